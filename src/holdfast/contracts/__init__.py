@@ -1,0 +1,1 @@
+"""The only Protocols: what a driver owes, with the law in the docstring."""

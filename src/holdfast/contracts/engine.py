@@ -1,0 +1,222 @@
+"""What a database engine owes: a probe, and the capabilities it truly has.
+
+A capability an engine lacks is simply not implemented; what needs it becomes `not-supported`
+with the reason. Errors are types of `domain.errors`: AddonUnavailable (no answer), AddonRefused
+(password, privilege), ToolMissing, ChildFailed, PreflightRefused, RestoreDiffers.
+
+All methods block and may take long; the Guard is how they are stopped. A method that starts
+children adopts them with the guard, so that a stop ends them at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from holdfast.kit.guard import Guard
+from holdfast.kit.process import Command
+from holdfast.kit.seal import Secret
+
+
+@dataclass(frozen=True)
+class Address:
+    """How to reach one server. `options` are the engine's own connection settings (TLS, ...)."""
+
+    host: str
+    port: int
+    user: str
+    password: Secret
+    database: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a server said about itself. `size` in bytes, all user databases together."""
+
+    version: str
+    major: str
+    flavour: str
+    size: int
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one table as seen by one consistent snapshot."""
+
+    database: str
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What there is: rows per table and how many objects of each kind per database."""
+
+    tables: Sequence[Table]
+    objects: Mapping[str, Mapping[str, int]]
+
+
+class Source(Protocol):
+    """The bytes of one member of a dump, straight from the child that makes them."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; empty at the end, which `finish` must judge."""
+        ...
+
+    def finish(self) -> Mapping[str, object]:
+        """Waits for the children and returns the member's facts (JSON values).
+
+        Facts hold `processes`: each child's program and exit status. Raises ChildFailed when any
+        child did not end well, EvidenceMissing when the end of the data is not a proper end.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends what still runs. Idempotent; always called."""
+        ...
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of a dump. `name` is its file name without the compression suffix."""
+
+    name: str
+    format: str
+    database: str | None
+
+
+class DumpSession(Protocol):
+    """One dump in progress: its members are known before the first byte."""
+
+    members: Sequence[Member]
+    facts: Mapping[str, object]
+
+    def open(self, member: Member) -> Source: ...
+
+    def inventory(self) -> Inventory:
+        """As of the snapshots the members were dumped from; valid after all were finished."""
+        ...
+
+
+Fetch = Callable[[str], Iterator[bytes]]
+"""Member name to its plain (decompressed) bytes. Closing the iterator early is allowed."""
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A finished dump as an engine needs to see it again, read from the manifest."""
+
+    version: str
+    members: Sequence[Member]
+    facts: Mapping[str, object]
+    inventory: Inventory
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Where one attempt of one operation may write. `tag` is unique to (operation, attempt).
+
+    `say(text)` writes a line to the operation's log.
+    """
+
+    op: str
+    tag: str
+    say: Callable[[str], None]
+
+
+class Engine(Protocol):
+    kind: str
+    title: str
+    description: str
+
+    def probe(self, address: Address) -> Probe: ...
+
+    def parse(self, connection_string: str) -> Address:
+        """Raises Invalid with `details` when it is not a connection string of this engine."""
+        ...
+
+    def versions(self) -> Sequence[str]:
+        """Exact versions this machine can work with, newest first; empty when tools are missing."""
+        ...
+
+
+@runtime_checkable
+class Dumpable(Protocol):
+    """Logical dumps. Loading is: preflight, stage beside the old data, swap, or discard."""
+
+    def dump(
+        self, address: Address, attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[DumpSession]:
+        """Ends leftover sessions of older attempts of the same operation first."""
+        ...
+
+    def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
+        """Parses the structure of a stored member with the stock tool. EvidenceMissing if bad.
+
+        May stop reading early.
+        """
+        ...
+
+    def preflight(self, address: Address, dump: Dump) -> None:
+        """Raises PreflightRefused with every obstacle found. Changes nothing."""
+        ...
+
+    def stage(
+        self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
+    ) -> Inventory:
+        """Loads the dump beside what the server holds, without touching it.
+
+        Removes what older attempts of the same operation left. Returns what was loaded.
+        """
+        ...
+
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+        """Puts the staged data in place of the old. Repeatable until it returns."""
+        ...
+
+    def discard(self, address: Address, attempt: Attempt) -> str:
+        """Removes what any attempt of this operation staged; says what state the server is in."""
+        ...
+
+
+@runtime_checkable
+class Countable(Protocol):
+    def inventory(self, address: Address) -> Inventory: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a managed server lives on this machine."""
+
+    directory: Path
+    port: int
+    version: str
+    user: str
+    password: Secret
+    database: str
+
+
+@runtime_checkable
+class Hostable(Protocol):
+    """A server of this kind that Holdfast runs itself from a data directory."""
+
+    def initialise(self, place: Place) -> None:
+        """Creates the data directory. A half-made one from a dead attempt is replaced."""
+        ...
+
+    def command(self, place: Place) -> Command: ...
+
+    def ready(self, place: Place) -> bool:
+        """Does it answer and let us in?"""
+        ...
+
+    def running(self, place: Place) -> int | None:
+        """The pid of the server that serves this directory, or None."""
+        ...
+
+    def stop(self, place: Place) -> None:
+        """Stops cleanly and waits; kills after a grace. Not running is success."""
+        ...

@@ -1,0 +1,73 @@
+"""What an object store owes: whole objects or nothing, and errors that say what to do next.
+
+Errors are types of `domain.errors`: StoreUnavailable (try again), StoreRefused (credentials,
+bucket, permission), DestinationFull, ObjectMissing, ObjectTooLarge. A store raises no other
+error for anything the network, the disk or the service did. Methods may be called from any
+thread; one Upload belongs to one thread.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One visible object. `size` in bytes; `modified` in ms since 1970, the store's clock."""
+
+    key: str
+    size: int
+    modified: int
+
+
+class Upload(Protocol):
+    """An object being written: invisible before `commit`, gone after `abort`."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Takes all of `data`; the buffer is the caller's again on return."""
+        ...
+
+    def commit(self) -> Stat:
+        """Until this returns, readers see what was there before; afterwards, all of the new.
+
+        Durable on return. Call once.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Drops what was written. Idempotent, allowed after any failure; never raises."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Keys are `/`-separated segments of `[A-Za-z0-9._-]`, never starting with `/` or holding `..`.
+
+    `max_object_bytes` is the largest object this store can hold as configured.
+    """
+
+    max_object_bytes: int
+
+    def begin(self, key: str) -> Upload: ...
+
+    def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes [start, end) in chunks of at most a few MiB. ObjectMissing before the first."""
+        ...
+
+    def stat(self, key: str) -> Stat:
+        """ObjectMissing when it is not there."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        """Every visible object whose key starts with `prefix`, in key order."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Gone on return, and so is any unfinished upload at this key. Missing is success."""
+        ...
+
+    def clear(self, prefix: str) -> int:
+        """Removes all objects and unfinished uploads under `prefix` (never empty).
+
+        Returns how many were removed. Idempotent; safe to repeat after a crash.
+        """
+        ...

@@ -1,0 +1,193 @@
+"""Every failure Holdfast knows, each with one code and one sentence a person understands.
+
+Two words decide what happens next: `Temporary` may be tried again as it is, `Permanent` needs
+somebody to change something first. The class docstring is the sentence; an instance may say more.
+
+    Failure
+    ├── Temporary   StoreUnavailable, AddonUnavailable, ...
+    ├── Permanent   DestinationFull, ToolMissing, ...
+    └── Refused     what a caller asked for cannot be done; maps to one HTTP status
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "failure"
+
+    def __init__(self, message: str = "", **facts: object) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.facts: Mapping[str, object] = facts
+        super().__init__(self.message)
+
+
+class Temporary(Failure):
+    """Something did not work this time; the same attempt may work later."""
+
+    code = "temporary"
+
+
+class Permanent(Failure):
+    """Something will not work until somebody changes it."""
+
+    code = "permanent"
+
+
+class StoreUnavailable(Temporary):
+    """The destination did not answer."""
+
+    code = "store.unavailable"
+
+
+class StoreRefused(Permanent):
+    """The destination refused the request."""
+
+    code = "store.refused"
+
+
+class DestinationFull(Permanent):
+    """The destination has no room for the artifact."""
+
+    code = "destination.full"
+
+
+class ObjectMissing(Permanent):
+    """The destination has no object under this key."""
+
+    code = "store.missing"
+
+
+class ObjectTooLarge(Permanent):
+    """The artifact is larger than the destination can hold as one object."""
+
+    code = "store.too-large"
+
+
+class AddonUnavailable(Temporary):
+    """The database server did not answer."""
+
+    code = "addon.unavailable"
+
+
+class AddonRefused(Permanent):
+    """The database server refused the connection or lacks a privilege."""
+
+    code = "addon.refused"
+
+
+class ToolMissing(Permanent):
+    """No installed client tool fits this server."""
+
+    code = "tool.missing"
+
+
+class ChildFailed(Permanent):
+    """A child process ended with an error."""
+
+    code = "child.failed"
+
+
+class Stalled(Permanent):
+    """No bytes moved for the configured time, so the child was ended."""
+
+    code = "child.stalled"
+
+
+class EvidenceMissing(Permanent):
+    """The backup could not be proven good, so it is not completed."""
+
+    code = "evidence.missing"
+
+
+class PreflightRefused(Permanent):
+    """The restore was refused before anything was touched."""
+
+    code = "restore.preflight"
+
+
+class RestoreDiffers(Permanent):
+    """What was restored is not what was backed up."""
+
+    code = "restore.differs"
+
+
+class WorkerLost(Permanent):
+    """The worker died and the operation may not be repeated."""
+
+    code = "worker.lost"
+
+
+class NotSupported(Permanent):
+    """This kind of addon cannot do this."""
+
+    code = "not-supported"
+
+
+class Interrupted(Failure):
+    """The operation was asked to stop."""
+
+    code = "interrupted"
+
+
+class FencedOff(Failure):
+    """Another worker took this operation over; this one changes nothing more."""
+
+    code = "fenced"
+
+
+class SealBroken(Permanent):
+    """A sealed secret could not be opened with this installation's key."""
+
+    code = "seal.broken"
+
+
+class Refused(Failure):
+    """The request cannot be fulfilled."""
+
+    code = "refused"
+    status: ClassVar[int] = 400
+
+
+class Invalid(Refused):
+    """The request is not valid."""
+
+    code = "invalid"
+
+    def __init__(self, message: str = "", details: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.details: Mapping[str, str] = details or {}
+
+
+class Unauthenticated(Refused):
+    """A valid token is required."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(Refused):
+    """The token lacks a permission."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(Refused):
+    """There is no such thing here."""
+
+    code = "not-found"
+    status = 404
+
+
+class Conflict(Refused):
+    """The current state does not allow this."""
+
+    code = "conflict"
+    status = 409
+
+    def __init__(self, message: str = "", details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.details: Mapping[str, object] = details or {}

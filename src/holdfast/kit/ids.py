@@ -1,0 +1,23 @@
+"""Identifiers and randomness."""
+
+import secrets
+import uuid
+
+
+def hex24() -> str:
+    """24 lowercase hex characters, unguessable: the id form of the v1 API."""
+    return secrets.token_hex(12)
+
+
+def uid() -> str:
+    return str(uuid.uuid4())
+
+
+def password() -> str:
+    """Alphanumeric and URL-safe without escaping, 190 bits."""
+    return secrets.token_hex(24)
+
+
+def token() -> str:
+    """An API token; the prefix lets secret scanners recognise a leaked one."""
+    return f"hft_{secrets.token_urlsafe(32)}"

@@ -1,0 +1,227 @@
+"""Children: the one place that starts another program.
+
+Every child gets its own session, so that ending it ends its whole process group, and dies with
+the thread that started it (`setpriv --pdeathsig`, util-linux): a worker that is killed leaves no
+dump running. Arguments are lists, never shell text, and never hold a secret; secrets travel in
+the environment or a 0600 file. The environment of a child is built from nothing but a few
+harmless variables, so our own secrets do not leak into it.
+"""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, TypedDict
+
+from holdfast.domain.errors import ChildFailed, ToolMissing
+
+PIPE_BYTES = 1 << 20
+_STDERR_LINES = 200
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to start. `user` is a name to run as, only meaningful for root."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    cwd: str | None = None
+    user: str | None = None
+
+    @property
+    def program(self) -> str:
+        return os.path.basename(self.argv[0])  # noqa: PTH119 - argv holds strings
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a child ended: `status` is the exit status, negative for a signal."""
+
+    program: str
+    status: int
+    stdout: bytes
+    stderr: str
+
+    def fact(self) -> dict[str, object]:
+        return {"program": self.program, "exitStatus": self.status}
+
+
+def which(name: str) -> str | None:
+    return shutil.which(name)
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**kept, "LC_MESSAGES": "C", **extra}
+
+
+class Child:
+    """A running child with a pipe to write to and a pipe to read from, as asked."""
+
+    def __init__(
+        self,
+        command: Command,
+        *,
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+    ) -> None:
+        self.command = command
+        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        try:
+            self._popen = subprocess.Popen(
+                _dies_with_us(command.argv),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env=clean_environment(command.env),
+                cwd=command.cwd,
+                start_new_session=True,
+                bufsize=0,
+                **_identity(command.user),
+            )
+        except FileNotFoundError as error:
+            raise ToolMissing(f"{command.argv[0]} is not installed") from error
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            _widen(pipe)
+        self._collector = threading.Thread(target=self._collect, daemon=True)
+        self._collector.start()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        if self._popen.stdin is None:
+            raise ValueError(f"{self.command.program} was started without a pipe to write to")
+        return self._popen.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        if self._popen.stdout is None:
+            raise ValueError(f"{self.command.program} was started without a pipe to read from")
+        return self._popen.stdout
+
+    def _collect(self) -> None:
+        stderr = self._popen.stderr
+        if stderr is None:
+            return
+        with contextlib.suppress(ValueError, OSError):
+            for line in stderr:
+                self._stderr.append(line.decode(errors="replace").rstrip("\n"))
+
+    def kill(self) -> None:
+        """Ends the whole group at once. Safe from any thread, at any time, repeatedly."""
+        if self._popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> Finished:
+        """Waits for the end; does not judge it. A child that outlives `timeout` is killed."""
+        try:
+            status = self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self._popen.wait()
+        self._collector.join(5)
+        return Finished(self.command.program, status, b"", "\n".join(self._stderr))
+
+    def close(self) -> None:
+        """Kills what still runs and closes the pipes."""
+        self.kill()
+        self._popen.wait()
+        self._collector.join(5)
+        for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def require_success(finished: Finished) -> Finished:
+    """Raises ChildFailed with the last words of a child that did not exit with 0."""
+    if finished.status == 0:
+        return finished
+    how = (
+        f"exited with status {finished.status}"
+        if finished.status > 0
+        else f"was ended by signal {-finished.status}"
+    )
+    words = finished.stderr.strip()[-2000:] or "it said nothing"
+    raise ChildFailed(f"{finished.program} {how}: {words}", **finished.fact())
+
+
+def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finished:
+    """Runs a short-lived child to its end and keeps its output (bounded use: small outputs).
+
+    Does not judge the exit status. A child that outlives `timeout` seconds is killed, and then
+    its status is negative.
+    """
+    child = Child(command, stdin=subprocess.PIPE)
+    timer = threading.Timer(timeout, child.kill)
+    timer.start()
+    try:
+        feeder = threading.Thread(target=_feed, args=(child.stdin, feed), daemon=True)
+        feeder.start()
+        out = child.stdout.read()
+        finished = child.wait()
+        return Finished(finished.program, finished.status, out, finished.stderr)
+    finally:
+        timer.cancel()
+        child.close()
+
+
+def start_detached(command: Command, log: IO[bytes]) -> int:
+    """Starts a server that shall outlive us, output to `log`. Returns its pid."""
+    try:
+        popen = subprocess.Popen(
+            list(command.argv),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=clean_environment(command.env),
+            cwd=command.cwd,
+            start_new_session=True,
+            **_identity(command.user),
+        )
+    except FileNotFoundError as error:
+        raise ToolMissing(f"{command.argv[0]} is not installed") from error
+    threading.Thread(target=popen.wait, daemon=True).start()  # reaps it: no zombie while we live
+    return popen.pid
+
+
+class _Identity(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _identity(user: str | None) -> _Identity:
+    """Only root can (and must) become somebody else."""
+    if user is None or os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _dies_with_us(argv: Sequence[str]) -> list[str]:
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError, OSError), pipe:
+        pipe.write(data)
