@@ -31,7 +31,10 @@ class Queue(Protocol):
         ...
 
     def lost(self, dispatched: Collection[Dispatch]) -> list[Dispatch]:
-        """Those of `dispatched` the queue does not hold, or believes to be over."""
+        """Those of `dispatched` the queue does not hold, or believes to be over.
+
+        Called now and then; an adapter may do its own housekeeping here.
+        """
         ...
 
     def forget(self, what: Dispatch) -> None:

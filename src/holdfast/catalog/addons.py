@@ -1,0 +1,78 @@
+"""Addon rows, and the one way from a row to an address."""
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from holdfast.catalog.schema import Addon, AddonEvent, Project
+from holdfast.catalog.session import ReadSession
+from holdfast.contracts.engine import Address
+from holdfast.domain.addon import Desired
+from holdfast.kit.seal import Sealer
+
+
+def context(addon_uid: str) -> str:
+    """What an addon's password is sealed for."""
+    return f"addon {addon_uid}"
+
+
+def address(addon: Addon, sealer: Sealer) -> Address:
+    return Address(
+        host=addon.host,
+        port=addon.port,
+        user=addon.user,
+        password=sealer.open(addon.sealed_password, context(addon.uid)),
+        database=addon.database,
+        options=addon.options,
+    )
+
+
+def find(session: ReadSession, project_pk: int, addon_id: str) -> Addon | None:
+    """The living addon of that id."""
+    return session.scalar(
+        select(Addon).where(
+            Addon.project_pk == project_pk, Addon.id == addon_id, Addon.deleted.is_(None)
+        )
+    )
+
+
+def find_origin(session: ReadSession, project_id: str, addon_id: str) -> list[Addon]:
+    """Addons that were ever called that, the living first, then the latest gone."""
+    named = (
+        select(Addon)
+        .join(Project, Project.pk == Addon.project_pk)
+        .where(Project.id == project_id, Addon.id == addon_id)
+        .order_by(Addon.deleted.is_not(None), Addon.pk.desc())
+    )
+    return list(session.scalars(named))
+
+
+def get(session: ReadSession, pk: int) -> Addon:
+    return session.get_one(Addon, pk)
+
+
+def of_project(session: ReadSession, project_pk: int) -> list[Addon]:
+    living = select(Addon).where(Addon.project_pk == project_pk, Addon.deleted.is_(None))
+    return list(session.scalars(living.order_by(Addon.pk)))
+
+
+def hosted_here(session: ReadSession, node: str, desired: Collection[Desired]) -> list[Addon]:
+    """Managed addons whose server belongs on this node."""
+    return list(
+        session.scalars(
+            select(Addon).where(
+                Addon.managed.is_(True),
+                Addon.node == node,
+                Addon.desired.in_(desired),
+                Addon.deleted.is_(None),
+            )
+        )
+    )
+
+
+def events(session: ReadSession, addon_pk: int) -> list[AddonEvent]:
+    return list(
+        session.scalars(
+            select(AddonEvent).where(AddonEvent.addon_pk == addon_pk).order_by(AddonEvent.pk)
+        )
+    )

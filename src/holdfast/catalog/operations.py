@@ -1,0 +1,271 @@
+"""Operation rows: who may do what, now. Each function is part of one caller's transaction.
+
+The laws (see docs/adr/0003): status moves only along `domain.operation.MOVES`; at most one
+operation per addon holds the slot; who writes must hold the current fence. A function that finds
+itself fenced off says so (None or False) and has changed nothing.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import CursorResult, Update, select, update
+from sqlalchemy import func as sql
+
+from holdfast.catalog.schema import Backup, Document, Operation, Restore
+from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.contracts.queue import Dispatch, Queue
+from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
+from holdfast.kit import ids
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an operation ends: the status, and for people why."""
+
+    status: Status
+    code: str | None = None
+    reason: str | None = None
+    litter: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done to which addon, and in which lane of the queue."""
+
+    addon_pk: int
+    kind: Kind
+    lane: str
+    arguments: Document
+
+
+def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Operation:
+    """Adds the operation and dispatches it if nothing else is at work on the addon."""
+    operation = Operation(
+        id=ids.hex24(),
+        addon_pk=order.addon_pk,
+        kind=order.kind,
+        lane=order.lane,
+        priority=PRIORITY[order.kind],
+        status=Status.SCHEDULED,
+        slot=None,
+        fence=0,
+        attempt=0,
+        arguments=order.arguments,
+        record={},
+        created=now,
+    )
+    session.add(operation)
+    session.flush()
+    promote(session, queue, order.addon_pk)
+    return operation
+
+
+def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
+    """Dispatches the addon's next waiting operation if its slot is free."""
+    lock_addon(session, addon_pk)
+    held = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
+    if session.scalar(held) is not None:
+        return
+    waiting = (
+        select(Operation)
+        .where(Operation.addon_pk == addon_pk, Operation.status == Status.SCHEDULED)
+        .order_by(Operation.priority, Operation.pk)
+        .limit(1)
+    )
+    chosen = session.scalar(waiting)
+    if chosen is not None:
+        chosen.slot = 1
+        _dispatch(session, queue, chosen)
+
+
+def _dispatch(session: WriteSession, queue: Queue, operation: Operation) -> None:
+    operation.fence += 1
+    operation.worker = None
+    session.flush()
+    what = Dispatch(operation.id, operation.fence)
+    queue.dispatch(session.connection(), what, operation.priority, operation.lane)
+
+
+def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Operation | None:
+    """Makes `worker` the holder; None when the dispatch is stale or the work is over.
+
+    The caller must look at the status (`aborting` means clean up and end) and at `attempt`, which
+    counts the starts.
+    """
+    operation = _held(session, what)
+    if operation is None:
+        return None
+    if operation.status == Status.SCHEDULED:
+        operation.status = Status.IN_PROGRESS
+        operation.started = now
+        _mirror(session, operation.id, Status.IN_PROGRESS, None, None)
+    operation.attempt += 1
+    operation.worker = worker
+    session.flush()
+    return operation
+
+
+def _locked(session: WriteSession, op: str) -> Operation | None:
+    """The addon's lock comes first, always: one order, so no two changes wait for each other."""
+    addon_pk = session.scalar(select(Operation.addon_pk).where(Operation.id == op))
+    if addon_pk is None:
+        return None
+    lock_addon(session, addon_pk)
+    return session.scalar(
+        select(Operation).where(Operation.id == op).execution_options(populate_existing=True)
+    )
+
+
+def _held(session: WriteSession, what: Dispatch) -> Operation | None:
+    operation = _locked(session, what.op)
+    holds = operation is not None and operation.slot == 1 and operation.fence == what.fence
+    return operation if holds else None
+
+
+def save(session: WriteSession, what: Dispatch, step: str, record: Document) -> bool:
+    """Keeps what a finished step learned. False: fenced off."""
+    return _changed(session, _fenced(what).values(step=step, record=record))
+
+
+def report(session: WriteSession, what: Dispatch, progress: Document) -> bool:
+    """Shows how far it is. False: fenced off."""
+    return _changed(session, _fenced(what).values(progress=progress))
+
+
+def _fenced(what: Dispatch) -> Update:
+    return update(Operation).where(
+        Operation.id == what.op, Operation.fence == what.fence, Operation.slot == 1
+    )
+
+
+def _changed(session: WriteSession, statement: Update) -> bool:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def finish(
+    session: WriteSession, queue: Queue, what: Dispatch, ending: Ending, now: int
+) -> Operation | None:
+    """Ends the operation, frees the slot and dispatches the next one. None: fenced off.
+
+    A failure that meets an abort request ends as aborted; completion wins over it.
+    """
+    operation = _held(session, what)
+    if operation is None:
+        return None
+    status = ending.status
+    if operation.status == Status.ABORTING and status is not Status.COMPLETED:
+        status = Status.ABORTED
+    _end(session, operation, Ending(status, ending.code, ending.reason, ending.litter), now)
+    promote(session, queue, operation.addon_pk)
+    return operation
+
+
+def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) -> None:
+    if not may_move(Status(operation.status), ending.status):
+        raise ValueError(f"{operation.id}: {operation.status} may not become {ending.status}")
+    operation.status = ending.status
+    operation.error_code = ending.code
+    operation.reason = ending.reason
+    operation.litter = ending.litter
+    operation.slot = None
+    operation.progress = None
+    operation.ended = now
+    _mirror(session, operation.id, ending.status, ending.reason, now)
+    session.flush()
+
+
+def _mirror(
+    session: WriteSession, op: str, status: Status, reason: str | None, ended: int | None
+) -> None:
+    """The backup or restore shows its operation's state: same transaction, so never apart."""
+    completed = ended if status in OVER else None
+    for table in (Backup, Restore):
+        session.execute(
+            update(table)
+            .where(table.operation == op)
+            .values(status=status, reason=reason, completed=completed)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -> Status | None:
+    """Asks for the end. Returns the new status, or None when the work is over already."""
+    operation = _locked(session, op)
+    if operation is None or Status(operation.status) in OVER:
+        return None
+    if operation.status == Status.SCHEDULED:
+        _end(session, operation, Ending(Status.ABORTED, "aborted", reason), now)
+        promote(session, queue, operation.addon_pk)
+        return Status.ABORTED
+    if operation.status == Status.IN_PROGRESS:
+        operation.status = Status.ABORTING
+        operation.reason = reason
+        _mirror(session, op, Status.ABORTING, reason, None)
+    session.flush()
+    return Status.ABORTING
+
+
+def take_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
+    """Dispatches anew what a dead worker held. False: somebody else did, or it is over."""
+    operation = _held(session, what)
+    if operation is None:
+        return False
+    _dispatch(session, queue, operation)
+    return True
+
+
+def dispatched(session: ReadSession) -> list[Dispatch]:
+    rows = session.execute(select(Operation.id, Operation.fence).where(Operation.slot == 1))
+    return [Dispatch(op, fence) for op, fence in rows]
+
+
+def states(session: ReadSession, running: Collection[str]) -> dict[str, tuple[Status, int]]:
+    """Status and fence of the named operations: how a worker learns of aborts and takeovers."""
+    rows = session.execute(
+        select(Operation.id, Operation.status, Operation.fence).where(Operation.id.in_(running))
+    )
+    return {op: (Status(status), fence) for op, status, fence in rows}
+
+
+def get(session: ReadSession, op: str) -> Operation | None:
+    return session.scalar(select(Operation).where(Operation.id == op))
+
+
+def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str]:
+    """Addon to the kind of work being done on it right now."""
+    rows = session.execute(
+        select(Operation.addon_pk, Operation.kind).where(
+            Operation.slot == 1,
+            Operation.addon_pk.in_(addon_pks),
+            Operation.status.in_((Status.IN_PROGRESS, Status.ABORTING)),
+        )
+    )
+    return {row.addon_pk: row.kind for row in rows}
+
+
+def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
+    going = [status for status in MOVES if status not in OVER]
+    return list(
+        session.scalars(
+            select(Operation)
+            .where(Operation.addon_pk == addon_pk, Operation.status.in_(going))
+            .order_by(Operation.pk)
+        )
+    )
+
+
+def littered(session: ReadSession, limit: int = 50) -> list[Operation]:
+    """Ended operations whose leftovers still have to be removed."""
+    return list(session.scalars(select(Operation).where(Operation.litter.is_(True)).limit(limit)))
+
+
+def cleaned(session: WriteSession, op: str) -> None:
+    session.execute(update(Operation).where(Operation.id == op).values(litter=False))
+
+
+def count_by_status(session: ReadSession) -> dict[str, int]:
+    rows = session.execute(
+        select(Operation.status, sql.count().label("number")).group_by(Operation.status)
+    )
+    return {row.status: row.number for row in rows}

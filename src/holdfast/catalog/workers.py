@@ -1,0 +1,37 @@
+"""Heartbeats: which workers live, by the database's clock."""
+
+from sqlalchemy import delete, insert, select, update
+
+from holdfast.catalog.schema import Worker
+from holdfast.catalog.session import ReadSession, WriteSession, database_now
+
+
+def join(session: WriteSession, worker: str, node: str) -> None:
+    session.execute(insert(Worker).values(id=worker, node=node, seen=database_now()))
+
+
+def beat(session: WriteSession, worker: str, node: str) -> None:
+    """Says we live; joins again if somebody took us for dead meanwhile."""
+    seen = update(Worker).where(Worker.id == worker).values(seen=database_now())
+    if session.execute(seen.returning(Worker.id)).first() is None:
+        join(session, worker, node)
+
+
+def leave(session: WriteSession, worker: str) -> None:
+    session.execute(delete(Worker).where(Worker.id == worker))
+
+
+def leave_node(session: WriteSession, node: str) -> None:
+    """Removes all workers of a node: the caller holds the lock that proves they are dead."""
+    session.execute(delete(Worker).where(Worker.node == node))
+
+
+def living(session: ReadSession, dead_after_ms: int) -> set[str]:
+    return set(
+        session.scalars(select(Worker.id).where(Worker.seen > database_now() - dead_after_ms))
+    )
+
+
+def bury(session: WriteSession, dead_after_ms: int) -> None:
+    """Forgets workers long dead; their work was taken over before."""
+    session.execute(delete(Worker).where(Worker.seen < database_now() - 10 * dead_after_ms))

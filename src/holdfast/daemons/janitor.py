@@ -1,0 +1,61 @@
+"""Cleans up behind everybody: leftovers of failed attempts, objects of deleted backups."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.catalog import addons, deletions, operations, replays
+from holdfast.catalog.schema import Deletion, Operation
+from holdfast.contracts.queue import Dispatch
+from holdfast.domain.errors import Failure
+from holdfast.domain.operation import Kind
+from holdfast.jobs.step import Plan
+from holdfast.jobs.toolbox import Job, Toolbox
+from holdfast.kit.guard import Guard
+
+log = logging.getLogger(__name__)
+
+
+class Janitor:
+    def __init__(self, tools: Toolbox, plans: Mapping[Kind, Plan[Any]]) -> None:
+        self._tools = tools
+        self._plans = plans
+
+    def round(self) -> None:
+        with self._tools.catalog.read() as session:
+            littered, doomed = operations.littered(session), deletions.due(session)
+            session.expunge_all()
+        for operation in littered:
+            self._clean(operation)
+        for deletion in doomed:
+            self._delete(deletion)
+        with self._tools.catalog.write() as session:
+            replays.forget_old(session, self._tools.clock.now())
+
+    def _clean(self, operation: Operation) -> None:
+        plan = self._plans[Kind(operation.kind)]
+        try:
+            plan.clean(self._job(operation), plan.record.model_validate(operation.record))
+        except Failure as error:
+            log.warning("leftovers remain", extra={"op": operation.id, "error": error.message})
+            return
+        with self._tools.catalog.write() as session:
+            operations.cleaned(session, operation.id)
+
+    def _job(self, operation: Operation) -> Job:
+        with self._tools.catalog.read() as session:
+            addon = addons.get(session, operation.addon_pk)
+            session.expunge(addon)
+        what = Dispatch(operation.id, operation.fence)
+        return Job(self._tools, what, addon, operation.arguments, Guard(self._tools.clock))
+
+    def _delete(self, deletion: Deletion) -> None:
+        """The row says done only after the store said that nothing is left."""
+        problem: str | None = None
+        try:
+            self._tools.open_store(deletion.destination_pk).clear(deletion.prefix)
+        except Failure as error:
+            problem = error.message
+            log.warning("could not delete", extra={"prefix": deletion.prefix, "error": problem})
+        with self._tools.catalog.write() as session:
+            deletions.tried(session, deletion.pk, problem, self._tools.clock.now())

@@ -1,0 +1,92 @@
+"""A worker's pulse: says it lives, learns of aborts and takeovers, shows progress, ends stalls.
+
+Once a second: one beat, one query over the running operations, one progress write for each that
+moved. A worker that writes into customers' databases and has lost the catalogue for most of the
+time after which others take over gives those operations up first.
+"""
+
+from dataclasses import dataclass
+
+from holdfast.catalog import operations, workers
+from holdfast.domain.errors import FencedOff, Interrupted, Stalled, WorkerLost
+from holdfast.domain.operation import Status
+from holdfast.jobs.toolbox import Running, Toolbox
+from holdfast.kit.guard import Guard
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Seconds: between beats, until a silent worker counts as dead, until no bytes is a stall."""
+
+    beat: float = 1.0
+    dead: float = 30.0
+    stall: float = 300.0
+
+
+class Pulse:
+    def __init__(self, tools: Toolbox, running: Running, worker: str, rhythm: Rhythm) -> None:
+        self._tools = tools
+        self._running = running
+        self._worker = worker
+        self._rhythm = rhythm
+        now = tools.clock.monotonic()
+        self._last = self._since = now
+        self._shown: dict[str, int] = {}
+
+    def steady(self) -> bool:
+        """Has this worker beaten without a gap for long enough to judge others?"""
+        now = self._tools.clock.monotonic()
+        return now - self._last < self._rhythm.dead and now - self._since > self._rhythm.dead
+
+    def round(self) -> None:
+        self._end_stalls()
+        try:
+            self._beat()
+        except Exception:
+            self._give_up_writers()
+            raise
+        self._watch()
+
+    def _beat(self) -> None:
+        with self._tools.catalog.write() as session:
+            workers.beat(session, self._worker, self._tools.node)
+        now = self._tools.clock.monotonic()
+        if now - self._last > self._rhythm.dead:
+            self._since = now
+        self._last = now
+
+    def _watch(self) -> None:
+        jobs = self._running.all()
+        if not jobs:
+            return
+        with self._tools.catalog.read() as session:
+            states = operations.states(session, [what.op for what, _, _ in jobs])
+        for what, guard, _ in jobs:
+            status, fence = states.get(what.op, (Status.FAILED, -1))
+            if fence != what.fence:
+                guard.stop(FencedOff())
+            elif status is Status.ABORTING:
+                guard.stop(Interrupted("aborted on request"))
+            else:
+                self._show(what.op, what.fence, guard)
+
+    def _show(self, op: str, fence: int, guard: Guard) -> None:
+        if self._shown.get(op) == guard.bytes_done:
+            return
+        self._shown = {**self._shown, op: guard.bytes_done}
+        progress = {"bytes": guard.bytes_done, "expected": guard.bytes_expected}
+        with self._tools.catalog.write() as session:
+            operations.report(session, operations.Dispatch(op, fence), progress)
+
+    def _end_stalls(self) -> None:
+        for _, guard, _ in self._running.all():
+            idle = guard.idle_seconds()
+            if idle > self._rhythm.stall:
+                guard.stop(Stalled(f"no bytes moved for {idle:.0f} s, so it was ended"))
+
+    def _give_up_writers(self) -> None:
+        silent = self._tools.clock.monotonic() - self._last
+        if silent > 0.75 * self._rhythm.dead:
+            for _, guard, writes in self._running.all():
+                if writes:
+                    guard.stop(WorkerLost(f"no contact with the catalogue for {silent:.0f} s"))

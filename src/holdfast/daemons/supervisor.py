@@ -1,0 +1,89 @@
+"""Keeps the managed servers of this machine running: adopts, restarts, reports.
+
+A server that does not come back is tried again with growing pauses, and its addon says why.
+"""
+
+import logging
+import time
+
+from holdfast.catalog import addons, operations
+from holdfast.catalog.schema import Addon
+from holdfast.domain.addon import AddonStatus, Desired
+from holdfast.domain.errors import Failure
+from holdfast.domain.operation import Kind
+from holdfast.jobs import servers
+from holdfast.jobs.toolbox import Toolbox, place_of
+
+log = logging.getLogger(__name__)
+
+_LIFECYCLE = frozenset(Kind) - {Kind.BACKUP, Kind.RESTORE}
+_LONGEST_PAUSE = 60.0
+
+
+class Supervisor:
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._pauses: dict[int, tuple[float, float]] = {}
+
+    def round(self) -> None:
+        with self._tools.catalog.read() as session:
+            here = addons.hosted_here(session, self._tools.node, [Desired.RUNNING])
+            session.expunge_all()
+        for addon in here:
+            due = self._tools.clock.monotonic() >= self._pauses.get(addon.pk, (0.0, 0.0))[0]
+            if due and not self._is_well(addon):
+                self._look_after(addon)
+
+    def _is_well(self, addon: Addon) -> bool:
+        """Cheap, because it is asked all the time: is the process there, and was it fine?"""
+        server = servers.hostable(self._tools.engines(addon.kind))
+        alive = server.running(place_of(self._tools, addon)) is not None
+        return alive and addon.status == AddonStatus.RUNNING
+
+    def _look_after(self, addon: Addon) -> None:
+        with servers.held(self._tools, addon):
+            if self._is_being_changed(addon):
+                return
+            try:
+                started = servers.start(self._tools, addon, time.sleep)
+            except Failure as error:
+                self._pause(addon)
+                self._show(addon, AddonStatus.ERROR, error.message)
+                return
+        self._pauses.pop(addon.pk, None)
+        if started:
+            log.warning("server was not running and was started", extra={"addon": addon.id})
+        if addon.status in (AddonStatus.ERROR, AddonStatus.POST_DEPLOYMENT):
+            self._show(addon, AddonStatus.RUNNING, None)
+
+    def _is_being_changed(self, addon: Addon) -> bool:
+        """Judged again under the lock: the list is older."""
+        with self._tools.catalog.read() as session:
+            fresh = addons.get(session, addon.pk)
+            working = operations.open_of_addon(session, addon.pk)
+            never_ran = fresh.status in (AddonStatus.PRE_DEPLOYMENT, AddonStatus.FAILED)
+            return (
+                fresh.desired != Desired.RUNNING
+                or never_ran
+                or any(Kind(operation.kind) in _LIFECYCLE for operation in working)
+            )
+
+    def _pause(self, addon: Addon) -> None:
+        _, before = self._pauses.get(addon.pk, (0.0, 0.5))
+        pause = min(2 * before, _LONGEST_PAUSE)
+        self._pauses[addon.pk] = (self._tools.clock.monotonic() + pause, pause)
+
+    def _show(self, addon: Addon, status: AddonStatus, reason: str | None) -> None:
+        if (addon.status, addon.reason) != (status, reason):
+            with self._tools.catalog.write() as session:
+                row = addons.get(session, addon.pk)
+                row.status, row.reason = status, reason
+
+    def stop_all(self) -> None:
+        """Stops every server cleanly: they come back with the next start."""
+        with self._tools.catalog.read() as session:
+            here = addons.hosted_here(session, self._tools.node, [Desired.RUNNING])
+            session.expunge_all()
+        for addon in here:
+            with servers.held(self._tools, addon):
+                servers.stop(self._tools, addon)

@@ -1,0 +1,58 @@
+"""Who may do what: the permission strings of the v1 API, and roles that hold them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    PROJECT_CREATE = "Project > Projects > Manage > Create"
+    PROJECT_READ = "Project > Projects > Manage > Read"
+    PROJECT_UPDATE = "Project > Projects > Manage > Update"
+    PROJECT_DELETE = "Project > Projects > Manage > Delete"
+    ADDON_CREATE = "Project > Addons > General > Create"
+    ADDON_READ = "Project > Addons > General > Read"
+    ADDON_UPDATE = "Project > Addons > General > Update"
+    ADDON_DELETE = "Project > Addons > General > Delete"
+    INSTANCES_VIEW = "Project > Addons > Deployment > View Instances"
+    INSTANCE_LOGS = "Project > Addons > Deployment > View Instance Logs"
+    DESTINATION_CREATE = "Account > BackupDestinations > General > Create"
+    DESTINATION_READ = "Account > BackupDestinations > General > Read"
+    DESTINATION_UPDATE = "Account > BackupDestinations > General > Update"
+    DESTINATION_DELETE = "Account > BackupDestinations > General > Delete"
+    TEAM_READ = "Organisation > Team > General > Read"
+    TOKENS_READ = "Account > Tokens > General > Read"
+    TOKENS_MANAGE = "Account > Tokens > General > Manage"
+
+
+ALL = frozenset(Permission)
+_DELETES = frozenset(p for p in Permission if p.endswith("Delete"))
+_TOKENS = frozenset({Permission.TOKENS_READ, Permission.TOKENS_MANAGE})
+
+BUILT_IN: Mapping[str, frozenset[Permission]] = {
+    "owner": ALL,
+    "admin": ALL - {Permission.TOKENS_MANAGE},
+    "default": ALL - _DELETES - _TOKENS,
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One authenticated token. `projects` None means all of them, else the project ids it sees."""
+
+    token_id: str
+    name: str
+    role: str
+    permissions: frozenset[str]
+    projects: frozenset[str] | None
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def sees(self, project: str) -> bool:
+        return self.projects is None or project in self.projects
+
+
+def unknown_permissions(wanted: Collection[str]) -> list[str]:
+    known = {str(p) for p in Permission}
+    return sorted(set(wanted) - known)

@@ -1,0 +1,50 @@
+"""Addons: databases we back up. Managed ones we run ourselves, attached ones belong to the user."""
+
+from enum import StrEnum
+
+
+class AddonStatus(StrEnum):
+    """The words of the v1 API that an addon of ours can be in."""
+
+    PRE_DEPLOYMENT = "preDeployment"
+    ALLOCATING = "allocating"
+    POST_DEPLOYMENT = "postDeployment"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESETTING = "resetting"
+    BACKUP = "backup"
+    RESTORE = "restore"
+    FAILED = "failed"
+    ERROR = "error"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+class Desired(StrEnum):
+    """What the owner wants of an addon's server; the supervisor makes it so."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+GONE = frozenset({AddonStatus.DELETING, AddonStatus.DELETED})
+
+
+def shown_status(status: AddonStatus, busy_with: str | None) -> AddonStatus:
+    """A running addon shows what is being done to it."""
+    if status is AddonStatus.RUNNING and busy_with == "backup":
+        return AddonStatus.BACKUP
+    if status is AddonStatus.RUNNING and busy_with == "restore":
+        return AddonStatus.RESTORE
+    return status
+
+
+def pick_version(wanted: str, available: list[str]) -> str | None:
+    """`latest`, `15-latest`, `15` or an exact version to one of `available` (newest first)."""
+    if wanted in ("latest", ""):
+        return available[0] if available else None
+    if wanted in available:
+        return wanted
+    major = wanted.removesuffix("-latest")
+    return next((v for v in available if v.split(".")[0] == major), None)

@@ -1,0 +1,56 @@
+"""The stored form of a dump: which objects there are, and the manifest that proves them.
+
+The manifest is the last object written; without it a prefix is leftovers. `docs/formats/dump.md`
+describes it for people who have only the bucket.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+MANIFEST = "manifest.json"
+FORMAT = "holdfast-dump/1"
+
+
+@dataclass(frozen=True)
+class StoredMember:
+    """One object of a dump. Sizes in bytes; digests are hex sha256 of plain and stored bytes."""
+
+    name: str
+    key: str
+    format: str
+    database: str | None
+    plain_bytes: int
+    plain_sha256: str
+    stored_bytes: int
+    stored_sha256: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything needed to restore and to judge, without the catalogue."""
+
+    backup: Mapping[str, object]
+    engine: str
+    version: str
+    compression: str
+    created: str
+    members: Sequence[StoredMember]
+    facts: Mapping[str, object]
+    inventory: Mapping[str, object]
+
+    def document(self) -> dict[str, object]:
+        return {"format": FORMAT, **asdict(self)}
+
+    @property
+    def size(self) -> int:
+        return sum(member.stored_bytes for member in self.members)
+
+
+def attempt_prefix(project: str, addon: str, backup_uid: str, attempt: str) -> str:
+    """`dumps/<project>/<addon>/<backup uid>/<attempt>/`: every attempt writes under its own."""
+    return f"{backup_prefix(project, addon, backup_uid)}{attempt}/"
+
+
+def backup_prefix(project: str, addon: str, backup_uid: str) -> str:
+    return f"dumps/{project}/{addon}/{backup_uid}/"

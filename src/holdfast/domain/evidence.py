@@ -1,0 +1,61 @@
+"""What `completed` is derived from: a list of checks, each with what was found.
+
+A backup is good when every check passed; anything less names the checks that did not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+SMALLEST_MEMBER = 64
+"""Bytes below which no dump of anything can be whole: an empty database's archive is larger."""
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    passed: bool
+    found: str
+
+    def document(self) -> dict[str, object]:
+        return {"name": self.name, "passed": self.passed, "found": self.found}
+
+
+def exit_statuses(member: str, processes: Sequence[Mapping[str, object]]) -> Check:
+    """Every process of a member must be known and must have exited with 0."""
+    words = ", ".join(f"{p.get('program')}={p.get('exitStatus')}" for p in processes)
+    good = bool(processes) and all(p.get("exitStatus") == 0 for p in processes)
+    return Check(f"exit statuses of {member}", good, words or "no process is known")
+
+
+def size_floor(member: str, plain_bytes: int) -> Check:
+    return Check(
+        f"size of {member}",
+        plain_bytes >= SMALLEST_MEMBER,
+        f"{plain_bytes} bytes, at least {SMALLEST_MEMBER} wanted",
+    )
+
+
+def read_back(member: str, written: tuple[int, str], read: tuple[int, str]) -> Check:
+    """What the store gives back must be what was written: size and digest."""
+    return Check(
+        f"read back of {member}",
+        written == read,
+        f"wrote {written[0]} bytes sha256 {written[1]}, read {read[0]} bytes sha256 {read[1]}",
+    )
+
+
+def structure(member: str, entries: int) -> Check:
+    return Check(f"structure of {member}", entries > 0, f"{entries} entries listed")
+
+
+def tables_covered(member: str, archived: int, counted: int) -> Check:
+    """Each table counted at dump time has its data in the archive."""
+    return Check(
+        f"tables of {member}",
+        archived >= counted,
+        f"{archived} tables with data in the archive, {counted} counted in the database",
+    )
+
+
+def missing(checks: Sequence[Check]) -> list[Check]:
+    return [check for check in checks if not check.passed]

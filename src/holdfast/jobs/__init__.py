@@ -1,0 +1,1 @@
+"""Long work as lists of steps; each step is repeated whole or not at all."""

@@ -1,0 +1,48 @@
+"""Inventories and members as documents, and what differs between two of them."""
+
+from collections import Counter
+from dataclasses import asdict
+
+from holdfast.catalog.schema import Document
+from holdfast.contracts.engine import Inventory, Table
+from holdfast.domain.artifact import StoredMember
+
+
+def document(inventory: Inventory) -> Document:
+    return {
+        "tables": [asdict(table) for table in inventory.tables],
+        "objects": {db: dict(kinds) for db, kinds in inventory.objects.items()},
+    }
+
+
+def parse(found: Document) -> Inventory:
+    """The inverse of `document`."""
+    return Inventory([Table(**table) for table in found["tables"]], found["objects"])
+
+
+def tables_by_database(found: Document) -> dict[str, int]:
+    return Counter(table["database"] for table in found["tables"])
+
+
+def member_document(member: StoredMember) -> Document:
+    return asdict(member)
+
+
+def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
+    """Each difference as a sentence; empty when both hold the same."""
+    want = {(t.database, t.name): t.rows for t in wanted.tables}
+    have = {(t.database, t.name): t.rows for t in loaded.tables}
+    found = [
+        f"table {db}.{name}: {rows} rows dumped, {have.get((db, name), 'no such table')} restored"
+        for (db, name), rows in want.items()
+        if have.get((db, name)) != rows
+    ]
+    found += [f"table {db}.{name} was not in the dump" for db, name in have.keys() - want.keys()]
+    for database, kinds in wanted.objects.items():
+        there = loaded.objects.get(database, {})
+        found += [
+            f"{database}: {count} {kind} were dumped, {there.get(kind, 0)} restored"
+            for kind, count in kinds.items()
+            if there.get(kind, 0) != count
+        ]
+    return found

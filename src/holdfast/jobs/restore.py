@@ -1,0 +1,163 @@
+"""Restoring a dump: read, preflight, stage, compare, swap.
+
+Nothing of the target is touched before everything is loaded beside it and counted; the swap is
+a matter of renames. So a restore that fails or is aborted before the swap leaves the target as
+it was, and one that is taken over starts again with the stage.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from holdfast.catalog import backups, restores
+from holdfast.catalog.schema import Backup, Document
+from holdfast.catalog.session import WriteSession
+from holdfast.contracts.engine import Dump, Dumpable, Member
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.artifact import FORMAT, MANIFEST
+from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
+from holdfast.jobs import inventories
+from holdfast.jobs.step import Plan, Step
+from holdfast.jobs.toolbox import Job
+from holdfast.pipeline.compress import decompress
+from holdfast.pipeline.digest import Digest
+from holdfast.pipeline.meter import Meter
+
+
+class RestoreRecord(BaseModel):
+    """What the steps learned so far. `manifest` is the stored one, its digest checked."""
+
+    manifest: Document = {}
+    loaded: Document = {}
+
+
+def _backup(job: Job) -> Backup:
+    with job.tools.catalog.read() as session:
+        return backups.get(session, int(str(job.arguments["backup"])))
+
+
+def _loader(job: Job) -> Dumpable:
+    engine = job.engine()
+    if not isinstance(engine, Dumpable):
+        raise NotSupported(f"{engine.title} cannot load dumps")
+    return engine
+
+
+def read(job: Job, record: RestoreRecord) -> RestoreRecord:
+    backup = _backup(job)
+    body = b"".join(job.tools.open_store(backup.destination_pk).get(f"{backup.objects}{MANIFEST}"))
+    digest = Digest()
+    digest.feed(body)
+    wanted = (backup.evidence or {}).get("manifestSha256")
+    if digest.hex() != wanted:
+        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hex()}, not {wanted}")
+    manifest = json.loads(body)
+    if manifest.get("format") != FORMAT:
+        raise NotSupported(f"unknown dump format {manifest.get('format')!r}")
+    return record.model_copy(update={"manifest": manifest})
+
+
+def _dump(record: RestoreRecord) -> Dump:
+    manifest = record.manifest
+    return Dump(
+        version=manifest["version"],
+        members=[Member(m["name"], m["format"], m["database"]) for m in manifest["members"]],
+        facts={
+            **manifest["facts"],
+            "members": {m["name"]: m["facts"] for m in manifest["members"]},
+        },
+        inventory=inventories.parse(manifest["inventory"]),
+    )
+
+
+def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
+    _loader(job).preflight(job.address(), _dump(record))
+    return record
+
+
+def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
+    backup = _backup(job)
+    store = job.tools.open_store(backup.destination_pk)
+    job.guard.bytes_expected = sum(m["plain_bytes"] for m in record.manifest["members"])
+    fetch = _fetcher(job, store, str(backup.objects), record.manifest)
+    loaded = _loader(job).stage(job.address(), _dump(record), fetch, job.attempt, job.guard)
+    return record.model_copy(update={"loaded": inventories.document(loaded)})
+
+
+def _fetcher(
+    job: Job, store: ObjectStore, prefix: str, manifest: Document
+) -> Callable[[str], Iterator[bytes]]:
+    members = {member["name"]: member for member in manifest["members"]}
+
+    def fetch(name: str) -> Iterator[bytes]:
+        member = members[name]
+        stored = _proven(member, store.get(prefix + member["key"]))
+        job.guard.watch_for_stall(on=True)
+        try:
+            for chunk in decompress(stored, manifest["compression"]):
+                job.guard.check()
+                yield chunk
+                job.guard.moved(len(chunk))
+        finally:
+            job.guard.watch_for_stall(on=False)
+
+    return fetch
+
+
+def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Passes the stored bytes on and raises at the end if they are not those of the backup."""
+    meter, digest = Meter(), Digest()
+    for chunk in chunks:
+        meter.feed(chunk)
+        digest.feed(chunk)
+        yield chunk
+    if (meter.count, digest.hex()) != (member["stored_bytes"], member["stored_sha256"]):
+        raise EvidenceMissing(f"{member['key']} is not what was stored: its digest differs")
+
+
+def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
+    wanted = inventories.parse(record.manifest["inventory"])
+    loaded = inventories.parse(record.loaded)
+    found = inventories.differences(wanted, loaded)
+    if found:
+        raise RestoreDiffers("; ".join(found[:20]))
+    rows = sum(table.rows for table in loaded.tables)
+    job.say(f"{len(loaded.tables)} tables with {rows} rows match the backup")
+    return record
+
+
+def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
+    _loader(job).swap(job.address(), _dump(record), job.attempt, job.guard)
+    return record
+
+
+def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
+    restore = restores.get(session, int(str(job.arguments["restore"])))
+    tables = record.loaded["tables"]
+    restore.report = {
+        "tables": len(tables),
+        "rows": sum(table["rows"] for table in tables),
+        "objects": record.loaded["objects"],
+        "differences": [],
+    }
+
+
+def clean(job: Job, record: RestoreRecord) -> str:  # noqa: ARG001 - the engine looks for itself
+    return _loader(job).discard(job.address(), job.attempt)
+
+
+RESTORE = Plan(
+    record=RestoreRecord,
+    steps=[
+        Step("read", "reading the manifest", read),
+        Step("preflight", "checking the target", preflight),
+        Step("stage", "loading beside the present data", stage),
+        Step("compare", "comparing with the backup", compare),
+        Step("swap", "putting the restored data in place", swap),
+    ],
+    publish=publish,
+    clean=clean,
+    writes=True,
+)

@@ -1,0 +1,89 @@
+"""Managed servers: starting and stopping them, shared by the lifecycle jobs and the supervisor.
+
+A server is started detached, so it outlives a crash of ours and is adopted at the next start.
+One file lock per addon keeps the supervisor and a job, of whatever process, from starting and
+stopping the same server at once.
+"""
+
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from holdfast.catalog.schema import Addon
+from holdfast.contracts.engine import Engine, Hostable
+from holdfast.domain.errors import AddonUnavailable, NotSupported
+from holdfast.jobs.toolbox import Toolbox, home_of, place_of
+from holdfast.kit import process
+from holdfast.kit.locks import exclusive
+
+START_SECONDS = 60.0
+LOG = "server.log"
+_LOG_LIMIT = 64 << 20
+
+
+def hostable(engine: Engine) -> Hostable:
+    if not isinstance(engine, Hostable):
+        raise NotSupported(f"{engine.title} servers cannot be run by Holdfast")
+    return engine
+
+
+@contextmanager
+def held(tools: Toolbox, addon: Addon) -> Generator[None]:
+    """Nobody else starts or stops this addon's server meanwhile."""
+    home = home_of(tools.data_dir, addon.uid)
+    home.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with exclusive(home / "lock"):
+        yield
+
+
+def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
+    """Makes sure the server runs and answers. Returns whether it had to be started.
+
+    `wait(seconds)` sleeps between looks. AddonUnavailable when it does not answer in time.
+    """
+    engine, place = hostable(tools.engines(addon.kind)), place_of(tools, addon)
+    started = engine.running(place) is None
+    if started:
+        with _log(home_of(tools.data_dir, addon.uid)).open("ab") as log:
+            process.start_detached(engine.command(place), log)
+    deadline = tools.clock.monotonic() + START_SECONDS
+    while not engine.ready(place):
+        if tools.clock.monotonic() > deadline:
+            raise AddonUnavailable(f"the server did not answer within {START_SECONDS:.0f} s")
+        wait(0.1)
+    return started
+
+
+def _log(home: Path) -> Path:
+    """The server's log; one older generation is kept."""
+    log = home / LOG
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(home / f"{LOG}.1")
+    return log
+
+
+def stop(tools: Toolbox, addon: Addon) -> None:
+    hostable(tools.engines(addon.kind)).stop(place_of(tools, addon))
+
+
+def create(tools: Toolbox, addon: Addon) -> None:
+    """A data directory, if there is none yet."""
+    place = place_of(tools, addon)
+    if not place.directory.exists():
+        hostable(tools.engines(addon.kind)).initialise(place)
+
+
+def destroy(tools: Toolbox, addon: Addon) -> None:
+    """Stops the server and removes its data. Repeatable."""
+    home = home_of(tools.data_dir, addon.uid)
+    if not home.exists():
+        return
+    stop(tools, addon)
+    shutil.rmtree(place_of(tools, addon).directory, ignore_errors=False)
+
+
+def remove_home(tools: Toolbox, addon: Addon) -> None:
+    home = home_of(tools.data_dir, addon.uid)
+    if home.exists():
+        shutil.rmtree(home)

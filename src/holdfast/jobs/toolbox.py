@@ -1,0 +1,103 @@
+"""What a job may use: the tools of this worker, and the job's own hands."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.catalog import addons, journal, operations
+from holdfast.catalog.schema import Addon, Document
+from holdfast.catalog.session import Catalog
+from holdfast.contracts.engine import Address, Attempt, Engine, Place
+from holdfast.contracts.queue import Dispatch, Queue
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.errors import FencedOff
+from holdfast.kit.clock import Clock
+from holdfast.kit.guard import Guard
+from holdfast.kit.seal import Sealer
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """One per worker process. `open_store` takes a destination's pk, None for the platform's."""
+
+    catalog: Catalog
+    queue: Queue
+    clock: Clock
+    sealer: Sealer
+    node: str
+    data_dir: Path
+    engines: Callable[[str], Engine]
+    open_store: Callable[[int | None], ObjectStore]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt of one operation: which it is, the addon it is about, and how to speak."""
+
+    tools: Toolbox
+    what: Dispatch
+    addon: Addon
+    arguments: Mapping[str, object]
+    guard: Guard
+    cleanup_only: bool = False
+
+    @property
+    def attempt(self) -> Attempt:
+        return Attempt(self.what.op, f"{self.what.op[:10]}_{self.what.fence}", self.say)
+
+    def say(self, text: str) -> None:
+        with self.tools.catalog.write() as session:
+            journal.write(session, self.what.op, self.tools.clock.now(), text)
+
+    def engine(self) -> Engine:
+        return self.tools.engines(self.addon.kind)
+
+    def address(self) -> Address:
+        return addons.address(self.addon, self.tools.sealer)
+
+    def place(self) -> Place:
+        return place_of(self.tools, self.addon)
+
+    def save(self, step: str, record: Document) -> None:
+        with self.tools.catalog.write() as session:
+            if not operations.save(session, self.what, step, record):
+                raise FencedOff
+
+
+def place_of(tools: Toolbox, addon: Addon) -> Place:
+    return Place(
+        directory=home_of(tools.data_dir, addon.uid) / "data",
+        port=addon.port,
+        version=addon.version,
+        user=addon.user,
+        password=tools.sealer.open(addon.sealed_password, addons.context(addon.uid)),
+        database=addon.database,
+    )
+
+
+def home_of(data_dir: Path, addon_uid: str) -> Path:
+    """Everything a managed addon keeps on this machine."""
+    return data_dir / "addons" / addon_uid
+
+
+class Running:
+    """The jobs at work in this process, for the threads that watch over them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[str, tuple[Dispatch, Guard, bool]] = {}
+
+    def enter(self, what: Dispatch, guard: Guard, *, writes: bool) -> None:
+        with self._lock:
+            self._jobs[what.op] = (what, guard, writes)
+
+    def leave(self, what: Dispatch) -> None:
+        with self._lock:
+            held = self._jobs.get(what.op)
+            if held is not None and held[0] == what:
+                del self._jobs[what.op]
+
+    def all(self) -> list[tuple[Dispatch, Guard, bool]]:
+        with self._lock:
+            return list(self._jobs.values())

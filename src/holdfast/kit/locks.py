@@ -1,0 +1,26 @@
+"""File locks between processes of one machine; the kernel frees them when the holder dies."""
+
+import fcntl
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def exclusive(path: Path) -> Generator[None]:
+    """Waits for the lock and holds it for the block."""
+    with path.open("ab") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def try_exclusive(path: Path) -> IO[bytes] | None:
+    """The held lock as an open file (close it to give it up), or None when another has it."""
+    handle = path.open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return None
+    return handle

@@ -1,0 +1,1 @@
+"""Durable queues: adapters behind `contracts.queue`, disposable state."""

@@ -1,0 +1,154 @@
+"""The only reader of the environment and of files: everything an operator can choose.
+
+Values given on the command line win over `HOLDFAST_*` variables, which win over the defaults.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from holdfast.domain.errors import Invalid
+from holdfast.kit import ids
+from holdfast.kit.seal import Secret, new_key
+
+DEFAULT_PORT = 8585
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One frozen object per process. Durations in seconds."""
+
+    data_dir: Path = field(
+        default=Path("holdfast-data"), metadata={"help": "where all state lives"}
+    )
+    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
+    port: int = field(default=DEFAULT_PORT, metadata={"help": "port to listen on"})
+    database_url: str = field(default="", metadata={"help": "catalogue; empty: SQLite in data_dir"})
+    public_url: str = field(default="", metadata={"help": "how clients reach us, for links"})
+    team: str = field(default="", metadata={"help": "team id; empty: any id means this team"})
+    queue: str = field(default="dbos", metadata={"help": "durable queue: dbos or table"})
+    store_file: str = field(
+        default="", metadata={"help": "JSON of the platform store; empty: local"}
+    )
+    tools_dir: str = field(default="", metadata={"help": "client tools; empty: tools in data_dir"})
+    concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
+    beat: float = field(default=1.0, metadata={"help": "seconds between heartbeats"})
+    dead: float = field(default=30.0, metadata={"help": "silence after which a worker is dead"})
+    stall: float = field(default=300.0, metadata={"help": "no bytes for this long ends a child"})
+    grace: float = field(default=20.0, metadata={"help": "how long a drain waits for work"})
+    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    log_format: str = field(default="auto", metadata={"help": "json, text, or auto by terminal"})
+    mask_secrets: bool = field(
+        default=False, metadata={"help": "never show a destination's secrets"}
+    )
+    owner_token: Secret | None = field(default=None, metadata={"help": "first owner token"})
+    master_key: Secret | None = field(default=None, metadata={"help": "64 hex: seals secrets"})
+
+    @property
+    def catalog_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'holdfast.db'}"
+
+    @property
+    def tools_path(self) -> Path:
+        return Path(self.tools_dir) if self.tools_dir else self.data_dir / "tools"
+
+    @property
+    def base_url(self) -> str:
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+
+def load(given: Mapping[str, Any] | None = None) -> Settings:
+    """Raises Invalid naming the setting that makes no sense."""
+    chosen = {name: value for name, value in (given or {}).items() if value is not None}
+    for spec in fields(Settings):
+        variable = f"HOLDFAST_{spec.name.upper()}"
+        if spec.name not in chosen and os.environ.get(variable):
+            chosen[spec.name] = _parse(variable, os.environ[variable], spec.type)
+    chosen["data_dir"] = Path(chosen.get("data_dir", Settings.data_dir)).resolve()
+    return Settings(**chosen)
+
+
+def _parse(variable: str, text: str, kind: Any) -> Any:
+    try:
+        if kind is bool:
+            return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+        if kind == Secret | None:
+            return Secret(text)
+        return kind(text)
+    except (KeyError, ValueError) as error:
+        problem = f"{variable} must be a {kind.__name__}"
+        raise Invalid(problem, {variable: problem}) from error
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Others may pass through (managed servers run as their own user) but not look."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.chmod(0o711)
+    old = os.umask(0o077)
+    (settings.data_dir / "addons").mkdir(exist_ok=True)
+    (settings.data_dir / "addons").chmod(0o711)
+    os.umask(old)
+
+
+def master_key(settings: Settings) -> bytes:
+    """The 32 bytes that seal secrets; made at first start, next to the data they protect."""
+    if settings.master_key is not None:
+        return _key_from(settings.master_key.reveal())
+    path = settings.data_dir / "master.key"
+    if not path.exists():
+        write_private(path, new_key().hex())
+    return _key_from(path.read_text().strip())
+
+
+def _key_from(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise Invalid("the master key must be 64 hex digits")
+    return key
+
+
+def node_id(settings: Settings) -> str:
+    """This machine's share of the data directory: what is bound to it stays with it."""
+    path = settings.data_dir / "node.id"
+    if not path.exists():
+        write_private(path, f"{_host()}-{ids.hex24()[:8]}")
+    return path.read_text().strip()
+
+
+def _host() -> str:
+    kept = "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower())
+    return kept.strip("-")[:40] or "host"
+
+
+def platform_store(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Kind and options of the platform's own store."""
+    if not settings.store_file:
+        return "local", {"directory": str(settings.data_dir / "store")}
+    try:
+        options = json.loads(Path(settings.store_file).read_text())
+        return options.pop("kind"), options
+    except (OSError, ValueError, KeyError) as error:
+        problem = f"store_file {settings.store_file} must be JSON with a `kind`: {error}"
+        raise Invalid(problem, {"store_file": problem}) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Appears whole and readable by us alone, or not at all; an existing file is kept."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        handle.write(f"{text}\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
