@@ -1,0 +1,67 @@
+"""Compression as stages: ordinary gzip and zstd streams that stock tools open.
+
+gz is made by ISA-L: level 1 compresses about ten times faster than zlib's default at nearly its
+ratio, and `gunzip` cannot tell the difference. zstd runs its own worker threads, so the pumping
+thread goes on reading while they compress. Both spend their time in C without the GIL.
+"""
+
+from collections.abc import Mapping
+
+import zstandard
+from isal import isal_zlib
+
+from holdfast.contracts.stage import Stage
+
+GZ = "gz"
+ZSTD = "zstd"
+SUFFIXES: Mapping[str, str] = {GZ: ".gz", ZSTD: ".zst"}
+_GZIP_FORMAT = 16 + isal_zlib.MAX_WBITS
+
+
+class Gzip:
+    """One gzip member."""
+
+    def __init__(self, level: int = 1) -> None:
+        self._level = level
+        self._object = isal_zlib.compressobj(level=level, wbits=_GZIP_FORMAT)
+
+    def feed(self, data: bytes | memoryview) -> bytes:
+        return self._object.compress(data)
+
+    def finish(self) -> bytes:
+        return self._object.flush()
+
+    def fact(self) -> Mapping[str, object]:
+        return {"compression": GZ, "level": self._level}
+
+
+class Zstd:
+    """One zstd frame with a checksum.
+
+    Memory is bounded by the worker threads: each holds one job of four windows, 8 MiB at level 3,
+    and its output, about 80 MB in all with two.
+    """
+
+    def __init__(self, level: int = 3, threads: int = 2) -> None:
+        self._level = level
+        compressor = zstandard.ZstdCompressor(
+            level=level, threads=threads, write_checksum=True, write_content_size=False
+        )
+        self._object = compressor.compressobj()
+
+    def feed(self, data: bytes | memoryview) -> bytes:
+        return self._object.compress(data)
+
+    def finish(self) -> bytes:
+        return self._object.flush()
+
+    def fact(self) -> Mapping[str, object]:
+        return {"compression": ZSTD, "level": self._level}
+
+
+def compressor(compression: str) -> Stage:
+    """A fresh stage for `gz` or `zstd`; KeyError for anything else."""
+    return _STAGES[compression]()
+
+
+_STAGES: Mapping[str, type[Gzip] | type[Zstd]] = {GZ: Gzip, ZSTD: Zstd}

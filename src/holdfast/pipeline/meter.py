@@ -1,0 +1,26 @@
+"""How many bytes passed, told to whoever watches while they pass."""
+
+from collections.abc import Callable, Mapping
+
+
+def _nobody(count: int) -> None:
+    """Nobody watches."""
+
+
+class Meter:
+    """Counts bytes and calls `moved(count)` for each chunk."""
+
+    def __init__(self, moved: Callable[[int], None] = _nobody) -> None:
+        self._moved = moved
+        self.count = 0
+
+    def feed(self, data: bytes | memoryview) -> bytes | memoryview:
+        self.count += len(data)
+        self._moved(len(data))
+        return data
+
+    def finish(self) -> bytes:
+        return b""
+
+    def fact(self) -> Mapping[str, object]:
+        return {"bytes": self.count}
