@@ -1,0 +1,115 @@
+"""Logs: a range over HTTP, or a live tail over a WebSocket.
+
+The socket carries no authorisation header: the token is the first frame. The server ends the
+tail by closing the socket, whatever the code, when there is nothing more to come.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.sync.client import ClientConnection, connect
+
+from holdfast.client.errors import Answer, ServerFault, Unauthenticated, Unreachable, error_for
+from holdfast.client.models import LogLine
+from holdfast.client.parse import parsed, parsed_all
+from holdfast.client.transport import Transport, user_agent
+
+_MAX_FRAME = 16 << 20
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which lines. `start` and `end` are RFC 3339; `duration` is seconds back from now."""
+
+    start: str | None = None
+    end: str | None = None
+    duration: int | None = None
+    lines: int | None = None
+    contains: str | None = None
+
+    def params(self, kind: str) -> dict[str, str | int]:
+        wanted = {
+            "queryType": kind,
+            "startTime": self.start,
+            "endTime": self.end,
+            "duration": self.duration,
+            "lineLimit": self.lines,
+            "textIncludes": self.contains,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+def read_range(transport: Transport, path: str, query: LogQuery | None) -> list[LogLine]:
+    data = transport.get(path, (query or LogQuery()).params("range"))
+    if not isinstance(data, list):
+        raise ServerFault(Answer(200, "the answer holds no list of log lines"))
+    return list(parsed_all(LogLine, cast("list[object]", data)))
+
+
+def tail(transport: Transport, path: str, query: LogQuery | None) -> Iterator[LogLine]:
+    """Lines as they come; ends when the server has no more. Closing the iterator hangs up."""
+    url = transport.tail_url(path, (query or LogQuery()).params("tail"))
+    try:
+        with _connected(url) as socket:
+            socket.send(json.dumps(_greeting(transport)))
+            yield from _lines(socket)
+    except ConnectionClosed:
+        return
+
+
+def _connected(url: str) -> ClientConnection:
+    try:
+        return connect(url, user_agent_header=user_agent(), max_size=_MAX_FRAME)
+    except InvalidStatus as error:
+        status = error.response.status_code
+        raise error_for(
+            Answer(status, f"the server refused the log tail: HTTP {status}")
+        ) from error
+    except (OSError, InvalidHandshake, InvalidURI) as error:
+        raise Unreachable(Answer(0, f"the log tail cannot be opened: {error}")) from error
+
+
+def _greeting(transport: Transport) -> dict[str, object]:
+    token = transport.token.reveal() if transport.token else ""
+    return {"type": "init", "data": {"auth": {"type": "apiToken", "apiToken": token}}}
+
+
+def _lines(socket: ClientConnection) -> Iterator[LogLine]:
+    for frame in socket:
+        kind, data = _frame(frame)
+        match kind:
+            case "init":
+                _check_welcome(data)
+            case "log-lines":
+                items = cast("list[object]", data) if isinstance(data, list) else []
+                yield from (parsed(LogLine, item) for item in items)
+            case "error":
+                raise ServerFault(Answer(200, _text(data, "the log tail failed")))
+            case _:
+                raise ServerFault(Answer(200, f"the log tail sent an unknown frame {kind!r}"))
+
+
+def _frame(frame: str | bytes) -> tuple[object, object]:
+    try:
+        parsed_frame: object = json.loads(frame)
+    except ValueError as error:
+        raise ServerFault(Answer(200, "the log tail sent something that is not JSON")) from error
+    document = _object(parsed_frame)
+    return document.get("type"), document.get("data")
+
+
+def _check_welcome(data: object) -> None:
+    welcome = _object(data)
+    if welcome.get("auth") != "successful":
+        raise Unauthenticated(Answer(401, _text(welcome, "the server did not accept the token")))
+
+
+def _object(data: object) -> dict[str, object]:
+    return cast("dict[str, object]", data) if isinstance(data, dict) else {}
+
+
+def _text(data: object, otherwise: str) -> str:
+    return str(_object(data).get("message") or otherwise)

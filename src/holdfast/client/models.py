@@ -1,0 +1,235 @@
+"""The objects of the v1 API as the client sees them.
+
+Every field we use is named; what a newer server adds is kept and passed on. Only identifiers and
+states are required, so that a server that leaves something out is not an error here. Secrets
+are `Secret`: they show as asterisks unless a document is asked to reveal them.
+"""
+
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializationInfo,
+)
+from pydantic.alias_generators import to_camel
+
+from holdfast.kit.seal import Secret
+
+MASK = "********"
+GOOD = "completed"
+ENDED = frozenset({GOOD, "aborted", "failed", "not-supported"})
+
+
+def _conceal(secret: Secret, info: SerializationInfo) -> str:
+    asked: object = info.context
+    return secret.reveal() if asked == "reveal" else MASK
+
+
+def _secret(value: object) -> Secret:
+    return value if isinstance(value, Secret) else Secret(str(value))
+
+
+SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(_conceal)]
+Words = dict[str, object]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True
+    )
+
+    def document(self, *, reveal: bool = False) -> Words:
+        """The JSON object as the server sent it; secrets masked unless `reveal`."""
+        context = "reveal" if reveal else "mask"
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
+
+
+class Document(Model):
+    """An answer without promised fields."""
+
+
+class About(Model):
+    version: str = ""
+    team: object = None
+    node: object = None
+    url: str | None = None
+
+
+class Project(Model):
+    id: str
+    name: str = ""
+    description: str | None = None
+    created_at: str | None = None
+    addons: list[Words] = []
+
+
+class AddonType(Model):
+    type: str
+    name: str = ""
+    description: str = ""
+    features: dict[str, bool] = {}
+    versions: list[str] = []
+    major: list[str] = []
+
+
+class AddonSpec(Model):
+    type: str = ""
+    config: Words | None = None
+
+
+class Address(Model):
+    host: str | None = None
+    port: int | None = None
+    database: str | None = None
+    user: str | None = None
+
+
+class Progress(Model):
+    """How far a running operation is. `expected` is absent when nobody can know."""
+
+    bytes: int = 0
+    expected: int | None = None
+    step: str | None = None
+
+
+class Addon(Model):
+    id: str
+    name: str = ""
+    status: str = ""
+    spec: AddonSpec = AddonSpec()
+    description: str | None = None
+    created_at: str | None = None
+    managed: bool | None = None
+    address: Address | None = None
+    reason: str | None = None
+    progress: Progress | None = None
+
+
+class Credentials(Model):
+    secrets: dict[str, SecretText] = {}
+    envs: dict[str, SecretText] = {}
+
+
+class Version(Model):
+    version: str = ""
+    upgrade_to: list[Words] = []
+    lifecycle_status: str | None = None
+    upgrade_history: list[Words] = []
+
+
+class Container(Model):
+    name: str = ""
+    status: str = ""
+    created_at: int | None = None
+    updated_at: int | None = None
+
+
+class BackupConfig(Model):
+    source: Words = {}
+    size: str = "0"
+    compression_type: str | None = None
+    addon_version: str | None = None
+
+
+class LastRestore(Model):
+    status: str = ""
+    restore_timestamp: str | None = None
+    completed_at: str | None = None
+
+
+class Backup(Model):
+    id: str
+    status: str
+    name: str = ""
+    uid: str | None = None
+    backup_type: str | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    config: BackupConfig = BackupConfig()
+    custom_destination_id: str | None = None
+    last_restore: LastRestore | None = None
+    retained: bool | None = None
+    reason: str | None = None
+    progress: Progress | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class Restore(Model):
+    id: str
+    status: str
+    backup_id: str | None = None
+    restore_timestamp: str | None = None
+    completed_at: str | None = None
+    reason: str | None = None
+    progress: Progress | None = None
+    report: object = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class Destination(Model):
+    id: str
+    name: str = ""
+    type: str = ""
+    prefix: str | None = None
+    description: str | None = None
+    credentials: dict[str, SecretText] = {}
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class Owner(Model):
+    id: str = ""
+    name: str = ""
+
+
+class DestinationBackup(Model):
+    id: str
+    status: str = ""
+    name: str = ""
+    project: Owner | None = None
+    addon: Owner | None = None
+    config: BackupConfig = BackupConfig()
+    expired_by: float | str | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+
+
+class Token(Model):
+    """`token` is only there in the answer to its creation."""
+
+    id: str
+    name: str = ""
+    role: str = ""
+    projects: list[str] | None = None
+    created_at: str | None = None
+    expires_at: str | None = None
+    last_used_at: str | None = None
+    revoked_at: str | None = None
+    token: SecretText | None = Field(default=None)
+
+
+class Role(Model):
+    id: str
+    name: str = ""
+    permissions: list[str] = []
+    built_in: bool = False
+
+
+class LogLine(Model):
+    log: str
+    ts: str = ""
+    container_id: str = ""
+
+
+class RestoreStarted(Model):
+    restore_id: str
