@@ -6,6 +6,7 @@ thread goes on reading while they compress. Both spend their time in C without t
 """
 
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import zstandard
 from isal import isal_zlib
@@ -16,6 +17,13 @@ GZ = "gz"
 ZSTD = "zstd"
 SUFFIXES: Mapping[str, str] = {GZ: ".gz", ZSTD: ".zst"}
 _GZIP_FORMAT = 16 + isal_zlib.MAX_WBITS
+_isal: Any = isal_zlib
+"""Its stubs leave the buffers untyped; `_Packer` says what we use."""
+
+
+class _Packer(Protocol):
+    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+    def flush(self) -> bytes: ...
 
 
 class Gzip:
@@ -23,7 +31,7 @@ class Gzip:
 
     def __init__(self, level: int = 1) -> None:
         self._level = level
-        self._object = isal_zlib.compressobj(level=level, wbits=_GZIP_FORMAT)
+        self._object: _Packer = _isal.compressobj(level=level, wbits=_GZIP_FORMAT)
 
     def feed(self, data: bytes | memoryview) -> bytes:
         return self._object.compress(data)

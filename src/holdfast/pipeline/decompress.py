@@ -9,7 +9,7 @@ megabytes; the pieces are gathered again, so a consumer sees chunks worth a syst
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import zstandard
 from isal import isal_zlib
@@ -19,6 +19,8 @@ from holdfast.pipeline.compress import GZ, ZSTD
 
 _SLICE = 4 << 10
 _GATHER = 1 << 20
+_isal: Any = isal_zlib
+_DAMAGED: tuple[type[Exception], ...] = (_isal.error, zstandard.ZstdError)
 
 
 class _Unpacker(Protocol):
@@ -64,7 +66,7 @@ def _slices(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _unpack(unpacker: _Unpacker, data: bytes) -> bytes:
     try:
         return unpacker.decompress(data)
-    except (isal_zlib.error, zstandard.ZstdError) as error:
+    except _DAMAGED as error:
         raise EvidenceMissing(f"the compressed data is damaged: {error}") from error
 
 
@@ -82,7 +84,7 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gzip_member() -> _Unpacker:
-    return isal_zlib.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
+    return _isal.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
 
 
 def _zstd_frame() -> _Unpacker:
