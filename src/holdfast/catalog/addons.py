@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
+from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, AddonEvent, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Address
@@ -76,3 +77,8 @@ def events(session: ReadSession, addon_pk: int) -> list[AddonEvent]:
             select(AddonEvent).where(AddonEvent.addon_pk == addon_pk).order_by(AddonEvent.pk)
         )
     )
+
+
+def listed(session: ReadSession, project: Project, page: Page) -> Slice[Addon]:
+    living = select(Addon).where(Addon.project_pk == project.pk, Addon.deleted.is_(None))
+    return take(session, living, Addon.pk, page, f"addons of {project.pk}")

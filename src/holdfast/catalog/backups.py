@@ -1,8 +1,11 @@
 """Backup rows. A deleted backup keeps its row, so its slug and history stay."""
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
-from holdfast.catalog.schema import Backup
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Addon, Backup, Destination
 from holdfast.catalog.session import ReadSession
 
 
@@ -27,3 +30,18 @@ def of_destination(session: ReadSession, destination_pk: int, limit: int) -> lis
     """The newest backups kept at a destination."""
     kept = select(Backup).where(Backup.destination_pk == destination_pk, Backup.deleted.is_(None))
     return list(session.scalars(kept.order_by(Backup.pk.desc()).limit(limit)))
+
+
+def listed(session: ReadSession, addon: Addon, page: Page) -> Slice[Backup]:
+    kept = select(Backup).where(Backup.addon_pk == addon.pk, Backup.deleted.is_(None))
+    return take(session, kept, Backup.pk, page, f"backups of {addon.pk}")
+
+
+def at_destination(session: ReadSession, destination: Destination, page: Page) -> Slice[Backup]:
+    kept = select(Backup).where(Backup.destination_pk == destination.pk, Backup.deleted.is_(None))
+    return take(session, kept, Backup.pk, page, f"backups at {destination.pk}")
+
+
+def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
+    rows = session.execute(select(Backup.pk, Backup.id).where(Backup.pk.in_(pks)))
+    return {row.pk: row.id for row in rows}

@@ -269,3 +269,18 @@ def count_by_status(session: ReadSession) -> dict[str, int]:
         select(Operation.status, sql.count().label("number")).group_by(Operation.status)
     )
     return {row.status: row.number for row in rows}
+
+
+def restores_from(session: ReadSession, backup_pk: int) -> bool:
+    """Is this backup being restored right now?"""
+    going = [status for status in MOVES if status not in OVER]
+    reading = select(Restore.pk).where(Restore.backup_pk == backup_pk, Restore.status.in_(going))
+    return session.scalar(reading.limit(1)) is not None
+
+
+def progress_of(session: ReadSession, ops: Collection[str]) -> dict[str, Document]:
+    """Operation to what it last reported, with the step it is in."""
+    rows = session.execute(
+        select(Operation.id, Operation.step, Operation.progress).where(Operation.id.in_(ops))
+    )
+    return {row.id: {"after": row.step, **(row.progress or {})} for row in rows}

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from sqlalchemy import func, select
 
-from holdfast.catalog.schema import Restore
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession
 
 
@@ -25,3 +26,13 @@ def latest(session: ReadSession, backup_pks: Collection[int]) -> dict[int, Resto
     )
     found = session.scalars(select(Restore).where(Restore.pk.in_(newest)))
     return {restore.backup_pk: restore for restore in found}
+
+
+def of_backup(session: ReadSession, backup: Backup, page: Page) -> Slice[Restore]:
+    rows = select(Restore).where(Restore.backup_pk == backup.pk)
+    return take(session, rows, Restore.pk, page, f"restores from {backup.pk}")
+
+
+def of_addon(session: ReadSession, addon: Addon, page: Page) -> Slice[Restore]:
+    rows = select(Restore).where(Restore.addon_pk == addon.pk)
+    return take(session, rows, Restore.pk, page, f"restores into {addon.pk}")

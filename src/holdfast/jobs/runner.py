@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 from holdfast.catalog import addons, journal, operations
 from holdfast.catalog.operations import Ending
 from holdfast.catalog.schema import Operation
+from holdfast.catalog.session import CatalogAway
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
 from holdfast.domain.operation import MAX_ATTEMPTS, Kind, Status
@@ -65,7 +64,7 @@ class Runner:
                 with self.tools.catalog.write() as session:
                     now = self.tools.clock.now()
                     return operations.begin(session, what, self.worker, now)
-            except DBAPIError as error:
+            except CatalogAway as error:
                 log.warning("catalogue away, trying again", extra={"error": str(error.orig)})
                 _pause()
 
@@ -112,7 +111,7 @@ class Runner:
         while True:
             try:
                 self._write_ending(plan, job, record, ending)
-            except DBAPIError as error:
+            except CatalogAway as error:
                 log.warning("ending not written, trying again", extra={"error": str(error.orig)})
                 _pause()
             else:

@@ -1,0 +1,25 @@
+"""Project rows."""
+
+from sqlalchemy import select
+
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Project
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller
+
+
+def find(session: ReadSession, project_id: str) -> Project | None:
+    """The living project of that id."""
+    living = select(Project).where(Project.id == project_id, Project.deleted.is_(None))
+    return session.scalar(living)
+
+
+def get(session: ReadSession, pk: int) -> Project:
+    return session.get_one(Project, pk)
+
+
+def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Project]:
+    living = select(Project).where(Project.deleted.is_(None))
+    if caller.projects is not None:
+        living = living.where(Project.id.in_(caller.projects))
+    return take(session, living, Project.pk, page, "projects")

@@ -1,0 +1,76 @@
+"""Token and role rows."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Role, Token
+from holdfast.catalog.session import ReadSession, WriteSession
+from holdfast.domain.access import BUILT_IN, Caller
+from holdfast.kit.seal import Secret
+
+_USED_EVERY_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A token that is valid now. `stale`: its last use should be written down."""
+
+    caller: Caller
+    stale: bool
+
+
+def digest(token: Secret) -> str:
+    return hashlib.sha256(token.reveal().encode()).hexdigest()
+
+
+def find(session: ReadSession, token_id: str) -> Token | None:
+    return session.scalar(select(Token).where(Token.id == token_id))
+
+
+def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
+    """Who holds this token; None when it is unknown, expired, revoked or its role is gone."""
+    row = session.scalar(select(Token).where(Token.digest == digest(token)))
+    if row is None or row.revoked is not None or (row.expires or now + 1) <= now:
+        return None
+    permissions = permissions_of(session, row.role)
+    if permissions is None:
+        return None
+    projects = frozenset(row.projects) if row.projects is not None else None
+    stale = row.last_used is None or now - row.last_used > _USED_EVERY_MS
+    return Holder(Caller(row.id, row.name, row.role, permissions, projects), stale)
+
+
+def permissions_of(session: ReadSession, role: str) -> frozenset[str] | None:
+    if role in BUILT_IN:
+        return frozenset(BUILT_IN[role])
+    found = session.scalar(select(Role).where(Role.id == role))
+    return frozenset(found.permissions) if found else None
+
+
+def used(session: WriteSession, token_id: str, now: int) -> None:
+    session.execute(update(Token).where(Token.id == token_id).values(last_used=now))
+
+
+def any_token(session: ReadSession) -> bool:
+    return session.scalar(select(Token.pk).limit(1)) is not None
+
+
+def find_role(session: ReadSession, role_id: str) -> Role | None:
+    return session.scalar(select(Role).where(Role.id == role_id))
+
+
+def revoke_of_role(session: WriteSession, role: str, now: int) -> None:
+    session.execute(
+        update(Token).where(Token.role == role, Token.revoked.is_(None)).values(revoked=now)
+    )
+
+
+def listed(session: ReadSession, page: Page) -> Slice[Token]:
+    return take(session, select(Token), Token.pk, page, "tokens")
+
+
+def roles(session: ReadSession) -> list[Role]:
+    return list(session.scalars(select(Role).order_by(Role.pk)))

@@ -1,0 +1,1 @@
+"""The write side: check a rule, write an intent, one transaction."""

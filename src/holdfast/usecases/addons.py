@@ -1,0 +1,185 @@
+"""Addons: create, put, patch, delete, and the lifecycle of their servers.
+
+A managed addon is a row and a `provision` operation; an attached one is only a row, because its
+server was probed before and belongs to somebody else. What is not ours is never stopped, reset or
+removed.
+"""
+
+from dataclasses import dataclass
+
+from holdfast.catalog import addons, operations
+from holdfast.catalog.operations import Order
+from holdfast.catalog.schema import Addon, Document, Project
+from holdfast.contracts.engine import Address, Probe
+from holdfast.domain.addon import AddonStatus, Desired
+from holdfast.domain.errors import Conflict, Invalid
+from holdfast.domain.naming import slug
+from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.kit import ids
+from holdfast.kit.seal import Secret
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import AddonForm, AddonPatch
+
+DEFAULT_USER = "holdfast"
+DEFAULT_DATABASE = "defaultdb"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the server is: `probe` is what an attached one said, None for one to be made."""
+
+    address: Address
+    version: str
+    probe: Probe | None
+
+
+def managed_address(form: AddonForm, port: int) -> Address:
+    wanted = form.custom_credentials
+    return Address(
+        host="127.0.0.1",
+        port=port,
+        user=DEFAULT_USER,
+        password=Secret(ids.password()),
+        database=wanted.db_name if wanted else DEFAULT_DATABASE,
+    )
+
+
+def create(context: Context, project: Project, form: AddonForm, found: Found) -> Addon:
+    identifier = slug(form.name)
+    if addons.find(context.session, project.pk, identifier) is not None:
+        raise Conflict(
+            f"an addon with the same derived identifier {identifier!r} exists already",
+            {"name": f"derives {identifier!r}, which is taken"},
+        )
+    addon = _new_row(context, project, form, found)
+    context.session.add(addon)
+    context.session.flush()
+    if addon.managed:
+        _order(context, addon, Kind.PROVISION)
+    return addon
+
+
+def _new_row(context: Context, project: Project, form: AddonForm, found: Found) -> Addon:
+    managed = found.probe is None
+    uid = ids.uid()
+    address = found.address
+    return Addon(
+        uid=uid,
+        project_pk=project.pk,
+        id=slug(form.name),
+        name=form.name,
+        description=form.description,
+        kind=form.type,
+        version=found.version,
+        managed=managed,
+        node=context.house.node if managed else None,
+        desired=Desired.RUNNING,
+        status=AddonStatus.PRE_DEPLOYMENT if managed else AddonStatus.RUNNING,
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        database=address.database,
+        options=dict(address.options),
+        sealed_password=context.house.sealer.seal(address.password, addons.context(uid)),
+        tags=form.tags or [],
+        spec=_spec(form),
+        created=context.now,
+        updated=context.now,
+    )
+
+
+def _spec(form: AddonForm) -> Document:
+    """What the caller chose and gets back, without anything secret."""
+    return {"billing": form.billing.model_dump(by_alias=True) if form.billing else None}
+
+
+def lane(addon: Addon) -> str:
+    """Work on a managed server waits for its own machine."""
+    return addon.node or ANY_LANE
+
+
+def _order(context: Context, addon: Addon, kind: Kind) -> None:
+    order = Order(addon.pk, kind, lane(addon), {})
+    operations.create(context.session, context.house.queue, order, context.now)
+
+
+def patch(context: Context, addon: Addon, form: AddonPatch, found: Found | None) -> Addon:
+    """Only what was sent changes. `found` is the probed new address of an attached addon."""
+    sent = form.model_fields_set
+    if "description" in sent:
+        addon.description = form.description
+    if "tags" in sent:
+        addon.tags = form.tags or []
+    if found is not None:
+        _move(context, addon, found)
+    addon.updated = context.now
+    return addon
+
+
+def _move(context: Context, addon: Addon, found: Found) -> None:
+    if addon.managed:
+        problem = "a managed addon has no connection string of its own"
+        raise Invalid(problem, {"connectionString": problem})
+    address = found.address
+    addon.host, addon.port = address.host, address.port
+    addon.user, addon.database = address.user, address.database
+    addon.options, addon.version = dict(address.options), found.version
+    addon.sealed_password = context.house.sealer.seal(address.password, addons.context(addon.uid))
+
+
+def delete(context: Context, addon: Addon) -> None:
+    """Ends what is going on, then removes a managed server with its data.
+
+    The addon's backups stay: they can be restored elsewhere through their origin.
+    """
+    for operation in operations.open_of_addon(context.session, addon.pk):
+        operations.abort(
+            context.session,
+            context.house.queue,
+            operation.id,
+            "the addon was deleted",
+            context.now,
+        )
+    addon.deleted = context.now
+    addon.desired, addon.status = Desired.DELETED, AddonStatus.DELETING
+    _order(context, addon, Kind.DELETE)
+
+
+def pause(context: Context, addon: Addon) -> None:
+    _require_managed(addon, "paused")
+    _require(addon, {AddonStatus.RUNNING, AddonStatus.ERROR}, "paused")
+    addon.desired = Desired.PAUSED
+    _order(context, addon, Kind.PAUSE)
+
+
+def resume(context: Context, addon: Addon) -> None:
+    _require_managed(addon, "resumed")
+    if addon.desired != Desired.PAUSED:
+        raise Conflict("the addon is not paused")
+    addon.desired = Desired.RUNNING
+    addon.status = AddonStatus.POST_DEPLOYMENT
+    _order(context, addon, Kind.RESUME)
+
+
+def restart(context: Context, addon: Addon) -> None:
+    _require_managed(addon, "restarted")
+    _require(addon, {AddonStatus.RUNNING, AddonStatus.ERROR, AddonStatus.FAILED}, "restarted")
+    _order(context, addon, Kind.RESTART)
+
+
+def reset(context: Context, addon: Addon) -> None:
+    """Wipes all data; credentials and port stay."""
+    _require_managed(addon, "reset")
+    _require(addon, {AddonStatus.RUNNING, AddonStatus.ERROR, AddonStatus.FAILED}, "reset")
+    addon.status = AddonStatus.RESETTING
+    _order(context, addon, Kind.RESET)
+
+
+def _require_managed(addon: Addon, done: str) -> None:
+    if not addon.managed:
+        raise Conflict(f"the server of an attached addon is not ours, so it cannot be {done}")
+
+
+def _require(addon: Addon, allowed: set[AddonStatus], done: str) -> None:
+    if addon.desired != Desired.RUNNING or addon.status not in allowed:
+        raise Conflict(f"the addon is {addon.status} and cannot be {done} now")

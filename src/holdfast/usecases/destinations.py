@@ -1,0 +1,76 @@
+"""Backup destinations: add, patch, delete. The edge probes a bucket before any of this."""
+
+from typing import Any
+
+from holdfast.catalog import backups, deletions, destinations
+from holdfast.catalog.schema import Destination
+from holdfast.domain.errors import Conflict
+from holdfast.domain.naming import slug
+from holdfast.kit.seal import Secret
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import Credentials, DestinationForm, DestinationPatch
+
+
+def driver_options(credentials: Credentials, prefix: str) -> dict[str, Any]:
+    """As the store driver takes them."""
+    return {
+        **_public(credentials),
+        "prefix": prefix,
+        "secret_key": Secret(credentials.secret_key.get_secret_value()),
+    }
+
+
+def _public(credentials: Credentials) -> dict[str, Any]:
+    return credentials.model_dump(exclude={"secret_key"})
+
+
+def _seal(context: Context, destination_id: str, credentials: Credentials) -> str:
+    secret = Secret(credentials.secret_key.get_secret_value())
+    return context.house.sealer.seal(secret, destinations.context(destination_id))
+
+
+def add(context: Context, form: DestinationForm) -> Destination:
+    identifier = slug(form.name)
+    taken = destinations.find(context.session, identifier)
+    if taken is not None:
+        raise Conflict(
+            f"a backup destination with the same derived identifier {identifier!r} exists already",
+            {"name": f"derives {identifier!r}, which is taken"},
+        )
+    destination = Destination(
+        id=identifier,
+        name=form.name,
+        description=form.description,
+        kind=form.type,
+        prefix=form.prefix,
+        options=_public(form.credentials),
+        sealed_secret=_seal(context, identifier, form.credentials),
+        created=context.now,
+        updated=context.now,
+    )
+    context.session.add(destination)
+    context.session.flush()
+    return destination
+
+
+def patch(context: Context, destination: Destination, form: DestinationPatch) -> None:
+    """Only what was sent changes; the id stays."""
+    if form.name is not None:
+        destination.name = form.name
+    if "description" in form.model_fields_set:
+        destination.description = form.description
+    if form.credentials is not None:
+        destination.options = _public(form.credentials)
+        destination.sealed_secret = _seal(context, destination.id, form.credentials)
+    destination.updated = context.now
+
+
+def delete(context: Context, destination: Destination) -> None:
+    kept = backups.of_destination(context.session, destination.pk, limit=20)
+    pending = deletions.pending_at(context.session, destination.pk)
+    if kept or pending:
+        raise Conflict(
+            "backups are kept at this destination; delete them first",
+            {"backups": [backup.id for backup in kept], "pendingDeletions": pending},
+        )
+    destination.deleted = context.now

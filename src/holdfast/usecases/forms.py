@@ -1,0 +1,191 @@
+"""What callers may send: one description for validation, the API document and the CLI.
+
+Bodies that decide how safe data is (backups, restores, destinations, tokens) refuse unknown keys,
+because a misspelt safety setting must not pass; project and addon bodies ignore them, because the
+official clients send settings of a platform that this is not.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from holdfast.domain import naming
+from holdfast.domain.backup import BackupType, Compression
+
+
+def _matches(pattern: str, example: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must match {pattern} as a whole, for example {example!r}")
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, Field(min_length=3, max_length=39), _matches(naming.NAME, "Example Name")]
+BackupName = Annotated[
+    str,
+    Field(min_length=3, max_length=39),
+    _matches(naming.BACKUP_NAME, "Before the upgrade"),
+]
+DestinationName = Annotated[
+    str, Field(min_length=3, max_length=100), _matches(naming.DESTINATION_NAME, "Offsite one")
+]
+DestinationId = Annotated[
+    str, Field(min_length=3, max_length=100), _matches(naming.DESTINATION_ID, "offsite-one")
+]
+Description = Annotated[
+    str, Field(max_length=200), _matches(f"({naming.DESCRIPTION})?", "What this is for")
+]
+Color = Annotated[str, _matches(naming.COLOR, "#57a1a9")]
+Hex24 = Annotated[str, _matches(naming.HEX24, "0123456789abcdef01234567")]
+
+
+class Form(BaseModel):
+    """Keys are camelCase on the wire; unknown ones are ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", str_max_length=100_000)
+
+
+class StrictForm(Form):
+    """Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProjectForm(Form):
+    name: Name
+    description: Description | None = None
+    color: Color | None = None
+    region: Annotated[str, Field(max_length=60)] | None = None
+    cluster_id: Annotated[str, Field(max_length=60)] | None = None
+
+
+class ProjectPatch(Form):
+    name: Name | None = None
+    description: Description | None = None
+    color: Color | None = None
+
+
+class Billing(Form):
+    deployment_plan: Annotated[str, Field(min_length=1, max_length=100)]
+    storage: Annotated[int, Field(ge=1)]
+    replicas: Annotated[int, Field(ge=1, le=1)] = Field(
+        description="Managed servers are single: exactly 1."
+    )
+    storage_class: Annotated[str, Field(max_length=60)] | None = None
+
+
+class CustomCredentials(Form):
+    db_name: Annotated[str, Field(min_length=1, max_length=63)] = Field(
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", description="Name of the first database."
+    )
+
+
+class AddonPatch(Form):
+    description: Description | None = None
+    tags: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)]
+        | None
+    ) = None
+    connection_string: SecretStr | None = Field(
+        default=None, description="Extension: the new address of an attached addon."
+    )
+
+
+class AddonForm(AddonPatch):
+    """A managed addon needs `billing`; an attached one has a `connectionString` instead."""
+
+    name: Name
+    type: Annotated[str, Field(min_length=1, max_length=40)]
+    version: Annotated[str, Field(min_length=1, max_length=40)] = "latest"
+    billing: Billing | None = Field(default=None, validate_default=True)
+    custom_credentials: CustomCredentials | None = None
+
+    @field_validator("billing")
+    @classmethod
+    def _billing_or_address(cls, billing: Billing | None, info: ValidationInfo) -> Billing | None:
+        if billing is None and info.data.get("connection_string") is None:
+            raise ValueError("is required (or connectionString, to attach a server of your own)")
+        return billing
+
+
+class AdditionalDestination(StrictForm):
+    destination_id: DestinationId
+    type: Literal["custom"] = "custom"
+    retention_time: Annotated[int, Field(ge=1, le=120)] | None = None
+
+
+class BackupForm(StrictForm):
+    name: BackupName | None = None
+    backup_type: BackupType = BackupType.SNAPSHOT
+    compression_type: Compression | None = Field(
+        default=None, description="Dumps only, `gz` when absent; ignored for snapshots."
+    )
+    custom_destination_id: DestinationId | None = Field(default=None, description="Dumps only.")
+    additional_destinations: list[AdditionalDestination] = Field(
+        default=[], description="Snapshots only."
+    )
+
+    @field_validator("custom_destination_id", "additional_destinations")
+    @classmethod
+    def _fits_the_type(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("backup_type")
+        wanted = (
+            BackupType.DUMP if info.field_name == "custom_destination_id" else BackupType.SNAPSHOT
+        )
+        if value and kind is not None and kind is not wanted:
+            raise ValueError(f"is for {wanted} backups only")
+        return value
+
+
+class AbortRestoreForm(StrictForm):
+    restore_id: Hex24
+
+
+class VersionForm(StrictForm):
+    version: Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class Credentials(StrictForm):
+    access_key: Annotated[str, Field(min_length=1, max_length=200)]
+    secret_key: SecretStr
+    bucket_name: Annotated[str, Field(min_length=3, max_length=63)]
+    region: Annotated[str, Field(min_length=1, max_length=60)]
+    endpoint: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class DestinationForm(StrictForm):
+    name: DestinationName
+    description: Description | None = None
+    type: Literal["s3"]
+    prefix: Annotated[str, Field(max_length=100), _matches(naming.DESTINATION_PREFIX, "backups/")]
+    credentials: Credentials
+
+
+class DestinationPatch(StrictForm):
+    name: DestinationName | None = None
+    description: Description | None = None
+    credentials: Credentials | None = None
+
+
+class TokenForm(StrictForm):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    role: Annotated[str, Field(min_length=1, max_length=60)]
+    projects: list[Annotated[str, Field(max_length=60)]] | None = None
+    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class RoleForm(StrictForm):
+    name: Annotated[str, Field(min_length=3, max_length=39), _matches(naming.NAME, "Operator")]
+    permissions: Annotated[list[str], Field(min_length=1)]

@@ -1,0 +1,55 @@
+"""Restores: start one, abort one."""
+
+from holdfast.catalog import addons, backups, operations
+from holdfast.catalog.operations import Order
+from holdfast.catalog.schema import Addon, Backup, Restore
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.errors import Conflict, NotFound
+from holdfast.domain.operation import Kind, Status
+from holdfast.kit import ids
+from holdfast.usecases.addons import lane
+from holdfast.usecases.context import Context
+
+
+def find_backup(session: ReadSession, origin: list[Addon], backup_id: str) -> Backup:
+    """The backup of that id among the addons that were ever called so, the living first."""
+    for addon in origin:
+        backup = backups.find(session, addon.pk, backup_id)
+        if backup is not None:
+            return backup
+    raise NotFound(f"there is no backup {backup_id!r}")
+
+
+def start(context: Context, target: Addon, backup: Backup) -> Restore:
+    """Queues the restore of `backup` into `target`; runs as soon as the addon is free."""
+    if backup.status != Status.COMPLETED:
+        raise Conflict(f"the backup is {backup.status}; only completed ones can be restored")
+    source = addons.get(context.session, backup.addon_pk)
+    if source.kind != target.kind:
+        raise Conflict(f"a backup of {source.kind} cannot be restored into {target.kind}")
+    restore = Restore(
+        id=ids.hex24(),
+        backup_pk=backup.pk,
+        addon_pk=target.pk,
+        status=Status.SCHEDULED,
+        operation="",
+        created=context.now,
+    )
+    context.session.add(restore)
+    context.session.flush()
+    arguments = {"backup": backup.pk, "restore": restore.pk}
+    order = Order(target.pk, Kind.RESTORE, lane(target), arguments)
+    queued = operations.create(context.session, context.house.queue, order, context.now)
+    restore.operation = queued.id
+    return restore
+
+
+def abort(context: Context, restore: Restore) -> None:
+    if not operations.abort(
+        context.session,
+        context.house.queue,
+        restore.operation,
+        f"aborted by {context.caller.name}",
+        context.now,
+    ):
+        raise Conflict(f"the restore is {restore.status} already")

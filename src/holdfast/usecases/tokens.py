@@ -1,0 +1,92 @@
+"""Tokens and roles: create, revoke, delete. A token's value is shown once and kept as a digest."""
+
+from holdfast.catalog import projects, tokens
+from holdfast.catalog.schema import Role, Token
+from holdfast.catalog.session import WriteSession
+from holdfast.domain.access import BUILT_IN, unknown_permissions
+from holdfast.domain.errors import Conflict, Forbidden, Invalid
+from holdfast.domain.naming import slug
+from holdfast.kit import ids
+from holdfast.kit.seal import Secret
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import RoleForm, TokenForm
+
+_DAY_MS = 86_400_000
+
+
+def ensure_owner(session: WriteSession, wanted: Secret | None, now: int) -> Secret | None:
+    """The first start makes an owner token, or takes `wanted`. Returns it only if it was made.
+
+    A `wanted` token that is not known yet is added at any start: that is how an operator gets
+    back in.
+    """
+    if wanted is None and tokens.any_token(session):
+        return None
+    token = wanted or Secret(ids.token())
+    if tokens.holder(session, token, now) is not None:
+        return None
+    session.add(_row("owner", "owner", token, now))
+    return token
+
+
+def _row(name: str, role: str, token: Secret, now: int) -> Token:
+    return Token(id=ids.hex24(), name=name, digest=tokens.digest(token), role=role, created=now)
+
+
+def create(context: Context, form: TokenForm) -> tuple[Token, Secret]:
+    permissions = tokens.permissions_of(context.session, form.role)
+    if permissions is None:
+        raise Invalid(f"there is no role {form.role!r}", {"role": f"unknown role {form.role!r}"})
+    if not permissions <= context.caller.permissions:
+        raise Forbidden("a token cannot be given permissions that its creator does not hold")
+    visible = _visible(context, form.projects)
+    token = Secret(ids.token())
+    row = _row(form.name, form.role, token, context.now)
+    row.projects = visible
+    row.expires = context.now + form.expires_in_days * _DAY_MS if form.expires_in_days else None
+    context.session.add(row)
+    context.session.flush()
+    return row, token
+
+
+def _visible(context: Context, wanted: list[str] | None) -> list[str] | None:
+    """A restricted caller can only hand on what it sees."""
+    own = context.caller.projects
+    if wanted is None:
+        return sorted(own) if own is not None else None
+    for index, project in enumerate(wanted):
+        found = projects.find(context.session, project)
+        if found is None or not context.caller.sees(project):
+            problem = f"there is no project {project!r}"
+            raise Invalid(problem, {f"projects[{index}]": problem})
+    return wanted
+
+
+def revoke(context: Context, token: Token) -> None:
+    token.revoked = token.revoked or context.now
+
+
+def create_role(context: Context, form: RoleForm) -> Role:
+    identifier = slug(form.name)
+    if identifier in BUILT_IN or tokens.find_role(context.session, identifier) is not None:
+        raise Conflict(f"a role {identifier!r} exists already")
+    unknown = unknown_permissions(form.permissions)
+    if unknown:
+        raise Invalid("unknown permissions", {"permissions": f"unknown: {', '.join(unknown)}"})
+    if not set(form.permissions) <= context.caller.permissions:
+        raise Forbidden("a role cannot hold permissions that its creator does not hold")
+    role = Role(
+        id=identifier,
+        name=form.name,
+        permissions=sorted(set(form.permissions)),
+        created=context.now,
+    )
+    context.session.add(role)
+    context.session.flush()
+    return role
+
+
+def delete_role(context: Context, role: Role) -> None:
+    """Its tokens are revoked with it."""
+    tokens.revoke_of_role(context.session, role.id, context.now)
+    context.session.delete(role)

@@ -1,0 +1,1 @@
+"""The read side: shapes for lists and screens, never writes."""

@@ -1,0 +1,168 @@
+"""Addons as the API shows them."""
+
+from collections.abc import Sequence
+
+from holdfast.catalog import addons, operations
+from holdfast.catalog.schema import Addon, Document, Project
+from holdfast.catalog.session import ReadSession
+from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable
+from holdfast.domain.addon import AddonStatus, shown_status
+from holdfast.kit.clock import rfc3339
+from holdfast.kit.seal import Sealer
+from holdfast.views.addon_shapes import (
+    AddonConfig,
+    AddonItem,
+    AddonSpec,
+    AddonType,
+    AddonView,
+    Choice,
+    CredentialsView,
+    Deployment,
+    Features,
+    Networking,
+    PastUpgrade,
+    Resources,
+    Server,
+    Upgrade,
+    UpgradeState,
+    VersionView,
+)
+from holdfast.views.project_shapes import SpecType
+from holdfast.views.projects import LOCAL, cluster
+
+_STORAGE_MB = [1024, 4096, 10240, 20480, 51200, 102400]
+
+
+def items(
+    session: ReadSession, project: Project, rows: Sequence[Addon], team: str
+) -> list[AddonItem]:
+    busy = operations.busy_with(session, [addon.pk for addon in rows])
+    return [
+        AddonItem(
+            id=addon.id,
+            name=addon.name,
+            app_id=f"/{team}/{project.id}/{addon.id}",
+            tags=addon.tags,
+            description=addon.description,
+            spec=SpecType(type=addon.kind),
+            status=shown_status(AddonStatus(addon.status), busy.get(addon.pk)),
+        )
+        for addon in rows
+    ]
+
+
+def view(session: ReadSession, project: Project, addon: Addon, team: str) -> AddonView:
+    item = items(session, project, [addon], team)[0]
+    return AddonView(
+        **item.model_dump(exclude={"spec"}),
+        created_at=rfc3339(addon.created),
+        updated_at=rfc3339(addon.updated),
+        cluster=cluster(project),
+        spec=AddonSpec(type=addon.kind, config=_config(project, addon)),
+        type=addon.kind,
+        version=addon.version,
+        billing=addon.spec.get("billing"),
+        managed=addon.managed,
+        address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
+        reason=addon.reason,
+    )
+
+
+def _config(project: Project, addon: Addon) -> AddonConfig:
+    billing: Document = addon.spec.get("billing") or {}
+    return AddonConfig(
+        version_tag=addon.version,
+        lifecycle_status="active",
+        deployment=Deployment(
+            replicas=billing.get("replicas", 1),
+            storage_class=billing.get("storageClass") or "ssd",
+            storage_size=billing.get("storage", 0),
+            plan_id=billing.get("deploymentPlan", "attached"),
+            region=project.region or LOCAL,
+        ),
+        networking=Networking(
+            tls_enabled=addon.options.get("sslmode", "disable") not in ("disable", "prefer"),
+            external_access_enabled=False,
+        ),
+    )
+
+
+def addon_type(engine: Engine) -> AddonType:
+    """What this engine can do here and now, asked of the engine itself."""
+    versions = list(engine.versions())
+    works = bool(versions)
+    return AddonType(
+        type=engine.kind,
+        name=engine.title,
+        description=engine.description,
+        features=Features(
+            backups_dump=works and isinstance(engine, Dumpable),
+            backups_snapshot=False,
+            custom_db_name=works and isinstance(engine, Hostable),
+            fork_addon=False,
+            import_dump=False,
+            import_live=False,
+            scale_replicas=False,
+            tls=isinstance(engine, Countable),
+            external_access=False,
+            managed=works and isinstance(engine, Hostable),
+        ),
+        versions=versions,
+        major=list(dict.fromkeys(version.split(".")[0] for version in versions)),
+        resources=Resources(
+            storage=Choice(options=_STORAGE_MB, default=_STORAGE_MB[1]),
+            replicas=Choice(options=[1], default=1),
+        ),
+        missing=None if works else "no tools are installed: see `holdfast doctor`",
+    )
+
+
+def credentials(addon: Addon, sealer: Sealer) -> CredentialsView:
+    address = addons.address(addon, sealer)
+    password = address.password.reveal()
+    place = f"{address.host}:{address.port}/{address.database}"
+    uri = f"{addon.kind}://{address.user}:{password}@{place}"
+    return CredentialsView(
+        secrets={
+            "USERNAME": address.user,
+            "PASSWORD": password,
+            "POSTGRES_URI": uri,
+            "POSTGRES_URI_ADMIN": uri,
+        }
+        if addon.kind == "postgresql"
+        else {"USERNAME": address.user, "PASSWORD": password, "URI": uri},
+        envs={
+            "HOST": address.host,
+            "PORT": str(address.port),
+            "DATABASE": address.database,
+        },
+    )
+
+
+def version(session: ReadSession, addon: Addon, available: Sequence[str]) -> VersionView:
+    return VersionView(
+        version=addon.version,
+        upgrade_to=[
+            Upgrade(version=newer, type="minor")
+            for newer in available
+            if addon.managed and _is_newer_minor(newer, addon.version)
+        ],
+        lifecycle_status="active",
+        upgrade_history=[
+            PastUpgrade(
+                upgrade_id=event.id,
+                status=UpgradeState(status="completed"),
+                created_at=rfc3339(event.created),
+                upgrade_type="minor",
+                previous_version=event.old_version,
+                new_version=event.new_version,
+                completed_at=rfc3339(event.created),
+            )
+            for event in addons.events(session, addon.pk)
+        ],
+    )
+
+
+def _is_newer_minor(candidate: str, current: str) -> bool:
+    new, old = (tuple(int(part) for part in v.split(".")) for v in (candidate, current))
+    return new[0] == old[0] and new > old

@@ -1,0 +1,29 @@
+"""Restores as the API shows them."""
+
+from collections.abc import Sequence
+
+from holdfast.catalog import backups, operations
+from holdfast.catalog.schema import Restore
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.operation import OVER, Status
+from holdfast.kit.clock import rfc3339
+from holdfast.views.backup_shapes import RestoreView
+
+
+def views(session: ReadSession, rows: Sequence[Restore]) -> list[RestoreView]:
+    backup_ids = backups.ids_of(session, [row.backup_pk for row in rows])
+    going = [row.operation for row in rows if Status(row.status) not in OVER]
+    progress = operations.progress_of(session, going) if going else {}
+    return [
+        RestoreView(
+            id=row.id,
+            backup_id=backup_ids[row.backup_pk],
+            status=row.status,
+            restore_timestamp=rfc3339(row.created),
+            completed_at=rfc3339(row.completed) if row.completed is not None else None,
+            reason=row.reason,
+            report=row.report,
+            progress=progress.get(row.operation),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,46 @@
+"""What we answer: the shapes of the v1 API and our extensions to them.
+
+Absent values are left out, never null: the official clients read null as a value.
+"""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Pagination(Shape):
+    has_next_page: bool
+    count: int
+    cursor: str | None = None
+
+
+class One(Shape, Generic[T]):
+    data: T
+
+
+class Many(Shape, Generic[T]):
+    data: T
+    pagination: Pagination
+
+
+class ErrorBody(Shape):
+    status: int
+    message: str
+    id: str | None = None
+    details: Document | None = None
+
+
+class ErrorEnvelope(Shape):
+    error: ErrorBody
+
+
+class Empty(Shape):
+    """Nothing to say beyond that it worked."""

@@ -1,0 +1,37 @@
+"""Tokens and roles as the API shows them; never a token's value or digest."""
+
+from holdfast.catalog import tokens
+from holdfast.catalog.schema import Role, Token
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import BUILT_IN
+from holdfast.kit.clock import rfc3339
+from holdfast.views.other_shapes import RoleView, TokenView
+
+
+def view(token: Token) -> TokenView:
+    return TokenView(
+        id=token.id,
+        name=token.name,
+        role=token.role,
+        projects=token.projects,
+        created_at=rfc3339(token.created),
+        expires_at=_instant(token.expires),
+        last_used_at=_instant(token.last_used),
+        revoked_at=_instant(token.revoked),
+    )
+
+
+def _instant(at: int | None) -> str | None:
+    return rfc3339(at) if at is not None else None
+
+
+def role_view(role: Role) -> RoleView:
+    return RoleView(id=role.id, name=role.name, permissions=role.permissions, built_in=False)
+
+
+def roles(session: ReadSession) -> list[RoleView]:
+    built_in = [
+        RoleView(id=name, name=name, permissions=sorted(held), built_in=True)
+        for name, held in BUILT_IN.items()
+    ]
+    return built_in + [role_view(role) for role in tokens.roles(session)]
