@@ -1,0 +1,118 @@
+"""Objects as files in one directory, nobody else's to read.
+
+A key is its path below the directory, so that a person finds a backup without us. What is
+visible was fsynced, file and names, before it became visible.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.contracts.store import Stat, Upload
+from holdfast.domain.errors import ObjectMissing
+from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
+from holdfast.stores.local.errors import translated
+from holdfast.stores.local.options import Options
+from holdfast.stores.local.tree import prune_parents, sync_parents, walk
+from holdfast.stores.local.upload import MARK, PARTIAL, LocalUpload
+
+_CHUNK = 1 << 20
+
+
+class LocalStore:
+    def __init__(self, options: Options) -> None:
+        self._root = options.directory
+        self.max_object_bytes = options.max_object_bytes
+
+    def begin(self, key: str) -> Upload:
+        path = self._path(key)
+        with translated("preparing", key):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "there are objects below this key")
+        return LocalUpload(self._root, key, self.max_object_bytes)
+
+    def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        file = self._open(key)
+        try:
+            while end is None or start < end:
+                wanted = _CHUNK if end is None else min(_CHUNK, end - start)
+                with translated("reading", key):
+                    chunk = os.pread(file, wanted, start)
+                if not chunk:
+                    return
+                start += len(chunk)
+                yield chunk
+        finally:
+            os.close(file)
+
+    def stat(self, key: str) -> Stat:
+        path = self._path(key)
+        with translated("looking at", key):
+            found = _lstat(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            raise ObjectMissing(f"there is no object {key}")
+        return _stat(key, found)
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        checked_prefix(prefix)
+        with translated("listing", prefix):
+            for key, found in walk(self._root, prefix, skip=PARTIAL):
+                yield _stat(key, found)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        partial = self._root / PARTIAL
+        with translated("deleting", key):
+            _remove(self._root, path)
+            for name, _ in walk(partial, f"{key}{MARK}"):
+                _remove(partial, partial / name)
+
+    def clear(self, prefix: str) -> int:
+        checked_clearing(prefix)
+        partial = self._root / PARTIAL
+        with translated("clearing", prefix):
+            objects = [name for name, _ in walk(self._root, prefix, skip=PARTIAL)]
+            unfinished = [name for name, _ in walk(partial, prefix)]
+            removed = sum(_remove(self._root, self._root / name) for name in objects)
+            return removed + sum(_remove(partial, partial / name) for name in unfinished)
+
+    def _path(self, key: str) -> Path:
+        if checked_key(key).split("/")[0] == PARTIAL:
+            raise ValueError(f"{PARTIAL} is where unfinished objects are")
+        return self._root / key
+
+    def _open(self, key: str) -> int:
+        self.stat(key)
+        with translated("reading", key):
+            return os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _remove(root: Path, path: Path) -> bool:
+    """Was there a file? Its absence is durable on return."""
+    found = _lstat(path)
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return False
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        sync_parents(root, path)
+    prune_parents(root, path)
+    return True
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _stat(key: str, found: os.stat_result) -> Stat:
+    return Stat(key, found.st_size, found.st_mtime_ns // 1_000_000)
+
+
+def open_store(options: Options) -> LocalStore:
+    return LocalStore(options)

@@ -1,0 +1,86 @@
+"""One file being written beside the others, and put in place by a rename.
+
+The unfinished file lies under `.partial/` at its key's own path with `~` and a random word
+appended (`~` occurs in no key): what a dead process left is found by its key again.
+"""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from holdfast.contracts.store import Stat
+from holdfast.domain.errors import ObjectTooLarge, StoreRefused
+from holdfast.stores.local.errors import translated
+from holdfast.stores.local.tree import make_parents, prune_parents, sync_parents
+
+PARTIAL = ".partial"
+MARK = "~"
+
+
+class LocalUpload:
+    def __init__(self, root: Path, key: str, max_bytes: int) -> None:
+        self._root = root
+        self._key = key
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._path = root / PARTIAL / f"{key}{MARK}{secrets.token_hex(6)}"
+        with translated("writing", key):
+            self._file: int | None = _create(root, self._path)
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise ObjectTooLarge(f"at most {self._max_bytes} bytes fit into one object here")
+        rest = memoryview(data)
+        with translated("writing", self._key):
+            while rest:
+                rest = rest[os.write(self._open_file(), rest) :]
+
+    def commit(self) -> Stat:
+        target = self._root / self._key
+        with translated("committing", self._key):
+            os.fsync(self._open_file())
+            self._close()
+            self._rename(target)
+            sync_parents(self._root, target)
+            prune_parents(self._root / PARTIAL, self._path)
+            found = target.stat()
+        return Stat(self._key, found.st_size, found.st_mtime_ns // 1_000_000)
+
+    def abort(self) -> None:
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        prune_parents(self._root / PARTIAL, self._path)
+
+    def _rename(self, target: Path) -> None:
+        make_parents(self._root, target)
+        try:
+            self._path.replace(target)
+        except FileNotFoundError:
+            if not self._path.exists():
+                raise StoreRefused("the unfinished upload was removed") from None
+            make_parents(self._root, target)  # a delete beside us pruned the empty directory
+            self._path.replace(target)
+
+    def _open_file(self) -> int:
+        if self._file is None:
+            raise StoreRefused("the upload is over")
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
+
+
+def _create(root: Path, path: Path) -> int:
+    make_parents(root, path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        make_parents(root, path)  # an abort beside us pruned the empty directory
+        return os.open(path, flags, 0o600)

@@ -1,0 +1,51 @@
+"""The kinds of stores: a module per line, loaded when first asked for."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from pydantic import BaseModel, ValidationError
+
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.errors import Invalid
+
+STORES: Mapping[str, str] = {
+    "local": "holdfast.stores.local.driver",
+    "memory": "holdfast.stores.memory.driver",
+    "s3": "holdfast.stores.s3.driver",
+}
+
+
+class _Driver(Protocol):
+    """What each driver's module has."""
+
+    Options: type[BaseModel]
+
+    def open_store(self, options: BaseModel, /) -> ObjectStore: ...
+
+
+def open_store(kind: str, options: Mapping[str, object]) -> ObjectStore:
+    """A store of this kind; talks to nobody yet. Raises Invalid naming every bad field."""
+    driver = _driver(kind)
+    try:
+        parsed = driver.Options.model_validate(dict(options))
+    except ValidationError as error:
+        raise Invalid("The destination's settings are not valid.", _details(error)) from None
+    return driver.open_store(parsed)
+
+
+def options_schema(kind: str) -> Mapping[str, object]:
+    """The JSON schema of a kind's settings: the one description of them."""
+    return _driver(kind).Options.model_json_schema()
+
+
+def _driver(kind: str) -> _Driver:
+    if kind not in STORES:
+        raise Invalid("Unknown kind of destination.", {"type": f"one of {', '.join(STORES)}"})
+    return cast("_Driver", importlib.import_module(STORES[kind]))
+
+
+def _details(error: ValidationError) -> dict[str, str]:
+    """Field to sentence, without the values: one of them may be a secret."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return {".".join(map(str, each["loc"])): each["msg"] for each in problems}

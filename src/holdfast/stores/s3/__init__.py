@@ -1,0 +1,1 @@
+"""Objects in a bucket of any service that speaks S3."""

@@ -1,0 +1,59 @@
+"""Objects in a bucket of any service that speaks S3, AWS or not."""
+
+from collections.abc import Iterator
+
+from holdfast.contracts.store import Stat, Upload
+from holdfast.kit.backoff import Backoff
+from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
+from holdfast.stores.s3.bucket import Bucket, milliseconds
+from holdfast.stores.s3.client import connect
+from holdfast.stores.s3.download import read_object
+from holdfast.stores.s3.options import Options
+from holdfast.stores.s3.parts import PartPlan
+from holdfast.stores.s3.upload import S3Upload
+
+
+class S3Store:
+    def __init__(self, options: Options, backoff: Backoff | None = None) -> None:
+        self._plan = PartPlan(options.max_parts)
+        self._checksum = options.checksum
+        self.max_object_bytes = self._plan.max_object_bytes
+        self._bucket = Bucket(
+            connect(options), options.bucket_name, options.prefix, backoff or Backoff()
+        )
+
+    def begin(self, key: str) -> Upload:
+        return S3Upload(self._bucket, checked_key(key), self._plan, self._checksum)
+
+    def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        return read_object(self._bucket, checked_key(key), start, end)
+
+    def stat(self, key: str) -> Stat:
+        found = self._bucket.head(checked_key(key))
+        return Stat(key, found["ContentLength"], milliseconds(found))
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        return self._bucket.objects(checked_prefix(prefix))
+
+    def delete(self, key: str) -> None:
+        self._remove(checked_key(key))
+        for upload in self._bucket.unfinished(key):
+            if upload.key == key:
+                self._bucket.abandon(upload)
+
+    def clear(self, prefix: str) -> int:
+        removed = 0
+        for upload in list(self._bucket.unfinished(checked_clearing(prefix))):
+            self._bucket.abandon(upload)
+            removed += 1
+        for found in list(self._bucket.objects(prefix)):
+            self._remove(found.key)
+            removed += 1
+        return removed
+
+    def _remove(self, key: str) -> None:
+        self._bucket.about("deleting", key, self._bucket.client.delete_object)
+
+
+def open_store(options: Options) -> S3Store:
+    return S3Store(options)

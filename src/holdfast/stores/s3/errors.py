@@ -1,0 +1,101 @@
+"""What the service or the network said, in the words of a store.
+
+Only codes and statuses are repeated: a service's own sentences quote access keys and signatures.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+from urllib3.exceptions import HTTPError
+
+from holdfast.domain.errors import (
+    DestinationFull,
+    Failure,
+    ObjectMissing,
+    ObjectTooLarge,
+    StoreRefused,
+    StoreUnavailable,
+)
+
+TROUBLE = (ClientError, BotoCoreError, HTTPError, OSError)
+"""Everything the client raises for what the network or the service did."""
+
+_NO_ANSWER = (NoConnection, HTTPClientError, IncompleteReadError, HTTPError, OSError)
+_KINDS: Mapping[str, type[Failure]] = {
+    "NoSuchKey": ObjectMissing,
+    "NoSuchUpload": ObjectMissing,
+    "EntityTooLarge": ObjectTooLarge,
+    "QuotaExceeded": DestinationFull,
+    "ServiceQuotaExceededException": DestinationFull,
+    "StorageFull": DestinationFull,
+    "XMinioStorageFull": DestinationFull,
+    "XMinioAdminBucketQuotaExceeded": DestinationFull,
+    "507": DestinationFull,
+    **dict.fromkeys(
+        ("SlowDown", "RequestTimeout", "InternalError", "Throttling", "ServiceUnavailable"),
+        StoreUnavailable,
+    ),
+}
+_HINTS: Mapping[str, str] = {
+    "InvalidAccessKeyId": "the access key is not known there",
+    "SignatureDoesNotMatch": "the secret key is wrong",
+    "AccessDenied": "the credentials lack this permission",
+    "403": "the credentials lack this permission",
+    "NoSuchBucket": "the bucket does not exist",
+    "PermanentRedirect": "the bucket is in another region",
+    "AuthorizationHeaderMalformed": "the region is wrong",
+    "PreconditionFailed": "the object changed while it was read",
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+}
+
+
+def service_code(error: Failure) -> str:
+    """The service's own word for a failure made here; empty when there was none."""
+    return str(error.facts.get("service_code", ""))
+
+
+def _code_of(error: ClientError) -> str:
+    """The service's error code, or the HTTP status when it sent none."""
+    response = cast("Mapping[str, Any]", error.response)
+    return str(response.get("Error", {}).get("Code") or _status_of(error))
+
+
+def _status_of(error: ClientError) -> int:
+    response = cast("Mapping[str, Any]", error.response)
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def failure(error: Exception, operation: str, key: str) -> Failure:
+    """The failure that `error` means. The sentence names operation, key and code."""
+    if not isinstance(error, ClientError):
+        return _network_failure(error, f"{operation} {key}")
+    code, status = _code_of(error), _status_of(error)
+    hint = f": {_HINTS[code]}" if code in _HINTS else ""
+    message = f"{operation} {key}: {code} (HTTP {status}){hint}"
+    return _kind(code, status)(message, service_code=code)
+
+
+def _kind(code: str, status: int) -> type[Failure]:
+    known = _KINDS.get(code) or _KINDS.get(str(status))
+    if known:
+        return known
+    if status == 429 or (status >= 500 and status != 501):
+        return StoreUnavailable
+    return ObjectMissing if code in ("404", "NotFound") else StoreRefused
+
+
+def _network_failure(error: Exception, what: str) -> Failure:
+    message = f"{what}: no answer ({type(error).__name__})"
+    if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return StoreRefused(f"{what}: the service's certificate is not trusted here")
+    if isinstance(error, _NO_ANSWER):
+        return StoreUnavailable(message)
+    return StoreRefused(f"{what}: {type(error).__name__}")

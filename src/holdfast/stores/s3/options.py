@@ -1,0 +1,83 @@
+"""The settings of an S3 store."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+)
+
+from holdfast.kit.seal import Secret
+
+
+def _secret(value: object) -> object:
+    return Secret(value) if isinstance(value, str) else value
+
+
+SecretText = Annotated[
+    Secret,
+    BeforeValidator(_secret),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "password"}),
+]
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    access_key: SecretText = Field(description="Access key id.")
+    secret_key: SecretText = Field(description="Secret access key.")
+    bucket_name: str = Field(min_length=3, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]+$")
+    region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9-]*$")
+    endpoint: str = Field(
+        "", description="Host or URL of the service; https without a scheme; empty is AWS."
+    )
+    prefix: str = Field(
+        "", pattern=r"^([A-Za-z0-9_-]+/)*$", description="Put before every key; ends with a slash."
+    )
+    addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="Bucket in the path or in the host name; auto: path unless AWS."
+    )
+    checksum: Literal["none", "md5", "crc32", "sha256"] = Field(
+        "none", description="Checksum sent with each part, for services that verify one."
+    )
+    max_parts: int = Field(
+        10_000, ge=100, le=10_000, description="How many parts the service allows per object."
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        host = value.removeprefix("https://").removeprefix("http://")
+        if "://" in host or any(mark in host for mark in "@?# \t\n") or (value and not host):
+            raise ValueError("must be a host, http://host or https://host, with an optional port")
+        return value
+
+    @field_validator("region")
+    @classmethod
+    def _some_region(cls, value: str) -> str:
+        return value or "us-east-1"
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """With a scheme; None for AWS's own endpoint of the region."""
+        if not self.endpoint or "://" in self.endpoint:
+            return self.endpoint or None
+        return f"https://{self.endpoint}"
+
+    @property
+    def addressing_style(self) -> str:
+        """`auto` and `virtual` as botocore understands them: AWS alone may be `auto`."""
+        if self.addressing != "auto":
+            return self.addressing
+        host = self.endpoint.rpartition("://")[2].partition("/")[0].partition(":")[0]
+        aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return "auto" if aws else "path"
