@@ -176,13 +176,21 @@ class Restore(Model):
         return self.status in ENDED
 
 
+class StoreCredentials(Model):
+    access_key: SecretText = Secret("")
+    secret_key: SecretText = Secret("")
+    bucket_name: str = ""
+    region: str = ""
+    endpoint: str = ""
+
+
 class Destination(Model):
     id: str
     name: str = ""
     type: str = ""
     prefix: str | None = None
     description: str | None = None
-    credentials: dict[str, SecretText] = {}
+    credentials: StoreCredentials | None = None
     created_at: str | None = None
     updated_at: str | None = None
 

@@ -1,0 +1,145 @@
+"""`holdfast addon`: the databases. What one does with a running one is in `addon_power.py`."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import addon_inside, addon_power, asking
+from holdfast.cli.addon_power import OneAddon, settle
+from holdfast.cli.options import Force, InProject, Limit, Waiting
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import noun, verb
+
+app = noun("Addons: the databases to back up.")
+addon_power.register(app)
+addon_inside.register(app)
+
+Name = Annotated[str | None, typer.Argument(help="Name, unless --file has it.")]
+Type = Annotated[str | None, typer.Option("--type", "-t", help="See `holdfast addon types`.")]
+Description = Annotated[str | None, typer.Option("--description")]
+
+
+@dataclass(frozen=True)
+class Managed:
+    """A server Holdfast runs. The three sizes are the `billing` of the API."""
+
+    type: Type = None
+    version: Annotated[str, typer.Option("--version", help="`latest`, `17-latest` or exact.")] = (
+        "latest"
+    )
+    plan: Annotated[str, typer.Option("--plan", help="Deployment plan.")] = "nf-compute-10"
+    storage: Annotated[int, typer.Option("--storage", min=1, help="Megabytes.")] = 4096
+    replicas: Annotated[int, typer.Option("--replicas", min=1)] = 1
+    file: asking.BodyFile = None
+
+    def body(self, name: str | None) -> dict[str, object]:
+        given = asking.body(self.file, {"name": name, "type": self.type})
+        billing = {
+            "deploymentPlan": self.plan,
+            "storage": self.storage,
+            "replicas": self.replicas,
+        }
+        return {"version": self.version, "billing": billing, **given}
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A server of one's own."""
+
+    type: Type = None
+    connection_string_file: Annotated[
+        str | None,
+        typer.Option(
+            "--connection-string-file",
+            help="Connection string from FILE (`-`: standard input); else it is asked for.",
+        ),
+    ] = None
+    description: Description = None
+    file: asking.BodyFile = None
+
+    def body(self, name: str | None) -> dict[str, object]:
+        options = {"name": name, "type": self.type, "description": self.description}
+        given = asking.body(self.file, options)
+        if "connectionString" in given and self.connection_string_file is None:
+            return given
+        secret = asking.secret(
+            self.connection_string_file, "Connection string", "--connection-string-file"
+        )
+        return {**given, "connectionString": secret.reveal()}
+
+
+@verb(app, "types", "holdfast addon types")
+def types(session: Session) -> None:
+    """List the kinds of database and what each can do on the server's machine."""
+    with session.client() as client:
+        found = [t.document() for t in client.addons.types()]
+    columns = {"TYPE": "type", "NAME": "name", "DUMPS": "features.backupsDump"}
+    session.printer.rows(found, {**columns, "VERSIONS": "major"})
+
+
+@verb(app, "list", "holdfast addon list --project shop")
+def show(session: Session, where: InProject, limit: Limit = None) -> None:
+    """List the addons of a project."""
+    with session.client() as client:
+        found = [a.document() for a in islice(client.addons.list(where.of(session)), limit)]
+    columns = {"ID": "id", "NAME": "name", "TYPE": "spec.type", "STATUS": "status"}
+    session.printer.rows(found, {**columns, "MANAGED": "managed"})
+
+
+@verb(app, "create", "holdfast addon create orders --project shop --type postgresql --wait")
+def create(
+    session: Session, where: InProject, managed: Managed, waiting: Waiting, name: Name = None
+) -> None:
+    """Create an addon that Holdfast runs itself."""
+    project = where.of(session)
+    with session.client() as client:
+        made = client.addons.create(project, managed.body(name))
+        settle(session, client, (project, made), waiting)
+
+
+@verb(
+    app,
+    "attach",
+    "holdfast addon attach orders --project shop --type postgresql",
+    "holdfast addon attach orders -p shop -t postgresql --connection-string-file url.txt",
+)
+def attach(
+    session: Session, where: InProject, attached: Attached, waiting: Waiting, name: Name = None
+) -> None:
+    """Attach a database server of your own; it is probed at once and never deleted."""
+    project = where.of(session)
+    with session.client() as client:
+        made = client.addons.create(project, attached.body(name))
+        settle(session, client, (project, made), waiting)
+
+
+@verb(app, "get", "holdfast addon get orders --project shop")
+def get(session: Session, one: OneAddon) -> None:
+    """Show an addon."""
+    with session.client() as client:
+        session.printer.record(client.addons.get(*one.of(session)).document())
+
+
+@verb(app, "update", "holdfast addon update orders --project shop --description 'All orders'")
+def update(
+    session: Session,
+    one: OneAddon,
+    description: Description = None,
+    file: asking.BodyFile = None,
+) -> None:
+    """Change an addon."""
+    body = asking.body(file, {"description": description})
+    with session.client() as client:
+        session.printer.record(client.addons.update(*one.of(session), body).document())
+
+
+@verb(app, "delete", "holdfast addon delete orders --project shop --force")
+def delete(session: Session, one: OneAddon, force: Force = False) -> None:
+    """Delete an addon. A server of your own is only detached, its data stays."""
+    project, addon = one.named(session)
+    asking.confirm(f"Delete the addon {addon} of {project}?", force=force)
+    with session.client() as client:
+        client.addons.delete(project, addon)
+    session.printer.done(f"deleted addon {addon}")

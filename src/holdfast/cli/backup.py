@@ -1,0 +1,156 @@
+"""`holdfast backup`. Downloading one is in `backup_download.py`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import asking, backup_download
+from holdfast.cli.loglines import show_lines
+from holdfast.cli.options import Force, InAddon, Limit, Lines, Waiting
+from holdfast.cli.problems import OperationFailed
+from holdfast.cli.progress import watching
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import noun, verb
+from holdfast.client import Client
+from holdfast.client.models import GOOD, Backup
+
+app = noun("Backups of an addon.")
+backup_download.register(app)
+
+Id = backup_download.Id
+
+
+class Kind(StrEnum):
+    DUMP = "dump"
+    SNAPSHOT = "snapshot"
+
+
+class Compression(StrEnum):
+    GZ = "gz"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True)
+class Fields:
+    name: Annotated[str | None, typer.Option("--name", help="Default: the time.")] = None
+    type: Annotated[
+        Kind | None, typer.Option("--type", "-t", help="Left out, the server decides: snapshot.")
+    ] = None
+    compression: Annotated[
+        Compression | None, typer.Option("--compression", "-c", help="Of a dump; default gz.")
+    ] = None
+    destination: Annotated[
+        str | None, typer.Option("--destination", "-d", help="Destination id, for a dump.")
+    ] = None
+    file: asking.BodyFile = None
+
+    def body(self) -> dict[str, object]:
+        fields = {
+            "name": self.name,
+            "backupType": self.type,
+            "compressionType": self.compression,
+            "customDestinationId": self.destination,
+        }
+        return asking.body(self.file, fields)
+
+
+@verb(app, "list", "holdfast backup list --project shop --addon orders --limit 20")
+def show(session: Session, where: InAddon, limit: Limit = None) -> None:
+    """List backups, newest first."""
+    with session.client() as client:
+        found = [b.document() for b in islice(client.backups.list(*where.of(session)), limit)]
+    columns = {"ID": "id", "STATUS": "status", "TYPE": "backupType", "SIZE": "config.size"}
+    session.printer.rows(found, {**columns, "CREATED": "createdAt", "COMPLETED": "completedAt"})
+
+
+@verb(
+    app,
+    "create",
+    "holdfast backup create -p shop -a orders --type dump --compression zstd --wait",
+)
+def create(session: Session, where: InAddon, fields: Fields, waiting: Waiting) -> None:
+    """Back an addon up. With --wait the exit status tells whether the backup is good."""
+    project, addon = where.of(session)
+    with session.client() as client:
+        made = client.backups.create(project, addon, fields.body())
+        if waiting.wait:
+            made = _awaited(client, (project, addon, made.id), waiting)
+    _conclude(session, made, waited=waiting.wait)
+
+
+@verb(app, "wait", "holdfast backup wait 2026-01-20-11-19-53 -p shop -a orders --timeout 600")
+def wait(
+    session: Session,
+    where: InAddon,
+    backup: Id,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0)] = None,
+) -> None:
+    """Wait for a backup to end; the exit status tells whether it is good."""
+    waiting = Waiting(wait=True, timeout=timeout)
+    with session.client() as client:
+        ended = _awaited(client, (*where.of(session), backup), waiting)
+    _conclude(session, ended, waited=True)
+
+
+def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> Backup:
+    with watching(f"backup {which[2]}") as listener:
+        return client.wait_for_backup(*which, waiting.patience(), listener)
+
+
+def _conclude(session: Session, backup: Backup, *, waited: bool) -> None:
+    session.printer.record(backup.document())
+    if waited and backup.status != GOOD:
+        reason = f": {backup.reason}" if backup.reason else ""
+        raise OperationFailed(f"the backup {backup.id} ended {backup.status}{reason}")
+
+
+@verb(app, "get", "holdfast backup get nightly --project shop --addon orders")
+def get(session: Session, where: InAddon, backup: Id) -> None:
+    """Show a backup."""
+    with session.client() as client:
+        session.printer.record(client.backups.get(*where.of(session), backup).document())
+
+
+@verb(app, "delete", "holdfast backup delete nightly --project shop --addon orders --force")
+def delete(session: Session, where: InAddon, backup: Id, force: Force = False) -> None:
+    """Delete a backup and what is stored of it."""
+    project, addon = where.of(session)
+    asking.confirm(f"Delete the backup {backup} of {addon}?", force=force)
+    with session.client() as client:
+        client.backups.delete(project, addon, backup)
+    session.printer.done(f"deleted backup {backup}")
+
+
+@verb(app, "abort", "holdfast backup abort nightly --project shop --addon orders")
+def abort(session: Session, where: InAddon, backup: Id) -> None:
+    """Stop a backup that is scheduled or in progress."""
+    with session.client() as client:
+        client.backups.abort(*where.of(session), backup)
+    session.printer.done(f"aborting backup {backup}")
+
+
+@verb(app, "retain", "holdfast backup retain nightly --project shop --addon orders")
+def retain(session: Session, where: InAddon, backup: Id) -> None:
+    """Keep a backup for ever, whatever its schedule says."""
+    with session.client() as client:
+        client.backups.retain(*where.of(session), backup)
+    session.printer.done(f"backup {backup} is kept until it is deleted")
+
+
+@verb(app, "logs", "holdfast backup logs nightly --project shop --addon orders --follow")
+def logs(session: Session, where: InAddon, backup: Id, lines: Lines) -> None:
+    """Show what was logged while a backup was made."""
+    which, query = where.of(session), lines.query()
+    with session.client() as client:
+        source = client.backups.tail if lines.follow else client.backups.logs
+        show_lines(session, source(*which, backup, query))
+
+
+@verb(app, "evidence", "holdfast backup evidence nightly --project shop --addon orders")
+def evidence(session: Session, where: InAddon, backup: Id) -> None:
+    """Show what a backup's status was derived from: checks, digests, exit statuses, rows."""
+    with session.client() as client:
+        session.printer.record(client.backups.evidence(*where.of(session), backup).document())

@@ -1,0 +1,129 @@
+"""`holdfast destination`: where dumps can be stored."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, cast
+
+import typer
+
+from holdfast.cli import asking
+from holdfast.cli.options import Force, Limit
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import noun, verb
+
+app = noun("Backup destinations: S3-compatible stores of your own.")
+
+Id = Annotated[str, typer.Argument(metavar="DESTINATION", help="Destination id or name.")]
+ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Do not mask the keys.")]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How to sign in to the store. The secret key is never an argument."""
+
+    bucket: Annotated[str | None, typer.Option("--bucket")] = None
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="Host or URL.")] = None
+    region: Annotated[str | None, typer.Option("--region")] = None
+    access_key: Annotated[str | None, typer.Option("--access-key")] = None
+    secret_key_file: Annotated[
+        str | None,
+        typer.Option(
+            "--secret-key-file",
+            help="Read the secret key from FILE (`-`: standard input); else it is asked for.",
+        ),
+    ] = None
+
+    def over(self, given: dict[str, object]) -> dict[str, object]:
+        """The body's credentials with ours laid over them; absent when nothing was given."""
+        options = {
+            "bucketName": self.bucket,
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "accessKey": self.access_key,
+        }
+        found = cast("dict[str, object]", given.get("credentials") or {})
+        merged = {**found, **{name: value for name, value in options.items() if value is not None}}
+        if self.secret_key_file is not None or (merged and "secretKey" not in merged):
+            key = asking.secret(self.secret_key_file, "Secret key", "--secret-key-file")
+            merged["secretKey"] = key.reveal()
+        return {**given, "credentials": merged} if merged else given
+
+
+@dataclass(frozen=True)
+class Fields:
+    description: Annotated[str | None, typer.Option("--description")] = None
+    file: asking.BodyFile = None
+
+
+@verb(app, "list", "holdfast destination list")
+def show(session: Session, limit: Limit = None) -> None:
+    """List the backup destinations."""
+    with session.client() as client:
+        found = [d.document() for d in islice(client.destinations.list(), limit)]
+    columns = {"ID": "id", "NAME": "name", "TYPE": "type", "BUCKET": "credentials.bucketName"}
+    session.printer.rows(found, {**columns, "PREFIX": "prefix"})
+
+
+@verb(
+    app,
+    "create",
+    "holdfast destination create 'Off site' --prefix shop/ --bucket backups"
+    " --endpoint s3.eu-west-1.amazonaws.com --region eu-west-1 --access-key AKIA"
+    " --secret-key-file key.txt",
+)
+def create(
+    session: Session,
+    keys: Keys,
+    fields: Fields,
+    name: Annotated[str | None, typer.Argument(help="Name, unless --file has it.")] = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", help="Such as `shop/`; default: none.")
+    ] = None,
+) -> None:
+    """Add a destination; the server tries it first and refuses one that does not work."""
+    options = {"name": name, "description": fields.description, "prefix": prefix}
+    given = {"type": "s3", "prefix": "", **asking.body(fields.file, options)}
+    with session.client() as client:
+        made = client.destinations.create(keys.over(given))
+    session.printer.record(made.document())
+
+
+@verb(app, "get", "holdfast destination get off-site")
+def get(session: Session, destination: Id, show_secrets: ShowSecrets = False) -> None:
+    """Show a destination."""
+    with session.client() as client:
+        found = client.destinations.get(destination)
+    session.printer.record(found.document(reveal=show_secrets))
+
+
+@verb(app, "update", "holdfast destination update off-site --name 'Far off site'")
+def update(
+    session: Session,
+    keys: Keys,
+    fields: Fields,
+    destination: Id,
+    name: Annotated[str | None, typer.Option("--name", help="New name; the id stays.")] = None,
+) -> None:
+    """Change a destination. Credentials are replaced as a whole."""
+    given = asking.body(fields.file, {"name": name, "description": fields.description})
+    with session.client() as client:
+        client.destinations.update(destination, keys.over(given))
+    session.printer.done(f"updated destination {destination}")
+
+
+@verb(app, "delete", "holdfast destination delete off-site --force")
+def delete(session: Session, destination: Id, force: Force = False) -> None:
+    """Delete a destination; refused while backups are stored there."""
+    asking.confirm(f"Delete the destination {destination}?", force=force)
+    with session.client() as client:
+        client.destinations.delete(destination)
+    session.printer.done(f"deleted destination {destination}")
+
+
+@verb(app, "backups", "holdfast destination backups off-site")
+def backups(session: Session, destination: Id, limit: Limit = None) -> None:
+    """List what is stored in a destination, newest first."""
+    with session.client() as client:
+        found = [b.document() for b in islice(client.destinations.backups(destination), limit)]
+    columns = {"ID": "id", "STATUS": "status", "PROJECT": "project.id", "ADDON": "addon.id"}
+    session.printer.rows(found, {**columns, "SIZE": "config.size", "CREATED": "createdAt"})

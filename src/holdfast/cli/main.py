@@ -1,0 +1,82 @@
+"""`holdfast`: the program, its nouns, and the one place where failures become exit statuses."""
+
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import (
+    addon,
+    backup,
+    context,
+    destination,
+    login,
+    project,
+    restore,
+    role,
+    server_info,
+    token,
+)
+from holdfast.cli.output import note
+from holdfast.cli.problems import MEANING, UNEXPECTED, sentence, status_of
+from holdfast.domain.errors import Failure
+
+_EPILOG = "\n\n".join(
+    [
+        "Exit statuses:",
+        *(f"  {status}  {meaning}" for status, meaning in MEANING.items()),
+        "Completion: `holdfast --install-completion` sets it up for your shell.",
+        "Example: holdfast backup create --project p --addon a --type dump --wait",
+    ]
+)
+
+app = typer.Typer(
+    name="holdfast",
+    help="Database backups that prove they restore.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+for _register in (login.register, server_info.register):
+    _register(app)
+
+app.add_typer(context.app, name="context")
+app.add_typer(project.app, name="project")
+app.add_typer(addon.app, name="addon")
+app.add_typer(backup.app, name="backup")
+app.add_typer(restore.app, name="restore")
+app.add_typer(destination.app, name="destination")
+app.add_typer(token.app, name="token")
+app.add_typer(role.app, name="role")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"holdfast {metadata.version('holdfast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Database backups that prove they restore."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and exits. A person never sees a traceback."""
+    try:
+        app(args=arguments, prog_name="holdfast")
+    except Failure as failure:
+        note(f"error: {sentence(failure)}")
+        sys.exit(status_of(failure))
+    except Exception as error:  # noqa: BLE001 - the last line of defence says what it knows
+        note(f"error: {type(error).__name__}: {error}")
+        sys.exit(UNEXPECTED)

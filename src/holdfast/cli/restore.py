@@ -1,0 +1,134 @@
+"""`holdfast restore`."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.loglines import show_lines
+from holdfast.cli.options import InAddon, Limit, Lines, Waiting
+from holdfast.cli.problems import OperationFailed
+from holdfast.cli.progress import watching
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import noun, verb
+from holdfast.client import Client
+from holdfast.client.models import GOOD, Restore
+from holdfast.client.restores import Origin
+
+app = noun("Restores into an addon.")
+
+Id = Annotated[str, typer.Argument(metavar="RESTORE", help="Restore id.")]
+Backup = Annotated[str, typer.Option("--backup", "-b", help="Backup id.")]
+
+
+@dataclass(frozen=True)
+class From:
+    """The addon a backup was taken of, when it is another one than is restored into."""
+
+    from_addon: Annotated[
+        str | None, typer.Option("--from-addon", help="Addon the backup is of, if another.")
+    ] = None
+    from_project: Annotated[
+        str | None, typer.Option("--from-project", help="Its project, if another.")
+    ] = None
+
+    def origin(self, project: str, addon: str) -> Origin | None:
+        if self.from_addon is None and self.from_project is None:
+            return None
+        return Origin(self.from_project or project, self.from_addon or addon)
+
+
+@verb(
+    app,
+    "create",
+    "holdfast restore create --backup nightly -p shop -a orders --wait",
+    "holdfast restore create --backup nightly -p shop -a orders-copy --from-addon orders",
+)
+def create(
+    session: Session, where: InAddon, backup: Backup, source: From, waiting: Waiting
+) -> None:
+    """Replace an addon's data with a backup. With --wait the exit status tells how it ended."""
+    which = where.of(session)
+    with session.client() as client:
+        started = client.restores.create(*which, backup, source.origin(*which))
+        if waiting.wait:
+            restore = _awaited(client, (*which, started.restore_id), waiting)
+        else:
+            restore = client.restores.get(*which, started.restore_id)
+    _conclude(session, restore, waited=waiting.wait)
+
+
+@verb(app, "wait", "holdfast restore wait 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
+def wait(
+    session: Session,
+    where: InAddon,
+    restore: Id,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0)] = None,
+) -> None:
+    """Wait for a restore to end; the exit status tells how."""
+    waiting = Waiting(wait=True, timeout=timeout)
+    with session.client() as client:
+        ended = _awaited(client, (*where.of(session), restore), waiting)
+    _conclude(session, ended, waited=True)
+
+
+def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> Restore:
+    with watching(f"restore into {which[1]}") as listener:
+        return client.wait_for_restore(*which, waiting.patience(), listener)
+
+
+def _conclude(session: Session, restore: Restore, *, waited: bool) -> None:
+    session.printer.record(restore.document())
+    if waited and restore.status != GOOD:
+        reason = f": {restore.reason}" if restore.reason else ""
+        raise OperationFailed(f"the restore {restore.id} ended {restore.status}{reason}")
+
+
+@verb(app, "list", "holdfast restore list --project shop --addon orders")
+def show(
+    session: Session,
+    where: InAddon,
+    source: From,
+    limit: Limit = None,
+    backup: Annotated[str | None, typer.Option("--backup", "-b", help="Only of this.")] = None,
+) -> None:
+    """List restores into an addon, newest first."""
+    which = where.of(session)
+    with session.client() as client:
+        if backup is None:
+            found = client.restores.list(*which)
+        else:
+            found = client.restores.list_of_backup(*which, backup, source.origin(*which))
+        rows = [r.document() for r in islice(found, limit)]
+    columns = {"ID": "id", "STATUS": "status", "BACKUP": "backupId"}
+    session.printer.rows(
+        rows, {**columns, "STARTED": "restoreTimestamp", "COMPLETED": "completedAt"}
+    )
+
+
+@verb(app, "get", "holdfast restore get 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
+def get(session: Session, where: InAddon, restore: Id) -> None:
+    """Show a restore."""
+    with session.client() as client:
+        session.printer.record(client.restores.get(*where.of(session), restore).document())
+
+
+@verb(app, "abort", "holdfast restore abort 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
+def abort(session: Session, where: InAddon, restore: Id, source: From) -> None:
+    """Stop a restore that is scheduled or in progress."""
+    which = where.of(session)
+    with session.client() as client:
+        found = client.restores.get(*which, restore)
+        client.restores.abort(*which, found, source.origin(*which))
+    session.printer.done(f"aborting restore {restore}")
+
+
+@verb(app, "logs", "holdfast restore logs 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
+def logs(session: Session, where: InAddon, restore: Id, lines: Lines) -> None:
+    """Show what was logged during a restore."""
+    which, query = where.of(session), lines.query()
+    with session.client() as client:
+        found = client.restores.get(*which, restore)
+        source = client.restores.tail if lines.follow else client.restores.logs
+        show_lines(session, source(*which, found, query))

@@ -1,0 +1,60 @@
+"""`holdfast role`."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import asking
+from holdfast.cli.options import Force, Limit
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import noun, verb
+
+app = noun("Roles: what a token may do.")
+
+
+@dataclass(frozen=True)
+class Fields:
+    permission: Annotated[
+        list[str] | None,
+        typer.Option("--permission", help="Such as `Project > Addons > General > Read`; repeat."),
+    ] = None
+    file: asking.BodyFile = None
+
+    def body(self, name: str | None) -> dict[str, object]:
+        fields = {"name": name, "permissions": self.permission or None}
+        return asking.body(self.file, fields)
+
+
+@verb(app, "list", "holdfast role list")
+def show(session: Session, limit: Limit = None) -> None:
+    """List the roles and their permissions."""
+    with session.client() as client:
+        found = [r.document() for r in islice(client.roles.list(), limit)]
+    columns = {"ID": "id", "NAME": "name", "BUILT IN": "builtIn", "PERMISSIONS": "permissions"}
+    session.printer.rows(found, columns)
+
+
+@verb(app, "create", "holdfast role create reader --permission 'Project > Addons > General > Read'")
+def create(
+    session: Session,
+    fields: Fields,
+    name: Annotated[str | None, typer.Argument(help="Name, unless --file has it.")] = None,
+) -> None:
+    """Create a role."""
+    with session.client() as client:
+        session.printer.record(client.roles.create(fields.body(name)).document())
+
+
+@verb(app, "delete", "holdfast role delete reader --force")
+def delete(
+    session: Session,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="Role id.")],
+    force: Force = False,
+) -> None:
+    """Delete a role; its tokens are revoked."""
+    asking.confirm(f"Delete the role {role} and revoke its tokens?", force=force)
+    with session.client() as client:
+        client.roles.delete(role)
+    session.printer.done(f"deleted role {role}")

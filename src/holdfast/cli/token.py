@@ -1,0 +1,73 @@
+"""`holdfast token`."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import asking
+from holdfast.cli.options import Force, Limit
+from holdfast.cli.output import note
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import noun, verb
+
+app = noun("API tokens.")
+
+
+@dataclass(frozen=True)
+class Fields:
+    role: Annotated[str | None, typer.Option("--role", "-r", help="See `role list`.")] = None
+    project: Annotated[
+        list[str] | None,
+        typer.Option("--project", "-p", help="Only this project; repeat for more."),
+    ] = None
+    expires: Annotated[
+        int | None, typer.Option("--expires-in-days", min=1, help="Default: never.")
+    ] = None
+    file: asking.BodyFile = None
+
+    def body(self, name: str | None) -> dict[str, object]:
+        fields = {
+            "name": name,
+            "role": self.role,
+            "projects": self.project or None,
+            "expiresInDays": self.expires,
+        }
+        return asking.body(self.file, fields)
+
+
+@verb(app, "list", "holdfast token list")
+def show(session: Session, limit: Limit = None) -> None:
+    """List the tokens; never their secret part."""
+    with session.client() as client:
+        found = [t.document() for t in islice(client.tokens.list(), limit)]
+    columns = {"ID": "id", "NAME": "name", "ROLE": "role", "PROJECTS": "projects"}
+    more = {"EXPIRES": "expiresAt", "LAST USED": "lastUsedAt", "REVOKED": "revokedAt"}
+    session.printer.rows(found, {**columns, **more})
+
+
+@verb(app, "create", "holdfast token create ci --role default --project shop --expires-in-days 90")
+def create(
+    session: Session,
+    fields: Fields,
+    name: Annotated[str | None, typer.Argument(help="Name, unless --file has it.")] = None,
+) -> None:
+    """Create a token and show it, this once."""
+    with session.client() as client:
+        made = client.tokens.create(fields.body(name))
+    session.printer.record(made.document(reveal=True))
+    note("keep the token now: it is not shown again")
+
+
+@verb(app, "revoke", "holdfast token revoke 65a1f0c2b3d4e5f6a7b8c9d0 --force")
+def revoke(
+    session: Session,
+    token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="Id, not the token.")],
+    force: Force = False,
+) -> None:
+    """End a token at once."""
+    asking.confirm(f"Revoke the token {token_id}?", force=force)
+    with session.client() as client:
+        client.tokens.revoke(token_id)
+    session.printer.done(f"revoked token {token_id}")
