@@ -13,7 +13,9 @@ from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     IncompleteReadError,
     SSLError,
 )
-from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    ConnectionError as NoConnection,
+)
 from urllib3.exceptions import HTTPError
 
 from holdfast.domain.errors import (

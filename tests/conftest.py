@@ -1,0 +1,6 @@
+"""Where the fixtures are; each topic has its own module."""
+
+pytest_plugins = [
+    "fixtures.http_api",
+    "fixtures.s3",
+]
