@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import asking
-from holdfast.cli.options import Force, InAddon, InProject, Waiting
+from holdfast.cli.options import Force, InAddon, Waiting
 from holdfast.cli.problems import OperationFailed
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
@@ -16,21 +16,18 @@ from holdfast.client.models import Addon
 
 
 @dataclass(frozen=True)
-class OneAddon(InProject):
-    """The addon a verb is about: an argument, or the context's."""
+class OneAddon(InAddon):
+    """The addon a verb is about, as an argument or like everywhere else."""
 
-    addon: Annotated[
-        str | None,
-        typer.Argument(envvar="HOLDFAST_ADDON", help="Addon id; default: the context's."),
-    ] = None
+    target: Annotated[str | None, typer.Argument(metavar="[ADDON]", help="Addon id.")] = None
 
-    def of(self, session: Session) -> tuple[str, str]:  # type: ignore[override]
-        return InAddon(self.project, self.addon).of(session)
+    def of(self, session: Session) -> tuple[str, str]:
+        return InAddon(self.project, self.target or self.addon).of(session)
 
     def named(self, session: Session) -> tuple[str, str]:
-        """For verbs that destroy: the context's addon is not enough."""
-        if not self.addon:
-            raise typer.BadParameter("name the addon")
+        """For verbs that destroy: a default from the context or the environment is not enough."""
+        if not self.target:
+            raise typer.BadParameter("name the addon as an argument")
         return self.of(session)
 
 

@@ -54,9 +54,8 @@ def user_agent() -> str:
 
 def normalise_host(host: str) -> str:
     """`db.example.com/` to `https://db.example.com`; a base path is kept."""
-    host = host.strip().rstrip("/")
-    if "://" not in host:
-        host = f"https://{host}"
+    host = host.strip()
+    host = (host if "://" in host else f"https://{host}").rstrip("/")
     try:
         url = httpx.URL(host)
     except httpx.InvalidURL as error:
