@@ -2,12 +2,28 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+_PATIENCE = 100
 
 
-def make_parents(root: Path, path: Path) -> None:
-    """Every directory from the root to the path's own, mode 0700."""
+def with_parents(root: Path, path: Path, work: Callable[[], T]) -> T:
+    """Does `work` with every directory from the root to the path's own there, mode 0700.
+
+    Somebody beside us may prune the still empty directories in between: then once more.
+    """
+    for _ in range(_PATIENCE):
+        with contextlib.suppress(FileNotFoundError):
+            _make_parents(root, path)
+            return work()
+    _make_parents(root, path)
+    return work()
+
+
+def _make_parents(root: Path, path: Path) -> None:
     for directory in reversed([path.parent, *_between(root, path)]):
         with contextlib.suppress(FileExistsError):
             directory.mkdir(mode=0o700)

@@ -12,7 +12,7 @@ from pathlib import Path
 from holdfast.contracts.store import Stat
 from holdfast.domain.errors import ObjectTooLarge, StoreRefused
 from holdfast.stores.local.errors import translated
-from holdfast.stores.local.tree import make_parents, prune_parents, sync_parents
+from holdfast.stores.local.tree import prune_parents, sync_parents, with_parents
 
 PARTIAL = ".partial"
 MARK = "~"
@@ -26,7 +26,8 @@ class LocalUpload:
         self._size = 0
         self._path = root / PARTIAL / f"{key}{MARK}{secrets.token_hex(6)}"
         with translated("writing", key):
-            self._file: int | None = _create(root, self._path)
+            file = with_parents(root, self._path, lambda: _create(self._path))
+        self._file: int | None = file
 
     def write(self, data: bytes | memoryview) -> None:
         self._size += len(data)
@@ -42,7 +43,7 @@ class LocalUpload:
         with translated("committing", self._key):
             os.fsync(self._open_file())
             self._close()
-            self._rename(target)
+            with_parents(self._root, target, lambda: self._rename(target))
             sync_parents(self._root, target)
             prune_parents(self._root / PARTIAL, self._path)
             found = target.stat()
@@ -56,14 +57,9 @@ class LocalUpload:
         prune_parents(self._root / PARTIAL, self._path)
 
     def _rename(self, target: Path) -> None:
-        make_parents(self._root, target)
-        try:
-            self._path.replace(target)
-        except FileNotFoundError:
-            if not self._path.exists():
-                raise StoreRefused("the unfinished upload was removed") from None
-            make_parents(self._root, target)  # a delete beside us pruned the empty directory
-            self._path.replace(target)
+        if not self._path.exists():
+            raise StoreRefused("the unfinished upload was removed")
+        self._path.replace(target)
 
     def _open_file(self) -> int:
         if self._file is None:
@@ -76,11 +72,6 @@ class LocalUpload:
             os.close(file)
 
 
-def _create(root: Path, path: Path) -> int:
-    make_parents(root, path)
+def _create(path: Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        make_parents(root, path)  # an abort beside us pruned the empty directory
-        return os.open(path, flags, 0o600)
+    return os.open(path, flags, 0o600)

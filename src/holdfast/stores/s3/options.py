@@ -1,5 +1,6 @@
 """The settings of an S3 store."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -13,6 +14,10 @@ from pydantic import (
 )
 
 from holdfast.kit.seal import Secret
+
+_ENDPOINT = re.compile(
+    r"(https?://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*"
+)
 
 
 def _secret(value: object) -> object:
@@ -34,8 +39,15 @@ class Options(BaseModel):
 
     access_key: SecretText = Field(description="Access key id.")
     secret_key: SecretText = Field(description="Secret access key.")
-    bucket_name: str = Field(min_length=3, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]+$")
-    region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9-]*$")
+    bucket_name: str = Field(
+        min_length=3,
+        max_length=255,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]+$",
+        description="An existing bucket.",
+    )
+    region: str = Field(
+        "us-east-1", pattern=r"^[A-Za-z0-9-]*$", description="Region the service signs for."
+    )
     endpoint: str = Field(
         "", description="Host or URL of the service; https without a scheme; empty is AWS."
     )
@@ -55,9 +67,8 @@ class Options(BaseModel):
     @field_validator("endpoint")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
-        value = value.strip().rstrip("/")
-        host = value.removeprefix("https://").removeprefix("http://")
-        if "://" in host or any(mark in host for mark in "@?# \t\n") or (value and not host):
+        value = value.strip().removesuffix("/")
+        if value and not _ENDPOINT.fullmatch(value):
             raise ValueError("must be a host, http://host or https://host, with an optional port")
         return value
 

@@ -1,0 +1,55 @@
+"""Waiting between attempts: longer each time, never for ever, only for what is temporary."""
+
+import pytest
+
+from holdfast.domain.errors import StoreRefused, StoreUnavailable
+from holdfast.kit.backoff import Backoff, retried
+
+
+def test_delays_double_up_to_the_longest() -> None:
+    backoff = Backoff(attempts=6, first=1, longest=5, chance=lambda: 0.0)
+
+    assert list(backoff.delays()) == [1, 2, 4, 5, 5]
+
+
+def test_chance_shortens_by_up_to_half() -> None:
+    backoff = Backoff(attempts=2, first=1, chance=lambda: 1.0)
+
+    assert list(backoff.delays()) == [0.5]
+
+
+def test_temporary_failures_are_repeated_until_one_works() -> None:
+    slept: list[float] = []
+    outcomes = [StoreUnavailable(), StoreUnavailable(), None]
+
+    def work() -> str:
+        outcome = outcomes.pop(0)
+        if outcome:
+            raise outcome
+        return "done"
+
+    assert retried(work, Backoff(sleep=slept.append)) == "done"
+    assert len(slept) == 2
+
+
+def test_the_last_failure_is_raised() -> None:
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(1)
+        raise StoreUnavailable(f"attempt {len(calls)}")
+
+    with pytest.raises(StoreUnavailable, match="attempt 3"):
+        retried(work, Backoff(attempts=3, sleep=lambda _: None))
+
+
+def test_permanent_failures_are_not_repeated() -> None:
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(1)
+        raise StoreRefused
+
+    with pytest.raises(StoreRefused):
+        retried(work, Backoff())
+    assert calls == [1]

@@ -1,0 +1,110 @@
+"""Part sizes: growing, bounded in memory, and adding up to what is promised."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.domain.errors import ObjectTooLarge
+from holdfast.kit.backoff import Backoff
+from holdfast.stores.s3.bucket import Bucket
+from holdfast.stores.s3.parts import FIRST, IN_FLIGHT, LARGEST, MEMORY, PartPlan
+from holdfast.stores.s3.upload import S3Upload
+
+GIB = 1 << 30
+
+
+def test_the_usual_limit_allows_a_terabyte() -> None:
+    assert PartPlan(10_000).max_object_bytes >= 1000 * GIB
+
+
+def test_a_thousand_parts_allow_a_hundred_gigabytes() -> None:
+    assert PartPlan(1000).max_object_bytes >= 100 * GIB
+
+
+def test_small_objects_are_sent_in_small_parts() -> None:
+    plan = PartPlan(10_000)
+
+    assert plan.size(1) == FIRST == 8 << 20
+    assert plan.in_flight(1) == IN_FLIGHT
+
+
+@given(max_parts=st.integers(100, 10_000), share=st.floats(0, 1))
+def test_parts_never_shrink_and_memory_never_overflows(max_parts: int, share: float) -> None:
+    plan = PartPlan(max_parts)
+    number = 1 + int(share * (max_parts - 2))
+
+    assert FIRST <= plan.size(number) <= plan.size(number + 1) <= LARGEST
+    kept = plan.in_flight(number) * plan.size(number) + plan.size(number + 1)
+    assert kept <= MEMORY
+
+
+class SlowClient:
+    """Answers when told to; counts the bytes it was given and has not let go of."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.held = self.most = self.total = self.most_parts = self.parts = 0
+        self.numbers: list[int] = []
+
+    def create_multipart_upload(self, **request: object) -> dict[str, str]:
+        return {"UploadId": "u"}
+
+    def upload_part(self, **request: Any) -> dict[str, str]:
+        with self.lock:
+            self.parts += 1
+            self.held += len(request["Body"])
+            self.total += len(request["Body"])
+            self.most = max(self.most, self.held)
+            self.most_parts = max(self.most_parts, self.parts)
+        threading.Event().wait(0.002)
+        with self.lock:
+            self.parts -= 1
+            self.held -= len(request["Body"])
+        return {"ETag": str(request["PartNumber"])}
+
+    def complete_multipart_upload(self, **request: Any) -> dict[str, str]:
+        self.numbers = [part["PartNumber"] for part in request["MultipartUpload"]["Parts"]]
+        return {}
+
+    def head_object(self, **request: object) -> dict[str, object]:
+        return {"ContentLength": self.total, "LastModified": datetime.fromtimestamp(0, UTC)}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
+    """The plan's own numbers, a thousand times smaller."""
+    for name in ("FIRST", "LARGEST", "MEMORY"):
+        value = {"FIRST": FIRST, "LARGEST": LARGEST, "MEMORY": MEMORY}[name]
+        monkeypatch.setattr(f"holdfast.stores.s3.parts.{name}", value >> 10)
+    return lambda value: value >> 10
+
+
+def test_an_upload_holds_no_more_than_its_share_of_memory(small: Callable[[int], int]) -> None:
+    client, plan = SlowClient(), PartPlan(100)
+    upload = S3Upload(Bucket(client, "b", "", Backoff()), "key", plan, "none")  # type: ignore[arg-type]
+    chunk = bytes(100_000)
+    written = 0
+    while written + len(chunk) <= plan.max_object_bytes:
+        upload.write(chunk)
+        written += len(chunk)
+    upload.write(bytes(plan.max_object_bytes - written))
+    stat = upload.commit()
+
+    assert stat.size == plan.max_object_bytes == client.total
+    assert client.numbers == list(range(1, 101))
+    assert client.most <= small(MEMORY)
+    assert 1 < client.most_parts <= IN_FLIGHT
+
+
+def test_the_byte_after_the_largest_object_is_refused(small: Callable[[int], int]) -> None:
+    client, plan = SlowClient(), PartPlan(100)
+    upload = S3Upload(Bucket(client, "b", "", Backoff()), "key", plan, "none")  # type: ignore[arg-type]
+    upload.write(bytes(plan.max_object_bytes))
+
+    with pytest.raises(ObjectTooLarge):
+        upload.write(b"x")
