@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Destination
@@ -11,6 +12,12 @@ from holdfast.catalog.session import ReadSession
 
 def get(session: ReadSession, pk: int) -> Backup:
     return session.get_one(Backup, pk)
+
+
+def with_evidence(session: ReadSession, pk: int) -> Backup:
+    """The row with its evidence loaded, good to be used outside the session."""
+    whole = select(Backup).where(Backup.pk == pk).options(undefer(Backup.evidence))
+    return session.scalars(whole).one()
 
 
 def find(session: ReadSession, addon_pk: int, backup_id: str) -> Backup | None:
@@ -45,3 +52,9 @@ def at_destination(session: ReadSession, destination: Destination, page: Page) -
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
     rows = session.execute(select(Backup.pk, Backup.id).where(Backup.pk.in_(pks)))
     return {row.pk: row.id for row in rows}
+
+
+def by_uid(session: ReadSession, uid: str) -> Backup | None:
+    """With its evidence, for use outside the session."""
+    whole = select(Backup).where(Backup.uid == uid, Backup.deleted.is_(None))
+    return session.scalar(whole.options(undefer(Backup.evidence)))

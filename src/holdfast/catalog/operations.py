@@ -220,6 +220,15 @@ def dispatched(session: ReadSession) -> list[Dispatch]:
     return [Dispatch(op, fence) for op, fence in rows]
 
 
+def waiting_addons(session: ReadSession) -> list[int]:
+    """Addons with something to do and nothing being done."""
+    busy = select(Operation.addon_pk).where(Operation.slot == 1)
+    idle = select(Operation.addon_pk).where(
+        Operation.status == Status.SCHEDULED, Operation.addon_pk.not_in(busy)
+    )
+    return list(session.scalars(idle.distinct()))
+
+
 def states(session: ReadSession, running: Collection[str]) -> dict[str, tuple[Status, int]]:
     """Status and fence of the named operations: how a worker learns of aborts and takeovers."""
     rows = session.execute(

@@ -227,7 +227,7 @@ class Backup(Table):
     version: Mapped[str]
     retained: Mapped[bool]
     objects: Mapped[str | None]
-    evidence: Mapped[Document | None]
+    evidence: Mapped[Document | None] = mapped_column(deferred=True)  # large: not for lists
     operation: Mapped[str | None] = mapped_column(String(24), index=True)
     created: Mapped[int]
     completed: Mapped[int | None]

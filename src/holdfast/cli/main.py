@@ -16,6 +16,7 @@ from holdfast.cli import (
     project,
     restore,
     role,
+    server,
     server_info,
     token,
 )
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _register in (login.register, server_info.register):
+for _register in (login.register, server_info.register, server.register):
     _register(app)
 
 app.add_typer(context.app, name="context")

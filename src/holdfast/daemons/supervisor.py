@@ -5,6 +5,8 @@ A server that does not come back is tried again with growing pauses, and its add
 
 import logging
 import time
+from pathlib import Path
+from typing import IO
 
 from holdfast.catalog import addons, operations
 from holdfast.catalog.schema import Addon
@@ -13,6 +15,7 @@ from holdfast.domain.errors import Failure
 from holdfast.domain.operation import Kind
 from holdfast.jobs import servers
 from holdfast.jobs.toolbox import Toolbox, place_of
+from holdfast.kit.locks import try_exclusive
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +24,19 @@ _LONGEST_PAUSE = 60.0
 
 
 class Supervisor:
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, lock: Path) -> None:
         self._tools = tools
+        self._lock = lock
+        self._held: IO[bytes] | None = None
         self._pauses: dict[int, tuple[float, float]] = {}
 
     def round(self) -> None:
+        """One process of a machine supervises; when it dies the next one takes the lock."""
+        self._held = self._held or try_exclusive(self._lock)
+        if self._held is not None:
+            self._look_after_all()
+
+    def _look_after_all(self) -> None:
         with self._tools.catalog.read() as session:
             here = addons.hosted_here(session, self._tools.node, [Desired.RUNNING])
             session.expunge_all()
@@ -81,9 +92,12 @@ class Supervisor:
 
     def stop_all(self) -> None:
         """Stops every server cleanly: they come back with the next start."""
+        if self._held is None:
+            return
         with self._tools.catalog.read() as session:
             here = addons.hosted_here(session, self._tools.node, [Desired.RUNNING])
             session.expunge_all()
         for addon in here:
             with servers.held(self._tools, addon):
                 servers.stop(self._tools, addon)
+        self._held.close()

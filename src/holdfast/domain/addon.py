@@ -48,3 +48,9 @@ def pick_version(wanted: str, available: list[str]) -> str | None:
         return wanted
     major = wanted.removesuffix("-latest")
     return next((v for v in available if v.split(".")[0] == major), None)
+
+
+def is_newer_minor(candidate: str, current: str) -> bool:
+    """`15.20` is a newer minor version of `15.18`; `16.1` is another major."""
+    new, old = (tuple(int(part) for part in v.split(".")) for v in (candidate, current))
+    return new[0] == old[0] and new > old

@@ -9,6 +9,7 @@ snapshot, and the manifest written last.
 
 import json
 from collections.abc import Iterator
+from typing import cast
 
 from pydantic import BaseModel
 
@@ -33,7 +34,8 @@ from holdfast.jobs import inventories
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.clock import rfc3339
-from holdfast.pipeline.compress import compressor, decompress
+from holdfast.pipeline.compress import compressor
+from holdfast.pipeline.decompress import decompress
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
 from holdfast.pipeline.pump import pump
@@ -146,9 +148,9 @@ def _copy_member(
         format=member.format,
         database=member.database,
         plain_bytes=plain.count,
-        plain_sha256=plain_digest.hex(),
+        plain_sha256=plain_digest.hexdigest,
         stored_bytes=stored.count,
-        stored_sha256=stored_digest.hex(),
+        stored_sha256=stored_digest.hexdigest,
         facts=facts,
     )
 
@@ -177,8 +179,7 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
 
 
 def _member_checks(member: StoredMember) -> list[Check]:
-    processes = member.facts.get("processes")
-    statuses: list[dict[str, object]] = processes if isinstance(processes, list) else []
+    statuses = cast("list[dict[str, object]]", member.facts.get("processes", []))
     return [
         evidence.exit_statuses(member.name, statuses),
         evidence.size_floor(member.name, member.plain_bytes),
@@ -196,7 +197,7 @@ def _read(
     for chunk in _guarded(job, store.get(record.prefix + member.key)):
         meter.feed(chunk)
         digest.feed(chunk)
-    return meter.count, digest.hex()
+    return meter.count, digest.hexdigest
 
 
 def _guarded(job: Job, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -230,10 +231,12 @@ def seal(job: Job, record: BackupRecord) -> BackupRecord:
     written.feed(body)
     for chunk in store.get(key):
         read.feed(chunk)
-    sealed = Check("manifest read back", written.hex() == read.hex(), f"sha256 {read.hex()}")
+    sealed = Check(
+        "manifest read back", written.hexdigest == read.hexdigest, f"sha256 {read.hexdigest}"
+    )
     _require([sealed])
     return record.model_copy(
-        update={"checks": [*record.checks, sealed], "manifest_sha256": written.hex()}
+        update={"checks": [*record.checks, sealed], "manifest_sha256": written.hexdigest}
     )
 
 

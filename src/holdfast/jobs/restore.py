@@ -21,7 +21,7 @@ from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
 from holdfast.jobs import inventories
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
-from holdfast.pipeline.compress import decompress
+from holdfast.pipeline.decompress import decompress
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
 
@@ -35,7 +35,7 @@ class RestoreRecord(BaseModel):
 
 def _backup(job: Job) -> Backup:
     with job.tools.catalog.read() as session:
-        return backups.get(session, int(str(job.arguments["backup"])))
+        return backups.with_evidence(session, int(str(job.arguments["backup"])))
 
 
 def _loader(job: Job) -> Dumpable:
@@ -51,8 +51,8 @@ def read(job: Job, record: RestoreRecord) -> RestoreRecord:
     digest = Digest()
     digest.feed(body)
     wanted = (backup.evidence or {}).get("manifestSha256")
-    if digest.hex() != wanted:
-        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hex()}, not {wanted}")
+    if digest.hexdigest != wanted:
+        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hexdigest}, not {wanted}")
     manifest = json.loads(body)
     if manifest.get("format") != FORMAT:
         raise NotSupported(f"unknown dump format {manifest.get('format')!r}")
@@ -113,7 +113,7 @@ def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
         meter.feed(chunk)
         digest.feed(chunk)
         yield chunk
-    if (meter.count, digest.hex()) != (member["stored_bytes"], member["stored_sha256"]):
+    if (meter.count, digest.hexdigest) != (member["stored_bytes"], member["stored_sha256"]):
         raise EvidenceMissing(f"{member['key']} is not what was stored: its digest differs")
 
 

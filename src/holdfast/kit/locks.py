@@ -24,3 +24,15 @@ def try_exclusive(path: Path) -> IO[bytes] | None:
         handle.close()
         return None
     return handle
+
+
+def join(path: Path) -> tuple[IO[bytes], bool]:
+    """Becomes one of the holders. True: there was no other, so whoever held before is dead."""
+    handle = path.open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except OSError:
+        alone = False
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle, alone

@@ -22,6 +22,8 @@ from typing import IO, TypedDict
 
 from holdfast.domain.errors import ChildFailed, ToolMissing
 
+PIPE = subprocess.PIPE
+DISCARD = subprocess.DEVNULL
 PIPE_BYTES = 1 << 20
 _STDERR_LINES = 200
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -5,13 +5,14 @@ server was probed before and belongs to somebody else. What is not ours is never
 removed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog import addons, operations
 from holdfast.catalog.operations import Order
-from holdfast.catalog.schema import Addon, Document, Project
+from holdfast.catalog.schema import Addon, AddonEvent, Document, Project
 from holdfast.contracts.engine import Address, Probe
-from holdfast.domain.addon import AddonStatus, Desired
+from holdfast.domain.addon import AddonStatus, Desired, is_newer_minor, pick_version
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
 from holdfast.domain.operation import ANY_LANE, Kind
@@ -183,3 +184,27 @@ def _require_managed(addon: Addon, done: str) -> None:
 def _require(addon: Addon, allowed: set[AddonStatus], done: str) -> None:
     if addon.desired != Desired.RUNNING or addon.status not in allowed:
         raise Conflict(f"the addon is {addon.status} and cannot be {done} now")
+
+
+def upgrade(context: Context, addon: Addon, wanted: str, available: Sequence[str]) -> None:
+    """Restarts a managed server under newer binaries of the same major version."""
+    _require_managed(addon, "upgraded")
+    _require(addon, {AddonStatus.RUNNING}, "upgraded")
+    version = pick_version(wanted, list(available))
+    if version is None:
+        problem = f"version {wanted!r} is not installed here"
+        raise Invalid(problem, {"version": problem})
+    if not is_newer_minor(version, addon.version):
+        problem = f"{version} is not a newer minor version of {addon.version}"
+        raise Invalid(problem, {"version": problem})
+    context.session.add(
+        AddonEvent(
+            id=ids.hex24(),
+            addon_pk=addon.pk,
+            old_version=addon.version,
+            new_version=version,
+            created=context.now,
+        )
+    )
+    addon.version = version
+    _order(context, addon, Kind.RESTART)

@@ -6,7 +6,7 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable
-from holdfast.domain.addon import AddonStatus, shown_status
+from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
 from holdfast.views.addon_shapes import (
@@ -145,7 +145,7 @@ def version(session: ReadSession, addon: Addon, available: Sequence[str]) -> Ver
         upgrade_to=[
             Upgrade(version=newer, type="minor")
             for newer in available
-            if addon.managed and _is_newer_minor(newer, addon.version)
+            if addon.managed and is_newer_minor(newer, addon.version)
         ],
         lifecycle_status="active",
         upgrade_history=[
@@ -161,8 +161,3 @@ def version(session: ReadSession, addon: Addon, available: Sequence[str]) -> Ver
             for event in addons.events(session, addon.pk)
         ],
     )
-
-
-def _is_newer_minor(candidate: str, current: str) -> bool:
-    new, old = (tuple(int(part) for part in v.split(".")) for v in (candidate, current))
-    return new[0] == old[0] and new > old

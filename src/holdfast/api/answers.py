@@ -1,0 +1,35 @@
+"""Successful answers: always HTTP 200, always `{"data": ...}`, never a null."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from holdfast.views.shapes import Empty, Many, One, Pagination
+
+MEDIA = "application/json; charset=utf-8"
+
+
+def _respond(body: BaseModel) -> Response:
+    text = body.model_dump_json(by_alias=True, exclude_none=True)
+    return Response(text, media_type=MEDIA)
+
+
+def one(data: Any) -> Response:
+    return _respond(One[Any](data=data))
+
+
+def nothing() -> Response:
+    return one(Empty())
+
+
+def many(data: Any, count: int, cursor: str | None) -> Response:
+    """A page: `cursor` is left out exactly when this is the last one."""
+    paging = Pagination(has_next_page=cursor is not None, count=count, cursor=cursor)
+    return _respond(Many[Any](data=data, pagination=paging))
+
+
+def rows(items: Sequence[BaseModel], cursor: str | None) -> Response:
+    """A page whose data is a bare array, as one page of the reference has it."""
+    return many(list(items), len(items), cursor)

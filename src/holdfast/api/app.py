@@ -1,0 +1,71 @@
+"""The application: every route twice (with and without the team), one way to fail."""
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+
+from holdfast import __version__
+from holdfast.api import errors, health, reference
+from holdfast.api.body import BodyGate
+from holdfast.api.state import Api, State
+from holdfast.api.v1 import (
+    account,
+    addon_actions,
+    addons,
+    backups,
+    destinations,
+    downloads,
+    logs,
+    projects,
+    restores,
+    tokens,
+)
+from holdfast.domain.errors import NotFound
+
+_NOUNS: list[APIRouter] = [
+    account.router,
+    projects.router,
+    addons.router,
+    addon_actions.router,
+    backups.router,
+    downloads.router,
+    restores.router,
+    destinations.router,
+    logs.router,
+    tokens.router,
+]
+
+
+def _known_team(request: Request, api: State) -> None:
+    """One installation is one team; with a team configured, other ids do not exist."""
+    asked = request.path_params.get("team_id")
+    if api.team and asked != api.team:
+        raise NotFound(f"there is no team {asked!r}")
+
+
+def create_app(api: Api) -> FastAPI:
+    app = FastAPI(
+        title="Holdfast",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=reference.ERRORS,
+    )
+    app.state.api = api
+    errors.install(app)
+    for noun in _NOUNS:
+        app.include_router(noun, prefix="/v1")
+    for noun in _NOUNS:
+        app.include_router(
+            noun,
+            prefix="/v1/teams/{team_id}",
+            include_in_schema=False,
+            dependencies=[Depends(_known_team)],
+        )
+    app.include_router(downloads.files)
+    app.include_router(health.router)
+    app.include_router(reference.router)
+    app.state.reference = reference.describe(app)
+    app.state.reference_page = reference.page(app.state.reference)
+    app.add_middleware(BodyGate)
+    return app

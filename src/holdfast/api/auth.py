@@ -1,0 +1,50 @@
+"""Who asks: a bearer token to a caller, and the permission each route needs."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from holdfast.api.state import Api, State
+from holdfast.catalog import tokens
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Forbidden, Unauthenticated
+from holdfast.kit.seal import Secret
+
+
+def caller_of(api: Api, token: Secret) -> Caller:
+    """Raises Unauthenticated for an unknown, expired or revoked token: it does not say which."""
+    now = api.clock.now()
+    with api.catalog.read() as session:
+        holder = tokens.holder(session, token, now)
+    if holder is None:
+        raise Unauthenticated("the token is unknown, expired or revoked")
+    if holder.stale:
+        with api.catalog.write() as session:
+            tokens.used(session, holder.caller.token_id, now)
+    return holder.caller
+
+
+def authenticate(request: Request, api: State) -> Caller:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not value.strip():
+        raise Unauthenticated("an API token is required: Authorization: Bearer <token>")
+    return caller_of(api, Secret(value.strip()))
+
+
+Known = Annotated[Caller, Depends(authenticate)]
+
+
+def check(caller: Caller, permission: Permission) -> None:
+    if not caller.may(permission):
+        raise Forbidden(f"the token lacks the permission {permission!s}")
+
+
+def requires(permission: Permission) -> Callable[[Caller], Caller]:
+    """A dependency that gives the caller, if it may."""
+
+    def allowed(caller: Known) -> Caller:
+        check(caller, permission)
+        return caller
+
+    return allowed

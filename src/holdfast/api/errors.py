@@ -1,0 +1,96 @@
+"""Everything that goes wrong, as the one error envelope the official clients read."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from holdfast.domain.errors import Conflict, Failure, Invalid, Refused, Temporary
+
+log = logging.getLogger(__name__)
+
+_WORDS = {
+    404: "there is no such route",
+    405: "this method is not allowed here",
+    413: "the request body is too large",
+    415: "the request body must be application/json",
+}
+
+
+def envelope(
+    status: int, message: str, code: str, details: Mapping[str, Any] | None = None
+) -> JSONResponse:
+    error: dict[str, Any] = {"status": status, "message": message, "id": code}
+    if details:
+        error["details"] = dict(details)
+    return JSONResponse({"error": error}, status_code=status)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Failure, _on_failure)
+    app.add_exception_handler(Exception, _on_crash)
+
+
+def path_of(location: Sequence[str | int]) -> str:
+    """`("body", "additionalDestinations", 0, "type")` to `additionalDestinations[0].type`."""
+    text = ""
+    for part in location[1:]:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "body"
+
+
+def details_of(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {path_of(each["loc"]): _sentence(each) for each in errors}
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "is required"
+    if error["type"] == "extra_forbidden":
+        return "is not a known setting"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+async def _on_validation(_: Request, error: Exception) -> JSONResponse:
+    problems: Sequence[Mapping[str, Any]] = ()
+    if isinstance(error, RequestValidationError):
+        problems = error.errors()
+    if any(each["type"] == "json_invalid" for each in problems):
+        found = {"body": "is not well-formed JSON"}
+        return envelope(400, "the request body is not well-formed JSON", "invalid", found)
+    details = details_of(problems)
+    sentence = "; ".join(f"{path} {text}" for path, text in sorted(details.items()))
+    return envelope(400, f"the request is not valid: {sentence}", "invalid", details)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    word = _WORDS.get(status, "the request cannot be answered")
+    return envelope(status, f"{word}: {request.method} {request.url.path}", f"http.{status}")
+
+
+async def _on_failure(request: Request, error: Exception) -> JSONResponse:
+    match error:
+        case Invalid() | Conflict():
+            return envelope(error.status, error.message, error.code, error.details)
+        case Refused():
+            return envelope(error.status, error.message, error.code)
+        case Temporary():
+            return envelope(503, error.message, error.code)
+        case Failure():
+            return envelope(409, error.message, error.code)
+        case _:
+            return await _on_crash(request, error)
+
+
+async def _on_crash(request: Request, error: Exception) -> JSONResponse:
+    log.error(
+        "unhandled", exc_info=error, extra={"method": request.method, "path": request.url.path}
+    )
+    return envelope(500, "something broke on our side; the log says what", "internal")

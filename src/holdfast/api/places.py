@@ -1,0 +1,93 @@
+"""From path segments to rows: what a token may not see does not exist for it."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from holdfast.catalog import addons, backups, projects, restores
+from holdfast.catalog.page import Page
+from holdfast.catalog.schema import Addon, Backup, Project, Restore
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller
+from holdfast.domain.errors import NotFound
+from holdfast.usecases.restores import find_backup
+from holdfast.views.page import parse_page
+
+
+def _page(
+    per_page: Annotated[str | None, Query(description="1 to 100, default 50")] = None,
+    page: Annotated[str | None, Query(description="from 1; ignored beside a cursor")] = None,
+    cursor: Annotated[str | None, Query(description="as given by the previous page")] = None,
+) -> Page:
+    return parse_page(per_page, page, cursor)
+
+
+Paging = Annotated[Page, Depends(_page)]
+
+
+def project_at(session: ReadSession, caller: Caller, project_id: str) -> Project:
+    project = projects.find(session, project_id) if caller.sees(project_id) else None
+    if project is None:
+        raise NotFound(f"there is no project {project_id!r}")
+    return project
+
+
+def addon_at(
+    session: ReadSession, caller: Caller, project_id: str, addon_id: str
+) -> tuple[Project, Addon]:
+    project = project_at(session, caller, project_id)
+    addon = addons.find(session, project.pk, addon_id)
+    if addon is None:
+        raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
+    return project, addon
+
+
+def backup_at(session: ReadSession, addon: Addon, backup_id: str) -> Backup:
+    backup = backups.find(session, addon.pk, backup_id)
+    if backup is None:
+        raise NotFound(f"there is no backup {backup_id!r} of addon {addon.id!r}")
+    return backup
+
+
+class Origin:
+    """A restore's two ends: the path names the target and the backup, the query may name the
+    addon that the backup was taken of.
+    """
+
+    def __init__(
+        self,
+        project_id: str,
+        addon_id: str,
+        backup_id: str,
+        source_project_id: Annotated[str | None, Query(alias="sourceProjectId")] = None,
+        source_addon_id: Annotated[str | None, Query(alias="sourceAddonId")] = None,
+    ) -> None:
+        self._target = (project_id, addon_id)
+        self._backup = backup_id
+        self._elsewhere = source_project_id is not None or source_addon_id is not None
+        self._source = (source_project_id or project_id, source_addon_id or addon_id)
+
+    def target(self, session: ReadSession, caller: Caller) -> Addon:
+        return addon_at(session, caller, *self._target)[1]
+
+    def backup(self, session: ReadSession, caller: Caller) -> Backup:
+        target = self.target(session, caller)
+        if not self._elsewhere:
+            return backup_at(session, target, self._backup)
+        project_id, addon_id = self._source
+        if not caller.sees(project_id):
+            raise NotFound(f"there is no project {project_id!r}")
+        origin = addons.find_origin(session, project_id, addon_id)
+        if not origin:
+            raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
+        return find_backup(session, origin, self._backup)
+
+
+From = Annotated[Origin, Depends()]
+
+
+def restore_at(session: ReadSession, backup: Backup, restore_id: str) -> Restore:
+    restore = restores.find(session, restore_id)
+    if restore is None or restore.backup_pk != backup.pk:
+        raise NotFound(f"there is no restore {restore_id!r} of backup {backup.id!r}")
+    return restore

@@ -1,0 +1,164 @@
+"""Live logs over a WebSocket, in the frames the official clients understand.
+
+They send their token in the first frame, not in a header. Any frame type they do not know ends
+them, so keep-alive is left to WebSocket pings. A backup's tail ends with the backup: close 1000.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from holdfast.api.auth import caller_of, check
+from holdfast.api.logging_query import parse_log_query
+from holdfast.api.state import of
+from holdfast.catalog import journal, operations
+from holdfast.catalog.session import Catalog
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Refused, Unauthenticated
+from holdfast.domain.operation import OVER, Status
+from holdfast.kit.clock import parse_rfc3339
+from holdfast.kit.seal import Secret
+from holdfast.views.logs import LogQuery, operation_lines
+from holdfast.views.other_shapes import LogLine
+
+_POLL_SECONDS = 0.5
+_FIRST_FRAME_SECONDS = 10
+_FIRST_LINES = 10
+_SHUT = "logs end here"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """New lines, and whether more can come."""
+
+    lines: list[LogLine]
+    over: bool
+
+
+class Feed:
+    """Gives what is new since the last call; knows when nothing more will come."""
+
+    def __init__(self, read: Callable[[], Batch]) -> None:
+        self.next = read
+
+    @classmethod
+    def of_operation(cls, catalog: Catalog, operation: str, query: LogQuery) -> "Feed":
+        seen = 0
+        first = True
+
+        def read() -> Batch:
+            nonlocal seen, first
+            with catalog.read() as session:
+                row = operations.get(session, operation)
+                over = row is None or Status(row.status) in OVER
+                limit = query.limit if first else 1000
+                window = journal.Window(query.start, query.end, seen, limit, newest=first)
+                lines = journal.read(session, operation, window)
+                first = False
+                seen = lines[-1].pk if lines else seen
+                return Batch(operation_lines(lines, operation, query), over)
+
+        return cls(read)
+
+    @classmethod
+    def of_server(cls, lines_of: Callable[[LogQuery], list[LogLine]], query: LogQuery) -> "Feed":
+        seen: list[LogLine] | None = None
+
+        def read() -> Batch:
+            nonlocal seen
+            found = lines_of(query if seen is None else _since(seen, query))
+            new = found if seen is None else [line for line in found if line not in seen]
+            seen = (found or seen or [])[-1000:]
+            return Batch(new, over=False)
+
+        return cls(read)
+
+
+def _since(seen: list[LogLine], query: LogQuery) -> LogQuery:
+    start = parse_rfc3339(seen[-1].ts) if seen else query.start
+    return LogQuery(
+        start=start,
+        limit=1000,
+        includes=query.includes,
+        excludes=query.excludes,
+        matches=query.matches,
+        matches_not=query.matches_not,
+    )
+
+
+async def serve_tail(socket: WebSocket, find: Callable[[Caller, LogQuery], Feed]) -> None:
+    """Accepts, authenticates by the first frame, then sends lines until either side ends it."""
+    await socket.accept()
+    try:
+        caller = await _authenticated(socket)
+        if caller is not None:
+            await _follow(socket, caller, find)
+    except WebSocketDisconnect:
+        return
+
+
+async def _authenticated(socket: WebSocket) -> Caller | None:
+    api = of(socket)
+    try:
+        async with asyncio.timeout(_FIRST_FRAME_SECONDS):
+            frame = await socket.receive_text()
+        caller = await run_in_threadpool(caller_of, api, Secret(_token_of(frame)))
+        check(caller, Permission.INSTANCE_LOGS)
+    except (Refused, TimeoutError) as error:
+        message = error.message if isinstance(error, Refused) else "no token was sent in time"
+        await _send(socket, {"type": "init", "data": {"auth": "failed", "message": message}})
+        await socket.close(1008)
+        return None
+    await _send(socket, {"type": "init", "data": {"auth": "successful"}})
+    return caller
+
+
+def _token_of(frame: str) -> str:
+    """`{"type":"init","data":{"auth":{"type":"apiToken","apiToken":"..."}}}`."""
+    try:
+        token = json.loads(frame)["data"]["auth"]["apiToken"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unauthenticated("the first frame must carry an API token") from error
+    if not isinstance(token, str):
+        raise Unauthenticated("the first frame must carry an API token")
+    return token
+
+
+async def _follow(
+    socket: WebSocket, caller: Caller, find: Callable[[Caller, LogQuery], Feed]
+) -> None:
+    try:
+        query = parse_log_query(dict(socket.query_params), _FIRST_LINES)
+        feed = await run_in_threadpool(find, caller, query)
+    except Refused as error:
+        await _send(socket, {"type": "error", "data": {"message": error.message}})
+        await socket.close(1000)
+        return
+    listener = asyncio.create_task(_wait_for_end(socket))
+    try:
+        while not listener.done():
+            batch = await run_in_threadpool(feed.next)
+            if batch.lines:
+                lines = [line.model_dump(by_alias=True) for line in batch.lines]
+                await _send(socket, {"type": "log-lines", "data": lines})
+            if batch.over:
+                await socket.close(1000, _SHUT)
+                return
+            await asyncio.wait({listener}, timeout=_POLL_SECONDS)
+    finally:
+        listener.cancel()
+
+
+async def _wait_for_end(socket: WebSocket) -> None:
+    """What the client sends after its token means nothing; that it goes away does."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _send(socket: WebSocket, frame: dict[str, Any]) -> None:
+    await socket.send_text(json.dumps(cast("object", frame)))

@@ -1,0 +1,44 @@
+"""L1, T1, X1 and what this installation is."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from holdfast import __version__
+from holdfast.api import answers
+from holdfast.api.auth import Known, requires
+from holdfast.api.state import State
+from holdfast.domain.access import Caller, Permission
+from holdfast.views import addons as views
+from holdfast.views.addon_shapes import AddonTypes
+from holdfast.views.other_shapes import About, Team, TeamList
+from holdfast.views.shapes import Empty, Many, One
+
+router = APIRouter(tags=["account"])
+
+TeamReader = Annotated[Caller, Depends(requires(Permission.TEAM_READ))]
+
+
+@router.get("/login", response_model=One[Empty])
+def login(caller: Known) -> Response:
+    """Any valid token will do."""
+    return answers.nothing()
+
+
+@router.get("/addon-types", response_model=One[AddonTypes])
+def addon_types(api: State, caller: Known) -> Response:
+    """What can be done on this machine, asked of each engine now."""
+    types = [views.addon_type(api.engines(kind)) for kind in api.engine_kinds]
+    return answers.one(AddonTypes(addon_types=types))
+
+
+@router.get("/teams", response_model=Many[TeamList])
+def list_teams(api: State, caller: TeamReader) -> Response:
+    """One installation is one team."""
+    return answers.many(TeamList(teams=[Team(id=api.team_id, name=api.team_id)]), 1, None)
+
+
+@router.get("/about", response_model=One[About])
+def about(api: State, caller: Known) -> Response:
+    return answers.one(About(version=__version__, team=api.team_id, node=api.house.node))

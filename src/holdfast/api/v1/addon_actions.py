@@ -1,0 +1,96 @@
+"""A7, A8, A10 to A12: what can be done with an addon's server."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.auth import requires
+from holdfast.api.places import addon_at
+from holdfast.api.state import State
+from holdfast.api.v1.addons import ADDON, Deleter, Reader, Updater
+from holdfast.api.writing import Writer, Writing
+from holdfast.catalog.schema import Addon
+from holdfast.domain.access import Caller, Permission
+from holdfast.usecases import addons as verbs
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import VersionForm
+from holdfast.views import addons as views
+from holdfast.views.addon_shapes import Containers, CredentialsView, VersionView
+from holdfast.views.containers import containers_of
+from holdfast.views.shapes import Empty, One
+
+router = APIRouter(tags=["addons"])
+
+Viewer = Annotated[Caller, Depends(requires(Permission.INSTANCES_VIEW))]
+Verb = Callable[[Context, Addon], None]
+
+
+def _act(writing: Writer, caller: Caller, place: tuple[str, str], verb: Verb) -> Response:
+    return writing.change(
+        caller,
+        lambda context: verb(context, addon_at(context.session, caller, *place)[1]),
+    )
+
+
+@router.post(f"{ADDON}/pause", response_model=One[Empty])
+def pause_addon(writing: Writing, caller: Updater, project_id: str, addon_id: str) -> Response:
+    return _act(writing, caller, (project_id, addon_id), verbs.pause)
+
+
+@router.post(f"{ADDON}/resume", response_model=One[Empty])
+def resume_addon(writing: Writing, caller: Updater, project_id: str, addon_id: str) -> Response:
+    return _act(writing, caller, (project_id, addon_id), verbs.resume)
+
+
+@router.post(f"{ADDON}/restart", response_model=One[Empty])
+def restart_addon(writing: Writing, caller: Updater, project_id: str, addon_id: str) -> Response:
+    return _act(writing, caller, (project_id, addon_id), verbs.restart)
+
+
+@router.post(f"{ADDON}/reset", response_model=One[Empty])
+def reset_addon(writing: Writing, caller: Deleter, project_id: str, addon_id: str) -> Response:
+    """Wipes all data; connection details stay."""
+    return _act(writing, caller, (project_id, addon_id), verbs.reset)
+
+
+@router.get(f"{ADDON}/credentials", response_model=One[CredentialsView])
+def get_credentials(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+    with api.catalog.read() as session:
+        _, addon = addon_at(session, caller, project_id, addon_id)
+        return answers.one(views.credentials(addon, api.house.sealer))
+
+
+@router.get(f"{ADDON}/version", response_model=One[VersionView])
+def get_version(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+    with api.catalog.read() as session:
+        _, addon = addon_at(session, caller, project_id, addon_id)
+        available = api.engines(addon.kind).versions()
+        return answers.one(views.version(session, addon, available))
+
+
+@router.post(f"{ADDON}/version", response_model=One[Empty])
+def update_version(
+    api: State,
+    writing: Writing,
+    caller: Updater,
+    project_id: str,
+    addon_id: str,
+    form: VersionForm,
+) -> Response:
+    """Minor upgrades of managed servers: the same data directory under newer binaries."""
+
+    def update(context: Context, addon: Addon) -> None:
+        verbs.upgrade(context, addon, form.version, api.engines(addon.kind).versions())
+
+    return _act(writing, caller, (project_id, addon_id), update)
+
+
+@router.get(f"{ADDON}/containers", response_model=One[Containers])
+def get_containers(api: State, caller: Viewer, project_id: str, addon_id: str) -> Response:
+    """A managed server is shown as one container; an attached one is not ours to show."""
+    with api.catalog.read() as session:
+        _, addon = addon_at(session, caller, project_id, addon_id)
+    return answers.one(Containers(containers=containers_of(addon)))

@@ -1,0 +1,102 @@
+"""D1 to D6: backup destinations."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.auth import requires
+from holdfast.api.places import Paging
+from holdfast.api.probing import require_bucket
+from holdfast.api.state import Api, State
+from holdfast.api.writing import Writing
+from holdfast.catalog import backups as backup_rows
+from holdfast.catalog import destinations as rows
+from holdfast.catalog.schema import Destination
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import NotFound
+from holdfast.kit.seal import Sealer
+from holdfast.usecases import destinations as verbs
+from holdfast.usecases.forms import DestinationForm, DestinationPatch
+from holdfast.views import backups as backup_views
+from holdfast.views import destinations as views
+from holdfast.views.backup_shapes import DestinationList, DestinationView, StoredBackup
+from holdfast.views.shapes import Empty, Many, One
+
+router = APIRouter(tags=["backup destinations"])
+
+DESTINATIONS = "/backup-destinations"
+DESTINATION = "/backup-destinations/{destination_id}"
+
+Reader = Annotated[Caller, Depends(requires(Permission.DESTINATION_READ))]
+Creator = Annotated[Caller, Depends(requires(Permission.DESTINATION_CREATE))]
+Updater = Annotated[Caller, Depends(requires(Permission.DESTINATION_UPDATE))]
+Deleter = Annotated[Caller, Depends(requires(Permission.DESTINATION_DELETE))]
+
+
+def _at(session: ReadSession, destination_id: str) -> Destination:
+    destination = rows.find(session, destination_id)
+    if destination is None:
+        raise NotFound(f"there is no backup destination {destination_id!r}")
+    return destination
+
+
+def _shown(api: Api) -> Sealer | None:
+    return None if api.mask_secrets else api.house.sealer
+
+
+@router.get(DESTINATIONS, response_model=Many[DestinationList])
+def list_destinations(api: State, caller: Reader, page: Paging) -> Response:
+    with api.catalog.read() as session:
+        found = rows.listed(session, page)
+        items = [views.view(destination, None) for destination in found.items]
+    return answers.many(DestinationList(backup_destinations=items), len(items), found.cursor)
+
+
+@router.post(DESTINATIONS, response_model=One[DestinationView])
+def add_destination(
+    api: State, writing: Writing, caller: Creator, form: DestinationForm
+) -> Response:
+    require_bucket(api, form.type, form.credentials, form.prefix)
+    return writing.create(caller, lambda context: views.view(verbs.add(context, form), None))
+
+
+@router.get(DESTINATION, response_model=One[DestinationView])
+def get_destination(api: State, caller: Reader, destination_id: str) -> Response:
+    with api.catalog.read() as session:
+        return answers.one(views.view(_at(session, destination_id), _shown(api)))
+
+
+@router.patch(DESTINATION, response_model=One[Empty])
+def patch_destination(
+    api: State, writing: Writing, caller: Updater, destination_id: str, form: DestinationPatch
+) -> Response:
+    with api.catalog.read() as session:
+        destination = _at(session, destination_id)
+        kind, prefix = destination.kind, destination.prefix
+    if form.credentials is not None:
+        require_bucket(api, kind, form.credentials, prefix)
+    return writing.change(
+        caller, lambda context: verbs.patch(context, _at(context.session, destination_id), form)
+    )
+
+
+@router.delete(DESTINATION, response_model=One[Empty])
+def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -> Response:
+    return writing.remove(
+        caller, lambda context: verbs.delete(context, _at(context.session, destination_id))
+    )
+
+
+@router.get(f"{DESTINATION}/backups", response_model=Many[list[StoredBackup]])
+def list_destination_backups(
+    api: State, caller: Reader, page: Paging, destination_id: str
+) -> Response:
+    """`data` is a bare array here: the reference has it so."""
+    with api.catalog.read() as session:
+        destination = _at(session, destination_id)
+        found = backup_rows.at_destination(session, destination, page)
+        items = [backup_views.stored(session, backup) for backup in found.items]
+    return answers.rows(items, found.cursor)

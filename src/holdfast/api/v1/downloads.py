@@ -1,0 +1,130 @@
+"""B6: a signed, expiring link, and the file behind it, with ranges.
+
+The link is the permission, so it needs no token; it opens one backup for an hour.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from holdfast.api import answers
+from holdfast.api.places import addon_at, backup_at
+from holdfast.api.state import Api, State
+from holdfast.api.v1.addons import Reader
+from holdfast.api.v1.backups import BACKUP
+from holdfast.catalog import backups
+from holdfast.catalog.schema import Backup
+from holdfast.domain.backup import SUFFIX, BackupType, Compression
+from holdfast.domain.errors import Conflict, Forbidden, NotFound
+from holdfast.domain.operation import Status
+from holdfast.pipeline.bundle import Bundle, Content
+from holdfast.views.backup_shapes import DownloadLink
+from holdfast.views.shapes import One
+
+router = APIRouter(tags=["backups"])
+files = APIRouter(tags=["backups"])
+
+_HOUR_MS = 3_600_000
+
+
+@router.get(f"{BACKUP}/download-link", response_model=One[DownloadLink])
+def download_link(
+    api: State, caller: Reader, project_id: str, addon_id: str, backup_id: str
+) -> Response:
+    with api.catalog.read() as session:
+        _, addon = addon_at(session, caller, project_id, addon_id)
+        backup = backup_at(session, addon, backup_id)
+        _require_downloadable(backup)
+    expires = api.clock.now() + _HOUR_MS
+    signature = api.signer.sign(backup.uid, expires)
+    path = f"/v1/downloads/{backup.uid}/{_file_name(backup)}"
+    link = f"{api.base_url}{path}?expires={expires}&signature={signature}"
+    return answers.one(DownloadLink(download_link=link))
+
+
+def _require_downloadable(backup: Backup) -> None:
+    if backup.type != BackupType.DUMP:
+        raise Conflict("a snapshot cannot be downloaded; only dumps can")
+    if backup.status != Status.COMPLETED:
+        raise Conflict(f"the backup is {backup.status}; only completed ones can be downloaded")
+
+
+def _file_name(backup: Backup) -> str:
+    return f"{backup.id}.tar.{SUFFIX[Compression(str(backup.compression))]}"
+
+
+@files.api_route("/v1/downloads/{uid}/{name}", methods=["GET", "HEAD"], response_model=None)
+def download(
+    api: State,
+    request: Request,
+    uid: str,
+    name: str,
+    expires: Annotated[int, Query()],
+    signature: Annotated[str, Query()],
+) -> Response:
+    """The dump as one compressed tar that stock tools open."""
+    if not api.signer.valid(uid, expires, signature, api.clock.now()):
+        raise Forbidden("the link is not valid or has expired; ask for a new one")
+    with api.catalog.read() as session:
+        backup = backups.by_uid(session, uid)
+        if backup is None or name != _file_name(backup):
+            raise NotFound("the backup is gone")
+        session.expunge(backup)
+    bundle = _bundle(api, backup)
+    start, end = _wanted(request, bundle.size)
+    return _stream(api, backup, bundle, (start, end), request)
+
+
+def _bundle(api: Api, backup: Backup) -> Bundle:
+    contents = [
+        Content(m["name"], m["key"], m["plain_bytes"], m["stored_bytes"])
+        for m in (backup.evidence or {})["members"]
+    ]
+    return Bundle(contents, str(backup.compression), backup.created // 1000)
+
+
+def _wanted(request: Request, size: int) -> tuple[int, int]:
+    """The range [start, end); the whole file when none, or several, are asked for."""
+    header = request.headers.get("range", "")
+    asked = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if asked is None or asked.group(0) == "bytes=-":
+        return 0, size
+    first, last = asked.groups()
+    if not first:
+        return max(size - int(last), 0), size
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+def _stream(
+    api: Api, backup: Backup, bundle: Bundle, span: tuple[int, int], request: Request
+) -> Response:
+    start, end = span
+    headers = {
+        "accept-ranges": "bytes",
+        "content-disposition": f'attachment; filename="{_file_name(backup)}"',
+        "etag": f'"{(backup.evidence or {})["manifestSha256"]}"',
+    }
+    if start >= end:
+        return Response(status_code=416, headers={"content-range": f"bytes */{bundle.size}"})
+    partial = (start, end) != (0, bundle.size)
+    if partial:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{bundle.size}"
+    headers["content-length"] = str(end - start)
+    body = iter(()) if request.method == "HEAD" else _bytes(api, backup, bundle, span)
+    status = 206 if partial else 200
+    return StreamingResponse(
+        body, status_code=status, headers=headers, media_type="application/octet-stream"
+    )
+
+
+def _bytes(api: Api, backup: Backup, bundle: Bundle, span: tuple[int, int]) -> Iterator[bytes]:
+    store = api.open_store(backup.destination_pk)
+    prefix = str(backup.objects)
+
+    def read(key: str, low: int, high: int) -> Iterator[bytes]:
+        return store.get(prefix + key, low, high)
+
+    return bundle.read(*span, read)

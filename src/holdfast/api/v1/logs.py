@@ -1,0 +1,111 @@
+"""Logs by range and by WebSocket tail, of addons, backups and restores: the same paths."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, WebSocket
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.auth import requires
+from holdfast.api.logging_query import parse_log_query
+from holdfast.api.places import From, addon_at, restore_at
+from holdfast.api.state import Api, State, of
+from holdfast.api.tail import Feed, serve_tail
+from holdfast.api.v1.addons import ADDON
+from holdfast.api.v1.backups import BACKUP
+from holdfast.catalog import journal
+from holdfast.catalog.schema import Addon
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller, Permission
+from holdfast.jobs.servers import LOG
+from holdfast.jobs.toolbox import home_of
+from holdfast.views.containers import container_name
+from holdfast.views.logs import LogQuery, operation_lines, server_lines
+from holdfast.views.other_shapes import LogLine
+from holdfast.views.shapes import One
+
+router = APIRouter(tags=["logs"])
+
+Viewer = Annotated[Caller, Depends(requires(Permission.INSTANCE_LOGS))]
+RESTORE_LOGS = f"{BACKUP}/restores/{{restore_id}}/logs"
+
+
+def _query(request: Request) -> LogQuery:
+    return parse_log_query(dict(request.query_params))
+
+
+Wanted = Annotated[LogQuery, Depends(_query)]
+
+
+def _answer(lines: list[LogLine]) -> Response:
+    return answers.rows(lines, None)
+
+
+def _of_addon(api: Api, addon: Addon, query: LogQuery) -> list[LogLine]:
+    """Only managed servers write a log of ours; it lies on the machine that runs them."""
+    log = home_of(api.data_dir, addon.uid) / LOG
+    return server_lines(log, container_name(addon), query) if addon.managed else []
+
+
+def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list[LogLine]:
+    window = journal.Window(query.start, query.end, 0, query.limit, query.backward)
+    return operation_lines(journal.read(session, operation, window), operation, query)
+
+
+@router.get(f"{ADDON}/logs", response_model=One[list[LogLine]])
+def addon_logs(
+    api: State, caller: Viewer, query: Wanted, project_id: str, addon_id: str
+) -> Response:
+    with api.catalog.read() as session:
+        _, addon = addon_at(session, caller, project_id, addon_id)
+        return _answer(_of_addon(api, addon, query))
+
+
+@router.get(f"{BACKUP}/logs", response_model=One[list[LogLine]])
+def backup_logs(api: State, caller: Viewer, query: Wanted, origin: From) -> Response:
+    with api.catalog.read() as session:
+        backup = origin.backup(session, caller)
+        return _answer(_of_operation(session, backup.operation or "", query))
+
+
+@router.get(RESTORE_LOGS, response_model=One[list[LogLine]])
+def restore_logs(
+    api: State, caller: Viewer, query: Wanted, origin: From, restore_id: str
+) -> Response:
+    with api.catalog.read() as session:
+        restore = restore_at(session, origin.backup(session, caller), restore_id)
+        return _answer(_of_operation(session, restore.operation, query))
+
+
+@router.websocket(f"{ADDON}/logs")
+async def tail_addon(socket: WebSocket, project_id: str, addon_id: str) -> None:
+    def find(caller: Caller, query: LogQuery) -> Feed:
+        api = of(socket)
+        with api.catalog.read() as session:
+            _, addon = addon_at(session, caller, project_id, addon_id)
+            session.expunge(addon)
+        return Feed.of_server(lambda wanted: _of_addon(api, addon, wanted), query)
+
+    await serve_tail(socket, find)
+
+
+@router.websocket(f"{BACKUP}/logs")
+async def tail_backup(socket: WebSocket, origin: From) -> None:
+    def find(caller: Caller, query: LogQuery) -> Feed:
+        api = of(socket)
+        with api.catalog.read() as session:
+            backup = origin.backup(session, caller)
+        return Feed.of_operation(api.catalog, backup.operation or "", query)
+
+    await serve_tail(socket, find)
+
+
+@router.websocket(RESTORE_LOGS)
+async def tail_restore(socket: WebSocket, origin: From, restore_id: str) -> None:
+    def find(caller: Caller, query: LogQuery) -> Feed:
+        api = of(socket)
+        with api.catalog.read() as session:
+            restore = restore_at(session, origin.backup(session, caller), restore_id)
+        return Feed.of_operation(api.catalog, restore.operation, query)
+
+    await serve_tail(socket, find)

@@ -1,0 +1,81 @@
+"""P1 to P6: projects."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.auth import requires
+from holdfast.api.places import Paging, project_at
+from holdfast.api.state import State
+from holdfast.api.writing import Writing
+from holdfast.catalog import projects as rows
+from holdfast.domain.access import Caller, Permission
+from holdfast.usecases import projects as verbs
+from holdfast.usecases.forms import ProjectForm, ProjectPatch
+from holdfast.views import projects as views
+from holdfast.views.project_shapes import ProjectList, ProjectResult, ProjectView
+from holdfast.views.shapes import Empty, Many, One
+
+router = APIRouter(tags=["projects"])
+
+Reader = Annotated[Caller, Depends(requires(Permission.PROJECT_READ))]
+Creator = Annotated[Caller, Depends(requires(Permission.PROJECT_CREATE))]
+Updater = Annotated[Caller, Depends(requires(Permission.PROJECT_UPDATE))]
+Deleter = Annotated[Caller, Depends(requires(Permission.PROJECT_DELETE))]
+
+
+@router.get("/projects", response_model=Many[ProjectList])
+def list_projects(api: State, caller: Reader, page: Paging) -> Response:
+    with api.catalog.read() as session:
+        found = rows.listed(session, caller, page)
+        items = [views.item(project) for project in found.items]
+    return answers.many(ProjectList(projects=items), len(items), found.cursor)
+
+
+@router.post("/projects", response_model=One[ProjectResult])
+def create_project(writing: Writing, caller: Creator, form: ProjectForm) -> Response:
+    return writing.create(caller, lambda context: views.result(verbs.create(context, form)))
+
+
+@router.put("/projects", response_model=One[ProjectResult])
+def put_project(writing: Writing, caller: Creator, form: ProjectForm) -> Response:
+    return writing.change(caller, lambda context: views.result(verbs.put(context, form)))
+
+
+@router.get("/projects/{project_id}", response_model=One[ProjectView])
+def get_project(api: State, caller: Reader, project_id: str) -> Response:
+    with api.catalog.read() as session:
+        project = project_at(session, caller, project_id)
+        return answers.one(views.view(session, project, api.team_id))
+
+
+@router.patch("/projects/{project_id}", response_model=One[ProjectResult])
+def patch_project(
+    writing: Writing, caller: Updater, project_id: str, form: ProjectPatch
+) -> Response:
+    return writing.change(
+        caller,
+        lambda context: views.result(
+            verbs.patch(context, project_at(context.session, caller, project_id), form)
+        ),
+    )
+
+
+@router.delete("/projects/{project_id}", response_model=One[Empty])
+def delete_project(
+    writing: Writing,
+    caller: Deleter,
+    project_id: str,
+    *,
+    delete_child_objects: Annotated[bool, Query()] = False,
+) -> Response:
+    return writing.remove(
+        caller,
+        lambda context: verbs.delete(
+            context,
+            project_at(context.session, caller, project_id),
+            delete_children=delete_child_objects,
+        ),
+    )

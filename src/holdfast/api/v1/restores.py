@@ -1,0 +1,61 @@
+"""R1 to R4: restores."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.places import From, Paging, addon_at, restore_at
+from holdfast.api.state import State
+from holdfast.api.v1.addons import ADDON, Reader, Updater
+from holdfast.api.v1.backups import BACKUP
+from holdfast.api.writing import Writing
+from holdfast.catalog import restores as rows
+from holdfast.usecases import restores as verbs
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import AbortRestoreForm
+from holdfast.views import restores as views
+from holdfast.views.backup_shapes import RestoreList, RestoreStarted
+from holdfast.views.shapes import Empty, Many, One
+
+router = APIRouter(tags=["restores"])
+
+
+@router.post(f"{BACKUP}/restore", response_model=One[RestoreStarted])
+def start_restore(writing: Writing, caller: Updater, origin: From) -> Response:
+    def start(context: Context) -> RestoreStarted:
+        target = origin.target(context.session, caller)
+        backup = origin.backup(context.session, caller)
+        return RestoreStarted(restore_id=verbs.start(context, target, backup).id)
+
+    return writing.create(caller, start)
+
+
+@router.get(f"{BACKUP}/restores", response_model=Many[RestoreList])
+def list_backup_restores(api: State, caller: Reader, page: Paging, origin: From) -> Response:
+    with api.catalog.read() as session:
+        backup = origin.backup(session, caller)
+        found = rows.of_backup(session, backup, page)
+        items = views.views(session, found.items)
+    return answers.many(RestoreList(restores=items), len(items), found.cursor)
+
+
+@router.post(f"{BACKUP}/abort-restore", response_model=One[Empty])
+def abort_restore(
+    writing: Writing, caller: Updater, origin: From, form: AbortRestoreForm
+) -> Response:
+    def abort(context: Context) -> None:
+        backup = origin.backup(context.session, caller)
+        verbs.abort(context, restore_at(context.session, backup, form.restore_id))
+
+    return writing.change(caller, abort)
+
+
+@router.get(f"{ADDON}/restores", response_model=Many[RestoreList])
+def list_addon_restores(
+    api: State, caller: Reader, page: Paging, project_id: str, addon_id: str
+) -> Response:
+    with api.catalog.read() as session:
+        _, addon = addon_at(session, caller, project_id, addon_id)
+        found = rows.of_addon(session, addon, page)
+        items = views.views(session, found.items)
+    return answers.many(RestoreList(restores=items), len(items), found.cursor)

@@ -1,0 +1,85 @@
+"""Tokens and roles: an extension, since the clients know no endpoints for them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.auth import requires
+from holdfast.api.places import Paging
+from holdfast.api.state import State
+from holdfast.api.writing import Writing
+from holdfast.catalog import tokens as rows
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Conflict, NotFound
+from holdfast.usecases import tokens as verbs
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import RoleForm, TokenForm
+from holdfast.views import tokens as views
+from holdfast.views.other_shapes import RoleList, RoleView, TokenList, TokenView
+from holdfast.views.shapes import Empty, Many, One
+
+router = APIRouter(tags=["tokens and roles"])
+
+Reader = Annotated[Caller, Depends(requires(Permission.TOKENS_READ))]
+Manager = Annotated[Caller, Depends(requires(Permission.TOKENS_MANAGE))]
+
+
+@router.get("/tokens", response_model=Many[TokenList])
+def list_tokens(api: State, caller: Reader, page: Paging) -> Response:
+    with api.catalog.read() as session:
+        found = rows.listed(session, page)
+        items = [views.view(token) for token in found.items]
+    return answers.many(TokenList(tokens=items), len(items), found.cursor)
+
+
+@router.post("/tokens", response_model=One[TokenView])
+def create_token(writing: Writing, caller: Manager, form: TokenForm) -> Response:
+    """The only answer that holds the token itself; so it is not kept for repeated posts."""
+
+    def create(context: Context) -> TokenView:
+        row, token = verbs.create(context, form)
+        return views.view(row).model_copy(update={"token": token.reveal()})
+
+    return writing.change(caller, create)
+
+
+@router.delete("/tokens/{token_id}", response_model=One[Empty])
+def revoke_token(writing: Writing, caller: Manager, token_id: str) -> Response:
+    def revoke(context: Context) -> None:
+        token = rows.find(context.session, token_id)
+        if token is None:
+            raise NotFound(f"there is no token {token_id!r}")
+        verbs.revoke(context, token)
+
+    return writing.remove(caller, revoke)
+
+
+@router.get("/roles", response_model=Many[RoleList])
+def list_roles(api: State, caller: Reader) -> Response:
+    with api.catalog.read() as session:
+        items = views.roles(session)
+    return answers.many(RoleList(roles=items), len(items), None)
+
+
+@router.post("/roles", response_model=One[RoleView])
+def create_role(writing: Writing, caller: Manager, form: RoleForm) -> Response:
+    return writing.create(caller, lambda context: views.role_view(verbs.create_role(context, form)))
+
+
+@router.delete("/roles/{role_id}", response_model=One[Empty])
+def delete_role(writing: Writing, caller: Manager, role_id: str) -> Response:
+    def delete(context: Context) -> None:
+        role = rows.find_role(context.session, role_id)
+        if role is None:
+            raise _no_such_role(role_id)
+        verbs.delete_role(context, role)
+
+    return writing.remove(caller, delete)
+
+
+def _no_such_role(role_id: str) -> Exception:
+    if role_id in views.BUILT_IN:
+        return Conflict(f"the role {role_id!r} is built in and cannot be deleted")
+    return NotFound(f"there is no role {role_id!r}")

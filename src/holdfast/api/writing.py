@@ -1,0 +1,81 @@
+"""One request, one transaction: the context a verb runs in, and answers given twice.
+
+The official clients repeat a POST whose connection died, without an idempotency header. So the
+answer to a creating POST is kept for ten seconds, under a digest of token, path and body, in the
+transaction of the change itself; a repeated one gets the first one's answer. A client that sends
+its own `Idempotency-Key` decides itself what is a repetition.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.state import Api, State
+from holdfast.catalog import replays
+from holdfast.domain.access import Caller
+from holdfast.usecases.context import Context
+
+Work = Callable[[Context], BaseModel | None]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Runs a verb in a transaction and answers with what it returned."""
+
+    api: Api
+    request: Request
+
+    def change(self, caller: Caller, work: Work) -> Response:
+        with self.api.catalog.write() as session:
+            shape = work(Context(session, caller, self.api.clock.now(), self.api.house))
+        return answers.nothing() if shape is None else answers.one(shape)
+
+    def remove(self, caller: Caller, work: Work) -> Response:
+        """After a deletion the same POST means a new thing, so kept answers are forgotten."""
+
+        def removing(context: Context) -> BaseModel | None:
+            replays.forget_all(context.session)
+            return work(context)
+
+        return self.change(caller, removing)
+
+    def create(self, caller: Caller, work: Work) -> Response:
+        now = self.api.clock.now()
+        digest = self._digest(caller)
+        with self.api.catalog.write() as session:
+            kept = replays.claim(session, digest, now)
+            if kept is None:
+                shape = work(Context(session, caller, now, self.api.house))
+                kept = _document(shape)
+                replays.keep(session, digest, kept)
+        return Response(json.dumps({"data": kept}), media_type=answers.MEDIA)
+
+    def _digest(self, caller: Caller) -> str:
+        request = self.request
+        parts = [
+            caller.token_id,
+            request.method,
+            request.url.path,
+            request.url.query,
+            request.state.body_digest,
+            request.headers.get("idempotency-key", ""),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _document(shape: BaseModel | None) -> dict[str, Any]:
+    return {} if shape is None else shape.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _writer(request: Request, api: State) -> Writer:
+    return Writer(api, request)
+
+
+Writing = Annotated[Writer, Depends(_writer)]

@@ -1,0 +1,254 @@
+"""The composition root: every concrete thing is named here once, and processes are built."""
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from fastapi import FastAPI
+
+from holdfast import settings as config
+from holdfast.api.app import create_app
+from holdfast.api.state import Api
+from holdfast.catalog import destinations, workers
+from holdfast.catalog.migrate import migrate
+from holdfast.catalog.session import Catalog
+from holdfast.conformance.store import check_store
+from holdfast.contracts.engine import Engine
+from holdfast.contracts.queue import Queue
+from holdfast.contracts.store import ObjectStore
+from holdfast.daemons.janitor import Janitor
+from holdfast.daemons.loop import Loop
+from holdfast.daemons.pulse import Pulse, Rhythm
+from holdfast.daemons.reaper import Reaper
+from holdfast.daemons.scheduler import Scheduler
+from holdfast.daemons.supervisor import Supervisor
+from holdfast.domain.errors import Invalid, NotSupported
+from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.engines.registry import ENGINES, load_engine
+from holdfast.jobs.backup import BACKUP
+from holdfast.jobs.lifecycle import LIFECYCLE
+from holdfast.jobs.restore import RESTORE
+from holdfast.jobs.runner import Drained, Plans, Runner
+from holdfast.jobs.toolbox import Running, Toolbox
+from holdfast.kit import ids
+from holdfast.kit.clock import SystemClock
+from holdfast.kit.locks import join
+from holdfast.kit.seal import Sealer
+from holdfast.kit.sign import Signer
+from holdfast.queues.dbos import DbosQueue
+from holdfast.queues.table import TableQueue
+from holdfast.settings import Settings
+from holdfast.stores.registry import open_store
+from holdfast.usecases.context import House
+from holdfast.usecases.tokens import ensure_owner
+
+PLANS: Plans = {Kind.BACKUP: BACKUP, Kind.RESTORE: RESTORE, **LIFECYCLE}
+
+_SUPERVISE_SECONDS = 1.0
+_CLEAN_SECONDS = 5.0
+_SCHEDULE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What all processes of one installation share; opening it brings the schema up to date."""
+
+    settings: Settings
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        config.prepare_data_dir(self.settings)
+        catalog = Catalog(self.settings.catalog_url)
+        migrate(catalog)
+        return catalog
+
+    @cached_property
+    def queue(self) -> Queue:
+        match self.settings.queue:
+            case "dbos":
+                url = self.catalog.url.render_as_string(hide_password=False)
+                return DbosQueue(url, self.clock)
+            case "table":
+                return TableQueue(self.catalog.engine)
+            case other:
+                raise Invalid(f"there is no queue {other!r}", {"queue": "one of dbos, table"})
+
+    @cached_property
+    def master(self) -> bytes:
+        return config.master_key(self.settings)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        return Sealer(self.master)
+
+    @cached_property
+    def node(self) -> str:
+        return config.node_id(self.settings)
+
+    @cached_property
+    def _engines(self) -> dict[str, Engine]:
+        return {kind: load_engine(kind, self.settings.tools_path) for kind in ENGINES}
+
+    def engine(self, kind: str) -> Engine:
+        """Raises Invalid for a kind that there is not."""
+        if kind not in self._engines:
+            problem = f"there is no addon type {kind!r}; there are {', '.join(ENGINES)}"
+            raise Invalid(problem, {"type": problem})
+        return self._engines[kind]
+
+    @cached_property
+    def _platform_store(self) -> ObjectStore:
+        return open_store(*config.platform_store(self.settings))
+
+    def store(self, destination_pk: int | None) -> ObjectStore:
+        """The platform's own store for None, else that destination's."""
+        if destination_pk is None:
+            return self._platform_store
+        with self.catalog.read() as session:
+            destination = destinations.get(session, destination_pk)
+            options = destinations.options(destination, self.sealer)
+        return open_store(destination.kind, options)
+
+    @cached_property
+    def toolbox(self) -> Toolbox:
+        return Toolbox(
+            catalog=self.catalog,
+            queue=self.queue,
+            clock=self.clock,
+            sealer=self.sealer,
+            node=self.node,
+            data_dir=self.settings.data_dir,
+            engines=self.engine,
+            open_store=self.store,
+        )
+
+    @cached_property
+    def house(self) -> House:
+        return House(self.queue, self.sealer, self.node, self.engine)
+
+
+def build_api(parts: Parts) -> FastAPI:
+    settings = parts.settings
+    return create_app(
+        Api(
+            catalog=parts.catalog,
+            house=parts.house,
+            clock=parts.clock,
+            data_dir=settings.data_dir,
+            team=settings.team,
+            base_url=settings.base_url,
+            mask_secrets=settings.mask_secrets,
+            signer=Signer(parts.master, "download"),
+            engine_kinds=tuple(ENGINES),
+            engines=parts.engine,
+            open_store=parts.store,
+            try_store=_try_store,
+            check_store=_first_problem,
+        )
+    )
+
+
+def _try_store(kind: str, options: Mapping[str, Any]) -> ObjectStore:
+    if kind != "s3":
+        raise NotSupported(f"destinations of type {kind!r} cannot be added")
+    return open_store(kind, options)
+
+
+def _first_problem(store: ObjectStore, prefix: str) -> str | None:
+    broken = check_store(store, prefix).broken
+    return f"{broken.name}: {broken.detail}" if broken else None
+
+
+def make_owner(parts: Parts) -> bool:
+    """The first owner token, into `owner.token` unless it was given. True: a file was written."""
+    given = parts.settings.owner_token
+    with parts.catalog.write() as session:
+        made = ensure_owner(session, given, parts.clock.now())
+        if made is None or given is not None:
+            return False
+        config.write_private(parts.settings.data_dir / "owner.token", made.reveal())
+    return True
+
+
+class SchedulerProcess:
+    """Decides when, and cleans up behind everybody."""
+
+    def __init__(self, parts: Parts) -> None:
+        tools = parts.toolbox
+        self._loops = [
+            Loop("scheduler", _SCHEDULE_SECONDS, Scheduler(tools).round),
+            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS).round),
+        ]
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    def drain(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+
+
+class WorkerProcess:
+    """Everything that works in the background of one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings, tools = parts.settings, parts.toolbox
+        self._parts = parts
+        self._running = Running()
+        self._worker = f"{parts.node}-{os.getpid()}-{ids.hex24()[:6]}"
+        rhythm = Rhythm(settings.beat, settings.dead, settings.stall)
+        self._pulse = Pulse(tools, self._running, self._worker, rhythm)
+        self._reaper = Reaper(tools, self._pulse, rhythm)
+        self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
+        self._runner = Runner(tools, PLANS, self._running, self._worker)
+        self._presence, self._alone = join(settings.data_dir / "workers.lock")
+        self._beating = Loop("pulse", settings.beat, self._pulse.round)
+        self._loops = [
+            Loop("reaper", settings.beat, self._reaper.round),
+            Loop("supervisor", _SUPERVISE_SECONDS, self._supervisor.round),
+        ]
+
+    def start(self) -> None:
+        tools = self._parts.toolbox
+        if self._alone:
+            with tools.catalog.write() as session:
+                workers.leave_node(session, tools.node)
+        self._beating.start()
+        self._pulse.round()
+        tools.queue.run_worker(
+            self._worker,
+            self._runner.run,
+            self._parts.settings.concurrency,
+            [ANY_LANE, tools.node],
+        )
+        if self._alone:
+            self._reaper.reap()
+            self._reaper.find_lost()
+        for loop in self._loops:
+            loop.start()
+
+    def drain(self) -> None:
+        """Finishes what it can within the grace and leaves the rest to others, still beating."""
+        for loop in self._loops:
+            loop.stop()
+        self._parts.queue.drain(self._parts.settings.grace)
+        self._let_go()
+        self._supervisor.stop_all()
+        self._beating.stop()
+        with self._parts.catalog.write() as session:
+            workers.leave(session, self._worker)
+        self._presence.close()
+
+    def _let_go(self) -> None:
+        for _, guard, _ in self._running.all():
+            guard.stop(Drained("the worker is stopping"))
+        waiting = threading.Event()
+        deadline = self._parts.clock.monotonic() + _LAST_WORDS_SECONDS
+        while self._running.all() and self._parts.clock.monotonic() < deadline:
+            waiting.wait(0.05)

@@ -1,0 +1,1 @@
+"""Schema versions, oldest first; each knows how to reach the next."""
