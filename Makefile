@@ -1,0 +1,13 @@
+# Every target sets up what it needs (Debian packages, .venv from requirements.lock) and says so.
+# Without make: python3 tools/dev.py demo, python3 tools/dev.py test, ...
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+SIZE ?=
+KEEP ?=
+
+.PHONY: demo test test-slow check bench-dump bench-api
+
+demo:
+	@$(PYTHON) tools/dev.py demo $(if $(SIZE),--size $(SIZE)) $(if $(KEEP),--keep)
+
+test test-slow check bench-dump bench-api:
+	@$(PYTHON) tools/dev.py $@

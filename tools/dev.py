@@ -1,0 +1,155 @@
+"""Sets up what Holdfast needs to be tried, tested and worked on, then runs it.
+
+Standard library only: it runs before anything is installed, on a Debian 12 with Python 3.11 and
+git. It says what it installs; what is there already is left alone.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / "requirements.sha256"
+BIN = VENV / "bin"
+
+Need = tuple[str, str, list[str]]
+"""What for, how to see that it is there (a program or a file pattern), and Debian's packages."""
+
+RUN: list[Need] = [
+    ("PostgreSQL server and client", "/usr/lib/postgresql/*/bin/postgres", ["postgresql"]),
+    ("PostgreSQL client tools", "/usr/lib/postgresql/*/bin/pg_dump", ["postgresql-client"]),
+]
+TEST: list[Need] = [
+    *RUN,
+    ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
+    ("Ceph's S3 server, for the store tests", "radosgw", ["radosgw"]),
+    ("Ceph's monitor, for the S3 server", "ceph-mon", ["ceph-mon"]),
+    ("Ceph's object store, for the S3 server", "ceph-osd", ["ceph-osd"]),
+    ("Node.js, for the official JS client and CLI", "node", ["nodejs"]),
+    ("npm, for the official JS client and CLI", "npm", ["npm"]),
+]
+
+
+def say(text: str) -> None:
+    print(f"-- {text}", flush=True)
+
+
+def present(probe: str) -> bool:
+    if probe.startswith("/"):
+        return any(Path("/").glob(probe.lstrip("/")))
+    return shutil.which(probe, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin") is not None
+
+
+def install_packages(needs: list[Need]) -> None:
+    missing = [need for need in needs if not present(need[1])]
+    if not missing:
+        return
+    for purpose, _, packages in missing:
+        say(f"installing {' '.join(packages)}: {purpose}")
+    names = [name for _, _, packages in missing for name in packages]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    as_root = [] if os.geteuid() == 0 else ["sudo", "--preserve-env=DEBIAN_FRONTEND"]
+    for words in (["update", "-q"], ["install", "-qy", "--no-install-recommends", *names]):
+        done = subprocess.run([*as_root, "apt-get", *words], env=environment, capture_output=True)
+        if done.returncode != 0:
+            sys.stderr.buffer.write(done.stdout + done.stderr)
+            sys.exit(f"apt-get {words[0]} failed; install by hand: {' '.join(names)}")
+
+
+def make_venv() -> None:
+    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    if not (BIN / "pip").exists():
+        say("creating .venv")
+        done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True)
+        if done.returncode != 0:  # Debian splits venv off
+            install_packages([("venv, to install Python packages", "no-such-file", ["python3-venv"])])
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+    say("installing the Python packages of requirements.lock into .venv")
+    pip = [str(BIN / "pip"), "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", str(LOCK)], check=True)
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], check=True)
+    STAMP.write_text(wanted)
+
+
+def run(*words: str) -> int:
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}:/usr/sbin"}
+    return subprocess.run(words, cwd=ROOT, env=environment).returncode
+
+
+def demo(extra: list[str]) -> int:
+    install_packages(RUN)
+    make_venv()
+    return run(str(BIN / "python"), "demo/demo.py", *extra)
+
+
+def test(extra: list[str]) -> int:
+    install_packages(TEST)
+    make_venv()
+    return run(str(BIN / "pytest"), "-m", "not slow", *extra)
+
+
+def test_slow(extra: list[str]) -> int:
+    install_packages(TEST)
+    make_venv()
+    return run(str(BIN / "pytest"), "-m", "slow", *extra)
+
+
+def check(extra: list[str]) -> int:
+    """Everything that needs no server: format, lint, types, import contracts."""
+    make_venv()
+    failed = [
+        words[0]
+        for words in (
+            ["ruff", "format", "--check", "."],
+            ["ruff", "check", "."],
+            ["pyright"],
+            ["lint-imports"],
+        )
+        if run(str(BIN / words[0]), *words[1:]) != 0
+    ]
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return len(failed)
+
+
+def bench_dump(extra: list[str]) -> int:
+    install_packages(TEST)
+    make_venv()
+    return run(str(BIN / "python"), "benchmarks/dump.py", *extra)
+
+
+def bench_api(extra: list[str]) -> int:
+    install_packages(RUN)
+    make_venv()
+    return run(str(BIN / "python"), "benchmarks/api.py", *extra)
+
+
+COMMANDS = {
+    "demo": demo,
+    "test": test,
+    "test-slow": test_slow,
+    "check": check,
+    "bench-dump": bench_dump,
+    "bench-api": bench_api,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    chosen, extra = parser.parse_known_args()
+    if sys.version_info < (3, 11):
+        sys.exit("Holdfast needs Python 3.11 or newer")
+    return COMMANDS[chosen.command](extra)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
