@@ -1,0 +1,110 @@
+"""Argument lists of the client and server programs: pure functions, no secret in any of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.contracts.engine import Address
+from holdfast.engines.postgresql.address import child_environment, conninfo
+from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.process import Command
+
+_LOCK_WAIT = "--lock-wait-timeout=120000"  # a table locked longer than this fails the dump loudly
+
+
+def pg_dump(
+    tools: ToolSet, address: Address, database: str, *, snapshot: str, application: str
+) -> Command:
+    """Custom format, uncompressed: the pipeline compresses better and faster than -Z does."""
+    return Command(
+        [
+            tools.program("pg_dump"),
+            "--format=custom",
+            "--compress=0",
+            "--no-password",
+            _LOCK_WAIT,
+            f"--snapshot={snapshot}",
+            f"--dbname={conninfo(address, database, application)}",
+        ],
+        env=child_environment(address),
+    )
+
+
+def pg_dumpall_globals(
+    tools: ToolSet, address: Address, application: str, *, passwords: bool
+) -> Command:
+    """Roles, memberships and tablespaces; password hashes only a superuser may read."""
+    return Command(
+        [
+            tools.program("pg_dumpall"),
+            "--globals-only",
+            "--no-password",
+            *([] if passwords else ["--no-role-passwords"]),
+            f"--dbname={conninfo(address, address.database, application)}",
+            f"--database={address.database}",
+        ],
+        env=child_environment(address),
+    )
+
+
+def pg_restore_list(tools: ToolSet) -> Command:
+    """The table of contents of an archive on standard input."""
+    return Command([tools.program("pg_restore"), "--list"])
+
+
+def pg_restore(
+    tools: ToolSet, address: Address, database: str, *, application: str, tablespaces: bool
+) -> Command:
+    """From standard input into one database; the first error ends it."""
+    return Command(
+        [
+            tools.program("pg_restore"),
+            "--exit-on-error",
+            "--no-password",
+            *([] if tablespaces else ["--no-tablespaces"]),
+            f"--dbname={conninfo(address, database, application)}",
+        ],
+        env=child_environment(address),
+    )
+
+
+def initdb(
+    tools: ToolSet, directory: Path, user: str, *, password_file: Path, run_as: str | None
+) -> Command:
+    """A locale every Debian has and every major understands, so dumps move between majors."""
+    return Command(
+        [
+            tools.program("initdb"),
+            f"--pgdata={directory}",
+            f"--username={user}",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--data-checksums",
+        ],
+        cwd="/",
+        user=run_as,
+    )
+
+
+def postgres(
+    tools: ToolSet, directory: Path, port: int, *, sockets: str, run_as: str | None
+) -> Command:
+    settings: Mapping[str, str] = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": sockets,
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "logging_collector": "off",
+    }
+    return Command(
+        [
+            tools.program("postgres"),
+            "-D",
+            str(directory),
+            "-p",
+            str(port),
+            *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
+        ],
+        cwd=str(directory),
+        user=run_as,
+    )

@@ -1,0 +1,102 @@
+"""What a PostgreSQL error means to us: unavailable now, or refused until somebody acts.
+
+A failed connect carries no SQLSTATE, only text. What libpq says itself is always English (we
+never translate), so anything we do not recognise as libpq's came from the server: a refusal.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
+from holdfast.kit.guard import Guard
+
+_NOBODY = (
+    "Connection refused",
+    "timeout expired",
+    "could not translate host name",
+    "No route to host",
+    "Network is unreachable",
+    "Connection timed out",
+    "connection timeout expired",
+    "No such file or directory",
+    "failed to resolve host",
+)
+_NOT_NOW = (
+    "the database system is",  # starting up, shutting down, in recovery mode
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "server closed the connection",
+    "Connection reset by peer",
+    "could not receive data",
+    "could not send",
+    "SSL SYSCALL error",
+)
+
+
+def of_connecting(error: psycopg.Error, address: Address, database: str) -> Failure:
+    """The failure to raise for a connect that did not work."""
+    text = " ".join(str(error).split())
+    where = f"{address.host}:{address.port}"
+    if any(words in text for words in _NOBODY):
+        return AddonUnavailable(f"nobody answers at {where}: {_last(text)}", reason="host")
+    if any(words in text for words in _NOT_NOW):
+        return AddonUnavailable(f"the server at {where} is not ready: {_last(text)}", reason="busy")
+    return _refusal(text, where, address.user, database)
+
+
+def _refusal(text: str, where: str, user: str, database: str) -> AddonRefused:
+    if "password" in text or "authentication failed" in text or "SCRAM" in text:
+        return AddonRefused(
+            f"the server at {where} refused the password of user {user}", reason="password"
+        )
+    if "unsupported startup parameter" in text:
+        return pooler(where)
+    if f'database "{database}" does not exist' in text:
+        return AddonRefused(f"the server at {where} has no database {database}", reason="database")
+    if f'role "{user}" does not exist' in text:
+        return AddonRefused(f"the server at {where} has no user {user}", reason="user")
+    if "SSL" in text:
+        return AddonRefused(f"TLS with {where} did not work: {_last(text)}", reason="tls")
+    return AddonRefused(
+        f"the server at {where} refused user {user}: {_last(text)}", reason="refused"
+    )
+
+
+def pooler(where: str) -> AddonRefused:
+    return AddonRefused(
+        f"a connection pooler answers at {where}; dumps need the server itself: "
+        "give the address behind the pooler",
+        reason="pooler",
+    )
+
+
+def _last(text: str) -> str:
+    return text.split("failed: ", 1)[-1][:300]
+
+
+@contextmanager
+def translated(guard: Guard | None = None) -> Generator[None]:
+    """Around statements: a stop's own reason first, then a failure a person understands."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if guard is not None:
+            guard.check()
+        raise of_statement(error) from error
+
+
+def of_statement(error: psycopg.Error) -> Failure:
+    """The failure to raise for a statement that did not work."""
+    words = " ".join(str(error).split())[:500]
+    if isinstance(error, errors.InsufficientPrivilege):
+        return AddonRefused(f"a privilege is missing: {words}", reason="privilege")
+    if isinstance(error, errors.QueryCanceled | psycopg.InterfaceError):
+        return AddonUnavailable(f"the server ended our session: {words}", reason="session")
+    if isinstance(error, psycopg.OperationalError):
+        return AddonUnavailable(f"the connection was lost: {words}", reason="session")
+    return AddonRefused(f"the server refused a statement: {words}", reason="statement")

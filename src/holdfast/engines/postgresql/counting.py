@@ -1,0 +1,23 @@
+"""The inventory of a whole server, outside any dump."""
+
+from holdfast.contracts.engine import Address, Inventory
+from holdfast.engines.postgresql import facts
+from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.inventory import Count, count, merged
+
+
+def inventory(address: Address) -> Inventory:
+    """Each database in one snapshot; `postgres` only when it holds user objects."""
+    counts: dict[str, Count] = {}
+    with translated():
+        with connect(address) as session:
+            databases = facts.databases(session)
+        for database in databases:
+            name = str(database["name"])
+            with connect(address, name) as session:
+                if name == "postgres" and not facts.has_user_objects(session):
+                    continue
+                session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                counts[name] = count(session, name)
+    return merged(counts)

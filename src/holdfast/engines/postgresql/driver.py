@@ -1,0 +1,85 @@
+"""The PostgreSQL engine: every method is one call into the file that does it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from holdfast.contracts.engine import (
+    Address,
+    Attempt,
+    Dump,
+    DumpSession,
+    Fetch,
+    Inventory,
+    Member,
+    Probe,
+)
+from holdfast.engines.postgresql import (
+    address,
+    archive,
+    counting,
+    dump,
+    preflight,
+    probe,
+    swap,
+    tools,
+    wheels,
+)
+from holdfast.engines.postgresql.server import Server
+from holdfast.engines.postgresql.staging import Staging
+from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.guard import Guard
+
+
+class PostgreSQL(Server):
+    kind = "postgresql"
+    title = "PostgreSQL"
+    description = "PostgreSQL 14 to 18, dumped with its own client tools."
+
+    def __init__(self, tools_dir: Path) -> None:
+        super().__init__(tools_dir)
+        self.tools_dir = tools_dir
+
+    def probe(self, address: Address) -> Probe:
+        return probe.probe(address)
+
+    def parse(self, connection_string: str) -> Address:
+        return address.parse(connection_string)
+
+    def versions(self) -> Sequence[str]:
+        """Server versions, newest first, each once."""
+        return list(dict.fromkeys(found.version for found in self.tools() if found.server))
+
+    def tools(self) -> Sequence[ToolSet]:
+        return tools.installed(self.tools_dir)
+
+    def installable(self) -> Sequence[str]:
+        return wheels.installable()
+
+    def install(self, version: str) -> ToolSet:
+        return wheels.install(self.tools_dir, version)
+
+    def dump(
+        self, address: Address, attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[DumpSession]:
+        return dump.dump(self.tools_dir, address, attempt, guard)
+
+    def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
+        return archive.examine(tools.newest(self.tools_dir), member, plain)
+
+    def inventory(self, address: Address) -> Inventory:
+        return counting.inventory(address)
+
+    def preflight(self, address: Address, dump: Dump) -> None:
+        preflight.preflight(self.tools_dir, address, dump)
+
+    def stage(
+        self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
+    ) -> Inventory:
+        return Staging(self.tools_dir, address, dump, attempt, guard).run(fetch)
+
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+        swap.swap(address, dump, attempt, guard)
+
+    def discard(self, address: Address, attempt: Attempt) -> str:
+        return swap.discard(address, attempt)

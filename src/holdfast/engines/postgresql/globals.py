@@ -1,0 +1,213 @@
+"""Roles and other things that belong to the whole server: what a dump's globals may do here.
+
+The text is taken apart and judged statement by statement; psql never sees it. Roles that are
+missing are made at once, because databases need owners, and are noted so that a discarded
+restore takes them away again. Whatever would change a role that is already there waits for the
+swap. The target's own admin and its bootstrap superuser are never changed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.postgresql.statements import Unparsable, split, words
+
+_SUPERUSER_ONLY = {"NOSUPERUSER", "NOREPLICATION", "NOBYPASSRLS"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server to load into. `protected` are roles that stay as they are."""
+
+    major: int
+    superuser: bool
+    roles: frozenset[str]
+    protected: frozenset[str]
+    tablespaces: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The server the dump came from."""
+
+    major: int
+    bootstrap: str
+
+
+@dataclass
+class Sorted:
+    """`now`: new roles and what belongs to them. `later`: for the swap. `notes`: for the log."""
+
+    now: list[str] = field(default_factory=list[str])
+    later: list[str] = field(default_factory=list[str])
+    made: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+
+def sort(text: str, origin: Origin, target: Target) -> Sorted:
+    """EvidenceMissing when the text holds anything pg_dumpall does not write."""
+    sorter = _Sorter(origin, target)
+    try:
+        for statement in split(text):
+            sorter.take(statement)
+    except Unparsable as error:
+        raise EvidenceMissing(f"the globals of the dump cannot be read: {error}") from error
+    return sorter.result
+
+
+class _Sorter:
+    def __init__(self, origin: Origin, target: Target) -> None:
+        self._origin = origin
+        self._target = target
+        self.result = Sorted()
+
+    def take(self, statement: str) -> None:
+        tokens = words(statement)
+        head = " ".join(token.upper() for _, token in tokens[:2])
+        for opening, handle in self._handlers():
+            if head == opening or head.split(" ", 1)[0] == opening:
+                handle(statement, tokens)
+                return
+        raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+
+    def _handlers(self) -> Sequence[tuple[str, Callable[[str, list[tuple[str, str]]], None]]]:
+        return (
+            ("SET", self._set),
+            ("CREATE ROLE", self._create),
+            ("ALTER ROLE", self._alter),
+            ("COMMENT ON", self._comment),
+            ("SECURITY LABEL", self._skip),
+            ("CREATE TABLESPACE", self._tablespace),
+            ("ALTER TABLESPACE", self._tablespace),
+            ("GRANT", self._grant),
+            ("REVOKE", self._grant_on),
+        )
+
+    def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        if "standard_conforming_strings" in statement and tokens[-1][1].lower() != "on":
+            raise Unparsable("standard_conforming_strings is off")
+
+    def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        role = _name(tokens, 2)
+        _expect_end(tokens, 3)
+        if role in self._target.roles or role in self._target.protected:
+            return
+        self.result.made.append(role)
+        self.result.now.append(statement)
+        if role == self._origin.bootstrap:
+            self.result.notes.append(
+                f"role {role} was the source's bootstrap superuser: made without its rights"
+            )
+
+    def _alter(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        role = _name(tokens, 2)
+        if len(tokens) < 4 or tokens[3][1].upper() not in ("WITH", "SET", "RESET"):
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+        made_as_shell = role == self._origin.bootstrap and role in self.result.made
+        if not made_as_shell:
+            self._change(role, self._adapted(statement, tokens))
+
+    def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        what = tokens[2][1].upper() if len(tokens) > 2 else ""
+        if what == "TABLESPACE":
+            self._on_tablespace(_name(tokens, 3), statement)
+        elif what == "ROLE":
+            self._change(_name(tokens, 3), statement)
+        else:
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+
+    def _change(self, role: str, statement: str) -> None:
+        if role in self._target.protected:
+            return
+        if role in self.result.made:
+            self.result.now.append(statement)
+        elif self._target.superuser:
+            self.result.later.append(statement)
+        else:
+            self._note(f"role {role} stays as it is: only a superuser may change it")
+
+    def _grant(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        if len(tokens) < 4 or tokens[2][1].upper() != "TO":
+            self._grant_on(statement, tokens)
+            return
+        adapted = self._adapted(statement, tokens)
+        if _name(tokens, 3) in self.result.made:
+            self.result.now.append(adapted)
+        else:
+            self.result.later.append(adapted)
+
+    def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
+        position = upper.index("ON") if "ON" in upper else len(upper)
+        what = upper[position + 1] if position + 1 < len(upper) else ""
+        if what == "TABLESPACE":
+            self._on_tablespace(_name(tokens, position + 2), statement)
+        elif what == "PARAMETER" and self._target.superuser:
+            self.result.later.append(statement)
+        elif what == "PARAMETER":
+            self._note("grants on server parameters need a superuser and were left out")
+        else:
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+
+    def _tablespace(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        name = _name(tokens, 2)
+        if name not in self._target.tablespaces:
+            self._note(f"tablespace {name} is not on this server: its contents go to the default")
+        elif tokens[0][1].upper() == "ALTER" and self._target.superuser:
+            self.result.later.append(statement)
+
+    def _on_tablespace(self, name: str, statement: str) -> None:
+        if name in self._target.tablespaces and self._target.superuser:
+            self.result.later.append(statement)
+
+    def _skip(self, statement: str, tokens: list[tuple[str, str]]) -> None:  # noqa: ARG002
+        self._note("security labels of roles were left out")
+
+    def _note(self, text: str) -> None:
+        if text not in self.result.notes:
+            self.result.notes.append(text)
+
+    def _adapted(self, statement: str, tokens: list[tuple[str, str]]) -> str:
+        """Without what the target would refuse: a grantor it does not know, attributes not ours.
+
+        Before 16 a grantor needed no right of its own; 16 and later would refuse such a grant.
+        """
+        grantor = _granted_by(tokens)
+        foreign = grantor is not None and (
+            grantor == self._origin.bootstrap
+            or not self._target.superuser
+            or self._origin.major < 16 <= self._target.major
+        )
+        kept = tokens[: _position_of_granted(tokens)] if foreign else tokens
+        if not self._target.superuser:
+            kept = [t for t in kept if not (t[0] == "word" and t[1].upper() in _SUPERUSER_ONLY)]
+        return statement if len(kept) == len(tokens) else " ".join(token for _, token in kept)
+
+
+def _position_of_granted(tokens: list[tuple[str, str]]) -> int:
+    upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
+    for index in range(len(upper) - 2):
+        if upper[index : index + 2] == ["GRANTED", "BY"]:
+            return index
+    return len(tokens)
+
+
+def _granted_by(tokens: list[tuple[str, str]]) -> str | None:
+    position = _position_of_granted(tokens)
+    return _name(tokens, position + 2) if position < len(tokens) else None
+
+
+def _name(tokens: list[tuple[str, str]], index: int) -> str:
+    if index >= len(tokens):
+        raise Unparsable("a statement ends where a name should be")
+    kind, token = tokens[index]
+    if kind == "identifier":
+        return token[1:-1].replace('""', '"')
+    if kind == "word":
+        return token.lower()
+    raise Unparsable(f"{token[:40]!r} is where a name should be")
+
+
+def _expect_end(tokens: list[tuple[str, str]], length: int) -> None:
+    if len(tokens) != length:
+        raise Unparsable("a statement is longer than it may be")

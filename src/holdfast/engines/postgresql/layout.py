@@ -1,0 +1,55 @@
+"""Which database goes where in one restore: the same answer for every attempt of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holdfast.contracts.engine import Address, Dump
+from holdfast.domain.errors import NotSupported
+from holdfast.engines.postgresql.facts import Facts
+from holdfast.engines.postgresql.globals import Origin
+from holdfast.engines.postgresql.naming import stage_prefix
+
+SYSTEM = ("postgres", "template0", "template1")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One database to be: `facts` and `member` are None for one that stays empty."""
+
+    name: str
+    staged: str
+    member: str | None
+    facts: Facts | None
+
+
+def placements(address: Address, dump: Dump, op: str) -> Sequence[Placement]:
+    """Those of the dump, and an empty one where the target's own would otherwise vanish."""
+    recorded = databases(dump)
+    prefix = stage_prefix(op)
+    placed = [
+        Placement(str(facts["name"]), f"{prefix}{number}", str(facts["member"]), facts)
+        for number, facts in enumerate(recorded)
+    ]
+    names = {placement.name for placement in placed}
+    if address.database not in names and address.database not in SYSTEM:
+        placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
+    return placed
+
+
+def databases(dump: Dump) -> list[Facts]:
+    recorded = dump.facts.get("databases")
+    if not isinstance(recorded, list):
+        raise NotSupported("the dump does not say which databases it holds")
+    return [dict(entry) for entry in recorded]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def origin(dump: Dump) -> Origin:
+    server = section(dump, "server")
+    return Origin(int(server["major"]), str(server["bootstrap"]))
+
+
+def section(dump: Dump, name: str) -> Facts:
+    found = dump.facts.get(name)
+    if not isinstance(found, dict):
+        raise NotSupported(f"the dump says nothing of its {name}")
+    return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

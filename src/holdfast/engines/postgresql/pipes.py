@@ -1,0 +1,90 @@
+"""The two ends of a child's pipe: a Source to read a dump from, and a way to feed a restore."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.kit.guard import Guard
+from holdfast.kit.process import DISCARD, PIPE, Child, Command, require_success
+
+_TAIL = 512
+_WARNINGS = 20
+
+
+class PipeSource:
+    """The output of one child. Runs in the pumping thread: one read, one look at the tail."""
+
+    def __init__(
+        self, command: Command, guard: Guard, judge: Callable[[bytes], Mapping[str, object]]
+    ) -> None:
+        guard.check()
+        self._guard = guard
+        self._judge = judge
+        self._child = Child(command)
+        self._release = guard.adopt(self._child.kill)
+        self._tail = b""
+        self._bytes = 0
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def read(self, size: int) -> bytes:
+        data = self._child.stdout.read(size)
+        if data:
+            self._bytes += len(data)
+            self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
+        return data
+
+    def finish(self) -> Mapping[str, object]:
+        finished = self._child.wait()
+        self._guard.check()
+        require_success(finished)
+        if self._bytes == 0:
+            raise EvidenceMissing(f"{finished.program} wrote nothing")
+        warnings = [line for line in finished.stderr.splitlines() if line.strip()][:_WARNINGS]
+        return {
+            "processes": [finished.fact()],
+            "bytes": self._bytes,
+            "warnings": warnings,
+            **self._judge(self._tail),
+        }
+
+    def close(self) -> None:
+        self._release()
+        self._child.close()
+
+
+def write_all(pipe: IO[bytes], data: bytes) -> None:
+    """An unbuffered pipe may take less than it was given."""
+    view = memoryview(data)
+    while view:
+        view = view[pipe.write(view) :]
+
+
+def feed(command: Command, chunks: Iterator[bytes], guard: Guard) -> None:
+    """Gives a child all chunks and waits for its good end. Who makes the chunks tells the guard.
+
+    The child is waited for after its input has ended: indexes and constraints come last.
+    """
+    guard.check()
+    child = Child(command, stdin=PIPE, stdout=DISCARD)
+    release = guard.adopt(child.kill)
+    try:
+        _pour(child, chunks, guard)
+        finished = child.wait()
+        guard.check()
+        require_success(finished)
+    finally:
+        release()
+        child.close()
+
+
+def _pour(child: Child, chunks: Iterator[bytes], guard: Guard) -> None:
+    try:
+        for chunk in chunks:
+            guard.check()
+            write_all(child.stdin, chunk)
+        child.stdin.close()
+    except BrokenPipeError:
+        guard.check()  # otherwise its exit status and last words say why it stopped reading

@@ -1,0 +1,217 @@
+"""Everything that would stop a restore, found before anything is touched, and all of it at once."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.sql import SQL, Literal
+
+from holdfast.contracts.engine import Address, Dump
+from holdfast.domain.errors import PreflightRefused, ToolMissing
+from holdfast.engines.postgresql import facts, tools
+from holdfast.engines.postgresql.address import Session
+from holdfast.engines.postgresql.disk import free_bytes
+from holdfast.engines.postgresql.facts import Facts
+from holdfast.engines.postgresql.layout import SYSTEM, databases, origin, section
+from holdfast.engines.postgresql.naming import is_ours
+from holdfast.engines.postgresql.probe import look
+from holdfast.engines.postgresql.session import maintenance
+
+_SPARE = 1.1  # indexes built anew are smaller, the log of loading them is not nothing
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the checks look at."""
+
+    tools_dir: Path
+    address: Address
+    dump: Dump
+    session: Session
+    server: Facts
+    roles: dict[str, Facts]
+    present: list[Facts]
+
+    @property
+    def recorded(self) -> list[Facts]:
+        return databases(self.dump)
+
+
+def preflight(tools_dir: Path, address: Address, dump: Dump) -> None:
+    """Raises PreflightRefused with every obstacle."""
+    with maintenance(address, "holdfast-preflight") as session:
+        case = Case(
+            tools_dir=tools_dir,
+            address=address,
+            dump=dump,
+            session=session,
+            server=look(session, address),
+            roles={str(role["name"]): role for role in facts.roles(session)},
+            present=facts.databases(session),
+        )
+        obstacles = [obstacle for check in CHECKS for obstacle in check(case)]
+    if obstacles:
+        raise PreflightRefused(
+            "the restore cannot work: " + "; ".join(obstacles), obstacles=obstacles
+        )
+
+
+def _version(case: Case) -> Iterator[str]:
+    source, target = origin(case.dump).major, int(case.server["major"])
+    if target < source:
+        yield f"the backup is of PostgreSQL {source}, the target is {target}: it must not be older"
+    if case.server["standby"]:
+        yield "the target is a standby and cannot be written to"
+
+
+def _tools(case: Case) -> Iterator[str]:
+    archive, target = int(section(case.dump, "tools")["major"]), int(case.server["major"])
+    try:
+        chosen = tools.choose(case.tools_dir, target, archive_major=archive)
+    except ToolMissing as error:
+        yield error.message
+        return
+    # Since 17, pg_restore sets transaction_timeout first, which no older server knows.
+    if chosen.major >= 17 > target:
+        yield (
+            f"pg_restore {chosen.major} cannot load into PostgreSQL {target}; the archives were "
+            f"made by pg_dump {archive}"
+            if archive >= 17
+            else tools.missing(target).message
+        )
+
+
+def _extensions(case: Case) -> Iterator[str]:
+    rows = case.session.execute(
+        "SELECT e.name::text, e.default_version,"
+        " coalesce(bool_or(v.trusted OR NOT v.superuser), false)"
+        " FROM pg_available_extensions e LEFT JOIN pg_available_extension_versions v"
+        " ON v.name = e.name AND v.version = e.default_version GROUP BY 1, 2"
+    )
+    offered = {row[0]: (row[1], row[2]) for row in rows}
+    for name, version in _wanted_extensions(case):
+        if name not in offered:
+            yield f"extension {name} {version} is not available on the target"
+        elif _parts(offered[name][0]) < _parts(version):
+            yield f"extension {name} {version} is needed, the target offers {offered[name][0]}"
+        elif not case.server["super"] and not offered[name][1] and name != "plpgsql":
+            yield f"extension {name} can only be created by a superuser"
+
+
+def _wanted_extensions(case: Case) -> list[tuple[str, str]]:
+    found = {
+        (str(extension["name"]), str(extension["version"]))
+        for database in case.recorded
+        for extension in database["extensions"]
+    }
+    return sorted(found)
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def _locales(case: Case) -> Iterator[str]:
+    row = case.session.execute(
+        "SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i'),"
+        " pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    for database in case.recorded:
+        if database["provider"] == "i" and not row[0]:
+            yield f"database {database['name']} uses ICU, and the target was built without"
+    wanted = {
+        (str(database["collate"]), str(database["ctype"]))
+        for database in case.recorded
+        if database["encoding"] == row[1]
+    }
+    for collate, ctype in sorted(wanted):
+        if not _has_locale(case.session, collate, ctype):
+            yield f"locale {collate} (ctype {ctype}) is not available on the target's machine"
+
+
+def _has_locale(session: Session, collate: str, ctype: str) -> bool:
+    """Asks the server by making a temporary collation, which is never committed."""
+    if {collate, ctype} <= {"C", "POSIX"}:
+        return True
+    try:
+        with session.transaction(force_rollback=True):
+            session.execute(
+                SQL("CREATE COLLATION pg_temp.holdfast (LC_COLLATE = {}, LC_CTYPE = {})").format(
+                    Literal(collate), Literal(ctype)
+                )
+            )
+    except psycopg.errors.InsufficientPrivilege:
+        return True  # cannot be asked; CREATE DATABASE will say it, before anything is touched
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.OperationalError) and session.broken:
+            raise
+        return False
+    return True
+
+
+def _privileges(case: Case) -> Iterator[str]:
+    if case.server["super"]:
+        return
+    mine = case.roles[str(case.server["user"])]
+    user = mine["name"]
+    if not mine["createdb"]:
+        yield f"user {user} needs CREATEDB (or superuser)"
+    if not mine["createrole"] and (missing := _missing_roles(case)):
+        yield f"user {user} needs CREATEROLE to make {', '.join(missing)}"
+    for role in _foreign_owners(case):
+        yield f"user {user} must be a member of role {role}, or a superuser"
+
+
+def _missing_roles(case: Case) -> list[str]:
+    recorded = case.dump.facts.get("roles")
+    names = [str(role["name"]) for role in recorded] if isinstance(recorded, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    bootstrap = origin(case.dump).bootstrap
+    return [name for name in names if name not in case.roles and name != bootstrap]
+
+
+def _foreign_owners(case: Case) -> list[str]:
+    """Owners of what is to be dropped or made, among the roles that are there already."""
+    owners = {str(database["owner"]) for database in case.present if database["name"] not in SYSTEM}
+    for database in case.recorded:
+        owners |= {str(database["owner"]), *database["owners"]}
+    rows = case.session.execute(
+        "SELECT rolname::text FROM pg_roles"
+        " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, 'MEMBER') ORDER BY 1",
+        [sorted(owners)],
+    )
+    return [row[0] for row in rows]
+
+
+def _held(case: Case) -> Iterator[str]:
+    """What keeps a database from being renamed or dropped."""
+    rows = case.session.execute(
+        "SELECT DISTINCT database::text, 'prepared transactions' FROM pg_prepared_xacts"
+        " UNION SELECT datname::text, 'a subscription'"
+        " FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"
+        " UNION SELECT database::text, 'an active logical replication slot'"
+        " FROM pg_replication_slots WHERE slot_type = 'logical' AND active ORDER BY 1, 2"
+    )
+    for database, holder in rows:
+        if not is_ours(database):
+            yield f"database {database} of the target has {holder}"
+
+
+def _space(case: Case) -> Iterator[str]:
+    free = free_bytes(case.server["directory"], case.address)
+    needed = int(sum(int(database["size"]) for database in case.recorded) * _SPARE)
+    if free is not None and free < needed:
+        yield f"the target has {free} bytes free, about {needed} are needed beside its data"
+
+
+CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
+    _version,
+    _tools,
+    _extensions,
+    _locales,
+    _privileges,
+    _held,
+    _space,
+)

@@ -1,0 +1,103 @@
+"""Looks at a server before anything is promised: version, size, and may we read everything?"""
+
+from psycopg import sql
+
+from holdfast.contracts.engine import Address, Probe
+from holdfast.domain.errors import AddonRefused
+from holdfast.engines.postgresql import facts
+from holdfast.engines.postgresql.address import Session, connect
+from holdfast.engines.postgresql.complaints import pooler, translated
+from holdfast.engines.postgresql.facts import Facts
+from holdfast.engines.postgresql.inventory import USER_SCHEMA
+from holdfast.engines.postgresql.tools import MAJORS
+
+_NAMED = 5  # of many missing privileges, this many are named
+
+# Dumping needs SELECT on every table and sequence, and USAGE on their schemas; row security
+# filters silently, so a table with policies must be ours or we must be exempt.
+_UNREADABLE = """
+SELECT DISTINCT o.what FROM (
+  SELECT 'USAGE on schema ' || quote_ident(n.nspname) AS what
+    FROM pg_namespace n WHERE {user_schema} AND NOT has_schema_privilege(n.oid, 'USAGE')
+  UNION ALL
+  SELECT 'SELECT on ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE {user_schema} AND c.relpersistence <> 't'
+     AND CASE WHEN c.relkind IN ('r', 'p', 'm') THEN NOT has_table_privilege(c.oid, 'SELECT')
+              WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT')
+              ELSE false END
+  UNION ALL
+  SELECT 'BYPASSRLS for ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE {user_schema} AND c.relkind IN ('r', 'p') AND row_security_active(c.oid)
+  UNION ALL
+  SELECT 'SELECT on large object ' || l.oid
+    FROM pg_largeobject_metadata l
+   WHERE NOT pg_has_role(l.lomowner, 'MEMBER')
+     AND NOT EXISTS (SELECT FROM aclexplode(l.lomacl) a
+                      WHERE a.privilege_type = 'SELECT'
+                        AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))
+) o ORDER BY 1
+"""
+
+
+def probe(address: Address) -> Probe:
+    """Raises AddonUnavailable or AddonRefused with the reason."""
+    with translated(), connect(address) as session:
+        server = look(session, address)
+        databases = facts.databases(session)
+    missing = [] if server["super"] else _missing(address, databases)
+    if missing:
+        listed = "; ".join(missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise AddonRefused(
+            f"user {address.user} may not read everything. Missing: {listed}{more}. "
+            f"Grant pg_read_all_data and ownership where named, or use a superuser.",
+            reason="privilege",
+            missing=missing,
+        )
+    return _result(server, databases)
+
+
+def look(session: Session, address: Address) -> Facts:
+    """The server's facts; refuses poolers, look-alikes and majors we do not know."""
+    server = facts.server(session)
+    where = f"{address.host}:{address.port}"
+    if server["pid"] != session.info.backend_pid:
+        raise pooler(where)
+    if server["flavour"] != "PostgreSQL":
+        raise AddonRefused(f"{server['flavour']} at {where} is not PostgreSQL", reason="flavour")
+    if server["major"] < MAJORS[0]:
+        raise AddonRefused(
+            f"PostgreSQL {server['version']} at {where} is too old: {MAJORS[0]} at least",
+            reason="version",
+        )
+    return server
+
+
+def _missing(address: Address, databases: list[Facts]) -> list[str]:
+    found: list[str] = []
+    for database in databases:
+        name = str(database["name"])
+        with translated(), connect(address, name) as session:
+            if name == "postgres" and not facts.has_user_objects(session):
+                continue
+            query = sql.SQL(_UNREADABLE).format(user_schema=USER_SCHEMA)
+            found += [f"{row[0]} in database {name}" for row in session.execute(query)]
+    return found
+
+
+def _result(server: Facts, databases: list[Facts]) -> Probe:
+    return Probe(
+        version=server["version"],
+        major=str(server["major"]),
+        flavour=server["flavour"],
+        size=sum(int(database["size"]) for database in databases),
+        facts={
+            "superuser": server["super"],
+            "standby": server["standby"],
+            "databases": [database["name"] for database in databases],
+            "consistency": "each database by itself, roles apart",
+            "passwords": server["super"],
+        },
+    )

@@ -1,0 +1,135 @@
+"""What belongs to a database rather than in it: locale, owner, grants, settings, comment."""
+
+from collections.abc import Iterator, Sequence
+
+from psycopg import sql
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from holdfast.engines.postgresql.facts import Facts
+
+# Values of these are lists; each element is quoted by itself or search_path would become one name.
+_LISTS = {
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+}
+_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+_PRIVILEGES = {"CREATE": "CREATE", "CONNECT": "CONNECT", "TEMPORARY": "TEMPORARY"}
+_LOCALES = {"i": "ICU_LOCALE", "b": "BUILTIN_LOCALE"}
+
+
+def creation(
+    name: str, facts: Facts | None, major: int, tablespaces: frozenset[str] = frozenset()
+) -> Composed:
+    """CREATE DATABASE from the untouched template, with the locale the original had."""
+    parts: list[sql.Composable] = [
+        SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
+    ]
+    if facts is not None:
+        parts.append(SQL("OWNER {}").format(Identifier(facts["owner"])))
+        parts += _locale(facts, major)
+        if facts["tablespace"] in tablespaces:
+            parts.append(SQL("TABLESPACE {}").format(Identifier(facts["tablespace"])))
+    return SQL(" ").join(parts)
+
+
+def _locale(facts: Facts, major: int) -> Iterator[Composed]:
+    for word in ("encoding", "collate", "ctype"):
+        option = "ENCODING" if word == "encoding" else f"LC_{word.upper()}"
+        yield SQL("{} {}").format(_word(option), Literal(facts[word]))
+    provider = facts["provider"]
+    if major >= 15:
+        yield SQL("LOCALE_PROVIDER {}").format(_word(_PROVIDERS[provider]))
+    if provider in _LOCALES and facts["locale"]:
+        yield SQL("{} {}").format(_word(_LOCALES[provider]), Literal(facts["locale"]))
+    if facts.get("icuRules"):
+        yield SQL("ICU_RULES {}").format(Literal(facts["icuRules"]))
+
+
+def _word(text: str) -> SQL:
+    """A keyword from our own tables above, never from a dump."""
+    return SQL(text)  # pyright: ignore[reportArgumentType]
+
+
+def settings(name: str, facts: Facts) -> Iterator[Composed]:
+    """ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET."""
+    for entry in facts["settings"]:
+        subject = _subject(name, entry["role"])
+        for setting in entry["settings"]:
+            key, _, value = setting.partition("=")
+            yield SQL("{} SET {} TO {}").format(subject, _setting(key), _value(key, value))
+
+
+def _subject(database: str, role: str | None) -> Composed:
+    if role is None:
+        return SQL("ALTER DATABASE {}").format(Identifier(database))
+    return SQL("ALTER ROLE {} IN DATABASE {}").format(Identifier(role), Identifier(database))
+
+
+def _setting(key: str) -> Identifier:
+    return Identifier(*key.split("."))
+
+
+def _value(key: str, value: str) -> Composed:
+    elements = split_list(value) if key.lower() in _LISTS else [value]
+    return SQL(", ").join([Literal(element) for element in elements] or [Literal("")])
+
+
+def split_list(text: str) -> Sequence[str]:
+    """The elements of a stored list such as `"$user", public, "we""ird"`."""
+    elements: list[str] = []
+    current, quoted, was_quoted = "", False, False
+    position = 0
+    while position < len(text):
+        char = text[position]
+        if char == '"' and quoted and text[position + 1 : position + 2] == '"':
+            current += '"'
+            position += 1
+        elif char == '"':
+            quoted, was_quoted = not quoted, True
+        elif char == "," and not quoted:
+            elements.append(current if was_quoted else current.strip())
+            current, was_quoted = "", False
+        elif quoted or not char.isspace():
+            current += char
+        position += 1
+    return [*elements, current] if current or was_quoted or elements else []
+
+
+def grants(name: str, facts: Facts) -> Iterator[Composed]:
+    """Nothing when the original had its default privileges; else exactly those it had."""
+    if facts["acl"] is None:
+        return
+    database, owner = Identifier(name), facts["owner"]
+    yield SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database)
+    yield SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, Identifier(owner))
+    for entry in facts["acl"]:
+        grantee = SQL("PUBLIC") if entry["grantee"] is None else Identifier(entry["grantee"])
+        grant = SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+            _word(_PRIVILEGES[entry["privilege"]]),
+            database,
+            grantee,
+            SQL(" WITH GRANT OPTION" if entry["grantable"] else ""),
+        )
+        if entry["grantor"] == owner:
+            yield grant
+        else:
+            yield SQL("SET LOCAL ROLE {}; {}; RESET ROLE").format(
+                Identifier(entry["grantor"]), grant
+            )
+
+
+def finishing(name: str, facts: Facts) -> Iterator[Composed]:
+    """Last of all: what would be in our own way before."""
+    database = Identifier(name)
+    if facts["comment"] is not None:
+        yield SQL("COMMENT ON DATABASE {} IS {}").format(database, Literal(facts["comment"]))
+    if facts["connectionLimit"] != -1:
+        yield SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
+            database, Literal(int(facts["connectionLimit"]))
+        )
+    if facts["template"]:
+        yield SQL("ALTER DATABASE {} IS_TEMPLATE true").format(database)

@@ -1,0 +1,165 @@
+"""A PostgreSQL server that Holdfast runs itself from a data directory.
+
+The server refuses to run as root, so root hands it to an unprivileged user. A data directory is
+made under another name and renamed when it is complete: one that exists is whole. The Unix socket
+lives inside the data directory, which nobody else can enter; where that path is too long for a
+socket there is none, and TCP on the loopback is the only way in.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from psycopg.sql import SQL, Identifier
+
+from holdfast.contracts.engine import Address, Place
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, Permanent
+from holdfast.engines.postgresql import commands, tools
+from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql.complaints import translated
+from holdfast.kit.process import Command, require_success, run
+
+_USERS = ("postgres", "nobody")
+_SOCKET_LIMIT = 107
+_INITDB_SECONDS = 300
+_STOP_SECONDS = 60
+_KILL_SECONDS = 10
+
+
+class Server:
+    """The Hostable part of the driver."""
+
+    def __init__(self, tools_dir: Path) -> None:
+        self._tools_dir = tools_dir
+
+    def initialise(self, place: Place) -> None:
+        """ToolMissing without server programs; Permanent when the user cannot reach the place."""
+        if _complete(place.directory):
+            return
+        chosen = tools.server(self._tools_dir, place.version)
+        fresh = place.directory.with_name(f"{place.directory.name}.new")
+        for leftover in (fresh, place.directory):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        fresh.mkdir(mode=0o700, parents=True)
+        user = run_as()
+        if user is not None:
+            shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
+            _require_reachable(fresh, user)
+            _require_reachable(chosen.directory, user)
+        with _password_file(place, user) as password_file:
+            command = commands.initdb(
+                chosen, fresh, place.user, password_file=password_file, run_as=user
+            )
+            require_success(run(command, timeout=_INITDB_SECONDS))
+        fresh.rename(place.directory)
+
+    def command(self, place: Place) -> Command:
+        chosen = tools.server(self._tools_dir, place.version)
+        return commands.postgres(
+            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as()
+        )
+
+    def ready(self, place: Place) -> bool:
+        """Makes the application database when it answers for the first time."""
+        try:
+            with translated(), connect(address(place), "postgres") as session:
+                found = session.execute(
+                    "SELECT FROM pg_database WHERE datname = %s", [place.database]
+                ).fetchone()
+                if found is None:
+                    name = Identifier(place.database)
+                    session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        except (AddonUnavailable, AddonRefused):
+            return False
+        return True
+
+    def running(self, place: Place) -> int | None:
+        try:
+            lines = (place.directory / "postmaster.pid").read_text().splitlines()
+            process = psutil.Process(int(lines[0]))
+            ours = process.cwd() == str(place.directory.resolve())
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            return process.pid if ours and alive and "postgres" in process.name() else None
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return None
+
+    def stop(self, place: Place) -> None:
+        """Fast shutdown; immediate after a grace, which the next start recovers from."""
+        pid = self.running(place)
+        if pid is None:
+            return
+        try:
+            process = psutil.Process(pid)
+            for sent, seconds in (
+                (signal.SIGINT, _STOP_SECONDS),
+                (signal.SIGQUIT, _KILL_SECONDS),
+                (signal.SIGKILL, _KILL_SECONDS),
+            ):
+                process.send_signal(sent)
+                if _gone(process, seconds):
+                    return
+        except psutil.NoSuchProcess:
+            return
+        raise Permanent(f"the server with pid {pid} does not end")
+
+
+def address(place: Place) -> Address:
+    return Address("127.0.0.1", place.port, place.user, place.password, place.database)
+
+
+def run_as() -> str | None:
+    """Whom root starts servers as; None when we are not root and run them as ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next((user for user in _USERS if user in known), None)
+
+
+def sockets(place: Place) -> str:
+    """The value of unix_socket_directories, a quoted list; empty where no socket fits."""
+    path = str(place.directory)
+    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{place.port}")) > _SOCKET_LIMIT
+    return "" if too_long or '"' in path else f'"{path}"'
+
+
+def _complete(directory: Path) -> bool:
+    return (directory / "PG_VERSION").is_file() and (directory / "global/pg_control").is_file()
+
+
+def _gone(process: psutil.Process, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def _require_reachable(directory: Path, user: str) -> None:
+    """A private parent directory would fail later, with a worse message."""
+    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
+        raise Permanent(
+            f"user {user} runs the server and cannot reach {directory}: "
+            "every directory above it needs the x permission for others"
+        )
+
+
+@contextmanager
+def _password_file(place: Place, user: str | None) -> Generator[Path]:
+    """Readable by the server's user alone, and gone afterwards."""
+    descriptor, name = tempfile.mkstemp(prefix="holdfast-")
+    path = Path(name)
+    try:
+        os.write(descriptor, place.password.reveal().encode())
+        os.close(descriptor)
+        if user is not None:
+            shutil.chown(path, user)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""Sessions beside the databases at stake: creating, looking at and dropping whole databases."""
+
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager, suppress
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import AddonRefused
+from holdfast.engines.postgresql.address import Session, connect
+from holdfast.engines.postgresql.complaints import translated
+from holdfast.kit.guard import Guard
+
+_DOORS = ("postgres", "template1")
+
+
+@contextmanager
+def maintenance(
+    address: Address,
+    application: str,
+    *,
+    avoid: Collection[str] = (),
+    guard: Guard | None = None,
+) -> Generator[Session]:
+    """A session in a database that is not at stake; a stop cancels what it does."""
+    with translated(guard), _enter(address, application, avoid) as session, watched(session, guard):
+        yield session
+
+
+def _enter(address: Address, application: str, avoid: Collection[str]) -> Session:
+    doors = [door for door in _DOORS if door not in avoid]
+    for door in doors[:-1]:
+        try:
+            return connect(address, door, application)
+        except AddonRefused as error:
+            if error.facts.get("reason") not in ("database", "refused"):
+                raise
+    return connect(address, doors[-1], application)
+
+
+@contextmanager
+def watched(session: Session, guard: Guard | None) -> Generator[None]:
+    if guard is None:
+        yield
+        return
+    guard.check()
+    release = guard.adopt(session.cancel)
+    try:
+        yield
+    finally:
+        release()
+
+
+def names(session: Session, prefix: str = "") -> Sequence[str]:
+    """Databases whose name starts with `prefix`, in order; also those half dropped."""
+    rows = session.execute(
+        "SELECT datname::text FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1", [prefix]
+    )
+    return [row[0] for row in rows]
+
+
+def drop(session: Session, database: str) -> None:
+    """Missing is success. Its sessions are ended."""
+    quoted = Identifier(database)
+    if database in names(session, database):
+        # Half dropped by a server that stopped meanwhile: nothing but a drop works on it.
+        with suppress(psycopg.errors.ObjectNotInPrerequisiteState):
+            session.execute(SQL("ALTER DATABASE {} IS_TEMPLATE false").format(quoted))
+    session.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted))

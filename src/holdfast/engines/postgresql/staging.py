@@ -1,0 +1,193 @@
+"""Loads a dump beside what a server holds: staging databases that nobody else knows of.
+
+One more small database, the book, holds what this restore must remember on the server itself:
+which roles it made (a discard takes them away again) and which statements on roles wait for the
+swap. Roles and the note of them are written in one transaction.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg.sql import SQL, Composed, Identifier
+
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
+from holdfast.engines.postgresql import archive, commands, facts, properties, tools
+from holdfast.engines.postgresql.address import Session, connect, nearest
+from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.dump import end_sessions
+from holdfast.engines.postgresql.facts import Facts
+from holdfast.engines.postgresql.globals import Sorted, Target, sort
+from holdfast.engines.postgresql.inventory import Count, count, merged
+from holdfast.engines.postgresql.layout import Placement, origin, placements, section
+from holdfast.engines.postgresql.naming import application, book, stage_prefix
+from holdfast.engines.postgresql.pipes import feed
+from holdfast.engines.postgresql.session import drop, maintenance, names, watched
+from holdfast.kit.guard import Guard
+
+_BOOK_TABLES = """
+CREATE TABLE public.made (role text PRIMARY KEY);
+CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
+"""
+
+
+class Staging:
+    """One attempt to load one dump beside."""
+
+    def __init__(
+        self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
+    ) -> None:
+        self._tools_dir = tools_dir
+        self._address = nearest(address)
+        self._placed = placements(address, dump, attempt.op)
+        self._dump = dump
+        self._attempt = attempt
+        self._guard = guard
+        self._application = application(attempt.op, attempt.tag)
+
+    def run(self, fetch: Fetch) -> Inventory:
+        with self._maintenance() as session:
+            end_sessions(session, self._application)
+            clear(session, self._address, self._attempt)
+            server = facts.server(session)
+            target = self._target(session, server)
+            session.execute(properties.creation(book(self._attempt.op), None, target.major))
+        self._write_book(self._globals(fetch, target), target)
+        counts = {
+            placement.name: self._load(placement, fetch, server, target)
+            for placement in self._placed
+        }
+        recorded = {p.name for p in self._placed if p.facts is not None}
+        return merged({name: one for name, one in counts.items() if name in recorded})
+
+    def _maintenance(self):
+        return maintenance(self._address, self._application, guard=self._guard)
+
+    def _target(self, session: Session, server: Facts) -> Target:
+        return Target(
+            major=server["major"],
+            superuser=server["super"],
+            roles=frozenset(str(role["name"]) for role in facts.roles(session)),
+            protected=frozenset((self._address.user, str(server["bootstrap"]))),
+            tablespaces=frozenset(facts.tablespaces(session)),
+        )
+
+    def _globals(self, fetch: Fetch, target: Target) -> Sorted:
+        members = [m for m in self._dump.members if m.format == archive.GLOBALS]
+        text = "".join(archive.collect(fetch(member.name)).decode() for member in members)
+        return sort(text, origin(self._dump), target)
+
+    def _write_book(self, plan: Sorted, target: Target) -> None:
+        for note in plan.notes:
+            self._attempt.say(note)
+        with (
+            translated(self._guard),
+            connect(self._address, book(self._attempt.op), self._application) as session,
+            session.transaction(),
+        ):
+            session.execute(_BOOK_TABLES)
+            for statement in plan.now:
+                session.execute(statement.encode())
+            for role in plan.made:
+                session.execute("INSERT INTO public.made VALUES (%s)", [role])
+                if not target.superuser:  # or it could make nothing for this role to own
+                    session.execute(SQL("GRANT {} TO CURRENT_USER").format(Identifier(role)))
+            for place, statement in enumerate(plan.later):
+                session.execute("INSERT INTO public.later VALUES (%s, %s)", [place, statement])
+        if plan.made:
+            self._attempt.say(f"made {len(plan.made)} roles: {', '.join(plan.made)}")
+
+    def _load(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Count:
+        self._create(placement, target)
+        if placement.member is not None:
+            self._attempt.say(f"loading {placement.name}")
+            self._restore(placement, fetch, server, target)
+        counted = self._count(placement)
+        if placement.facts is not None:
+            self._finish(placement.staged, placement.facts)
+        return counted
+
+    def _create(self, placement: Placement, target: Target) -> None:
+        """Grants come first: a database few may enter is never open to more."""
+        statement = properties.creation(
+            placement.staged, placement.facts, target.major, target.tablespaces
+        )
+        with self._maintenance() as session:
+            session.execute(statement)
+            if placement.facts is not None:
+                with session.transaction():
+                    _run_each(session, properties.grants(placement.staged, placement.facts))
+
+    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> None:
+        chosen = tools.choose(
+            self._tools_dir,
+            int(server["major"]),
+            archive_major=int(section(self._dump, "tools")["major"]),
+        )
+        wanted = self._dump.facts.get("tablespaces")
+        known = set(wanted) <= target.tablespaces if isinstance(wanted, list) else False  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        command = commands.pg_restore(
+            chosen,
+            self._address,
+            placement.staged,
+            application=self._application,
+            tablespaces=known,
+        )
+        feed(command, fetch(str(placement.member)), self._guard)
+
+    def _count(self, placement: Placement) -> Count:
+        with (
+            translated(self._guard),
+            connect(self._address, placement.staged, self._application) as session,
+            watched(session, self._guard),
+        ):
+            session.execute("ANALYZE")
+            return count(session, placement.name)
+
+    def _finish(self, staged: str, recorded: Facts) -> None:
+        """From here on the staged database only lacks its name. Settings come last of all."""
+        with self._maintenance() as session:
+            for statement in properties.settings(staged, recorded):
+                self._set(session, statement)
+            _run_each(session, properties.finishing(staged, recorded))
+
+    def _set(self, session: Session, statement: Composed) -> None:
+        try:
+            session.execute(statement)
+        except psycopg.errors.UndefinedObject as error:
+            self._attempt.say(f"a setting this server no longer knows was left out: {error}")
+
+
+def _run_each(session: Session, statements: Iterator[Composed]) -> None:
+    for statement in statements:
+        session.execute(statement)
+
+
+def clear(session: Session, address: Address, attempt: Attempt) -> bool:
+    """Removes what attempts of this operation staged: databases first, then roles, then the book.
+
+    Says whether there was anything. A role that got a use elsewhere in the meantime stays, and
+    the log says so.
+    """
+    kept_book = book(attempt.op)
+    staged = [name for name in names(session, stage_prefix(attempt.op)) if name != kept_book]
+    for name in staged:
+        drop(session, name)
+    if kept_book not in names(session, kept_book):
+        return bool(staged)
+    for role in _made(address, attempt):
+        try:
+            session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
+        except psycopg.errors.DependentObjectsStillExist:
+            attempt.say(f"role {role} was made by this restore and is in use by now: it stays")
+    drop(session, kept_book)
+    return True
+
+
+def _made(address: Address, attempt: Attempt) -> list[str]:
+    """Empty when the book was never written: then no role was made either."""
+    with connect(address, book(attempt.op), application(attempt.op, attempt.tag)) as session:
+        row = session.execute("SELECT to_regclass('public.made') IS NOT NULL").fetchone()
+        if row is None or not row[0]:
+            return []
+        return [row[0] for row in session.execute("SELECT role FROM public.made")]

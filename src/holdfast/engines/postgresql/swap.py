@@ -1,0 +1,187 @@
+"""Puts staged databases in place of the old ones: one transaction of renames, then drops.
+
+ALTER DATABASE ... RENAME is transactional, so all databases and all changes to roles appear
+together or not at all; no marker has to survive a crash between two of them. RENAME wants the
+database empty of sessions: while it waits it lets nobody new in, so a second session only has to
+end those that are there.
+
+The book tells a repetition where it is: under its staging name nothing was swapped, under its
+old name everything was and only drops remain.
+"""
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from holdfast.contracts.engine import Address, Attempt, Dump
+from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
+from holdfast.engines.postgresql import facts
+from holdfast.engines.postgresql.address import Session, connect
+from holdfast.engines.postgresql.counting import inventory
+from holdfast.engines.postgresql.layout import SYSTEM, Placement, placements
+from holdfast.engines.postgresql.naming import application, book, old_prefix
+from holdfast.engines.postgresql.session import drop, maintenance, names
+from holdfast.engines.postgresql.staging import clear
+from holdfast.kit.guard import Guard
+
+_TRIES = 5
+_EVICT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
+)
+
+
+@dataclass(frozen=True)
+class Rename:
+    before: str
+    after: str
+
+
+def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+    placed = placements(address, dump, attempt.op)
+    own = application(attempt.op, attempt.tag)
+    with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
+        present = set(names(session))
+        if book(attempt.op) in present:
+            _rename_all(address, session, placed, attempt)
+        elif not names(session, old_prefix(attempt.op)):
+            _require_done(address, dump, placed, present)
+            attempt.say("the swap was done before")
+        drop_old(session, attempt)
+
+
+def _at_stake(placed: Sequence[Placement]) -> set[str]:
+    return {placement.name for placement in placed}
+
+
+def _rename_all(
+    address: Address, session: Session, placed: Sequence[Placement], attempt: Attempt
+) -> None:
+    present = set(names(session))
+    missing = [p.name for p in placed if p.staged not in present]
+    if missing:
+        raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
+    outgoing = _outgoing(session, placed, attempt)
+    renames = [
+        *outgoing,
+        *(Rename(placement.staged, placement.name) for placement in placed),
+        Rename(book(attempt.op), f"{old_prefix(attempt.op)}book"),
+    ]
+    later = _later(address, attempt)
+    with evicting(address, session.info.dbname, attempt, [r.before for r in renames]):
+        _try_renames(session, renames, later)
+    attempt.say(f"in place: {', '.join(placement.name for placement in placed)}")
+
+
+def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -> list[Rename]:
+    """What has to go: databases of the same names, and every other user database."""
+    incoming = _at_stake(placed)
+    present = [name for name in names(session) if name in incoming]
+    others = [
+        str(database["name"])
+        for database in facts.databases(session)
+        if database["name"] not in incoming and database["name"] not in SYSTEM
+    ]
+    for name in others:
+        attempt.say(f"database {name} is not in the backup and is dropped")
+    prefix = old_prefix(attempt.op)
+    return [Rename(name, f"{prefix}{n}") for n, name in enumerate([*present, *others])]
+
+
+def _later(address: Address, attempt: Attempt) -> list[str]:
+    with connect(address, book(attempt.op), application(attempt.op, attempt.tag)) as session:
+        rows = session.execute("SELECT statement FROM public.later ORDER BY place").fetchall()
+    return [row[0] for row in rows]
+
+
+def _try_renames(session: Session, renames: Sequence[Rename], later: Sequence[str]) -> None:
+    """Somebody may still slip in between an eviction and a rename: then all of it again."""
+    for remaining in reversed(range(_TRIES)):
+        try:
+            with session.transaction():
+                for rename in renames:
+                    session.execute(
+                        SQL("ALTER DATABASE {} RENAME TO {}").format(
+                            Identifier(rename.before), Identifier(rename.after)
+                        )
+                    )
+                for statement in later:
+                    session.execute(statement.encode())
+            return
+        except psycopg.errors.ObjectInUse as error:
+            if remaining == 0:
+                raise AddonRefused(f"sessions that do not end hold a database: {error}") from error
+
+
+@contextmanager
+def evicting(
+    address: Address, door: str, attempt: Attempt, databases: Sequence[str]
+) -> Generator[None]:
+    """Ends every session in these databases, again and again, until the block is left."""
+    over = threading.Event()
+    own = application(attempt.op, attempt.tag)
+
+    def evict(session: Session) -> None:
+        try:
+            while not over.is_set():
+                session.execute(_EVICT, [list(databases)])
+                over.wait(0.2)
+        except psycopg.Error:
+            return  # the renames themselves will say what is wrong with the server
+
+    with connect(address, door, own) as session:
+        session.execute(_EVICT, [list(databases)])
+        thread = threading.Thread(target=evict, args=(session,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def drop_old(session: Session, attempt: Attempt) -> None:
+    """The book goes last: while it is there, a repetition knows that the swap was done."""
+    old_book = f"{old_prefix(attempt.op)}book"
+    found = names(session, old_prefix(attempt.op))
+    for name in sorted(found, key=lambda name: name == old_book):
+        drop(session, name)
+
+
+def _require_done(
+    address: Address, dump: Dump, placed: Sequence[Placement], present: set[str]
+) -> None:
+    """Nothing staged and nothing to drop: either all is done, or somebody removed the stage.
+
+    The objects tell; rows may have changed since, the database is in use again.
+    """
+    missing = [placement.name for placement in placed if placement.name not in present]
+    if missing:
+        raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
+    found = inventory(address).objects
+    for database, kinds in dump.inventory.objects.items():
+        if dict(found.get(database, {})) != dict(kinds):
+            raise RestoreDiffers(f"nothing is staged, and {database} is not what was restored")
+
+
+def discard(address: Address, attempt: Attempt) -> str:
+    """Before the swap: takes everything away again. After it: finishes it."""
+    own = application(attempt.op, attempt.tag)
+    try:
+        with maintenance(address, own) as session:
+            swapped = bool(names(session, old_prefix(attempt.op)))
+            staged = clear(session, address, attempt)
+            drop_old(session, attempt)
+    except Failure as error:
+        raise type(error)(
+            f"the state of the target is not known, and databases named holdfast_* may remain: "
+            f"{error.message}",
+            **error.facts,
+        ) from error
+    if swapped:
+        return "the restored data is in place; the old data is gone"
+    return "the target is as it was" + ("; what was staged is removed" if staged else "")

@@ -1,0 +1,116 @@
+"""Which client and server programs this machine has, and which fit a server.
+
+Three places are looked at: Debian's `/usr/lib/postgresql/<major>/bin`, the PATH, and Holdfast's
+own tools directory (`wheels.py` fills it). A client must be at least as new as the server; the
+closest one is chosen, so that what it writes stays readable to its own major.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.domain.errors import ToolMissing
+from holdfast.kit.process import Command, run, which
+
+MAJORS = (14, 15, 16, 17, 18)
+_DEBIAN = Path("/usr/lib/postgresql")
+_CLIENTS = ("pg_dump", "pg_dumpall", "pg_restore")
+_SERVERS = ("postgres", "initdb")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class ToolSet:
+    """Programs of one exact version in one directory. `origin` is system, path or holdfast."""
+
+    major: int
+    version: str
+    directory: Path
+    origin: str
+    server: bool
+
+    def program(self, name: str) -> str:
+        return str(self.directory / name)
+
+
+def own_directory(tools_dir: Path) -> Path:
+    """Where Holdfast unpacks PostgreSQL: `<own>/<version>/bin`."""
+    return tools_dir / "postgresql"
+
+
+def installed(tools_dir: Path) -> Sequence[ToolSet]:
+    """Newest first; of one major, the system's own come first."""
+    found: dict[Path, ToolSet] = {}
+    for directory, origin in _places(tools_dir):
+        tools = inspect(directory, origin)
+        if tools is not None and directory.resolve() not in found:
+            found[directory.resolve()] = tools
+    rank = {"system": 0, "path": 1, "holdfast": 2}
+    return sorted(found.values(), key=lambda t: (-t.major, rank[t.origin], _order(t.version)))
+
+
+def _order(version: str) -> list[int]:
+    return [-int(part) for part in version.split(".")]
+
+
+def _places(tools_dir: Path) -> Iterator[tuple[Path, str]]:
+    for directory in sorted(_DEBIAN.glob("*/bin")):
+        yield directory, "system"
+    for directory in sorted(own_directory(tools_dir).glob("[0-9]*/bin")):
+        yield directory, "holdfast"
+    on_path = which("pg_dump")
+    # Debian's pg_dump on the PATH is a wrapper that chooses by cluster; its real ones are above.
+    if on_path is not None and Path(on_path).resolve().name == "pg_dump":
+        yield Path(on_path).resolve().parent, "path"
+
+
+def inspect(directory: Path, origin: str) -> ToolSet | None:
+    """What is in this directory, or None when it lacks a client program or does not run."""
+    if not all((directory / name).is_file() for name in _CLIENTS):
+        return None
+    said = run(Command([str(directory / "pg_dump"), "--version"]), timeout=10)
+    match = _VERSION.search(said.stdout.decode(errors="replace"))
+    if said.status != 0 or match is None:
+        return None
+    version = match[1] if match[2] is None else f"{match[1]}.{match[2]}"
+    server = all((directory / name).is_file() for name in _SERVERS)
+    return ToolSet(int(match[1]), version, directory, origin, server)
+
+
+def choose(tools_dir: Path, server_major: int, *, archive_major: int = 0) -> ToolSet:
+    """The client closest to the server that can also read an archive of `archive_major`."""
+    wanted = max(server_major, archive_major)
+    able = [tools for tools in installed(tools_dir) if tools.major >= wanted]
+    if not able:
+        raise missing(wanted)
+    closest = min(tools.major for tools in able)
+    return next(tools for tools in able if tools.major == closest)
+
+
+def newest(tools_dir: Path) -> ToolSet:
+    """Reads every archive any older one wrote."""
+    everything = installed(tools_dir)
+    if not everything:
+        raise missing(MAJORS[-1])
+    return everything[0]
+
+
+def server(tools_dir: Path, version: str) -> ToolSet:
+    """Programs to run a server: this exact version such as `17.11`, else the same major."""
+    able = [tools for tools in installed(tools_dir) if tools.server]
+    major = int(version.partition(".")[0])
+    exact = [tools for tools in able if tools.version == version]
+    same = [tools for tools in able if tools.major == major]
+    if not exact and not same:
+        raise missing(major)
+    return (exact or same)[0]
+
+
+def missing(major: int) -> ToolMissing:
+    ways = f"apt-get install postgresql-client-{major}"
+    if major in MAJORS:
+        ways = f"holdfast tools install postgresql {major}, or {ways}"
+    return ToolMissing(
+        f"PostgreSQL {major} needs client tools of version {major} or newer. Run: {ways}"
+    )
