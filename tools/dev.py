@@ -70,7 +70,7 @@ def make_venv() -> None:
         say("creating .venv")
         done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True)
         if done.returncode != 0:  # Debian splits venv off
-            install_packages([("venv, to install Python packages", "no-such-file", ["python3-venv"])])
+            install_packages([("venv, for Python packages", "no-such-file", ["python3-venv"])])
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     say("installing the Python packages of requirements.lock into .venv")
     pip = [str(BIN / "pip"), "install", "-q", "--disable-pip-version-check"]

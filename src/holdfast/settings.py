@@ -85,13 +85,14 @@ def _parse(variable: str, text: str, kind: Any) -> Any:
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Others may pass through (managed servers run as their own user) but not look."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    settings.data_dir.chmod(0o711)
-    old = os.umask(0o077)
-    (settings.data_dir / "addons").mkdir(exist_ok=True)
-    (settings.data_dir / "addons").chmod(0o711)
-    os.umask(old)
+    """Others may pass through (managed servers run as their own user) but not look.
+
+    From here on, whatever this process creates is its own user's alone.
+    """
+    os.umask(0o077)
+    for directory in (settings.data_dir, settings.data_dir / "addons"):
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o711)
 
 
 def master_key(settings: Settings) -> bytes:

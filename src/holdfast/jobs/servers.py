@@ -32,7 +32,8 @@ def hostable(engine: Engine) -> Hostable:
 def held(tools: Toolbox, addon: Addon) -> Generator[None]:
     """Nobody else starts or stops this addon's server meanwhile."""
     home = home_of(tools.data_dir, addon.uid)
-    home.mkdir(mode=0o711, parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o711)  # the server's own user must get to the data directory below
     with exclusive(home / "lock"):
         yield
 

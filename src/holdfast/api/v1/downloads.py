@@ -56,7 +56,8 @@ def _file_name(backup: Backup) -> str:
     return f"{backup.id}.tar.{SUFFIX[Compression(str(backup.compression))]}"
 
 
-@files.api_route("/v1/downloads/{uid}/{name}", methods=["GET", "HEAD"], response_model=None)
+@files.head("/v1/downloads/{uid}/{name}", include_in_schema=False, response_model=None)
+@files.get("/v1/downloads/{uid}/{name}", response_model=None)
 def download(
     api: State,
     request: Request,
