@@ -15,8 +15,9 @@ from holdfast.api.state import Api
 from holdfast.catalog import destinations, workers
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog
+from holdfast.conformance.machine import Finding, examine
 from holdfast.conformance.store import check_store
-from holdfast.contracts.engine import Engine
+from holdfast.contracts.engine import Engine, Equippable
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons.janitor import Janitor
@@ -252,3 +253,33 @@ class WorkerProcess:
         deadline = self._parts.clock.monotonic() + _LAST_WORDS_SECONDS
         while self._running.all() and self._parts.clock.monotonic() < deadline:
             waiting.wait(0.05)
+
+
+def diagnose(parts: Parts) -> list[Finding]:
+    return examine(parts.settings.data_dir, parts.clock, [parts.engine(kind) for kind in ENGINES])
+
+
+def list_tools(parts: Parts) -> list[dict[str, str]]:
+    """Installed tools first, then what could be installed."""
+    rows: list[dict[str, str]] = []
+    for kind in ENGINES:
+        engine = parts.engine(kind)
+        if isinstance(engine, Equippable):
+            rows += [
+                {"kind": kind, "version": t.version, "origin": t.origin, "place": str(t.directory)}
+                for t in engine.tools()
+            ]
+            rows += [
+                {"kind": kind, "version": version, "origin": "can be installed", "place": ""}
+                for version in engine.installable()
+            ]
+    return rows
+
+
+def install_tools(parts: Parts, kind: str, version: str) -> str:
+    """Returns where they are now."""
+    engine = parts.engine(kind)
+    if not isinstance(engine, Equippable):
+        raise NotSupported(f"there are no tools of {engine.title} to install")
+    installed = engine.install(version)
+    return f"{engine.title} {installed.version} in {installed.directory}"

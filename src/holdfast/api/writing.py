@@ -55,7 +55,7 @@ class Writer:
                 shape = work(Context(session, caller, now, self.api.house))
                 kept = _document(shape)
                 replays.keep(session, digest, kept)
-        return Response(json.dumps({"data": kept}), media_type=answers.MEDIA)
+        return Response(_compact({"data": kept}), media_type=answers.MEDIA)
 
     def _digest(self, caller: Caller) -> str:
         request = self.request
@@ -79,3 +79,7 @@ def _writer(request: Request, api: State) -> Writer:
 
 
 Writing = Annotated[Writer, Depends(_writer)]
+
+
+def _compact(document: dict[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

@@ -13,6 +13,7 @@ from holdfast.cli import (
     context,
     destination,
     login,
+    machine,
     project,
     restore,
     role,
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _register in (login.register, server_info.register, server.register):
+for _register in (login.register, server_info.register, server.register, machine.register):
     _register(app)
 
 app.add_typer(context.app, name="context")

@@ -1,7 +1,8 @@
 """What goes to standard output: data, as a table for people or as JSON for programs.
 
 Everything else (notes, progress, questions, errors) goes to standard error. Without a terminal
-a table is plain aligned text, whole whatever its width.
+a table is plain aligned text, whole whatever its width; on a terminal identifiers, which come
+first, stay on one line and the rest folds. Nothing is ever cut off.
 """
 
 import json
@@ -83,8 +84,9 @@ def _table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
 
 def _drawn(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, show_header=bool(titles), header_style="bold", pad_edge=False)
-    for title in titles or [""] * len(cells[0]):
-        table.add_column(title, overflow="fold")
+    for index, title in enumerate(titles or [""] * len(cells[0])):
+        whole = max(len(row[0]) for row in cells) if index == 0 else None
+        table.add_column(title, overflow="fold", min_width=whole)
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

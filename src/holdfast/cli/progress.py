@@ -42,13 +42,11 @@ def _shown(what: str) -> Generator[Callable[[Watched], None]]:
         task = bar.add_task(what, total=None)
 
         def show(seen: Watched) -> None:
-            step = seen.progress
-            bar.update(
-                task,
-                description=_label(what, seen),
-                completed=step.bytes if step else None,
-                total=step.expected if step else None,
-            )
+            bar.update(task, description=_label(what, seen))
+            if seen.progress is not None:
+                bar.update(task, completed=seen.progress.bytes, total=seen.progress.expected)
+            elif not isinstance(seen, Addon) and seen.ended:
+                bar.update(task, total=bar.tasks[task].completed)
 
         yield show
 

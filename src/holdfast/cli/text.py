@@ -1,9 +1,11 @@
 """Values to words for people. Nothing a server says may steer the terminal."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_INSTANT = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z$")
 _SIZES = frozenset({"size", "bytes", "expected"})
 
 
@@ -34,7 +36,7 @@ def _object(value: object) -> dict[str, object]:
 
 
 def words(path: str, value: object) -> str:
-    """One cell. `path` tells sizes from other numbers."""
+    """One cell. `path` tells sizes from other numbers; instants lose their milliseconds."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -43,7 +45,7 @@ def words(path: str, value: object) -> str:
         return ", ".join(words(path, item) for item in cast("list[object]", value))
     if path.rpartition(".")[2] in _SIZES and str(value).isdecimal():
         return human_size(int(str(value)))
-    return printable(str(value))
+    return printable(_INSTANT.sub(r"\1Z", str(value)))
 
 
 def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:

@@ -6,7 +6,9 @@ services other than AWS reject them.
 """
 
 import os
+import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Protocol, cast
 
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
@@ -21,6 +23,10 @@ _ISOLATED = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""A session may not be used by two threads; the clients it makes may."""
 
 
 class Client(Protocol):
@@ -38,16 +44,23 @@ class Client(Protocol):
 
 def connect(options: Options) -> Client:
     """Talks to nobody yet."""
-    session: Any = Session(session_vars=_ISOLATED)
-    client = session.create_client(
-        "s3",
-        region_name=options.region,
-        endpoint_url=options.endpoint_url,
-        aws_access_key_id=options.access_key.reveal(),
-        aws_secret_access_key=options.secret_key.reveal(),
-        config=_config(options),
-    )
+    with _ONE_AT_A_TIME:
+        client = _session().create_client(
+            "s3",
+            region_name=options.region,
+            endpoint_url=options.endpoint_url,
+            aws_access_key_id=options.access_key.reveal(),
+            aws_secret_access_key=options.secret_key.reveal(),
+            config=_config(options),
+        )
     return cast("Client", client)
+
+
+@cache
+def _session() -> Any:
+    """Shared, as it keeps 13 MB of the service's description; holds no credentials."""
+    make: Any = Session
+    return make(session_vars=_ISOLATED)
 
 
 def _config(options: Options) -> Config:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from holdfast.contracts.store import Stat, Upload
 from holdfast.kit.backoff import Backoff
+from holdfast.kit.memory import keep_memory_steady
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
 from holdfast.stores.s3.bucket import Bucket, milliseconds
 from holdfast.stores.s3.client import connect
@@ -15,6 +16,7 @@ from holdfast.stores.s3.upload import S3Upload
 
 class S3Store:
     def __init__(self, options: Options, backoff: Backoff | None = None) -> None:
+        keep_memory_steady()
         self._plan = PartPlan(options.max_parts)
         self._checksum = options.checksum
         self.max_object_bytes = self._plan.max_object_bytes
