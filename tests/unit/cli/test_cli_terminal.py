@@ -54,9 +54,13 @@ def on_a_terminal(
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
     child = subprocess.Popen([*PROGRAM, *line], **streams, env=environment, start_new_session=True)
     os.close(terminal)
-    status = child.wait(60)
-    reader.join(10)
-    os.close(screen)
+    try:
+        status = child.wait(30)
+    finally:
+        child.kill()
+        child.wait()
+        reader.join(10)
+        os.close(screen)
     return status, b"".join(shown).decode()
 
 
@@ -95,9 +99,10 @@ def test_progress_moves_while_waiting(scripted: ScriptedApi, tmp_path: Path) -> 
 
 
 def test_a_secret_that_is_asked_for_does_not_show(scripted: ScriptedApi, tmp_path: Path) -> None:
+    """The blank after the colon only comes once the terminal has stopped echoing."""
     scripted.data("GET", "/v1/login", {})
     line = ("login", "--host", scripted.url)
-    status, shown = on_a_terminal(scripted, tmp_path, *line, prompt="Token", typed=f"{TOKEN}\n")
+    status, shown = on_a_terminal(scripted, tmp_path, *line, prompt="Token: ", typed=f"{TOKEN}\n")
     assert (status, scripted.asked[0].headers["authorization"]) == (0, f"Bearer {TOKEN}")
     assert "logged in" in shown
     assert TOKEN not in shown
