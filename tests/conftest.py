@@ -2,5 +2,8 @@
 
 pytest_plugins = [
     "fixtures.http_api",
+    "fixtures.postgres",
     "fixtures.s3",
+    "fixtures.debian_postgres",
+    "fixtures.holdfast",
 ]
