@@ -142,7 +142,7 @@ def build_api(parts: Parts) -> FastAPI:
             clock=parts.clock,
             data_dir=settings.data_dir,
             team=settings.team,
-            base_url=settings.base_url,
+            public_url=settings.public_url.rstrip("/"),
             mask_secrets=settings.mask_secrets,
             signer=Signer(parts.master, "download"),
             engine_kinds=tuple(ENGINES),

@@ -28,7 +28,9 @@ class Settings:
     host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
     port: int = field(default=DEFAULT_PORT, metadata={"help": "port to listen on"})
     database_url: str = field(default="", metadata={"help": "catalogue; empty: SQLite in data_dir"})
-    public_url: str = field(default="", metadata={"help": "how clients reach us, for links"})
+    public_url: str = field(
+        default="", metadata={"help": "how clients reach us, for links; empty: as they did"}
+    )
     team: str = field(default="", metadata={"help": "team id; empty: any id means this team"})
     queue: str = field(default="dbos", metadata={"help": "durable queue: dbos or table"})
     store_file: str = field(
@@ -55,10 +57,6 @@ class Settings:
     @property
     def tools_path(self) -> Path:
         return Path(self.tools_dir) if self.tools_dir else self.data_dir / "tools"
-
-    @property
-    def base_url(self) -> str:
-        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
 
 def load(given: Mapping[str, Any] | None = None) -> Settings:

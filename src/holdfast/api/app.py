@@ -1,11 +1,12 @@
 """The application: every route twice (with and without the team), one way to fail."""
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.requests import HTTPConnection
 
 from holdfast import __version__
-from holdfast.api import errors, health, reference
+from holdfast.api import errors, health, reference, state
 from holdfast.api.body import BodyGate
-from holdfast.api.state import Api, State
+from holdfast.api.state import Api
 from holdfast.api.v1 import (
     account,
     addon_actions,
@@ -34,10 +35,10 @@ _NOUNS: list[APIRouter] = [
 ]
 
 
-def _known_team(request: Request, api: State) -> None:
+def _known_team(connection: HTTPConnection) -> None:
     """One installation is one team; with a team configured, other ids do not exist."""
-    asked = request.path_params.get("team_id")
-    if api.team and asked != api.team:
+    team, asked = state.of(connection).team, connection.path_params.get("team_id")
+    if team and asked != team:
         raise NotFound(f"there is no team {asked!r}")
 
 

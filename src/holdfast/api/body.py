@@ -1,12 +1,18 @@
-"""Bodies before the framework sees them: size, content type, and empty ones made `{}`.
+"""Requests before the framework sees them: size, content type, form, and empty bodies made `{}`.
 
 The official clients send `Content-Type: application/json` with an empty body or `null` on posts
-without one; both mean `{}`. The digest of the body is kept for recognising repeated posts.
+without one; both mean `{}`. That is why a body that was cut off must not pass for an empty one.
+The digest of the body is kept for recognising repeated posts. The character NUL is turned away
+here, once for all, because no catalogue can hold it.
 """
 
 import hashlib
+import json
+from collections.abc import Iterator
+from typing import cast
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.api.errors import envelope
@@ -22,21 +28,39 @@ class BodyGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             scope["path"] = _collapsed(scope["path"])
-        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
-            await self._app(scope, receive, send)
-            return
-        body = await _read(receive)
-        if body is None:
-            refusal = envelope(413, f"the request body is larger than {LARGEST} bytes", "http.413")
-            await refusal(scope, receive, send)
-            return
-        content_type = Request(scope).headers.get("content-type", "application/json")
-        if body.strip() and not content_type.lower().startswith("application/json"):
-            refusal = envelope(415, "the request body must be application/json", "http.415")
-            await refusal(scope, receive, send)
-            return
+            if _has_nul(scope):
+                return await _no_such_place(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+            return await self._with_body(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await _read(receive)
+        except _Gone:
+            return None
+        refusal = _refusal(body, Request(scope).headers.get("content-type", "application/json"))
+        if refusal is not None:
+            return await refusal(scope, receive, send)
         scope.setdefault("state", {})["body_digest"] = hashlib.sha256(body).hexdigest()
-        await self._app(_as_json(scope), _once(_normal(body), receive), send)
+        return await self._app(_as_json(scope), _once(_normal(body), receive), send)
+
+
+class _Gone(Exception):
+    """The client went away before its whole body was here."""
+
+
+def _has_nul(scope: Scope) -> bool:
+    return "\x00" in scope["path"] or b"%00" in scope.get("query_string", b"")
+
+
+async def _no_such_place(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await envelope(404, "nothing has the character NUL in its name", "http.404")(
+        scope, receive, send
+    )
 
 
 def _collapsed(path: str) -> str:
@@ -44,16 +68,53 @@ def _collapsed(path: str) -> str:
     return f"/{path.lstrip('/')}" if path.startswith("//") else path
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body, or None when it is too large."""
+async def _read(receive: Receive) -> bytes:
+    """The whole body, or the beginning of one that is too large."""
     body = bytearray()
-    while True:
+    while len(body) <= LARGEST:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
         body += message.get("body", b"")
-        if len(body) > LARGEST:
-            return None
         if not message.get("more_body", False):
-            return bytes(body)
+            break
+    return bytes(body)
+
+
+def _refusal(body: bytes, content_type: str) -> Response | None:
+    if len(body) > LARGEST:
+        return envelope(413, f"the request body is larger than {LARGEST} bytes", "http.413")
+    if body.strip() and not content_type.lower().startswith("application/json"):
+        return envelope(415, "the request body must be application/json", "http.415")
+    problem = _flaw(_normal(body))
+    return (
+        envelope(400, f"the request body {problem}", "invalid", {"body": problem})
+        if problem
+        else None
+    )
+
+
+def _flaw(body: bytes) -> str | None:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return "is not well-formed JSON"
+    if b"\\u0000" in body and any("\x00" in text for text in _texts(document)):
+        return "holds the character NUL"
+    return None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every string in a document, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in cast("list[object]", value):
+            yield from _texts(each)
+    elif isinstance(value, dict):
+        for key, each in cast("dict[str, object]", value).items():
+            yield key
+            yield from _texts(each)
 
 
 def _normal(body: bytes) -> bytes:

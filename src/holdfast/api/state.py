@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request, WebSocket
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
@@ -24,7 +25,7 @@ class Api:
     clock: Clock
     data_dir: Path
     team: str
-    base_url: str
+    public_url: str
     mask_secrets: bool
     signer: Signer
     engine_kinds: tuple[str, ...]
@@ -38,7 +39,7 @@ class Api:
         return self.team or "default"
 
 
-def of(connection: Request | WebSocket) -> Api:
+def of(connection: HTTPConnection) -> Api:
     return cast("Api", connection.app.state.api)
 
 

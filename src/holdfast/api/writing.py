@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
@@ -19,10 +19,14 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.state import Api, State
 from holdfast.catalog import replays
+from holdfast.catalog.session import CatalogClash, WriteSession
 from holdfast.domain.access import Caller
 from holdfast.usecases.context import Context
 
 Work = Callable[[Context], BaseModel | None]
+T = TypeVar("T")
+
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,22 @@ class Writer:
     request: Request
 
     def change(self, caller: Caller, work: Work) -> Response:
-        with self.api.catalog.write() as session:
-            shape = work(Context(session, caller, self.api.clock.now(), self.api.house))
+        shape = self._transaction(lambda session: work(self._context(session, caller)))
         return answers.nothing() if shape is None else answers.one(shape)
+
+    def _context(self, session: WriteSession, caller: Caller) -> Context:
+        return Context(session, caller, self.api.clock.now(), self.api.house)
+
+    def _transaction(self, work: Callable[[WriteSession], T]) -> T:
+        """Again when somebody else was quicker: the second look finds what they wrote."""
+        for _ in range(_TRIES - 1):
+            try:
+                with self.api.catalog.write() as session:
+                    return work(session)
+            except CatalogClash:
+                continue
+        with self.api.catalog.write() as session:
+            return work(session)
 
     def remove(self, caller: Caller, work: Work) -> Response:
         """After a deletion the same POST means a new thing, so kept answers are forgotten."""
@@ -47,15 +64,18 @@ class Writer:
         return self.change(caller, removing)
 
     def create(self, caller: Caller, work: Work) -> Response:
-        now = self.api.clock.now()
         digest = self._digest(caller)
-        with self.api.catalog.write() as session:
-            kept = replays.claim(session, digest, now)
+
+        def once(session: WriteSession) -> dict[str, Any]:
+            context = self._context(session, caller)
+            kept = replays.claim(session, digest, context.now)
             if kept is None:
-                shape = work(Context(session, caller, now, self.api.house))
-                kept = _document(shape)
+                kept = _document(work(context))
                 replays.keep(session, digest, kept)
-        return Response(_compact({"data": kept}), media_type=answers.MEDIA)
+            return kept
+
+        answer = {"data": self._transaction(once)}
+        return Response(_compact(answer), media_type=answers.MEDIA)
 
     def _digest(self, caller: Caller) -> str:
         request = self.request

@@ -6,8 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from holdfast.catalog.page import Page, Slice, take
-from holdfast.catalog.schema import Addon, Backup, Destination
+from holdfast.catalog.schema import Addon, Backup, Destination, Project
 from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller
 
 
 def get(session: ReadSession, pk: int) -> Backup:
@@ -44,8 +45,14 @@ def listed(session: ReadSession, addon: Addon, page: Page) -> Slice[Backup]:
     return take(session, kept, Backup.pk, page, f"backups of {addon.pk}")
 
 
-def at_destination(session: ReadSession, destination: Destination, page: Page) -> Slice[Backup]:
+def at_destination(
+    session: ReadSession, caller: Caller, destination: Destination, page: Page
+) -> Slice[Backup]:
+    """Those of projects that the caller sees."""
     kept = select(Backup).where(Backup.destination_pk == destination.pk, Backup.deleted.is_(None))
+    if caller.projects is not None:
+        seen = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
+        kept = kept.where(Backup.addon_pk.in_(seen.where(Project.id.in_(caller.projects))))
     return take(session, kept, Backup.pk, page, f"backups at {destination.pk}")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Role, Token
@@ -26,8 +26,17 @@ def digest(token: Secret) -> str:
     return hashlib.sha256(token.reveal().encode()).hexdigest()
 
 
-def find(session: ReadSession, token_id: str) -> Token | None:
-    return session.scalar(select(Token).where(Token.id == token_id))
+def find(session: ReadSession, caller: Caller, token_id: str) -> Token | None:
+    return session.scalar(_visible(session, caller).where(Token.id == token_id))
+
+
+def _visible(session: ReadSession, caller: Caller) -> Select[Token]:
+    """A caller restricted to projects sees only tokens that reach no further than it does."""
+    if caller.projects is None:
+        return select(Token)
+    reach = session.execute(select(Token.pk, Token.projects)).tuples()
+    within = [pk for pk, projects in reach if projects and caller.projects.issuperset(projects)]
+    return select(Token).where(Token.pk.in_(within))
 
 
 def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
@@ -68,8 +77,8 @@ def revoke_of_role(session: WriteSession, role: str, now: int) -> None:
     )
 
 
-def listed(session: ReadSession, page: Page) -> Slice[Token]:
-    return take(session, select(Token), Token.pk, page, "tokens")
+def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Token]:
+    return take(session, _visible(session, caller), Token.pk, page, "tokens")
 
 
 def roles(session: ReadSession) -> list[Role]:

@@ -91,7 +91,11 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
 
 def _spec(form: AddonForm) -> Document:
     """What the caller chose and gets back, without anything secret."""
-    return {"billing": form.billing.model_dump(by_alias=True, exclude_none=True) if form.billing else None}
+    return {
+        "billing": form.billing.model_dump(by_alias=True, exclude_none=True)
+        if form.billing
+        else None
+    }
 
 
 def lane(addon: Addon) -> str:

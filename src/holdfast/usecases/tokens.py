@@ -66,7 +66,13 @@ def revoke(context: Context, token: Token) -> None:
     token.revoked = token.revoked or context.now
 
 
+def _require_all_projects(context: Context) -> None:
+    if context.caller.projects is not None:
+        raise Forbidden("roles concern all projects, and the token is restricted to some")
+
+
 def create_role(context: Context, form: RoleForm) -> Role:
+    _require_all_projects(context)
     identifier = slug(form.name)
     if identifier in BUILT_IN or tokens.find_role(context.session, identifier) is not None:
         raise Conflict(f"a role {identifier!r} exists already")
@@ -88,5 +94,6 @@ def create_role(context: Context, form: RoleForm) -> Role:
 
 def delete_role(context: Context, role: Role) -> None:
     """Its tokens are revoked with it."""
+    _require_all_projects(context)
     tokens.revoke_of_role(context.session, role.id, context.now)
     context.session.delete(role)

@@ -18,8 +18,9 @@ from holdfast.usecases import backups as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import BackupForm
 from holdfast.views import backups as views
-from holdfast.views.backup_shapes import BackupList, BackupView
-from holdfast.views.shapes import Document, Empty, Many, One
+from holdfast.views import evidence
+from holdfast.views.backup_shapes import BackupList, BackupView, EvidenceView
+from holdfast.views.shapes import Empty, Many, One
 
 router = APIRouter(tags=["backups"])
 
@@ -98,7 +99,7 @@ def retain_backup(
     return writing.change(caller, _on_backup(caller, place, verbs.retain))
 
 
-@router.get(f"{BACKUP}/evidence", response_model=One[Document])
+@router.get(f"{BACKUP}/evidence", response_model=One[EvidenceView])
 def get_evidence(
     api: State, caller: Reader, project_id: str, addon_id: str, backup_id: str
 ) -> Response:
@@ -108,4 +109,4 @@ def get_evidence(
         backup = backup_at(session, addon, backup_id)
         if backup.evidence is None:
             raise Conflict(f"the backup is {backup.status}: there is no evidence of a good one")
-        return answers.one(backup.evidence)
+        return answers.one(evidence.view(backup.evidence))

@@ -97,6 +97,6 @@ def list_destination_backups(
     """`data` is a bare array here: the reference has it so."""
     with api.catalog.read() as session:
         destination = _at(session, destination_id)
-        found = backup_rows.at_destination(session, destination, page)
+        found = backup_rows.at_destination(session, caller, destination, page)
         items = [backup_views.stored(session, backup) for backup in found.items]
     return answers.rows(items, found.cursor)

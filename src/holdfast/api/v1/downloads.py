@@ -32,7 +32,7 @@ _HOUR_MS = 3_600_000
 
 @router.get(f"{BACKUP}/download-link", response_model=One[DownloadLink])
 def download_link(
-    api: State, caller: Reader, project_id: str, addon_id: str, backup_id: str
+    api: State, request: Request, caller: Reader, project_id: str, addon_id: str, backup_id: str
 ) -> Response:
     with api.catalog.read() as session:
         _, addon = addon_at(session, caller, project_id, addon_id)
@@ -41,7 +41,8 @@ def download_link(
     expires = api.clock.now() + _HOUR_MS
     signature = api.signer.sign(backup.uid, expires)
     path = f"/v1/downloads/{backup.uid}/{_file_name(backup)}"
-    link = f"{api.base_url}{path}?expires={expires}&signature={signature}"
+    base = api.public_url or str(request.base_url).rstrip("/")  # as this caller reached us
+    link = f"{base}{path}?expires={expires}&signature={signature}"
     return answers.one(DownloadLink(download_link=link))
 
 

@@ -29,7 +29,7 @@ Manager = Annotated[Caller, Depends(requires(Permission.TOKENS_MANAGE))]
 @router.get("/tokens", response_model=Many[TokenList])
 def list_tokens(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, page)
+        found = rows.listed(session, caller, page)
         items = [views.view(token) for token in found.items]
     return answers.many(TokenList(tokens=items), len(items), found.cursor)
 
@@ -48,7 +48,7 @@ def create_token(writing: Writing, caller: Manager, form: TokenForm) -> Response
 @router.delete("/tokens/{token_id}", response_model=One[Empty])
 def revoke_token(writing: Writing, caller: Manager, token_id: str) -> Response:
     def revoke(context: Context) -> None:
-        token = rows.find(context.session, token_id)
+        token = rows.find(context.session, caller, token_id)
         if token is None:
             raise NotFound(f"there is no token {token_id!r}")
         verbs.revoke(context, token)

@@ -322,4 +322,3 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_restores_addon_pk"), ["addon_pk"], unique=False)
         batch_op.create_index(batch_op.f("ix_restores_backup_pk"), ["backup_pk"], unique=False)
         batch_op.create_index(batch_op.f("ix_restores_operation"), ["operation"], unique=False)
-
