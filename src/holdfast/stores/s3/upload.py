@@ -18,7 +18,6 @@ from holdfast.domain.errors import (
 )
 from holdfast.stores.s3 import checksum
 from holdfast.stores.s3.bucket import Bucket, Unfinished, milliseconds
-from holdfast.stores.s3.buffer import Buffer
 from holdfast.stores.s3.errors import service_code
 from holdfast.stores.s3.parts import IN_FLIGHT, PartPlan
 
@@ -32,7 +31,7 @@ class S3Upload:
         self._plan = plan
         self._checksum = checksum_mode
         self._size = 0
-        self._filling: Buffer | None = None
+        self._filling = bytearray()
         self._number = 1
         self._upload: Unfinished | None = None
         self._senders: ThreadPoolExecutor | None = None
@@ -45,10 +44,11 @@ class S3Upload:
         if self._size > self._plan.max_object_bytes:
             raise ObjectTooLarge(f"at most {self._plan.max_object_bytes} bytes fit into one object")
         while rest:
-            part = self._filling or Buffer(self._plan.size(self._number))
-            self._filling, rest = part, part.fill(rest)
-            if part.full:
-                self._send(part)
+            room = self._plan.size(self._number) - len(self._filling)
+            self._filling += rest[:room]
+            rest = rest[room:]
+            if len(self._filling) == self._plan.size(self._number):
+                self._send()
 
     def commit(self) -> Stat:
         if self._over.is_set():
@@ -59,30 +59,29 @@ class S3Upload:
             self._complete(self._upload)
         self._over.set()
         self._stop_senders()
-        self._filling = None
+        self._filling = bytearray()
         return self._verified()
 
     def abort(self) -> None:
         finished = self._over.is_set()
         self._over.set()
         self._stop_senders()
-        self._filling = None
+        self._filling = bytearray()
         if self._upload is None or finished:
             return
         with suppress(Failure):  # what cannot be removed now is found again by its key
             self._abandon(self._upload)
 
     def _put(self) -> None:
-        data = self._filling.content() if self._filling else bytearray()
-        fields = checksum.of_part(self._checksum, data)
+        fields = checksum.of_part(self._checksum, self._filling)
         put = self._bucket.client.put_object
-        self._bucket.about("writing", self._key, put, Body=data, **fields)
+        self._bucket.about("writing", self._key, put, Body=self._filling, **fields)
 
-    def _send(self, part: Buffer) -> None:
+    def _send(self) -> None:
         """Sends the filled part away and waits until the next one may be filled."""
         upload, senders = self._started()
-        self._filling = None
-        self._pending.add(senders.submit(self._send_part, upload, self._number, part))
+        self._pending.add(senders.submit(self._send_part, upload, self._number, self._filling))
+        self._filling = bytearray()
         self._settle(self._plan.in_flight(self._number))
         self._number += 1
 
@@ -95,8 +94,7 @@ class S3Upload:
             self._senders = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="part")
         return self._upload, self._senders
 
-    def _send_part(self, upload: Unfinished, number: int, part: Buffer) -> None:
-        data = part.content()
+    def _send_part(self, upload: Unfinished, number: int, data: bytearray) -> None:
         fields = checksum.of_part(self._checksum, data)
         answer = self._bucket.about(
             f"writing part {number} of",
@@ -118,8 +116,8 @@ class S3Upload:
                 future.result()
 
     def _complete(self, upload: Unfinished) -> None:
-        if self._filling is not None:
-            self._send(self._filling)
+        if self._filling:
+            self._send()
         self._settle(0)
         parts = [self._parts[number] for number in sorted(self._parts)]
         call = self._bucket.client.complete_multipart_upload

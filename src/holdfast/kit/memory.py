@@ -1,0 +1,22 @@
+"""How the C library hands out memory: large blocks get pages of their own, few arenas.
+
+By default glibc learns from freed blocks to take ever larger ones from its heap, and keeps twice
+as much of it for later. A process that moves buffers of growing sizes through several threads
+then holds a multiple of what it uses. Fixed limits turn the learning off.
+"""
+
+import ctypes
+from functools import cache
+
+_MMAP_THRESHOLD = -3
+_ARENA_MAX = -8
+_OWN_PAGES_FROM = 4 << 20
+
+
+@cache
+def keep_memory_steady() -> bool:
+    """For the whole process, once. False where the C library has no such setting."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _OWN_PAGES_FROM) and mallopt(_ARENA_MAX, 2))
