@@ -292,4 +292,10 @@ def progress_of(session: ReadSession, ops: Collection[str]) -> dict[str, Documen
     rows = session.execute(
         select(Operation.id, Operation.step, Operation.progress).where(Operation.id.in_(ops))
     )
-    return {row.id: {"after": row.step, **(row.progress or {})} for row in rows}
+    return {row.id: _so_far(row.step, row.progress) for row in rows}
+
+
+def _so_far(step: str | None, progress: Document | None) -> Document:
+    """Without nulls: the official clients read null as a value."""
+    known: Document = {"after": step, **(progress or {})}
+    return {name: value for name, value in known.items() if value is not None}

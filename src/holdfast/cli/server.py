@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -130,7 +132,17 @@ def _listen(parts: Parts) -> None:
     )
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
-    uvicorn.Server(config).run(sockets=[listener])
+    _Listener(config).run(sockets=[listener])
+
+
+class _Listener(uvicorn.Server):
+    """Uvicorn raises the signal that ended it once more, which would kill us before the drain."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 def _socket(chosen: Settings) -> socket.socket:
