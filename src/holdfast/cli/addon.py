@@ -20,6 +20,13 @@ Name = Annotated[str | None, typer.Argument(help="Name, unless --file has it.")]
 Type = Annotated[str | None, typer.Option("--type", "-t", help="See `holdfast addon types`.")]
 Description = Annotated[str | None, typer.Option("--description")]
 
+StringFile = Annotated[
+    str | None,
+    typer.Option(
+        "--connection-string-file", help="Connection string from FILE (`-`: standard input)."
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Managed:
@@ -46,16 +53,10 @@ class Managed:
 
 @dataclass(frozen=True)
 class Attached:
-    """A server of one's own."""
+    """A server of one's own; without a file its connection string is asked for."""
 
     type: Type = None
-    connection_string_file: Annotated[
-        str | None,
-        typer.Option(
-            "--connection-string-file",
-            help="Connection string from FILE (`-`: standard input); else it is asked for.",
-        ),
-    ] = None
+    connection_string_file: StringFile = None
     description: Description = None
     file: asking.BodyFile = None
 
@@ -122,15 +123,26 @@ def get(session: Session, one: OneAddon) -> None:
         session.printer.record(client.addons.get(*one.of(session)).document())
 
 
-@verb(app, "update", "holdfast addon update orders --project shop --description 'All orders'")
+@verb(
+    app,
+    "update",
+    "holdfast addon update orders --project shop --description 'All orders'",
+    "holdfast addon update orders --project shop --connection-string-file url.txt",
+)
 def update(
     session: Session,
     one: OneAddon,
     description: Description = None,
+    connection_string_file: StringFile = None,
     file: asking.BodyFile = None,
 ) -> None:
-    """Change an addon."""
+    """Change an addon; an attached one can be told its new address or password."""
     body = asking.body(file, {"description": description})
+    if connection_string_file is not None:
+        found = asking.secret(
+            connection_string_file, "Connection string", "--connection-string-file"
+        )
+        body["connectionString"] = found.reveal()
     with session.client() as client:
         session.printer.record(client.addons.update(*one.of(session), body).document())
 

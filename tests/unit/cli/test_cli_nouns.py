@@ -94,6 +94,18 @@ def test_attaching_without_a_string_or_a_terminal_is_a_usage_error(
     assert scripted.asked == []
 
 
+def test_an_attached_addon_can_move(
+    holdfast: Holdfast, scripted: ScriptedApi, secret_file: str
+) -> None:
+    scripted.data("PATCH", A, {})
+    scripted.data("GET", A, addon("running"))
+    line = ("addon", "update", "a", "--connection-string-file", secret_file)
+    ran = holdfast(*line)
+    assert ran.status == 0
+    assert scripted.asked[0].json == {"connectionString": SECRET}
+    assert SECRET not in ran.out + ran.err
+
+
 def test_credentials_are_the_one_place_that_shows_them(
     holdfast: Holdfast, scripted: ScriptedApi
 ) -> None:
