@@ -82,12 +82,19 @@ class Origin:
             raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
         return find_backup(session, origin, self._backup)
 
+    def restore(self, session: ReadSession, caller: Caller, restore_id: str) -> Restore:
+        """The official client's logs do not say where a restore's backup is from; the restore
+        knows it itself.
+        """
+        target = self.target(session, caller)
+        restore = restores.find(session, restore_id)
+        if restore is not None and restore.addon_pk == target.pk:
+            named = backups.get(session, restore.backup_pk).id == self._backup
+        else:
+            named = restore is not None and restore.backup_pk == self.backup(session, caller).pk
+        if restore is None or not named:
+            raise NotFound(f"there is no restore {restore_id!r} of backup {self._backup!r}")
+        return restore
+
 
 From = Annotated[Origin, Depends()]
-
-
-def restore_at(session: ReadSession, backup: Backup, restore_id: str) -> Restore:
-    restore = restores.find(session, restore_id)
-    if restore is None or restore.backup_pk != backup.pk:
-        raise NotFound(f"there is no restore {restore_id!r} of backup {backup.id!r}")
-    return restore

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.logging_query import parse_log_query
-from holdfast.api.places import From, addon_at, restore_at
+from holdfast.api.places import From, addon_at
 from holdfast.api.state import Api, State, of
 from holdfast.api.tail import Feed, serve_tail
 from holdfast.api.v1.addons import ADDON
@@ -73,7 +73,7 @@ def restore_logs(
     api: State, caller: Viewer, query: Wanted, origin: From, restore_id: str
 ) -> Response:
     with api.catalog.read() as session:
-        restore = restore_at(session, origin.backup(session, caller), restore_id)
+        restore = origin.restore(session, caller, restore_id)
         return _answer(_of_operation(session, restore.operation, query))
 
 
@@ -105,7 +105,7 @@ async def tail_restore(socket: WebSocket, origin: From, restore_id: str) -> None
     def find(caller: Caller, query: LogQuery) -> Feed:
         api = of(socket)
         with api.catalog.read() as session:
-            restore = restore_at(session, origin.backup(session, caller), restore_id)
+            restore = origin.restore(session, caller, restore_id)
         return Feed.of_operation(api.catalog, restore.operation, query)
 
     await serve_tail(socket, find)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api import answers
-from holdfast.api.places import From, Paging, addon_at, restore_at
+from holdfast.api.places import From, Paging, addon_at
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.v1.backups import BACKUP
@@ -44,8 +44,7 @@ def abort_restore(
     writing: Writing, caller: Updater, origin: From, form: AbortRestoreForm
 ) -> Response:
     def abort(context: Context) -> None:
-        backup = origin.backup(context.session, caller)
-        verbs.abort(context, restore_at(context.session, backup, form.restore_id))
+        verbs.abort(context, origin.restore(context.session, caller, form.restore_id))
 
     return writing.change(caller, abort)
 
