@@ -6,4 +6,6 @@ pytest_plugins = [
     "fixtures.s3",
     "fixtures.debian_postgres",
     "fixtures.holdfast",
+    "fixtures.attached",
+    "fixtures.official",
 ]
