@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Source
-from holdfast.domain.errors import EvidenceMissing, Failure
+from holdfast.domain.errors import AddonRefused, ChildFailed, EvidenceMissing, Failure
 from holdfast.engines.postgresql import archive, commands, facts, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
@@ -151,8 +151,18 @@ class DatabaseSource:
         return self._source.read(size)
 
     def finish(self) -> Mapping[str, object]:
-        found = self._source.finish()
+        found = self._finished()
         return {**found, "tables": len(self._counts[self._name].tables)}
+
+    def _finished(self) -> Mapping[str, object]:
+        """A count the server refused ends the snapshot, and pg_dump then names a wrong cause."""
+        try:
+            return self._source.finish()
+        except ChildFailed as error:
+            self._counter.join()
+            if isinstance(self._trouble, AddonRefused):
+                raise self._trouble from error
+            raise
 
     def _judge(self, tail: bytes) -> Mapping[str, object]:
         self._counter.join()

@@ -80,6 +80,8 @@ class Staging:
     def _write_book(self, plan: Sorted, target: Target) -> None:
         for note in plan.notes:
             self._attempt.say(note)
+        if origin(self._dump).major < 15 <= target.major:
+            self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
         with (
             translated(self._guard),
             connect(self._address, book(self._attempt.op), self._application) as session,

@@ -8,6 +8,7 @@ closest one is chosen, so that what it writes stays readable to its own major.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
@@ -69,13 +70,19 @@ def inspect(directory: Path, origin: str) -> ToolSet | None:
     """What is in this directory, or None when it lacks a client program or does not run."""
     if not all((directory / name).is_file() for name in _CLIENTS):
         return None
-    said = run(Command([str(directory / "pg_dump"), "--version"]), timeout=10)
-    match = _VERSION.search(said.stdout.decode(errors="replace"))
-    if said.status != 0 or match is None:
+    program = directory / "pg_dump"
+    match = _VERSION.search(_said(program, program.stat().st_mtime_ns))
+    if match is None:
         return None
     version = match[1] if match[2] is None else f"{match[1]}.{match[2]}"
     server = all((directory / name).is_file() for name in _SERVERS)
     return ToolSet(int(match[1]), version, directory, origin, server)
+
+
+@cache
+def _said(program: Path, changed: int) -> str:  # noqa: ARG001 - another file, another answer
+    finished = run(Command([str(program), "--version"]), timeout=10)
+    return finished.stdout.decode(errors="replace") if finished.status == 0 else ""
 
 
 def choose(tools_dir: Path, server_major: int, *, archive_major: int = 0) -> ToolSet:

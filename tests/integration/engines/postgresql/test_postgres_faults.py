@@ -1,0 +1,304 @@
+"""What breaks half way: children killed, servers gone, stages that fail, swaps cut short."""
+
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import psutil
+import psycopg
+import pytest
+
+from fixtures.postgres import Log, PostgresServer, Taken, a_guard, read_member, restore, take
+from holdfast.contracts.engine import Attempt, Dump
+from holdfast.domain.errors import (
+    AddonUnavailable,
+    ChildFailed,
+    EvidenceMissing,
+    Failure,
+    Interrupted,
+    RestoreDiffers,
+)
+from holdfast.engines.postgresql import naming, session, swap
+from holdfast.engines.postgresql.fingerprint import differences, fingerprint
+
+MAJOR = 17
+BIG = "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 20) AS t FROM generate_series(1, 40000) i"
+
+
+@pytest.fixture
+def server(blank_server) -> PostgresServer:
+    made = blank_server(MAJOR)
+    made.execute(BIG)
+    made.execute("CREATE DATABASE second")
+    made.execute("CREATE TABLE t AS SELECT 1 AS a", "second")
+    made.execute("CREATE ROLE worker LOGIN PASSWORD 'w'; GRANT SELECT ON big TO worker")
+    return made
+
+
+@pytest.fixture
+def taken(server: PostgresServer) -> Taken:
+    return take(server.engine, server.address)
+
+
+def attempt(op: str = "op", tag: str = "1") -> Attempt:
+    return Attempt(op, tag, lambda _: None)
+
+
+def sessions(server: PostgresServer) -> list[tuple[object, ...]]:
+    return server.execute(
+        "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'holdfast-%'"
+    )
+
+
+def test_a_killed_pg_dump_is_a_failure(server: PostgresServer) -> None:
+    with server.engine.dump(server.address, attempt(), a_guard()) as dump:
+        source = dump.open(dump.members[1])
+        assert source.read(1 << 16)
+        os.killpg(source.pid, signal.SIGKILL)
+        while source.read(1 << 20):
+            pass
+        with pytest.raises(ChildFailed, match="signal 9"):
+            source.finish()
+        with pytest.raises(EvidenceMissing):
+            dump.inventory()
+
+
+def test_a_server_that_dies_fails_the_dump(server: PostgresServer) -> None:
+    try:
+        with server.engine.dump(server.address, attempt(), a_guard()) as dump:
+            source = dump.open(dump.members[1])
+            assert source.read(1 << 16)
+            parent = psutil.Process(server.engine.running(server.place))
+            parent.send_signal(signal.SIGQUIT)
+            parent.wait(30)
+            while source.read(1 << 20):
+                pass
+            with pytest.raises(ChildFailed):
+                source.finish()
+        with pytest.raises(AddonUnavailable):
+            server.engine.probe(server.address)
+    finally:
+        server.start()
+
+
+def test_a_stop_ends_the_dump_at_once(server: PostgresServer) -> None:
+    guard = a_guard()
+    with server.engine.dump(server.address, attempt(), guard) as dump:
+        source = dump.open(dump.members[1])
+        assert source.read(1 << 16)
+        guard.stop(Interrupted("aborted"))
+        while source.read(1 << 20):
+            pass
+        with pytest.raises(Interrupted):
+            source.finish()
+        pid = source.pid
+    assert not psutil.pid_exists(pid)
+    wait_until(lambda: sessions(server) == [])
+
+
+def test_a_second_attempt_ends_the_sessions_of_the_first(server: PostgresServer) -> None:
+    with server.engine.dump(server.address, attempt("same", "1"), a_guard()) as first:
+        source = first.open(first.members[1])
+        assert source.read(1 << 16)
+        with server.engine.dump(server.address, attempt("same", "2"), a_guard()) as second:
+            for member in second.members:
+                read_member(second, member)
+            assert second.inventory().tables
+        while source.read(1 << 20):
+            pass
+        with pytest.raises(ChildFailed):
+            source.finish()
+
+
+def test_rows_and_archive_are_of_one_snapshot(server: PostgresServer) -> None:
+    """Rows that arrive while the dump runs are in neither."""
+    with server.engine.dump(server.address, attempt(), a_guard()) as dump:
+        source = dump.open(dump.members[1])
+        first = source.read(1 << 10)
+        server.execute("INSERT INTO big SELECT 0, 'late-comer' FROM generate_series(1, 1000)")
+        data = first + b"".join(iter(lambda: source.read(1 << 20), b""))
+        source.finish()
+        source.close()
+        read_member(dump, dump.members[2])
+        rows = {table.name: table.rows for table in dump.inventory().tables}
+    assert rows["public.big"] == 40000
+    assert b"late-comer" not in data
+
+
+def test_a_stage_that_fails_leaves_the_target_as_it_was(
+    server: PostgresServer, taken: Taken
+) -> None:
+    server.execute("UPDATE big SET t = 'newer' WHERE i < 10")
+    before = fingerprint(server.address)
+    name = taken.dump.members[1].name
+    cut = {**taken.plain, name: taken.plain[name][: len(taken.plain[name]) // 2]}
+    with pytest.raises(ChildFailed, match="pg_restore"):
+        server.engine.stage(
+            server.address, taken.dump, replace(taken, plain=cut).fetch, attempt(), a_guard()
+        )
+    assert server.engine.discard(server.address, attempt()).startswith("the target is as it was")
+    assert differences(before, fingerprint(server.address)) == []
+
+
+def test_what_the_store_says_while_staging_reaches_the_caller(
+    server: PostgresServer, taken: Taken
+) -> None:
+    def fetch(name: str):
+        yield from list(taken.fetch(name))[:2]
+        raise EvidenceMissing("the digest differs")
+
+    with pytest.raises(EvidenceMissing, match="the digest differs"):
+        server.engine.stage(server.address, taken.dump, fetch, attempt(), a_guard())
+    server.engine.discard(server.address, attempt())
+
+
+def test_a_stopped_stage_raises_the_reason(server: PostgresServer, taken: Taken) -> None:
+    guard = a_guard()
+
+    def fetch(name: str):
+        for number, chunk in enumerate(taken.fetch(name)):
+            if number == 3:
+                guard.stop(Interrupted("aborted"))
+            yield chunk
+
+    with pytest.raises(Interrupted):
+        server.engine.stage(server.address, taken.dump, fetch, attempt(), guard)
+    assert "as it was" in server.engine.discard(server.address, attempt())
+
+
+def test_a_stage_is_repeated_after_a_dead_one(server: PostgresServer, taken: Taken) -> None:
+    """The second attempt removes what the first left and ends with the same result."""
+    server.execute("DROP OWNED BY worker; DROP ROLE worker")
+    name = taken.dump.members[1].name
+    cut = replace(taken, plain={**taken.plain, name: b"x"})
+    with pytest.raises(ChildFailed):
+        server.engine.stage(server.address, taken.dump, cut.fetch, attempt("again", "1"), a_guard())
+    second = attempt("again", "2")
+    loaded = server.engine.stage(server.address, taken.dump, taken.fetch, second, a_guard())
+    assert loaded == taken.dump.inventory
+    server.engine.swap(server.address, taken.dump, second, a_guard())
+    assert server.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'worker'") == [(True,)]
+
+
+class Cut(Exception):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
+    server: PostgresServer, taken: Taken, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Every statement of the swap is once the last one that ran."""
+    before = fingerprint(server.address)
+    server.execute("TRUNCATE big; ALTER ROLE worker PASSWORD 'other'")
+    server.execute("CREATE DATABASE third")
+    mine = attempt("swap", "1")
+    server.engine.stage(server.address, taken.dump, taken.fetch, mine, a_guard())
+    changing = ("ALTER", "DROP")
+    count = 0
+    original = psycopg.Connection.execute
+
+    def execute(self, query, *args, **kwargs):
+        nonlocal count
+        text = query.as_string() if hasattr(query, "as_string") else str(query)
+        if text.lstrip("b'\"").startswith(changing):
+            if count == at:
+                raise Cut
+            count += 1
+        return original(self, query, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "execute", execute)
+        try:
+            server.engine.swap(server.address, taken.dump, mine, a_guard())
+            finished = True
+        except Cut:
+            finished = False
+    assert finished == (count < at or at > count)
+    later = attempt("swap", "2")
+    server.engine.swap(server.address, taken.dump, later, a_guard())
+    server.engine.swap(server.address, taken.dump, later, a_guard())
+    assert differences(before, fingerprint(server.address)) == []
+    assert session_names(server) == []
+
+
+def session_names(server: PostgresServer) -> list[str]:
+    with server.connect("postgres") as opened:
+        return [name for prefix in naming.OURS for name in session.names(opened, prefix)]
+
+
+def test_a_cut_swap_can_be_discarded_into_one_state_or_the_other(
+    server: PostgresServer, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.execute("UPDATE big SET t = 'newer' WHERE i = 1")
+    restored = take(server.engine, server.address)
+    mine = attempt("half", "1")
+    server.engine.stage(server.address, restored.dump, restored.fetch, mine, a_guard())
+    with monkeypatch.context() as patch:
+        patch.setattr(swap, "drop_old", die)
+        with pytest.raises(Cut):
+            server.engine.swap(server.address, restored.dump, mine, a_guard())
+    assert "in place" in server.engine.discard(server.address, mine)
+    assert server.execute("SELECT t FROM big WHERE i = 1") == [("newer",)]
+    assert session_names(server) == []
+
+
+def die(*_: object) -> None:
+    raise Cut
+
+
+def test_a_swap_without_a_stage_is_refused(server: PostgresServer, taken: Taken) -> None:
+    server.execute("DROP TABLE t", "second")
+    with pytest.raises(RestoreDiffers, match="nothing is staged"):
+        server.engine.swap(server.address, taken.dump, attempt("never"), a_guard())
+
+
+def test_sessions_that_come_back_do_not_stop_a_swap(server: PostgresServer, taken: Taken) -> None:
+    over = threading.Event()
+
+    def pester() -> None:
+        while not over.is_set():
+            try:
+                with server.connect() as opened:
+                    while not over.is_set():
+                        opened.execute("SELECT pg_sleep(0.01)")
+            except (psycopg.Error, Failure):
+                continue
+
+    threads = [threading.Thread(target=pester) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        restore(server.engine, server.address, taken, Log())
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert server.execute("SELECT count(*) FROM big") == [(40000,)]
+
+
+def test_the_default_database_stays_when_the_dump_lacks_it(
+    server: PostgresServer, taken: Taken
+) -> None:
+    only = [m for m in taken.dump.members if m.database != "main"]
+    databases = [d for d in taken.dump.facts["databases"] if d["name"] != "main"]
+    dump = Dump(
+        taken.dump.version,
+        only,
+        {**taken.dump.facts, "databases": databases},
+        taken.dump.inventory,
+    )
+    server.engine.stage(server.address, dump, taken.fetch, attempt(), a_guard())
+    server.engine.swap(server.address, dump, attempt(), a_guard())
+    assert server.execute("SELECT count(*) FROM pg_class WHERE relname = 'big'") == [(0,)]
+    assert server.execute("SELECT a FROM t", "second") == [(1,)]
+
+
+def wait_until(condition) -> None:
+    pause = threading.Event()
+    for _ in range(200):
+        if condition():
+            return
+        pause.wait(0.05)
+    pytest.fail("it did not happen in ten seconds")

@@ -1,0 +1,203 @@
+"""What is refused before anything is touched, and that the reason is named."""
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from fixtures.postgres import Log, PostgresServer, Taken, a_guard, free_port, restore, take
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import (
+    AddonRefused,
+    AddonUnavailable,
+    EvidenceMissing,
+    PreflightRefused,
+    ToolMissing,
+)
+from holdfast.engines.postgresql import create
+from holdfast.engines.postgresql.fingerprint import differences, fingerprint
+from holdfast.kit.seal import Secret
+
+MAJOR = 16
+
+
+@pytest.fixture
+def server(blank_server) -> PostgresServer:
+    made = blank_server(MAJOR)
+    made.execute("CREATE SCHEMA s; CREATE TABLE s.t (a int); INSERT INTO s.t VALUES (1)")
+    return made
+
+
+@pytest.fixture
+def taken(server: PostgresServer) -> Taken:
+    return take(server.engine, server.address)
+
+
+def as_user(server: PostgresServer, user: str) -> Address:
+    return replace(server.address, user=user, password=Secret("pw"))
+
+
+def test_a_wrong_password_is_named(server: PostgresServer) -> None:
+    with pytest.raises(AddonRefused, match="password of user admin") as caught:
+        server.engine.probe(replace(server.address, password=Secret("wrong")))
+    assert "wrong" not in str(caught.value)
+
+
+def test_a_dead_port_is_named(server: PostgresServer) -> None:
+    port = free_port()
+    with pytest.raises(AddonUnavailable, match=f"nobody answers at 127.0.0.1:{port}"):
+        server.engine.probe(replace(server.address, port=port))
+
+
+def test_an_unknown_host_is_named(server: PostgresServer) -> None:
+    with pytest.raises(AddonUnavailable, match=r"nobody answers at no-such-host\.invalid"):
+        server.engine.probe(replace(server.address, host="no-such-host.invalid"))
+
+
+def test_a_missing_database_is_named(server: PostgresServer) -> None:
+    with pytest.raises(AddonRefused, match="has no database nowhere"):
+        server.engine.probe(replace(server.address, database="nowhere"))
+
+
+def test_something_else_at_the_port_is_no_server(server: PostgresServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = replace(
+            server.address, port=deaf.getsockname()[1], options={"connect_timeout": "2"}
+        )
+        with pytest.raises(AddonUnavailable):
+            server.engine.probe(address)
+
+
+def test_a_missing_privilege_is_named(server: PostgresServer) -> None:
+    server.execute("CREATE ROLE weak LOGIN PASSWORD 'pw'; ALTER TABLE s.t OWNER TO admin")
+    with pytest.raises(AddonRefused) as caught:
+        server.engine.probe(as_user(server, "weak"))
+    assert caught.value.facts["missing"] == [
+        "SELECT on s.t in database main",
+        "USAGE on schema s in database main",
+    ]
+
+
+def test_row_security_that_would_hide_rows_is_named(server: PostgresServer) -> None:
+    server.execute(
+        "CREATE ROLE weak LOGIN PASSWORD 'pw' IN ROLE pg_read_all_data;"
+        "ALTER TABLE s.t ENABLE ROW LEVEL SECURITY"
+    )
+    with pytest.raises(AddonRefused, match=r"BYPASSRLS for s\.t"):
+        server.engine.probe(as_user(server, "weak"))
+
+
+def test_who_may_read_all_may_dump_without_passwords(server: PostgresServer) -> None:
+    server.execute("CREATE ROLE weak LOGIN PASSWORD 'pw' IN ROLE pg_read_all_data")
+    address = as_user(server, "weak")
+    assert server.engine.probe(address).facts["passwords"] is False
+    taken = take(server.engine, address)
+    assert b"PASSWORD" not in taken.plain["globals.sql"]
+    assert taken.dump.facts["passwords"] is False
+
+
+def test_a_restore_by_an_ordinary_user(server: PostgresServer, start_postgres) -> None:
+    """CREATEDB and CREATEROLE are enough when everything belongs to the user's own roles."""
+    server.execute("CREATE ROLE app LOGIN PASSWORD 'pw' CREATEDB CREATEROLE")
+    server.execute("CREATE DATABASE apps OWNER app")
+    server.execute("DROP DATABASE main", "postgres")
+    app = replace(as_user(server, "app"), database="apps")
+    with server.connect("apps") as session:
+        session.execute("SET ROLE app; CREATE TABLE public.mine AS SELECT 7 AS a")
+    taken = take(server.engine, app)
+    server.execute("CREATE DATABASE foreign_one", "postgres")
+    with pytest.raises(PreflightRefused, match="must be a member of role admin"):
+        server.engine.preflight(app, taken.dump)
+    server.execute("DROP DATABASE foreign_one", "postgres")
+    server.execute("UPDATE public.mine SET a = 8", "apps")
+    restore(server.engine, app, taken, Log())
+    assert server.execute("SELECT a FROM public.mine", "apps") == [(7,)]
+
+
+def test_a_dump_that_may_not_read_everything_names_the_privilege(server: PostgresServer) -> None:
+    server.execute("CREATE ROLE weak LOGIN PASSWORD 'pw'")
+    with pytest.raises(AddonRefused, match="permission denied for schema s"):
+        take(server.engine, as_user(server, "weak"))
+
+
+def test_every_obstacle_is_listed_and_nothing_is_touched(
+    server: PostgresServer, taken: Taken
+) -> None:
+    before = fingerprint(server.address)
+    broken = {
+        **taken.dump.facts["databases"][0],
+        "extensions": [
+            {"name": "postgis", "version": "3.4", "schema": "public"},
+            {"name": "citext", "version": "99.0", "schema": "public"},
+        ],
+        "collate": "xx_XX.UTF-8",
+        "size": 1 << 60,
+    }
+    dump = replace(taken.dump, facts={**taken.dump.facts, "databases": [broken]})
+    with pytest.raises(PreflightRefused) as caught:
+        server.engine.preflight(server.address, dump)
+    told = "; ".join(caught.value.facts["obstacles"])
+    assert "extension postgis 3.4 is not available" in told
+    assert "extension citext 99.0 is needed" in told
+    assert "locale xx_XX.UTF-8" in told
+    assert "bytes free" in told
+    assert differences(before, fingerprint(server.address)) == []
+
+
+def test_lacking_privileges_are_listed(server: PostgresServer, taken: Taken) -> None:
+    server.execute("CREATE ROLE weak LOGIN PASSWORD 'pw'")
+    roles = [*taken.dump.facts["roles"], {"name": "newcomer"}]
+    dump = replace(taken.dump, facts={**taken.dump.facts, "roles": roles})
+    with pytest.raises(PreflightRefused) as caught:
+        server.engine.preflight(as_user(server, "weak"), dump)
+    told = "; ".join(caught.value.facts["obstacles"])
+    assert "needs CREATEDB" in told
+    assert "needs CREATEROLE to make newcomer" in told
+    assert "must be a member of role admin" in told
+
+
+def test_without_a_client_new_enough_nothing_starts(server: PostgresServer, tmp_path) -> None:
+    """Debian has 15 here; nothing newer is in an empty tools directory."""
+    engine = create(tmp_path)
+    if any(tools.major >= MAJOR for tools in engine.tools()):
+        pytest.skip("this machine has newer tools of its own")
+    with (
+        pytest.raises(ToolMissing, match=f"holdfast tools install postgresql {MAJOR}"),
+        engine.dump(server.address, Log().attempt(), a_guard()),
+    ):
+        pytest.fail("it started")
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        b"DROP ROLE admin;",
+        b"\\! touch /tmp/owned\n",
+        b"ALTER SYSTEM SET archive_command = 'x';",
+        b"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        b"COPY t FROM PROGRAM 'id';",
+        b"CREATE ROLE x; DROP DATABASE main",
+    ],
+)
+def test_globals_with_anything_else_are_refused(
+    server: PostgresServer, taken: Taken, evil: bytes
+) -> None:
+    before = fingerprint(server.address)
+    spoiled = {**taken.plain, "globals.sql": taken.plain["globals.sql"] + evil}
+    with pytest.raises(EvidenceMissing):
+        server.engine.stage(
+            server.address,
+            taken.dump,
+            replace(taken, plain=spoiled).fetch,
+            Log().attempt(),
+            a_guard(),
+        )
+    server.engine.discard(server.address, Log().attempt())
+    assert differences(before, fingerprint(server.address)) == []
+
+
+def test_the_targets_own_admin_is_never_changed(server: PostgresServer, taken: Taken) -> None:
+    spoiled = taken.plain["globals.sql"] + b"ALTER ROLE admin WITH NOLOGIN PASSWORD 'stolen';\n"
+    changed = replace(taken, plain={**taken.plain, "globals.sql": spoiled})
+    restore(server.engine, server.address, changed, Log())
+    assert server.engine.probe(server.address).facts["superuser"] is True
