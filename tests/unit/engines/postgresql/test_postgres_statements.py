@@ -1,0 +1,75 @@
+"""The splitter of globals: exactly PostgreSQL's quoting, and nothing else gets through."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.engines.postgresql.statements import Unparsable, split, words
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def escaped(text: str) -> str:
+    return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def identifier(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+QUOTED = st.one_of(
+    TEXT.map(literal),
+    TEXT.map(escaped),
+    TEXT.filter(bool).map(identifier),
+    TEXT.filter(lambda t: "$q$" not in t + "$").map(lambda t: f"$q${t}$q$"),
+)
+
+
+@given(st.lists(st.lists(QUOTED, min_size=1, max_size=4), max_size=4))
+def test_quoted_text_never_ends_a_statement(statements: list[list[str]]) -> None:
+    wanted = [" ".join(["SELECT", *parts]) for parts in statements]
+    assert split(";\n".join([*wanted, ""])) == wanted
+
+
+@given(QUOTED)
+def test_a_quoted_thing_is_one_word(quoted: str) -> None:
+    assert [token for _, token in words(f"x {quoted} y")] == ["x", quoted, "y"]
+
+
+@given(st.text(string.printable, max_size=60))
+def test_any_text_is_split_or_refused(text: str) -> None:
+    try:
+        parts = split(text)
+    except Unparsable:
+        return
+    assert all(part and not part.isspace() for part in parts)
+
+
+def test_comments_and_restrictions_are_dropped() -> None:
+    text = "-- one; two\n\\restrict aB3\nSET x = 'on'; /* a /* b; */ c */\n\\unrestrict aB3\n"
+    assert split(text) == ["SET x = 'on'"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1",
+        "SELECT 'open;",
+        'SELECT "open;',
+        "SELECT $a$ open;",
+        "/* open;",
+        "\\! rm -rf /\n",
+        "\\restrict x y z\n",
+        "SELECT \\g\n;",
+        '"";',
+    ],
+)
+def test_anything_unexpected_is_refused(text: str) -> None:
+    with pytest.raises(Unparsable):
+        split(text)
