@@ -37,6 +37,7 @@ from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit import ids
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.locks import join
+from holdfast.kit.memory import keep_memory_steady
 from holdfast.kit.seal import Sealer
 from holdfast.kit.sign import Signer
 from holdfast.queues.dbos import DbosQueue
@@ -216,6 +217,7 @@ class WorkerProcess:
         ]
 
     def start(self) -> None:
+        keep_memory_steady()
         tools = self._parts.toolbox
         if self._alone:
             with tools.catalog.write() as session:

@@ -12,6 +12,7 @@ class AddonStatus(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     RESETTING = "resetting"
+    UPGRADING = "upgrading"
     BACKUP = "backup"
     RESTORE = "restore"
     FAILED = "failed"

@@ -1,7 +1,7 @@
-"""Taking a dump: look, sweep, copy, check, seal.
+"""Taking a dump: look, copy, check, seal.
 
 Bytes go once through this process into the store; nothing is kept on disk. Each attempt writes
-under its own prefix, so what a dead attempt left behind harms nobody and is swept by the next.
+under its own prefix, so what a dead attempt left behind harms nobody; the next copy sweeps it.
 `completed` is derived in `check` and `seal`: exit statuses, sizes, digests read back from the
 store, structure parsed by the stock tool, tables compared with those counted in the same
 snapshot, and the manifest written last.
@@ -84,19 +84,12 @@ def look(job: Job, record: BackupRecord) -> BackupRecord:
     return record.model_copy(update={"version": probe.version, "expected": probe.size})
 
 
-def sweep(job: Job, record: BackupRecord) -> BackupRecord:
-    backup = _backup(job)
-    removed = _store(job, backup).clear(backup_prefix(*_place(job, backup)))
-    if removed:
-        job.say(f"removed {removed} leftovers of an earlier attempt")
-    return record
-
-
 def copy(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     prefix = attempt_prefix(*_place(job, backup), str(job.what.fence))
     job.guard.bytes_expected = record.expected or None
     store = _store(job, backup)
+    _sweep(job, backup, store)
     with _dumper(job, backup).dump(job.address(), job.attempt, job.guard) as session:
         compression = Compression(str(backup.compression))
         members = [
@@ -113,6 +106,13 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
             "inventory": inventories.document(inventory),
         }
     )
+
+
+def _sweep(job: Job, backup: Backup, store: ObjectStore) -> None:
+    """Part of the copy, not a step before it: a copy that is repeated must sweep again."""
+    removed = store.clear(backup_prefix(*_place(job, backup)))
+    if removed:
+        job.say(f"removed {removed} leftovers of an earlier attempt")
 
 
 def _copy_member(
@@ -283,7 +283,6 @@ BACKUP = Plan(
     record=BackupRecord,
     steps=[
         Step("look", "looking at the database", look),
-        Step("sweep", "preparing the destination", sweep),
         Step("copy", "dumping", copy),
         Step("check", "reading back and checking", check),
         Step("seal", "writing the manifest", seal),

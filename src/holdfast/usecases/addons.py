@@ -169,6 +169,7 @@ def resume(context: Context, addon: Addon) -> None:
 def restart(context: Context, addon: Addon) -> None:
     _require_managed(addon, "restarted")
     _require(addon, {AddonStatus.RUNNING, AddonStatus.ERROR, AddonStatus.FAILED}, "restarted")
+    addon.status = AddonStatus.POST_DEPLOYMENT
     _order(context, addon, Kind.RESTART)
 
 
@@ -211,4 +212,5 @@ def upgrade(context: Context, addon: Addon, wanted: str, available: Sequence[str
         )
     )
     addon.version = version
+    addon.status = AddonStatus.UPGRADING
     _order(context, addon, Kind.RESTART)

@@ -92,6 +92,16 @@ class CustomCredentials(Form):
     )
 
 
+def _not_yet(value: object) -> object:
+    if value:
+        raise ValueError("is not supported; leave it out")
+    return value
+
+
+Unsupported = Annotated[Any, AfterValidator(_not_yet), Field(description="Refused unless empty.")]
+"""Ignoring these would leave data less safe than the caller believes."""
+
+
 class AddonPatch(Form):
     description: Description | None = None
     tags: (
@@ -101,6 +111,8 @@ class AddonPatch(Form):
     connection_string: SecretStr | None = Field(
         default=None, description="Extension: the new address of an attached addon."
     )
+    backup_schedules: Unsupported = None
+    pitr_enabled: Unsupported = None
 
 
 class AddonForm(AddonPatch):
@@ -111,6 +123,7 @@ class AddonForm(AddonPatch):
     version: Annotated[str, Field(min_length=1, max_length=40)] = "latest"
     billing: Billing | None = Field(default=None, validate_default=True)
     custom_credentials: CustomCredentials | None = None
+    source: Unsupported = None
 
     @field_validator("billing")
     @classmethod

@@ -1,6 +1,7 @@
 """Addons as the API shows them."""
 
 from collections.abc import Sequence
+from urllib.parse import quote, urlencode
 
 from holdfast.catalog import addons, operations
 from holdfast.catalog.schema import Addon, Document, Project
@@ -120,8 +121,11 @@ def addon_type(engine: Engine) -> AddonType:
 def credentials(addon: Addon, sealer: Sealer) -> CredentialsView:
     address = addons.address(addon, sealer)
     password = address.password.reveal()
-    place = f"{address.host}:{address.port}/{address.database}"
-    uri = f"{addon.kind}://{address.user}:{password}@{place}"
+    host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
+    place = f"{host}:{address.port}/{quote(address.database, safe='')}"
+    login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
+    options = f"?{urlencode(address.options)}" if address.options else ""
+    uri = f"{addon.kind}://{login}@{place}{options}"
     return CredentialsView(
         secrets={
             "USERNAME": address.user,

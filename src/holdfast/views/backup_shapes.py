@@ -113,3 +113,24 @@ class StoredBackup(Shape):
     expired_by: int | None = None
     created_at: str
     completed_at: str | None = None
+
+
+class MemberView(Shape):
+    """One stored object of a dump. Sizes in bytes, digests as hex sha256."""
+
+    name: str
+    key: str
+    format: str
+    database: str | None = None
+    plain_bytes: int
+    plain_sha256: str
+    stored_bytes: int
+    stored_sha256: str
+    facts: Document
+
+
+class EvidenceView(Shape):
+    manifest_sha256: str
+    members: list[MemberView]
+    checks: list[Document]
+    inventory: Document

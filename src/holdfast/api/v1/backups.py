@@ -108,5 +108,6 @@ def get_evidence(
         _, addon = addon_at(session, caller, project_id, addon_id)
         backup = backup_at(session, addon, backup_id)
         if backup.evidence is None:
-            raise Conflict(f"the backup is {backup.status}: there is no evidence of a good one")
+            why = f": {backup.reason}" if backup.reason else ""
+            raise Conflict(f"there is no evidence of a good backup; it is {backup.status}{why}")
         return answers.one(evidence.view(backup.evidence))

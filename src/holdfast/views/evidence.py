@@ -1,0 +1,29 @@
+"""What a backup's `completed` was derived from, as the API shows it."""
+
+from typing import Any, cast
+
+from holdfast.catalog.schema import Document
+from holdfast.views.backup_shapes import EvidenceView, MemberView
+
+
+def view(evidence: Document) -> EvidenceView:
+    members = [
+        MemberView(**{**member, "facts": _without_nulls(member["facts"])})
+        for member in evidence["members"]
+    ]
+    return EvidenceView(
+        manifest_sha256=evidence["manifestSha256"],
+        members=members,
+        checks=evidence["checks"],
+        inventory=evidence["inventory"],
+    )
+
+
+def _without_nulls(value: Any) -> Any:
+    """Facts come as an engine found them; on the wire what is absent is left out."""
+    if isinstance(value, dict):
+        items = cast("Document", value).items()
+        return {key: _without_nulls(inner) for key, inner in items if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in cast("list[Any]", value)]
+    return value

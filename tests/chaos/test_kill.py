@@ -1,0 +1,147 @@
+"""kill -9 at every step of a backup and of a restore: all converges by itself, once."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fixtures.holdfast import Server, await_backup, await_restore, fresh, start_holdfast
+from fixtures.postgres import PostgresServer, ServerFactory
+
+MORTAL = (sys.executable, str(Path(__file__).with_name("mortal.py")))
+BACKUPS = "/projects/chaos/addons/source/backups"
+ROWS = 60_000
+
+BACKUP_POINTS = [
+    "look:before",
+    "copy:before",
+    "copy:during",
+    "copy:after",
+    "check:before",
+    "seal:before",
+    "seal:after",
+    "publish:before",
+]
+RESTORE_POINTS = [
+    "read:before",
+    "preflight:before",
+    "stage:before",
+    "stage:during",
+    "stage:after",
+    "compare:before",
+    "swap:before",
+    "swap:after",
+    "publish:before",
+]
+
+
+@dataclass
+class House:
+    """An installation that is started, killed and started again in one place."""
+
+    home: Path
+    source: PostgresServer
+    target: PostgresServer
+
+    def start(self) -> Server:
+        return start_holdfast(self.home)
+
+    def start_mortal(self, at: str) -> Server:
+        return start_holdfast(self.home, program=MORTAL, MORTAL_AT=at)
+
+    def stored(self) -> set[Path]:
+        """Directories of the platform store that hold objects, and unfinished uploads."""
+        return {path.parent for path in (self.home / "data" / "store").rglob("*") if path.is_file()}
+
+
+def address_of(server: PostgresServer) -> str:
+    address = server.address
+    password = "s3cret%20pa%27ss%22w%C3%B6rd%5C"
+    return f"postgresql://{address.user}:{password}@{address.host}:{address.port}/main"
+
+
+@pytest.fixture(scope="module")
+def house(postgres_server: ServerFactory, start_postgres: object) -> Iterator[House]:
+    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+    home.chmod(0o711)
+    source = start_postgres(15, "source")  # type: ignore[operator]
+    target = start_postgres(15, "target")  # type: ignore[operator]
+    source.execute(
+        "CREATE TABLE kept AS SELECT g AS id, repeat(md5(g::text), 3) AS text"
+        f" FROM generate_series(1, {ROWS}) g",
+        "main",
+    )
+    made = House(home, source, target)
+    server = made.start()
+    try:
+        api = server.api()
+        api.post("/projects", {"name": "Chaos"})
+        for name, database in (("Source", source), ("Target", target)):
+            body = {"name": name, "type": "postgresql", "connectionString": address_of(database)}
+            assert api.post("/projects/chaos/addons", body).data["status"] == "running"
+        api.post(BACKUPS, {"name": "good", "backupType": "dump", "compressionType": "zstd"})
+        await_backup(api, f"{BACKUPS}/good")
+    finally:
+        server.stop()
+    yield made
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_for_death(server: Server) -> None:
+    assert server.child.wait(60) == -9, server.log.read_text()[-2000:]
+
+
+@pytest.mark.parametrize("point", BACKUP_POINTS)
+def test_a_backup_survives_the_death_of_its_worker(house: House, point: str) -> None:
+    before = house.stored()
+    name = fresh("B").replace(" ", "-")
+    mortal = house.start_mortal(f"backup:{point}")
+    body = {"name": name, "backupType": "dump", "compressionType": "zstd"}
+    assert mortal.api().post(BACKUPS, body).data["status"] == "scheduled"
+    wait_for_death(mortal)
+    server = house.start()
+    try:
+        api = server.api()
+        backup = await_backup(api, f"{BACKUPS}/{name.lower()}")
+        assert int(backup["config"]["size"]) > 100_000
+        evidence = api.get(f"{BACKUPS}/{name.lower()}/evidence").data
+        assert all(check["passed"] for check in evidence["checks"])
+        log = [line["log"] for line in api.get(f"{BACKUPS}/{name.lower()}/logs").data]
+        assert "taken over: attempt 2" in log
+        assert log.count("completed") == 1
+        assert len(house.stored() - before) == 1, "a dead attempt left something in the store"
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("point", RESTORE_POINTS)
+def test_a_restore_survives_the_death_of_its_worker(house: House, point: str) -> None:
+    house.target.execute("DROP TABLE IF EXISTS kept", "main")
+    path = "/projects/chaos/addons/target/backups/good"
+    mortal = house.start_mortal(f"restore:{point}")
+    restore = (
+        mortal.api()
+        .post(
+            f"{path}/restore",
+            params={"sourceAddonId": "source"},
+            headers={"idempotency-key": point},  # else it would repeat the case before
+        )
+        .data["restoreId"]
+    )
+    wait_for_death(mortal)
+    server = house.start()
+    try:
+        found = await_restore(server.api(), path, restore, sourceAddonId="source")
+        assert found["report"]["rows"] == ROWS
+        counted = house.target.execute("SELECT count(*), count(DISTINCT text) FROM kept", "main")
+        assert counted == [(ROWS, ROWS)]
+        left = house.target.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'holdfast%'", "template1"
+        )
+        assert left == [], "staging databases were left behind"
+    finally:
+        server.stop()
