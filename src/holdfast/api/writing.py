@@ -54,14 +54,14 @@ class Writer:
         with self.api.catalog.write() as session:
             return work(session)
 
-    def remove(self, caller: Caller, work: Work) -> Response:
-        """After a deletion the same POST means a new thing, so kept answers are forgotten."""
+    def undo(self, caller: Caller, work: Work) -> Response:
+        """After a deletion or an abort the same POST means a new thing: kept answers are forgotten."""
 
-        def removing(context: Context) -> BaseModel | None:
+        def undoing(context: Context) -> BaseModel | None:
             replays.forget_all(context.session)
             return work(context)
 
-        return self.change(caller, removing)
+        return self.change(caller, undoing)
 
     def create(self, caller: Caller, work: Work) -> Response:
         digest = self._digest(caller)

@@ -108,7 +108,7 @@ def patch_addon(
 
 @router.delete(ADDON, response_model=One[Empty])
 def delete_addon(writing: Writing, caller: Deleter, project_id: str, addon_id: str) -> Response:
-    return writing.remove(
+    return writing.undo(
         caller,
         lambda context: verbs.delete(
             context, addon_at(context.session, caller, project_id, addon_id)[1]

@@ -69,7 +69,7 @@ def delete_backup(
         _, addon = addon_at(context.session, caller, project_id, addon_id)
         verbs.delete(context, project_id, addon, backup_at(context.session, addon, backup_id))
 
-    return writing.remove(caller, delete)
+    return writing.undo(caller, delete)
 
 
 def _on_backup(
@@ -88,7 +88,7 @@ def abort_backup(
     writing: Writing, caller: Updater, project_id: str, addon_id: str, backup_id: str
 ) -> Response:
     place = (project_id, addon_id, backup_id)
-    return writing.change(caller, _on_backup(caller, place, verbs.abort))
+    return writing.undo(caller, _on_backup(caller, place, verbs.abort))
 
 
 @router.post(f"{BACKUP}/retain", response_model=One[Empty])

@@ -85,7 +85,7 @@ def patch_destination(
 
 @router.delete(DESTINATION, response_model=One[Empty])
 def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -> Response:
-    return writing.remove(
+    return writing.undo(
         caller, lambda context: verbs.delete(context, _at(context.session, destination_id))
     )
 

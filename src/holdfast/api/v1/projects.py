@@ -71,7 +71,7 @@ def delete_project(
     *,
     delete_child_objects: Annotated[bool, Query()] = False,
 ) -> Response:
-    return writing.remove(
+    return writing.undo(
         caller,
         lambda context: verbs.delete(
             context,

@@ -46,7 +46,7 @@ def abort_restore(
     def abort(context: Context) -> None:
         verbs.abort(context, origin.restore(context.session, caller, form.restore_id))
 
-    return writing.change(caller, abort)
+    return writing.undo(caller, abort)
 
 
 @router.get(f"{ADDON}/restores", response_model=Many[RestoreList])

@@ -53,7 +53,7 @@ def revoke_token(writing: Writing, caller: Manager, token_id: str) -> Response:
             raise NotFound(f"there is no token {token_id!r}")
         verbs.revoke(context, token)
 
-    return writing.remove(caller, revoke)
+    return writing.undo(caller, revoke)
 
 
 @router.get("/roles", response_model=Many[RoleList])
@@ -76,7 +76,7 @@ def delete_role(writing: Writing, caller: Manager, role_id: str) -> Response:
             raise _no_such_role(role_id)
         verbs.delete_role(context, role)
 
-    return writing.remove(caller, delete)
+    return writing.undo(caller, delete)
 
 
 def _no_such_role(role_id: str) -> Exception:
