@@ -1,6 +1,8 @@
 """What is refused before anything is touched, and that the reason is named."""
 
+import select
 import socket
+import threading
 from dataclasses import replace
 
 import pytest
@@ -66,6 +68,33 @@ def test_something_else_at_the_port_is_no_server(server: PostgresServer) -> None
         )
         with pytest.raises(AddonUnavailable):
             server.engine.probe(address)
+
+
+def test_a_pooler_is_named(server: PostgresServer) -> None:
+    """What tells one: the session's own process id is not the one the greeting named."""
+    with socket.create_server(("127.0.0.1", 0)) as front:
+        thread = threading.Thread(target=pretend_pooling, args=(front, server.place.port))
+        thread.start()
+        address = replace(
+            server.address, port=front.getsockname()[1], options={"sslmode": "disable"}
+        )
+        with pytest.raises(AddonRefused, match="connection pooler"):
+            server.engine.probe(address)
+        thread.join()
+
+
+def pretend_pooling(front: socket.socket, port: int) -> None:
+    client, _ = front.accept()
+    with client, socket.create_connection(("127.0.0.1", port)) as behind:
+        while ready := select.select([client, behind], [], [], 10)[0]:
+            source, sink = (client, behind) if ready[0] is client else (behind, client)
+            data = source.recv(1 << 16)
+            if not data:
+                return
+            key = data.find(b"K\x00\x00\x00\x0c")
+            if source is behind and key >= 0:
+                data = data[: key + 5] + (1234567).to_bytes(4, "big") + data[key + 9 :]
+            sink.sendall(data)
 
 
 def test_a_missing_privilege_is_named(server: PostgresServer) -> None:
