@@ -1,13 +1,11 @@
 """`holdfast doctor` and `holdfast tools`: what this machine has, lacks, and how to get it."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from holdfast import bootstrap, settings
-from holdfast.bootstrap import Parts
+from holdfast.cli.local import local
 from holdfast.cli.output import Format, Printer, note
 
 DataDir = Annotated[
@@ -23,27 +21,23 @@ def register(app: typer.Typer) -> None:
     app.add_typer(tools, name="tools")
 
 
-def _parts(data_dir: Path | None) -> Parts:
-    return Parts(settings.load({"data_dir": data_dir}))
-
-
 def doctor(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Say what is missing on this machine and how to get it (exit status 1 if anything is)."""
-    findings = bootstrap.diagnose(_parts(data_dir))
-    rows = [{**asdict(f), "state": "ok" if f.well else "MISSING"} for f in findings]
+    findings = local("diagnose")(data_dir)
+    rows = [{**found, "state": "ok" if found["well"] else "MISSING"} for found in findings]
     columns = {"WHAT": "name", "STATE": "state", "FOUND": "found"}
     Printer(output).rows(rows, columns)
-    for finding in findings:
-        if not finding.well:
-            note(f"{finding.name}: {finding.remedy}")
-    raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+    missing = [found for found in findings if not found["well"]]
+    for found in missing:
+        note(f"{found['name']}: {found['remedy']}")
+    raise typer.Exit(1 if missing else 0)
 
 
 @tools.command("list", epilog="Example: holdfast tools list")
 def list_tools(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Show what is installed and what can be."""
     columns = {"ADDON TYPE": "kind", "VERSION": "version", "ORIGIN": "origin", "PLACE": "place"}
-    Printer(output).rows(bootstrap.list_tools(_parts(data_dir)), columns)
+    Printer(output).rows(local("list_tools")(data_dir), columns)
 
 
 @tools.command("install", epilog="Example: holdfast tools install postgresql 17")
@@ -54,4 +48,4 @@ def install_tools(
 ) -> None:
     """Install client tools and server of a version beside the others."""
     note(f"installing {kind} {version}")
-    note(f"installed {bootstrap.install_tools(_parts(data_dir), kind, version)}")
+    note(f"installed {local('install_tools')(data_dir, kind, version)}")

@@ -1,25 +1,11 @@
 """`holdfast serve|api|worker|scheduler`: the processes of an installation."""
 
-import logging
-import os
-import signal
-import socket
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import uvicorn
 
-from holdfast import bootstrap, settings
-from holdfast.bootstrap import Parts, SchedulerProcess, WorkerProcess
-from holdfast.kit import logs
-from holdfast.settings import Settings
-
-log = logging.getLogger(__name__)
+from holdfast.cli.local import local
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where all state lives.", show_default=False)
@@ -39,15 +25,6 @@ def register(app: typer.Typer) -> None:
     app.command("scheduler")(scheduler)
 
 
-def _open(**given: Any) -> Parts:
-    chosen = settings.load(given)
-    logs.configure(chosen.log_level, chosen.log_format)
-    parts = Parts(chosen)
-    if bootstrap.make_owner(parts):
-        log.info("owner token written", extra={"file": str(chosen.data_dir / "owner.token")})
-    return parts
-
-
 def serve(
     data_dir: DataDir = None, host: Host = None, port: Port = None, database_url: Database = None
 ) -> None:
@@ -55,16 +32,7 @@ def serve(
 
     Example: holdfast serve --data-dir /var/lib/holdfast --port 8585
     """
-    parts = _open(data_dir=data_dir, host=host, port=port, database_url=database_url)
-    background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
-    background.start()
-    deciding.start()
-    try:
-        _listen(parts)
-    finally:
-        deciding.drain()
-        background.drain()
-    _leave()
+    local("serve")(data_dir=data_dir, host=host, port=port, database_url=database_url)
 
 
 def api(
@@ -74,8 +42,7 @@ def api(
 
     Example: holdfast api --database-url postgresql://holdfast@db/holdfast --data-dir /srv/hf
     """
-    _listen(_open(data_dir=data_dir, host=host, port=port, database_url=database_url))
-    _leave()
+    local("api")(data_dir=data_dir, host=host, port=port, database_url=database_url)
 
 
 def worker(data_dir: DataDir = None, database_url: Database = None) -> None:
@@ -83,12 +50,7 @@ def worker(data_dir: DataDir = None, database_url: Database = None) -> None:
 
     Example: holdfast worker --database-url postgresql://holdfast@db/holdfast --data-dir /srv/hf
     """
-    stopping = _stop_on_signal()
-    background = WorkerProcess(_open(data_dir=data_dir, database_url=database_url))
-    background.start()
-    stopping.wait()
-    background.drain()
-    _leave()
+    local("worker")(data_dir=data_dir, database_url=database_url)
 
 
 def scheduler(data_dir: DataDir = None, database_url: Database = None) -> None:
@@ -96,64 +58,4 @@ def scheduler(data_dir: DataDir = None, database_url: Database = None) -> None:
 
     Example: holdfast scheduler --database-url postgresql://holdfast@db/holdfast --data-dir /srv/hf
     """
-    stopping = _stop_on_signal()
-    background = SchedulerProcess(_open(data_dir=data_dir, database_url=database_url))
-    background.start()
-    stopping.wait()
-    background.drain()
-    _leave()
-
-
-def _stop_on_signal() -> threading.Event:
-    stopping = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of handlers
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    return stopping
-
-
-def _listen(parts: Parts) -> None:
-    """Serves until SIGTERM or SIGINT, then lets running requests end."""
-    chosen = parts.settings
-    listener = _socket(chosen)
-    app = bootstrap.build_api(parts)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        ws="websockets-sansio",
-        ws_ping_interval=30,
-        ws_max_size=1 << 20,
-    )
-    host, port = listener.getsockname()[:2]
-    log.info("listening", extra={"host": host, "port": port})
-    _Listener(config).run(sockets=[listener])
-
-
-class _Listener(uvicorn.Server):
-    """Uvicorn raises the signal that ended it once more, which would kill us before the drain."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.handle_exit)
-        yield
-
-
-def _socket(chosen: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((chosen.host, chosen.port))
-    return listener
-
-
-def _leave() -> None:
-    """Everything is written down; threads that still wait for a dead network do not hold us."""
-    logging.shutdown()
-    os._exit(0)
+    local("scheduler")(data_dir=data_dir, database_url=database_url)

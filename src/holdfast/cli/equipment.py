@@ -1,0 +1,24 @@
+"""What this machine has and what it lacks: heavy to import, so `local` loads it when asked."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from holdfast import bootstrap, settings
+from holdfast.bootstrap import Parts
+
+
+def _parts(data_dir: Path | None) -> Parts:
+    return Parts(settings.load({"data_dir": data_dir}))
+
+
+def diagnose(data_dir: Path | None) -> list[dict[str, Any]]:
+    return [asdict(finding) for finding in bootstrap.diagnose(_parts(data_dir))]
+
+
+def list_tools(data_dir: Path | None) -> list[dict[str, str]]:
+    return bootstrap.list_tools(_parts(data_dir))
+
+
+def install_tools(data_dir: Path | None, kind: str, version: str) -> str:
+    return bootstrap.install_tools(_parts(data_dir), kind, version)

@@ -1,0 +1,120 @@
+"""The processes of an installation, running: heavy to import, so `local` loads it when asked."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from holdfast import bootstrap, settings
+from holdfast.bootstrap import Parts, SchedulerProcess, WorkerProcess
+from holdfast.kit import logs
+from holdfast.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def serve(**given: Any) -> None:
+    parts = _open(given)
+    background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
+    background.start()
+    deciding.start()
+    try:
+        _listen(parts)
+    finally:
+        deciding.drain()
+        background.drain()
+    _leave()
+
+
+def api(**given: Any) -> None:
+    _listen(_open(given))
+    _leave()
+
+
+def worker(**given: Any) -> None:
+    stopping = _stop_on_signal()
+    background = WorkerProcess(_open(given))
+    background.start()
+    stopping.wait()
+    background.drain()
+    _leave()
+
+
+def scheduler(**given: Any) -> None:
+    stopping = _stop_on_signal()
+    background = SchedulerProcess(_open(given))
+    background.start()
+    stopping.wait()
+    background.drain()
+    _leave()
+
+
+def _open(given: dict[str, Any]) -> Parts:
+    chosen = settings.load(given)
+    logs.configure(chosen.log_level, chosen.log_format)
+    parts = Parts(chosen)
+    if bootstrap.make_owner(parts):
+        log.info("owner token written", extra={"file": str(chosen.data_dir / "owner.token")})
+    return parts
+
+
+def _stop_on_signal() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of handlers
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    return stopping
+
+
+def _listen(parts: Parts) -> None:
+    """Serves until SIGTERM or SIGINT, then lets running requests end."""
+    chosen = parts.settings
+    listener = _socket(chosen)
+    app = bootstrap.build_api(parts)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        ws="websockets-sansio",
+        ws_ping_interval=30,
+        ws_max_size=1 << 20,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("listening", extra={"host": host, "port": port})
+    _Listener(config).run(sockets=[listener])
+
+
+class _Listener(uvicorn.Server):
+    """Uvicorn raises the signal that ended it once more, which would kill us before the drain."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
+def _socket(chosen: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((chosen.host, chosen.port))
+    return listener
+
+
+def _leave() -> None:
+    """Everything is written down; threads that still wait for a dead network do not hold us."""
+    logging.shutdown()
+    os._exit(0)
