@@ -44,9 +44,10 @@ def read_back(member: str, written: tuple[int, str], read: tuple[int, str]) -> C
     )
 
 
-def structure(member: str, entries: int) -> Check:
-    """The stock tool opened it; the archive of an empty database lists nothing and is whole."""
-    return Check(f"structure of {member}", entries >= 0, f"{entries} entries listed")
+def structure(member: str, problem: str | None, found: Mapping[str, object]) -> Check:
+    """The stock tool read the stored bytes as what they should be, or said why not."""
+    words = ", ".join(f"{name} {value}" for name, value in found.items())
+    return Check(f"structure of {member}", problem is None, problem or words)
 
 
 def tables_covered(member: str, archived: int, counted: int) -> Check:

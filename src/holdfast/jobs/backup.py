@@ -8,17 +8,14 @@ snapshot, and the manifest written last.
 """
 
 import json
-from collections.abc import Iterator
-from typing import cast
 
 from pydantic import BaseModel
 
 from holdfast.catalog import backups
 from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.engine import Dumpable, DumpSession, Member
+from holdfast.contracts.engine import Dumpable
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain import evidence
 from holdfast.domain.artifact import (
     MANIFEST,
     Manifest,
@@ -26,19 +23,17 @@ from holdfast.domain.artifact import (
     attempt_prefix,
     backup_prefix,
 )
-from holdfast.domain.backup import SUFFIX, BackupType, Compression
-from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.backup import BackupType, Compression
+from holdfast.domain.errors import NotSupported
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import inventories
+from holdfast.jobs.copying import Shelf, copy_member
+from holdfast.jobs.proof import checks_of, require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.clock import rfc3339
-from holdfast.pipeline.compress import compressor
-from holdfast.pipeline.decompress import decompress
 from holdfast.pipeline.digest import Digest
-from holdfast.pipeline.meter import Meter
-from holdfast.pipeline.pump import pump
 
 
 class BackupRecord(BaseModel):
@@ -61,6 +56,10 @@ def _backup(job: Job) -> Backup:
 
 def _store(job: Job, backup: Backup) -> ObjectStore:
     return job.tools.open_store(backup.destination_pk)
+
+
+def _shelf(job: Job, backup: Backup, prefix: str) -> Shelf:
+    return Shelf(_store(job, backup), prefix, Compression(str(backup.compression)))
 
 
 def _place(job: Job, backup: Backup) -> tuple[str, str, str]:
@@ -87,15 +86,11 @@ def look(job: Job, record: BackupRecord) -> BackupRecord:
 def copy(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     prefix = attempt_prefix(*_place(job, backup), str(job.what.fence))
+    shelf = _shelf(job, backup, prefix)
     job.guard.bytes_expected = record.expected or None
-    store = _store(job, backup)
-    _sweep(job, backup, store)
+    _sweep(job, backup, shelf.store)
     with _dumper(job, backup).dump(job.address(), job.attempt, job.guard) as session:
-        compression = Compression(str(backup.compression))
-        members = [
-            _copy_member(job, session, member, store, (prefix, compression))
-            for member in session.members
-        ]
+        members = [copy_member(job, session, member, shelf) for member in session.members]
         inventory = session.inventory()
         facts = dict(session.facts)
     return record.model_copy(
@@ -115,105 +110,16 @@ def _sweep(job: Job, backup: Backup, store: ObjectStore) -> None:
         job.say(f"removed {removed} leftovers of an earlier attempt")
 
 
-def _copy_member(
-    job: Job,
-    session: DumpSession,
-    member: Member,
-    store: ObjectStore,
-    form: tuple[str, Compression],
-) -> StoredMember:
-    prefix, compression = form
-    name = f"{member.name}.{SUFFIX[compression]}"
-    plain, plain_digest = Meter(job.guard.moved), Digest()
-    stored, stored_digest = Meter(), Digest()
-    stages = [plain, plain_digest, compressor(compression), stored, stored_digest]
-    upload = store.begin(prefix + name)
-    source = session.open(member)
-    try:
-        job.guard.watch_for_stall(on=True)
-        pump(source.read, stages, upload, job.guard)
-        facts = source.finish()
-        job.guard.check()
-        upload.commit()
-    except BaseException:
-        upload.abort()
-        raise
-    finally:
-        job.guard.watch_for_stall(on=False)
-        source.close()
-    job.say(f"{name}: {show_bytes(plain.count)} in, {show_bytes(stored.count)} stored")
-    return StoredMember(
-        name=member.name,
-        key=name,
-        format=member.format,
-        database=member.database,
-        plain_bytes=plain.count,
-        plain_sha256=plain_digest.hexdigest,
-        stored_bytes=stored.count,
-        stored_sha256=stored_digest.hexdigest,
-        facts=facts,
-    )
-
-
 def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
-    store, engine = _store(job, backup), _dumper(job, backup)
+    engine, shelf = _dumper(job, backup), _shelf(job, backup, record.prefix)
     counted = inventories.tables_by_database(record.inventory)
     checks: list[Check] = []
     for member in record.members:
-        checks += _member_checks(member)
-        checks.append(
-            evidence.read_back(member.name, _written(member), _read(job, store, record, member))
-        )
-        head = decompress(store.get(record.prefix + member.key), str(backup.compression))
-        listed = engine.examine(_as_member(member), head)
-        checks.append(evidence.structure(member.name, int(str(listed["entries"]))))
-        if member.database is not None:
-            archived = int(str(listed["tableData"]))
-            checks.append(
-                evidence.tables_covered(member.name, archived, counted.get(member.database, 0))
-            )
-    _require(checks)
+        checks += checks_of(job, engine, shelf, member, counted.get(member.database or "", 0))
+    require(checks)
     job.say(f"{len(checks)} checks passed")
     return record.model_copy(update={"checks": checks})
-
-
-def _member_checks(member: StoredMember) -> list[Check]:
-    statuses = cast("list[dict[str, object]]", member.facts.get("processes", []))
-    return [
-        evidence.exit_statuses(member.name, statuses),
-        evidence.size_floor(member.name, member.plain_bytes),
-    ]
-
-
-def _written(member: StoredMember) -> tuple[int, str]:
-    return member.stored_bytes, member.stored_sha256
-
-
-def _read(
-    job: Job, store: ObjectStore, record: BackupRecord, member: StoredMember
-) -> tuple[int, str]:
-    meter, digest = Meter(), Digest()
-    for chunk in _guarded(job, store.get(record.prefix + member.key)):
-        meter.feed(chunk)
-        digest.feed(chunk)
-    return meter.count, digest.hexdigest
-
-
-def _guarded(job: Job, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        job.guard.check()
-        yield chunk
-
-
-def _as_member(member: StoredMember) -> Member:
-    return Member(member.name, member.format, member.database)
-
-
-def _require(checks: list[Check]) -> None:
-    failed = evidence.missing(checks)
-    if failed:
-        raise EvidenceMissing("; ".join(f"{c.name}: {c.found}" for c in failed))
 
 
 def seal(job: Job, record: BackupRecord) -> BackupRecord:
@@ -234,7 +140,7 @@ def seal(job: Job, record: BackupRecord) -> BackupRecord:
     sealed = Check(
         "manifest read back", written.hexdigest == read.hexdigest, f"sha256 {read.hexdigest}"
     )
-    _require([sealed])
+    require([sealed])
     return record.model_copy(
         update={"checks": [*record.checks, sealed], "manifest_sha256": written.hexdigest}
     )

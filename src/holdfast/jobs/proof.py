@@ -1,0 +1,65 @@
+"""The proof of a stored dump: what is in the store, against what was written and counted."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from holdfast.contracts.engine import Dumpable, Member
+from holdfast.domain import evidence
+from holdfast.domain.artifact import StoredMember
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.domain.evidence import Check
+from holdfast.jobs.copying import Shelf
+from holdfast.jobs.toolbox import Job
+from holdfast.pipeline.decompress import decompress
+from holdfast.pipeline.digest import Digest
+from holdfast.pipeline.meter import Meter
+
+
+def checks_of(
+    job: Job, engine: Dumpable, shelf: Shelf, member: StoredMember, counted: int
+) -> list[Check]:
+    """Every check of one member; `counted` tables were seen in its database at dump time."""
+    statuses = cast("list[dict[str, object]]", member.facts.get("processes", []))
+    written = member.stored_bytes, member.stored_sha256
+    return [
+        evidence.exit_statuses(member.name, statuses),
+        evidence.size_floor(member.name, member.plain_bytes),
+        evidence.read_back(member.name, written, _read(job, shelf, member)),
+        *_structure(engine, shelf, member, counted),
+    ]
+
+
+def _read(job: Job, shelf: Shelf, member: StoredMember) -> tuple[int, str]:
+    meter, digest = Meter(), Digest()
+    for chunk in _guarded(job, shelf.store.get(shelf.prefix + member.key)):
+        meter.feed(chunk)
+        digest.feed(chunk)
+    return meter.count, digest.hexdigest
+
+
+def _guarded(job: Job, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        job.guard.check()
+        yield chunk
+
+
+def _structure(
+    engine: Dumpable, shelf: Shelf, member: StoredMember, counted: int
+) -> Iterator[Check]:
+    """What the stock tool makes of the stored bytes."""
+    plain = decompress(shelf.store.get(shelf.prefix + member.key), shelf.compression)
+    try:
+        found = engine.examine(Member(member.name, member.format, member.database), plain)
+    except EvidenceMissing as error:
+        yield evidence.structure(member.name, error.message, {})
+        return
+    yield evidence.structure(member.name, None, found)
+    if member.database is not None:
+        yield evidence.tables_covered(member.name, int(str(found["tableData"])), counted)
+
+
+def require(checks: list[Check]) -> None:
+    """Raises EvidenceMissing naming every check that did not pass."""
+    failed = evidence.missing(checks)
+    if failed:
+        raise EvidenceMissing("; ".join(f"{c.name}: {c.found}" for c in failed))
