@@ -7,10 +7,11 @@ them, so keep-alive is left to WebSocket pings. A backup's tail ends with the ba
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from holdfast.api.auth import caller_of, check
@@ -29,6 +30,7 @@ from holdfast.views.other_shapes import LogLine
 _POLL_SECONDS = 0.5
 _FIRST_FRAME_SECONDS = 10
 _FIRST_LINES = 10
+_AT_ONCE = 1000
 _SHUT = "logs end here"
 
 
@@ -56,12 +58,14 @@ class Feed:
             with catalog.read() as session:
                 row = operations.get(session, operation)
                 over = row is None or Status(row.status) in OVER
-                limit = query.limit if first else 1000
+                limit = query.limit if first and not query.filters else _AT_ONCE
                 window = journal.Window(query.start, query.end, seen, limit, newest=first)
                 lines = journal.read(session, operation, window)
+                wanted = query if first else replace(query, limit=_AT_ONCE)
+                over = over and (first or len(lines) < _AT_ONCE)
                 first = False
                 seen = lines[-1].pk if lines else seen
-                return Batch(operation_lines(lines, operation, query), over)
+                return Batch(operation_lines(lines, operation, wanted), over)
 
         return cls(read)
 
@@ -73,7 +77,7 @@ class Feed:
             nonlocal seen
             found = lines_of(query if seen is None else _since(seen, query))
             new = found if seen is None else [line for line in found if line not in seen]
-            seen = (found or seen or [])[-1000:]
+            seen = (found or seen or [])[-_AT_ONCE:]
             return Batch(new, over=False)
 
         return cls(read)
@@ -81,14 +85,7 @@ class Feed:
 
 def _since(seen: list[LogLine], query: LogQuery) -> LogQuery:
     start = parse_rfc3339(seen[-1].ts) if seen else query.start
-    return LogQuery(
-        start=start,
-        limit=1000,
-        includes=query.includes,
-        excludes=query.excludes,
-        matches=query.matches,
-        matches_not=query.matches_not,
-    )
+    return replace(query, start=start, limit=_AT_ONCE)
 
 
 async def serve_tail(socket: WebSocket, find: Callable[[Caller, LogQuery], Feed]) -> None:
@@ -106,7 +103,7 @@ async def _authenticated(socket: WebSocket) -> Caller | None:
     api = of(socket)
     try:
         async with asyncio.timeout(_FIRST_FRAME_SECONDS):
-            frame = await socket.receive_text()
+            frame = await socket.receive()
         caller = await run_in_threadpool(caller_of, api, Secret(_token_of(frame)))
         check(caller, Permission.INSTANCE_LOGS)
     except (Refused, TimeoutError) as error:
@@ -118,13 +115,15 @@ async def _authenticated(socket: WebSocket) -> Caller | None:
     return caller
 
 
-def _token_of(frame: str) -> str:
+def _token_of(frame: Message) -> str:
     """`{"type":"init","data":{"auth":{"type":"apiToken","apiToken":"..."}}}`."""
+    if frame["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(frame["code"])
     try:
-        token = json.loads(frame)["data"]["auth"]["apiToken"]
-    except (ValueError, KeyError, TypeError) as error:
+        token = json.loads(frame["text"])["data"]["auth"]["apiToken"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unauthenticated("the first frame must carry an API token") from error
-    if not isinstance(token, str):
+    if not (isinstance(token, str) and token.isascii()):
         raise Unauthenticated("the first frame must carry an API token")
     return token
 
@@ -133,12 +132,14 @@ async def _follow(
     socket: WebSocket, caller: Caller, find: Callable[[Caller, LogQuery], Feed]
 ) -> None:
     try:
-        query = parse_log_query(dict(socket.query_params), _FIRST_LINES)
-        feed = await run_in_threadpool(find, caller, query)
+        query = parse_log_query(socket.query_params, of(socket).clock.now(), _FIRST_LINES)
+        await _stream(socket, await run_in_threadpool(find, caller, query))
     except Refused as error:
         await _send(socket, {"type": "error", "data": {"message": error.message}})
         await socket.close(1000)
-        return
+
+
+async def _stream(socket: WebSocket, feed: Feed) -> None:
     listener = asyncio.create_task(_wait_for_end(socket))
     try:
         while not listener.done():

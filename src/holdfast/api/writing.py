@@ -55,7 +55,7 @@ class Writer:
             return work(session)
 
     def undo(self, caller: Caller, work: Work) -> Response:
-        """After a deletion or an abort the same POST means a new thing: kept answers are forgotten."""
+        """After a deletion or an abort the same POST means a new thing: no answer is kept."""
 
         def undoing(context: Context) -> BaseModel | None:
             replays.forget_all(context.session)

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.catalog.schema import Line
 from holdfast.kit.clock import parse_rfc3339, rfc3339
+from holdfast.kit.search import matching
 from holdfast.views.other_shapes import LogLine
 
 DEFAULT_LIMIT = 500
@@ -25,27 +26,39 @@ class LogQuery:
     container: str | None = None
     includes: str | None = None
     excludes: str | None = None
-    matches: re.Pattern[str] | None = field(default=None)
-    matches_not: re.Pattern[str] | None = field(default=None)
+    matches: str | None = None
+    matches_not: str | None = None
 
-    def wants(self, text: str) -> bool:
-        return (
-            (self.includes is None or self.includes in text)
-            and (self.excludes is None or self.excludes not in text)
-            and (self.matches is None or self.matches.search(text) is not None)
-            and (self.matches_not is None or self.matches_not.search(text) is None)
-        )
+    @property
+    def filters(self) -> bool:
+        """Does it leave lines out for what they say?"""
+        return any((self.includes, self.excludes, self.matches, self.matches_not))
+
+    def chosen(self, lines: list[LogLine]) -> list[LogLine]:
+        """The wanted ones among the lines, and no more than the limit."""
+        if self.includes is not None:
+            lines = [line for line in lines if self.includes in line.log]
+        if self.excludes is not None:
+            lines = [line for line in lines if self.excludes not in line.log]
+        if self.matches is not None:
+            lines = _matching(self.matches, lines, wanted=True)
+        if self.matches_not is not None:
+            lines = _matching(self.matches_not, lines, wanted=False)
+        return lines[-self.limit :] if self.backward else lines[: self.limit]
 
     def within(self, at: int) -> bool:
         return (self.start is None or at >= self.start) and (self.end is None or at <= self.end)
 
 
+def _matching(pattern: str, lines: list[LogLine], *, wanted: bool) -> list[LogLine]:
+    found = matching(pattern, [line.log for line in lines])
+    return [line for line, hit in zip(lines, found, strict=True) if hit is wanted]
+
+
 def operation_lines(lines: Iterable[Line], container: str, query: LogQuery) -> list[LogLine]:
-    return [
-        LogLine(container_id=container, log=line.text, ts=rfc3339(line.at))
-        for line in lines
-        if query.wants(line.text)
-    ]
+    return query.chosen(
+        [LogLine(container_id=container, log=line.text, ts=rfc3339(line.at)) for line in lines]
+    )
 
 
 def server_lines(log: Path, container: str, query: LogQuery) -> list[LogLine]:
@@ -55,9 +68,9 @@ def server_lines(log: Path, container: str, query: LogQuery) -> list[LogLine]:
     found = [
         LogLine(container_id=container, log=text, ts=rfc3339(at))
         for at, text in _stamped(_tail(log))
-        if query.within(at) and query.wants(text)
+        if query.within(at)
     ]
-    return found[-query.limit :] if query.backward else found[: query.limit]
+    return query.chosen(found)
 
 
 def _tail(log: Path) -> list[str]:

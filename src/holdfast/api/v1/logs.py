@@ -20,7 +20,7 @@ from holdfast.domain.access import Caller, Permission
 from holdfast.jobs.servers import LOG
 from holdfast.jobs.toolbox import home_of
 from holdfast.views.containers import container_name
-from holdfast.views.logs import LogQuery, operation_lines, server_lines
+from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
 from holdfast.views.other_shapes import LogLine
 from holdfast.views.shapes import One
 
@@ -30,8 +30,8 @@ Viewer = Annotated[Caller, Depends(requires(Permission.INSTANCE_LOGS))]
 RESTORE_LOGS = f"{BACKUP}/restores/{{restore_id}}/logs"
 
 
-def _query(request: Request) -> LogQuery:
-    return parse_log_query(dict(request.query_params))
+def _query(request: Request, api: State) -> LogQuery:
+    return parse_log_query(request.query_params, api.clock.now())
 
 
 Wanted = Annotated[LogQuery, Depends(_query)]
@@ -48,7 +48,8 @@ def _of_addon(api: Api, addon: Addon, query: LogQuery) -> list[LogLine]:
 
 
 def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list[LogLine]:
-    window = journal.Window(query.start, query.end, 0, query.limit, query.backward)
+    limit = LARGEST_LIMIT if query.filters else query.limit
+    window = journal.Window(query.start, query.end, 0, limit, query.backward)
     return operation_lines(journal.read(session, operation, window), operation, query)
 
 
