@@ -23,7 +23,10 @@ print(json.dumps(sorted(sys.modules)))
 @pytest.mark.parametrize("words", [["version"], ["--help"], ["serve", "--help"], ["addon", "list"]])
 def test_nothing_of_the_server_is_loaded(words: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOADED.format(words=words)], capture_output=True, timeout=30
+        [sys.executable, "-c", LOADED.format(words=words)],
+        check=True,
+        capture_output=True,
+        timeout=30,
     )
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "holdfast.cli.addon" in loaded
