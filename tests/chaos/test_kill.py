@@ -3,14 +3,14 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fixtures.holdfast import Server, await_backup, await_restore, fresh, start_holdfast
-from fixtures.postgres import PostgresServer, ServerFactory
+from fixtures.postgres import PostgresServer, url_of
 
 MORTAL = (sys.executable, str(Path(__file__).with_name("mortal.py")))
 BACKUPS = "/projects/chaos/addons/source/backups"
@@ -58,18 +58,12 @@ class House:
         return {path.parent for path in (self.home / "data" / "store").rglob("*") if path.is_file()}
 
 
-def address_of(server: PostgresServer) -> str:
-    address = server.address
-    password = "s3cret%20pa%27ss%22w%C3%B6rd%5C"
-    return f"postgresql://{address.user}:{password}@{address.host}:{address.port}/main"
-
-
 @pytest.fixture(scope="module")
-def house(postgres_server: ServerFactory, start_postgres: object) -> Iterator[House]:
+def house(start_postgres: Callable[[int, str], PostgresServer]) -> Iterator[House]:
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     home.chmod(0o711)
-    source = start_postgres(15, "source")  # type: ignore[operator]
-    target = start_postgres(15, "target")  # type: ignore[operator]
+    source = start_postgres(15, "source")
+    target = start_postgres(15, "target")
     source.execute(
         "CREATE TABLE kept AS SELECT g AS id, repeat(md5(g::text), 3) AS text"
         f" FROM generate_series(1, {ROWS}) g",
@@ -81,7 +75,11 @@ def house(postgres_server: ServerFactory, start_postgres: object) -> Iterator[Ho
         api = server.api()
         api.post("/projects", {"name": "Chaos"})
         for name, database in (("Source", source), ("Target", target)):
-            body = {"name": name, "type": "postgresql", "connectionString": address_of(database)}
+            body = {
+                "name": name,
+                "type": "postgresql",
+                "connectionString": url_of(database, "main"),
+            }
             assert api.post("/projects/chaos/addons", body).data["status"] == "running"
         api.post(BACKUPS, {"name": "good", "backupType": "dump", "compressionType": "zstd"})
         await_backup(api, f"{BACKUPS}/good")

@@ -58,6 +58,7 @@ class AddonItem(Shape):
     description: str | None = None
     spec: SpecType
     status: str
+    managed: bool
 
 
 class AddonList(Shape):
@@ -103,7 +104,6 @@ class AddonView(AddonItem):
     type: str
     version: str
     billing: Document | None = None
-    managed: bool
     address: Server
     reason: str | None = None
 

@@ -47,6 +47,7 @@ def items(
             description=addon.description,
             spec=SpecType(type=addon.kind),
             status=shown_status(AddonStatus(addon.status), busy.get(addon.pk)),
+            managed=addon.managed,
         )
         for addon in rows
     ]
@@ -63,7 +64,6 @@ def view(session: ReadSession, project: Project, addon: Addon, team: str) -> Add
         type=addon.kind,
         version=addon.version,
         billing=addon.spec.get("billing"),
-        managed=addon.managed,
         address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
         reason=addon.reason,
     )
