@@ -87,7 +87,7 @@ def run(*words: str) -> int:
 def demo(extra: list[str]) -> int:
     install_packages(RUN)
     make_venv()
-    return run(str(BIN / "python"), "demo/demo.py", *extra)
+    return run(str(BIN / "python"), "-m", "demo", *extra)
 
 
 def test(extra: list[str]) -> int:
@@ -123,13 +123,13 @@ def check(extra: list[str]) -> int:
 def bench_dump(extra: list[str]) -> int:
     install_packages(TEST)
     make_venv()
-    return run(str(BIN / "python"), "benchmarks/dump.py", *extra)
+    return run(str(BIN / "python"), "-m", "benchmarks.dump", *extra)
 
 
 def bench_api(extra: list[str]) -> int:
     install_packages(RUN)
     make_venv()
-    return run(str(BIN / "python"), "benchmarks/api.py", *extra)
+    return run(str(BIN / "python"), "-m", "benchmarks.api", *extra)
 
 
 COMMANDS = {

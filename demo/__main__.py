@@ -1,0 +1,78 @@
+"""`make demo`: the verdict is the exit status. 0 equal, 1 not equal, 2 something went wrong."""
+
+import argparse
+import re
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from demo.place import NoPlace, place
+from demo.report import how_to_talk, summarise
+from demo.screen import Screen
+from demo.server import Server
+from demo.steps import Outcome, play
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def parse_size(text: str) -> int:
+    """`300MB`, `2GB`, `1.5g` or a number of bytes."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)b?", text.strip().lower())
+    if found is None or float(found[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; 300MB or 2GB is one")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--size", type=parse_size, default="300MB", help="bytes of data, in about")
+    parser.add_argument("--keep", action="store_true", help="leave the server running")
+    parser.add_argument(
+        "--data-dir", type=Path, help="default: a temporary one, removed at the end"
+    )
+    parser.add_argument("--sabotage", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def run(screen: Screen, chosen: argparse.Namespace, home: Path) -> Outcome:
+    server = Server(home, outlives_us=chosen.keep)
+    left_running = False
+    try:
+        outcome = play(screen, server, chosen.size, sabotage=chosen.sabotage)
+        summarise(screen.console, outcome)
+        if chosen.keep:
+            how_to_talk(screen.console, server, outcome)
+            left_running = True
+    except Exception as error:
+        screen.console.print(f"\n[bold red]FAILED[/]: {type(error).__name__}:", highlight=False)
+        screen.console.print(str(error), highlight=False, markup=False)
+        screen.console.print(f"\nThe end of {server.log}:", highlight=False)
+        screen.console.print(server.log_tail(), highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(2) from error
+    finally:
+        if not left_running:
+            server.stop()
+    return outcome
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    screen, chosen = Screen(), _arguments()
+    try:
+        with place(chosen.data_dir, chosen.size, keep=chosen.keep) as home:
+            return 0 if run(screen, chosen, home).holds else 1
+    except NoPlace as error:
+        screen.console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        screen.console.print("\nInterrupted: the server is stopped and its data removed.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
