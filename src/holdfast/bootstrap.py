@@ -1,5 +1,6 @@
 """The composition root: every concrete thing is named here once, and processes are built."""
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from holdfast.api.app import create_app
 from holdfast.api.state import Api
 from holdfast.catalog import destinations, workers
 from holdfast.catalog.migrate import migrate
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.session import Catalog, CatalogAway, CatalogClash
 from holdfast.conformance.machine import Finding, examine
 from holdfast.conformance.store import check_store
 from holdfast.contracts.engine import Engine, Equippable
@@ -46,6 +47,8 @@ from holdfast.settings import Settings
 from holdfast.stores.registry import open_store
 from holdfast.usecases.context import House
 from holdfast.usecases.tokens import ensure_owner
+
+log = logging.getLogger(__name__)
 
 PLANS: Plans = {Kind.BACKUP: BACKUP, Kind.RESTORE: RESTORE, **LIFECYCLE}
 
@@ -169,11 +172,14 @@ def _first_problem(store: ObjectStore, prefix: str) -> str | None:
 def make_owner(parts: Parts) -> bool:
     """The first owner token, into `owner.token` unless it was given. True: a file was written."""
     given = parts.settings.owner_token
-    with parts.catalog.write() as session:
-        made = ensure_owner(session, given, parts.clock.now())
-        if made is None or given is not None:
-            return False
-        config.write_private(parts.settings.data_dir / "owner.token", made.reveal())
+    try:
+        with parts.catalog.write() as session:
+            made = ensure_owner(session, given, parts.clock.now())
+            if made is None or given is not None:
+                return False
+            config.write_private(parts.settings.data_dir / "owner.token", made.reveal())
+    except CatalogClash:
+        return False  # another process that starts right now added the same token
     return True
 
 
@@ -222,8 +228,8 @@ class WorkerProcess:
         if self._alone:
             with tools.catalog.write() as session:
                 workers.leave_node(session, tools.node)
-        self._beating.start()
         self._pulse.round()
+        self._beating.start()
         tools.queue.run_worker(
             self._worker,
             self._runner.run,
@@ -231,7 +237,7 @@ class WorkerProcess:
             [ANY_LANE, tools.node],
         )
         if self._alone:
-            self._reaper.reap()
+            self._reaper.reap_departed()
             self._reaper.find_lost()
         for loop in self._loops:
             loop.start()
@@ -244,9 +250,15 @@ class WorkerProcess:
         self._let_go()
         self._supervisor.stop_all()
         self._beating.stop()
-        with self._parts.catalog.write() as session:
-            workers.leave(session, self._worker)
+        self._leave()
         self._presence.close()
+
+    def _leave(self) -> None:
+        try:
+            with self._parts.catalog.write() as session:
+                workers.leave(session, self._worker)
+        except CatalogAway as error:
+            log.warning("left without a word", extra={"error": str(error.orig)})
 
     def _let_go(self) -> None:
         for _, guard, _ in self._running.all():

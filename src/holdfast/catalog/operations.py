@@ -105,6 +105,14 @@ def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Opera
     return operation
 
 
+def holds(session: ReadSession, what: Dispatch) -> bool:
+    """Is this still the dispatch that may change things?"""
+    current = select(Operation.pk).where(
+        Operation.id == what.op, Operation.fence == what.fence, Operation.slot == 1
+    )
+    return session.scalar(current) is not None
+
+
 def _locked(session: WriteSession, op: str) -> Operation | None:
     """The addon's lock comes first, always: one order, so no two changes wait for each other."""
     addon_pk = session.scalar(select(Operation.addon_pk).where(Operation.id == op))
@@ -211,6 +219,16 @@ def take_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
     operation = _held(session, what)
     if operation is None:
         return False
+    _dispatch(session, queue, operation)
+    return True
+
+
+def hand_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
+    """Dispatches anew what a stopping worker leaves; its start does not count as an attempt."""
+    operation = _held(session, what)
+    if operation is None:
+        return False
+    operation.attempt -= 1
     _dispatch(session, queue, operation)
     return True
 

@@ -5,6 +5,7 @@ from. It holds no position that could shift, and one made for another list, or b
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.errors import Invalid
+from holdfast.domain.naming import HEX24
 
 DEFAULT_SIZE = 50
 
@@ -69,11 +71,8 @@ def _cursor(key: int, scope: str) -> str:
 
 
 def _opened(cursor: str, scope: str) -> int:
-    try:
-        raw = bytes.fromhex(cursor) if cursor == cursor.lower() else b""
-    except ValueError:
-        raw = b""
-    if len(raw) != 12 or raw[8:] != _check(raw[:8], scope):
+    raw = bytes.fromhex(cursor) if re.fullmatch(HEX24, cursor) else b""
+    if raw[8:] != _check(raw[:8], scope) or raw[0] >= 0x80:
         problem = "is not a cursor of this list"
         raise Invalid(f"the cursor {problem}", {"cursor": problem})
     return int.from_bytes(raw[:8], "big")

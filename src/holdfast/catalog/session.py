@@ -12,16 +12,15 @@ from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger
 
-CatalogAway = DBAPIError
+CatalogAway = (OperationalError, InterfaceError, InternalError)
 """What a broken connection to the catalogue raises, for those who may not know SQLAlchemy."""
-
 
 CatalogClash = IntegrityError
 """Somebody else took the name (or the slot) between our look and our writing: look again."""

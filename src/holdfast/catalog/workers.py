@@ -32,6 +32,11 @@ def living(session: ReadSession, dead_after_ms: int) -> set[str]:
     )
 
 
+def registered(session: ReadSession) -> set[str]:
+    """Everybody who joined and did not leave, silent or not."""
+    return set(session.scalars(select(Worker.id)))
+
+
 def bury(session: WriteSession, dead_after_ms: int) -> None:
     """Forgets workers long dead; their work was taken over before."""
     session.execute(delete(Worker).where(Worker.seen < database_now() - 10 * dead_after_ms))

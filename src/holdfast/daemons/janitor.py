@@ -47,7 +47,8 @@ class Janitor:
             addon = addons.get(session, operation.addon_pk)
             session.expunge(addon)
         what = Dispatch(operation.id, operation.fence)
-        return Job(self._tools, what, addon, operation.arguments, Guard(self._tools.clock))
+        guard = Guard(self._tools.clock)
+        return Job(self._tools, what, addon, operation.arguments, guard, over=True)
 
     def _delete(self, deletion: Deletion) -> None:
         """The row says done only after the store said that nothing is left."""

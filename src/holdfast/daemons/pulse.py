@@ -57,6 +57,7 @@ class Pulse:
 
     def _watch(self) -> None:
         jobs = self._running.all()
+        self._shown = {what.op: self._shown.get(what.op, -1) for what, _, _ in jobs}
         if not jobs:
             return
         with self._tools.catalog.read() as session:
@@ -71,9 +72,9 @@ class Pulse:
                 self._show(what.op, what.fence, guard)
 
     def _show(self, op: str, fence: int, guard: Guard) -> None:
-        if self._shown.get(op) == guard.bytes_done:
+        if self._shown[op] == guard.bytes_done:
             return
-        self._shown = {**self._shown, op: guard.bytes_done}
+        self._shown[op] = guard.bytes_done
         progress = {"bytes": guard.bytes_done, "expected": guard.bytes_expected}
         with self._tools.catalog.write() as session:
             operations.report(session, operations.Dispatch(op, fence), progress)

@@ -22,17 +22,22 @@ class Reaper:
 
     def round(self) -> None:
         if self._pulse.steady():
-            self.reap()
+            with self._tools.catalog.read() as session:
+                living = workers.living(session, round(self._rhythm.dead * 1000))
+            self._reap(living)
             self._sweep()
 
-    def reap(self) -> None:
-        """Also called once at start, by a process whose lock proves that it is alone."""
-        tools = self._tools
-        with tools.catalog.read() as session:
-            living = workers.living(session, round(self._rhythm.dead * 1000))
-        for what in tools.queue.orphans(living):
+    def reap_departed(self) -> None:
+        """Called once at start, when it is too early to judge who is silent: whoever is still
+        registered counts as living."""
+        with self._tools.catalog.read() as session:
+            registered = workers.registered(session)
+        self._reap(registered)
+
+    def _reap(self, living: set[str]) -> None:
+        for what in self._tools.queue.orphans(living):
             self._take_over(what)
-            tools.queue.forget(what)
+            self._tools.queue.forget(what)
 
     def _sweep(self) -> None:
         if self._tools.clock.monotonic() - self._swept < _SWEEP_EVERY * self._rhythm.dead:

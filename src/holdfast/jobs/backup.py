@@ -2,6 +2,8 @@
 
 Bytes go once through this process into the store; nothing is kept on disk. Each attempt writes
 under its own prefix, so what a dead attempt left behind harms nobody; the next copy sweeps it.
+An attempt removes its own objects and those of older ones, never a newer one's: a worker that was
+taken for dead and wakes up in the middle of it destroys nothing of its successor's.
 `completed` is derived in `check` and `seal`: exit statuses, sizes, digests read back from the
 store, structure parsed by the stock tool, tables compared with those counted in the same
 snapshot, and the manifest written last.
@@ -21,7 +23,6 @@ from holdfast.domain.artifact import (
     Manifest,
     StoredMember,
     attempt_prefix,
-    backup_prefix,
 )
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import NotSupported
@@ -78,6 +79,7 @@ def _dumper(job: Job, backup: Backup) -> Dumpable:
 def look(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     _dumper(job, backup)
+    job.require_running()
     probe = job.engine().probe(job.address())
     job.say(f"{probe.flavour} {probe.version}, about {show_bytes(probe.size)}")
     return record.model_copy(update={"version": probe.version, "expected": probe.size})
@@ -105,9 +107,16 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
 
 def _sweep(job: Job, backup: Backup, store: ObjectStore) -> None:
     """Part of the copy, not a step before it: a copy that is repeated must sweep again."""
-    removed = store.clear(backup_prefix(*_place(job, backup)))
+    removed = _clear(job, backup, store)
     if removed:
         job.say(f"removed {removed} leftovers of an earlier attempt")
+
+
+def _clear(job: Job, backup: Backup, store: ObjectStore) -> int:
+    """How many objects there were, finished and unfinished."""
+    place = _place(job, backup)
+    attempts = range(1, job.what.fence + 1)
+    return sum(store.clear(attempt_prefix(*place, str(attempt))) for attempt in attempts)
 
 
 def check(job: Job, record: BackupRecord) -> BackupRecord:
@@ -179,9 +188,9 @@ def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
     }
 
 
-def clean(job: Job, record: BackupRecord) -> str:  # noqa: ARG001 - all attempts go, not only this
+def clean(job: Job, record: BackupRecord) -> str:  # noqa: ARG001 - older attempts go too, unrecorded
     backup = _backup(job)
-    _store(job, backup).clear(backup_prefix(*_place(job, backup)))
+    _clear(job, backup, _store(job, backup))
     return ""
 
 

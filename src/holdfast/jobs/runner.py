@@ -1,14 +1,15 @@
 """Runs one dispatched operation to its end, or as far as this worker lives.
 
 Never raises: whatever happens becomes the operation's ending. An ending that cannot be written
-(the catalogue is away) is tried until it lands or the fence says somebody else took over.
+(the catalogue is away) is tried until it lands or the fence says somebody else took over. Who is
+fenced off cleans up nothing either: what lies there may be its successor's.
 """
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from holdfast.catalog import addons, journal, operations
 from holdfast.catalog.operations import Ending
@@ -17,13 +18,13 @@ from holdfast.catalog.session import CatalogAway
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
 from holdfast.domain.operation import MAX_ATTEMPTS, Kind, Status
-from holdfast.jobs.step import Plan, remaining
-from holdfast.jobs.toolbox import Job, Running, Toolbox
+from holdfast.jobs.step import Plan, Step, remaining
+from holdfast.jobs.toolbox import AWAY_SECONDS, Job, Running, Toolbox
 from holdfast.kit.guard import Guard
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 1.0
+T = TypeVar("T")
 Plans = Mapping[Kind, Plan[Any]]
 
 
@@ -42,37 +43,41 @@ class Runner:
 
     def run(self, op: str, fence: int) -> None:
         what = Dispatch(op, fence)
-        guard = Guard(self.tools.clock)
-        operation = self._begin(what)
-        if operation is None:
+        begun = _insist(lambda: self._begin(what))
+        if begun is None:
             return
+        job, operation = begun
         plan = self.plans[Kind(operation.kind)]
-        job = self._job(operation, what, guard)
-        self.running.enter(what, guard, writes=plan.writes)
+        self.running.enter(what, job.guard, writes=plan.writes)
         try:
             self._carry_out(plan, job, operation)
-        except (FencedOff, Drained) as error:
-            log.info("operation left to others", extra={"op": op, "why": error.code})
+        except FencedOff:
+            log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
+        except Drained:
+            self._hand_over(what)
         except Exception:
             log.exception("operation could not be ended", extra={"op": op})
         finally:
             self.running.leave(what)
 
-    def _begin(self, what: Dispatch) -> Operation | None:
-        while True:
-            try:
-                with self.tools.catalog.write() as session:
-                    now = self.tools.clock.now()
-                    return operations.begin(session, what, self.worker, now)
-            except CatalogAway as error:
-                log.warning("catalogue away, trying again", extra={"error": str(error.orig)})
-                _pause()
-
-    def _job(self, operation: Operation, what: Dispatch, guard: Guard) -> Job:
-        with self.tools.catalog.read() as session:
+    def _begin(self, what: Dispatch) -> tuple[Job, Operation] | None:
+        tools = self.tools
+        with tools.catalog.write() as session:
+            operation = operations.begin(session, what, self.worker, tools.clock.now())
+            if operation is None:
+                return None
             addon = addons.get(session, operation.addon_pk)
-            session.expunge(addon)
-        return Job(self.tools, what, addon, operation.arguments, guard)
+        return Job(tools, what, addon, operation.arguments, Guard(tools.clock)), operation
+
+    def _hand_over(self, what: Dispatch) -> None:
+        """If this cannot be written, others find out by the heartbeat that ends."""
+        try:
+            with self.tools.catalog.write() as session:
+                operations.hand_over(session, self.tools.queue, what)
+                text = "its worker is stopping; the next one starts it again"
+                journal.write(session, what.op, self.tools.clock.now(), text)
+        except CatalogAway as error:
+            log.warning("not handed over", extra={"op": what.op, "error": str(error.orig)})
 
     def _carry_out(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
         record = plan.record.model_validate(operation.record)
@@ -86,19 +91,27 @@ class Runner:
             for step in remaining(plan, operation.step):
                 job.guard.check()
                 job.say(step.says)
-                record = step.work(job, record)
+                record = _work(step, job, record)
                 job.save(step.name, record.model_dump(mode="json"))
         except (FencedOff, Drained):
             raise
         except Exception as error:  # noqa: BLE001 - every failure is an ending with a reason
             self._end_badly(plan, job, record, _verdict(error))
         else:
-            self._end(plan, job, record, Ending(Status.COMPLETED))
+            ending = Ending(Status.COMPLETED)
+            _insist(lambda: self._write_ending(plan, job, record, ending))
 
     def _end_badly(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
+        _insist(lambda: self._require_hold(job.what))
         state, litter = self._clean(plan, job, record)
         reason = f"{ending.reason}{f' ({state})' if state else ''}"
-        self._end(plan, job, record, Ending(ending.status, ending.code, reason, litter))
+        final = Ending(ending.status, ending.code, reason, litter)
+        _insist(lambda: self._write_ending(plan, job, record, final))
+
+    def _require_hold(self, what: Dispatch) -> None:
+        with self.tools.catalog.read() as session:
+            if not operations.holds(session, what):
+                raise FencedOff
 
     def _clean(self, plan: Plan[Any], job: Job, record: Any) -> tuple[str, bool]:
         try:
@@ -106,16 +119,6 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the janitor tries again, the row remembers
             log.warning("leftovers remain", extra={"op": job.what.op, "error": str(error)})
             return f"leftovers remain and will be removed: {error}", True
-
-    def _end(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
-        while True:
-            try:
-                self._write_ending(plan, job, record, ending)
-            except CatalogAway as error:
-                log.warning("ending not written, trying again", extra={"error": str(error.orig)})
-                _pause()
-            else:
-                return
 
     def _write_ending(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
         now = self.tools.clock.now()
@@ -129,9 +132,23 @@ class Runner:
             journal.write(session, job.what.op, now, text)
 
 
-def _pause() -> None:
+def _work(step: Step[Any], job: Job, record: Any) -> Any:
+    """A step that finds the catalogue away is repeated whole when it is back."""
+    while True:
+        try:
+            return step.work(job, record)
+        except CatalogAway as error:
+            job.await_catalog(str(error.orig))
+
+
+def _insist(change: Callable[[], T]) -> T:
     """Not the guard's wait: a stopped operation still has to write how it ended."""
-    threading.Event().wait(_RETRY_SECONDS)
+    while True:
+        try:
+            return change()
+        except CatalogAway as error:
+            log.warning("catalogue away, trying again", extra={"error": str(error.orig)})
+            threading.Event().wait(AWAY_SECONDS)
 
 
 def _verdict(error: Exception) -> Ending:

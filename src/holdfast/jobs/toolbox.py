@@ -1,5 +1,6 @@
 """What a job may use: the tools of this worker, and the job's own hands."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,14 +8,20 @@ from pathlib import Path
 
 from holdfast.catalog import addons, journal, operations
 from holdfast.catalog.schema import Addon, Document
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.session import Catalog, CatalogAway, WriteSession
 from holdfast.contracts.engine import Address, Attempt, Engine, Place
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain.errors import FencedOff
+from holdfast.domain.addon import Desired
+from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.kit.clock import Clock
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
+
+log = logging.getLogger(__name__)
+
+AWAY_SECONDS = 1.0
+"""Between two tries to reach a catalogue that is away."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,24 @@ class Job:
     addon: Addon
     arguments: Mapping[str, object]
     guard: Guard
-    cleanup_only: bool = False
+    over: bool = False
+    """The operation has ended and only its leftovers are being removed."""
 
     @property
     def attempt(self) -> Attempt:
         return Attempt(self.what.op, f"{self.what.op[:10]}_{self.what.fence}", self.say)
 
     def say(self, text: str) -> None:
-        with self.tools.catalog.write() as session:
-            journal.write(session, self.what.op, self.tools.clock.now(), text)
+        """A line in the operation's log. FencedOff when it is no longer ours to write."""
+        now = self.tools.clock.now()
+
+        def write(session: WriteSession) -> bool:
+            if not self.over and not operations.holds(session, self.what):
+                return False
+            journal.write(session, self.what.op, now, text)
+            return True
+
+        self._insist(write)
 
     def engine(self) -> Engine:
         return self.tools.engines(self.addon.kind)
@@ -56,13 +72,32 @@ class Job:
     def address(self) -> Address:
         return addons.address(self.addon, self.tools.sealer)
 
+    def require_running(self) -> None:
+        """A connection error would be true as well, but not the reason."""
+        if self.addon.desired == Desired.PAUSED:
+            raise AddonUnavailable("the addon is paused; resume it first")
+
     def place(self) -> Place:
         return place_of(self.tools, self.addon)
 
     def save(self, step: str, record: Document) -> None:
-        with self.tools.catalog.write() as session:
-            if not operations.save(session, self.what, step, record):
-                raise FencedOff
+        self._insist(lambda session: operations.save(session, self.what, step, record))
+
+    def _insist(self, change: Callable[[WriteSession], bool]) -> None:
+        """A catalogue that is away for a while does not end the work, unless we are stopped."""
+        while True:
+            try:
+                with self.tools.catalog.write() as session:
+                    if not change(session):
+                        raise FencedOff
+            except CatalogAway as error:
+                self.await_catalog(str(error.orig))
+            else:
+                return
+
+    def await_catalog(self, why: str) -> None:
+        log.warning("catalogue away, trying again", extra={"op": self.what.op, "error": why})
+        self.guard.wait(AWAY_SECONDS)
 
 
 def place_of(tools: Toolbox, addon: Addon) -> Place:
