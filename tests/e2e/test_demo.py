@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +19,14 @@ SIZE = ("--size", "15MB")
 
 
 @pytest.fixture
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
     """Passable for the databases' user, and empty again at the end of each test."""
-    home = tmp_path_factory.mktemp("demo")
-    for each in (home, *home.parents[:2]):
-        each.chmod(0o711)
+    home = Path(tempfile.mkdtemp(prefix="demo-"))
+    home.chmod(0o711)
     yield home
-    assert not list(home.iterdir()), "something was left behind"
-    assert _servers_in(home) == []
+    left = [str(path) for path in home.iterdir()]
+    shutil.rmtree(home)
+    assert (left, _servers_in(home)) == ([], [])
 
 
 def _servers_in(home: Path) -> list[int]:
@@ -113,13 +115,38 @@ def _stop(pid: int) -> None:
         time.sleep(0.05)
 
 
+def test_a_directory_nobody_may_pass_is_refused_at_once(scratch: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root hands its servers to another user")
+    closed = scratch / "closed"
+    closed.mkdir(mode=0o700)
+    try:
+        demo = started(scratch, "--data-dir", str(closed / "data"))
+        assert f"{closed} lets nobody but root pass" in " ".join(ended(demo).split())
+        assert demo.returncode == 2
+    finally:
+        shutil.rmtree(closed)
+
+
 def test_a_failure_shows_the_servers_own_words(scratch: Path) -> None:
-    demo = started(scratch, "--data-dir", str(scratch / "file"))
+    """Its first start finds a data directory that is no directory."""
+    (scratch / "data").mkdir(mode=0o711)
+    demo = started(scratch, "--data-dir", str(scratch / "data"))
+    for _ in range(600):
+        if (scratch / "data" / "holdfast.db").exists() or demo.poll() is not None:
+            break
+        time.sleep(0.05)
+    (scratch / "data" / "addons").rmdir()
+    (scratch / "data" / "addons").write_text("in the way")
     out = ended(demo)
-    assert demo.returncode == 0, out  # a chosen directory is made, used and removed
+    assert demo.returncode == 2, out
+    assert "FAILED" in out
+    assert f"The end of {scratch}/data/server.log" in out
+    assert '"event"' in out
 
 
 @pytest.mark.parametrize("size", ["0", "much", "-3GB"])
 def test_a_size_that_is_none_is_refused(scratch: Path, size: str) -> None:
     demo = started(scratch, f"--size={size}")
-    assert "is no size" in ended(demo) or demo.returncode == 2
+    assert "is no size" in ended(demo)
+    assert demo.returncode == 2
