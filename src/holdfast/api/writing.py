@@ -19,14 +19,12 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.state import Api, State
 from holdfast.catalog import replays
-from holdfast.catalog.session import CatalogClash, WriteSession
+from holdfast.catalog.session import WriteSession, take_turns
 from holdfast.domain.access import Caller
 from holdfast.usecases.context import Context
 
 Work = Callable[[Context], BaseModel | None]
 T = TypeVar("T")
-
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,9 @@ class Writer:
         return Context(session, caller, self.api.clock.now(), self.api.house)
 
     def _transaction(self, work: Callable[[WriteSession], T]) -> T:
-        """Again when somebody else was quicker: the second look finds what they wrote."""
-        for _ in range(_TRIES - 1):
-            try:
-                with self.api.catalog.write() as session:
-                    return work(session)
-            except CatalogClash:
-                continue
+        """One at a time: what a verb looked at does not change before it has written."""
         with self.api.catalog.write() as session:
+            take_turns(session)
             return work(session)
 
     def undo(self, caller: Caller, work: Work) -> Response:
