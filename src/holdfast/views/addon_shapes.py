@@ -148,3 +148,7 @@ class Container(Shape):
 
 class Containers(Shape):
     containers: list[Container]
+
+
+class PitrWindow(Shape):
+    has_valid_window: bool

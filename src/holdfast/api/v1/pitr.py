@@ -1,0 +1,28 @@
+"""Q1 and Q2: point-in-time recovery, which older clients ask about and Holdfast does not have."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.places import addon_at
+from holdfast.api.state import State
+from holdfast.api.v1.addons import ADDON, Reader, Updater
+from holdfast.domain.errors import Conflict
+from holdfast.views.addon_shapes import PitrWindow
+from holdfast.views.shapes import One
+
+router = APIRouter(tags=["backups"])
+
+
+@router.get(f"{ADDON}/pitr-window", response_model=One[PitrWindow])
+def get_window(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+    with api.catalog.read() as session:
+        addon_at(session, caller, project_id, addon_id)
+    return answers.one(PitrWindow(has_valid_window=False))
+
+
+@router.post(f"{ADDON}/pitr")
+def start_recovery(api: State, caller: Updater, project_id: str, addon_id: str) -> Response:
+    with api.catalog.read() as session:
+        addon_at(session, caller, project_id, addon_id)
+    raise Conflict("there is no point-in-time recovery; restore a backup instead")
