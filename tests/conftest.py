@@ -8,4 +8,5 @@ pytest_plugins = [
     "fixtures.holdfast",
     "fixtures.attached",
     "fixtures.official",
+    "fixtures.queues",
 ]

@@ -42,7 +42,11 @@ class Queue(Protocol):
         ...
 
     def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
-        """Starts claiming in background threads; returns at once."""
+        """Starts claiming in background threads; returns at once.
+
+        At most `concurrency` of each lane run at a time, the smallest priority first: what is
+        bound to this machine does not wait behind what any machine can do.
+        """
         ...
 
     def drain(self, grace_seconds: float) -> None:

@@ -4,8 +4,9 @@ The second implementer of the contract. It keeps the first one honest (the same 
 on both) and is the way out should DBOS ever stop being one.
 """
 
+import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from sqlalchemy import (
@@ -13,27 +14,36 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Integer,
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     delete,
     insert,
     select,
+    text,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
 from holdfast.contracts.queue import Dispatch, RunOne
 
+log = logging.getLogger(__name__)
+
 _POLL_SECONDS = 0.1
+_LOCK = 7342
 
 _table = Table(
     "queue",
     MetaData(),
-    Column("op", String(24), primary_key=True),
-    Column("fence", BigInteger, primary_key=True),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("op", String(24), nullable=False),
+    Column("fence", BigInteger, nullable=False),
     Column("priority", BigInteger, nullable=False),
     Column("lane", String(60), nullable=False),
     Column("worker", String(60)),
+    UniqueConstraint("op", "fence"),
 )
 
 
@@ -42,8 +52,10 @@ class TableQueue:
         self._engine = engine
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._running: set[Future[None]] = set()
+        self._running: dict[Future[None], str] = {}
         with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # several processes may start at once
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             _table.create(connection, checkfirst=True)
 
     def dispatch(self, connection: Connection, what: Dispatch, priority: int, lane: str) -> None:
@@ -70,40 +82,49 @@ class TableQueue:
             connection.execute(gone)
 
     def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="operation")
+        pool = ThreadPoolExecutor(concurrency * len(lanes), thread_name_prefix="operation")
 
         def poll() -> None:
-            while not self._stop.wait(_POLL_SECONDS):
-                self._running = {future for future in self._running if not future.done()}
-                free = concurrency - len(self._running)
-                for what in self._claim(worker, lanes, free):
-                    self._running.add(pool.submit(self._run, run, what))
+            self._running = {f: lane for f, lane in self._running.items() if not f.done()}
+            for lane in lanes:
+                free = concurrency - list(self._running.values()).count(lane)
+                for what in self._claim(worker, lane, free) if free else []:
+                    self._running[pool.submit(self._run, run, what)] = lane
 
-        thread = threading.Thread(target=poll, name="queue", daemon=True)
+        thread = threading.Thread(target=self._poll, args=(poll,), name="queue", daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _run(self, run: RunOne, what: Dispatch) -> None:
-        run(what.op, what.fence)
-        self.forget(what)
+    def _poll(self, once: Callable[[], None]) -> None:
+        """A database that is away for a while must not end the claiming for ever."""
+        while not self._stop.wait(_POLL_SECONDS):
+            try:
+                once()
+            except DBAPIError as error:
+                log.warning("the queue does not answer", extra={"error": str(error.orig)})
 
-    def _claim(self, worker: str, lanes: list[str], limit: int) -> list[Dispatch]:
+    def _run(self, run: RunOne, what: Dispatch) -> None:
+        """Whatever came of it, we hold it no longer: what is not over shows up as lost."""
+        try:
+            run(what.op, what.fence)
+        finally:
+            self.forget(what)
+
+    def _claim(self, worker: str, lane: str, limit: int) -> list[Dispatch]:
         waiting = (
-            select(_table.c.op, _table.c.fence)
-            .where(_table.c.worker.is_(None), _table.c.lane.in_(lanes))
-            .order_by(_table.c.priority)
+            select(_table.c.number, _table.c.op, _table.c.fence)
+            .where(_table.c.worker.is_(None), _table.c.lane == lane)
+            .order_by(_table.c.priority, _table.c.number)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         with self._engine.begin() as connection:
-            claimed = [Dispatch(op, fence) for op, fence in connection.execute(waiting)]
-            for what in claimed:
-                connection.execute(
-                    update(_table)
-                    .where(_table.c.op == what.op, _table.c.fence == what.fence)
-                    .values(worker=worker)
-                )
-        return claimed
+            found = list(connection.execute(waiting))
+            numbers = [row.number for row in found]
+            taken = update(_table).where(_table.c.number.in_(numbers)).values(worker=worker)
+            if numbers:
+                connection.execute(taken)
+        return [Dispatch(row.op, row.fence) for row in found]
 
     def drain(self, grace_seconds: float) -> None:
         self._stop.set()
