@@ -119,12 +119,14 @@ class Dump:
 class Attempt:
     """Where one attempt of one operation may write. `tag` is unique to (operation, attempt).
 
-    `say(text)` writes a line to the operation's log.
+    `say(text)` writes a line to the operation's log. `keep_others`: the server is somebody else's,
+    so what a dump lacks stays there; on a server of ours a restore replaces everything.
     """
 
     op: str
     tag: str
     say: Callable[[str], None]
+    keep_others: bool = False
 
 
 class Engine(Protocol):

@@ -52,7 +52,8 @@ class Job:
 
     @property
     def attempt(self) -> Attempt:
-        return Attempt(self.what.op, f"{self.what.op[:10]}_{self.what.fence}", self.say)
+        tag = f"{self.what.op[:10]}_{self.what.fence}"
+        return Attempt(self.what.op, tag, self.say, keep_others=not self.addon.managed)
 
     def say(self, text: str) -> None:
         """A line in the operation's log. FencedOff when it is no longer ours to write."""

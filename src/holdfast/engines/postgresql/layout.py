@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.contracts.engine import Address, Dump
+from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import NotSupported
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Origin
@@ -22,15 +22,17 @@ class Placement:
     facts: Facts | None
 
 
-def placements(address: Address, dump: Dump, op: str) -> Sequence[Placement]:
+def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Placement]:
     """Those of the dump, and an empty one where the target's own would otherwise vanish."""
     recorded = databases(dump)
-    prefix = stage_prefix(op)
+    prefix = stage_prefix(attempt.op)
     placed = [
         Placement(str(facts["name"]), f"{prefix}{number}", str(facts["member"]), facts)
         for number, facts in enumerate(recorded)
     ]
     names = {placement.name for placement in placed}
+    if attempt.keep_others:
+        return placed
     if address.database not in names and address.database not in SYSTEM:
         placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
     return placed

@@ -39,7 +39,7 @@ class Staging:
     ) -> None:
         self._tools_dir = tools_dir
         self._address = nearest(address)
-        self._placed = placements(address, dump, attempt.op)
+        self._placed = placements(address, dump, attempt)
         self._dump = dump
         self._attempt = attempt
         self._guard = guard

@@ -42,7 +42,7 @@ class Rename:
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-    placed = placements(address, dump, attempt.op)
+    placed = placements(address, dump, attempt)
     own = application(attempt.op, attempt.tag)
     with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
         present = set(names(session))
@@ -78,7 +78,7 @@ def _rename_all(
 
 
 def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -> list[Rename]:
-    """What has to go: databases of the same names, and every other user database."""
+    """What has to go: databases of the same names and, on a server of ours, all the others."""
     incoming = _at_stake(placed)
     present = [name for name in names(session) if name in incoming]
     others = [
@@ -86,10 +86,12 @@ def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -
         for database in facts.databases(session)
         if database["name"] not in incoming and database["name"] not in SYSTEM
     ]
+    fate = "stays as it is" if attempt.keep_others else "is dropped"
     for name in others:
-        attempt.say(f"database {name} is not in the backup and is dropped")
+        attempt.say(f"database {name} is not in the backup and {fate}")
+    going = present if attempt.keep_others else [*present, *others]
     prefix = old_prefix(attempt.op)
-    return [Rename(name, f"{prefix}{n}") for n, name in enumerate([*present, *others])]
+    return [Rename(name, f"{prefix}{n}") for n, name in enumerate(going)]
 
 
 def _later(address: Address, attempt: Attempt) -> list[str]:

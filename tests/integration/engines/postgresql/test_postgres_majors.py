@@ -78,3 +78,16 @@ def test_an_archive_opens_with_pg_restore_alone(
         check=True,
     )
     assert target.execute("SELECT sum(a) FROM public.t", "by_hand") == [(55,)]
+
+
+def test_a_server_of_somebody_else_keeps_what_the_dump_lacks(
+    oldest: PostgresServer, taken: Taken, blank_server: ServerFactory
+) -> None:
+    target = blank_server(15)
+    target.execute("CREATE DATABASE precious")
+    target.execute("CREATE TABLE kept AS SELECT 7 AS id", "precious")
+    log = Log(keep_others=True)
+    restore(oldest.engine, target.address, taken, log)
+    assert target.execute("SELECT id FROM kept", "precious") == [(7,)]
+    assert target.execute("SELECT count(*) FROM shop.customer") == [(2000,)]
+    assert "database precious is not in the backup and stays as it is" in log.lines
