@@ -14,6 +14,9 @@ from holdfast.usecases.addons import Found, managed_address
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms import AddonForm, AddonPatch, Credentials
 
+_TRIES = 2
+"""Somebody waits for the answer: enough for a hiccup, not for an outage."""
+
 
 def found_for(api: Api, form: AddonForm) -> Found:
     engine = api.engines(form.type)
@@ -60,7 +63,8 @@ def _free_port() -> int:
 def require_bucket(api: Api, kind: str, credentials: Credentials, prefix: str) -> None:
     """Writes, reads back, lists and deletes in the bucket, or says which of these failed."""
     try:
-        store = api.try_store(kind, driver_options(credentials, prefix))
+        options = {**driver_options(credentials, prefix), "attempts": _TRIES}
+        store = api.try_store(kind, options)
         problem = api.check_store(store, "holdfast-probe/")
     except Invalid as error:
         details = {f"credentials.{name}": text for name, text in error.details.items()}

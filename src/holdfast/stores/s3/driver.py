@@ -21,7 +21,10 @@ class S3Store:
         self._checksum = options.checksum
         self.max_object_bytes = self._plan.max_object_bytes
         self._bucket = Bucket(
-            connect(options), options.bucket_name, options.prefix, backoff or Backoff()
+            connect(options),
+            options.bucket_name,
+            options.prefix,
+            backoff or Backoff(attempts=options.attempts),
         )
 
     def begin(self, key: str) -> Upload:

@@ -63,6 +63,9 @@ class Options(BaseModel):
     max_parts: int = Field(
         10_000, ge=100, le=10_000, description="How many parts the service allows per object."
     )
+    attempts: int = Field(
+        7, ge=1, le=20, description="How often a request is tried while the failure is temporary."
+    )
 
     @field_validator("endpoint")
     @classmethod
