@@ -1,0 +1,114 @@
+"""B6: the signed link, and the file behind it, opened with stock tools."""
+
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fixtures.attached import ROWS, Attached
+from fixtures.holdfast import Api, await_backup
+
+
+@pytest.fixture
+def link(api: Api, attached: Attached, backup: str) -> str:
+    return api.get(f"{attached.path}/backups/{backup}/download-link").data["downloadLink"]
+
+
+def test_the_link_needs_no_token_but_its_signature(link: str) -> None:
+    path, _, query = link.partition("?")
+    given = dict(pair.split("=") for pair in query.split("&"))
+    assert httpx.get(link).status_code == 200
+    for wrong in (
+        {"signature": "0" * 64},
+        {"signature": ""},
+        {"signature": "é"},
+        {"expires": str(int(given["expires"]) + 1)},
+        {"expires": "1"},
+    ):
+        answer = httpx.get(path, params={**given, **wrong})
+        assert answer.status_code == 403
+        assert answer.json()["error"]["id"] == "forbidden"
+    for broken in ({"expires": "soon"}, {"expires": "9" * 5000}, {"expires": ""}):
+        assert httpx.get(path, params={**given, **broken}).status_code in (400, 403)
+    assert httpx.get(path).status_code == 400
+    assert httpx.get(path.replace("good-one.tar.zst", "other"), params=given).status_code == 404
+
+
+def test_a_link_of_one_backup_opens_no_other(api: Api, attached: Attached, link: str) -> None:
+    made = api.post(f"{attached.path}/backups", {"name": "Other", "backupType": "dump"}).data
+    await_backup(api, f"{attached.path}/backups/{made['id']}")
+    uid = link.split("/downloads/")[1].split("/", maxsplit=1)[0]
+    assert httpx.get(link.replace(uid, made["uid"])).status_code == 403
+
+
+def test_it_leads_where_the_caller_came_from(api: Api, attached: Attached, backup: str) -> None:
+    path = f"{attached.path}/backups/{backup}/download-link"
+    answer = api.ask("GET", path, headers={"host": "backups.example:8443"})
+    assert answer.data["downloadLink"].startswith("http://backups.example:8443/v1/downloads/")
+
+
+def test_heads_and_ranges(link: str) -> None:
+    whole = httpx.get(link)
+    size = len(whole.content)
+    assert whole.headers["content-length"] == str(size)
+    assert whole.headers["accept-ranges"] == "bytes"
+    assert 'filename="good-one.tar.zst"' in whole.headers["content-disposition"]
+    head = httpx.head(link)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(size)
+    for header, low, high in (
+        ("bytes=0-99", 0, 100),
+        ("bytes=100-", 100, size),
+        ("bytes=-50", size - 50, size),
+        (f"bytes={size - 1}-{size + 50}", size - 1, size),
+        ("bytes=511-1030", 511, 1031),
+    ):
+        part = httpx.get(link, headers={"range": header})
+        assert part.status_code == 206
+        assert part.content == whole.content[low:high]
+        assert part.headers["content-range"] == f"bytes {low}-{high - 1}/{size}"
+    beyond = httpx.get(link, headers={"range": f"bytes={size}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{size}"
+    for ignored in ("bytes=0-1,5-6", "lines=1-2", "bytes=-", "bytes=x-y"):
+        assert httpx.get(link, headers={"range": ignored}).content == whole.content
+
+
+@pytest.mark.parametrize(
+    ("compression", "open_it", "suffix"),
+    [("zstd", ["zstd", "-dc"], "zst"), ("gz", ["gunzip", "-c"], "gz")],
+)
+def test_stock_tools_open_it(
+    api: Api, attached: Attached, tmp_path: Path, compression: str, open_it: list[str], suffix: str
+) -> None:
+    order = {"name": "Stock", "backupType": "dump", "compressionType": compression}
+    made = api.post(f"{attached.path}/backups", order).data["id"]
+    await_backup(api, f"{attached.path}/backups/{made}")
+    shown = api.get(f"{attached.path}/backups/{made}/download-link").data["downloadLink"]
+    assert f"/{made}.tar.{suffix}?" in shown
+    with httpx.stream("GET", shown) as body, (tmp_path / "it").open("wb") as file:
+        for chunk in body.iter_raw():
+            file.write(chunk)
+    with (tmp_path / "it").open("rb") as packed, (tmp_path / "it.tar").open("wb") as tar:
+        subprocess.run(open_it, stdin=packed, stdout=tar, check=True)
+    subprocess.run(["tar", "xf", "it.tar"], cwd=tmp_path, check=True)
+    (dump,) = tmp_path.rglob(f"{attached.database}.dump*")
+    if dump.suffix != ".dump":
+        with dump.open("rb") as packed, (tmp_path / "plain.dump").open("wb") as plain:
+            subprocess.run(open_it, stdin=packed, stdout=plain, check=True)
+        dump = tmp_path / "plain.dump"
+    restore = str(attached.postgres.bin_dir / "pg_restore")
+    listed = subprocess.run([restore, "-l", dump], capture_output=True, text=True, check=True)
+    assert "TABLE DATA public things" in listed.stdout
+    script = subprocess.run([restore, "-f", "-", dump], capture_output=True, text=True, check=True)
+    rows = script.stdout.split("FROM stdin;\n")[1].split("\n\\.")[0].splitlines()
+    assert len(rows) == ROWS
+    (roles,) = tmp_path.rglob("globals.sql*")
+    assert roles.stat().st_size > 0
+
+
+def test_what_is_deleted_is_gone(api: Api, attached: Attached, backup: str, link: str) -> None:
+    api.delete(f"{attached.path}/backups/{backup}")
+    answer = httpx.get(link)
+    assert (answer.status_code, answer.json()["error"]["id"]) == (404, "not-found")
