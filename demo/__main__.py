@@ -1,7 +1,6 @@
 """`make demo`: the verdict is the exit status. 0 equal, 1 not equal, 2 something went wrong."""
 
 import argparse
-import re
 import signal
 import sys
 from pathlib import Path
@@ -11,17 +10,8 @@ from demo.place import NoPlace, place
 from demo.report import how_to_talk, summarise
 from demo.screen import Screen
 from demo.server import Server
+from demo.sizes import parse_size
 from demo.steps import Outcome, play
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-
-
-def parse_size(text: str) -> int:
-    """`300MB`, `2GB`, `1.5g` or a number of bytes."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)b?", text.strip().lower())
-    if found is None or float(found[1]) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; 300MB or 2GB is one")
-    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def _arguments() -> argparse.Namespace:

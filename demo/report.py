@@ -5,8 +5,8 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.compare import all_differences
-from demo.screen import mb, rate
 from demo.server import Server
+from demo.sizes import mb, rate
 from demo.steps import Outcome
 
 _SHOWN = 20

@@ -10,18 +10,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from demo.sizes import mb, rate
+
 _QUIET_SECONDS = 5.0
-
-
-def mb(count: float) -> str:
-    """Bytes in the MB (10^6) that disks and rates are sold in; kB when there are few."""
-    if count < 1e6:
-        return f"{count / 1e3:,.1f} kB"
-    return f"{count / 1e6:,.1f} MB" if count < 100e6 else f"{count / 1e6:,.0f} MB"
-
-
-def rate(count: float, seconds: float) -> str:
-    return f"{count / 1e6 / max(seconds, 1e-3):,.0f} MB/s"
 
 
 class Step:

@@ -7,8 +7,9 @@ from demo.compare import Kind, all_differences, compare, fingerprints
 from demo.fill import Address, fill
 from demo.lab import Place
 from demo.proof import Proof, prove
-from demo.screen import Screen, mb, rate
+from demo.screen import Screen
 from demo.server import Server
+from demo.sizes import mb, rate
 from holdfast.client import Client
 from holdfast.client.models import Backup
 

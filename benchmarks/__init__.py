@@ -1,0 +1,1 @@
+"""Measurements against named baselines: ratios of medians, because machines differ."""
