@@ -148,6 +148,7 @@ def build_api(parts: Parts) -> FastAPI:
             team=settings.team,
             public_url=settings.public_url.rstrip("/"),
             mask_secrets=settings.mask_secrets,
+            rate_limit=settings.rate_limit,
             signer=Signer(parts.master, "download"),
             engine_kinds=tuple(ENGINES),
             engines=parts.engine,

@@ -6,6 +6,7 @@ from starlette.requests import HTTPConnection
 from holdfast import __version__
 from holdfast.api import errors, health, reference, state
 from holdfast.api.body import BodyGate
+from holdfast.api.limits import Limits
 from holdfast.api.state import Api
 from holdfast.api.v1 import (
     account,
@@ -71,4 +72,5 @@ def create_app(api: Api) -> FastAPI:
     app.state.reference = reference.describe(app)
     app.state.reference_page = reference.page(app.state.reference)
     app.add_middleware(BodyGate)
+    app.add_middleware(Limits, limit=api.rate_limit, clock=api.clock)
     return app

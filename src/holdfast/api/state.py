@@ -27,6 +27,7 @@ class Api:
     team: str
     public_url: str
     mask_secrets: bool
+    rate_limit: int
     signer: Signer
     engine_kinds: tuple[str, ...]
     engines: Callable[[str], Engine]
