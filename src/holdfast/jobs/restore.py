@@ -46,6 +46,7 @@ def _loader(job: Job) -> Dumpable:
 
 
 def read(job: Job, record: RestoreRecord) -> RestoreRecord:
+    job.require_running()
     backup = _backup(job)
     body = b"".join(job.tools.open_store(backup.destination_pk).get(f"{backup.objects}{MANIFEST}"))
     digest = Digest()
