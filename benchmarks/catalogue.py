@@ -1,0 +1,99 @@
+"""A catalogue with very many backups of one addon, written straight into a fresh data directory.
+
+The addon is attached and never asked for anything; the rows are as finished backups leave them.
+"""
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from holdfast.catalog.migrate import migrate
+from holdfast.catalog.schema import Addon, Backup, Project
+from holdfast.catalog.session import Catalog
+
+PROJECT = "archive"
+ADDON = "shop"
+_DAY = 86_400_000
+_FIRST = 1_700_000_000_000
+_AT_ONCE = 10_000
+
+
+def fill_catalogue(data_dir: Path, count: int) -> None:
+    """Backups `backup-1` to `backup-<count>`, the last one the newest."""
+    catalog = Catalog(f"sqlite:///{data_dir / 'holdfast.db'}")
+    migrate(catalog)
+    with catalog.write() as session:
+        project = Project(id=PROJECT, name="Archive", created=_FIRST, updated=_FIRST)
+        session.add(project)
+        session.flush()
+        addon = _addon(project.pk)
+        session.add(addon)
+        session.flush()
+        for first in range(1, count + 1, _AT_ONCE):
+            numbers = range(first, min(first + _AT_ONCE, count + 1))
+            session.execute(insert(Backup), [_backup(addon.pk, number) for number in numbers])
+    catalog.close()
+    with sqlite3.connect(data_dir / "holdfast.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _addon(project_pk: int) -> Addon:
+    return Addon(
+        uid=str(uuid.uuid4()),
+        project_pk=project_pk,
+        id=ADDON,
+        name="Shop",
+        kind="postgresql",
+        version="15.18",
+        managed=False,
+        desired="running",
+        status="running",
+        host="127.0.0.1",
+        port=5432,
+        user="nobody",
+        database="shop",
+        options={},
+        sealed_password="",
+        tags=[],
+        spec={},
+        created=_FIRST,
+        updated=_FIRST,
+    )
+
+
+def _backup(addon_pk: int, number: int) -> dict[str, object]:
+    began = _FIRST + number * _DAY // 24
+    uid = str(uuid.UUID(int=number))
+    return {
+        "uid": uid,
+        "addon_pk": addon_pk,
+        "id": f"backup-{number}",
+        "name": f"Backup {number}",
+        "type": "dump",
+        "source": "user",
+        "compression": "zstd",
+        "status": "completed",
+        "size": 80_000_000 + number,
+        "version": "15.18",
+        "retained": False,
+        "objects": f"dumps/{PROJECT}/{ADDON}/{uid}/1/",
+        "evidence": _evidence(number),
+        "created": began,
+        "completed": began + 4_000,
+    }
+
+
+def _evidence(number: int) -> dict[str, object]:
+    """About as large as that of a small database."""
+    tables = [{"database": "shop", "name": f"public.t{t}", "rows": number} for t in range(12)]
+    checks = [
+        {"name": f"check {c}", "passed": True, "found": f"sha256 {number:064x}"} for c in range(14)
+    ]
+    return {
+        "manifestSha256": f"{number:064x}",
+        "members": [],
+        "checks": checks,
+        "inventory": {"tables": tables, "objects": {"shop": {"tables": 12}}},
+    }
