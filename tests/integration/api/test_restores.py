@@ -159,3 +159,9 @@ def test_a_restore_that_is_refused_leaves_the_target_alone(
     assert "password" in await_that(over)
     logs = api.get(f"{one}/restores/{started}/logs", **origin).data
     assert "password" in logs[-1]["log"]
+
+
+def test_there_is_no_point_in_time_recovery(api: Api, attached: Attached) -> None:
+    assert api.get(f"{attached.path}/pitr-window").data == {"hasValidWindow": False}
+    refused = api.post(f"{attached.path}/pitr", {"targetTimestamp": "2026-01-20T11:19:53Z"})
+    assert refused.status == 409
