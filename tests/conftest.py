@@ -9,4 +9,5 @@ pytest_plugins = [
     "fixtures.attached",
     "fixtures.official",
     "fixtures.queues",
+    "fixtures.catalogs",
 ]

@@ -30,7 +30,7 @@ class ReadSession(Session):
     """Sees one consistent state; cannot change it."""
 
     def flush(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - SQLAlchemy's signature
-        if type(self) is ReadSession and (self.new or self.dirty or self.deleted):
+        if not isinstance(self, WriteSession) and (self.new or self.dirty or self.deleted):
             raise TypeError("a ReadSession was asked to write")
         super().flush()
 

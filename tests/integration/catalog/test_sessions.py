@@ -1,0 +1,148 @@
+"""Sessions: one transaction each, and the type says who may write."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+
+from holdfast.catalog import replays
+from holdfast.catalog.page import Page, take
+from holdfast.catalog.replays import WINDOW_MS
+from holdfast.catalog.schema import Line, Role
+from holdfast.catalog.session import Catalog
+from holdfast.domain.errors import Invalid
+from integration.catalog.test_operations import at_once
+
+
+def role(name: str) -> Role:
+    return Role(id=name, name=name, permissions=[], created=1)
+
+
+def test_a_read_session_refuses_to_write(catalog: Catalog) -> None:
+    with catalog.read() as session:
+        session.add(role("x"))
+        with pytest.raises(TypeError, match="asked to write"):
+            session.flush()
+
+
+def test_a_read_connection_of_sqlite_cannot_write(catalog: Catalog) -> None:
+    if not catalog.is_sqlite:
+        return
+    with pytest.raises(DBAPIError, match="readonly"), catalog.read() as session:
+        session.connection().exec_driver_sql("INSERT INTO settings VALUES ('a', 'b')")
+
+
+def test_a_failed_block_leaves_nothing(catalog: Catalog) -> None:
+    def work() -> None:
+        with catalog.write() as session:
+            session.add(role("x"))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    with catalog.read() as session:
+        assert session.scalar(select(func.count()).select_from(Role)) == 0
+
+
+def test_writers_queue_instead_of_failing(catalog: Catalog) -> None:
+    def write(name: str) -> Callable[[], None]:
+        def work() -> None:
+            with catalog.write() as session:
+                session.scalar(select(func.count()).select_from(Role))  # reads before it writes
+                session.add(role(name))
+
+        return work
+
+    at_once(*[write(f"r{n}") for n in range(12)])
+    with catalog.read() as session:
+        assert session.scalar(select(func.count()).select_from(Role)) == 12
+
+
+def test_of_identical_requests_at_once_one_answers(catalog: Catalog) -> None:
+    made: list[int] = []
+
+    def request() -> object:
+        with catalog.write() as session:
+            known = replays.claim(session, "d" * 64, 1_000)
+            if known is not None:
+                return known
+            made.append(1)
+            answer = {"id": len(made)}
+            replays.keep(session, "d" * 64, answer)
+            return answer
+
+    answers = at_once(*[request for _ in range(6)])
+    assert answers == [{"id": 1}] * 6
+    assert made == [1]
+
+
+def test_a_request_that_failed_leaves_the_claim_free(catalog: Catalog) -> None:
+    def work() -> None:
+        with catalog.write() as session:
+            assert replays.claim(session, "d" * 64, 1_000) is None
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    with catalog.write() as session:
+        assert replays.claim(session, "d" * 64, 1_001) is None
+
+
+def test_the_window_ends(catalog: Catalog) -> None:
+    def claim(now: int) -> object:
+        with catalog.write() as session:
+            found = replays.claim(session, "d" * 64, now)
+            if found is None:
+                replays.keep(session, "d" * 64, {"at": now})
+            return found
+
+    assert claim(1_000) is None
+    assert claim(1_000 + WINDOW_MS) == {"at": 1_000}
+    assert claim(1_001 + WINDOW_MS) is None
+    with catalog.write() as session:
+        replays.forget_old(session, 10 * WINDOW_MS)
+    assert claim(1_002 + WINDOW_MS) is None
+
+
+def lines(catalog: Catalog, count: int) -> None:
+    with catalog.write() as session:
+        session.add_all([Line(operation="o", at=n, text=str(n)) for n in range(count)])
+
+
+def pages(catalog: Catalog, size: int, between: Callable[[], None]) -> list[int]:
+    """All keys, page by page; `between` happens before each next page."""
+    found: list[int] = []
+    cursor = None
+    while True:
+        with catalog.read() as session:
+            got = take(session, select(Line), Line.pk, Page(size, 1, cursor), "lines")
+            found += [line.pk for line in got.items]
+        cursor = got.cursor
+        if cursor is None:
+            return found
+        between()
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 10, 11])
+def test_pages_hold_every_row_once_newest_first(catalog: Catalog, size: int) -> None:
+    lines(catalog, 10)
+    assert pages(catalog, size, lambda: None) == list(range(10, 0, -1))
+
+
+def test_rows_that_arrive_shift_no_page(catalog: Catalog) -> None:
+    lines(catalog, 10)
+    assert pages(catalog, 3, lambda: lines(catalog, 2)) == list(range(10, 0, -1))
+
+
+def test_an_empty_list_is_one_empty_page(catalog: Catalog) -> None:
+    assert pages(catalog, 3, lambda: None) == []
+
+
+def test_a_cursor_of_another_list_is_refused(catalog: Catalog) -> None:
+    lines(catalog, 3)
+    with catalog.read() as session:
+        got = take(session, select(Line), Line.pk, Page(1), "lines of a")
+        with pytest.raises(Invalid):
+            take(session, select(Line), Line.pk, Page(1, 1, got.cursor), "lines of b")
