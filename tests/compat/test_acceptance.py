@@ -68,6 +68,15 @@ def test_2_addons_and_backups_over_the_command_line(
     assert api.get(f"{attached.path}/backups/{made['id']}").status == 404
 
 
+def test_2_there_is_no_point_in_time_recovery(cli: OfficialCli, attached: Attached) -> None:
+    at = ("--projectId", attached.project, "--addonId", attached.addon)
+    window = cli("get", "addon", "pitr-window", *at, "-o", "json")
+    assert window.json == {"hasValidWindow": False}
+    order = '{"targetTimestamp":"2025-01-01T00:00:00.000Z"}'
+    refused = cli("start", "addon", "pitr", *at, "-i", order)
+    assert (refused.status, "409" in refused.err) == (1, True)
+
+
 def test_4_the_last_page_has_no_cursor(api: Api) -> None:
     for path in ("/projects?per_page=100", "/backup-destinations", "/tokens?per_page=100"):
         body = api.raw("GET", path).text
