@@ -49,6 +49,35 @@ def backup_at(session: ReadSession, addon: Addon, backup_id: str) -> Backup:
     return backup
 
 
+class AddonPath:
+    """The addon that the path names."""
+
+    def __init__(self, project_id: str, addon_id: str) -> None:
+        self.project_id = project_id
+        self.addon_id = addon_id
+
+    def both(self, session: ReadSession, caller: Caller) -> tuple[Project, Addon]:
+        return addon_at(session, caller, self.project_id, self.addon_id)
+
+    def addon(self, session: ReadSession, caller: Caller) -> Addon:
+        return self.both(session, caller)[1]
+
+
+class BackupPath(AddonPath):
+    """The backup that the path names."""
+
+    def __init__(self, project_id: str, addon_id: str, backup_id: str) -> None:
+        super().__init__(project_id, addon_id)
+        self.backup_id = backup_id
+
+    def backup(self, session: ReadSession, caller: Caller) -> Backup:
+        return backup_at(session, self.addon(session, caller), self.backup_id)
+
+
+AtAddon = Annotated[AddonPath, Depends()]
+AtBackup = Annotated[BackupPath, Depends()]
+
+
 class Origin:
     """A restore's two ends: the path names the target and the backup, the query may name the
     addon that the backup was taken of.
@@ -62,25 +91,24 @@ class Origin:
         source_project_id: Annotated[str | None, Query(alias="sourceProjectId")] = None,
         source_addon_id: Annotated[str | None, Query(alias="sourceAddonId")] = None,
     ) -> None:
-        self._target = (project_id, addon_id)
-        self._backup = backup_id
+        self._path = BackupPath(project_id, addon_id, backup_id)
         self._elsewhere = source_project_id is not None or source_addon_id is not None
         self._source = (source_project_id or project_id, source_addon_id or addon_id)
 
     def target(self, session: ReadSession, caller: Caller) -> Addon:
-        return addon_at(session, caller, *self._target)[1]
+        return self._path.addon(session, caller)
 
     def backup(self, session: ReadSession, caller: Caller) -> Backup:
-        target = self.target(session, caller)
         if not self._elsewhere:
-            return backup_at(session, target, self._backup)
+            return self._path.backup(session, caller)
+        self.target(session, caller)
         project_id, addon_id = self._source
         if not caller.sees(project_id):
             raise NotFound(f"there is no project {project_id!r}")
         origin = addons.find_origin(session, project_id, addon_id)
         if not origin:
             raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
-        return find_backup(session, origin, self._backup)
+        return find_backup(session, origin, self._path.backup_id)
 
     def restore(self, session: ReadSession, caller: Caller, restore_id: str) -> Restore:
         """The official client's logs do not say where a restore's backup is from; the restore
@@ -89,11 +117,11 @@ class Origin:
         target = self.target(session, caller)
         restore = restores.find(session, restore_id)
         if restore is not None and restore.addon_pk == target.pk:
-            named = backups.get(session, restore.backup_pk).id == self._backup
+            named = backups.get(session, restore.backup_pk).id == self._path.backup_id
         else:
             named = restore is not None and restore.backup_pk == self.backup(session, caller).pk
         if restore is None or not named:
-            raise NotFound(f"there is no restore {restore_id!r} of backup {self._backup!r}")
+            raise NotFound(f"there is no restore {restore_id!r} of backup {self._path.backup_id!r}")
         return restore
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.auth import requires
-from holdfast.api.places import addon_at
+from holdfast.api.places import AddonPath, AtAddon
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Deleter, Reader, Updater
 from holdfast.api.writing import Writer, Writing
@@ -28,45 +28,42 @@ Viewer = Annotated[Caller, Depends(requires(Permission.INSTANCES_VIEW))]
 Verb = Callable[[Context, Addon], None]
 
 
-def _act(writing: Writer, caller: Caller, place: tuple[str, str], verb: Verb) -> Response:
-    return writing.change(
-        caller,
-        lambda context: verb(context, addon_at(context.session, caller, *place)[1]),
-    )
+def _act(writing: Writer, caller: Caller, at: AddonPath, verb: Verb) -> Response:
+    return writing.change(caller, lambda context: verb(context, at.addon(context.session, caller)))
 
 
 @router.post(f"{ADDON}/pause", response_model=One[Empty])
-def pause_addon(writing: Writing, caller: Updater, project_id: str, addon_id: str) -> Response:
-    return _act(writing, caller, (project_id, addon_id), verbs.pause)
+def pause_addon(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    return _act(writing, caller, at, verbs.pause)
 
 
 @router.post(f"{ADDON}/resume", response_model=One[Empty])
-def resume_addon(writing: Writing, caller: Updater, project_id: str, addon_id: str) -> Response:
-    return _act(writing, caller, (project_id, addon_id), verbs.resume)
+def resume_addon(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    return _act(writing, caller, at, verbs.resume)
 
 
 @router.post(f"{ADDON}/restart", response_model=One[Empty])
-def restart_addon(writing: Writing, caller: Updater, project_id: str, addon_id: str) -> Response:
-    return _act(writing, caller, (project_id, addon_id), verbs.restart)
+def restart_addon(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    return _act(writing, caller, at, verbs.restart)
 
 
 @router.post(f"{ADDON}/reset", response_model=One[Empty])
-def reset_addon(writing: Writing, caller: Deleter, project_id: str, addon_id: str) -> Response:
+def reset_addon(writing: Writing, caller: Deleter, at: AtAddon) -> Response:
     """Wipes all data; connection details stay."""
-    return _act(writing, caller, (project_id, addon_id), verbs.reset)
+    return _act(writing, caller, at, verbs.reset)
 
 
 @router.get(f"{ADDON}/credentials", response_model=One[CredentialsView])
-def get_credentials(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+def get_credentials(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
+        addon = at.addon(session, caller)
         return answers.one(views.credentials(addon, api.house.sealer))
 
 
 @router.get(f"{ADDON}/version", response_model=One[VersionView])
-def get_version(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+def get_version(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
+        addon = at.addon(session, caller)
         available = api.engines(addon.kind).versions()
         return answers.one(views.version(session, addon, available))
 
@@ -76,8 +73,7 @@ def update_version(
     api: State,
     writing: Writing,
     caller: Updater,
-    project_id: str,
-    addon_id: str,
+    at: AtAddon,
     form: VersionForm,
 ) -> Response:
     """Minor upgrades of managed servers: the same data directory under newer binaries."""
@@ -85,12 +81,12 @@ def update_version(
     def update(context: Context, addon: Addon) -> None:
         verbs.upgrade(context, addon, form.version, api.engines(addon.kind).versions())
 
-    return _act(writing, caller, (project_id, addon_id), update)
+    return _act(writing, caller, at, update)
 
 
 @router.get(f"{ADDON}/containers", response_model=One[Containers])
-def get_containers(api: State, caller: Viewer, project_id: str, addon_id: str) -> Response:
+def get_containers(api: State, caller: Viewer, at: AtAddon) -> Response:
     """A managed server is shown as one container; an attached one is not ours to show."""
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
+        addon = at.addon(session, caller)
     return answers.one(Containers(containers=containers_of(addon)))

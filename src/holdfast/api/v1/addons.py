@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.auth import requires
-from holdfast.api.places import Paging, addon_at, project_at
+from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
 from holdfast.api.probing import found_for, moved_to
 from holdfast.api.state import State
 from holdfast.api.writing import Writing
@@ -75,13 +75,13 @@ def put_addon(
         return create_addon(api, writing, caller, project_id, form)
     if existing.kind != form.type:
         raise Conflict(f"the addon {existing.id!r} exists already as {existing.kind}")
-    return patch_addon(api, writing, caller, project_id, existing.id, form)
+    return patch_addon(api, writing, caller, AddonPath(project_id, existing.id), form)
 
 
 @router.get(ADDON, response_model=One[AddonView])
-def get_addon(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+def get_addon(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        project, addon = addon_at(session, caller, project_id, addon_id)
+        project, addon = at.both(session, caller)
         return answers.one(views.view(session, project, addon, api.team_id))
 
 
@@ -90,16 +90,15 @@ def patch_addon(
     api: State,
     writing: Writing,
     caller: Updater,
-    project_id: str,
-    addon_id: str,
+    at: AtAddon,
     form: AddonPatch,
 ) -> Response:
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
-    found = moved_to(api, addon.kind, form)
+        kind = at.addon(session, caller).kind
+    found = moved_to(api, kind, form)
 
     def patch(context: Context) -> AddonView:
-        project, addon = addon_at(context.session, caller, project_id, addon_id)
+        project, addon = at.both(context.session, caller)
         verbs.patch(context, addon, form, found)
         return views.view(context.session, project, addon, api.team_id)
 
@@ -107,10 +106,7 @@ def patch_addon(
 
 
 @router.delete(ADDON, response_model=One[Empty])
-def delete_addon(writing: Writing, caller: Deleter, project_id: str, addon_id: str) -> Response:
+def delete_addon(writing: Writing, caller: Deleter, at: AtAddon) -> Response:
     return writing.undo(
-        caller,
-        lambda context: verbs.delete(
-            context, addon_at(context.session, caller, project_id, addon_id)[1]
-        ),
+        caller, lambda context: verbs.delete(context, at.addon(context.session, caller))
     )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.api import answers
-from holdfast.api.places import addon_at, backup_at
+from holdfast.api.places import AtBackup
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import Reader
 from holdfast.api.v1.backups import BACKUP
@@ -31,12 +31,9 @@ _HOUR_MS = 3_600_000
 
 
 @router.get(f"{BACKUP}/download-link", response_model=One[DownloadLink])
-def download_link(
-    api: State, request: Request, caller: Reader, project_id: str, addon_id: str, backup_id: str
-) -> Response:
+def download_link(api: State, request: Request, caller: Reader, at: AtBackup) -> Response:
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
-        backup = backup_at(session, addon, backup_id)
+        backup = at.backup(session, caller)
         _require_downloadable(backup)
     expires = api.clock.now() + _HOUR_MS
     signature = api.signer.sign(backup.uid, expires)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.logging_query import parse_log_query
-from holdfast.api.places import From, addon_at
+from holdfast.api.places import AtAddon, From
 from holdfast.api.state import Api, State, of
 from holdfast.api.tail import Feed, serve_tail
 from holdfast.api.v1.addons import ADDON
@@ -54,12 +54,9 @@ def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list
 
 
 @router.get(f"{ADDON}/logs", response_model=One[list[LogLine]])
-def addon_logs(
-    api: State, caller: Viewer, query: Wanted, project_id: str, addon_id: str
-) -> Response:
+def addon_logs(api: State, caller: Viewer, query: Wanted, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
-        return _answer(_of_addon(api, addon, query))
+        return _answer(_of_addon(api, at.addon(session, caller), query))
 
 
 @router.get(f"{BACKUP}/logs", response_model=One[list[LogLine]])
@@ -79,11 +76,11 @@ def restore_logs(
 
 
 @router.websocket(f"{ADDON}/logs")
-async def tail_addon(socket: WebSocket, project_id: str, addon_id: str) -> None:
+async def tail_addon(socket: WebSocket, at: AtAddon) -> None:
     def find(caller: Caller, query: LogQuery) -> Feed:
         api = of(socket)
         with api.catalog.read() as session:
-            _, addon = addon_at(session, caller, project_id, addon_id)
+            addon = at.addon(session, caller)
             session.expunge(addon)
         return Feed.of_server(lambda wanted: _of_addon(api, addon, wanted), query)
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api import answers
-from holdfast.api.places import addon_at
+from holdfast.api.places import AtAddon
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.domain.errors import Conflict
@@ -15,14 +15,14 @@ router = APIRouter(tags=["backups"])
 
 
 @router.get(f"{ADDON}/pitr-window", response_model=One[PitrWindow])
-def get_window(api: State, caller: Reader, project_id: str, addon_id: str) -> Response:
+def get_window(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        addon_at(session, caller, project_id, addon_id)
+        at.addon(session, caller)
     return answers.one(PitrWindow(has_valid_window=False))
 
 
 @router.post(f"{ADDON}/pitr")
-def start_recovery(api: State, caller: Updater, project_id: str, addon_id: str) -> Response:
+def start_recovery(api: State, caller: Updater, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        addon_at(session, caller, project_id, addon_id)
+        at.addon(session, caller)
     raise Conflict("there is no point-in-time recovery; restore a backup instead")

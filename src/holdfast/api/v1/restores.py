@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api import answers
-from holdfast.api.places import From, Paging, addon_at
+from holdfast.api.places import AtAddon, From, Paging
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.v1.backups import BACKUP
@@ -50,11 +50,8 @@ def abort_restore(
 
 
 @router.get(f"{ADDON}/restores", response_model=Many[RestoreList])
-def list_addon_restores(
-    api: State, caller: Reader, page: Paging, project_id: str, addon_id: str
-) -> Response:
+def list_addon_restores(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        _, addon = addon_at(session, caller, project_id, addon_id)
-        found = rows.of_addon(session, addon, page)
+        found = rows.of_addon(session, at.addon(session, caller), page)
         items = views.views(session, found.items)
     return answers.many(RestoreList(restores=items), len(items), found.cursor)
