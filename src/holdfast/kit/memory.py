@@ -2,15 +2,19 @@
 
 By default glibc learns from freed blocks to take ever larger ones from its heap, and keeps twice
 as much of it for later. A process that moves buffers of growing sizes through several threads
-then holds a multiple of what it uses. Fixed limits turn the learning off.
+then holds a multiple of what it uses. Fixed limits turn the learning off. What a buffer leaves
+free at the end of the heap stays, up to a limit: given back at once, all its pages would be
+zeroed again for the next one.
 """
 
 import ctypes
 from functools import cache
 
+_TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _ARENA_MAX = -8
 _OWN_PAGES_FROM = 4 << 20
+_KEPT_FREE = 16 << 20
 
 
 @cache
@@ -19,4 +23,5 @@ def keep_memory_steady() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _OWN_PAGES_FROM) and mallopt(_ARENA_MAX, 2))
+    limits = {_MMAP_THRESHOLD: _OWN_PAGES_FROM, _TRIM_THRESHOLD: _KEPT_FREE, _ARENA_MAX: 2}
+    return all(mallopt(name, value) for name, value in limits.items())
