@@ -13,6 +13,9 @@ from demo.server import Server
 from demo.sizes import parse_size
 from demo.steps import Outcome, play
 
+_LIVELY = {"HOLDFAST_BEAT": "0.25"}
+"""A quick beat makes progress worth watching."""
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
@@ -26,7 +29,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def run(screen: Screen, chosen: argparse.Namespace, home: Path) -> Outcome:
-    server = Server(home, outlives_us=chosen.keep)
+    server = Server(home, outlives_us=chosen.keep, settings=_LIVELY)
     left_running = False
     try:
         outcome = play(screen, server, chosen.size, sabotage=chosen.sabotage)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from holdfast.kit.seal import Secret
 _START_SECONDS = 90
 _DRAIN_SECONDS = 90
 PROGRAM = str(Path(sys.executable).with_name("holdfast"))
+NOTHING: Mapping[str, str] = {}
 
 
 class ServerTrouble(Exception):
@@ -27,12 +29,15 @@ class ServerTrouble(Exception):
 class Server:
     """One process in embedded mode: API, scheduler, worker and janitor on SQLite."""
 
-    def __init__(self, data_dir: Path, *, outlives_us: bool = False) -> None:
+    def __init__(
+        self, data_dir: Path, *, outlives_us: bool = False, settings: Mapping[str, str] = NOTHING
+    ) -> None:
         self.data_dir = data_dir
         self.log = data_dir / "server.log"
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._outlives_us = outlives_us
+        self._settings = settings
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +63,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=_environment(),
+                env=_environment(self._settings),
                 start_new_session=True,
             )
         self._await_ready()
@@ -105,10 +110,10 @@ class Server:
         return True
 
 
-def _environment() -> dict[str, str]:
-    """Nobody's settings but ours; a quick beat makes progress worth watching."""
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """No settings of Holdfast but ours."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    return {**kept, "HOLDFAST_BEAT": "0.25"}
+    return {**kept, **settings}
 
 
 def _free_port() -> int:
