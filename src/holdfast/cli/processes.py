@@ -108,7 +108,8 @@ class _Listener(uvicorn.Server):
 
 def _socket(chosen: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
-    listener = socket.socket(family)
+    # Named as TCP: only then does asyncio send at once, instead of 40 ms later (Nagle).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((chosen.host, chosen.port))
     return listener
