@@ -1,0 +1,254 @@
+"""A backup against a store that fails where it hurts, and against its own successor."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.stores import FaultyStore
+from fixtures.attached import Own
+from holdfast.bootstrap import PLANS, Parts
+from holdfast.catalog import addons, backups, journal, operations
+from holdfast.catalog.journal import Window
+from holdfast.catalog.operations import Order
+from holdfast.catalog.schema import Addon, Backup, Operation, Project
+from holdfast.contracts.queue import Dispatch
+from holdfast.domain.addon import AddonStatus, Desired
+from holdfast.domain.errors import ChildFailed, DestinationFull, StoreRefused, StoreUnavailable
+from holdfast.domain.operation import ANY_LANE, MAX_ATTEMPTS, Kind, Status
+from holdfast.jobs.runner import Drained, Runner
+from holdfast.jobs.step import Plan, Step
+from holdfast.jobs.toolbox import Job, Running, Toolbox
+from holdfast.kit import ids
+from holdfast.kit.seal import Secret
+from holdfast.settings import Settings
+from holdfast.stores.memory.driver import open_store
+from holdfast.stores.memory.options import Options
+
+
+class Bench:
+    """One addon, one backup at a time, and a runner whose store can be made to fail."""
+
+    def __init__(self, parts: Parts, own: Own) -> None:
+        self.parts, self.queue = parts, parts.queue
+        self.store = open_store(Options())
+        self.addon = self._attach(own)
+        self.running = Running()
+
+    def _attach(self, own: Own) -> int:
+        uid = ids.uid()
+        password = self.parts.sealer.seal(Secret(own.postgres.password), addons.context(uid))
+        with self.parts.catalog.write() as session:
+            project = Project(id="p", name="p", created=1, updated=1)
+            session.add(project)
+            session.flush()
+            addon = Addon(
+                uid=uid, project_pk=project.pk, id="a", name="a", kind="postgresql",
+                version="15", managed=False, desired=Desired.RUNNING,
+                status=AddonStatus.RUNNING, host="127.0.0.1", port=own.postgres.port,
+                user="postgres", database=own.database, options={}, sealed_password=password,
+                tags=[], spec={}, created=1, updated=1,
+            )  # fmt: skip
+            session.add(addon)
+            session.flush()
+            return addon.pk
+
+    def order(self) -> str:
+        with self.parts.catalog.write() as session:
+            backup = Backup(
+                uid=ids.uid(), addon_pk=self.addon, id=ids.hex24(), name="b", type="dump",
+                source="sameAddon", compression="zstd", status="scheduled", size=0, version="",
+                retained=False, created=1,
+            )  # fmt: skip
+            session.add(backup)
+            session.flush()
+            arguments = {"backup": backup.pk, "project": "p"}
+            order = Order(self.addon, Kind.BACKUP, ANY_LANE, arguments)
+            made = operations.create(session, self.queue, order, 1)
+            backup.operation = made.id
+            return made.id
+
+    def toolbox(self, store: object) -> Toolbox:
+        return dataclasses.replace(self.parts.toolbox, open_store=lambda _: store)
+
+    def run(self, op: str, fence: int = 1, store: object = None, plan: Any = None) -> None:
+        plans = {**PLANS, Kind.BACKUP: plan or PLANS[Kind.BACKUP]}
+        Runner(self.toolbox(store or self.store), plans, self.running, "w").run(op, fence)
+
+    def take_over(self, op: str, fence: int) -> None:
+        with self.parts.catalog.write() as session:
+            assert operations.take_over(session, self.queue, Dispatch(op, fence))
+
+    def look(self, op: str) -> Operation:
+        with self.parts.catalog.read() as session:
+            found = operations.get(session, op)
+            assert found is not None
+            session.expunge(found)
+            return found
+
+    def backup(self, op: str) -> Backup:
+        with self.parts.catalog.read() as session:
+            return backups.with_evidence(session, int(self.look(op).arguments["backup"]))
+
+    def log(self, op: str) -> list[str]:
+        with self.parts.catalog.read() as session:
+            return [line.text for line in journal.read(session, op, Window())]
+
+    def stored(self) -> list[str]:
+        return [stat.key for stat in self.store.list("")]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, own_postgres: Own) -> Iterator[Bench]:
+    parts = Parts(Settings(data_dir=tmp_path, queue="table"))
+    yield Bench(parts, own_postgres)
+    parts.catalog.close()
+
+
+def with_step(name: str, work: Callable[[Step[Any], Job, Any], Any]) -> Plan[Any]:
+    """The plan of a backup in which one step does something else."""
+    plan = PLANS[Kind.BACKUP]
+    steps = [
+        dataclasses.replace(s, work=lambda job, record, s=s: work(s, job, record))
+        if s.name == name
+        else s
+        for s in plan.steps
+    ]
+    return dataclasses.replace(plan, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [
+        ({"begin": [StoreRefused("no such bucket")]}, "store.refused"),
+        ({"begin": [None, StoreUnavailable("gone")]}, "store.unavailable"),
+        ({"write": [DestinationFull()]}, "destination.full"),
+        ({"write": [None, DestinationFull()]}, "destination.full"),
+        ({"commit": [StoreUnavailable("gone")]}, "store.unavailable"),
+        ({"commit": [None, StoreRefused("denied")]}, "store.refused"),
+        ({"get": [StoreUnavailable("gone")]}, "store.unavailable"),
+        ({"get": [None, None, None, None, StoreRefused("denied")]}, "store.refused"),
+        ({"begin": [None, None, DestinationFull()]}, "destination.full"),
+        ({"commit": [None, None, StoreUnavailable("gone")]}, "store.unavailable"),
+        ({"clear": [StoreUnavailable("gone")]}, "store.unavailable"),
+    ],
+)
+def test_a_failing_store_fails_the_backup_and_keeps_nothing(
+    bench: Bench, faults: dict[str, Any], code: str
+) -> None:
+    op = bench.order()
+    store = FaultyStore(bench.store, **faults)
+    bench.run(op, store=store)
+    assert store.unused() == {}
+    ended = bench.look(op)
+    assert (ended.status, ended.error_code, ended.litter) == (Status.FAILED, code, False)
+    assert ended.reason
+    assert bench.backup(op).status == Status.FAILED
+    assert bench.stored() == []
+
+
+def test_leftovers_a_failing_store_keeps_are_remembered(bench: Bench) -> None:
+    op = bench.order()
+    faults = {"commit": [None, DestinationFull()], "clear": [None, StoreUnavailable("gone")]}
+    bench.run(op, store=FaultyStore(bench.store, **faults))
+    ended = bench.look(op)
+    assert (ended.status, ended.litter) == (Status.FAILED, True)
+    assert "leftovers remain and will be removed" in str(ended.reason)
+    assert bench.stored() != []
+
+
+def test_what_was_stored_and_then_damaged_is_not_completed(bench: Bench) -> None:
+    op = bench.order()
+
+    def damage(step: Step[Any], job: Job, record: Any) -> Any:
+        learned = step.work(job, record)
+        upload = bench.store.begin(f"{learned.prefix}{learned.members[-1].key}")
+        upload.write(b"not a dump")
+        upload.commit()
+        return learned
+
+    bench.run(op, plan=with_step("copy", damage))
+    ended = bench.look(op)
+    assert (ended.status, bench.stored()) == (Status.FAILED, [])
+    assert ended.reason
+
+
+def test_a_worker_that_was_replaced_removes_nothing_when_it_fails(bench: Bench) -> None:
+    """It wakes up, meets an error before anybody tells it, and its successor is long done."""
+    op = bench.order()
+
+    def be_replaced(step: Step[Any], job: Job, record: Any) -> Any:
+        step.work(job, record)
+        bench.take_over(op, 1)
+        bench.run(op, fence=2)
+        raise ChildFailed("pg_dump was ended by signal 15")
+
+    bench.run(op, plan=with_step("copy", be_replaced))
+    assert bench.look(op).status == Status.COMPLETED
+    assert bench.stored()
+    assert {key.split("/")[-2] for key in bench.stored()} == {"2"}
+    log = bench.log(op)
+    assert log.count("completed") == 1
+    assert not any("signal" in line for line in log)
+    assert all(check["passed"] for check in (bench.backup(op).evidence or {})["checks"])
+
+
+def test_a_worker_that_was_replaced_sweeps_nothing_of_its_successor(bench: Bench) -> None:
+    op = bench.order()
+
+    def sleep_first(step: Step[Any], job: Job, record: Any) -> Any:
+        bench.take_over(op, 1)
+        bench.run(op, fence=2)
+        return step.work(job, record)
+
+    bench.run(op, plan=with_step("copy", sleep_first))
+    assert bench.look(op).status == Status.COMPLETED
+    stored = {key.split("/")[-2] for key in bench.stored()}
+    assert "2" in stored
+    prefix = bench.backup(op).objects
+    names = {member["key"] for member in (bench.backup(op).evidence or {})["members"]}
+    assert {f"{prefix}{name}" for name in names} <= set(bench.stored())
+
+
+def test_a_drained_operation_is_dispatched_anew_and_loses_no_attempt(bench: Bench) -> None:
+    op = bench.order()
+
+    def drain(step: Step[Any], job: Job, record: Any) -> Any:
+        job.guard.stop(Drained("the worker is stopping"))
+        job.guard.check()
+
+    for fence in range(1, MAX_ATTEMPTS + 3):
+        bench.run(op, fence=fence, plan=with_step("copy", drain))
+        assert bench.look(op).fence == fence + 1
+    bench.run(op, fence=MAX_ATTEMPTS + 3)
+    assert bench.look(op).status == Status.COMPLETED
+
+
+def test_an_operation_that_keeps_losing_its_worker_is_given_up(bench: Bench) -> None:
+    op = bench.order()
+
+    def die(step: Step[Any], job: Job, record: Any) -> Any:
+        raise SystemExit
+
+    for fence in range(1, MAX_ATTEMPTS + 1):
+        with pytest.raises(SystemExit):
+            bench.run(op, fence=fence, plan=with_step("copy", die))
+        bench.take_over(op, fence)
+    bench.run(op, fence=MAX_ATTEMPTS + 1)
+    ended = bench.look(op)
+    assert ended.status == Status.FAILED
+    assert f"given up after {MAX_ATTEMPTS} attempts" in str(ended.reason)
+
+
+def test_an_unknown_error_names_its_kind_and_hides_its_text(bench: Bench) -> None:
+    op = bench.order()
+
+    def trip(step: Step[Any], job: Job, record: Any) -> Any:
+        raise ZeroDivisionError("password=hunter2")
+
+    bench.run(op, plan=with_step("look", trip))
+    ended = bench.look(op)
+    assert (ended.status, ended.error_code) == (Status.FAILED, "internal")
+    assert ended.reason == "internal error: ZeroDivisionError"
