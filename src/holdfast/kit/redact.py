@@ -8,12 +8,17 @@ import re
 
 MASK = "********"
 
+_VALUE = r"""(?:(?<=")[^"]+|(?<=')[^']+|[^\s"',&}]+)"""
+"""What follows a name: up to the closing quote, or one word."""
+
 _PATTERNS = [
-    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?P<rest>@)", re.IGNORECASE),
+    # Up to the last @: a password may hold one.
+    re.compile(r"""(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s"']+(?P<rest>@)""", re.IGNORECASE),
     re.compile(r"(?P<keep>\bbearer\s+)[^\s\"',]+(?P<rest>)", re.IGNORECASE),
+    re.compile(r"(?P<keep>\bauthorization\W{1,4}\w+\s+)[^\s\"',]+(?P<rest>)", re.IGNORECASE),
     re.compile(
-        r"(?P<keep>\b(?:password|passwd|pgpassword|secret_?key|secret|api_?token|signature)"
-        r"[\"']?\s*[=:]\s*[\"']?)[^\s\"',&}]+(?P<rest>)",
+        r"(?P<keep>(?:password|passwd|signature|secret|secret_?(?:access_?)?key|master_?key"
+        rf"|api_?(?:token|key))[\"']?\s*[=:]\s*[\"']?){_VALUE}(?P<rest>)",
         re.IGNORECASE,
     ),
     re.compile(r"(?P<keep>\bhft_)[A-Za-z0-9_-]{8,}(?P<rest>)"),

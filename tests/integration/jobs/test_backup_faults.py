@@ -175,8 +175,14 @@ def test_what_was_stored_and_then_damaged_is_not_completed(bench: Bench) -> None
     assert ended.reason
 
 
-def test_a_worker_that_was_replaced_removes_nothing_when_it_fails(bench: Bench) -> None:
-    """It wakes up, meets an error before anybody tells it, and its successor is long done."""
+@pytest.mark.parametrize(("asleep_in", "proven"), [("copy", "2"), ("check", "1")])
+def test_a_worker_that_was_replaced_removes_nothing_when_it_fails(
+    bench: Bench, asleep_in: str, proven: str
+) -> None:
+    """It wakes up, meets an error before anybody tells it, and its successor is long done.
+
+    A successor copies anew, or goes on with what the first attempt had copied.
+    """
     op = bench.order()
 
     def be_replaced(step: Step[Any], job: Job, record: Any) -> Any:
@@ -185,10 +191,10 @@ def test_a_worker_that_was_replaced_removes_nothing_when_it_fails(bench: Bench) 
         bench.run(op, fence=2)
         raise ChildFailed("pg_dump was ended by signal 15")
 
-    bench.run(op, plan=with_step("copy", be_replaced))
+    bench.run(op, plan=with_step(asleep_in, be_replaced))
     assert bench.look(op).status == Status.COMPLETED
     assert bench.stored()
-    assert {key.split("/")[-2] for key in bench.stored()} == {"2"}
+    assert {key.split("/")[-2] for key in bench.stored()} == {proven}
     log = bench.log(op)
     assert log.count("completed") == 1
     assert not any("signal" in line for line in log)

@@ -1,0 +1,46 @@
+"""How operations may move: along the table, never out of an end, always to an end."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
+
+STATUS = st.sampled_from(Status)
+
+
+@given(STATUS, STATUS)
+def test_only_the_table_moves(old: Status, new: Status) -> None:
+    assert may_move(old, new) == (new in MOVES[old])
+
+
+@given(STATUS)
+def test_nothing_moves_to_itself_or_back_to_the_start(status: Status) -> None:
+    assert not may_move(status, status)
+    assert not may_move(status, Status.SCHEDULED)
+
+
+@given(st.lists(STATUS, max_size=12))
+def test_every_walk_is_short_and_what_is_over_stays(walk: list[Status]) -> None:
+    """There is no circle: from the start at most three moves lead to an end."""
+    at, moves = Status.SCHEDULED, 0
+    for wanted in walk:
+        if may_move(at, wanted):
+            assert at not in OVER
+            at, moves = wanted, moves + 1
+    assert moves <= 3
+
+
+def test_every_unfinished_status_leads_to_an_end() -> None:
+    for status in set(Status) - OVER:
+        assert any(new in OVER for new in MOVES[status])
+
+
+def test_the_words_are_those_of_the_api() -> None:
+    assert {str(status) for status in Status} == {
+        "scheduled", "in-progress", "completed", "aborting", "aborted", "failed", "not-supported",
+    }  # fmt: skip
+
+
+def test_a_restore_goes_before_everything_and_a_backup_after() -> None:
+    assert min(PRIORITY, key=lambda kind: PRIORITY[kind]) is Kind.RESTORE
+    assert max(PRIORITY, key=lambda kind: PRIORITY[kind]) is Kind.BACKUP
