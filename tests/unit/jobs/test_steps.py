@@ -1,0 +1,50 @@
+"""Which steps remain, and what differs between a dump and what was restored."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.contracts.engine import Inventory, Table
+from holdfast.jobs import inventories
+from holdfast.jobs.backup import BACKUP
+from holdfast.jobs.restore import RESTORE
+from holdfast.jobs.step import remaining
+
+
+@pytest.mark.parametrize("plan", [BACKUP, RESTORE])
+def test_the_steps_after_the_saved_one_remain(plan: object) -> None:
+    names = [step.name for step in plan.steps]  # type: ignore[attr-defined]
+    assert [s.name for s in remaining(plan, None)] == names  # type: ignore[arg-type]
+    for at, name in enumerate(names):
+        assert [s.name for s in remaining(plan, name)] == names[at + 1 :]  # type: ignore[arg-type]
+
+
+def test_an_unknown_saved_step_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not in list"):
+        remaining(BACKUP, "dance")
+
+
+def inventory(**rows: int) -> Inventory:
+    tables = [Table(database="d", name=name, rows=count) for name, count in rows.items()]
+    return Inventory(tables, {"d": {"views": 2}})
+
+
+def test_equal_inventories_do_not_differ() -> None:
+    assert inventories.differences(inventory(a=1, b=2), inventory(b=2, a=1)) == []
+
+
+def test_every_difference_is_a_sentence() -> None:
+    wanted, loaded = inventory(a=1, b=2), inventory(a=1, c=3)
+    loaded = replace(loaded, objects={"d": {"views": 1}})
+    assert inventories.differences(wanted, loaded) == [
+        "table d.b: 2 rows dumped, no such table restored",
+        "table d.c was not in the dump",
+        "d: 2 views were dumped, 1 restored",
+    ]
+
+
+def test_an_inventory_survives_being_written_down() -> None:
+    made = inventory(a=1, b=2)
+    document = inventories.document(made)
+    assert inventories.parse(document) == made
+    assert inventories.tables_by_database(document) == {"d": 2}
