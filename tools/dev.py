@@ -54,12 +54,16 @@ def install_packages(needs: list[Need]) -> None:
         say(f"installing {' '.join(packages)}: {purpose}")
     names = [name for _, _, packages in missing for name in packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    by_hand = f"install by hand, as root: apt-get install {' '.join(names)}"
     as_root = [] if os.geteuid() == 0 else ["sudo", "--preserve-env=DEBIAN_FRONTEND"]
+    for program in (*as_root[:1], "apt-get"):
+        if shutil.which(program) is None:
+            sys.exit(f"there is no {program} here; {by_hand}")
     for words in (["update", "-q"], ["install", "-qy", "--no-install-recommends", *names]):
         done = subprocess.run([*as_root, "apt-get", *words], env=environment, capture_output=True)
         if done.returncode != 0:
             sys.stderr.buffer.write(done.stdout + done.stderr)
-            sys.exit(f"apt-get {words[0]} failed; install by hand: {' '.join(names)}")
+            sys.exit(f"apt-get {words[0]} failed; {by_hand}")
 
 
 def make_venv() -> None:
