@@ -90,7 +90,7 @@ def how_to_talk(console: Console, server: Server, outcome: Outcome) -> None:
     program = "./.venv/bin/holdfast"
     lines = (
         ("URL", server.url),
-        ("API reference", f"{server.url}/v1/swagger-json"),
+        ("API reference", f"{server.url}/v1/swagger-html"),
         ("token", f"in {server.token_file}"),
         ("log in", f"{program} login --host {server.url} --token-file {server.token_file}"),
         ("look around", f"{program} backup list --project {outcome.project} --addon shop"),
