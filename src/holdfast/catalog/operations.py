@@ -247,6 +247,14 @@ def waiting_addons(session: ReadSession) -> list[int]:
     return list(session.scalars(idle.distinct()))
 
 
+def last_failure(session: ReadSession, addon_pk: int) -> str | None:
+    """Why the addon's latest failed operation failed."""
+    failed = select(Operation.reason).where(
+        Operation.addon_pk == addon_pk, Operation.status == Status.FAILED
+    )
+    return session.scalar(failed.order_by(Operation.pk.desc()).limit(1))
+
+
 def states(session: ReadSession, running: Collection[str]) -> dict[str, tuple[Status, int]]:
     """Status and fence of the named operations: how a worker learns of aborts and takeovers."""
     rows = session.execute(
@@ -282,9 +290,10 @@ def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
     )
 
 
-def littered(session: ReadSession, limit: int = 50) -> list[Operation]:
-    """Ended operations whose leftovers still have to be removed."""
-    return list(session.scalars(select(Operation).where(Operation.litter.is_(True)).limit(limit)))
+def littered(session: ReadSession, after: int, limit: int = 50) -> list[Operation]:
+    """Ended operations whose leftovers still have to be removed, oldest first, past `after`."""
+    waiting = select(Operation).where(Operation.litter.is_(True), Operation.pk > after)
+    return list(session.scalars(waiting.order_by(Operation.pk).limit(limit)))
 
 
 def cleaned(session: WriteSession, op: str) -> None:

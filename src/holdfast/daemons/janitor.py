@@ -7,7 +7,6 @@ from typing import Any
 from holdfast.catalog import addons, deletions, operations, replays
 from holdfast.catalog.schema import Deletion, Operation
 from holdfast.contracts.queue import Dispatch
-from holdfast.domain.errors import Failure
 from holdfast.domain.operation import Kind
 from holdfast.jobs.step import Plan
 from holdfast.jobs.toolbox import Job, Toolbox
@@ -20,11 +19,15 @@ class Janitor:
     def __init__(self, tools: Toolbox, plans: Mapping[Kind, Plan[Any]]) -> None:
         self._tools = tools
         self._plans = plans
+        self._looked_at = 0
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
-            littered, doomed = operations.littered(session), deletions.due(session)
+            littered = operations.littered(session, self._looked_at)
+            doomed = deletions.due(session)
             session.expunge_all()
+        # All get their turn, however many cannot be cleaned up just now.
+        self._looked_at = littered[-1].pk if littered else 0
         for operation in littered:
             self._clean(operation)
         for deletion in doomed:
@@ -36,8 +39,8 @@ class Janitor:
         plan = self._plans[Kind(operation.kind)]
         try:
             plan.clean(self._job(operation), plan.record.model_validate(operation.record))
-        except Failure as error:
-            log.warning("leftovers remain", extra={"op": operation.id, "error": error.message})
+        except Exception as error:  # noqa: BLE001 - one that fails must not hold up the others
+            log.warning("leftovers remain", extra={"op": operation.id, "error": str(error)})
             return
         with self._tools.catalog.write() as session:
             operations.cleaned(session, operation.id)
@@ -55,8 +58,8 @@ class Janitor:
         problem: str | None = None
         try:
             self._tools.open_store(deletion.destination_pk).clear(deletion.prefix)
-        except Failure as error:
-            problem = error.message
+        except Exception as error:  # noqa: BLE001 - the row keeps it, and is tried again
+            problem = str(error)
             log.warning("could not delete", extra={"prefix": deletion.prefix, "error": problem})
         with self._tools.catalog.write() as session:
             deletions.tried(session, deletion.pk, problem, self._tools.clock.now())

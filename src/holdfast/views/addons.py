@@ -65,8 +65,15 @@ def view(session: ReadSession, project: Project, addon: Addon, team: str) -> Add
         version=addon.version,
         billing=addon.spec.get("billing"),
         address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
-        reason=addon.reason,
+        reason=_reason(session, addon),
     )
+
+
+def _reason(session: ReadSession, addon: Addon) -> str | None:
+    """Why it is not well; a failed addon's reason is that of the operation that failed."""
+    if addon.status == AddonStatus.FAILED:
+        return operations.last_failure(session, addon.pk)
+    return addon.reason
 
 
 def _config(project: Project, addon: Addon) -> AddonConfig:

@@ -301,3 +301,24 @@ def test_what_waits_without_cause_is_found(desk: Desk, addon: int) -> None:
     with desk.catalog.write() as session:
         operations.promote(session, desk.queue, addon)
     assert desk.queue.dispatched[-1] == Dispatch(op, 2)
+
+
+def test_the_latest_failure_says_why(desk: Desk, addon: int) -> None:
+    for reason in ("too early", "too late"):
+        desk.create(addon)
+        what = desk.queue.dispatched[-1]
+        assert desk.begin(what)
+        desk.finish(what, Ending(Status.FAILED, "x", reason))
+    with desk.catalog.read() as session:
+        assert operations.last_failure(session, addon) == "too late"
+
+
+def test_litter_is_listed_in_turns(desk: Desk, new_addon: Callable[[], int]) -> None:
+    made = [desk.create(new_addon()) for _ in range(3)]
+    for what in list(desk.queue.dispatched):
+        assert desk.begin(what)
+        desk.finish(what, Ending(Status.FAILED, "x", "y", litter=True))
+    with desk.catalog.read() as session:
+        first = operations.littered(session, 0, 2)
+        rest = operations.littered(session, first[-1].pk, 2)
+    assert [operation.id for operation in first + rest] == made
