@@ -54,7 +54,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - 
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # shells start background jobs deaf to SIGINT
+        signal.signal(number, _interrupt)
     screen, chosen = Screen(), _arguments()
     try:
         with place(chosen.data_dir, chosen.size, keep=chosen.keep) as home:
