@@ -1,0 +1,69 @@
+"""S3 as the platform's own store: set up as the README says, used from backup to deletion."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fixtures.holdfast import Server, await_backup, await_restore, await_that, start_holdfast
+from fixtures.postgres import PostgresServer, url_of
+from fixtures.s3 import S3Server
+from holdfast.stores.registry import open_store
+
+PUBLIC = "https://backups.example.org"
+ADDON = "/projects/platform/addons/one"
+ROWS = 3000
+
+
+@pytest.fixture
+def settings(s3_server: S3Server) -> dict[str, object]:
+    return s3_server.options(s3_server.bucket(), prefix="holdfast/")
+
+
+@pytest.fixture
+def server(settings: dict[str, object]) -> Iterator[Server]:
+    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+    home.chmod(0o711)
+    file = home / "store.json"
+    file.write_text(json.dumps({"kind": "s3", **settings}))
+    made = start_holdfast(home, HOLDFAST_STORE_FILE=str(file), HOLDFAST_PUBLIC_URL=PUBLIC)
+    yield made
+    made.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def test_a_backup_lives_and_ends_in_the_bucket(
+    server: Server,
+    settings: dict[str, object],
+    start_postgres: Callable[[int, str], PostgresServer],
+) -> None:
+    source = start_postgres(15, "platform")
+    source.execute(f"CREATE TABLE t AS SELECT g FROM generate_series(1, {ROWS}) g", "main")
+    api, bucket = server.api(), open_store("s3", settings)
+    api.post("/projects", {"name": "Platform"})
+    body = {"name": "One", "type": "postgresql", "connectionString": url_of(source, "main")}
+    assert api.post("/projects/platform/addons", body).data["status"] == "running"
+
+    api.post(f"{ADDON}/backups", {"name": "first", "backupType": "dump"})
+    await_backup(api, f"{ADDON}/backups/first")
+    names = [stat.key.rpartition("/")[2] for stat in bucket.list("dumps/")]
+    assert names == ["globals.sql.gz", "main.dump.gz", "manifest.json"]
+    assert not (server.data_dir / "store").exists()
+
+    source.execute("DELETE FROM t WHERE g > 10", "main")
+    restore = api.post(f"{ADDON}/backups/first/restore").data["restoreId"]
+    await_restore(api, f"{ADDON}/backups/first", restore)
+    assert source.execute("SELECT count(*) FROM t", "main") == [(ROWS,)]
+
+    link = api.get(f"{ADDON}/backups/first/download-link").data["downloadLink"]
+    assert link.startswith(f"{PUBLIC}/v1/downloads/")
+    content = httpx.get(link.replace(PUBLIC, server.url)).content
+    assert content.startswith(b"\x1f\x8b")
+
+    api.delete(f"{ADDON}/backups/first")
+    await_that(lambda: not list(bucket.list("dumps/")))
+    assert str(settings["secret_key"]) not in server.log.read_text()
