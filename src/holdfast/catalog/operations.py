@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import CursorResult, Update, select, update
-from sqlalchemy import func as sql
 
 from holdfast.catalog.schema import Backup, Document, Operation, Restore
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
@@ -298,13 +297,6 @@ def littered(session: ReadSession, after: int, limit: int = 50) -> list[Operatio
 
 def cleaned(session: WriteSession, op: str) -> None:
     session.execute(update(Operation).where(Operation.id == op).values(litter=False))
-
-
-def count_by_status(session: ReadSession) -> dict[str, int]:
-    rows = session.execute(
-        select(Operation.status, sql.count().label("number")).group_by(Operation.status)
-    )
-    return {row.status: row.number for row in rows}
 
 
 def restores_from(session: ReadSession, backup_pk: int) -> bool:

@@ -29,9 +29,6 @@ class Desired(StrEnum):
     DELETED = "deleted"
 
 
-GONE = frozenset({AddonStatus.DELETING, AddonStatus.DELETED})
-
-
 def shown_status(status: AddonStatus, busy_with: str | None) -> AddonStatus:
     """A running addon shows what is being done to it."""
     if status is AddonStatus.RUNNING and busy_with == "backup":

@@ -20,6 +20,7 @@ from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import AddonForm, AddonPatch
+from holdfast.usecases.names import name_taken
 
 DEFAULT_USER = "holdfast"
 DEFAULT_DATABASE = "defaultdb"
@@ -48,10 +49,7 @@ def managed_address(form: AddonForm, port: int) -> Address:
 def create(context: Context, project: Project, form: AddonForm, found: Found) -> Addon:
     identifier = slug(form.name)
     if addons.find(context.session, project.pk, identifier) is not None:
-        raise Conflict(
-            f"an addon with the same derived identifier {identifier!r} exists already",
-            {"name": f"derives {identifier!r}, which is taken"},
-        )
+        raise name_taken("an addon", identifier)
     addon = _new_row(context, project, form, found)
     context.session.add(addon)
     context.session.flush()

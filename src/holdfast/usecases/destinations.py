@@ -9,6 +9,7 @@ from holdfast.domain.naming import slug
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import Credentials, DestinationForm, DestinationPatch
+from holdfast.usecases.names import name_taken
 
 
 def driver_options(credentials: Credentials, prefix: str) -> dict[str, Any]:
@@ -33,10 +34,7 @@ def add(context: Context, form: DestinationForm) -> Destination:
     identifier = slug(form.name)
     taken = destinations.find(context.session, identifier)
     if taken is not None:
-        raise Conflict(
-            f"a backup destination with the same derived identifier {identifier!r} exists already",
-            {"name": f"derives {identifier!r}, which is taken"},
-        )
+        raise name_taken("a backup destination", identifier)
     destination = Destination(
         id=identifier,
         name=form.name,

@@ -7,15 +7,13 @@ from holdfast.domain.naming import slug
 from holdfast.usecases import addons as addon_verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import ProjectForm, ProjectPatch
+from holdfast.usecases.names import name_taken
 
 
 def create(context: Context, form: ProjectForm) -> Project:
     identifier = slug(form.name)
     if projects.find(context.session, identifier) is not None:
-        raise Conflict(
-            f"a project with the same derived identifier {identifier!r} exists already",
-            {"name": f"derives {identifier!r}, which is taken"},
-        )
+        raise name_taken("a project", identifier)
     project = Project(
         id=identifier,
         name=form.name,
