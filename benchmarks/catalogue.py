@@ -78,7 +78,6 @@ def _backup(addon_pk: int, number: int) -> dict[str, object]:
         "size": 80_000_000 + number,
         "version": "15.18",
         "retained": False,
-        "objects": f"dumps/{PROJECT}/{ADDON}/{uid}/1/",
         "evidence": _evidence(number),
         "created": began,
         "completed": began + 4_000,

@@ -6,9 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from holdfast.catalog.page import Page, Slice, take
-from holdfast.catalog.schema import Addon, Backup, Destination, Project
+from holdfast.catalog.schema import Addon, Backup
 from holdfast.catalog.session import ReadSession
-from holdfast.domain.access import Caller
 
 
 def get(session: ReadSession, pk: int) -> Backup:
@@ -34,26 +33,9 @@ def slug_taken(session: ReadSession, addon_pk: int, slug: str) -> bool:
     return session.scalar(taken) is not None
 
 
-def of_destination(session: ReadSession, destination_pk: int, limit: int) -> list[Backup]:
-    """The newest backups kept at a destination."""
-    kept = select(Backup).where(Backup.destination_pk == destination_pk, Backup.deleted.is_(None))
-    return list(session.scalars(kept.order_by(Backup.pk.desc()).limit(limit)))
-
-
 def listed(session: ReadSession, addon: Addon, page: Page) -> Slice[Backup]:
     kept = select(Backup).where(Backup.addon_pk == addon.pk, Backup.deleted.is_(None))
     return take(session, kept, Backup.pk, page, f"backups of {addon.pk}")
-
-
-def at_destination(
-    session: ReadSession, caller: Caller, destination: Destination, page: Page
-) -> Slice[Backup]:
-    """Those of projects that the caller sees."""
-    kept = select(Backup).where(Backup.destination_pk == destination.pk, Backup.deleted.is_(None))
-    if caller.projects is not None:
-        seen = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
-        kept = kept.where(Backup.addon_pk.in_(seen.where(Project.id.in_(caller.projects))))
-    return take(session, kept, Backup.pk, page, f"backups at {destination.pk}")
 
 
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:

@@ -2,15 +2,23 @@
 
 from sqlalchemy import select, update
 
-from holdfast.catalog.schema import Deletion
+from holdfast.catalog.schema import Copy, Deletion
 from holdfast.catalog.session import ReadSession, WriteSession
 
 
-def mark(
-    session: WriteSession, destination_pk: int | None, prefix: str, reason: str, now: int
-) -> None:
+def mark(session: WriteSession, copy: Copy, prefix: str, reason: str, due: int, now: int) -> None:
+    """The copy's objects under `prefix` are removed at `due`, unless called off before."""
+    copy.marked = now
     session.add(
-        Deletion(destination_pk=destination_pk, prefix=prefix, reason=reason, created=now, tries=0)
+        Deletion(
+            copy_pk=copy.pk,
+            destination_pk=copy.destination_pk,
+            prefix=prefix,
+            reason=reason,
+            created=now,
+            due=due,
+            tries=0,
+        )
     )
 
 
@@ -22,6 +30,9 @@ def due(session: ReadSession, limit: int = 20) -> list[Deletion]:
 
 def tried(session: WriteSession, pk: int, problem: str | None, now: int) -> None:
     """`problem` None: confirmed gone."""
+    if problem is None:
+        copy_pk = select(Deletion.copy_pk).where(Deletion.pk == pk).scalar_subquery()
+        session.execute(update(Copy).where(Copy.pk == copy_pk).values(gone=now))
     session.execute(
         update(Deletion)
         .where(Deletion.pk == pk)

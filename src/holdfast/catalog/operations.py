@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import CursorResult, Update, select, update
 
-from holdfast.catalog.schema import Backup, Document, Operation, Restore
+from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
@@ -194,6 +194,13 @@ def _mirror(
             .values(status=status, reason=reason, completed=completed)
             .execution_options(synchronize_session=False)
         )
+    backup = select(Backup.pk).where(Backup.operation == op).scalar_subquery()
+    session.execute(
+        update(Copy)
+        .where(Copy.backup_pk == backup, Copy.additional.is_(False))
+        .values(status=status, completed=completed)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -> Status | None:

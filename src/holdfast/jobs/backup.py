@@ -13,7 +13,7 @@ import json
 
 from pydantic import BaseModel
 
-from holdfast.catalog import backups
+from holdfast.catalog import backups, copies
 from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Dumpable
@@ -56,7 +56,9 @@ def _backup(job: Job) -> Backup:
 
 
 def _store(job: Job, backup: Backup) -> ObjectStore:
-    return job.tools.open_store(backup.destination_pk)
+    with job.tools.catalog.read() as session:
+        place = copies.first(session, backup.pk).destination_pk
+    return job.tools.open_store(place)
 
 
 def _shelf(job: Job, backup: Backup, prefix: str) -> Shelf:
@@ -178,8 +180,9 @@ def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
 def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
     backup = backups.get(session, int(str(job.arguments["backup"])))
     backup.version = record.version
-    backup.size = sum(member.stored_bytes for member in record.members)
-    backup.objects = record.prefix
+    copy = copies.first(session, backup.pk)
+    backup.size = copy.size = sum(member.stored_bytes for member in record.members)
+    copy.objects = record.prefix
     backup.evidence = {
         "manifestSha256": record.manifest_sha256,
         "members": [inventories.member_document(member) for member in record.members],

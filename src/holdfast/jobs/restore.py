@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from holdfast.catalog import backups, restores
+from holdfast.catalog import backups, copies, restores
 from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Dump, Dumpable, Member
@@ -38,6 +38,13 @@ def _backup(job: Job) -> Backup:
         return backups.with_evidence(session, int(str(job.arguments["backup"])))
 
 
+def _source(job: Job, backup: Backup) -> tuple[ObjectStore, str]:
+    """The store that holds the backup, and its prefix there."""
+    with job.tools.catalog.read() as session:
+        copy = copies.first(session, backup.pk)
+    return job.tools.open_store(copy.destination_pk), str(copy.objects)
+
+
 def _loader(job: Job) -> Dumpable:
     engine = job.engine()
     if not isinstance(engine, Dumpable):
@@ -48,7 +55,8 @@ def _loader(job: Job) -> Dumpable:
 def read(job: Job, record: RestoreRecord) -> RestoreRecord:
     job.require_running()
     backup = _backup(job)
-    body = b"".join(job.tools.open_store(backup.destination_pk).get(f"{backup.objects}{MANIFEST}"))
+    store, prefix = _source(job, backup)
+    body = b"".join(store.get(f"{prefix}{MANIFEST}"))
     digest = Digest()
     digest.feed(body)
     wanted = (backup.evidence or {}).get("manifestSha256")
@@ -79,10 +87,9 @@ def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
-    backup = _backup(job)
-    store = job.tools.open_store(backup.destination_pk)
+    store, prefix = _source(job, _backup(job))
     job.guard.bytes_expected = sum(m["plain_bytes"] for m in record.manifest["members"])
-    fetch = _fetcher(job, store, str(backup.objects), record.manifest)
+    fetch = _fetcher(job, store, prefix, record.manifest)
     loaded = _loader(job).stage(job.address(), _dump(record), fetch, job.attempt, job.guard)
     return record.model_copy(update={"loaded": inventories.document(loaded)})
 

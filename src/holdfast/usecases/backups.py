@@ -1,6 +1,7 @@
 """Backups: create, abort, delete, retain."""
 
-from holdfast.catalog import backups, deletions, destinations, operations
+from holdfast.catalog import backups, copies, deletions, destinations, operations
+from holdfast.catalog.copies import Wanted
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Project
 from holdfast.domain.artifact import backup_prefix
@@ -13,6 +14,8 @@ from holdfast.kit.clock import rfc3339
 from holdfast.usecases.addons import lane
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import BackupForm
+
+_MORE = "additionalDestinations"
 
 
 def create(context: Context, project: Project, addon: Addon, form: BackupForm) -> Backup:
@@ -27,8 +30,6 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
         type=form.backup_type,
         source=source_of(form.backup_type),
         compression=(form.compression_type or Compression.GZ) if dump else None,
-        destination_pk=_destination(context, form.custom_destination_id),
-        additional=_additional(context, form),
         status=Status.SCHEDULED,
         size=0,
         version=addon.version,
@@ -37,34 +38,36 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
     )
     session.add(backup)
     session.flush()
+    session.add_all(copies.row(backup, wanted) for wanted in wanted_copies(context, form))
     arguments = {"backup": backup.pk, "project": project.id}
     order = Order(addon.pk, Kind.BACKUP, lane(addon), arguments)
     backup.operation = operations.create(session, context.house.queue, order, context.now).id
     return backup
 
 
-def _destination(context: Context, wanted: str | None) -> int | None:
-    if wanted is None:
-        return None
-    return _known(context, wanted, "customDestinationId")
+def wanted_copies(context: Context, form: BackupForm) -> list[Wanted]:
+    """The first one at the platform store or the custom destination, then the additional ones."""
+    chosen, first = form.custom_destination_id, None
+    if chosen is not None:
+        first = known_destination(context, chosen, "customDestinationId")
+    more = [
+        Wanted(
+            known_destination(context, each.destination_id, f"{_MORE}[{index}].destinationId"),
+            each.retention_time,
+            additional=True,
+        )
+        for index, each in enumerate(form.additional_destinations)
+    ]
+    return [Wanted(first, None), *more]
 
 
-def _known(context: Context, wanted: str, path: str) -> int:
+def known_destination(context: Context, wanted: str, path: str) -> int:
+    """Its key; Invalid names `path` when there is no such destination."""
     found = destinations.find(context.session, wanted)
     if found is None or found.id != wanted:
         problem = f"there is no backup destination {wanted!r}"
         raise Invalid(problem, {path: problem})
     return found.pk
-
-
-def _additional(context: Context, form: BackupForm) -> dict[str, object] | None:
-    for index, wanted in enumerate(form.additional_destinations):
-        _known(context, wanted.destination_id, f"additionalDestinations[{index}].destinationId")
-    listed = [
-        wanted.model_dump(by_alias=True, exclude_none=True)
-        for wanted in form.additional_destinations
-    ]
-    return {"destinations": listed} if listed else None
 
 
 def abort(context: Context, backup: Backup) -> None:
@@ -89,10 +92,7 @@ def delete(context: Context, project_id: str, addon: Addon, backup: Backup) -> N
     if operations.restores_from(context.session, backup.pk):
         raise Conflict("the backup is being restored; abort the restore first")
     backup.deleted = context.now
-    deletions.mark(
-        context.session,
-        backup.destination_pk,
-        backup_prefix(project_id, addon.id, backup.uid),
-        f"backup {backup.id} was deleted by {context.caller.name}",
-        context.now,
-    )
+    prefix = backup_prefix(project_id, addon.id, backup.uid)
+    reason = f"backup {backup.id} was deleted by {context.caller.name}"
+    for copy in copies.of_backups(context.session, [backup.pk])[backup.pk]:
+        deletions.mark(context.session, copy, prefix, reason, context.now, context.now)

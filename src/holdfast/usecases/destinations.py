@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from holdfast.catalog import backups, deletions, destinations
+from holdfast.catalog import copies, deletions, destinations
 from holdfast.catalog.schema import Destination
 from holdfast.domain.errors import Conflict
 from holdfast.domain.naming import slug
@@ -64,11 +64,11 @@ def patch(context: Context, destination: Destination, form: DestinationPatch) ->
 
 
 def delete(context: Context, destination: Destination) -> None:
-    kept = backups.of_destination(context.session, destination.pk, limit=20)
+    kept = copies.names_at(context.session, destination.pk, limit=20)
     pending = deletions.pending_at(context.session, destination.pk)
     if kept or pending:
         raise Conflict(
             "backups are kept at this destination; delete them first",
-            {"backups": [backup.id for backup in kept], "pendingDeletions": pending},
+            {"backups": list(kept), "pendingDeletions": pending},
         )
     destination.deleted = context.now

@@ -7,11 +7,17 @@ class BackupSource(Shape):
     type: str
 
 
+class AdditionalDestinationView(Shape):
+    destination_id: str
+    type: str = "custom"
+    retention_time: int | None = None
+
+
 class BackupConfig(Shape):
     source: BackupSource
     size: str
     compression_type: str | None = None
-    additional_destinations: list[Document] | None = None
+    additional_destinations: list[AdditionalDestinationView] | None = None
     addon_version: str
 
 

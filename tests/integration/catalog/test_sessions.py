@@ -30,7 +30,7 @@ def test_a_read_connection_of_sqlite_cannot_write(catalog: Catalog) -> None:
     if not catalog.is_sqlite:
         return
     with pytest.raises(DBAPIError, match="readonly"), catalog.read() as session:
-        session.connection().exec_driver_sql("INSERT INTO settings VALUES ('a', 'b')")
+        session.connection().exec_driver_sql("INSERT INTO chores VALUES ('a', 1, NULL, NULL)")
 
 
 def test_a_failed_block_leaves_nothing(catalog: Catalog) -> None:

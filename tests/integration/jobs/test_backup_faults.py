@@ -10,7 +10,8 @@ import pytest
 from fakes.stores import FaultyStore
 from fixtures.attached import Own
 from holdfast.bootstrap import PLANS, Parts
-from holdfast.catalog import addons, backups, journal, operations
+from holdfast.catalog import addons, backups, copies, journal, operations
+from holdfast.catalog.copies import Wanted
 from holdfast.catalog.journal import Window
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Operation, Project
@@ -64,6 +65,7 @@ class Bench:
             )  # fmt: skip
             session.add(backup)
             session.flush()
+            session.add(copies.row(backup, Wanted(None, None)))
             arguments = {"backup": backup.pk, "project": "p"}
             order = Order(self.addon, Kind.BACKUP, ANY_LANE, arguments)
             made = operations.create(session, self.queue, order, 1)
@@ -91,6 +93,10 @@ class Bench:
     def backup(self, op: str) -> Backup:
         with self.parts.catalog.read() as session:
             return backups.with_evidence(session, int(self.look(op).arguments["backup"]))
+
+    def prefix(self, op: str) -> str:
+        with self.parts.catalog.read() as session:
+            return str(copies.first(session, self.backup(op).pk).objects)
 
     def log(self, op: str) -> list[str]:
         with self.parts.catalog.read() as session:
@@ -213,7 +219,7 @@ def test_a_worker_that_was_replaced_sweeps_nothing_of_its_successor(bench: Bench
     assert bench.look(op).status == Status.COMPLETED
     stored = {key.split("/")[-2] for key in bench.stored()}
     assert "2" in stored
-    prefix = bench.backup(op).objects
+    prefix = bench.prefix(op)
     names = {member["key"] for member in (bench.backup(op).evidence or {})["members"]}
     assert {f"{prefix}{name}" for name in names} <= set(bench.stored())
 

@@ -11,7 +11,7 @@ from holdfast.api.places import Paging
 from holdfast.api.probing import require_bucket
 from holdfast.api.state import Api, State
 from holdfast.api.writing import Writing
-from holdfast.catalog import backups as backup_rows
+from holdfast.catalog import copies
 from holdfast.catalog import destinations as rows
 from holdfast.catalog.schema import Destination
 from holdfast.catalog.session import ReadSession
@@ -97,6 +97,6 @@ def list_destination_backups(
     """`data` is a bare array here: the reference has it so."""
     with api.catalog.read() as session:
         destination = _at(session, destination_id)
-        found = backup_rows.at_destination(session, caller, destination, page)
-        items = [backup_views.stored(session, backup) for backup in found.items]
+        found = copies.at_destination(session, caller, destination, page)
+        items = [backup_views.stored(session, copy) for copy in found.items]
     return answers.rows(items, found.cursor)

@@ -4,7 +4,6 @@ The link is the permission, so it needs no token; it opens one backup for an hou
 """
 
 import re
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,12 +14,12 @@ from holdfast.api.places import AtBackup
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import Reader
 from holdfast.api.v1.backups import BACKUP
-from holdfast.catalog import backups
-from holdfast.catalog.schema import Backup
+from holdfast.catalog import backups, copies
+from holdfast.catalog.schema import Backup, Copy
 from holdfast.domain.backup import SUFFIX, BackupType, Compression
 from holdfast.domain.errors import Conflict, Forbidden, NotFound
 from holdfast.domain.operation import Status
-from holdfast.pipeline.bundle import Bundle, Content
+from holdfast.pipeline.bundle import Bundle, Content, Read
 from holdfast.views.backup_shapes import DownloadLink
 from holdfast.views.shapes import One
 
@@ -71,10 +70,16 @@ def download(
         backup = backups.by_uid(session, uid)
         if backup is None or name != _file_name(backup):
             raise NotFound("the backup is gone")
-        session.expunge(backup)
+        copy = copies.first(session, backup.pk)
+        session.expunge_all()
     bundle = _bundle(api, backup)
-    start, end = _wanted(request, bundle.size)
-    return _stream(api, backup, bundle, (start, end), request)
+    span = _wanted(request, bundle.size)
+    return _stream(request, backup, bundle, span, _reader(api, copy))
+
+
+def _reader(api: Api, copy: Copy) -> Read:
+    store = api.open_store(copy.destination_pk)
+    return lambda key, low, high: store.get(f"{copy.objects}{key}", low, high)
 
 
 def _bundle(api: Api, backup: Backup) -> Bundle:
@@ -98,7 +103,7 @@ def _wanted(request: Request, size: int) -> tuple[int, int]:
 
 
 def _stream(
-    api: Api, backup: Backup, bundle: Bundle, span: tuple[int, int], request: Request
+    request: Request, backup: Backup, bundle: Bundle, span: tuple[int, int], read: Read
 ) -> Response:
     start, end = span
     headers = {
@@ -112,18 +117,8 @@ def _stream(
     if partial:
         headers["content-range"] = f"bytes {start}-{end - 1}/{bundle.size}"
     headers["content-length"] = str(end - start)
-    body = iter(()) if request.method == "HEAD" else _bytes(api, backup, bundle, span)
+    body = iter(()) if request.method == "HEAD" else bundle.read(*span, read)
     status = 206 if partial else 200
     return StreamingResponse(
         body, status_code=status, headers=headers, media_type="application/octet-stream"
     )
-
-
-def _bytes(api: Api, backup: Backup, bundle: Bundle, span: tuple[int, int]) -> Iterator[bytes]:
-    store = api.open_store(backup.destination_pk)
-    prefix = str(backup.objects)
-
-    def read(key: str, low: int, high: int) -> Iterator[bytes]:
-        return store.get(prefix + key, low, high)
-
-    return bundle.read(*span, read)

@@ -1,0 +1,38 @@
+"""Every table of the catalogue, the same on SQLite and PostgreSQL.
+
+Instants are integers, ms since 1970 UTC. `pk` only ever grows, so `pk DESC` is newest-first and
+a page boundary stays where it is when rows arrive. Rows that other rows may outlive (projects,
+addons, destinations) are marked `deleted` and keep their slug for history; partial unique indexes
+free the slug for the living.
+"""
+
+from holdfast.catalog.schema.account import Chore, Replay, Role, Token, Worker
+from holdfast.catalog.schema.backups import Backup, Copy, Restore
+from holdfast.catalog.schema.base import BigKey, Document, Table
+from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
+from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
+from holdfast.catalog.schema.work import Line, Operation
+
+__all__ = [
+    "Addon",
+    "AddonEvent",
+    "Backup",
+    "BigKey",
+    "Chore",
+    "Copy",
+    "Deletion",
+    "Destination",
+    "Document",
+    "Finding",
+    "Line",
+    "Occurrence",
+    "Operation",
+    "Project",
+    "Replay",
+    "Restore",
+    "Role",
+    "Schedule",
+    "Table",
+    "Token",
+    "Worker",
+]

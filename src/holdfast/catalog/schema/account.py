@@ -1,0 +1,63 @@
+"""Who may enter, and what this installation remembers of itself."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from holdfast.catalog.schema.base import BigKey, Document, Table
+
+
+class Role(Table):
+    __tablename__ = "roles"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(60), unique=True)
+    name: Mapped[str]
+    permissions: Mapped[list[str]]
+    created: Mapped[int]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Token(Table):
+    """`digest` is the sha256 of a 256-bit random token: nothing to guess, so no slow hash."""
+
+    __tablename__ = "tokens"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(24), unique=True)
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str]
+    projects: Mapped[list[str] | None]
+    created: Mapped[int]
+    expires: Mapped[int | None]
+    last_used: Mapped[int | None]
+    revoked: Mapped[int | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Replay(Table):
+    """The answer to a POST, given again when the same token repeats it within the window."""
+
+    __tablename__ = "replays"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    at: Mapped[int]
+    answer: Mapped[Document | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Worker(Table):
+    """A living worker; `seen` is written and judged by the database's clock."""
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(String(60), primary_key=True)
+    node: Mapped[str] = mapped_column(String(60))
+    seen: Mapped[int]
+
+
+class Chore(Table):
+    """Upkeep that is due now and then: whoever moves `due` on by compare-and-set does it."""
+
+    __tablename__ = "chores"
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    due: Mapped[int]
+    ended: Mapped[int | None]
+    problem: Mapped[str | None]

@@ -1,0 +1,100 @@
+"""Backups, their copies, and the restores made of them."""
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from holdfast.catalog.schema.base import BigKey, Document, Table
+
+
+class Backup(Table):
+    """What was asked and what became of it; where the bytes are is in its copies.
+
+    `schedules` are those that caused it, as they were then. `deleted` means gone for callers.
+    """
+
+    __tablename__ = "backups"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    uid: Mapped[str] = mapped_column(String(36), unique=True)
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"))
+    id: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str]
+    type: Mapped[str] = mapped_column(String(20))
+    source: Mapped[str] = mapped_column(String(20))
+    compression: Mapped[str | None] = mapped_column(String(10))
+    schedules: Mapped[list[Document] | None]
+    status: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None]
+    size: Mapped[int]
+    version: Mapped[str]
+    retained: Mapped[bool]
+    evidence: Mapped[Document | None] = mapped_column(deferred=True)  # large: not for lists
+    operation: Mapped[str | None] = mapped_column(String(24), index=True)
+    created: Mapped[int]
+    completed: Mapped[int | None]
+    deleted: Mapped[int | None]
+    __table_args__ = (
+        Index("backups_by_slug", "addon_pk", "id", unique=True),
+        Index("backups_newest_first", "addon_pk", "pk"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Copy(Table):
+    """One backup in one place: the platform store (`destination_pk` None) or a destination.
+
+    The first copy is the one the backup's own status follows; additional ones have their own.
+    `objects` is the proven attempt's prefix. `expires` None: kept until somebody deletes it.
+    `review` is when retention looks at it (again), `marked` when it decided to delete it, `lost`
+    when its objects were found missing, `gone` when they were confirmed to be no more.
+    """
+
+    __tablename__ = "copies"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    backup_pk: Mapped[int] = mapped_column(ForeignKey("backups.pk"))
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"))
+    destination_pk: Mapped[int | None] = mapped_column(ForeignKey("destinations.pk"))
+    additional: Mapped[bool]
+    retention: Mapped[int | None]  # days, as asked
+    status: Mapped[str] = mapped_column(String(20))
+    size: Mapped[int]
+    objects: Mapped[str | None]
+    created: Mapped[int]
+    completed: Mapped[int | None]
+    expires: Mapped[int | None]
+    review: Mapped[int | None]
+    marked: Mapped[int | None]
+    lost: Mapped[int | None]
+    gone: Mapped[int | None]
+    __table_args__ = (
+        Index("copies_of_backup", "backup_pk", "destination_pk"),
+        Index("copies_of_addon", "addon_pk", "pk"),
+        Index(
+            "copies_at_destination",
+            "destination_pk",
+            "pk",
+            sqlite_where=text("gone IS NULL"),
+            postgresql_where=text("gone IS NULL"),
+        ),
+        Index(
+            "copies_to_review",
+            "review",
+            sqlite_where=text("marked IS NULL AND gone IS NULL"),
+            postgresql_where=text("marked IS NULL AND gone IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Restore(Table):
+    __tablename__ = "restores"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(24), unique=True)
+    backup_pk: Mapped[int] = mapped_column(ForeignKey("backups.pk"), index=True)
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"), index=True)
+    status: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None]
+    report: Mapped[Document | None]
+    operation: Mapped[str] = mapped_column(String(24), index=True)
+    created: Mapped[int]
+    completed: Mapped[int | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)

@@ -1,0 +1,111 @@
+"""What there is: projects, addons and destinations. Rows that other rows may outlive."""
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from holdfast.catalog.schema.base import BigKey, Document, Table
+
+
+class Project(Table):
+    __tablename__ = "projects"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str]
+    description: Mapped[str | None]
+    color: Mapped[str | None]
+    region: Mapped[str | None]
+    cluster: Mapped[str | None]
+    created: Mapped[int]
+    updated: Mapped[int]
+    deleted: Mapped[int | None]
+    __table_args__ = (
+        Index(
+            "projects_living",
+            "id",
+            unique=True,
+            sqlite_where=text("deleted IS NULL"),
+            postgresql_where=text("deleted IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Addon(Table):
+    """`host` .. `sealed_password` say how to reach it; `node` is the machine of a managed one."""
+
+    __tablename__ = "addons"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    uid: Mapped[str] = mapped_column(String(36), unique=True)
+    project_pk: Mapped[int] = mapped_column(ForeignKey("projects.pk"))
+    id: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str]
+    description: Mapped[str | None]
+    kind: Mapped[str] = mapped_column(String(40))
+    version: Mapped[str]
+    managed: Mapped[bool]
+    node: Mapped[str | None]
+    desired: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(30))
+    reason: Mapped[str | None]
+    host: Mapped[str]
+    port: Mapped[int]
+    user: Mapped[str] = mapped_column("login")
+    database: Mapped[str] = mapped_column("dbname")
+    options: Mapped[Document]
+    sealed_password: Mapped[str]
+    tags: Mapped[list[str]]
+    spec: Mapped[Document]
+    created: Mapped[int]
+    updated: Mapped[int]
+    deleted: Mapped[int | None]
+    __table_args__ = (
+        Index(
+            "addons_living",
+            "project_pk",
+            "id",
+            unique=True,
+            sqlite_where=text("deleted IS NULL"),
+            postgresql_where=text("deleted IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class AddonEvent(Table):
+    """What happened to an addon's version, oldest first."""
+
+    __tablename__ = "addon_events"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(24), unique=True)
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"), index=True)
+    old_version: Mapped[str]
+    new_version: Mapped[str]
+    created: Mapped[int]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Destination(Table):
+    """`options` are the driver's settings without secrets; those are in `sealed_secret`."""
+
+    __tablename__ = "destinations"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(110))
+    name: Mapped[str]
+    description: Mapped[str | None]
+    kind: Mapped[str] = mapped_column(String(40))
+    prefix: Mapped[str]
+    options: Mapped[Document]
+    sealed_secret: Mapped[str]
+    created: Mapped[int]
+    updated: Mapped[int]
+    deleted: Mapped[int | None]
+    __table_args__ = (
+        Index(
+            "destinations_living",
+            "id",
+            unique=True,
+            sqlite_where=text("deleted IS NULL"),
+            postgresql_where=text("deleted IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
