@@ -1,0 +1,138 @@
+"""When a schedule is due: arithmetic on UTC milliseconds, without a calendar.
+
+Every interval repeats after a fixed period (an hour, a day, a week), because UTC knows no summer
+time. Within a period the instants are a sorted list of offsets, so all instants there ever were
+and will be can be numbered: a question about them is one division and one search in that list.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from itertools import product
+
+_MINUTE = 60_000
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+_MONDAY = -3 * _DAY  # 1969-12-29: day 0 of a week is a Monday
+
+
+class Interval(StrEnum):
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+class Outcome(StrEnum):
+    """What became of an occurrence."""
+
+    FIRED = "fired"
+    SKIPPED = "skipped"  # the backup of the occurrence before it still waited
+    MISSED = "missed"  # nobody was there to fire it in time
+
+
+MOST_DAYS = {Interval.HOURLY: 7, Interval.DAILY: 60, Interval.WEEKLY: 120}
+"""The longest retention of a schedule, unless configured otherwise."""
+
+MOST_UNEXPIRED = 500
+"""How many unexpired backups one schedule may ever hold."""
+
+_PERIOD = {Interval.HOURLY: _HOUR, Interval.DAILY: _DAY, Interval.WEEKLY: 7 * _DAY}
+_FIRST = {Interval.HOURLY: 0, Interval.DAILY: 0, Interval.WEEKLY: _MONDAY}
+_ARRAYS = {
+    Interval.HOURLY: ("minute",),
+    Interval.DAILY: ("minute", "hour"),
+    Interval.WEEKLY: ("minute", "hour", "day"),
+}
+_BELOW = {"minute": 60, "hour": 24, "day": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """Due at every combination; day 0 is Monday. What the interval does not need is empty."""
+
+    interval: Interval
+    minute: tuple[int, ...]
+    hour: tuple[int, ...] = ()
+    day: tuple[int, ...] = ()
+
+    @property
+    def period(self) -> int:
+        """Milliseconds after which the rule repeats itself."""
+        return _PERIOD[self.interval]
+
+
+Array = Collection[int] | None
+
+
+def problems(interval: Interval, minute: Array, hour: Array, day: Array) -> dict[str, str]:
+    """What is wrong with a rule, by field; None is an array that was not sent."""
+    found: dict[str, str] = {}
+    for name, values in (("minute", minute), ("hour", hour), ("day", day)):
+        problem = _problem(interval, name, values)
+        if problem is not None:
+            found[f"scheduling.{name}"] = problem
+    return found
+
+
+def _problem(interval: Interval, name: str, values: Array) -> str | None:
+    if name not in _ARRAYS[interval]:
+        return None if values is None else f"is not for {interval} schedules; leave it out"
+    if not values:
+        return f"is required for {interval} schedules, with at least one value"
+    if any(not 0 <= value < _BELOW[name] for value in values):
+        return f"must be numbers from 0 to {_BELOW[name] - 1}"
+    if len(set(values)) < len(values):
+        return "must not name a value twice"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _offsets(rule: Scheduling) -> tuple[int, ...]:
+    """The instants of one period, from its beginning."""
+    arrays = (rule.minute, rule.hour or (0,), rule.day or (0,))
+    return tuple(sorted({m * _MINUTE + h * _HOUR + d * _DAY for m, h, d in product(*arrays)}))
+
+
+def _until(rule: Scheduling, at: int) -> int:
+    """The number of the first instant after `at`."""
+    offsets = _offsets(rule)
+    period, rest = divmod(at - _FIRST[rule.interval], rule.period)
+    return period * len(offsets) + bisect_right(offsets, rest)
+
+
+def _instant(rule: Scheduling, number: int) -> int:
+    offsets = _offsets(rule)
+    period, index = divmod(number, len(offsets))
+    return _FIRST[rule.interval] + period * rule.period + offsets[index]
+
+
+def next_due(rule: Scheduling, after: int) -> int:
+    """The first instant strictly after."""
+    return _instant(rule, _until(rule, after))
+
+
+def latest_due(rule: Scheduling, at: int) -> int:
+    """The last instant not after `at`."""
+    return _instant(rule, _until(rule, at) - 1)
+
+
+def count_due(rule: Scheduling, after: int, until: int) -> int:
+    """How many instants are after `after` and not after `until`."""
+    return max(0, _until(rule, until) - _until(rule, after))
+
+
+def upcoming(rule: Scheduling, after: int, count: int) -> list[int]:
+    """The first `count` instants strictly after."""
+    first = _until(rule, after)
+    return [_instant(rule, number) for number in range(first, first + count)]
+
+
+def is_due(rule: Scheduling, at: int) -> bool:
+    return latest_due(rule, at) == at
+
+
+def most_kept(rule: Scheduling, days: int) -> int:
+    """How many backups it can hold that are not expired after `days`."""
+    return -(-len(_offsets(rule)) * days * _DAY // rule.period)
