@@ -1,6 +1,7 @@
 """Everything that goes wrong, as the one error envelope the official clients read."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
         return "is required"
     if error["type"] == "extra_forbidden":
         return "is not a known setting"
-    return str(error["msg"]).removeprefix("Value error, ")
+    return re.sub(r"^\w+ should ", "must ", str(error["msg"]).removeprefix("Value error, "))
 
 
 async def _on_validation(_: Request, error: Exception) -> JSONResponse:

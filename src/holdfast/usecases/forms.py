@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,6 +22,7 @@ from pydantic.alias_generators import to_camel
 
 from holdfast.domain import naming
 from holdfast.domain.backup import BackupType, Compression
+from holdfast.domain.schedule import Interval, problems
 
 
 def _matches(pattern: str, example: str) -> AfterValidator:
@@ -102,6 +104,85 @@ Unsupported = Annotated[Any, AfterValidator(_not_yet), Field(description="Refuse
 """Ignoring these would leave data less safe than the caller believes."""
 
 
+Days = Annotated[int, Field(strict=True, ge=1, le=120)]
+
+
+class AdditionalDestination(StrictForm):
+    destination_id: DestinationId
+    type: Literal["custom"] = "custom"
+    retention_time: Days | None = None
+
+
+class Wish(StrictForm):
+    """What a backup and a schedule both say: which kind of backup, and where its copies go."""
+
+    backup_type: BackupType
+    compression_type: Compression | None = Field(
+        default=None,
+        validation_alias=AliasChoices("compressionType", "backupCompressionType"),
+        description="Dumps only, `gz` when absent; ignored for snapshots. Schedules show it as "
+        "`backupCompressionType`, which is understood too.",
+    )
+    custom_destination_id: DestinationId | None = Field(default=None, description="Dumps only.")
+    additional_destinations: Annotated[list[AdditionalDestination], Field(max_length=20)] = Field(
+        default=[], description="Snapshots only."
+    )
+
+    @field_validator("custom_destination_id", "additional_destinations")
+    @classmethod
+    def _fits_the_type(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("backup_type")
+        wanted = (
+            BackupType.DUMP if info.field_name == "custom_destination_id" else BackupType.SNAPSHOT
+        )
+        if value and kind is not None and kind is not wanted:
+            raise ValueError(f"is for {wanted} backups only")
+        return value
+
+
+class BackupForm(Wish):
+    backup_type: BackupType = BackupType.SNAPSHOT
+    name: BackupName | None = None
+    retention_time: Days | None = Field(
+        default=None, description="Extension: days until it expires; never when absent."
+    )
+
+
+class SchedulingForm(StrictForm):
+    """When: at every combination, in UTC. Day 0 is Monday."""
+
+    interval: Interval
+    minute: list[Annotated[int, Field(strict=True, ge=0, le=59)]]
+    hour: list[Annotated[int, Field(strict=True, ge=0, le=23)]] | None = Field(
+        default=None, validate_default=True, description="Daily and weekly schedules only."
+    )
+    day: list[Annotated[int, Field(strict=True, ge=0, le=6)]] | None = Field(
+        default=None, validate_default=True, description="Weekly schedules only; 0 is Monday."
+    )
+
+    @field_validator("minute", "hour", "day")
+    @classmethod
+    def _fits_the_interval(cls, value: list[int] | None, info: ValidationInfo) -> list[int] | None:
+        name, interval = info.field_name or "", info.data.get("interval")
+        if interval is not None:
+            arrays = {"minute": None, "hour": None, "day": None, name: value}
+            problem = problems(interval, **arrays).get(f"scheduling.{name}")
+            if problem is not None:
+                raise ValueError(problem)
+        return value and sorted(value)
+
+
+class ScheduleForm(Wish):
+    scheduling: SchedulingForm
+    retention_time: Days
+
+
+class SchedulePatch(StrictForm):
+    """Anything else means another schedule: delete this one and create that."""
+
+    retention_time: Days
+
+
 class AddonPatch(Form):
     description: Description | None = None
     tags: (
@@ -111,7 +192,9 @@ class AddonPatch(Form):
     connection_string: SecretStr | None = Field(
         default=None, description="Extension: the new address of an attached addon."
     )
-    backup_schedules: Unsupported = None
+    backup_schedules: list[ScheduleForm] | None = Field(
+        default=None, description="All of the addon's schedules; those not named are deleted."
+    )
     pitr_enabled: Unsupported = None
 
 
@@ -131,35 +214,6 @@ class AddonForm(AddonPatch):
         if billing is None and info.data.get("connection_string") is None:
             raise ValueError("is required (or connectionString, to attach a server of your own)")
         return billing
-
-
-class AdditionalDestination(StrictForm):
-    destination_id: DestinationId
-    type: Literal["custom"] = "custom"
-    retention_time: Annotated[int, Field(ge=1, le=120)] | None = None
-
-
-class BackupForm(StrictForm):
-    name: BackupName | None = None
-    backup_type: BackupType = BackupType.SNAPSHOT
-    compression_type: Compression | None = Field(
-        default=None, description="Dumps only, `gz` when absent; ignored for snapshots."
-    )
-    custom_destination_id: DestinationId | None = Field(default=None, description="Dumps only.")
-    additional_destinations: list[AdditionalDestination] = Field(
-        default=[], description="Snapshots only."
-    )
-
-    @field_validator("custom_destination_id", "additional_destinations")
-    @classmethod
-    def _fits_the_type(cls, value: Any, info: ValidationInfo) -> Any:
-        kind = info.data.get("backup_type")
-        wanted = (
-            BackupType.DUMP if info.field_name == "custom_destination_id" else BackupType.SNAPSHOT
-        )
-        if value and kind is not None and kind is not wanted:
-            raise ValueError(f"is for {wanted} backups only")
-        return value
 
 
 class AbortRestoreForm(StrictForm):
