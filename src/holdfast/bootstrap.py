@@ -134,7 +134,7 @@ class Parts:
 
     @cached_property
     def house(self) -> House:
-        return House(self.queue, self.sealer, self.node, self.engine)
+        return House(self.queue, self.sealer, self.node, self.engine, self.settings.caps)
 
 
 def build_api(parts: Parts) -> FastAPI:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.domain.errors import Invalid
+from holdfast.domain.schedule import Interval
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret, new_key
 
@@ -20,7 +21,7 @@ DEFAULT_PORT = 8585
 
 @dataclass(frozen=True)
 class Settings:
-    """One frozen object per process. Durations in seconds."""
+    """One frozen object per process. Durations in seconds, unless its help says otherwise."""
 
     data_dir: Path = field(
         default=Path("holdfast-data"), metadata={"help": "where all state lives"}
@@ -42,6 +43,18 @@ class Settings:
     dead: float = field(default=30.0, metadata={"help": "silence after which a worker is dead"})
     stall: float = field(default=300.0, metadata={"help": "no bytes for this long ends a child"})
     grace: float = field(default=20.0, metadata={"help": "how long a drain waits for work"})
+    catch_up: float = field(
+        default=168.0, metadata={"help": "hours: what was missed for longer is not caught up"}
+    )
+    retention_hourly: int = field(
+        default=7, metadata={"help": "days: longest retention of hourly schedules"}
+    )
+    retention_daily: int = field(
+        default=60, metadata={"help": "days: longest retention of daily schedules"}
+    )
+    retention_weekly: int = field(
+        default=120, metadata={"help": "days: longest retention of weekly schedules"}
+    )
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
     log_format: str = field(default="auto", metadata={"help": "json, text, or auto by terminal"})
     mask_secrets: bool = field(
@@ -54,6 +67,15 @@ class Settings:
     @property
     def catalog_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'holdfast.db'}"
+
+    @property
+    def caps(self) -> dict[Interval, int]:
+        """The longest retention of a schedule, in days."""
+        return {
+            Interval.HOURLY: self.retention_hourly,
+            Interval.DAILY: self.retention_daily,
+            Interval.WEEKLY: self.retention_weekly,
+        }
 
     @property
     def tools_path(self) -> Path:

@@ -1,12 +1,13 @@
 """Backups: create, abort, delete, retain."""
 
-from holdfast.catalog import backups, copies, deletions, destinations, operations
+from holdfast.catalog import backups, copies, deletions, operations
 from holdfast.catalog.copies import Wanted
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Project
+from holdfast.catalog.session import lock_addon
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.backup import BackupType, Compression, default_name, source_of
-from holdfast.domain.errors import Conflict, Invalid
+from holdfast.domain.errors import Conflict
 from holdfast.domain.naming import free_slug
 from holdfast.domain.operation import OVER, Kind, Status
 from holdfast.kit import ids
@@ -14,12 +15,14 @@ from holdfast.kit.clock import rfc3339
 from holdfast.usecases.addons import lane
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import BackupForm
+from holdfast.usecases.places import known_destination
 
 _MORE = "additionalDestinations"
 
 
 def create(context: Context, project: Project, addon: Addon, form: BackupForm) -> Backup:
     session = context.session
+    lock_addon(session, addon.pk)  # whoever fires its schedules looks for free names too
     dump = form.backup_type is BackupType.DUMP
     name = form.name or default_name(rfc3339(context.now))
     backup = Backup(
@@ -59,15 +62,6 @@ def wanted_copies(context: Context, form: BackupForm) -> list[Wanted]:
         for index, each in enumerate(form.additional_destinations)
     ]
     return [Wanted(first, None), *more]
-
-
-def known_destination(context: Context, wanted: str, path: str) -> int:
-    """Its key; Invalid names `path` when there is no such destination."""
-    found = destinations.find(context.session, wanted)
-    if found is None or found.id != wanted:
-        problem = f"there is no backup destination {wanted!r}"
-        raise Invalid(problem, {path: problem})
-    return found.pk
 
 
 def abort(context: Context, backup: Backup) -> None:

@@ -1,23 +1,28 @@
 """What every verb gets: the transaction, who asks, when it is, and the house's means."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.queue import Queue
 from holdfast.domain.access import Caller
+from holdfast.domain.schedule import MOST_DAYS, Interval
 from holdfast.kit.seal import Sealer
 
 
 @dataclass(frozen=True)
 class House:
-    """The same for every request of a process. `engines` raises Invalid for an unknown kind."""
+    """The same for every request of a process. `engines` raises Invalid for an unknown kind.
+
+    `caps` are the longest retentions of schedules, in days.
+    """
 
     queue: Queue
     sealer: Sealer
     node: str
     engines: Callable[[str], Engine]
+    caps: Mapping[Interval, int] = field(default_factory=lambda: dict(MOST_DAYS))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""What became of the instants of a schedule: each is decided once."""
+
+from sqlalchemy import select
+
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Occurrence, Schedule
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.firing import Decision
+
+
+def at(session: ReadSession, schedule_pk: int, instant: int) -> Occurrence | None:
+    """What was decided about an instant, alone or with others that were missed; None: nothing."""
+    following = select(Occurrence).where(
+        Occurrence.schedule_pk == schedule_pk, Occurrence.instant >= instant
+    )
+    found = session.scalar(following.order_by(Occurrence.instant).limit(1))
+    return found if found is not None and found.since <= instant else None
+
+
+def listed(session: ReadSession, schedule: Schedule, page: Page) -> Slice[Occurrence]:
+    """The latest decisions first."""
+    decided = select(Occurrence).where(Occurrence.schedule_pk == schedule.pk)
+    return take(session, decided, Occurrence.pk, page, f"occurrences of {schedule.pk}")
+
+
+def row(decision: Decision, now: int, backup_pk: int | None = None) -> Occurrence:
+    return Occurrence(
+        schedule_pk=decision.key,
+        instant=decision.instant,
+        since=decision.since,
+        count=decision.count,
+        outcome=decision.outcome,
+        reason=decision.reason,
+        backup_pk=backup_pk,
+        decided=now,
+    )
