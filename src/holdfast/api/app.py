@@ -19,6 +19,7 @@ from holdfast.api.v1 import (
     pitr,
     projects,
     restores,
+    schedules,
     tokens,
 )
 from holdfast.domain.errors import NotFound
@@ -31,6 +32,7 @@ _NOUNS: list[APIRouter] = [
     backups.router,
     downloads.router,
     restores.router,
+    schedules.router,
     pitr.router,
     destinations.router,
     logs.router,

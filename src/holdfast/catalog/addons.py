@@ -82,3 +82,8 @@ def events(session: ReadSession, addon_pk: int) -> list[AddonEvent]:
 def listed(session: ReadSession, project: Project, page: Page) -> Slice[Addon]:
     living = select(Addon).where(Addon.project_pk == project.pk, Addon.deleted.is_(None))
     return take(session, living, Addon.pk, page, f"addons of {project.pk}")
+
+
+def by_pk(session: ReadSession, pks: Collection[int]) -> dict[int, Addon]:
+    """Those that are gone too."""
+    return {row.pk: row for row in session.scalars(select(Addon).where(Addon.pk.in_(pks)))}

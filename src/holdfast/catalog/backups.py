@@ -47,3 +47,8 @@ def by_uid(session: ReadSession, uid: str) -> Backup | None:
     """With its evidence, for use outside the session."""
     whole = select(Backup).where(Backup.uid == uid, Backup.deleted.is_(None))
     return session.scalar(whole.options(undefer(Backup.evidence)))
+
+
+def by_pk(session: ReadSession, pks: Collection[int]) -> dict[int, Backup]:
+    """Those that are gone too."""
+    return {row.pk: row for row in session.scalars(select(Backup).where(Backup.pk.in_(pks)))}

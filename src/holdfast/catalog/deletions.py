@@ -1,5 +1,7 @@
 """Objects on their way out. A deletion is a row until the store confirmed it."""
 
+from collections.abc import Collection
+
 from sqlalchemy import select, update
 
 from holdfast.catalog.schema import Copy, Deletion
@@ -46,3 +48,11 @@ def pending_at(session: ReadSession, destination_pk: int) -> int:
         Deletion.destination_pk == destination_pk, Deletion.done.is_(None)
     )
     return len(list(session.scalars(waiting)))
+
+
+def pending_of(session: ReadSession, copy_pks: Collection[int]) -> dict[int, Deletion]:
+    """By copy, those that are neither done nor called off."""
+    waiting = select(Deletion).where(
+        Deletion.copy_pk.in_(copy_pks), Deletion.done.is_(None), Deletion.called_off.is_(None)
+    )
+    return {row.copy_pk: row for row in session.scalars(waiting) if row.copy_pk is not None}

@@ -1,5 +1,7 @@
 """Project rows."""
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
 from holdfast.catalog.page import Page, Slice, take
@@ -23,3 +25,8 @@ def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Project]:
     if caller.projects is not None:
         living = living.where(Project.id.in_(caller.projects))
     return take(session, living, Project.pk, page, "projects")
+
+
+def by_pk(session: ReadSession, pks: Collection[int]) -> dict[int, Project]:
+    """Those that are gone too."""
+    return {row.pk: row for row in session.scalars(select(Project).where(Project.pk.in_(pks)))}

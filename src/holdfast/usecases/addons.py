@@ -18,6 +18,7 @@ from holdfast.domain.naming import slug
 from holdfast.domain.operation import ANY_LANE, Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
+from holdfast.usecases import schedules
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import AddonForm, AddonPatch
 from holdfast.usecases.names import name_taken
@@ -55,6 +56,7 @@ def create(context: Context, project: Project, form: AddonForm, found: Found) ->
     context.session.flush()
     if addon.managed:
         _order(context, addon, Kind.PROVISION)
+    schedules.replace_all(context, addon, form.backup_schedules or ())
     return addon
 
 
@@ -115,6 +117,8 @@ def patch(context: Context, addon: Addon, form: AddonPatch, found: Found | None)
         addon.tags = form.tags or []
     if found is not None:
         _move(context, addon, found)
+    if form.backup_schedules is not None:
+        schedules.replace_all(context, addon, form.backup_schedules)
     addon.updated = context.now
     return addon
 
@@ -131,10 +135,11 @@ def _move(context: Context, addon: Addon, found: Found) -> None:
 
 
 def delete(context: Context, addon: Addon) -> None:
-    """Ends what is going on, then removes a managed server with its data.
+    """Ends what is going on and its schedules, then removes a managed server with its data.
 
     The addon's backups stay: they can be restored elsewhere through their origin.
     """
+    schedules.delete_all(context, addon)
     for operation in operations.open_of_addon(context.session, addon.pk):
         operations.abort(
             context.session,

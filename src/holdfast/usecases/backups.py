@@ -7,7 +7,7 @@ from holdfast.catalog.schema import Addon, Backup, Project
 from holdfast.catalog.session import lock_addon
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.backup import BackupType, Compression, default_name, source_of
-from holdfast.domain.errors import Conflict
+from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import free_slug
 from holdfast.domain.operation import OVER, Kind, Status
 from holdfast.kit import ids
@@ -49,19 +49,23 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
 
 
 def wanted_copies(context: Context, form: BackupForm) -> list[Wanted]:
-    """The first one at the platform store or the custom destination, then the additional ones."""
+    """The first one at the platform store or the custom destination, then the additional ones.
+
+    Additional ones are kept as long as the backup, unless they say otherwise.
+    """
     chosen, first = form.custom_destination_id, None
     if chosen is not None:
         first = known_destination(context, chosen, "customDestinationId")
-    more = [
-        Wanted(
-            known_destination(context, each.destination_id, f"{_MORE}[{index}].destinationId"),
-            each.retention_time,
-            additional=True,
-        )
-        for index, each in enumerate(form.additional_destinations)
-    ]
-    return [Wanted(first, None), *more]
+    more: list[Wanted] = []
+    for index, each in enumerate(form.additional_destinations):
+        path = f"{_MORE}[{index}].destinationId"
+        place = known_destination(context, each.destination_id, path)
+        if any(other.destination_pk == place for other in more):
+            problem = "is named twice"
+            raise Invalid(f"{path} {problem}", {path: problem})
+        days = each.retention_time or form.retention_time
+        more.append(Wanted(place, days, additional=True))
+    return [Wanted(first, form.retention_time), *more]
 
 
 def abort(context: Context, backup: Backup) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from holdfast.catalog import copies, deletions, destinations
+from holdfast.catalog import addons, copies, deletions, destinations, schedules
 from holdfast.catalog.schema import Destination
 from holdfast.domain.errors import Conflict
 from holdfast.domain.naming import slug
@@ -64,6 +64,7 @@ def patch(context: Context, destination: Destination, form: DestinationPatch) ->
 
 
 def delete(context: Context, destination: Destination) -> None:
+    _require_no_schedules(context, destination)
     kept = copies.names_at(context.session, destination.pk, limit=20)
     pending = deletions.pending_at(context.session, destination.pk)
     if kept or pending:
@@ -72,3 +73,16 @@ def delete(context: Context, destination: Destination) -> None:
             {"backups": list(kept), "pendingDeletions": pending},
         )
     destination.deleted = context.now
+
+
+def _require_no_schedules(context: Context, destination: Destination) -> None:
+    using = schedules.using(context.session, destination.pk)
+    if using:
+        owners = addons.by_pk(context.session, {schedule.addon_pk for schedule in using})
+        named = [
+            f"{schedule.id} ({schedule.interval}, addon {owners[schedule.addon_pk].id})"
+            for schedule in using
+        ]
+        raise Conflict(
+            "schedules send backups to this destination; delete them first", {"schedules": named}
+        )

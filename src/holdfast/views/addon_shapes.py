@@ -4,6 +4,7 @@ from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
 from holdfast.views.project_shapes import Cluster, SpecType
+from holdfast.views.schedule_shapes import ScheduleView
 from holdfast.views.shapes import Document, Shape
 
 
@@ -105,6 +106,7 @@ class AddonView(AddonItem):
     version: str
     billing: Document | None = None
     address: Server
+    backup_schedules: list[ScheduleView]
     reason: str | None = None
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from holdfast.catalog import addons, operations
+from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable
 from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
+from holdfast.views import schedules
 from holdfast.views.addon_shapes import (
     AddonConfig,
     AddonItem,
@@ -65,6 +67,7 @@ def view(session: ReadSession, project: Project, addon: Addon, team: str) -> Add
         version=addon.version,
         billing=addon.spec.get("billing"),
         address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
+        backup_schedules=schedules.views(session, rows.of_addon(session, addon.pk)),
         reason=_reason(session, addon),
     )
 

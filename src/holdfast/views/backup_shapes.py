@@ -1,16 +1,11 @@
 """Answers about backups, restores and destinations."""
 
+from holdfast.views.schedule_shapes import AdditionalDestinationView, SchedulingView
 from holdfast.views.shapes import Document, Shape
 
 
 class BackupSource(Shape):
     type: str
-
-
-class AdditionalDestinationView(Shape):
-    destination_id: str
-    type: str = "custom"
-    retention_time: int | None = None
 
 
 class BackupConfig(Shape):
@@ -27,6 +22,31 @@ class LastRestore(Shape):
     completed_at: str | None = None
 
 
+class Cause(SchedulingView):
+    """A schedule that caused a backup, as it was then."""
+
+    id: str
+    retention_time: int
+
+
+class PendingDeletion(Shape):
+    """Nothing is removed before `at`; until then it may still be called off."""
+
+    at: str
+    reason: str
+
+
+class CopyView(Shape):
+    """A backup in one place; without `destinationId` that is the platform's own store."""
+
+    destination_id: str | None = None
+    status: str
+    size: str
+    expires_at: str | None = None
+    lost: str | None = None
+    deletion: PendingDeletion | None = None
+
+
 class BackupView(Shape):
     id: str
     name: str
@@ -41,6 +61,9 @@ class BackupView(Shape):
     retained: bool
     reason: str | None = None
     progress: Document | None = None
+    schedules: list[Cause] | None = None
+    expires_at: str | None = None
+    copies: list[CopyView]
 
 
 class BackupList(Shape):
@@ -110,12 +133,16 @@ class StoredConfig(Shape):
 
 
 class StoredBackup(Shape):
+    """A copy at a destination. It outlives its addon, which is why that is named and not linked."""
+
     id: str
     name: str
+    uid: str
     status: str
-    project: Reference | None = None
-    addon: Reference | None = None
+    project: Reference
+    addon: Reference
     config: StoredConfig
+    schedules: list[SchedulingView] | None = None
     expired_by: int | None = None
     created_at: str
     completed_at: str | None = None

@@ -1,22 +1,35 @@
 """Backups as the API shows them: one superset in every place."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from holdfast.catalog import addons, backups, copies, destinations, operations, projects, restores
-from holdfast.catalog.schema import Backup, Copy, Restore
+from holdfast.catalog import (
+    addons,
+    backups,
+    copies,
+    deletions,
+    destinations,
+    operations,
+    projects,
+    restores,
+)
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Document, Project, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.operation import Status
 from holdfast.kit.clock import rfc3339
 from holdfast.views.backup_shapes import (
-    AdditionalDestinationView,
     BackupConfig,
     BackupSource,
     BackupView,
+    Cause,
+    CopyView,
     LastRestore,
+    PendingDeletion,
     Reference,
     StoredBackup,
     StoredConfig,
 )
+from holdfast.views.schedule_shapes import AdditionalDestinationView, SchedulingView
 
 _MOVING = (Status.IN_PROGRESS, Status.ABORTING)
 
@@ -24,9 +37,9 @@ _MOVING = (Status.IN_PROGRESS, Status.ABORTING)
 def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
     """A few look-ups for the whole page, not per row."""
     kept = copies.of_backups(session, [backup.pk for backup in rows])
-    places = destinations.ids_of(
-        session, {c.destination_pk for each in kept.values() for c in each if c.destination_pk}
-    )
+    every = [copy for each in kept.values() for copy in each]
+    places = destinations.ids_of(session, {c.destination_pk for c in every if c.destination_pk})
+    leaving = _leaving(session, every)
     restored = restores.latest(session, [backup.pk for backup in rows])
     moving = [b.operation for b in rows if b.operation and b.status in _MOVING]
     progress = operations.progress_of(session, moving) if moving else {}
@@ -45,13 +58,45 @@ def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
             retained=backup.retained,
             reason=backup.reason,
             progress=progress.get(backup.operation or ""),
+            schedules=[Cause.model_validate(cause) for cause in backup.schedules or ()] or None,
+            expires_at=_instant(_expires(backup, kept[backup.pk])),
+            copies=[_copy(backup, c, places, leaving) for c in kept[backup.pk] if not c.gone],
         )
         for backup in rows
     ]
 
 
+def _leaving(session: ReadSession, every: Sequence[Copy]) -> Mapping[int, Deletion]:
+    marked = [copy.pk for copy in every if copy.marked and not copy.gone]
+    return deletions.pending_of(session, marked) if marked else {}
+
+
 def _instant(at: int | None) -> str | None:
     return rfc3339(at) if at is not None else None
+
+
+def _expires(backup: Backup, kept: Sequence[Copy]) -> int | None:
+    """When the last of its copies does; None: never by itself."""
+    ends = [copy.expires for copy in kept if not copy.gone]
+    if backup.retained or None in ends:
+        return None
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _copy(
+    backup: Backup, copy: Copy, places: Mapping[int, str], leaving: Mapping[int, Deletion]
+) -> CopyView:
+    deletion = leaving.get(copy.pk)
+    return CopyView(
+        destination_id=places.get(copy.destination_pk or 0),
+        status=copy.status,
+        size=str(copy.size),
+        expires_at=None if backup.retained else _instant(copy.expires),
+        lost=_instant(copy.lost),
+        deletion=PendingDeletion(at=rfc3339(deletion.due), reason=deletion.reason)
+        if deletion
+        else None,
+    )
 
 
 def _config(backup: Backup, kept: Sequence[Copy], places: Mapping[int, str]) -> BackupConfig:
@@ -81,19 +126,47 @@ def _last(restore: Restore | None) -> LastRestore | None:
     )
 
 
-def stored(session: ReadSession, copy: Copy) -> StoredBackup:
-    backup = backups.get(session, copy.backup_pk)
-    addon = addons.get(session, backup.addon_pk)
-    project = projects.get(session, addon.project_pk)
+@dataclass(frozen=True)
+class _Origins:
+    """What the copies of one page are of, looked up at once."""
+
+    backups: Mapping[int, Backup]
+    addons: Mapping[int, Addon]
+    projects: Mapping[int, Project]
+
+    @classmethod
+    def of(cls, session: ReadSession, found: Sequence[Copy]) -> "_Origins":
+        taken = backups.by_pk(session, [copy.backup_pk for copy in found])
+        owners = addons.by_pk(session, {copy.addon_pk for copy in found})
+        homes = projects.by_pk(session, {addon.project_pk for addon in owners.values()})
+        return cls(taken, owners, homes)
+
+
+def stored(session: ReadSession, found: Sequence[Copy]) -> list[StoredBackup]:
+    """Copies at a destination; their projects and addons are named also when they are gone."""
+    origins = _Origins.of(session, found)
+    return [_stored(copy, origins) for copy in found]
+
+
+def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
+    backup, addon = origins.backups[copy.backup_pk], origins.addons[copy.addon_pk]
+    project = origins.projects[addon.project_pk]
     return StoredBackup(
         id=backup.id,
         name=backup.name,
-        status=backup.status,
-        project=Reference(id=project.id, name=project.name) if not project.deleted else None,
-        addon=Reference(id=addon.id, name=addon.name) if not addon.deleted else None,
+        uid=backup.uid,
+        status=copy.status,
+        project=Reference(id=project.id, name=project.name),
+        addon=Reference(id=addon.id, name=addon.name),
         config=StoredConfig(
-            addon_version=backup.version, addon_type=addon.kind, size=str(backup.size)
+            addon_version=backup.version, addon_type=addon.kind, size=str(copy.size)
         ),
+        schedules=[_scheduling(cause) for cause in backup.schedules or ()] or None,
+        expired_by=None if backup.retained else copy.expires,
         created_at=rfc3339(backup.created),
-        completed_at=_instant(backup.completed),
+        completed_at=_instant(copy.completed),
     )
+
+
+def _scheduling(cause: Document) -> SchedulingView:
+    return SchedulingView.model_validate(cause)

@@ -94,9 +94,9 @@ def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -
 def list_destination_backups(
     api: State, caller: Reader, page: Paging, destination_id: str
 ) -> Response:
-    """`data` is a bare array here: the reference has it so."""
+    """The copies kept here. `data` is a bare array: the reference has it so."""
     with api.catalog.read() as session:
         destination = _at(session, destination_id)
         found = copies.at_destination(session, caller, destination, page)
-        items = [backup_views.stored(session, copy) for copy in found.items]
+        items = backup_views.stored(session, found.items)
     return answers.rows(items, found.cursor)

@@ -1,0 +1,109 @@
+"""Why an instant of a schedule did or did not run, in one sentence."""
+
+from itertools import pairwise
+
+from holdfast.catalog import backups, occurrences
+from holdfast.catalog import schedules as rows
+from holdfast.catalog.schema import Backup, Occurrence, Schedule
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.schedule import Outcome, Scheduling, is_due, latest_due, next_due
+from holdfast.kit.clock import rfc3339
+from holdfast.views import schedules as views
+from holdfast.views.schedule_shapes import Companion, Explanation
+
+_UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second"))
+
+
+def explain(session: ReadSession, schedule: Schedule, at: int, now: int) -> Explanation:
+    """What was decided is told first, because the rule may have been another one then."""
+    rule = rows.rule(schedule)
+    decided = occurrences.at(session, schedule.pk, at)
+    if decided is not None and (decided.instant == at or is_due(rule, at)):
+        return _decided(session, schedule, decided, at)
+    if not is_due(rule, at):
+        return _not_an_instant(schedule, rule, at)
+    outcome, sentence = _undecided(schedule, at, now)
+    return Explanation(at=rfc3339(at), outcome=outcome, sentence=sentence)
+
+
+def _decided(session: ReadSession, schedule: Schedule, decided: Occurrence, at: int) -> Explanation:
+    backup = backups.get(session, decided.backup_pk) if decided.backup_pk else None
+    others = [
+        Companion(id=cause["id"], interval=cause["interval"])
+        for cause in (backup.schedules if backup else None) or ()
+        if cause["id"] != schedule.id and decided.outcome == Outcome.FIRED
+    ]
+    if backup is not None and decided.outcome == Outcome.FIRED:
+        sentence = _fired(decided, backup, others)
+    else:
+        sentence = f"It was {decided.outcome}: {decided.reason}."
+    return Explanation(
+        at=rfc3339(at),
+        outcome=decided.outcome,
+        sentence=sentence,
+        occurrence=views.occurrence(decided, backup),
+        merged_with=others or None,
+    )
+
+
+def _fired(decided: Occurrence, backup: Backup, others: list[Companion]) -> str:
+    late = span(max(0, decided.decided - decided.instant))
+    shared = " and ".join(f"the {other.interval} schedule" for other in others)
+    together = f", together with {shared}" if shared else ""
+    why = f" ({backup.reason})" if backup.reason else ""
+    gone = f"; it was deleted at {rfc3339(backup.deleted)}" if backup.deleted is not None else ""
+    ending = f"backup {backup.id} is {backup.status}{why}{gone}"
+    return f"It ran {late} after it was due{together}: {ending}."
+
+
+def _not_an_instant(schedule: Schedule, rule: Scheduling, at: int) -> Explanation:
+    earlier, later = latest_due(rule, at), next_due(rule, at)
+    before = rfc3339(earlier) if earlier > schedule.created else None
+    after = rfc3339(later) if schedule.deleted is None or later < schedule.deleted else None
+    near = " and ".join(each for each in (before, after) if each)
+    return Explanation(
+        at=rfc3339(at),
+        outcome="not-due",
+        sentence="The schedule is not due then"
+        + (f"; nearest is {near}." if near else ", nor at any other time of its life."),
+        before=before,
+        after=after,
+    )
+
+
+def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
+    if at <= schedule.created:
+        return (
+            "before",
+            f"The schedule did not exist yet: it was created at {rfc3339(schedule.created)}.",
+        )
+    if schedule.deleted is not None and at >= schedule.deleted:
+        return "after", f"The schedule was deleted at {rfc3339(schedule.deleted)}."
+    if at > now:
+        return "not-yet", f"It is due in {span(at - now)}."
+    if at >= schedule.next_due and schedule.deleted is None:
+        waits = span(now - at)
+        return (
+            "waiting",
+            f"It is due since {waits} and no scheduler has taken it up: is one running?",
+        )
+    return (
+        "unknown",
+        "Nothing is recorded about it: the schedule was changed at"
+        f" {rfc3339(schedule.updated)}, or the record was too old to be kept.",
+    )
+
+
+def span(milliseconds: int) -> str:
+    """`90061000` to `1 day 1 hour`: the largest unit, and what is left in the next one."""
+    for (size, name), (lesser, smaller) in pairwise(_UNITS):
+        if milliseconds >= size:
+            rest = milliseconds % size // lesser
+            return _count(milliseconds // size, name) + (
+                f" {_count(rest, smaller)}" if rest else ""
+            )
+    return _count(round(milliseconds / 1000, 1), "second")
+
+
+def _count(number: float, unit: str) -> str:
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"
