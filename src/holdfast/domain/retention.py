@@ -17,12 +17,23 @@ def expiry(taken: int, days: int | None) -> int | None:
     return None if days is None else taken + days * DAY_MS
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What an operator may choose. No choice lets the last good backup go."""
+
+    share: float  # of an addon's backups: the most that one run marks
+    grace_ms: int  # between marking and removing
+    every_ms: int  # between two looks at what has expired and stays
+    history_ms: int  # how long the rows of what is gone are kept
+
+
 class State(StrEnum):
     """What a copy is worth."""
 
     MAKING = "making"
     GOOD = "good"
-    BAD = "bad"  # failed, not supported, or its objects were found missing
+    BAD = "bad"  # failed, or not supported
+    LOST = "lost"  # was good; its objects were found missing, and may be found again
     VOID = "void"  # aborted by somebody: nothing was expected of it
 
 
@@ -37,8 +48,9 @@ class Reason(StrEnum):
     IN_USE = "it is being restored"
     NEWEST_OF_ADDON = "it is the newest good backup of the addon"
     NEWEST_AT_PLACE = "it is the newest good copy at this destination"
-    NEWER_FAILED = "newer backups have failed, so age alone is no reason to delete it"
+    NEWER_FAILED = "newer backups failed or were lost, so age alone is no reason to delete it"
     NEWEST_FAILURE = "it shows that the newest backup failed"
+    MAY_RETURN = "its objects are missing but may be found again, and no newer backup is good"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ class _Newest:
     def see(self, held: Held) -> None:
         if held.state is State.GOOD:
             self.good = max(self.good, held.backup)
-        elif held.state is State.BAD:
+        elif held.state is State.BAD or held.state is State.LOST:
             self.bad = max(self.bad, held.backup)
 
     @property
@@ -80,15 +92,16 @@ class _Newest:
         return self.bad > self.good
 
 
-def judge(copies: Sequence[Held], now: int) -> list[Verdict]:
+def judge(copies: Sequence[Held], now: int, past: Iterable[Held] = ()) -> list[Verdict]:
     """A verdict for each of one addon's copies, in their order.
 
     A copy is dropped only when its time is over and nothing speaks for it. Whatever the list and
     the time: the newest good backup of the addon and the newest good copy at each place stay,
     and while the newest backup of the addon or at the place has failed, every good one does.
+    `past` are failures whose records are gone: they were failures all the same.
     """
     addon, places = _Newest(), dict[int | None, _Newest]()
-    for held in copies:
+    for held in (*copies, *past):
         addon.see(held)
         places.setdefault(held.place, _Newest()).see(held)
     return [_verdict(held, now, addon, places[held.place]) for held in copies]
@@ -122,6 +135,8 @@ def _standing(held: Held, addon: _Newest, place: _Newest) -> Iterable[Reason]:
             yield Reason.NEWEST_AT_PLACE
         if addon.troubled or place.troubled:
             yield Reason.NEWER_FAILED
+    elif held.state is State.LOST and held.backup > min(addon.good, place.good):
+        yield Reason.MAY_RETURN
     elif held.state is State.BAD and _is_newest_failure(held, addon, place):
         yield Reason.NEWEST_FAILURE
 
@@ -130,13 +145,43 @@ def _is_newest_failure(held: Held, addon: _Newest, place: _Newest) -> bool:
     return any(each.troubled and held.backup == each.bad for each in (addon, place))
 
 
-def within_share(drops: Sequence[Verdict], total: int, share: float) -> Sequence[Verdict]:
-    """The oldest of `drops`, as many as one run may delete: a share of all, but at least one."""
-    most = max(1, int(total * share))
-    return sorted(drops, key=lambda verdict: verdict.held.backup)[:most]
+def within_share(verdicts: Sequence[Verdict], share: float) -> list[Verdict]:
+    """The drops of the oldest backups, as many as one run may touch: a share of the addon's
+    backups, but at least one."""
+    most = most_at_once({verdict.held.backup for verdict in verdicts}, share)
+    drops = [verdict for verdict in verdicts if not verdict.keep]
+    chosen = set(sorted({verdict.held.backup for verdict in drops})[:most])
+    return [verdict for verdict in drops if verdict.held.backup in chosen]
+
+
+def most_at_once(backups: Iterable[int], share: float) -> int:
+    return max(1, int(len(set(backups)) * share))
+
+
+def floor(copies: Iterable[Held], going: Held) -> list[Held]:
+    """What must still be there when `going` has gone: a copy of the newest other good backup,
+    and the newest other good copy at the same place if there is one."""
+    others = [held for held in copies if held.state is State.GOOD and held.key != going.key]
+    beside = [held for held in others if held.place == going.place]
+    newest = [max(each, key=_age) for each in (others, beside) if each]
+    return list(dict.fromkeys(newest))
+
+
+def _age(held: Held) -> tuple[int, int]:
+    return held.backup, held.key
 
 
 def is_last_good(copies: Iterable[Held], backup: int) -> bool:
     """Is this the only backup of the addon that is good anywhere?"""
     good = {held.backup for held in copies if held.state is State.GOOD}
     return good == {backup}
+
+
+_FOR_GOOD = frozenset({Reason.RETAINED, Reason.UNLIMITED})
+
+
+def earliest(verdict: Verdict, now: int) -> int | None:
+    """When age could be a reason at the earliest; None: never, as things are."""
+    if verdict.held.expires is None or not _FOR_GOOD.isdisjoint(verdict.reasons):
+        return None
+    return max(verdict.held.expires, now)
