@@ -160,7 +160,7 @@ def test_a_missing_privilege_is_a_400_that_names_it(api: Api, own_postgres: Own)
         ({"customCredentials": {"dbName": "a\n"}}, "customCredentials.dbName"),
         ({"customCredentials": {"dbName": "x" * 64}}, "customCredentials.dbName"),
         ({"source": {"addonId": "a", "backupId": "b"}}, "source"),
-        ({"backupSchedules": [{"retentionTime": 7}]}, "backupSchedules"),
+        ({"backupSchedules": "daily"}, "backupSchedules"),
         ({"pitrEnabled": True}, "pitrEnabled"),
     ],
 )
