@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from holdfast import settings as config
 from holdfast.api.app import create_app
 from holdfast.api.state import Api
 from holdfast.catalog import destinations, workers
+from holdfast.catalog.clock import DatabaseClock
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog, CatalogAway, CatalogClash
 from holdfast.conformance.machine import Finding, examine
@@ -36,7 +37,7 @@ from holdfast.jobs.restore import RESTORE
 from holdfast.jobs.runner import Drained, Plans, Runner
 from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit import ids
-from holdfast.kit.clock import SystemClock
+from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.locks import join
 from holdfast.kit.memory import keep_memory_steady
 from holdfast.kit.seal import Sealer
@@ -56,6 +57,7 @@ _SUPERVISE_SECONDS = 1.0
 _CLEAN_SECONDS = 5.0
 _SCHEDULE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 10.0
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Parts:
     """What all processes of one installation share; opening it brings the schema up to date."""
 
     settings: Settings
-    clock: SystemClock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=SystemClock)
+    schedule_clock: Clock | None = None
+    """What schedules and retention go by; None: the database's clock, which all hosts share."""
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -188,9 +192,11 @@ class SchedulerProcess:
     """Decides when, and cleans up behind everybody."""
 
     def __init__(self, parts: Parts) -> None:
-        tools = parts.toolbox
+        clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
+        tools = replace(parts.toolbox, clock=clock)
+        scheduler = Scheduler(tools, round(parts.settings.catch_up * _HOUR_MS))
         self._loops = [
-            Loop("scheduler", _SCHEDULE_SECONDS, Scheduler(tools).round),
+            Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
             Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS).round),
         ]
 

@@ -5,13 +5,13 @@ operation per addon holds the slot; who writes must hold the current fence. A fu
 itself fenced off says so (None or False) and has changed nothing.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import CursorResult, Update, select, update
+from sqlalchemy import CursorResult, Update, func, select, update
 
 from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
-from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.catalog.session import ReadSession, WriteSession, lock_addon, lock_addons
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
 from holdfast.kit import ids
@@ -29,18 +29,35 @@ class Ending:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be done to which addon, and in which lane of the queue."""
+    """What is to be done to which addon, in which lane of the queue, and under which id."""
 
     addon_pk: int
     kind: Kind
     lane: str
     arguments: Document
+    id: str = field(default_factory=ids.hex24)
 
 
 def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Operation:
     """Adds the operation and dispatches it if nothing else is at work on the addon."""
-    operation = Operation(
-        id=ids.hex24(),
+    (operation,) = create_all(session, queue, [order], now)
+    return operation
+
+
+def create_all(
+    session: WriteSession, queue: Queue, orders: Collection[Order], now: int
+) -> list[Operation]:
+    """The same for many at once, in a handful of statements."""
+    made = [_row(order, now) for order in orders]
+    session.add_all(made)
+    session.flush()
+    _promote_all(session, queue, {order.addon_pk for order in orders})
+    return made
+
+
+def _row(order: Order, now: int) -> Operation:
+    return Operation(
+        id=order.id,
         addon_pk=order.addon_pk,
         kind=order.kind,
         lane=order.lane,
@@ -53,36 +70,44 @@ def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Opera
         record={},
         created=now,
     )
-    session.add(operation)
-    session.flush()
-    promote(session, queue, order.addon_pk)
-    return operation
 
 
 def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
     """Dispatches the addon's next waiting operation if its slot is free."""
-    lock_addon(session, addon_pk)
-    held = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
-    if session.scalar(held) is not None:
-        return
-    waiting = (
-        select(Operation)
-        .where(Operation.addon_pk == addon_pk, Operation.status == Status.SCHEDULED)
-        .order_by(Operation.priority, Operation.pk)
-        .limit(1)
+    _promote_all(session, queue, {addon_pk})
+
+
+def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> None:
+    lock_addons(session, addon_pks)
+    held = select(Operation.addon_pk).where(Operation.addon_pk.in_(addon_pks), Operation.slot == 1)
+    free = addon_pks.difference(session.scalars(held))
+    place = func.row_number().over(
+        partition_by=Operation.addon_pk, order_by=(Operation.priority, Operation.pk)
     )
-    chosen = session.scalar(waiting)
-    if chosen is not None:
-        chosen.slot = 1
-        _dispatch(session, queue, chosen)
+    waiting = (
+        select(Operation.pk, place.label("place"))
+        .where(Operation.addon_pk.in_(free), Operation.status == Status.SCHEDULED)
+        .subquery()
+    )
+    chosen = (
+        select(Operation)
+        .join(waiting, waiting.c.pk == Operation.pk)
+        .where(waiting.c.place == 1)
+        .order_by(Operation.priority, Operation.pk)
+    )
+    _dispatch(session, queue, session.scalars(chosen).all() if free else ())
 
 
-def _dispatch(session: WriteSession, queue: Queue, operation: Operation) -> None:
-    operation.fence += 1
-    operation.worker = None
+def _dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
+    for operation in operations:
+        operation.slot = 1
+        operation.fence += 1
+        operation.worker = None
     session.flush()
-    what = Dispatch(operation.id, operation.fence)
-    queue.dispatch(session.connection(), what, operation.priority, operation.lane)
+    connection = session.connection()
+    for operation in operations:
+        what = Dispatch(operation.id, operation.fence)
+        queue.dispatch(connection, what, operation.priority, operation.lane)
 
 
 def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Operation | None:
@@ -225,7 +250,7 @@ def take_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
     operation = _held(session, what)
     if operation is None:
         return False
-    _dispatch(session, queue, operation)
+    _dispatch(session, queue, [operation])
     return True
 
 
@@ -235,7 +260,7 @@ def hand_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
     if operation is None:
         return False
     operation.attempt -= 1
-    _dispatch(session, queue, operation)
+    _dispatch(session, queue, [operation])
     return True
 
 

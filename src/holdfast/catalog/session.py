@@ -6,7 +6,7 @@ daemons) open one. On SQLite a write transaction takes the write lock at BEGIN, 
 queue instead of failing half-way.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -104,8 +104,35 @@ def take_turns(session: WriteSession) -> None:
 
 def lock_addon(session: WriteSession, addon_pk: int) -> None:
     """Serialises changes to one addon's queue; SQLite's write lock already does."""
+    lock_addons(session, [addon_pk])
+
+
+def lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> None:
+    """All of them, in one order for everybody, so that nobody waits in a circle."""
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(7340, :pk)"), {"pk": addon_pk % 2**31})
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(7340, key) FROM unnest(CAST(:keys AS int[])) key"),
+            {"keys": sorted({_lock_key(pk) for pk in addon_pks})},
+        )
+
+
+def try_lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> set[int]:
+    """Those whose lock is ours now; never waits, so it may be taken in any order."""
+    keys = {pk: _lock_key(pk) for pk in addon_pks}
+    if session.get_bind().dialect.name != "postgresql":
+        return set(keys)
+    tried = session.execute(
+        text(
+            "SELECT key, pg_try_advisory_xact_lock(7340, key) FROM unnest(CAST(:keys AS int[])) key"
+        ),
+        {"keys": sorted(set(keys.values()))},
+    )
+    held = {key for key, ours in tried.tuples() if ours}
+    return {pk for pk, key in keys.items() if key in held}
+
+
+def _lock_key(addon_pk: int) -> int:
+    return addon_pk % 2**31
 
 
 def _with_driver(url: str) -> URL:

@@ -1,18 +1,59 @@
-"""Decides that it is time: dispatches what waits although nothing holds it up.
+"""Decides that it is time: fires what is due, and dispatches what waits although nothing holds it.
 
-Whoever frees an addon dispatches its next operation in the same transaction, so there is nothing
-to find here unless a queue was swapped or lost its rows; then everything goes on by itself.
+There is no leader: any number of processes do the same. The clock is the one they share. When it
+goes back, schedules that would be silent for longer than ever are set anew; at the start, too,
+because it may have gone back before.
 """
+
+import logging
 
 from holdfast.catalog import operations
 from holdfast.jobs.toolbox import Toolbox
+from holdfast.usecases import firing
+
+log = logging.getLogger(__name__)
 
 
 class Scheduler:
-    def __init__(self, tools: Toolbox) -> None:
+    def __init__(self, tools: Toolbox, window_ms: int) -> None:
         self._tools = tools
+        self._window = window_ms
+        self._last: int | None = None
 
     def round(self) -> None:
+        now = self._tools.clock.now()
+        if self._last is None or now < self._last:
+            self._last = None
+            self._realign(now)
+        self.fire(now)
+        self._promote()
+        self._last = now
+
+    def fire(self, now: int) -> int:
+        """Fires everything that is due, batch by batch; returns how many backups that makes."""
+        made, after = 0, None
+        while True:
+            with self._tools.catalog.read() as session:
+                found = firing.due(session, now, after)
+            if not found:
+                return made
+            after = found[-1]
+            addons = {addon_pk for _, addon_pk in found}
+            with self._tools.catalog.write() as session:
+                made += len(firing.fire(session, self._tools.queue, addons, now, self._window))
+
+    def _realign(self, now: int) -> None:
+        while True:
+            with self._tools.catalog.write() as session:
+                realigned = firing.realign(session, now)
+            if not realigned:
+                return
+            log.warning("the clock went back; schedules are set anew", extra={"ids": realigned})
+
+    def _promote(self) -> None:
+        """Whoever frees an addon dispatches its next operation in the same transaction, so there
+        is nothing to find here unless a queue was swapped or lost its rows.
+        """
         with self._tools.catalog.read() as session:
             waiting = operations.waiting_addons(session)
         for addon_pk in waiting:

@@ -38,7 +38,8 @@ MOST_DAYS = {Interval.HOURLY: 7, Interval.DAILY: 60, Interval.WEEKLY: 120}
 MOST_UNEXPIRED = 500
 """How many unexpired backups one schedule may ever hold."""
 
-_PERIOD = {Interval.HOURLY: _HOUR, Interval.DAILY: _DAY, Interval.WEEKLY: 7 * _DAY}
+PERIOD = {Interval.HOURLY: _HOUR, Interval.DAILY: _DAY, Interval.WEEKLY: 7 * _DAY}
+"""Milliseconds after which a rule repeats itself."""
 _FIRST = {Interval.HOURLY: 0, Interval.DAILY: 0, Interval.WEEKLY: _MONDAY}
 _ARRAYS = {
     Interval.HOURLY: ("minute",),
@@ -60,7 +61,7 @@ class Scheduling:
     @property
     def period(self) -> int:
         """Milliseconds after which the rule repeats itself."""
-        return _PERIOD[self.interval]
+        return PERIOD[self.interval]
 
 
 Array = Collection[int] | None
