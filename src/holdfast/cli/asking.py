@@ -19,12 +19,12 @@ BodyFile = Annotated[
 ]
 
 
-def confirm(question: str, *, force: bool) -> None:
-    """Returns only after a yes. Without a terminal only --force is a yes."""
+def confirm(question: str, *, force: bool, option: str = "--force") -> None:
+    """Returns only after a yes. Without a terminal only the option is one."""
     if force:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask for confirmation on: give --force")
+        raise typer.BadParameter(f"there is no terminal to ask for confirmation on: give {option}")
     with _interruptible():
         agreed = typer.confirm(question, err=True)
     if not agreed:

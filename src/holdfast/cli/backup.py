@@ -1,5 +1,6 @@
 """`holdfast backup`. Downloading one is in `backup_download.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -9,8 +10,8 @@ import typer
 
 from holdfast.cli import asking, backup_download
 from holdfast.cli.loglines import show_lines
-from holdfast.cli.options import Force, InAddon, Limit, Lines, Waiting
-from holdfast.cli.problems import OperationFailed
+from holdfast.cli.options import InAddon, Limit, Lines, Waiting
+from holdfast.cli.problems import OperationFailed, naming_force
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
@@ -21,6 +22,10 @@ app = noun("Backups of an addon.")
 backup_download.register(app)
 
 Id = backup_download.Id
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+EvenLast = Annotated[
+    bool, typer.Option("--force", help="Do not ask, and delete even the addon's last good backup.")
+]
 
 
 class Kind(StrEnum):
@@ -45,10 +50,14 @@ class Fields:
     destination: Annotated[
         str | None, typer.Option("--destination", "-d", help="Destination id, for a dump.")
     ] = None
+    keep: Annotated[
+        int | None, typer.Option("--keep", "-k", min=1, help="Days; default: until deleted.")
+    ] = None
     file: asking.BodyFile = None
 
     def body(self) -> dict[str, object]:
         fields = {
+            "retentionTime": self.keep,
             "name": self.name,
             "backupType": self.type,
             "compressionType": self.compression,
@@ -63,7 +72,13 @@ def show(session: Session, where: InAddon, limit: Limit = None) -> None:
     with session.client() as client:
         found = [b.document() for b in islice(client.backups.list(*where.of(session)), limit)]
     columns = {"ID": "id", "STATUS": "status", "TYPE": "backupType", "SIZE": "config.size"}
-    session.printer.rows(found, {**columns, "CREATED": "createdAt", "COMPLETED": "completedAt"})
+    times = {"CREATED": "createdAt", "COMPLETED": "completedAt", "EXPIRES": "expires"}
+    session.printer.rows(found, {**columns, **times}, _told)
+
+
+def _told(backup: Mapping[str, object]) -> dict[str, object]:
+    expires = "never" if backup.get("expiresAt") is None else backup["expiresAt"]
+    return {**backup, "expires": expires}
 
 
 @verb(
@@ -114,13 +129,15 @@ def get(session: Session, where: InAddon, backup: Id) -> None:
         session.printer.record(client.backups.get(*where.of(session), backup).document())
 
 
-@verb(app, "delete", "holdfast backup delete nightly --project shop --addon orders --force")
-def delete(session: Session, where: InAddon, backup: Id, force: Force = False) -> None:
-    """Delete a backup and what is stored of it."""
+@verb(app, "delete", "holdfast backup delete nightly --project shop --addon orders --yes")
+def delete(
+    session: Session, where: InAddon, backup: Id, yes: Yes = False, force: EvenLast = False
+) -> None:
+    """Delete a backup and what is stored of it. The last good one is refused without --force."""
     project, addon = where.of(session)
-    asking.confirm(f"Delete the backup {backup} of {addon}?", force=force)
-    with session.client() as client:
-        client.backups.delete(project, addon, backup)
+    asking.confirm(f"Delete the backup {backup} of {addon}?", force=yes or force, option="--yes")
+    with session.client() as client, naming_force():
+        client.backups.delete(project, addon, backup, force=force)
     session.printer.done(f"deleted backup {backup}")
 
 

@@ -17,6 +17,7 @@ from holdfast.cli import (
     project,
     restore,
     role,
+    schedule,
     server,
     server_info,
     token,
@@ -50,6 +51,7 @@ app.add_typer(context.app, name="context")
 app.add_typer(project.app, name="project")
 app.add_typer(addon.app, name="addon")
 app.add_typer(backup.app, name="backup")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(restore.app, name="restore")
 app.add_typer(destination.app, name="destination")
 app.add_typer(token.app, name="token")

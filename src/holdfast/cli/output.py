@@ -7,7 +7,7 @@ first, stay on one line and the rest folds. Nothing is ever cut off.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from rich.console import Console
@@ -20,6 +20,7 @@ Columns = Mapping[str, str]
 """Column title to the path of its value, such as `{"SIZE": "config.size"}`."""
 
 Document = Mapping[str, object]
+Telling = Callable[[Document], Document]
 
 
 class Format(StrEnum):
@@ -31,7 +32,10 @@ class Printer:
     def __init__(self, form: Format) -> None:
         self.form = form
 
-    def rows(self, documents: Iterable[Document], columns: Columns) -> None:
+    def rows(
+        self, documents: Iterable[Document], columns: Columns, told: Telling = dict[str, object]
+    ) -> None:
+        """`told` adds what a person would say of each; programs get the documents as they are."""
         found = list(documents)
         if self.form is Format.JSON:
             _json(found)
@@ -39,7 +43,8 @@ class Printer:
         if not found:
             note("nothing found")
             return
-        cells = [[words(path, dig(d, path)) for path in columns.values()] for d in found]
+        people = [told(document) for document in found]
+        cells = [[words(path, dig(d, path)) for path in columns.values()] for d in people]
         _table(list(columns), cells)
 
     def record(self, document: Document) -> None:
@@ -48,6 +53,13 @@ class Printer:
             _json(document)
         else:
             _table([], [[path, text] for path, text in flatten(dict(document)) if text])
+
+    def told(self, document: Document, sentence: str) -> None:
+        """One thing that a sentence says."""
+        if self.form is Format.JSON:
+            _json(document)
+        else:
+            print(printable_lines(sentence), flush=True)
 
     def done(self, sentence: str) -> None:
         """Something without data was done."""

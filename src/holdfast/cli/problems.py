@@ -1,6 +1,7 @@
 """Failures of the command line itself, and the exit status of every failure there is."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 
 from holdfast.client import (
     ApiError,
@@ -14,6 +15,7 @@ from holdfast.client import (
     Unauthenticated,
     Unreachable,
 )
+from holdfast.client.errors import Answer
 from holdfast.domain.errors import Failure
 
 
@@ -68,6 +70,20 @@ MEANING: Mapping[int, str] = {
     12: "the wait took longer than --timeout",
     INTERRUPTED: "interrupted",
 }
+
+
+@contextmanager
+def naming_force() -> Generator[None]:
+    """What the API calls `force` is an option here."""
+    try:
+        yield
+    except Conflict as conflict:
+        if "force" not in conflict.details:
+            raise
+        details = {**conflict.details, "force": "give --force if that is what you want"}
+        raise Conflict(
+            Answer(conflict.status, conflict.message, conflict.id, details)
+        ) from conflict
 
 
 def status_of(failure: Failure) -> int:

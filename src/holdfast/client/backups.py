@@ -24,14 +24,21 @@ class Backups:
         return parsed_all(Backup, self._transport.items(_path(project, addon), "backups"))
 
     def create(self, project: str, addon: str, body: Body) -> Backup:
-        """Body: `name`, `backupType`, `compressionType`, `customDestinationId`, all optional."""
+        """Body: `name`, `backupType`, `compressionType`, `customDestinationId`,
+        `retentionTime` (days), all optional."""
         return parsed(Backup, self._transport.post(_path(project, addon), body))
 
     def get(self, project: str, addon: str, backup: str) -> Backup:
         return parsed(Backup, self._transport.get(_path(project, addon, backup)))
 
-    def delete(self, project: str, addon: str, backup: str) -> None:
-        self._transport.delete(_path(project, addon, backup))
+    def delete(self, project: str, addon: str, backup: str, *, force: bool = False) -> None:
+        """`force`: even when it is the last good one of the addon."""
+        self._transport.delete(_path(project, addon, backup), {"force": "true"} if force else None)
+
+    def delete_stored(self, uid: str, *, force: bool = False) -> None:
+        """One whose addon may be gone, by its `uid`."""
+        params = {"force": "true"} if force else None
+        self._transport.delete(path_of("stored-backups", uid), params)
 
     def abort(self, project: str, addon: str, backup: str) -> None:
         self._transport.post(_path(project, addon, backup, "abort"))

@@ -141,6 +141,17 @@ class LastRestore(Model):
     completed_at: str | None = None
 
 
+class Copy(Model):
+    """A backup in one place; without `destination_id` that is the server's own store."""
+
+    destination_id: str | None = None
+    status: str = ""
+    size: str = "0"
+    expires_at: str | None = None
+    lost: str | None = None
+    deletion: Words | None = None
+
+
 class Backup(Model):
     id: str
     status: str
@@ -155,6 +166,9 @@ class Backup(Model):
     retained: bool | None = None
     reason: str | None = None
     progress: Progress | None = None
+    schedules: list[Words] = []
+    expires_at: str | None = None
+    copies: list[Copy] = []
 
     @property
     def ended(self) -> bool:
@@ -202,11 +216,13 @@ class Owner(Model):
 
 class DestinationBackup(Model):
     id: str
+    uid: str | None = None
     status: str = ""
     name: str = ""
     project: Owner | None = None
     addon: Owner | None = None
     config: BackupConfig = BackupConfig()
+    schedules: list[Words] = []
     expired_by: float | str | None = None
     created_at: str | None = None
     completed_at: str | None = None

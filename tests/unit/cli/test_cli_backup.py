@@ -91,14 +91,18 @@ def test_a_wait_that_takes_too_long_is_12(holdfast: Holdfast, scripted: Scripted
 def test_a_list_is_a_plain_whole_table_without_a_terminal(
     holdfast: Holdfast, scripted: ScriptedApi
 ) -> None:
-    both = [backup("completed", id=LONG_ID), backup("failed")]
+    expiring = {"expiresAt": "2026-01-27T11:19:53.175Z"}
+    both = [backup("completed", id=LONG_ID), backup("failed", **expiring)]
     scripted.data("GET", f"{A}/backups", {"backups": both}, pagination={"count": 2})
     ran = holdfast("backup", "list")
     titles, first, second = ran.out.splitlines()
-    assert titles.split() == ["ID", "STATUS", "TYPE", "SIZE", "CREATED", "COMPLETED"]
+    assert titles.split() == [
+        *("ID", "STATUS", "TYPE", "SIZE", "CREATED", "COMPLETED", "EXPIRES"),
+    ]
     expected = [LONG_ID, "completed", "dump", "1.5", "KiB", "2026-01-20T11:19:53Z"]
-    assert first.split() == expected
+    assert first.split() == [*expected, "never"]
     assert second.split()[:2] == ["nightly", "failed"]
+    assert second.endswith("2026-01-27T11:19:53Z")
 
 
 def test_a_json_list_holds_every_page_and_a_limit_stops_early(
@@ -124,11 +128,25 @@ def test_deleting_asks_first(holdfast: Holdfast, scripted: ScriptedApi) -> None:
     scripted.data("DELETE", B, {})
     refused = holdfast("backup", "delete", "nightly")
     assert refused.status == 2
-    assert "--force" in refused.err
+    assert "--yes" in refused.err
     assert scripted.asked == []
-    forced = holdfast("backup", "delete", "nightly", "--force", "-o", "json")
-    assert (forced.status, forced.json) == (0, {})
-    assert len(scripted.of("DELETE", B)) == 1
+    agreed = holdfast("backup", "delete", "nightly", "--yes", "-o", "json")
+    assert (agreed.status, agreed.json) == (0, {})
+    (asked,) = scripted.of("DELETE", B)
+    assert asked.query == {}
+
+
+def test_only_force_deletes_the_last_good_one(holdfast: Holdfast, scripted: ScriptedApi) -> None:
+    details = {"force": "must be true"}
+    message = "nightly is the last good backup of a; deleting it needs force"
+    scripted.error("DELETE", B, 409, message, details=details)
+    scripted.data("DELETE", B, {})
+    refused = holdfast("backup", "delete", "nightly", "--yes")
+    assert refused.status == 8
+    assert message in refused.err
+    assert "--force" in refused.err
+    assert holdfast("backup", "delete", "nightly", "--force").status == 0
+    assert [asked.query for asked in scripted.of("DELETE", B)] == [{}, {"force": "true"}]
 
 
 @pytest.mark.parametrize("verb", ["abort", "retain"])

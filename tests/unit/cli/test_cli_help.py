@@ -26,6 +26,7 @@ EXPECTED = {
     "addon types list create attach get update delete pause resume restart reset credentials"
     " version containers logs",
     "backup list create get delete abort download retain logs evidence wait",
+    "schedule create list get update delete next history why",
     "restore create list get abort logs wait",
     "destination list create get update delete backups",
     "token create list revoke",

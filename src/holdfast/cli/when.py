@@ -1,0 +1,157 @@
+"""When a schedule is due, from options to the API's arrays, and from those to words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import product
+from typing import Annotated, cast
+
+import typer
+
+from holdfast.kit.clock import SystemClock, parse_rfc3339
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Every(StrEnum):
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+@dataclass(frozen=True)
+class When:
+    """All times are UTC."""
+
+    every: Annotated[
+        Every | None, typer.Option("--every", "-e", help="`hourly`, `daily` or `weekly`.")
+    ] = None
+    at: Annotated[
+        list[str] | None,
+        typer.Option("--at", help="`03:30`, or `:30` of each hour; in UTC; repeatable."),
+    ] = None
+    day: Annotated[
+        list[str] | None,
+        typer.Option("--day", help="`mon` to `sun`, or 0 (Monday) to 6; repeatable."),
+    ] = None
+    hour: Annotated[
+        list[int] | None, typer.Option("--hour", min=0, max=23, help="Instead of --at.")
+    ] = None
+    minute: Annotated[
+        list[int] | None, typer.Option("--minute", min=0, max=59, help="Instead of --at.")
+    ] = None
+
+    def scheduling(self) -> dict[str, object] | None:
+        """None when nothing was said: then a file does."""
+        if self.every is None:
+            if self.at or self.day or self.hour or self.minute:
+                raise typer.BadParameter("give --every hourly, daily or weekly")
+            return None
+        hours, minutes = self._times(self.every)
+        arrays = {"minute": minutes, "hour": hours, "day": [_day(text) for text in self.day or ()]}
+        return {
+            "interval": self.every,
+            **{name: values for name, values in arrays.items() if values},
+        }
+
+    def _times(self, every: Every) -> tuple[list[int], list[int]]:
+        if not self.at:
+            hours, minutes = self.hour or [], self.minute or []
+        elif self.hour or self.minute:
+            raise typer.BadParameter("give either --at or --hour and --minute")
+        else:
+            hours, minutes = _split(self.at, every)
+        self._check(every, hours, minutes)
+        return hours, minutes
+
+    def _check(self, every: Every, hours: list[int], minutes: list[int]) -> None:
+        """What the server would say about its fields, about our options."""
+        example = {"hourly": ":30", "daily": "03:30", "weekly": "03:30"}[every]
+        if not minutes or (not hours and every is not Every.HOURLY):
+            raise typer.BadParameter(f"when? Give --at {example}")
+        if hours and every is Every.HOURLY:
+            raise typer.BadParameter(f"an hourly schedule has no --hour: give --at {example}")
+        if self.day and every is not Every.WEEKLY:
+            raise typer.BadParameter(f"a schedule that is due {every} has no --day")
+        if not self.day and every is Every.WEEKLY:
+            raise typer.BadParameter("on which days? Give --day, such as --day mon --day thu")
+
+
+def _split(times: Sequence[str], every: Every) -> tuple[list[int], list[int]]:
+    """Due is every minute of every hour: times that are not all of these would mean others too."""
+    pairs = {_time(text, every) for text in times}
+    hours = sorted({hour for hour, _ in pairs if hour is not None})
+    minutes = sorted({minute for _, minute in pairs})
+    more = {(h, m) for h, m in product(hours or [None], minutes)} - pairs
+    if more:
+        also = ", ".join(
+            sorted(f"{hour:02}:{minute:02}" for hour, minute in more if hour is not None)
+        )
+        raise typer.BadParameter(
+            f"these --at would also mean {also}, because a schedule is due at each of its minutes"
+            " in each of its hours; choose times with the same minutes"
+        )
+    return hours, minutes
+
+
+def _time(text: str, every: Every) -> tuple[int | None, int]:
+    hour, colon, minute = text.strip().rpartition(":")
+    known = colon and minute.isdecimal() and (hour.isdecimal() or not hour)
+    if not known or int(minute) > 59 or (hour and int(hour) > 23):
+        raise typer.BadParameter(f"--at {text} is not a time such as 03:30, or :30 of each hour")
+    if bool(hour) is (every is Every.HOURLY):
+        example = ":30" if every is Every.HOURLY else "03:30"
+        raise typer.BadParameter(f"--at {text} is not for {every}: give one such as {example}")
+    return int(hour) if hour else None, int(minute)
+
+
+def _day(text: str) -> int:
+    name = text.strip().lower()
+    if name.isdecimal() and int(name) < len(DAYS):
+        return int(name)
+    if name[:3] in DAYS:
+        return DAYS.index(name[:3])
+    raise typer.BadParameter(f"--day {text} is not a day: mon to sun, or 0 (Monday) to 6")
+
+
+def in_words(scheduling: Mapping[str, object]) -> str:
+    """`{"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}` to `fri at 18:30`."""
+    minutes, hours, days = (
+        cast("list[int]", scheduling.get(name) or []) for name in ("minute", "hour", "day")
+    )
+    if not hours:
+        return "hourly at " + _joined([f":{minute:02}" for minute in minutes])
+    times = _joined([f"{hour:02}:{minute:02}" for hour, minute in product(hours, minutes)])
+    which = _joined([DAYS[day] for day in days if day < len(DAYS)]) if days else "daily"
+    return f"{which} at {times}"
+
+
+def _joined(words: Sequence[str], most: int = 6) -> str:
+    """What would fill a line is counted instead."""
+    if len(words) > most:
+        return f"{', '.join(words[: most - 2])} and {len(words) - most + 2} more"
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def weekday(instant: str) -> str:
+    return DAYS[datetime.fromisoformat(instant).weekday()]
+
+
+def until(instant: str, now: int | None = None) -> str:
+    """`in 3 h 5 min`, `2 d ago`; nothing for what is not an instant."""
+    try:
+        at = parse_rfc3339(instant)
+    except ValueError:
+        return ""
+    seconds = round((at - (SystemClock().now() if now is None else now)) / 1000)
+    words = _span(abs(seconds))
+    return f"in {words}" if seconds >= 0 else f"{words} ago"
+
+
+def _span(seconds: int) -> str:
+    for size, unit, part, lesser in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if seconds >= size:
+            rest = seconds % size // part
+            return f"{seconds // size} {unit}" + (f" {rest} {lesser}" if rest else "")
+    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
