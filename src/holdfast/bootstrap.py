@@ -24,12 +24,14 @@ from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
+from holdfast.daemons.pruner import Pruner
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.errors import Invalid, NotSupported
 from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.domain.retention import DAY_MS, Policy
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.backup import BACKUP
 from holdfast.jobs.lifecycle import LIFECYCLE
@@ -188,6 +190,16 @@ def make_owner(parts: Parts) -> bool:
     return True
 
 
+def policy_of(settings: Settings) -> Policy:
+    """How retention works here."""
+    return Policy(
+        share=settings.prune_share,
+        grace_ms=round(settings.prune_grace * _HOUR_MS),
+        every_ms=round(settings.prune_every * 1000),
+        history_ms=settings.history * DAY_MS,
+    )
+
+
 class SchedulerProcess:
     """Decides when, and cleans up behind everybody."""
 
@@ -198,6 +210,7 @@ class SchedulerProcess:
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
             Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS).round),
+            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy_of(parts.settings)).round),
         ]
 
     def start(self) -> None:

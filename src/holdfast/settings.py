@@ -55,6 +55,21 @@ class Settings:
     retention_weekly: int = field(
         default=120, metadata={"help": "days: longest retention of weekly schedules"}
     )
+    prune_share: float = field(
+        default=0.25, metadata={"help": "of an addon's backups: the most one prune run marks"}
+    )
+    prune_grace: float = field(
+        default=24.0, metadata={"help": "hours between marking a backup and deleting it"}
+    )
+    prune_every: float = field(
+        default=3600.0, metadata={"help": "seconds between prune runs of an addon"}
+    )
+    audit_every: float = field(
+        default=24.0, metadata={"help": "hours between inventories of a store; 0: when asked"}
+    )
+    history: int = field(
+        default=400, metadata={"help": "days the rows of deleted backups are kept"}
+    )
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
     log_format: str = field(default="auto", metadata={"help": "json, text, or auto by terminal"})
     mask_secrets: bool = field(

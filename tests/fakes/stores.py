@@ -48,9 +48,9 @@ class FaultyStore:
         self.strike("stat")
         return self.store.stat(key)
 
-    def list(self, prefix: str) -> Iterator[Stat]:
+    def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         self.strike("list")
-        return self.store.list(prefix)
+        return self.store.list(prefix, unfinished=unfinished)
 
     def delete(self, key: str) -> None:
         self.strike("delete")

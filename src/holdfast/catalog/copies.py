@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Update, select, update
 
 from holdfast.catalog.page import Page, Slice, take
-from holdfast.catalog.schema import Addon, Backup, Copy, Destination, Project
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Destination, Project
+from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import expiry
@@ -77,3 +77,71 @@ def at_destination(
         seen = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
         kept = kept.where(Copy.addon_pk.in_(seen.where(Project.id.in_(caller.projects))))
     return take(session, kept, Copy.pk, page, f"copies at {destination.pk}")
+
+
+def get(session: ReadSession, pk: int) -> Copy | None:
+    fresh = select(Copy).where(Copy.pk == pk).execution_options(populate_existing=True)
+    return session.scalar(fresh)
+
+
+def to_review(session: ReadSession, now: int) -> int | None:
+    """The addon whose retention has waited longest to be looked at."""
+    waiting = select(Copy.addon_pk).where(Copy.gone.is_(None), Copy.review <= now)
+    return session.scalar(waiting.order_by(Copy.review).limit(1))
+
+
+def postpone(session: WriteSession, addon_pk: int, until: int) -> None:
+    """The addon is looked at again then, not before: what expires meanwhile waits with it."""
+    soon = (Copy.addon_pk == addon_pk, Copy.gone.is_(None), Copy.review <= until)
+    _change(session, update(Copy).where(*soon).values(review=until))
+
+
+def reviews_astray(session: ReadSession, beyond: int) -> list[int]:
+    """Addons to be looked at only after `beyond`, although something expires before: a clock
+    that was ahead said so."""
+    astray = (Copy.gone.is_(None), Copy.review > beyond, Copy.expires < Copy.review)
+    return list(session.scalars(select(Copy.addon_pk).where(*astray).distinct().limit(1000)))
+
+
+def review_again(session: WriteSession, addon_pk: int) -> None:
+    """As if it had never been looked at."""
+    mine = update(Copy).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
+    _change(session, mine.values(review=Copy.expires))
+
+
+def lose(session: WriteSession, pk: int, now: int | None) -> None:
+    """Its objects were found missing; None: they are there again."""
+    _change(session, update(Copy).where(Copy.pk == pk).values(lost=now))
+
+
+def _change(session: WriteSession, statement: Update) -> None:
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def is_good(copy: Copy) -> bool:
+    return copy.status == Status.COMPLETED and copy.lost is None and copy.objects is not None
+
+
+def pks_of(session: ReadSession, backup_pk: int) -> list[int]:
+    return list(session.scalars(select(Copy.pk).where(Copy.backup_pk == backup_pk)))
+
+
+def others_stay(session: ReadSession, copy: Copy) -> bool:
+    """Does the backup have another copy that is neither gone nor going?"""
+    removing = select(Deletion.copy_pk).where(
+        Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
+    )
+    other = select(Copy.pk).where(
+        Copy.backup_pk == copy.backup_pk,
+        Copy.pk != copy.pk,
+        Copy.gone.is_(None),
+        ~removing.exists(),
+    )
+    return session.scalar(other.limit(1)) is not None
+
+
+def being_removed(session: ReadSession, copy: Copy) -> bool:
+    going = select(Deletion.pk).where(
+        Deletion.copy_pk == copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
+    )
+    return session.scalar(going.limit(1)) is not None

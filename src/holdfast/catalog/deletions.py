@@ -1,45 +1,123 @@
-"""Objects on their way out. A deletion is a row until the store confirmed it."""
+"""Objects on their way out. A deletion is a row until the store confirmed it, and ever after.
 
-from collections.abc import Collection
+It waits until `due`, begins once nothing speaks against it any more, and is done when the store
+said that nothing is left. One that is called off is done, too, and says why it was.
+"""
 
-from sqlalchemy import select, update
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from holdfast.catalog.schema import Copy, Deletion
+from sqlalchemy import or_, select, update
+
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Addon, Copy, Deletion, Project
 from holdfast.catalog.session import ReadSession, WriteSession
+from holdfast.domain.access import Caller
+
+_MINUTE_MS = 60_000
+_LONGEST_PAUSE_MS = 60 * _MINUTE_MS
 
 
-def mark(session: WriteSession, copy: Copy, prefix: str, reason: str, due: int, now: int) -> None:
-    """The copy's objects under `prefix` are removed at `due`, unless called off before."""
-    copy.marked = now
+@dataclass(frozen=True)
+class Doomed:
+    """What is to be removed, and why. `begun`: decided for good, nothing may call it off."""
+
+    copy_pk: int
+    destination_pk: int | None
+    prefix: str
+    reason: str
+    due: int
+    begun: bool = False
+
+
+def mark(session: WriteSession, what: Doomed, now: int) -> None:
+    """The objects under the prefix are removed at `due`, unless called off before."""
+    session.execute(update(Copy).where(Copy.pk == what.copy_pk).values(marked=now))
     session.add(
         Deletion(
-            copy_pk=copy.pk,
-            destination_pk=copy.destination_pk,
-            prefix=prefix,
-            reason=reason,
+            copy_pk=what.copy_pk,
+            destination_pk=what.destination_pk,
+            prefix=what.prefix,
+            reason=what.reason,
             created=now,
-            due=due,
+            due=what.due,
+            begun=now if what.begun else None,
             tries=0,
         )
     )
+    session.flush()
 
 
-def due(session: ReadSession, limit: int = 20) -> list[Deletion]:
-    """What is not gone yet, the least tried first."""
-    waiting = select(Deletion).where(Deletion.done.is_(None))
-    return list(session.scalars(waiting.order_by(Deletion.tries, Deletion.pk).limit(limit)))
+def get(session: ReadSession, pk: int) -> Deletion | None:
+    fresh = select(Deletion).where(Deletion.pk == pk).execution_options(populate_existing=True)
+    return session.scalar(fresh)
 
 
-def tried(session: WriteSession, pk: int, problem: str | None, now: int) -> None:
-    """`problem` None: confirmed gone."""
-    if problem is None:
-        copy_pk = select(Deletion.copy_pk).where(Deletion.pk == pk).scalar_subquery()
-        session.execute(update(Copy).where(Copy.pk == copy_pk).values(gone=now))
-    session.execute(
-        update(Deletion)
-        .where(Deletion.pk == pk)
-        .values(tries=Deletion.tries + 1, last_error=problem, done=None if problem else now)
-    )
+def open_of(session: ReadSession, copy_pks: Collection[int]) -> dict[int, Deletion]:
+    """Copy to what is going to become, or becoming, of it."""
+    waiting = select(Deletion).where(Deletion.copy_pk.in_(copy_pks), Deletion.done.is_(None))
+    return {each.copy_pk: each for each in session.scalars(waiting) if each.copy_pk is not None}
+
+
+def call_off(session: WriteSession, deletion: Deletion, reason: str, now: int) -> None:
+    """Only before it has begun."""
+    deletion.called_off = reason
+    deletion.done = now
+    session.execute(update(Copy).where(Copy.pk == deletion.copy_pk).values(marked=None))
+    session.flush()
+
+
+def begin(session: WriteSession, deletion: Deletion, now: int) -> None:
+    deletion.begun = now
+    session.flush()
+
+
+def places_due(session: ReadSession, now: int) -> list[int | None]:
+    """Destinations where something is to be removed now; None is the platform store."""
+    return list(session.scalars(select(Deletion.destination_pk).where(*_due(now)).distinct()))
+
+
+def next_due(session: ReadSession, place: int | None, now: int) -> int | None:
+    """The least tried one at this place: one that fails again and again lets the others pass."""
+    waiting = select(Deletion.pk).where(Deletion.destination_pk.is_not_distinct_from(place))
+    order = (Deletion.tries, Deletion.pk)
+    return session.scalar(waiting.where(*_due(now)).order_by(*order).limit(1))
+
+
+def is_due(deletion: Deletion, now: int) -> bool:
+    """What has no grace is due at once, by whatever clock it was asked for."""
+    return deletion.due <= max(now, deletion.created)
+
+
+def _due(now: int) -> Sequence[Any]:
+    due = or_(Deletion.due <= now, Deletion.due <= Deletion.created)
+    tried = or_(Deletion.next_try.is_(None), Deletion.next_try <= now)
+    ahead = Deletion.next_try > now + 2 * _LONGEST_PAUSE_MS  # said a clock that was wrong
+    return (Deletion.done.is_(None), due, or_(tried, ahead))
+
+
+def failed(session: WriteSession, pk: int, problem: str, now: int) -> None:
+    """It is tried again after a pause that grows from a minute to an hour."""
+    deletion = get(session, pk)
+    if deletion is None or deletion.done is not None:
+        return
+    pause = min(_LONGEST_PAUSE_MS, _MINUTE_MS << min(deletion.tries, 10))
+    deletion.tries += 1
+    deletion.last_error = problem
+    deletion.next_try = now + pause
+
+
+def finish(session: WriteSession, pk: int, now: int) -> bool:
+    """The store confirmed that nothing is left. False: somebody else said so before."""
+    deletion = get(session, pk)
+    if deletion is None or deletion.done is not None:
+        return False
+    deletion.done = now
+    deletion.tries += 1
+    deletion.last_error = deletion.next_try = None
+    session.execute(update(Copy).where(Copy.pk == deletion.copy_pk).values(gone=now, review=None))
+    return True
 
 
 def pending_at(session: ReadSession, destination_pk: int) -> int:
@@ -50,9 +128,21 @@ def pending_at(session: ReadSession, destination_pk: int) -> int:
     return len(list(session.scalars(waiting)))
 
 
-def pending_of(session: ReadSession, copy_pks: Collection[int]) -> dict[int, Deletion]:
-    """By copy, those that are neither done nor called off."""
-    waiting = select(Deletion).where(
-        Deletion.copy_pk.in_(copy_pks), Deletion.done.is_(None), Deletion.called_off.is_(None)
+def listed(session: ReadSession, caller: Caller, page: Page, *, open_only: bool) -> Slice[Deletion]:
+    """Of projects that the caller sees, the newest first."""
+    rows = select(Deletion)
+    if open_only:
+        rows = rows.where(Deletion.done.is_(None))
+    if caller.projects is not None:
+        rows = rows.where(Deletion.copy_pk.in_(copies_seen(caller)))
+    return take(session, rows, Deletion.pk, page, f"deletions {open_only}")
+
+
+def copies_seen(caller: Caller) -> Any:
+    """The copies of projects that a restricted caller sees."""
+    return (
+        select(Copy.pk)
+        .join(Addon, Addon.pk == Copy.addon_pk)
+        .join(Project, Project.pk == Addon.project_pk)
+        .where(Project.id.in_(caller.projects or ()))
     )
-    return {row.copy_pk: row for row in session.scalars(waiting) if row.copy_pk is not None}

@@ -122,10 +122,20 @@ def _invisible_until_commit(store: ObjectStore, prefix: str) -> str:
 
 def _abort(store: ObjectStore, prefix: str) -> str:
     key = f"{prefix}aborted/large"
-    _put(store, key, _numbered(LARGE)).abort()
+    upload = _put(store, key, _numbered(LARGE))
+    try:
+        _equal("the list of unfinished uploads", _unfinished(store, prefix), [key])
+        _gone(store, key, "an unfinished object")
+    finally:
+        upload.abort()
     _gone(store, key, "an aborted object")
+    _equal("the list of unfinished uploads after an abort", _unfinished(store, prefix), [])
     _equal("the number of leftovers of an abort", store.clear(f"{prefix}aborted/"), 0)
-    return "nothing stays behind"
+    return "seen while unfinished, and nothing stays behind"
+
+
+def _unfinished(store: ObjectStore, prefix: str) -> list[str]:
+    return [stat.key for stat in store.list(prefix, unfinished=True)]
 
 
 def _multipart(store: ObjectStore, prefix: str) -> str:

@@ -57,8 +57,13 @@ class ObjectStore(Protocol):
         """ObjectMissing when it is not there."""
         ...
 
-    def list(self, prefix: str) -> Iterator[Stat]:
-        """Every visible object whose key starts with `prefix`, in key order."""
+    def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
+        """Every visible object whose key starts with `prefix`, in key order.
+
+        `unfinished`: instead, every upload neither committed nor aborted that the store knows of,
+        one Stat each, in order of their keys, invisible otherwise; `size` is what is known to
+        have arrived (0 where a service does not say), `modified` when it began or grew last.
+        """
         ...
 
     def delete(self, key: str) -> None:

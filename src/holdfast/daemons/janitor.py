@@ -1,11 +1,11 @@
-"""Cleans up behind everybody: leftovers of failed attempts, objects of deleted backups."""
+"""Cleans up behind everybody: leftovers of failed attempts, answers that nobody repeats."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.catalog import addons, deletions, operations, replays
-from holdfast.catalog.schema import Deletion, Operation
+from holdfast.catalog import addons, operations, replays
+from holdfast.catalog.schema import Operation
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import Kind
 from holdfast.jobs.step import Plan
@@ -24,14 +24,11 @@ class Janitor:
     def round(self) -> None:
         with self._tools.catalog.read() as session:
             littered = operations.littered(session, self._looked_at)
-            doomed = deletions.due(session)
             session.expunge_all()
         # All get their turn, however many cannot be cleaned up just now.
         self._looked_at = littered[-1].pk if littered else 0
         for operation in littered:
             self._clean(operation)
-        for deletion in doomed:
-            self._delete(deletion)
         with self._tools.catalog.write() as session:
             replays.forget_old(session, self._tools.clock.now())
 
@@ -52,14 +49,3 @@ class Janitor:
         what = Dispatch(operation.id, operation.fence)
         guard = Guard(self._tools.clock)
         return Job(self._tools, what, addon, operation.arguments, guard, over=True)
-
-    def _delete(self, deletion: Deletion) -> None:
-        """The row says done only after the store said that nothing is left."""
-        problem: str | None = None
-        try:
-            self._tools.open_store(deletion.destination_pk).clear(deletion.prefix)
-        except Exception as error:  # noqa: BLE001 - the row keeps it, and is tried again
-            problem = str(error)
-            log.warning("could not delete", extra={"prefix": deletion.prefix, "error": problem})
-        with self._tools.catalog.write() as session:
-            deletions.tried(session, deletion.pk, problem, self._tools.clock.now())

@@ -1,15 +1,17 @@
 """Backups: create, abort, delete, retain."""
 
-from holdfast.catalog import backups, copies, deletions, operations
+from holdfast.catalog import addons, backups, copies, deletions, holdings, operations, projects
 from holdfast.catalog.copies import Wanted
+from holdfast.catalog.deletions import Doomed
 from holdfast.catalog.operations import Order
-from holdfast.catalog.schema import Addon, Backup, Project
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import lock_addon
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.backup import BackupType, Compression, default_name, source_of
-from holdfast.domain.errors import Conflict, Invalid
+from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.naming import free_slug
 from holdfast.domain.operation import OVER, Kind, Status
+from holdfast.domain.retention import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.addons import lane
@@ -79,18 +81,61 @@ def abort(context: Context, backup: Backup) -> None:
         raise Conflict(f"the backup is {backup.status} already")
 
 
-def retain(context: Context, backup: Backup) -> None:  # noqa: ARG001 - all verbs look alike
+def retain(context: Context, backup: Backup) -> None:
+    """Kept for ever from now on; what was going to remove it is called off."""
+    lock_addon(context.session, backup.addon_pk)
     backup.retained = True
+    reason = f"retained by {context.caller.name}"
+    for deletion in _waiting(context, backup):
+        deletions.call_off(context.session, deletion, reason, context.now)
 
 
-def delete(context: Context, project_id: str, addon: Addon, backup: Backup) -> None:
-    """Marks the row; the objects go when the store confirms it."""
+def _waiting(context: Context, backup: Backup) -> list[Deletion]:
+    found = deletions.open_of(context.session, copies.pks_of(context.session, backup.pk))
+    return [each for each in found.values() if each.begun is None]
+
+
+def delete(
+    context: Context, project_id: str, addon: Addon, backup: Backup, *, force: bool = False
+) -> None:
+    """Hides the backup at once; the objects go when the store confirms it.
+
+    The addon's last good backup goes only by force. Without force its removal still looks
+    whether another one is really there, and is called off when none is.
+    """
+    session = context.session
+    lock_addon(session, addon.pk)
     if Status(backup.status) not in OVER:
         raise Conflict(f"the backup is {backup.status}; abort it first")
-    if operations.restores_from(context.session, backup.pk):
+    if operations.restores_from(session, backup.pk):
         raise Conflict("the backup is being restored; abort the restore first")
+    if not force and is_last_good(holdings.of_addon(session, addon.pk).held, backup.pk):
+        raise Conflict(
+            f"{backup.id} is the last good backup of {addon.id}; deleting it needs force",
+            {"force": "must be true to delete the last good backup of an addon"},
+        )
+    for deletion in _waiting(context, backup):
+        deletions.call_off(session, deletion, "somebody deleted it by hand", context.now)
     backup.deleted = context.now
     prefix = backup_prefix(project_id, addon.id, backup.uid)
-    reason = f"backup {backup.id} was deleted by {context.caller.name}"
-    for copy in copies.of_backups(context.session, [backup.pk])[backup.pk]:
-        deletions.mark(context.session, copy, prefix, reason, context.now, context.now)
+    for copy in copies.of_backups(session, [backup.pk])[backup.pk]:
+        if copy.gone is None and not copies.being_removed(session, copy):
+            deletions.mark(session, _doomed(context, copy, prefix, force=force), context.now)
+
+
+def _doomed(context: Context, copy: Copy, prefix: str, *, force: bool) -> Doomed:
+    how = "by force" if force else "by hand"
+    reason = f"deleted {how} by {context.caller.name}"
+    final = force or not copies.is_good(copy)
+    return Doomed(copy.pk, copy.destination_pk, prefix, reason, context.now, begun=final)
+
+
+def delete_stored(context: Context, uid: str, *, force: bool = False) -> None:
+    """By its uid: also when its addon or its project is gone."""
+    session = context.session
+    backup = backups.by_uid(session, uid)
+    addon = addons.get(session, backup.addon_pk) if backup else None
+    project = projects.get(session, addon.project_pk) if addon else None
+    if backup is None or addon is None or project is None or not context.caller.sees(project.id):
+        raise NotFound(f"there is no backup {uid!r}")
+    delete(context, project.id, addon, backup, force=force)

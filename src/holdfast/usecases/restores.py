@@ -3,7 +3,7 @@
 from holdfast.catalog import addons, backups, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.session import ReadSession, lock_addon
 from holdfast.domain.errors import Conflict, NotFound
 from holdfast.domain.operation import Kind, Status
 from holdfast.kit import ids
@@ -22,6 +22,10 @@ def find_backup(session: ReadSession, origin: list[Addon], backup_id: str) -> Ba
 
 def start(context: Context, target: Addon, backup: Backup) -> Restore:
     """Queues the restore of `backup` into `target`; runs as soon as the addon is free."""
+    lock_addon(context.session, backup.addon_pk)  # its removal must not begin meanwhile
+    context.session.refresh(backup)
+    if backup.deleted is not None:
+        raise NotFound(f"there is no backup {backup.id!r}")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; only completed ones can be restored")
     source = addons.get(context.session, backup.addon_pk)

@@ -78,8 +78,8 @@ class Copy(Table):
         Index(
             "copies_to_review",
             "review",
-            sqlite_where=text("marked IS NULL AND gone IS NULL"),
-            postgresql_where=text("marked IS NULL AND gone IS NULL"),
+            sqlite_where=text("gone IS NULL"),
+            postgresql_where=text("gone IS NULL"),
         ),
         {"sqlite_autoincrement": True},
     )

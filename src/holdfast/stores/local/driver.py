@@ -57,9 +57,12 @@ class LocalStore:
             raise ObjectMissing(f"there is no object {key}")
         return _stat(key, found)
 
-    def list(self, prefix: str) -> Iterator[Stat]:
+    def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         checked_prefix(prefix)
         with translated("listing", prefix):
+            if unfinished:
+                yield from _unfinished(self._root / PARTIAL, prefix)
+                return
             for key, found in walk(self._root, prefix, skip=PARTIAL):
                 yield _stat(key, found)
 
@@ -101,6 +104,13 @@ def _remove(root: Path, path: Path) -> bool:
         sync_parents(root, path)
     prune_parents(root, path)
     return True
+
+
+def _unfinished(partial: Path, prefix: str) -> list[Stat]:
+    """Few, so sorted here: their names on disk are longer than their keys."""
+    found = walk(partial, prefix)
+    stats = [_stat(name.rpartition(MARK)[0], each) for name, each in found if MARK in name]
+    return sorted(stats, key=lambda stat: stat.key)
 
 
 def _lstat(path: Path) -> os.stat_result | None:

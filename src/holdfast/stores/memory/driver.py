@@ -18,7 +18,7 @@ class MemoryStore:
         self.clock = clock or SystemClock()
         self.lock = threading.Lock()
         self.objects: dict[str, tuple[Stat, bytes]] = {}
-        self.unfinished: dict[int, str] = {}
+        self.unfinished: dict[int, Stat] = {}
 
     def begin(self, key: str) -> Upload:
         return MemoryUpload(self, checked_key(key))
@@ -32,26 +32,27 @@ class MemoryStore:
     def stat(self, key: str) -> Stat:
         return self._find(key)[0]
 
-    def list(self, prefix: str) -> Iterator[Stat]:
+    def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         checked_prefix(prefix)
         with self.lock:
-            found = sorted(key for key in self.objects if key.startswith(prefix))
-            stats = [self.objects[key][0] for key in found]
-        yield from stats
+            visible = [stat for stat, _ in self.objects.values()]
+            stats = [*self.unfinished.values()] if unfinished else visible
+        yield from sorted((s for s in stats if s.key.startswith(prefix)), key=lambda s: s.key)
 
     def delete(self, key: str) -> None:
         checked_key(key)
         with self.lock:
             self.objects.pop(key, None)
-            self.unfinished = {n: k for n, k in self.unfinished.items() if k != key}
+            self.unfinished = {n: s for n, s in self.unfinished.items() if s.key != key}
 
     def clear(self, prefix: str) -> int:
         checked_clearing(prefix)
         with self.lock:
             before = len(self.objects) + len(self.unfinished)
             self.objects = {k: v for k, v in self.objects.items() if not k.startswith(prefix)}
-            self.unfinished = {n: k for n, k in self.unfinished.items() if not k.startswith(prefix)}
-            return before - len(self.objects) - len(self.unfinished)
+            kept = {n: s for n, s in self.unfinished.items() if not s.key.startswith(prefix)}
+            self.unfinished = kept
+            return before - len(self.objects) - len(kept)
 
     def _find(self, key: str) -> tuple[Stat, bytes]:
         with self.lock:
@@ -67,7 +68,7 @@ class MemoryUpload:
         self._key = key
         self._data = bytearray()
         with store.lock:
-            store.unfinished[id(self)] = key
+            store.unfinished[id(self)] = Stat(key, 0, store.clock.now())
 
     def write(self, data: bytes | memoryview) -> None:
         if len(self._data) + len(data) > self._store.max_object_bytes:

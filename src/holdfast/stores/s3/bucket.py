@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from holdfast.contracts.store import Stat
 from holdfast.domain.errors import ObjectMissing
@@ -17,6 +17,7 @@ class Unfinished:
 
     key: str
     upload_id: str
+    initiated: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Bucket:
             full = self.prefix + prefix
             page = self.ask("listing unfinished uploads of", prefix, call, Prefix=full, **more)
             for each in page.get("Uploads", ()):
-                yield Unfinished(self._own(each["Key"]), each["UploadId"])
+                began = milliseconds(each, "Initiated")
+                yield Unfinished(self._own(each["Key"]), each["UploadId"], began)
             if not page.get("IsTruncated"):
                 return
             more = {"KeyMarker": page["NextKeyMarker"]}
@@ -82,5 +84,5 @@ class Bucket:
         return full.removeprefix(self.prefix)
 
 
-def milliseconds(answer: Answer) -> int:
-    return round(answer["LastModified"].timestamp() * 1000)
+def milliseconds(answer: Answer, name: str = "LastModified") -> int:
+    return round(answer[name].timestamp() * 1000)

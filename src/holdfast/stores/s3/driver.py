@@ -37,8 +37,12 @@ class S3Store:
         found = self._bucket.head(checked_key(key))
         return Stat(key, found["ContentLength"], milliseconds(found))
 
-    def list(self, prefix: str) -> Iterator[Stat]:
-        return self._bucket.objects(checked_prefix(prefix))
+    def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
+        checked_prefix(prefix)
+        if unfinished:
+            found = self._bucket.unfinished(prefix)
+            return (Stat(each.key, 0, each.initiated) for each in found)
+        return self._bucket.objects(prefix)
 
     def delete(self, key: str) -> None:
         self._remove(checked_key(key))

@@ -126,8 +126,8 @@ def upgrade() -> None:
             "copies_to_review",
             ["review"],
             unique=False,
-            sqlite_where=sa.text("marked IS NULL AND gone IS NULL"),
-            postgresql_where=sa.text("marked IS NULL AND gone IS NULL"),
+            sqlite_where=sa.text("gone IS NULL"),
+            postgresql_where=sa.text("gone IS NULL"),
         )
 
     op.create_table(

@@ -1,0 +1,131 @@
+"""Carries retention out: looks at what expired, and removes what was marked and waited."""
+
+import logging
+from itertools import chain, islice
+
+from holdfast.catalog import copies, deletions
+from holdfast.contracts.store import ObjectStore
+from holdfast.daemons.lanes import Lanes
+from holdfast.domain.errors import Failure, StoreRefused
+from holdfast.domain.inventory import damage
+from holdfast.domain.retention import Policy
+from holdfast.jobs.toolbox import Toolbox
+from holdfast.usecases import removals, upkeep
+from holdfast.usecases.removals import Decision, Proof, Step
+
+log = logging.getLogger(__name__)
+
+_ADDONS_A_ROUND = 500
+_REMOVALS_A_TURN = 200
+_IN_VAIN = 3
+"""Failures in a row after which a place is left alone for a while."""
+_REST_SECONDS = 60.0
+_WAIT_SECONDS = 20.0
+_LOOKS = 100
+"""Copies found lost one after another before one deletion lets the others pass."""
+
+
+class Pruner:
+    def __init__(self, tools: Toolbox, policy: Policy) -> None:
+        self._tools = tools
+        self._policy = policy
+        self._lanes = Lanes("pruner")
+        self._resting: dict[int | None, float] = {}
+
+    def round(self) -> None:
+        self._prune()
+        self._remove()
+
+    def _prune(self) -> None:
+        now = self._tools.clock.now()
+        for _ in range(_ADDONS_A_ROUND):
+            if not self._is_any_due(now):
+                return
+            with self._tools.catalog.write() as session:
+                upkeep.prune_due(session, now, self._policy)
+
+    def _is_any_due(self, now: int) -> bool:
+        """Asked without the write lock: nearly always, nothing is."""
+        with self._tools.catalog.read() as session:
+            return copies.to_review(session, now) is not None
+
+    def _remove(self) -> None:
+        now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
+        with self._tools.catalog.read() as session:
+            places = deletions.places_due(session, now)
+        for place in places:
+            if self._resting.get(place, moment) <= moment:
+                self._lanes.start(place, lambda place=place: self._turn(place))
+        self._lanes.wait(_WAIT_SECONDS)
+
+    def _turn(self, place: int | None) -> None:
+        in_vain = 0
+        for _ in range(_REMOVALS_A_TURN):
+            now = self._tools.clock.now()
+            with self._tools.catalog.read() as session:
+                pk = deletions.next_due(session, place, now)
+            if pk is None:
+                return
+            in_vain = 0 if self._try(pk) else in_vain + 1
+            if in_vain == _IN_VAIN:
+                self._resting[place] = self._tools.clock.monotonic() + _REST_SECONDS
+                return
+
+    def _try(self, pk: int) -> bool:
+        """A deletion that fails says why in its row and is tried again later."""
+        try:
+            self._carry_out(pk)
+        except Failure as failure:
+            problem = failure.message
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            log.exception("a deletion failed in an unknown way", extra={"deletion": pk})
+        else:
+            return True
+        log.warning("could not delete", extra={"deletion": pk, "error": problem})
+        now = self._tools.clock.now()
+        with self._tools.catalog.write() as session:
+            deletions.failed(session, pk, problem, now)
+        return False
+
+    def _carry_out(self, pk: int) -> None:
+        """The row says done only after the store said that nothing is left."""
+        decision = self._decide(pk)
+        if decision.step is not Step.REMOVE:
+            return
+        store = self._tools.open_store(decision.place)
+        store.clear(decision.prefix)
+        left = _left(store, decision.prefix)
+        if left is not None:
+            raise StoreRefused(f"{left} is still there after it was deleted")
+        now = self._tools.clock.now()
+        with self._tools.catalog.write() as session:
+            deletions.finish(session, pk, now)
+
+    def _decide(self, pk: int) -> Decision:
+        """Asks until nothing is left to prove. What is missing is lost, and judged again."""
+        proven: frozenset[int] = frozenset()
+        for _ in range(_LOOKS):
+            now = self._tools.clock.now()
+            with self._tools.catalog.write() as session:
+                decision = removals.decide(session, pk, proven, now)
+            if decision.step is not Step.PROVE:
+                return decision
+            proven |= {proof.copy_pk for proof in decision.floor if self._proven(proof)}
+        return Decision(Step.LEAVE)
+
+    def _proven(self, proof: Proof) -> bool:
+        store = self._tools.open_store(proof.place)
+        found = {stat.key: stat.size for stat in store.list(proof.prefix)}
+        problem = damage(proof.prefix, proof.sizes, found)
+        if problem is None:
+            return True
+        now = self._tools.clock.now()
+        with self._tools.catalog.write() as session:
+            removals.lose(session, proof.copy_pk, problem, now)
+        return False
+
+
+def _left(store: ObjectStore, prefix: str) -> str | None:
+    there = chain(store.list(prefix), store.list(prefix, unfinished=True))
+    return next((stat.key for stat in islice(there, 1)), None)

@@ -1,0 +1,158 @@
+"""Carrying out one deletion: judged again under the lock, the floor looked at, then begun.
+
+The store is never asked inside a transaction. `decide` says what has to be proven first; whoever
+carries it out looks, and asks again with what was proven. Between the last look and the beginning
+lies one transaction under the addon's lock.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from holdfast.catalog import backups, copies, deletions, findings, holdings
+from holdfast.catalog.findings import Sighting
+from holdfast.catalog.holdings import Holding, Holdings
+from holdfast.catalog.schema import Backup, Copy, Deletion
+from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.domain.retention import Held, State, floor
+
+log = logging.getLogger(__name__)
+
+LOST = "lost"
+
+
+class Step(StrEnum):
+    LEAVE = "leave"  # done, called off, or not due any more
+    PROVE = "prove"  # the floor has to be looked at first
+    REMOVE = "remove"  # begun: nothing stops it now
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What must be found in a store: `sizes` in bytes by name under `prefix`, and a manifest."""
+
+    copy_pk: int
+    place: int | None
+    prefix: str
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Decision:
+    step: Step
+    place: int | None = None
+    prefix: str = ""
+    floor: list[Proof] = field(default_factory=list[Proof])
+
+
+def decide(session: WriteSession, pk: int, proven: frozenset[int], now: int) -> Decision:
+    """`proven` are copies whose objects were just seen. Begins the removal when all is well."""
+    deletion = deletions.get(session, pk)
+    copy = copies.get(session, deletion.copy_pk) if deletion and deletion.copy_pk else None
+    if deletion is None:
+        return Decision(Step.LEAVE)
+    if copy is not None:
+        lock_addon(session, copy.addon_pk)
+        deletion, copy = deletions.get(session, pk), copies.get(session, copy.pk)
+    if deletion is None or deletion.done is not None or not deletions.is_due(deletion, now):
+        return Decision(Step.LEAVE)
+    if deletion.begun is None and copy is not None:
+        missing = _still_to_do(session, deletion, copy, proven, now)
+        if missing is not None:
+            return missing
+        _begin(session, deletion, copy, now)
+    return Decision(Step.REMOVE, deletion.destination_pk, deletion.prefix)
+
+
+def _still_to_do(
+    session: WriteSession, deletion: Deletion, copy: Copy, proven: frozenset[int], now: int
+) -> Decision | None:
+    """What keeps it from beginning; None: nothing."""
+    held = holdings.of_addon(session, copy.addon_pk)
+    backup = backups.get(session, copy.backup_pk)
+    if backup.deleted is not None:
+        return _by_hand(session, held, (deletion, copy, backup), proven, now)
+    verdict = next(each for each in held.judged(now) if each.held.key == copy.pk)
+    if verdict.keep:
+        deletions.call_off(session, deletion, "; ".join(verdict.reasons), now)
+        return Decision(Step.LEAVE)
+    return _unproven(session, held, verdict.held, proven)
+
+
+def _by_hand(
+    session: WriteSession,
+    held: Holdings,
+    what: tuple[Deletion, Copy, Backup],
+    proven: frozenset[int],
+    now: int,
+) -> Decision | None:
+    """Somebody deleted it without force because another backup was good: is that still so?"""
+    _, copy, backup = what
+    if not copies.is_good(copy):
+        return None
+    if not any(each.held.state is State.GOOD for each in held.present):
+        why = "it is the last good backup of the addon now; deleting that one needs force"
+        for each in deletions.open_of(session, copies.pks_of(session, backup.pk)).values():
+            if each.begun is None:
+                deletions.call_off(session, each, why, now)
+        backup.deleted = None
+        return Decision(Step.LEAVE)
+    going = Held(copy.pk, copy.backup_pk, copy.destination_pk, State.GOOD, copy.expires)
+    return _unproven(session, held, going, proven)
+
+
+def _unproven(
+    session: ReadSession, held: Holdings, going: Held, proven: frozenset[int]
+) -> Decision | None:
+    if going.state not in (State.GOOD, State.LOST):
+        return None  # nothing of worth is lost with it
+    by_key = {each.held.key: each for each in held.present}
+    wanted = [each for each in floor(held.held, going) if each.key not in proven]
+    if not wanted:
+        return None
+    return Decision(Step.PROVE, floor=[_proof(session, by_key[each.key]) for each in wanted])
+
+
+def _proof(session: ReadSession, holding: Holding) -> Proof:
+    backup = backups.with_evidence(session, holding.held.backup)
+    sizes = sizes_of(backup.evidence)
+    return Proof(holding.held.key, holding.held.place, holding.objects or "", sizes)
+
+
+def sizes_of(evidence: Mapping[str, Any] | None) -> dict[str, int]:
+    """Stored bytes by the name of each member."""
+    members = (evidence or {}).get("members", [])
+    return {member["key"]: member["stored_bytes"] for member in members}
+
+
+def _begin(session: WriteSession, deletion: Deletion, copy: Copy, now: int) -> None:
+    """From here on nobody counts on this copy; with its last one the backup is hidden."""
+    deletions.begin(session, deletion, now)
+    if not copies.others_stay(session, copy):
+        backups.get(session, copy.backup_pk).deleted = now
+
+
+def lose(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
+    """A completed copy without its objects no longer counts as good, and somebody must know."""
+    copy = copies.get(session, copy_pk)
+    if copy is None:
+        return
+    lock_addon(session, copy.addon_pk)
+    copy = copies.get(session, copy_pk)
+    if copy is None or copy.gone is not None or copies.being_removed(session, copy):
+        return
+    place, prefix = copy.destination_pk, copy.objects or ""
+    findings.report(session, Sighting(place, LOST, prefix, problem, copy_pk=copy_pk), now)
+    if copy.lost is None:
+        copies.lose(session, copy_pk, now)
+        copies.review_again(session, copy.addon_pk)
+        log.error("a backup is lost", extra={"copy": copy_pk, "problem": problem})
+
+
+def find(session: WriteSession, copy_pk: int, now: int) -> None:
+    """What was missing is there again, whole."""
+    copies.lose(session, copy_pk, None)
+    for finding in findings.open_of_copy(session, copy_pk):
+        findings.settle(session, finding.pk, "all its objects are there again", now)
