@@ -30,10 +30,12 @@ class Cause(SchedulingView):
 
 
 class PendingDeletion(Shape):
-    """Nothing is removed before `at`; until then it may still be called off."""
+    """Nothing is removed before `at`; until it has begun, it may still be called off."""
 
     at: str
     reason: str
+    begun_at: str | None = None
+    last_error: str | None = None
 
 
 class CopyView(Shape):

@@ -68,7 +68,7 @@ def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
 
 def _leaving(session: ReadSession, every: Sequence[Copy]) -> Mapping[int, Deletion]:
     marked = [copy.pk for copy in every if copy.marked and not copy.gone]
-    return deletions.pending_of(session, marked) if marked else {}
+    return deletions.open_of(session, marked) if marked else {}
 
 
 def _instant(at: int | None) -> str | None:
@@ -86,16 +86,24 @@ def _expires(backup: Backup, kept: Sequence[Copy]) -> int | None:
 def _copy(
     backup: Backup, copy: Copy, places: Mapping[int, str], leaving: Mapping[int, Deletion]
 ) -> CopyView:
-    deletion = leaving.get(copy.pk)
     return CopyView(
         destination_id=places.get(copy.destination_pk or 0),
         status=copy.status,
         size=str(copy.size),
         expires_at=None if backup.retained else _instant(copy.expires),
         lost=_instant(copy.lost),
-        deletion=PendingDeletion(at=rfc3339(deletion.due), reason=deletion.reason)
-        if deletion
-        else None,
+        deletion=_pending(leaving.get(copy.pk)),
+    )
+
+
+def _pending(deletion: Deletion | None) -> PendingDeletion | None:
+    if deletion is None:
+        return None
+    return PendingDeletion(
+        at=rfc3339(deletion.due),
+        reason=deletion.reason,
+        begun_at=_instant(deletion.begun),
+        last_error=deletion.last_error,
     )
 
 

@@ -1,8 +1,9 @@
 """B1 to B5, B7 and the evidence of a backup."""
 
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from holdfast.api import answers
@@ -23,6 +24,8 @@ from holdfast.views.backup_shapes import BackupList, BackupView, EvidenceView
 from holdfast.views.shapes import Empty, Many, One
 
 router = APIRouter(tags=["backups"])
+
+Force = Annotated[bool, Query(description="extension: even the addon's last good backup")]
 
 BACKUPS = f"{ADDON}/backups"
 BACKUP = f"{ADDON}/backups/{{backup_id}}"
@@ -53,12 +56,22 @@ def get_backup(api: State, caller: Reader, at: AtBackup) -> Response:
 
 
 @router.delete(BACKUP, response_model=One[Empty])
-def delete_backup(writing: Writing, caller: Updater, at: AtBackup) -> Response:
+def delete_backup(
+    writing: Writing, caller: Updater, at: AtBackup, *, force: Force = False
+) -> Response:
     def delete(context: Context) -> None:
         addon, backup = at.addon(context.session, caller), at.backup(context.session, caller)
-        verbs.delete(context, at.project_id, addon, backup)
+        verbs.delete(context, at.project_id, addon, backup, force=force)
 
     return writing.undo(caller, delete)
+
+
+@router.delete("/stored-backups/{uid}", response_model=One[Empty])
+def delete_stored_backup(
+    writing: Writing, caller: Updater, uid: str, *, force: Force = False
+) -> Response:
+    """Extension: a backup by its `uid`, also when its addon or project is gone."""
+    return writing.undo(caller, lambda context: verbs.delete_stored(context, uid, force=force))
 
 
 def _on_backup(
