@@ -10,4 +10,6 @@ pytest_plugins = [
     "fixtures.official",
     "fixtures.queues",
     "fixtures.catalogs",
+    "fixtures.timetables",
+    "fixtures.keeping",
 ]

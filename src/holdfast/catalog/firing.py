@@ -24,7 +24,7 @@ def due(session: ReadSession, now: int, after: Mark | None, limit: int) -> list[
     )
     if after is not None:
         wanted = wanted.where(tuple_(Schedule.next_due, Schedule.addon_pk) > after)
-    return list(session.execute(wanted).tuples())
+    return list(session.execute(wanted))
 
 
 def due_of(session: WriteSession, addon_pks: Collection[int], now: int) -> list[Schedule]:
@@ -39,7 +39,7 @@ def due_of(session: WriteSession, addon_pks: Collection[int], now: int) -> list[
 def owners(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[Addon, str]]:
     """The addons, and the ids of their projects."""
     wanted = select(Addon, Project.id).join(Project, Project.pk == Addon.project_pk)
-    rows = session.execute(wanted.where(Addon.pk.in_(addon_pks))).tuples()
+    rows = session.execute(wanted.where(Addon.pk.in_(addon_pks)))
     return {addon.pk: (addon, project) for addon, project in rows}
 
 
@@ -55,7 +55,7 @@ def waiting(session: ReadSession, addon_pks: Collection[int]) -> dict[str, int]:
         )
         .order_by(Backup.pk)
     )
-    rows = session.execute(wanted).tuples()
+    rows = session.execute(wanted)
     return {cause["id"]: pk for causes, pk in rows for cause in causes or ()}
 
 
@@ -74,15 +74,13 @@ def decided(session: ReadSession, schedule_pks: Collection[int], now: int) -> di
         )
         .order_by(Occurrence.instant)
     )
-    return dict(session.execute(wanted).tuples().all())
+    return dict(session.execute(wanted).all())
 
 
 def taken(session: ReadSession, names: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
     """Which of these (addon, backup id) there are."""
     key = tuple_(Backup.addon_pk, Backup.id)
-    return set(
-        session.execute(select(Backup.addon_pk, Backup.id).where(key.in_(set(names)))).tuples()
-    )
+    return set(session.execute(select(Backup.addon_pk, Backup.id).where(key.in_(set(names)))))
 
 
 def ahead(session: ReadSession, now: int, limit: int) -> list[Schedule]:

@@ -23,7 +23,8 @@ def listed(session: ReadSession, schedule: Schedule, page: Page) -> Slice[Occurr
     return take(session, decided, Occurrence.pk, page, f"occurrences of {schedule.pk}")
 
 
-def row(decision: Decision, now: int, backup_pk: int | None = None) -> Occurrence:
+def row(decision: Decision, now: int, made: int | None = None) -> Occurrence:
+    """`made` is the backup that the decision caused."""
     return Occurrence(
         schedule_pk=decision.key,
         instant=decision.instant,
@@ -31,6 +32,6 @@ def row(decision: Decision, now: int, backup_pk: int | None = None) -> Occurrenc
         count=decision.count,
         outcome=decision.outcome,
         reason=decision.reason,
-        backup_pk=backup_pk,
+        backup_pk=decision.backup if made is None else made,
         decided=now,
     )

@@ -127,7 +127,7 @@ def try_lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> set[int]
         ),
         {"keys": sorted(set(keys.values()))},
     )
-    held = {key for key, ours in tried.tuples() if ours}
+    held = {key for key, ours in tried if ours}
     return {pk for pk, key in keys.items() if key in held}
 
 

@@ -33,7 +33,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """About `count` instants of a schedule, the first `since`, the last `instant`."""
+    """About `count` instants of a schedule, the first `since`, the last `instant`.
+
+    `backup` is the one that still waits, where that is why.
+    """
 
     key: int
     since: int
@@ -41,6 +44,7 @@ class Decision:
     count: int
     outcome: Outcome
     reason: str
+    backup: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def _skipped(group: Iterable[Due], now: int) -> Iterator[Decision]:
     for due in group:
         instant = latest_due(due.rule, now)
         reason = "the backup of an occurrence before it had not begun yet"
-        yield Decision(due.key, instant, instant, 1, Outcome.SKIPPED, reason)
+        yield Decision(due.key, instant, instant, 1, Outcome.SKIPPED, reason, due.waiting)
 
 
 def _fired(due: Due, now: int) -> Decision:
