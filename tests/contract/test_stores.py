@@ -70,6 +70,23 @@ def test_delete_and_clear_remove_unfinished_uploads(store: ObjectStore) -> None:
     assert store.clear("dead/") == 0
 
 
+def test_unfinished_uploads_are_listed_in_order_and_apart(store: ObjectStore) -> None:
+    began = store.begin("seen/a")
+    began.commit()
+    uploads = [store.begin(key) for key in ("seen/b/c", "seen/b-c", "seen/a", "unseen/x")]
+    for upload in uploads:
+        upload.write(bytes(FIRST + 1))
+
+    found = list(store.list("seen/", unfinished=True))
+
+    assert [stat.key for stat in found] == ["seen/a", "seen/b-c", "seen/b/c"]
+    assert all(stat.modified > 1_600_000_000_000 for stat in found)
+    assert [stat.key for stat in store.list("seen/")] == ["seen/a"]
+    for upload in uploads:
+        upload.abort()
+    assert list(store.list("seen/", unfinished=True)) == []
+
+
 def test_abort_may_be_repeated_and_follows_commit_without_harm(store: ObjectStore) -> None:
     upload = store.begin("kept")
     upload.write(b"good")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import Update, case, select, update
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Destination, Project
@@ -103,10 +103,10 @@ def reviews_astray(session: ReadSession, beyond: int) -> list[int]:
     return list(session.scalars(select(Copy.addon_pk).where(*astray).distinct().limit(1000)))
 
 
-def review_again(session: WriteSession, addon_pk: int) -> None:
-    """As if it had never been looked at."""
+def review_again(session: WriteSession, addon_pk: int, now: int) -> None:
+    """As if it had never been looked at; what is marked already is looked at now."""
     mine = update(Copy).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
-    _change(session, mine.values(review=Copy.expires))
+    _change(session, mine.values(review=case((Copy.marked.is_(None), Copy.expires), else_=now)))
 
 
 def lose(session: WriteSession, pk: int, now: int | None) -> None:

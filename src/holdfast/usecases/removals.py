@@ -147,7 +147,7 @@ def lose(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
     findings.report(session, Sighting(place, LOST, prefix, problem, copy_pk=copy_pk), now)
     if copy.lost is None:
         copies.lose(session, copy_pk, now)
-        copies.review_again(session, copy.addon_pk)
+        copies.review_again(session, copy.addon_pk, now)
         log.error("a backup is lost", extra={"copy": copy_pk, "problem": problem})
 
 

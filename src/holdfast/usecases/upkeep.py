@@ -110,3 +110,12 @@ def folder_of(session: ReadSession, backup: Backup) -> str:
     addon = addons.get(session, backup.addon_pk)
     project = projects.get(session, addon.project_pk)
     return backup_prefix(project.id, addon.id, backup.uid)
+
+
+def set_right(session: WriteSession, now: int, policy: Policy) -> int:
+    """Looks that a wrong clock put off for too long are due by what expires. Returns how many
+    addons there were."""
+    astray = copies.reviews_astray(session, now + policy.every_ms)
+    for addon_pk in astray:
+        copies.review_again(session, addon_pk, now)
+    return len(astray)
