@@ -1,6 +1,6 @@
 """What became of the instants of a schedule: each is decided once."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Occurrence, Schedule
@@ -15,6 +15,12 @@ def at(session: ReadSession, schedule_pk: int, instant: int) -> Occurrence | Non
     )
     found = session.scalar(following.order_by(Occurrence.instant).limit(1))
     return found if found is not None and found.since <= instant else None
+
+
+def latest(session: ReadSession, schedule_pk: int) -> int:
+    """The last instant of a schedule that was decided; 0 when there is none."""
+    last = select(func.max(Occurrence.instant)).where(Occurrence.schedule_pk == schedule_pk)
+    return session.scalar(last) or 0
 
 
 def listed(session: ReadSession, schedule: Schedule, page: Page) -> Slice[Occurrence]:

@@ -1,7 +1,8 @@
 """Schedules: create, change, delete, one by one or all of an addon's at once.
 
 Each verb takes the addon's lock first, as whoever fires an occurrence does: a change and a firing
-never see half of each other. What was due before a change and not fired yet is recorded as missed.
+never see half of each other. A change counts from the moment it is asked for, or from the last
+decision about the addon if that is later; what was due before and not fired is recorded as missed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,8 +102,8 @@ def _rule(form: ScheduleForm) -> Scheduling:
 def create(context: Context, addon: Addon, form: ScheduleForm) -> Schedule:
     lock_addon(context.session, addon.pk)
     content = _Reader(context).content(form)
-    there = _by_kind(schedules.of_addon(context.session, addon.pk))
-    existing = there.get((form.backup_type, form.scheduling.interval))
+    living = schedules.of_addon(context.session, addon.pk)
+    existing = _by_kind(living).get((form.backup_type, form.scheduling.interval))
     if existing is not None:
         problem = f"the addon has schedule {existing.id} already"
         raise Conflict(
@@ -110,7 +111,7 @@ def create(context: Context, addon: Addon, form: ScheduleForm) -> Schedule:
             f"{problem}",
             {"scheduling.interval": problem, "id": existing.id},
         )
-    return _add(context, addon, content)
+    return _add(context, addon, content, _moment(context, living))
 
 
 def patch(context: Context, schedule: Schedule, form: SchedulePatch) -> None:
@@ -124,7 +125,7 @@ def patch(context: Context, schedule: Schedule, form: SchedulePatch) -> None:
 def delete(context: Context, schedule: Schedule) -> None:
     """Its backups and what is known of its occurrences stay."""
     _lock(context, schedule)
-    _remove(context, schedule)
+    _remove(context, schedule, _moment(context, [schedule]))
 
 
 def replace_all(
@@ -132,15 +133,16 @@ def replace_all(
 ) -> None:
     """Makes the addon's schedules be those of `forms`; what is so already is left alone."""
     lock_addon(context.session, addon.pk)
-    old = _by_kind(schedules.of_addon(context.session, addon.pk))
+    living = schedules.of_addon(context.session, addon.pk)
+    old, moment = _by_kind(living), _moment(context, living)
     for content in _distinct(context, forms, path):
         existing = old.pop((content["type"], content["interval"]), None)
         if existing is None:
-            _add(context, addon, content)
+            _add(context, addon, content, moment)
         else:
-            _change(context, existing, content)
+            _change(context, existing, content, moment)
     for schedule in old.values():
-        _remove(context, schedule)
+        _remove(context, schedule, moment)
 
 
 def delete_all(context: Context, addon: Addon) -> None:
@@ -172,32 +174,38 @@ def _lock(context: Context, schedule: Schedule) -> None:
         raise NotFound(f"there is no backup schedule {schedule.id!r}")
 
 
-def _add(context: Context, addon: Addon, content: _Content) -> Schedule:
+def _moment(context: Context, living: Sequence[Schedule]) -> int:
+    """From when on a change counts. While we waited for the lock, somebody may have decided about
+    instants that were still to come when the caller asked.
+    """
+    decided = (occurrences.latest(context.session, schedule.pk) for schedule in living)
+    return max(context.now, *decided, 0)
+
+
+def _add(context: Context, addon: Addon, content: _Content, moment: int) -> Schedule:
     schedule = Schedule(
         id=ids.hex24(),
         addon_pk=addon.pk,
-        next_due=0,
+        next_due=next_due(_rule_of(content), moment),
         created=context.now,
         updated=context.now,
         **content,
     )
-    _aim(context, schedule)
     context.session.add(schedule)
     context.session.flush()
     return schedule
 
 
-def _change(context: Context, schedule: Schedule, content: _Content) -> None:
+def _change(context: Context, schedule: Schedule, content: _Content, moment: int) -> None:
     """An occurrence that was decided stays so; only other instants make the next one new."""
     if all(getattr(schedule, name) == value for name, value in content.items()):
         return
-    before = schedules.rule(schedule)
-    if before != _rule_of(content):
-        _settle(context, schedule, "the schedule was changed before it was fired")
+    rule = _rule_of(content)
+    if rule != schedules.rule(schedule):
+        _settle(context, schedule, moment, "the schedule was changed before it was fired")
+        schedule.next_due = next_due(rule, moment)
     for name, value in content.items():
         setattr(schedule, name, value)
-    if before != schedules.rule(schedule):
-        _aim(context, schedule)
     schedule.updated = context.now
 
 
@@ -206,21 +214,17 @@ def _rule_of(content: Mapping[str, Any]) -> Scheduling:
     return Scheduling(Interval(content["interval"]), *arrays)
 
 
-def _remove(context: Context, schedule: Schedule) -> None:
-    _settle(context, schedule, "the schedule was deleted before it was fired")
+def _remove(context: Context, schedule: Schedule, moment: int) -> None:
+    _settle(context, schedule, moment, "the schedule was deleted before it was fired")
     schedule.deleted = context.now
     context.session.flush()
 
 
-def _aim(context: Context, schedule: Schedule) -> None:
-    schedule.next_due = next_due(schedules.rule(schedule), context.now)
-
-
-def _settle(context: Context, schedule: Schedule, reason: str) -> None:
+def _settle(context: Context, schedule: Schedule, moment: int, reason: str) -> None:
     """Instants that are due and will not be fired by anybody any more."""
     rule = schedules.rule(schedule)
-    latest = latest_due(rule, context.now)
-    if latest < schedule.next_due or occurrences.at(context.session, schedule.pk, latest):
+    last = latest_due(rule, moment)
+    if last < schedule.next_due or occurrences.at(context.session, schedule.pk, last):
         return
-    decision = missed(Due(schedule.pk, rule, schedule.next_due, None), latest, reason)
+    decision = missed(Due(schedule.pk, rule, schedule.next_due, None), last, reason)
     context.session.add(occurrences.row(decision, context.now))
