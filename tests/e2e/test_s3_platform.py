@@ -64,6 +64,6 @@ def test_a_backup_lives_and_ends_in_the_bucket(
     content = httpx.get(link.replace(PUBLIC, server.url)).content
     assert content.startswith(b"\x1f\x8b")
 
-    api.delete(f"{ADDON}/backups/first")
+    api.delete(f"{ADDON}/backups/first", force="true")
     await_that(lambda: not list(bucket.list("dumps/")))
     assert str(settings["secret_key"]) not in server.log.read_text()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -220,6 +221,60 @@ def test_a_deleted_backups_objects_go(server: Server, api: Api, attached: Attach
         return [str(path) for path in found if path.is_file()]
 
     assert objects()
-    assert api.delete(one).data == {}
+    assert api.delete(one, force="true").data == {}
     await_that(lambda: not objects())
     assert api.get(one).status == 404
+
+
+def test_the_last_good_backup_goes_only_by_force(api: Api, attached: Attached, backup: str) -> None:
+    """Failed ones beside it do not count; another good one does."""
+    path = f"{attached.path}/backups"
+    failed = api.post(path, {"name": "No good"}).data["id"]
+    await_backup(api, f"{path}/{failed}", "not-supported")
+    for query in ({}, {"force": "false"}):
+        refused = api.delete(f"{path}/{backup}", **query)
+        assert refused.status == 409
+        assert "last good backup" in refused.error["message"]
+        assert list(refused.details) == ["force"]
+    assert api.delete(f"{path}/{backup}", force="perhaps").details.keys() == {"force"}
+    assert api.delete(f"{path}/{failed}").data == {}
+    good = api.post(path, {**DUMP, "name": "Another"}).data["id"]
+    await_backup(api, f"{path}/{good}")
+    assert api.delete(f"{path}/{backup}").data == {}
+    assert api.delete(f"{path}/{good}").status == 409
+    assert api.delete(f"{path}/{good}", force="true").data == {}
+    assert api.get(path).data["backups"] == []
+
+
+def test_a_backup_may_be_given_a_retention(api: Api, attached: Attached) -> None:
+    path = f"{attached.path}/backups"
+    made = api.post(path, {**DUMP, "name": "For a week", "retentionTime": 7}).data
+    taken = datetime.fromisoformat(made["createdAt"])
+    assert datetime.fromisoformat(made["expiresAt"]) == taken + timedelta(days=7)
+    assert "schedules" not in made
+    (copy,) = made["copies"]
+    assert copy == {"status": "scheduled", "size": "0", "expiresAt": made["expiresAt"]}
+    over = await_backup(api, f"{path}/{made['id']}")
+    assert over["copies"] == [{**copy, "status": "completed", "size": over["config"]["size"]}]
+    api.post(f"{path}/{made['id']}/retain")
+    kept = api.get(f"{path}/{made['id']}").data
+    assert (kept["retained"], "expiresAt" in kept) == (True, False)
+    assert "expiresAt" not in kept["copies"][0]
+    for wrong in (0, 121, "7", 7.5, True):
+        answer = api.post(path, {**DUMP, "retentionTime": wrong})
+        assert (answer.status, list(answer.details)) == (400, ["retentionTime"])
+
+
+def test_a_stored_backup_goes_by_its_uid_also_without_its_addon(
+    api: Api, attached: Attached, backup: str, token_of: Callable[..., Api]
+) -> None:
+    uid = api.get(f"{attached.path}/backups/{backup}").data["uid"]
+    api.delete(attached.path)
+    one = f"/stored-backups/{uid}"
+    stranger = token_of("owner", projects=[api.project()])
+    assert stranger.delete(one, force="true").status == 404
+    assert token_of(["Project > Addons > General > Read"]).delete(one).status == 403
+    assert api.delete(one).status == 409
+    assert api.delete(one, force="true").data == {}
+    assert api.delete(one, force="true").status == 404
+    assert api.delete("/stored-backups/none").status == 404

@@ -175,7 +175,7 @@ def test_a_dump_lives_at_its_destination(
 
     refused = api.delete(f"/backup-destinations/{offsite}")
     assert (refused.status, refused.details["backups"]) == (409, [made["id"]])
-    assert api.delete(one).data == {}
+    assert api.delete(one, force="true").data == {}
     await_that(lambda: not objects())
     await_that(lambda: api.delete(f"/backup-destinations/{offsite}").status == 200)
 

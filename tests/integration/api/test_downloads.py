@@ -109,6 +109,6 @@ def test_stock_tools_open_it(
 
 
 def test_what_is_deleted_is_gone(api: Api, attached: Attached, backup: str, link: str) -> None:
-    api.delete(f"{attached.path}/backups/{backup}")
+    assert api.delete(f"{attached.path}/backups/{backup}", force="true").data == {}
     answer = httpx.get(link)
     assert (answer.status_code, answer.json()["error"]["id"]) == (404, "not-found")

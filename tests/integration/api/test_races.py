@@ -95,8 +95,22 @@ def test_aborting(api: Api, strangers: list[Api], attached: Attached) -> None:
 
 def test_deleting_a_backup(strangers: list[Api], attached: Attached, backup: str) -> None:
     path = f"{attached.path}/backups/{backup}"
-    found = race(strangers, lambda each, _: each.delete(path))
+    assert statuses(race(strangers, lambda each, _: each.delete(path))) == {409: RACERS}
+    found = race(strangers, lambda each, _: each.delete(path, force="true"))
     assert statuses(found) == {200: 1, 404: RACERS - 1}
+
+
+def test_of_two_good_backups_one_stays(
+    api: Api, strangers: list[Api], attached: Attached, backup: str
+) -> None:
+    """Each is deletable while the other is there: who comes second must see that."""
+    path = f"{attached.path}/backups"
+    other = api.post(path, {"name": "Other", "backupType": "dump"}).data["id"]
+    await_backup(api, f"{path}/{other}")
+    both = (backup, other)
+    found = race(strangers, lambda each, number: each.delete(f"{path}/{both[number % 2]}"))
+    assert statuses(found)[200] == 1
+    assert len(api.get(path).data["backups"]) == 1
 
 
 def test_deleting_an_addon(strangers: list[Api], attached: Attached) -> None:
@@ -127,7 +141,7 @@ def test_restoring_while_somebody_deletes(
     path = f"{attached.path}/backups/{backup}"
 
     def ask(each: Api, number: int) -> Answer:
-        return each.delete(path) if number else each.post(f"{path}/restore")
+        return each.delete(path, force="true") if number else each.post(f"{path}/restore")
 
     restore, *deletes = race(strangers, ask)
     if restore.status == 200:
