@@ -11,6 +11,18 @@ from holdfast.catalog.schema import Chore
 from holdfast.catalog.session import ReadSession, WriteSession
 
 LEASE_MS = 3_600_000
+AUDIT = "audit "
+
+
+def audit_of(place: int | None) -> str:
+    """The chore's name; None is the platform store."""
+    return f"{AUDIT}{'platform' if place is None else place}"
+
+
+def audited(name: str) -> int | None:
+    """The place, from the chore's name."""
+    place = name.removeprefix(AUDIT)
+    return None if place == "platform" else int(place)
 
 
 def get(session: ReadSession, name: str) -> Chore | None:

@@ -4,15 +4,17 @@ Copies on their way out for certain (their backup is hidden, or their removal ha
 longer held: nobody may count on them.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
-from holdfast.catalog.schema import Backup, Copy, Deletion, Restore
+from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project, Restore
 from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention import Held, State, Verdict, judge
 
@@ -33,6 +35,29 @@ class Holding:
     retention: int | None
     objects: str | None
     marked: int | None
+    review: int | None
+    due: int | None  # when it is marked: from then on it may be removed
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A copy that nobody may count on any more, and the deletion that takes it."""
+
+    addon_pk: int
+    backup: str
+    status: str
+    size: int
+    taken: int
+    deletion: Deletion
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose copy it is, by ids."""
+
+    project: str
+    addon: str
+    backup: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +92,12 @@ def of_all(session: ReadSession) -> Iterator[Holdings]:
 
 
 def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator[Holdings]:
-    begun, in_use = _begun(session, addon_pks), _being_restored(session)
+    begun, due = _open(session, addon_pks)
+    in_use = _being_restored(session)
     past = _past(session, addon_pks)
     rows: Any = session.execute(_within(_PRESENT, addon_pks)).yield_per(_AT_ONCE)
     for addon_pk, group in groupby(rows, key=_addon_of):
-        present = [_holding(row, in_use) for row in group if row[1] not in begun]
+        present = [_holding(row, in_use, due) for row in group if row[1] not in begun]
         yield Holdings(addon_pk, present, past.get(addon_pk, []))
 
 
@@ -88,6 +114,7 @@ _PRESENT: Any = (
         Copy.size,
         Copy.retention,
         Copy.marked,
+        Copy.review,
         Backup.status.label("whole"),
         Backup.retained,
         Backup.id,
@@ -103,9 +130,9 @@ def _addon_of(row: Any) -> int:
     return row[0]
 
 
-def _holding(row: Any, in_use: Collection[int]) -> Holding:
+def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holding:
     (_, key, backup_pk, place, status, expires, lost, objects, *rest) = row
-    (size, retention, marked, whole, retained, backup, taken) = rest
+    (size, retention, marked, review, whole, retained, backup, taken) = rest
     proven = lost is None and objects is not None
     held = Held(
         key,
@@ -116,7 +143,8 @@ def _holding(row: Any, in_use: Collection[int]) -> Holding:
         retained,
         backup_pk in in_use,
     )
-    return Holding(held, backup, status, size, taken, retention, objects, marked)
+    when = due.get(key) if marked is not None else None
+    return Holding(held, backup, status, size, taken, retention, objects, marked, review, when)
 
 
 def _state(status: str, whole: str, *, proven: bool) -> State:
@@ -130,12 +158,23 @@ def _within(rows: Any, addon_pks: Collection[int] | None) -> Any:
     return rows if addon_pks is None else rows.where(Copy.addon_pk.in_(addon_pks))
 
 
-def _begun(session: ReadSession, addon_pks: Collection[int] | None) -> set[int]:
-    """Copies whose objects are being removed."""
-    going = select(Deletion.copy_pk).where(Deletion.done.is_(None), Deletion.begun.is_not(None))
+def _open(
+    session: ReadSession, addon_pks: Collection[int] | None
+) -> tuple[set[int], dict[int, int]]:
+    """Copies whose objects are being removed, and when those that only wait are due."""
+    rows: Any = select(Deletion.copy_pk, Deletion.begun, Deletion.due).where(
+        Deletion.done.is_(None), Deletion.copy_pk.is_not(None)
+    )
     if addon_pks is not None:
-        going = going.join(Copy, Copy.pk == Deletion.copy_pk).where(Copy.addon_pk.in_(addon_pks))
-    return {pk for pk in session.scalars(going) if pk is not None}
+        rows = rows.join(Copy, Copy.pk == Deletion.copy_pk).where(Copy.addon_pk.in_(addon_pks))
+    begun, due = set[int](), dict[int, int]()
+    found: Any = session.execute(rows)
+    for copy_pk, since, at in found:
+        if since is not None:
+            begun.add(copy_pk)
+        else:
+            due[copy_pk] = at
+    return begun, due
 
 
 def _being_restored(session: ReadSession) -> set[int]:
@@ -159,3 +198,42 @@ def _past(session: ReadSession, addon_pks: Collection[int] | None) -> dict[int, 
     for addon_pk, place, backup_pk in rows:
         found.setdefault(addon_pk, []).append(Held(0, backup_pk, place, State.BAD, None))
     return found
+
+
+def leaving(session: ReadSession, addon_pks: Collection[int] | None) -> list[Leaving]:
+    """What is on its way out for certain, the newest deletion first."""
+    going = or_(Deletion.begun.is_not(None), Backup.deleted.is_not(None))
+    rows: Any = (
+        select(Copy.addon_pk, Backup.id, Copy.status, Copy.size, Backup.created, Deletion)
+        .join(Copy, Copy.pk == Deletion.copy_pk)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(Deletion.done.is_(None), going)
+        .order_by(Deletion.pk.desc())
+    )
+    return [Leaving(*row) for row in session.execute(_within(rows, addon_pks))]
+
+
+def addons_holding(
+    session: ReadSession, caller: Caller, page: Page, project: str | None, addon: str | None
+) -> Slice[Addon]:
+    """Addons that have a copy anywhere, deleted ones too; of projects that the caller sees."""
+    held = select(Copy.pk).where(Copy.addon_pk == Addon.pk, Copy.gone.is_(None))
+    rows = select(Addon).join(Project, Project.pk == Addon.project_pk).where(held.exists())
+    if caller.projects is not None:
+        rows = rows.where(Project.id.in_(caller.projects))
+    if project is not None:
+        rows = rows.where(Project.id == project)
+    if addon is not None:
+        rows = rows.where(Addon.id == addon)
+    return take(session, rows, Addon.pk, page, f"plan {project} {addon}")
+
+
+def owners(session: ReadSession, copy_pks: Collection[int]) -> dict[int, Owner]:
+    rows = (
+        select(Copy.pk, Project.id, Addon.id, Backup.id)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .join(Addon, Addon.pk == Copy.addon_pk)
+        .join(Project, Project.pk == Addon.project_pk)
+        .where(Copy.pk.in_(copy_pks))
+    )
+    return {row[0]: Owner(row[1], row[2], row[3]) for row in session.execute(rows)}
