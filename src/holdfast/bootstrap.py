@@ -22,6 +22,7 @@ from holdfast.conformance.store import check_store
 from holdfast.contracts.engine import Engine, Equippable
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
+from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
 from holdfast.daemons.pruner import Pruner
@@ -149,6 +150,7 @@ def build_api(parts: Parts) -> FastAPI:
         Api(
             catalog=parts.catalog,
             house=parts.house,
+            policy=policy_of(settings),
             clock=parts.clock,
             data_dir=settings.data_dir,
             team=settings.team,
@@ -207,10 +209,13 @@ class SchedulerProcess:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
         tools = replace(parts.toolbox, clock=clock)
         scheduler = Scheduler(tools, round(parts.settings.catch_up * _HOUR_MS))
+        policy = policy_of(parts.settings)
+        audit_every = round(parts.settings.audit_every * _HOUR_MS)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
-            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS).round),
-            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy_of(parts.settings)).round),
+            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy).round),
+            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy).round),
+            Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every).round),
         ]
 
     def start(self) -> None:

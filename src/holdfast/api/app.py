@@ -19,6 +19,7 @@ from holdfast.api.v1 import (
     pitr,
     projects,
     restores,
+    retention,
     schedules,
     tokens,
 )
@@ -33,6 +34,7 @@ _NOUNS: list[APIRouter] = [
     downloads.router,
     restores.router,
     schedules.router,
+    retention.router,
     pitr.router,
     destinations.router,
     logs.router,

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from holdfast.catalog import addons, backups, projects, restores
+from holdfast.catalog import addons, backups, destinations, projects, restores
 from holdfast.catalog.page import Page
-from holdfast.catalog.schema import Addon, Backup, Project, Restore
+from holdfast.catalog.schema import Addon, Backup, Destination, Project, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import NotFound
@@ -47,6 +47,13 @@ def backup_at(session: ReadSession, addon: Addon, backup_id: str) -> Backup:
     if backup is None:
         raise NotFound(f"there is no backup {backup_id!r} of addon {addon.id!r}")
     return backup
+
+
+def destination_at(session: ReadSession, destination_id: str) -> Destination:
+    destination = destinations.find(session, destination_id)
+    if destination is None:
+        raise NotFound(f"there is no backup destination {destination_id!r}")
+    return destination
 
 
 class AddonPath:

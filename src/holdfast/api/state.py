@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
+from holdfast.domain.retention import Policy
 from holdfast.kit.clock import Clock
 from holdfast.kit.sign import Signer
 from holdfast.usecases.context import House
@@ -22,6 +23,7 @@ class Api:
 
     catalog: Catalog
     house: House
+    policy: Policy
     clock: Clock
     data_dir: Path
     team: str

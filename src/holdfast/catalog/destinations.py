@@ -42,3 +42,8 @@ def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
 def listed(session: ReadSession, page: Page) -> Slice[Destination]:
     living = select(Destination).where(Destination.deleted.is_(None))
     return take(session, living, Destination.pk, page, "destinations")
+
+
+def living(session: ReadSession) -> list[Destination]:
+    rows = select(Destination).where(Destination.deleted.is_(None))
+    return list(session.scalars(rows.order_by(Destination.pk)))

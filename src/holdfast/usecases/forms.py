@@ -216,6 +216,18 @@ class AddonForm(AddonPatch):
         return billing
 
 
+class PruneForm(StrictForm):
+    share: Annotated[float, Field(gt=0, le=1, strict=True)] | None = Field(
+        default=None, description="The most of the addon's backups that may go; 1 is all of them."
+    )
+
+
+class AuditForm(StrictForm):
+    destination_id: DestinationId | None = Field(
+        default=None, description="Only this one; else every store."
+    )
+
+
 class AbortRestoreForm(StrictForm):
     restore_id: Hex24
 

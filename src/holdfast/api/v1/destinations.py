@@ -7,16 +7,13 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.auth import requires
-from holdfast.api.places import Paging
+from holdfast.api.places import Paging, destination_at
 from holdfast.api.probing import require_bucket
 from holdfast.api.state import Api, State
 from holdfast.api.writing import Writing
 from holdfast.catalog import copies
 from holdfast.catalog import destinations as rows
-from holdfast.catalog.schema import Destination
-from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller, Permission
-from holdfast.domain.errors import NotFound
 from holdfast.kit.seal import Sealer
 from holdfast.usecases import destinations as verbs
 from holdfast.usecases.forms import DestinationForm, DestinationPatch
@@ -34,13 +31,6 @@ Reader = Annotated[Caller, Depends(requires(Permission.DESTINATION_READ))]
 Creator = Annotated[Caller, Depends(requires(Permission.DESTINATION_CREATE))]
 Updater = Annotated[Caller, Depends(requires(Permission.DESTINATION_UPDATE))]
 Deleter = Annotated[Caller, Depends(requires(Permission.DESTINATION_DELETE))]
-
-
-def _at(session: ReadSession, destination_id: str) -> Destination:
-    destination = rows.find(session, destination_id)
-    if destination is None:
-        raise NotFound(f"there is no backup destination {destination_id!r}")
-    return destination
 
 
 def _shown(api: Api) -> Sealer | None:
@@ -66,7 +56,7 @@ def add_destination(
 @router.get(DESTINATION, response_model=One[DestinationView])
 def get_destination(api: State, caller: Reader, destination_id: str) -> Response:
     with api.catalog.read() as session:
-        return answers.one(views.view(_at(session, destination_id), _shown(api)))
+        return answers.one(views.view(destination_at(session, destination_id), _shown(api)))
 
 
 @router.patch(DESTINATION, response_model=One[Empty])
@@ -74,19 +64,21 @@ def patch_destination(
     api: State, writing: Writing, caller: Updater, destination_id: str, form: DestinationPatch
 ) -> Response:
     with api.catalog.read() as session:
-        destination = _at(session, destination_id)
+        destination = destination_at(session, destination_id)
         kind, prefix = destination.kind, destination.prefix
     if form.credentials is not None:
         require_bucket(api, kind, form.credentials, prefix)
     return writing.change(
-        caller, lambda context: verbs.patch(context, _at(context.session, destination_id), form)
+        caller,
+        lambda context: verbs.patch(context, destination_at(context.session, destination_id), form),
     )
 
 
 @router.delete(DESTINATION, response_model=One[Empty])
 def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -> Response:
     return writing.undo(
-        caller, lambda context: verbs.delete(context, _at(context.session, destination_id))
+        caller,
+        lambda context: verbs.delete(context, destination_at(context.session, destination_id)),
     )
 
 
@@ -96,7 +88,7 @@ def list_destination_backups(
 ) -> Response:
     """The copies kept here. `data` is a bare array: the reference has it so."""
     with api.catalog.read() as session:
-        destination = _at(session, destination_id)
+        destination = destination_at(session, destination_id)
         found = copies.at_destination(session, caller, destination, page)
         items = backup_views.stored(session, found.items)
     return answers.rows(items, found.cursor)

@@ -1,0 +1,153 @@
+"""Extensions: what retention plans, did and found, and doing it now instead of later."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from holdfast.api import answers
+from holdfast.api.auth import requires
+from holdfast.api.places import AtAddon, Paging, destination_at
+from holdfast.api.state import State
+from holdfast.api.v1.addons import ADDON, Reader, Updater
+from holdfast.api.writing import Writing
+from holdfast.catalog import chores, deletions, destinations, findings
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Forbidden
+from holdfast.usecases import upkeep
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import AuditForm, PruneForm
+from holdfast.views import retention as views
+from holdfast.views.retention import Scope
+from holdfast.views.retention_shapes import (
+    AddonPlan,
+    AuditList,
+    DeletionList,
+    FindingList,
+    PlanList,
+    PlanTotals,
+    PruneAnswer,
+)
+from holdfast.views.shapes import Many, One
+
+router = APIRouter(tags=["retention"])
+
+StoreReader = Annotated[Caller, Depends(requires(Permission.DESTINATION_READ))]
+StoreUpdater = Annotated[Caller, Depends(requires(Permission.DESTINATION_UPDATE))]
+
+
+class Kind(StrEnum):
+    LOST = "lost"
+    LEFTOVER = "leftover"
+    FOREIGN = "foreign"
+
+
+def _scope(
+    project_id: Annotated[str | None, Query(alias="projectId")] = None,
+    addon_id: Annotated[str | None, Query(alias="addonId")] = None,
+) -> Scope:
+    return Scope(project_id, addon_id)
+
+
+@router.get("/retention/plan", response_model=Many[PlanList])
+def get_plan(
+    api: State, caller: Reader, page: Paging, scope: Annotated[Scope, Depends(_scope)]
+) -> Response:
+    """What becomes of every copy, when and why; addon by addon. Changes nothing."""
+    with api.catalog.read() as session:
+        found = views.plan(session, caller, page, scope, api.clock.now(), api.policy)
+    return answers.many(PlanList(addons=found.items), len(found.items), found.cursor)
+
+
+@router.get("/retention/plan/totals", response_model=One[PlanTotals])
+def get_plan_totals(api: State, caller: Reader) -> Response:
+    """The whole plan, counted. Looks at every copy there is, so it takes its time."""
+    _require_all_projects(caller, "the totals are")
+    with api.catalog.read() as session:
+        return answers.one(views.totals(session, api.clock.now(), api.policy))
+
+
+def _require_all_projects(caller: Caller, what: str) -> None:
+    if caller.projects is not None:
+        raise Forbidden(f"{what} for tokens that see all projects")
+
+
+@router.get(f"{ADDON}/retention-plan", response_model=One[AddonPlan])
+def get_addon_plan(api: State, caller: Reader, at: AtAddon) -> Response:
+    """The plan of one addon."""
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        return answers.one(views.plan_of(session, addon, api.clock.now(), api.policy))
+
+
+@router.post(f"{ADDON}/prune", response_model=One[PruneAnswer])
+def prune_addon(
+    api: State, writing: Writing, caller: Updater, at: AtAddon, form: PruneForm
+) -> Response:
+    """A prune run now: marks what has expired; the grace period holds all the same."""
+    share = api.policy.share if form.share is None else form.share
+
+    def prune(context: Context) -> PruneAnswer:
+        addon, policy = at.addon(context.session, caller), replace(api.policy, share=share)
+        done = upkeep.prune_addon(context.session, addon.pk, context.now, policy)
+        return PruneAnswer(marked=done.marked, called_off=done.called_off, expired=done.expired)
+
+    return writing.change(caller, prune)
+
+
+@router.get("/retention/deletions", response_model=Many[DeletionList])
+def list_deletions(
+    api: State,
+    caller: Reader,
+    page: Paging,
+    *,
+    only_open: Annotated[
+        bool, Query(alias="open", description="only those that are neither done nor called off")
+    ] = False,
+) -> Response:
+    """What went, goes, or was called off, and why; the newest first."""
+    with api.catalog.read() as session:
+        found = deletions.listed(session, caller, page, open_only=only_open)
+        items = views.deletions_view(session, found.items)
+    return answers.many(DeletionList(deletions=items), len(items), found.cursor)
+
+
+@router.get("/retention/findings", response_model=Many[FindingList])
+def list_findings(
+    api: State,
+    caller: StoreReader,
+    page: Paging,
+    kind: Annotated[Kind | None, Query(description="lost, leftover or foreign")] = None,
+) -> Response:
+    """What inventories of stores found at odds with the catalogue; the newest first."""
+    with api.catalog.read() as session:
+        found = findings.listed(session, caller, page, kind)
+        items = views.findings_view(session, found.items)
+    return answers.many(FindingList(findings=items), len(items), found.cursor)
+
+
+@router.get("/retention/audits", response_model=One[AuditList])
+def list_audits(api: State, caller: StoreReader) -> Response:
+    """When each store was compared with the catalogue last, and when it will be."""
+    with api.catalog.read() as session:
+        return answers.one(AuditList(audits=views.audits(session)))
+
+
+@router.post("/retention/audits", response_model=One[AuditList])
+def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Response:
+    """Compares every store, or one, with the catalogue as soon as possible."""
+
+    def order(context: Context) -> AuditList:
+        for place in _places(context, form):
+            chores.ask(context.session, chores.audit_of(place), context.now)
+        return AuditList(audits=views.audits(context.session))
+
+    return writing.change(caller, order)
+
+
+def _places(context: Context, form: AuditForm) -> list[int | None]:
+    if form.destination_id is not None:
+        return [destination_at(context.session, form.destination_id).pk]
+    return [None, *(each.pk for each in destinations.living(context.session))]
