@@ -6,7 +6,7 @@ The addons are attached and never asked for anything. Every schedule is next due
 
 import uuid
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.schema import Addon, Project, Schedule
@@ -42,27 +42,17 @@ def fill_fleet(catalog: Catalog, count: int, due: int) -> None:
         connection.commit()
 
 
-def make_due(catalog: Catalog, count: int, instant: int) -> None:
-    """The daily dumps of `count` addons are due at `instant`, and at that time of day."""
-    seconds = instant // 1000
+def make_due(catalog: Catalog, kind: str, count: int, instant: int) -> None:
+    """The daily schedules of `kind` of `count` addons are due at `instant`, a whole minute."""
+    minutes = instant // 60_000
     with catalog.write() as session:
-        daily = select(Schedule.pk).where(Schedule.interval == "daily", Schedule.type == "dump")
-        chosen = daily.order_by(Schedule.pk).limit(count)
+        daily = select(Schedule.pk).where(Schedule.interval == "daily", Schedule.type == kind)
         session.execute(
             update(Schedule)
-            .where(Schedule.pk.in_(chosen))
-            .values(
-                next_due=instant,
-                minute=[seconds // 60 % 60],
-                hour=[seconds // 3600 % 24],
-            )
+            .where(Schedule.pk.in_(daily.order_by(Schedule.pk).limit(count)))
+            .values(next_due=instant, minute=[minutes % 60], hour=[minutes // 60 % 24])
             .execution_options(synchronize_session=False)
         )
-
-
-def schedules_in(catalog: Catalog) -> int:
-    with catalog.read() as session:
-        return session.scalars(select(func.count()).select_from(Schedule)).one()
 
 
 def _addon(project_pk: int, number: int) -> dict[str, object]:

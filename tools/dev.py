@@ -136,6 +136,14 @@ def bench_api(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.api", *extra)
 
 
+def bench_schedules(extra: list[str]) -> int:
+    """Schedules, then what becomes of their backups."""
+    install_packages(RUN)
+    make_venv()
+    failed = run(str(BIN / "python"), "-m", "benchmarks.schedules", *extra)
+    return failed or run(str(BIN / "python"), "-m", "benchmarks.retention")
+
+
 COMMANDS = {
     "demo": demo,
     "test": test,
@@ -143,6 +151,7 @@ COMMANDS = {
     "check": check,
     "bench-dump": bench_dump,
     "bench-api": bench_api,
+    "bench-schedules": bench_schedules,
 }
 
 
