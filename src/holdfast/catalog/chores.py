@@ -40,6 +40,14 @@ def ask(session: WriteSession, name: str, now: int) -> None:
         _add(session, name, now)
 
 
+def is_due(session: ReadSession, name: str, now: int, every_ms: int) -> bool:
+    """A look that takes no lock; whoever `take`s it afterwards does it."""
+    chore = get(session, name)
+    if chore is None:
+        return every_ms > 0
+    return chore.due <= now or (every_ms > 0 and chore.due > now + max(every_ms, LEASE_MS))
+
+
 def take(session: WriteSession, name: str, now: int, every_ms: int) -> bool:
     """Is it due, and ours to do? `every_ms` 0: only when asked."""
     if every_ms and session.get(Chore, name) is None:

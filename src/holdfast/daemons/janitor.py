@@ -1,24 +1,32 @@
-"""Cleans up behind everybody: leftovers of failed attempts, answers that nobody repeats."""
+"""Cleans up behind everybody: leftovers of failed attempts, answers that nobody repeats, rows
+of what has been gone for long, and what a wrong clock left in the future."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.catalog import addons, operations, replays
+from holdfast.catalog import addons, chores, history, operations, replays
 from holdfast.catalog.schema import Operation
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import Kind
+from holdfast.domain.retention import Policy
 from holdfast.jobs.step import Plan
 from holdfast.jobs.toolbox import Job, Toolbox
 from holdfast.kit.guard import Guard
+from holdfast.usecases import upkeep
 
 log = logging.getLogger(__name__)
 
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_ROWS_AT_ONCE = 200
+
 
 class Janitor:
-    def __init__(self, tools: Toolbox, plans: Mapping[Kind, Plan[Any]]) -> None:
+    def __init__(self, tools: Toolbox, plans: Mapping[Kind, Plan[Any]], policy: Policy) -> None:
         self._tools = tools
         self._plans = plans
+        self._policy = policy
         self._looked_at = 0
 
     def round(self) -> None:
@@ -31,6 +39,39 @@ class Janitor:
             self._clean(operation)
         with self._tools.catalog.write() as session:
             replays.forget_old(session, self._tools.clock.now())
+        self._now_and_then("history", _DAY_MS, self._forget)
+        self._now_and_then("clocks", _HOUR_MS, self._set_right)
+
+    def _now_and_then(self, name: str, every_ms: int, work: Callable[[int], None]) -> None:
+        """One of all janitors does it."""
+        now = self._tools.clock.now()
+        with self._tools.catalog.read() as session:
+            if not chores.is_due(session, name, now, every_ms):
+                return
+        with self._tools.catalog.write() as session:
+            if not chores.take(session, name, now, every_ms):
+                return
+        work(now)
+        with self._tools.catalog.write() as session:
+            chores.end(session, name, now + every_ms, now, None)
+
+    def _forget(self, now: int) -> None:
+        before = now - self._policy.history_ms
+        while True:
+            with self._tools.catalog.read() as session:
+                gone = history.forgettable(session, before, _ROWS_AT_ONCE)
+            if not gone:
+                break
+            with self._tools.catalog.write() as session:
+                history.forget(session, gone)
+        with self._tools.catalog.write() as session:
+            history.forget_settled(session, before)
+
+    def _set_right(self, now: int) -> None:
+        with self._tools.catalog.write() as session:
+            addons_put_off = upkeep.set_right(session, now, self._policy)
+        if addons_put_off:
+            log.warning("a clock was ahead", extra={"addons": addons_put_off})
 
     def _clean(self, operation: Operation) -> None:
         plan = self._plans[Kind(operation.kind)]

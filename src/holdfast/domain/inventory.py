@@ -49,9 +49,8 @@ def spot_of(key: str) -> Spot | None:
 
 
 def neighbourhood(key: str) -> str:
-    """What a foreign object is reported under: its folder, at most an addon's, never the root."""
-    parts = key.split("/")
-    return "/".join(parts[:3]) + "/" if len(parts) > 3 else key
+    """What a foreign object is reported under: its folder, but none below an addon's."""
+    return "/".join(key.split("/")[:-1][:3]) + "/"
 
 
 class Class(StrEnum):

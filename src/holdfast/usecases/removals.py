@@ -9,13 +9,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-from holdfast.catalog import backups, copies, deletions, findings, holdings
+from holdfast.catalog import backups, copies, deletions, findings, holdings, stock
 from holdfast.catalog.findings import Sighting
 from holdfast.catalog.holdings import Holding, Holdings
 from holdfast.catalog.schema import Backup, Copy, Deletion
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.domain.operation import Status
 from holdfast.domain.retention import Held, State, floor
 
 log = logging.getLogger(__name__)
@@ -117,14 +117,8 @@ def _unproven(
 
 def _proof(session: ReadSession, holding: Holding) -> Proof:
     backup = backups.with_evidence(session, holding.held.backup)
-    sizes = sizes_of(backup.evidence)
+    sizes = stock.sizes_of(backup.evidence)
     return Proof(holding.held.key, holding.held.place, holding.objects or "", sizes)
-
-
-def sizes_of(evidence: Mapping[str, Any] | None) -> dict[str, int]:
-    """Stored bytes by the name of each member."""
-    members = (evidence or {}).get("members", [])
-    return {member["key"]: member["stored_bytes"] for member in members}
 
 
 def _begin(session: WriteSession, deletion: Deletion, copy: Copy, now: int) -> None:
@@ -141,7 +135,9 @@ def lose(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
         return
     lock_addon(session, copy.addon_pk)
     copy = copies.get(session, copy_pk)
-    if copy is None or copy.gone is not None or copies.being_removed(session, copy):
+    if copy is None or copy.gone is not None or copy.status != Status.COMPLETED:
+        return
+    if copies.being_removed(session, copy):
         return
     place, prefix = copy.destination_pk, copy.objects or ""
     findings.report(session, Sighting(place, LOST, prefix, problem, copy_pk=copy_pk), now)

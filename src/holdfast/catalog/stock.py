@@ -1,0 +1,138 @@
+"""What the rows say about the objects of one store; `place` None is the platform's own."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Finding, Operation, Project
+from holdfast.catalog.session import ReadSession
+from holdfast.domain.artifact import backup_prefix
+from holdfast.domain.inventory import Known
+from holdfast.domain.operation import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """What is known of a backup with objects here; `copy` is its completed copy here."""
+
+    known: Known
+    copy: Copy | None
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A completed copy that must be here whole: stored bytes by name, under `prefix`."""
+
+    copy_pk: int
+    prefix: str
+    sizes: Mapping[str, int]
+    lost: bool
+
+
+def shelved(session: ReadSession, place: int | None, uids: Collection[str]) -> dict[str, Shelved]:
+    """By uid; what has no row here is left out."""
+    rows: Any = session.execute(
+        select(Backup, Backup.evidence, Addon.id, Project.id, Operation)
+        .join(Addon, Addon.pk == Backup.addon_pk)
+        .join(Project, Project.pk == Addon.project_pk)
+        .outerjoin(Operation, Operation.id == Backup.operation)
+        .where(Backup.uid.in_(uids))
+    ).all()
+    kept = _copies(session, [row[0].pk for row in rows])
+    going = _going(session, [copy.pk for each in kept.values() for copy in each])
+    return {row[0].uid: _shelved(row, [*kept.get(row[0].pk, ())], going, place) for row in rows}
+
+
+def _shelved(row: Any, kept: list[Copy], going: set[int], place: int | None) -> Shelved:
+    backup, evidence, addon, project, operation = row
+    here = next((copy for copy in kept if copy.destination_pk == place), None)
+    present = here if here is not None and here.gone is None else None
+    known = Known(
+        folder=backup_prefix(project, addon, backup.uid),
+        operation=backup.operation,
+        status=operation.status if operation else None,
+        ended=operation.ended if operation else None,
+        attempts=operation.fence if operation else 0,
+        here=here is not None,
+        present=present is not None,
+        going=present is not None and (backup.deleted is not None or present.pk in going),
+        published=frozenset(c.objects for c in kept if c.gone is None and c.objects is not None),
+    )
+    good = present is not None and present.status == Status.COMPLETED
+    return Shelved(known, present if good else None, sizes_of(evidence))
+
+
+def _copies(session: ReadSession, backup_pks: Collection[int]) -> dict[int, list[Copy]]:
+    found: dict[int, list[Copy]] = {}
+    for copy in session.scalars(select(Copy).where(Copy.backup_pk.in_(backup_pks))):
+        found.setdefault(copy.backup_pk, []).append(copy)
+    return found
+
+
+def _going(session: ReadSession, copy_pks: Collection[int]) -> set[int]:
+    begun = select(Deletion.copy_pk).where(
+        Deletion.copy_pk.in_(copy_pks), Deletion.done.is_(None), Deletion.begun.is_not(None)
+    )
+    return {pk for pk in session.scalars(begun) if pk is not None}
+
+
+def sizes_of(evidence: Mapping[str, Any] | None) -> dict[str, int]:
+    """Stored bytes by the name of each member, as they were proven."""
+    members = (evidence or {}).get("members", [])
+    return {member["key"]: member["stored_bytes"] for member in members}
+
+
+def completed_at(session: ReadSession, place: int | None, after: int, limit: int) -> list[int]:
+    """Keys of completed copies here past `after`, in order."""
+    return list(
+        session.scalars(
+            select(Copy.pk)
+            .where(
+                Copy.destination_pk.is_not_distinct_from(place),
+                Copy.gone.is_(None),
+                Copy.pk > after,
+                Copy.status == Status.COMPLETED,
+            )
+            .order_by(Copy.pk)
+            .limit(limit)
+        )
+    )
+
+
+def expected(session: ReadSession, copy_pks: Collection[int]) -> list[Expected]:
+    """Those that still must be here: neither gone nor going."""
+    rows: Any = session.execute(
+        select(Copy, Backup.evidence)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(Copy.pk.in_(copy_pks), Copy.gone.is_(None), Backup.deleted.is_(None))
+        .order_by(Copy.pk)
+    ).all()
+    going = _going(session, copy_pks)
+    return [
+        Expected(copy.pk, copy.objects or "", sizes_of(evidence), copy.lost is not None)
+        for copy, evidence in rows
+        if copy.pk not in going
+    ]
+
+
+def stale(session: ReadSession, place: int | None, since: int) -> list[int]:
+    """Open findings that an inventory begun at `since` did not see again."""
+    rows = select(Finding.pk).where(
+        Finding.settled.is_(None),
+        Finding.destination_pk.is_not_distinct_from(place),
+        Finding.copy_pk.is_(None),
+        Finding.seen < since,
+    )
+    gone = (
+        select(Finding.pk)
+        .join(Copy, Copy.pk == Finding.copy_pk)
+        .where(
+            Finding.settled.is_(None),
+            Finding.destination_pk.is_not_distinct_from(place),
+            Copy.gone.is_not(None),
+        )
+    )
+    return [*session.scalars(rows), *session.scalars(gone)]
