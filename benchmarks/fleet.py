@@ -32,7 +32,7 @@ def fill_fleet(catalog: Catalog, count: int, due: int) -> None:
         addons = -(-count // len(_KINDS))
         for first in range(0, addons, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, addons))
-            session.execute(insert(Addon), [_addon(project.pk, number) for number in numbers])
+            session.execute(insert(Addon), [addon_row(project.pk, number) for number in numbers])
         pks = list(session.scalars(select(Addon.pk).order_by(Addon.pk)))
         rows = [_schedule(pk, *kind, due) for pk in pks for kind in _KINDS][:count]
         for first in range(0, count, _AT_ONCE):
@@ -55,7 +55,7 @@ def make_due(catalog: Catalog, kind: str, count: int, instant: int) -> None:
         )
 
 
-def _addon(project_pk: int, number: int) -> dict[str, object]:
+def addon_row(project_pk: int, number: int) -> dict[str, object]:
     return {
         "uid": str(uuid.UUID(int=number)),
         "project_pk": project_pk,
