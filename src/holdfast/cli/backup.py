@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli import asking, backup_download
 from holdfast.cli.loglines import show_lines
-from holdfast.cli.options import InAddon, Limit, Lines, Waiting
+from holdfast.cli.options import EvenLast, InAddon, Limit, Lines, Waiting, Yes
 from holdfast.cli.problems import OperationFailed, naming_force
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
@@ -22,10 +22,6 @@ app = noun("Backups of an addon.")
 backup_download.register(app)
 
 Id = backup_download.Id
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-EvenLast = Annotated[
-    bool, typer.Option("--force", help="Do not ask, and delete even the addon's last good backup.")
-]
 
 
 class Kind(StrEnum):

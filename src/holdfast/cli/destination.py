@@ -1,5 +1,6 @@
 """`holdfast destination`: where dumps can be stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, cast
@@ -7,9 +8,11 @@ from typing import Annotated, cast
 import typer
 
 from holdfast.cli import asking
-from holdfast.cli.options import Force, Limit
+from holdfast.cli.options import EvenLast, Force, Limit, Yes
+from holdfast.cli.problems import naming_force
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
+from holdfast.kit.clock import rfc3339
 
 app = noun("Backup destinations: S3-compatible stores of your own.")
 
@@ -125,5 +128,38 @@ def backups(session: Session, destination: Id, limit: Limit = None) -> None:
     """List what is stored in a destination, newest first."""
     with session.client() as client:
         found = [b.document() for b in islice(client.destinations.backups(destination), limit)]
-    columns = {"ID": "id", "STATUS": "status", "PROJECT": "project.id", "ADDON": "addon.id"}
-    session.printer.rows(found, {**columns, "SIZE": "config.size", "CREATED": "createdAt"})
+    columns = {"UID": "uid", "ID": "id", "STATUS": "status", "PROJECT": "project.id"}
+    more = {
+        "ADDON": "addon.id",
+        "SIZE": "config.size",
+        "CREATED": "createdAt",
+        "EXPIRES": "expires",
+    }
+    session.printer.rows(found, {**columns, **more}, _told)
+
+
+def _told(backup: Mapping[str, object]) -> dict[str, object]:
+    """`expiredBy` is milliseconds since 1970; some servers send it as text."""
+    try:
+        expires = rfc3339(int(float(str(backup["expiredBy"]))))
+    except (KeyError, ValueError):
+        expires = "never"
+    return {**backup, "expires": expires}
+
+
+@verb(
+    app,
+    "delete-backup",
+    "holdfast destination delete-backup 0b6e0f3c-5f5b-4d1a-9f0e-2f6f8f0c1d2e --yes",
+)
+def delete_backup(
+    session: Session,
+    uid: Annotated[str, typer.Argument(metavar="UID", help="See `destination backups`.")],
+    yes: Yes = False,
+    force: EvenLast = False,
+) -> None:
+    """Delete a backup by its uid, also when its addon or project is gone."""
+    asking.confirm(f"Delete the backup {uid}?", force=yes or force, option="--yes")
+    with session.client() as client, naming_force():
+        client.backups.delete_stored(uid, force=force)
+    session.printer.done(f"deleted backup {uid}")

@@ -16,6 +16,7 @@ from holdfast.cli import (
     machine,
     project,
     restore,
+    retention,
     role,
     schedule,
     server,
@@ -52,6 +53,7 @@ app.add_typer(project.app, name="project")
 app.add_typer(addon.app, name="addon")
 app.add_typer(backup.app, name="backup")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(retention.app, name="retention")
 app.add_typer(restore.app, name="restore")
 app.add_typer(destination.app, name="destination")
 app.add_typer(token.app, name="token")

@@ -10,6 +10,10 @@ from holdfast.client import LogQuery, Patience
 
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only the newest N.")]
 Force = Annotated[bool, typer.Option("--force", help="Do not ask for confirmation.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+EvenLast = Annotated[
+    bool, typer.Option("--force", help="Do not ask, and delete even the addon's last good backup.")
+]
 
 _Project = Annotated[
     str | None,

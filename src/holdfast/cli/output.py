@@ -32,6 +32,11 @@ class Printer:
     def __init__(self, form: Format) -> None:
         self.form = form
 
+    @property
+    def machine(self) -> bool:
+        """Is it a program that reads this?"""
+        return self.form is Format.JSON
+
     def rows(
         self, documents: Iterable[Document], columns: Columns, told: Telling = dict[str, object]
     ) -> None:

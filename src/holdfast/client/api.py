@@ -12,6 +12,7 @@ from holdfast.client.models import About, Addon, Backup, Document, Restore
 from holdfast.client.parse import parsed
 from holdfast.client.projects import Projects
 from holdfast.client.restores import Restores
+from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
 from holdfast.client.transport import Link, Transport, path_of
 from holdfast.client.waiting import Patience, Waiter, ignore
@@ -31,6 +32,7 @@ class Client:
         self.backups = Backups(self._transport)
         self.restores = Restores(self._transport)
         self.schedules = Schedules(self._transport)
+        self.retention = Retention(self._transport)
         self.destinations = Destinations(self._transport)
         self.tokens = Tokens(self._transport)
         self.roles = Roles(self._transport)

@@ -50,3 +50,61 @@ class Explanation(Model):
     at: str
     outcome: str = ""
     sentence: str = ""
+
+
+class Owner(Model):
+    id: str = ""
+    name: str = ""
+    deleted: bool = False
+
+
+class PlannedCopy(Model):
+    """`fate` is kept, expired, marked, going or stuck."""
+
+    backup_id: str = ""
+    destination_id: str | None = None
+    status: str = ""
+    size: str = "0"
+    fate: str = ""
+    reasons: list[str] = Field(default=[])
+    expires_at: str | None = None
+    deletes_at: str | None = None
+    earliest_at: str | None = None
+    deletion: Words | None = None
+
+
+class AddonPlan(Model):
+    project: Owner = Owner()
+    addon: Owner = Owner()
+    copies: list[PlannedCopy] = Field(default=[])
+
+
+class Pruned(Model):
+    marked: int = 0
+    called_off: int = 0
+    expired: int = 0
+
+
+class Deletion(Model):
+    id: str
+    state: str = ""
+    reason: str = ""
+    backup_id: str | None = None
+    due_at: str | None = None
+    done_at: str | None = None
+    last_error: str | None = None
+
+
+class Finding(Model):
+    id: str
+    kind: str = ""
+    prefix: str = ""
+    reason: str = ""
+    outcome: str | None = None
+
+
+class Audit(Model):
+    destination_id: str | None = None
+    due_at: str | None = None
+    ended_at: str | None = None
+    problem: str | None = None

@@ -27,6 +27,7 @@ EXPECTED = {
     " version containers logs",
     "backup list create get delete abort download retain logs evidence wait",
     "schedule create list get update delete next history why",
+    "retention plan deletions findings audit prune",
     "restore create list get abort logs wait",
     "destination list create get update delete backups",
     "token create list revoke",
