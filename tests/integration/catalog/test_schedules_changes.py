@@ -182,6 +182,22 @@ def test_what_was_due_and_not_fired_yet_is_on_record(
     )
 
 
+def test_a_change_that_waited_for_a_firing_counts_from_there(
+    timetable: Timetable, addon: int
+) -> None:
+    """It was asked for just before the instant, and got its turn just after that was decided."""
+    hourly = timetable.add(addon, wish("hourly", [0]))
+    (backup,) = timetable.at("2026-11-21 11:00")
+    timetable.finish(timetable.begin(backup))
+    timetable.clock.at = moment("2026-11-21 10:59:59")
+    timetable.replace_all(addon, wish("hourly", [0, 30]), wish("daily", [0], [11]))
+    daily = timetable.add(addon, wish("weekly", [0], [11], [5]))
+    assert timetable.schedule(daily).next_due == moment("2026-11-28 11:00")
+    assert timetable.at("2026-11-21 11:00:01") == []
+    assert timetable.outcomes(hourly) == ["fired"]
+    assert len(timetable.at("2026-11-21 11:30")) == 1
+
+
 def test_what_is_deleted_is_gone_for_everybody(timetable: Timetable, addon: int) -> None:
     pk = timetable.add(addon, wish("hourly"))
     timetable.at("2026-11-21 11:00")

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from fixtures.holdfast import await_that
 from fixtures.timetables import DAY, HOUR, MINUTE, Timetable, moment, wish
+from holdfast.bootstrap import SchedulerProcess
 from holdfast.catalog import firing as queries
 from holdfast.catalog.clock import DatabaseClock
 from holdfast.catalog.schema import Addon, Backup, Schedule
@@ -325,3 +327,38 @@ def test_the_database_tells_the_time(timetable: Timetable) -> None:
     shared = DatabaseClock(timetable.catalog, timetable.clock)
     assert abs(shared.now() - real.now()) < MINUTE
     assert shared.monotonic() == timetable.clock.monotonic()
+
+
+def test_a_host_whose_clock_is_wrong_fires_by_the_shared_one(
+    timetable: Timetable, addon: int
+) -> None:
+    real = SystemClock()
+    timetable.clock.at = real.now() - HOUR
+    pk = timetable.add(addon, wish("hourly"))
+    timetable.clock.at = 0  # as far as this host knows, it is 1970
+    process = SchedulerProcess(timetable.parts)
+    process.start()
+    try:
+        await_that(lambda: timetable.occurrences(pk), 10)
+    finally:
+        process.drain()
+    last = timetable.occurrences(pk)[-1]
+    assert (last.outcome, last.instant) == ("fired", last.decided // HOUR * HOUR)
+    assert abs(last.decided - real.now()) < 10_000
+
+
+@pytest.mark.slow
+def test_a_minute_is_met_within_five_seconds(timetable: Timetable, addon: int) -> None:
+    """By the real clock, so it may take more than a minute."""
+    real = SystemClock()
+    timetable.clock.at = real.now()
+    following = (timetable.clock.at // MINUTE + 1) % 60
+    pk = timetable.add(addon, wish("hourly", [following]))
+    process = SchedulerProcess(timetable.parts)
+    process.start()
+    try:
+        (fired,) = await_that(lambda: timetable.occurrences(pk), 75)
+    finally:
+        process.drain()
+    assert fired.reason == "on time"
+    assert 0 <= fired.decided - fired.instant < 5000
