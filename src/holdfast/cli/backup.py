@@ -11,7 +11,7 @@ import typer
 from holdfast.cli import asking, backup_download
 from holdfast.cli.loglines import show_lines
 from holdfast.cli.options import EvenLast, InAddon, Limit, Lines, Waiting, Yes
-from holdfast.cli.problems import OperationFailed, naming_force
+from holdfast.cli.problems import OperationFailed, naming
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
@@ -32,6 +32,16 @@ class Kind(StrEnum):
 class Compression(StrEnum):
     GZ = "gz"
     ZSTD = "zstd"
+
+
+OPTIONS = {
+    "name": "--name",
+    "backupType": "--type",
+    "compressionType": "--compression",
+    "customDestinationId": "--destination",
+    "retentionTime": "--keep",
+}
+"""Fields of the API to the options that say them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ def _told(backup: Mapping[str, object]) -> dict[str, object]:
 def create(session: Session, where: InAddon, fields: Fields, waiting: Waiting) -> None:
     """Back an addon up. With --wait the exit status tells whether the backup is good."""
     project, addon = where.of(session)
-    with session.client() as client:
+    with session.client() as client, naming(**OPTIONS):
         made = client.backups.create(project, addon, fields.body())
         if waiting.wait:
             made = _awaited(client, (project, addon, made.id), waiting)
@@ -132,7 +142,7 @@ def delete(
     """Delete a backup and what is stored of it. The last good one is refused without --force."""
     project, addon = where.of(session)
     asking.confirm(f"Delete the backup {backup} of {addon}?", force=yes or force, option="--yes")
-    with session.client() as client, naming_force():
+    with session.client() as client, naming(force="--force"):
         client.backups.delete(project, addon, backup, force=force)
     session.printer.done(f"deleted backup {backup}")
 

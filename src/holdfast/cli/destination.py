@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import asking
 from holdfast.cli.options import EvenLast, Force, Limit, Yes
-from holdfast.cli.problems import naming_force
+from holdfast.cli.problems import naming
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
 from holdfast.kit.clock import rfc3339
@@ -160,6 +160,6 @@ def delete_backup(
 ) -> None:
     """Delete a backup by its uid, also when its addon or project is gone."""
     asking.confirm(f"Delete the backup {uid}?", force=yes or force, option="--yes")
-    with session.client() as client, naming_force():
+    with session.client() as client, naming(force="--force"):
         client.backups.delete_stored(uid, force=force)
     session.printer.done(f"deleted backup {uid}")

@@ -73,17 +73,19 @@ MEANING: Mapping[int, str] = {
 
 
 @contextmanager
-def naming_force() -> Generator[None]:
-    """What the API calls `force` is an option here."""
+def naming(**options: str) -> Generator[None]:
+    """What the API says of a field, or of what is inside it, is said of the option that gave it."""
     try:
         yield
-    except Conflict as conflict:
-        if "force" not in conflict.details:
-            raise
-        details = {**conflict.details, "force": "give --force if that is what you want"}
-        raise Conflict(
-            Answer(conflict.status, conflict.message, conflict.id, details)
-        ) from conflict
+    except (Conflict, Invalid) as error:
+        details = {
+            options.get(_root(field), field): problem for field, problem in error.details.items()
+        }
+        raise type(error)(Answer(error.status, error.message, error.id, details)) from error
+
+
+def _root(field: str) -> str:
+    return field.partition(".")[0].partition("[")[0]
 
 
 def status_of(failure: Failure) -> int:

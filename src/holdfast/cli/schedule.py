@@ -8,8 +8,9 @@ from typing import Annotated, cast
 import typer
 
 from holdfast.cli import asking
-from holdfast.cli.backup import Compression, Kind
+from holdfast.cli.backup import OPTIONS, Compression, Kind
 from holdfast.cli.options import Force, InAddon, Limit
+from holdfast.cli.problems import naming
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
 from holdfast.cli.when import Every, When, in_words, until, weekday
@@ -115,7 +116,7 @@ def show(session: Session, where: InAddon) -> None:
 def create(session: Session, where: InAddon, when: When, what: What) -> None:
     """Take backups every hour, day or week, and keep each for --keep days."""
     body = what.body(when)
-    with session.client() as client:
+    with session.client() as client, naming(**OPTIONS, scheduling="--every/--at"):
         made = client.schedules.create(*where.of(session), body)
     session.printer.rows([made.document()], {**_COLUMNS, "NEXT": "next"}, _told)
 
@@ -136,7 +137,7 @@ def update(
     keep: Annotated[int, typer.Option("--keep", "-k", min=1, help="Days until one expires.")],
 ) -> None:
     """Change how long future backups are kept. For other times, delete it and create another."""
-    with session.client() as client:
+    with session.client() as client, naming(**OPTIONS):
         which = _resolved(client, session, where, schedule)
         changed = client.schedules.update(*which, keep)
     session.printer.rows([changed.document()], {**_COLUMNS, "NEXT": "next"}, _told)

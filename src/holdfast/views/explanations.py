@@ -20,9 +20,10 @@ def explain(session: ReadSession, schedule: Schedule, at: int, now: int) -> Expl
     decided = occurrences.at(session, schedule.pk, at)
     if decided is not None and (decided.instant == at or is_due(rule, at)):
         return _decided(session, schedule, decided, at)
-    if not is_due(rule, at):
+    found = _outside(schedule, at)
+    if found is None and not is_due(rule, at):
         return _not_an_instant(schedule, rule, at)
-    outcome, sentence = _undecided(schedule, at, now)
+    outcome, sentence = found or _undecided(schedule, at, now)
     return Explanation(at=rfc3339(at), outcome=outcome, sentence=sentence)
 
 
@@ -56,6 +57,18 @@ def _fired(decided: Occurrence, backup: Backup, others: list[Companion]) -> str:
     return f"It ran {late} after it was due{together}: {ending}."
 
 
+def _outside(schedule: Schedule, at: int) -> tuple[str, str] | None:
+    """Not within the schedule's life."""
+    if at <= schedule.created:
+        return (
+            "before",
+            f"The schedule did not exist yet: it was created at {rfc3339(schedule.created)}.",
+        )
+    if schedule.deleted is not None and at >= schedule.deleted:
+        return "after", f"The schedule was deleted at {rfc3339(schedule.deleted)}."
+    return None
+
+
 def _not_an_instant(schedule: Schedule, rule: Scheduling, at: int) -> Explanation:
     earlier, later = latest_due(rule, at), next_due(rule, at)
     before = rfc3339(earlier) if earlier > schedule.created else None
@@ -65,20 +78,13 @@ def _not_an_instant(schedule: Schedule, rule: Scheduling, at: int) -> Explanatio
         at=rfc3339(at),
         outcome="not-due",
         sentence="The schedule is not due then"
-        + (f"; nearest is {near}." if near else ", nor at any other time of its life."),
+        + (f"; nearest: {near}." if near else ", nor at any other time of its life."),
         before=before,
         after=after,
     )
 
 
 def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
-    if at <= schedule.created:
-        return (
-            "before",
-            f"The schedule did not exist yet: it was created at {rfc3339(schedule.created)}.",
-        )
-    if schedule.deleted is not None and at >= schedule.deleted:
-        return "after", f"The schedule was deleted at {rfc3339(schedule.deleted)}."
     if at > now:
         return "not-yet", f"It is due in {span(at - now)}."
     if at >= schedule.next_due and schedule.deleted is None:
@@ -95,14 +101,17 @@ def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
 
 
 def span(milliseconds: int) -> str:
-    """`90061000` to `1 day 1 hour`: the largest unit, and what is left in the next one."""
+    """`90061000` to `1 day 1 hour`: the largest unit, and what is left in the next one.
+
+    Tenths of a second only where they are worth saying.
+    """
     for (size, name), (lesser, smaller) in pairwise(_UNITS):
         if milliseconds >= size:
             rest = milliseconds % size // lesser
             return _count(milliseconds // size, name) + (
                 f" {_count(rest, smaller)}" if rest else ""
             )
-    return _count(round(milliseconds / 1000, 1), "second")
+    return _count(round(milliseconds / 1000, 1 if milliseconds < 10_000 else None), "second")
 
 
 def _count(number: float, unit: str) -> str:

@@ -94,8 +94,9 @@ def test_it_is_not_due_then(timetable: Timetable, addon: int) -> None:
     assert first.before is None, "the schedule was not there"
     assert first.after == "2026-11-22T03:00:00.000Z"
     timetable.remove(daily)
-    last = why(timetable, daily, "2026-11-25 17:30")
-    assert (last.outcome, last.after) == ("not-due", None)
+    last = why(timetable, daily, "2026-11-23 09:30")
+    assert (last.outcome, last.before) == ("not-due", "2026-11-23T03:00:00.000Z")
+    assert last.after is None, "the schedule was deleted by then"
 
 
 def test_it_is_not_due_yet_or_nobody_looked(timetable: Timetable, addon: int) -> None:
@@ -110,7 +111,8 @@ def test_it_is_not_due_yet_or_nobody_looked(timetable: Timetable, addon: int) ->
 
 def test_it_was_before_or_after_its_life(timetable: Timetable, addon: int) -> None:
     daily = timetable.add(addon, wish("daily", hour=[12]))
-    assert told(timetable, daily, "2026-11-20 12:00")[0] == "before"
+    for at in ("2026-11-20 12:00", "2026-11-20 12:34"):
+        assert told(timetable, daily, at)[0] == "before"
     timetable.remove(daily)
     outcome, sentence = told(timetable, daily, "2026-11-21 12:00")
     assert outcome == "after"
@@ -138,6 +140,7 @@ def test_what_was_decided_outlives_a_change_of_the_rule(timetable: Timetable, ad
         (0, "0 seconds"),
         (1000, "1 second"),
         (2500, "2.5 seconds"),
+        (28_300, "28 seconds"),
         (61_000, "1 minute 1 second"),
         (2 * HOUR, "2 hours"),
         (25 * HOUR + 5 * MINUTE, "1 day 1 hour"),

@@ -182,3 +182,14 @@ def test_how_far_away(seconds: int, words: str) -> None:
 
 def test_what_is_not_an_instant_is_no_distance() -> None:
     assert until("soon") == ""
+
+
+def test_what_the_server_refuses_is_said_of_the_option(
+    holdfast: Holdfast, scripted: ScriptedApi
+) -> None:
+    details = {"retentionTime": "is at most 7 days", "scheduling.minute": "is odd", "x[0].y": "z"}
+    scripted.error("POST", SCHEDULES, 400, "not like this", details=details)
+    ran = holdfast("schedule", "create", "-e", "hourly", "--at", ":00", "--keep", "8")
+    assert ran.status == 7
+    for line in ("--keep: is at most 7 days", "--every/--at: is odd", "x[0].y: z"):
+        assert line in ran.err
