@@ -64,6 +64,8 @@ def test_2_addons_and_backups_over_the_command_line(
     assert started in cli("get", "addon", "backup", "restores", *one, "-o", "json").out
     over = cli("abort", "addon", "restore", *one, "-i", f'{{"restoreId":"{started}"}}')
     assert (over.status, "409" in over.err) == (1, True)
+    api.post(f"{attached.path}/backups", {"name": "Another", "backupType": "dump"})
+    await_backup(api, f"{attached.path}/backups/another")
     assert cli("delete", "backup", *one, "--force").status == 0
     assert api.get(f"{attached.path}/backups/{made['id']}").status == 404
 

@@ -93,6 +93,9 @@ def test_a_dump_and_its_restore(
 
     _restore_elsewhere(js, api, attached, empty_postgres, made["id"])
 
+    assert js.call("delete.backup", parameters=at)["error"]["status"] == 409, "the last good one"
+    other = js.data("backup.addon", parameters=attached.place, data={"backupType": "dump"})
+    await_backup(api, f"{attached.path}/backups/{other['id']}")
     assert js.data("delete.backup", parameters=at) == {}
     assert js.call("get.addon.backup", parameters=at)["error"]["status"] == 404
 
@@ -230,6 +233,8 @@ def test_destinations(js: JsClient, api: Api, s3_server: Any, attached: Attached
     assert stored[0]["config"]["source"] == {"type": "global"}
     assert js.all("list.backupDestinationsBackups", parameters=at) == stored
     assert js.call("delete.backupDestination", parameters=at)["error"]["status"] == 409
+    elsewhere = js.data("backup.addon", parameters=attached.place, data={"backupType": "dump"})
+    await_backup(api, f"{attached.path}/backups/{elsewhere['id']}")
     for backup in backups:
         js.data("delete.backup", parameters={**attached.place, "backupId": backup})
     await_that(lambda: js.call("delete.backupDestination", parameters=at).get("data") == {})
