@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Integer, and_, func, or_, select, type_coerce
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project, Restore
@@ -95,7 +95,11 @@ def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator
     begun, due = _open(session, addon_pks)
     in_use = _being_restored(session)
     past = _past(session, addon_pks)
-    rows: Any = session.execute(_within(_PRESENT, addon_pks)).yield_per(_AT_ONCE)
+    plain = session.connection()  # rows without the mapper's work: there may be millions
+    rows: Any = plain.execute(
+        _within(_PRESENT, addon_pks),
+        execution_options={} if addon_pks is not None else {"yield_per": _AT_ONCE},
+    )
     for addon_pk, group in groupby(rows, key=_addon_of):
         present = [_holding(row, in_use, due) for row in group if row[1] not in begun]
         yield Holdings(addon_pk, present, past.get(addon_pk, []))
@@ -116,7 +120,7 @@ _PRESENT: Any = (
         Copy.marked,
         Copy.review,
         Backup.status.label("whole"),
-        Backup.retained,
+        type_coerce(Backup.retained, Integer),
         Backup.id,
         Backup.created,
     )
@@ -140,7 +144,7 @@ def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holdi
         place,
         _state(status, whole, proven=proven),
         expires,
-        retained,
+        bool(retained),
         backup_pk in in_use,
     )
     when = due.get(key) if marked is not None else None
