@@ -226,3 +226,30 @@ def test_wrong_settings_are_refused_with_the_reason(
     assert sentence in report.broken.detail
     for secret in (options["secret_key"], options["access_key"]):
         assert str(secret) not in report.broken.detail
+
+
+def test_unfinished_uploads_are_listed_through_an_overloaded_service(
+    store: S3Store, direct: S3Store, proxy: Proxy
+) -> None:
+    upload = direct.begin("dead/key")
+    upload.write(DATA)
+    proxy.faults = [Fault("GET .*uploads", "SlowDown", times=2), Fault("GET .*uploads", "drop")]
+
+    (found,) = store.list("dead/", unfinished=True)
+
+    assert proxy.unused() == []
+    assert (found.key, found.size) == ("dead/key", 0)
+    assert found.modified > 1_600_000_000_000
+    assert list(store.list("dead/")) == []
+    upload.abort()
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"), [("AccessDenied", StoreRefused), ("drop", StoreUnavailable)]
+)
+def test_a_service_that_does_not_list_unfinished_uploads_is_no_empty_one(
+    store: S3Store, proxy: Proxy, code: str, failure: type[Exception]
+) -> None:
+    proxy.faults = [Fault("GET .*uploads", code, times=100)]
+    with pytest.raises(failure, match="listing unfinished uploads"):
+        list(store.list("dumps/", unfinished=True))
