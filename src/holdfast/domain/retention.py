@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from holdfast.domain.errors import Invalid
+
 DAY_MS = 86_400_000
 
 
@@ -19,12 +21,27 @@ def expiry(taken: int, days: int | None) -> int | None:
 
 @dataclass(frozen=True)
 class Policy:
-    """What an operator may choose. No choice lets the last good backup go."""
+    """What an operator may choose. No choice lets the last good backup go.
+
+    Raises Invalid for what makes no sense.
+    """
 
     share: float  # of an addon's backups: the most that one run marks
     grace_ms: int  # between marking and removing
     every_ms: int  # between two looks at what has expired and stays
     history_ms: int  # how long the rows of what is gone are kept
+
+    def __post_init__(self) -> None:
+        problems = {
+            "share": "" if 0 < self.share <= 1 else "must be above 0 and at most 1",
+            "grace": "" if self.grace_ms >= 0 else "must not be negative",
+            "every": "" if self.every_ms >= 1000 else "must be at least a second",
+            "history": "" if self.history_ms >= DAY_MS else "must be at least a day",
+        }
+        wrong = {name: problem for name, problem in problems.items() if problem}
+        if wrong:
+            words = "; ".join(f"{name} {problem}" for name, problem in wrong.items())
+            raise Invalid(f"retention cannot work like that: {words}", wrong)
 
 
 class State(StrEnum):

@@ -1,6 +1,6 @@
 """Restores: start one, abort one."""
 
-from holdfast.catalog import addons, backups, operations
+from holdfast.catalog import addons, backups, copies, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
@@ -26,6 +26,9 @@ def start(context: Context, target: Addon, backup: Backup) -> Restore:
     context.session.refresh(backup)
     if backup.deleted is not None:
         raise NotFound(f"there is no backup {backup.id!r}")
+    copy = copies.first(context.session, backup.pk)
+    if copy.gone is not None or copies.being_removed(context.session, copy):
+        raise Conflict("the copy that restores read is gone; only additional ones are left")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; only completed ones can be restored")
     source = addons.get(context.session, backup.addon_pk)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from holdfast.domain.errors import Invalid
 from holdfast.domain.retention import (
     DAY_MS,
     Held,
+    Policy,
     Reason,
     State,
     Verdict,
@@ -160,3 +162,16 @@ def test_when_age_could_be_a_reason() -> None:
 def test_expiry_counts_days_from_when_it_was_taken() -> None:
     assert expiry(5, 2) == 2 * DAY_MS + 5
     assert expiry(5, None) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value"),
+    [("share", 0.0), ("share", 1.1), ("share", -1.0), ("grace", -1), ("every", 0), ("history", 0)],
+)
+def test_a_policy_that_makes_no_sense_is_refused(wrong: str, value: float) -> None:
+    chosen = {"share": 0.25, "grace_ms": 0, "every_ms": 1000, "history_ms": DAY_MS}
+    key = wrong if wrong == "share" else f"{wrong}_ms"
+    Policy(**chosen)  # type: ignore[arg-type]
+    with pytest.raises(Invalid) as refused:
+        Policy(**{**chosen, key: value})  # type: ignore[arg-type]
+    assert list(refused.value.details) == [wrong]
