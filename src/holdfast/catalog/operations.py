@@ -8,10 +8,16 @@ itself fenced off says so (None or False) and has changed nothing.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import CursorResult, Update, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, func, or_, select, update
 
 from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
-from holdfast.catalog.session import ReadSession, WriteSession, lock_addon, lock_addons
+from holdfast.catalog.session import (
+    ReadSession,
+    WriteSession,
+    insert_all,
+    lock_addon,
+    lock_addons,
+)
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
 from holdfast.kit import ids
@@ -40,19 +46,14 @@ class Order:
 
 def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Operation:
     """Adds the operation and dispatches it if nothing else is at work on the addon."""
-    (operation,) = create_all(session, queue, [order], now)
-    return operation
+    create_all(session, queue, [order], now)
+    return session.scalars(select(Operation).where(Operation.id == order.id)).one()
 
 
-def create_all(
-    session: WriteSession, queue: Queue, orders: Collection[Order], now: int
-) -> list[Operation]:
+def create_all(session: WriteSession, queue: Queue, orders: Collection[Order], now: int) -> None:
     """The same for many at once, in a handful of statements."""
-    made = [_row(order, now) for order in orders]
-    session.add_all(made)
-    session.flush()
+    insert_all(session, [_row(order, now) for order in orders])
     _promote_all(session, queue, {order.addon_pk for order in orders})
-    return made
 
 
 def _row(order: Order, now: int) -> Operation:
@@ -210,7 +211,11 @@ def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) 
 def _mirror(
     session: WriteSession, op: str, status: Status, reason: str | None, ended: int | None
 ) -> None:
-    """The backup or restore shows its operation's state: same transaction, so never apart."""
+    """The backup or restore shows its operation's state: same transaction, so never apart.
+
+    Of a backup's copies the first one does, too. An additional one that is not over ends with a
+    failed operation; that the operation completed says nothing about it.
+    """
     completed = ended if status in OVER else None
     for table in (Backup, Restore):
         session.execute(
@@ -222,10 +227,15 @@ def _mirror(
     backup = select(Backup.pk).where(Backup.operation == op).scalar_subquery()
     session.execute(
         update(Copy)
-        .where(Copy.backup_pk == backup, Copy.additional.is_(False))
+        .where(Copy.backup_pk == backup, _follows(status))
         .values(status=status, completed=completed)
         .execution_options(synchronize_session=False)
     )
+
+
+def _follows(status: Status) -> ColumnElement[bool]:
+    first = Copy.additional.is_(False)
+    return first if status is Status.COMPLETED else or_(first, Copy.status.not_in(OVER))
 
 
 def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -> Status | None:

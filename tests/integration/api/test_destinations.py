@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -197,3 +198,27 @@ def test_its_backups_are_listed_as_far_as_one_sees(
     second = api.get(path, per_page=1, cursor=first.pagination["cursor"])
     assert [len(first.data), len(second.data)] == [1, 1]
     assert "cursor" not in second.pagination
+
+
+def test_an_additional_copy_ends_with_its_backup(
+    api: Api, attached: Attached, offsite: str
+) -> None:
+    """There are no snapshots yet: the copy that nobody can make says so at its destination."""
+    more = [{"destinationId": offsite, "retentionTime": 3}]
+    order = {"backupType": "snapshot", "retentionTime": 7, "additionalDestinations": more}
+    made = api.post(f"{attached.path}/backups", order).data
+    assert made["config"]["additionalDestinations"] == [{**more[0], "type": "custom"}]
+    one = f"{attached.path}/backups/{made['id']}"
+    over = await_backup(api, one, "not-supported")
+    assert [copy["status"] for copy in over["copies"]] == ["not-supported"] * 2
+    first, second = (datetime.fromisoformat(copy["expiresAt"]) for copy in over["copies"])
+    assert first - second == timedelta(days=4)
+    (stored,) = api.get(f"/backup-destinations/{offsite}/backups").data
+    assert (stored["status"], stored["completedAt"]) == ("not-supported", over["completedAt"])
+    assert stored["expiredBy"] == round(second.timestamp() * 1000)
+    assert api.delete(one).data == {}
+    assert api.get(f"/backup-destinations/{offsite}/backups").data == []
+    twice = {**order, "additionalDestinations": more * 2}
+    refused = api.post(f"{attached.path}/backups", twice)
+    assert refused.details.keys() == {"additionalDestinations[1].destinationId"}
+    await_that(lambda: api.delete(f"/backup-destinations/{offsite}").status == 200)
