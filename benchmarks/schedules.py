@@ -6,9 +6,10 @@ with fsync): its clock, its queue and its transactions are those of `holdfast sc
 
 import argparse
 import statistics
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from benchmarks.server import catalogue_server
 from demo.place import place
 from demo.screen import Screen
 from holdfast.bootstrap import Parts
+from holdfast.catalog import workers
 from holdfast.catalog.clock import DatabaseClock
+from holdfast.catalog.session import Catalog
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.settings import Settings
 
@@ -32,11 +35,14 @@ _DAY = 24 * 60 * _MINUTE
 
 @dataclass
 class Result:
-    """Of one database: milliseconds of rounds by what there was, operations per second."""
+    """Of one database: milliseconds of rounds by what there was, operations per second, and
+    milliseconds that somebody else's small transactions took meanwhile.
+    """
 
     database: str
     idle: dict[str, list[float]] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
+    waits: list[float] = field(default_factory=list)
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,7 +87,8 @@ def _measure(
         now = clock.now()
         make_due(parts.catalog, kind, chosen.due, now // _MINUTE * _MINUTE)
         with screen.step(f"{database}: {chosen.due:,} due at once, {what}") as step:
-            made = scheduler.fire(now)
+            with _neighbour(parts.catalog, result.waits):
+                made = scheduler.fire(now)
             result.rates[what] = made / step.seconds
             step.result = f"{result.rates[what]:,.0f} operations/s"
         if made != chosen.due:
@@ -96,9 +103,33 @@ def _measure(
     return result
 
 
-def _timed(work: Callable[[], None], count: int) -> list[float]:
+@contextmanager
+def _neighbour(catalog: Catalog, taken: list[float]) -> Generator[None]:
+    """Somebody else who writes a little, fifty times a second."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.wait(0.02):
+            taken.extend(_timed(lambda: _beat(catalog), 1, warm=False))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _beat(catalog: Catalog) -> None:
+    with catalog.write() as session:
+        workers.beat(session, "neighbour", "here")
+
+
+def _timed(work: Callable[[], None], count: int, *, warm: bool = True) -> list[float]:
     taken: list[float] = []
-    work()  # the first round also looks whether the clock went back
+    if warm:  # a scheduler's first round also looks whether the clock went back
+        work()
     for _ in range(count):
         began = time.perf_counter()
         work()
@@ -118,6 +149,13 @@ def _report(screen: Screen, results: list[Result]) -> None:
             target = f"<= {most:.0f} ms" if what == "nothing due" else ""
             met = _met(middle <= most) if target else ""
             table.add_row(f"{result.database}: {what}", *shown, target, met)
+        p99 = statistics.quantiles(result.waits, n=100)[98]
+        shown = (statistics.median(result.waits), p99, max(result.waits))
+        row = (
+            f"{result.database}: others' transactions meanwhile",
+            *(f"{t:.1f} ms" for t in shown),
+        )
+        table.add_row(*row)
         for what, rate in result.rates.items():
             target = f">= {_PER_SECOND:.0f}/s"
             row = (f"{result.database}: {what}", f"{rate:,.0f}/s", "", "", target)

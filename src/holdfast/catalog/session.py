@@ -93,6 +93,11 @@ class Catalog:
         self._reader.dispose()
 
 
+def insert_all(session: WriteSession, rows: Iterable[object]) -> None:
+    """Inserts rows that are not looked at again: a third of the work of adding them."""
+    session.bulk_save_objects(rows)
+
+
 def take_turns(session: WriteSession) -> None:
     """Callers' changes follow each other on PostgreSQL as they do on SQLite; they are short.
 
@@ -149,6 +154,7 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_size=20,
         max_overflow=20,
         pool_pre_ping=True,
+        insertmanyvalues_page_size=50,  # psycopg takes statements apart in Python: not huge ones
         connect_args={
             "options": limits,
             "connect_timeout": 5,

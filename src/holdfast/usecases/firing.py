@@ -12,8 +12,14 @@ from holdfast.catalog import backups, copies, firing, occurrences, operations, s
 from holdfast.catalog.copies import Wanted
 from holdfast.catalog.firing import Mark
 from holdfast.catalog.operations import Order
-from holdfast.catalog.schema import Addon, Backup, Document, Schedule
-from holdfast.catalog.session import ReadSession, WriteSession, lock_addons, try_lock_addons
+from holdfast.catalog.schema import Addon, Backup, Copy, Document, Occurrence, Schedule
+from holdfast.catalog.session import (
+    ReadSession,
+    WriteSession,
+    insert_all,
+    lock_addons,
+    try_lock_addons,
+)
 from holdfast.contracts.queue import Queue
 from holdfast.domain.backup import BackupType, default_name, source_of
 from holdfast.domain.firing import Due, Run, decide
@@ -94,12 +100,16 @@ def _make(session: WriteSession, queue: Queue, causes: Sequence[_Cause], now: in
     session.add_all(made)
     session.flush()
     orders: list[Order] = []
+    placed: list[Copy] = []
+    decided: list[Occurrence] = []
     for cause, backup in zip(causes, made, strict=True):
-        session.add_all(copies.row(backup, wanted) for wanted in _wanted(cause.rows))
-        session.add_all(occurrences.row(each, now, backup.pk) for each in cause.run.fired)
+        placed += [copies.row(backup, wanted) for wanted in _wanted(cause.rows)]
+        decided += [occurrences.row(each, now, backup.pk) for each in cause.run.fired]
         arguments = {"backup": backup.pk, "project": cause.project}
         order = Order(cause.addon.pk, Kind.BACKUP, lane(cause.addon), arguments, cause.op)
         orders.append(order)
+    insert_all(session, placed)
+    insert_all(session, decided)
     operations.create_all(session, queue, orders, now)
     return made
 
