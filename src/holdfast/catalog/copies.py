@@ -84,10 +84,16 @@ def get(session: ReadSession, pk: int) -> Copy | None:
     return session.scalar(fresh)
 
 
-def to_review(session: ReadSession, now: int) -> int | None:
-    """The addon whose retention has waited longest to be looked at."""
+def to_review(session: ReadSession, now: int, limit: int) -> list[int]:
+    """Addons whose retention is to be looked at, the longest waiting first."""
     waiting = select(Copy.addon_pk).where(Copy.gone.is_(None), Copy.review <= now)
-    return session.scalar(waiting.order_by(Copy.review).limit(1))
+    rows = session.scalars(waiting.order_by(Copy.review).limit(4 * limit))
+    return list(dict.fromkeys(rows))[:limit]
+
+
+def is_to_review(session: ReadSession, addon_pk: int, now: int) -> bool:
+    mine = (Copy.addon_pk == addon_pk, Copy.gone.is_(None), Copy.review <= now)
+    return session.scalar(select(Copy.pk).where(*mine).limit(1)) is not None
 
 
 def postpone(session: WriteSession, addon_pk: int, until: int) -> None:

@@ -3,7 +3,7 @@
 import logging
 from itertools import chain, islice
 
-from holdfast.catalog import copies, deletions
+from holdfast.catalog import deletions
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, StoreRefused
@@ -38,16 +38,11 @@ class Pruner:
 
     def _prune(self) -> None:
         now = self._tools.clock.now()
-        for _ in range(_ADDONS_A_ROUND):
-            if not self._is_any_due(now):
-                return
-            with self._tools.catalog.write() as session:
-                upkeep.prune_due(session, now, self._policy)
-
-    def _is_any_due(self, now: int) -> bool:
-        """Asked without the write lock: nearly always, nothing is."""
         with self._tools.catalog.read() as session:
-            return copies.to_review(session, now) is not None
+            due = upkeep.due(session, now, _ADDONS_A_ROUND)
+        for addon_pk in due:
+            with self._tools.catalog.write() as session:
+                upkeep.prune_due(session, addon_pk, now, self._policy)
 
     def _remove(self) -> None:
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()

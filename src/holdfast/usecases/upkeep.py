@@ -27,12 +27,17 @@ class Pruned:
     expired: int = 0
 
 
-def prune_due(session: WriteSession, now: int, policy: Policy) -> int | None:
-    """Looks at the addon that has waited longest. Returns its key; None: none is due."""
-    addon_pk = copies.to_review(session, now)
-    if addon_pk is not None:
-        prune_addon(session, addon_pk, now, policy)
-    return addon_pk
+def due(session: ReadSession, now: int, limit: int) -> list[int]:
+    """Addons to be looked at, the longest waiting first."""
+    return copies.to_review(session, now, limit)
+
+
+def prune_due(session: WriteSession, addon_pk: int, now: int, policy: Policy) -> Pruned:
+    """One run for the addon, unless another janitor was faster."""
+    lock_addon(session, addon_pk)
+    if not copies.is_to_review(session, addon_pk, now):
+        return Pruned()
+    return prune_addon(session, addon_pk, now, policy)
 
 
 def prune_addon(session: WriteSession, addon_pk: int, now: int, policy: Policy) -> Pruned:
