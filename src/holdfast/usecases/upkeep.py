@@ -98,16 +98,20 @@ def newest_good(held: Holdings) -> Holding | None:
 
 def _why(holding: Holding, stays: Holding | None, policy: Policy) -> str:
     """The sentence that still explains the deletion when everything else is gone."""
-    kept = f" and was kept for {holding.retention} days" if holding.retention else ""
+    kept = f" and was kept for {_days(holding.retention)}" if holding.retention else ""
     until = f", until {rfc3339(holding.held.expires)}" if holding.held.expires else ""
     what = {State.BAD: ", which failed,", State.VOID: ", which was aborted,", State.LOST:
             ", whose objects were found missing,"}.get(holding.held.state, "")  # fmt: skip
     beside = "no other backup is good" if stays is None else f"{stays.backup} is newer and good"
-    hours = policy.grace_ms // 3_600_000
+    hours = f"{policy.grace_ms / 3_600_000:g}"
     return (
         f"backup {holding.backup}{what} was asked for at {rfc3339(holding.taken)}{kept}{until}; "
         f"{beside}; marked with {hours} hours of grace"
     )
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def folder_of(session: ReadSession, backup: Backup) -> str:

@@ -32,7 +32,7 @@ def test_what_expired_is_marked_with_its_reason_waits_and_goes(
     assert deletion.due == keeper.clock.at + DAY
     for part in (
         keeper.row(old).id,
-        "1 days",
+        "kept for 1 day, until",
         keeper.row(new).id,
         rfc3339(keeper.row(old).created),
     ):
