@@ -126,8 +126,6 @@ def test_the_printed_example_with_a_destination(
 
 def test_the_command_line(cli: OfficialCli, api: Api, attached: Attached) -> None:
     at = ("--projectId", attached.project, "--addonId", attached.addon)
-    empty = cli("get", "addon", "backup-schedules", *at, "-o", "json")
-    assert empty.json == {"schedules": []}
     order = json.dumps(HOURLY)
     made = cli("create", "addon", "backup-schedule", *at, "-i", order, "-o", "json").json
     assert known(api, attached) == [made["id"]]
@@ -136,15 +134,9 @@ def test_the_command_line(cli: OfficialCli, api: Api, attached: Attached) -> Non
     assert listed["schedules"][0].keys() >= LISTED
     table = cli("get", "addon", "backup-schedules", *at)
     assert (table.status, made["id"] in table.out) == (0, True)
-    twice = cli(
-        "create", "addon", "backup-schedule", *at, "-i", json.dumps({**HOURLY, "retentionTime": 6})
-    )
-    assert (twice.status, "409" in twice.err, made["id"] in twice.err) == (1, True, True)
     one = ("--scheduleId", made["id"], "--force")
     assert cli("delete", "addon", "backup-schedule", *at, *one).status == 0
     assert known(api, attached) == []
-    gone = cli("delete", "addon", "backup-schedule", *at, *one)
-    assert (gone.status, "404" in gone.err) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -207,8 +199,6 @@ def test_a_destinations_backups(
     one = ("--backupDestinationId", offsite)
     listed = cli("list", "backup-destinations-backups", *one, "-o", "json").json
     assert listed == [second, first]
-    table = cli("list", "backup-destinations-backups", *one)
-    assert (table.status, all(each in table.out for each in made)) == (0, True)
 
     js.data("delete.addon", parameters=attached.place)
     assert js.data("list.backupDestinationsBackups", parameters=at) == [second, first]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from fixtures.attached import Attached, Own, attach
 from fixtures.holdfast import Api
 from fixtures.listening import listening
 from fixtures.s3 import S3Server
-from fixtures.timetables import DAY, Timetable, moment
+from fixtures.timetables import Timetable, moment
 from holdfast.bootstrap import make_owner
 
 HOURLY = {"interval": "hourly", "minute": [0]}
@@ -91,6 +91,8 @@ def test_a_backup_names_what_caused_it_and_expires_with_the_longest(timed: Timed
     why = timed.api.get(f"{path}/why", at=past["at"]).data
     assert (why["outcome"], why["occurrence"]) == ("fired", past)
     assert why["mergedWith"] == [{"id": hourly, "interval": "hourly"}]
+    there = datetime.fromisoformat(past["at"]).astimezone(timezone(timedelta(hours=1))).isoformat()
+    assert timed.api.get(f"{path}/why", at=there).data == why, "the same instant elsewhere"
 
 
 def test_history_comes_in_pages_and_outlives_its_schedule(timed: Timed) -> None:
@@ -141,23 +143,18 @@ def test_a_destination_lists_its_copies_to_the_letter(timed: Timed, offsite: str
     assert answer.data == [expected]
     assert int(expected["config"]["size"]) > 0
 
+    order = {"name": "By hand", "backupType": "dump", "customDestinationId": offsite}
+    by_hand = timed.api.post(f"{timed.addon.path}/backups", order).data["id"]
+    timed.api.post(f"{timed.addon.path}/backups/{backup.id}/retain")
+    unlimited, retained = timed.api.get(path).data
+    assert unlimited["id"] == by_hand
+    assert not {"schedules", "expiredBy"} & unlimited.keys()
+    del expected["expiredBy"]
+    assert retained == expected
+
     timed.api.delete(timed.addon.path)
     timed.api.delete(f"/projects/{timed.addon.project}", delete_child_objects="true")
-    assert timed.api.get(path).data == [expected], "an entry outlives its addon and project"
-
-
-def test_what_is_retained_or_unlimited_does_not_expire(timed: Timed, offsite: str) -> None:
-    timed.schedule(DAILY, 7, customDestinationId=offsite)
-    scheduled = timed.run("2026-11-21 11:00")
-    order = {"name": "By hand", "backupType": "dump", "customDestinationId": offsite}
-    timed.api.post(f"{timed.addon.path}/backups", order)
-    path = f"/backup-destinations/{offsite}/backups"
-    by_hand, other = timed.api.get(path).data
-    assert ("schedules" in by_hand, "expiredBy" in by_hand) == (False, False)
-    assert ("schedules" in other, "expiredBy" in other) == (True, True)
-    timed.api.post(f"{timed.addon.path}/backups/{scheduled}/retain")
-    other = timed.api.get(path).data[1]
-    assert ("schedules" in other, "expiredBy" in other) == (True, False)
+    assert timed.api.get(path).data[1] == expected, "an entry outlives its addon and project"
 
 
 def test_a_page_of_a_destination_costs_the_same_however_long(timed: Timed, offsite: str) -> None:
@@ -179,13 +176,3 @@ def test_a_page_of_a_destination_costs_the_same_however_long(timed: Timed, offsi
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     assert statements(2) == statements(12) <= 8
-
-
-def test_an_instant_is_told_in_utc_wherever_one_is(timed: Timed) -> None:
-    daily = timed.schedule(DAILY, 7)
-    timed.timetable.at("2026-11-21 11:00")
-    why = f"{timed.addon.path}/backup-schedules/{daily}/why"
-    there = datetime.fromtimestamp(moment("2026-11-21 11:00") / 1000).astimezone()
-    for at in ("2026-11-21T11:00:00Z", "2026-11-21T12:00:00+01:00", there.isoformat()):
-        assert timed.api.get(why, at=at).data["outcome"] == "fired"
-    assert DAY == 86_400_000
