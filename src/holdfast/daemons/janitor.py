@@ -68,10 +68,12 @@ class Janitor:
             history.forget_settled(session, before)
 
     def _set_right(self, now: int) -> None:
-        with self._tools.catalog.write() as session:
-            addons_put_off = upkeep.set_right(session, now, self._policy)
-        if addons_put_off:
-            log.warning("a clock was ahead", extra={"addons": addons_put_off})
+        with self._tools.catalog.read() as session:
+            put_off = upkeep.put_off(session, now, self._policy)
+        if put_off:
+            log.warning("a clock was ahead", extra={"addons": len(put_off)})
+            with self._tools.catalog.write() as session:
+                upkeep.set_right(session, put_off, now)
 
     def _clean(self, operation: Operation) -> None:
         plan = self._plans[Kind(operation.kind)]

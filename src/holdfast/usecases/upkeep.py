@@ -121,10 +121,12 @@ def folder_of(session: ReadSession, backup: Backup) -> str:
     return backup_prefix(project.id, addon.id, backup.uid)
 
 
-def set_right(session: WriteSession, now: int, policy: Policy) -> int:
-    """Looks that a wrong clock put off for too long are due by what expires. Returns how many
-    addons there were."""
-    astray = copies.reviews_astray(session, now + policy.every_ms)
-    for addon_pk in astray:
+def put_off(session: ReadSession, now: int, policy: Policy) -> list[int]:
+    """Addons whose next look a clock that was ahead put off for too long."""
+    return copies.reviews_astray(session, now + policy.every_ms)
+
+
+def set_right(session: WriteSession, addon_pks: Sequence[int], now: int) -> None:
+    """Their next look is due again when something expires."""
+    for addon_pk in addon_pks:
         copies.review_again(session, addon_pk, now)
-    return len(astray)

@@ -347,16 +347,21 @@ def test_several_pruners_at_once_do_it_once(keeper: Keeper, new_addon: Callable[
             assert (keeper.copies(pk)[0].gone is not None) == (keeper.row(pk).deleted is not None)
 
 
+def set_right(keeper: Keeper) -> list[int]:
+    with keeper.catalog.write() as session:
+        put_off = upkeep.put_off(session, keeper.clock.at, POLICY)
+        upkeep.set_right(session, put_off, keeper.clock.at)
+        return put_off
+
+
 def test_a_clock_that_was_a_year_ahead_does_no_harm(keeper: Keeper, kept_addon: int) -> None:
     pks = [keeper.backup(kept_addon, days=7) for _ in range(4)]
     keeper.round(days=365)
     assert len(keeper.deletions(pks[0])) == 1
 
     keeper.clock.at -= 365 * DAY
-    with keeper.catalog.write() as session:
-        assert upkeep.set_right(session, keeper.clock.at, POLICY) == 1
-    with keeper.catalog.write() as session:
-        assert upkeep.set_right(session, keeper.clock.at, POLICY) == 0
+    assert set_right(keeper) == [kept_addon]
+    assert set_right(keeper) == []
     keeper.round(hours=1)
 
     assert keeper.deletions(pks[0])[0].called_off == "its retention time is not over yet"
@@ -372,8 +377,7 @@ def test_what_was_marked_by_a_clock_that_was_ahead_need_not_wait_for_it(
     keeper.backup(kept_addon)
     keeper.round(days=365)
     keeper.clock.at -= 300 * DAY
-    with keeper.catalog.write() as session:
-        upkeep.set_right(session, keeper.clock.at, POLICY)
+    set_right(keeper)
     keeper.round(hours=1)
     assert keeper.deletions(old)[0].due == keeper.clock.at + DAY
     keeper.round(days=1)
