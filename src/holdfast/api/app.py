@@ -73,8 +73,7 @@ def create_app(api: Api) -> FastAPI:
     app.include_router(downloads.files)
     app.include_router(health.router)
     app.include_router(reference.router)
-    app.state.reference = reference.describe(app)
-    app.state.reference_page = reference.page(app.state.reference)
+    app.state.reference = reference.Reference(app)
     app.add_middleware(BodyGate)
     app.add_middleware(Limits, limit=api.rate_limit, clock=api.clock)
     return app

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, and a page that shows it without anything from elsewhere."""
 
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -25,7 +26,22 @@ ERRORS: dict[int | str, Document] = {
 }
 
 
-def describe(app: FastAPI) -> Document:
+class Reference:
+    """Made when somebody asks for it: describing everything takes longer than starting."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    @cached_property
+    def document(self) -> Document:
+        return _describe(self._app)
+
+    @cached_property
+    def page(self) -> str:
+        return _page(self.document)
+
+
+def _describe(app: FastAPI) -> Document:
     """FastAPI's document with our envelope instead of its own 422, and bearer tokens."""
     document: Document = app.openapi()
     for operations in document["paths"].values():
@@ -50,12 +66,12 @@ def _is_open(operation: Document) -> bool:
 
 @router.get("/v1/swagger-json")
 def swagger_json(request: Request) -> Response:
-    return JSONResponse(request.app.state.reference)
+    return JSONResponse(request.app.state.reference.document)
 
 
 @router.get("/v1/swagger-html")
 def swagger_html(request: Request) -> Response:
-    return HTMLResponse(request.app.state.reference_page)
+    return HTMLResponse(request.app.state.reference.page)
 
 
 _STYLE = """
@@ -70,7 +86,7 @@ td{padding:.1rem .8rem .1rem 0;vertical-align:top}
 """
 
 
-def page(document: Document) -> str:
+def _page(document: Document) -> str:
     """One readable page: an entry per operation, grouped by tag."""
     groups: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():
