@@ -35,6 +35,7 @@ def add(context: Context, form: DestinationForm) -> Destination:
     taken = destinations.find(context.session, identifier)
     if taken is not None:
         raise name_taken("a backup destination", identifier)
+    _require_own_place(context, form.credentials, form.prefix)
     destination = Destination(
         id=identifier,
         name=form.name,
@@ -58,9 +59,24 @@ def patch(context: Context, destination: Destination, form: DestinationPatch) ->
     if "description" in form.model_fields_set:
         destination.description = form.description
     if form.credentials is not None:
+        _require_own_place(context, form.credentials, destination.prefix, but=destination.pk)
         destination.options = _public(form.credentials)
         destination.sealed_secret = _seal(context, destination.id, form.credentials)
     destination.updated = context.now
+
+
+def _require_own_place(
+    context: Context, credentials: Credentials, prefix: str, but: int | None = None
+) -> None:
+    """Two destinations in one place would delete each other's objects."""
+    wanted = (credentials.endpoint, credentials.bucket_name, prefix)
+    for other in destinations.living(context.session):
+        place = (other.options["endpoint"], other.options["bucket_name"], other.prefix)
+        if other.pk != but and place == wanted:
+            raise Conflict(
+                f"the destination {other.id!r} keeps its backups there; choose another prefix",
+                {"prefix": f"{prefix!r} of this bucket is taken by {other.id!r}"},
+            )
 
 
 def delete(context: Context, destination: Destination) -> None:

@@ -37,6 +37,20 @@ def offsite(api: Api, body: dict[str, Any]) -> str:
     return api.post("/backup-destinations", body).data["id"]
 
 
+def test_two_destinations_may_not_share_a_place(api: Api, body: dict[str, Any]) -> None:
+    first = api.post("/backup-destinations", body).data["id"]
+    again = api.post("/backup-destinations", {**body, "name": fresh("Same place")})
+    assert (again.status, list(again.details)) == (409, ["prefix"])
+    assert first in again.error["message"]
+    beside = {**body, "name": fresh("Beside"), "prefix": "other/"}
+    second = api.post("/backup-destinations", beside).data["id"]
+    assert (
+        api.patch(f"/backup-destinations/{first}", {"credentials": body["credentials"]}).data == {}
+    )
+    for place in (first, second):
+        assert api.delete(f"/backup-destinations/{place}").data == {}
+
+
 def test_the_life_of_a_destination(server: Server, api: Api, body: dict[str, Any]) -> None:
     made = api.post("/backup-destinations", {**body, "description": "Far away"}).data
     assert made["id"] == body["name"].lower().replace(" ", "-")
