@@ -36,8 +36,12 @@ from holdfast.domain.retention import DAY_MS, Policy
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.backup import BACKUP
 from holdfast.jobs.lifecycle import LIFECYCLE
+from holdfast.jobs.replicate import REPLICATE
 from holdfast.jobs.restore import RESTORE
+from holdfast.jobs.rewind import REWIND
 from holdfast.jobs.runner import Drained, Plans, Runner
+from holdfast.jobs.snapshot import SNAPSHOT
+from holdfast.jobs.tidy import TIDY
 from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit import ids
 from holdfast.kit.clock import Clock, SystemClock
@@ -48,13 +52,21 @@ from holdfast.kit.sign import Signer
 from holdfast.queues.dbos import DbosQueue
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
-from holdfast.stores.registry import open_store
+from holdfast.stores.registry import location, open_store
 from holdfast.usecases.context import House
 from holdfast.usecases.tokens import ensure_owner
 
 log = logging.getLogger(__name__)
 
-PLANS: Plans = {Kind.BACKUP: BACKUP, Kind.RESTORE: RESTORE, **LIFECYCLE}
+PLANS: Plans = {
+    Kind.BACKUP: BACKUP,
+    Kind.SNAPSHOT: SNAPSHOT,
+    Kind.RESTORE: RESTORE,
+    Kind.REWIND: REWIND,
+    Kind.COPY: REPLICATE,
+    Kind.TIDY: TIDY,
+    **LIFECYCLE,
+}
 
 _SUPERVISE_SECONDS = 1.0
 _CLEAN_SECONDS = 5.0
@@ -126,6 +138,15 @@ class Parts:
             options = destinations.options(destination, self.sealer)
         return open_store(destination.kind, options)
 
+    def locate(self, destination_pk: int | None, key: str) -> str:
+        """Where a key of that store is, in the words of the stock snapshot tool."""
+        if destination_pk is None:
+            return location(*config.platform_store(self.settings), key)
+        with self.catalog.read() as session:
+            destination = destinations.get(session, destination_pk)
+            options = destinations.options(destination, self.sealer)
+        return location(destination.kind, options, key)
+
     @cached_property
     def toolbox(self) -> Toolbox:
         return Toolbox(
@@ -162,6 +183,7 @@ def build_api(parts: Parts) -> FastAPI:
             engines=parts.engine,
             open_store=parts.store,
             try_store=_try_store,
+            locate=parts.locate,
             check_store=_first_problem,
         )
     )

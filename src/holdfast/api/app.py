@@ -21,6 +21,7 @@ from holdfast.api.v1 import (
     restores,
     retention,
     schedules,
+    snapshots,
     tokens,
 )
 from holdfast.domain.errors import NotFound
@@ -32,6 +33,7 @@ _NOUNS: list[APIRouter] = [
     addon_actions.router,
     backups.router,
     downloads.router,
+    snapshots.router,
     restores.router,
     schedules.router,
     retention.router,

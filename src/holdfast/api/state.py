@@ -19,7 +19,8 @@ from holdfast.usecases.context import House
 
 @dataclass(frozen=True)
 class Api:
-    """`open_store` takes a destination's pk; `try_store` a kind and options not kept anywhere."""
+    """`open_store` takes a destination's pk; `try_store` a kind and options not kept anywhere;
+    `locate` says where a key of a store is, in words that the stock snapshot tool takes."""
 
     catalog: Catalog
     house: House
@@ -35,6 +36,7 @@ class Api:
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]
     try_store: Callable[[str, Mapping[str, Any]], ObjectStore]
+    locate: Callable[[int | None, str], str]
     check_store: Callable[[ObjectStore, str], str | None]
 
     @property

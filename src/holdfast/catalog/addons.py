@@ -9,6 +9,7 @@ from holdfast.catalog.schema import Addon, AddonEvent, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Address
 from holdfast.domain.addon import Desired
+from holdfast.domain.operation import ANY_LANE
 from holdfast.kit.seal import Sealer
 
 
@@ -26,6 +27,11 @@ def address(addon: Addon, sealer: Sealer) -> Address:
         database=addon.database,
         options=addon.options,
     )
+
+
+def lane(addon: Addon) -> str:
+    """Work on a managed server waits for its own machine."""
+    return addon.node or ANY_LANE
 
 
 def find(session: ReadSession, project_pk: int, addon_id: str) -> Addon | None:

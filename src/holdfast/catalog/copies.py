@@ -1,6 +1,6 @@
 """Copies: where the bytes of a backup are, and until when."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Update, case, select, update
@@ -11,6 +11,9 @@ from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import expiry
+
+_MINUTE_MS = 60_000
+_LONGEST_PAUSE_MS = 24 * 60 * _MINUTE_MS
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,15 @@ def of_backups(session: ReadSession, backup_pks: Collection[int]) -> dict[int, l
     for copy in session.scalars(wanted.order_by(Copy.additional, Copy.pk)):
         found.setdefault(copy.backup_pk, []).append(copy)
     return found
+
+
+def readable(held: Iterable[Copy]) -> list[Copy]:
+    """Those that can be restored, the first copy first."""
+    return [
+        copy
+        for copy in held
+        if copy.status == Status.COMPLETED and copy.lost is None and copy.gone is None
+    ]
 
 
 def names_at(session: ReadSession, destination_pk: int, limit: int) -> Sequence[str]:
@@ -113,6 +125,30 @@ def review_again(session: WriteSession, addon_pk: int, now: int) -> None:
     """As if it had never been looked at; what is marked already is looked at now."""
     mine = update(Copy).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
     _change(session, mine.values(review=case((Copy.marked.is_(None), Copy.expires), else_=now)))
+
+
+def try_later(session: WriteSession, pk: int, now: int) -> None:
+    """A copy that could not be made is tried again after a pause that grows up to a day."""
+    copy = get(session, pk)
+    if copy is not None:
+        copy.tries += 1
+        copy.next_try = now + min(_LONGEST_PAUSE_MS, _MINUTE_MS << min(copy.tries, 12))
+
+
+def to_retry(session: ReadSession, now: int) -> list[Copy]:
+    """Additional copies that failed and whose pause is over, of backups that are good."""
+    waiting = (
+        select(Copy)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(
+            Copy.next_try <= now,
+            Copy.status == Status.FAILED,
+            Copy.gone.is_(None),
+            Backup.status == Status.COMPLETED,
+            Backup.deleted.is_(None),
+        )
+    )
+    return list(session.scalars(waiting.order_by(Copy.next_try).limit(100)))
 
 
 def lose(session: WriteSession, pk: int, now: int | None) -> None:

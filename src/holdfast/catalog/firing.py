@@ -7,7 +7,7 @@ from sqlalchemy import and_, or_, select, tuple_
 from holdfast.catalog.schedules import rule
 from holdfast.catalog.schema import Addon, Backup, Occurrence, Operation, Project, Schedule
 from holdfast.catalog.session import ReadSession, WriteSession
-from holdfast.domain.operation import Kind, Status
+from holdfast.domain.operation import TAKING, Status
 from holdfast.domain.schedule import PERIOD, count_due, latest_due, next_due
 
 Mark = tuple[int, int]
@@ -51,7 +51,7 @@ def waiting(session: ReadSession, addon_pks: Collection[int]) -> dict[str, int]:
         .where(
             Operation.addon_pk.in_(addon_pks),
             Operation.status == Status.SCHEDULED,
-            Operation.kind == Kind.BACKUP,
+            Operation.kind.in_(TAKING),
         )
         .order_by(Backup.pk)
     )

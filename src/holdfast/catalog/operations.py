@@ -217,7 +217,7 @@ def _mirror(
     failed operation; that the operation completed says nothing about it.
     """
     completed = ended if status in OVER else None
-    for table in (Backup, Restore):
+    for table in (Backup, Restore, Copy):
         session.execute(
             update(table)
             .where(table.operation == op)

@@ -7,6 +7,14 @@ from sqlalchemy import func, select
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession
+from holdfast.domain.operation import OVER
+
+
+def reading(session: ReadSession, addon_pk: int) -> bool:
+    """Is a backup of this addon being restored somewhere?"""
+    going = select(Restore.pk).join(Backup, Backup.pk == Restore.backup_pk)
+    busy = going.where(Backup.addon_pk == addon_pk, Restore.status.not_in(OVER))
+    return session.scalar(busy.limit(1)) is not None
 
 
 def get(session: ReadSession, pk: int) -> Restore:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import asking, backup_download
+from holdfast.cli import asking, backup_download, materialise
 from holdfast.cli.loglines import show_lines
 from holdfast.cli.options import EvenLast, InAddon, Limit, Lines, Waiting, Yes
 from holdfast.cli.problems import OperationFailed, naming
@@ -20,6 +20,7 @@ from holdfast.client.models import GOOD, Backup
 
 app = noun("Backups of an addon.")
 backup_download.register(app)
+materialise.register(app)
 
 Id = backup_download.Id
 

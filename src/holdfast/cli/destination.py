@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 import typer
 
-from holdfast.cli import asking
+from holdfast.cli import asking, recovery
 from holdfast.cli.options import EvenLast, Force, Limit, Yes
 from holdfast.cli.problems import naming
 from holdfast.cli.session import Session
@@ -163,3 +163,27 @@ def delete_backup(
     with session.client() as client, naming(force="--force"):
         client.backups.delete_stored(uid, force=force)
     session.printer.done(f"deleted backup {uid}")
+
+
+@verb(
+    app,
+    "recovery-kit",
+    "holdfast destination recovery-kit off-site > kit.txt",
+    "holdfast destination recovery-kit --platform > kit.txt",
+)
+def recovery_kit(
+    session: Session,
+    destination: Annotated[str | None, typer.Argument(help="Destination id or name.")] = None,
+    platform: Annotated[
+        bool, typer.Option("--platform", help="The platform's own store instead.")
+    ] = False,
+) -> None:
+    """Make a passphrase that opens all snapshots at a destination without Holdfast.
+
+    It replaces the one made before. Keep it where this server is not.
+    """
+    if platform == (destination is not None):
+        raise typer.BadParameter("name a destination, or give --platform")
+    with session.client() as client:
+        kit = client.destinations.recovery_kit(destination)
+    session.printer.told(kit.document(reveal=True), recovery.text(kit))

@@ -63,6 +63,11 @@ class Backups:
         link = self.download_link(project, addon, backup)
         return opened(self._transport, link, f"{backup}.backup")
 
+    def files(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
+        """A snapshot's files as a tar."""
+        path = f"{self._transport.host}{_path(project, addon, backup, 'files')}"
+        return opened(self._transport, path, f"{backup}.tar", with_token=True)
+
     def logs(
         self, project: str, addon: str, backup: str, query: LogQuery | None = None
     ) -> Sequence[LogLine]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast.client.models import Destination, DestinationBackup
+from holdfast.client.models import Destination, DestinationBackup, RecoveryKit
 from holdfast.client.parse import parsed, parsed_all
 from holdfast.client.transport import Body, Transport, path_of
 
@@ -30,6 +30,11 @@ class Destinations:
 
     def delete(self, destination: str) -> None:
         self._transport.delete(_path(destination))
+
+    def recovery_kit(self, destination: str | None) -> RecoveryKit:
+        """A new one, for the platform's own store when none is named; older ones end."""
+        place = path_of("platform-store") if destination is None else _path(destination)
+        return parsed(RecoveryKit, self._transport.post(f"{place}/recovery-kit"))
 
     def backups(self, destination: str) -> Iterator[DestinationBackup]:
         found = self._transport.items(_path(destination, "backups"), None)

@@ -38,9 +38,11 @@ class Download:
 
 
 @contextmanager
-def opened(transport: Transport, url: str, otherwise: str) -> Generator[Download]:
+def opened(
+    transport: Transport, url: str, otherwise: str, *, with_token: bool = False
+) -> Generator[Download]:
     """`otherwise` is the file name when the server suggests none."""
-    with transport.streamed(url) as response:
+    with transport.streamed(url, with_token=with_token) as response:
         length = response.headers.get("content-length")
         expected = int(length) if length and length.isdecimal() else None
         yield Download(suggested_name(response, otherwise), expected, response)

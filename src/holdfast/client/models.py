@@ -228,6 +228,19 @@ class DestinationBackup(Model):
     completed_at: str | None = None
 
 
+class KitRepository(Model):
+    project: str = ""
+    addon: str = ""
+    url: str = ""
+
+
+class RecoveryKit(Model):
+    """Opens every repository of a place without Holdfast."""
+
+    passphrase: SecretText
+    repositories: list[KitRepository] = []
+
+
 class Token(Model):
     """`token` is only there in the answer to its creation."""
 

@@ -102,13 +102,14 @@ class Transport:
     def call(
         self, method: str, path: str, *, params: Params | None = None, body: Body | None = None
     ) -> Envelope:
-        headers = {"Content-Type": "application/json"}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token.reveal()}"
+        headers = {"Content-Type": "application/json", **self._rights()}
         request = self._http.build_request(
             method, f"{self.host}{path}", params=params, json=body, headers=headers
         )
         return _opened(self._sent(request))
+
+    def _rights(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token.reveal()}"}
 
     def items(self, path: str, key: str | None, params: Params | None = None) -> Iterator[object]:
         """Every item of a list, page after page. `key` None: the list has no container.
@@ -133,10 +134,11 @@ class Transport:
         return str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
 
     @contextlib.contextmanager
-    def streamed(self, url: str) -> Generator[httpx.Response]:
-        """A download. The link carries its own right, so our token does not travel with it."""
+    def streamed(self, url: str, *, with_token: bool = False) -> Generator[httpx.Response]:
+        """A download. A link carries its own right, so our token does not travel with it."""
         target = httpx.URL(self.host + "/").join(url)
-        request = self._http.build_request("GET", target, headers={"Accept-Encoding": "identity"})
+        headers = {"Accept-Encoding": "identity", **(self._rights() if with_token else {})}
+        request = self._http.build_request("GET", target, headers=headers)
         response = self._sent(request, stream=True)
         try:
             if response.status_code != HTTPStatus.OK:

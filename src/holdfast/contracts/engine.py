@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import Command
@@ -184,9 +184,43 @@ class Dumpable(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Piece:
+    """One file, directory or symbolic link of a physical copy.
+
+    `path` is relative, `mode` without the type, `mtime` in ns since 1970. `pages`: it changes page
+    by page, so small blocks pay off. `chunks` has to be read before the next piece.
+    """
+
+    path: str
+    mode: int
+    mtime: int
+    directory: bool
+    target: str
+    pages: bool
+    chunks: Iterator[bytes]
+
+
+class Capture(Protocol):
+    """A physical copy in progress. `facts` are there when `pieces` came to its end."""
+
+    facts: Mapping[str, object]
+
+    def pieces(self) -> Iterator[Piece]:
+        """EvidenceMissing at the end when what came is not what the server says it sent."""
+        ...
+
+
 @runtime_checkable
-class Countable(Protocol):
-    def inventory(self, address: Address) -> Inventory: ...
+class Snapshottable(Protocol):
+    """Physical copies that a server of the same version starts from."""
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        """Consistent while others write. `rate` in KiB per second. NotSupported names what is
+        missing."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -199,6 +233,38 @@ class Place:
     user: str
     password: Secret
     database: str
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A hosted server that can be put back to a snapshot. `tree` is what a snapshot was made of,
+    materialised beside the place's own directory."""
+
+    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+        """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
+        ...
+
+    def runs_as(self, version: str) -> str:
+        """The version that a snapshot of this one will run as on this machine."""
+        ...
+
+    def arrange(self, tree: Path, place: Place) -> None:
+        """Makes `tree / "data"` a data directory for this place. Repeatable."""
+        ...
+
+    def rehearse(
+        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+    ) -> Mapping[str, object]:
+        """Boots it privately, checks it, lets the place's user in, stops it cleanly.
+
+        RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
+        """
+        ...
+
+
+@runtime_checkable
+class Countable(Protocol):
+    def inventory(self, address: Address) -> Inventory: ...
 
 
 @runtime_checkable

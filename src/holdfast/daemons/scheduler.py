@@ -8,7 +8,8 @@ because it may have gone back before.
 import logging
 import threading
 
-from holdfast.catalog import operations
+from holdfast.catalog import operations, snapshots
+from holdfast.catalog.session import take_turns
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.usecases import firing
 
@@ -29,6 +30,7 @@ class Scheduler:
             self._last = None
             self._realign(now)
         self.fire(now)
+        self._look_after_snapshots(now)
         self._promote()
         self._last = now
 
@@ -51,6 +53,15 @@ class Scheduler:
         """SQLite's write lock knows no turns: who waits for it asks again every 0.1 s at most."""
         if self._tools.catalog.is_sqlite:
             threading.Event().wait(_PAUSE_SECONDS)
+
+    def _look_after_snapshots(self, now: int) -> None:
+        with self._tools.catalog.read() as session:
+            if not snapshots.is_any_due(session, now):
+                return
+        with self._tools.catalog.write() as session:
+            take_turns(session)
+            snapshots.retry_copies(session, self._tools.queue, now)
+            snapshots.order_tidying(session, self._tools.queue, now)
 
     def _realign(self, now: int) -> None:
         while True:

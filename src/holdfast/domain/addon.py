@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from holdfast.domain.operation import RESTORING, TAKING
+
 
 class AddonStatus(StrEnum):
     """The words of the v1 API that an addon of ours can be in."""
@@ -31,9 +33,9 @@ class Desired(StrEnum):
 
 def shown_status(status: AddonStatus, busy_with: str | None) -> AddonStatus:
     """A running addon shows what is being done to it."""
-    if status is AddonStatus.RUNNING and busy_with == "backup":
+    if status is AddonStatus.RUNNING and busy_with in TAKING:
         return AddonStatus.BACKUP
-    if status is AddonStatus.RUNNING and busy_with == "restore":
+    if status is AddonStatus.RUNNING and busy_with in RESTORING:
         return AddonStatus.RESTORE
     return status
 

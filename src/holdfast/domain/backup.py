@@ -3,6 +3,8 @@
 import re
 from enum import StrEnum
 
+from holdfast.domain.operation import Kind
+
 
 class BackupType(StrEnum):
     DUMP = "dump"
@@ -27,6 +29,15 @@ class SourceType(StrEnum):
 
 def source_of(kind: BackupType) -> SourceType:
     return SourceType.SNAPSHOT if kind is BackupType.SNAPSHOT else SourceType.SAME_ADDON
+
+
+def taken_by(kind: BackupType) -> Kind:
+    """The work that makes a backup of this type."""
+    return Kind.SNAPSHOT if kind is BackupType.SNAPSHOT else Kind.BACKUP
+
+
+def restored_by(kind: BackupType) -> Kind:
+    return Kind.REWIND if kind is BackupType.SNAPSHOT else Kind.RESTORE
 
 
 def default_name(instant_text: str) -> str:

@@ -43,7 +43,11 @@ def may_move(old: Status, new: Status) -> bool:
 
 class Kind(StrEnum):
     BACKUP = "backup"
+    SNAPSHOT = "snapshot"
     RESTORE = "restore"
+    REWIND = "rewind"  # a restore of a snapshot
+    COPY = "copy"  # of a snapshot, to an additional destination
+    TIDY = "tidy"  # of a snapshot repository
     PROVISION = "provision"
     PAUSE = "pause"
     RESUME = "resume"
@@ -54,6 +58,7 @@ class Kind(StrEnum):
 
 PRIORITY: dict[Kind, int] = {
     Kind.RESTORE: 1,
+    Kind.REWIND: 1,
     Kind.DELETE: 2,
     Kind.PROVISION: 2,
     Kind.PAUSE: 2,
@@ -61,8 +66,14 @@ PRIORITY: dict[Kind, int] = {
     Kind.RESTART: 2,
     Kind.RESET: 2,
     Kind.BACKUP: 5,
+    Kind.SNAPSHOT: 5,
+    Kind.COPY: 6,
+    Kind.TIDY: 7,
 }
 """1 goes first. Somebody waits for a restore; nobody waits for a backup."""
+
+TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
+RESTORING = frozenset({Kind.RESTORE, Kind.REWIND})
 
 MAX_ATTEMPTS = 3
 """Takeovers after which an operation that keeps killing its worker is failed."""

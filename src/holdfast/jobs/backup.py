@@ -24,7 +24,7 @@ from holdfast.domain.artifact import (
     StoredMember,
     attempt_prefix,
 )
-from holdfast.domain.backup import BackupType, Compression
+from holdfast.domain.backup import Compression
 from holdfast.domain.errors import NotSupported
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
@@ -69,18 +69,15 @@ def _place(job: Job, backup: Backup) -> tuple[str, str, str]:
     return str(job.arguments["project"]), job.addon.id, backup.uid
 
 
-def _dumper(job: Job, backup: Backup) -> Dumpable:
+def _dumper(job: Job) -> Dumpable:
     engine = job.engine()
-    if backup.type != BackupType.DUMP:
-        raise NotSupported(f"{backup.type} backups of {engine.title} are not supported")
     if not isinstance(engine, Dumpable):
         raise NotSupported(f"{engine.title} has no dumps")
     return engine
 
 
 def look(job: Job, record: BackupRecord) -> BackupRecord:
-    backup = _backup(job)
-    _dumper(job, backup)
+    _dumper(job)
     job.require_running()
     probe = job.engine().probe(job.address())
     job.say(f"{probe.flavour} {probe.version}, about {show_bytes(probe.size)}")
@@ -93,7 +90,7 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
     shelf = _shelf(job, backup, prefix)
     job.guard.bytes_expected = record.expected or None
     _sweep(job, backup, shelf.store)
-    with _dumper(job, backup).dump(job.address(), job.attempt, job.guard) as session:
+    with _dumper(job).dump(job.address(), job.attempt, job.guard) as session:
         members = [copy_member(job, session, member, shelf) for member in session.members]
         inventory = session.inventory()
         facts = dict(session.facts)
@@ -123,7 +120,7 @@ def _clear(job: Job, backup: Backup, store: ObjectStore) -> int:
 
 def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
-    engine, shelf = _dumper(job, backup), _shelf(job, backup, record.prefix)
+    engine, shelf = _dumper(job), _shelf(job, backup, record.prefix)
     counted = inventories.tables_by_database(record.inventory)
     checks: list[Check] = []
     for member in record.members:

@@ -5,14 +5,17 @@ One file lock per addon keeps the supervisor and a job, of whatever process, fro
 stopping the same server at once.
 """
 
+import os
 import shutil
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine, Hostable
-from holdfast.domain.errors import AddonUnavailable, NotSupported
+from holdfast.domain.addon import Desired
+from holdfast.domain.errors import AddonUnavailable, Failure, NotSupported
 from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.locks import exclusive
@@ -82,6 +85,80 @@ def destroy(tools: Toolbox, addon: Addon) -> None:
         return
     stop(tools, addon)
     shutil.rmtree(place_of(tools, addon).directory, ignore_errors=False)
+    for tree in home.glob(f"{BESIDE}*"):
+        shutil.rmtree(tree)
+
+
+BESIDE = "restore-"
+_BEFORE = "data.before-restore"
+
+
+def beside(tools: Toolbox, addon: Addon, op: str) -> Path:
+    """Where an operation puts a data directory that is to replace the live one."""
+    return home_of(tools.data_dir, addon.uid) / f"{BESIDE}{op}"
+
+
+def exchange(tools: Toolbox, addon: Addon, tree: Path, say: Callable[[str], None]) -> None:
+    """Puts `tree / "data"` in place of the live directory; back again when it does not answer.
+
+    Whoever comes after a crash goes on from where the directories are. Hold the addon's lock.
+    """
+    live, ready = place_of(tools, addon).directory, tree / "data"
+    before = live.with_name(_BEFORE)
+    if ready.exists():
+        stop(tools, addon)
+        if live.exists():
+            if before.exists():
+                shutil.rmtree(before)
+            live.rename(before)
+        ready.rename(live)
+        _sync(live.parent)
+    try:
+        start(tools, addon, time.sleep)
+    except Failure as error:
+        say(f"the restored server does not answer: {error.message}; going back")
+        undo(tools, addon, tree)
+        raise
+    if before.exists():
+        shutil.rmtree(before)
+    _forget_others(live, keep=tree)
+
+
+def undo(tools: Toolbox, addon: Addon, tree: Path) -> str:
+    """Back to the directory from before the exchange; says in what state the addon is."""
+    live = place_of(tools, addon).directory
+    before = live.with_name(_BEFORE)
+    state = "the addon is as it was"
+    swapped = live.exists() and not before.exists() and not (tree / "data").exists()
+    if swapped:
+        return "the restored server is in place"
+    if before.exists():
+        stop(tools, addon)
+        if live.exists():
+            shutil.rmtree(live)
+        before.rename(live)
+        _sync(live.parent)
+        state = "the addon was put back as it was"
+    if tree.exists():
+        shutil.rmtree(tree)
+    if addon.desired == Desired.RUNNING:
+        start(tools, addon, time.sleep)
+    return state
+
+
+def _forget_others(live: Path, keep: Path) -> None:
+    """Directories of older restores; this one's stays while tablespaces live in it."""
+    for tree in live.parent.glob(f"{BESIDE}*"):
+        if tree != keep or not (tree / "tablespaces").exists():
+            shutil.rmtree(tree)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def remove_home(tools: Toolbox, addon: Addon) -> None:

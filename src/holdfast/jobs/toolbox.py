@@ -14,6 +14,7 @@ from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
+from holdfast.jobs.vaults import Vaults
 from holdfast.kit.clock import Clock
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
@@ -36,6 +37,10 @@ class Toolbox:
     data_dir: Path
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]
+
+    @property
+    def vaults(self) -> Vaults:
+        return Vaults(self.catalog, self.sealer, self.open_store)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,11 @@ class Job:
 
     def place(self) -> Place:
         return place_of(self.tools, self.addon)
+
+    def moved(self, count: int) -> None:
+        """`count` bytes went through; raises when the operation was told to stop."""
+        self.guard.check()
+        self.guard.moved(count)
 
     def save(self, step: str, record: Document) -> None:
         self._insist(lambda session: operations.save(session, self.what, step, record))

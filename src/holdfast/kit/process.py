@@ -126,6 +126,9 @@ class Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
 
+    def ended(self) -> bool:
+        return self._popen.poll() is not None
+
     def wait(self, timeout: float | None = None) -> Finished:
         """Waits for the end; does not judge it. A child that outlives `timeout` is killed."""
         try:

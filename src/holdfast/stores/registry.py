@@ -16,6 +16,12 @@ STORES: Mapping[str, str] = {
 }
 
 
+class _Located(Protocol):
+    """What every driver's options can say of themselves."""
+
+    def location(self, key: str) -> str: ...
+
+
 class _Driver(Protocol):
     """What each driver's module has."""
 
@@ -32,6 +38,12 @@ def open_store(kind: str, options: Mapping[str, object]) -> ObjectStore:
     except ValidationError as error:
         raise Invalid("The destination's settings are not valid.", _details(error)) from None
     return driver.open_store(parsed)
+
+
+def location(kind: str, options: Mapping[str, object], key: str) -> str:
+    """Where a key of this store is, as the stock snapshot tool wants to be told."""
+    parsed = _driver(kind).Options.model_validate(dict(options))
+    return cast("_Located", parsed).location(key)
 
 
 def options_schema(kind: str) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ from holdfast.contracts.engine import Address, Probe
 from holdfast.domain.addon import AddonStatus, Desired, is_newer_minor, pick_version
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
-from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases import schedules
@@ -98,13 +98,8 @@ def _spec(form: AddonForm) -> Document:
     }
 
 
-def lane(addon: Addon) -> str:
-    """Work on a managed server waits for its own machine."""
-    return addon.node or ANY_LANE
-
-
 def _order(context: Context, addon: Addon, kind: Kind) -> None:
-    order = Order(addon.pk, kind, lane(addon), {})
+    order = Order(addon.pk, kind, addons.lane(addon), {})
     operations.create(context.session, context.house.queue, order, context.now)
 
 

@@ -7,14 +7,13 @@ from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import lock_addon
 from holdfast.domain.artifact import backup_prefix
-from holdfast.domain.backup import BackupType, Compression, default_name, source_of
+from holdfast.domain.backup import BackupType, Compression, default_name, source_of, taken_by
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.naming import free_slug
-from holdfast.domain.operation import OVER, Kind, Status
+from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
-from holdfast.usecases.addons import lane
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import BackupForm
 from holdfast.usecases.places import known_destination
@@ -36,6 +35,7 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
         source=source_of(form.backup_type),
         compression=(form.compression_type or Compression.GZ) if dump else None,
         status=Status.SCHEDULED,
+        operation=ids.hex24(),
         size=0,
         version=addon.version,
         retained=False,
@@ -45,8 +45,9 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
     session.flush()
     session.add_all(copies.row(backup, wanted) for wanted in wanted_copies(context, form))
     arguments = {"backup": backup.pk, "project": project.id}
-    order = Order(addon.pk, Kind.BACKUP, lane(addon), arguments)
-    backup.operation = operations.create(session, context.house.queue, order, context.now).id
+    kind = taken_by(form.backup_type)
+    order = Order(addon.pk, kind, addons.lane(addon), arguments, str(backup.operation))
+    operations.create(session, context.house.queue, order, context.now)
     return backup
 
 

@@ -8,7 +8,7 @@ process may be killed anywhere: an instant is decided completely or not at all, 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.catalog import backups, copies, firing, occurrences, operations, schedules
+from holdfast.catalog import addons, backups, copies, firing, occurrences, operations, schedules
 from holdfast.catalog.copies import Wanted
 from holdfast.catalog.firing import Mark
 from holdfast.catalog.operations import Order
@@ -21,14 +21,13 @@ from holdfast.catalog.session import (
     try_lock_addons,
 )
 from holdfast.contracts.queue import Queue
-from holdfast.domain.backup import BackupType, default_name, source_of
+from holdfast.domain.backup import BackupType, default_name, source_of, taken_by
 from holdfast.domain.firing import Due, Run, decide
 from holdfast.domain.naming import free_slug, slug
-from holdfast.domain.operation import Kind, Status
+from holdfast.domain.operation import Status
 from holdfast.domain.schedule import next_due
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
-from holdfast.usecases.addons import lane
 
 BATCH = 250
 """Addons in one transaction: their locks are held as long as it takes, which is below a second."""
@@ -106,7 +105,13 @@ def _make(session: WriteSession, queue: Queue, causes: Sequence[_Cause], now: in
         placed += [copies.row(backup, wanted) for wanted in _wanted(cause.rows)]
         decided += [occurrences.row(each, now, backup.pk) for each in cause.run.fired]
         arguments = {"backup": backup.pk, "project": cause.project}
-        order = Order(cause.addon.pk, Kind.BACKUP, lane(cause.addon), arguments, cause.op)
+        order = Order(
+            cause.addon.pk,
+            taken_by(BackupType(cause.rows[0].type)),
+            addons.lane(cause.addon),
+            arguments,
+            cause.op,
+        )
         orders.append(order)
     insert_all(session, placed)
     insert_all(session, decided)

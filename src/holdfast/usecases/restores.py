@@ -4,10 +4,10 @@ from holdfast.catalog import addons, backups, copies, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
+from holdfast.domain.backup import BackupType, restored_by
 from holdfast.domain.errors import Conflict, NotFound
-from holdfast.domain.operation import Kind, Status
+from holdfast.domain.operation import Status
 from holdfast.kit import ids
-from holdfast.usecases.addons import lane
 from holdfast.usecases.context import Context
 
 
@@ -45,7 +45,7 @@ def start(context: Context, target: Addon, backup: Backup) -> Restore:
     context.session.add(restore)
     context.session.flush()
     arguments = {"backup": backup.pk, "restore": restore.pk}
-    order = Order(target.pk, Kind.RESTORE, lane(target), arguments)
+    order = Order(target.pk, restored_by(BackupType(backup.type)), addons.lane(target), arguments)
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore

@@ -164,8 +164,29 @@ class MemberView(Shape):
     facts: Document
 
 
+class KitRepository(Shape):
+    """Where a repository is, in the words of the stock tool."""
+
+    project: str
+    addon: str
+    url: str
+
+
+class RecoveryKit(Shape):
+    """Opens every repository of a place, also those that come later, without Holdfast."""
+
+    passphrase: str
+    repositories: list[KitRepository]
+
+
 class EvidenceView(Shape):
-    manifest_sha256: str
-    members: list[MemberView]
+    """A dump has members and an inventory; a snapshot its id, and the new bytes it stored."""
+
     checks: list[Document]
-    inventory: Document
+    manifest_sha256: str | None = None
+    members: list[MemberView] | None = None
+    inventory: Document | None = None
+    snapshot: str | None = None
+    files: int | None = None
+    stored_bytes: int | None = None
+    facts: Document | None = None

@@ -7,13 +7,20 @@ from holdfast.views.backup_shapes import EvidenceView, MemberView
 
 
 def view(evidence: Document) -> EvidenceView:
-    members = [
-        MemberView(**{**member, "facts": _without_nulls(member["facts"])})
-        for member in evidence["members"]
-    ]
+    if "snapshot" in evidence:
+        return EvidenceView(
+            snapshot=evidence["snapshot"],
+            files=evidence["files"],
+            stored_bytes=evidence["storedBytes"],
+            checks=evidence["checks"],
+            facts=_without_nulls(evidence["facts"]),
+        )
     return EvidenceView(
         manifest_sha256=evidence["manifestSha256"],
-        members=members,
+        members=[
+            MemberView(**{**member, "facts": _without_nulls(member["facts"])})
+            for member in evidence["members"]
+        ],
         checks=evidence["checks"],
         inventory=evidence["inventory"],
     )

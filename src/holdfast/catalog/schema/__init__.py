@@ -11,6 +11,7 @@ from holdfast.catalog.schema.backups import Backup, Copy, Restore
 from holdfast.catalog.schema.base import BigKey, Document, Table
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
+from holdfast.catalog.schema.vaults import Recovery, Repository
 from holdfast.catalog.schema.work import Line, Operation
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "Occurrence",
     "Operation",
     "Project",
+    "Recovery",
     "Replay",
+    "Repository",
     "Restore",
     "Role",
     "Schedule",

@@ -56,6 +56,10 @@ class Copy(Table):
     additional: Mapped[bool]
     retention: Mapped[int | None]  # days, as asked
     status: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None]
+    operation: Mapped[str | None] = mapped_column(String(24), index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    next_try: Mapped[int | None]
     size: Mapped[int]
     objects: Mapped[str | None]
     created: Mapped[int]

@@ -39,7 +39,7 @@ _KEEPALIVES: Mapping[str, str] = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "6",
-    "passfile": "/dev/null",  # ~/.pgpass belongs to a person, not to us
+    "passfile": "/dev/null/none",  # ~/.pgpass belongs to a person, not to us
 }
 
 # Settings a role or database may carry that must not change what we see or break long sessions.
@@ -106,7 +106,7 @@ def conninfo(address: Address, database: str, application: str) -> str:
 
 def child_environment(address: Address) -> dict[str, str]:
     """The password, for a child and nobody else. Its settings are ours too."""
-    return {"PGPASSWORD": address.password.reveal(), "PGPASSFILE": "/dev/null"}
+    return {"PGPASSWORD": address.password.reveal(), "PGPASSFILE": "/dev/null/none"}
 
 
 def _parameters(address: Address, database: str, application: str) -> dict[str, str]:

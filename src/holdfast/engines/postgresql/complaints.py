@@ -11,7 +11,13 @@ import psycopg
 from psycopg import errors
 
 from holdfast.contracts.engine import Address
-from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
+from holdfast.domain.errors import (
+    AddonRefused,
+    AddonUnavailable,
+    EvidenceMissing,
+    Failure,
+    NotSupported,
+)
 from holdfast.kit.guard import Guard
 
 _NOBODY = (
@@ -88,6 +94,30 @@ def translated(guard: Guard | None = None) -> Generator[None]:
         if guard is not None:
             guard.check()
         raise of_statement(error) from error
+
+
+_CANNOT = {
+    "WAL sender": "the user lacks the REPLICATION privilege (ALTER ROLE ... REPLICATION)",
+    "replication role to start walsender": "the user lacks the REPLICATION privilege"
+    " (ALTER ROLE ... REPLICATION)",
+    "no pg_hba.conf entry for replication": "pg_hba.conf lets this user replicate from nowhere"
+    " (it needs a line for the database `replication`)",
+    "WAL level not sufficient": "wal_level is minimal; it has to be replica or logical",
+}
+"""What keeps a server from giving a physical copy, until somebody changes it."""
+
+
+def of_replication(text: str, where: str) -> Failure:
+    """The failure to raise for what a walsender, or the way to it, said."""
+    words = " ".join(text.split())[:500]
+    for said, missing in _CANNOT.items():
+        if said in words:
+            return NotSupported(f"no snapshots of the server at {where}: {missing}")
+    if "checksum verification failure" in words:
+        return EvidenceMissing(f"the server at {where} found damaged pages: {_last(words)}")
+    if any(said in words for said in (*_NOBODY, *_NOT_NOW, "has already been removed")):
+        return AddonUnavailable(f"the copy from {where} broke off: {_last(words)}", reason="copy")
+    return AddonRefused(f"the server at {where} refused: {_last(words)}", reason="refused")
 
 
 def of_statement(error: psycopg.Error) -> Failure:

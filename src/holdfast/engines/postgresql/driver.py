@@ -3,28 +3,34 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from holdfast.contracts.engine import (
     Address,
     Attempt,
+    Capture,
     Dump,
     DumpSession,
     Fetch,
     Inventory,
     Member,
+    Place,
     Probe,
 )
 from holdfast.engines.postgresql import (
     address,
     archive,
+    basebackup,
     counting,
     dump,
+    placing,
     preflight,
     probe,
     swap,
     tools,
     wheels,
 )
+from holdfast.engines.postgresql.rehearsal import Rehearsal
 from holdfast.engines.postgresql.server import Server
 from holdfast.engines.postgresql.staging import Staging
 from holdfast.engines.postgresql.tools import ToolSet
@@ -80,6 +86,25 @@ class PostgreSQL(Server):
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        return basebackup.capture(address, attempt, guard, rate)
+
+    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return placing.obstacles(self.tools_dir, place, manifest)
+
+    def runs_as(self, version: str) -> str:
+        return tools.server(self.tools_dir, version).version
+
+    def arrange(self, tree: Path, place: Place) -> None:
+        placing.arrange(tree, place)
+
+    def rehearse(
+        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+    ) -> Mapping[str, object]:
+        return Rehearsal(self.tools_dir, tree / "data", place, guard).run(facts["superuser"])
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

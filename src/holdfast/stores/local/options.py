@@ -19,3 +19,7 @@ class Options(BaseModel):
         if not value.is_absolute():
             raise ValueError("must be an absolute path")
         return value
+
+    def location(self, key: str) -> str:
+        """The path itself."""
+        return str(self.directory / key)

@@ -87,6 +87,10 @@ class Options(BaseModel):
             return self.endpoint or None
         return f"https://{self.endpoint}"
 
+    def location(self, key: str) -> str:
+        service = self.endpoint_url or f"https://s3.{self.region}.amazonaws.com"
+        return f"s3:{service}/{self.bucket_name}/{self.prefix}{key}".rstrip("/")
+
     @property
     def addressing_style(self) -> str:
         """`auto` and `virtual` as botocore understands them: AWS alone may be `auto`."""

@@ -1,0 +1,93 @@
+"""Snapshots beyond the v1 API: their files as a tar, and the owner's own way to all of them."""
+
+from fastapi import APIRouter
+from starlette.responses import Response, StreamingResponse
+
+from holdfast.api import answers
+from holdfast.api.places import AtBackup, destination_at
+from holdfast.api.state import Api, State
+from holdfast.api.v1.addons import Reader
+from holdfast.api.v1.backups import BACKUP
+from holdfast.api.v1.destinations import DESTINATION, Updater
+from holdfast.catalog import addons, copies, projects, repositories
+from holdfast.catalog.schema import Backup, Copy
+from holdfast.catalog.schema import Repository as Row
+from holdfast.domain.backup import BackupType
+from holdfast.domain.errors import Conflict
+from holdfast.domain.operation import Status
+from holdfast.jobs.vaults import RECOVERY, Vaults, snapshot_id
+from holdfast.kit import ids
+from holdfast.kit.seal import Secret
+from holdfast.repositories.restic.repository import add_key
+from holdfast.repositories.restic.tarring import tar
+from holdfast.views.backup_shapes import KitRepository, RecoveryKit
+from holdfast.views.shapes import One
+
+router = APIRouter(tags=["snapshots"])
+
+_PLATFORM = "/platform-store"
+
+
+def _vaults(api: Api) -> Vaults:
+    return Vaults(api.catalog, api.house.sealer, api.open_store)
+
+
+@router.get(f"{BACKUP}/files", response_model=None)
+def files(api: State, caller: Reader, at_backup: AtBackup) -> Response:
+    """The files of a snapshot as a tar, as they come from its repository."""
+    with api.catalog.read() as session:
+        backup = at_backup.backup(session, caller)
+        copy = _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
+        session.expunge_all()
+    repository = _vaults(api).of_copy(copy)
+    tree = repository.snapshot(snapshot_id(copy)).tree
+    headers = {"content-disposition": f'attachment; filename="{backup.id}.tar"'}
+    return StreamingResponse(tar(repository, tree), headers=headers, media_type="application/x-tar")
+
+
+def _readable(backup: Backup, held: list[Copy]) -> Copy:
+    if backup.type != BackupType.SNAPSHOT:
+        raise Conflict("a dump has no files to materialise; download it")
+    if backup.status != Status.COMPLETED:
+        raise Conflict(f"the backup is {backup.status}; only completed ones have files")
+    found = copies.readable(held)
+    if not found:
+        raise Conflict("no copy of this snapshot is there any more")
+    return found[0]
+
+
+@router.post(f"{DESTINATION}/recovery-kit", response_model=One[RecoveryKit])
+def destination_kit(api: State, caller: Updater, destination_id: str) -> Response:
+    """A new passphrase for every repository at the destination; an older one stops working."""
+    with api.catalog.read() as session:
+        place = destination_at(session, destination_id).pk
+    return answers.one(_kit(api, place))
+
+
+@router.post(f"{_PLATFORM}/recovery-kit", response_model=One[RecoveryKit])
+def platform_kit(api: State, caller: Updater) -> Response:
+    return answers.one(_kit(api, None))
+
+
+def _kit(api: Api, place: int | None) -> RecoveryKit:
+    passphrase, now = Secret(ids.password()), api.clock.now()
+    with api.catalog.write() as session:
+        repositories.keep_recovery(session, place, passphrase, api.house.sealer, now)
+        rows = repositories.at_destination(session, place)
+        session.expunge_all()
+    vaults = _vaults(api)
+    for row in rows:
+        repository = vaults.of_row(row)
+        added = add_key(repository, passphrase, RECOVERY, now * 1_000_000)
+        repository.drop_keys_of(RECOVERY, keep=added)
+    return RecoveryKit(
+        passphrase=passphrase.reveal(), repositories=[_shown(api, place, row) for row in rows]
+    )
+
+
+def _shown(api: Api, place: int | None, row: Row) -> KitRepository:
+    with api.catalog.read() as session:
+        addon = addons.get(session, row.addon_pk)
+        project = projects.get(session, addon.project_pk)
+        names = project.id, addon.id
+    return KitRepository(project=names[0], addon=names[1], url=api.locate(place, row.prefix))

@@ -1,0 +1,79 @@
+"""Rows of snapshot repositories: one for each addon at each place, with its sealed password."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from holdfast.catalog.schema import Addon, Recovery, Repository
+from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.kit.seal import Sealer, Secret
+
+
+def context(prefix: str) -> str:
+    """What a repository's password is sealed for."""
+    return f"repository {prefix}"
+
+
+def prefix_of(project_id: str, addon: Addon) -> str:
+    """The uid keeps a new addon out of an old one's repository, whose name it may bear."""
+    return f"snapshots/{project_id}/{addon.id}/{addon.uid}/"
+
+
+def get(session: ReadSession, pk: int) -> Repository:
+    return session.get_one(Repository, pk)
+
+
+def to_tidy(session: ReadSession, now: int) -> Sequence[Repository]:
+    return session.scalars(select(Repository).where(Repository.tidy_due <= now)).all()
+
+
+def find(session: ReadSession, addon_pk: int, destination_pk: int | None) -> Repository | None:
+    wanted = select(Repository).where(
+        Repository.addon_pk == addon_pk,
+        Repository.destination_pk.is_not_distinct_from(destination_pk),
+    )
+    return session.scalar(wanted)
+
+
+def ensure(session: WriteSession, made: Repository) -> Repository:
+    """The row there is already, or `made`, which becomes it."""
+    lock_addon(session, made.addon_pk)
+    found = find(session, made.addon_pk, made.destination_pk)
+    if found is None:
+        session.add(made)
+        session.flush()
+    return found or made
+
+
+def password(row: Repository, sealer: Sealer) -> Secret:
+    return sealer.open(row.sealed_password, context(row.prefix))
+
+
+_RECOVERY = "recovery"
+
+
+def recovery(session: ReadSession, destination_pk: int | None, sealer: Sealer) -> Secret | None:
+    """The owner's passphrase for this place, when there is one."""
+    wanted = select(Recovery).where(Recovery.destination_pk.is_not_distinct_from(destination_pk))
+    row = session.scalar(wanted.order_by(Recovery.pk.desc()).limit(1))
+    return None if row is None else sealer.open(row.sealed_passphrase, _RECOVERY)
+
+
+def keep_recovery(
+    session: WriteSession, destination_pk: int | None, passphrase: Secret, sealer: Sealer, now: int
+) -> None:
+    """The newest one counts."""
+    session.add(
+        Recovery(
+            destination_pk=destination_pk,
+            sealed_passphrase=sealer.seal(passphrase, _RECOVERY),
+            created=now,
+        )
+    )
+
+
+def at_destination(session: ReadSession, destination_pk: int | None) -> Sequence[Repository]:
+    wanted = select(Repository).where(
+        Repository.destination_pk.is_not_distinct_from(destination_pk)
+    )
+    return session.scalars(wanted.order_by(Repository.pk)).all()

@@ -1,0 +1,43 @@
+"""Where snapshots live: one repository for each addon at each place."""
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from holdfast.catalog.schema.base import BigKey, Table
+
+
+class Recovery(Table):
+    """The owner's own passphrase for all repositories at a place, also for those to come."""
+
+    __tablename__ = "recoveries"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    destination_pk: Mapped[int | None] = mapped_column(ForeignKey("destinations.pk"), index=True)
+    sealed_passphrase: Mapped[str]
+    created: Mapped[int]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Repository(Table):
+    """`sealed_password` opens it, with the stock tool as well. `destination_pk` None: the platform
+    store."""
+
+    __tablename__ = "repositories"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"))
+    destination_pk: Mapped[int | None] = mapped_column(ForeignKey("destinations.pk"))
+    prefix: Mapped[str]
+    sealed_password: Mapped[str]
+    created: Mapped[int]
+    tidy_due: Mapped[int | None]
+    tidied: Mapped[int | None]
+    __table_args__ = (
+        Index("repositories_of_addon", "addon_pk", "destination_pk", unique=True),
+        Index(
+            "repositories_at_platform",
+            "addon_pk",
+            unique=True,
+            sqlite_where=text("destination_pk IS NULL"),
+            postgresql_where=text("destination_pk IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )

@@ -1,0 +1,79 @@
+"""Work around snapshots that nobody asked for by hand: further copies, tidying."""
+
+from sqlalchemy import select, update
+
+from holdfast.catalog import addons, copies, operations, repositories
+from holdfast.catalog.operations import Order
+from holdfast.catalog.schema import Addon, Copy, Operation, Project, Repository
+from holdfast.catalog.session import ReadSession, WriteSession
+from holdfast.contracts.queue import Queue
+from holdfast.domain.operation import OVER, Kind, Status
+
+_TIDY_AFTER_MS = 3_600_000
+"""So that the snapshots that go on one day make one work."""
+
+
+def order_copy(session: WriteSession, queue: Queue, copy: Copy, now: int) -> None:
+    """Sends the snapshot to the additional destination that the copy is for."""
+    copy.status, copy.reason, copy.next_try = Status.SCHEDULED, None, None
+    copy.operation = _order(session, queue, Kind.COPY, copy.addon_pk, {"copy": copy.pk}, now)
+
+
+def retry_copies(session: WriteSession, queue: Queue, now: int) -> int:
+    """Those that failed and whose pause is over; how many."""
+    waiting = copies.to_retry(session, now)
+    for copy in waiting:
+        order_copy(session, queue, copy, now)
+    return len(waiting)
+
+
+def tidy_later(session: WriteSession, addon_pk: int, place: int | None, now: int) -> None:
+    """Something in this repository may be needed by nobody now."""
+    mine = update(Repository).where(
+        Repository.addon_pk == addon_pk,
+        Repository.destination_pk.is_not_distinct_from(place),
+        Repository.tidy_due.is_(None),
+    )
+    session.execute(mine.values(tidy_due=now + _TIDY_AFTER_MS))
+
+
+def order_tidying(session: WriteSession, queue: Queue, now: int) -> int:
+    """For every repository whose time has come and that is not being tidied; how many."""
+    ordered = 0
+    for row in repositories.to_tidy(session, now):
+        if not _is_at_it(session, row):
+            _order(session, queue, Kind.TIDY, row.addon_pk, {"repository": row.pk}, now)
+            ordered += 1
+    return ordered
+
+
+def is_any_due(session: ReadSession, now: int) -> bool:
+    return bool(copies.to_retry(session, now) or repositories.to_tidy(session, now))
+
+
+def _is_at_it(session: ReadSession, row: Repository) -> bool:
+    going = select(Operation.pk).where(
+        Operation.addon_pk == row.addon_pk,
+        Operation.kind == Kind.TIDY,
+        Operation.status.not_in(OVER),
+    )
+    return session.scalar(going.limit(1)) is not None
+
+
+def _order(
+    session: WriteSession,
+    queue: Queue,
+    kind: Kind,
+    addon_pk: int,
+    arguments: dict[str, object],
+    now: int,
+) -> str:
+    addon = addons.get(session, addon_pk)
+    order = Order(
+        addon_pk, kind, addons.lane(addon), {**arguments, "project": _project(session, addon)}
+    )
+    return operations.create(session, queue, order, now).id
+
+
+def _project(session: ReadSession, addon: Addon) -> str:
+    return session.get_one(Project, addon.project_pk).id

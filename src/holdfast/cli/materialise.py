@@ -1,0 +1,105 @@
+"""`holdfast backup materialise`: a snapshot's files as a data directory that a server starts from.
+
+The directory appears whole or not at all. What has to be done with it is printed; nothing is done
+to any server.
+"""
+
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from io import RawIOBase
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.backup_download import Id
+from holdfast.cli.options import InAddon
+from holdfast.cli.output import note
+from holdfast.cli.progress import transferring
+from holdfast.cli.session import Session
+from holdfast.cli.verbs import verb
+
+To = Annotated[
+    Path, typer.Option("--to", metavar="DIR", help="A directory that does not exist yet.")
+]
+
+
+class _Stream(RawIOBase):
+    """Chunks as a file that is read once."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
+def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
+    """Write a snapshot's files to a directory of this machine and say how to start from it."""
+    target = to.absolute()
+    if target.exists():
+        raise typer.BadParameter(f"{target} exists already", param_hint="--to")
+    draft = target.with_name(f".{target.name}.part")
+    with session.client() as client:
+        project, addon = where.of(session)
+        kind = client.addons.get(project, addon).spec.type
+        with client.backups.files(project, addon, backup) as coming:
+            draft.mkdir(mode=0o700, parents=True)
+            with transferring(backup, coming.expected) as progress:
+                _unpack(coming.chunks(), draft, lambda: progress(coming.received))
+    steps = _READY.get(kind, _nothing)(draft, target)
+    draft.rename(target)
+    session.printer.record({"directory": str(target)})
+    for number, step in enumerate(steps, 1):
+        note(f"{number}. {step}")
+
+
+def _unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) -> None:
+    """A server that says more than it should still writes nothing outside of the directory."""
+    with tarfile.open(fileobj=_Stream(chunks), mode="r|") as tar:
+        for member in tar:
+            tar.extract(member, target, filter="data")
+            moved()
+
+
+def _postgresql(draft: Path, target: Path) -> list[str]:
+    """Tablespaces live beside the data; recovery finds them by absolute paths."""
+    data, spaces = draft / "data", draft / "tablespaces"
+    if spaces.is_dir():
+        lines = [f"{each.name} {target / 'tablespaces' / each.name}\n" for each in spaces.iterdir()]
+        (data / "tablespace_map").write_text("".join(sorted(lines)))
+    os.chmod(data, 0o700)  # noqa: PTH101 - the server refuses anything wider
+    return [
+        "Stop the server.",
+        f"Give the files to its user: chown -R postgres: {target}",
+        f"Make {target / 'data'} its data directory: move it there, or set data_directory.",
+        "Settings outside the data directory (as Debian has them) stay as they are; look at"
+        " postgresql.auto.conf in it, which came with the snapshot.",
+        "Start the server: it recovers by itself from the WAL in pg_wal.",
+    ]
+
+
+def _nothing(draft: Path, target: Path) -> list[str]:  # noqa: ARG001 - all kinds look alike
+    return [f"The files of the snapshot are in {target}."]
+
+
+_READY: Mapping[str, Callable[[Path, Path], list[str]]] = {"postgresql": _postgresql}
+
+
+def register(app: typer.Typer) -> None:
+    verb(
+        app, "materialise", "holdfast backup materialise nightly -p shop -a orders --to ./restored"
+    )(materialise)

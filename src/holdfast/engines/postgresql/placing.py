@@ -1,0 +1,87 @@
+"""Makes of a materialised snapshot a data directory that our own server can run.
+
+Settings, host-based access and certificates of the copied server belong to where it came from. At
+a managed place the files of that place are used; what came is kept beside them for people to read.
+"""
+
+import os
+import platform
+import pwd
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from holdfast.contracts.engine import Place
+from holdfast.domain.errors import EvidenceMissing, ToolMissing
+from holdfast.engines.postgresql import tools
+from holdfast.engines.postgresql.basebackup import DATA, SPACES
+from holdfast.engines.postgresql.server import run_as
+
+_OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
+_SET_ASIDE = (*_OURS, "postgresql.auto.conf")
+_SIGNALS = ("standby.signal", "recovery.signal")
+_CAME = ".from-snapshot"
+
+
+def arrange(tree: Path, place: Place) -> None:
+    """The place's own configuration files are copied from its live directory. Repeatable."""
+    data = tree / DATA
+    if not (data / "PG_VERSION").is_file():
+        raise EvidenceMissing("the snapshot holds no PostgreSQL data directory")
+    for name in _SIGNALS:
+        (data / name).unlink(missing_ok=True)
+    for name in _SET_ASIDE:
+        came = data / name
+        if came.exists() and not (data / f"{name}{_CAME}").exists():
+            came.rename(data / f"{name}{_CAME}")
+    for name in _OURS:
+        shutil.copyfile(place.directory / name, data / name)
+    _map_tablespaces(tree, data)
+    _own(tree)
+
+
+def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
+    """A physical copy runs under its own major version only, and on its own kind of processor."""
+    major, here = str(manifest["facts"]["major"]), place.version.partition(".")[0]
+    problems = [] if major == here else [f"the snapshot is of PostgreSQL {major}, the addon {here}"]
+    machine = manifest["facts"]["machine"]
+    if machine != platform.machine():
+        problems.append(f"the snapshot is of a {machine}, this is a {platform.machine()}")
+    try:
+        tools.server(tools_dir, place.version)
+    except ToolMissing as error:
+        problems.append(error.message)
+    return problems
+
+
+def _map_tablespaces(tree: Path, data: Path) -> None:
+    """Recovery makes the links from `tablespace_map`: they shall lead to what came with it."""
+    spaces = tree / SPACES
+    found = sorted(each.name for each in spaces.iterdir()) if spaces.is_dir() else []
+    links = data / "pg_tblspc"
+    links.mkdir(mode=0o700, exist_ok=True)
+    for name in found:
+        link = links / name
+        if link.is_symlink():
+            link.unlink()
+    lines = [f"{name} {spaces / name}\n" for name in found]
+    (data / "tablespace_map").unlink(missing_ok=True)
+    if lines:
+        (data / "tablespace_map").write_text("".join(lines))
+
+
+def _own(tree: Path) -> None:
+    """The server's user owns its data, and nobody else enters it."""
+    user = run_as()
+    tree.chmod(0o711)
+    spaces = tree / SPACES
+    if spaces.is_dir():
+        spaces.chmod(0o711)
+    if user is None:
+        return
+    entry = pwd.getpwnam(user)
+    for base in (tree / DATA, spaces):
+        for directory, names, files in os.walk(base):
+            for name in (".", *names, *files):
+                os.lchown(Path(directory) / name, entry.pw_uid, entry.pw_gid)

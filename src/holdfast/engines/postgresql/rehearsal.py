@@ -1,0 +1,175 @@
+"""Boots a physical copy where nobody sees it, proves it, and makes it ready for its place.
+
+A copied server brings its settings, its archiving and its subscriptions along. Here it listens on
+a private socket only, archives nothing, replicates nothing and loads no foreign library; whatever
+its own files say, the command line wins.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from psycopg.sql import SQL, Identifier, Literal
+
+from holdfast.contracts.engine import Address, Place
+from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, RestoreDiffers
+from holdfast.engines.postgresql import amcheck, facts, tools
+from holdfast.engines.postgresql.address import Session, connect
+from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.server import run_as
+from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.guard import Guard
+from holdfast.kit.process import DISCARD, Child, Command, Finished, require_success, run
+from holdfast.kit.seal import Secret
+
+_PRIVATE: Mapping[str, str] = {
+    "listen_addresses": "",
+    "archive_mode": "off",
+    "restore_command": "",
+    "primary_conninfo": "",
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "wal_level": "replica",
+    "hot_standby": "off",
+    "shared_preload_libraries": "",
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
+    "autovacuum": "off",
+    "fsync": "on",
+    "ssl": "off",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "external_pid_file": "",
+    "shared_buffers": "64MB",
+    "huge_pages": "off",
+    "data_sync_retry": "off",
+}
+_TRUST = "local all all trust\n"
+_PORT = 5432  # only the name of a socket in a private directory
+_LAST_WORDS = 5
+
+
+class Rehearsal:
+    """One private boot of `directory`, with the programs that `place` will run it with."""
+
+    def __init__(self, tools_dir: Path, directory: Path, place: Place, guard: Guard) -> None:
+        self._tools: ToolSet = tools.server(tools_dir, place.version)
+        self._directory = directory
+        self._place = place
+        self._guard = guard
+
+    def run(self, superuser: str) -> Mapping[str, object]:
+        """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound."""
+        with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
+            home = Path(private)
+            with self._booted(home) as child:
+                address = Address(private, _PORT, superuser, Secret(""), "postgres")
+                self._await(address, child)
+                found = self._look(address)
+                self._adopt(address)
+        return {**found, "checksums": self._checksums()}
+
+    @contextmanager
+    def _booted(self, home: Path) -> Generator[Child]:
+        child = Child(self._command(home), stdout=DISCARD)
+        release = self._guard.adopt(child.kill)
+        try:
+            yield child
+            require_success(self._stopped())
+        finally:
+            release()
+            child.close()
+
+    def _command(self, home: Path) -> Command:
+        user = run_as()
+        for name, text in (("hba", _TRUST), ("ident", ""), ("conf", "")):
+            (home / name).write_text(text)
+        for path in (home, *home.iterdir()):
+            if user is not None:
+                shutil.chown(path, user)
+        settings = {
+            **_PRIVATE,
+            "unix_socket_directories": str(home),
+            "hba_file": str(home / "hba"),
+            "ident_file": str(home / "ident"),
+            "config_file": str(home / "conf"),
+        }
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        argv = [self._tools.program("postgres"), "-D", str(self._directory), "-p", str(_PORT)]
+        return Command([*argv, *words], cwd=str(self._directory), user=user)
+
+    def _await(self, address: Address, child: Child) -> None:
+        """Until recovery has reached consistency and ended."""
+        while True:
+            self._guard.wait(0.1)
+            self._guard.moved(0)
+            if child.ended():
+                last = " / ".join(child.wait().stderr.splitlines()[-_LAST_WORDS:])
+                raise RestoreDiffers(f"the snapshot's server does not start: {last}")
+            try:
+                connect(address).close()
+            except AddonUnavailable:
+                continue
+            return
+
+    def _look(self, address: Address) -> dict[str, object]:
+        with translated(), connect(address) as session:
+            if facts.server(session)["standby"]:
+                raise RestoreDiffers("the snapshot's server did not end its recovery")
+            names = [str(database["name"]) for database in facts.databases(session)]
+        checked: dict[str, object] = {}
+        for name in names:
+            with translated(self._guard), connect(address, name) as session:
+                checked[name] = amcheck.verify(session, self._guard)
+        return {"databases": checked}
+
+    def _adopt(self, address: Address) -> None:
+        """The place's own user and password get in; foreign subscriptions stay silent."""
+        with translated(), connect(address) as session:
+            _let_in(session, self._place)
+            names = [str(database["name"]) for database in facts.databases(session)]
+        for name in names:
+            with translated(), connect(address, name) as session:
+                rows = session.execute(
+                    "SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid"
+                    " WHERE d.datname = current_database() AND s.subenabled"
+                ).fetchall()
+                for (subscription,) in rows:
+                    quoted = Identifier(subscription)
+                    session.execute(SQL("ALTER SUBSCRIPTION {} DISABLE").format(quoted))
+
+    def _stopped(self) -> Finished:
+        argv = [
+            self._tools.program("pg_ctl"),
+            "-D",
+            str(self._directory),
+            "-m",
+            "fast",
+            "-w",
+            "stop",
+        ]
+        return run(Command(argv, cwd="/", user=run_as()), timeout=300)
+
+    def _checksums(self) -> str:
+        argv = [self._tools.program("pg_checksums"), "--check", "-D", str(self._directory)]
+        finished = run(Command(argv, cwd="/", user=run_as()), timeout=24 * 3600)
+        if finished.status == 0:
+            return "every page's checksum is right"
+        if "not enabled" in finished.stderr:
+            return "the server keeps none"
+        raise EvidenceMissing(f"damaged pages: {finished.stderr.strip()[-300:]}")
+
+
+def _let_in(session: Session, place: Place) -> None:
+    """The password crosses as a verifier only, so no log can hold it."""
+    user, secret = place.user.encode(), place.password.reveal().encode()
+    verifier = session.pgconn.encrypt_password(secret, user, b"scram-sha-256").decode()
+    exists = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [place.user]).fetchone()
+    verb = "ALTER" if exists else "CREATE"
+    session.execute(
+        SQL("{} ROLE {} LOGIN SUPERUSER PASSWORD {}").format(
+            SQL(verb), Identifier(place.user), Literal(verifier)
+        )
+    )

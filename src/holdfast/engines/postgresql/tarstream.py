@@ -1,0 +1,79 @@
+"""Reads a tar as it arrives: one entry after the other, nothing kept."""
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holdfast.domain.errors import EvidenceMissing
+
+_BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True)
+class TarEntry:
+    """`mode` without the type; `mtime` in seconds; `target` of a symbolic link."""
+
+    path: str
+    mode: int
+    mtime: int
+    size: int
+    directory: bool
+    target: str
+
+
+class TarStream:
+    """Fed with chunks of any size. Each entry's bytes have to be read before the next entry."""
+
+    def __init__(self, chunks: Iterator[bytes | memoryview]) -> None:
+        self._chunks = chunks
+        self._buffer = bytearray()
+        self._left = self._padding = 0
+
+    def entries(self) -> Iterator[TarEntry]:
+        """Ends at the two empty blocks or, as older servers leave those out, with the stream."""
+        while (header := self._header()) is not None:
+            info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            size = info.size if info.isreg() else 0
+            self._left, self._padding = size, -size % _BLOCK
+            yield TarEntry(
+                path=info.name.removeprefix("./"),
+                mode=info.mode & 0o7777,
+                mtime=int(info.mtime),
+                size=size,
+                directory=info.isdir(),
+                target=info.linkname if info.issym() else "",
+            )
+            for _ in self.data():
+                pass
+            self._take(self._padding)
+
+    def data(self) -> Iterator[bytes]:
+        """The bytes of the current entry that were not read yet."""
+        while self._left:
+            if not self._buffer and not self._more():
+                raise EvidenceMissing("the server's copy ended in the middle of a file")
+            taken = bytes(self._buffer[: self._left])
+            del self._buffer[: len(taken)]
+            self._left -= len(taken)
+            yield taken
+
+    def _header(self) -> bytes | None:
+        if not self._buffer and not self._more():
+            return None
+        header = self._take(_BLOCK)
+        return None if header == bytes(_BLOCK) else header
+
+    def _take(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            if not self._more():
+                raise EvidenceMissing("the server's copy ended in the middle of an entry")
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _more(self) -> bool:
+        for chunk in self._chunks:
+            self._buffer += chunk
+            if self._buffer:
+                return True
+        return False

@@ -1,0 +1,236 @@
+"""Taking a snapshot: look, capture, check, seal.
+
+The server's files go through this process into the addon's repository, cut into blocks that
+follow its pages; only blocks the repository lacks are stored. The snapshot object is written last,
+after everything new was read back, so a worker that dies leaves blocks nobody refers to, and the
+attempt after it finds them stored already.
+"""
+
+import json
+
+from pydantic import BaseModel
+
+from holdfast.catalog import backups, copies, snapshots
+from holdfast.catalog.schema import Backup, Copy, Document
+from holdfast.catalog.session import WriteSession
+from holdfast.contracts.engine import Piece, Snapshottable
+from holdfast.domain.errors import NotSupported
+from holdfast.domain.evidence import Check
+from holdfast.domain.snapshot import FORMAT, MANIFEST, WHOLE_BLOCK, page_block, snapshot_key
+from holdfast.domain.units import show_bytes
+from holdfast.jobs import snapshot_proof
+from holdfast.jobs.proof import require
+from holdfast.jobs.step import Plan, Step
+from holdfast.jobs.toolbox import Job
+from holdfast.kit.clock import rfc3339
+from holdfast.repositories.restic.locks import shared
+from holdfast.repositories.restic.reading import Totals, prove
+from holdfast.repositories.restic.repository import Repository, Snapshot
+from holdfast.repositories.restic.writing import SnapshotWriter
+
+
+class SnapshotRecord(BaseModel):
+    """What the steps learned so far. Sizes in bytes; `packs` were written by this attempt."""
+
+    version: str = ""
+    expected: int = 0
+    prefix: str = ""
+    tree: str = ""
+    files: int = 0
+    size: int = 0
+    added: int = 0
+    packs: list[str] = []
+    facts: Document = {}
+    checks: list[Check] = []
+    snapshot: str = ""
+
+
+def _backup(job: Job) -> tuple[Backup, Copy]:
+    with job.tools.catalog.read() as session:
+        backup = backups.get(session, int(str(job.arguments["backup"])))
+        return backup, copies.first(session, backup.pk)
+
+
+def _taker(job: Job) -> Snapshottable:
+    engine = job.engine()
+    if not isinstance(engine, Snapshottable):
+        raise NotSupported(f"{engine.title} has no snapshots here")
+    return engine
+
+
+def _repository(job: Job, copy: Copy) -> Repository:
+    project = str(job.arguments["project"])
+    now = job.tools.clock.now()
+    return job.tools.vaults.ensure(project, job.addon, copy.destination_pk, now)
+
+
+def look(job: Job, record: SnapshotRecord) -> SnapshotRecord:
+    _taker(job)
+    job.require_running()
+    probe = job.engine().probe(job.address())
+    job.say(f"{probe.flavour} {probe.version}, about {show_bytes(probe.size)}")
+    return record.model_copy(update={"version": probe.version, "expected": probe.size})
+
+
+def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
+    backup, copy = _backup(job)
+    repository = _repository(job, copy)
+    writer = SnapshotWriter(repository)
+    block = page_block(record.expected)
+    job.guard.bytes_expected = record.expected or None
+    with (
+        shared(repository, job.tools.clock.now() * 1_000_000),
+        _taker(job).snapshot(job.address(), job.attempt, job.guard, _rate(job)) as session,
+    ):
+        for piece in session.pieces():
+            _save(job, writer, piece, block)
+        facts = dict(session.facts)
+    _describe(job, writer, backup, record, facts)
+    tree = writer.flush()
+    job.say(
+        f"{writer.files} files, {show_bytes(writer.size)};"
+        f" {show_bytes(writer.packer.added)} of it new to the repository"
+    )
+    return record.model_copy(
+        update={
+            "prefix": repository.objects.prefix,
+            "tree": tree,
+            "files": writer.files,
+            "size": writer.size,
+            "added": writer.packer.added,
+            "packs": writer.packer.packs,
+            "facts": facts,
+        }
+    )
+
+
+def _rate(job: Job) -> int | None:
+    """KiB per second, when this backup asked to be gentle."""
+    asked = job.arguments.get("rate")
+    return None if asked is None else int(str(asked))
+
+
+def _save(job: Job, writer: SnapshotWriter, piece: Piece, block: int) -> None:
+    path = piece.path.encode("utf-8", "surrogateescape")
+    if piece.directory:
+        writer.directory(path, piece.mode, piece.mtime)
+    elif piece.target:
+        writer.link(path, piece.target.encode("utf-8", "surrogateescape"), piece.mtime)
+    else:
+        file = writer.file(path, piece.mode, piece.mtime, block if piece.pages else WHOLE_BLOCK)
+        job.guard.watch_for_stall(on=True)
+        try:
+            for chunk in piece.chunks:
+                file.write(chunk)
+                job.moved(len(chunk))
+        finally:
+            job.guard.watch_for_stall(on=False)
+        file.close()
+
+
+def _describe(
+    job: Job, writer: SnapshotWriter, backup: Backup, record: SnapshotRecord, facts: Document
+) -> None:
+    """A word of our own in the tree: with it the snapshot explains itself without a catalogue."""
+    body = json.dumps(
+        {
+            "format": FORMAT,
+            "backup": {"uid": backup.uid, "id": backup.id, "name": backup.name},
+            "project": str(job.arguments["project"]),
+            "addon": {"id": job.addon.id, "uid": job.addon.uid, "user": job.addon.user},
+            "engine": job.addon.kind,
+            "version": record.version,
+            "created": rfc3339(backup.created),
+            "facts": facts,
+        },
+        indent=1,
+        sort_keys=True,
+    ).encode()
+    file = writer.file(MANIFEST.encode(), 0o600, backup.created * 1_000_000, WHOLE_BLOCK)
+    file.write(body)
+    file.close()
+
+
+def check(job: Job, record: SnapshotRecord) -> SnapshotRecord:
+    _, copy = _backup(job)
+    repository = _repository(job, copy)
+    checks = [
+        Check("server's manifest", True, f"{record.facts['files']} files have its sha256"),
+        snapshot_proof.read_back(job, repository, record.packs),
+        _whole(repository, record),
+    ]
+    require(checks)
+    job.say(f"{len(checks)} checks passed")
+    return record.model_copy(update={"checks": checks})
+
+
+def _whole(repository: Repository, record: SnapshotRecord) -> Check:
+    """Every block of every file is in a pack that the index knows."""
+    found = prove(repository, record.tree)
+    passed = found == Totals(record.files, record.size)
+    return Check("every file is whole", passed, f"{found.files} files, {found.size} bytes")
+
+
+def seal(job: Job, record: SnapshotRecord) -> SnapshotRecord:
+    backup, copy = _backup(job)
+    repository = _repository(job, copy)
+    snapshot = Snapshot(
+        time=backup.created * 1_000_000,
+        tree=record.tree,
+        host=job.addon.id,
+        paths=[f"/{job.addon.kind}"],
+        tags=[
+            f"holdfast:backup={backup.uid}",
+            f"holdfast:engine={job.addon.kind}",
+            f"holdfast:version={record.version}",
+        ],
+    )
+    name = repository.keep(snapshot)
+    read = repository.snapshot(name)
+    sealed = Check("snapshot read back", read.tree == record.tree, f"snapshot {name}")
+    require([sealed])
+    return record.model_copy(update={"snapshot": name, "checks": [*record.checks, sealed]})
+
+
+def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
+    backup = backups.get(session, int(str(job.arguments["backup"])))
+    copy = copies.first(session, backup.pk)
+    backup.version = record.version
+    backup.size = copy.size = record.size
+    copy.objects = snapshot_key(record.prefix, record.snapshot)
+    for each in copies.of_backups(session, [backup.pk])[backup.pk]:
+        if each.additional:
+            snapshots.order_copy(session, job.tools.queue, each, job.tools.clock.now())
+    backup.evidence = {
+        "snapshot": record.snapshot,
+        "tree": record.tree,
+        "files": record.files,
+        "storedBytes": record.added,
+        "checks": [check.document() for check in record.checks],
+        "facts": record.facts,
+    }
+
+
+def clean(job: Job, record: SnapshotRecord) -> str:
+    """Blocks without a snapshot are garbage that maintenance removes; a snapshot object that was
+    written by an attempt that did not end well is taken back."""
+    _, copy = _backup(job)
+    with job.tools.catalog.write() as session:
+        now = job.tools.clock.now()
+        snapshots.tidy_later(session, job.addon.pk, copy.destination_pk, now)
+    if record.snapshot:
+        _repository(job, copy).forget(record.snapshot)
+    return ""
+
+
+SNAPSHOT = Plan(
+    record=SnapshotRecord,
+    steps=[
+        Step("look", "looking at the database", look),
+        Step("capture", "copying the server's files", capture),
+        Step("check", "reading back and checking", check),
+        Step("seal", "writing the snapshot", seal),
+    ],
+    publish=publish,
+    clean=clean,
+)

@@ -1,0 +1,63 @@
+"""Removing from an addon's repositories what no snapshot needs any more.
+
+It is an operation of the addon, so no snapshot is being written meanwhile. A restore of another
+addon may be reading; then it is left for later.
+"""
+
+from pydantic import BaseModel
+
+from holdfast.catalog import repositories, restores
+from holdfast.catalog.session import WriteSession
+from holdfast.domain.units import show_bytes
+from holdfast.jobs.step import Plan, Step
+from holdfast.jobs.toolbox import Job
+from holdfast.repositories.restic.locks import exclusively
+from holdfast.repositories.restic.pruning import prune
+
+LATER_MS = 3_600_000
+
+
+class TidyRecord(BaseModel):
+    """Did it have the repository to itself?"""
+
+    done: bool = False
+
+
+def tidy(job: Job, record: TidyRecord) -> TidyRecord:
+    with job.tools.catalog.read() as session:
+        row = repositories.get(session, int(str(job.arguments["repository"])))
+        read = restores.reading(session, row.addon_pk)
+    if read:
+        job.say("a restore is reading from this repository; left for later")
+        return record
+    repository = job.tools.vaults.of_row(row)
+    with exclusively(repository, job.tools.clock.now() * 1_000_000):
+        pruned = prune(repository, job.moved)
+    job.say(
+        f"{pruned.packs} packs with {show_bytes(pruned.bytes)} removed,"
+        f" {pruned.repacked} of them written anew without what nobody needs"
+    )
+    return record.model_copy(update={"done": True})
+
+
+def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:
+    row = repositories.get(session, int(str(job.arguments["repository"])))
+    now = job.tools.clock.now()
+    row.tidy_due = None if record.done else now + LATER_MS
+    if record.done:
+        row.tidied = now
+
+
+def clean(job: Job, record: TidyRecord) -> str:  # noqa: ARG001 - a prune that was cut off is sound
+    with job.tools.catalog.write() as session:
+        row = repositories.get(session, int(str(job.arguments["repository"])))
+        row.tidy_due = job.tools.clock.now() + LATER_MS
+    return ""
+
+
+TIDY = Plan(
+    record=TidyRecord,
+    steps=[Step("tidy", "removing what no snapshot needs", tidy)],
+    publish=publish,
+    clean=clean,
+)

@@ -1,0 +1,70 @@
+"""Opens the repository of an addon at a place; makes it when there is none yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holdfast.catalog import repositories
+from holdfast.catalog.schema import Addon, Copy
+from holdfast.catalog.schema import Repository as Row
+from holdfast.catalog.session import Catalog
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.errors import ObjectMissing
+from holdfast.kit import ids
+from holdfast.kit.seal import Sealer, Secret
+from holdfast.repositories.restic.repository import (
+    Repository,
+    add_key,
+    ensure_repository,
+    open_repository,
+)
+
+RECOVERY = "recovery"
+"""Who an owner's own key belongs to, in the key file."""
+
+
+@dataclass(frozen=True)
+class Vaults:
+    """`open_store` takes a destination's pk, None for the platform's."""
+
+    catalog: Catalog
+    sealer: Sealer
+    open_store: Callable[[int | None], ObjectStore]
+
+    def ensure(
+        self, project_id: str, addon: Addon, destination_pk: int | None, now: int
+    ) -> Repository:
+        """Only for who holds the addon's slot: two at once would make two keys."""
+        prefix, secret = repositories.prefix_of(project_id, addon), Secret(ids.password())
+        with self.catalog.write() as session:
+            row = repositories.ensure(
+                session,
+                Row(
+                    addon_pk=addon.pk,
+                    destination_pk=destination_pk,
+                    prefix=prefix,
+                    sealed_password=self.sealer.seal(secret, repositories.context(prefix)),
+                    created=now,
+                ),
+            )
+            recovery = repositories.recovery(session, destination_pk, self.sealer)
+        store, password = self.open_store(destination_pk), repositories.password(row, self.sealer)
+        made = ensure_repository(store, row.prefix, password, now * 1_000_000)
+        if recovery is not None and not made.has_key_of(RECOVERY):
+            add_key(made, recovery, RECOVERY, now * 1_000_000)
+        return made
+
+    def of_row(self, row: Row) -> Repository:
+        password = repositories.password(row, self.sealer)
+        return open_repository(self.open_store(row.destination_pk), row.prefix, password)
+
+    def of_copy(self, copy: Copy) -> Repository:
+        """The repository that holds a snapshot's copy."""
+        with self.catalog.read() as session:
+            row = repositories.find(session, copy.addon_pk, copy.destination_pk)
+        if row is None:
+            raise ObjectMissing("the repository of this snapshot is not known here")
+        return self.of_row(row)
+
+
+def snapshot_id(copy: Copy) -> str:
+    return str(copy.objects).rpartition("/")[2]

@@ -1,0 +1,83 @@
+"""Objects of a repository in an object store: names are the sha256 of what is stored."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import zstandard
+
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.errors import EvidenceMissing, SealBroken
+from holdfast.repositories.restic import gojson
+from holdfast.repositories.restic.crypto import Key
+
+_COMPRESSED = b"\x02"
+Document = dict[str, Any]
+
+
+class Objects:
+    """Puts and gets whole objects below a prefix (`snapshots/p/a/`, or empty)."""
+
+    def __init__(self, store: ObjectStore, prefix: str) -> None:
+        self.store = store
+        self.prefix = prefix
+
+    def key(self, kind: str, name: str) -> str:
+        fan = f"{name[:2]}/" if kind == "data" else ""
+        return f"{self.prefix}{kind}/{fan}{name}" if kind != "config" else f"{self.prefix}config"
+
+    def put(self, kind: str, body: bytes) -> str:
+        """Returns its name. What the store says it holds has to be what was sent."""
+        name = hashlib.sha256(body).hexdigest()
+        upload = self.store.begin(self.key(kind, name))
+        try:
+            upload.write(body)
+            stat = upload.commit()
+        except BaseException:
+            upload.abort()
+            raise
+        if stat.size != len(body):
+            raise EvidenceMissing(f"{stat.key} has {stat.size} bytes, not {len(body)}")
+        return name
+
+    def get(self, kind: str, name: str) -> bytes:
+        """SealBroken when the bytes are not those that the name was made of."""
+        body = b"".join(self.store.get(self.key(kind, name)))
+        if kind != "config" and hashlib.sha256(body).hexdigest() != name:
+            raise SealBroken(f"{self.key(kind, name)} is not what was written")
+        return body
+
+    def stream(self, kind: str, name: str) -> Iterator[bytes]:
+        """The stored bytes, in chunks."""
+        return self.store.get(self.key(kind, name))
+
+    def part(self, kind: str, name: str, start: int, end: int) -> bytes:
+        return b"".join(self.store.get(self.key(kind, name), start, end))
+
+    def names(self, kind: str) -> Iterator[tuple[str, int]]:
+        """Every object of a kind, with its size in bytes."""
+        for stat in self.store.list(f"{self.prefix}{kind}/"):
+            yield stat.key.rpartition("/")[2], stat.size
+
+    def delete(self, kind: str, name: str) -> None:
+        self.store.delete(self.key(kind, name))
+
+    def exists(self, kind: str) -> bool:
+        return any(True for _ in self.store.list(f"{self.prefix}{kind}"))
+
+
+def seal_document(key: Key, document: object) -> bytes:
+    """As restic keeps index, snapshot and lock objects: compressed, then sealed."""
+    packed = zstandard.ZstdCompressor().compress(gojson.dumps(document))
+    return key.seal(_COMPRESSED + packed)
+
+
+def open_document(key: Key, sealed: bytes) -> Document:
+    plain = key.open(sealed)
+    if plain[:1] == _COMPRESSED:
+        plain = zstandard.ZstdDecompressor().decompressobj().decompress(plain[1:])
+    found = json.loads(plain)
+    if not isinstance(found, dict):
+        raise SealBroken("an object of the repository is not a document")
+    return found  # pyright: ignore[reportUnknownVariableType] - JSON object

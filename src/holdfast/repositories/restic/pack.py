@@ -1,0 +1,72 @@
+"""Packs: many sealed blobs in one object, with a sealed table of contents at its end.
+
+`blob | blob | ... | sealed header | length of the sealed header, uint32 LE`. Each header entry is
+`type(1) | stored length(4) | [plain length(4) when compressed] | id(32)`.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from holdfast.domain.errors import SealBroken
+from holdfast.repositories.restic.crypto import OVERHEAD, Key
+
+_PLAIN, _COMPRESSED = struct.Struct("<BI32s"), struct.Struct("<BII32s")
+_LENGTH = struct.Struct("<I")
+
+
+class BlobType(IntEnum):
+    DATA = 0
+    TREE = 1
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One blob of a pack. Sizes in bytes; `plain` is 0 for one that is not compressed."""
+
+    id: bytes
+    type: BlobType
+    offset: int
+    stored: int
+    plain: int
+
+    @property
+    def size(self) -> int:
+        return self.plain or self.stored - OVERHEAD
+
+
+def header(entries: list[Entry], key: Key) -> bytes:
+    """What ends a pack of these blobs."""
+    table = b"".join(_packed(entry) for entry in entries)
+    sealed = key.seal(table)
+    return sealed + _LENGTH.pack(len(sealed))
+
+
+def _packed(entry: Entry) -> bytes:
+    if entry.plain:
+        return _COMPRESSED.pack(entry.type + 2, entry.stored, entry.plain, entry.id)
+    return _PLAIN.pack(entry.type, entry.stored, entry.id)
+
+
+def header_size(tail: bytes) -> int:
+    """Of the sealed header, from the last four bytes of a pack."""
+    return int(_LENGTH.unpack(tail)[0])
+
+
+def parse(sealed: bytes, key: Key) -> list[Entry]:
+    table, entries, at, offset = key.open(sealed), list[Entry](), 0, 0
+    while at < len(table):
+        compressed = table[at] >= 2
+        layout = _COMPRESSED if compressed else _PLAIN
+        try:
+            kind, stored, *rest = layout.unpack_from(table, at)
+            blob = BlobType(kind - 2 if compressed else kind)
+        except (struct.error, ValueError) as error:
+            raise SealBroken("the header of a pack cannot be read") from error
+        entries.append(Entry(rest[-1], blob, offset, stored, rest[0] if compressed else 0))
+        at, offset = at + layout.size, offset + stored
+    return entries
