@@ -6,10 +6,9 @@ Blob ids are hashes of the plain bytes, so what the other repository has already
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.domain.errors import ObjectMissing
-from holdfast.repositories.restic.index import Place
+from holdfast.repositories.restic.pack import BlobType
 from holdfast.repositories.restic.packer import Packer
-from holdfast.repositories.restic.reading import Moved
+from holdfast.repositories.restic.reading import Moved, fetch
 from holdfast.repositories.restic.repository import Repository
 
 
@@ -26,31 +25,40 @@ def send(source: Repository, tree: str, target: Repository, moved: Moved) -> Sen
 
     `moved` hears the stored bytes sent, and may raise to stop.
     """
+    target.require_writable()
     packer = Packer(target.objects, target.key, target.index)
-    for blob in needed(source, tree):
-        if blob in target.index or blob in packer.pending:
+    wanted = (
+        source.place(blob, kind)
+        for kind, blob in needed(source, tree, set())
+        if not packer.has(kind, blob)
+    )
+    for place, sealed in fetch(source, wanted):
+        entry = place.entry
+        if packer.has(entry.type, entry.id):
             continue
-        place = source.index.find(blob)
-        if place is None:
-            raise ObjectMissing(f"no pack of the repository holds blob {blob.hex()}")
-        _send(source, place, packer)
-        moved(place.entry.stored)
+        source.plain(place, sealed)  # proven before it is passed on
+        anew = target.key.seal(source.key.open(sealed))
+        packer.adopt(entry.id, entry.type, anew, entry.plain)
+        moved(entry.stored)
     packer.flush()
     return Sent(packer.added, packer.packs)
 
 
-def _send(source: Repository, place: Place, packer: Packer) -> None:
-    entry = place.entry
-    sealed = source.objects.part("data", place.pack, entry.offset, entry.offset + entry.stored)
-    source.plain(place, sealed)  # proven before it is passed on
-    packer.adopt(entry.id, entry.type, packer.key.seal(source.key.open(sealed)), entry.plain)
+def needed(repository: Repository, tree: str, seen: set[bytes]) -> Iterator[tuple[BlobType, bytes]]:
+    """All blobs that a snapshot needs, directories first; some more than once.
 
-
-def needed(repository: Repository, tree: str) -> Iterator[bytes]:
-    """The ids of all blobs that a snapshot needs; those of trees included."""
-    yield bytes.fromhex(tree)
-    for _, node in repository.walk(tree):
-        if node.is_directory:
-            yield bytes.fromhex(node.subtree)
-        for blob in node.content:
-            yield bytes.fromhex(blob)
+    `seen` are directories that were walked before, here or for another snapshot.
+    """
+    directories = [tree]
+    while directories:
+        subtree = directories.pop()
+        blob = bytes.fromhex(subtree)
+        if blob in seen:
+            continue
+        seen.add(blob)
+        yield BlobType.TREE, blob
+        for node in repository.nodes(subtree):
+            if node.is_directory:
+                directories.append(node.subtree)
+            for block in node.content:
+                yield BlobType.DATA, bytes.fromhex(block)

@@ -6,47 +6,62 @@ are escaped, and names are quoted by the rules of Go's `strconv.Quote`.
 """
 
 import json
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+
+from holdfast.domain.errors import SealBroken
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 
 _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_TABLE = str.maketrans(_HTML)
+_LOST = dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd")  # a byte that is no UTF-8
+_TABLE = str.maketrans(_HTML) | _LOST
+_PAIR = re.compile(r"\\(.)")
+_LONG = {"b": "\\u0008", "f": "\\u000c"}
 _ESCAPES = dict(zip('\a\b\f\n\r\t\v\\"', (f"\\{char}" for char in 'abfnrtv\\"'), strict=True))
 
 
 def dumps(document: object) -> bytes:
+    """Bytes that are no UTF-8 stand in text as `surrogateescape` has them, and are lost as Go does.
+
+    Go writes \\b and \\f as \\u0008 and \\u000c, and DEL as it is.
+    """
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    # Go writes \b and \f as \u0008 and \u000c, and DEL as it is.
-    return text.translate(_TABLE).replace("\\b", "\\u0008").replace("\\f", "\\u000c").encode()
+    text = _PAIR.sub(lambda pair: _LONG.get(pair[1], pair[0]), text)
+    return text.translate(_TABLE).encode()
 
 
 def quote(name: bytes) -> str:
     """Go's `strconv.Quote` without the quotation marks: bytes that are no UTF-8 become `\\xNN`."""
-    out: list[str] = []
-    for char in name.decode("utf-8", "surrogateescape"):
-        code = ord(char)
-        if 0xDC80 <= code <= 0xDCFF:
-            out.append(f"\\x{code - 0xDC00:02x}")
-        elif char in _ESCAPES:
-            out.append(_ESCAPES[char])
-        elif char == " " or (char.isprintable() and code != 0x7F):
-            out.append(char)
-        elif code < 0x80:
-            out.append(f"\\x{code:02x}")
-        elif code < 0x10000:
-            out.append(f"\\u{code:04x}")
-        else:
-            out.append(f"\\U{code:08x}")
-    return "".join(out)
+    return "".join(map(_quoted, name.decode("utf-8", "surrogateescape")))
+
+
+def _quoted(char: str) -> str:
+    code = ord(char)
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def unquote(text: str) -> bytes:
+    """SealBroken when no `quote` wrote it."""
     out, at = bytearray(), 0
-    while at < len(text):
-        if text[at] != "\\":
-            out += text[at].encode()
-            at += 1
-            continue
-        at = _escape(text, at + 1, out)
+    try:
+        while at < len(text):
+            if text[at] != "\\":
+                out += text[at].encode()
+                at += 1
+                continue
+            at = _escape(text, at + 1, out)
+    except (IndexError, KeyError, ValueError) as error:
+        raise SealBroken(f"{text!r} is no name that the repository's format allows") from error
     return bytes(out)
 
 
@@ -60,7 +75,10 @@ def _escape(text: str, at: int, out: bytearray) -> int:
         out.append(_SINGLE[kind])
         return at + 1
     width = _WIDTH[kind]
-    code = int(text[at + 1 : at + 1 + width], 16)
+    digits = text[at + 1 : at + 1 + width]
+    if len(digits) != width:
+        raise ValueError(text)
+    code = int(digits, 16)
     out += bytes([code]) if kind == "x" else chr(code).encode()
     return at + 1 + width
 
@@ -68,7 +86,7 @@ def _escape(text: str, at: int, out: bytearray) -> int:
 def instant(nanoseconds: int) -> str:
     """RFC 3339 in UTC with as many digits as needed: Go's RFC3339Nano."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    base = f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}"
+    base = (_EPOCH + seconds * _SECOND).replace(tzinfo=None).isoformat()
     digits = f"{rest:09d}".rstrip("0")
     return f"{base}.{digits}Z" if digits else f"{base}Z"
 
@@ -78,5 +96,5 @@ def parse_instant(text: str) -> int:
     main, _, rest = text.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if rest else ""
     zone = rest[len(digits) :] if rest else ""
-    moment = datetime.fromisoformat(f"{main}{zone}")
-    return int(moment.timestamp()) * 1_000_000_000 + int(f"{digits:0<9}"[:9] or 0)
+    seconds = (datetime.fromisoformat(f"{main}{zone}") - _EPOCH) // _SECOND
+    return seconds * 1_000_000_000 + int(f"{digits:0<9}"[:9] or 0)

@@ -1,7 +1,7 @@
 """Where every blob is: all index objects of a repository, in memory.
 
 A repository of 100 GB in blocks of 32 KiB has three million blobs, so the table is two flat byte
-arrays with open addressing, about 70 bytes for each blob instead of some 300 of a dict.
+arrays with open addressing, 63 to 69 bytes for each blob instead of some 300 of a dict.
 """
 
 import struct
@@ -25,6 +25,11 @@ class Place:
 
 
 class Index:
+    """Blobs by id and type: the same bytes may be both a file's block and a directory.
+
+    Rows are numbered from 0 in the order in which they were added.
+    """
+
     def __init__(self) -> None:
         self._rows = bytearray()
         self._packs: list[str] = []
@@ -36,48 +41,49 @@ class Index:
         return self._count
 
     def add(self, pack: str, entries: Iterable[Entry]) -> None:
-        """A blob that is known already keeps its first place."""
+        """A blob that is known already keeps its first place. Rows are never taken out."""
         number = len(self._packs)
         self._packs.append(pack)
         for entry in entries:
-            if self._seat(entry.id)[1] == _FREE:
+            if self._seat(_key(entry.id, entry.type))[1] == _FREE:
                 self._append(entry, number)
 
     def _append(self, entry: Entry, pack: int) -> None:
         if 3 * self._count >= 2 * self._slots:
             self._grow()
-        seat, _ = self._seat(entry.id)
+        seat, _ = self._seat(_key(entry.id, entry.type))
         self._rows += _ROW.pack(
             entry.id, pack, entry.offset, entry.stored, entry.plain, int(entry.type)
         )
         self._count += 1
         struct.pack_into("<I", self._table, seat, self._count)
 
-    def _seat(self, blob: bytes) -> tuple[int, int]:
+    def _seat(self, key: bytes) -> tuple[int, int]:
         """The byte offset of the blob's slot, and its row number plus one (0: free)."""
-        slot = int.from_bytes(blob[:8], "little") % self._slots
+        slot = int.from_bytes(key[:8], "little") % self._slots
         while True:
             (row,) = struct.unpack_from("<I", self._table, 4 * slot)
-            if row == _FREE or self._id(row) == blob:
+            if row == _FREE or self._key(row) == key:
                 return 4 * slot, row
             slot = (slot + 1) % self._slots
 
-    def _id(self, row: int) -> bytes:
-        start = (row - 1) * _ROW.size
-        return bytes(self._rows[start : start + 32])
+    def _key(self, row: int) -> bytes:
+        end = row * _ROW.size
+        return bytes(self._rows[end - _ROW.size : end - _ROW.size + 32] + self._rows[end - 1 : end])
 
     def _grow(self) -> None:
         self._slots *= 2
         self._table = bytearray(4 * self._slots)
         for row in range(1, self._count + 1):
-            seat, _ = self._seat(self._id(row))
+            seat, _ = self._seat(self._key(row))
             struct.pack_into("<I", self._table, seat, row)
 
-    def __contains__(self, blob: bytes) -> bool:
-        return self._seat(blob)[1] != _FREE
+    def row(self, blob: bytes, kind: BlobType) -> int | None:
+        row = self._seat(_key(blob, kind))[1]
+        return None if row == _FREE else row - 1
 
-    def find(self, blob: bytes) -> Place | None:
-        row = self._seat(blob)[1]
+    def find(self, blob: bytes, kind: BlobType) -> Place | None:
+        row = self._seat(_key(blob, kind))[1]
         return None if row == _FREE else self._place(row)
 
     def _place(self, row: int) -> Place:
@@ -89,9 +95,9 @@ class Index:
         for row in range(1, self._count + 1):
             yield self._place(row)
 
-    @property
-    def packs(self) -> list[str]:
-        return list(self._packs)
+
+def _key(blob: bytes, kind: BlobType) -> bytes:
+    return blob + bytes([kind])
 
 
 def document(packs: dict[str, list[Entry]]) -> dict[str, Any]:
@@ -117,7 +123,8 @@ def _blob(entry: Entry) -> dict[str, Any]:
 
 
 def parse(found: dict[str, Any]) -> Iterator[tuple[str, list[Entry]]]:
-    for pack in found["packs"]:
+    """Packs with their blobs. `supersedes`, of old objects, says nothing that is needed."""
+    for pack in found.get("packs") or ():
         yield pack["id"], [_entry(blob) for blob in pack["blobs"]]
 
 

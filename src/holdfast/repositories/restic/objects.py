@@ -38,6 +38,7 @@ class Objects:
             upload.abort()
             raise
         if stat.size != len(body):
+            self.delete(kind, name)  # half an index object would keep everybody out
             raise EvidenceMissing(f"{stat.key} has {stat.size} bytes, not {len(body)}")
         return name
 
@@ -74,10 +75,14 @@ def seal_document(key: Key, document: object) -> bytes:
 
 
 def open_document(key: Key, sealed: bytes) -> Document:
+    """SealBroken when it is none. Repositories of version 1 have theirs uncompressed."""
     plain = key.open(sealed)
-    if plain[:1] == _COMPRESSED:
-        plain = zstandard.ZstdDecompressor().decompressobj().decompress(plain[1:])
-    found = json.loads(plain)
+    try:
+        if plain[:1] == _COMPRESSED:
+            plain = zstandard.ZstdDecompressor().decompressobj().decompress(plain[1:])
+        found = json.loads(plain)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise SealBroken("an object of the repository cannot be read") from error
     if not isinstance(found, dict):
         raise SealBroken("an object of the repository is not a document")
     return found  # pyright: ignore[reportUnknownVariableType] - JSON object

@@ -5,6 +5,7 @@
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -50,6 +51,14 @@ def _packed(entry: Entry) -> bytes:
     if entry.plain:
         return _COMPRESSED.pack(entry.type + 2, entry.stored, entry.plain, entry.id)
     return _PLAIN.pack(entry.type, entry.stored, entry.id)
+
+
+def size(entries: Iterable[Entry]) -> int:
+    """How long the whole pack of these blobs is."""
+    table = OVERHEAD + _LENGTH.size
+    return table + sum(
+        entry.stored + (_COMPRESSED if entry.plain else _PLAIN).size for entry in entries
+    )
 
 
 def header_size(tail: bytes) -> int:

@@ -42,7 +42,7 @@ class Packer:
         self._index = index
         self._squeeze = zstandard.ZstdCompressor(level=level)
         self._open = {kind: _Open() for kind in BlobType}
-        self.pending: set[bytes] = set()
+        self._pending: set[tuple[BlobType, bytes]] = set()
         self._unlisted: dict[str, list[Entry]] = {}
         self.packs: list[str] = []
         self.added = 0
@@ -51,13 +51,17 @@ class Packer:
     def save(self, kind: BlobType, data: bytes | memoryview) -> bytes:
         """The blob's id; stored only when the repository does not have it yet."""
         blob = hashlib.sha256(data).digest()
-        if blob not in self.pending and blob not in self._index:
+        if not self.has(kind, blob):
             self.adopt(blob, kind, self.key.seal(self._squeeze.compress(data)), len(data))
         return blob
 
+    def has(self, kind: BlobType, blob: bytes) -> bool:
+        """Is it in the repository, or on its way there?"""
+        return (kind, blob) in self._pending or self._index.row(blob, kind) is not None
+
     def adopt(self, blob: bytes, kind: BlobType, sealed: bytes, plain: int) -> None:
         """Stores a blob that is compressed and sealed already."""
-        self.pending.add(blob)
+        self._pending.add((kind, blob))
         self._open[kind].add(blob, kind, sealed, plain)
         self.added += len(sealed)
         self.new += 1
@@ -73,14 +77,14 @@ class Packer:
         name = self._objects.put("data", body)
         self.packs.append(name)
         self._index.add(name, full.entries)
-        self.pending.difference_update(entry.id for entry in full.entries)
-        self._unlisted[name] = full.entries
-        if sum(len(entries) for entries in self._unlisted.values()) >= _INDEX_BLOBS:
-            self._list()
+        self._pending.difference_update((kind, entry.id) for entry in full.entries)
+        self.list_again(name, full.entries)
 
     def list_again(self, pack: str, entries: list[Entry]) -> None:
-        """A pack that stays as it is goes into the new index."""
+        """The pack goes into the next index object."""
         self._unlisted[pack] = entries
+        if sum(len(entries) for entries in self._unlisted.values()) >= _INDEX_BLOBS:
+            self._list()
 
     def _list(self) -> None:
         if self._unlisted:

@@ -1,18 +1,22 @@
 """Removes what no snapshot needs. Only while nobody writes: the caller holds that lease.
 
 Order: new packs, the new index, then the old index objects, then the old packs. A kill between any
-two leaves a repository that reads well; the next run finishes.
+two leaves a repository that reads well; the next run finishes. A reader that loaded the old index
+finds its packs until the last step.
+
+What is there is looked at in the order opposite to a writer's (packs, index, snapshots), so what
+somebody wrote after the look began is never among what goes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import ObjectMissing
+from holdfast.domain.errors import SealBroken
+from holdfast.repositories.restic import pack as packs
 from holdfast.repositories.restic.copying import needed
 from holdfast.repositories.restic.index import Index, Place
-from holdfast.repositories.restic.pack import Entry
 from holdfast.repositories.restic.packer import Packer
-from holdfast.repositories.restic.reading import Moved
+from holdfast.repositories.restic.reading import Moved, fetch
 from holdfast.repositories.restic.repository import Repository
 
 _KEEP = 0.6
@@ -28,58 +32,98 @@ class Pruned:
     repacked: int
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is there: sizes of packs, index objects, packs that are as long as the index says."""
+
+    sizes: Mapping[str, int]
+    indexes: list[str]
+    whole: set[str]
+
+
 def prune(repository: Repository, moved: Moved) -> Pruned:
-    """`moved` hears the stored bytes that were written anew, and may raise to stop."""
-    used = {blob for each in repository.snapshots() for blob in needed(repository, each.tree)}
-    listing = dict(repository.listing())
-    sizes = dict(repository.objects.names("data"))
-    sources = _sources(used, listing, sizes)
-    kept = {pack: blobs for pack, blobs in sources.items() if _share(blobs, listing[pack]) >= _KEEP}
-    doomed = sizes.keys() - kept.keys()
+    """`moved` hears the stored bytes that were written anew, and may raise to stop.
+
+    Nothing is removed, and nothing written, when a blob that a snapshot needs is in no pack
+    (ObjectMissing) or its pack is damaged (SealBroken).
+    """
+    repository.require_writable()
+    found = _look(repository)
+    used = _used(repository)
+    shares = _shares(repository.index, used)
+    torn = shares.keys() - found.whole
+    if torn:
+        raise SealBroken(f"pack {min(torn)} is not as long as the index says; nothing was removed")
+    kept = {pack for pack, stored in shares.items() if stored >= _KEEP * found.sizes[pack]}
+    doomed = found.sizes.keys() - kept
     if not doomed:
         return Pruned(0, 0, 0)
-    old = [name for name, _ in repository.objects.names("index")]
-    packer = Packer(repository.objects, repository.key, Index())
-    for pack in sources.keys() - kept.keys():
-        _repack(repository, pack, sources[pack], packer, moved)
-    for pack in kept:
-        packer.list_again(pack, listing[pack])
-    packer.flush()
-    for name in old:
+    _write_anew(repository, _moving(repository.index, used, kept), kept, found, moved)
+    for name in found.indexes:
         repository.objects.delete("index", name)
     for pack in doomed:
         repository.objects.delete("data", pack)
     repository.reload()
-    return Pruned(len(doomed), sum(sizes[pack] for pack in doomed), len(sources) - len(kept))
+    removed = sum(found.sizes[pack] for pack in doomed)
+    return Pruned(len(doomed), removed, len(shares) - len(kept))
 
 
-def _sources(
-    used: set[bytes], listing: Mapping[str, list[Entry]], sizes: Mapping[str, int]
-) -> dict[str, list[Entry]]:
-    """From which pack each blob in use is taken; ObjectMissing when one is in none."""
-    sources: dict[str, list[Entry]] = {}
-    wanted = set(used)
-    for pack, entries in listing.items():
+def _look(repository: Repository) -> _Found:
+    """Loads the index anew, of packs that are there."""
+    sizes = dict(repository.objects.names("data"))
+    names = [name for name, _ in repository.objects.names("index")]
+    index, whole = Index(), set[str]()
+    for pack, entries in repository.listing(names):
         if pack in sizes:
-            found = [entry for entry in entries if entry.id in wanted]
-            wanted.difference_update(entry.id for entry in found)
-            if found:
-                sources[pack] = found
-    if wanted:
-        raise ObjectMissing(f"{len(wanted)} blobs of snapshots are in no pack; nothing was removed")
-    return sources
+            index.add(pack, entries)
+            if packs.size(entries) == sizes[pack]:
+                whole.add(pack)
+    repository.index = index
+    return _Found(sizes, names, whole)
 
 
-def _share(part: Iterable[Entry], whole: Iterable[Entry]) -> float:
-    return sum(entry.stored for entry in part) / sum(entry.stored for entry in whole)
+def _used(repository: Repository) -> bytearray:
+    """One byte for each row of the index: does a snapshot need it?"""
+    used, seen = bytearray(len(repository.index)), set[bytes]()
+    for snapshot in repository.snapshots():
+        for kind, blob in needed(repository, snapshot.tree, seen):
+            used[repository.row(blob, kind)] = 1
+    return used
 
 
-def _repack(
-    repository: Repository, pack: str, entries: Iterable[Entry], packer: Packer, moved: Moved
+def _shares(index: Index, used: bytearray) -> dict[str, int]:
+    """Stored bytes in use, of each pack that has any."""
+    shares: dict[str, int] = {}
+    for needs, place in zip(used, index.places(), strict=True):
+        if needs:
+            shares[place.pack] = shares.get(place.pack, 0) + place.entry.stored
+    return shares
+
+
+def _moving(index: Index, used: bytearray, kept: set[str]) -> Iterator[Place]:
+    """Blobs in use whose packs go."""
+    for needs, place in zip(used, index.places(), strict=True):
+        if needs and place.pack not in kept:
+            yield place
+
+
+def _write_anew(
+    repository: Repository,
+    moving: Iterable[Place],
+    kept: set[str],
+    found: _Found,
+    moved: Moved,
 ) -> None:
-    for entry in entries:
-        end = entry.offset + entry.stored
-        sealed = repository.objects.part("data", pack, entry.offset, end)
-        repository.plain(Place(pack, entry), sealed)
-        packer.adopt(entry.id, entry.type, sealed, entry.plain)
+    """New packs for the blobs, and a whole new index."""
+    packer = Packer(repository.objects, repository.key, Index())
+    for place, sealed in fetch(repository, moving):
+        entry = place.entry
+        repository.plain(place, sealed)
+        packer.adopt(entry.id, entry.type, bytes(sealed), entry.plain)
         moved(entry.stored)
+    unlisted = set(kept)
+    for pack, entries in repository.listing(found.indexes):
+        if pack in unlisted and packs.size(entries) == found.sizes[pack]:
+            unlisted.remove(pack)
+            packer.list_again(pack, entries)
+    packer.flush()

@@ -5,12 +5,14 @@ request. Every blob is proven by its id, so what is written is what was saved.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
-from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.domain.errors import NotSupported, SealBroken
 from holdfast.repositories.restic.index import Place
+from holdfast.repositories.restic.pack import BlobType
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.tree import Node
 
@@ -28,20 +30,25 @@ class Totals:
 
 def blobs(repository: Repository, content: Sequence[str]) -> Iterator[bytes]:
     """The plain bytes of these blobs, in order."""
-    for run in _runs(repository, content):
+    for place, sealed in fetch(repository, (_find(repository, blob) for blob in content)):
+        yield repository.plain(place, sealed)
+
+
+def fetch(repository: Repository, places: Iterable[Place]) -> Iterator[tuple[Place, memoryview]]:
+    """The sealed bytes of these blobs, in order; nothing is proven yet."""
+    for run in _runs(places):
         first, last = run[0].entry, run[-1].entry
         end = last.offset + last.stored
         whole = memoryview(repository.objects.part("data", run[0].pack, first.offset, end))
         for place in run:
             start = place.entry.offset - first.offset
-            yield repository.plain(place, whole[start : start + place.entry.stored])
+            yield place, whole[start : start + place.entry.stored]
 
 
-def _runs(repository: Repository, content: Sequence[str]) -> Iterator[list[Place]]:
+def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
     """Blobs that one request can fetch: next to each other in one pack."""
     run: list[Place] = []
-    for blob in content:
-        place = _find(repository, blob)
+    for place in places:
         if run and not _adjoins(run, place):
             yield run
             run = []
@@ -62,7 +69,9 @@ def _adjoins(run: Sequence[Place], place: Place) -> bool:
 def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -> Totals:
     """Writes everything below `target`, which must be an empty directory; durable on return.
 
-    `moved` hears how many bytes were written, and may raise to stop.
+    `moved` hears how many bytes were written, and may raise to stop. Files belong to who runs
+    this, whoever owned them; links that shared a file become files of their own. NotSupported for
+    what cannot be made here, by name: devices, sockets, pipes.
     """
     files = size = 0
     directories: list[tuple[Path, Node]] = []
@@ -75,10 +84,9 @@ def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -
             _write(repository, place, node, moved)
             files, size = files + 1, size + node.size
         else:
-            place.symlink_to(os.fsdecode(node.target))
+            _link(place, path, node)
     for place, node in reversed(directories):  # from the inside out: times and modes stay
-        place.chmod(node.mode & 0o7777)
-        os.utime(place, ns=(node.mtime, node.mtime))
+        _attributes(place, node)
         _sync(place)
     _sync(target)
     return Totals(files, size)
@@ -102,20 +110,37 @@ def prove(repository: Repository, tree: str) -> Totals:
 
 
 def _find(repository: Repository, blob: str) -> Place:
-    place = repository.index.find(bytes.fromhex(blob))
-    if place is None:
-        raise ObjectMissing(f"no pack of the repository holds blob {blob}")
-    return place
+    return repository.place(bytes.fromhex(blob), BlobType.DATA)
 
 
 def _write(repository: Repository, place: Path, node: Node, moved: Moved) -> None:
     with place.open("xb", buffering=0) as file:
         for data in blobs(repository, node.content):
-            file.write(data)
+            _put(file, data)
             moved(len(data))
         if file.tell() != node.size:
-            raise ObjectMissing(f"{place.name} has {file.tell()} bytes in the repository's blobs")
+            raise SealBroken(f"{place.name} has {file.tell()} bytes in blocks, not {node.size}")
         os.fsync(file.fileno())
+    _attributes(place, node)
+
+
+def _put(file: FileIO, data: bytes) -> None:
+    """All of it, or OSError: an unbuffered file may take a part when the disk is nearly full."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _link(place: Path, path: bytes, node: Node) -> None:
+    if node.other:
+        raise NotSupported(f"{os.fsdecode(path)} is a {node.other}, which cannot be written here")
+    place.symlink_to(os.fsdecode(node.target))
+    os.utime(place, ns=(node.mtime, node.mtime), follow_symlinks=False)
+
+
+def _attributes(place: Path, node: Node) -> None:
+    for name, value in node.xattrs:
+        os.setxattr(place, name, value)
     place.chmod(node.mode & 0o7777)
     os.utime(place, ns=(node.mtime, node.mtime))
 

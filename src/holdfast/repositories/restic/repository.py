@@ -7,26 +7,30 @@ prune removes; what was there before is never changed.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import zstandard
 
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.domain.errors import NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic import crypto, gojson, keys, tree
 from holdfast.repositories.restic import index as indexes
 from holdfast.repositories.restic.crypto import Key
 from holdfast.repositories.restic.index import Index, Place
 from holdfast.repositories.restic.objects import Document, Objects, open_document, seal_document
-from holdfast.repositories.restic.pack import Entry
+from holdfast.repositories.restic.pack import BlobType, Entry
 from holdfast.repositories.restic.tree import Node
 
 VERSION = 2
 
 _POLYNOMIAL = "3da3358b4dc173"
 """Irreducible, as restic demands. Only files that the stock tool adds would be cut with it."""
+
+
+_FOREIGN = ("uid", "gid", "excludes", "program_version", "summary")
+"""What the stock tool says about a snapshot and a copy keeps."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,13 @@ class Snapshot:
         return replace(self, id="", original=self.original or self.id)
 
     def document(self) -> Document:
-        document: Document = {
+        document = {key: self.extra[key] for key in _FOREIGN if key in self.extra}
+        document |= {
             "time": gojson.instant(self.time),
             "tree": self.tree,
             "paths": list(self.paths),
             "hostname": self.host,
-            "username": "holdfast",
+            "username": self.extra.get("username", "holdfast"),
             "tags": list(self.tags),
         }
         if self.original:
@@ -63,11 +68,18 @@ class Snapshot:
 class Repository:
     """Open, with every blob's place known."""
 
-    def __init__(self, objects: Objects, key: Key) -> None:
+    def __init__(self, objects: Objects, key: Key, version: int = VERSION) -> None:
         self.objects = objects
+        self.version = version
         self.key = key
         self.index = Index()
         self.reload()
+
+    def require_writable(self) -> None:
+        """NotSupported for version 1, which knows no compression; it is only read."""
+        if self.version != VERSION:
+            where = self.objects.prefix
+            raise NotSupported(f"repository {where} has version {self.version}, not {VERSION}")
 
     def reload(self) -> None:
         """Reads all index objects anew."""
@@ -75,9 +87,11 @@ class Repository:
         for pack, entries in self.listing():
             self.index.add(pack, entries)
 
-    def listing(self) -> Iterator[tuple[str, list[Entry]]]:
-        """Every pack that an index object names, with all its blobs."""
-        for name, _ in self.objects.names("index"):
+    def listing(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[Entry]]]:
+        """Every pack that these (by default: all) index objects name, with its blobs."""
+        if names is None:
+            names = [name for name, _ in self.objects.names("index")]
+        for name in names:
             yield from indexes.parse(self.document("index", name))
 
     def document(self, kind: str, name: str) -> Document:
@@ -119,12 +133,23 @@ class Repository:
             if name != keep and keys.owner(self.objects.get("keys", name)) == who:
                 self.objects.delete("keys", name)
 
-    def read(self, blob: str) -> bytes:
+    def row(self, blob: bytes, kind: BlobType) -> int:
+        """Its row in the index; ObjectMissing when it is in none."""
+        row = self.index.row(blob, kind)
+        if row is None:
+            raise ObjectMissing(f"no pack of the repository holds {kind.word} blob {blob.hex()}")
+        return row
+
+    def place(self, blob: bytes, kind: BlobType) -> Place:
+        """ObjectMissing when it is in no pack."""
+        found = self.index.find(blob, kind)
+        if found is None:
+            raise ObjectMissing(f"no pack of the repository holds {kind.word} blob {blob.hex()}")
+        return found
+
+    def read(self, blob: str, kind: BlobType) -> bytes:
         """One blob's plain bytes, proven by its id."""
-        raw = bytes.fromhex(blob)
-        place = self.index.find(raw)
-        if place is None:
-            raise ObjectMissing(f"no pack of the repository holds blob {blob}")
+        place = self.place(bytes.fromhex(blob), kind)
         entry = place.entry
         sealed = self.objects.part("data", place.pack, entry.offset, entry.offset + entry.stored)
         return self.plain(place, sealed)
@@ -132,13 +157,13 @@ class Repository:
     def plain(self, place: Place, sealed: bytes | memoryview) -> bytes:
         data = self.key.open(sealed)
         if place.entry.plain:
-            data = zstandard.ZstdDecompressor().decompress(data, max_output_size=place.entry.plain)
+            data = _unpacked(data, place.entry)
         if hashlib.sha256(data).digest() != place.entry.id:
             raise SealBroken(f"blob {place.entry.id.hex()} is not what was written")
         return data
 
     def nodes(self, subtree: str) -> list[Node]:
-        return tree.parse(json.loads(self.read(subtree)))
+        return tree.parse(json.loads(self.read(subtree, BlobType.TREE)))
 
     def walk(self, subtree: str, above: bytes = b"") -> Iterator[tuple[bytes, Node]]:
         """Every node with its path, directories before what is in them."""
@@ -149,14 +174,26 @@ class Repository:
                 yield from self.walk(node.subtree, path)
 
 
+def _unpacked(data: bytes, entry: Entry) -> bytes:
+    try:
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=entry.plain)
+    except zstandard.ZstdError as error:
+        raise SealBroken(f"blob {entry.id.hex()} is not what was written") from error
+
+
 def ensure_repository(store: ObjectStore, prefix: str, password: Secret, now: int) -> Repository:
     """Opens the repository, or makes it when there is none; `now` in ns since 1970.
 
-    Its config is written last: keys without one are those of a making that was cut off.
+    Its config is written last: keys without one are those of a making that was cut off, unless
+    there is something that they open (SealBroken: nobody but its owner can know what happened).
     """
     objects = Objects(store, prefix)
     if objects.exists("config"):
-        return open_repository(store, prefix, password)
+        found = open_repository(store, prefix, password)
+        found.require_writable()
+        return found
+    if any(objects.exists(f"{kind}/") for kind in ("data", "index", "snapshots")):
+        raise SealBroken(f"the config of the repository {prefix} is gone; its keys are left alone")
     for name, _ in list(objects.names("keys")):
         objects.delete("keys", name)
     key = crypto.new_key()
@@ -179,7 +216,7 @@ def open_repository(store: ObjectStore, prefix: str, password: Secret) -> Reposi
             config = json.loads(key.open(objects.get("config", "")))
             if config["version"] not in (1, VERSION):
                 raise SealBroken(f"unknown repository version {config['version']}")
-            return Repository(objects, key)
+            return Repository(objects, key, config["version"])
     raise SealBroken("the password opens no key of this repository")
 
 

@@ -5,6 +5,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 
+from holdfast.domain.errors import NotSupported
 from holdfast.repositories.restic.reading import blobs
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.tree import Node
@@ -22,6 +23,9 @@ def tar(repository: Repository, tree: str) -> Iterator[bytes]:
 
 def _header(path: bytes, node: Node) -> bytes:
     info = tarfile.TarInfo(os.fsdecode(path))
+    if node.other or node.xattrs:
+        what = node.other or "file with extended attributes"
+        raise NotSupported(f"{info.name} is a {what}, which this archive cannot hold")
     info.mode = stat.S_IMODE(node.mode)
     info.mtime = node.mtime // 1_000_000_000
     if node.is_directory:

@@ -1,19 +1,26 @@
 """Trees: directories as restic stores them, each a sorted list of nodes."""
 
+import base64
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from holdfast.domain.errors import SealBroken
 from holdfast.repositories.restic import gojson
 
 _GO_DIRECTORY, _GO_SYMLINK = 1 << 31, 1 << 27
+_KINDS = {"dir": stat.S_IFDIR, "symlink": stat.S_IFLNK, "file": stat.S_IFREG}
 _GO_BITS = {stat.S_ISUID: 1 << 23, stat.S_ISGID: 1 << 22, stat.S_ISVTX: 1 << 20}
 
 
 @dataclass(frozen=True)
 class Node:
-    """A file, directory or symbolic link. `mode` as `stat` has it; `mtime` in ns since 1970."""
+    """A file, directory or symbolic link. `mode` as `stat` has it; `mtime` in ns since 1970.
+
+    Only in what the stock tool wrote: `other` is the type's word when it is none of these (and the
+    mode then has no type), `xattrs` are extended attributes.
+    """
 
     name: bytes
     mode: int
@@ -22,6 +29,8 @@ class Node:
     content: tuple[str, ...] = ()
     subtree: str = ""
     target: bytes = b""
+    other: str = ""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def is_directory(self) -> bool:
@@ -47,7 +56,10 @@ class Node:
         if self.is_file:
             document["links"] = 1
         if self.target:
-            document["linktarget"] = self.target.decode("utf-8", "replace")
+            text = self.target.decode("utf-8", "surrogateescape")
+            document["linktarget"] = text
+            if self.target.decode("utf-8", "ignore").encode() != self.target:
+                document["linktarget_raw"] = base64.b64encode(self.target).decode()
         document["content"] = list(self.content) if self.is_file else None
         if self.is_directory:
             document["subtree"] = self.subtree
@@ -66,8 +78,9 @@ def _go_mode(mode: int) -> int:
 
 
 def _unix_mode(go: int, kind: str) -> int:
-    kinds = {"dir": stat.S_IFDIR, "symlink": stat.S_IFLNK, "file": stat.S_IFREG}
-    return kinds[kind] | go & 0o777 | sum(unix for unix, bit in _GO_BITS.items() if go & bit)
+    return (
+        _KINDS.get(kind, 0) | go & 0o777 | sum(unix for unix, bit in _GO_BITS.items() if go & bit)
+    )
 
 
 def dumps(nodes: list[Node]) -> bytes:
@@ -77,20 +90,38 @@ def dumps(nodes: list[Node]) -> bytes:
 
 
 def parse(document: Mapping[str, Any]) -> list[Node]:
-    return [_parsed(node) for node in document["nodes"] or ()]
+    """SealBroken when a name would lead out of the directory, or is there twice."""
+    nodes = [_parsed(node) for node in document["nodes"] or ()]
+    names = {node.name for node in nodes}
+    if len(names) < len(nodes) or names & {b"", b".", b".."}:
+        raise SealBroken("a directory in the repository has impossible names")
+    if any(b"/" in name or b"\0" in name for name in names):
+        raise SealBroken("a name in the repository leads out of its directory")
+    return nodes
 
 
 def _parsed(node: Mapping[str, Any]) -> Node:
+    kind = str(node["type"])
+    if kind == "dir" and not node.get("subtree"):
+        raise SealBroken(f"the directory {node['name']} of a snapshot has no contents")
     return Node(
         name=gojson.unquote(node["name"]),
-        mode=_unix_mode(node.get("mode", 0), node["type"]),
-        mtime=_nanoseconds(node.get("mtime", "1970-01-01T00:00:00Z")),
+        mode=_unix_mode(node.get("mode", 0), kind),
+        mtime=gojson.parse_instant(node.get("mtime", "1970-01-01T00:00:00Z")),
         size=node.get("size", 0),
         content=tuple(node.get("content") or ()),
         subtree=node.get("subtree") or "",
-        target=str(node.get("linktarget", "")).encode(),
+        target=_target(node),
+        other="" if kind in _KINDS else kind,
+        xattrs=tuple(_xattr(each) for each in node.get("extended_attributes") or ()),
     )
 
 
-def _nanoseconds(text: str) -> int:
-    return gojson.parse_instant(text)
+def _target(node: Mapping[str, Any]) -> bytes:
+    if "linktarget_raw" in node:
+        return base64.b64decode(node["linktarget_raw"])
+    return str(node.get("linktarget", "")).encode()
+
+
+def _xattr(kept: Mapping[str, Any]) -> tuple[str, bytes]:
+    return str(kept["name"]), base64.b64decode(kept.get("value") or "")
