@@ -1,19 +1,26 @@
 """`holdfast serve` that kills itself at one named point, `MORTAL_AT=kind:step:when`.
 
 `when` is `before` (the step before it is saved), `during` (after the first megabyte) or `after`
-(done but not saved). The step `publish` is the transaction that ends the operation.
+(done but not saved). The step `publish` is the transaction that ends the operation. For the step
+`move`, `when` is a number: it dies right after so many renames of data directories. With
+`MORTAL_START=fail` no server that was put in place by a restore ever answers.
 """
 
 import dataclasses
+import itertools
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from holdfast import bootstrap
 from holdfast.cli.main import main
+from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
+from holdfast.jobs import servers
+from holdfast.jobs.toolbox import home_of
 
 MEGABYTE = 1 << 20
 
@@ -43,6 +50,31 @@ def deadly(step: Any, when: str) -> Any:
     return dataclasses.replace(step, work=work)
 
 
+def die_after_move(last: int) -> None:
+    done, move = itertools.count(1), servers._move
+
+    def deadly_move(source: Path, target: Path) -> None:
+        move(source, target)
+        if next(done) == last:
+            die()
+
+    servers._move = deadly_move
+
+
+def never_answer() -> None:
+    """Only what a restore put in place: its own directory is the one without `data`."""
+    start = servers.start
+
+    def refuse(tools: Any, addon: Any, wait: Any) -> bool:
+        home = home_of(tools.data_dir, addon.uid)
+        if any((tree / "before").exists() for tree in home.glob(f"{servers.BESIDE}*")):
+            start(tools, addon, wait)
+            raise AddonUnavailable("the server does not answer in this test")
+        return start(tools, addon, wait)
+
+    servers.start = refuse
+
+
 def mortal(plan: Any, name: str, when: str) -> Any:
     if name == "publish":
         return dataclasses.replace(plan, publish=die)
@@ -53,7 +85,12 @@ def mortal(plan: Any, name: str, when: str) -> Any:
 
 if __name__ == "__main__":
     kind, step_name, moment = os.environ["MORTAL_AT"].split(":")
-    plans = dict(bootstrap.PLANS)
-    plans[Kind(kind)] = mortal(plans[Kind(kind)], step_name, moment)
-    bootstrap.PLANS = plans
+    if os.environ.get("MORTAL_START") == "fail":
+        never_answer()
+    if step_name == "move":
+        die_after_move(int(moment))
+    elif step_name != "nowhere":
+        plans = dict(bootstrap.PLANS)
+        plans[Kind(kind)] = mortal(plans[Kind(kind)], step_name, moment)
+        bootstrap.PLANS = plans
     main()

@@ -19,7 +19,7 @@ from holdfast.kit.locks import try_exclusive
 
 log = logging.getLogger(__name__)
 
-_LIFECYCLE = frozenset(Kind) - TAKING - {Kind.RESTORE, Kind.COPY, Kind.TIDY}
+_LIFECYCLE = frozenset(Kind) - TAKING - {Kind.RESTORE, Kind.REWIND, Kind.COPY, Kind.TIDY}
 _LONGEST_PAUSE = 60.0
 
 
@@ -72,12 +72,18 @@ class Supervisor:
         with self._tools.catalog.read() as session:
             fresh = addons.get(session, addon.pk)
             working = operations.open_of_addon(session, addon.pk)
+            kinds = {Kind(operation.kind) for operation in working}
             never_ran = fresh.status in (AddonStatus.PRE_DEPLOYMENT, AddonStatus.FAILED)
             return (
                 fresh.desired != Desired.RUNNING
                 or never_ran
-                or any(Kind(operation.kind) in _LIFECYCLE for operation in working)
+                or not kinds.isdisjoint(_LIFECYCLE)
+                or (Kind.REWIND in kinds and self._is_being_exchanged(fresh))
             )
+
+    def _is_being_exchanged(self, addon: Addon) -> bool:
+        """A restore died between two renames; who takes it over goes on or goes back."""
+        return not place_of(self._tools, addon).directory.exists()
 
     def _pause(self, addon: Addon) -> None:
         _, before = self._pauses.get(addon.pk, (0.0, 0.5))

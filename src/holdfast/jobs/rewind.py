@@ -141,8 +141,9 @@ def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
 
 def swap(job: Job, record: RewindRecord) -> RewindRecord:
     """From here on it goes forward, or back to where it was."""
-    job.guard.check()
     with servers.held(job.tools, job.addon):
+        job.guard.check()
+        job.say("stopping the server; the restored data takes its place")  # fences a late worker
         servers.exchange(job.tools, job.addon, _beside(job), job.say)
     return record
 
@@ -170,4 +171,5 @@ REWIND = Plan(
     ],
     publish=publish,
     clean=clean,
+    writes=True,
 )

@@ -44,9 +44,12 @@ def held(tools: Toolbox, addon: Addon) -> Generator[None]:
 def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     """Makes sure the server runs and answers. Returns whether it had to be started.
 
-    `wait(seconds)` sleeps between looks. AddonUnavailable when it does not answer in time.
+    `wait(seconds)` sleeps between looks. AddonUnavailable when it does not answer in time, or
+    when a restore that was cut off has its data directory.
     """
     engine, place = hostable(tools.engines(addon.kind)), place_of(tools, addon)
+    if not place.directory.exists():
+        raise AddonUnavailable("the server's data directory is not in its place")
     started = engine.running(place) is None
     if started:
         with _log(home_of(tools.data_dir, addon.uid)).open("ab") as log:
@@ -79,18 +82,19 @@ def create(tools: Toolbox, addon: Addon) -> None:
 
 
 def destroy(tools: Toolbox, addon: Addon) -> None:
-    """Stops the server and removes its data. Repeatable."""
+    """Stops the server and removes its data, also that of restores. Repeatable."""
     home = home_of(tools.data_dir, addon.uid)
     if not home.exists():
         return
     stop(tools, addon)
-    shutil.rmtree(place_of(tools, addon).directory, ignore_errors=False)
-    for tree in home.glob(f"{BESIDE}*"):
-        shutil.rmtree(tree)
+    for tree in (place_of(tools, addon).directory, *home.glob(f"{BESIDE}*")):
+        if tree.exists():
+            shutil.rmtree(tree)
 
 
 BESIDE = "restore-"
-_BEFORE = "data.before-restore"
+_BEFORE = "before"
+_SERVES = "restored"
 
 
 def beside(tools: Toolbox, addon: Addon, op: str) -> Path:
@@ -99,58 +103,76 @@ def beside(tools: Toolbox, addon: Addon, op: str) -> Path:
 
 
 def exchange(tools: Toolbox, addon: Addon, tree: Path, say: Callable[[str], None]) -> None:
-    """Puts `tree / "data"` in place of the live directory; back again when it does not answer.
+    """Puts `tree / "data"` in place of the live directory, which waits in `tree / "before"`.
 
-    Whoever comes after a crash goes on from where the directories are. Hold the addon's lock.
+    The old one goes when the restored server has answered. Whoever comes after a crash goes on
+    from where the directories are; after a Failure `undo` goes back. Hold the addon's lock.
     """
     live, ready = place_of(tools, addon).directory, tree / "data"
-    before = live.with_name(_BEFORE)
     if ready.exists():
         stop(tools, addon)
         if live.exists():
-            if before.exists():
-                shutil.rmtree(before)
-            live.rename(before)
-        ready.rename(live)
-        _sync(live.parent)
-    try:
-        start(tools, addon, time.sleep)
-    except Failure as error:
-        say(f"the restored server does not answer: {error.message}; going back")
-        undo(tools, addon, tree)
-        raise
+            _move(live, tree / _BEFORE)
+        _move(ready, live)
+    start(tools, addon, time.sleep)
+    _settle(live, tree, say)
+
+
+def _settle(live: Path, tree: Path, say: Callable[[str], None]) -> None:
+    """From the second move on there is no way back: what is removed may be half removed."""
+    serves = live.with_name(_SERVES)
+    note = serves.with_name(f"{_SERVES}.new")
+    note.write_text(tree.name)
+    _move(note, serves)
+    before = tree / _BEFORE
     if before.exists():
-        shutil.rmtree(before)
-    _forget_others(live, keep=tree)
+        _move(before, tree / "gone")
+    try:
+        _forget(live, tree)
+    except OSError as error:
+        say(f"not all of what was there before could be removed: {error}")
+
+
+def _forget(live: Path, tree: Path) -> None:
+    """Older restores and the old data; tablespaces live on where they were restored."""
+    for each in live.parent.glob(f"{BESIDE}*"):
+        if each != tree:
+            shutil.rmtree(each)
+    if (tree / "gone").exists():
+        shutil.rmtree(tree / "gone")
+    if tree.exists() and not (tree / "tablespaces").exists():
+        shutil.rmtree(tree)
 
 
 def undo(tools: Toolbox, addon: Addon, tree: Path) -> str:
-    """Back to the directory from before the exchange; says in what state the addon is."""
-    live = place_of(tools, addon).directory
-    before = live.with_name(_BEFORE)
+    """Back to the directory from before the exchange; says in what state the addon is.
+
+    Repeatable. Too late when the old data was given up already. Hold the addon's lock.
+    """
+    live, before = place_of(tools, addon).directory, tree / _BEFORE
+    serves = live.with_name(_SERVES)
     state = "the addon is as it was"
-    swapped = live.exists() and not before.exists() and not (tree / "data").exists()
-    if swapped:
-        return "the restored server is in place"
     if before.exists():
+        serves.unlink(missing_ok=True)
         stop(tools, addon)
         if live.exists():
-            shutil.rmtree(live)
-        before.rename(live)
-        _sync(live.parent)
+            _move(live, tree / "failed")
+        _move(before, live)
         state = "the addon was put back as it was"
+    elif serves.exists() and serves.read_text() == tree.name:
+        return "the restored server is in place"
     if tree.exists():
         shutil.rmtree(tree)
-    if addon.desired == Desired.RUNNING:
+    if addon.desired == Desired.RUNNING and live.exists():
         start(tools, addon, time.sleep)
     return state
 
 
-def _forget_others(live: Path, keep: Path) -> None:
-    """Directories of older restores; this one's stays while tablespaces live in it."""
-    for tree in live.parent.glob(f"{BESIDE}*"):
-        if tree != keep or not (tree / "tablespaces").exists():
-            shutil.rmtree(tree)
+def _move(source: Path, target: Path) -> None:
+    """Done or not done, also after a power failure."""
+    source.rename(target)
+    for directory in {source.parent, target.parent}:
+        _sync(directory)
 
 
 def _sync(directory: Path) -> None:
