@@ -1,0 +1,334 @@
+"""Whatever dies when, a snapshot that was kept can be read: random histories against a model."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+import zstandard
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from fakes.stores import FaultyStore
+from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.kit.seal import Secret
+from holdfast.repositories.restic import crypto, packer, pruning
+from holdfast.repositories.restic.copying import send
+from holdfast.repositories.restic.objects import Objects, seal_document
+from holdfast.repositories.restic.pruning import prune
+from holdfast.repositories.restic.repository import Repository, Snapshot, ensure_repository
+from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.stores.memory.driver import MemoryStore
+from holdfast.stores.memory.options import Options
+
+BLOCK = 1024
+NOW = 1_790_000_000_000_000_000
+Files = dict[str, bytes]
+
+
+class Died(BaseException):
+    """The process is gone at this call of the store."""
+
+
+@dataclass
+class Home:
+    """A repository in memory, and what it has to hold."""
+
+    store: MemoryStore
+    key: crypto.Key
+    kept: dict[str, Files]
+
+    def open(self, store: Any = None) -> Repository:
+        return Repository(Objects(store or self.store, "r/"), self.key)
+
+
+@cache
+def made() -> tuple[MemoryStore, crypto.Key]:
+    """One for all tests: deriving a key takes a third of a second."""
+    store = MemoryStore(Options())
+    return store, ensure_repository(store, "r/", Secret("p"), NOW).key
+
+
+def new_home() -> Home:
+    template, key = made()
+    store = MemoryStore(Options())
+    store.objects = dict(template.objects)
+    return Home(store, key, {})
+
+
+def save(repository: Repository, files: Files) -> str:
+    writer = SnapshotWriter(repository, BLOCK)
+    for name, body in files.items():
+        file = writer.file(name.encode(), 0o600, NOW)
+        file.write(body)
+        file.close()
+    return repository.keep(Snapshot(NOW, writer.flush(), "h", ["/"], []))
+
+
+class IndependentReader:
+    """Reads by packs' own headers alone, and demands that the index agrees."""
+
+    def __init__(self, home: Home) -> None:
+        self.key = home.key
+        self.bodies = {key: data for key, (_, data) in home.store.objects.items()}
+        self.blobs = dict[tuple[int, str], bytes]()
+        for key, body in self.bodies.items():
+            if key.startswith("r/data/"):
+                assert hashlib.sha256(body).hexdigest() == key.rpartition("/")[2]
+                self._pack(body)
+
+    def _pack(self, body: bytes) -> None:
+        size = int.from_bytes(body[-4:], "little")
+        table, offset = self.key.open(body[-4 - size : -4]), 0
+        while table:
+            kind, stored = table[0], int.from_bytes(table[1:5], "little")
+            line = 41 if kind > 1 else 37
+            plain = self.key.open(body[offset : offset + stored])
+            if kind > 1:
+                plain = zstandard.ZstdDecompressor().decompress(plain)
+            name = table[line - 32 : line].hex()
+            assert hashlib.sha256(plain).hexdigest() == name
+            self.blobs[kind % 2, name] = plain
+            table, offset = table[line:], offset + stored
+
+    def _document(self, key: str) -> Any:
+        return json.loads(
+            zstandard.ZstdDecompressor().decompress(self.key.open(self.bodies[key])[1:])
+        )
+
+    def listed(self) -> set[tuple[int, str]]:
+        """Blobs that the index finds in packs that are there."""
+        return {
+            (("data", "tree").index(blob["type"]), blob["id"])
+            for key in self.bodies
+            if key.startswith("r/index/")
+            for pack in self._document(key)["packs"]
+            if f"r/data/{pack['id'][:2]}/{pack['id']}" in self.bodies
+            for blob in pack["blobs"]
+        }
+
+    def snapshots(self) -> dict[str, Files]:
+        listed = self.listed()
+        found: dict[str, Files] = {}
+        for key in self.bodies:
+            if key.startswith("r/snapshots/"):
+                tree = self._document(key)["tree"]
+                nodes = json.loads(self.blobs[1, tree])["nodes"]
+                needed = {(1, tree)} | {(0, blob) for node in nodes for blob in node["content"]}
+                assert needed <= listed
+                found[key.rpartition("/")[2]] = {
+                    node["name"]: b"".join(self.blobs[0, blob] for blob in node["content"])
+                    for node in nodes
+                }
+        return found
+
+
+contents = st.dictionaries(
+    st.sampled_from("abc"),
+    st.lists(st.integers(0, 12), max_size=8).map(
+        lambda numbers: b"".join(hashlib.sha256(bytes([n])).digest() * 32 for n in numbers)
+    ),
+    max_size=3,
+)
+moments = st.none() | st.integers(0, 24)
+places = st.integers(0, 1)
+
+
+class Histories(RuleBasedStateMachine):
+    """`moment`: the call of the store at which the process dies, None for a run that ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.homes = [new_home(), new_home()]
+
+    def attempt(self, home: Home, moment: int | None, act: Callable[[Repository], None]) -> None:
+        faulty = FaultyStore(home.store)
+        repository = home.open(faulty)
+        calls = 0
+
+        def strike(method: str) -> None:
+            nonlocal calls
+            calls += 1
+            if moment is not None and calls > moment:
+                raise Died(method)
+
+        faulty.strike = strike  # type: ignore[method-assign]
+        try:
+            act(repository)
+        except Died:
+            home.store.unfinished.clear()
+
+    @rule(place=places, files=contents, moment=moments)
+    def takes_a_snapshot(self, place: int, files: Files, moment: int | None) -> None:
+        home = self.homes[place]
+
+        def act(repository: Repository) -> None:
+            home.kept[save(repository, files)] = files
+
+        self.attempt(home, moment, act)
+        self.learn(home, files)
+
+    def learn(self, home: Home, files: Files) -> None:
+        """A snapshot that was written just before its writer died is as good as any."""
+        for name in home.open().snapshots():
+            home.kept.setdefault(name.id, files)
+
+    @rule(place=places, which=st.integers(0, 5))
+    def forgets(self, place: int, which: int) -> None:
+        home = self.homes[place]
+        if home.kept:
+            name = sorted(home.kept)[which % len(home.kept)]
+            home.open().forget(name)
+            del home.kept[name]
+
+    @rule(place=places, moment=moments)
+    def prunes(self, place: int, moment: int | None) -> None:
+        self.attempt(self.homes[place], moment, lambda repository: void(prune(repository, void)))
+
+    @rule(place=places)
+    def prunes_to_the_end_twice(self, place: int) -> None:
+        repository = self.homes[place].open()
+        prune(repository, void)
+        assert prune(repository, void) == pruning.Pruned(0, 0, 0)
+
+    @rule(place=places, which=st.integers(0, 5), moment=moments)
+    def copies(self, place: int, which: int, moment: int | None) -> None:
+        home, other = self.homes[place], self.homes[1 - place]
+        if not home.kept:
+            return
+        name = sorted(home.kept)[which % len(home.kept)]
+        source = home.open()
+        snapshot = source.snapshot(name)
+
+        def act(target: Repository) -> None:
+            send(source, snapshot.tree, target, void)
+            other.kept[target.keep(snapshot.as_copy())] = home.kept[name]
+
+        self.attempt(other, moment, act)
+        self.learn(other, home.kept[name])
+
+    @rule(place=places)
+    def lists_packs_twice(self, place: int) -> None:
+        repository = self.homes[place].open()
+        for name, _ in list(repository.objects.names("index"))[:1]:
+            again = seal_document(repository.key, repository.document("index", name))
+            repository.objects.put("index", again)
+
+    @invariant()
+    def every_kept_snapshot_can_be_read(self) -> None:
+        for home in self.homes:
+            assert IndependentReader(home).snapshots() == home.kept
+
+
+def void(_: object) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture(autouse=True)
+def _small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packer, "PACK_BYTES", 400)
+    monkeypatch.setattr(packer, "_INDEX_BLOBS", 3)
+
+
+Histories.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=14, deadline=None, derandomize=True
+)
+
+
+class TestHistories(Histories.TestCase):  # type: ignore[name-defined, misc]
+    """Runs them."""
+
+
+def two_snapshots() -> tuple[Home, str]:
+    home = new_home()
+    repository = home.open()
+    files = {"a": b"".join(hashlib.sha256(bytes([n])).digest() * 32 for n in range(20))}
+    home.kept[save(repository, files)] = files
+    return home, save(repository, {"b": bytes(5000), "c": b"x" * 9000})
+
+
+@pytest.mark.parametrize("moment", range(60))
+def test_a_prune_that_dies_at_any_call_harms_nothing_and_is_finished_later(moment: int) -> None:
+    home, second = two_snapshots()
+    home.open().forget(second)
+    history = Histories()
+    history.homes = [home]
+    history.prunes(0, moment)
+    history.every_kept_snapshot_can_be_read()
+
+    history.prunes_to_the_end_twice(0)
+    history.every_kept_snapshot_can_be_read()
+    assert len(IndependentReader(home).blobs) == 21
+
+
+def test_a_lost_pack_stops_the_prune_before_it_removes_anything() -> None:
+    home, second = two_snapshots()
+    repository = home.open()
+    repository.forget(second)
+    lost = next(name for name, _ in repository.objects.names("data") if name in packs_in_use(home))
+    repository.objects.delete("data", lost)
+    before = dict(home.store.objects)
+
+    with pytest.raises(ObjectMissing, match="no pack of the repository holds"):
+        prune(home.open(), void)
+    assert home.store.objects == before
+
+
+def test_a_cut_pack_stops_the_prune_before_it_removes_anything() -> None:
+    home, second = two_snapshots()
+    home.open().forget(second)
+    lost = next(iter(packs_in_use(home)))
+    key = home.open().objects.key("data", lost)
+    body = home.store.objects[key][1][:-1]
+    upload = home.store.begin(key)
+    upload.write(body)
+    upload.commit()
+    before = dict(home.store.objects)
+
+    with pytest.raises(SealBroken, match=lost):
+        prune(home.open(), void)
+    assert home.store.objects == before
+
+
+def packs_in_use(home: Home) -> set[str]:
+    repository = home.open()
+    pruned = {
+        repository.place(bytes.fromhex(blob), pruning.packs.BlobType.DATA).pack
+        for snapshot in repository.snapshots()
+        for _, node in repository.walk(snapshot.tree)
+        for blob in node.content
+    }
+    assert pruned
+    return pruned
+
+
+def test_a_lost_config_does_not_cost_the_keys() -> None:
+    home, _ = two_snapshots()
+    home.store.delete("r/config")
+    before = dict(home.store.objects)
+
+    with pytest.raises(SealBroken, match="config"):
+        ensure_repository(home.store, "r/", Secret("p"), NOW)
+    assert home.store.objects == before
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_what_another_writer_adds_while_a_prune_looks_is_left_alone(at: int) -> None:
+    """The lists: of index objects on opening, then of packs, index objects and snapshots."""
+    home, second = two_snapshots()
+    home.open().forget(second)
+    fresh = {"d": b"".join(hashlib.sha256(bytes([n])).digest() * 32 for n in range(40, 60))}
+
+    def meanwhile() -> None:
+        home.kept[save(home.open(), fresh)] = fresh
+
+    faulty = FaultyStore(home.store, list=[*[None] * at, meanwhile])
+    with suppress(ObjectMissing):  # the index was read before it was written: nothing went
+        prune(home.open(faulty), void)
+    assert faulty.unused() == {}
+    assert IndependentReader(home).snapshots() == home.kept
