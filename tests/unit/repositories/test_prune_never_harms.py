@@ -317,9 +317,9 @@ def test_a_lost_config_does_not_cost_the_keys() -> None:
     assert home.store.objects == before
 
 
-@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("at", range(5))
 def test_what_another_writer_adds_while_a_prune_looks_is_left_alone(at: int) -> None:
-    """The lists: of index objects on opening, then of packs, index objects and snapshots."""
+    """The lists: index objects on opening; packs, index objects, snapshots; index objects."""
     home, second = two_snapshots()
     home.open().forget(second)
     fresh = {"d": b"".join(hashlib.sha256(bytes([n])).digest() * 32 for n in range(40, 60))}
