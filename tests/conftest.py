@@ -3,6 +3,7 @@
 pytest_plugins = [
     "fixtures.http_api",
     "fixtures.postgres",
+    "fixtures.physical",
     "fixtures.s3",
     "fixtures.debian_postgres",
     "fixtures.holdfast",

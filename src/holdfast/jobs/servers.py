@@ -15,7 +15,7 @@ from pathlib import Path
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine, Hostable
 from holdfast.domain.addon import Desired
-from holdfast.domain.errors import AddonUnavailable, Failure, NotSupported
+from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.locks import exclusive

@@ -78,6 +78,7 @@ class Capture:
         space = archive.removesuffix(".tar")
         inside = DATA if space == "base" else f"{SPACES}/{space}"
         known = entry.path if space == "base" else f"pg_tblspc/{space}/{entry.path}"
+        file = not entry.directory and not entry.target
         return Piece(
             path=f"{inside}/{entry.path}".rstrip("/"),
             mode=entry.mode,
@@ -85,7 +86,7 @@ class Capture:
             directory=entry.directory,
             target=entry.target,
             pages=_has_pages(known),
-            chunks=self._arrived.passing(known, tar.data()),
+            chunks=self._arrived.passing(known, tar.data()) if file else iter(()),
         )
 
     def _finish(self, manifest: bytes) -> None:

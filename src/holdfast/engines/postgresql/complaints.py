@@ -96,12 +96,18 @@ def translated(guard: Guard | None = None) -> Generator[None]:
         raise of_statement(error) from error
 
 
+_LATER = (
+    "has already been removed",  # WAL, as no slot was free to keep it
+    "max_wal_senders",  # all in use; a copy needs two
+)
 _CANNOT = {
     "WAL sender": "the user lacks the REPLICATION privilege (ALTER ROLE ... REPLICATION)",
     "replication role to start walsender": "the user lacks the REPLICATION privilege"
     " (ALTER ROLE ... REPLICATION)",
     "no pg_hba.conf entry for replication": "pg_hba.conf lets this user replicate from nowhere"
     " (it needs a line for the database `replication`)",
+    "max_wal_senders (currently 0)": "max_wal_senders is 0; a copy needs two of them",
+    'max_wal_senders" (currently 0)': "max_wal_senders is 0; a copy needs two of them",
     "WAL level not sufficient": "wal_level is minimal; it has to be replica or logical",
 }
 """What keeps a server from giving a physical copy, until somebody changes it."""
@@ -115,7 +121,7 @@ def of_replication(text: str, where: str) -> Failure:
             return NotSupported(f"no snapshots of the server at {where}: {missing}")
     if "checksum verification failure" in words:
         return EvidenceMissing(f"the server at {where} found damaged pages: {_last(words)}")
-    if any(said in words for said in (*_NOBODY, *_NOT_NOW, "has already been removed")):
+    if any(said in words for said in (*_NOBODY, *_NOT_NOW, *_LATER)):
         return AddonUnavailable(f"the copy from {where} broke off: {_last(words)}", reason="copy")
     return AddonRefused(f"the server at {where} refused: {_last(words)}", reason="refused")
 

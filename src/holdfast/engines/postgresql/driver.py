@@ -99,7 +99,7 @@ class PostgreSQL(Server):
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, place: Place) -> None:
-        placing.arrange(tree, place)
+        placing.arrange(self.tools_dir, tree, place)
 
     def rehearse(
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard

@@ -17,14 +17,18 @@ from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
 from holdfast.engines.postgresql.server import run_as
+from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.process import Command, run
 
 _OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 _SET_ASIDE = (*_OURS, "postgresql.auto.conf")
 _SIGNALS = ("standby.signal", "recovery.signal")
 _CAME = ".from-snapshot"
+_NEEDED = "\n# Holdfast: what the restored data needs\n"
+_USUAL_SEGMENT = 16 << 20
 
 
-def arrange(tree: Path, place: Place) -> None:
+def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     """The place's own configuration files are copied from its live directory. Repeatable."""
     data = tree / DATA
     if not (data / "PG_VERSION").is_file():
@@ -37,6 +41,7 @@ def arrange(tree: Path, place: Place) -> None:
             came.rename(data / f"{name}{_CAME}")
     for name in _OURS:
         shutil.copyfile(place.directory / name, data / name)
+    _require(data / "postgresql.conf", needed(tools.server(tools_dir, place.version), data))
     _map_tablespaces(tree, data)
     _own(tree)
 
@@ -53,6 +58,38 @@ def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> lis
     except ToolMissing as error:
         problems.append(error.message)
     return problems
+
+
+def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
+    """Settings without which a server does not start from this data, whatever its place says."""
+    argv = [chosen.program("pg_controldata"), "-D", str(data)]
+    finished = run(Command(argv, env={"LC_ALL": "C"}, cwd="/"), timeout=60)
+    told = dict(_told(line) for line in finished.stdout.decode(errors="replace").splitlines())
+    try:
+        segment = int(told["Bytes per WAL segment"])
+        prepared = int(told["max_prepared_xacts setting"])
+    except (KeyError, ValueError) as error:
+        raise EvidenceMissing(f"pg_control cannot be read: {finished.stderr[-300:]}") from error
+    settings: dict[str, str] = {}
+    if segment > _USUAL_SEGMENT:
+        settings["min_wal_size"] = f"{2 * segment >> 20}MB"
+        settings["max_wal_size"] = f"{64 * segment >> 20}MB"
+    if prepared:
+        settings["max_prepared_transactions"] = str(prepared)
+    return settings
+
+
+def _told(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _require(conf: Path, settings: Mapping[str, str]) -> None:
+    """Below the place's own settings; what an earlier restore wrote there is gone."""
+    own = conf.read_text(errors="surrogateescape").partition(_NEEDED)[0]
+    lines = [f"{name} = {value}\n" for name, value in settings.items()]
+    text = own + (_NEEDED + "".join(lines) if lines else "")
+    conf.write_text(text, errors="surrogateescape")
 
 
 def _map_tablespaces(tree: Path, data: Path) -> None:
@@ -75,6 +112,7 @@ def _own(tree: Path) -> None:
     """The server's user owns its data, and nobody else enters it."""
     user = run_as()
     tree.chmod(0o711)
+    (tree / DATA).chmod(0o700)
     spaces = tree / SPACES
     if spaces.is_dir():
         spaces.chmod(0o711)

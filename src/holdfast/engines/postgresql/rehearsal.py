@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.engine import Address, Place
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, RestoreDiffers
-from holdfast.engines.postgresql import amcheck, facts, tools
+from holdfast.engines.postgresql import amcheck, facts, placing, tools
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.server import run_as
@@ -36,6 +36,7 @@ _PRIVATE: Mapping[str, str] = {
     "shared_preload_libraries": "",
     "session_preload_libraries": "",
     "local_preload_libraries": "",
+    "session_replication_role": "replica",  # event triggers stay silent
     "autovacuum": "off",
     "fsync": "on",
     "ssl": "off",
@@ -91,6 +92,7 @@ class Rehearsal:
                 shutil.chown(path, user)
         settings = {
             **_PRIVATE,
+            **placing.needed(self._tools, self._directory),
             "unix_socket_directories": str(home),
             "hba_file": str(home / "hba"),
             "ident_file": str(home / "ident"),
