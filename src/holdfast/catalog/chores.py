@@ -25,6 +25,11 @@ def audited(name: str) -> int | None:
     return None if place == "platform" else int(place)
 
 
+def custody_of(repository: int) -> str:
+    """The name of the thorough look at a repository."""
+    return f"custody {repository}"
+
+
 def get(session: ReadSession, name: str) -> Chore | None:
     return session.get(Chore, name)
 

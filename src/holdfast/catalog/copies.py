@@ -136,7 +136,11 @@ def try_later(session: WriteSession, pk: int, now: int) -> None:
 
 
 def to_retry(session: ReadSession, now: int) -> list[Copy]:
-    """Additional copies that failed and whose pause is over, of backups that are good."""
+    """Additional copies that failed and whose pause is over, of backups that are good. One on
+    its way out is not made again: nobody would remove it."""
+    removing = select(Deletion.copy_pk).where(
+        Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
+    )
     waiting = (
         select(Copy)
         .join(Backup, Backup.pk == Copy.backup_pk)
@@ -146,6 +150,7 @@ def to_retry(session: ReadSession, now: int) -> list[Copy]:
             Copy.gone.is_(None),
             Backup.status == Status.COMPLETED,
             Backup.deleted.is_(None),
+            ~removing.exists(),
         )
     )
     return list(session.scalars(waiting.order_by(Copy.next_try).limit(100)))

@@ -1,16 +1,25 @@
 """What the rows say about the objects of one store; `place` None is the platform's own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
-from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Finding, Operation, Project
+from holdfast.catalog.schema import (
+    Addon,
+    Backup,
+    Copy,
+    Deletion,
+    Finding,
+    Operation,
+    Project,
+    Repository,
+)
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.inventory import Known
-from holdfast.domain.operation import Status
+from holdfast.domain.operation import OVER, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,45 @@ def expected(session: ReadSession, copy_pks: Collection[int]) -> list[Expected]:
         for copy, evidence in rows
         if copy.pk not in going
     ]
+
+
+def snapshots_in(session: ReadSession, row: Repository) -> list[Copy]:
+    """Copies whose snapshot object must be in this repository: neither gone nor going."""
+    wanted = (
+        select(Copy)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(*_kept_in(row), Copy.status == Status.COMPLETED, Backup.deleted.is_(None))
+    )
+    found = list(session.scalars(wanted.order_by(Copy.pk)))
+    going = _going(session, [copy.pk for copy in found])
+    return [copy for copy in found if copy.pk not in going]
+
+
+def snapshot_keys(session: ReadSession, row: Repository) -> set[str]:
+    """Snapshot objects in this repository that some copy accounts for, on its way out or not."""
+    return {key for key in session.scalars(select(Copy.objects).where(*_kept_in(row))) if key}
+
+
+def _kept_in(row: Repository) -> Sequence[Any]:
+    return (
+        Copy.addon_pk == row.addon_pk,
+        Copy.destination_pk.is_not_distinct_from(row.destination_pk),
+        Copy.gone.is_(None),
+        Copy.objects.startswith(row.prefix, autoescape=True),
+    )
+
+
+def ended_snapshot(session: ReadSession, row: Repository, uid: str) -> tuple[Backup, str] | None:
+    """The backup of this repository's addon whose work is over, and a proof of that."""
+    found: Any = session.execute(
+        select(Backup, Operation)
+        .join(Operation, Operation.id == Backup.operation)
+        .where(Backup.uid == uid, Backup.addon_pk == row.addon_pk, Operation.status.in_(OVER))
+    ).first()
+    if found is None:
+        return None
+    backup, work = found
+    return backup, f"operation {work.id} is over since {work.ended} ({work.status})"
 
 
 def stale(session: ReadSession, place: int | None, since: int) -> list[int]:

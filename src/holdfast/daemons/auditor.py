@@ -7,6 +7,7 @@ from itertools import islice
 from holdfast.catalog import chores, destinations, findings, stock
 from holdfast.catalog.stock import Expected
 from holdfast.contracts.store import ObjectStore
+from holdfast.daemons import custodian
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure
 from holdfast.domain.inventory import damage
@@ -73,6 +74,8 @@ class Auditor:
                 strangers.add(group, why, began)
             for group, proof in judged.leftovers:
                 problem = self._sweep(store, place, group, proof) or problem
+        for key in custodian.compare(self._tools, place, strangers, began):
+            seen.add(key)
         self._miss(store, place, seen)
         with self._tools.catalog.write() as session:
             strangers.report(session, place, began)

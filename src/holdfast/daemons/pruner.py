@@ -9,6 +9,8 @@ from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, StoreRefused
 from holdfast.domain.inventory import damage
 from holdfast.domain.retention import Policy
+from holdfast.domain.snapshot import is_in_repository, is_snapshot_key
+from holdfast.jobs import custody
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.usecases import removals, upkeep
 from holdfast.usecases.removals import Decision, Proof, Step
@@ -34,7 +36,7 @@ class Pruner:
 
     def round(self) -> None:
         self._prune()
-        self._remove()
+        self.remove()
 
     def _prune(self) -> None:
         now = self._tools.clock.now()
@@ -44,7 +46,7 @@ class Pruner:
             with self._tools.catalog.write() as session:
                 upkeep.prune_due(session, addon_pk, now, self._policy)
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
         with self._tools.catalog.read() as session:
             places = deletions.places_due(session, now)
@@ -88,14 +90,11 @@ class Pruner:
         decision = self._decide(pk)
         if decision.step is not Step.REMOVE:
             return
-        store = self._tools.open_store(decision.place)
-        store.clear(decision.prefix)
-        left = _left(store, decision.prefix)
-        if left is not None:
-            raise StoreRefused(f"{left} is still there after it was deleted")
+        if decision.prefix:
+            remove(self._tools.open_store(decision.place), decision.prefix)
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
-            deletions.finish(session, pk, now)
+            removals.finish(session, pk, now)
 
     def _decide(self, pk: int) -> Decision:
         """Asks until nothing is left to prove. What is missing is lost, and judged again."""
@@ -110,15 +109,32 @@ class Pruner:
         return Decision(Step.LEAVE)
 
     def _proven(self, proof: Proof) -> bool:
-        store = self._tools.open_store(proof.place)
-        found = {stat.key: stat.size for stat in store.list(proof.prefix)}
-        problem = damage(proof.prefix, proof.sizes, found)
+        problem = self._damage(proof)
         if problem is None:
             return True
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
             removals.lose(session, proof.copy_pk, problem, now)
         return False
+
+    def _damage(self, proof: Proof) -> str | None:
+        if is_snapshot_key(proof.prefix):
+            return custody.damage_of(self._tools, proof.copy_pk)
+        found = self._tools.open_store(proof.place).list(proof.prefix)
+        return damage(proof.prefix, proof.sizes, {stat.key: stat.size for stat in found})
+
+
+def remove(store: ObjectStore, prefix: str) -> None:
+    """Of a repository nothing but a snapshot object is ever removed here, and never by prefix."""
+    if is_snapshot_key(prefix):
+        store.delete(prefix)
+    elif is_in_repository(prefix):
+        raise StoreRefused(f"{prefix} is no snapshot; nothing else of a repository is deleted")
+    else:
+        store.clear(prefix)
+    left = _left(store, prefix)
+    if left is not None:
+        raise StoreRefused(f"{left} is still there after it was deleted")
 
 
 def _left(store: ObjectStore, prefix: str) -> str | None:

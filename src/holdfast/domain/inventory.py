@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from holdfast.domain.artifact import MANIFEST, backup_prefix
 from holdfast.domain.operation import OVER, Status
+from holdfast.domain.snapshot import is_snapshot_key
 
 ROOT = "dumps/"
 YOUNG_MS = 3_600_000
@@ -132,7 +133,9 @@ def _proof(spot: Spot, known: Known) -> str:
 
 def damage(prefix: str, sizes: Mapping[str, int], found: Mapping[str, int]) -> str | None:
     """What is wrong with a completed copy: `sizes` by name as proven, `found` by key in the
-    store. None: everything is there, in its size."""
+    store. None: everything is there, in its size. A snapshot is one object, its own prefix."""
+    if is_snapshot_key(prefix):
+        return None if prefix in found else f"{prefix} is missing"
     if prefix + MANIFEST not in found:
         return f"{prefix}{MANIFEST} is missing"
     for name, size in sizes.items():

@@ -1,5 +1,7 @@
 """Snapshots: how large their blocks are, and what their objects are called."""
 
+import re
+
 _GIB = 1 << 30
 
 WHOLE_BLOCK = 1 << 20
@@ -8,6 +10,13 @@ WHOLE_BLOCK = 1 << 20
 PAGES_DIRECTORY = "data"
 MANIFEST = "holdfast/manifest.json"
 FORMAT = "holdfast-snapshot/1"
+ROOT = "snapshots/"
+
+_SEGMENT = r"[A-Za-z0-9._-]+"
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_REPOSITORY = rf"{ROOT}{_SEGMENT}/{_SEGMENT}/{_UUID}/"
+_SNAPSHOT = re.compile(rf"{_REPOSITORY}snapshots/[0-9a-f]{{64}}")
+_INSIDE = re.compile(rf"({_REPOSITORY}).+")
 
 
 def page_block(database_bytes: int) -> int:
@@ -22,3 +31,19 @@ def page_block(database_bytes: int) -> int:
 def snapshot_key(prefix: str, snapshot: str) -> str:
     """The object whose absence means that there is no such snapshot any more."""
     return f"{prefix}snapshots/{snapshot}"
+
+
+def is_snapshot_key(key: str) -> bool:
+    """Is it exactly one snapshot object? Nothing else of a repository is ever removed by key."""
+    return _SNAPSHOT.fullmatch(key) is not None
+
+
+def is_in_repository(key: str) -> bool:
+    """Is it a part of repositories, or a beginning that would take them along?"""
+    return key.startswith(ROOT) or ROOT.startswith(key)
+
+
+def repository_of(key: str) -> str | None:
+    """The prefix of the repository that an object would belong to; None: not of our shape."""
+    found = _INSIDE.fullmatch(key)
+    return None if found is None else found.group(1)

@@ -6,7 +6,6 @@ from holdfast.catalog.deletions import Doomed
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import lock_addon
-from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.backup import BackupType, Compression, default_name, source_of, taken_by
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.naming import free_slug
@@ -14,6 +13,7 @@ from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
+from holdfast.usecases import upkeep
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import BackupForm
 from holdfast.usecases.places import known_destination
@@ -96,9 +96,7 @@ def _waiting(context: Context, backup: Backup) -> list[Deletion]:
     return [each for each in found.values() if each.begun is None]
 
 
-def delete(
-    context: Context, project_id: str, addon: Addon, backup: Backup, *, force: bool = False
-) -> None:
+def delete(context: Context, addon: Addon, backup: Backup, *, force: bool = False) -> None:
     """Hides the backup at once; the objects go when the store confirms it.
 
     The addon's last good backup goes only by force. Without force its removal still looks
@@ -118,10 +116,18 @@ def delete(
     for deletion in _waiting(context, backup):
         deletions.call_off(session, deletion, "somebody deleted it by hand", context.now)
     backup.deleted = context.now
-    prefix = backup_prefix(project_id, addon.id, backup.uid)
     for copy in copies.of_backups(session, [backup.pk])[backup.pk]:
         if copy.gone is None and not copies.being_removed(session, copy):
+            _stop_making(context, copy)
+            prefix = upkeep.removed_with(session, backup, copy.objects)
             deletions.mark(session, _doomed(context, copy, prefix, force=force), context.now)
+
+
+def _stop_making(context: Context, copy: Copy) -> None:
+    """An additional copy may still be on its way when the backup itself is over."""
+    if copy.operation is not None and Status(copy.status) not in OVER:
+        why = f"the backup was deleted by {context.caller.name}"
+        operations.abort(context.session, context.house.queue, copy.operation, why, context.now)
 
 
 def _doomed(context: Context, copy: Copy, prefix: str, *, force: bool) -> Doomed:
@@ -139,4 +145,4 @@ def delete_stored(context: Context, uid: str, *, force: bool = False) -> None:
     project = projects.get(session, addon.project_pk) if addon else None
     if backup is None or addon is None or project is None or not context.caller.sees(project.id):
         raise NotFound(f"there is no backup {uid!r}")
-    delete(context, project.id, addon, backup, force=force)
+    delete(context, addon, backup, force=force)

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from holdfast.catalog import backups, copies, deletions, findings, holdings, stock
+from holdfast.catalog import backups, copies, deletions, findings, holdings, snapshots, stock
 from holdfast.catalog.findings import Sighting
 from holdfast.catalog.holdings import Holding, Holdings
 from holdfast.catalog.schema import Backup, Copy, Deletion
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
-from holdfast.domain.operation import Status
+from holdfast.domain.backup import BackupType
+from holdfast.domain.errors import Conflict
+from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention import Held, State, floor
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,9 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Proof:
-    """What must be found in a store: `sizes` in bytes by name under `prefix`, and a manifest."""
+    """What must be found in a store: `sizes` in bytes by name under `prefix`, and a manifest.
+
+    For a snapshot the prefix is its one object, and the packs of its repository are looked at."""
 
     copy_pk: int
     place: int | None
@@ -63,7 +67,30 @@ def decide(session: WriteSession, pk: int, proven: frozenset[int], now: int) -> 
         if missing is not None:
             return missing
         _begin(session, deletion, copy, now)
+    if copy is not None:
+        _require_rest(session, deletion, copy)
     return Decision(Step.REMOVE, deletion.destination_pk, deletion.prefix)
+
+
+def _require_rest(session: WriteSession, deletion: Deletion, copy: Copy) -> None:
+    """A snapshot's copy may still be on its way when its backup is deleted. Once it is over, its
+    row says which object there is to remove; Conflict before."""
+    backup = backups.get(session, copy.backup_pk)
+    if backup.type != BackupType.SNAPSHOT:
+        return
+    if Status(copy.status) not in OVER:
+        raise Conflict("the copy is still being made; it is removed when that is over")
+    deletion.prefix = copy.objects or ""
+
+
+def finish(session: WriteSession, pk: int, now: int) -> None:
+    """The store confirmed it. What the snapshot alone needed goes with the next tidying."""
+    deletion = deletions.get(session, pk)
+    copy = copies.get(session, deletion.copy_pk) if deletion and deletion.copy_pk else None
+    if deletions.finish(session, pk, now) and copy is not None:
+        backup = backups.get(session, copy.backup_pk)
+        if backup.type == BackupType.SNAPSHOT:
+            snapshots.tidy_later(session, copy.addon_pk, copy.destination_pk, now)
 
 
 def _still_to_do(

@@ -26,9 +26,7 @@ def start(context: Context, target: Addon, backup: Backup) -> Restore:
     context.session.refresh(backup)
     if backup.deleted is not None:
         raise NotFound(f"there is no backup {backup.id!r}")
-    copy = copies.first(context.session, backup.pk)
-    if copy.gone is not None or copies.being_removed(context.session, copy):
-        raise Conflict("the copy that restores read is gone; only additional ones are left")
+    _require_copy(context.session, backup)
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; only completed ones can be restored")
     source = addons.get(context.session, backup.addon_pk)
@@ -49,6 +47,15 @@ def start(context: Context, target: Addon, backup: Backup) -> Restore:
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore
+
+
+def _require_copy(session: ReadSession, backup: Backup) -> None:
+    """A dump is read from its first copy, a snapshot from any that is there."""
+    held = copies.of_backups(session, [backup.pk])[backup.pk]
+    if backup.type != BackupType.SNAPSHOT:
+        held = [copy for copy in held if not copy.additional]
+    if all(copy.gone is not None or copies.being_removed(session, copy) for copy in held):
+        raise Conflict("every copy that restores can read is gone")
 
 
 def abort(context: Context, restore: Restore) -> None:

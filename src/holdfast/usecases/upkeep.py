@@ -13,6 +13,7 @@ from holdfast.catalog.holdings import Holding, Holdings
 from holdfast.catalog.schema import Backup, Deletion
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
 from holdfast.domain.artifact import backup_prefix
+from holdfast.domain.backup import BackupType
 from holdfast.domain.retention import Policy, State, Verdict, within_share
 from holdfast.kit.clock import rfc3339
 
@@ -84,7 +85,7 @@ def _mark(
         doomed = Doomed(
             verdict.held.key,
             verdict.held.place,
-            folder_of(session, backup),
+            removed_with(session, backup, holding.objects),
             _why(holding, stays, policy),
             now + policy.grace_ms,
         )
@@ -114,8 +115,14 @@ def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 
 
-def folder_of(session: ReadSession, backup: Backup) -> str:
-    """Under which all its objects lie, whatever became of its addon and project."""
+def removed_with(session: ReadSession, backup: Backup, objects: str | None) -> str:
+    """What goes with a copy, whatever became of its addon and project.
+
+    Of a dump everything under its folder. Of a snapshot exactly its one object, which is what
+    `objects` names; empty when there is none: its blocks belong to the repository.
+    """
+    if backup.type == BackupType.SNAPSHOT:
+        return objects or ""
     addon = addons.get(session, backup.addon_pk)
     project = projects.get(session, addon.project_pk)
     return backup_prefix(project.id, addon.id, backup.uid)

@@ -250,7 +250,7 @@ def test_it_is_done_when_asked_and_by_one_alone(keeper: Keeper, kept_addon: int)
         chores.ask(session, chores.audit_of(None), keeper.clock.at)
     for each in (asked_only, Auditor(keeper.toolbox, 0), asked_only):
         each.round()
-    assert counted.calls.count("list") == 2  # finished and unfinished, once
+    assert counted.calls.count("list") == 3  # dumps, unfinished ones, repositories: once
     with keeper.catalog.write() as session:
         chores.ask(session, chores.audit_of(None), keeper.clock.at)
     asked_only.round()

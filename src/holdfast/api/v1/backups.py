@@ -61,7 +61,7 @@ def delete_backup(
 ) -> Response:
     def delete(context: Context) -> None:
         addon, backup = at.addon(context.session, caller), at.backup(context.session, caller)
-        verbs.delete(context, at.project_id, addon, backup, force=force)
+        verbs.delete(context, addon, backup, force=force)
 
     return writing.undo(caller, delete)
 

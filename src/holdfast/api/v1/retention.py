@@ -13,7 +13,7 @@ from holdfast.api.places import AtAddon, Paging, destination_at
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.writing import Writing
-from holdfast.catalog import chores, deletions, destinations, findings
+from holdfast.catalog import chores, deletions, destinations, findings, repositories
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Forbidden
 from holdfast.usecases import upkeep
@@ -141,6 +141,8 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
 
     def order(context: Context) -> AuditList:
         for place in _places(context, form):
+            for row in repositories.at_destination(context.session, place):
+                chores.ask(context.session, chores.custody_of(row.pk), context.now)
             chores.ask(context.session, chores.audit_of(place), context.now)
         return AuditList(audits=views.audits(context.session))
 

@@ -1,0 +1,152 @@
+"""Compares the repositories of one store with the catalogue, as part of its inventory.
+
+Every time: is each snapshot object there, and every pack that the index names? Once a week, and
+when somebody asks for an inventory: do all directories and blocks of every snapshot exist? A
+snapshot that no copy accounts for is removed only when everything about it proves that a late
+worker of ours wrote it; an owner's own snapshots, and repositories without a row, are shown as
+foreign and left alone.
+"""
+
+import logging
+from collections.abc import Iterator
+from itertools import groupby
+
+from holdfast.catalog import chores, findings, repositories, snapshots, stock
+from holdfast.catalog.schema import Copy
+from holdfast.catalog.schema import Repository as Row
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.domain.inventory import neighbourhood
+from holdfast.domain.snapshot import ROOT, repository_of
+from holdfast.jobs import custody
+from holdfast.jobs.toolbox import Toolbox
+from holdfast.jobs.vaults import snapshot_id
+from holdfast.kit.clock import rfc3339
+from holdfast.repositories.restic.repository import Repository
+from holdfast.usecases import removals, stocktaking
+from holdfast.usecases.stocktaking import Group, Strangers
+
+log = logging.getLogger(__name__)
+
+_THOROUGH_MS = 7 * 86_400_000
+_OURS = "holdfast"
+_TAG = "holdfast:backup="
+
+
+def compare(tools: Toolbox, place: int | None, strangers: Strangers, began: int) -> Iterator[int]:
+    """Keys of the copies that were looked at here, so that nobody has to look again."""
+    with tools.catalog.read() as session:
+        rows = repositories.at_destination(session, place)
+        session.expunge_all()
+    store = tools.open_store(place)
+    for row in rows:
+        yield from _look(tools, row, began)
+        _account(tools, store, row, strangers, began)
+    _foreign(store, {row.prefix for row in rows}, strangers, began)
+
+
+def _look(tools: Toolbox, row: Row, began: int) -> Iterator[int]:
+    """Loses what is damaged, and finds what is whole again."""
+    with tools.catalog.read() as session:
+        held = stock.snapshots_in(session, row)
+        session.expunge_all()
+    if not held:
+        return
+    name = chores.custody_of(row.pk)
+    with tools.catalog.write() as session:
+        thorough = chores.take(session, name, began, _THOROUGH_MS)
+    thorough = thorough or any(copy.lost for copy in held)
+    wrong = custody.damages(tools, row, [snapshot_id(copy) for copy in held], thorough=thorough)
+    for copy in held:
+        _note(tools, copy, wrong[snapshot_id(copy)])
+        yield copy.pk
+    if thorough:
+        now = tools.clock.now()
+        with tools.catalog.write() as session:
+            chores.end(session, name, now + _THOROUGH_MS, now, None)
+
+
+def _note(tools: Toolbox, copy: Copy, problem: str | None) -> None:
+    """A snapshot that goes meanwhile is not lost: that is looked at under the addon's lock."""
+    if problem is None and copy.lost is None:
+        return
+    now = tools.clock.now()
+    with tools.catalog.write() as session:
+        if problem is None:
+            removals.find(session, copy.pk, now)
+        else:
+            removals.lose(session, copy.pk, problem, now)
+
+
+def _account(
+    tools: Toolbox, store: ObjectStore, row: Row, strangers: Strangers, began: int
+) -> None:
+    """The listing comes before the rows: what was published meanwhile is known to them."""
+    there = {stat.key: stat for stat in store.list(f"{row.prefix}snapshots/")}
+    with tools.catalog.read() as session:
+        unknown = sorted(set(there) - stock.snapshot_keys(session, row))
+    repository = _opened(tools, row) if unknown else None
+    for key in unknown:
+        group = Group(key, None)
+        group.add(there[key], visible=True)
+        proof = _proof(tools, row, repository, key) if repository else None
+        if proof is None:
+            why = "no copy accounts for this snapshot in a repository of ours"
+            strangers.add(group, why, began)
+        else:
+            _sweep(tools, store, row, group, proof)
+
+
+def _opened(tools: Toolbox, row: Row) -> Repository | None:
+    """None: it cannot be read, so nothing about it can be proven."""
+    try:
+        return tools.vaults.of_row(row)
+    except (ObjectMissing, SealBroken):
+        return None
+
+
+def _proof(tools: Toolbox, row: Row, repository: Repository, key: str) -> str | None:
+    """A sentence, when a worker of ours wrote this for a backup that ended without it.
+
+    What the stock tool makes of a snapshot of ours (by `tag` or `rewrite`) names its `original`
+    and belongs to whoever made it; so does what has another time than the backup.
+    """
+    try:
+        found = repository.snapshot(key.rpartition("/")[2])
+    except (ObjectMissing, SealBroken):
+        return None
+    uids = [tag.removeprefix(_TAG) for tag in found.tags if tag.startswith(_TAG)]
+    if len(uids) != 1 or found.original or found.extra.get("username") != _OURS:
+        return None
+    with tools.catalog.read() as session:
+        ended = stock.ended_snapshot(session, row, uids[0])
+        if ended is None or key in stock.snapshot_keys(session, row):
+            return None
+        backup, proof = ended
+        return proof if found.time == backup.created * 1_000_000 else None
+
+
+def _sweep(tools: Toolbox, store: ObjectStore, row: Row, group: Group, proof: str) -> None:
+    now = tools.clock.now()
+    with tools.catalog.write() as session:
+        finding = stocktaking.report_leftover(session, row.destination_pk, group, proof, now)
+    store.delete(group.prefix)
+    log.info("leftovers removed", extra={"prefix": group.prefix, "proof": proof})
+    with tools.catalog.write() as session:
+        findings.settle(session, finding, f"removed at {rfc3339(now)}", now)
+        snapshots.tidy_later(session, row.addon_pk, row.destination_pk, now)
+
+
+def _foreign(store: ObjectStore, ours: set[str], strangers: Strangers, began: int) -> None:
+    """Repositories without a row: another installation may share the bucket."""
+    for prefix, members in groupby(store.list(ROOT), key=lambda stat: _shelf(stat.key)):
+        if prefix in ours:
+            continue
+        group = Group(prefix, None)
+        for stat in members:
+            group.add(stat, visible=True)
+        strangers.add(group, "no repository here has this prefix", began)
+
+
+def _shelf(key: str) -> str:
+    return repository_of(key) or neighbourhood(key)
