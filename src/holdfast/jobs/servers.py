@@ -135,13 +135,14 @@ def _settle(live: Path, tree: Path, say: Callable[[str], None]) -> None:
 
 def _forget(live: Path, tree: Path) -> None:
     """Older restores and the old data; tablespaces live on where they were restored."""
+    lasting = tree / "tablespaces"
     for each in live.parent.glob(f"{BESIDE}*"):
-        if each != tree:
+        if each != tree or not lasting.exists():
             shutil.rmtree(each)
-    if (tree / "gone").exists():
-        shutil.rmtree(tree / "gone")
-    if tree.exists() and not (tree / "tablespaces").exists():
-        shutil.rmtree(tree)
+    if lasting.exists():
+        for each in tree.iterdir():
+            if each != lasting:
+                shutil.rmtree(each)
 
 
 def undo(tools: Toolbox, addon: Addon, tree: Path) -> str:

@@ -197,6 +197,76 @@ def resize_segments(server: PostgresServer, megabytes: int) -> None:
     require_success(run(Command(argv, cwd="/", user=server.place.directory.owner())))
 
 
+def test_a_standby_gives_a_copy_too(blank: PostgresServer, take_physical: TakePhysical) -> None:
+    """Its own WAL makes the copy consistent; the copy is no standby any more."""
+    standby = take_physical(blank)
+    standby.arrange()
+    (standby.tree / "data" / "standby.signal").touch()
+    with standby.started() as server:
+        assert server.execute("SELECT pg_is_in_recovery()") == [(True,)]
+        copy = take_physical(server)
+        copy.rehearse()
+        with copy.started() as started:
+            assert started.execute("SELECT pg_is_in_recovery()") == [(False,)]
+            assert started.execute(COUNT) == blank.execute(COUNT)
+
+
+class Writer(threading.Thread):
+    """Moves money between accounts, and notes every transaction the server acknowledged."""
+
+    ACCOUNTS, TOTAL = 50, 50_000
+
+    def __init__(self, server: PostgresServer) -> None:
+        super().__init__()
+        self._server, self._over = server, threading.Event()
+        self.acked = 0
+        server.execute(
+            "CREATE TABLE account AS SELECT g AS id, 1000 AS money"
+            f" FROM generate_series(1, {self.ACCOUNTS}) g; CREATE TABLE marker (n int PRIMARY KEY)"
+        )
+
+    def run(self) -> None:
+        with self._server.connect() as session:
+            while not self._over.is_set():
+                n = self.acked + 1
+                with session.transaction():
+                    session.execute(
+                        "UPDATE account SET money = money + CASE id WHEN %s THEN 7 ELSE -7 END"
+                        " WHERE id IN (%s, %s)",
+                        [n % 50 + 1, n % 50 + 1, (n + 1) % 50 + 1],
+                    )
+                    session.execute("SELECT pg_sleep(0.0005)")
+                    session.execute("INSERT INTO marker VALUES (%s)", [n])
+                self.acked = n
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(30)
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_a_copy_under_load_holds_every_acknowledged_transaction(
+    blank: PostgresServer, take_physical: TakePhysical, rounds: int
+) -> None:
+    """All from before the copy began, a prefix of those from meanwhile, none by half."""
+    writer = Writer(blank)
+    writer.start()
+    try:
+        for _ in range(rounds):
+            before = writer.acked
+            copy = take_physical(blank, rate=60_000)
+            meanwhile = writer.acked
+            assert meanwhile > before + 20
+            copy.rehearse()
+            with copy.started() as started:
+                ((count, last),) = started.execute("SELECT count(*), max(n) FROM marker")
+                assert count == last, "a transaction is missing in the middle"
+                assert before <= int(str(last)) <= meanwhile + 1
+                assert started.execute("SELECT sum(money) FROM account") == [(writer.TOTAL,)]
+    finally:
+        writer.stop()
+
+
 # What is missing
 
 
