@@ -55,10 +55,12 @@ def _packed(entry: Entry) -> bytes:
 
 def size(entries: Iterable[Entry]) -> int:
     """How long the whole pack of these blobs is."""
-    table = OVERHEAD + _LENGTH.size
-    return table + sum(
-        entry.stored + (_COMPRESSED if entry.plain else _PLAIN).size for entry in entries
-    )
+    return OVERHEAD + _LENGTH.size + sum(share(entry) for entry in entries)
+
+
+def share(entry: Entry) -> int:
+    """What a blob takes of its pack: itself, and its line in the header."""
+    return entry.stored + (_COMPRESSED if entry.plain else _PLAIN).size
 
 
 def header_size(tail: bytes) -> int:

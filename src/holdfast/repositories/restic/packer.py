@@ -1,12 +1,12 @@
 """Collects new blobs into packs and tells the index where they went.
 
 Packs are written when they are full, an index object now and then, so that a killed run leaves
-what the next one can use or prune can remove, and never more than one pack in memory.
+what the next one can use or prune can remove. A pack is written while the next one fills; never
+more than that one and the open ones are in memory.
 """
 
 import hashlib
-
-import zstandard
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from holdfast.repositories.restic import index as indexes
 from holdfast.repositories.restic import pack as packs
@@ -14,6 +14,7 @@ from holdfast.repositories.restic.crypto import Key
 from holdfast.repositories.restic.index import Index
 from holdfast.repositories.restic.objects import Objects, seal_document
 from holdfast.repositories.restic.pack import BlobType, Entry
+from holdfast.repositories.restic.sealing import Blob, Sealing
 
 PACK_BYTES = 16 << 20
 _INDEX_BLOBS = 20_000
@@ -27,20 +28,30 @@ class _Open:
         self.entries: list[Entry] = []
         self.size = 0
 
-    def add(self, blob: bytes, kind: BlobType, sealed: bytes, plain: int) -> None:
-        self.entries.append(Entry(blob, kind, self.size, len(sealed), plain))
-        self.parts.append(sealed)
-        self.size += len(sealed)
+    def add(self, blob: Blob) -> None:
+        stored = len(blob.data)
+        self.entries.append(Entry(blob.id, blob.type, self.size, stored, blob.plain))
+        self.parts.append(blob.data)
+        self.size += stored
 
 
 class Packer:
-    """One writer's. `added` counts stored bytes of new blobs, `new` the blobs."""
+    """One writer's. `added` counts stored bytes of new blobs, `new` the blobs; both are complete
+    after `flush`.
+    """
 
-    def __init__(self, objects: Objects, key: Key, index: Index, level: int = 3) -> None:
+    def __init__(
+        self, objects: Objects, key: Key, index: Index, level: int = 3, *, ahead: bool = False
+    ) -> None:
+        """`ahead`: go on while a pack is written. Only for who calls the store by nothing else
+        until `flush`; after an error one write may still be under way.
+        """
         self._objects = objects
         self.key = key
         self._index = index
-        self._squeeze = zstandard.ZstdCompressor(level=level)
+        self._sealing = Sealing(key, level)
+        self._ahead = ThreadPoolExecutor(1, "pack") if ahead else None
+        self._flying: tuple[Future[str], list[Entry]] | None = None
         self._open = {kind: _Open() for kind in BlobType}
         self._pending: set[tuple[BlobType, bytes]] = set()
         self._unlisted: dict[str, list[Entry]] = {}
@@ -52,7 +63,9 @@ class Packer:
         """The blob's id; stored only when the repository does not have it yet."""
         blob = hashlib.sha256(data).digest()
         if not self.has(kind, blob):
-            self.adopt(blob, kind, self.key.seal(self._squeeze.compress(data)), len(data))
+            self._pending.add((kind, blob))
+            for sealed in self._sealing.give(Blob(blob, kind, bytes(data), len(data))):
+                self._add(sealed)
         return blob
 
     def has(self, kind: BlobType, blob: bytes) -> bool:
@@ -62,11 +75,14 @@ class Packer:
     def adopt(self, blob: bytes, kind: BlobType, sealed: bytes, plain: int) -> None:
         """Stores a blob that is compressed and sealed already."""
         self._pending.add((kind, blob))
-        self._open[kind].add(blob, kind, sealed, plain)
-        self.added += len(sealed)
+        self._add(Blob(blob, kind, sealed, plain))
+
+    def _add(self, blob: Blob) -> None:
+        self._open[blob.type].add(blob)
+        self.added += len(blob.data)
         self.new += 1
-        if self._open[kind].size >= PACK_BYTES:
-            self._close(kind)
+        if self._open[blob.type].size >= PACK_BYTES:
+            self._close(blob.type)
 
     def _close(self, kind: BlobType) -> None:
         full = self._open[kind]
@@ -74,11 +90,24 @@ class Packer:
             return
         body = b"".join((*full.parts, packs.header(full.entries, self.key)))
         self._open[kind] = _Open()
-        name = self._objects.put("data", body)
+        self._land()
+        if self._ahead is None:
+            self._stored(self._objects.put("data", body), full.entries)
+        else:
+            self._flying = self._ahead.submit(self._objects.put, "data", body), full.entries
+
+    def _land(self) -> None:
+        """The pack that is being written, if any, is stored on return."""
+        flying, self._flying = self._flying, None
+        if flying is not None:
+            name, entries = flying
+            self._stored(name.result(), entries)
+
+    def _stored(self, name: str, entries: list[Entry]) -> None:
         self.packs.append(name)
-        self._index.add(name, full.entries)
-        self._pending.difference_update((kind, entry.id) for entry in full.entries)
-        self.list_again(name, full.entries)
+        self._index.add(name, entries)
+        self._pending.difference_update((entry.type, entry.id) for entry in entries)
+        self.list_again(name, entries)
 
     def list_again(self, pack: str, entries: list[Entry]) -> None:
         """The pack goes into the next index object."""
@@ -94,6 +123,9 @@ class Packer:
 
     def flush(self) -> None:
         """Everything saved so far is stored and listed on return."""
+        for sealed in self._sealing.rest():
+            self._add(sealed)
         for kind in BlobType:
             self._close(kind)
+        self._land()
         self._list()

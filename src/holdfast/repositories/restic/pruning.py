@@ -92,11 +92,11 @@ def _used(repository: Repository) -> bytearray:
 
 
 def _shares(index: Index, used: bytearray) -> dict[str, int]:
-    """Stored bytes in use, of each pack that has any."""
+    """Bytes in use, of each pack that has any."""
     shares: dict[str, int] = {}
     for needs, place in zip(used, index.places(), strict=True):
         if needs:
-            shares[place.pack] = shares.get(place.pack, 0) + place.entry.stored
+            shares[place.pack] = shares.get(place.pack, 0) + packs.share(place.entry)
     return shares
 
 

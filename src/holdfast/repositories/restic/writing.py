@@ -56,7 +56,7 @@ class SnapshotWriter:
 
     def __init__(self, repository: Repository, block: int = 32 << 10) -> None:
         self._block = block
-        self.packer = Packer(repository.objects, repository.key, repository.index)
+        self.packer = Packer(repository.objects, repository.key, repository.index, ahead=True)
         self._root = _Directory(Node(b"", stat.S_IFDIR | 0o700, 0))
         self.files = self.size = 0
 
