@@ -136,8 +136,7 @@ class House:
         return done.stdout
 
     def catalogue(self, statement: str) -> list[tuple[Any, ...]]:
-        """While nobody else is at it."""
-        with sqlite3.connect(self.home / "data" / "holdfast.db") as connection:
+            with sqlite3.connect(self.home / "data" / "holdfast.db") as connection:
             return connection.execute(statement).fetchall()
 
 
@@ -330,8 +329,8 @@ def test_going_back_survives_the_death_of_its_worker(house: House, move: str) ->
 
 @pytest.mark.parametrize("point", TIDY_POINTS)
 def test_tidying_survives_the_death_of_its_worker(house: House, point: str) -> None:
-    house.catalogue("UPDATE repositories SET tidy_due = 1, tidied = NULL")
     mortal = house.start_mortal(f"tidy:{point}")
+    house.catalogue("UPDATE repositories SET tidy_due = 1, tidied = NULL")
     wait_for_death(mortal)
     server = house.start()
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine, Hostable
 from holdfast.domain.addon import Desired
-from holdfast.domain.errors import AddonUnavailable, NotSupported
+from holdfast.domain.errors import AddonUnavailable, NotSupported, RestoreDiffers
 from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.locks import exclusive
@@ -114,8 +114,16 @@ def exchange(tools: Toolbox, addon: Addon, tree: Path, say: Callable[[str], None
         if live.exists():
             _move(live, tree / _BEFORE)
         _move(ready, live)
+    elif not (tree / _BEFORE).exists() and not _is_settled(live, tree):
+        raise RestoreDiffers("an attempt before this one went back to the old data")
     start(tools, addon, time.sleep)
     _settle(live, tree, say)
+
+
+def _is_settled(live: Path, tree: Path) -> bool:
+    """Does this restore's data serve, with the old data given up?"""
+    serves = live.with_name(_SERVES)
+    return serves.exists() and serves.read_text() == tree.name
 
 
 def _settle(live: Path, tree: Path, say: Callable[[str], None]) -> None:
@@ -160,7 +168,7 @@ def undo(tools: Toolbox, addon: Addon, tree: Path) -> str:
             _move(live, tree / "failed")
         _move(before, live)
         state = "the addon was put back as it was"
-    elif serves.exists() and serves.read_text() == tree.name:
+    elif _is_settled(live, tree):
         return "the restored server is in place"
     if tree.exists():
         shutil.rmtree(tree)
