@@ -136,7 +136,7 @@ class House:
         return done.stdout
 
     def catalogue(self, statement: str) -> list[tuple[Any, ...]]:
-            with sqlite3.connect(self.home / "data" / "holdfast.db") as connection:
+        with sqlite3.connect(self.home / "data" / "holdfast.db") as connection:
             return connection.execute(statement).fetchall()
 
 
