@@ -44,7 +44,7 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
     session.add(backup)
     session.flush()
     session.add_all(copies.row(backup, wanted) for wanted in wanted_copies(context, form))
-    arguments = {"backup": backup.pk, "project": project.id}
+    arguments = {"backup": backup.pk, "project": project.id, "rate": form.max_rate}
     kind = taken_by(form.backup_type)
     order = Order(addon.pk, kind, addons.lane(addon), arguments, str(backup.operation))
     operations.create(session, context.house.queue, order, context.now)

@@ -146,6 +146,18 @@ class BackupForm(Wish):
     retention_time: Days | None = Field(
         default=None, description="Extension: days until it expires; never when absent."
     )
+    max_rate: Annotated[int, Field(strict=True, ge=32, le=1_048_576)] | None = Field(
+        default=None,
+        description="Extension, snapshots only: KiB per second that the server is read with at"
+        " most; as fast as it goes when absent. Not every engine can.",
+    )
+
+    @field_validator("max_rate")
+    @classmethod
+    def _of_snapshots_only(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("backup_type") is BackupType.DUMP:
+            raise ValueError("is for snapshots only")
+        return value
 
 
 class SchedulingForm(StrictForm):

@@ -104,6 +104,21 @@ def test_an_abort_at_any_moment_leaves_the_old_data_or_finishes(room: Room) -> N
     assert "aborted" in seen
 
 
+def test_a_snapshot_is_as_gentle_as_it_was_asked_to_be(room: Room) -> None:
+    """Read at most at so many KiB per second; sizes and times are the server's own."""
+    body = {"name": fresh("Gentle"), "backupType": "snapshot", "maxRate": 16_384}
+    made = room.api.post(f"{ADDON}/backups", body).data
+    begun = time.monotonic()
+    found = await_backup(room.api, f"{ADDON}/backups/{made['id']}")
+    least = int(found["config"]["size"]) / (16_384 << 10)
+    assert time.monotonic() - begun > 0.8 * least > 1
+    for wrong in (31, 2_000_000, "fast"):
+        refused = room.api.post(f"{ADDON}/backups", {**body, "maxRate": wrong})
+        assert (refused.status, list(refused.details)) == (400, ["maxRate"])
+    refused = room.api.post(f"{ADDON}/backups", {**body, "backupType": "dump"})
+    assert (refused.status, list(refused.details)) == (400, ["maxRate"])
+
+
 @pytest.mark.slow
 def test_tablespaces_follow_every_restore_and_go_with_the_data(room: Room) -> None:
     for name in ("one", "two"):
