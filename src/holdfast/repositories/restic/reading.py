@@ -14,6 +14,7 @@ from holdfast.domain.errors import NotSupported, SealBroken
 from holdfast.repositories.restic.index import Place
 from holdfast.repositories.restic.pack import BlobType
 from holdfast.repositories.restic.repository import Repository
+from holdfast.repositories.restic.syncing import Syncing
 from holdfast.repositories.restic.tree import Node
 
 _RANGE_BYTES = 8 << 20
@@ -75,20 +76,21 @@ def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -
     """
     files = size = 0
     directories: list[tuple[Path, Node]] = []
-    for path, node in repository.walk(tree):
-        place = target / os.fsdecode(path)
-        if node.is_directory:
-            place.mkdir(mode=0o700)
-            directories.append((place, node))
-        elif node.is_file:
-            _write(repository, place, node, moved)
-            files, size = files + 1, size + node.size
-        else:
-            _link(place, path, node)
-    for place, node in reversed(directories):  # from the inside out: times and modes stay
-        _attributes(place, node)
-        _sync(place)
-    _sync(target)
+    with Syncing() as syncing:
+        for path, node in repository.walk(tree):
+            place = target / os.fsdecode(path)
+            if node.is_directory:
+                place.mkdir(mode=0o700)
+                directories.append((place, node))
+            elif node.is_file:
+                _write(repository, place, node, moved, syncing)
+                files, size = files + 1, size + node.size
+            else:
+                _link(place, path, node)
+        for place, node in reversed(directories):  # from the inside out: times and modes stay
+            _attributes(place, node)
+            _sync(place, syncing)
+        _sync(target, syncing)
     return Totals(files, size)
 
 
@@ -113,15 +115,15 @@ def _find(repository: Repository, blob: str) -> Place:
     return repository.place(bytes.fromhex(blob), BlobType.DATA)
 
 
-def _write(repository: Repository, place: Path, node: Node, moved: Moved) -> None:
+def _write(repository: Repository, place: Path, node: Node, moved: Moved, syncing: Syncing) -> None:
     with place.open("xb", buffering=0) as file:
         for data in blobs(repository, node.content):
             _put(file, data)
             moved(len(data))
         if file.tell() != node.size:
             raise SealBroken(f"{place.name} has {file.tell()} bytes in blocks, not {node.size}")
-        os.fsync(file.fileno())
-    _attributes(place, node)
+        _attributes(place, node)
+        syncing.give(file.fileno())
 
 
 def _put(file: FileIO, data: bytes) -> None:
@@ -145,9 +147,9 @@ def _attributes(place: Path, node: Node) -> None:
     os.utime(place, ns=(node.mtime, node.mtime))
 
 
-def _sync(directory: Path) -> None:
+def _sync(directory: Path, syncing: Syncing) -> None:
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        syncing.give(handle)
     finally:
         os.close(handle)
