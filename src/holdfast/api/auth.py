@@ -40,6 +40,12 @@ def check(caller: Caller, permission: Permission) -> None:
         raise Forbidden(f"the token lacks the permission {permission!s}")
 
 
+def require_all_projects(caller: Caller) -> None:
+    """What opens every project's data is for tokens that see every project."""
+    if caller.projects is not None:
+        raise Forbidden("the token is restricted to some projects; this needs one that is not")
+
+
 def requires(permission: Permission) -> Callable[[Caller], Caller]:
     """A dependency that gives the caller, if it may."""
 

@@ -1,5 +1,6 @@
 """Copies: where the bytes of a backup are, and until when."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from holdfast.domain.access import Caller
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import expiry
 
+log = logging.getLogger(__name__)
+
+_ALARMING = 4
+"""Failures in a row that somebody has to hear of."""
 _MINUTE_MS = 60_000
 _LONGEST_PAUSE_MS = 24 * 60 * _MINUTE_MS
 
@@ -133,6 +138,8 @@ def try_later(session: WriteSession, pk: int, now: int) -> None:
     if copy is not None:
         copy.tries += 1
         copy.next_try = now + min(_LONGEST_PAUSE_MS, _MINUTE_MS << min(copy.tries, 12))
+        if copy.tries >= _ALARMING:
+            log.error("a copy fails again and again", extra={"copy": pk, "tries": copy.tries})
 
 
 def to_retry(session: ReadSession, now: int) -> list[Copy]:

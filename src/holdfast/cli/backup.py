@@ -164,6 +164,19 @@ def retain(session: Session, where: InAddon, backup: Id) -> None:
     session.printer.done(f"backup {backup} is kept until it is deleted")
 
 
+@verb(app, "retry-copy", "holdfast backup retry-copy nightly off-site -p shop -a orders")
+def retry_copy(
+    session: Session,
+    where: InAddon,
+    backup: Id,
+    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="Where it failed.")],
+) -> None:
+    """Make an additional copy of a snapshot again that failed."""
+    with session.client() as client:
+        client.backups.retry_copy(*where.of(session), backup, destination)
+    session.printer.done(f"copying {backup} to {destination} again")
+
+
 @verb(app, "logs", "holdfast backup logs nightly --project shop --addon orders --follow")
 def logs(session: Session, where: InAddon, backup: Id, lines: Lines) -> None:
     """Show what was logged while a backup was made."""

@@ -5,8 +5,10 @@ to any server.
 """
 
 import os
+import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
 from typing import Annotated
@@ -56,15 +58,27 @@ def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
     with session.client() as client:
         project, addon = where.of(session)
         kind = client.addons.get(project, addon).spec.type
-        with client.backups.files(project, addon, backup) as coming:
-            draft.mkdir(mode=0o700, parents=True)
+        with client.backups.files(project, addon, backup) as coming, _whole(draft, target):
             with transferring(backup, coming.expected) as progress:
                 _unpack(coming.chunks(), draft, lambda: progress(coming.received))
-    steps = _READY.get(kind, _nothing)(draft, target)
-    draft.rename(target)
+            steps = _READY.get(kind, _nothing)(draft, target)
     session.printer.record({"directory": str(target)})
     for number, step in enumerate(steps, 1):
         note(f"{number}. {step}")
+
+
+@contextmanager
+def _whole(draft: Path, target: Path) -> Generator[None]:
+    """The draft becomes the target when all went well, and is removed when not."""
+    if draft.exists():
+        shutil.rmtree(draft)  # of a run that was killed: nobody else names a directory so
+    draft.mkdir(mode=0o700, parents=True)
+    try:
+        yield
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 def _unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) -> None:

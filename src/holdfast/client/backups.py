@@ -46,6 +46,10 @@ class Backups:
     def retain(self, project: str, addon: str, backup: str) -> None:
         self._transport.post(_path(project, addon, backup, "retain"))
 
+    def retry_copy(self, project: str, addon: str, backup: str, destination: str) -> None:
+        """An additional copy that failed, now instead of after its pause."""
+        self._transport.post(_path(project, addon, backup, "copies", destination, "retry"))
+
     def evidence(self, project: str, addon: str, backup: str) -> Document:
         return parsed(Document, self._transport.get(_path(project, addon, backup, "evidence")))
 

@@ -146,6 +146,8 @@ class Copy(Model):
 
     destination_id: str | None = None
     status: str = ""
+    reason: str | None = None
+    next_try_at: str | None = None
     size: str = "0"
     expires_at: str | None = None
     lost: str | None = None

@@ -53,6 +53,10 @@ class Vaults:
             add_key(made, recovery, RECOVERY, now * 1_000_000)
         return made
 
+    def is_made(self, row: Row) -> bool:
+        """Is there more of it than the row?"""
+        return any(True for _ in self.open_store(row.destination_pk).list(f"{row.prefix}config"))
+
     def of_row(self, row: Row) -> Repository:
         password = repositories.password(row, self.sealer)
         return open_repository(self.open_store(row.destination_pk), row.prefix, password)

@@ -1,6 +1,15 @@
 """Backups: create, abort, delete, retain."""
 
-from holdfast.catalog import addons, backups, copies, deletions, holdings, operations, projects
+from holdfast.catalog import (
+    addons,
+    backups,
+    copies,
+    deletions,
+    holdings,
+    operations,
+    projects,
+    snapshots,
+)
 from holdfast.catalog.copies import Wanted
 from holdfast.catalog.deletions import Doomed
 from holdfast.catalog.operations import Order
@@ -80,6 +89,21 @@ def abort(context: Context, backup: Backup) -> None:
         context.now,
     ):
         raise Conflict(f"the backup is {backup.status} already")
+
+
+def retry_copy(context: Context, backup: Backup, place: int) -> None:
+    """An additional copy that failed is made again as soon as the addon is free."""
+    session = context.session
+    lock_addon(session, backup.addon_pk)
+    held = copies.of_backups(session, [backup.pk])[backup.pk]
+    copy = next((c for c in held if c.additional and c.destination_pk == place), None)
+    if copy is None or copy.gone is not None or copies.being_removed(session, copy):
+        raise NotFound(f"the backup {backup.id!r} has no additional copy there")
+    if backup.type != BackupType.SNAPSHOT or copy.status not in (Status.FAILED, Status.ABORTED):
+        raise Conflict(f"the copy is {copy.status}; only failed copies of snapshots are retried")
+    if backup.status != Status.COMPLETED:
+        raise Conflict(f"the backup is {backup.status}; there is nothing to copy")
+    snapshots.order_copy(session, context.house.queue, copy, context.now)
 
 
 def retain(context: Context, backup: Backup) -> None:

@@ -43,6 +43,8 @@ class CopyView(Shape):
 
     destination_id: str | None = None
     status: str
+    reason: str | None = None
+    next_try_at: str | None = None
     size: str
     expires_at: str | None = None
     lost: str | None = None
@@ -144,6 +146,7 @@ class StoredBackup(Shape):
     project: Reference
     addon: Reference
     config: StoredConfig
+    reason: str | None = None
     schedules: list[SchedulingView] | None = None
     expired_by: int | None = None
     created_at: str

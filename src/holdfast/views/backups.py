@@ -89,6 +89,8 @@ def _copy(
     return CopyView(
         destination_id=places.get(copy.destination_pk or 0),
         status=copy.status,
+        reason=copy.reason,
+        next_try_at=_instant(copy.next_try) if copy.status == Status.FAILED else None,
         size=str(copy.size),
         expires_at=None if backup.retained else _instant(copy.expires),
         lost=_instant(copy.lost),
@@ -164,6 +166,7 @@ def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
         name=backup.name,
         uid=backup.uid,
         status=copy.status,
+        reason=copy.reason,
         project=Reference(id=project.id, name=project.name),
         addon=Reference(id=addon.id, name=addon.name),
         config=StoredConfig(

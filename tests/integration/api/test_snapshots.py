@@ -1,9 +1,11 @@
-"""Snapshots through the API: taken, opened by the stock tool, copied off site, put back in place."""
+"""Snapshots through the API: taken, opened by the stock tool, copied, put back in place."""
 
+import contextlib
 import io
 import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import psycopg
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.debian_postgres import USER
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
+from fixtures.http_api import Holdfast
 from fixtures.s3 import S3Server
 
 BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
@@ -52,7 +56,7 @@ def restic(url: str, password: str, *words: str, **environment: str) -> str:
     """What the stock tool says of a repository."""
     env = {"RESTIC_PASSWORD": password, "PATH": os.environ["PATH"], **environment}
     argv = ["restic", "--no-cache", "-r", url, *words]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(argv, check=False, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -86,9 +90,9 @@ def test_the_stock_tool_opens_every_snapshot(api: Api, managed: str, tmp_path: P
     assert "no errors were found" in restic(url, passphrase, "check", "--read-data")
     restic(url, passphrase, "restore", "latest", "--target", str(tmp_path))
     checked = [str(PG / "pg_verifybackup"), "--no-parse-wal", str(tmp_path / "data")]
-    done = subprocess.run(checked, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(checked, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    old, url = passphrase, url
+    old = passphrase
     passphrase, _ = kit_of(api, "/platform-store", managed)
     assert passphrase != old
     with pytest.raises(AssertionError, match="wrong password"):
@@ -127,16 +131,19 @@ def test_a_snapshot_goes_into_another_addon(api: Api, managed: str) -> None:
     api.delete(twin)
 
 
+def destination(api: Api, s3_server: S3Server, bucket: str) -> str:
+    credentials = {
+        "accessKey": s3_server.access_key, "secretKey": s3_server.secret_key,
+        "bucketName": bucket, "region": s3_server.region, "endpoint": s3_server.endpoint,
+    }  # fmt: skip
+    body = {"name": fresh("Offsite"), "type": "s3", "prefix": "hf/", "credentials": credentials}
+    return api.post("/backup-destinations", body).data["id"]
+
+
 def test_copies_go_to_every_additional_destination(
     api: Api, managed: str, s3_server: S3Server
 ) -> None:
-    credentials = {
-        "accessKey": s3_server.access_key, "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(), "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }  # fmt: skip
-    body = {"name": fresh("Offsite"), "type": "s3", "prefix": "hf/", "credentials": credentials}
-    place = api.post("/backup-destinations", body).data["id"]
+    place = destination(api, s3_server, s3_server.bucket())
     more = [{"destinationId": place, "type": "custom", "retentionTime": 3}]
     backup = snapshot(api, managed, additionalDestinations=more)
     assert api.get(backup).data["config"]["additionalDestinations"] == more
@@ -163,7 +170,7 @@ def test_the_files_come_as_a_tar_that_a_server_starts_from(
     with tarfile.open(fileobj=io.BytesIO(api.raw("GET", f"{backup}/files").content)) as tar:
         tar.extractall(tmp_path, filter="data")
     checked = [str(PG / "pg_verifybackup"), "--no-parse-wal", str(tmp_path / "data")]
-    done = subprocess.run(checked, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(checked, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
@@ -190,3 +197,105 @@ def test_a_server_that_lets_nobody_replicate_says_what_is_missing(
     found = await_backup(api, f"{addon}/backups/{asked['id']}", "not-supported")
     assert "REPLICATION" in found["reason"]
     api.delete(addon)
+
+
+def test_materialise_writes_what_a_server_starts_from_or_nothing(
+    api: Api,
+    server: Server,
+    managed: str,
+    fresh_holdfast: Holdfast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backup = snapshot(api, managed).rpartition("/")[2]
+    wanted = sql(api, managed, "SELECT count(*), sum(g), max(m) FROM t")
+    _, project, _, addon = managed.strip("/").split("/")
+    monkeypatch.setenv("HOLDFAST_TOKEN", server.token)
+    with tempfile.TemporaryDirectory(prefix="materialised-") as home:
+        target = Path(home) / "restored"
+        words = ["--host", server.url, "-p", project, "-a", addon, "--to", str(target)]
+        ran = fresh_holdfast("backup", "materialise", backup, *words)
+        assert ran.status == 0, ran.err
+        assert "recovers by itself" in ran.err
+        assert rows_of_started(api, managed, home, target) == wanted
+        again = fresh_holdfast("backup", "materialise", backup, *words)
+        assert (again.status, "exists already" in again.err) == (2, True)
+        words[-1] = str(Path(home) / "never")
+        missing = fresh_holdfast("backup", "materialise", "no-such", *words)
+        assert missing.status != 0
+        assert [path.name for path in Path(home).iterdir()] == ["restored"]
+
+
+def rows_of_started(api: Api, addon: str, home: str, target: Path) -> list[tuple[Any, ...]]:
+    """The steps that the command prints, done."""
+    secrets = api.get(f"{addon}/credentials").data["secrets"]
+    user = USER if os.geteuid() == 0 else None
+    if user:
+        subprocess.run(["chown", "-R", f"{user}:", home], check=True, timeout=30)
+    uri = psycopg.conninfo.conninfo_to_dict(secrets["POSTGRES_URI"])
+    flags = f"-c listen_addresses= -c unix_socket_directories={home} -c port={uri['port']}"
+    pg_ctl = [str(PG / "pg_ctl"), "-D", str(target / "data"), "-w", "-t", "60"]
+    log = ["-l", f"{home}/restored/log", "-o", flags]
+    subprocess.run([*pg_ctl, *log, "start"], check=True, user=user, cwd=home, timeout=90)
+    try:
+        with psycopg.connect(**{**uri, "host": home, "sslmode": "disable"}) as connection:
+            query = "SELECT count(*), sum(g), max(m) FROM t"
+            return connection.execute(query.encode()).fetchall()
+    finally:
+        subprocess.run([*pg_ctl, "-m", "fast", "stop"], check=True, user=user, cwd=home, timeout=60)
+
+
+def test_recovery_kits_are_for_tokens_that_see_every_project(
+    api: Api, server: Server, managed: str
+) -> None:
+    project = managed.split("/")[2]
+    body = {"name": "Mine", "role": "owner", "projects": [project]}
+    restricted = server.api(api.post("/tokens", body).data["token"])
+    refused = restricted.post("/platform-store/recovery-kit")
+    assert (refused.status, "restricted" in refused.error["message"]) == (403, True)
+    assert restricted.post("/backup-destinations/any/recovery-kit").status == 403
+
+
+def test_the_passphrase_is_in_the_answer_and_nowhere_else(
+    api: Api, server: Server, managed: str
+) -> None:
+    passphrase, _ = kit_of(api, "/platform-store", managed)
+    again, _ = kit_of(api, "/platform-store", managed)
+    assert again != passphrase
+    for path in [server.log, *server.data_dir.glob("catalog*")]:
+        assert passphrase.encode() not in path.read_bytes(), path
+
+
+def test_a_failed_copy_says_why_and_is_made_when_told_to(
+    api: Api, managed: str, s3_server: S3Server
+) -> None:
+    """The backup itself is completed; restores read whichever copy there is."""
+    bucket = s3_server.bucket()
+    place = destination(api, s3_server, bucket)
+    empty(s3_server, bucket).delete_bucket(Bucket=bucket)
+    backup = snapshot(api, managed, additionalDestinations=[{"destinationId": place}])
+
+    def copy(status: str) -> Any:
+        more = [c for c in api.get(backup).data["copies"] if c.get("destinationId") == place]
+        return more[0] if more[0]["status"] == status else None
+
+    failed = await_that(lambda: copy("failed"))
+    assert failed["reason"]
+    assert failed["nextTryAt"]
+    (stored,) = api.get(f"/backup-destinations/{place}/backups").data
+    assert (stored["status"], stored["reason"]) == ("failed", failed["reason"])
+    assert api.get(backup).data["status"] == "completed"
+
+    empty(s3_server, bucket).create_bucket(Bucket=bucket)
+    assert api.post(f"{backup}/copies/{place}/retry").status == 200
+    assert "reason" not in await_that(lambda: copy("completed"))
+    assert api.post(f"{backup}/copies/{place}/retry").status == 409
+    assert api.post(f"{backup}/copies/unknown/retry").status == 404
+
+
+def empty(s3_server: S3Server, bucket: str) -> Any:
+    """A client, once nothing is in the bucket."""
+    client: Any = s3_server.client
+    with contextlib.suppress(client.exceptions.NoSuchBucket):
+        for each in client.list_objects_v2(Bucket=bucket).get("Contents", ()):
+            client.delete_object(Bucket=bucket, Key=each["Key"])
+    return client

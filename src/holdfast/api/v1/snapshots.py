@@ -4,11 +4,14 @@ from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.api import answers
+from holdfast.api.auth import require_all_projects
 from holdfast.api.places import AtBackup, destination_at
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import Reader
+from holdfast.api.v1.addons import Updater as Changer
 from holdfast.api.v1.backups import BACKUP
 from holdfast.api.v1.destinations import DESTINATION, Updater
+from holdfast.api.writing import Writing
 from holdfast.catalog import addons, copies, projects, repositories
 from holdfast.catalog.schema import Backup, Copy
 from holdfast.catalog.schema import Repository as Row
@@ -20,8 +23,10 @@ from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.repository import add_key
 from holdfast.repositories.restic.tarring import tar
+from holdfast.usecases import backups as verbs
+from holdfast.usecases.context import Context
 from holdfast.views.backup_shapes import KitRepository, RecoveryKit
-from holdfast.views.shapes import One
+from holdfast.views.shapes import Empty, One
 
 router = APIRouter(tags=["snapshots"])
 
@@ -56,9 +61,21 @@ def _readable(backup: Backup, held: list[Copy]) -> Copy:
     return found[0]
 
 
+@router.post(f"{BACKUP}/copies/{{destination_id}}/retry", response_model=One[Empty])
+def retry_copy(writing: Writing, caller: Changer, at: AtBackup, destination_id: str) -> Response:
+    """Makes an additional copy that failed again now, not only when its pause is over."""
+
+    def retry(context: Context) -> None:
+        place = destination_at(context.session, destination_id).pk
+        verbs.retry_copy(context, at.backup(context.session, caller), place)
+
+    return writing.change(caller, retry)
+
+
 @router.post(f"{DESTINATION}/recovery-kit", response_model=One[RecoveryKit])
 def destination_kit(api: State, caller: Updater, destination_id: str) -> Response:
     """A new passphrase for every repository at the destination; an older one stops working."""
+    require_all_projects(caller)
     with api.catalog.read() as session:
         place = destination_at(session, destination_id).pk
     return answers.one(_kit(api, place))
@@ -66,10 +83,13 @@ def destination_kit(api: State, caller: Updater, destination_id: str) -> Respons
 
 @router.post(f"{_PLATFORM}/recovery-kit", response_model=One[RecoveryKit])
 def platform_kit(api: State, caller: Updater) -> Response:
+    """The same for the platform's own store."""
+    require_all_projects(caller)
     return answers.one(_kit(api, None))
 
 
 def _kit(api: Api, place: int | None) -> RecoveryKit:
+    """Shown in this one answer: not kept for a repeated request, as other answers to POST are."""
     passphrase, now = Secret(ids.password()), api.clock.now()
     with api.catalog.write() as session:
         repositories.keep_recovery(session, place, passphrase, api.house.sealer, now)
@@ -77,6 +97,8 @@ def _kit(api: Api, place: int | None) -> RecoveryKit:
         session.expunge_all()
     vaults = _vaults(api)
     for row in rows:
+        if not vaults.is_made(row):
+            continue  # whoever makes it gives it this key, too
         repository = vaults.of_row(row)
         added = add_key(repository, passphrase, RECOVERY, now * 1_000_000)
         repository.drop_keys_of(RECOVERY, keep=added)
