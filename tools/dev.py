@@ -131,6 +131,12 @@ def bench_dump(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.dump", *extra)
 
 
+def bench_snapshots(extra: list[str]) -> int:
+    install_packages(TEST)
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.snapshots", *extra)
+
+
 def bench_api(extra: list[str]) -> int:
     install_packages(RUN)
     make_venv()
@@ -151,6 +157,7 @@ COMMANDS = {
     "test-slow": test_slow,
     "check": check,
     "bench-dump": bench_dump,
+    "bench-snapshots": bench_snapshots,
     "bench-api": bench_api,
     "bench-schedules": bench_schedules,
 }
