@@ -7,7 +7,7 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
-from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable
+from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable, Snapshottable
 from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
@@ -108,7 +108,7 @@ def addon_type(engine: Engine) -> AddonType:
         description=engine.description,
         features=Features(
             backups_dump=works and isinstance(engine, Dumpable),
-            backups_snapshot=False,
+            backups_snapshot=works and isinstance(engine, Snapshottable),
             custom_db_name=works and isinstance(engine, Hostable),
             fork_addon=False,
             import_dump=False,

@@ -44,13 +44,12 @@ def test_a_name_of_ours_holds_the_date(api: Api, attached: Attached) -> None:
     assert made["config"]["compressionType"] == "gz"
 
 
-def test_a_snapshot_is_not_supported_and_says_so(api: Api, attached: Attached) -> None:
+def test_a_snapshot_is_the_default_and_no_dump(api: Api, attached: Attached) -> None:
     """The default of the reference. It is never dressed up as something it is not."""
     made = api.post(f"{attached.path}/backups").data
     assert made["backupType"] == "snapshot"
-    over = await_backup(api, f"{attached.path}/backups/{made['id']}", "not-supported")
+    over = await_backup(api, f"{attached.path}/backups/{made['id']}")
     assert "compressionType" not in over["config"]
-    assert over["reason"]
     assert api.get(f"{attached.path}/backups/{made['id']}/download-link").status == 409
 
 
@@ -151,10 +150,10 @@ def test_a_key_of_the_clients_own_decides(api: Api, attached: Attached) -> None:
 
 
 def test_after_a_delete_the_same_post_means_a_new_one(api: Api, attached: Attached) -> None:
-    body = {"name": "Again"}
+    body = {**DUMP, "name": "Again"}
     first = api.post(f"{attached.path}/backups", body).data["id"]
-    await_backup(api, f"{attached.path}/backups/{first}", "not-supported")
-    assert api.delete(f"{attached.path}/backups/{first}").data == {}
+    await_backup(api, f"{attached.path}/backups/{first}")
+    assert api.delete(f"{attached.path}/backups/{first}", force="true").data == {}
     second = api.post(f"{attached.path}/backups", body).data["id"]
     assert second == "again-2"
     assert [b["id"] for b in api.get(f"{attached.path}/backups").data["backups"]] == [second]
@@ -227,10 +226,11 @@ def test_a_deleted_backups_objects_go(server: Server, api: Api, attached: Attach
 
 
 def test_the_last_good_backup_goes_only_by_force(api: Api, attached: Attached, backup: str) -> None:
-    """Failed ones beside it do not count; another good one does."""
+    """Aborted ones beside it do not count; another good one does."""
     path = f"{attached.path}/backups"
-    failed = api.post(path, {"name": "No good"}).data["id"]
-    await_backup(api, f"{path}/{failed}", "not-supported")
+    failed = api.post(path, {"name": "No good", "maxRate": 32}).data["id"]
+    assert api.post(f"{path}/{failed}/abort").data == {}
+    await_backup(api, f"{path}/{failed}", "aborted")
     for query in ({}, {"force": "false"}):
         refused = api.delete(f"{path}/{backup}", **query)
         assert refused.status == 409
