@@ -11,14 +11,12 @@ from statistics import median, quantiles
 import pytest
 
 import holdfast
+from holdfast.bootstrap import PLANS
 from holdfast.cli.local import LOCAL
 from holdfast.domain import errors
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import MAX_ATTEMPTS, MOVES, OVER, PRIORITY, Kind, Status
 from holdfast.engines.registry import ENGINES
-from holdfast.jobs.backup import BACKUP
-from holdfast.jobs.lifecycle import LIFECYCLE
-from holdfast.jobs.restore import RESTORE
 from holdfast.stores.registry import STORES
 
 ROOT = Path(holdfast.__file__).parent
@@ -161,7 +159,7 @@ def test_every_status_can_be_reached_and_left_or_is_an_end() -> None:
 
 
 def test_every_kind_of_work_has_a_priority_and_a_plan() -> None:
-    plans = {Kind.BACKUP: BACKUP, Kind.RESTORE: RESTORE, **LIFECYCLE}
+    plans = PLANS
     assert plans.keys() == PRIORITY.keys() == set(Kind)
     assert MAX_ATTEMPTS >= 1
     for plan in plans.values():

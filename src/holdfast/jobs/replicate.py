@@ -20,6 +20,7 @@ from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.jobs.vaults import snapshot_id
 from holdfast.repositories.restic.copying import send
+from holdfast.repositories.restic.locks import shared
 from holdfast.repositories.restic.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository
 
@@ -73,8 +74,10 @@ def copy(job: Job, record: CopyRecord) -> CopyRecord:
     snapshot = source.snapshot(record.snapshot)
     totals = prove(source, snapshot.tree)
     job.guard.watch_for_stall(on=True)
+    now = job.tools.clock.now() * 1_000_000
     try:
-        sent = send(source, snapshot.tree, target, job.moved)
+        with shared(source, now), shared(target, now):
+            sent = send(source, snapshot.tree, target, job.moved)
     finally:
         job.guard.watch_for_stall(on=False)
     job.say(f"{show_bytes(sent.added)} were new to the destination")

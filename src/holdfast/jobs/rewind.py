@@ -32,8 +32,9 @@ _SPARE_BYTES = 64 << 20
 
 
 class RewindRecord(BaseModel):
-    """What the steps learned so far. Sizes in bytes."""
+    """What the steps learned so far. Sizes in bytes; `was` is the addon's version before."""
 
+    was: str = ""
     copy_pk: int = 0
     snapshot: str = ""
     tree: str = ""
@@ -77,6 +78,7 @@ def read(job: Job, record: RewindRecord) -> RewindRecord:
         if manifest.get("format") != FORMAT:
             raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
         found = {
+            "was": job.addon.version,
             "copy_pk": copy.pk,
             "snapshot": snapshot.id,
             "tree": snapshot.tree,
@@ -144,19 +146,31 @@ def swap(job: Job, record: RewindRecord) -> RewindRecord:
     with servers.held(job.tools, job.addon):
         job.guard.check()
         job.say("stopping the server; the restored data takes its place")  # fences a late worker
+        wanted = str(record.manifest["version"])
+        _run_as(job, _engine(job).runs_as(wanted))
+        if job.addon.version != wanted:
+            job.say(f"{wanted} is not installed here; it runs as {job.addon.version}")
         servers.exchange(job.tools, job.addon, _beside(job), job.say)
     return record
 
 
 def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
-    addon = addons.get(session, job.addon.pk)
-    addon.version = _engine(job).runs_as(str(record.manifest["version"]))
     restore = restores.get(session, int(str(job.arguments["restore"])))
     restore.report = {"files": record.files, "bytes": record.size, **record.proven}
 
 
-def clean(job: Job, record: RewindRecord) -> str:  # noqa: ARG001 - the directories say it all
+def _run_as(job: Job, version: str) -> None:
+    """Before the directories change places: whoever starts the server meanwhile takes it too."""
+    if version and job.addon.version != version:
+        with job.tools.catalog.write() as session:
+            addons.get(session, job.addon.pk).version = version
+        job.addon.version = version
+
+
+def clean(job: Job, record: RewindRecord) -> str:
     with servers.held(job.tools, job.addon):
+        if servers.goes_back(job.tools, job.addon, _beside(job)):
+            _run_as(job, record.was)
         return servers.undo(job.tools, job.addon, _beside(job))
 
 

@@ -153,6 +153,12 @@ def _forget(live: Path, tree: Path) -> None:
                 shutil.rmtree(each)
 
 
+def goes_back(tools: Toolbox, addon: Addon, tree: Path) -> bool:
+    """Would `undo` leave the old data in place?"""
+    live = place_of(tools, addon).directory
+    return (tree / _BEFORE).exists() or not _is_settled(live, tree)
+
+
 def undo(tools: Toolbox, addon: Addon, tree: Path) -> str:
     """Back to the directory from before the exchange; says in what state the addon is.
 
