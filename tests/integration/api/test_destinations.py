@@ -217,18 +217,20 @@ def test_its_backups_are_listed_as_far_as_one_sees(
 def test_an_additional_copy_ends_with_its_backup(
     api: Api, attached: Attached, offsite: str
 ) -> None:
-    """There are no snapshots yet: the copy that nobody can make says so at its destination."""
+    """The copy that nobody will make says so at its destination."""
     more = [{"destinationId": offsite, "retentionTime": 3}]
     order = {"backupType": "snapshot", "retentionTime": 7, "additionalDestinations": more}
+    order["maxRate"] = 32
     made = api.post(f"{attached.path}/backups", order).data
     assert made["config"]["additionalDestinations"] == [{**more[0], "type": "custom"}]
     one = f"{attached.path}/backups/{made['id']}"
-    over = await_backup(api, one, "not-supported")
-    assert [copy["status"] for copy in over["copies"]] == ["not-supported"] * 2
+    assert api.post(f"{one}/abort").data == {}
+    over = await_backup(api, one, "aborted")
+    assert [copy["status"] for copy in over["copies"]] == ["aborted"] * 2
     first, second = (datetime.fromisoformat(copy["expiresAt"]) for copy in over["copies"])
     assert first - second == timedelta(days=4)
     (stored,) = api.get(f"/backup-destinations/{offsite}/backups").data
-    assert (stored["status"], stored["completedAt"]) == ("not-supported", over["completedAt"])
+    assert (stored["status"], stored["completedAt"]) == ("aborted", over["completedAt"])
     assert stored["expiredBy"] == round(second.timestamp() * 1000)
     assert api.delete(one).data == {}
     assert api.get(f"/backup-destinations/{offsite}/backups").data == []

@@ -71,11 +71,12 @@ def test_a_bad_abort_names_the_field(api: Api, body: dict[str, object], field: s
     assert (answer.status, list(answer.details)) == (400, [field])
 
 
-def test_only_completed_dumps_can_be_restored(api: Api, attached: Attached) -> None:
-    snapshot = api.post(f"{attached.path}/backups").data["id"]
+def test_only_completed_backups_can_be_restored(api: Api, attached: Attached) -> None:
+    snapshot = api.post(f"{attached.path}/backups", {"maxRate": 32}).data["id"]
     one = f"{attached.path}/backups/{snapshot}"
     assert api.post(f"{one}/restore").status == 409
-    await_backup(api, one, "not-supported")
+    assert api.post(f"{one}/abort").data == {}
+    await_backup(api, one, "aborted")
     assert api.post(f"{one}/restore").status == 409
 
 
