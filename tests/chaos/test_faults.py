@@ -48,6 +48,13 @@ class House:
         made = self.attach(self.source.url(self.database))
         return f"/projects/chaos/addons/{made}/backups"
 
+    def restricted_addon(self) -> str:
+        """Of a user who may read everything, and may not replicate."""
+        name = fresh("reader").replace(" ", "_")
+        self.source.run(f"CREATE ROLE {name} LOGIN PASSWORD 'p' IN ROLE pg_read_all_data")
+        address = f"postgresql://{name}:p@127.0.0.1:{self.source.port}/{self.database}"
+        return f"/projects/chaos/addons/{self.attach(address)}/backups"
+
     def attach(self, address: str) -> str:
         body = {"name": fresh("Addon"), "type": "postgresql", "connectionString": address}
         return self.api().post("/projects/chaos/addons", body).data["id"]
@@ -194,7 +201,7 @@ def test_a_restart_with_operations_in_every_state(house: House, lock: Callable[[
     one, other, third = house.addon(), house.addon(), house.addon()
     completed = house.order(third)
     house.await_over(completed, "completed")
-    unsupported = house.order(third, "snapshot")
+    unsupported = house.order(house.restricted_addon(), "snapshot")
     house.await_over(unsupported, "not-supported")
     with lock():
         running, waiting, aborted = house.order(one), house.order(one), house.order(one)
