@@ -1,4 +1,10 @@
-"""Where the fixtures are; each topic has its own module."""
+"""Where the fixtures are, and which tests run beside which.
+
+Most tests wait for servers, so two processes run them. What shares an expensive fixture stays in
+one process: the tests of the installation on each catalogue, else those of one file.
+"""
+
+import pytest
 
 pytest_plugins = [
     "fixtures.http_api",
@@ -14,3 +20,12 @@ pytest_plugins = [
     "fixtures.timetables",
     "fixtures.keeping",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        server = parameters.params.get("server") if parameters else None
+        group = f"server on {server}" if server else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -41,6 +41,8 @@ def test_the_words_are_those_of_the_api() -> None:
     }  # fmt: skip
 
 
-def test_a_restore_goes_before_everything_and_a_backup_after() -> None:
-    assert min(PRIORITY, key=lambda kind: PRIORITY[kind]) is Kind.RESTORE
-    assert max(PRIORITY, key=lambda kind: PRIORITY[kind]) is Kind.BACKUP
+def test_a_restore_goes_first_and_upkeep_of_what_was_taken_last() -> None:
+    order = sorted(PRIORITY, key=lambda kind: PRIORITY[kind])
+    assert set(order[:2]) == {Kind.RESTORE, Kind.REWIND}
+    assert set(order[-4:-2]) == {Kind.BACKUP, Kind.SNAPSHOT}
+    assert order[-2:] == [Kind.COPY, Kind.TIDY]
