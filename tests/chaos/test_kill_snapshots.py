@@ -182,9 +182,17 @@ def _furnish(api: Api, house: House, s3_server: S3Server) -> None:
 
 def sql(api: Api, statement: str) -> list[tuple[Any, ...]]:
     uri = api.get(f"{ADDON}/credentials").data["secrets"]["POSTGRES_URI"]
-    with psycopg.connect(uri, autocommit=True) as connection:
+    with await_that(lambda: connected(uri), 30) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def connected(uri: str) -> "psycopg.Connection[Any] | None":
+    """None while the supervisor is still at starting the server."""
+    try:
+        return psycopg.connect(uri, autocommit=True)
+    except psycopg.OperationalError:
+        return None
 
 
 def copied(api: Api, house: House) -> list[dict[str, Any]]:
