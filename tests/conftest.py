@@ -1,8 +1,4 @@
-"""Where the fixtures are, and which tests run beside which.
-
-Most tests wait for servers, so two processes run them. What shares an expensive fixture stays in
-one process: the tests of the installation on each catalogue, else those of one file.
-"""
+"""Where the fixtures are; each topic has its own module."""
 
 import os
 from collections.abc import Iterator
@@ -27,11 +23,12 @@ pytest_plugins = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `sqlite_first` meets the other catalogue in the slow run."""
     for item in items:
         parameters = getattr(item, "callspec", None)
         server = parameters.params.get("server") if parameters else None
-        group = f"server on {server}" if server else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        if server == "postgresql" and item.get_closest_marker("sqlite_first"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

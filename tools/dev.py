@@ -95,13 +95,10 @@ def demo(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "demo", *extra)
 
 
-_SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
-
-
 def test(extra: list[str]) -> int:
     install_packages(TEST)
     make_venv()
-    return run(str(BIN / "pytest"), "-m", "not slow", *_SIDE_BY_SIDE, *extra)
+    return run(str(BIN / "pytest"), "-m", "not slow", *extra)
 
 
 def test_slow(extra: list[str]) -> int:

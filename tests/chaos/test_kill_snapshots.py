@@ -54,8 +54,9 @@ SNAPSHOT_POINTS = deaths(
     ],
 )
 COPY_POINTS = deaths(
-    ["seal:after"],
+    [],
     [
+        "seal:after",
         "find:before",
         "copy:before",
         "copy:during",
@@ -66,8 +67,9 @@ COPY_POINTS = deaths(
     ],
 )
 REWIND_POINTS = deaths(
-    ["fetch:during", "move:1", "move:2"],
+    ["fetch:during", "move:2"],
     [
+        "move:1",
         "swap:after",
         "read:before",
         "preflight:before",

@@ -19,6 +19,8 @@ from fixtures.holdfast import Api, Server, await_backup, await_restore, await_th
 from fixtures.http_api import Holdfast
 from fixtures.s3 import S3Server
 
+pytestmark = pytest.mark.sqlite_first
+
 BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 PG = Path("/usr/lib/postgresql/15/bin")
 

@@ -101,7 +101,7 @@ def here(tmp_path: Path) -> Place:
     return local(tmp_path / "here")
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "local":
         return local(tmp_path / "here")
