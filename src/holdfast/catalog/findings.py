@@ -1,6 +1,5 @@
 """What inventories of stores found: one open row for each odd thing, however often it is seen."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -55,16 +54,6 @@ def settle(session: WriteSession, pk: int, outcome: str, now: int) -> None:
 def open_of_copy(session: ReadSession, copy_pk: int) -> list[Finding]:
     rows = select(Finding).where(Finding.copy_pk == copy_pk, Finding.settled.is_(None))
     return list(session.scalars(rows))
-
-
-def open_at(session: ReadSession, place: int | None, kinds: Collection[str]) -> dict[int, str]:
-    """Open findings at a place and their prefixes."""
-    rows = select(Finding.pk, Finding.prefix).where(
-        Finding.settled.is_(None),
-        Finding.destination_pk.is_not_distinct_from(place),
-        Finding.kind.in_(kinds),
-    )
-    return {row.pk: row.prefix for row in session.execute(rows)}
 
 
 def listed(

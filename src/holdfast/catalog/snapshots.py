@@ -2,9 +2,9 @@
 
 from sqlalchemy import select, update
 
-from holdfast.catalog import addons, copies, operations, repositories
+from holdfast.catalog import addons, copies, operations, projects, repositories
 from holdfast.catalog.operations import Order
-from holdfast.catalog.schema import Addon, Copy, Operation, Project, Repository
+from holdfast.catalog.schema import Copy, Operation, Repository
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.contracts.queue import Queue
 from holdfast.domain.operation import OVER, Kind, Status
@@ -70,10 +70,9 @@ def _order(
 ) -> str:
     addon = addons.get(session, addon_pk)
     order = Order(
-        addon_pk, kind, addons.lane(addon), {**arguments, "project": _project(session, addon)}
+        addon_pk,
+        kind,
+        addons.lane(addon),
+        {**arguments, "project": projects.get(session, addon.project_pk).id},
     )
     return operations.create(session, queue, order, now).id
-
-
-def _project(session: ReadSession, addon: Addon) -> str:
-    return session.get_one(Project, addon.project_pk).id
