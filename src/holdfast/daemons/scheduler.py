@@ -28,7 +28,7 @@ class Scheduler:
         now = self._tools.clock.now()
         if self._last is None or now < self._last:
             self._last = None
-            self._realign(now)
+            self._realign()
         self.fire(now)
         self._look_after_snapshots(now)
         self._promote()
@@ -63,10 +63,10 @@ class Scheduler:
             snapshots.retry_copies(session, self._tools.queue, now)
             snapshots.order_tidying(session, self._tools.queue, now)
 
-    def _realign(self, now: int) -> None:
+    def _realign(self) -> None:
         while True:
             with self._tools.catalog.write() as session:
-                realigned = firing.realign(session, now)
+                realigned = firing.realign(session, self._tools.clock)
             if not realigned:
                 return
             log.warning("the clock went back; schedules are set anew", extra={"ids": realigned})

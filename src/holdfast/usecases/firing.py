@@ -27,7 +27,7 @@ from holdfast.domain.naming import free_slug, slug
 from holdfast.domain.operation import Status
 from holdfast.domain.schedule import next_due
 from holdfast.kit import ids
-from holdfast.kit.clock import rfc3339
+from holdfast.kit.clock import Clock, rfc3339
 
 BATCH = 250
 """Addons in one transaction: their locks are held as long as it takes, which is below a second."""
@@ -177,14 +177,18 @@ def _wanted(rows: Sequence[Schedule]) -> Iterator[Wanted]:
         yield Wanted(place, days, additional=True)
 
 
-def realign(session: WriteSession, now: int) -> list[str]:
+def realign(session: WriteSession, clock: Clock) -> list[str]:
     """Takes back what a clock that was ahead decided too early, of some schedules: their ids.
+
+    The clock is read again under the locks: what somebody decided a moment ago, while we were
+    held up, is not early.
 
     Only schedules that would wait for longer than they ever have to are touched; the others had
     their occurrence decided early, and that stays. Call it until there are none.
     """
-    found = firing.ahead(session, now, BATCH)
+    found = firing.ahead(session, clock.now(), BATCH)
     lock_addons(session, {row.addon_pk for row in found})
+    now = clock.now()
     done: list[str] = []
     for row in found:
         session.refresh(row)

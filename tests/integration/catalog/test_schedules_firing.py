@@ -1,6 +1,7 @@
 """Firing, on SQLite and PostgreSQL: once, together, late, not stacked, whatever the clock does."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import update
@@ -12,7 +13,7 @@ from holdfast.catalog import firing as queries
 from holdfast.catalog.clock import DatabaseClock
 from holdfast.catalog.schema import Addon, Backup, Schedule
 from holdfast.catalog.session import lock_addon
-from holdfast.kit.clock import SystemClock
+from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.seal import Secret
 
 
@@ -220,6 +221,35 @@ def test_a_step_back_within_a_period_fires_nothing_twice(timetable: Timetable, a
     assert timetable.at("2026-11-21 10:10") == []
     assert len(timetable.at("2026-11-21 10:20")) == 1
     assert timetable.outcomes(pk) == ["fired", "fired"]
+
+
+@dataclass
+class HeldUp:
+    """Reads the clock, and is held up while something happens `meanwhile`; the first time only."""
+
+    clock: Clock
+    meanwhile: Callable[[], object] | None
+
+    def now(self) -> int:
+        read, meanwhile, self.meanwhile = self.clock.now(), self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return read
+
+
+def test_a_scheduler_that_is_held_up_as_it_starts_takes_nothing_back(
+    timetable: Timetable, addon: int
+) -> None:
+    """It read the clock just before an instant that somebody else fires before it goes on."""
+    pk = timetable.add(addon, wish("hourly"))
+    timetable.clock.at = moment("2026-11-21 10:59") + 59_900
+    late = timetable.scheduler()
+    clock = HeldUp(timetable.clock, lambda: timetable.begin(*timetable.at("2026-11-21 11:00")))
+    late._tools = replace(late._tools, clock=clock)
+    late.round()
+    assert clock.meanwhile is None
+    assert timetable.outcomes(pk) == ["fired"]
+    assert len(timetable.backups()) == 1
 
 
 def test_a_clock_that_was_far_ahead_and_comes_back_loses_nothing(
