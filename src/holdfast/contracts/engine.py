@@ -144,6 +144,17 @@ class Engine(Protocol):
         """Exact versions this machine can work with, newest first; empty when tools are missing."""
         ...
 
+    def series(self, version: str) -> str:
+        """The part of a version that data files depend on: `15` of `15.18`, `10.11` of `10.11.6`.
+
+        Servers of one series read each other's files.
+        """
+        ...
+
+    def secrets(self, address: Address) -> Mapping[str, str]:
+        """What an owner connects with: name to value, among them connection strings."""
+        ...
+
 
 @runtime_checkable
 class Dumpable(Protocol):

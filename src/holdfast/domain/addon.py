@@ -1,5 +1,6 @@
 """Addons: databases we back up. Managed ones we run ourselves, attached ones belong to the user."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from holdfast.domain.operation import RESTORING, TAKING
@@ -46,11 +47,11 @@ def pick_version(wanted: str, available: list[str]) -> str | None:
         return available[0] if available else None
     if wanted in available:
         return wanted
-    major = wanted.removesuffix("-latest")
-    return next((v for v in available if v.split(".")[0] == major), None)
+    series = wanted.removesuffix("-latest")
+    return next((v for v in available if f"{v}.".startswith(f"{series}.")), None)
 
 
-def is_newer_minor(candidate: str, current: str) -> bool:
-    """`15.20` is a newer minor version of `15.18`; `16.1` is another major."""
+def is_newer_minor(candidate: str, current: str, series: Callable[[str], str]) -> bool:
+    """`15.20` is a newer minor version of `15.18`; `16.1` is of another `series`."""
     new, old = (tuple(int(part) for part in v.split(".")) for v in (candidate, current))
-    return new[0] == old[0] and new > old
+    return series(candidate) == series(current) and new > old

@@ -5,7 +5,6 @@ server was probed before and belongs to somebody else. What is not ours is never
 removed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog import addons, operations
@@ -189,15 +188,16 @@ def _require(addon: Addon, allowed: set[AddonStatus], done: str) -> None:
         raise Conflict(f"the addon is {addon.status} and cannot be {done} now")
 
 
-def upgrade(context: Context, addon: Addon, wanted: str, available: Sequence[str]) -> None:
+def upgrade(context: Context, addon: Addon, wanted: str) -> None:
     """Restarts a managed server under newer binaries of the same major version."""
     _require_managed(addon, "upgraded")
     _require(addon, {AddonStatus.RUNNING}, "upgraded")
-    version = pick_version(wanted, list(available))
+    engine = context.house.engines(addon.kind)
+    version = pick_version(wanted, list(engine.versions()))
     if version is None:
         problem = f"version {wanted!r} is not installed here"
         raise Invalid(problem, {"version": problem})
-    if not is_newer_minor(version, addon.version):
+    if not is_newer_minor(version, addon.version, engine.series):
         problem = f"{version} is not a newer minor version of {addon.version}"
         raise Invalid(problem, {"version": problem})
     context.session.add(

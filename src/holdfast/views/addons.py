@@ -1,7 +1,6 @@
 """Addons as the API shows them."""
 
 from collections.abc import Sequence
-from urllib.parse import quote, urlencode
 
 from holdfast.catalog import addons, operations
 from holdfast.catalog import schedules as rows
@@ -119,7 +118,7 @@ def addon_type(engine: Engine) -> AddonType:
             managed=works and isinstance(engine, Hostable),
         ),
         versions=versions,
-        major=list(dict.fromkeys(version.split(".")[0] for version in versions)),
+        major=list(dict.fromkeys(engine.series(version) for version in versions)),
         resources=Resources(
             storage=Choice(options=_STORAGE_MB, default=_STORAGE_MB[1]),
             replicas=Choice(options=[1], default=1),
@@ -128,23 +127,10 @@ def addon_type(engine: Engine) -> AddonType:
     )
 
 
-def credentials(addon: Addon, sealer: Sealer) -> CredentialsView:
+def credentials(addon: Addon, engine: Engine, sealer: Sealer) -> CredentialsView:
     address = addons.address(addon, sealer)
-    password = address.password.reveal()
-    host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
-    place = f"{host}:{address.port}/{quote(address.database, safe='')}"
-    login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
-    options = f"?{urlencode(address.options)}" if address.options else ""
-    uri = f"{addon.kind}://{login}@{place}{options}"
     return CredentialsView(
-        secrets={
-            "USERNAME": address.user,
-            "PASSWORD": password,
-            "POSTGRES_URI": uri,
-            "POSTGRES_URI_ADMIN": uri,
-        }
-        if addon.kind == "postgresql"
-        else {"USERNAME": address.user, "PASSWORD": password, "URI": uri},
+        secrets=dict(engine.secrets(address)),
         envs={
             "HOST": address.host,
             "PORT": str(address.port),
@@ -153,13 +139,13 @@ def credentials(addon: Addon, sealer: Sealer) -> CredentialsView:
     )
 
 
-def version(session: ReadSession, addon: Addon, available: Sequence[str]) -> VersionView:
+def version(session: ReadSession, addon: Addon, engine: Engine) -> VersionView:
     return VersionView(
         version=addon.version,
         upgrade_to=[
             Upgrade(version=newer, type="minor")
-            for newer in available
-            if addon.managed and is_newer_minor(newer, addon.version)
+            for newer in engine.versions()
+            if addon.managed and is_newer_minor(newer, addon.version, engine.series)
         ],
         lifecycle_status="active",
         upgrade_history=[

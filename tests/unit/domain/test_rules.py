@@ -18,7 +18,11 @@ from holdfast.domain.artifact import (
 )
 from holdfast.domain.units import show_bytes
 
-AVAILABLE = ["18.1", "17.6", "17.5", "15.18"]
+AVAILABLE = ["18.1", "17.6", "17.5", "15.18", "10.11.14", "10.6.25"]
+
+
+def series(version: str) -> str:
+    return version.partition(".")[0]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,9 @@ AVAILABLE = ["18.1", "17.6", "17.5", "15.18"]
         ("17.4", None),
         ("1", None),
         ("latest-latest", None),
+        ("10.11", "10.11.14"),
+        ("10-latest", "10.11.14"),
+        ("10.1", None),
     ],
 )
 def test_a_version_is_picked_from_what_there_is(wanted: str, picked: str | None) -> None:
@@ -43,8 +50,8 @@ def test_a_version_is_picked_from_what_there_is(wanted: str, picked: str | None)
 
 @given(st.integers(1, 30), st.integers(0, 50), st.integers(0, 50))
 def test_a_newer_minor_is_of_the_same_major(major: int, one: int, other: int) -> None:
-    assert is_newer_minor(f"{major}.{one}", f"{major}.{other}") == (one > other)
-    assert not is_newer_minor(f"{major + 1}.{one}", f"{major}.{other}")
+    assert is_newer_minor(f"{major}.{one}", f"{major}.{other}", series) == (one > other)
+    assert not is_newer_minor(f"{major + 1}.{one}", f"{major}.{other}", series)
 
 
 def test_only_a_running_addon_shows_what_is_done_to_it() -> None:

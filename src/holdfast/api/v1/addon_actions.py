@@ -57,15 +57,14 @@ def reset_addon(writing: Writing, caller: Deleter, at: AtAddon) -> Response:
 def get_credentials(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         addon = at.addon(session, caller)
-        return answers.one(views.credentials(addon, api.house.sealer))
+        return answers.one(views.credentials(addon, api.engines(addon.kind), api.house.sealer))
 
 
 @router.get(f"{ADDON}/version", response_model=One[VersionView])
 def get_version(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         addon = at.addon(session, caller)
-        available = api.engines(addon.kind).versions()
-        return answers.one(views.version(session, addon, available))
+        return answers.one(views.version(session, addon, api.engines(addon.kind)))
 
 
 @router.post(f"{ADDON}/version", response_model=One[Empty])
@@ -79,7 +78,7 @@ def update_version(
     """Minor upgrades of managed servers: the same data directory under newer binaries."""
 
     def update(context: Context, addon: Addon) -> None:
-        verbs.upgrade(context, addon, form.version, api.engines(addon.kind).versions())
+        verbs.upgrade(context, addon, form.version)
 
     return _act(writing, caller, at, update)
 

@@ -7,6 +7,7 @@ keeps a database name full of `=` and quotes from being read as one.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import Connection
@@ -97,6 +98,22 @@ def _port(text: str) -> int:
 
 def _invalid(what: str) -> Invalid:
     return Invalid(f"the connection string {what}", {"connectionString": what})
+
+
+def secrets(address: Address) -> dict[str, str]:
+    """The names are those of the v1 API."""
+    password = address.password.reveal()
+    host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
+    place = f"{host}:{address.port}/{quote(address.database, safe='')}"
+    login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
+    options = f"?{urlencode(address.options)}" if address.options else ""
+    uri = f"postgresql://{login}@{place}{options}"
+    return {
+        "USERNAME": address.user,
+        "PASSWORD": password,
+        "POSTGRES_URI": uri,
+        "POSTGRES_URI_ADMIN": uri,
+    }
 
 
 def conninfo(address: Address, database: str, application: str) -> str:

@@ -30,6 +30,7 @@ from holdfast.engines.postgresql import (
     tools,
     wheels,
 )
+from holdfast.engines.postgresql.address import secrets
 from holdfast.engines.postgresql.rehearsal import Rehearsal
 from holdfast.engines.postgresql.server import Server
 from holdfast.engines.postgresql.staging import Staging
@@ -55,6 +56,12 @@ class PostgreSQL(Server):
     def versions(self) -> Sequence[str]:
         """Server versions, newest first, each once."""
         return list(dict.fromkeys(found.version for found in self.tools() if found.server))
+
+    def series(self, version: str) -> str:
+        return version.partition(".")[0]
+
+    def secrets(self, address: Address) -> Mapping[str, str]:
+        return secrets(address)
 
     def tools(self) -> Sequence[ToolSet]:
         return tools.installed(self.tools_dir)
