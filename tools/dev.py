@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,9 +85,12 @@ def make_venv() -> None:
     STAMP.write_text(wanted)
 
 
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}:/usr/sbin"}
+
+
 def run(*words: str) -> int:
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}:/usr/sbin"}
-    return subprocess.run(words, cwd=ROOT, env=environment).returncode
+    return subprocess.run(words, cwd=ROOT, env=_environment()).returncode
 
 
 def demo(extra: list[str]) -> int:
@@ -96,9 +100,44 @@ def demo(extra: list[str]) -> int:
 
 
 def test(extra: list[str]) -> int:
+    """All of it in parts, or what `extra` names in one."""
     install_packages(TEST)
     make_venv()
-    return run(str(BIN / "pytest"), "-m", "not slow", *extra)
+    if extra:
+        return run(str(BIN / "pytest"), "-m", "not slow", *extra)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ended = list(pool.map(_test_part, _parts()))
+    failed = [part for part, status in ended if status not in (0, _NO_TESTS)]
+    say(f"failed: {' '.join(failed)}" if failed else "all tests passed")
+    return len(failed)
+
+
+_AT_ONCE = 2
+_NO_TESTS = 5
+
+
+def _parts() -> list[str]:
+    """What takes longest begins first. A part's tests run one after the other, because many of
+    them share one server and follow it through its life."""
+    first = ["tests/integration/api", "tests/chaos", "tests/e2e", "tests/compat"]
+    folders = [*(ROOT / "tests/integration").iterdir(), *(ROOT / "tests").iterdir()]
+    rest = sorted(
+        str(each.relative_to(ROOT))
+        for each in folders
+        if any(each.rglob("test_*.py")) or each.match("test_*.py")
+    )
+    return [*first, *(part for part in rest if part not in (*first, "tests/integration"))]
+
+
+def _test_part(part: str) -> tuple[str, int]:
+    """Most tests wait for servers, so two parts run at a time; each is shown when it has ended."""
+    words = [str(BIN / "pytest"), "-m", "not slow", "-q", "-p", "no:cacheprovider", part]
+    done = subprocess.run(
+        words, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    sys.stdout.buffer.write(f"\n-- {part}\n".encode() + done.stdout)
+    sys.stdout.flush()
+    return part, done.returncode
 
 
 def test_slow(extra: list[str]) -> int:
