@@ -14,6 +14,7 @@ pytest_plugins = [
     "fixtures.holdfast",
     "fixtures.attached",
     "fixtures.official",
+    "fixtures.offered",
     "fixtures.queues",
     "fixtures.catalogs",
     "fixtures.timetables",

@@ -45,6 +45,7 @@ from holdfast.jobs.tidy import TIDY
 from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit import ids
 from holdfast.kit.clock import Clock, SystemClock
+from holdfast.kit.fetch import Rules, parse_networks
 from holdfast.kit.locks import join
 from holdfast.kit.memory import keep_memory_steady
 from holdfast.kit.seal import Sealer
@@ -158,11 +159,24 @@ class Parts:
             data_dir=self.settings.data_dir,
             engines=self.engine,
             open_store=self.store,
+            import_rules=self.import_rules,
+        )
+
+    @cached_property
+    def import_rules(self) -> Rules:
+        settings = self.settings
+        return Rules(
+            allowed=parse_networks(settings.import_networks),
+            most_bytes=settings.import_bytes,
+            most_seconds=settings.import_hours * 3600,
         )
 
     @cached_property
     def house(self) -> House:
-        return House(self.queue, self.sealer, self.node, self.engine, self.settings.caps)
+        settings = self.settings
+        return House(
+            self.queue, self.sealer, self.node, self.engine, settings.import_bytes, settings.caps
+        )
 
 
 def build_api(parts: Parts) -> FastAPI:

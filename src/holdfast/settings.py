@@ -70,6 +70,14 @@ class Settings:
     history: int = field(
         default=400, metadata={"help": "days the rows of deleted backups are kept"}
     )
+    import_networks: str = field(
+        default="",
+        metadata={"help": "private networks that imports by URL may read from: 10.0.0.0/8, ..."},
+    )
+    import_bytes: int = field(
+        default=1 << 40, metadata={"help": "largest file that is fetched or uploaded"}
+    )
+    import_hours: float = field(default=24.0, metadata={"help": "longest time a fetch may take"})
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
     log_format: str = field(default="auto", metadata={"help": "json, text, or auto by terminal"})
     mask_secrets: bool = field(

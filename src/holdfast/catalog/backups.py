@@ -6,8 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from holdfast.catalog.page import Page, Slice, take
-from holdfast.catalog.schema import Addon, Backup
+from holdfast.catalog.schema import Addon, Backup, Copy
 from holdfast.catalog.session import ReadSession
+from holdfast.domain.backup import IMPORTED
+from holdfast.domain.operation import Status
 
 
 def get(session: ReadSession, pk: int) -> Backup:
@@ -26,6 +28,24 @@ def find(session: ReadSession, addon_pk: int, backup_id: str) -> Backup | None:
             Backup.addon_pk == addon_pk, Backup.id == backup_id, Backup.deleted.is_(None)
         )
     )
+
+
+def latest_good(session: ReadSession, addon_pk: int) -> Backup | None:
+    """The newest completed backup of the addon's own data that can be read somewhere."""
+    there = select(Copy.pk).where(
+        Copy.backup_pk == Backup.pk,
+        Copy.status == Status.COMPLETED,
+        Copy.gone.is_(None),
+        Copy.lost.is_(None),
+    )
+    good = select(Backup).where(
+        Backup.addon_pk == addon_pk,
+        Backup.status == Status.COMPLETED,
+        Backup.deleted.is_(None),
+        Backup.source.not_in(IMPORTED),
+        there.exists(),
+    )
+    return session.scalar(good.order_by(Backup.pk.desc()).limit(1))
 
 
 def slug_taken(session: ReadSession, addon_pk: int, slug: str) -> bool:

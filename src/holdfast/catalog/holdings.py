@@ -15,6 +15,7 @@ from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
+from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention import Held, State, Verdict, judge
 
@@ -121,6 +122,7 @@ _PRESENT: Any = (
         Copy.review,
         Backup.status.label("whole"),
         type_coerce(Backup.retained, Integer),
+        Backup.source,
         Backup.id,
         Backup.created,
     )
@@ -136,7 +138,7 @@ def _addon_of(row: Any) -> int:
 
 def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holding:
     (_, key, backup_pk, place, status, expires, lost, objects, *rest) = row
-    (size, retention, marked, review, whole, retained, backup, taken) = rest
+    (size, retention, marked, review, whole, retained, source, backup, taken) = rest
     proven = lost is None and objects is not None
     held = Held(
         key,
@@ -146,6 +148,7 @@ def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holdi
         expires,
         bool(retained),
         backup_pk in in_use,
+        source in IMPORTED,
     )
     when = due.get(key) if marked is not None else None
     return Holding(held, backup, status, size, taken, retention, objects, marked, review, when)
@@ -194,6 +197,7 @@ def _past(session: ReadSession, addon_pks: Collection[int] | None) -> dict[int, 
         .where(
             or_(Copy.gone.is_not(None), Backup.deleted.is_not(None)),
             and_(Copy.status.in_(_FAILED), Copy.lost.is_(None)),
+            Backup.source.not_in(IMPORTED),
         )
         .group_by(Copy.addon_pk, Copy.destination_pk)
     )

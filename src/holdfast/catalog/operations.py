@@ -42,6 +42,8 @@ class Order:
     lane: str
     arguments: Document
     id: str = field(default_factory=ids.hex24)
+    priority: int | None = None
+    """None: that of its kind."""
 
 
 def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Operation:
@@ -62,7 +64,7 @@ def _row(order: Order, now: int) -> Operation:
         addon_pk=order.addon_pk,
         kind=order.kind,
         lane=order.lane,
-        priority=PRIORITY[order.kind],
+        priority=order.priority or PRIORITY[order.kind],
         status=Status.SCHEDULED,
         slot=None,
         fence=0,

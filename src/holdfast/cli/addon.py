@@ -39,16 +39,34 @@ class Managed:
     plan: Annotated[str, typer.Option("--plan", help="Deployment plan.")] = "nf-compute-10"
     storage: Annotated[int, typer.Option("--storage", min=1, help="Megabytes.")] = 4096
     replicas: Annotated[int, typer.Option("--replicas", min=1)] = 1
+    fork: Annotated[
+        str | None,
+        typer.Option("--fork", help="Begin with a backup: [PROJECT/]ADDON/BACKUP or a uid."),
+    ] = None
     file: asking.BodyFile = None
 
     def body(self, name: str | None) -> dict[str, object]:
-        given = asking.body(self.file, {"name": name, "type": self.type})
+        source = None if self.fork is None else _source(self.fork)
+        given = asking.body(self.file, {"name": name, "type": self.type, "source": source})
         billing = {
             "deploymentPlan": self.plan,
             "storage": self.storage,
             "replicas": self.replicas,
         }
         return {"version": self.version, "billing": billing, **given}
+
+
+def _source(text: str) -> dict[str, object]:
+    """`orders/latest`, `shop/orders/latest` or a backup's uid, as the API takes it."""
+    match text.split("/"):
+        case [uid]:
+            return {"backupUid": uid}
+        case [addon, backup]:
+            return {"addonId": addon, "backupId": backup}
+        case [project, addon, backup]:
+            return {"projectId": project, "addonId": addon, "backupId": backup}
+        case _:
+            raise typer.BadParameter("--fork is [PROJECT/]ADDON/BACKUP or a backup's uid")
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,12 @@ def show(session: Session, where: InProject, limit: Limit = None) -> None:
     session.printer.rows(found, {**columns, "MANAGED": "managed"})
 
 
-@verb(app, "create", "holdfast addon create orders --project shop --type postgresql --wait")
+@verb(
+    app,
+    "create",
+    "holdfast addon create orders --project shop --type postgresql --wait",
+    "holdfast addon create rehearsal -p shop -t postgresql --fork orders/latest --wait",
+)
 def create(
     session: Session, where: InProject, managed: Managed, waiting: Waiting, name: Name = None
 ) -> None:

@@ -8,18 +8,17 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import asking, backup_download, materialise
+from holdfast.cli import asking, backup_download, backup_import, materialise
+from holdfast.cli.concluding import awaited, conclude
 from holdfast.cli.loglines import show_lines
 from holdfast.cli.options import EvenLast, InAddon, Limit, Lines, Waiting, Yes
-from holdfast.cli.problems import OperationFailed, naming
-from holdfast.cli.progress import watching
+from holdfast.cli.problems import naming
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
-from holdfast.client import Client
-from holdfast.client.models import GOOD, Backup
 
 app = noun("Backups of an addon.")
 backup_download.register(app)
+backup_import.register(app)
 materialise.register(app)
 
 Id = backup_download.Id
@@ -99,8 +98,8 @@ def create(session: Session, where: InAddon, fields: Fields, waiting: Waiting) -
     with session.client() as client, naming(**OPTIONS):
         made = client.backups.create(project, addon, fields.body())
         if waiting.wait:
-            made = _awaited(client, (project, addon, made.id), waiting)
-    _conclude(session, made, waited=waiting.wait)
+            made = awaited(client, (project, addon, made.id), waiting)
+    conclude(session, made, waited=waiting.wait)
 
 
 @verb(app, "wait", "holdfast backup wait 2026-01-20-11-19-53 -p shop -a orders --timeout 600")
@@ -113,20 +112,8 @@ def wait(
     """Wait for a backup to end; the exit status tells whether it is good."""
     waiting = Waiting(wait=True, timeout=timeout)
     with session.client() as client:
-        ended = _awaited(client, (*where.of(session), backup), waiting)
-    _conclude(session, ended, waited=True)
-
-
-def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> Backup:
-    with watching(f"backup {which[2]}") as listener:
-        return client.wait_for_backup(*which, waiting.patience(), listener)
-
-
-def _conclude(session: Session, backup: Backup, *, waited: bool) -> None:
-    session.printer.record(backup.document())
-    if waited and backup.status != GOOD:
-        reason = f": {backup.reason}" if backup.reason else ""
-        raise OperationFailed(f"the backup {backup.id} ended {backup.status}{reason}")
+        ended = awaited(client, (*where.of(session), backup), waiting)
+    conclude(session, ended, waited=True)
 
 
 @verb(app, "get", "holdfast backup get nightly --project shop --addon orders")

@@ -8,6 +8,7 @@ from holdfast.client.access import Roles, Tokens
 from holdfast.client.addons import Addons
 from holdfast.client.backups import Backups
 from holdfast.client.destinations import Destinations
+from holdfast.client.imports import Imports
 from holdfast.client.models import About, Addon, Backup, Document, Restore
 from holdfast.client.parse import parsed
 from holdfast.client.projects import Projects
@@ -30,6 +31,7 @@ class Client:
         self.projects = Projects(self._transport)
         self.addons = Addons(self._transport)
         self.backups = Backups(self._transport)
+        self.imports = Imports(self._transport)
         self.restores = Restores(self._transport)
         self.schedules = Schedules(self._transport)
         self.retention = Retention(self._transport)

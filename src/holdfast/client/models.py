@@ -52,6 +52,14 @@ class Document(Model):
     """An answer without promised fields."""
 
 
+class Upload(Model):
+    """`received` is the place of the next byte; `part_size` the most that one part may have."""
+
+    id: str
+    received: int
+    part_size: int = 1 << 20
+
+
 class About(Model):
     version: str = ""
     team: object = None

@@ -96,6 +96,14 @@ class Transport:
     def patch(self, path: str, body: Body) -> object:
         return self.call("PATCH", path, body=body).data
 
+    def put(self, path: str, content: bytes, params: Params | None = None) -> object:
+        """Bytes as they are. The same bytes at the same place may be sent again."""
+        headers = {"Content-Type": "application/octet-stream", **self._rights()}
+        request = self._http.build_request(
+            "PUT", f"{self.host}{path}", params=params, content=content, headers=headers
+        )
+        return _opened(self._sent(request)).data
+
     def delete(self, path: str, params: Params | None = None) -> None:
         self.call("DELETE", path, params=params)
 

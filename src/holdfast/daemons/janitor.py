@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.catalog import addons, chores, history, operations, replays
+from holdfast.catalog import addons, chores, history, imports, operations, replays
 from holdfast.catalog.schema import Operation
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import Kind
@@ -14,6 +14,7 @@ from holdfast.jobs.step import Plan
 from holdfast.jobs.toolbox import Job, Toolbox
 from holdfast.kit.guard import Guard
 from holdfast.usecases import upkeep
+from holdfast.usecases.imports import part_prefix
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class Janitor:
             self._clean(operation)
         with self._tools.catalog.write() as session:
             replays.forget_old(session, self._tools.clock.now())
+            imports.forget_addresses(session)
+        self._sweep_uploads(self._tools.clock.now())
         self._now_and_then("history", _DAY_MS, self._forget)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
 
@@ -66,6 +69,22 @@ class Janitor:
                 history.forget(session, gone)
         with self._tools.catalog.write() as session:
             history.forget_settled(session, before)
+
+    def _sweep_uploads(self, now: int) -> None:
+        """Those that became a good backup, and those that nobody has added to for long."""
+        with self._tools.catalog.read() as session:
+            old = {row.pk for row in imports.untouched_since(session, now - _DAY_MS)}
+            gone = [
+                row
+                for row in imports.all_uploads(session)
+                if (row.pk in old or imports.imported(session, row.pk))
+                and not imports.in_use(session, row.pk)
+            ]
+            session.expunge_all()
+        for upload in gone:
+            self._tools.open_store(None).clear(part_prefix(upload.id))
+            with self._tools.catalog.write() as session:
+                imports.forget_upload(session, imports.upload(session, upload.pk))
 
     def _set_right(self, now: int) -> None:
         with self._tools.catalog.read() as session:

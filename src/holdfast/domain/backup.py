@@ -27,6 +27,10 @@ class SourceType(StrEnum):
     FILE_UPLOAD = "fileUpload"
 
 
+IMPORTED = frozenset({SourceType.LIVE_INSTANCE, SourceType.EXTERNAL_DUMP, SourceType.FILE_UPLOAD})
+"""Backups that are not of the addon's own data."""
+
+
 def source_of(kind: BackupType) -> SourceType:
     return SourceType.SNAPSHOT if kind is BackupType.SNAPSHOT else SourceType.SAME_ADDON
 

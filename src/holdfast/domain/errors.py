@@ -175,6 +175,13 @@ class Forbidden(Refused):
     status = 403
 
 
+class TooLarge(Refused):
+    """What was sent is larger than may be."""
+
+    code = "too-large"
+    status = 413
+
+
 class NotFound(Refused):
     """There is no such thing here."""
 

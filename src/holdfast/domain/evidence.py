@@ -35,6 +35,16 @@ def size_floor(member: str, plain_bytes: int) -> Check:
     )
 
 
+def arrived(member: str, facts: Mapping[str, object]) -> Check:
+    """A file that came from elsewhere: as much of it as was announced."""
+    known = facts.get("announced") or "nothing"
+    return Check(
+        f"arrival of {member}",
+        bool(facts.get("arrived")),
+        f"{facts.get('arrived')} arrived, {known} was announced",
+    )
+
+
 def read_back(member: str, written: tuple[int, str], read: tuple[int, str]) -> Check:
     """What the store gives back must be what was written: size and digest."""
     return Check(

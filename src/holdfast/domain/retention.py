@@ -72,7 +72,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One copy of one backup of one addon. `place` None is the platform store."""
+    """One copy of one backup of one addon. `place` None is the platform store.
+
+    `foreign`: it was imported, so it is of other data: it neither stands for a backup of the addon
+    nor speaks against one.
+    """
 
     key: int
     backup: int
@@ -81,6 +85,12 @@ class Held:
     expires: int | None
     retained: bool = False
     in_use: bool = False
+    foreign: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Could the addon be restored from it to what it was?"""
+        return self.state is State.GOOD and not self.foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +109,9 @@ class _Newest:
         self.good = self.bad = 0
 
     def see(self, held: Held) -> None:
-        if held.state is State.GOOD:
+        if held.good:
             self.good = max(self.good, held.backup)
-        elif held.state is State.BAD or held.state is State.LOST:
+        elif not held.foreign and held.state in (State.BAD, State.LOST):
             self.bad = max(self.bad, held.backup)
 
     @property
@@ -178,7 +188,7 @@ def most_at_once(backups: Iterable[int], share: float) -> int:
 def floor(copies: Iterable[Held], going: Held) -> list[Held]:
     """What must still be there when `going` has gone: a copy of the newest other good backup,
     and the newest other good copy at the same place if there is one."""
-    others = [held for held in copies if held.state is State.GOOD and held.key != going.key]
+    others = [held for held in copies if held.good and held.key != going.key]
     beside = [held for held in others if held.place == going.place]
     newest = [max(each, key=_age) for each in (others, beside) if each]
     return list(dict.fromkeys(newest))
@@ -190,7 +200,7 @@ def _age(held: Held) -> tuple[int, int]:
 
 def is_last_good(copies: Iterable[Held], backup: int) -> bool:
     """Is this the only backup of the addon that is good anywhere?"""
-    good = {held.backup for held in copies if held.state is State.GOOD}
+    good = {held.backup for held in copies if held.good}
     return good == {backup}
 
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from holdfast.catalog import backups, copies
 from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.engine import Dumpable
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import (
     MANIFEST,
@@ -25,12 +24,12 @@ from holdfast.domain.artifact import (
     attempt_prefix,
 )
 from holdfast.domain.backup import Compression
-from holdfast.domain.errors import NotSupported
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import inventories
 from holdfast.jobs.copying import Shelf, copy_member
-from holdfast.jobs.proof import checks_of, require
+from holdfast.jobs.origins import FILES, address, dumper, importer, opened
+from holdfast.jobs.proof import checks_of, checks_of_file, require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.clock import rfc3339
@@ -69,17 +68,13 @@ def _place(job: Job, backup: Backup) -> tuple[str, str, str]:
     return str(job.arguments["project"]), job.addon.id, backup.uid
 
 
-def _dumper(job: Job) -> Dumpable:
-    engine = job.engine()
-    if not isinstance(engine, Dumpable):
-        raise NotSupported(f"{engine.title} has no dumps")
-    return engine
-
-
 def look(job: Job, record: BackupRecord) -> BackupRecord:
-    _dumper(job)
-    job.require_running()
-    probe = job.engine().probe(job.address())
+    backup = _backup(job)
+    dumper(job)
+    if backup.source in FILES:
+        importer(job)
+        return record.model_copy(update={"version": backup.version})
+    probe = job.engine().probe(address(job, backup))
     job.say(f"{probe.flavour} {probe.version}, about {show_bytes(probe.size)}")
     return record.model_copy(update={"version": probe.version, "expected": probe.size})
 
@@ -90,7 +85,7 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
     shelf = _shelf(job, backup, prefix)
     job.guard.bytes_expected = record.expected or None
     _sweep(job, backup, shelf.store)
-    with _dumper(job).dump(job.address(), job.attempt, job.guard) as session:
+    with opened(job, backup) as session:
         members = [copy_member(job, session, member, shelf) for member in session.members]
         inventory = session.inventory()
         facts = dict(session.facts)
@@ -120,7 +115,9 @@ def _clear(job: Job, backup: Backup, store: ObjectStore) -> int:
 
 def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
-    engine, shelf = _dumper(job), _shelf(job, backup, record.prefix)
+    engine, shelf = dumper(job), _shelf(job, backup, record.prefix)
+    if backup.source in FILES:
+        return _check_file(job, record, shelf)
     counted = inventories.tables_by_database(record.inventory)
     checks: list[Check] = []
     for member in record.members:
@@ -128,6 +125,21 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     require(checks)
     job.say(f"{len(checks)} checks passed")
     return record.model_copy(update={"checks": checks})
+
+
+def _check_file(job: Job, record: BackupRecord, shelf: Shelf) -> BackupRecord:
+    """Only now it is known what the file holds."""
+    (member,) = record.members
+    checks, found = checks_of_file(job, importer(job), shelf, member)
+    require(checks)
+    job.say(f"{len(checks)} checks passed")
+    return record.model_copy(
+        update={
+            "checks": checks,
+            "facts": {**found.facts, "imported": found.facts},
+            "inventory": inventories.document(found.inventory),
+        }
+    )
 
 
 def seal(job: Job, record: BackupRecord) -> BackupRecord:

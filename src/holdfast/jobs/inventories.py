@@ -28,6 +28,17 @@ def member_document(member: StoredMember) -> Document:
     return asdict(member)
 
 
+def shortfalls(wanted: Inventory, loaded: Inventory) -> list[str]:
+    """For a file that somebody else made: only the tables whose rows could be counted tell."""
+    have = {table.name: table.rows for table in loaded.tables}
+    return [
+        f"table {table.name}: {table.rows} rows in the file, "
+        f"{have.get(table.name, 'no such table')} restored"
+        for table in wanted.tables
+        if have.get(table.name) != table.rows
+    ]
+
+
 def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
     """Each difference as a sentence; empty when both hold the same."""
     want = {(t.database, t.name): t.rows for t in wanted.tables}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import cast
 
-from holdfast.contracts.engine import Dumpable, Member
+from holdfast.contracts.engine import Dumpable, Importable, Member, Survey
 from holdfast.domain import evidence
 from holdfast.domain.artifact import StoredMember
 from holdfast.domain.errors import EvidenceMissing
@@ -29,6 +29,25 @@ def checks_of(
     ]
 
 
+def checks_of_file(
+    job: Job, engine: Importable, shelf: Shelf, member: StoredMember
+) -> tuple[list[Check], Survey]:
+    """Of a member that was a file, read to its end; and what it holds."""
+    written = member.stored_bytes, member.stored_sha256
+    plain = decompress(_guarded(job, shelf.store.get(shelf.prefix + member.key)), shelf.compression)
+    job.guard.watch_for_stall(on=True)
+    try:
+        found = engine.survey(Member(member.name, member.format, member.database), plain)
+    finally:
+        job.guard.watch_for_stall(on=False)
+    seen = {name: found.facts[name] for name in found.facts if name not in ("server", "tools")}
+    return [
+        evidence.arrived(member.name, member.facts),
+        evidence.read_back(member.name, written, _read(job, shelf, member)),
+        evidence.structure(member.name, None, seen),
+    ], found
+
+
 def _read(job: Job, shelf: Shelf, member: StoredMember) -> tuple[int, str]:
     meter, digest = Meter(), Digest()
     for chunk in _guarded(job, shelf.store.get(shelf.prefix + member.key)):
@@ -39,7 +58,7 @@ def _read(job: Job, shelf: Shelf, member: StoredMember) -> tuple[int, str]:
 
 def _guarded(job: Job, chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
-        job.guard.check()
+        job.moved(len(chunk))
         yield chunk
 
 

@@ -16,6 +16,7 @@ from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.jobs.vaults import Vaults
 from holdfast.kit.clock import Clock
+from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
 
@@ -27,7 +28,8 @@ AWAY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Toolbox:
-    """One per worker process. `open_store` takes a destination's pk, None for the platform's."""
+    """One per worker process. `open_store` takes a destination's pk, None for the platform's;
+    `import_rules` say what may be fetched from where."""
 
     catalog: Catalog
     queue: Queue
@@ -37,6 +39,7 @@ class Toolbox:
     data_dir: Path
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]
+    import_rules: Rules = PUBLIC_ONLY
 
     @property
     def vaults(self) -> Vaults:

@@ -42,6 +42,14 @@ def decompress(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
     return _gathered(_pieces(chunks, _UNPACKERS[compression]))
 
 
+def recognise(head: bytes) -> str | None:
+    """The compression of a file that begins so; None: it is not compressed as we know it."""
+    for compression, magic in _MAGIC.items():
+        if head.startswith(magic):
+            return compression
+    return None
+
+
 def _pieces(chunks: Iterator[bytes], fresh: Callable[[], _Unpacker]) -> Iterator[bytes]:
     unpacker = fresh()
     started = ended = False
@@ -91,4 +99,5 @@ def _zstd_frame() -> _Unpacker:
     return zstandard.ZstdDecompressor().decompressobj()
 
 
+_MAGIC: Mapping[str, bytes] = {GZ: b"\x1f\x8b", ZSTD: b"\x28\xb5\x2f\xfd"}
 _UNPACKERS: Mapping[str, Callable[[], _Unpacker]] = {GZ: _gzip_member, ZSTD: _zstd_frame}

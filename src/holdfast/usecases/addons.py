@@ -17,7 +17,7 @@ from holdfast.domain.naming import slug
 from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
-from holdfast.usecases import schedules
+from holdfast.usecases import forks, schedules
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import AddonForm, AddonPatch
 from holdfast.usecases.names import name_taken
@@ -55,6 +55,8 @@ def create(context: Context, project: Project, form: AddonForm, found: Found) ->
     context.session.flush()
     if addon.managed:
         _order(context, addon, Kind.PROVISION)
+    if form.source is not None:
+        forks.start(context, project, addon, form.source)
     schedules.replace_all(context, addon, form.backup_schedules or ())
     return addon
 
@@ -93,7 +95,10 @@ def _spec(form: AddonForm) -> Document:
     return {
         "billing": form.billing.model_dump(by_alias=True, exclude_none=True)
         if form.billing
-        else None
+        else None,
+        "source": form.source.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if form.source
+        else None,
     }
 
 
@@ -171,11 +176,12 @@ def restart(context: Context, addon: Addon) -> None:
 
 
 def reset(context: Context, addon: Addon) -> None:
-    """Wipes all data; credentials and port stay."""
+    """Wipes all data; credentials and port stay. A fork is filled again from its source."""
     _require_managed(addon, "reset")
     _require(addon, {AddonStatus.RUNNING, AddonStatus.ERROR, AddonStatus.FAILED}, "reset")
     addon.status = AddonStatus.RESETTING
     _order(context, addon, Kind.RESET)
+    forks.start_again(context, addon)
 
 
 def _require_managed(addon: Addon, done: str) -> None:

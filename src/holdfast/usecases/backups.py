@@ -15,7 +15,14 @@ from holdfast.catalog.deletions import Doomed
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import lock_addon
-from holdfast.domain.backup import BackupType, Compression, default_name, source_of, taken_by
+from holdfast.domain.backup import (
+    BackupType,
+    Compression,
+    SourceType,
+    default_name,
+    source_of,
+    taken_by,
+)
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.naming import free_slug
 from holdfast.domain.operation import OVER, Status
@@ -31,8 +38,18 @@ _MORE = "additionalDestinations"
 
 
 def create(context: Context, project: Project, addon: Addon, form: BackupForm) -> Backup:
+    lock_addon(context.session, addon.pk)  # whoever fires its schedules looks for free names too
+    backup = new_backup(context, addon, form, source_of(form.backup_type))
+    arguments = {"backup": backup.pk, "project": project.id, "rate": form.max_rate}
+    kind = taken_by(form.backup_type)
+    order = Order(addon.pk, kind, addons.lane(addon), arguments, str(backup.operation))
+    operations.create(context.session, context.house.queue, order, context.now)
+    return backup
+
+
+def new_backup(context: Context, addon: Addon, form: BackupForm, source: SourceType) -> Backup:
+    """Its rows, without the work. Hold the addon's lock."""
     session = context.session
-    lock_addon(session, addon.pk)  # whoever fires its schedules looks for free names too
     dump = form.backup_type is BackupType.DUMP
     name = form.name or default_name(rfc3339(context.now))
     backup = Backup(
@@ -41,7 +58,7 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
         id=free_slug(name, lambda slug: backups.slug_taken(session, addon.pk, slug)),
         name=name,
         type=form.backup_type,
-        source=source_of(form.backup_type),
+        source=source,
         compression=(form.compression_type or Compression.GZ) if dump else None,
         status=Status.SCHEDULED,
         operation=ids.hex24(),
@@ -53,10 +70,6 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
     session.add(backup)
     session.flush()
     session.add_all(copies.row(backup, wanted) for wanted in wanted_copies(context, form))
-    arguments = {"backup": backup.pk, "project": project.id, "rate": form.max_rate}
-    kind = taken_by(form.backup_type)
-    order = Order(addon.pk, kind, addons.lane(addon), arguments, str(backup.operation))
-    operations.create(session, context.house.queue, order, context.now)
     return backup
 
 

@@ -15,13 +15,15 @@ from holdfast.kit.seal import Sealer
 class House:
     """The same for every request of a process. `engines` raises Invalid for an unknown kind.
 
-    `caps` are the longest retentions of schedules, in days.
+    `import_bytes` is the size of the largest file, `caps` are the longest retentions of schedules,
+    in days.
     """
 
     queue: Queue
     sealer: Sealer
     node: str
     engines: Callable[[str], Engine]
+    import_bytes: int = 1 << 40
     caps: Mapping[Interval, int] = field(default_factory=lambda: dict(MOST_DAYS))
 
 

@@ -6,7 +6,8 @@ official clients send settings of a platform that this is not.
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -17,12 +18,15 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from holdfast.domain import naming
 from holdfast.domain.backup import BackupType, Compression
+from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval, problems
+from holdfast.kit.fetch import require_url
 
 
 def _matches(pattern: str, example: str) -> AfterValidator:
@@ -195,6 +199,81 @@ class SchedulePatch(StrictForm):
     retention_time: Days
 
 
+class ImportForm(StrictForm):
+    """Exactly one of `connectionString`, `importUrl` and (extension) `uploadId`."""
+
+    name: BackupName | None = None
+    connection_string: SecretStr | None = Field(
+        default=None, description="A server to dump; its users stay where they are."
+    )
+    import_all_databases: bool | None = Field(
+        default=None, description="With a connection string: all, or only the one it names."
+    )
+    import_url: SecretStr | None = Field(
+        default=None, description="A dump to fetch; it may be compressed with gzip or zstd."
+    )
+    upload_id: Hex24 | None = Field(default=None, description="Extension: a finished upload.")
+    compression_type: Compression | None = None
+    custom_destination_id: DestinationId | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [
+            name
+            for name in ("connectionString", "importUrl", "uploadId")
+            if getattr(self, _SNAKE[name]) is not None
+        ]
+        if len(given) != 1:
+            which = " and ".join(given) or "none of them"
+            raise ValueError(
+                f"exactly one of connectionString, importUrl and uploadId is wanted, not {which}"
+            )
+        if self.import_all_databases is not None and given != ["connectionString"]:
+            raise ValueError("importAllDatabases is for a connectionString only")
+        return self
+
+    @field_validator("import_url")
+    @classmethod
+    def _fetchable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                require_url(value.get_secret_value())
+            except Invalid as error:
+                raise ValueError(error.message) from error
+        return value
+
+
+_SNAKE = {
+    "connectionString": "connection_string",
+    "importUrl": "import_url",
+    "uploadId": "upload_id",
+}
+
+
+class UploadForm(StrictForm):
+    size: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="Bytes; more or fewer are refused."
+    )
+    sha256: Annotated[str, _matches(r"[0-9a-f]{64}", "e3b0c442...")] | None = None
+
+
+class ForkSource(StrictForm):
+    """A backup to start from: `addonId` with `backupId` (or `latest`), or `backupUid`."""
+
+    project_id: Annotated[str, Field(max_length=60)] | None = None
+    addon_id: Annotated[str, Field(max_length=60)] | None = None
+    backup_id: Annotated[str, Field(max_length=60)] | None = None
+    backup_uid: UUID | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        named = self.addon_id is not None and self.backup_id is not None
+        rest = self.addon_id is None and self.backup_id is None and self.project_id is None
+        if not (rest if self.backup_uid is not None else named):
+            raise ValueError("needs addonId and backupId (projectId if elsewhere), or backupUid")
+        return self
+
+
 class AddonPatch(Form):
     description: Description | None = None
     tags: (
@@ -218,7 +297,16 @@ class AddonForm(AddonPatch):
     version: Annotated[str, Field(min_length=1, max_length=40)] = "latest"
     billing: Billing | None = Field(default=None, validate_default=True)
     custom_credentials: CustomCredentials | None = None
-    source: Unsupported = None
+    source: ForkSource | None = Field(
+        default=None, description="Managed addons only: what to restore into it at once."
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _into_our_own(cls, source: ForkSource | None, info: ValidationInfo) -> ForkSource | None:
+        if source is not None and info.data.get("connection_string") is not None:
+            raise ValueError("is for managed addons; restore into an attached one instead")
+        return source
 
     @field_validator("billing")
     @classmethod

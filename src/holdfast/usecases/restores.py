@@ -1,12 +1,14 @@
 """Restores: start one, abort one."""
 
+from dataclasses import replace
+
 from holdfast.catalog import addons, backups, copies, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
 from holdfast.domain.backup import BackupType, restored_by
 from holdfast.domain.errors import Conflict, NotFound
-from holdfast.domain.operation import Status
+from holdfast.domain.operation import PRIORITY, Kind, Status
 from holdfast.kit import ids
 from holdfast.usecases.context import Context
 
@@ -20,8 +22,12 @@ def find_backup(session: ReadSession, origin: list[Addon], backup_id: str) -> Ba
     raise NotFound(f"there is no backup {backup_id!r}")
 
 
-def start(context: Context, target: Addon, backup: Backup) -> Restore:
-    """Queues the restore of `backup` into `target`; runs as soon as the addon is free."""
+def start(
+    context: Context, target: Addon, backup: Backup, *, behind_the_server: bool = False
+) -> Restore:
+    """Queues the restore of `backup` into `target`; runs as soon as the addon is free, and
+    `behind_the_server` after what was ordered for the server itself before.
+    """
     lock_addon(context.session, backup.addon_pk)  # its removal must not begin meanwhile
     context.session.refresh(backup)
     if backup.deleted is not None:
@@ -44,6 +50,8 @@ def start(context: Context, target: Addon, backup: Backup) -> Restore:
     context.session.flush()
     arguments = {"backup": backup.pk, "restore": restore.pk}
     order = Order(target.pk, restored_by(BackupType(backup.type)), addons.lane(target), arguments)
+    if behind_the_server:
+        order = replace(order, priority=PRIORITY[Kind.PROVISION])
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore

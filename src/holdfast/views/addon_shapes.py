@@ -105,6 +105,7 @@ class AddonView(AddonItem):
     type: str
     version: str
     billing: Document | None = None
+    source: Document | None = None
     address: Server
     backup_schedules: list[ScheduleView]
     reason: str | None = None

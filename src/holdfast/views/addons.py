@@ -6,7 +6,14 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
-from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable, Snapshottable
+from holdfast.contracts.engine import (
+    Countable,
+    Dumpable,
+    Engine,
+    Hostable,
+    Importable,
+    Snapshottable,
+)
 from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
@@ -65,6 +72,7 @@ def view(session: ReadSession, project: Project, addon: Addon, team: str) -> Add
         type=addon.kind,
         version=addon.version,
         billing=addon.spec.get("billing"),
+        source=addon.spec.get("source"),
         address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
         backup_schedules=schedules.views(session, rows.of_addon(session, addon.pk)),
         reason=_reason(session, addon),
@@ -109,9 +117,9 @@ def addon_type(engine: Engine) -> AddonType:
             backups_dump=works and isinstance(engine, Dumpable),
             backups_snapshot=works and isinstance(engine, Snapshottable),
             custom_db_name=works and isinstance(engine, Hostable),
-            fork_addon=False,
-            import_dump=False,
-            import_live=False,
+            fork_addon=works and isinstance(engine, Hostable),
+            import_dump=works and isinstance(engine, Importable),
+            import_live=works and isinstance(engine, Dumpable),
             scale_replicas=False,
             tls=isinstance(engine, Countable),
             external_access=False,

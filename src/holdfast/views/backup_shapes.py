@@ -29,6 +29,15 @@ class Cause(SchedulingView):
     retention_time: int
 
 
+class UploadView(Shape):
+    """`received` is the place of the next byte that is wanted; `part_size` the most in one part."""
+
+    id: str
+    received: int
+    size: int | None = None
+    part_size: int
+
+
 class PendingDeletion(Shape):
     """Nothing is removed before `at`; until it has begun, it may still be called off."""
 

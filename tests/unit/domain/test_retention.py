@@ -45,6 +45,17 @@ def test_what_expired_goes_when_a_newer_one_is_good() -> None:
     assert (new.keep, new.reasons) == (True, (Reason.NEWEST_OF_ADDON, Reason.NEWEST_AT_PLACE))
 
 
+def test_what_was_imported_stands_for_no_backup_and_against_none() -> None:
+    """It is of other data, so the addon's last own backup stays the last good one."""
+    own, newer = held(1), held(2, expires=None, foreign=True)
+    assert Reason.NEWEST_OF_ADDON in reasons(own, newer)[0]
+    assert is_last_good([own, newer], own.backup)
+    assert not is_last_good([own, newer], newer.backup)
+    assert floor([own, newer], held(3)) == [own]
+    failed = held(4, State.BAD, foreign=True)
+    assert reasons(held(1), held(2), failed)[0] == (Reason.EXPIRED,)
+
+
 def test_a_copy_expires_at_its_instant_and_not_before() -> None:
     newer = held(2)
     assert reasons(held(1, expires=NOW + 1), newer)[0] == (Reason.NOT_YET,)

@@ -7,7 +7,7 @@ free the slug for the living.
 """
 
 from holdfast.catalog.schema.account import Chore, Replay, Role, Token, Worker
-from holdfast.catalog.schema.backups import Backup, Copy, Restore
+from holdfast.catalog.schema.backups import Backup, Copy, Import, Restore, Upload, UploadPart
 from holdfast.catalog.schema.base import BigKey, Document, Table
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
@@ -25,6 +25,7 @@ __all__ = [
     "Destination",
     "Document",
     "Finding",
+    "Import",
     "Line",
     "Occurrence",
     "Operation",
@@ -37,5 +38,7 @@ __all__ = [
     "Schedule",
     "Table",
     "Token",
+    "Upload",
+    "UploadPart",
     "Worker",
 ]

@@ -89,6 +89,50 @@ class Copy(Table):
     )
 
 
+class Import(Table):
+    """Where an imported backup came from. `sealed` is a connection string or an address, which may
+    hold a secret, so it is forgotten when the import is over."""
+
+    __tablename__ = "imports"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    backup_pk: Mapped[int] = mapped_column(ForeignKey("backups.pk"), unique=True)
+    upload_pk: Mapped[int | None] = mapped_column(ForeignKey("uploads.pk"))
+    sealed: Mapped[str | None]
+    every_database: Mapped[bool]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Upload(Table):
+    """A file on its way to us, to become a backup. `size` and `sha256` as announced, if they were;
+    `touched` is when the last part came."""
+
+    __tablename__ = "uploads"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(24), unique=True)
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"), index=True)
+    size: Mapped[int | None]
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    received: Mapped[int]
+    created: Mapped[int]
+    touched: Mapped[int]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class UploadPart(Table):
+    """One object of an upload, in the platform store; `start` is its place in the file."""
+
+    __tablename__ = "upload_parts"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    upload_pk: Mapped[int] = mapped_column(ForeignKey("uploads.pk"))
+    start: Mapped[int]
+    size: Mapped[int]
+    key: Mapped[str]
+    __table_args__ = (
+        Index("upload_parts_in_order", "upload_pk", "start", unique=True),
+        {"sqlite_autoincrement": True},
+    )
+
+
 class Restore(Table):
     __tablename__ = "restores"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)

@@ -63,7 +63,7 @@ def list_archive(tools: ToolSet, plain: Iterator[bytes]) -> tuple[int, str, str]
     child = Child(pg_restore_list(tools), stdin=PIPE)
     # The list is read here while a second thread feeds: either pipe could fill up otherwise.
     trouble: list[BaseException] = []
-    feeder = threading.Thread(target=_feed, args=(child, plain, trouble), daemon=True)
+    feeder = threading.Thread(target=feed, args=(child, plain, trouble), daemon=True)
     try:
         feeder.start()
         listing = child.stdout.read()
@@ -76,7 +76,7 @@ def list_archive(tools: ToolSet, plain: Iterator[bytes]) -> tuple[int, str, str]
     return finished.status, listing.decode(errors="replace"), finished.stderr
 
 
-def _feed(child: Child, plain: Iterator[bytes], trouble: list[BaseException]) -> None:
+def feed(child: Child, plain: Iterator[bytes], trouble: list[BaseException]) -> None:
     try:
         with suppress(BrokenPipeError), child.stdin as pipe:
             for chunk in plain:

@@ -1,6 +1,6 @@
 """Argument lists of the client and server programs: pure functions, no secret in any of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from holdfast.contracts.engine import Address
@@ -51,16 +51,26 @@ def pg_restore_list(tools: ToolSet) -> Command:
     return Command([tools.program("pg_restore"), "--list"])
 
 
+def pg_restore_script(tools: ToolSet) -> Command:
+    """An archive on standard input, of custom or tar format, to its SQL; owners are left out."""
+    return Command(
+        [tools.program("pg_restore"), "--no-owner", "--no-privileges", "--file=-"],
+    )
+
+
 def pg_restore(
-    tools: ToolSet, address: Address, database: str, *, application: str, tablespaces: bool
+    tools: ToolSet, address: Address, database: str, *, application: str, leave_out: Sequence[str]
 ) -> Command:
-    """From standard input into one database; the first error ends it."""
+    """From standard input into one database; the first error ends it.
+
+    `leave_out`: of `tablespaces`, `owner` and `privileges`, what the target has no use for.
+    """
     return Command(
         [
             tools.program("pg_restore"),
             "--exit-on-error",
             "--no-password",
-            *([] if tablespaces else ["--no-tablespaces"]),
+            *(f"--no-{what}" for what in leave_out),
             f"--dbname={conninfo(address, database, application)}",
         ],
         env=child_environment(address),

@@ -16,6 +16,8 @@ from holdfast.contracts.engine import (
     Member,
     Place,
     Probe,
+    Scope,
+    Survey,
 )
 from holdfast.engines.postgresql import (
     address,
@@ -23,6 +25,7 @@ from holdfast.engines.postgresql import (
     basebackup,
     counting,
     dump,
+    foreign,
     placing,
     preflight,
     probe,
@@ -31,6 +34,8 @@ from holdfast.engines.postgresql import (
     wheels,
 )
 from holdfast.engines.postgresql.address import secrets
+from holdfast.engines.postgresql.layout import is_imported
+from holdfast.engines.postgresql.loading import ForeignStaging
 from holdfast.engines.postgresql.rehearsal import Rehearsal
 from holdfast.engines.postgresql.server import Server
 from holdfast.engines.postgresql.staging import Staging
@@ -73,9 +78,15 @@ class PostgreSQL(Server):
         return wheels.install(self.tools_dir, version)
 
     def dump(
-        self, address: Address, attempt: Attempt, guard: Guard
+        self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[DumpSession]:
-        return dump.dump(self.tools_dir, address, attempt, guard)
+        return dump.dump(self.tools_dir, address, scope, attempt, guard)
+
+    def recognise(self, head: bytes) -> Member:
+        return foreign.recognise(head)
+
+    def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
+        return foreign.survey(tools.newest(self.tools_dir), member, plain)
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(tools.newest(self.tools_dir), member, plain)
@@ -89,7 +100,8 @@ class PostgreSQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        return Staging(self.tools_dir, address, dump, attempt, guard).run(fetch)
+        kind = ForeignStaging if is_imported(dump) else Staging
+        return kind(self.tools_dir, address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)

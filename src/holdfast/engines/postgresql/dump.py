@@ -8,11 +8,12 @@ what the inventory says cannot differ.
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Source
+from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Scope, Source
 from holdfast.domain.errors import AddonRefused, ChildFailed, EvidenceMissing, Failure
 from holdfast.engines.postgresql import archive, commands, facts, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
@@ -29,12 +30,22 @@ GLOBALS = Member("globals.sql", archive.GLOBALS, None)
 _TRAILER_MISSING = "the globals do not end like a finished dump"
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Which server, how much of it, and with which tools."""
+
+    address: Address
+    scope: Scope
+    tools: ToolSet
+
+
 class PostgreSQLDump:
     """The DumpSession of one attempt."""
 
-    def __init__(self, address: Address, chosen: ToolSet, attempt: Attempt, guard: Guard) -> None:
-        self._address = address
-        self._tools = chosen
+    def __init__(self, parts: Parts, attempt: Attempt, guard: Guard) -> None:
+        self._address = parts.address
+        self._scope = parts.scope
+        self._tools = parts.tools
         self._application = application(attempt.op, attempt.tag)
         self._guard = guard
         self._counts: dict[str, Count] = {}
@@ -50,19 +61,20 @@ class PostgreSQLDump:
             end_sessions(session, self._application)
             databases = facts.databases(session)
             everything = {
-                "roles": facts.roles(session),
+                "roles": facts.roles(session) if self._scope.users else [],
                 "tablespaces": facts.tablespaces(session),
             }
         kept, skipped = self._inspect(databases)
         names = member_names(str(database["name"]) for database in kept)
         self._super = bool(server["super"])
         self.members = (
-            GLOBALS,
+            *([GLOBALS] if self._scope.users else []),
             *(Member(file, archive.ARCHIVE, name) for name, file in names.items()),
         )
         self.facts = {
             **everything,
             "server": {key: server[key] for key in ("version", "major", "bootstrap", "user")},
+            "users": self._scope.users,
             "passwords": self._super,
             "tools": {"version": self._tools.version, "major": self._tools.major},
             "consistency": "each database is one snapshot; databases and roles follow each other",
@@ -75,11 +87,16 @@ class PostgreSQLDump:
         skipped: list[str] = []
         for database in databases:
             name = str(database["name"])
+            if self._scope.database not in (None, name):
+                continue
             with connect(self._address, name, self._application) as session:
                 if name == "postgres" and not facts.has_user_objects(session):
                     skipped.append("postgres: it holds no user objects")
                 else:
-                    kept.append({**database, "extensions": facts.extensions(session)})
+                    own = database if self._scope.users else facts.without_users(database)
+                    kept.append({**own, "extensions": facts.extensions(session)})
+        if self._scope.database is not None and not kept:
+            raise AddonRefused(f"the server has no database {self._scope.database} to dump")
         return kept, skipped
 
     def open(self, member: Member) -> Source:
@@ -218,15 +235,14 @@ def end_sessions(session: Session, own: str) -> None:
 
 @contextmanager
 def dump(
-    tools_dir: Path, address: Address, attempt: Attempt, guard: Guard
+    tools_dir: Path, address: Address, scope: Scope, attempt: Attempt, guard: Guard
 ) -> Generator[PostgreSQLDump]:
     """ToolMissing before anything starts when no client fits the server."""
     with translated(guard):
         with connect(address) as session:
             server = look(session, address)
-        session = PostgreSQLDump(
-            nearest(address), tools.choose(tools_dir, int(server["major"])), attempt, guard
-        )
+        chosen = tools.choose(tools_dir, int(server["major"]))
+        session = PostgreSQLDump(Parts(nearest(address), scope, chosen), attempt, guard)
         session.look()
     try:
         yield session

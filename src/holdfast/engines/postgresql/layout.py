@@ -14,7 +14,9 @@ SYSTEM = ("postgres", "template0", "template1")
 
 @dataclass(frozen=True)
 class Placement:
-    """One database to be: `facts` and `member` are None for one that stays empty."""
+    """One database to be: `member` is None for one that stays empty, and `facts` are, too;
+    nobody recorded those of a database that somebody else dumped.
+    """
 
     name: str
     staged: str
@@ -26,6 +28,8 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     """Those of the dump, and an empty one where the target's own would otherwise vanish."""
     recorded = databases(dump)
     prefix = stage_prefix(attempt.op)
+    if is_imported(dump):
+        return [Placement(address.database, f"{prefix}0", dump.members[0].name, None)]
     placed = [
         Placement(str(facts["name"]), f"{prefix}{number}", str(facts["member"]), facts)
         for number, facts in enumerate(recorded)
@@ -36,6 +40,11 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     if address.database not in names and address.database not in SYSTEM:
         placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
     return placed
+
+
+def is_imported(dump: Dump) -> bool:
+    """Did somebody else make it?"""
+    return "imported" in dump.facts
 
 
 def databases(dump: Dump) -> list[Facts]:

@@ -14,7 +14,7 @@ from holdfast.engines.postgresql import facts, tools
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.disk import free_bytes
 from holdfast.engines.postgresql.facts import Facts
-from holdfast.engines.postgresql.layout import SYSTEM, databases, origin, section
+from holdfast.engines.postgresql.layout import SYSTEM, databases, is_imported, origin, section
 from holdfast.engines.postgresql.naming import is_ours
 from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.session import maintenance
@@ -67,6 +67,8 @@ def _version(case: Case) -> Iterator[str]:
 
 
 def _tools(case: Case) -> Iterator[str]:
+    if is_imported(case.dump):
+        return  # any version turns an archive into its script; an unknown setting does no harm
     archive, target = int(section(case.dump, "tools")["major"]), int(case.server["major"])
     try:
         chosen = tools.choose(case.tools_dir, target, archive_major=archive)
@@ -106,6 +108,8 @@ def _wanted_extensions(case: Case) -> list[tuple[str, str]]:
         for database in case.recorded
         for extension in database["extensions"]
     }
+    if is_imported(case.dump):
+        found |= {(str(name), "0") for name in section(case.dump, "imported")["extensions"]}
     return sorted(found)
 
 
@@ -176,7 +180,7 @@ def _foreign_owners(case: Case) -> list[str]:
     """Owners of what is to be dropped or made, among the roles that are there already."""
     owners = {str(database["owner"]) for database in case.present if database["name"] not in SYSTEM}
     for database in case.recorded:
-        owners |= {str(database["owner"]), *database["owners"]}
+        owners |= {str(owner) for owner in (database["owner"], *database["owners"]) if owner}
     rows = case.session.execute(
         "SELECT rolname::text FROM pg_roles"
         " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, 'MEMBER') ORDER BY 1",

@@ -29,7 +29,8 @@ def creation(
         SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
     ]
     if facts is not None:
-        parts.append(SQL("OWNER {}").format(Identifier(facts["owner"])))
+        if facts["owner"] is not None:
+            parts.append(SQL("OWNER {}").format(Identifier(facts["owner"])))
         parts += _locale(facts, major)
         if facts["tablespace"] in tablespaces:
             parts.append(SQL("TABLESPACE {}").format(Identifier(facts["tablespace"])))

@@ -57,7 +57,7 @@ class Staging:
             placement.name: self._load(placement, fetch, server, target)
             for placement in self._placed
         }
-        recorded = {p.name for p in self._placed if p.facts is not None}
+        recorded = {p.name for p in self._placed if p.member is not None}
         return merged({name: one for name, one in counts.items() if name in recorded})
 
     def _maintenance(self):
@@ -128,12 +128,16 @@ class Staging:
         )
         wanted = self._dump.facts.get("tablespaces")
         known = set(wanted) <= target.tablespaces if isinstance(wanted, list) else False  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        users = self._dump.facts.get("users", True)
         command = commands.pg_restore(
             chosen,
             self._address,
             placement.staged,
             application=self._application,
-            tablespaces=known,
+            leave_out=[
+                *([] if known else ["tablespaces"]),
+                *([] if users else ["owner", "privileges"]),
+            ],
         )
         feed(command, fetch(str(placement.member)), self._guard)
 

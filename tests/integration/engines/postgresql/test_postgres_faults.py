@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, read_member, restore, take
-from holdfast.contracts.engine import Attempt, Dump
+from holdfast.contracts.engine import EVERYTHING, Attempt, Dump
 from holdfast.domain.errors import (
     AddonUnavailable,
     ChildFailed,
@@ -52,7 +52,7 @@ def sessions(server: PostgresServer) -> list[tuple[object, ...]]:
 
 
 def test_a_killed_pg_dump_is_a_failure(server: PostgresServer) -> None:
-    with server.engine.dump(server.address, attempt(), a_guard()) as dump:
+    with server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump:
         source = dump.open(dump.members[1])
         assert source.read(1 << 16)
         os.killpg(source.pid, signal.SIGKILL)
@@ -66,7 +66,7 @@ def test_a_killed_pg_dump_is_a_failure(server: PostgresServer) -> None:
 
 def test_a_server_that_dies_fails_the_dump(server: PostgresServer) -> None:
     try:
-        with server.engine.dump(server.address, attempt(), a_guard()) as dump:
+        with server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump:
             source = dump.open(dump.members[1])
             assert source.read(1 << 16)
             parent = psutil.Process(server.engine.running(server.place))
@@ -84,7 +84,7 @@ def test_a_server_that_dies_fails_the_dump(server: PostgresServer) -> None:
 
 def test_a_stop_ends_the_dump_at_once(server: PostgresServer) -> None:
     guard = a_guard()
-    with server.engine.dump(server.address, attempt(), guard) as dump:
+    with server.engine.dump(server.address, EVERYTHING, attempt(), guard) as dump:
         source = dump.open(dump.members[1])
         assert source.read(1 << 16)
         guard.stop(Interrupted("aborted"))
@@ -98,10 +98,12 @@ def test_a_stop_ends_the_dump_at_once(server: PostgresServer) -> None:
 
 
 def test_a_second_attempt_ends_the_sessions_of_the_first(server: PostgresServer) -> None:
-    with server.engine.dump(server.address, attempt("same", "1"), a_guard()) as first:
+    with server.engine.dump(server.address, EVERYTHING, attempt("same", "1"), a_guard()) as first:
         source = first.open(first.members[1])
         assert source.read(1 << 16)
-        with server.engine.dump(server.address, attempt("same", "2"), a_guard()) as second:
+        with server.engine.dump(
+            server.address, EVERYTHING, attempt("same", "2"), a_guard()
+        ) as second:
             for member in second.members:
                 read_member(second, member)
             assert second.inventory().tables
@@ -113,7 +115,7 @@ def test_a_second_attempt_ends_the_sessions_of_the_first(server: PostgresServer)
 
 def test_rows_and_archive_are_of_one_snapshot(server: PostgresServer) -> None:
     """Rows that arrive while the dump runs are in neither."""
-    with server.engine.dump(server.address, attempt(), a_guard()) as dump:
+    with server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump:
         source = dump.open(dump.members[1])
         first = source.read(1 << 10)
         server.execute("INSERT INTO big SELECT 0, 'late-comer' FROM generate_series(1, 1000)")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, free_port, restore, take
-from holdfast.contracts.engine import Address
+from holdfast.contracts.engine import EVERYTHING, Address
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -192,7 +192,7 @@ def test_without_a_client_new_enough_nothing_starts(server: PostgresServer, tmp_
         pytest.skip("this machine has newer tools of its own")
     with (
         pytest.raises(ToolMissing, match=f"holdfast tools install postgresql {MAJOR}"),
-        engine.dump(server.address, Log().attempt(), a_guard()),
+        engine.dump(server.address, EVERYTHING, Log().attempt(), a_guard()),
     ):
         pytest.fail("it started")
 

@@ -1,0 +1,87 @@
+"""Where imported backups come from, and the uploads that some of them are made of."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select, update
+
+from holdfast.catalog.schema import Backup, Import, Upload, UploadPart
+from holdfast.catalog.session import ReadSession, WriteSession
+from holdfast.domain.operation import OVER
+
+
+def context(backup_uid: str) -> str:
+    """What the address of an import is sealed for."""
+    return f"import {backup_uid}"
+
+
+def of_backup(session: ReadSession, backup_pk: int) -> Import:
+    return session.scalars(select(Import).where(Import.backup_pk == backup_pk)).one()
+
+
+def forget_addresses(session: WriteSession) -> None:
+    """Those of imports that are over: nobody needs them any more."""
+    over = select(Backup.pk).where(Backup.status.in_(OVER))
+    session.execute(
+        update(Import)
+        .where(Import.sealed.is_not(None), Import.backup_pk.in_(over))
+        .values(sealed=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def find_upload(session: ReadSession, addon_pk: int, upload_id: str) -> Upload | None:
+    return session.scalar(select(Upload).where(Upload.addon_pk == addon_pk, Upload.id == upload_id))
+
+
+def upload(session: ReadSession, pk: int) -> Upload:
+    return session.get_one(Upload, pk)
+
+
+def parts(session: ReadSession, upload_pk: int) -> Sequence[UploadPart]:
+    """In the order of the file."""
+    wanted = select(UploadPart).where(UploadPart.upload_pk == upload_pk)
+    return session.scalars(wanted.order_by(UploadPart.start)).all()
+
+
+def part_at(session: ReadSession, upload_pk: int, start: int) -> UploadPart | None:
+    return session.scalar(
+        select(UploadPart).where(UploadPart.upload_pk == upload_pk, UploadPart.start == start)
+    )
+
+
+def in_use(session: ReadSession, upload_pk: int) -> bool:
+    """Does an import that is not over read it?"""
+    reading = (
+        select(func.count())
+        .select_from(Import)
+        .join(Backup, Backup.pk == Import.backup_pk)
+        .where(Import.upload_pk == upload_pk, Backup.status.not_in(OVER))
+    )
+    return bool(session.scalar(reading))
+
+
+def imported(session: ReadSession, upload_pk: int) -> bool:
+    """Was a backup made of it that completed?"""
+    made = (
+        select(func.count())
+        .select_from(Import)
+        .join(Backup, Backup.pk == Import.backup_pk)
+        .where(Import.upload_pk == upload_pk, Backup.status == "completed")
+    )
+    return bool(session.scalar(made))
+
+
+def untouched_since(session: ReadSession, before: int) -> Sequence[Upload]:
+    """Uploads to which nothing was added since then."""
+    return session.scalars(select(Upload).where(Upload.touched < before)).all()
+
+
+def all_uploads(session: ReadSession) -> Sequence[Upload]:
+    return session.scalars(select(Upload)).all()
+
+
+def forget_upload(session: WriteSession, row: Upload) -> None:
+    """Its objects are gone."""
+    session.execute(update(Import).where(Import.upload_pk == row.pk).values(upload_pk=None))
+    session.execute(delete(UploadPart).where(UploadPart.upload_pk == row.pk))
+    session.delete(row)

@@ -1,0 +1,259 @@
+"""Takes a plain SQL dump apart while it streams by: statements, rows of COPY, commands for psql.
+
+psql would run a shell if a dump asked it to, so text that came from elsewhere is never given to
+it. The quoting is PostgreSQL's own, with psql's rule for where a statement ends: not inside
+parentheses, and not inside the body of an SQL-standard function. Only the statement at hand is
+held in memory; rows pass by in chunks.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holdfast.domain.errors import EvidenceMissing
+
+_LOOKAHEAD = 256
+"""No token that has to be seen whole is longer: names have 63 bytes at most."""
+
+_LONGEST_STATEMENT = 256 << 20
+
+_TOKEN = re.compile(
+    rb"""
+      (?P<quote>['"])
+    | (?P<dollar>(?<![\w$\x80-\xff])\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$)
+    | (?P<line>--)
+    | (?P<block>/\*)
+    | (?P<end>;)
+    | (?P<paren>[()])
+    | (?P<meta>\\)
+    | (?P<word>\b(?:begin|case|end)\b)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_ROUTINE = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.IGNORECASE)
+_ESCAPED = re.compile(rb"(?:^|[^\w$\x80-\xff])[eE]$")
+_COPY = re.compile(rb"copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
+_LAST_ROW = re.compile(rb"\\\.\r?(?:\n|\Z)")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Without its semicolon and the comments before it."""
+
+    text: bytes
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A COPY ... FROM stdin and its lines, in chunks. What the reader leaves is passed over."""
+
+    text: bytes
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class Meta:
+    r"""A command for psql: a line that begins with a backslash."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A line of a comment between statements."""
+
+    text: str
+
+
+Item = Statement | Rows | Meta | Remark
+
+
+class Script:
+    """One pass over a dump. EvidenceMissing where the text is cut off or is no SQL."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._buffer = bytearray()
+        self._ended = False
+        self._depth = 0
+        self._bodies = 0
+
+    def items(self) -> Iterator[Item]:
+        position = 0
+        while True:
+            found = self._next_token(position)
+            if found is None:
+                break
+            kind, start, end = found
+            if kind in ("line", "block", "meta") and not self._buffer[:start].strip():
+                yield from self._between(kind, start, end)
+                position = 0
+            elif kind == "end" and self._depth == self._bodies == 0:
+                yield from self._statement(start, end)
+                position = 0
+            else:
+                position = self._pass(kind, start, end)
+        if self._buffer.strip():
+            raise EvidenceMissing(f"the file ends inside a statement: {self._head()}")
+
+    def _next_token(self, position: int) -> tuple[str, int, int] | None:
+        while True:
+            match = _TOKEN.search(self._buffer, position)
+            whole = match is not None and match.end() <= len(self._buffer) - _LOOKAHEAD
+            if match is not None and (whole or self._ended):
+                return str(match.lastgroup), match.start(), match.end()
+            if self._ended:
+                return None
+            seen = match.start() if match is not None else len(self._buffer) - _LOOKAHEAD
+            position = max(position, seen)
+            self._fill()
+
+    def _fill(self) -> bool:
+        if len(self._buffer) > _LONGEST_STATEMENT:
+            raise EvidenceMissing(f"a statement is longer than can be held: {self._head()}")
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            self._ended = True
+            return False
+        self._buffer += chunk
+        return True
+
+    def _head(self) -> str:
+        return repr(bytes(self._buffer[:80]).strip().decode(errors="replace"))
+
+    def _between(self, kind: str, start: int, end: int) -> Iterator[Item]:
+        """A comment or a command where a statement could begin."""
+        after = self._block_end(end) if kind == "block" else self._find(b"\n", end, at_end=True)
+        text = bytes(self._buffer[start:after]).decode(errors="replace").strip()
+        del self._buffer[:after]
+        if kind == "meta":
+            yield Meta(text)
+        elif kind == "line":
+            yield Remark(text.removeprefix("--").strip())
+
+    def _statement(self, start: int, end: int) -> Iterator[Item]:
+        text = bytes(self._buffer[:start]).strip()
+        del self._buffer[:end]
+        if _COPY.match(text):
+            del self._buffer[: self._find(b"\n", 0, at_end=True)]
+            rows = self._rows(text)
+            yield Rows(text, rows)
+            for _ in rows:
+                pass
+        elif text:
+            yield Statement(text)
+
+    def _rows(self, text: bytes) -> Iterator[bytes]:
+        while True:
+            mark = self._end_of_rows()
+            if mark is not None and (self._ended or self._buffer[mark[1] - 1] == ord("\n")):
+                if mark[0]:
+                    yield bytes(self._buffer[: mark[0]])
+                del self._buffer[: mark[1]]
+                return
+            if self._ended:
+                name = text[:80].decode(errors="replace")
+                raise EvidenceMissing(f"the file ends inside the rows of {name!r}")
+            # Whole lines can go; the last one may be the beginning of the end mark.
+            lines = self._buffer.rfind(b"\n") + 1
+            if lines:
+                yield bytes(self._buffer[:lines])
+                del self._buffer[:lines]
+            self._fill()
+
+    def _end_of_rows(self) -> tuple[int, int] | None:
+        """Where the line that ends the rows is, or may be when more bytes come."""
+        start = 0 if self._buffer.startswith(b"\\.") else self._buffer.find(b"\n\\.") + 1
+        while start or self._buffer.startswith(b"\\."):
+            mark = _LAST_ROW.match(self._buffer, start)
+            if mark is not None:
+                return start, mark.end()
+            start = self._buffer.find(b"\n\\.", start + 1) + 1
+            if not start:
+                break
+        return None
+
+    def _pass(self, kind: str, start: int, end: int) -> int:
+        """Where to go on looking after a token inside a statement."""
+        match kind:
+            case "quote":
+                return self._quote_end(start)
+            case "dollar":
+                return self._find(bytes(self._buffer[start:end]), end)
+            case "line":
+                return self._find(b"\n", end, at_end=True)
+            case "block":
+                return self._block_end(end)
+            case "paren":
+                opens = self._buffer.startswith(b"(", start)
+                self._depth = max(0, self._depth + (1 if opens else -1))
+            case "word":
+                self._body(bytes(self._buffer[start:end]).lower())
+            case "meta":
+                raise EvidenceMissing(f"a backslash inside a statement: {self._head()}")
+            case _:  # a semicolon inside parentheses or a body
+                pass
+        return end
+
+    def _body(self, word: bytes) -> None:
+        if self._depth or not _ROUTINE.match(bytes(self._buffer[:_LOOKAHEAD]).lstrip()):
+            return
+        if word == b"end":
+            self._bodies = max(0, self._bodies - 1)
+        elif word == b"begin" or self._bodies:
+            self._bodies += 1
+
+    def _quote_end(self, start: int) -> int:
+        """A doubled quote closes and opens again, which only strings with escapes must know."""
+        quote = bytes(self._buffer[start : start + 1])
+        before = bytes(self._buffer[max(0, start - 2) : start])
+        if quote == b"'" and _ESCAPED.search(before):
+            return self._escaped_end(start + 1)
+        return self._find(quote, start + 1)
+
+    def _escaped_end(self, position: int) -> int:
+        while True:
+            while len(self._buffer) - position < 2 and self._fill():
+                pass
+            char = bytes(self._buffer[position : position + 1])
+            following = bytes(self._buffer[position + 1 : position + 2])
+            if not char:
+                raise EvidenceMissing(f"a string is never closed: {self._head()}")
+            if char == b"'" and following != b"'":
+                return position + 1
+            if char in (b"\\", b"'"):
+                position += 2
+            else:
+                position = self._skip_plain(position)
+
+    def _skip_plain(self, position: int) -> int:
+        found = re.compile(rb"[\\']").search(self._buffer, position)
+        return found.start() if found is not None else len(self._buffer)
+
+    def _block_end(self, position: int) -> int:
+        """Block comments nest."""
+        depth = 1
+        while depth:
+            opening = self._buffer.find(b"/*", position)
+            closing = self._buffer.find(b"*/", position)
+            if closing < 0:
+                position = max(position, len(self._buffer) - 1) if opening < 0 else position
+                if not self._fill():
+                    raise EvidenceMissing(f"a comment is never closed: {self._head()}")
+            elif 0 <= opening < closing:
+                depth, position = depth + 1, opening + 2
+            else:
+                depth, position = depth - 1, closing + 2
+        return position
+
+    def _find(self, wanted: bytes, position: int, *, at_end: bool = False) -> int:
+        """Behind the next `wanted`; `at_end`: the end of the file does as well."""
+        while True:
+            found = self._buffer.find(wanted, position)
+            if found >= 0:
+                return found + len(wanted)
+            position = max(position, len(self._buffer) - len(wanted) + 1)
+            if not self._fill():
+                if at_end:
+                    return len(self._buffer)
+                raise EvidenceMissing(f"the file ends inside {self._head()}")

@@ -1,0 +1,187 @@
+"""Where the bytes of a dump come from: the addon's own server, another one, or a file.
+
+A file is read once: what it is, is decided by its first bytes, its compression too. It becomes the
+only member of a dump like ours, compressed as was asked for; whether it is whole is found out
+when it is read back from the store.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from holdfast.catalog import imports
+from holdfast.catalog.schema import Backup
+from holdfast.contracts.engine import (
+    EVERYTHING,
+    Address,
+    Dumpable,
+    DumpSession,
+    Importable,
+    Inventory,
+    Member,
+    Scope,
+)
+from holdfast.domain.backup import SourceType
+from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.jobs.toolbox import Job
+from holdfast.kit.fetch import Body, fetched
+from holdfast.kit.seal import Secret
+from holdfast.pipeline.decompress import decompress, recognise
+from holdfast.pipeline.digest import Digest
+from holdfast.pipeline.meter import Meter
+
+FILES = frozenset({SourceType.EXTERNAL_DUMP, SourceType.FILE_UPLOAD})
+_HEAD = 64 << 10
+
+
+def dumper(job: Job) -> Dumpable:
+    engine = job.engine()
+    if not isinstance(engine, Dumpable):
+        raise NotSupported(f"{engine.title} has no dumps")
+    return engine
+
+
+def importer(job: Job) -> Importable:
+    engine = job.engine()
+    if not isinstance(engine, Importable):
+        raise NotSupported(f"files cannot be imported into {engine.title}")
+    return engine
+
+
+def address(job: Job, backup: Backup) -> Address:
+    """The server to dump."""
+    if backup.source != SourceType.LIVE_INSTANCE:
+        job.require_running()
+        return job.address()
+    return job.engine().parse(_sealed(job, backup).reveal())
+
+
+def _sealed(job: Job, backup: Backup) -> Secret:
+    with job.tools.catalog.read() as session:
+        sealed = imports.of_backup(session, backup.pk).sealed
+    if sealed is None:
+        raise NotSupported("the address of this import was forgotten when it ended")
+    return job.tools.sealer.open(sealed, imports.context(backup.uid))
+
+
+def _scope(job: Job, backup: Backup) -> Scope:
+    """Imports leave users where they are: they belong to the other server."""
+    if backup.source != SourceType.LIVE_INSTANCE:
+        return EVERYTHING
+    with job.tools.catalog.read() as session:
+        every = imports.of_backup(session, backup.pk).every_database
+    return Scope(None if every else address(job, backup).database, users=False)
+
+
+@contextmanager
+def opened(job: Job, backup: Backup) -> Generator[DumpSession]:
+    if backup.source not in FILES:
+        found, scope = address(job, backup), _scope(job, backup)
+        with dumper(job).dump(found, scope, job.attempt, job.guard) as session:
+            yield session
+        return
+    with _file(job, backup) as body:
+        job.guard.bytes_expected = body.size
+        yield _FileDump(importer(job), job, backup, body)
+
+
+@contextmanager
+def _file(job: Job, backup: Backup) -> Generator[Body]:
+    if backup.source == SourceType.EXTERNAL_DUMP:
+        url = _sealed(job, backup).reveal()
+        with fetched(url, job.tools.import_rules, job.tools.clock.monotonic) as body:
+            yield body
+        return
+    with job.tools.catalog.read() as session:
+        upload_pk = imports.of_backup(session, backup.pk).upload_pk
+        if upload_pk is None:
+            raise EvidenceMissing("the uploaded file is gone")
+        upload = imports.upload(session, upload_pk)
+        keys = [part.key for part in imports.parts(session, upload_pk)]
+        size = upload.received
+    store = job.tools.open_store(None)
+    yield Body(size, (chunk for key in keys for chunk in store.get(key)))
+
+
+class _FileDump:
+    """The DumpSession of a file that somebody else made."""
+
+    def __init__(self, engine: Importable, job: Job, backup: Backup, body: Body) -> None:
+        self._source = _FileSource(job, backup, body)
+        member = engine.recognise(self._source.head)
+        job.say(f"the file is {member.format}, {self._source.packing}")
+        self.members: Sequence[Member] = (member,)
+        self.facts: Mapping[str, object] = {"imported": {}}
+
+    def open(self, member: Member) -> "_FileSource":  # noqa: ARG002 - there is one
+        return self._source
+
+    def inventory(self) -> Inventory:
+        """Known when it was read back."""
+        return Inventory([], {})
+
+
+class _FileSource:
+    """The plain bytes of a file. What arrived is judged when all of it has."""
+
+    def __init__(self, job: Job, backup: Backup, body: Body) -> None:
+        self._job, self._backup = job, backup
+        self._size = body.size
+        self._meter, self._digest = Meter(), Digest()
+        arrived = self._arriving(body.chunks)
+        first = _at_least(arrived, 16)
+        compression = recognise(first)
+        raw = _chained(first, arrived)
+        self._plain = decompress(raw, compression) if compression else raw
+        self.packing = f"compressed as {compression}" if compression else "not compressed"
+        self.head = _at_least(self._plain, _HEAD)
+        self._held = self.head
+
+    def _arriving(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._job.guard.check()
+            self._meter.feed(chunk)
+            self._digest.feed(chunk)
+            yield chunk
+
+    def read(self, size: int) -> bytes:
+        if not self._held:
+            self._held = next(self._plain, b"")
+        taken, self._held = self._held[:size], self._held[size:]
+        return taken
+
+    def finish(self) -> Mapping[str, object]:
+        """EvidenceMissing when it is not what was announced."""
+        arrived = {"bytes": self._meter.count, "sha256": self._digest.hexdigest}
+        announced = self._announced()
+        for name, wanted in announced.items():
+            if arrived[name] != wanted:
+                raise EvidenceMissing(
+                    f"the file was announced with {name} {wanted}; {arrived[name]} arrived"
+                )
+        return {"arrived": arrived, "announced": announced}
+
+    def _announced(self) -> dict[str, object]:
+        found: dict[str, object] = {"bytes": self._size}
+        if self._backup.source == SourceType.FILE_UPLOAD:
+            with self._job.tools.catalog.read() as session:
+                upload_pk = imports.of_backup(session, self._backup.pk).upload_pk
+                upload = imports.upload(session, upload_pk or 0)
+                found = {"bytes": upload.size, "sha256": upload.sha256}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def close(self) -> None:
+        """The connection is closed by who opened it."""
+
+
+def _at_least(chunks: Iterator[bytes], count: int) -> bytes:
+    """The first bytes, `count` or more unless there are fewer."""
+    held: list[bytes] = []
+    while sum(map(len, held)) < count and (chunk := next(chunks, None)) is not None:
+        held.append(chunk)
+    return b"".join(held)
+
+
+def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest

@@ -1,0 +1,225 @@
+"""Reads a file over HTTP(S) from an address that somebody else chose, without being led astray.
+
+A caller must not reach through us what it cannot reach itself: names are resolved here, every
+address is judged, and the connection is made to the very address that was judged, so a name that
+changes its mind in between gains nothing. Redirects are followed a few times under the same rule.
+Environment proxies are not used.
+"""
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+
+from holdfast.domain.errors import Invalid, Permanent, Temporary
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_MOST_REDIRECTS = 5
+_SECONDS = 30.0
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
+"""IPv6 addresses that lead to an IPv4 one of the caller's choice."""
+
+
+class NotReachable(Temporary):
+    """The address to fetch from did not answer as it should."""
+
+    code = "fetch.unavailable"
+
+
+class NotAllowed(Permanent):
+    """The address to fetch from is not one that may be used."""
+
+    code = "fetch.refused"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`allowed` are networks that may be used although they are private; `most_bytes` is the size
+    of the largest file, `most_seconds` the time it may take."""
+
+    allowed: tuple[Network, ...] = ()
+    most_bytes: int = 1 << 40
+    most_seconds: float = 86_400.0
+
+
+PUBLIC_ONLY = Rules()
+
+
+@dataclass(frozen=True)
+class Body:
+    """`size` in bytes where the server said it."""
+
+    size: int | None
+    chunks: Iterator[bytes]
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """`10.0.0.0/8, 192.168.1.5` to networks; Invalid names the one that is none."""
+    found: list[Network] = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        try:
+            found.append(ipaddress.ip_network(part, strict=False))
+        except ValueError as error:
+            problem = f"{part!r} is no network such as 10.0.0.0/8"
+            raise Invalid(problem, {"import_networks": problem}) from error
+    return tuple(found)
+
+
+def require_url(url: str) -> None:
+    """Raises Invalid for what cannot be fetched, whatever it resolves to."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise Invalid("is not an http(s) URL")
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url):
+        raise Invalid("holds white space or control characters")
+
+
+def is_public(address: Address) -> bool:
+    """Could anybody on the internet reach it?"""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if any(address in network for network in _TRANSLATED):
+            return False
+    elif address in _SHARED:
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def allowed(address: Address, rules: Rules) -> bool:
+    return is_public(address) or any(
+        address.version == network.version and address in network for network in rules.allowed
+    )
+
+
+class _Judging(httpcore.NetworkBackend):
+    """Connects to addresses that were judged, and to nothing else."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        last: Exception = NotReachable(f"{host} has no address")
+        for address in _resolve(host, port):
+            if not allowed(address, self._rules):
+                raise NotAllowed(
+                    f"{host} is {address}, which is not a public address; the operator can allow"
+                    " its network with HOLDFAST_IMPORT_NETWORKS"
+                )
+            try:
+                return self._backend.connect_tcp(
+                    str(address), port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                last = error
+        raise last
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotReachable(f"there is no host {host}") from error
+    names = dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found)
+    return [ipaddress.ip_address(name) for name in names]
+
+
+@contextmanager
+def fetched(url: str, rules: Rules, clock: Callable[[], float]) -> Generator[Body]:
+    """The file behind `url`; `clock` gives monotonic seconds. What goes wrong names the host only,
+    because an address may hold a secret."""
+    require_url(url)
+    with httpcore.ConnectionPool(
+        ssl_context=ssl.create_default_context(), network_backend=_Judging(rules)
+    ) as pool:
+        deadline = clock() + rules.most_seconds
+        with _translated(url), _followed(pool, url) as response:
+            size = _announced(response, rules)
+            yield Body(size, _limited(url, response, rules, lambda: clock() > deadline))
+
+
+@contextmanager
+def _followed(pool: httpcore.ConnectionPool, url: str) -> Generator[httpcore.Response]:
+    for _ in range(_MOST_REDIRECTS + 1):
+        with pool.stream(
+            "GET",
+            url,
+            headers={"User-Agent": "holdfast", "Accept": "*/*", "Accept-Encoding": "identity"},
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _SECONDS)},
+        ) as response:
+            if response.status not in _REDIRECTS:
+                if response.status != 200:
+                    raise Permanent(f"{_host(url)} answered with status {response.status}")
+                yield response
+                return
+            url = urljoin(url, _header(response, b"location") or "")
+        try:
+            require_url(url)
+        except Invalid as error:
+            raise NotAllowed(f"a redirect leads to what {error.message}") from error
+    raise NotAllowed(f"there are more than {_MOST_REDIRECTS} redirects")
+
+
+@contextmanager
+def _translated(url: str) -> Generator[None]:
+    try:
+        yield
+    except (httpcore.TimeoutException, httpcore.NetworkError) as error:
+        raise NotReachable(f"{_host(url)} did not answer: {type(error).__name__}") from error
+    except httpcore.ProtocolError as error:
+        raise NotReachable(f"{_host(url)} broke off: {error}") from error
+    except ssl.SSLError as error:
+        raise NotReachable(f"TLS with {_host(url)} did not work: {error.reason}") from error
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "the host"
+
+
+def _header(response: httpcore.Response, name: bytes) -> str | None:
+    found = [value for key, value in response.headers if key.lower() == name]
+    return found[0].decode("latin-1") if found else None
+
+
+def _announced(response: httpcore.Response, rules: Rules) -> int | None:
+    text = _header(response, b"content-length")
+    if text is None or not text.isdigit():
+        return None
+    if int(text) > rules.most_bytes:
+        raise NotAllowed(f"the file has {text} bytes; {rules.most_bytes} are allowed")
+    return int(text)
+
+
+def _limited(
+    url: str, response: httpcore.Response, rules: Rules, late: Callable[[], bool]
+) -> Iterator[bytes]:
+    count = 0
+    with _translated(url):
+        for chunk in response.iter_stream():
+            count += len(chunk)
+            if count > rules.most_bytes:
+                raise NotAllowed(f"the file has more than {rules.most_bytes} bytes")
+            if late():
+                raise NotReachable(f"the file took longer than {rules.most_seconds:.0f} s")
+            yield chunk

@@ -1,0 +1,93 @@
+"""Forks: a new managed addon that begins with what a backup holds, and is independent then.
+
+The restore is ordered in the transaction that makes the addon and waits for its server. Which
+backup it was is remembered, because a reset fills the addon again from the same one.
+"""
+
+from holdfast.catalog import addons, backups, projects
+from holdfast.catalog.schema import Addon, Backup, Project
+from holdfast.domain.backup import BackupType
+from holdfast.domain.errors import Conflict, Failure, Invalid, NotFound
+from holdfast.usecases import restores
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import ForkSource
+
+LATEST = "latest"
+
+
+def start(context: Context, project: Project, addon: Addon, source: ForkSource) -> None:
+    """Invalid names the part of `source` that does not fit."""
+    backup = _named(context, project, source)
+    _require_fit(context, addon, backup)
+    try:
+        restores.start(context, addon, backup, behind_the_server=True)
+    except Failure as error:
+        raise Invalid(f"source: {error.message}", {"source": error.message}) from error
+    addon.spec = {**addon.spec, "backup": backup.pk}
+
+
+def start_again(context: Context, addon: Addon) -> None:
+    """After a reset. Conflict when the backup is there no more: nothing is reset then."""
+    pk = addon.spec.get("backup")
+    if pk is None:
+        return
+    try:
+        backup = backups.get(context.session, int(str(pk)))
+        restores.start(context, addon, backup, behind_the_server=True)
+    except Failure as error:
+        raise Conflict(
+            f"a fork is reset from its source backup, and that is gone: {error.message}"
+        ) from error
+
+
+def _named(context: Context, project: Project, source: ForkSource) -> Backup:
+    if source.backup_uid is not None:
+        return _by_uid(context, str(source.backup_uid))
+    project_id = source.project_id or project.id
+    if not context.caller.sees(project_id):
+        raise _unknown("projectId", f"there is no project {project_id!r}")
+    origin = addons.find_origin(context.session, project_id, source.addon_id or "")
+    if not origin:
+        raise _unknown("addonId", f"there is no addon {source.addon_id!r} in {project_id!r}")
+    if source.backup_id == LATEST:
+        latest = next(
+            (b for each in origin if (b := backups.latest_good(context.session, each.pk))), None
+        )
+        if latest is None:
+            raise _unknown("backupId", f"{source.addon_id} has no completed backup of its own")
+        return latest
+    try:
+        return restores.find_backup(context.session, origin, source.backup_id or "")
+    except NotFound as error:
+        raise _unknown("backupId", error.message) from error
+
+
+def _by_uid(context: Context, uid: str) -> Backup:
+    backup = backups.by_uid(context.session, uid)
+    owner = addons.get(context.session, backup.addon_pk) if backup else None
+    project = projects.get(context.session, owner.project_pk) if owner else None
+    if backup is None or project is None or not context.caller.sees(project.id):
+        raise _unknown("backupUid", f"there is no backup {uid!r}")
+    return backup
+
+
+def _unknown(field: str, problem: str) -> Invalid:
+    return Invalid(f"source.{field}: {problem}", {f"source.{field}": problem})
+
+
+def _require_fit(context: Context, addon: Addon, backup: Backup) -> None:
+    """The same type; the same series for snapshots, the same or a newer one for dumps."""
+    owner = addons.get(context.session, backup.addon_pk)
+    if owner.kind != addon.kind:
+        problem = f"the source is of type {owner.kind}"
+        raise Invalid(f"type: {problem}", {"type": problem})
+    series = context.house.engines(addon.kind).series
+    old, new = series(backup.version), series(addon.version)
+    fits = old == new if backup.type == BackupType.SNAPSHOT else _numbers(old) <= _numbers(new)
+    if not fits:
+        problem = f"a {backup.type} of {backup.version} does not fit {addon.version}"
+        raise Invalid(f"version: {problem}", {"version": problem})
+
+
+def _numbers(series: str) -> list[int]:
+    return [int(part) for part in series.split(".") if part.isdigit()]
