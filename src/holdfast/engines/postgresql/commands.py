@@ -59,19 +59,22 @@ def pg_restore_script(tools: ToolSet) -> Command:
 
 
 def pg_restore(
-    tools: ToolSet, address: Address, database: str, *, application: str, leave_out: Sequence[str]
+    tools: ToolSet,
+    address: Address,
+    database: str,
+    *,
+    application: str,
+    options: Sequence[str] = (),
 ) -> Command:
-    """From standard input into one database; the first error ends it.
-
-    `leave_out`: of `tablespaces`, `owner` and `privileges`, what the target has no use for.
-    """
+    """From standard input into one database, unless `options` name a file. The first error ends
+    it."""
     return Command(
         [
             tools.program("pg_restore"),
             "--exit-on-error",
             "--no-password",
-            *(f"--no-{what}" for what in leave_out),
             f"--dbname={conninfo(address, database, application)}",
+            *options,
         ],
         env=child_environment(address),
     )

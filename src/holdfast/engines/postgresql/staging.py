@@ -12,7 +12,7 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
-from holdfast.engines.postgresql import archive, commands, facts, properties, tools
+from holdfast.engines.postgresql import archive, facts, properties, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.dump import end_sessions
@@ -21,7 +21,7 @@ from holdfast.engines.postgresql.globals import Sorted, Target, sort
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.layout import Placement, origin, placements, section
 from holdfast.engines.postgresql.naming import application, book, stage_prefix
-from holdfast.engines.postgresql.pipes import feed
+from holdfast.engines.postgresql.restoring import Loading
 from holdfast.engines.postgresql.session import drop, maintenance, names, watched
 from holdfast.kit.guard import Guard
 
@@ -129,17 +129,12 @@ class Staging:
         wanted = self._dump.facts.get("tablespaces")
         known = set(wanted) <= target.tablespaces if isinstance(wanted, list) else False  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         users = self._dump.facts.get("users", True)
-        command = commands.pg_restore(
-            chosen,
-            self._address,
-            placement.staged,
-            application=self._application,
-            leave_out=[
-                *([] if known else ["tablespaces"]),
-                *([] if users else ["owner", "privileges"]),
-            ],
-        )
-        feed(command, fetch(str(placement.member)), self._guard)
+        unused = [
+            *([] if known else ["tablespaces"]),
+            *([] if users else ["owner", "privileges"]),
+        ]
+        loading = Loading(chosen, self._address, placement.staged, self._application, unused)
+        loading.run(fetch(str(placement.member)), self._guard)
 
     def _count(self, placement: Placement) -> Count:
         with (
