@@ -35,8 +35,8 @@ class Loading:
 
     def run(self, chunks: Iterator[bytes], guard: Guard) -> None:
         jobs = min(os.cpu_count() or 1, _MOST)
-        head = b"" if jobs == 1 else _first(chunks)
-        archived = _chained(head, chunks)
+        seen = b"" if jobs == 1 else _first(chunks)
+        head, archived = seen[:_HEAD], _chained(seen, chunks)
         if not head or archive.list_archive(self.tools, iter([head]))[0] != 0:
             feed(self._command(), archived, guard)
             return
