@@ -41,8 +41,11 @@ def install(tools_dir: Path, version: str) -> ToolSet:
         root = _unpack(_download(version, Path(scratch)), Path(scratch))
         tools = _verified(root, version)
         final = home / tools.version
-        if not final.exists():
+        try:
             root.rename(final)
+        except OSError:
+            if not final.exists():  # else somebody else was quicker
+                raise
     return ToolSet(tools.major, tools.version, final / "bin", "holdfast", server=True)
 
 
