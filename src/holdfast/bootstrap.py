@@ -160,6 +160,7 @@ class Parts:
             engines=self.engine,
             open_store=self.store,
             import_rules=self.import_rules,
+            controls=config.attached_controls(self.settings),
         )
 
     @cached_property

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from holdfast.domain.addon import Control
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval
 from holdfast.kit import ids
@@ -36,6 +39,10 @@ class Settings:
     queue: str = field(default="dbos", metadata={"help": "durable queue: dbos or table"})
     store_file: str = field(
         default="", metadata={"help": "JSON of the platform store; empty: local"}
+    )
+    attached_file: str = field(
+        default="",
+        metadata={"help": "JSON of the attached addons whose servers may be stopped to restore"},
     )
     tools_dir: str = field(default="", metadata={"help": "client tools; empty: tools in data_dir"})
     concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
@@ -182,6 +189,37 @@ def platform_store(settings: Settings) -> tuple[str, dict[str, Any]]:
     except (OSError, ValueError, KeyError) as error:
         problem = f"store_file {settings.store_file} must be JSON with a `kind`: {error}"
         raise Invalid(problem, {"store_file": problem}) from error
+
+
+class _Control(BaseModel):
+    """One addon in the operator's file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    dataDirectory: str = Field(pattern="^/.+")  # noqa: N815 - a key of the file
+    stop: list[str] = Field(min_length=1)
+    start: list[str] = Field(min_length=1)
+
+
+_CONTROLS = TypeAdapter(dict[str, _Control])
+
+
+def attached_controls(settings: Settings) -> dict[str, Control]:
+    """By `project/addon`. The file names commands, so nobody else may be able to write it."""
+    if not settings.attached_file:
+        return {}
+    path = Path(settings.attached_file)
+    try:
+        state = path.stat()
+        if state.st_uid not in (0, os.geteuid()) or state.st_mode & 0o022:
+            raise ValueError("only root or this process's own user may be able to write it")
+        found = _CONTROLS.validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        problem = f"attached_file {path} cannot be used: {error}"
+        raise Invalid(problem, {"attached_file": problem}) from error
+    return {
+        name: Control(Path(each.dataDirectory), each.stop, each.start)
+        for name, each in found.items()
+    }
 
 
 def write_private(path: Path, text: str) -> None:

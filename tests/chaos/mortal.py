@@ -19,7 +19,7 @@ from holdfast import bootstrap
 from holdfast.cli.main import main
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
-from holdfast.jobs import servers
+from holdfast.jobs import exchange, servers
 from holdfast.jobs.toolbox import home_of
 
 MEGABYTE = 1 << 20
@@ -51,14 +51,14 @@ def deadly(step: Any, when: str) -> Any:
 
 
 def die_after_move(last: int) -> None:
-    done, move = itertools.count(1), servers._move
+    done, move = itertools.count(1), exchange._move
 
     def deadly_move(source: Path, target: Path) -> None:
         move(source, target)
         if next(done) == last:
             die()
 
-    servers._move = deadly_move
+    exchange._move = deadly_move
 
 
 def never_answer() -> None:

@@ -280,7 +280,8 @@ class Snapshottable(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a managed server lives on this machine."""
+    """Where a server lives on this machine. `ours` false: it is an attached addon's, whose users
+    and settings are its owner's, and whose files belong to whom `directory` does."""
 
     directory: Path
     port: int
@@ -288,12 +289,13 @@ class Place:
     user: str
     password: Secret
     database: str
+    ours: bool = True
 
 
 @runtime_checkable
 class Rewindable(Protocol):
-    """A hosted server that can be put back to a snapshot. `tree` is what a snapshot was made of,
-    materialised beside the place's own directory."""
+    """A server on this machine that can be put back to a snapshot. `tree` is what a snapshot was
+    made of, materialised beside the place's own directory."""
 
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
         """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
@@ -311,6 +313,8 @@ class Rewindable(Protocol):
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
         """Boots it privately, checks it, lets the place's user in, stops it cleanly.
+
+        On a place that is not ours the user gets no rights it did not have.
 
         RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
         """

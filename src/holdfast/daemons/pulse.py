@@ -49,7 +49,7 @@ class Pulse:
 
     def _beat(self) -> None:
         with self._tools.catalog.write() as session:
-            workers.beat(session, self._worker, self._tools.node)
+            workers.beat(session, self._worker, self._tools.node, self._tools.controls)
         now = self._tools.clock.monotonic()
         if now - self._last > self._rhythm.dead:
             self._since = now

@@ -1,7 +1,9 @@
 """Addons: databases we back up. Managed ones we run ourselves, attached ones belong to the user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from holdfast.domain.operation import RESTORING, TAKING
 
@@ -30,6 +32,16 @@ class Desired(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the operator of a machine lets us do with the server of an attached addon: exchange
+    its data `directory` between these two commands."""
+
+    directory: Path
+    stop: Sequence[str]
+    start: Sequence[str]
 
 
 def shown_status(status: AddonStatus, busy_with: str | None) -> AddonStatus:

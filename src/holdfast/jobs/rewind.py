@@ -1,15 +1,15 @@
-"""Restoring a snapshot into a managed addon, in place: read, preflight, fetch, rehearse, swap.
+"""Restoring a snapshot into an addon, in place: read, preflight, fetch, rehearse, swap.
 
 The snapshot becomes a data directory beside the live one and is booted privately and checked while
 the old server still serves. Only then the server is stopped, the directories change places and it
 starts again; the old directory stays until the restored server has answered, and is put back if it
 does not. Before the swap a failure or an abort leaves the addon as it was; a takeover goes on from
-where the directories are.
+where the directories are. An attached addon is restored in the same way where the operator said
+how its server is stopped and started.
 """
 
 import json
 import shutil
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -20,9 +20,10 @@ from holdfast.contracts.engine import Rewindable
 from holdfast.domain.errors import NotSupported, PreflightRefused, RestoreDiffers
 from holdfast.domain.snapshot import FORMAT, MANIFEST
 from holdfast.domain.units import show_bytes
-from holdfast.jobs import servers
+from holdfast.jobs import exchange
+from holdfast.jobs.seats import Seat, seat_of
 from holdfast.jobs.step import Plan, Step
-from holdfast.jobs.toolbox import Job, home_of
+from holdfast.jobs.toolbox import Job
 from holdfast.jobs.vaults import snapshot_id
 from holdfast.repositories.restic.reading import Totals, blobs, materialise, prove
 from holdfast.repositories.restic.repository import Repository
@@ -57,17 +58,18 @@ def _engine(job: Job) -> Rewindable:
     return engine
 
 
+def _seat(job: Job) -> Seat:
+    return seat_of(job.tools, job.addon)
+
+
 def _copy(job: Job, record: RewindRecord) -> Copy:
     return next(copy for copy in _backup(job)[1] if copy.pk == record.copy_pk)
 
 
 def read(job: Job, record: RewindRecord) -> RewindRecord:
     """Takes the first copy that is there: the platform's own, else an additional one."""
-    if not job.addon.managed:
-        raise NotSupported(
-            "the server of an attached addon is not ours to stop; use"
-            " `holdfast backup materialise` and follow its steps"
-        )
+    _engine(job)
+    _seat(job)
     job.require_running()
     _, held = _backup(job)
     for copy in copies.readable(held):
@@ -99,28 +101,31 @@ def _file(repository: Repository, tree: str, wanted: bytes) -> list[bytes]:
 
 def preflight(job: Job, record: RewindRecord) -> RewindRecord:
     """Everything that can be known before anything is written."""
-    problems = [*_engine(job).obstacles(job.place(), record.manifest)]
-    free = shutil.disk_usage(home_of(job.tools.data_dir, job.addon.uid)).free
-    needed = round(record.size * _ROOM) + _SPARE_BYTES
-    if free < needed:
-        problems.append(
-            f"there is no room for a second copy: {show_bytes(needed)} are needed,"
-            f" {show_bytes(free)} are free"
-        )
+    seat = _seat(job)
+    problems = [*seat.obstacles(), *_engine(job).obstacles(seat.place, record.manifest)]
     if problems:
         raise PreflightRefused("; ".join(problems))
+    _require_room(seat, record)
     return record
 
 
-def _beside(job: Job) -> Path:
-    return servers.beside(job.tools, job.addon, job.what.op)
+def _require_room(seat: Seat, record: RewindRecord) -> None:
+    free = shutil.disk_usage(seat.home if seat.home.exists() else seat.home.parent).free
+    needed = round(record.size * _ROOM) + _SPARE_BYTES
+    if free < needed:
+        raise PreflightRefused(
+            f"there is no room for a second copy: {show_bytes(needed)} are needed,"
+            f" {show_bytes(free)} are free"
+        )
 
 
 def fetch(job: Job, record: RewindRecord) -> RewindRecord:
-    tree = _beside(job)
+    seat = _seat(job)
+    tree = seat.beside(job.what.op)
     if tree.exists():
         shutil.rmtree(tree)  # of an attempt that died; the live directory is elsewhere
-    tree.mkdir(mode=0o711)
+    with seat.held():
+        tree.mkdir(mode=0o711)
     repository = job.tools.vaults.of_copy(_copy(job, record))
     job.guard.bytes_expected = record.size
     job.guard.watch_for_stall(on=True)
@@ -130,28 +135,33 @@ def fetch(job: Job, record: RewindRecord) -> RewindRecord:
         job.guard.watch_for_stall(on=False)
     if written != Totals(record.files, record.size):
         raise RestoreDiffers(f"{written.files} files with {written.size} bytes were written")
-    _engine(job).arrange(tree, job.place())
+    _engine(job).arrange(tree, seat.place)
     return record
 
 
 def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
-    facts = record.manifest["facts"]
-    proven = _engine(job).rehearse(_beside(job), job.place(), facts, job.guard)
+    seat, facts = _seat(job), record.manifest["facts"]
+    proven = _engine(job).rehearse(seat.beside(job.what.op), seat.place, facts, job.guard)
     job.say("the restored server starts and is sound")
     return record.model_copy(update={"proven": dict(proven)})
 
 
 def swap(job: Job, record: RewindRecord) -> RewindRecord:
     """From here on it goes forward, or back to where it was."""
-    with servers.held(job.tools, job.addon):
+    with _seat(job).held():
         job.guard.check()
         job.say("stopping the server; the restored data takes its place")  # fences a late worker
-        wanted = str(record.manifest["version"])
-        _run_as(job, _engine(job).runs_as(wanted))
-        if job.addon.version != wanted:
-            job.say(f"{wanted} is not installed here; it runs as {job.addon.version}")
-        servers.exchange(job.tools, job.addon, _beside(job), job.say)
+        if job.addon.managed:
+            _choose_version(job, str(record.manifest["version"]))
+        exchange.exchange(_seat(job), _seat(job).beside(job.what.op), job.say)
     return record
+
+
+def _choose_version(job: Job, wanted: str) -> None:
+    """The addon returns to the version of the snapshot, as nearly as this machine can."""
+    _run_as(job, _engine(job).runs_as(wanted))
+    if job.addon.version != wanted:
+        job.say(f"{wanted} is not installed here; it runs as {job.addon.version}")
 
 
 def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
@@ -168,10 +178,18 @@ def _run_as(job: Job, version: str) -> None:
 
 
 def clean(job: Job, record: RewindRecord) -> str:
-    with servers.held(job.tools, job.addon):
-        if servers.goes_back(job.tools, job.addon, _beside(job)):
+    """The catalogue's version first: the seat of a managed addon starts what it says."""
+    try:
+        seat = _seat(job)
+    except NotSupported:
+        return ""  # nothing was touched
+    tree = seat.beside(job.what.op)
+    if not job.addon.managed and not seat.home.exists():
+        return ""
+    with seat.held():
+        if exchange.goes_back(seat, tree):
             _run_as(job, record.was)
-        return servers.undo(job.tools, job.addon, _beside(job))
+        return exchange.undo(_seat(job), tree)
 
 
 REWIND = Plan(

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.catalog import addons, journal, operations
@@ -12,7 +12,7 @@ from holdfast.catalog.session import Catalog, CatalogAway, WriteSession
 from holdfast.contracts.engine import Address, Attempt, Engine, Place
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain.addon import Desired
+from holdfast.domain.addon import Control, Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.jobs.vaults import Vaults
 from holdfast.kit.clock import Clock
@@ -29,7 +29,8 @@ AWAY_SECONDS = 1.0
 @dataclass(frozen=True)
 class Toolbox:
     """One per worker process. `open_store` takes a destination's pk, None for the platform's;
-    `import_rules` say what may be fetched from where."""
+    `import_rules` say what may be fetched from where; `controls` are what this machine's operator
+    lets us do, by `project/addon`."""
 
     catalog: Catalog
     queue: Queue
@@ -40,6 +41,7 @@ class Toolbox:
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]
     import_rules: Rules = PUBLIC_ONLY
+    controls: Mapping[str, Control] = field(default_factory=dict[str, Control])
 
     @property
     def vaults(self) -> Vaults:
@@ -85,9 +87,6 @@ class Job:
         """A connection error would be true as well, but not the reason."""
         if self.addon.desired == Desired.PAUSED:
             raise AddonUnavailable("the addon is paused; resume it first")
-
-    def place(self) -> Place:
-        return place_of(self.tools, self.addon)
 
     def moved(self, count: int) -> None:
         """`count` bytes went through; raises when the operation was told to stop."""

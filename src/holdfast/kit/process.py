@@ -16,7 +16,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TypedDict
 
@@ -183,8 +183,11 @@ def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finish
         child.close()
 
 
-def start_detached(command: Command, log: IO[bytes]) -> int:
-    """Starts a server that shall outlive us, output to `log`. Returns its pid."""
+def start_detached(command: Command, log: IO[bytes]) -> Callable[[], int | None]:
+    """Starts a server that shall outlive us, output to `log`.
+
+    What it returns says the exit status, None while it runs.
+    """
     try:
         popen = subprocess.Popen(
             list(command.argv),
@@ -199,7 +202,7 @@ def start_detached(command: Command, log: IO[bytes]) -> int:
     except FileNotFoundError as error:
         raise ToolMissing(f"{command.argv[0]} is not installed") from error
     threading.Thread(target=popen.wait, daemon=True).start()  # reaps it: no zombie while we live
-    return popen.pid
+    return popen.poll
 
 
 class _Identity(TypedDict, total=False):

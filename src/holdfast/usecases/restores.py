@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from holdfast.catalog import addons, backups, copies, operations
+from holdfast.catalog import addons, backups, copies, operations, projects, workers
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
@@ -49,12 +49,22 @@ def start(
     context.session.add(restore)
     context.session.flush()
     arguments = {"backup": backup.pk, "restore": restore.pk}
-    order = Order(target.pk, restored_by(BackupType(backup.type)), addons.lane(target), arguments)
+    kind = restored_by(BackupType(backup.type))
+    order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:
         order = replace(order, priority=PRIORITY[Kind.PROVISION])
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore
+
+
+def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
+    """To restore a snapshot in place takes the machine whose operator allows that."""
+    if target.managed or kind is not Kind.REWIND:
+        return addons.lane(target)
+    project = projects.get(session, target.project_pk)
+    node = workers.node_in_control(session, f"{project.id}/{target.id}")
+    return node or addons.lane(target)
 
 
 def _require_copy(session: ReadSession, backup: Backup) -> None:

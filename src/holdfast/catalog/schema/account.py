@@ -45,11 +45,13 @@ class Replay(Table):
 
 
 class Worker(Table):
-    """A living worker; `seen` is written and judged by the database's clock."""
+    """A living worker; `seen` is written and judged by the database's clock. `controls` are the
+    attached addons, as `project/addon`, whose servers it may stop and start."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(60), primary_key=True)
     node: Mapped[str] = mapped_column(String(60))
+    controls: Mapped[list[str]] = mapped_column(default=list[str])
     seen: Mapped[int]
 
 

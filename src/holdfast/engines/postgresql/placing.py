@@ -16,7 +16,7 @@ from holdfast.contracts.engine import Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
-from holdfast.engines.postgresql.server import run_as
+from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.process import Command, run
 
@@ -29,7 +29,8 @@ _USUAL_SEGMENT = 16 << 20
 
 
 def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
-    """The place's own configuration files are copied from its live directory. Repeatable."""
+    """The place's own configuration files are copied from its live directory, where they lie in
+    it: Debian's servers have theirs elsewhere. Repeatable."""
     data = tree / DATA
     if not (data / "PG_VERSION").is_file():
         raise EvidenceMissing("the snapshot holds no PostgreSQL data directory")
@@ -39,11 +40,13 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
         came = data / name
         if came.exists() and not (data / f"{name}{_CAME}").exists():
             came.rename(data / f"{name}{_CAME}")
-    for name in _OURS:
-        shutil.copyfile(place.directory / name, data / name)
-    _require(data / "postgresql.conf", needed(tools.server(tools_dir, place.version), data))
+    for name in _OURS if place.ours else _SET_ASIDE:
+        if place.ours or (place.directory / name).exists():
+            shutil.copyfile(place.directory / name, data / name)
+    conf = data / ("postgresql.conf" if place.ours else "postgresql.auto.conf")
+    _require(conf, needed(tools.server(tools_dir, place.version), data))
     _map_tablespaces(tree, data)
-    _own(tree)
+    _own(tree, owner_of(place))
 
 
 def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
@@ -57,7 +60,19 @@ def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> lis
         tools.server(tools_dir, place.version)
     except ToolMissing as error:
         problems.append(error.message)
-    return problems
+    return problems if place.ours else [*problems, *_elsewhere(place)]
+
+
+def _elsewhere(place: Place) -> list[str]:
+    """Is the directory that of the server at the addon's address, as its lock file says?"""
+    try:
+        lines = (place.directory / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []  # it is not running; whoever starts it will see where it runs from
+    port = lines[3].strip() if len(lines) > 3 else "?"
+    if port == str(place.port):
+        return []
+    return [f"the server in {place.directory} listens on port {port}, the addon's on {place.port}"]
 
 
 def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
@@ -86,7 +101,8 @@ def _told(line: str) -> tuple[str, str]:
 
 def _require(conf: Path, settings: Mapping[str, str]) -> None:
     """Below the place's own settings; what an earlier restore wrote there is gone."""
-    own = conf.read_text(errors="surrogateescape").partition(_NEEDED)[0]
+    present = conf.read_text(errors="surrogateescape") if conf.exists() else ""
+    own = present.partition(_NEEDED)[0]
     lines = [f"{name} = {value}\n" for name, value in settings.items()]
     text = own + (_NEEDED + "".join(lines) if lines else "")
     conf.write_text(text, errors="surrogateescape")
@@ -108,9 +124,8 @@ def _map_tablespaces(tree: Path, data: Path) -> None:
         (data / "tablespace_map").write_text("".join(lines))
 
 
-def _own(tree: Path) -> None:
+def _own(tree: Path, user: str | None) -> None:
     """The server's user owns its data, and nobody else enters it."""
-    user = run_as()
     tree.chmod(0o711)
     (tree / DATA).chmod(0o700)
     spaces = tree / SPACES

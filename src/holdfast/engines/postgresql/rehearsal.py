@@ -18,7 +18,7 @@ from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, RestoreDif
 from holdfast.engines.postgresql import amcheck, facts, placing, tools
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.server import run_as
+from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import DISCARD, Child, Command, Finished, require_success, run
@@ -59,6 +59,7 @@ class Rehearsal:
         self._tools: ToolSet = tools.server(tools_dir, place.version)
         self._directory = directory
         self._place = place
+        self._user = owner_of(place)
         self._guard = guard
 
     def run(self, superuser: str) -> Mapping[str, object]:
@@ -84,7 +85,7 @@ class Rehearsal:
             child.close()
 
     def _command(self, home: Path) -> Command:
-        user = run_as()
+        user = self._user
         for name, text in (("hba", _TRUST), ("ident", ""), ("conf", "")):
             (home / name).write_text(text)
         for path in (home, *home.iterdir()):
@@ -152,11 +153,11 @@ class Rehearsal:
             "-w",
             "stop",
         ]
-        return run(Command(argv, cwd="/", user=run_as()), timeout=300)
+        return run(Command(argv, cwd="/", user=self._user), timeout=300)
 
     def _checksums(self) -> str:
         argv = [self._tools.program("pg_checksums"), "--check", "-D", str(self._directory)]
-        finished = run(Command(argv, cwd="/", user=run_as()), timeout=24 * 3600)
+        finished = run(Command(argv, cwd="/", user=self._user), timeout=24 * 3600)
         if finished.status == 0:
             return "every page's checksum is right"
         if "not enabled" in finished.stderr:
@@ -165,13 +166,24 @@ class Rehearsal:
 
 
 def _let_in(session: Session, place: Place) -> None:
-    """The password crosses as a verifier only, so no log can hold it."""
+    """The password crosses as a verifier only, so no log can hold it.
+
+    On a place that is not ours no role is made and none gets rights: who may do what was the
+    owner's decision. Its password may have changed since; without the present one nobody here
+    could see whether the restored server answers.
+    """
     user, secret = place.user.encode(), place.password.reveal().encode()
     verifier = session.pgconn.encrypt_password(secret, user, b"scram-sha-256").decode()
     exists = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [place.user]).fetchone()
-    verb = "ALTER" if exists else "CREATE"
-    session.execute(
-        SQL("{} ROLE {} LOGIN SUPERUSER PASSWORD {}").format(
-            SQL(verb), Identifier(place.user), Literal(verifier)
+    if not exists and not place.ours:
+        raise RestoreDiffers(
+            f"the snapshot has no role {place.user!r}, as which Holdfast connects to this addon"
         )
-    )
+    verb = "ALTER" if exists else "CREATE"
+    rights = "LOGIN SUPERUSER" if place.ours else ""
+    if place.ours or secret:
+        session.execute(
+            SQL("{} ROLE {} {} PASSWORD {}").format(
+                SQL(verb), Identifier(place.user), SQL(rights), Literal(verifier)
+            )
+        )

@@ -122,6 +122,13 @@ def run_as() -> str | None:
     return next((user for user in _USERS if user in known), None)
 
 
+def owner_of(place: Place) -> str | None:
+    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
+    if os.geteuid() != 0 or not place.directory.exists():
+        return run_as()
+    return pwd.getpwuid(place.directory.stat().st_uid).pw_name
+
+
 def sockets(place: Place) -> str:
     """The value of unix_socket_directories, a quoted list; empty where no socket fits."""
     path = str(place.directory)

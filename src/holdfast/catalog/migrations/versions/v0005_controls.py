@@ -1,0 +1,16 @@
+"""What workers may control; how far the packs of repositories were read."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "workers",
+        sa.Column("controls", sa.JSON(), nullable=False, server_default=sa.text("'[]'")),
+    )
