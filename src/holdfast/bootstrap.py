@@ -36,6 +36,7 @@ from holdfast.domain.retention import DAY_MS, Policy
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.backup import BACKUP
 from holdfast.jobs.lifecycle import LIFECYCLE
+from holdfast.jobs.repair import REPAIR
 from holdfast.jobs.replicate import REPLICATE
 from holdfast.jobs.restore import RESTORE
 from holdfast.jobs.rewind import REWIND
@@ -65,6 +66,7 @@ PLANS: Plans = {
     Kind.RESTORE: RESTORE,
     Kind.REWIND: REWIND,
     Kind.COPY: REPLICATE,
+    Kind.REPAIR: REPAIR,
     Kind.TIDY: TIDY,
     **LIFECYCLE,
 }
@@ -248,11 +250,12 @@ class SchedulerProcess:
         scheduler = Scheduler(tools, round(parts.settings.catch_up * _HOUR_MS))
         policy = policy_of(parts.settings)
         audit_every = round(parts.settings.audit_every * _HOUR_MS)
+        read_within = round(parts.settings.read_within * DAY_MS)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
             Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy).round),
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy).round),
-            Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every).round),
+            Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
         ]
 
     def start(self) -> None:

@@ -74,6 +74,10 @@ class Settings:
     audit_every: float = field(
         default=24.0, metadata={"help": "hours between inventories of a store; 0: when asked"}
     )
+    read_within: float = field(
+        default=30.0,
+        metadata={"help": "days in which the bytes of every snapshot are read once; 0: when asked"},
+    )
     history: int = field(
         default=400, metadata={"help": "days the rows of deleted backups are kept"}
     )

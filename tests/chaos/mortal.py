@@ -3,7 +3,9 @@
 `when` is `before` (the step before it is saved), `during` (after the first megabyte) or `after`
 (done but not saved). The step `publish` is the transaction that ends the operation. For the step
 `move`, `when` is a number: it dies right after so many renames of data directories. With
-`MORTAL_START=fail` no server that was put in place by a restore ever answers.
+`MORTAL_START=fail` no server that was put in place by a restore ever answers. With
+`MORTAL_FREE=bytes` restores find so much room on the disk; with `MORTAL_FETCH=fail` they cannot
+write a file.
 """
 
 import dataclasses
@@ -19,7 +21,7 @@ from holdfast import bootstrap
 from holdfast.cli.main import main
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
-from holdfast.jobs import exchange, servers
+from holdfast.jobs import exchange, rewind, servers
 from holdfast.jobs.toolbox import home_of
 
 MEGABYTE = 1 << 20
@@ -75,6 +77,18 @@ def never_answer() -> None:
     servers.start = refuse
 
 
+def be_cramped(free: int) -> None:
+    usage = rewind.shutil.disk_usage
+    rewind.shutil.disk_usage = lambda path: usage(path)._replace(free=free)
+
+
+def never_write() -> None:
+    def refuse(*_: Any) -> Any:
+        raise OSError("the disk does not write in this test")
+
+    rewind.materialise = refuse
+
+
 def mortal(plan: Any, name: str, when: str) -> Any:
     if name == "publish":
         return dataclasses.replace(plan, publish=die)
@@ -87,6 +101,10 @@ if __name__ == "__main__":
     kind, step_name, moment = os.environ["MORTAL_AT"].split(":")
     if os.environ.get("MORTAL_START") == "fail":
         never_answer()
+    if "MORTAL_FREE" in os.environ:
+        be_cramped(int(os.environ["MORTAL_FREE"]))
+    if os.environ.get("MORTAL_FETCH") == "fail":
+        never_write()
     if step_name == "move":
         die_after_move(int(moment))
     elif step_name != "nowhere":

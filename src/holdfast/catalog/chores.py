@@ -30,6 +30,11 @@ def custody_of(repository: int) -> str:
     return f"custody {repository}"
 
 
+def reading_of(repository: int) -> str:
+    """The name of reading all its packs, which is done only when asked for."""
+    return f"reading {repository}"
+
+
 def get(session: ReadSession, name: str) -> Chore | None:
     return session.get(Chore, name)
 

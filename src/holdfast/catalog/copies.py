@@ -4,12 +4,14 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Update, case, select, update
+from sqlalchemy import Update, case, or_, select, update
+from sqlalchemy.orm import aliased
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Destination, Project
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
+from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import expiry
 
@@ -161,6 +163,33 @@ def to_retry(session: ReadSession, now: int) -> list[Copy]:
         )
     )
     return list(session.scalars(waiting.order_by(Copy.next_try).limit(100)))
+
+
+def to_repair(session: ReadSession, now: int) -> list[Copy]:
+    """Copies of snapshots that were found lost while another one is good, of backups that stay,
+    and whose pause since the last try is over."""
+    other = aliased(Copy)
+    good = select(other.pk).where(
+        other.backup_pk == Copy.backup_pk,
+        other.status == Status.COMPLETED,
+        other.lost.is_(None),
+        other.gone.is_(None),
+    )
+    waiting = (
+        select(Copy)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(
+            Copy.lost.is_not(None),
+            Copy.status == Status.COMPLETED,
+            Copy.gone.is_(None),
+            Copy.marked.is_(None),
+            or_(Copy.next_try.is_(None), Copy.next_try <= now),
+            Backup.type == BackupType.SNAPSHOT,
+            Backup.deleted.is_(None),
+            good.exists(),
+        )
+    )
+    return list(session.scalars(waiting.order_by(Copy.lost).limit(100)))
 
 
 def lose(session: WriteSession, pk: int, now: int | None) -> None:

@@ -1,6 +1,6 @@
 """Rows of snapshot repositories: one for each addon at each place, with its sealed password."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -47,6 +47,16 @@ def ensure(session: WriteSession, made: Repository) -> Repository:
 
 def password(row: Repository, sealer: Sealer) -> Secret:
     return sealer.open(row.sealed_password, context(row.prefix))
+
+
+def was_read(session: WriteSession, pk: int, upto: int, now: int) -> None:
+    row = get(session, pk)
+    row.read_upto, row.read_at = upto, now
+
+
+def note_spoiled(session: WriteSession, pk: int, spoiled: Mapping[str, str]) -> None:
+    """All packs that are known not to be what was written."""
+    get(session, pk).spoiled = dict(spoiled) or None
 
 
 _RECOVERY = "recovery"

@@ -27,6 +27,21 @@ def retry_copies(session: WriteSession, queue: Queue, now: int) -> int:
     return len(waiting)
 
 
+def order_repairs(session: WriteSession, queue: Queue, now: int) -> int:
+    """For copies that were found lost and of which another one is whole; how many."""
+    ordered = 0
+    for copy in copies.to_repair(session, now):
+        if not _is_at_it(session, copy.addon_pk, Kind.REPAIR):
+            order_repair(session, queue, copy, now)
+            ordered += 1
+    return ordered
+
+
+def order_repair(session: WriteSession, queue: Queue, copy: Copy, now: int) -> None:
+    """Makes it again. It stays lost, and its status what it was, until that has succeeded."""
+    _order(session, queue, Kind.REPAIR, copy.addon_pk, {"copy": copy.pk}, now)
+
+
 def tidy_later(session: WriteSession, addon_pk: int, place: int | None, now: int) -> None:
     """Something in this repository may be needed by nobody now."""
     mine = update(Repository).where(
@@ -41,20 +56,24 @@ def order_tidying(session: WriteSession, queue: Queue, now: int) -> int:
     """For every repository whose time has come and that is not being tidied; how many."""
     ordered = 0
     for row in repositories.to_tidy(session, now):
-        if not _is_at_it(session, row):
+        if not _is_at_it(session, row.addon_pk, Kind.TIDY):
             _order(session, queue, Kind.TIDY, row.addon_pk, {"repository": row.pk}, now)
             ordered += 1
     return ordered
 
 
 def is_any_due(session: ReadSession, now: int) -> bool:
-    return bool(copies.to_retry(session, now) or repositories.to_tidy(session, now))
+    return bool(
+        copies.to_retry(session, now)
+        or copies.to_repair(session, now)
+        or repositories.to_tidy(session, now)
+    )
 
 
-def _is_at_it(session: ReadSession, row: Repository) -> bool:
+def _is_at_it(session: ReadSession, addon_pk: int, kind: Kind) -> bool:
     going = select(Operation.pk).where(
-        Operation.addon_pk == row.addon_pk,
-        Operation.kind == Kind.TIDY,
+        Operation.addon_pk == addon_pk,
+        Operation.kind == kind,
         Operation.status.not_in(OVER),
     )
     return session.scalar(going.limit(1)) is not None

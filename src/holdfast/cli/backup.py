@@ -40,6 +40,7 @@ OPTIONS = {
     "compressionType": "--compression",
     "customDestinationId": "--destination",
     "retentionTime": "--keep",
+    "maxRate": "--max-rate",
 }
 """Fields of the API to the options that say them."""
 
@@ -59,10 +60,15 @@ class Fields:
     keep: Annotated[
         int | None, typer.Option("--keep", "-k", min=1, help="Days; default: until deleted.")
     ] = None
+    max_rate: Annotated[
+        int | None,
+        typer.Option("--max-rate", help="KiB per second read of the server at most; snapshots."),
+    ] = None
     file: asking.BodyFile = None
 
     def body(self) -> dict[str, object]:
         fields = {
+            "maxRate": self.max_rate,
             "retentionTime": self.keep,
             "name": self.name,
             "backupType": self.type,
@@ -162,6 +168,14 @@ def retry_copy(
     with session.client() as client:
         client.backups.retry_copy(*where.of(session), backup, destination)
     session.printer.done(f"copying {backup} to {destination} again")
+
+
+@verb(app, "repair", "holdfast backup repair nightly -p shop -a orders")
+def repair(session: Session, where: InAddon, backup: Id) -> None:
+    """Make lost copies of a snapshot again from one that is whole."""
+    with session.client() as client:
+        client.backups.repair(*where.of(session), backup)
+    session.printer.done(f"making lost copies of {backup} again")
 
 
 @verb(app, "logs", "holdfast backup logs nightly --project shop --addon orders --follow")

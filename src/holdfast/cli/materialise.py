@@ -4,10 +4,9 @@ The directory appears whole or not at all. What has to be done with it is printe
 to any server.
 """
 
-import os
 import shutil
 import tarfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
@@ -21,6 +20,8 @@ from holdfast.cli.output import note
 from holdfast.cli.progress import transferring
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import verb
+from holdfast.client.errors import Answer, ServerFault
+from holdfast.client.models import Finish
 
 To = Annotated[
     Path, typer.Option("--to", metavar="DIR", help="A directory that does not exist yet.")
@@ -57,13 +58,13 @@ def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
     draft = target.with_name(f".{target.name}.part")
     with session.client() as client:
         project, addon = where.of(session)
-        kind = client.addons.get(project, addon).spec.type
+        finish = client.backups.finish(project, addon, backup, str(target))
         with client.backups.files(project, addon, backup) as coming, _whole(draft, target):
             with transferring(backup, coming.expected) as progress:
                 _unpack(coming.chunks(), draft, lambda: progress(coming.received))
-            steps = _READY.get(kind, _nothing)(draft, target)
+            _finish(draft, finish)
     session.printer.record({"directory": str(target)})
-    for number, step in enumerate(steps, 1):
+    for number, step in enumerate(finish.steps, 1):
         note(f"{number}. {step}")
 
 
@@ -89,28 +90,19 @@ def _unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) ->
             moved()
 
 
-def _postgresql(draft: Path, target: Path) -> list[str]:
-    """Tablespaces live beside the data; recovery finds them by absolute paths."""
-    data, spaces = draft / "data", draft / "tablespaces"
-    if spaces.is_dir():
-        lines = [f"{each.name} {target / 'tablespaces' / each.name}\n" for each in spaces.iterdir()]
-        (data / "tablespace_map").write_text("".join(sorted(lines)))
-    os.chmod(data, 0o700)  # noqa: PTH101 - the server refuses anything wider
-    return [
-        "Stop the server.",
-        f"Give the files to its user: chown -R postgres: {target}",
-        f"Make {target / 'data'} its data directory: move it there, or set data_directory.",
-        "Settings outside the data directory (as Debian has them) stay as they are; look at"
-        " postgresql.auto.conf in it, which came with the snapshot.",
-        "Start the server: it recovers by itself from the WAL in pg_wal.",
-    ]
+def _finish(draft: Path, finish: Finish) -> None:
+    """As little as a server may ask for: texts and modes of what lies in the directory."""
+    for name, text in finish.texts.items():
+        _inside(draft, name).write_text(text)
+    for name, mode in finish.modes.items():
+        _inside(draft, name).chmod(int(mode, 8) & 0o777)
 
 
-def _nothing(draft: Path, target: Path) -> list[str]:  # noqa: ARG001 - all kinds look alike
-    return [f"The files of the snapshot are in {target}."]
-
-
-_READY: Mapping[str, Callable[[Path, Path], list[str]]] = {"postgresql": _postgresql}
+def _inside(draft: Path, name: str) -> Path:
+    path = draft / name
+    if not path.resolve().is_relative_to(draft.resolve()):
+        raise ServerFault(Answer(200, f"the server wants to change {name}, which is not ours"))
+    return path
 
 
 def register(app: typer.Typer) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli import asking
 from holdfast.cli.loglines import show_lines
-from holdfast.cli.options import InAddon, Limit, Lines, Waiting
-from holdfast.cli.problems import OperationFailed
+from holdfast.cli.options import InAddon, Limit, Lines, Waiting, Yes
+from holdfast.cli.problems import OperationFailed, naming
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
@@ -39,6 +40,26 @@ class From:
         return Origin(self.from_project or project, self.from_addon or addon)
 
 
+@dataclass(frozen=True)
+class Giving:
+    """What may be given up for it."""
+
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Of a snapshot, when there is no room for a second copy: remove the present"
+            " data first. If such a restore fails, the addon has no data.",
+        ),
+    ] = False
+    yes: Yes = False
+
+    def confirm(self, addon: str) -> None:
+        if self.replace:
+            question = f"May the present data of {addon} be removed before its successor is there?"
+            asking.confirm(question, force=self.yes, option="--yes")
+
+
 @verb(
     app,
     "create",
@@ -46,12 +67,15 @@ class From:
     "holdfast restore create --backup nightly -p shop -a orders-copy --from-addon orders",
 )
 def create(
-    session: Session, where: InAddon, backup: Backup, source: From, waiting: Waiting
+    session: Session, where: InAddon, backup: Backup, source: From, giving: Giving, waiting: Waiting
 ) -> None:
     """Replace an addon's data with a backup. With --wait the exit status tells how it ended."""
     which = where.of(session)
-    with session.client() as client:
-        started = client.restores.create(*which, backup, source.origin(*which))
+    giving.confirm(which[1])
+    with session.client() as client, naming(replace="--replace"):
+        started = client.restores.create(
+            *which, backup, source.origin(*which), replace=giving.replace
+        )
         if waiting.wait:
             restore = _awaited(client, (*which, started.restore_id), waiting)
         else:

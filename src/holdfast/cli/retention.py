@@ -146,6 +146,7 @@ def _found(row: Document) -> Document:
     "audit",
     "holdfast retention audit",
     "holdfast retention audit --destination off-site",
+    "holdfast retention audit --read-data",
     "holdfast retention audit --show",
 )
 def audit(
@@ -153,14 +154,17 @@ def audit(
     destination: Annotated[
         str | None, typer.Option("--destination", "-d", help="Only this one; else every store.")
     ] = None,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Read every byte of the snapshots, too.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Only show when it was done.")] = False,
 ) -> None:
     """Have stores compared with the catalogue as soon as possible; see `retention findings`."""
-    if show and destination is not None:
-        raise typer.BadParameter("give either --show or --destination")
+    if show and (destination is not None or read_data):
+        raise typer.BadParameter("--show asks for nothing to be done")
     with session.client() as client:
         if not show:
-            client.retention.audit(destination)
+            client.retention.audit(destination, read_data=read_data)
         rows = [each.document() for each in client.retention.audits()]
     columns = {"STORE": "place", "DONE": "endedAt", "NEXT": "next", "PROBLEM": "problem"}
     session.printer.rows(rows, columns, _audit)

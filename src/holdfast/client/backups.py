@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from holdfast.client.download import Download, opened
 from holdfast.client.errors import Answer, ServerFault
 from holdfast.client.logs import LogQuery, read_range, tail
-from holdfast.client.models import Backup, Document, LogLine
+from holdfast.client.models import Backup, Document, Finish, LogLine
 from holdfast.client.parse import parsed, parsed_all
 from holdfast.client.transport import Body, Transport, path_of
 
@@ -25,7 +25,7 @@ class Backups:
 
     def create(self, project: str, addon: str, body: Body) -> Backup:
         """Body: `name`, `backupType`, `compressionType`, `customDestinationId`,
-        `retentionTime` (days), all optional."""
+        `retentionTime` (days), `maxRate` (KiB per second, of snapshots), all optional."""
         return parsed(Backup, self._transport.post(_path(project, addon), body))
 
     def get(self, project: str, addon: str, backup: str) -> Backup:
@@ -50,6 +50,10 @@ class Backups:
         """An additional copy that failed, now instead of after its pause."""
         self._transport.post(_path(project, addon, backup, "copies", destination, "retry"))
 
+    def repair(self, project: str, addon: str, backup: str) -> None:
+        """Lost copies of a snapshot made again from one that is whole."""
+        self._transport.post(_path(project, addon, backup, "repair"))
+
     def evidence(self, project: str, addon: str, backup: str) -> Document:
         return parsed(Document, self._transport.get(_path(project, addon, backup, "evidence")))
 
@@ -71,6 +75,11 @@ class Backups:
         """A snapshot's files as a tar."""
         path = f"{self._transport.host}{_path(project, addon, backup, 'files')}"
         return opened(self._transport, path, f"{backup}.tar", with_token=True)
+
+    def finish(self, project: str, addon: str, backup: str, directory: str) -> Finish:
+        """What a snapshot's files need that lie in this absolute `directory`."""
+        path = _path(project, addon, backup, "files", "finish")
+        return parsed(Finish, self._transport.get(path, {"directory": directory}))
 
     def logs(
         self, project: str, addon: str, backup: str, query: LogQuery | None = None

@@ -238,6 +238,15 @@ class DestinationBackup(Model):
     completed_at: str | None = None
 
 
+class Finish(Model):
+    """What a snapshot's files need in their directory: texts by path, octal modes by path, and
+    steps for a person."""
+
+    texts: dict[str, str] = {}
+    modes: dict[str, str] = {}
+    steps: list[str] = []
+
+
 class KitRepository(Model):
     project: str = ""
     addon: str = ""

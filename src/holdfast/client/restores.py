@@ -38,10 +38,18 @@ class Restores:
         self._transport = transport
 
     def create(
-        self, project: str, addon: str, backup: str, origin: Origin | None = None
+        self,
+        project: str,
+        addon: str,
+        backup: str,
+        origin: Origin | None = None,
+        *,
+        replace: bool = False,
     ) -> RestoreStarted:
+        """`replace`: without room for a second copy, the present data may be removed first."""
         path = _backup(project, addon, backup, "restore")
-        return parsed(RestoreStarted, self._transport.post(path, params=_params(origin)))
+        body = {"replace": True} if replace else None
+        return parsed(RestoreStarted, self._transport.post(path, body, _params(origin)))
 
     def list(self, project: str, addon: str) -> Iterator[Restore]:
         """Every restore into this addon, newest first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from holdfast.client.models import Words
 from holdfast.client.parse import parsed, parsed_all
 from holdfast.client.transport import Transport, path_of
 from holdfast.client.upkeep import AddonPlan, Audit, Deletion, Finding, Pruned
@@ -41,7 +42,10 @@ class Retention:
         found = self._transport.items(path_of("retention", "audits"), "audits")
         return list(parsed_all(Audit, found))
 
-    def audit(self, destination: str | None = None) -> None:
-        """Has one store or all compared with the catalogue as soon as possible."""
-        body = {} if destination is None else {"destinationId": destination}
+    def audit(self, destination: str | None = None, *, read_data: bool = False) -> None:
+        """Has one store or all compared with the catalogue as soon as possible. `read_data`: and
+        every byte of the snapshots there read."""
+        body: Words = {} if destination is None else {"destinationId": destination}
+        if read_data:
+            body["readData"] = True
         self._transport.post(path_of("retention", "audits"), body)

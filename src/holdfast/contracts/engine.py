@@ -11,7 +11,7 @@ children adopts them with the guard, so that a stop ends them at once.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
 from holdfast.kit.guard import Guard
@@ -318,6 +318,25 @@ class Rewindable(Protocol):
 
         RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What makes a server's directory of a snapshot's files: texts to write and modes to set, by
+    path below it, and what a person has to do then, in order."""
+
+    texts: Mapping[str, str]
+    modes: Mapping[str, int]
+    steps: Sequence[str]
+
+
+@runtime_checkable
+class Materialisable(Protocol):
+    """Snapshots whose files a server starts from, wherever somebody puts them."""
+
+    def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
+        """For files that lie in `directory`, an absolute path of some machine."""
         ...
 
 

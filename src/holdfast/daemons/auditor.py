@@ -26,11 +26,13 @@ _WAIT_SECONDS = 1.0
 
 
 class Auditor:
-    """`every_ms` 0: only when somebody asks."""
+    """`every_ms` 0: only when somebody asks. `round_ms`: in that time the bytes of every pack of
+    snapshots are read once; 0: only when somebody asks."""
 
-    def __init__(self, tools: Toolbox, every_ms: int) -> None:
+    def __init__(self, tools: Toolbox, every_ms: int, round_ms: int = 0) -> None:
         self._tools = tools
         self._every_ms = every_ms
+        self._round_ms = round_ms
         self._lanes = Lanes("auditor")
 
     def round(self) -> None:
@@ -74,7 +76,7 @@ class Auditor:
                 strangers.add(group, why, began)
             for group, proof in judged.leftovers:
                 problem = self._sweep(store, place, group, proof) or problem
-        for key in custodian.compare(self._tools, place, strangers, began):
+        for key in custodian.compare(self._tools, place, strangers, began, self._round_ms):
             seen.add(key)
         self._miss(store, place, seen)
         with self._tools.catalog.write() as session:

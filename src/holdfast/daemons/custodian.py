@@ -1,7 +1,8 @@
 """Compares the repositories of one store with the catalogue, as part of its inventory.
 
-Every time: is each snapshot object there, and every pack that the index names? Once a week, and
-when somebody asks for an inventory: do all directories and blocks of every snapshot exist? A
+Every time: is each snapshot object there, and every pack that the index names? Are the bytes of
+a share of the packs still right? Once a week, and when somebody asks for an inventory: do all
+directories and blocks of every snapshot exist? A
 snapshot that no copy accounts for is removed only when everything about it proves that a late
 worker of ours wrote it; an owner's own snapshots, and repositories without a row, are shown as
 foreign and left alone.
@@ -17,8 +18,9 @@ from holdfast.catalog.schema import Repository as Row
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.inventory import neighbourhood
-from holdfast.domain.snapshot import ROOT, repository_of
+from holdfast.domain.snapshot import EVERYTHING, ROOT, Stretch, next_stretch, repository_of
 from holdfast.jobs import custody
+from holdfast.jobs.custody import Look
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.jobs.vaults import snapshot_id
 from holdfast.kit.clock import rfc3339
@@ -29,23 +31,31 @@ from holdfast.usecases.stocktaking import Group, Strangers
 log = logging.getLogger(__name__)
 
 _THOROUGH_MS = 7 * 86_400_000
+_DEAD_MS = 24 * 3_600_000
+_NEVER_MS = 100 * 365 * 86_400_000
 _OURS = "holdfast"
 _TAG = "holdfast:backup="
 
 
-def compare(tools: Toolbox, place: int | None, strangers: Strangers, began: int) -> Iterator[int]:
-    """Keys of the copies that were looked at here, so that nobody has to look again."""
+def compare(
+    tools: Toolbox, place: int | None, strangers: Strangers, began: int, round_ms: int
+) -> Iterator[int]:
+    """Keys of the copies that were looked at here, so that nobody has to look again.
+
+    `round_ms`: in that time the bytes of every pack are read once; 0: only when somebody asks.
+    """
     with tools.catalog.read() as session:
         rows = repositories.at_destination(session, place)
         session.expunge_all()
     store = tools.open_store(place)
     for row in rows:
-        yield from _look(tools, row, began)
+        yield from _look(tools, row, began, round_ms)
         _account(tools, store, row, strangers, began)
+        _drop_unfinished(store, row, began)
     _foreign(store, {row.prefix for row in rows}, strangers, began)
 
 
-def _look(tools: Toolbox, row: Row, began: int) -> Iterator[int]:
+def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     """Loses what is damaged, and finds what is whole again."""
     with tools.catalog.read() as session:
         held = stock.snapshots_in(session, row)
@@ -55,15 +65,28 @@ def _look(tools: Toolbox, row: Row, began: int) -> Iterator[int]:
     name = chores.custody_of(row.pk)
     with tools.catalog.write() as session:
         thorough = chores.take(session, name, began, _THOROUGH_MS)
+        everything = chores.take(session, chores.reading_of(row.pk), began, 0)
     thorough = thorough or any(copy.lost for copy in held)
-    wrong = custody.damages(tools, row, [snapshot_id(copy) for copy in held], thorough=thorough)
+    names = [snapshot_id(copy) for copy in held]
+    stretch = EVERYTHING if everything else _stretch(row, began, round_ms)
+    found = custody.look(tools, row, Look(names, thorough, stretch))
     for copy in held:
-        _note(tools, copy, wrong[snapshot_id(copy)])
+        _note(tools, copy, found.wrong[snapshot_id(copy)])
         yield copy.pk
-    if thorough:
-        now = tools.clock.now()
-        with tools.catalog.write() as session:
+    now = tools.clock.now()
+    with tools.catalog.write() as session:
+        if found.spoiled is not None:
+            repositories.note_spoiled(session, row.pk, found.spoiled)
+            repositories.was_read(session, row.pk, stretch.end, began)
+        if thorough:
             chores.end(session, name, now + _THOROUGH_MS, now, None)
+        if everything:
+            chores.end(session, chores.reading_of(row.pk), now + _NEVER_MS, now, None)
+
+
+def _stretch(row: Row, now: int, round_ms: int) -> Stretch:
+    """Since it was read last, or made."""
+    return next_stretch(row.read_upto, now - (row.read_at or row.created), round_ms)
 
 
 def _note(tools: Toolbox, copy: Copy, problem: str | None) -> None:
@@ -135,6 +158,22 @@ def _sweep(tools: Toolbox, store: ObjectStore, row: Row, group: Group, proof: st
     with tools.catalog.write() as session:
         findings.settle(session, finding, f"removed at {rfc3339(now)}", now)
         snapshots.tidy_later(session, row.addon_pk, row.destination_pk, now)
+
+
+def _drop_unfinished(store: ObjectStore, row: Row, began: int) -> None:
+    """Uploads that a dead worker left. One that is alive is over in minutes: a pack is small."""
+    for stat in list(store.list(row.prefix, unfinished=True)):
+        if stat.modified < began - _DEAD_MS and not _is_there(store, stat.key):
+            store.delete(stat.key)
+            log.info("an unfinished upload was removed", extra={"key": stat.key})
+
+
+def _is_there(store: ObjectStore, key: str) -> bool:
+    try:
+        store.stat(key)
+    except ObjectMissing:
+        return False
+    return True
 
 
 def _foreign(store: ObjectStore, ours: set[str], strangers: Strangers, began: int) -> None:

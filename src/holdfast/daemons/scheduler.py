@@ -61,6 +61,7 @@ class Scheduler:
         with self._tools.catalog.write() as session:
             take_turns(session)
             snapshots.retry_copies(session, self._tools.queue, now)
+            snapshots.order_repairs(session, self._tools.queue, now)
             snapshots.order_tidying(session, self._tools.queue, now)
 
     def _realign(self) -> None:

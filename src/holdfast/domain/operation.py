@@ -47,6 +47,7 @@ class Kind(StrEnum):
     RESTORE = "restore"
     REWIND = "rewind"  # a restore of a snapshot
     COPY = "copy"  # of a snapshot, to an additional destination
+    REPAIR = "repair"  # of a copy of a snapshot that was lost
     TIDY = "tidy"  # of a snapshot repository
     PROVISION = "provision"
     PAUSE = "pause"
@@ -68,12 +69,15 @@ PRIORITY: dict[Kind, int] = {
     Kind.BACKUP: 5,
     Kind.SNAPSHOT: 5,
     Kind.COPY: 6,
+    Kind.REPAIR: 6,
     Kind.TIDY: 7,
 }
 """1 goes first. Somebody waits for a restore; nobody waits for a backup."""
 
 TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
 RESTORING = frozenset({Kind.RESTORE, Kind.REWIND})
+KEEPING = frozenset({Kind.COPY, Kind.REPAIR, Kind.TIDY})
+"""Work on what was taken; the server goes on as it was."""
 
 MAX_ATTEMPTS = 3
 """Takeovers after which an operation that keeps killing its worker is failed."""

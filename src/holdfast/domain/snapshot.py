@@ -1,6 +1,7 @@
 """Snapshots: how large their blocks are, and what their objects are called."""
 
 import re
+from dataclasses import dataclass
 
 _GIB = 1 << 30
 
@@ -26,6 +27,37 @@ def page_block(database_bytes: int) -> int:
     if database_bytes <= 200 * _GIB:
         return 32 << 10
     return 64 << 10 if database_bytes <= 1024 * _GIB else 128 << 10
+
+
+CIRCLE = 1 << 32
+"""Names of packs are hashes, so they lie evenly around a circle of so many points. Reading goes
+around it, and whatever was there when a round began has been read when it ends."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the circle, from `begin` on; all of it when it is as long."""
+
+    begin: int
+    length: int
+
+    def holds(self, pack: str) -> bool:
+        return (int(pack[:8], 16) - self.begin) % CIRCLE < self.length
+
+    @property
+    def end(self) -> int:
+        return (self.begin + self.length) % CIRCLE
+
+
+NOTHING = Stretch(0, 0)
+EVERYTHING = Stretch(0, CIRCLE)
+
+
+def next_stretch(begin: int, elapsed_ms: int, round_ms: int) -> Stretch:
+    """What to read after `elapsed_ms`, so that a round takes `round_ms`; nothing when that is 0."""
+    if round_ms <= 0:
+        return Stretch(begin, 0)
+    return Stretch(begin, min(CIRCLE, -(-CIRCLE * max(0, elapsed_ms) // round_ms)))
 
 
 def snapshot_key(prefix: str, snapshot: str) -> str:

@@ -1,24 +1,47 @@
-"""Are the snapshots of a repository still whole? Looked at without reading any file's data.
+"""Are the snapshots of a repository still whole?
 
 The cheap look compares the packs that the index names with those that the store lists. Only when
 one is missing or short, or when the look is meant to be thorough, the directories of the snapshots
-are read, and every block of every file is sought in the index. A flipped bit inside of a pack is
-not seen here: that takes reading everything, as restoring and `restic check --read-data` do.
+are read, and every block of every file is sought in the index. A flipped bit inside of a pack shows
+only when the pack is read: each inventory reads a share of them, and those again that were spoiled
+before.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from holdfast.catalog import copies, repositories
 from holdfast.catalog.schema import Repository as Row
 from holdfast.domain.errors import ObjectMissing, SealBroken, StoreUnavailable
+from holdfast.domain.snapshot import NOTHING, Stretch
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.jobs.vaults import snapshot_id
-from holdfast.repositories.restic import pack
-from holdfast.repositories.restic.pack import BlobType
+from holdfast.repositories.restic.mending import missing_packs, spoiled_packs
+from holdfast.repositories.restic.reading import needs
 from holdfast.repositories.restic.repository import Repository
 
 _LOOKS = 5
 """Tidying may put packs and index objects in each other's place while they are looked at."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to look, at these snapshots. `stretch` says which packs are read whole."""
+
+    names: Collection[str]
+    thorough: bool
+    stretch: Stretch = NOTHING
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is wrong with each snapshot (None: nothing), and which packs are not what was written.
+
+    `spoiled` None: the repository could not be read, so nothing is known of its packs.
+    """
+
+    wrong: Mapping[str, str | None]
+    spoiled: Mapping[str, str] | None = field(default_factory=dict[str, str])
 
 
 def damage_of(tools: Toolbox, copy_pk: int) -> str | None:
@@ -33,33 +56,42 @@ def damage_of(tools: Toolbox, copy_pk: int) -> str | None:
     if copy is None or row is None:
         return "its repository is not known here"
     name = snapshot_id(copy)
-    return damages(tools, row, [name], thorough=True)[name]
+    return look(tools, row, Look([name], thorough=True)).wrong[name]
 
 
-def damages(
-    tools: Toolbox, row: Row, names: Collection[str], *, thorough: bool
-) -> dict[str, str | None]:
-    """What is wrong with each of these snapshots of a repository; None: nothing."""
+def look(tools: Toolbox, row: Row, how: Look) -> Found:
+    """Damage counts when a second look, with an index that nobody changed meanwhile, finds it."""
     why = ""
     for _ in range(_LOOKS):
         try:
-            return _confirmed(tools.vaults.of_row(row), names, thorough=thorough)
+            repository = tools.vaults.of_row(row)
+            spoiled = _read(repository, row, how)
+            return Found(_confirmed(repository, how, spoiled), spoiled)
         except (ObjectMissing, SealBroken) as error:
             why = f"its repository cannot be read: {error.message}"
-    return dict.fromkeys(names, why)
+    return Found(dict.fromkeys(how.names, why), None)
+
+
+def _read(repository: Repository, row: Row, how: Look) -> dict[str, str]:
+    known = set(row.spoiled or ())
+    chosen = [name for name in repository.packs if name in known or how.stretch.holds(name)]
+    return spoiled_packs(repository, sorted(chosen), _unheard)
+
+
+def _unheard(count: int) -> None:
+    """Nobody waits for an inventory."""
 
 
 def _confirmed(
-    repository: Repository, names: Collection[str], *, thorough: bool
+    repository: Repository, how: Look, spoiled: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Damage counts when a second look, with an index that nobody changed meanwhile, finds it."""
-    found = _damages(repository, names, thorough=thorough)
+    found = _damages(repository, how, spoiled)
     for _ in range(_LOOKS):
         if not any(found.values()):
             return found
         before = _indexes(repository)
         repository.reload()
-        found = _damages(repository, names, thorough=thorough)
+        found = _damages(repository, how, spoiled)
         if before == _indexes(repository):
             return found
     raise StoreUnavailable("the index of the repository changes all the time")
@@ -70,52 +102,31 @@ def _indexes(repository: Repository) -> list[str]:
 
 
 def _damages(
-    repository: Repository, names: Collection[str], *, thorough: bool
+    repository: Repository, how: Look, spoiled: Mapping[str, str]
 ) -> dict[str, str | None]:
-    bad = _bad_packs(repository)
+    bad = {**missing_packs(repository), **spoiled}
     there = {name for name, _ in repository.objects.names("snapshots")}
     found: dict[str, str | None] = {}
-    for name in names:
+    for name in how.names:
         if name not in there:
             found[name] = f"{repository.objects.key('snapshots', name)} is missing"
-        elif bad or thorough:
+        elif bad or how.thorough:
             found[name] = _damage(repository, name, bad)
         else:
             found[name] = None
     return found
 
 
-def _bad_packs(repository: Repository) -> dict[str, str]:
-    """Packs that the index names and the store lacks or holds too short, with what is wrong."""
-    sizes = dict(repository.objects.names("data"))
-    bad: dict[str, str] = {}
-    for name, entries in repository.listing():
-        if name not in sizes:
-            bad[name] = f"pack {name} is missing"
-        elif sizes[name] < pack.size(entries):
-            bad[name] = f"pack {name} is cut off at {sizes[name]} bytes"
-    return bad
-
-
-def _damage(repository: Repository, name: str, bad: dict[str, str]) -> str | None:
+def _damage(repository: Repository, name: str, bad: Mapping[str, str]) -> str | None:
     try:
-        for what, pack_name in _needs(repository, repository.snapshot(name).tree):
-            if pack_name in bad:
-                return f"{what.decode(errors='replace')} needs it, but {bad[pack_name]}"
+        return lacking(repository, repository.snapshot(name).tree, bad)
     except (ObjectMissing, SealBroken) as error:
         return error.message
+
+
+def lacking(repository: Repository, tree: str, bad: Mapping[str, str]) -> str | None:
+    """The first path of a snapshot that needs one of these packs, and what is wrong with that."""
+    for what, pack in needs(repository, tree):
+        if pack in bad:
+            return f"{what.decode(errors='replace')} needs it, but {bad[pack]}"
     return None
-
-
-def _needs(repository: Repository, tree: str) -> Iterator[tuple[bytes, str]]:
-    """Every path, with each pack that it needs."""
-    yield b"/", _pack_of(repository, tree, BlobType.TREE)
-    for path, node in repository.walk(tree):
-        if node.is_directory:
-            yield path, _pack_of(repository, node.subtree, BlobType.TREE)
-        for blob in node.content:
-            yield path, _pack_of(repository, blob, BlobType.DATA)
-
-
-def _pack_of(repository: Repository, blob: str, kind: BlobType) -> str:
-    return repository.place(bytes.fromhex(blob), kind).pack

@@ -6,21 +6,26 @@ notes beside them, what was done; so each function may be repeated. Hold the sea
     <home>/restore-<op>/data     the restored data, until it is in place
     <home>/restore-<op>/before   the old data, until the restored server has answered
     <home>/restore-<op>/stopped  the server of an attached addon ran, and we stopped it
-    <home>/restored              which restore's data serves, with the old data given up
+    <home>/restored              which restore's data serves, with the old data gone
+    <home>/given-up              there is no old data: a restore was allowed to remove it first
+    <home>/settings              small files of that old data, for the directory that comes
 """
 
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from holdfast.contracts.engine import Place
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.seats import Seat
-from holdfast.jobs.servers import BESIDE
+from holdfast.jobs.servers import BESIDE, GIVEN_UP, SETTINGS
 
 _BEFORE = "before"
 _STOPPED = "stopped"
 _SERVES = "restored"
+_SETTING_BYTES = 1 << 20
 
 
 def exchange(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
@@ -37,7 +42,7 @@ def exchange(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
         if live.exists():
             _move(live, tree / _BEFORE)
         _move(ready, live)
-    elif not (tree / _BEFORE).exists() and not _is_settled(seat, tree):
+    elif not ((tree / _BEFORE).exists() or _is_settled(seat, tree) or _serves_untried(seat)):
         raise RestoreDiffers("an attempt before this one went back to the old data")
     seat.start()
     _settle(seat, tree, say)
@@ -54,6 +59,7 @@ def _settle(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
     before = tree / _BEFORE
     if before.exists():
         _move(before, tree / "gone")
+    (seat.home / GIVEN_UP).unlink(missing_ok=True)
     try:
         _forget(seat, tree)
     except OSError as error:
@@ -62,6 +68,7 @@ def _settle(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
 
 def _forget(seat: Seat, tree: Path) -> None:
     """Older restores and the old data; tablespaces live on where they were restored."""
+    shutil.rmtree(seat.home / SETTINGS, ignore_errors=True)
     lasting = tree / "tablespaces"
     for each in seat.home.glob(f"{BESIDE}*"):
         if each != tree or not lasting.exists():
@@ -71,6 +78,60 @@ def _forget(seat: Seat, tree: Path) -> None:
             if each.is_dir() and each != lasting:
                 shutil.rmtree(each)
         (tree / _STOPPED).unlink(missing_ok=True)
+
+
+def give_up(seat: Seat, tree: Path) -> None:
+    """Removes the live data before its successor is there. No way back; may be repeated.
+
+    Only for a machine without room for both, and only when somebody allowed it.
+    """
+    live = seat.place.directory
+    if live.exists():
+        _keep_settings(seat)
+        _write(seat.home / GIVEN_UP, f"by {tree.name}")
+        seat.stop()
+        _move(live, tree / "gone")
+    if (tree / "gone").exists():
+        shutil.rmtree(tree / "gone")
+
+
+def is_given_up(seat: Seat) -> bool:
+    """Is there no old data to go back to?"""
+    return (seat.home / GIVEN_UP).exists()
+
+
+def model(seat: Seat) -> Place:
+    """The place as restored data is arranged for: with what is left of the live directory."""
+    kept = seat.home / SETTINGS
+    if seat.place.directory.exists() or not kept.exists():
+        return seat.place
+    return replace(seat.place, directory=kept)
+
+
+def _keep_settings(seat: Seat) -> None:
+    """Whatever is small and lies at the top: configuration is, wherever an engine keeps it."""
+    live, kept = seat.place.directory, seat.home / SETTINGS
+    draft = kept.with_name(f"{kept.name}.new")
+    for leftover in (draft, kept):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    draft.mkdir(mode=0o700)
+    for path in live.iterdir():
+        if path.is_file() and path.stat().st_size <= _SETTING_BYTES:
+            _copy(path, draft / path.name)
+    state = live.stat()
+    os.chown(draft, state.st_uid, state.st_gid)
+    _move(draft, kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copy2(source, target)
+    _sync(target)
+
+
+def _serves_untried(seat: Seat) -> bool:
+    """Is what a restore put in place all there is?"""
+    return is_given_up(seat) and seat.place.directory.exists()
 
 
 def goes_back(seat: Seat, tree: Path) -> bool:
@@ -94,11 +155,20 @@ def undo(seat: Seat, tree: Path) -> str:
         state = "the addon was put back as it was"
     elif _is_settled(seat, tree):
         return "the restored server is in place"
-    if (seat.wanted or (tree / _STOPPED).exists()) and live.exists():
+    if is_given_up(seat):
+        state = _bereft(seat)
+    elif (seat.wanted or (tree / _STOPPED).exists()) and live.exists():
         seat.start()
     if tree.exists():
         shutil.rmtree(tree)
     return state
+
+
+def _bereft(seat: Seat) -> str:
+    lost = "what the addon held before was given up for a restore and is gone"
+    if seat.place.directory.exists():
+        return f"{lost}; restored data is in its place, but its server did not answer"
+    return f"{lost}: it has no data until a restore succeeds"
 
 
 def _reads(note: Path) -> str | None:
@@ -119,8 +189,8 @@ def _move(source: Path, target: Path) -> None:
         _sync(directory)
 
 
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

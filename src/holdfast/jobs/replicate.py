@@ -11,17 +11,16 @@ from holdfast.catalog import copies
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.session import WriteSession
 from holdfast.domain.errors import ObjectMissing
-from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import snapshot_proof
+from holdfast.jobs.mending import make_sound
 from holdfast.jobs.proof import require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
-from holdfast.jobs.vaults import snapshot_id
 from holdfast.repositories.restic.copying import send
 from holdfast.repositories.restic.locks import shared
-from holdfast.repositories.restic.reading import Totals, prove
+from holdfast.repositories.restic.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 
 
@@ -30,6 +29,7 @@ class CopyRecord(BaseModel):
 
     source_pk: int = 0
     snapshot: str = ""
+    tree: str = ""
     prefix: str = ""
     files: int = 0
     size: int = 0
@@ -37,7 +37,8 @@ class CopyRecord(BaseModel):
     copied: str = ""
 
 
-def _copy(job: Job) -> Copy:
+def wanted(job: Job) -> Copy:
+    """The copy that is being made."""
     with job.tools.catalog.read() as session:
         copy = copies.get(session, int(str(job.arguments["copy"])))
     if copy is None:
@@ -45,10 +46,8 @@ def _copy(job: Job) -> Copy:
     return copy
 
 
-def _target(job: Job) -> Repository:
-    project = str(job.arguments["project"])
-    now = job.tools.clock.now()
-    return job.tools.vaults.ensure(project, job.addon, _copy(job).destination_pk, now)
+def target(job: Job) -> Repository:
+    return job.repository(wanted(job).destination_pk)
 
 
 def _source(job: Job, record: CopyRecord) -> Repository:
@@ -56,56 +55,47 @@ def _source(job: Job, record: CopyRecord) -> Repository:
         copy = copies.get(session, record.source_pk)
     if copy is None:
         raise ObjectMissing("the copy to read from is gone")
-    return job.tools.vaults.of_copy(copy)
+    return job.repository(copy.destination_pk)
 
 
 def find(job: Job, record: CopyRecord) -> CopyRecord:
     """From the first good copy there is."""
-    copy = _copy(job)
-    with job.tools.catalog.read() as session:
-        held = copies.of_backups(session, [copy.backup_pk])[copy.backup_pk]
-    for source in copies.readable(held):
-        return record.model_copy(update={"source_pk": source.pk, "snapshot": snapshot_id(source)})
-    raise ObjectMissing("no good copy of this snapshot is there to copy from")
+    source = next(snapshot_proof.sources(job, wanted(job).backup_pk))
+    found = {
+        "source_pk": source.copy.pk,
+        "snapshot": source.snapshot.id,
+        "tree": source.snapshot.tree,
+        "files": source.totals.files,
+        "size": source.totals.size,
+    }
+    return record.model_copy(update=found)
 
 
 def copy(job: Job, record: CopyRecord) -> CopyRecord:
-    source, target = _source(job, record), _target(job)
-    snapshot = source.snapshot(record.snapshot)
-    totals = prove(source, snapshot.tree)
+    into = target(job)
+    make_sound(job, into, wanted(job).destination_pk)
+    source = _source(job, record)
     job.guard.watch_for_stall(on=True)
     now = job.tools.clock.now() * 1_000_000
     try:
-        with shared(source, now), shared(target, now):
-            sent = send(source, snapshot.tree, target, job.moved)
+        with shared(source, now), shared(into, now):
+            sent = send(source, record.tree, into, job.moved)
     finally:
         job.guard.watch_for_stall(on=False)
     job.say(f"{show_bytes(sent.added)} were new to the destination")
-    return record.model_copy(
-        update={
-            "prefix": target.objects.prefix,
-            "files": totals.files,
-            "size": totals.size,
-            "packs": sent.packs,
-        }
-    )
+    return record.model_copy(update={"prefix": into.objects.prefix, "packs": sent.packs})
 
 
 def check(job: Job, record: CopyRecord) -> CopyRecord:
-    target = _target(job)
-    tree = _source(job, record).snapshot(record.snapshot).tree
-    found = prove(target, tree)
-    whole = Check(
-        "every file is whole",
-        found == Totals(record.files, record.size),
-        f"{found.files} files, {found.size} bytes",
-    )
-    require([snapshot_proof.read_back(job, target, record.packs), whole])
+    into = target(job)
+    totals = Totals(record.files, record.size)
+    new = snapshot_proof.read_back(job, into, record.packs)
+    require([new, snapshot_proof.whole(into, record.tree, totals)])
     return record
 
 
 def seal(job: Job, record: CopyRecord) -> CopyRecord:
-    name = _target(job).keep(_source(job, record).snapshot(record.snapshot).as_copy())
+    name = target(job).keep(_source(job, record).snapshot(record.snapshot).as_copy())
     return record.model_copy(update={"copied": name})
 
 
@@ -120,7 +110,7 @@ def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
 
 def clean(job: Job, record: CopyRecord) -> str:
     if record.copied:
-        _target(job).forget(record.copied)
+        target(job).forget(record.copied)
     with job.tools.catalog.write() as session:
         copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
     return ""

@@ -10,45 +10,50 @@ how its server is stopped and started.
 
 import json
 import shutil
+from pathlib import Path
 
 from pydantic import BaseModel
 
-from holdfast.catalog import addons, backups, copies, restores
-from holdfast.catalog.schema import Backup, Copy, Document
+from holdfast.catalog import addons, restores
+from holdfast.catalog.schema import Document
 from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Rewindable
-from holdfast.domain.errors import NotSupported, PreflightRefused, RestoreDiffers
+from holdfast.domain.addon import AddonStatus
+from holdfast.domain.errors import (
+    EvidenceMissing,
+    Failure,
+    NotSupported,
+    ObjectMissing,
+    PreflightRefused,
+    RestoreDiffers,
+    SealBroken,
+    StoreUnavailable,
+)
 from holdfast.domain.snapshot import FORMAT, MANIFEST
 from holdfast.domain.units import show_bytes
-from holdfast.jobs import exchange
+from holdfast.jobs import exchange, snapshot_proof
+from holdfast.jobs.proof import require
 from holdfast.jobs.seats import Seat, seat_of
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
-from holdfast.jobs.vaults import snapshot_id
-from holdfast.repositories.restic.reading import Totals, blobs, materialise, prove
+from holdfast.repositories.restic.reading import Totals, blobs, materialise
 from holdfast.repositories.restic.repository import Repository
 
 _ROOM = 1.05
 _SPARE_BYTES = 64 << 20
+_BLOCK = 512  # bytes that st_blocks counts in
 
 
 class RewindRecord(BaseModel):
     """What the steps learned so far. Sizes in bytes; `was` is the addon's version before."""
 
     was: str = ""
-    copy_pk: int = 0
-    snapshot: str = ""
     tree: str = ""
     files: int = 0
     size: int = 0
+    gives_up: bool = False
     manifest: Document = {}
     proven: Document = {}
-
-
-def _backup(job: Job) -> tuple[Backup, list[Copy]]:
-    with job.tools.catalog.read() as session:
-        backup = backups.get(session, int(str(job.arguments["backup"])))
-        return backup, copies.of_backups(session, [backup.pk])[backup.pk]
 
 
 def _engine(job: Job) -> Rewindable:
@@ -62,34 +67,24 @@ def _seat(job: Job) -> Seat:
     return seat_of(job.tools, job.addon)
 
 
-def _copy(job: Job, record: RewindRecord) -> Copy:
-    return next(copy for copy in _backup(job)[1] if copy.pk == record.copy_pk)
-
-
 def read(job: Job, record: RewindRecord) -> RewindRecord:
-    """Takes the first copy that is there: the platform's own, else an additional one."""
+    """From the first copy that is there: the platform's own, else an additional one."""
     _engine(job)
     _seat(job)
     job.require_running()
-    _, held = _backup(job)
-    for copy in copies.readable(held):
-        repository = job.tools.vaults.of_copy(copy)
-        snapshot = repository.snapshot(snapshot_id(copy))
-        totals = prove(repository, snapshot.tree)
-        manifest = json.loads(b"".join(_file(repository, snapshot.tree, MANIFEST.encode())))
-        if manifest.get("format") != FORMAT:
-            raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
-        found = {
-            "was": job.addon.version,
-            "copy_pk": copy.pk,
-            "snapshot": snapshot.id,
-            "tree": snapshot.tree,
-            "files": totals.files,
-            "size": totals.size,
-            "manifest": manifest,
-        }
-        return record.model_copy(update=found)
-    raise RestoreDiffers("no copy of this snapshot is there any more")
+    source = next(snapshot_proof.sources(job, int(str(job.arguments["backup"]))))
+    repository, tree = source.repository, source.snapshot.tree
+    manifest = json.loads(b"".join(_file(repository, tree, MANIFEST.encode())))
+    if manifest.get("format") != FORMAT:
+        raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
+    found = {
+        "was": job.addon.version,
+        "tree": tree,
+        "files": source.totals.files,
+        "size": source.totals.size,
+        "manifest": manifest,
+    }
+    return record.model_copy(update=found)
 
 
 def _file(repository: Repository, tree: str, wanted: bytes) -> list[bytes]:
@@ -105,28 +100,78 @@ def preflight(job: Job, record: RewindRecord) -> RewindRecord:
     problems = [*seat.obstacles(), *_engine(job).obstacles(seat.place, record.manifest)]
     if problems:
         raise PreflightRefused("; ".join(problems))
-    _require_room(seat, record)
-    return record
+    return record.model_copy(update={"gives_up": _gives_up(job, seat, record)})
 
 
-def _require_room(seat: Seat, record: RewindRecord) -> None:
+def _gives_up(job: Job, seat: Seat, record: RewindRecord) -> bool:
+    """Must the present data go before there is room for the copy? PreflightRefused unless that
+    was allowed, and helps."""
     free = shutil.disk_usage(seat.home if seat.home.exists() else seat.home.parent).free
     needed = round(record.size * _ROOM) + _SPARE_BYTES
-    if free < needed:
+    if free >= needed:
+        return False
+    lack = (
+        f"there is no room for a second copy: {show_bytes(needed)} are needed,"
+        f" {show_bytes(free)} are free"
+    )
+    if not job.arguments.get("replace"):
+        raise PreflightRefused(f"{lack}; `replace` would give up the present data first")
+    held = _disk_use(seat.place.directory)
+    if free + held < needed:
         raise PreflightRefused(
-            f"there is no room for a second copy: {show_bytes(needed)} are needed,"
-            f" {show_bytes(free)} are free"
+            f"{lack}, and the present data takes no more than {show_bytes(held)}"
         )
+    return True
+
+
+def _disk_use(directory: Path) -> int:
+    """Bytes that removing it would free."""
+    files = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
+    return sum(path.stat().st_blocks * _BLOCK for path in files)
 
 
 def fetch(job: Job, record: RewindRecord) -> RewindRecord:
     seat = _seat(job)
+    _fetch(job, record, seat)
+    _engine(job).arrange(seat.beside(job.what.op), exchange.model(seat))
+    return record
+
+
+def _fetch(job: Job, record: RewindRecord, seat: Seat) -> None:
+    """From the first copy that gives every byte as it was written."""
+    problem: Failure | None = None
+    for source in snapshot_proof.sources(job, int(str(job.arguments["backup"]))):
+        try:
+            if record.gives_up:
+                require([snapshot_proof.read_all(job, source.repository, record.tree)])
+            _clear(job, seat, gives_up=record.gives_up)
+            _write(job, record, source.repository, seat.beside(job.what.op))
+        except (ObjectMissing, SealBroken, EvidenceMissing, StoreUnavailable) as error:
+            job.say(f"this copy cannot be used: {error.message}")
+            problem = error
+        else:
+            return
+    if problem is not None:
+        raise problem
+
+
+def _clear(job: Job, seat: Seat, *, gives_up: bool) -> None:
+    """Room for the copy: what an attempt before left goes, and the live data where it must."""
     tree = seat.beside(job.what.op)
-    if tree.exists():
-        shutil.rmtree(tree)  # of an attempt that died; the live directory is elsewhere
     with seat.held():
+        job.guard.check()
+        if tree.exists():
+            shutil.rmtree(tree)
         tree.mkdir(mode=0o711)
-    repository = job.tools.vaults.of_copy(_copy(job, record))
+        if gives_up:
+            job.say(
+                "giving up the present data, as was allowed: there is no room for it and the"
+                " copy; if this restore fails from here on, the addon has no data"
+            )
+            exchange.give_up(seat, tree)
+
+
+def _write(job: Job, record: RewindRecord, repository: Repository, tree: Path) -> None:
     job.guard.bytes_expected = record.size
     job.guard.watch_for_stall(on=True)
     try:
@@ -135,13 +180,12 @@ def fetch(job: Job, record: RewindRecord) -> RewindRecord:
         job.guard.watch_for_stall(on=False)
     if written != Totals(record.files, record.size):
         raise RestoreDiffers(f"{written.files} files with {written.size} bytes were written")
-    _engine(job).arrange(tree, seat.place)
-    return record
 
 
 def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
     seat, facts = _seat(job), record.manifest["facts"]
-    proven = _engine(job).rehearse(seat.beside(job.what.op), seat.place, facts, job.guard)
+    tree, place = seat.beside(job.what.op), exchange.model(seat)
+    proven = _engine(job).rehearse(tree, place, facts, job.guard)
     job.say("the restored server starts and is sound")
     return record.model_copy(update={"proven": dict(proven)})
 
@@ -167,6 +211,9 @@ def _choose_version(job: Job, wanted: str) -> None:
 def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
     restore = restores.get(session, int(str(job.arguments["restore"])))
     restore.report = {"files": record.files, "bytes": record.size, **record.proven}
+    addon = addons.get(session, job.addon.pk)
+    if addon.status in (AddonStatus.FAILED, AddonStatus.ERROR):
+        addon.status, addon.reason = AddonStatus.RUNNING, None
 
 
 def _run_as(job: Job, version: str) -> None:
@@ -189,7 +236,18 @@ def clean(job: Job, record: RewindRecord) -> str:
     with seat.held():
         if exchange.goes_back(seat, tree):
             _run_as(job, record.was)
-        return exchange.undo(_seat(job), tree)
+        seat = _seat(job)
+        state = exchange.undo(seat, tree)
+        if exchange.is_given_up(seat):
+            _fail_addon(job, state)
+        return state
+
+
+def _fail_addon(job: Job, why: str) -> None:
+    """Nobody starts its server any more until a restore succeeds or it is reset."""
+    with job.tools.catalog.write() as session:
+        addon = addons.get(session, job.addon.pk)
+        addon.status, addon.reason = AddonStatus.FAILED, why
 
 
 REWIND = Plan(

@@ -31,6 +31,9 @@ def hostable(engine: Engine) -> Hostable:
 BESIDE = "restore-"
 """How the directories begin that restores make beside the live one."""
 
+GIVEN_UP, SETTINGS = "given-up", "settings"
+"""What a restore leaves that gave the live data up first: a note, and the small files of it."""
+
 
 @contextmanager
 def hold(home: Path) -> Generator[None]:
@@ -94,6 +97,8 @@ def destroy(tools: Toolbox, addon: Addon) -> None:
     for tree in (place_of(tools, addon).directory, *home.glob(f"{BESIDE}*")):
         if tree.exists():
             shutil.rmtree(tree)
+    shutil.rmtree(home / SETTINGS, ignore_errors=True)
+    (home / GIVEN_UP).unlink(missing_ok=True)
 
 
 def remove_home(tools: Toolbox, addon: Addon) -> None:

@@ -19,13 +19,14 @@ from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import FORMAT, MANIFEST, WHOLE_BLOCK, page_block, snapshot_key
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import snapshot_proof
+from holdfast.jobs.mending import make_sound
 from holdfast.jobs.proof import require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.clock import rfc3339
 from holdfast.repositories.restic.locks import shared
-from holdfast.repositories.restic.reading import Totals, prove
-from holdfast.repositories.restic.repository import Repository, Snapshot
+from holdfast.repositories.restic.reading import Totals
+from holdfast.repositories.restic.repository import Snapshot
 from holdfast.repositories.restic.writing import SnapshotWriter
 
 
@@ -58,12 +59,6 @@ def _taker(job: Job) -> Snapshottable:
     return engine
 
 
-def _repository(job: Job, copy: Copy) -> Repository:
-    project = str(job.arguments["project"])
-    now = job.tools.clock.now()
-    return job.tools.vaults.ensure(project, job.addon, copy.destination_pk, now)
-
-
 def look(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     _taker(job)
     job.require_running()
@@ -74,7 +69,8 @@ def look(job: Job, record: SnapshotRecord) -> SnapshotRecord:
 
 def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     backup, copy = _backup(job)
-    repository = _repository(job, copy)
+    repository = job.repository(copy.destination_pk)
+    make_sound(job, repository, copy.destination_pk)
     writer = SnapshotWriter(repository)
     block = page_block(record.expected)
     job.guard.bytes_expected = record.expected or None
@@ -153,27 +149,20 @@ def _describe(
 
 def check(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     _, copy = _backup(job)
-    repository = _repository(job, copy)
+    repository = job.repository(copy.destination_pk)
     checks = [
         Check("server's manifest", True, f"{record.facts['files']} files have its sha256"),
         snapshot_proof.read_back(job, repository, record.packs),
-        _whole(repository, record),
+        snapshot_proof.whole(repository, record.tree, Totals(record.files, record.size)),
     ]
     require(checks)
     job.say(f"{len(checks)} checks passed")
     return record.model_copy(update={"checks": checks})
 
 
-def _whole(repository: Repository, record: SnapshotRecord) -> Check:
-    """Every block of every file is in a pack that the index knows."""
-    found = prove(repository, record.tree)
-    passed = found == Totals(record.files, record.size)
-    return Check("every file is whole", passed, f"{found.files} files, {found.size} bytes")
-
-
 def seal(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     backup, copy = _backup(job)
-    repository = _repository(job, copy)
+    repository = job.repository(copy.destination_pk)
     snapshot = Snapshot(
         time=backup.created * 1_000_000,
         tree=record.tree,
@@ -219,7 +208,7 @@ def clean(job: Job, record: SnapshotRecord) -> str:
         now = job.tools.clock.now()
         snapshots.tidy_later(session, job.addon.pk, copy.destination_pk, now)
     if record.snapshot:
-        _repository(job, copy).forget(record.snapshot)
+        job.repository(copy.destination_pk).forget(record.snapshot)
     return ""
 
 

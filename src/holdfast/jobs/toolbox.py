@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.catalog import addons, journal, operations
-from holdfast.catalog.schema import Addon, Document
+from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.session import Catalog, CatalogAway, WriteSession
 from holdfast.contracts.engine import Address, Attempt, Engine, Place
 from holdfast.contracts.queue import Dispatch, Queue
@@ -19,6 +19,7 @@ from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
+from holdfast.repositories.restic.repository import Repository
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Job:
     guard: Guard
     over: bool = False
     """The operation has ended and only its leftovers are being removed."""
+    opened: dict[int | None, Repository] = field(default_factory=dict[int | None, Repository])
+    """Its repositories, by place: opening one reads its whole index."""
 
     @property
     def attempt(self) -> Attempt:
@@ -82,6 +85,20 @@ class Job:
 
     def address(self) -> Address:
         return addons.address(self.addon, self.tools.sealer)
+
+    def repository(self, destination_pk: int | None) -> Repository:
+        """The addon's own at a place, made when there is none yet."""
+        if destination_pk not in self.opened:
+            self.opened[destination_pk] = self.tools.vaults.ensure(
+                str(self.arguments["project"]), self.addon, destination_pk, self.tools.clock.now()
+            )
+        return self.opened[destination_pk]
+
+    def repository_of(self, copy: Copy) -> Repository:
+        """The one that holds a snapshot's copy, of whatever addon."""
+        if copy.addon_pk != self.addon.pk or copy.destination_pk not in self.opened:
+            return self.tools.vaults.of_copy(copy)
+        return self.opened[copy.destination_pk]
 
     def require_running(self) -> None:
         """A connection error would be true as well, but not the reason."""

@@ -119,6 +119,20 @@ def retry_copy(context: Context, backup: Backup, place: int) -> None:
     snapshots.order_copy(session, context.house.queue, copy, context.now)
 
 
+def repair(context: Context, backup: Backup) -> None:
+    """Every lost copy is made again from one that is whole, as soon as the addon is free."""
+    session = context.session
+    lock_addon(session, backup.addon_pk)
+    held = copies.of_backups(session, [backup.pk])[backup.pk]
+    lost = [c for c in held if c.lost and not c.gone and not copies.being_removed(session, c)]
+    if backup.type != BackupType.SNAPSHOT or not lost:
+        raise Conflict("no copy of this backup is lost; only lost copies of snapshots are repaired")
+    if not copies.readable(held):
+        raise Conflict("no copy of this backup is whole, so there is nothing to repair it from")
+    for copy in lost:
+        snapshots.order_repair(session, context.house.queue, copy, context.now)
+
+
 def retain(context: Context, backup: Backup) -> None:
     """Kept for ever from now on; what was going to remove it is called off."""
     lock_addon(context.session, backup.addon_pk)

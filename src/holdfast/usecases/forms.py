@@ -326,6 +326,18 @@ class AuditForm(StrictForm):
     destination_id: DestinationId | None = Field(
         default=None, description="Only this one; else every store."
     )
+    read_data: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Read every byte of the snapshots there, too."
+    )
+
+
+class RestoreForm(StrictForm):
+    replace: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Extension, snapshots only: where there is no room for a second copy, the "
+        "present data may be removed before the restored data is there. If such a restore fails, "
+        "the addon has no data.",
+    )
 
 
 class AbortRestoreForm(StrictForm):

@@ -7,7 +7,7 @@ from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
 from holdfast.domain.backup import BackupType, restored_by
-from holdfast.domain.errors import Conflict, NotFound
+from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.operation import PRIORITY, Kind, Status
 from holdfast.kit import ids
 from holdfast.usecases.context import Context
@@ -23,11 +23,20 @@ def find_backup(session: ReadSession, origin: list[Addon], backup_id: str) -> Ba
 
 
 def start(
-    context: Context, target: Addon, backup: Backup, *, behind_the_server: bool = False
+    context: Context,
+    target: Addon,
+    backup: Backup,
+    *,
+    may_replace: bool = False,
+    behind_the_server: bool = False,
 ) -> Restore:
     """Queues the restore of `backup` into `target`; runs as soon as the addon is free, and
-    `behind_the_server` after what was ordered for the server itself before.
+    `behind_the_server` after what was ordered for the server itself before. `may_replace`: where
+    there is no room for both, the present data may go first.
     """
+    if may_replace and backup.type != BackupType.SNAPSHOT:
+        problem = "is for snapshots only: a dump is loaded beside what is there"
+        raise Invalid(f"replace {problem}", {"replace": problem})
     lock_addon(context.session, backup.addon_pk)  # its removal must not begin meanwhile
     context.session.refresh(backup)
     if backup.deleted is not None:
@@ -48,7 +57,7 @@ def start(
     )
     context.session.add(restore)
     context.session.flush()
-    arguments = {"backup": backup.pk, "restore": restore.pk}
+    arguments = {"backup": backup.pk, "restore": restore.pk, "replace": may_replace}
     kind = restored_by(BackupType(backup.type))
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:

@@ -176,6 +176,15 @@ class MemberView(Shape):
     facts: Document
 
 
+class FinishView(Shape):
+    """What a snapshot's files need in their directory: texts to write, modes to set (octal), both
+    by path, and what a person does then."""
+
+    texts: dict[str, str]
+    modes: dict[str, str]
+    steps: list[str]
+
+
 class KitRepository(Shape):
     """Where a repository is, in the words of the stock tool."""
 

@@ -1,89 +1,17 @@
 """Snapshots in retention and inventories: one object goes, the repository never does."""
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import select, update
 
 from fixtures.keeping import Keeper
-from fixtures.timetables import DAY
-from holdfast.catalog import addons, copies, projects, snapshots
-from holdfast.catalog.copies import Wanted
-from holdfast.catalog.schema import Backup, Copy, Operation, Repository
-from holdfast.daemons.auditor import Auditor
+from fixtures.kept_snapshots import OFFSITE, audit, lost, packs, take, write
+from holdfast.catalog import snapshots
+from holdfast.catalog.schema import Copy, Repository
 from holdfast.daemons.pruner import remove
 from holdfast.domain.errors import StoreRefused
 from holdfast.domain.operation import Status
-from holdfast.domain.snapshot import is_snapshot_key, snapshot_key
+from holdfast.domain.snapshot import is_snapshot_key
 from holdfast.kit import ids
-from holdfast.repositories.restic.repository import Snapshot
-from holdfast.repositories.restic.writing import SnapshotWriter
-
-OFFSITE = "offsite"
-
-
-def take(
-    keeper: Keeper, addon_pk: int, status: Status = Status.COMPLETED, *, days: int = 1,
-    places: tuple[int | None, ...] = (None,), sealed: bool = True,
-) -> int:  # fmt: skip
-    """A snapshot backup with its rows and, when good, its objects in real repositories."""
-    uid = ids.uid()
-    with keeper.catalog.write() as session:
-        operation = Operation(
-            id=ids.hex24(), addon_pk=addon_pk, kind="snapshot", lane="any", priority=5,
-            status=status, slot=None, fence=1, attempt=1, arguments={}, record={},
-            created=keeper.clock.at, ended=keeper.clock.at,
-        )  # fmt: skip
-        session.add(operation)
-        row = Backup(
-            uid=uid, addon_pk=addon_pk, id=f"s-{uid}", name="s", type="snapshot", source="x",
-            status=status, size=1, version="15", retained=False, operation=operation.id,
-            evidence={"snapshot": "x"}, created=keeper.clock.at, completed=keeper.clock.at,
-        )  # fmt: skip
-        session.add(row)
-        session.flush()
-        for index, place in enumerate(places):
-            copy = copies.row(row, Wanted(place, days, additional=index > 0))
-            copy.status = status
-            session.add(copy)
-        made = row.pk
-    for copy in keeper.copies(made) if sealed else ():
-        key = write(keeper, copy, uid)
-        if status is Status.COMPLETED:
-            with keeper.catalog.write() as session:
-                session.execute(update(Copy).where(Copy.pk == copy.pk).values(objects=key))
-    return made
-
-
-def write(keeper: Keeper, copy: Copy, uid: str, **changes: str) -> str:
-    """One file and its snapshot object; the object's key."""
-    with keeper.catalog.read() as session:
-        addon = addons.get(session, copy.addon_pk)
-        project = projects.get(session, addon.project_pk).id
-        session.expunge_all()
-    repository = keeper.toolbox.vaults.ensure(project, addon, copy.destination_pk, keeper.clock.at)
-    writer = SnapshotWriter(repository)
-    file = writer.file(b"data/1", 0o600, 1, 1 << 20)
-    file.write(uid.encode() * 100)
-    file.close()
-    made = Snapshot(
-        copy.created * 1_000_000, writer.flush(), addon.id, ["/postgresql"],
-        [f"holdfast:backup={uid}"],
-    )  # fmt: skip
-    return snapshot_key(repository.objects.prefix, repository.keep(replace(made, **changes)))
-
-
-def audit(keeper: Keeper, days: int = 0) -> None:
-    keeper.clock.at += days * DAY
-    Auditor(keeper.toolbox, DAY).round()
-
-
-def lost(keeper: Keeper, backup_pk: int) -> list[bool]:
-    return [copy.lost is not None for copy in keeper.copies(backup_pk)]
-
-
-def packs(keeper: Keeper) -> list[str]:
-    return [key for key in keeper.stored() if "/data/" in key]
 
 
 def test_an_expired_snapshot_loses_its_object_and_nothing_else(
@@ -247,3 +175,28 @@ def test_a_copy_on_its_way_out_is_not_made_again(keeper: Keeper, kept_addon: int
     keeper.delete(made, force=True)
     with keeper.catalog.read() as session:
         assert not snapshots.is_any_due(session, keeper.clock.at)
+
+
+def test_uploads_that_a_dead_worker_left_are_removed_after_a_day(
+    keeper: Keeper, kept_addon: int
+) -> None:
+    made = take(keeper, kept_addon, days=60)
+    key = str(keeper.copies(made)[0].objects)
+    prefix = key.partition("snapshots/")[0] + key.partition("snapshots/")[1]
+    pack = packs(keeper)[0].rpartition("/")[0]
+    left = f"{pack}/{'0' * 64}"
+    keeper.platform.begin(left).write(b"half a pack")
+    keeper.platform.begin(packs(keeper)[0]).write(b"beside one that is there")
+    keeper.platform.begin("snapshots/p/a/other/data/00/x").write(b"somebody else's")
+    before = keeper.stored()
+
+    def unfinished() -> list[str]:
+        return [stat.key for stat in keeper.platform.list(prefix, unfinished=True)]
+
+    audit(keeper)
+    assert left in unfinished()
+    audit(keeper, days=2)
+    assert left not in unfinished()
+    assert len(unfinished()) == 2
+    assert keeper.stored() == before
+    assert lost(keeper, made) == [False]

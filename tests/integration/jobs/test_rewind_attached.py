@@ -1,4 +1,4 @@
-"""Restores in place into servers of others, whose operator said how they are stopped and started."""
+"""Restores in place into servers of others, whose operator said what stops and starts them."""
 
 import shutil
 import sys

@@ -12,7 +12,7 @@ from holdfast.api.writing import Writing
 from holdfast.catalog import restores as rows
 from holdfast.usecases import restores as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import AbortRestoreForm
+from holdfast.usecases.forms import AbortRestoreForm, RestoreForm
 from holdfast.views import restores as views
 from holdfast.views.backup_shapes import RestoreList, RestoreStarted
 from holdfast.views.shapes import Empty, Many, One
@@ -21,11 +21,11 @@ router = APIRouter(tags=["restores"])
 
 
 @router.post(f"{BACKUP}/restore", response_model=One[RestoreStarted])
-def start_restore(writing: Writing, caller: Updater, origin: From) -> Response:
+def start_restore(writing: Writing, caller: Updater, origin: From, form: RestoreForm) -> Response:
     def start(context: Context) -> RestoreStarted:
         target = origin.target(context.session, caller)
         backup = origin.backup(context.session, caller)
-        return RestoreStarted(restore_id=verbs.start(context, target, backup).id)
+        return RestoreStarted(restore_id=verbs.start(context, target, backup, may_replace=form.replace).id)
 
     return writing.create(caller, start)
 

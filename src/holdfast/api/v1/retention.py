@@ -143,6 +143,8 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
         for place in _places(context, form):
             for row in repositories.at_destination(context.session, place):
                 chores.ask(context.session, chores.custody_of(row.pk), context.now)
+                if form.read_data:
+                    chores.ask(context.session, chores.reading_of(row.pk), context.now)
             chores.ask(context.session, chores.audit_of(place), context.now)
         return AuditList(audits=views.audits(context.session))
 

@@ -1,6 +1,9 @@
 """Snapshots beyond the v1 API: their files as a tar, and the owner's own way to all of them."""
 
-from fastapi import APIRouter
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.api import answers
@@ -12,20 +15,22 @@ from holdfast.api.v1.addons import Updater as Changer
 from holdfast.api.v1.backups import BACKUP
 from holdfast.api.v1.destinations import DESTINATION, Updater
 from holdfast.api.writing import Writing
-from holdfast.catalog import addons, copies, projects, repositories
+from holdfast.catalog import addons, backups, copies, projects, repositories
 from holdfast.catalog.schema import Backup, Copy
 from holdfast.catalog.schema import Repository as Row
+from holdfast.contracts.engine import Finish, Materialisable
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import Status
-from holdfast.jobs.vaults import RECOVERY, Vaults, snapshot_id
+from holdfast.jobs.snapshot_proof import UNUSABLE, Source, source_at
+from holdfast.jobs.vaults import RECOVERY, Vaults
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.repository import add_key
 from holdfast.repositories.restic.tarring import tar
 from holdfast.usecases import backups as verbs
 from holdfast.usecases.context import Context
-from holdfast.views.backup_shapes import KitRepository, RecoveryKit
+from holdfast.views.backup_shapes import FinishView, KitRepository, RecoveryKit
 from holdfast.views.shapes import Empty, One
 
 router = APIRouter(tags=["snapshots"])
@@ -42,15 +47,47 @@ def files(api: State, caller: Reader, at_backup: AtBackup) -> Response:
     """The files of a snapshot as a tar, as they come from its repository."""
     with api.catalog.read() as session:
         backup = at_backup.backup(session, caller)
-        copy = _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
+        held = _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
         session.expunge_all()
-    repository = _vaults(api).of_copy(copy)
-    tree = repository.snapshot(snapshot_id(copy)).tree
+    source = _source(api, held)
     headers = {"content-disposition": f'attachment; filename="{backup.id}.tar"'}
-    return StreamingResponse(tar(repository, tree), headers=headers, media_type="application/x-tar")
+    body = tar(source.repository, source.snapshot.tree)
+    return StreamingResponse(body, headers=headers, media_type="application/x-tar")
 
 
-def _readable(backup: Backup, held: list[Copy]) -> Copy:
+@router.get(f"{BACKUP}/files/finish", response_model=One[FinishView])
+def finish_files(
+    api: State,
+    caller: Reader,
+    at_backup: AtBackup,
+    directory: Annotated[str, Query(pattern="^/", description="where the files lie, absolute")],
+) -> Response:
+    """What the files of a snapshot still need before a server starts from them there."""
+    with api.catalog.read() as session:
+        backup = at_backup.backup(session, caller)
+        _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
+        facts = (backups.with_evidence(session, backup.pk).evidence or {}).get("facts", {})
+        engine = api.engines(addons.get(session, backup.addon_pk).kind)
+    if isinstance(engine, Materialisable):
+        found = engine.finish(PurePosixPath(directory), facts)
+    else:
+        found = Finish({}, {}, [f"The files of the snapshot are in {directory}."])
+    modes = {path: f"{mode:o}" for path, mode in found.modes.items()}
+    return answers.one(FinishView(texts=dict(found.texts), modes=modes, steps=list(found.steps)))
+
+
+def _source(api: Api, held: list[Copy]) -> Source:
+    """The first copy that is there."""
+    problem = ""
+    for copy in held:
+        try:
+            return source_at(copy, _vaults(api).of_copy)
+        except UNUSABLE as error:
+            problem = error.message
+    raise Conflict(f"no copy of this snapshot can be read: {problem}")
+
+
+def _readable(backup: Backup, held: list[Copy]) -> list[Copy]:
     if backup.type != BackupType.SNAPSHOT:
         raise Conflict("a dump has no files to materialise; download it")
     if backup.status != Status.COMPLETED:
@@ -58,7 +95,7 @@ def _readable(backup: Backup, held: list[Copy]) -> Copy:
     found = copies.readable(held)
     if not found:
         raise Conflict("no copy of this snapshot is there any more")
-    return found[0]
+    return found
 
 
 @router.post(f"{BACKUP}/copies/{{destination_id}}/retry", response_model=One[Empty])
@@ -70,6 +107,16 @@ def retry_copy(writing: Writing, caller: Changer, at: AtBackup, destination_id: 
         verbs.retry_copy(context, at.backup(context.session, caller), place)
 
     return writing.change(caller, retry)
+
+
+@router.post(f"{BACKUP}/repair", response_model=One[Empty])
+def repair(writing: Writing, caller: Changer, at: AtBackup) -> Response:
+    """Makes copies that were found lost again from one that is whole, the platform's as well."""
+
+    def order(context: Context) -> None:
+        verbs.repair(context, at.backup(context.session, caller))
+
+    return writing.change(caller, order)
 
 
 @router.post(f"{DESTINATION}/recovery-kit", response_model=One[RecoveryKit])

@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from holdfast.catalog.schema.base import BigKey, Table
+from holdfast.catalog.schema.base import BigKey, Document, Table
 
 
 class Recovery(Table):
@@ -19,7 +19,8 @@ class Recovery(Table):
 
 class Repository(Table):
     """`sealed_password` opens it, with the stock tool as well. `destination_pk` None: the platform
-    store."""
+    store. Reading of its packs has come to the point `read_upto` of the circle at `read_at`;
+    `spoiled` are packs that were not what was written, with what is wrong."""
 
     __tablename__ = "repositories"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -30,6 +31,9 @@ class Repository(Table):
     created: Mapped[int]
     tidy_due: Mapped[int | None]
     tidied: Mapped[int | None]
+    read_upto: Mapped[int] = mapped_column(default=0)
+    read_at: Mapped[int | None]
+    spoiled: Mapped[Document | None]
     __table_args__ = (
         Index("repositories_of_addon", "addon_pk", "destination_pk", unique=True),
         Index(

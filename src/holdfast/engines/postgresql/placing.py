@@ -9,10 +9,10 @@ import platform
 import pwd
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Place
+from holdfast.contracts.engine import Finish, Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
@@ -122,6 +122,23 @@ def _map_tablespaces(tree: Path, data: Path) -> None:
     (data / "tablespace_map").unlink(missing_ok=True)
     if lines:
         (data / "tablespace_map").write_text("".join(lines))
+
+
+def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
+    """Tablespaces live beside the data; recovery finds them by absolute paths."""
+    spaces = [f"{oid} {directory / SPACES / oid}\n" for oid in sorted(facts["tablespaces"])]
+    return Finish(
+        texts={f"{DATA}/tablespace_map": "".join(spaces)} if spaces else {},
+        modes={DATA: 0o700},  # the server refuses anything wider
+        steps=[
+            "Stop the server.",
+            f"Give the files to its user: chown -R postgres: {directory}",
+            f"Make {directory / DATA} its data directory: move it there, or set data_directory.",
+            "Settings outside the data directory (as Debian has them) stay as they are; look at"
+            " postgresql.auto.conf in it, which came with the snapshot.",
+            "Start the server: it recovers by itself from the WAL in pg_wal.",
+        ],
+    )
 
 
 def _own(tree: Path, user: str | None) -> None:

@@ -40,7 +40,7 @@ def fetch(repository: Repository, places: Iterable[Place]) -> Iterator[tuple[Pla
     for run in _runs(places):
         first, last = run[0].entry, run[-1].entry
         end = last.offset + last.stored
-        whole = memoryview(repository.objects.part("data", run[0].pack, first.offset, end))
+        whole = repository.part(run[0].pack, first.offset, end)
         for place in run:
             start = place.entry.offset - first.offset
             yield place, whole[start : start + place.entry.stored]
@@ -109,6 +109,20 @@ def prove(repository: Repository, tree: str) -> Totals:
                 )
             files, size = files + 1, size + node.size
     return Totals(files, size)
+
+
+def needs(repository: Repository, tree: str) -> Iterator[tuple[bytes, str]]:
+    """Every path of a snapshot, with each pack that it needs; ObjectMissing when one is in none."""
+    yield b"/", _pack_of(repository, tree, BlobType.TREE)
+    for path, node in repository.walk(tree):
+        if node.is_directory:
+            yield path, _pack_of(repository, node.subtree, BlobType.TREE)
+        for blob in node.content:
+            yield path, _pack_of(repository, blob, BlobType.DATA)
+
+
+def _pack_of(repository: Repository, blob: str, kind: BlobType) -> str:
+    return repository.place(bytes.fromhex(blob), kind).pack
 
 
 def _find(repository: Repository, blob: str) -> Place:

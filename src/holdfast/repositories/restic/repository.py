@@ -17,6 +17,8 @@ from holdfast.domain.errors import NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic import crypto, gojson, keys, tree
 from holdfast.repositories.restic import index as indexes
+from holdfast.repositories.restic import pack as packs
+from holdfast.repositories.restic.ahead import Ahead
 from holdfast.repositories.restic.crypto import Key
 from holdfast.repositories.restic.index import Index, Place
 from holdfast.repositories.restic.objects import Document, Objects, open_document, seal_document
@@ -66,13 +68,16 @@ class Snapshot:
 
 
 class Repository:
-    """Open, with every blob's place known."""
+    """Open, with every blob's place known. `packs` are those that the stored index names, with
+    the bytes each must have at least."""
 
     def __init__(self, objects: Objects, key: Key, version: int = VERSION) -> None:
         self.objects = objects
         self.version = version
         self.key = key
         self.index = Index()
+        self.packs: dict[str, int] = {}
+        self._ahead = Ahead(lambda pack, start, end: objects.part("data", pack, start, end))
         self.reload()
 
     def require_writable(self) -> None:
@@ -83,9 +88,10 @@ class Repository:
 
     def reload(self) -> None:
         """Reads all index objects anew."""
-        self.index = Index()
+        self.index, self.packs = Index(), {}
         for pack, entries in self.listing():
             self.index.add(pack, entries)
+            self.packs[pack] = packs.size(entries)
 
     def listing(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[Entry]]]:
         """Every pack that these (by default: all) index objects name, with its blobs."""
@@ -151,8 +157,12 @@ class Repository:
         """One blob's plain bytes, proven by its id."""
         place = self.place(bytes.fromhex(blob), kind)
         entry = place.entry
-        sealed = self.objects.part("data", place.pack, entry.offset, entry.offset + entry.stored)
+        sealed = self.part(place.pack, entry.offset, entry.offset + entry.stored)
         return self.plain(place, sealed)
+
+    def part(self, pack: str, start: int, end: int) -> memoryview:
+        """Stored bytes of a pack, for one thread that reads one after the other."""
+        return self._ahead.part(pack, start, end, self.packs.get(pack, end))
 
     def plain(self, place: Place, sealed: bytes | memoryview) -> bytes:
         data = self.key.open(sealed)

@@ -14,3 +14,10 @@ def upgrade() -> None:
         "workers",
         sa.Column("controls", sa.JSON(), nullable=False, server_default=sa.text("'[]'")),
     )
+    zero = sa.text("0")
+    for column in (
+        sa.Column("read_upto", sa.BigInteger(), nullable=False, server_default=zero),
+        sa.Column("read_at", sa.BigInteger(), nullable=True),
+        sa.Column("spoiled", sa.JSON(none_as_null=True), nullable=True),
+    ):
+        op.add_column("repositories", column)

@@ -1,0 +1,66 @@
+"""Making a copy of a snapshot again that was found lost or damaged, from one that is whole.
+
+The steps are those of an additional copy, after the index of the repository was mended; that it is
+lost stays true until everything the snapshot needs was read back. It may be the platform's copy,
+made again from an additional one, or the other way round.
+"""
+
+from holdfast.catalog import copies, findings
+from holdfast.catalog.session import WriteSession
+from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.domain.snapshot import snapshot_key
+from holdfast.jobs import replicate, snapshot_proof
+from holdfast.jobs.proof import require
+from holdfast.jobs.replicate import CopyRecord
+from holdfast.jobs.step import Plan, Step
+from holdfast.jobs.toolbox import Job
+from holdfast.jobs.vaults import snapshot_id
+
+
+def check(job: Job, record: CopyRecord) -> CopyRecord:
+    record = replicate.check(job, record)
+    require([snapshot_proof.read_all(job, replicate.target(job), record.tree)])
+    return record
+
+
+def seal(job: Job, record: CopyRecord) -> CopyRecord:
+    """The snapshot object may have outlived its packs: then it counts again."""
+    target, before = replicate.target(job), snapshot_id(replicate.wanted(job))
+    try:
+        if target.snapshot(before).tree == record.tree:
+            return record.model_copy(update={"copied": before})
+    except (ObjectMissing, SealBroken):
+        pass
+    return replicate.seal(job, record)
+
+
+def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
+    made = copies.get(session, int(str(job.arguments["copy"])))
+    if made is None:
+        raise ObjectMissing("the copy's row is gone")
+    made.objects = snapshot_key(record.prefix, record.copied)
+    made.lost, made.tries, made.next_try = None, 0, None
+    now = job.tools.clock.now()
+    for finding in findings.open_of_copy(session, made.pk):
+        findings.settle(session, finding.pk, "it was made again from another copy", now)
+
+
+def clean(job: Job, record: CopyRecord) -> str:
+    if record.copied and record.copied != snapshot_id(replicate.wanted(job)):
+        replicate.target(job).forget(record.copied)
+    with job.tools.catalog.write() as session:
+        copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
+    return ""
+
+
+REPAIR = Plan(
+    record=CopyRecord,
+    steps=[
+        Step("find", "looking for a copy to read from", replicate.find),
+        Step("copy", "sending what is missing", replicate.copy),
+        Step("check", "reading everything back and checking", check),
+        Step("seal", "writing the snapshot", seal),
+    ],
+    publish=publish,
+    clean=clean,
+)
