@@ -42,6 +42,18 @@ def test_create_sends_what_was_asked_and_prints_the_answer(
     }
 
 
+def test_a_snapshot_can_be_asked_to_be_gentle(holdfast: Holdfast, scripted: ScriptedApi) -> None:
+    scripted.data("POST", f"{A}/backups", backup("scheduled"))
+    assert holdfast("backup", "create", "--max-rate", "4096").status == 0
+    assert scripted.asked[0].json == {"maxRate": 4096}
+
+
+def test_lost_copies_are_repaired(holdfast: Holdfast, scripted: ScriptedApi) -> None:
+    scripted.data("POST", f"{A}/backups/nightly/repair", {})
+    assert holdfast("backup", "repair", "nightly").status == 0
+    assert len(scripted.asked) == 1
+
+
 def test_create_without_options_leaves_the_choice_to_the_server(
     holdfast: Holdfast, scripted: ScriptedApi
 ) -> None:

@@ -159,6 +159,19 @@ def test_a_restore_of_another_addons_backup(
     assert asked.body == ""
 
 
+def test_a_restore_may_give_up_what_is_there_only_after_a_yes(
+    holdfast: Holdfast, scripted: ScriptedApi
+) -> None:
+    path = f"{A}/backups/nightly/restore"
+    words = ("restore", "create", "--backup", "nightly", "--replace")
+    assert holdfast(*words).status == 2
+    assert scripted.asked == []
+    scripted.data("POST", path, {"restoreId": "r1"})
+    scripted.data("GET", RESTORES, {"restores": [{"id": "r1", "status": "scheduled"}]})
+    assert holdfast(*words, "--yes").status == 0
+    assert scripted.of("POST", path)[0].json == {"replace": True}
+
+
 def test_aborting_a_restore_finds_its_backup(holdfast: Holdfast, scripted: ScriptedApi) -> None:
     found = {"id": "r1", "backupId": "nightly", "status": "in-progress"}
     scripted.data("GET", RESTORES, {"restores": [found]})

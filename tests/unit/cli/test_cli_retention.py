@@ -107,13 +107,16 @@ def test_an_audit_is_ordered_or_only_shown(holdfast: Holdfast, scripted: Scripte
     scripted.data("POST", path, {"audits": both})
     assert "(server)" in holdfast("retention", "audit").out
     holdfast("retention", "audit", "--destination", "off-site")
+    holdfast("retention", "audit", "--read-data")
     assert [asked.json for asked in scripted.of("POST", path)] == [
         {},
         {"destinationId": "off-site"},
+        {"readData": True},
     ]
     assert holdfast("retention", "audit", "--show", "-o", "json").json == both
-    assert len(scripted.of("POST", path)) == 2
+    assert len(scripted.of("POST", path)) == 3
     assert holdfast("retention", "audit", "--show", "-d", "off-site").status == 2
+    assert holdfast("retention", "audit", "--show", "--read-data").status == 2
 
 
 @pytest.mark.parametrize(("options", "body"), [((), {}), (("--share", "1"), {"share": 1.0})])
