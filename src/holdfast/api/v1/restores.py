@@ -25,7 +25,9 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
     def start(context: Context) -> RestoreStarted:
         target = origin.target(context.session, caller)
         backup = origin.backup(context.session, caller)
-        return RestoreStarted(restore_id=verbs.start(context, target, backup, may_replace=form.replace).id)
+        return RestoreStarted(
+            restore_id=verbs.start(context, target, backup, may_replace=form.replace).id
+        )
 
     return writing.create(caller, start)
 
