@@ -96,8 +96,10 @@ class Job:
 
     def repository_of(self, copy: Copy) -> Repository:
         """The one that holds a snapshot's copy, of whatever addon."""
-        if copy.addon_pk != self.addon.pk or copy.destination_pk not in self.opened:
+        if copy.addon_pk != self.addon.pk:
             return self.tools.vaults.of_copy(copy)
+        if copy.destination_pk not in self.opened:
+            self.opened[copy.destination_pk] = self.tools.vaults.of_copy(copy)
         return self.opened[copy.destination_pk]
 
     def require_running(self) -> None:

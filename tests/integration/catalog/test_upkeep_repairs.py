@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from fixtures.keeping import Keeper
-from fixtures.kept_snapshots import OFFSITE, audit, flip, lost, packs, take, write
+from fixtures.kept_snapshots import OFFSITE, audit, flip, lost, pack_of_blocks, packs, take, write
 from holdfast.catalog import addons, chores, snapshots
 from holdfast.catalog.schema import Addon, Copy, Operation, Repository
 from holdfast.contracts.queue import Dispatch
@@ -52,7 +52,7 @@ def ask_to_read(keeper: Keeper) -> None:
 
 def test_a_flipped_bit_is_found_within_the_stated_time(keeper: Keeper, kept_addon: int) -> None:
     made = take(keeper, kept_addon, days=60)
-    body = flip(keeper, victim := packs(keeper)[0])
+    body = flip(keeper, victim := pack_of_blocks(keeper, made))
     audit(keeper)
     assert lost(keeper, made) == [False]
     for _ in range(6):

@@ -181,22 +181,19 @@ def test_uploads_that_a_dead_worker_left_are_removed_after_a_day(
     keeper: Keeper, kept_addon: int
 ) -> None:
     made = take(keeper, kept_addon, days=60)
-    key = str(keeper.copies(made)[0].objects)
-    prefix = key.partition("snapshots/")[0] + key.partition("snapshots/")[1]
     pack = packs(keeper)[0].rpartition("/")[0]
     left = f"{pack}/{'0' * 64}"
-    keeper.platform.begin(left).write(b"half a pack")
-    keeper.platform.begin(packs(keeper)[0]).write(b"beside one that is there")
-    keeper.platform.begin("snapshots/p/a/other/data/00/x").write(b"somebody else's")
+    beside, strange = packs(keeper)[0], "snapshots/p/a/other/data/00/x"
+    uploads = [keeper.platform.begin(each) for each in (left, beside, strange)]
     before = keeper.stored()
 
     def unfinished() -> list[str]:
-        return [stat.key for stat in keeper.platform.list(prefix, unfinished=True)]
+        return [stat.key for stat in keeper.platform.list("snapshots/", unfinished=True)]
 
     audit(keeper)
     assert left in unfinished()
     audit(keeper, days=2)
     assert left not in unfinished()
-    assert len(unfinished()) == 2
-    assert keeper.stored() == before
+    assert unfinished() == sorted((beside, strange))
+    assert (keeper.stored(), len(uploads)) == (before, 3)
     assert lost(keeper, made) == [False]
