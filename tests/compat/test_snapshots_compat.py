@@ -83,8 +83,11 @@ def test_the_javascript_client_makes_and_restores_one(js: JsClient, addon: Addon
 
 
 def test_the_javascript_client_aborts_a_restore_of_one(js: JsClient, addon: Addon) -> None:
-    """It waits for a backup that is being made, so there is time to."""
-    at = {**addon.place, "backupId": "js-snap"}
+    """It waits for a backup that is being made, so there is time to. The backup is another one
+    than before: a restore asked for twice within ten seconds is one restore."""
+    js.data("backup.addon", parameters=addon.place, data={"name": "Second"})
+    await_backup(addon.api, f"{addon.path}/backups/second")
+    at = {**addon.place, "backupId": "second"}
     addon.sql("UPDATE state SET now = 'later'")
     gentle = {"name": fresh("Gentle"), "maxRate": 4096}
     busy = addon.api.post(f"{addon.path}/backups", gentle).data["id"]
@@ -123,7 +126,8 @@ def test_the_command_line_does_the_same(cli: OfficialCli, addon: Addon) -> None:
 def test_both_delete_one_and_the_last_good_one_stays(
     js: JsClient, cli: OfficialCli, addon: Addon
 ) -> None:
-    assert js.data("delete.backup", parameters={**addon.place, "backupId": "js-snap"}) == {}
-    assert addon.api.get(f"{addon.path}/backups/js-snap").status == 404
+    for backup in ("js-snap", "second"):
+        assert js.data("delete.backup", parameters={**addon.place, "backupId": backup}) == {}
+        assert addon.api.get(f"{addon.path}/backups/{backup}").status == 404
     last = cli("delete", "backup", *addon.words, "--backupId", "cli-snap", "--force")
     assert (last.status, "409" in last.err) == (1, True)

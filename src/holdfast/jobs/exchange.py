@@ -60,6 +60,7 @@ def _settle(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
     if before.exists():
         _move(before, tree / "gone")
     (seat.home / GIVEN_UP).unlink(missing_ok=True)
+    _sync(seat.home)
     try:
         _forget(seat, tree)
     except OSError as error:
