@@ -147,9 +147,9 @@ def swap(job: Job, record: RewindRecord) -> RewindRecord:
         job.guard.check()
         job.say("stopping the server; the restored data takes its place")  # fences a late worker
         wanted = str(record.manifest["version"])
-        _run_as(job, _engine(job).runs_as(wanted))
+        _run_as(job, _engine(job).runs_as(job.place(), wanted))
         if job.addon.version != wanted:
-            job.say(f"{wanted} is not installed here; it runs as {job.addon.version}")
+            job.say(f"a snapshot of {wanted} now runs as {job.addon.version}")
         servers.exchange(job.tools, job.addon, _beside(job), job.say)
     return record
 

@@ -155,7 +155,7 @@ def check(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     _, copy = _backup(job)
     repository = _repository(job, copy)
     checks = [
-        Check("server's manifest", True, f"{record.facts['files']} files have its sha256"),
+        *[Check(name, True, said) for name, said in record.facts["proven"].items()],
         snapshot_proof.read_back(job, repository, record.packs),
         _whole(repository, record),
     ]
