@@ -13,6 +13,7 @@ from holdfast.domain.errors import NotSupported
 
 ENGINES = {
     "postgresql": "holdfast.engines.postgresql",
+    "redis": "holdfast.engines.redis",
 }
 
 
