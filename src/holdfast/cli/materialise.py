@@ -106,11 +106,30 @@ def _postgresql(draft: Path, target: Path) -> list[str]:
     ]
 
 
+def _redis(draft: Path, target: Path) -> list[str]:
+    """One server may append to a log instead: then it never looks at the RDB."""
+    os.chmod(draft / "data", 0o700)  # noqa: PTH101 - users' password digests are in it
+    data = target / "data"
+    return [
+        f"Give the files to the server's user: chown -R redis: {target}",
+        "Stop the server, and move its dump.rdb and appendonlydir out of its data directory.",
+        f"Move {data / 'dump.rdb'} there, under the name that `dbfilename` has.",
+        "Start it with `appendonly no`, whatever its configuration says: with `yes` it would start"
+        " empty.",
+        "Where it was `yes` before: CONFIG SET appendonly yes, wait until aof_rewrite_in_progress"
+        " of INFO persistence is 0, then put `appendonly yes` back into the configuration.",
+        f"Users and their rights are in {data / 'users.acl'}: the format of an `aclfile`.",
+    ]
+
+
 def _nothing(draft: Path, target: Path) -> list[str]:  # noqa: ARG001 - all kinds look alike
     return [f"The files of the snapshot are in {target}."]
 
 
-_READY: Mapping[str, Callable[[Path, Path], list[str]]] = {"postgresql": _postgresql}
+_READY: Mapping[str, Callable[[Path, Path], list[str]]] = {
+    "postgresql": _postgresql,
+    "redis": _redis,
+}
 
 
 def register(app: typer.Typer) -> None:
