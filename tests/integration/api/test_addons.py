@@ -13,8 +13,8 @@ BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
 def test_the_types_say_what_can_be_done_here(api: Api) -> None:
-    (kind,) = api.get("/addon-types").data["addonTypes"]
-    assert kind["type"] == "postgresql"
+    kinds = {each["type"]: each for each in api.get("/addon-types").data["addonTypes"]}
+    kind = kinds["postgresql"]
     assert {"backupsDump", "customDBName", "forkAddon", "importDump", "importLive"} <= set(
         kind["features"]
     )
