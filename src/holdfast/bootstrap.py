@@ -19,7 +19,7 @@ from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog, CatalogAway, CatalogClash
 from holdfast.conformance.machine import Finding, examine
 from holdfast.conformance.store import check_store
-from holdfast.contracts.engine import Engine, Equippable
+from holdfast.contracts.engine import Engine, Equippable, Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons.auditor import Auditor
@@ -117,7 +117,13 @@ class Parts:
 
     @cached_property
     def _engines(self) -> dict[str, Engine]:
-        return {kind: load_engine(kind, self.settings.tools_path) for kind in ENGINES}
+        return {kind: self._load_engine(kind) for kind in ENGINES}
+
+    def _load_engine(self, kind: str) -> Engine:
+        engine = load_engine(kind, self.settings.tools_path)
+        if isinstance(engine, Rooted):
+            engine.allow(self.settings.file_roots, self.settings.data_dir)
+        return engine
 
     def engine(self, kind: str) -> Engine:
         """Raises Invalid for a kind that there is not."""

@@ -192,6 +192,15 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Rooted(Protocol):
+    """An engine of files on this machine. Work on its addons stays on the machine that has them."""
+
+    def allow(self, roots: Sequence[Path], private: Path) -> None:
+        """It touches files below `roots` only, and none below `private`."""
+        ...
+
+
+@runtime_checkable
 class Dumpable(Protocol):
     """Logical dumps. Loading is: preflight, stage beside the old data, swap, or discard."""
 
