@@ -14,6 +14,7 @@ from holdfast.domain.errors import NotSupported
 ENGINES = {
     "postgresql": "holdfast.engines.postgresql",
     "redis": "holdfast.engines.redis",
+    "sqlite": "holdfast.engines.sqlite",
 }
 
 
