@@ -36,6 +36,7 @@ from holdfast.domain.retention import DAY_MS, Policy
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.backup import BACKUP
 from holdfast.jobs.lifecycle import LIFECYCLE
+from holdfast.jobs.refill import REFILL
 from holdfast.jobs.replicate import REPLICATE
 from holdfast.jobs.restore import RESTORE
 from holdfast.jobs.rewind import REWIND
@@ -64,6 +65,7 @@ PLANS: Plans = {
     Kind.SNAPSHOT: SNAPSHOT,
     Kind.RESTORE: RESTORE,
     Kind.REWIND: REWIND,
+    Kind.REFILL: REFILL,
     Kind.COPY: REPLICATE,
     Kind.TIDY: TIDY,
     **LIFECYCLE,

@@ -342,6 +342,29 @@ class Rewindable(Protocol):
 
 
 @runtime_checkable
+class Refillable(Protocol):
+    """A database whose whole content is replaced while others have it open."""
+
+    def room(self, attempt: Attempt) -> Path:
+        """Where the operation's snapshot is materialised. Belongs to the operation."""
+        ...
+
+    def accept(
+        self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
+    ) -> Mapping[str, object]:
+        """Proves what was materialised: RestoreDiffers, EvidenceMissing. Target untouched."""
+        ...
+
+    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+        """Puts it in place of the content, all or nothing. Repeatable until it returns."""
+        ...
+
+    def discard(self, address: Address, attempt: Attempt) -> str:
+        """Removes the operation's room; says what state the database is in."""
+        ...
+
+
+@runtime_checkable
 class Countable(Protocol):
     def inventory(self, address: Address) -> Inventory: ...
 

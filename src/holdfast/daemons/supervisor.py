@@ -12,14 +12,14 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog.schema import Addon
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
-from holdfast.domain.operation import TAKING, Kind
+from holdfast.domain.operation import RESTORING, TAKING, Kind
 from holdfast.jobs import servers
 from holdfast.jobs.toolbox import Toolbox, place_of
 from holdfast.kit.locks import try_exclusive
 
 log = logging.getLogger(__name__)
 
-_LIFECYCLE = frozenset(Kind) - TAKING - {Kind.RESTORE, Kind.REWIND, Kind.COPY, Kind.TIDY}
+_LIFECYCLE = frozenset(Kind) - TAKING - RESTORING - {Kind.COPY, Kind.TIDY}
 _LONGEST_PAUSE = 60.0
 
 

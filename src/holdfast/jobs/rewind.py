@@ -62,13 +62,18 @@ def _copy(job: Job, record: RewindRecord) -> Copy:
 
 
 def read(job: Job, record: RewindRecord) -> RewindRecord:
-    """Takes the first copy that is there: the platform's own, else an additional one."""
+    """The platform's own copy, else an additional one."""
     if not job.addon.managed:
         raise NotSupported(
             "the server of an attached addon is not ours to stop; use"
             " `holdfast backup materialise` and follow its steps"
         )
     job.require_running()
+    return found(job, record)
+
+
+def found(job: Job, record: RewindRecord) -> RewindRecord:
+    """What the first copy that is there holds; nothing was written yet."""
     _, held = _backup(job)
     for copy in copies.readable(held):
         repository = job.tools.vaults.of_copy(copy)
@@ -77,7 +82,7 @@ def read(job: Job, record: RewindRecord) -> RewindRecord:
         manifest = json.loads(b"".join(_file(repository, snapshot.tree, MANIFEST.encode())))
         if manifest.get("format") != FORMAT:
             raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
-        found = {
+        update = {
             "was": job.addon.version,
             "copy_pk": copy.pk,
             "snapshot": snapshot.id,
@@ -86,7 +91,7 @@ def read(job: Job, record: RewindRecord) -> RewindRecord:
             "size": totals.size,
             "manifest": manifest,
         }
-        return record.model_copy(update=found)
+        return record.model_copy(update=update)
     raise RestoreDiffers("no copy of this snapshot is there any more")
 
 
@@ -121,6 +126,13 @@ def fetch(job: Job, record: RewindRecord) -> RewindRecord:
     if tree.exists():
         shutil.rmtree(tree)  # of an attempt that died; the live directory is elsewhere
     tree.mkdir(mode=0o711)
+    bring(job, record, tree)
+    _engine(job).arrange(tree, job.place())
+    return record
+
+
+def bring(job: Job, record: RewindRecord, tree: Path) -> None:
+    """All files of the snapshot, into an empty directory."""
     repository = job.tools.vaults.of_copy(_copy(job, record))
     job.guard.bytes_expected = record.size
     job.guard.watch_for_stall(on=True)
@@ -130,8 +142,6 @@ def fetch(job: Job, record: RewindRecord) -> RewindRecord:
         job.guard.watch_for_stall(on=False)
     if written != Totals(record.files, record.size):
         raise RestoreDiffers(f"{written.files} files with {written.size} bytes were written")
-    _engine(job).arrange(tree, job.place())
-    return record
 
 
 def rehearse(job: Job, record: RewindRecord) -> RewindRecord:

@@ -132,6 +132,7 @@ def _move(context: Context, addon: Addon, found: Found) -> None:
         problem = "a managed addon has no connection string of its own"
         raise Invalid(problem, {"connectionString": problem})
     address = found.address
+    addon.node = context.house.node if _is_here(context, addon.kind) else None
     addon.host, addon.port = address.host, address.port
     addon.user, addon.database = address.user, address.database
     addon.options, addon.version = dict(address.options), found.version

@@ -6,6 +6,7 @@ from holdfast.catalog import addons, backups, copies, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
+from holdfast.contracts.engine import Refillable
 from holdfast.domain.backup import BackupType, restored_by
 from holdfast.domain.errors import Conflict, NotFound
 from holdfast.domain.operation import PRIORITY, Kind, Status
@@ -49,12 +50,18 @@ def start(
     context.session.add(restore)
     context.session.flush()
     arguments = {"backup": backup.pk, "restore": restore.pk}
-    order = Order(target.pk, restored_by(BackupType(backup.type)), addons.lane(target), arguments)
+    order = Order(target.pk, _kind(context, target, backup), addons.lane(target), arguments)
     if behind_the_server:
         order = replace(order, priority=PRIORITY[Kind.PROVISION])
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore
+
+
+def _kind(context: Context, target: Addon, backup: Backup) -> Kind:
+    kind = restored_by(BackupType(backup.type))
+    stays_open = isinstance(context.house.engines(target.kind), Refillable)
+    return Kind.REFILL if kind is Kind.REWIND and stays_open else kind
 
 
 def _require_copy(session: ReadSession, backup: Backup) -> None:
