@@ -122,6 +122,15 @@ def _redis(draft: Path, target: Path) -> list[str]:
     ]
 
 
+def _sqlite(draft: Path, target: Path) -> list[str]:  # noqa: ARG001 - all kinds look alike
+    made = target / "data" / "database.db"
+    return [
+        f"The database is {made}: an ordinary file that sqlite3 opens.",
+        "To put it in place of one that is in use: holdfast restore create, or"
+        f" sqlite3 IN-USE.db '.restore {made}'.",
+    ]
+
+
 def _nothing(draft: Path, target: Path) -> list[str]:  # noqa: ARG001 - all kinds look alike
     return [f"The files of the snapshot are in {target}."]
 
@@ -129,6 +138,7 @@ def _nothing(draft: Path, target: Path) -> list[str]:  # noqa: ARG001 - all kind
 _READY: Mapping[str, Callable[[Path, Path], list[str]]] = {
     "postgresql": _postgresql,
     "redis": _redis,
+    "sqlite": _sqlite,
 }
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from holdfast.contracts.engine import (
     Address,
@@ -17,7 +18,7 @@ from holdfast.contracts.engine import (
     Probe,
     Traits,
 )
-from holdfast.engines.sqlite import dump, location, restoring, snapshot, tables
+from holdfast.engines.sqlite import dump, location, restoring, scratch, snapshot, tables
 from holdfast.engines.sqlite.location import Fence, opened
 from holdfast.kit.guard import Guard
 
@@ -95,10 +96,22 @@ class SQLite:
         self._fence.path(address)
         return restoring.stage(self._tools_dir, fetch(dump.members[0].name), attempt, guard)
 
-    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
         """One transaction of the target, so whoever has it open sees the old or the new."""
-        path = self._fence.path(address)
-        restoring.swap(self._tools_dir, path, dump.inventory, attempt, guard)
+        self.refill(address, attempt, guard)
+
+    def room(self, attempt: Attempt) -> Path:
+        return scratch.room(self._tools_dir, attempt.op)
+
+    def accept(
+        self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
+    ) -> Mapping[str, object]:
+        self._fence.path(address)
+        guard.check()
+        return restoring.accept(self.room(attempt), facts)
+
+    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+        restoring.refill(self.room(attempt), self._fence.path(address), attempt, guard)
 
     def discard(self, address: Address, attempt: Attempt) -> str:  # noqa: ARG002
         return restoring.discard(self._tools_dir, attempt.op)

@@ -1,4 +1,4 @@
-"""Restoring a dump: loaded into a draft of ours, counted, then put in place in one transaction.
+"""Restoring: a draft of ours, loaded or fetched, counted, then put in place in one transaction.
 
 The draft belongs to the operation, not to an attempt: a swap that is repeated finds it again, or
 the note that it was done.
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from holdfast.contracts.engine import Attempt, Dump, Inventory
-from holdfast.domain.errors import PreflightRefused, RestoreDiffers
+from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.engines.sqlite import copying, loading, tables
 from holdfast.engines.sqlite.location import opened
-from holdfast.engines.sqlite.scratch import DONE, draft, drop
+from holdfast.engines.sqlite.scratch import DONE, DRAFT, drop
+from holdfast.engines.sqlite.scratch import room as room_of
+from holdfast.engines.sqlite.snapshot import FILE
 from holdfast.kit.guard import Guard
 
 _ROOM = 2  # indexes may be as large as the text again
@@ -35,26 +37,38 @@ def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
 
 def stage(tools_dir: Path, plain: Iterator[bytes], attempt: Attempt, guard: Guard) -> Inventory:
     drop(tools_dir, attempt.op)
-    made = draft(tools_dir, attempt.op)
-    made.parent.mkdir(mode=0o700, parents=True)
-    return loading.load(plain, made, guard)
+    room = room_of(tools_dir, attempt.op)
+    room.mkdir(mode=0o700, parents=True)
+    return loading.load(plain, room / DRAFT, guard)
 
 
-def swap(tools_dir: Path, path: Path, wanted: Inventory, attempt: Attempt, guard: Guard) -> None:
+def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
+    """What a snapshot brought becomes the draft when it holds what its facts say."""
+    came = room / FILE if (room / FILE).exists() else room / DRAFT
+    with opened(came, write=True) as session:
+        problem = tables.require_sound(session)
+        if problem is not None:
+            raise EvidenceMissing(f"the snapshot is damaged: {problem}")
+        rows = {table.name: table.rows for table in tables.inventory(session).tables}
+    if rows != facts["rows"]:
+        raise RestoreDiffers(f"rows per table: {facts['rows']} saved, {rows} restored")
+    came.rename(room / DRAFT)
+    return {"tables": len(rows), "rows": sum(rows.values())}
+
+
+def refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
     """What others wrote after a swap whose end nobody noted is not overwritten by its repetition.
 
     Replacing raises the file's schema version by one, in the same transaction: that tells.
     """
-    made = draft(tools_dir, attempt.op)
-    before, done = made.parent / "before", made.parent / DONE
-    if done.exists() or (before.exists() and _was_replaced(path, int(before.read_text()), wanted)):
+    made, before, done = room / DRAFT, room / "before", room / DONE
+    if done.exists() or (before.exists() and _was_replaced(path, made, int(before.read_text()))):
         attempt.say("the content was replaced already")
     elif made.exists():
         before.write_text(str(_version(path)))
-        attempt.say("replacing the content; whoever has the file open sees the old or the new")
         copying.replace(made, path, guard)
     else:
-        raise RestoreDiffers("what was loaded is gone")
+        raise RestoreDiffers("what was to be restored is gone")
     done.touch()
     made.unlink(missing_ok=True)
 
@@ -64,13 +78,17 @@ def _version(path: Path) -> int:
         return int(session.execute("PRAGMA schema_version").fetchone()[0])
 
 
-def _was_replaced(path: Path, before: int, wanted: Inventory) -> bool:
+def _was_replaced(path: Path, made: Path, before: int) -> bool:
+    """Others may have changed the schema, too, but not to be that of the draft."""
+    return _version(path) > before and _schema(path) == _schema(made)
+
+
+def _schema(path: Path) -> list[tuple[object, ...]]:
     with opened(path) as session:
-        found = {table.name for table in tables.inventory(session).tables}
-    return _version(path) > before and found == {table.name for table in wanted.tables}
+        return session.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2").fetchall()
 
 
 def discard(tools_dir: Path, op: str) -> str:
-    done = (draft(tools_dir, op).parent / DONE).exists()
+    done = (room_of(tools_dir, op) / DONE).exists()
     drop(tools_dir, op)
     return "the restored data is in place" if done else "the file is as it was"

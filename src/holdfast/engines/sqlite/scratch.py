@@ -11,9 +11,9 @@ from pathlib import Path
 
 from holdfast.kit.locks import try_exclusive
 
-_LOCK, _DRAFT = "lock", "draft.db"
+_LOCK = "lock"
 _KEPT = "op-"
-DONE = "done"
+DRAFT, DONE = "draft.db", "done"
 
 
 def home(tools_dir: Path) -> Path:
@@ -41,7 +41,7 @@ def scratch(tools_dir: Path, tag: str) -> Generator[Path]:
 def _sweep(base: Path) -> None:
     for each in base.iterdir():
         if each.name.startswith(_KEPT):
-            if (each / DONE).exists() and not (each / _DRAFT).exists():
+            if (each / DONE).exists() and not (each / DRAFT).exists():
                 shutil.rmtree(each, ignore_errors=True)
             continue
         if not (each / _LOCK).exists():
@@ -52,10 +52,10 @@ def _sweep(base: Path) -> None:
             held.close()
 
 
-def draft(tools_dir: Path, op: str) -> Path:
-    """Where an operation stages what its next step needs; `drop` removes it."""
-    return home(tools_dir) / f"{_KEPT}{op}" / _DRAFT
+def room(tools_dir: Path, op: str) -> Path:
+    """Where an operation keeps what its next step needs; `drop` removes it."""
+    return home(tools_dir) / f"{_KEPT}{op}"
 
 
 def drop(tools_dir: Path, op: str) -> None:
-    shutil.rmtree(draft(tools_dir, op).parent, ignore_errors=True)
+    shutil.rmtree(room(tools_dir, op), ignore_errors=True)

@@ -23,7 +23,7 @@ from holdfast.domain.errors import (
     Invalid,
     PreflightRefused,
 )
-from holdfast.engines.sqlite import create, restoring
+from holdfast.engines.sqlite import create
 from holdfast.engines.sqlite.driver import SQLite
 from holdfast.kit.seal import Secret
 
@@ -237,7 +237,7 @@ def test_a_repeated_swap_does_not_undo_what_others_wrote(
         query = "SELECT count(*) FROM hidden_rowids WHERE v = 'since then'"
         assert other.execute(query).fetchone() == (1,)
     assert desk.engine.discard(address, attempt) == "the restored data is in place"
-    assert restoring.draft(desk.home.parent / "state" / "tools", "twice").parent.exists() is False
+    assert not desk.engine.room(attempt).exists()
 
 
 HOSTILE = {
