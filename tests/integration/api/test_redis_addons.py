@@ -159,6 +159,22 @@ def test_an_attached_redis_goes_into_a_managed_valkey(room: Room) -> None:
     assert client.execute_command("FCALL", "twice", 0, 4) == 8
 
 
+def test_a_fork_is_a_server_of_its_own(room: Room) -> None:
+    source = room.managed("valkey", "Forked")
+    client = room.inside(source)
+    client.set("a", "then")
+    backup = room.snapshot(source)
+    client.set("a", "now")
+    origin = {"addonId": source.rpartition("/")[2], "backupId": backup.rpartition("/")[2]}
+    body = {"name": fresh("Fork"), "type": "redis", "version": VERSIONS["valkey"]}
+    body |= {"billing": BILLING, "source": origin}
+    fork = f"/projects/keys/addons/{room.api.post('/projects/keys/addons', body).data['id']}"
+    await_that(lambda: room.api.get(fork).data["status"] == "running")
+    await_that(lambda: room.inside(fork).get("a") == b"then")
+    room.inside(fork).set("a", "apart")
+    assert client.get("a") == b"now"
+
+
 def restore_of(api: Api, backup: str, restore: str) -> dict[str, Any] | None:
     listed = api.get(f"{backup}/restores").data["restores"]
     found = next(each for each in listed if each["id"] == restore)

@@ -75,16 +75,19 @@ class RdbReader:
         self._crc = _crc(data[:-_SUM], self._crc)
         self._held = data[-_SUM:]
         self._chunks.put(chunk)
-        if self._failure is not None:
+        if isinstance(self._failure, EvidenceMissing):
             raise self._failure
 
     def finish(self) -> Contents:
+        """What nobody knows is only what it seems when the checksum says that it came whole."""
         self.close()
-        if self._failure is not None:
+        if isinstance(self._failure, EvidenceMissing):
             raise self._failure
         said, found = int.from_bytes(self._held, "little"), self._crc
         if said and said != found:
             raise EvidenceMissing(f"the RDB's checksum is {said:016x}, its bytes have {found:016x}")
+        if self._failure is not None:
+            raise self._failure
         self._contents.checksum = f"{said:016x}" if said else ""
         return self._contents
 

@@ -16,8 +16,10 @@ from holdfast.contracts.engine import (
     Inventory,
     Member,
     Probe,
+    Scope,
     Traits,
 )
+from holdfast.domain.errors import NotSupported
 from holdfast.engines.sqlite import dump, location, restoring, scratch, snapshot, tables
 from holdfast.engines.sqlite.location import Fence, opened
 from holdfast.kit.guard import Guard
@@ -80,8 +82,10 @@ class SQLite:
         return snapshot.capture(self._tools_dir, path, attempt, guard, rate)
 
     def dump(
-        self, address: Address, attempt: Attempt, guard: Guard
+        self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[DumpSession]:
+        if scope.database not in (None, address.database):
+            raise NotSupported(f"{address.database} is one database; there is no {scope.database}")
         return dump.dump(self._tools_dir, self._fence.path(address), attempt, guard)
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:  # noqa: ARG002

@@ -14,7 +14,15 @@ import pytest
 from fixtures.physical import write
 from fixtures.postgres import Log, Taken, a_guard, read_member
 from fixtures.sqlite_data import VALUES, fingerprint, make
-from holdfast.contracts.engine import Address, Dump, Dumpable, Hostable, Rooted, Snapshottable
+from holdfast.contracts.engine import (
+    EVERYTHING,
+    Address,
+    Dump,
+    Dumpable,
+    Hostable,
+    Rooted,
+    Snapshottable,
+)
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -41,7 +49,7 @@ class Desk:
 
     def take(self, name: str) -> Taken:
         plain, found = {}, {}
-        with self.engine.dump(self.at(name), self.log.attempt(), a_guard()) as session:
+        with self.engine.dump(self.at(name), EVERYTHING, self.log.attempt(), a_guard()) as session:
             for member in session.members:
                 plain[member.name], found[member.name] = read_member(session, member)
             inventory, facts = session.inventory(), dict(session.facts)
