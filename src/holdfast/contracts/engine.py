@@ -192,15 +192,6 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Rooted(Protocol):
-    """An engine of files on this machine. Work on its addons stays on the machine that has them."""
-
-    def allow(self, roots: Sequence[Path], private: Path) -> None:
-        """It touches files below `roots` only, and none below `private`."""
-        ...
-
-
-@runtime_checkable
 class Dumpable(Protocol):
     """Logical dumps. Loading is: preflight, stage beside the old data, swap, or discard."""
 
@@ -338,29 +329,6 @@ class Rewindable(Protocol):
 
         RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
         """
-        ...
-
-
-@runtime_checkable
-class Refillable(Protocol):
-    """A database whose whole content is replaced while others have it open."""
-
-    def room(self, attempt: Attempt) -> Path:
-        """Where the operation's snapshot is materialised. Belongs to the operation."""
-        ...
-
-    def accept(
-        self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
-    ) -> Mapping[str, object]:
-        """Proves what was materialised: RestoreDiffers, EvidenceMissing. Target untouched."""
-        ...
-
-    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
-        """Puts it in place of the content, all or nothing. Repeatable until it returns."""
-        ...
-
-    def discard(self, address: Address, attempt: Attempt) -> str:
-        """Removes the operation's room; says what state the database is in."""
         ...
 
 

@@ -6,7 +6,7 @@ target was touched, and a swap that is repeated finds out by itself whether it w
 
 import shutil
 
-from holdfast.contracts.engine import Refillable
+from holdfast.contracts.files import Refillable
 from holdfast.domain.errors import NotSupported, PreflightRefused
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.rewind import RewindRecord, bring, found, publish

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from holdfast.catalog import addons, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, AddonEvent, Document, Project
-from holdfast.contracts.engine import Address, Probe, Rooted
+from holdfast.contracts.engine import Address, Probe
+from holdfast.contracts.files import Rooted
 from holdfast.domain.addon import AddonStatus, Desired, is_newer_minor, pick_version
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug

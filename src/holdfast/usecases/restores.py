@@ -6,7 +6,7 @@ from holdfast.catalog import addons, backups, copies, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
-from holdfast.contracts.engine import Refillable
+from holdfast.contracts.files import Refillable
 from holdfast.domain.backup import BackupType, restored_by
 from holdfast.domain.errors import Conflict, NotFound
 from holdfast.domain.operation import PRIORITY, Kind, Status

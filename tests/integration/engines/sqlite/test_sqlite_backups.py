@@ -20,9 +20,9 @@ from holdfast.contracts.engine import (
     Dump,
     Dumpable,
     Hostable,
-    Rooted,
     Snapshottable,
 )
+from holdfast.contracts.files import Rooted
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
