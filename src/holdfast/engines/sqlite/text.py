@@ -6,8 +6,9 @@ Virtual tables are created as they were, and then their shadow tables filled, so
 never writes to the schema by hand. Every row is one line.
 """
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from holdfast.engines.sqlite.tables import Stored, identifier, stored
@@ -94,19 +95,27 @@ def _rows(session: sqlite3.Connection, table: Stored, encoding: str) -> Iterator
 
 def literal(value: Any, encoding: str = "UTF-8") -> str:
     """A value as SQL that gives exactly it."""
-    match value:
-        case None:
-            return "NULL"
-        case int():
-            return str(value)
-        case float():
-            return repr(value) if abs(value) != float("inf") else f"{'-' * (value < 0)}9.0e+999"
-        case _Text():
-            return _text(value, encoding)
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-        case _:
-            return f"X'{value.hex()}'"
+    if type(value) is _Text:
+        return _text(value, encoding)
+    return _WRITERS[type(value)](value)
+
+
+def _float(value: float) -> str:
+    return repr(value) if abs(value) != float("inf") else f"{'-' * (value < 0)}9.0e+999"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    type(None): lambda _: "NULL",
+    int: str,
+    float: _float,
+    str: _quoted,
+    bytes: lambda value: f"X'{value.hex()}'",
+}
+_SPECIAL = re.compile("[\0\n\r']")
 
 
 def _text(value: bytes, encoding: str) -> str:
@@ -115,9 +124,11 @@ def _text(value: bytes, encoding: str) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         return f"CAST(X'{value.hex()}' AS TEXT)"
+    if _SPECIAL.search(text) is None:
+        return f"'{text}'"
     if "\0" in text:
         return f"CAST(X'{text.encode(encoding.lower()).hex()}' AS TEXT)"
-    quoted = "'" + text.replace("'", "''") + "'"
+    quoted = _quoted(text)
     for character, code in (("\n", 10), ("\r", 13)):
         if character in text:
             token = _token(text, code)
