@@ -19,6 +19,7 @@ pytest_plugins = [
     "fixtures.catalogs",
     "fixtures.timetables",
     "fixtures.keeping",
+    "fixtures.redis_servers",
 ]
 
 

@@ -29,6 +29,8 @@ RUN: list[Need] = [
 TEST: list[Need] = [
     *RUN,
     ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
+    ("Redis server, for its tests", "redis-server", ["redis-server"]),
+    ("SQLite's shell, to open dumps and snapshots of files", "sqlite3", ["sqlite3"]),
     ("restic, to open snapshots with the stock tool", "restic", ["restic"]),
     ("Ceph's S3 server, for the store tests", "radosgw", ["radosgw"]),
     ("Ceph's monitor, for the S3 server", "ceph-mon", ["ceph-mon"]),

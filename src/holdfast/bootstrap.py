@@ -20,6 +20,7 @@ from holdfast.catalog.session import Catalog, CatalogAway, CatalogClash
 from holdfast.conformance.machine import Finding, examine
 from holdfast.conformance.store import check_store
 from holdfast.contracts.engine import Engine, Equippable
+from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons.auditor import Auditor
@@ -36,6 +37,7 @@ from holdfast.domain.retention import DAY_MS, Policy
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.backup import BACKUP
 from holdfast.jobs.lifecycle import LIFECYCLE
+from holdfast.jobs.refill import REFILL
 from holdfast.jobs.repair import REPAIR
 from holdfast.jobs.replicate import REPLICATE
 from holdfast.jobs.restore import RESTORE
@@ -65,6 +67,7 @@ PLANS: Plans = {
     Kind.SNAPSHOT: SNAPSHOT,
     Kind.RESTORE: RESTORE,
     Kind.REWIND: REWIND,
+    Kind.REFILL: REFILL,
     Kind.COPY: REPLICATE,
     Kind.REPAIR: REPAIR,
     Kind.TIDY: TIDY,
@@ -119,7 +122,13 @@ class Parts:
 
     @cached_property
     def _engines(self) -> dict[str, Engine]:
-        return {kind: load_engine(kind, self.settings.tools_path) for kind in ENGINES}
+        return {kind: self._load_engine(kind) for kind in ENGINES}
+
+    def _load_engine(self, kind: str) -> Engine:
+        engine = load_engine(kind, self.settings.tools_path)
+        if isinstance(engine, Rooted):
+            engine.allow(self.settings.file_roots, self.settings.data_dir)
+        return engine
 
     def engine(self, kind: str) -> Engine:
         """Raises Invalid for a kind that there is not."""

@@ -45,6 +45,10 @@ class Settings:
         metadata={"help": "JSON of the attached addons whose servers may be stopped to restore"},
     )
     tools_dir: str = field(default="", metadata={"help": "client tools; empty: tools in data_dir"})
+    sqlite_roots: str = field(
+        default="",
+        metadata={"help": "directories of SQLite files, with colons between; empty: none"},
+    )
     concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
     beat: float = field(default=1.0, metadata={"help": "seconds between heartbeats"})
     dead: float = field(default=30.0, metadata={"help": "silence after which a worker is dead"})
@@ -110,6 +114,16 @@ class Settings:
             Interval.DAILY: self.retention_daily,
             Interval.WEEKLY: self.retention_weekly,
         }
+
+    @property
+    def file_roots(self) -> list[Path]:
+        """Absolute, with links in their own names followed. Invalid for what is no directory."""
+        roots = [Path(text) for text in self.sqlite_roots.split(":") if text]
+        for root in roots:
+            if not root.is_dir():
+                problem = f"{root} is no directory"
+                raise Invalid(problem, {"sqlite_roots": problem})
+        return [root.resolve() for root in roots]
 
     @property
     def tools_path(self) -> Path:

@@ -17,6 +17,15 @@ Database = Annotated[
     typer.Option("--database-url", help="Catalogue, e.g. postgresql://...; default SQLite."),
 ]
 
+Roots = Annotated[
+    str | None,
+    typer.Option(
+        "--sqlite-roots",
+        metavar="DIR[:DIR]",
+        help="Directories whose SQLite files may be attached; default none.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     app.command("serve")(serve)
@@ -26,13 +35,23 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    data_dir: DataDir = None, host: Host = None, port: Port = None, database_url: Database = None
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    database_url: Database = None,
+    sqlite_roots: Roots = None,
 ) -> None:
     """Run everything in one process.
 
     Example: holdfast serve --data-dir /var/lib/holdfast --port 8585
     """
-    local("serve")(data_dir=data_dir, host=host, port=port, database_url=database_url)
+    local("serve")(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        database_url=database_url,
+        sqlite_roots=sqlite_roots,
+    )
 
 
 def api(

@@ -152,10 +152,22 @@ class Attempt:
     keep_others: bool = False
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What is true of all servers of a kind. `remedy` says how to get the programs that `versions`
+    finds; `bare_snapshots`: attached servers can be copied without any."""
+
+    remedy: str
+    tls: bool
+    named_databases: bool
+    bare_snapshots: bool
+
+
 class Engine(Protocol):
     kind: str
     title: str
     description: str
+    traits: Traits
 
     def probe(self, address: Address) -> Probe: ...
 
@@ -257,7 +269,10 @@ class Piece:
 
 
 class Capture(Protocol):
-    """A physical copy in progress. `facts` are there when `pieces` came to its end."""
+    """A physical copy in progress. `facts` are there when `pieces` came to its end.
+
+    Among them `files`, and `proven`: what was verified by name, each with a sentence.
+    """
 
     facts: Mapping[str, object]
 
@@ -301,8 +316,8 @@ class Rewindable(Protocol):
         """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
         ...
 
-    def runs_as(self, version: str) -> str:
-        """The version that a snapshot of this one will run as on this machine."""
+    def runs_as(self, place: Place, version: str) -> str:
+        """The version that a snapshot of `version` will run as at this place."""
         ...
 
     def arrange(self, tree: Path, place: Place) -> None:

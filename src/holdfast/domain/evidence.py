@@ -20,11 +20,14 @@ class Check:
         return {"name": self.name, "passed": self.passed, "found": self.found}
 
 
-def exit_statuses(member: str, processes: Sequence[Mapping[str, object]]) -> Check:
-    """Every process of a member must be known and must have exited with 0."""
+def exit_statuses(member: str, processes: Sequence[Mapping[str, object]] | None) -> Check:
+    """Every process of a member must be known and must have exited with 0. An empty list says that
+    none was needed; None, that nobody knows."""
+    if processes is None:
+        return Check(f"exit statuses of {member}", False, "no process is known")
     words = ", ".join(f"{p.get('program')}={p.get('exitStatus')}" for p in processes)
-    good = bool(processes) and all(p.get("exitStatus") == 0 for p in processes)
-    return Check(f"exit statuses of {member}", good, words or "no process is known")
+    good = all(p.get("exitStatus") == 0 for p in processes)
+    return Check(f"exit statuses of {member}", good, words or "no process was needed")
 
 
 def size_floor(member: str, plain_bytes: int) -> Check:

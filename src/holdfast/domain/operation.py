@@ -45,7 +45,8 @@ class Kind(StrEnum):
     BACKUP = "backup"
     SNAPSHOT = "snapshot"
     RESTORE = "restore"
-    REWIND = "rewind"  # a restore of a snapshot
+    REWIND = "rewind"  # a restore of a snapshot, by exchanging a server's files
+    REFILL = "refill"  # a restore of a snapshot, into a database that stays open
     COPY = "copy"  # of a snapshot, to an additional destination
     REPAIR = "repair"  # of a copy of a snapshot that was lost
     TIDY = "tidy"  # of a snapshot repository
@@ -60,6 +61,7 @@ class Kind(StrEnum):
 PRIORITY: dict[Kind, int] = {
     Kind.RESTORE: 1,
     Kind.REWIND: 1,
+    Kind.REFILL: 1,
     Kind.DELETE: 2,
     Kind.PROVISION: 2,
     Kind.PAUSE: 2,
@@ -75,7 +77,7 @@ PRIORITY: dict[Kind, int] = {
 """1 goes first. Somebody waits for a restore; nobody waits for a backup."""
 
 TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
-RESTORING = frozenset({Kind.RESTORE, Kind.REWIND})
+RESTORING = frozenset({Kind.RESTORE, Kind.REWIND, Kind.REFILL})
 KEEPING = frozenset({Kind.COPY, Kind.REPAIR, Kind.TIDY})
 """Work on what was taken; the server goes on as it was."""
 

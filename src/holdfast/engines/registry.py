@@ -13,6 +13,8 @@ from holdfast.domain.errors import NotSupported
 
 ENGINES = {
     "postgresql": "holdfast.engines.postgresql",
+    "redis": "holdfast.engines.redis",
+    "sqlite": "holdfast.engines.sqlite",
 }
 
 

@@ -19,7 +19,7 @@ def checks_of(
     job: Job, engine: Dumpable, shelf: Shelf, member: StoredMember, counted: int
 ) -> list[Check]:
     """Every check of one member; `counted` tables were seen in its database at dump time."""
-    statuses = cast("list[dict[str, object]]", member.facts.get("processes", []))
+    statuses = cast("list[dict[str, object]] | None", member.facts.get("processes"))
     written = member.stored_bytes, member.stored_sha256
     return [
         evidence.exit_statuses(member.name, statuses),

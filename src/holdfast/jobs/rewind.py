@@ -10,6 +10,7 @@ how its server is stopped and started.
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -68,23 +69,27 @@ def _seat(job: Job) -> Seat:
 
 
 def read(job: Job, record: RewindRecord) -> RewindRecord:
-    """From the first copy that is there: the platform's own, else an additional one."""
     _engine(job)
     _seat(job)
     job.require_running()
+    return found(job, record)
+
+
+def found(job: Job, record: RewindRecord) -> RewindRecord:
+    """From the first copy that is there: the platform's own, else an additional one."""
     source = next(snapshot_proof.sources(job, int(str(job.arguments["backup"]))))
     repository, tree = source.repository, source.snapshot.tree
     manifest = json.loads(b"".join(_file(repository, tree, MANIFEST.encode())))
     if manifest.get("format") != FORMAT:
         raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
-    found = {
+    update = {
         "was": job.addon.version,
         "tree": tree,
         "files": source.totals.files,
         "size": source.totals.size,
         "manifest": manifest,
     }
-    return record.model_copy(update=found)
+    return record.model_copy(update=update)
 
 
 def _file(repository: Repository, tree: str, wanted: bytes) -> list[bytes]:
@@ -132,20 +137,24 @@ def _disk_use(directory: Path) -> int:
 
 def fetch(job: Job, record: RewindRecord) -> RewindRecord:
     seat = _seat(job)
-    _fetch(job, record, seat)
-    _engine(job).arrange(seat.beside(job.what.op), exchange.model(seat))
+    tree = seat.beside(job.what.op)
+    bring(job, record, tree, lambda: _clear(job, seat, gives_up=record.gives_up))
+    _engine(job).arrange(tree, exchange.model(seat))
     return record
 
 
-def _fetch(job: Job, record: RewindRecord, seat: Seat) -> None:
-    """From the first copy that gives every byte as it was written."""
+def bring(job: Job, record: RewindRecord, tree: Path, clear: Callable[[], None]) -> None:
+    """All files of the snapshot, from the first copy that gives every byte as it was written.
+
+    `clear` makes `tree` an empty directory, whatever an attempt before left in it.
+    """
     problem: Failure | None = None
     for source in snapshot_proof.sources(job, int(str(job.arguments["backup"]))):
         try:
             if record.gives_up:
                 require([snapshot_proof.read_all(job, source.repository, record.tree)])
-            _clear(job, seat, gives_up=record.gives_up)
-            _write(job, record, source.repository, seat.beside(job.what.op))
+            clear()
+            _write(job, record, source.repository, tree)
         except (ObjectMissing, SealBroken, EvidenceMissing, StoreUnavailable) as error:
             job.say(f"this copy cannot be used: {error.message}")
             problem = error
@@ -203,9 +212,9 @@ def swap(job: Job, record: RewindRecord) -> RewindRecord:
 
 def _choose_version(job: Job, wanted: str) -> None:
     """The addon returns to the version of the snapshot, as nearly as this machine can."""
-    _run_as(job, _engine(job).runs_as(wanted))
+    _run_as(job, _engine(job).runs_as(_seat(job).place, wanted))
     if job.addon.version != wanted:
-        job.say(f"{wanted} is not installed here; it runs as {job.addon.version}")
+        job.say(f"a snapshot of {wanted} now runs as {job.addon.version}")
 
 
 def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:

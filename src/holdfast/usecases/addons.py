@@ -11,6 +11,7 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, AddonEvent, Document, Project
 from holdfast.contracts.engine import Address, Probe
+from holdfast.contracts.files import Rooted
 from holdfast.domain.addon import AddonStatus, Desired, is_newer_minor, pick_version
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
@@ -74,7 +75,7 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
         kind=form.type,
         version=found.version,
         managed=managed,
-        node=context.house.node if managed else None,
+        node=context.house.node if managed or _is_here(context, form.type) else None,
         desired=Desired.RUNNING,
         status=AddonStatus.PRE_DEPLOYMENT if managed else AddonStatus.RUNNING,
         host=address.host,
@@ -88,6 +89,11 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
         created=context.now,
         updated=context.now,
     )
+
+
+def _is_here(context: Context, kind: str) -> bool:
+    """Attached files are on the machine that looked at them."""
+    return isinstance(context.house.engines(kind), Rooted)
 
 
 def _spec(form: AddonForm) -> Document:
@@ -127,6 +133,7 @@ def _move(context: Context, addon: Addon, found: Found) -> None:
         problem = "a managed addon has no connection string of its own"
         raise Invalid(problem, {"connectionString": problem})
     address = found.address
+    addon.node = context.house.node if _is_here(context, addon.kind) else None
     addon.host, addon.port = address.host, address.port
     addon.user, addon.database = address.user, address.database
     addon.options, addon.version = dict(address.options), found.version

@@ -6,6 +6,7 @@ from holdfast.catalog import addons, backups, copies, operations, projects, work
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
+from holdfast.contracts.files import Refillable
 from holdfast.domain.backup import BackupType, restored_by
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.operation import PRIORITY, Kind, Status
@@ -58,7 +59,7 @@ def start(
     context.session.add(restore)
     context.session.flush()
     arguments = {"backup": backup.pk, "restore": restore.pk, "replace": may_replace}
-    kind = restored_by(BackupType(backup.type))
+    kind = _kind(context, target, backup)
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:
         order = replace(order, priority=PRIORITY[Kind.PROVISION])
@@ -74,6 +75,12 @@ def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
     project = projects.get(session, target.project_pk)
     node = workers.node_in_control(session, f"{project.id}/{target.id}")
     return node or addons.lane(target)
+
+
+def _kind(context: Context, target: Addon, backup: Backup) -> Kind:
+    kind = restored_by(BackupType(backup.type))
+    stays_open = isinstance(context.house.engines(target.kind), Refillable)
+    return Kind.REFILL if kind is Kind.REWIND and stays_open else kind
 
 
 def _require_copy(session: ReadSession, backup: Backup) -> None:

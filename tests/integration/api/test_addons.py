@@ -13,8 +13,8 @@ BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
 def test_the_types_say_what_can_be_done_here(api: Api) -> None:
-    (kind,) = api.get("/addon-types").data["addonTypes"]
-    assert kind["type"] == "postgresql"
+    kinds = {each["type"]: each for each in api.get("/addon-types").data["addonTypes"]}
+    kind = kinds["postgresql"]
     assert {"backupsDump", "customDBName", "forkAddon", "importDump", "importLive"} <= set(
         kind["features"]
     )
@@ -159,7 +159,7 @@ def test_a_missing_privilege_is_a_400_that_names_it(api: Api, own_postgres: Own)
         ({"customCredentials": {"dbName": "a b"}}, "customCredentials.dbName"),
         ({"customCredentials": {"dbName": "a\n"}}, "customCredentials.dbName"),
         ({"customCredentials": {"dbName": "x" * 64}}, "customCredentials.dbName"),
-        ({"source": {"addonId": "a", "backupId": "b"}}, "source"),
+        ({"source": {"addonId": "a", "backupId": "b"}}, "source.addonId"),
         ({"backupSchedules": "daily"}, "backupSchedules"),
         ({"pitrEnabled": True}, "pitrEnabled"),
     ],

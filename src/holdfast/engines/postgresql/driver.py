@@ -19,6 +19,7 @@ from holdfast.contracts.engine import (
     Probe,
     Scope,
     Survey,
+    Traits,
 )
 from holdfast.engines.postgresql import (
     address,
@@ -48,6 +49,12 @@ class PostgreSQL(Server):
     kind = "postgresql"
     title = "PostgreSQL"
     description = "PostgreSQL 14 to 18, dumped with its own client tools."
+    traits = Traits(
+        remedy="apt-get install postgresql, or holdfast tools install postgresql VERSION",
+        tls=True,
+        named_databases=True,
+        bare_snapshots=True,
+    )
 
     def __init__(self, tools_dir: Path) -> None:
         super().__init__(tools_dir)
@@ -115,7 +122,7 @@ class PostgreSQL(Server):
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
         return placing.obstacles(self.tools_dir, place, manifest)
 
-    def runs_as(self, version: str) -> str:
+    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - all places are alike
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, place: Place) -> None:

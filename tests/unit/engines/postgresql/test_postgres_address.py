@@ -74,7 +74,7 @@ def test_no_argument_holds_the_password() -> None:
     made = [
         commands.pg_dump(TOOLS, ADDRESS, "d", snapshot="1", application="a"),
         commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=True),
-        commands.pg_restore(TOOLS, ADDRESS, "d", application="a", tablespaces=True),
+        commands.pg_restore(TOOLS, ADDRESS, "d", application="a"),
     ]
     for command in made:
         assert not any("hush" in word for word in command.argv)

@@ -1,0 +1,70 @@
+"""The configuration file of a server we run: made once, read again when a restore arranges data.
+
+Nothing in it is secret: users and password digests are in the ACL file beside it. The server may
+rewrite it (`CONFIG REWRITE`), so it is read as the server would: the last word on a name wins.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.redis.tools import REDIS, VALKEY
+
+FILE = "redis.conf"
+_MADE_FOR = re.compile(rf"^# made for ({REDIS}|{VALKEY})$", re.MULTILINE)
+_UNITS = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "k": 1000, "m": 1000**2, "g": 1000**3}
+_AMOUNT = re.compile(r"(\d+)([a-z]*)")
+
+_FIRST = """\
+# Port, directory, users and pid file come from the command line that Holdfast starts this with.
+# made for {flavour}
+bind 127.0.0.1
+protected-mode yes
+databases 16
+appendonly yes
+appendfsync everysec
+repl-diskless-sync yes
+repl-diskless-sync-delay 0
+logfile ""
+"""
+
+
+def first(flavour: str) -> str:
+    return _FIRST.format(flavour=flavour)
+
+
+def flavour(directory: Path) -> str | None:
+    """Which of the two the data directory was made for."""
+    try:
+        found = _MADE_FOR.search((directory / FILE).read_text(errors="surrogateescape"))
+    except FileNotFoundError:
+        return None
+    return None if found is None else found[1]
+
+
+def read(path: Path) -> Mapping[str, str]:
+    """Settings that have one value, by name."""
+    found: dict[str, str] = {}
+    for line in path.read_text(errors="surrogateescape").splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        words = shlex.split(line)
+        if len(words) >= 2:
+            found[words[0].lower()] = words[1]
+    return found
+
+
+def amount(text: str) -> int:
+    """`100mb` to bytes."""
+    found = _AMOUNT.fullmatch(text.lower())
+    if found is None or (found[2] not in _UNITS and found[2] not in ("", "b")):
+        raise EvidenceMissing(f"{text!r} is not an amount of memory")
+    return int(found[1]) * _UNITS.get(found[2], 1)
+
+
+def require(path: Path, name: str, value: str) -> None:
+    """Below everything else, where it wins."""
+    with path.open("a", errors="surrogateescape") as file:
+        file.write(f"{name} {value}\n")

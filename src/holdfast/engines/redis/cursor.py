@@ -1,0 +1,130 @@
+"""Steps through the pieces that an RDB is made of, over chunks that arrive one by one."""
+
+from collections.abc import Callable
+
+from holdfast.domain.errors import EvidenceMissing
+
+_ROOM = 9
+"""The longest length: one byte and eight."""
+
+
+class Cursor:
+    """`more()` gives the next chunk, None at the end. The place may lie beyond the chunk."""
+
+    def __init__(self, more: Callable[[], bytes | None]) -> None:
+        self._more = more
+        self._buffer = b""
+        self._place = 0
+        self._ended = False
+
+    def byte(self) -> int:
+        if self._place >= len(self._buffer):
+            self._need(1)
+        self._place += 1
+        return self._buffer[self._place - 1]
+
+    def take(self, count: int) -> bytes:
+        self._need(count)
+        taken = self._buffer[self._place : self._place + count]
+        self._place += count
+        return taken
+
+    def skip(self, count: int) -> None:
+        self._place += count
+
+    def require_end(self) -> None:
+        """What was skipped last must have been there, and nothing more."""
+        self._place -= 1
+        self._need(1)
+        if self._place + 1 < len(self._buffer) or self._more() is not None:
+            raise EvidenceMissing("the RDB goes on after its end")
+        self._ended = True
+
+    def length(self) -> int:
+        found = self._length()
+        if found < 0:
+            raise EvidenceMissing("the RDB has a string where a number has to be")
+        return found
+
+    def skip_lengths(self, count: int) -> None:
+        for _ in range(count):
+            self.length()
+
+    def skip_strings(self, count: int) -> None:
+        """Most of an RDB is this loop."""
+        buffer, place = self._buffer, self._place
+        safe = len(buffer) - _ROOM
+        while count:
+            if place > safe:
+                self._place = place
+                self._skip_string()
+                buffer, place = self._buffer, self._place
+                safe = len(buffer) - _ROOM
+            else:
+                first = buffer[place]
+                if first < 0x40:
+                    place += 1 + first
+                elif first < 0x80:
+                    place += 2 + ((first & 0x3F) << 8 | buffer[place + 1])
+                elif first == 0x80:
+                    place += 5 + int.from_bytes(buffer[place + 1 : place + 5], "big")
+                else:
+                    self._place = place
+                    self._skip_string()
+                    buffer, place = self._buffer, self._place
+                    safe = len(buffer) - _ROOM
+            count -= 1
+        self._place = place
+
+    def string(self) -> bytes:
+        """For small ones. A compressed one is stepped over and reads as nothing."""
+        size = self._length()
+        if size >= 0:
+            return self.take(size)
+        if size == -4:
+            self._skip_compressed()
+            return b""
+        return b"%d" % int.from_bytes(self.take(1 << -size - 1), "little", signed=True)
+
+    def _skip_string(self) -> None:
+        size = self._length()
+        if size >= 0:
+            self._place += size
+        elif size == -4:
+            self._skip_compressed()
+        else:
+            self._place += 1 << -size - 1  # a number of 1, 2 or 4 bytes
+
+    def _skip_compressed(self) -> None:
+        size = self.length()
+        self.length()  # how long it is when it is not compressed
+        self._place += size
+
+    def _length(self) -> int:
+        """Negative for the special encodings: -1, -2, -3 for 8, 16, 32 bits, -4 for compressed."""
+        first = self.byte()
+        if first < 0x40:
+            return first
+        if first < 0x80:
+            return (first & 0x3F) << 8 | self.byte()
+        if first == 0x80:
+            return int.from_bytes(self.take(4), "big")
+        if first == 0x81:
+            return int.from_bytes(self.take(8), "big")
+        if 0xC0 <= first <= 0xC3:
+            return -(first & 0x3F) - 1
+        raise EvidenceMissing(f"the RDB has a length of unknown form {first:#x}")
+
+    def _need(self, count: int) -> None:
+        """Makes the next `count` bytes be in the buffer."""
+        while self._place + count > len(self._buffer):
+            chunk = None if self._ended else self._more()
+            if chunk is None:
+                self._ended = True
+                raise EvidenceMissing("the RDB ends in the middle")
+            if self._place >= len(self._buffer):
+                self._place -= len(self._buffer)
+                self._buffer = chunk
+            else:
+                self._buffer = self._buffer[self._place :] + chunk
+                self._place = 0

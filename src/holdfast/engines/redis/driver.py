@@ -1,0 +1,90 @@
+"""The Redis engine: every method is one call into the file that does it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.contracts.engine import (
+    Address,
+    Attempt,
+    Capture,
+    Finish,
+    Inventory,
+    Place,
+    Probe,
+    Traits,
+)
+from holdfast.engines.redis import address, capture, placing, probe, tools, wheels
+from holdfast.engines.redis.address import secrets
+from holdfast.engines.redis.rehearsal import Rehearsal
+from holdfast.engines.redis.server import Server
+from holdfast.engines.redis.tools import ToolSet
+from holdfast.kit.guard import Guard
+
+
+class Redis(Server):
+    kind = "redis"
+    title = "Redis"
+    description = "Redis 7.0 and newer and Valkey, copied over the replication protocol."
+    traits = Traits(
+        remedy="apt-get install redis-server, or holdfast tools install redis VERSION (Valkey)",
+        tls=True,
+        named_databases=False,
+        bare_snapshots=True,
+    )
+
+    def __init__(self, tools_dir: Path) -> None:
+        super().__init__(tools_dir)
+        self.tools_dir = tools_dir
+
+    def probe(self, address: Address) -> Probe:
+        return probe.probe(address)
+
+    def parse(self, connection_string: str) -> Address:
+        return address.parse(connection_string)
+
+    def versions(self) -> Sequence[str]:
+        """Server versions, newest first, each once."""
+        return list(dict.fromkeys(found.version for found in self.tools()))
+
+    def series(self, version: str) -> str:
+        return tools.series(version)
+
+    def secrets(self, address: Address) -> Mapping[str, str]:
+        return secrets(address)
+
+    def tools(self) -> Sequence[ToolSet]:
+        return tools.installed(self.tools_dir)
+
+    def installable(self) -> Sequence[str]:
+        return wheels.installable()
+
+    def install(self, version: str) -> ToolSet:
+        return wheels.install(self.tools_dir, version)
+
+    def inventory(self, address: Address) -> Inventory:
+        return probe.inventory(address)
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        return capture.capture(self.tools_dir, address, attempt, guard, rate)
+
+    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return placing.obstacles(self.tools_dir, place, manifest)
+
+    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - it was checked before
+        """The addon keeps its version: `obstacles` made sure that it reads the snapshot."""
+        return place.version
+
+    def arrange(self, tree: Path, place: Place) -> None:
+        placing.arrange(tree, place)
+
+    def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:  # noqa: ARG002
+        return placing.finish(directory)
+
+    def rehearse(
+        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+    ) -> Mapping[str, object]:
+        return Rehearsal(self.chosen(place), tree, place, guard).run(facts)

@@ -1,0 +1,167 @@
+"""A Redis or Valkey server that Holdfast runs itself from a data directory.
+
+Root hands it to an unprivileged user. The directory is made under another name and renamed when
+it is complete. The server listens on the loopback only, and no password is in its command line or
+configuration: the ACL file holds digests.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import psutil
+from redis.exceptions import BusyLoadingError
+
+from holdfast.contracts.engine import Address, Place
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, Permanent
+from holdfast.engines.redis import acl, conf, tools
+from holdfast.engines.redis.address import client
+from holdfast.engines.redis.tools import ToolSet
+from holdfast.kit.process import Command, run
+
+PID_FILE = "redis.pid"
+_USERS = ("redis", "valkey", "nobody")
+_STOP_SECONDS = 300
+_KILL_SECONDS = 10
+_LOADING_SECONDS = 1800
+"""A server that says it is loading is not given up, but neither is it waited for without end."""
+
+
+class Server:
+    """The Hostable part of the driver."""
+
+    def __init__(self, tools_dir: Path) -> None:
+        self._tools_dir = tools_dir
+
+    def initialise(self, place: Place) -> None:
+        """ToolMissing without a server program; Permanent when its user cannot reach the place."""
+        if (place.directory / conf.FILE).is_file():
+            return
+        chosen = tools.server(self._tools_dir, place.version)
+        fresh = place.directory.with_name(f"{place.directory.name}.new")
+        for leftover in (fresh, place.directory):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        fresh.mkdir(mode=0o700, parents=True)
+        for name, text in (
+            (conf.FILE, conf.first(chosen.flavour)),
+            (acl.FILE, acl.of_place(place)),
+        ):
+            (fresh / name).touch(mode=0o600)
+            (fresh / name).write_text(text)
+        own(fresh)
+        user = run_as()
+        if user is not None:
+            _require_reachable(fresh, user)
+            _require_reachable(chosen.directory, user)
+        fresh.rename(place.directory)
+
+    def command(self, place: Place) -> Command:
+        chosen = self.chosen(place)
+        argv = [*argv_for(chosen, place.directory), "--port", str(place.port)]
+        argv += ["--pidfile", str(place.directory / PID_FILE)]
+        return Command(argv, cwd=str(place.directory), user=run_as())
+
+    def chosen(self, place: Place) -> ToolSet:
+        return tools.server(self._tools_dir, place.version, conf.flavour(place.directory))
+
+    def ready(self, place: Place) -> bool:
+        """A server that is loading its data is waited for."""
+        deadline = time.monotonic() + _LOADING_SECONDS
+        while True:
+            try:
+                with client(address(place)) as session:
+                    return bool(session.ask("PING"))
+            except AddonUnavailable as error:
+                loading = isinstance(error.__cause__, BusyLoadingError)
+                if not loading or time.monotonic() > deadline or self.running(place) is None:
+                    return False
+            except AddonRefused:
+                return False
+            time.sleep(0.1)
+
+    def running(self, place: Place) -> int | None:
+        try:
+            process = psutil.Process(int((place.directory / PID_FILE).read_text()))
+            ours = process.cwd() == str(place.directory.resolve())
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            return process.pid if ours and alive and _is_server(process) else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def stop(self, place: Place) -> None:
+        """The server writes what its settings promise, then ends; killed after a grace."""
+        pid = self.running(place)
+        if pid is None:
+            return
+        try:
+            process = psutil.Process(pid)
+            for sent, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+                process.send_signal(sent)
+                if _gone(process, seconds):
+                    return
+        except psutil.NoSuchProcess:
+            return
+        raise Permanent(f"the server with pid {pid} does not end")
+
+
+def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
+    """What every start of a server has in common; the command line wins over the file."""
+    return [
+        chosen.server,
+        str(directory / conf.FILE),
+        "--dir",
+        str(directory),
+        "--aclfile",
+        str(directory / acl.FILE),
+        "--daemonize",
+        "no",
+    ]
+
+
+def address(place: Place) -> Address:
+    return Address("127.0.0.1", place.port, place.user, place.password, "0")
+
+
+def run_as() -> str | None:
+    """Whom root starts servers as; None when we are not root and run them as ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next((user for user in _USERS if user in known), None)
+
+
+def own(directory: Path) -> None:
+    """The server's user owns its data, and nobody else enters it."""
+    directory.chmod(0o700)
+    user = run_as()
+    if user is None:
+        return
+    entry = pwd.getpwnam(user)
+    for base, names, files in os.walk(directory):
+        for name in (".", *names, *files):
+            os.lchown(Path(base) / name, entry.pw_uid, entry.pw_gid)
+
+
+def _is_server(process: psutil.Process) -> bool:
+    return any(word in process.name() for word in ("redis", "valkey"))
+
+
+def _gone(process: psutil.Process, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def _require_reachable(directory: Path, user: str) -> None:
+    """A private parent directory would fail later, with a worse message."""
+    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
+        raise Permanent(
+            f"user {user} runs the server and cannot reach {directory}: "
+            "every directory above it needs the x permission for others"
+        )

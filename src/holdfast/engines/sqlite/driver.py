@@ -1,0 +1,125 @@
+"""The SQLite engine: every method is one call into the file that does it."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.contracts.engine import (
+    Address,
+    Attempt,
+    Capture,
+    Dump,
+    DumpSession,
+    Fetch,
+    Finish,
+    Inventory,
+    Member,
+    Probe,
+    Scope,
+    Traits,
+)
+from holdfast.domain.errors import NotSupported
+from holdfast.engines.sqlite import dump, location, restoring, scratch, snapshot, tables
+from holdfast.engines.sqlite.location import Fence, opened
+from holdfast.kit.guard import Guard
+
+
+class SQLite:
+    kind = "sqlite"
+    title = "SQLite"
+    description = "SQLite files on this machine, below the directories its operator allows."
+    traits = Traits(
+        remedy="it is part of Python", tls=False, named_databases=False, bare_snapshots=True
+    )
+
+    def __init__(self, tools_dir: Path) -> None:
+        self._tools_dir = tools_dir
+        self._fence = Fence()
+
+    def allow(self, roots: Sequence[Path], private: Path) -> None:
+        self._fence = Fence(roots, private)
+
+    def probe(self, address: Address) -> Probe:
+        path = self._fence.path(address)
+        with opened(path) as session:
+            session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            journal = str(session.execute("PRAGMA journal_mode").fetchone()[0])
+            counted = tables.inventory(session)
+        return Probe(
+            version=sqlite3.sqlite_version,
+            major=self.series(sqlite3.sqlite_version),
+            flavour="SQLite",
+            size=path.stat().st_size,
+            facts={
+                "journalMode": journal,
+                "tables": len(counted.tables),
+                "consistency": "the whole file at one instant",
+            },
+        )
+
+    def parse(self, connection_string: str) -> Address:
+        return location.parse(connection_string)
+
+    def versions(self) -> Sequence[str]:
+        return [sqlite3.sqlite_version]
+
+    def series(self, version: str) -> str:
+        """All versions of SQLite 3 read each other's files."""
+        return version.partition(".")[0]
+
+    def secrets(self, address: Address) -> Mapping[str, str]:
+        return {"SQLITE_URI": location.uri(address)}
+
+    def inventory(self, address: Address) -> Inventory:
+        with opened(self._fence.path(address)) as session:
+            return tables.inventory(session)
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        path = self._fence.path(address)
+        return snapshot.capture(self._tools_dir, path, attempt, guard, rate)
+
+    def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:  # noqa: ARG002
+        return snapshot.finish(directory)
+
+    def dump(
+        self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[DumpSession]:
+        if scope.database not in (None, address.database):
+            raise NotSupported(f"{address.database} is one database; there is no {scope.database}")
+        return dump.dump(self._tools_dir, self._fence.path(address), attempt, guard)
+
+    def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:  # noqa: ARG002
+        return dump.examine(self._tools_dir, plain)
+
+    def preflight(self, address: Address, dump: Dump) -> None:
+        restoring.preflight(self._tools_dir, self._fence.path(address), dump)
+
+    def stage(
+        self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
+    ) -> Inventory:
+        self._fence.path(address)
+        return restoring.stage(self._tools_dir, fetch(dump.members[0].name), attempt, guard)
+
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
+        """One transaction of the target, so whoever has it open sees the old or the new."""
+        self.refill(address, attempt, guard)
+
+    def room(self, attempt: Attempt) -> Path:
+        return scratch.room(self._tools_dir, attempt.op)
+
+    def accept(
+        self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
+    ) -> Mapping[str, object]:
+        self._fence.path(address)
+        guard.check()
+        return restoring.accept(self.room(attempt), facts)
+
+    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+        restoring.refill(self.room(attempt), self._fence.path(address), attempt, guard)
+
+    def discard(self, address: Address, attempt: Attempt) -> str:  # noqa: ARG002
+        return restoring.discard(self._tools_dir, attempt.op)

@@ -1,0 +1,117 @@
+"""Loads SQL text into a new file: what a shell would do, and nothing else that a text may ask for.
+
+The text is somebody's: it runs through SQLite's authorizer. Only this one file is touched: no
+other is attached, no extension loaded, no unknown virtual table made, and no setting changed
+but those that a dump has. Dot-commands are a shell's and are syntax errors here.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.contracts.engine import Inventory
+from holdfast.domain.errors import EvidenceMissing, Failure
+from holdfast.engines.sqlite import tables
+from holdfast.engines.sqlite.location import opened
+from holdfast.kit.guard import Guard
+
+_PRAGMAS = frozenset(
+    [
+        "foreign_keys",
+        "encoding",
+        "page_size",
+        "auto_vacuum",
+        "user_version",
+        "application_id",
+        "data_version",
+    ]  # the last is what full-text search asks
+)
+_MODULES = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
+_FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
+_STEPS = 10_000  # of SQLite's machine, between two looks at the guard
+
+
+class _Lines:
+    """Chunks as statements. A statement ends where SQLite says that it does."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def statements(self) -> Iterator[str]:
+        held = ""
+        for line in self._lines():
+            held += line
+            if held.rstrip().endswith(";") and sqlite3.complete_statement(held):
+                yield held
+                held = ""
+        if held.strip():
+            raise EvidenceMissing("the dump ends in the middle of a statement")
+
+    def _lines(self) -> Iterator[str]:
+        rest = b""
+        for chunk in self._chunks:
+            *whole, rest = (rest + bytes(chunk)).split(b"\n")
+            for line in whole:
+                yield line.decode() + "\n"
+        if rest:
+            yield rest.decode()
+
+
+def load(plain: Iterator[bytes], target: Path, guard: Guard | None) -> Inventory:
+    """Counts what was loaded. EvidenceMissing when the text is not whole or asks for too much."""
+    target.touch(mode=0o600)
+    with opened(target, write=True) as session:
+        session.execute("PRAGMA journal_mode=OFF")
+        session.execute("PRAGMA synchronous=OFF")
+        session.set_authorizer(_judge)
+        if guard is not None:
+            session.set_progress_handler(lambda: _stopped(guard), _STEPS)
+        last = _execute(session, _Lines(plain))
+        if last != "COMMIT;":
+            if guard is not None:
+                guard.check()
+            raise EvidenceMissing("the dump does not end with COMMIT")
+    with opened(target, write=True) as session:
+        problem = tables.require_sound(session)
+        if problem is not None:
+            raise EvidenceMissing(f"what was loaded is not sound: {problem}")
+        return tables.inventory(session)
+
+
+def _execute(session: sqlite3.Connection, lines: _Lines) -> str:
+    last, number = "", 0
+    try:
+        for statement in lines.statements():
+            session.execute(statement)
+            last, number = statement.strip(), number + 1
+    except UnicodeDecodeError as error:
+        raise EvidenceMissing(f"the dump is no UTF-8 after statement {number}") from error
+    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        raise EvidenceMissing(f"statement {number + 1} of the dump: {error}") from error
+    return last
+
+
+def _stopped(guard: Guard) -> int:
+    try:
+        guard.check()
+    except Failure:
+        return 1
+    return 0
+
+
+def _judge(
+    action: int, first: str | None, second: str | None, database: str | None, inside: str | None
+) -> int:
+    del inside
+    match action:
+        case sqlite3.SQLITE_ATTACH | sqlite3.SQLITE_DETACH:
+            return sqlite3.SQLITE_DENY
+        case sqlite3.SQLITE_PRAGMA:
+            good = (first or "").lower() in _PRAGMAS
+        case sqlite3.SQLITE_CREATE_VTABLE:
+            good = (second or "").lower() in _MODULES
+        case sqlite3.SQLITE_FUNCTION:
+            good = (second or "").lower() not in _FUNCTIONS
+        case _:
+            good = database in (None, "main", "temp")
+    return sqlite3.SQLITE_OK if good else sqlite3.SQLITE_DENY

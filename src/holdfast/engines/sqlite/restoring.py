@@ -1,0 +1,94 @@
+"""Restoring: a draft of ours, loaded or fetched, counted, then put in place in one transaction.
+
+The draft belongs to the operation, not to an attempt: a swap that is repeated finds it again, or
+the note that it was done.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from holdfast.contracts.engine import Attempt, Dump, Inventory
+from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
+from holdfast.domain.units import show_bytes
+from holdfast.engines.sqlite import copying, loading, tables
+from holdfast.engines.sqlite.location import opened
+from holdfast.engines.sqlite.scratch import DONE, DRAFT, drop
+from holdfast.engines.sqlite.scratch import room as room_of
+from holdfast.engines.sqlite.snapshot import FILE
+from holdfast.kit.guard import Guard
+
+_ROOM = 2  # indexes may be as large as the text again
+
+
+def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
+    problems = [] if os.access(path, os.W_OK) else [f"{path} cannot be written"]
+    members = cast("Mapping[str, Mapping[str, Any]]", dump.facts["members"])
+    needed = _ROOM * sum(int(facts["bytes"]) for facts in members.values())
+    for place in (path.parent, tools_dir.parent):
+        free = shutil.disk_usage(place).free
+        if free < needed:
+            problems.append(f"{place} has {show_bytes(free)} free, {show_bytes(needed)} are needed")
+    if problems:
+        raise PreflightRefused("; ".join(problems))
+
+
+def stage(tools_dir: Path, plain: Iterator[bytes], attempt: Attempt, guard: Guard) -> Inventory:
+    drop(tools_dir, attempt.op)
+    room = room_of(tools_dir, attempt.op)
+    room.mkdir(mode=0o700, parents=True)
+    return loading.load(plain, room / DRAFT, guard)
+
+
+def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
+    """What a snapshot brought becomes the draft when it holds what its facts say."""
+    came = room / FILE if (room / FILE).exists() else room / DRAFT
+    with opened(came, write=True) as session:
+        problem = tables.require_sound(session)
+        if problem is not None:
+            raise EvidenceMissing(f"the snapshot is damaged: {problem}")
+        rows = {table.name: table.rows for table in tables.inventory(session).tables}
+    if rows != facts["rows"]:
+        raise RestoreDiffers(f"rows per table: {facts['rows']} saved, {rows} restored")
+    came.rename(room / DRAFT)
+    return {"tables": len(rows), "rows": sum(rows.values())}
+
+
+def refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
+    """What others wrote after a swap whose end nobody noted is not overwritten by its repetition.
+
+    Replacing raises the file's schema version by one, in the same transaction: that tells.
+    """
+    made, before, done = room / DRAFT, room / "before", room / DONE
+    if done.exists() or (before.exists() and _was_replaced(path, made, int(before.read_text()))):
+        attempt.say("the content was replaced already")
+    elif made.exists():
+        before.write_text(str(_version(path)))
+        copying.replace(made, path, guard)
+    else:
+        raise RestoreDiffers("what was to be restored is gone")
+    done.touch()
+    made.unlink(missing_ok=True)
+
+
+def _version(path: Path) -> int:
+    with opened(path) as session:
+        return int(session.execute("PRAGMA schema_version").fetchone()[0])
+
+
+def _was_replaced(path: Path, made: Path, before: int) -> bool:
+    """Others may have changed the schema, too, but not to be that of the draft."""
+    return _version(path) > before and _schema(path) == _schema(made)
+
+
+def _schema(path: Path) -> list[tuple[object, ...]]:
+    with opened(path) as session:
+        return session.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2").fetchall()
+
+
+def discard(tools_dir: Path, op: str) -> str:
+    done = (room_of(tools_dir, op) / DONE).exists()
+    drop(tools_dir, op)
+    return "the restored data is in place" if done else "the file is as it was"

@@ -1,0 +1,88 @@
+"""What a database file holds, table by table."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holdfast.contracts.engine import Inventory, Table
+from holdfast.domain.errors import NotSupported
+
+MAIN = "main"
+_BOOKKEEPING = ("sqlite_sequence", "sqlite_stat1")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table with rows of its own. `rowid` is a name for it that no column has, None without."""
+
+    name: str
+    columns: Sequence[str]
+    rowid: str | None
+
+    @property
+    def quoted(self) -> str:
+        return identifier(self.name)
+
+    @property
+    def selected(self) -> Sequence[str]:
+        names = [identifier(column) for column in self.columns]
+        return names if self.rowid is None else [self.rowid, *names]
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def stored(session: sqlite3.Connection) -> list[Stored]:
+    """Ordinary and shadow tables and SQLite's own that data depends on, in the schema's order."""
+    kinds = {
+        str(name): (str(kind), bool(without))
+        for name, kind, without in session.execute(
+            "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'"
+        )
+    }
+    found: list[Stored] = []
+    for (name,) in session.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid"
+    ).fetchall():
+        if name not in kinds:
+            raise NotSupported(f"table {name} needs a module that is not here")
+        kind, without_rowid = kinds[name]
+        if kind == "virtual" or (name.startswith("sqlite_") and name not in _BOOKKEEPING):
+            continue
+        found.append(_stored(session, name, without_rowid=without_rowid))
+    return found
+
+
+def _stored(session: sqlite3.Connection, name: str, *, without_rowid: bool) -> Stored:
+    """Generated columns and hidden ones are not stored."""
+    rows = session.execute(
+        "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)", [name]
+    ).fetchall()
+    columns = [str(column) for column, _, _, hidden in rows if not hidden]
+    keys = [str(kind).upper() for _, kind, key, _ in rows if key]
+    taken = {str(column).lower() for column, *_ in rows}
+    free = next((each for each in ("rowid", "_rowid_", "oid") if each not in taken), None)
+    has_own = not without_rowid and keys != ["INTEGER"] and not name.startswith("sqlite_")
+    return Stored(name, columns, free if has_own else None)
+
+
+def inventory(session: sqlite3.Connection) -> Inventory:
+    """Rows of every stored table, and how many objects of each kind there are."""
+    tables = [Table(MAIN, table.name, _rows(session, table)) for table in stored(session)]
+    kinds = session.execute(
+        "SELECT type, count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        " GROUP BY type"
+    )
+    return Inventory(tables, {MAIN: {str(kind): int(count) for kind, count in kinds}})
+
+
+def _rows(session: sqlite3.Connection, table: Stored) -> int:
+    query = f"SELECT count(*) FROM {table.quoted}"  # noqa: S608 - quoted as SQLite wants it
+    return int(session.execute(query).fetchone()[0])
+
+
+def require_sound(session: sqlite3.Connection) -> str | None:
+    """What `integrity_check` found wrong, None when nothing."""
+    said = [str(row[0]) for row in session.execute("PRAGMA integrity_check(5)")]
+    return None if said == ["ok"] else "; ".join(said)

@@ -1,0 +1,300 @@
+"""Redis and Valkey through the API: managed and attached, snapshots, restores, refusals."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from fixtures.holdfast import (
+    Api,
+    Server,
+    await_backup,
+    await_restore,
+    await_that,
+    fresh,
+    start_holdfast,
+)
+from fixtures.http_api import Holdfast
+from fixtures.redis_data import fill, fingerprint
+from fixtures.redis_servers import FLAVOURS, RedisServer, running_redis
+
+BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
+VERSIONS = {"redis": "7.0-latest", "valkey": "9.1-latest"}
+MORTAL = (sys.executable, str(Path(__file__).parents[2] / "chaos" / "mortal.py"))
+
+
+@dataclass
+class Room:
+    """An installation that finds both servers, and may be killed."""
+
+    home: Path
+    path: str
+    server: Server
+
+    @property
+    def api(self) -> Api:
+        return self.server.api()
+
+    def managed(self, flavour: str, name: str = "Managed") -> str:
+        """Its path, once it runs."""
+        body = {"name": fresh(name), "type": "redis", "version": VERSIONS[flavour]}
+        made = self.api.post("/projects/keys/addons", {**body, "billing": BILLING}).data
+        path = f"/projects/keys/addons/{made['id']}"
+        await_that(lambda: self.api.get(path).data["status"] == "running")
+        return path
+
+    def attached(self, own: RedisServer, url: str | None = None) -> str:
+        body = {"name": fresh("Own"), "type": "redis", "connectionString": url or own.url}
+        made = self.api.post("/projects/keys/addons", body).data
+        assert made["managed"] is False
+        return f"/projects/keys/addons/{made['id']}"
+
+    def inside(self, addon: str, db: int = 0) -> "redis.Redis":
+        url = self.api.get(f"{addon}/credentials").data["secrets"]["REDIS_MASTER_URL"]
+        return redis.Redis.from_url(f"{url.removesuffix('/0')}/{db}", protocol=2)
+
+    def snapshot(self, addon: str, **body: Any) -> str:
+        made = self.api.post(f"{addon}/backups", {"name": fresh("Snap"), **body}).data
+        await_backup(self.api, f"{addon}/backups/{made['id']}")
+        return f"{addon}/backups/{made['id']}"
+
+    def restore(self, backup: str) -> dict[str, Any]:
+        headers = {"idempotency-key": fresh("key")}
+        begun = self.api.post(f"{backup}/restore", headers=headers).data["restoreId"]
+        return await_restore(self.api, backup, begun)
+
+    def again(self, **environment: str) -> None:
+        """After it was stopped or killed."""
+        self.server.stop()
+        environment = {"PATH": self.path, "HOLDFAST_DEAD": "2", **environment}
+        program = MORTAL if "MORTAL_AT" in environment else None
+        more = {"program": program} if program else {}
+        self.server = start_holdfast(self.home, **more, **environment)
+
+
+@pytest.fixture(scope="module")
+def room(valkey_path: str) -> Iterator[Room]:
+    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+    home.chmod(0o711)
+    made = Room(home, valkey_path, start_holdfast(home, PATH=valkey_path))
+    try:
+        made.api.post("/projects", {"name": "Keys"})
+        yield made
+    finally:
+        made.server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def test_the_type_says_what_it_can(room: Room) -> None:
+    kinds = room.api.get("/addon-types").data["addonTypes"]
+    (kind,) = (each for each in kinds if each["type"] == "redis")
+    features = kind["features"]
+    assert (features["backupsDump"], features["backupsSnapshot"]) == (False, True)
+    assert (features["managed"], features["customDBName"], features["tls"]) == (True, False, True)
+    assert kind["major"] == ["9.1", "7.0"]
+    body = {"name": "Named", "type": "redis", "billing": BILLING}
+    refused = room.api.post("/projects/keys/addons", {**body, "customCredentials": {"dbName": "x"}})
+    assert list(refused.details) == ["customCredentials.dbName"]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_managed_server_is_put_back(room: Room, flavour: str) -> None:
+    addon = room.managed(flavour)
+    client = room.inside(addon)
+    fill(client, valkey=flavour == "valkey")
+    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    before = fingerprint(client)
+    backup = room.snapshot(addon)
+    evidence = room.api.get(f"{backup}/evidence").data
+    assert {check["name"] for check in evidence["checks"]} >= {"RDB checksum", "stock checker"}
+    assert evidence["facts"]["keys"]["15"] == room.inside(addon, 15).dbsize()
+    client.flushall()
+    client.execute_command("FUNCTION", "FLUSH")
+    client.execute_command("ACL", "DELUSER", "app")
+    client.set("later", "written")
+    for appends in ("yes", "no"):  # what the server's owner sets in between
+        report = room.restore(backup)["report"]
+        assert report["keys"] == evidence["facts"]["keys"]
+        client = room.inside(addon)
+        assert fingerprint(client) == before
+        assert any("app" in line for line in client.acl_list())
+        assert client.config_get("appendonly")["appendonly"] == appends
+        client.config_set("appendonly", "no")
+        client.config_rewrite()
+        client.set("later", "again")
+    room.api.post(f"{addon}/restart")
+    await_that(lambda: room.api.get(addon).data["status"] == "running")
+    assert room.inside(addon).get("later") == b"again"
+    room.api.delete(addon)
+
+
+def test_an_attached_redis_goes_into_a_managed_valkey(room: Room) -> None:
+    with running_redis("redis", appendonly="yes", requirepass="s3cret") as own:
+        client = own.client(password="s3cret")
+        fill(client, valkey=False)
+        before = fingerprint(client)
+        wrong = {"name": "Wrong", "type": "redis", "connectionString": own.url}
+        refused = room.api.post("/projects/keys/addons", wrong)
+        assert list(refused.details) == ["connectionString"]
+        source = room.attached(own, f"redis://:s3cret@127.0.0.1:{own.port}")
+        backup = room.snapshot(source)
+        into_itself = room.api.post(f"{backup}/restore").data["restoreId"]
+        over = await_that(lambda: restore_of(room.api, backup, into_itself))
+        assert (over["status"], "materialise" in over["reason"]) == ("not-supported", True)
+    target = room.managed("valkey", "Target")
+    client = room.inside(target)
+    client.set("only", "here")
+    restore_elsewhere(room, backup, target)
+    found, wanted = fingerprint(client), before
+    for each in (found, wanted):
+        each.pop("functions")  # both flavours have them, each with words of its own
+    assert found == wanted
+    assert client.execute_command("FCALL", "twice", 0, 4) == 8
+
+
+def test_a_fork_is_a_server_of_its_own(room: Room) -> None:
+    source = room.managed("valkey", "Forked")
+    client = room.inside(source)
+    client.set("a", "then")
+    backup = room.snapshot(source)
+    client.set("a", "now")
+    origin = {"addonId": source.rpartition("/")[2], "backupId": backup.rpartition("/")[2]}
+    body = {"name": fresh("Fork"), "type": "redis", "version": VERSIONS["valkey"]}
+    body |= {"billing": BILLING, "source": origin}
+    fork = f"/projects/keys/addons/{room.api.post('/projects/keys/addons', body).data['id']}"
+    await_that(lambda: room.api.get(fork).data["status"] == "running")
+    await_that(lambda: room.inside(fork).get("a") == b"then")
+    room.inside(fork).set("a", "apart")
+    assert client.get("a") == b"now"
+
+
+def restore_of(api: Api, backup: str, restore: str) -> dict[str, Any] | None:
+    listed = api.get(f"{backup}/restores").data["restores"]
+    found = next(each for each in listed if each["id"] == restore)
+    return found if found.get("completedAt") else None
+
+
+def restore_elsewhere(room: Room, backup: str, target: str, wanted: str = "completed") -> None:
+    _, _, project, _, source, _, identifier = backup.split("/")
+    origin = {"sourceProjectId": project, "sourceAddonId": source}
+    here = f"{target}/backups/{identifier}"
+    restore = room.api.post(f"{here}/restore", params=origin).data["restoreId"]
+
+    def over() -> Any:
+        listed = room.api.get(f"{here}/restores", **origin).data["restores"]
+        found = next(each for each in listed if each["id"] == restore)
+        return found if found.get("completedAt") else None
+
+    found = await_that(over)
+    assert found["status"] == wanted, found
+
+
+def test_a_newer_snapshot_is_refused_by_an_older_server_before_anything_happens(
+    room: Room,
+) -> None:
+    with running_redis("valkey") as own:
+        own.client().set("a", 1)
+        backup = room.snapshot(room.attached(own))
+    target = room.managed("redis", "Older")
+    room.inside(target).set("mine", "kept")
+    restore_elsewhere(room, backup, target, "failed")
+    assert room.inside(target).get("mine") == b"kept"
+
+
+def test_what_cannot_be_is_not_supported_and_says_why(room: Room) -> None:
+    with running_redis("redis") as own:
+        addon = room.attached(own)
+        body = {"name": "A dump", "backupType": "dump", "compressionType": "gz"}
+        made = room.api.post(f"{addon}/backups", body).data
+        found = await_backup(room.api, f"{addon}/backups/{made['id']}", "not-supported")
+        assert "no logical dumps; take a snapshot" in found["reason"]
+        own.client().execute_command("ACL", "SETUSER", "low", "on", ">pw", "~*", "+@all", "-psync")
+        low = room.attached(own, f"redis://low:pw@127.0.0.1:{own.port}")
+        made = room.api.post(f"{low}/backups", {"name": "No rights"}).data
+        found = await_backup(room.api, f"{low}/backups/{made['id']}", "not-supported")
+        assert "+psync" in found["reason"]
+
+
+def test_materialised_files_start_a_server_by_the_printed_steps(
+    room: Room, fresh_holdfast: Holdfast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with running_redis("redis") as own:
+        fill(own.client(), valkey=False)
+        before = fingerprint(own.client())
+        backup = room.snapshot(room.attached(own))
+    _, _, project, _, addon, _, identifier = backup.split("/")
+    monkeypatch.setenv("HOLDFAST_TOKEN", room.server.token)
+    words = ["--host", room.server.url, "-p", project, "-a", addon]
+    ran = fresh_holdfast("backup", "materialise", identifier, *words, "--to", str(tmp_path / "it"))
+    assert ran.status == 0, ran.err
+    assert "CONFIG SET appendonly yes" in ran.err
+    data = tmp_path / "it" / "data"
+    checked = subprocess.run(
+        ["redis-check-rdb", data / "dump.rdb"], check=False, capture_output=True
+    )
+    assert checked.returncode == 0, checked.stdout
+    with running_redis("redis", appendonly="yes") as target:
+        target.stop()
+        shutil.rmtree(target.directory / "appendonlydir")
+        shutil.move(data / "dump.rdb", target.directory / "dump.rdb")
+        target.settings = {"appendonly": "no"}
+        target.start()
+        assert fingerprint(target.client()) == before
+        target.client().config_set("appendonly", "yes")
+        await_that(lambda: not target.client().info("persistence")["aof_rewrite_in_progress"])
+        target.stop()
+        target.settings = {"appendonly": "yes"}
+        target.start()
+        assert fingerprint(target.client()) == before
+
+
+def test_an_abort_in_the_middle_leaves_nothing(room: Room) -> None:
+    with running_redis("redis", rdbcompression="no") as own:
+        own.client().set("big", b"\x01\x02" * (4 << 20))
+        addon = room.attached(own)
+        made = room.api.post(f"{addon}/backups", {"name": "Slow", "maxRate": 1024}).data
+        path = f"{addon}/backups/{made['id']}"
+        await_that(lambda: room.api.get(path).data["status"] == "in-progress")
+        assert room.api.post(f"{path}/abort").status == 200
+        await_backup(room.api, path, "aborted")
+        await_that(lambda: own.client().info("replication")["connected_slaves"] == 0)
+        room.snapshot(addon)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["snapshot:capture:during", "snapshot:seal:before"])
+def test_a_worker_that_is_killed_is_taken_over(room: Room, moment: str) -> None:
+    with running_redis("redis", rdbcompression="no") as own:
+        own.client().set("big", b"\x01\x02" * (2 << 20))
+        addon = room.attached(own)
+        room.again(MORTAL_AT=moment)
+        made = room.api.post(f"{addon}/backups", {"name": fresh("Killed")}).data
+        assert await_that(room.server.child.poll) == -9
+        room.again()
+        found = await_backup(room.api, f"{addon}/backups/{made['id']}")
+        assert int(found["config"]["size"]) > 4 << 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment", ["rewind:fetch:during", "rewind:rehearse:after", "rewind:move:1"]
+)
+def test_a_restore_that_is_killed_is_finished(room: Room, moment: str) -> None:
+    addon = room.managed("valkey", "Mortal")
+    room.inside(addon).set("big", b"\x01\x03" * (2 << 20))
+    room.inside(addon).config_set("rdbcompression", "no")
+    backup = room.snapshot(addon)
+    room.inside(addon).set("big", "changed")
+    room.again(MORTAL_AT=moment)
+    begun = room.api.post(f"{backup}/restore").data["restoreId"]
+    assert await_that(room.server.child.poll) == -9
+    room.again()
+    await_restore(room.api, backup, begun)
+    assert room.inside(addon).get("big") == b"\x01\x03" * (2 << 20)

@@ -1,0 +1,381 @@
+"""Dumps and snapshots of SQLite files that others use, and what comes back from them."""
+
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fixtures.physical import write
+from fixtures.postgres import Log, Taken, a_guard, read_member
+from fixtures.sqlite_data import VALUES, fingerprint, make
+from holdfast.contracts.engine import (
+    EVERYTHING,
+    Address,
+    Dump,
+    Dumpable,
+    Hostable,
+    Snapshottable,
+)
+from holdfast.contracts.files import Rooted
+from holdfast.domain.errors import (
+    AddonRefused,
+    AddonUnavailable,
+    EvidenceMissing,
+    Interrupted,
+    Invalid,
+    PreflightRefused,
+)
+from holdfast.engines.sqlite import create
+from holdfast.engines.sqlite.driver import SQLite
+from holdfast.kit.seal import Secret
+
+
+@dataclass
+class Desk:
+    """A directory with files, and the engine that may touch it."""
+
+    engine: SQLite
+    home: Path
+    log: Log = field(default_factory=Log)
+
+    def at(self, name: str) -> Address:
+        return self.engine.parse(f"sqlite://{self.home / name}")
+
+    def take(self, name: str) -> Taken:
+        plain, found = {}, {}
+        with self.engine.dump(self.at(name), EVERYTHING, self.log.attempt(), a_guard()) as session:
+            for member in session.members:
+                plain[member.name], found[member.name] = read_member(session, member)
+            inventory, facts = session.inventory(), dict(session.facts)
+            members = list(session.members)
+        facts["members"] = found
+        return Taken(Dump(self.engine.versions()[0], members, facts, inventory), plain, found)
+
+    def put(self, taken: Taken, name: str, op: str = "op") -> None:
+        attempt = self.log.attempt(op)
+        address = self.at(name)
+        self.engine.preflight(address, taken.dump)
+        loaded = self.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
+        assert loaded == taken.dump.inventory
+        self.engine.swap(address, taken.dump, attempt, a_guard())
+
+    def copy(self, name: str, rate: int | None = None) -> Path:
+        tree = self.home.parent / f"tree-{time.monotonic_ns()}"
+        with self.engine.snapshot(self.at(name), self.log.attempt(), a_guard(), rate) as session:
+            for piece in session.pieces():
+                write(tree, piece)
+        self.facts = session.facts
+        return tree / "data" / "database.db"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    (tmp_path / "files").mkdir()
+    engine = create(tmp_path / "state" / "tools")
+    engine.allow([tmp_path / "files"], tmp_path / "state")
+    return Desk(engine, tmp_path / "files")
+
+
+def test_it_has_the_capabilities_it_claims(desk: Desk) -> None:
+    for capability in (Dumpable, Rooted, Snapshottable):
+        assert isinstance(desk.engine, capability)
+    assert not isinstance(desk.engine, Hostable)
+
+
+@pytest.mark.parametrize("wal", [False, True])
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
+def test_a_dump_brings_everything_back(desk: Desk, encoding: str, wal: bool) -> None:
+    make(desk.home / "a.db", wal=wal, encoding=encoding)
+    before = fingerprint(desk.home / "a.db")
+    taken = desk.take("a.db")
+    rows = {table.name: table.rows for table in taken.dump.inventory.tables}
+    assert rows["plain"] == len(VALUES) - 1 + (encoding == "UTF-8")
+    assert rows["pairs"] == 300
+    found = desk.engine.examine(taken.dump.members[0], taken.fetch("main.sql"))
+    assert found["tableData"] == len(rows)
+    (desk.home / "b.db").touch()
+    desk.put(taken, "b.db")
+    assert fingerprint(desk.home / "b.db") == before
+    with closing(sqlite3.connect(desk.home / "a.db")) as session:
+        session.execute("DELETE FROM plain")
+        session.execute("DROP VIEW many")
+        session.commit()
+    desk.put(taken, "a.db", "another")
+    assert fingerprint(desk.home / "a.db") == before
+
+
+def test_the_stock_shell_opens_a_dump(desk: Desk) -> None:
+    make(desk.home / "a.db")
+    before = fingerprint(desk.home / "a.db")
+    taken = desk.take("a.db")
+    script = taken.plain["main.sql"]
+    assert script.endswith(b"COMMIT;\n")
+    made = desk.home / "shell.db"
+    argv = ["sqlite3", "-bail", made]
+    done = subprocess.run(argv, input=script, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert fingerprint(made) == before
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_snapshot_is_the_file_page_by_page(desk: Desk, wal: bool) -> None:
+    make(desk.home / "a.db", wal=wal)
+    before = fingerprint(desk.home / "a.db")
+    copied = desk.copy("a.db")
+    assert fingerprint(copied) == before
+    assert desk.facts["rows"]["hidden_rowids"] == 302
+    assert desk.facts["bytes"] == copied.stat().st_size
+    assert "ok" in desk.facts["proven"]["integrity_check"]
+    stock = subprocess.run(
+        ["sqlite3", copied, "PRAGMA integrity_check"], capture_output=True, check=True
+    )
+    assert stock.stdout == b"ok\n"
+
+
+@pytest.mark.parametrize("wal", [False, True])
+@pytest.mark.parametrize("how", ["dump", "snapshot", "paced snapshot"])
+def test_others_write_meanwhile_and_nothing_is_torn(desk: Desk, wal: bool, how: str) -> None:
+    """A writer numbers its transactions; what is taken must hold a prefix of them."""
+    path = desk.home / "busy.db"
+    with closing(sqlite3.connect(path)) as session:
+        session.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
+        session.executescript("CREATE TABLE t (n INTEGER PRIMARY KEY, x); CREATE TABLE last (n)")
+        session.execute("INSERT INTO last VALUES (0)")
+        session.execute(
+            "WITH RECURSIVE c(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM c WHERE g < 4000)"
+            " INSERT INTO t SELECT -g, randomblob(500) FROM c"
+        )
+        session.commit()
+    acknowledged, stop = [0], threading.Event()
+
+    def work() -> None:
+        with closing(sqlite3.connect(path, timeout=60)) as writer:
+            writer.execute("PRAGMA synchronous=OFF")
+            while not stop.is_set():
+                number = acknowledged[0] + 1
+                writer.execute("INSERT INTO t VALUES (?, randomblob(300))", [number])
+                writer.execute("UPDATE last SET n = ?", [number])
+                writer.commit()
+                acknowledged[0] = number
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        while acknowledged[0] < 50:
+            time.sleep(0.005)
+        before = acknowledged[0]
+        if how == "dump":
+            (desk.home / "out.db").touch()
+            desk.put(desk.take("busy.db"), "out.db")
+            copied = desk.home / "out.db"
+        else:
+            copied = desk.copy("busy.db", 4096 if how == "paced snapshot" else None)
+        after = acknowledged[0]
+    finally:
+        stop.set()
+        thread.join()
+    with closing(sqlite3.connect(copied)) as session:
+        (last,) = session.execute("SELECT n FROM last").fetchone()
+        counted = session.execute("SELECT count(*), max(n) FROM t WHERE n > 0").fetchone()
+    assert before <= last <= after
+    assert counted == (last, last)
+    assert after > before
+
+
+def test_open_connections_survive_a_restore(desk: Desk) -> None:
+    make(desk.home / "a.db", wal=True)
+    taken = desk.take("a.db")
+    inode = (desk.home / "a.db").stat().st_ino
+    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+        other.execute("DELETE FROM hidden_rowids")
+        other.commit()
+        other.execute("BEGIN")
+        assert other.execute("SELECT count(*) FROM hidden_rowids").fetchone() == (0,)
+        other.commit()
+        desk.put(taken, "a.db")
+        assert other.execute("SELECT count(*) FROM hidden_rowids").fetchone() == (302,)
+        other.execute("INSERT INTO hidden_rowids VALUES ('after')")
+        other.commit()
+    assert (desk.home / "a.db").stat().st_ino == inode
+    assert desk.engine.inventory(desk.at("a.db")) != taken.dump.inventory
+
+
+def test_a_locked_file_stays_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.engines.sqlite.copying.BUSY_SECONDS", 0.5)
+    monkeypatch.setattr("holdfast.engines.sqlite.location.BUSY_SECONDS", 0.5)
+    make(desk.home / "a.db")
+    taken = desk.take("a.db")
+    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as other:
+        other.execute("DELETE FROM pairs")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(AddonUnavailable, match="locked"):
+            desk.put(taken, "a.db")
+        other.execute("ROLLBACK")
+        assert other.execute("SELECT count(*) FROM pairs").fetchone() == (0,)
+    assert desk.engine.discard(desk.at("a.db"), desk.log.attempt()) == "the file is as it was"
+
+
+def test_a_repeated_swap_does_not_undo_what_others_wrote(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(desk.home / "a.db")
+    taken, attempt = desk.take("a.db"), desk.log.attempt("twice")
+    address = desk.at("a.db")
+    desk.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", die)  # right after the content was replaced
+        with pytest.raises(KeyboardInterrupt):
+            desk.engine.swap(address, taken.dump, attempt, a_guard())
+    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+        other.execute("INSERT INTO hidden_rowids VALUES ('since then')")
+        other.commit()
+    for _ in range(2):
+        desk.engine.swap(address, taken.dump, attempt, a_guard())
+    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+        query = "SELECT count(*) FROM hidden_rowids WHERE v = 'since then'"
+        assert other.execute(query).fetchone() == (1,)
+    assert desk.engine.discard(address, attempt) == "the restored data is in place"
+    assert not desk.engine.room(attempt).exists()
+
+
+HOSTILE = {
+    "another file": ("ATTACH '/tmp/holdfast-hostile.db' AS x;", "not authorized"),
+    "by vacuum": ("COMMIT; VACUUM INTO '/tmp/holdfast-hostile.db';", "one statement at a time"),
+    "by vacuum alone": ("COMMIT;\nVACUUM INTO '/tmp/holdfast-hostile.db';", "authorization denied"),
+    "a library": ("SELECT load_extension('/tmp/x.so');", "not authorized"),
+    "a shell's command": (".shell touch /tmp/holdfast-hostile.db", "syntax error"),
+    "a shell's function": ("SELECT writefile('/tmp/x', 'x');", "no such function"),
+    "the schema itself": ("PRAGMA writable_schema=ON;", "not authorized"),
+    "a directory": ("PRAGMA temp_store_directory='/tmp';", "not authorized"),
+    "a module": ("CREATE VIRTUAL TABLE x USING csv(filename='/etc/passwd');", "not authorized"),
+    "bytes of the file": ("CREATE VIRTUAL TABLE x USING sqlite_dbpage;", "not authorized"),
+    "no end": ("CREATE TABLE t (a);", "does not end with COMMIT"),
+    "half a statement": ("INSERT INTO t VALUES ('", "in the middle of a statement"),
+    "no text": ("\0\x01\x02", "in the middle of a statement"),
+}
+
+
+@pytest.mark.parametrize(("bad", "why"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_or_torn_text_harms_nothing(desk: Desk, bad: str, why: str) -> None:
+    make(desk.home / "a.db", rows=3)
+    before = fingerprint(desk.home / "a.db")
+    taken = desk.take("a.db")
+    whole = taken.plain["main.sql"]
+    assert desk.engine.examine(taken.dump.members[0], iter([whole]))["rows"] > 40
+    end = b"" if "end" in why or "middle" in why else b"COMMIT;\n"
+    taken.plain["main.sql"] = whole.removesuffix(b"COMMIT;\n") + bad.encode() + b"\n" + end
+    with pytest.raises(EvidenceMissing, match=why):
+        desk.put(taken, "a.db")
+    assert desk.engine.discard(desk.at("a.db"), desk.log.attempt()) == "the file is as it was"
+    assert fingerprint(desk.home / "a.db") == before
+    assert not Path("/tmp/holdfast-hostile.db").exists()
+
+
+def test_an_endless_text_can_be_stopped(desk: Desk) -> None:
+    make(desk.home / "a.db", rows=3)
+    taken = desk.take("a.db")
+    endless = b"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+    taken.plain["main.sql"] += endless + b"SELECT count(*) FROM c;\n"
+    guard = a_guard()
+    timer = threading.Timer(0.3, lambda: guard.stop(Interrupted("aborted on request")))
+    timer.start()
+    with pytest.raises((Interrupted, EvidenceMissing)):
+        desk.engine.stage(desk.at("a.db"), taken.dump, taken.fetch, desk.log.attempt(), guard)
+
+
+def test_every_truncation_is_noticed(desk: Desk) -> None:
+    make(desk.home / "a.db", rows=2)
+    taken = desk.take("a.db")
+    whole = taken.plain["main.sql"]
+    for cut in (0, 5, len(whole) // 3, len(whole) // 2, len(whole) - 9, len(whole) - 2):
+        with pytest.raises(EvidenceMissing):
+            desk.engine.examine(taken.dump.members[0], iter([whole[:cut]]))
+
+
+def damage(path: Path) -> None:
+    body = bytearray(path.read_bytes())
+    body[5 * 8192 : 9 * 8192] = b"\xee" * 4 * 8192
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize("take", [Desk.take, Desk.copy])
+def test_a_damaged_file_is_no_backup(desk: Desk, take: Callable[[Desk, str], object]) -> None:
+    make(desk.home / "a.db")
+    damage(desk.home / "a.db")
+    with pytest.raises((EvidenceMissing, AddonRefused)):
+        take(desk, "a.db")
+
+
+@pytest.fixture
+def outside(desk: Desk, tmp_path: Path) -> Iterator[Path]:
+    make(tmp_path / "secret.db", rows=1)
+    return tmp_path / "secret.db"
+
+
+def test_only_plain_files_below_the_roots_are_touched(desk: Desk, outside: Path) -> None:
+    (desk.home / "link.db").symlink_to(outside)
+    (desk.home / "dir").symlink_to(outside.parent)
+    (desk.home / "real").mkdir()
+    (desk.home / "state.txt").write_text("no database, but longer than a header" * 10)
+    for name, problem in (
+        ("link.db", "symbolic link"),
+        ("dir/secret.db", "symbolic link"),
+        ("real", "not a regular file"),
+        ("state.txt", "not a database"),
+    ):
+        with pytest.raises(AddonRefused, match=problem):
+            desk.engine.probe(desk.at(name))
+    with pytest.raises(AddonUnavailable, match="No such file"):
+        desk.engine.probe(desk.at("absent.db"))
+    with pytest.raises(AddonRefused, match="not below"):
+        desk.engine.probe(desk.engine.parse(f"sqlite://{outside}"))
+    with pytest.raises(AddonRefused, match="not below"):
+        desk.engine.probe(Address("", 0, "", Secret(""), f"{desk.home}/../secret.db"))
+    bare = create(desk.home.parent / "tools")
+    make(desk.home / "a.db", rows=1)
+    with pytest.raises(AddonRefused, match="--sqlite-roots"):
+        bare.probe(desk.at("a.db"))
+    bare.allow([desk.home.parent], desk.home)
+    with pytest.raises(AddonRefused, match="belongs to Holdfast"):
+        bare.probe(desk.at("a.db"))
+    left = {path.name for path in desk.home.iterdir()}
+    assert left == {"link.db", "dir", "real", "state.txt", "a.db"}
+
+
+def test_a_file_that_cannot_be_written_is_no_target(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(desk.home / "a.db", rows=1)
+    taken = desk.take("a.db")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(PreflightRefused, match="cannot be written"):
+        desk.engine.preflight(desk.at("a.db"), taken.dump)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "/a/b", "file:///a", "sqlite://", "sqlite:///", "sqlite://a/b.db", "sqlite:///a/"),
+        *("sqlite:///a/../b", "sqlite:///a/./b", "sqlite:///a/%2e%2e/b", "sqlite:///a%00b"),
+        "sqlite:///a?mode=rwc",
+    ],
+)
+def test_what_is_no_connection_string_is_invalid(text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        create(Path("/nowhere")).parse(text)
+    assert "connectionString" in caught.value.details
+
+
+def test_secrets_lead_back(desk: Desk) -> None:
+    address = Address("", 0, "", Secret(""), str(desk.home / "odd name%?.db"))
+    assert desk.engine.parse(desk.engine.secrets(address)["SQLITE_URI"]) == address
