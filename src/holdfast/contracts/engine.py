@@ -116,18 +116,6 @@ class Dump:
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What a file that somebody else made holds, read to its end.
-
-    `inventory` has the tables whose rows could be counted; their database is "", wherever the
-    file will be loaded. `facts` are the dump's.
-    """
-
-    inventory: Inventory
-    facts: Mapping[str, object]
-
-
-@dataclass(frozen=True)
 class Scope:
     """What of a server is dumped: all user databases, or one; with or without its users."""
 
@@ -227,27 +215,6 @@ class Dumpable(Protocol):
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         """Removes what any attempt of this operation staged; says what state the server is in."""
-        ...
-
-
-@runtime_checkable
-class Importable(Protocol):
-    """Dumps that somebody else made, recognised by their content alone.
-
-    A `Dump` of one has `imported` among its facts; preflight, stage, swap and discard take it as
-    they take our own. Its tables go to the target's own database, with the least privilege that
-    works: whoever wrote the file is a stranger.
-    """
-
-    def recognise(self, head: bytes) -> Member:
-        """The member that a file beginning so becomes. EvidenceMissing says what it is instead.
-
-        `head` is decompressed, at least 64 KiB unless the file is shorter.
-        """
-        ...
-
-    def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
-        """Reads all of it. EvidenceMissing when it is cut off, damaged or not what it seemed."""
         ...
 
 

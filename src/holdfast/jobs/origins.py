@@ -15,11 +15,11 @@ from holdfast.contracts.engine import (
     Address,
     Dumpable,
     DumpSession,
-    Importable,
     Inventory,
     Member,
     Scope,
 )
+from holdfast.contracts.foreign import Importable
 from holdfast.domain.backup import SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.jobs.toolbox import Job

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import cast
 
-from holdfast.contracts.engine import Dumpable, Importable, Member, Survey
+from holdfast.contracts.engine import Dumpable, Member
+from holdfast.contracts.foreign import Importable, Survey
 from holdfast.domain import evidence
 from holdfast.domain.artifact import StoredMember
 from holdfast.domain.errors import EvidenceMissing

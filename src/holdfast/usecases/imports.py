@@ -8,7 +8,8 @@ from holdfast.catalog import addons, imports, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Import, Project, Upload, UploadPart
 from holdfast.catalog.session import lock_addon
-from holdfast.contracts.engine import Dumpable, Engine, Importable
+from holdfast.contracts.engine import Dumpable, Engine
+from holdfast.contracts.foreign import Importable
 from holdfast.domain.backup import BackupType, SourceType
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.operation import Kind

@@ -18,9 +18,9 @@ from holdfast.contracts.engine import (
     Place,
     Probe,
     Scope,
-    Survey,
     Traits,
 )
+from holdfast.contracts.foreign import Survey
 from holdfast.engines.postgresql import (
     address,
     archive,

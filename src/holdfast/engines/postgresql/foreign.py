@@ -12,7 +12,8 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from holdfast.contracts.engine import Inventory, Member, Survey, Table
+from holdfast.contracts.engine import Inventory, Member, Table
+from holdfast.contracts.foreign import Survey
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql import archive
 from holdfast.engines.postgresql.commands import pg_restore_script

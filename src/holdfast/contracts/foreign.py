@@ -1,0 +1,43 @@
+"""What an engine may offer for dumps that somebody else made.
+
+A capability like those of `contracts/engine.py`, found by `isinstance`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from holdfast.contracts.engine import Inventory, Member
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a file that somebody else made holds, read to its end.
+
+    `inventory` has the tables whose rows could be counted; their database is "", wherever the
+    file will be loaded. `facts` are the dump's.
+    """
+
+    inventory: Inventory
+    facts: Mapping[str, object]
+
+
+@runtime_checkable
+class Importable(Protocol):
+    """Dumps that somebody else made, recognised by their content alone.
+
+    A `Dump` of one has `imported` among its facts; preflight, stage, swap and discard take it as
+    they take our own. Its tables go to the target's own database, with the least privilege that
+    works: whoever wrote the file is a stranger.
+    """
+
+    def recognise(self, head: bytes) -> Member:
+        """The member that a file beginning so becomes. EvidenceMissing says what it is instead.
+
+        `head` is decompressed, at least 64 KiB unless the file is shorter.
+        """
+        ...
+
+    def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
+        """Reads all of it. EvidenceMissing when it is cut off, damaged or not what it seemed."""
+        ...
