@@ -36,7 +36,8 @@ def finish(directory: PurePath) -> Finish:
             "Start it with `appendonly no`, whatever its configuration says: with `yes` it would"
             " start empty.",
             "Where it was `yes` before: CONFIG SET appendonly yes, wait until"
-            " aof_rewrite_in_progress of INFO persistence is 0, then put `appendonly yes` back into the configuration.",
+            " aof_rewrite_in_progress of INFO persistence is 0, then put `appendonly yes` back into"
+            " the configuration.",
             f"Users and their rights are in {data / acl.FILE}: the format of an `aclfile`.",
         ],
     )
