@@ -28,6 +28,9 @@ RUN: list[Need] = [
 ]
 TEST: list[Need] = [
     *RUN,
+    ("MariaDB server, for the engine's tests", "mariadbd", ["mariadb-server"]),
+    ("MariaDB client tools", "mariadb-dump", ["mariadb-client"]),
+    ("MariaDB's physical backup, for snapshots", "mariadb-backup", ["mariadb-backup"]),
     ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
     ("restic, to open snapshots with the stock tool", "restic", ["restic"]),
     ("Ceph's S3 server, for the store tests", "radosgw", ["radosgw"]),
