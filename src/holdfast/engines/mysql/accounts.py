@@ -60,28 +60,29 @@ def script(session: Session, flavour: str) -> str:
     if not readable(session):
         return "\n".join([HEAD, NOTHING, TRAILER, ""])
     found = listed(session, flavour)
+    made = [_creation(session, flavour, account) for account in found]
     lines = [
-        *(line for account in found for line in _creation(session, flavour, account)),
+        *(creation for creation, _ in made),
         *(line for account in found for line in _grants(session, account)),
+        *(default for _, default in made if default),  # a default role has to be granted first
     ]
     return "\n".join([HEAD, *(f"{line};" for line in lines), TRAILER, ""])
 
 
-def _creation(session: Session, flavour: str, account: Account) -> Iterator[str]:
+def _creation(session: Session, flavour: str, account: Account) -> tuple[str, str]:
+    """How to make it, and how to give it its default roles where that is said apart."""
     if account.role:
-        yield f"CREATE ROLE IF NOT EXISTS {account.quoted()}"
-        return
+        return f"CREATE ROLE IF NOT EXISTS {account.quoted()}", ""
     if flavour != MARIADB:  # hashes may hold any byte
         session.execute("SET SESSION print_identified_with_as_hex = ON")
-    shown = _text(session.value(f"SHOW CREATE USER {account.quoted()}".replace("%", "%")))
+    shown = _text(session.value(f"SHOW CREATE USER {account.quoted()}"))
     made = shown.removeprefix("CREATE USER ")
     first, marker, roles = made.partition(" DEFAULT ROLE ")
-    if marker:  # only MySQL says it here; a role may be made after its users
-        role, rest = _until(roles, (" REQUIRE ", " WITH ", " PASSWORD ", " ACCOUNT ", " COMMENT "))
-        yield f"CREATE USER IF NOT EXISTS {first}{rest}"
-        yield f"ALTER USER {account.quoted()} DEFAULT ROLE {role}"
-        return
-    yield f"CREATE USER IF NOT EXISTS {made}"
+    if not marker:
+        return f"CREATE USER IF NOT EXISTS {made}", ""
+    role, rest = _until(roles, (" REQUIRE ", " WITH ", " PASSWORD ", " ACCOUNT ", " COMMENT "))
+    default = f"ALTER USER {account.quoted()} DEFAULT ROLE {role}"
+    return f"CREATE USER IF NOT EXISTS {first}{rest}", default
 
 
 def _until(text: str, words: tuple[str, ...]) -> tuple[str, str]:
