@@ -257,7 +257,10 @@ class Piece:
 
 
 class Capture(Protocol):
-    """A physical copy in progress. `facts` are there when `pieces` came to its end."""
+    """A physical copy in progress. `facts` are there when `pieces` came to its end.
+
+    Among them `files`, and `proven`: what was verified by name, each with a sentence.
+    """
 
     facts: Mapping[str, object]
 
@@ -301,8 +304,8 @@ class Rewindable(Protocol):
         """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
         ...
 
-    def runs_as(self, version: str) -> str:
-        """The version that a snapshot of this one will run as on this machine."""
+    def runs_as(self, place: Place, version: str) -> str:
+        """The version that a snapshot of `version` will run as at this place."""
         ...
 
     def arrange(self, tree: Path, place: Place) -> None:

@@ -151,7 +151,7 @@ def check(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     _, copy = _backup(job)
     repository = job.repository(copy.destination_pk)
     checks = [
-        Check("server's manifest", True, f"{record.facts['files']} files have its sha256"),
+        *[Check(name, True, said) for name, said in record.facts["proven"].items()],
         snapshot_proof.read_back(job, repository, record.packs),
         snapshot_proof.whole(repository, record.tree, Totals(record.files, record.size)),
     ]

@@ -100,6 +100,7 @@ class Capture:
             "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
             "major": self._major,
             "files": self._arrived.files,
+            "proven": {"server's manifest": f"{self._arrived.files} files have its sha256"},
             "bytes": self._arrived.bytes,
             "tablespaces": self._spaces,
             "superuser": self._about["bootstrap"],

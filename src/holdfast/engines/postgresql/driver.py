@@ -115,7 +115,7 @@ class PostgreSQL(Server):
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
         return placing.obstacles(self.tools_dir, place, manifest)
 
-    def runs_as(self, version: str) -> str:
+    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - all places are alike
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, place: Place) -> None:
