@@ -45,6 +45,9 @@ def _managed(engine: Engine, form: AddonForm) -> Found:
     if not isinstance(engine, Hostable):
         problem = f"{engine.title} servers cannot be run by Holdfast; attach your own"
         raise Invalid(problem, {"type": problem})
+    if form.custom_credentials is not None and not engine.traits.named_databases:
+        problem = f"databases of {engine.title} have no names"
+        raise Invalid(problem, {"customCredentials.dbName": problem})
     available = list(engine.versions())
     version = pick_version(form.version, available)
     if version is None:

@@ -101,7 +101,7 @@ def _engine(engine: Engine) -> list[Finding]:
             f"{engine.title} server and client tools",
             bool(versions),
             ", ".join(versions) or "none",
-            f"apt-get install {engine.kind}, or holdfast tools install {engine.kind} VERSION",
+            engine.traits.remedy,
         ),
         Finding(
             f"{engine.title} managed servers",

@@ -152,10 +152,22 @@ class Attempt:
     keep_others: bool = False
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What is true of all servers of a kind. `remedy` says how to get the programs that `versions`
+    finds; `bare_snapshots`: attached servers can be copied without any."""
+
+    remedy: str
+    tls: bool
+    named_databases: bool
+    bare_snapshots: bool
+
+
 class Engine(Protocol):
     kind: str
     title: str
     description: str
+    traits: Traits
 
     def probe(self, address: Address) -> Probe: ...
 

@@ -7,7 +7,6 @@ from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import (
-    Countable,
     Dumpable,
     Engine,
     Hostable,
@@ -108,20 +107,21 @@ def _config(project: Project, addon: Addon) -> AddonConfig:
 def addon_type(engine: Engine) -> AddonType:
     """What this engine can do here and now, asked of the engine itself."""
     versions = list(engine.versions())
-    works = bool(versions)
+    works, traits = bool(versions), engine.traits
+    snapshots = isinstance(engine, Snapshottable)
     return AddonType(
         type=engine.kind,
         name=engine.title,
         description=engine.description,
         features=Features(
             backups_dump=works and isinstance(engine, Dumpable),
-            backups_snapshot=works and isinstance(engine, Snapshottable),
-            custom_db_name=works and isinstance(engine, Hostable),
+            backups_snapshot=snapshots and (works or traits.bare_snapshots),
+            custom_db_name=works and isinstance(engine, Hostable) and traits.named_databases,
             fork_addon=works and isinstance(engine, Hostable),
             import_dump=works and isinstance(engine, Importable),
             import_live=works and isinstance(engine, Dumpable),
             scale_replicas=False,
-            tls=isinstance(engine, Countable),
+            tls=traits.tls,
             external_access=False,
             managed=works and isinstance(engine, Hostable),
         ),
@@ -131,7 +131,7 @@ def addon_type(engine: Engine) -> AddonType:
             storage=Choice(options=_STORAGE_MB, default=_STORAGE_MB[1]),
             replicas=Choice(options=[1], default=1),
         ),
-        missing=None if works else "no tools are installed: see `holdfast doctor`",
+        missing=None if works else f"no programs are installed: {traits.remedy}",
     )
 
 

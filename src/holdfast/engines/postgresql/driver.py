@@ -19,6 +19,7 @@ from holdfast.contracts.engine import (
     Probe,
     Scope,
     Survey,
+    Traits,
 )
 from holdfast.engines.postgresql import (
     address,
@@ -48,6 +49,12 @@ class PostgreSQL(Server):
     kind = "postgresql"
     title = "PostgreSQL"
     description = "PostgreSQL 14 to 18, dumped with its own client tools."
+    traits = Traits(
+        remedy="apt-get install postgresql, or holdfast tools install postgresql VERSION",
+        tls=True,
+        named_databases=True,
+        bare_snapshots=True,
+    )
 
     def __init__(self, tools_dir: Path) -> None:
         super().__init__(tools_dir)
