@@ -3,18 +3,34 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from holdfast.contracts.engine import (
     Address,
     Attempt,
+    Capture,
     Dump,
     DumpSession,
     Fetch,
     Inventory,
     Member,
+    Place,
     Probe,
+    Traits,
 )
-from holdfast.engines.mysql import address, archive, dump, inventory, preflight, probe, swap, tools
+from holdfast.engines.mysql import (
+    address,
+    archive,
+    backup,
+    dump,
+    inventory,
+    placing,
+    preflight,
+    probe,
+    swap,
+    tools,
+)
+from holdfast.engines.mysql.rehearsal import Rehearsal
 from holdfast.engines.mysql.server import Server
 from holdfast.engines.mysql.staging import Staging
 from holdfast.engines.mysql.tools import ToolSet
@@ -25,6 +41,12 @@ class MySQL(Server):
     kind = "mysql"
     title = "MariaDB and MySQL"
     description = "MariaDB 10.6 or newer and MySQL 8.0 or newer, dumped with their own clients."
+    traits = Traits(
+        remedy="apt-get install mariadb-server mariadb-client mariadb-backup",
+        tls=True,
+        named_databases=True,
+        bare_snapshots=False,
+    )
 
     def __init__(self, tools_dir: Path) -> None:
         super().__init__(tools_dir)
@@ -69,6 +91,29 @@ class MySQL(Server):
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        return backup.capture(self.tools_dir, address, attempt, guard, rate)
+
+    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return placing.obstacles(self.tools_dir, place, manifest)
+
+    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - any place is alike
+        return tools.server(self.tools_dir, version).version
+
+    def arrange(self, tree: Path, place: Place) -> None:
+        placing.arrange(self.tools_dir, tree, place)
+
+    def rehearse(
+        self,
+        tree: Path,
+        place: Place,
+        facts: Mapping[str, Any],  # noqa: ARG002 - the tables say what there is
+        guard: Guard,
+    ) -> Mapping[str, object]:
+        return Rehearsal(self.tools_dir, tree / "data", place, guard).run()
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

@@ -28,7 +28,7 @@ _USERS = ("mysql", "nobody")
 _INIT_SECONDS = 300
 _STOP_SECONDS = 120
 _KILL_SECONDS = 10
-_COMPLETE = "holdfast.complete"
+COMPLETE = "holdfast.complete"
 
 
 class Server:
@@ -39,7 +39,7 @@ class Server:
 
     def initialise(self, place: Place) -> None:
         """ToolMissing without server programs; Permanent when the user cannot reach the place."""
-        if (place.directory / _COMPLETE).is_file():
+        if (place.directory / COMPLETE).is_file():
             return
         chosen = tools.server(self._tools_dir, place.version)
         fresh = place.directory.with_name(f"{place.directory.name}.new")
@@ -55,7 +55,7 @@ class Server:
             _initialise_mariadb(chosen, fresh, place, user)
         else:
             _initialise_mysql(chosen, fresh, place, user)
-        (fresh / _COMPLETE).touch()
+        (fresh / COMPLETE).touch()
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:
