@@ -18,6 +18,7 @@ _TABLES = (
     "CREATE TABLE accounts (place int PRIMARY KEY, statement longtext NOT NULL)",
     "CREATE TABLE code (place int PRIMARY KEY, {columns})",
     "CREATE TABLE previous (place int PRIMARY KEY, {columns})",
+    "CREATE TABLE fresh (final varchar(64) PRIMARY KEY)",
     "CREATE TABLE `before` (nothing int)",
 )
 _CODE = (
@@ -102,6 +103,15 @@ class Book:
                 f"INSERT INTO {self.table(table)} VALUES (%s, %s, %s, %s, %s, %s)",  # noqa: S608
                 [place, *each.document()],
             )
+
+    def note_fresh(self, database: str) -> None:
+        """It will be made for this restore, and goes again if the data does not move."""
+        statement = f"INSERT IGNORE INTO {self.table('fresh')} VALUES (%s)"  # noqa: S608
+        self._session.execute(statement, [database])
+
+    def fresh(self) -> list[str]:
+        rows = self._session.rows(f"SELECT final FROM {self.table('fresh')}")  # noqa: S608
+        return [str(row[0]) for row in rows]
 
     def plan(self) -> list[Placement]:
         rows = self._session.rows(

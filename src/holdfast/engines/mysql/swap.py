@@ -6,7 +6,7 @@ them until the data has moved. After that there is only one direction: the defin
 place, the accounts follow, and what is old goes. Each of these can be repeated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure, RestoreDiffers
@@ -44,29 +44,34 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
 
 def _move(session: Session, book: Book, attempt: Attempt) -> None:
     plan = book.plan()
-    present = set(user_databases(session))
-    missing = {each.staged for each in plan} - set(
-        databases(session, naming.stage_prefix(attempt.op))
-    )
+    staged = set(databases(session, naming.stage_prefix(attempt.op)))
+    missing = {each.staged for each in plan} - staged
     if missing:
         raise RestoreDiffers(f"nothing is staged in {', '.join(sorted(missing))}")
+    present = set(user_databases(session))
     old = [each for each in plan if each.final in present]
     book.keep_previous(
         kept for each in old for kept in list(code.read(session, each.final, _IN_THE_WAY))
     )
     renames: list[tuple[str, str]] = []
     for place, each in enumerate(plan):
-        aside = f"{naming.old_prefix(attempt.op)}{place}"
-        if each in old:
+        if each.final not in present:
+            book.note_fresh(each.final)
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(each.final)}")
+        else:
+            aside = f"{naming.old_prefix(attempt.op)}{place}"
             session.execute(f"CREATE DATABASE IF NOT EXISTS {name(aside)}")
             renames += _between(session, each.final, aside)
-            code.drop(session, each.final, _IN_THE_WAY)
-        else:
-            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(each.final)}")
     for each in plan:
         renames += _between(session, each.staged, each.final)
     renames.append((book.table(BEFORE), book.table(AFTER)))
-    _rename(session, renames, [each.final for each in plan])
+
+    def move() -> None:
+        for each in old:
+            code.drop(session, each.final, _IN_THE_WAY)
+        _rename(session, renames)
+
+    _insist(session, [each.final for each in plan], move)
     attempt.say(f"in place: {', '.join(each.final for each in plan)}")
 
 
@@ -78,14 +83,18 @@ def _between(session: Session, source: str, target: str) -> list[tuple[str, str]
     ]
 
 
-def _rename(session: Session, renames: Sequence[tuple[str, str]], databases: Sequence[str]) -> None:
-    """Who holds a table for too long is sent away."""
-    statement = "RENAME TABLE " + ", ".join(f"{old} TO {new}" for old, new in renames)
+def _rename(session: Session, renames: Sequence[tuple[str, str]]) -> None:
+    listed = ", ".join(f"{old} TO {new}" for old, new in renames)
+    session.execute(f"RENAME TABLE {listed}")
+
+
+def _insist(session: Session, held: Sequence[str], action: Callable[[], None]) -> None:
+    """Who holds something in these databases for too long is sent away."""
     session.execute(f"SET SESSION foreign_key_checks = 0, lock_wait_timeout = {_WAIT_SECONDS}")
     for remaining in reversed(range(_TRIES)):
         try:
-            session.execute(statement)
-            return
+            action()
+            break
         except WireError as error:
             if number(error) not in _LOCKED:
                 raise
@@ -94,7 +103,8 @@ def _rename(session: Session, renames: Sequence[tuple[str, str]], databases: Seq
                     f"sessions of others hold the tables and do not let go: {error.args[-1]}",
                     reason="lock",
                 ) from error
-            _send_away(session, databases)
+            _send_away(session, held)
+    session.execute("SET SESSION lock_wait_timeout = 60")
 
 
 def _send_away(session: Session, databases: Sequence[str]) -> None:
@@ -222,7 +232,10 @@ def _discard(session: Session, attempt: Attempt) -> str:
 
 
 def _put_back(session: Session, book: Book) -> None:
-    """Views and triggers that were taken off before the data was to move."""
+    """Databases that were made, and views and triggers taken off, before the data was to move."""
+    for each in book.fresh():
+        if not facts.tables(session, each):  # somebody else may have found a use for it
+            drop_database(session, each)
     previous = book.codes("previous")
     for each in book.plan():
         there = set(code.present(session, each.final))
