@@ -36,7 +36,7 @@ _HEAD = 64 << 10
 def dumper(job: Job) -> Dumpable:
     engine = job.engine()
     if not isinstance(engine, Dumpable):
-        raise NotSupported(f"{engine.title} has no dumps")
+        raise NotSupported(f"{engine.title} has no logical dumps; take a snapshot instead")
     return engine
 
 

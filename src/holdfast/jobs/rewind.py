@@ -203,7 +203,7 @@ def swap(job: Job, record: RewindRecord) -> RewindRecord:
 
 def _choose_version(job: Job, wanted: str) -> None:
     """The addon returns to the version of the snapshot, as nearly as this machine can."""
-    _run_as(job, _engine(job).runs_as(job.place(), wanted))
+    _run_as(job, _engine(job).runs_as(_seat(job).place, wanted))
     if job.addon.version != wanted:
         job.say(f"{wanted} is not installed here; it runs as {job.addon.version}")
 
