@@ -24,11 +24,13 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`name` is of the object or database; `kind` of an object that is code."""
+    """`name` is of the object or database; `kind` of an object that is code, and `database` where
+    it says its own: triggers come as somebody once typed them."""
 
     fate: Fate
     kind: str = ""
     name: str = ""
+    database: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -120,8 +122,23 @@ def _create(found: Tokens) -> Verdict | None:
     at += 2 if _upper(found, at + 1, 1) == ["BODY"] else 1
     at += 3 if _upper(found, at, 3) == ["IF", "NOT", "EXISTS"] else 0
     body = "BODY" if found[at - 1][1].upper() == "BODY" else ""
-    name = _simple(found, at)
-    return None if name is None else Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}")
+    database, name = _placed(found, at) if kind == "triggers" else ("", _simple(found, at))
+    if name is None:
+        return None
+    return Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}", database)
+
+
+def _placed(found: Tokens, at: int) -> tuple[str, str | None]:
+    """Database and name of `a.b`, however it is quoted; the database is empty for a plain name."""
+    texts = [text for _, text in found[at : at + 3]]
+    word = _bare(found, at) if at < len(found) else ""
+    if "." in word:
+        database, _, rest = word.partition(".")
+        return database, rest or (unquoted(texts[1]) if len(texts) > 1 else None)
+    if len(texts) > 1 and texts[1].startswith("."):
+        rest = texts[1][1:] or (texts[2] if len(texts) > 2 else "")
+        return unquoted(texts[0]), unquoted(rest) or None
+    return "", _simple(found, at)
 
 
 def _insert(found: Tokens) -> Verdict | None:

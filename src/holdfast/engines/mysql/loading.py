@@ -60,6 +60,8 @@ class Loader:
         if verdict.fate is Fate.GO:
             self._go(verdict.name)
         elif verdict.fate is Fate.CODE:
+            if verdict.database not in ("", self._database):
+                raise EvidenceMissing(f"a trigger of {self._database} names {verdict.database}")
             self._keep(verdict.kind, verdict.name, statement)
         elif verdict.fate is Fate.RUN:
             self._run(moved(statement, quoted))

@@ -12,6 +12,7 @@ from holdfast.engines.mysql.code import Code, Refused
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.facts import Facts
 from holdfast.engines.mysql.inventory import Count, begin_snapshot, count, merged
+from holdfast.engines.mysql.judging import judge
 from holdfast.engines.mysql.loading import drop_user, loading
 from holdfast.engines.mysql.wire import Session, name
 from holdfast.engines.mysql.wire import code as number
@@ -19,6 +20,7 @@ from holdfast.kit.guard import Guard
 
 _LOOKS_ELSEWHERE = (1049, 1142, 1143, 1146, 1356, 1370, 1305)
 """What the server says of a view whose tables, routines or rights are not there."""
+_WRONG_SCHEMA = 1435
 
 
 class Staging:
@@ -86,9 +88,10 @@ class Staging:
     def _rehearse(self, admin: Session, codes: Sequence[Code]) -> None:
         """Makes everything once beside, so that the swap does not find out what is wrong with it.
 
-        Events are not tried: they would run. Neither can be what looks into other databases.
+        Events are not tried: they would run. Neither can be what looks into other databases, nor
+        what names its own.
         """
-        tried = [each for each in codes if each.kind != "events"]
+        tried = [e for e in codes if e.kind != "events" and not judge(e.statement).database]
         refused = code.make(admin, tried, lambda database: self._places[database])
         for each in self._plan:
             code.drop(admin, each.staged)
@@ -101,7 +104,13 @@ class Staging:
 
     def _looks_elsewhere(self, refused: Refused, others: Sequence[Refused]) -> bool:
         """Does it, or a view that it needs, name another database of the dump?"""
-        if refused.code.kind != "views" or number(refused.why) not in _LOOKS_ELSEWHERE:
+        if number(refused.why) == _WRONG_SCHEMA:  # a trigger that says where its table is
+            return True
+        if number(refused.why) not in _LOOKS_ELSEWHERE:
+            return False
+        if refused.code.kind == "triggers":
+            return refused.code.database.encode() in refused.code.statement
+        if refused.code.kind != "views":
             return False
         names = [*self._places, *(each.code.name for each in others if each is not refused)]
         text = refused.code.statement

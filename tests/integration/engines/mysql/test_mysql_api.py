@@ -102,8 +102,18 @@ def put(api: Api, pair: Pair, backup: str) -> dict[str, Any]:
     return await_restore(api, path, asked["restoreId"], sourceAddonId=pair.source.id)
 
 
-@pytest.mark.parametrize("where", ["managed", "attached"])
-@pytest.mark.parametrize("compression", ["gz", "zstd"])
+LATER = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("where", "compression"),
+    [
+        ("managed", "gz"),
+        ("attached", "zstd"),
+        pytest.param("managed", "zstd", marks=LATER),
+        pytest.param("attached", "gz", marks=LATER),
+    ],
+)
 def test_a_dump_comes_back_as_it_was(
     api: Api, request: pytest.FixtureRequest, where: str, compression: str
 ) -> None:

@@ -109,6 +109,12 @@ def test_everything_else_is_refused(statement: bytes) -> None:
         judge(statement)
 
 
+@pytest.mark.parametrize("name", [b"a.`t`", b"`a`.t", b"a.t", b"`a`.`t`", b"`a` . `t`"])
+def test_a_trigger_may_say_which_database_is_its_own(name: bytes) -> None:
+    found = judge(b"CREATE DEFINER=`r`@`%` TRIGGER " + name + b" BEFORE INSERT ON x FOR EACH ROW y")
+    assert (found.database, found.name) == ("a", "t")
+
+
 def test_only_references_follow_to_where_tables_are_staged() -> None:
     table = (
         b"CREATE TABLE `t` (a int DEFAULT nextval(`shop`.`s`) COMMENT 'REFERENCES `shop`.`x`',"
