@@ -173,6 +173,12 @@ def bench_dump(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.dump", *extra)
 
 
+def bench_engines(extra: list[str]) -> int:
+    install_packages(TEST)
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.engines", *extra)
+
+
 def bench_snapshots(extra: list[str]) -> int:
     install_packages(TEST)
     make_venv()
@@ -199,6 +205,7 @@ COMMANDS = {
     "test-slow": test_slow,
     "check": check,
     "bench-dump": bench_dump,
+    "bench-engines": bench_engines,
     "bench-snapshots": bench_snapshots,
     "bench-api": bench_api,
     "bench-schedules": bench_schedules,

@@ -16,6 +16,7 @@ from holdfast.contracts.engine import (
     Member,
     Place,
     Probe,
+    Scope,
     Traits,
 )
 from holdfast.engines.mysql import (
@@ -71,9 +72,9 @@ class MySQL(Server):
         return tools.installed(self.tools_dir)
 
     def dump(
-        self, address: Address, attempt: Attempt, guard: Guard
+        self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[DumpSession]:
-        return dump.dump(self.tools_dir, address, attempt, guard)
+        return dump.dump(self.tools_dir, address, scope, attempt, guard)
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(member, plain)

@@ -10,8 +10,8 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Source
-from holdfast.domain.errors import EvidenceMissing, Failure
+from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Scope, Source
+from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure
 from holdfast.engines.mysql import accounts, archive, commands, facts, tools
 from holdfast.engines.mysql.address import connect, nearest, option_file
 from holdfast.engines.mysql.complaints import of_statement, translated
@@ -35,9 +35,12 @@ _BROKEN_VIEW = (1356, 1449, 1146, 1054, 1305, 1462)
 class MySQLDump:
     """The DumpSession of one attempt."""
 
-    def __init__(self, address: Address, chosen: ToolSet, attempt: Attempt, guard: Guard) -> None:
+    def __init__(
+        self, address: Address, chosen: ToolSet, scope: Scope, attempt: Attempt, guard: Guard
+    ) -> None:
         self._address = address
         self._tools = chosen
+        self._scope = scope
         self._attempt = attempt
         self._guard = guard
         self._script = ""
@@ -52,25 +55,37 @@ class MySQLDump:
         """Fills in members and facts."""
         with connect(self._address) as session:
             server = look(session, self._address)
-            databases = facts.databases(session)
-            self._script = accounts.script(session, server["flavour"])
+            databases = self._wanted(facts.databases(session))
+            if self._scope.users:
+                self._script = accounts.script(session, server["flavour"])
             recorded = [self._inspect(session, database) for database in databases]
         self._history = keeps_history(server["flavour"], server["version"]) and keeps_history(
             self._tools.flavour, self._tools.version
         )
         self._warn(recorded)
-        self.members = (ACCOUNTS, SCRIPT) if databases else (ACCOUNTS,)
+        self.members = (
+            *([ACCOUNTS] if self._scope.users else []),
+            *([SCRIPT] if databases else []),
+        )
         self.facts = {
             "server": {key: server[key] for key in ("version", "flavour", "user", "lowerCase")},
             "tools": {"version": self._tools.version, "flavour": self._tools.flavour},
             "consistency": "all databases are one snapshot; accounts and definitions of routines,"
             " views, triggers and events were read beside it",
-            "accounts": accounts.NOTHING not in self._script,
+            "accounts": self._scope.users and accounts.NOTHING not in self._script,
             "history": self._history,
             "locked": [f"{database}.{table}" for database, table in self.unsafe],
             "skipped": self._ignored,
             "databases": recorded,
         }
+
+    def _wanted(self, databases: list[Facts]) -> list[Facts]:
+        """All, or the one that was asked for. None at all is only fine on an empty server."""
+        one = self._scope.database
+        found = [each for each in databases if one in (None, each["name"])]
+        if not found and (one is not None or not self._scope.users):
+            raise AddonRefused(f"the server has no database {one or ''} to dump")
+        return found
 
     def _inspect(self, session: Session, database: Facts) -> Facts:
         found = facts.tables(session, database["name"])
@@ -274,13 +289,15 @@ class ScriptSource:
 
 
 @contextmanager
-def dump(tools_dir: Path, address: Address, attempt: Attempt, guard: Guard) -> Generator[MySQLDump]:
+def dump(
+    tools_dir: Path, address: Address, scope: Scope, attempt: Attempt, guard: Guard
+) -> Generator[MySQLDump]:
     """ToolMissing before anything starts when no client fits the server."""
     with translated(guard):
         with connect(address) as session:
             server = look(session, address)
         chosen = tools.choose(tools_dir, server["flavour"], server["version"])
-        made = MySQLDump(nearest(address), chosen, attempt, guard)
+        made = MySQLDump(nearest(address), chosen, scope, attempt, guard)
         made.look()
     try:
         yield made

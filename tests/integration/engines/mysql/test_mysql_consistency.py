@@ -7,6 +7,7 @@ import pytest
 from fixtures.mysql import MySQLServer, restore, take
 from fixtures.mysql_bank import busy, check_books, open_bank
 from fixtures.postgres import Log, a_guard
+from holdfast.contracts.engine import EVERYTHING
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.engines.mysql import locking
 from holdfast.engines.mysql.wire import WireError
@@ -47,7 +48,7 @@ def test_tables_without_transactions_stand_still_while_they_are_dumped(
 ) -> None:
     mariadb.execute("CREATE TABLE main.m (a int) ENGINE=MyISAM", "INSERT INTO main.m VALUES (1)")
     log = Log()
-    with mariadb.engine.dump(mariadb.address, log.attempt(), a_guard()) as session:
+    with mariadb.engine.dump(mariadb.address, EVERYTHING, log.attempt(), a_guard()) as session:
         source = session.open(session.members[-1])
         with mariadb.connect() as writer:
             writer.execute("SET SESSION lock_wait_timeout = 1")

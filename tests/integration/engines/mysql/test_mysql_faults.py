@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.mysql import MySQLServer, take
 from fixtures.postgres import Log, a_guard, free_port
-from holdfast.contracts.engine import Address, Dump
+from holdfast.contracts.engine import EVERYTHING, Address, Dump
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -66,7 +66,7 @@ def test_a_dump_that_breaks_off_is_none(
     mariadb: MySQLServer, harm: Callable[[object, MySQLServer], None]
 ) -> None:
     fill(mariadb, 200_000)
-    with mariadb.engine.dump(mariadb.address, Log().attempt(), a_guard()) as session:
+    with mariadb.engine.dump(mariadb.address, EVERYTHING, Log().attempt(), a_guard()) as session:
         source = session.open(session.members[-1])
         source.read(1 << 16)
         harm(source, mariadb)
@@ -81,7 +81,7 @@ def test_a_dump_that_breaks_off_is_none(
 def test_a_dump_that_is_told_to_stop_stops(mariadb: MySQLServer) -> None:
     fill(mariadb, 200_000)
     guard = a_guard()
-    with mariadb.engine.dump(mariadb.address, Log().attempt(), guard) as session:
+    with mariadb.engine.dump(mariadb.address, EVERYTHING, Log().attempt(), guard) as session:
         source = session.open(session.members[-1])
         source.read(1 << 16)
         guard.stop(Interrupted("enough"))
@@ -96,7 +96,7 @@ def test_a_dump_that_is_told_to_stop_stops(mariadb: MySQLServer) -> None:
 def test_no_password_is_in_an_argument_or_a_variable(mariadb: MySQLServer) -> None:
     fill(mariadb, 100_000)
     secret = mariadb.place.password.reveal().encode()
-    with mariadb.engine.dump(mariadb.address, Log().attempt(), a_guard()) as session:
+    with mariadb.engine.dump(mariadb.address, EVERYTHING, Log().attempt(), a_guard()) as session:
         source = session.open(session.members[-1])
         for what in ("cmdline", "environ"):
             with open(f"/proc/{source.pid}/{what}", "rb") as file:  # type: ignore[attr-defined]  # noqa: PTH123

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.mysql import MySQLServer, StartMySQL, leftovers, take
 from fixtures.postgres import Log, a_guard
-from holdfast.contracts.engine import Attempt, Dump
+from holdfast.contracts.engine import EVERYTHING, Attempt, Dump
 from holdfast.domain.errors import AddonRefused, PreflightRefused
 from holdfast.engines.mysql.driver import MySQL
 
@@ -24,7 +24,9 @@ def test_more_than_a_gigabyte_comes_back(mariadb: MySQLServer, other_mariadb: My
     small = take_without_bytes(mariadb)
 
     def fetch(name: str):
-        with mariadb.engine.dump(mariadb.address, Attempt("b2", "1", print), a_guard()) as again:
+        with mariadb.engine.dump(
+            mariadb.address, EVERYTHING, Attempt("b2", "1", print), a_guard()
+        ) as again:
             member = next(m for m in again.members if m.name == name)
             source = again.open(member)
             yield from iter(lambda: source.read(1 << 20), b"")
@@ -43,7 +45,7 @@ def test_more_than_a_gigabyte_comes_back(mariadb: MySQLServer, other_mariadb: My
 def take_without_bytes(made: MySQLServer):
     """The dump's description; its bytes are counted and dropped."""
     total = 0
-    with made.engine.dump(made.address, Log().attempt("b1"), a_guard()) as session:
+    with made.engine.dump(made.address, EVERYTHING, Log().attempt("b1"), a_guard()) as session:
         for member in session.members:
             source = session.open(member)
             while data := source.read(1 << 20):
