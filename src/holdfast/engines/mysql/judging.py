@@ -107,7 +107,8 @@ def _create(found: Tokens) -> Verdict | None:
     if second == ["DATABASE"]:
         return Verdict(Fate.SKIP)
     if second in (["TABLE"], ["SEQUENCE"]):
-        return Verdict(Fate.RUN) if _simple(found, 2) is not None else None
+        name = _simple(found, 2)
+        return None if name is None else Verdict(Fate.RUN, name=name)
     at = 1
     while at < len(found) and found[at][1].upper() not in _CODE:
         allowed = found[at][0] in ("name", "string") or found[at][1] in ("=", "@")

@@ -64,7 +64,7 @@ class Loader:
                 raise EvidenceMissing(f"a trigger of {self._database} names {verdict.database}")
             self._keep(verdict.kind, verdict.name, statement)
         elif verdict.fate is Fate.RUN:
-            self._run(moved(statement, quoted))
+            self._run(moved(statement, quoted) if verdict.name else statement)
 
     def _go(self, database: str) -> None:
         if database not in self.places:

@@ -7,6 +7,7 @@ server sees one statement that is not whole and says so: statements are sent one
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from holdfast.domain.errors import EvidenceMissing
 
@@ -162,18 +163,32 @@ def tokens(statement: bytes, most: int = 64) -> list[tuple[str, str]]:
 
 _PLACED = re.compile(
     rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`(?!\.)"""
+    rb"""|(?P<elsewhere>\b(?:DATA|INDEX)\s+DIRECTORY\s*=?\s*'(?:[^'\\]|\\.|'')*+')"""
     rb"""|(?P<before>\bREFERENCES\s+|\b(?:next|last|set)val\(\s*)(?P<database>`(?:[^`]|``)*+`)\.""",
     re.DOTALL | re.IGNORECASE,
 )
 
 
 def moved(statement: bytes, names: dict[bytes, bytes]) -> bytes:
-    """A CREATE TABLE whose foreign keys and sequences are in other databases (quoted names)."""
+    """A CREATE TABLE whose foreign keys and sequences are in other databases (quoted names), and
+    whose files are in the data directory.
+
+    EvidenceMissing when it asks for another directory in a way that no stock tool does.
+    """
 
     def replace(match: re.Match[bytes]) -> bytes:
+        if match["elsewhere"] is not None:
+            return b" "
         database = match["database"]
         if database is None:
             return match.group()
         return match["before"] + names.get(database, database) + b"."
 
-    return _PLACED.sub(replace, statement)
+    result = _PLACED.sub(replace, statement)
+    words = [text.upper() for _, text in tokens(result, LONGEST)]
+    if any(pair in _DIRECTORIES for pair in pairwise(words)):
+        raise EvidenceMissing("a table asks for a directory of its own")
+    return result
+
+
+_DIRECTORIES = (("DATA", "DIRECTORY"), ("INDEX", "DIRECTORY"))

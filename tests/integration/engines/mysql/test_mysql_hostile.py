@@ -116,8 +116,10 @@ def test_tables_go_nowhere_but_into_the_data_directory(
     evil = with_statement(taken, "CREATE TABLE `u` (a int) DATA DIRECTORY = '/var/tmp'")
     attempt = Log().attempt("evil")
     engine = other_mariadb.engine
-    loaded = engine.stage(other_mariadb.address, evil.dump, evil.fetch, attempt, a_guard())
-    assert loaded != taken.dump.inventory
+    engine.stage(other_mariadb.address, evil.dump, evil.fetch, attempt, a_guard())
+    sly = with_statement(taken, "CREATE TABLE `u` (a int) DATA/**/DIRECTORY='/var/tmp'")
+    with pytest.raises(EvidenceMissing, match="a directory of its own"):
+        engine.stage(other_mariadb.address, sly.dump, sly.fetch, attempt, a_guard())
     assert not list(Path("/var/tmp").glob("holdfast_stage*"))
     engine.discard(other_mariadb.address, attempt)
 

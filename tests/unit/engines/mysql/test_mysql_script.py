@@ -70,6 +70,7 @@ def test_a_script_that_ends_inside_a_statement_is_refused(end: bytes) -> None:
         (b"/*!50106 CREATE*/ /*!50117 DEFINER=`r`@`h`*/ EVENT `e` DO x", Fate.CODE, "events", "e"),
         (b"CREATE DEFINER=`r`@`h` PACKAGE BODY `p` AS x", Fate.CODE, "packages", "p BODY"),
         (b"USE `shop`", Fate.GO, "", "shop"),
+        (b"CREATE TABLE `t` (a int)", Fate.RUN, "", "t"),
         (b"DO SETVAL(`s`, 1001, 0)", Fate.RUN, "", ""),
         (b"/*!40000 ALTER TABLE `t` DISABLE KEYS */", Fate.RUN, "", ""),
         (b"SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO'", Fate.RUN, "", ""),
