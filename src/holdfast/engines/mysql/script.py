@@ -162,7 +162,7 @@ def tokens(statement: bytes, most: int = 64) -> list[tuple[str, str]]:
 
 
 _PLACED = re.compile(
-    rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`(?!\.)"""
+    rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`"""
     rb"""|(?P<elsewhere>\b(?:DATA|INDEX)\s+DIRECTORY\s*=?\s*'(?:[^'\\]|\\.|'')*+')"""
     rb"""|(?P<before>\bREFERENCES\s+|\b(?:next|last|set)val\(\s*)(?P<database>`(?:[^`]|``)*+`)\.""",
     re.DOTALL | re.IGNORECASE,
