@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import (
@@ -12,6 +12,7 @@ from holdfast.contracts.engine import (
     Dump,
     DumpSession,
     Fetch,
+    Finish,
     Inventory,
     Member,
     Place,
@@ -106,6 +107,13 @@ class MySQL(Server):
 
     def arrange(self, tree: Path, place: Place) -> None:
         placing.arrange(self.tools_dir, tree, place)
+
+    def finish(
+        self,
+        directory: PurePath,
+        facts: Mapping[str, Any],  # noqa: ARG002 - every copy is finished alike
+    ) -> Finish:
+        return placing.finish(directory)
 
     def rehearse(
         self,

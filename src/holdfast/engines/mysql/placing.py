@@ -8,14 +8,14 @@ import os
 import platform
 import pwd
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Place
+from holdfast.contracts.engine import Finish, Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.mysql import tools
 from holdfast.engines.mysql.backup import CHECKPOINTS, DATA, DONE
-from holdfast.engines.mysql.server import COMPLETE, run_as
+from holdfast.engines.mysql.server import COMPLETE, owner_of
 from holdfast.engines.mysql.tools import MARIADB, series
 from holdfast.kit.process import Command, require_success, run
 
@@ -32,7 +32,7 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     for name in _LEFT_BY_OTHERS:  # a restored server replicates from nobody
         (data / name).unlink(missing_ok=True)
     (data / COMPLETE).touch()
-    _own(tree, data)
+    _own(tree, data, owner_of(place))
 
 
 def is_prepared(data: Path) -> bool:
@@ -73,11 +73,27 @@ def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> lis
     return problems
 
 
-def _own(tree: Path, data: Path) -> None:
+def finish(directory: PurePath) -> Finish:
+    """The log has to be applied first: without it the files are of many moments."""
+    data = directory / DATA
+    return Finish(
+        texts={},
+        modes={DATA: 0o700},
+        steps=[
+            f"Apply the log that came with it: mariadb-backup --prepare --target-dir={data}"
+            " (of the same series as the server); it ends with `completed OK!`.",
+            "Stop the server.",
+            f"Give the files to its user: chown -R mysql: {directory}",
+            f"Make {data} its data directory: move it there, or set datadir.",
+            "Start the server. Users and passwords are those of the snapshot.",
+        ],
+    )
+
+
+def _own(tree: Path, data: Path, user: str | None) -> None:
     """The server's user owns its data, and nobody else enters it."""
     tree.chmod(0o711)
     data.chmod(0o700)
-    user = run_as()
     if user is None:
         return
     entry = pwd.getpwnam(user)

@@ -15,7 +15,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissi
 from holdfast.engines.mysql import facts, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
-from holdfast.engines.mysql.server import adoption, run_as
+from holdfast.engines.mysql.server import adoption, owner_of
 from holdfast.engines.mysql.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.wire import Session, name
 from holdfast.kit.guard import Guard
@@ -39,7 +39,7 @@ class Rehearsal:
     def run(self) -> Mapping[str, object]:
         """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound."""
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
-            home, user = Path(private), run_as()
+            home, user = Path(private), owner_of(self._place)
             if user is not None:
                 shutil.chown(home, user)
             address = Address(str(home / _SOCKET), 0, "root", Secret(""), "")
@@ -83,7 +83,7 @@ class Rehearsal:
                 "--innodb-buffer-pool-size=64M",
             ],
             cwd=str(self._directory),
-            user=run_as(),
+            user=owner_of(self._place),
         )
 
     def _await(self, address: Address, child: Child) -> None:

@@ -113,6 +113,13 @@ def run_as() -> str | None:
     return next((user for user in _USERS if user in known), None)
 
 
+def owner_of(place: Place) -> str | None:
+    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
+    if os.geteuid() != 0 or not place.directory.exists():
+        return run_as()
+    return pwd.getpwuid(place.directory.stat().st_uid).pw_name
+
+
 def gone(process: psutil.Process, seconds: float) -> bool:
     try:
         process.wait(seconds)
@@ -174,7 +181,12 @@ def _initialise_mysql(chosen: ToolSet, directory: Path, place: Place, user: str 
 
 
 def adoption(place: Place, flavour: str) -> list[str]:
-    """Lets the place's user in, as the administrator. Repeatable. Each line is a statement."""
+    """Lets the place's user in, as the administrator. Repeatable. Each line is a statement.
+
+    Not on a place that is not ours: who may do what there was its owner's decision.
+    """
+    if not place.ours:
+        return []
     user = f"{_quoted(place.user)}@'%'"
     how = (
         f"IDENTIFIED BY PASSWORD '{native_hash(place.password)}'"
