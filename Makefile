@@ -4,10 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SIZE ?=
 KEEP ?=
 
-.PHONY: demo test test-slow check bench-dump bench-snapshots bench-api bench-schedules
+.PHONY: demo test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-schedules
 
 demo:
 	@$(PYTHON) tools/dev.py demo $(if $(SIZE),--size $(SIZE)) $(if $(KEEP),--keep)
 
-test test-slow check bench-dump bench-snapshots bench-api bench-schedules:
+test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-schedules:
 	@$(PYTHON) tools/dev.py $@

@@ -9,6 +9,7 @@ pytest_plugins = [
     "fixtures.http_api",
     "fixtures.postgres",
     "fixtures.physical",
+    "fixtures.mysql",
     "fixtures.s3",
     "fixtures.debian_postgres",
     "fixtures.holdfast",

@@ -28,6 +28,9 @@ RUN: list[Need] = [
 ]
 TEST: list[Need] = [
     *RUN,
+    ("MariaDB server, for the engine's tests", "mariadbd", ["mariadb-server"]),
+    ("MariaDB client tools", "mariadb-dump", ["mariadb-client"]),
+    ("MariaDB's physical backup, for snapshots", "mariadb-backup", ["mariadb-backup"]),
     ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
     ("Redis server, for its tests", "redis-server", ["redis-server"]),
     ("SQLite's shell, to open dumps and snapshots of files", "sqlite3", ["sqlite3"]),
@@ -172,6 +175,12 @@ def bench_dump(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.dump", *extra)
 
 
+def bench_engines(extra: list[str]) -> int:
+    install_packages(TEST)
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.engines", *extra)
+
+
 def bench_snapshots(extra: list[str]) -> int:
     install_packages(TEST)
     make_venv()
@@ -198,6 +207,7 @@ COMMANDS = {
     "test-slow": test_slow,
     "check": check,
     "bench-dump": bench_dump,
+    "bench-engines": bench_engines,
     "bench-snapshots": bench_snapshots,
     "bench-api": bench_api,
     "bench-schedules": bench_schedules,

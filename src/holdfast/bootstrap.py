@@ -19,7 +19,8 @@ from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog, CatalogAway, CatalogClash
 from holdfast.conformance.machine import Finding, examine
 from holdfast.conformance.store import check_store
-from holdfast.contracts.engine import Engine, Equippable
+from holdfast.contracts.engine import Engine
+from holdfast.contracts.equipment import Equippable
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore

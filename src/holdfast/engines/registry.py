@@ -12,6 +12,7 @@ from holdfast.contracts.engine import Engine
 from holdfast.domain.errors import NotSupported
 
 ENGINES = {
+    "mysql": "holdfast.engines.mysql",
     "postgresql": "holdfast.engines.postgresql",
     "redis": "holdfast.engines.redis",
     "sqlite": "holdfast.engines.sqlite",

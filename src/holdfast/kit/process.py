@@ -3,8 +3,8 @@
 Every child gets its own session, so that ending it ends its whole process group, and dies with
 the thread that started it (`setpriv --pdeathsig`, util-linux): a worker that is killed leaves no
 dump running. Arguments are lists, never shell text, and never hold a secret; secrets travel in
-the environment or a 0600 file. The environment of a child is built from nothing but a few
-harmless variables, so our own secrets do not leak into it.
+the environment, in a file in memory or in a 0600 file. The environment of a child is built from
+nothing but a few harmless variables, so our own secrets do not leak into it.
 """
 
 import contextlib
@@ -16,11 +16,13 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TypedDict
 
 from holdfast.domain.errors import ChildFailed, ToolMissing
+from holdfast.kit.seal import Secret
 
 PIPE = subprocess.PIPE
 DISCARD = subprocess.DEVNULL
@@ -29,14 +31,22 @@ _STDERR_LINES = 200
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
+PRIVATE = "/dev/fd/private"
+"""In an argv: the name of a file in memory, for this child and nobody else."""
+
+
 @dataclass(frozen=True)
 class Command:
-    """What to start. `user` is a name to run as, only meaningful for root."""
+    """What to start. `user` is a name to run as, only meaningful for root.
+
+    `private` is the text of a file that is on no disk; arguments say `PRIVATE` where they name it.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     cwd: str | None = None
     user: str | None = None
+    private: Secret | None = None
 
     @property
     def program(self) -> str:
@@ -77,20 +87,22 @@ class Child:
     ) -> None:
         self.command = command
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
-        try:
-            self._popen = subprocess.Popen(
-                _dies_with_us(command.argv),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.PIPE,
-                env=clean_environment(command.env),
-                cwd=command.cwd,
-                start_new_session=True,
-                bufsize=0,
-                **_identity(command.user),
-            )
-        except FileNotFoundError as error:
-            raise ToolMissing(f"{command.argv[0]} is not installed") from error
+        with _handed(command) as (argv, descriptors):
+            try:
+                self._popen = subprocess.Popen(
+                    _dies_with_us(argv),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=subprocess.PIPE,
+                    env=clean_environment(command.env),
+                    cwd=command.cwd,
+                    start_new_session=True,
+                    pass_fds=descriptors,
+                    bufsize=0,
+                    **_identity(command.user),
+                )
+            except FileNotFoundError as error:
+                raise ToolMissing(f"{command.argv[0]} is not installed") from error
         for pipe in (self._popen.stdin, self._popen.stdout):
             _widen(pipe)
         self._collector = threading.Thread(target=self._collect, daemon=True)
@@ -203,6 +215,28 @@ def start_detached(command: Command, log: IO[bytes]) -> Callable[[], int | None]
         raise ToolMissing(f"{command.argv[0]} is not installed") from error
     threading.Thread(target=popen.wait, daemon=True).start()  # reaps it: no zombie while we live
     return popen.poll
+
+
+@contextmanager
+def _handed(command: Command) -> Generator[tuple[list[str], list[int]]]:
+    """The arguments, and the open files the child gets.
+
+    A file in memory can be read twice, as a pipe cannot; some programs do.
+    """
+    if command.private is None:
+        yield list(command.argv), []
+        return
+    descriptor = os.memfd_create("private")
+    try:
+        os.write(descriptor, command.private.reveal().encode())
+        os.fchmod(descriptor, 0o600)
+        identity = _identity(command.user)
+        if "user" in identity and "group" in identity:
+            os.fchown(descriptor, identity["user"], identity["group"])
+        name = f"/dev/fd/{descriptor}"
+        yield [word.replace(PRIVATE, name) for word in command.argv], [descriptor]
+    finally:
+        os.close(descriptor)
 
 
 class _Identity(TypedDict, total=False):

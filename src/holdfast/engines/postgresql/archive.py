@@ -13,9 +13,9 @@ from contextlib import suppress
 from holdfast.contracts.engine import Member
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.commands import pg_restore_list
-from holdfast.engines.postgresql.pipes import write_all
 from holdfast.engines.postgresql.statements import Unparsable, split
 from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.pipes import write_all
 from holdfast.kit.process import PIPE, Child
 
 ARCHIVE = "pg_dump-custom"

@@ -21,10 +21,10 @@ from holdfast.engines.postgresql.complaints import of_statement, translated
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.naming import application, application_prefix, member_names
-from holdfast.engines.postgresql.pipes import PipeSource
 from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.pipes import PipeSource
 
 GLOBALS = Member("globals.sql", archive.GLOBALS, None)
 _TRAILER_MISSING = "the globals do not end like a finished dump"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from holdfast.contracts.engine import Address
 from holdfast.engines.postgresql import archive, commands
-from holdfast.engines.postgresql.pipes import feed
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.pipes import feed
 from holdfast.kit.process import Command
 
 _HEAD = 16 << 20

@@ -1,0 +1,70 @@
+"""`make bench-engines`: each engine's dump and restore against its stock tools, in turns.
+
+Ours is the engine and the compression of the pipeline; the stock tool is piped to the same
+compressor, and read back through it. An engine is one function in `CONTESTS`.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.mysql import mysql
+
+Work = dict[str, Callable[[], None]]
+CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Work]]] = {"mysql": mysql}
+TARGET = 1.10
+
+
+@dataclass
+class Series:
+    seconds: list[float] = field(default_factory=list[float])
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+def measure(work: Work, rounds: int) -> dict[str, Series]:
+    """Every part once to warm up, then all of them in turns."""
+    found = {name: Series() for name in work}
+    for number in range(rounds + 1):
+        for name, part in work.items():
+            began = time.monotonic()
+            part()
+            if number:
+                found[name].seconds.append(time.monotonic() - began)
+    return found
+
+
+def lines(kind: str, found: dict[str, Series]) -> Iterator[str]:
+    for what in ("backup", "restore"):
+        ours, stock = found[f"{what}: ours"], found[f"{what}: stock"]
+        ratio = ours.median / stock.median
+        yield (
+            f"{kind} {what}: stock {stock.median:.2f} s, Holdfast {ours.median:.2f} s,"
+            f" ratio {ratio:.2f} (target {TARGET})"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=CONTESTS, action="append")
+    parser.add_argument("--rows", type=int, default=400_000, help="1 kB each")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    for kind in asked.engine or CONTESTS:
+        with (
+            tempfile.TemporaryDirectory(prefix="hf-bench-") as home,
+            CONTESTS[kind](Path(home), asked.rows) as work,
+        ):
+            for line in lines(kind, measure(work, asked.rounds)):
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The engine of MariaDB and MySQL: every method is one call into the file that does it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.contracts.engine import (
+    Address,
+    Attempt,
+    Capture,
+    Dump,
+    DumpSession,
+    Fetch,
+    Finish,
+    Inventory,
+    Member,
+    Place,
+    Probe,
+    Scope,
+    Traits,
+)
+from holdfast.engines.mysql import (
+    address,
+    archive,
+    backup,
+    dump,
+    inventory,
+    placing,
+    preflight,
+    probe,
+    swap,
+    tools,
+)
+from holdfast.engines.mysql.rehearsal import Rehearsal
+from holdfast.engines.mysql.server import Server
+from holdfast.engines.mysql.staging import Staging
+from holdfast.engines.mysql.tools import ToolSet
+from holdfast.kit.guard import Guard
+
+
+class MySQL(Server):
+    kind = "mysql"
+    title = "MariaDB and MySQL"
+    description = "MariaDB 10.6 or newer and MySQL 8.0 or newer, dumped with their own clients."
+    traits = Traits(
+        remedy="apt-get install mariadb-server mariadb-client mariadb-backup",
+        tls=True,
+        named_databases=True,
+        bare_snapshots=False,
+    )
+
+    def __init__(self, tools_dir: Path) -> None:
+        super().__init__(tools_dir)
+        self.tools_dir = tools_dir
+
+    def probe(self, address: Address) -> Probe:
+        return probe.probe(address)
+
+    def parse(self, connection_string: str) -> Address:
+        return address.parse(connection_string)
+
+    def versions(self) -> Sequence[str]:
+        return [found.version for found in self.tools() if found.server is not None]
+
+    def series(self, version: str) -> str:
+        return tools.series(version)
+
+    def secrets(self, where: Address) -> Mapping[str, str]:
+        return address.secrets(where)
+
+    def tools(self) -> Sequence[ToolSet]:
+        return tools.installed(self.tools_dir)
+
+    def dump(
+        self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[DumpSession]:
+        return dump.dump(self.tools_dir, address, scope, attempt, guard)
+
+    def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
+        return archive.examine(member, plain)
+
+    def inventory(self, address: Address) -> Inventory:
+        return inventory.inventory(address)
+
+    def preflight(self, address: Address, dump: Dump) -> None:
+        preflight.preflight(address, dump)
+
+    def stage(
+        self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
+    ) -> Inventory:
+        return Staging(address, dump, attempt, guard).run(fetch)
+
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+        swap.swap(address, dump, attempt, guard)
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        return backup.capture(self.tools_dir, address, attempt, guard, rate)
+
+    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return placing.obstacles(self.tools_dir, place, manifest)
+
+    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - any place is alike
+        return tools.server(self.tools_dir, version).version
+
+    def arrange(self, tree: Path, place: Place) -> None:
+        placing.arrange(self.tools_dir, tree, place)
+
+    def finish(
+        self,
+        directory: PurePath,
+        facts: Mapping[str, Any],  # noqa: ARG002 - every copy is finished alike
+    ) -> Finish:
+        return placing.finish(directory)
+
+    def rehearse(
+        self,
+        tree: Path,
+        place: Place,
+        facts: Mapping[str, Any],  # noqa: ARG002 - the tables say what there is
+        guard: Guard,
+    ) -> Mapping[str, object]:
+        return Rehearsal(self.tools_dir, tree / "data", place, guard).run()
+
+    def discard(self, address: Address, attempt: Attempt) -> str:
+        return swap.discard(address, attempt)

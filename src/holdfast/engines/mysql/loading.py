@@ -1,0 +1,178 @@
+"""Runs a script's statements in staging databases, as a user who may touch nothing else.
+
+Statements go one by one over a session of ours, judged before: no stock client reads them, so
+nothing in them can reach this machine. What names its own database is kept for later.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
+from holdfast.engines.mysql import naming
+from holdfast.engines.mysql.address import connect
+from holdfast.engines.mysql.code import Code
+from holdfast.engines.mysql.complaints import said
+from holdfast.engines.mysql.judging import Fate, judge
+from holdfast.engines.mysql.script import moved, statements
+from holdfast.engines.mysql.tools import MARIADB
+from holdfast.engines.mysql.wire import Session, WireError, code, name
+from holdfast.kit.guard import Guard
+from holdfast.kit.seal import Secret
+
+_COMMIT_EVERY = 32
+_LOST = (2006, 2013, 2055, 0)
+_NOT_ALLOWED = (1227, 1044, 1045, 1396, 1410)
+
+
+@dataclass
+class Loader:
+    """`places`: database of the dump to its staging name. `codes`: what was kept for later."""
+
+    session: Session
+    places: Mapping[str, str]
+    codes: dict[tuple[str, str, str], Code] = field(
+        default_factory=dict[tuple[str, str, str], Code]
+    )
+
+    def load(self, chunks: Iterator[bytes], first: str | None = None) -> None:
+        """`first`: where statements belong that come before any USE."""
+        self._database = first
+        self._settings: dict[str, str] = {}
+        self._pending = 0
+        quoted = {name(a).encode(): name(b).encode() for a, b in self.places.items()}
+        if first is not None:
+            self._go(first)
+        for statement in statements(chunks):
+            self._take(statement, quoted)
+        self._commit()
+
+    def _take(self, statement: bytes, quoted: dict[bytes, bytes]) -> None:
+        verdict = judge(statement)
+        self._settings.update(verdict.settings)
+        if verdict.fate is Fate.ROWS:
+            self._rows(statement)
+            return
+        self._commit()
+        if verdict.fate is Fate.GO:
+            self._go(verdict.name)
+        elif verdict.fate is Fate.CODE:
+            if verdict.database not in ("", self._database):
+                raise EvidenceMissing(f"a trigger of {self._database} names {verdict.database}")
+            self._keep(verdict.kind, verdict.name, statement)
+        elif verdict.fate is Fate.RUN:
+            self._run(moved(statement, quoted) if verdict.name else statement)
+
+    def _go(self, database: str) -> None:
+        if database not in self.places:
+            raise EvidenceMissing(f"the dump goes to {database}, which it does not announce")
+        self._database = database
+        self._run(f"USE {name(self.places[database])}".encode())
+
+    def _keep(self, kind: str, object_name: str, statement: bytes) -> None:
+        """A later statement for the same name is the real one: views have a stand-in first."""
+        if self._database is None:
+            raise EvidenceMissing("the dump holds a definition outside of any database")
+        key = (self._database, kind, object_name)
+        self.codes[key] = Code(*key, dict(self._settings), statement)
+
+    def _rows(self, statement: bytes) -> None:
+        """Many in one transaction: one sync of the log for all of them."""
+        if self._pending == 0:
+            self._run(b"BEGIN")
+        self._run(statement)
+        self._pending += 1
+        if self._pending == _COMMIT_EVERY:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._pending:
+            self._pending = 0
+            self._run(b"COMMIT")
+
+    def _run(self, statement: bytes) -> None:
+        try:
+            self.session.run(statement)
+        except WireError as error:
+            if code(error) in _LOST:
+                raise
+            shown = statement[:80].decode(errors="replace")
+            raise RestoreDiffers(
+                f"the server refused {shown!r}: {said(error)} ({code(error)})"
+            ) from error
+
+
+@contextmanager
+def loading(
+    admin: Session, address: Address, op: str, places: Mapping[str, str], guard: Guard
+) -> Generator[tuple[Loader, bool]]:
+    """The loader, and whether it has a user of its own."""
+    restricted = _make_user(admin, address, op, places)
+    with connect(restricted or address) as session:
+        session.execute("SET SESSION foreign_key_checks = 0, unique_checks = 0")
+        release = guard.adopt(session.cut)
+        try:
+            yield Loader(session, places), restricted is not None
+        finally:
+            release()
+    if restricted is not None:
+        drop_user(admin, op)
+
+
+def _make_user(
+    admin: Session, address: Address, op: str, places: Mapping[str, str]
+) -> Address | None:
+    """None: we may not make users, so the load runs as ourselves."""
+    drop_user(admin, op)
+    password = Secret(secrets.token_urlsafe(32))
+    user = f"{admin.literal(naming.loader(op))}@{admin.literal(_host(admin))}"
+    try:
+        admin.execute(f"CREATE USER {user} {_identified(admin, password)}")
+        for staged in places.values():
+            pattern = name(staged.replace("_", "\\_"))
+            admin.execute(f"GRANT ALL PRIVILEGES ON {pattern}.* TO {user}")
+    except WireError as error:
+        if code(error) not in _NOT_ALLOWED:
+            raise
+        with suppress(WireError):
+            admin.execute(f"DROP USER IF EXISTS {user}")
+        return None
+    return replace(address, user=naming.loader(op), password=password)
+
+
+def _identified(admin: Session, password: Secret) -> str:
+    """MariaDB takes a hash, so that no log of the server holds the password."""
+    if MARIADB.lower() not in admin.banner.lower():
+        return f"IDENTIFIED BY {admin.literal(password.reveal())}"
+    return f"IDENTIFIED BY PASSWORD '{native_hash(password)}'"
+
+
+def native_hash(password: Secret) -> str:
+    """What mysql_native_password keeps; SHA-1 is that format's choice."""
+    once = hashlib.sha1(password.reveal().encode(), usedforsecurity=False).digest()
+    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+
+
+def _host(admin: Session) -> str:
+    """From where the server sees us."""
+    return str(admin.value("SELECT user()")).rpartition("@")[2]
+
+
+def drop_user(admin: Session, op: str) -> None:
+    """With its sessions, also those an attempt before this one left. Not allowed: there is none."""
+    loader = naming.loader(op)
+    for (thread,) in admin.rows(
+        "SELECT id FROM information_schema.processlist WHERE user = %s", [loader]
+    ):
+        with suppress(WireError):
+            admin.execute(f"KILL {int(thread)}")
+    try:
+        hosts = admin.rows("SELECT host FROM mysql.user WHERE user = %s", [loader])
+    except WireError:
+        return
+    for (host,) in hosts:
+        text = host.decode() if isinstance(host, bytes) else str(host)
+        admin.execute(f"DROP USER IF EXISTS {admin.literal(loader)}@{admin.literal(text)}")

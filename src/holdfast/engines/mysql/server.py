@@ -1,0 +1,204 @@
+"""A server that Holdfast runs itself from a data directory.
+
+The server refuses to run as root, so root hands it to an unprivileged user. A data directory is
+made under another name and renamed when it is complete: one that exists is whole. No option file
+is read; everything is said on the command line, and no secret is among it.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+
+from holdfast.contracts.engine import Address, Place
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, Permanent
+from holdfast.engines.mysql import commands, tools
+from holdfast.engines.mysql.address import connect
+from holdfast.engines.mysql.complaints import translated
+from holdfast.engines.mysql.loading import native_hash
+from holdfast.engines.mysql.tools import MARIADB, ToolSet
+from holdfast.engines.mysql.wire import name
+from holdfast.kit.process import PRIVATE, Command, require_success, run
+from holdfast.kit.seal import Secret
+
+_USERS = ("mysql", "nobody")
+_INIT_SECONDS = 300
+_STOP_SECONDS = 120
+_KILL_SECONDS = 10
+COMPLETE = "holdfast.complete"
+
+
+class Server:
+    """The Hostable part of the driver."""
+
+    def __init__(self, tools_dir: Path) -> None:
+        self._tools_dir = tools_dir
+
+    def initialise(self, place: Place) -> None:
+        """ToolMissing without server programs; Permanent when the user cannot reach the place."""
+        if (place.directory / COMPLETE).is_file():
+            return
+        chosen = tools.server(self._tools_dir, place.version)
+        fresh = place.directory.with_name(f"{place.directory.name}.new")
+        for leftover in (fresh, place.directory):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        fresh.mkdir(mode=0o700, parents=True)
+        user = run_as()
+        if user is not None:
+            shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
+            require_reachable(fresh, user)
+        if chosen.flavour == MARIADB:
+            _initialise_mariadb(chosen, fresh, place, user)
+        else:
+            _initialise_mysql(chosen, fresh, place, user)
+        (fresh / COMPLETE).touch()
+        fresh.rename(place.directory)
+
+    def command(self, place: Place) -> Command:
+        chosen = tools.server(self._tools_dir, place.version)
+        return commands.server(chosen, place.directory, place.port, run_as=run_as())
+
+    def ready(self, place: Place) -> bool:
+        """Makes the application database when it answers for the first time."""
+        try:
+            with translated(), connect(address(place)) as session:
+                session.execute(f"CREATE DATABASE IF NOT EXISTS {name(place.database)}")
+        except (AddonUnavailable, AddonRefused):
+            return False
+        return True
+
+    def running(self, place: Place) -> int | None:
+        try:
+            pid = int((place.directory / commands.PID_FILE).read_text())
+            process = psutil.Process(pid)
+            ours = process.cwd() == str(place.directory.resolve())
+            told = f"--datadir={place.directory}" in process.cmdline()
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            return pid if ours and told and alive else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def stop(self, place: Place) -> None:
+        """Cleanly; killed after a grace, which the next start recovers from."""
+        pid = self.running(place)
+        if pid is None:
+            return
+        try:
+            process = psutil.Process(pid)
+            for sent, seconds in (
+                (signal.SIGTERM, _STOP_SECONDS),
+                (signal.SIGKILL, _KILL_SECONDS),
+            ):
+                process.send_signal(sent)
+                if gone(process, seconds):
+                    return
+        except psutil.NoSuchProcess:
+            return
+        raise Permanent(f"the server with pid {pid} does not end")
+
+
+def address(place: Place) -> Address:
+    return Address("127.0.0.1", place.port, place.user, place.password, place.database)
+
+
+def run_as() -> str | None:
+    """Whom root starts servers as; None when we are not root and run them as ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next((user for user in _USERS if user in known), None)
+
+
+def owner_of(place: Place) -> str | None:
+    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
+    if os.geteuid() != 0 or not place.directory.exists():
+        return run_as()
+    return pwd.getpwuid(place.directory.stat().st_uid).pw_name
+
+
+def gone(process: psutil.Process, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def require_reachable(directory: Path, user: str) -> None:
+    """A private parent directory would fail later, with a worse message."""
+    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
+        raise Permanent(
+            f"user {user} runs the server and cannot reach {directory}: "
+            "every directory above it needs the x permission for others"
+        )
+
+
+def _initialise_mariadb(chosen: ToolSet, directory: Path, place: Place, user: str | None) -> None:
+    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(place, MARIADB), *_NO_ROOT, ""])
+    command = Command(
+        [
+            chosen.beside("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={directory}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--extra-file={PRIVATE}",
+        ],
+        cwd="/",
+        user=user,
+        private=Secret(script),
+    )
+    require_success(run(command, timeout=_INIT_SECONDS))
+
+
+_NO_ROOT = (
+    "DELETE FROM mysql.global_priv WHERE user = 'root' OR user = '';",
+    "FLUSH PRIVILEGES;",
+)
+
+
+def _initialise_mysql(chosen: ToolSet, directory: Path, place: Place, user: str | None) -> None:
+    script = "\n".join([*adoption(place, tools.MYSQL), "DROP USER root@localhost;", ""])
+    command = Command(
+        [
+            str(chosen.server),
+            "--no-defaults",
+            "--initialize-insecure",
+            f"--datadir={directory}",
+            f"--init-file={PRIVATE}",
+            "--disable-log-bin",
+            "--mysqlx=OFF",
+        ],
+        cwd="/",
+        user=user,
+        private=Secret(script),
+    )
+    require_success(run(command, timeout=_INIT_SECONDS))
+
+
+def adoption(place: Place, flavour: str) -> list[str]:
+    """Lets the place's user in, as the administrator. Repeatable. Each line is a statement.
+
+    Not on a place that is not ours: who may do what there was its owner's decision.
+    """
+    if not place.ours:
+        return []
+    user = f"{_quoted(place.user)}@'%'"
+    how = (
+        f"IDENTIFIED BY PASSWORD '{native_hash(place.password)}'"
+        if flavour == MARIADB
+        else f"IDENTIFIED BY {_quoted(place.password.reveal())}"
+    )
+    return [
+        f"CREATE USER IF NOT EXISTS {user} {how};",
+        f"ALTER USER {user} {how};",
+        f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;",
+    ]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
