@@ -191,3 +191,25 @@ def test_the_type_says_what_works_here(api: Api) -> None:
     mysql = kinds["mysql"]
     assert mysql["features"]["backupsDump"] is True
     assert any(version.startswith("10.11") for version in mysql["versions"])
+
+
+def test_a_live_database_is_imported_without_users(
+    api: Api, attached: Pair, start_mysql: StartMySQL
+) -> None:
+    """Its own database only; then it is put where nothing of it is known."""
+    server = start_mysql("target")
+    server.wipe()
+    source, target = attached.source, attached.target
+    body = {"connectionString": url_of(source.made, "shop"), "importAllDatabases": False}
+    made = api.post(f"{target.path}/import", body).data
+    backup = await_backup(api, f"{target.path}/backups/{made['id']}")
+    assert backup["config"]["source"] == {"type": "liveInstance"}
+    path = f"{target.path}/backups/{made['id']}"
+    members = api.get(f"{path}/evidence").data["members"]
+    assert not any("accounts" in member["name"] for member in members)
+    users = "SELECT count(*) FROM mysql.user"
+    before = server.execute(users)
+    await_restore(api, path, api.post(f"{path}/restore").data["restoreId"])
+    count = "SELECT count(*) FROM shop.customer"
+    assert server.execute(count) == source.made.execute(count)
+    assert server.execute(users) == before
