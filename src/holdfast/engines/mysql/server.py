@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 
 from holdfast.contracts.engine import Address, Place
-from holdfast.domain.errors import AddonRefused, AddonUnavailable, Permanent
+from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.mysql import commands, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.loading import native_hash
 from holdfast.engines.mysql.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.wire import name
+from holdfast.kit.hosting import end, require_reachable, unprivileged
 from holdfast.kit.process import PRIVATE, Command, require_success, run
 from holdfast.kit.seal import Secret
 
@@ -85,20 +86,14 @@ class Server:
     def stop(self, place: Place) -> None:
         """Cleanly; killed after a grace, which the next start recovers from."""
         pid = self.running(place)
-        if pid is None:
-            return
-        try:
-            process = psutil.Process(pid)
-            for sent, seconds in (
-                (signal.SIGTERM, _STOP_SECONDS),
-                (signal.SIGKILL, _KILL_SECONDS),
-            ):
-                process.send_signal(sent)
-                if gone(process, seconds):
-                    return
-        except psutil.NoSuchProcess:
-            return
-        raise Permanent(f"the server with pid {pid} does not end")
+        if pid is not None:
+            end(
+                pid,
+                (
+                    (signal.SIGTERM, _STOP_SECONDS),
+                    (signal.SIGKILL, _KILL_SECONDS),
+                ),
+            )
 
 
 def address(place: Place) -> Address:
@@ -107,10 +102,7 @@ def address(place: Place) -> Address:
 
 def run_as() -> str | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next((user for user in _USERS if user in known), None)
+    return unprivileged(_USERS)
 
 
 def owner_of(place: Place) -> str | None:
@@ -118,23 +110,6 @@ def owner_of(place: Place) -> str | None:
     if os.geteuid() != 0 or not place.directory.exists():
         return run_as()
     return pwd.getpwuid(place.directory.stat().st_uid).pw_name
-
-
-def gone(process: psutil.Process, seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except psutil.TimeoutExpired:
-        return False
-    return True
-
-
-def require_reachable(directory: Path, user: str) -> None:
-    """A private parent directory would fail later, with a worse message."""
-    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
-        raise Permanent(
-            f"user {user} runs the server and cannot reach {directory}: "
-            "every directory above it needs the x permission for others"
-        )
 
 
 def _initialise_mariadb(chosen: ToolSet, directory: Path, place: Place, user: str | None) -> None:

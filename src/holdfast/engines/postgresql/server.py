@@ -19,10 +19,11 @@ import psutil
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address, Place
-from holdfast.domain.errors import AddonRefused, AddonUnavailable, Permanent
+from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.postgresql import commands, tools
 from holdfast.engines.postgresql.address import connect
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.kit.hosting import end, require_reachable, unprivileged
 from holdfast.kit.process import Command, require_success, run
 
 _USERS = ("postgres", "nobody")
@@ -51,8 +52,8 @@ class Server:
         user = run_as()
         if user is not None:
             shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
-            _require_reachable(fresh, user)
-            _require_reachable(chosen.directory, user)
+            require_reachable(fresh, user)
+            require_reachable(chosen.directory, user)
         with _password_file(place, user) as password_file:
             command = commands.initdb(
                 chosen, fresh, place.user, password_file=password_file, run_as=user
@@ -93,21 +94,15 @@ class Server:
     def stop(self, place: Place) -> None:
         """Fast shutdown; immediate after a grace, which the next start recovers from."""
         pid = self.running(place)
-        if pid is None:
-            return
-        try:
-            process = psutil.Process(pid)
-            for sent, seconds in (
-                (signal.SIGINT, _STOP_SECONDS),
-                (signal.SIGQUIT, _KILL_SECONDS),
-                (signal.SIGKILL, _KILL_SECONDS),
-            ):
-                process.send_signal(sent)
-                if _gone(process, seconds):
-                    return
-        except psutil.NoSuchProcess:
-            return
-        raise Permanent(f"the server with pid {pid} does not end")
+        if pid is not None:
+            end(
+                pid,
+                (
+                    (signal.SIGINT, _STOP_SECONDS),
+                    (signal.SIGQUIT, _KILL_SECONDS),
+                    (signal.SIGKILL, _KILL_SECONDS),
+                ),
+            )
 
 
 def address(place: Place) -> Address:
@@ -116,10 +111,7 @@ def address(place: Place) -> Address:
 
 def run_as() -> str | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next((user for user in _USERS if user in known), None)
+    return unprivileged(_USERS)
 
 
 def owner_of(place: Place) -> str | None:
@@ -138,23 +130,6 @@ def sockets(place: Place) -> str:
 
 def _complete(directory: Path) -> bool:
     return (directory / "PG_VERSION").is_file() and (directory / "global/pg_control").is_file()
-
-
-def _gone(process: psutil.Process, seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except psutil.TimeoutExpired:
-        return False
-    return True
-
-
-def _require_reachable(directory: Path, user: str) -> None:
-    """A private parent directory would fail later, with a worse message."""
-    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
-        raise Permanent(
-            f"user {user} runs the server and cannot reach {directory}: "
-            "every directory above it needs the x permission for others"
-        )
 
 
 @contextmanager

@@ -16,11 +16,12 @@ import psutil
 from redis.exceptions import BusyLoadingError
 
 from holdfast.contracts.engine import Address, Place
-from holdfast.domain.errors import AddonRefused, AddonUnavailable, Permanent
+from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis import acl, conf, tools
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.tools import ToolSet
-from holdfast.kit.process import Command, run
+from holdfast.kit.hosting import end, require_reachable, unprivileged
+from holdfast.kit.process import Command
 
 PID_FILE = "redis.pid"
 _USERS = ("redis", "valkey", "nobody")
@@ -55,8 +56,8 @@ class Server:
         own(fresh)
         user = run_as()
         if user is not None:
-            _require_reachable(fresh, user)
-            _require_reachable(chosen.directory, user)
+            require_reachable(fresh, user)
+            require_reachable(chosen.directory, user)
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:
@@ -95,17 +96,8 @@ class Server:
     def stop(self, place: Place) -> None:
         """The server writes what its settings promise, then ends; killed after a grace."""
         pid = self.running(place)
-        if pid is None:
-            return
-        try:
-            process = psutil.Process(pid)
-            for sent, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-                process.send_signal(sent)
-                if _gone(process, seconds):
-                    return
-        except psutil.NoSuchProcess:
-            return
-        raise Permanent(f"the server with pid {pid} does not end")
+        if pid is not None:
+            end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
 
 
 def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
@@ -128,10 +120,7 @@ def address(place: Place) -> Address:
 
 def run_as() -> str | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next((user for user in _USERS if user in known), None)
+    return unprivileged(_USERS)
 
 
 def own(directory: Path) -> None:
@@ -148,20 +137,3 @@ def own(directory: Path) -> None:
 
 def _is_server(process: psutil.Process) -> bool:
     return any(word in process.name() for word in ("redis", "valkey"))
-
-
-def _gone(process: psutil.Process, seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except psutil.TimeoutExpired:
-        return False
-    return True
-
-
-def _require_reachable(directory: Path, user: str) -> None:
-    """A private parent directory would fail later, with a worse message."""
-    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
-        raise Permanent(
-            f"user {user} runs the server and cannot reach {directory}: "
-            "every directory above it needs the x permission for others"
-        )
