@@ -27,10 +27,12 @@ def test_projects(js: JsClient) -> None:
 
 
 def test_addon_types_tell_the_truth(js: JsClient) -> None:
-    kinds = js.data("get.addon.types")["addonTypes"]
-    assert [kind["type"] for kind in kinds] == ["postgresql"]
-    assert kinds[0]["features"]["backupsDump"] is True
-    assert kinds[0]["versions"]
+    kinds = {kind["type"]: kind for kind in js.data("get.addon.types")["addonTypes"]}
+    dumps = {name: kind["features"]["backupsDump"] for name, kind in kinds.items()}
+    assert dumps == {"mysql": True, "postgresql": True, "redis": False, "sqlite": True}
+    for kind in kinds.values():
+        assert kind["features"]["backupsSnapshot"] is True
+        assert kind["versions"]
 
 
 def test_addons(js: JsClient, api: Api, attached: Attached) -> None:
