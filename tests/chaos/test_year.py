@@ -1,6 +1,7 @@
 """A year of a fleet: nothing fires twice or is missed outside outages, nothing good is lost."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from fixtures.timetables import DAY, HOUR
-from fixtures.year import POLICY, START, STEP, World
+from fixtures.year import POLICY, START, STEP, Record, World
 from holdfast.catalog.schema import Copy, Deletion, Finding, Occurrence, Schedule
 
 
@@ -151,18 +152,19 @@ def the_newest_good_is_there_and_the_expired_are_not(world: World) -> None:
         if good:
             held += 1
             assert max(r.order for r in good) == max(r.order for r in there), addon
-        over = [r for r in records if r.state in ("good", "failed") and not r.by_hand]
-        newest = max(over, key=lambda r: r.order, default=None)
-        if newest is None or newest.state == "failed" or any(r.vanished for r in records):
-            continue  # then what expired stays
+        if any(r.vanished for r in records):
+            continue  # then what expired may stay
+        free = good_again(records)
         for place in world.stores:
-            here = [r for r in there if r.place == place]
-            last = max((r for r in over if r.place == place), key=lambda r: r.order, default=None)
-            if last is None or last.state == "failed":
-                continue
+            again = good_again(r for r in records if r.place == place)
+            if free is None or again is None:
+                continue  # then what expired stays
+            here = [r for r in good if r.place == place]
+            long_ago = world.real - patience(len(records))
             stale = [
                 r for r in here
-                if r is not last and not r.retained and r.expires < world.real - 8 * DAY
+                if r.removed is None and not r.retained
+                and max(r.expires, free, again, followed(r, here, world.real)) < long_ago
             ]  # fmt: skip
             assert stale == [], f"{addon} holds what should have gone long ago"
     assert held > len(world.by_addon) // 2
@@ -172,3 +174,29 @@ def the_newest_good_is_there_and_the_expired_are_not(world: World) -> None:
     print(marked_lost, "lost", dict(kinds), "findings")
     assert kinds["foreign"] == 0
     assert world.real > START
+
+
+def good_again(records: Iterable[Record]) -> int | None:
+    """Since when the newest of them is good and age may be a reason; None: it is not."""
+    over = [r for r in records if r.state in ("good", "failed") and not r.by_hand]
+    since: int | None = 0
+    for record in sorted(over, key=lambda r: r.order):
+        if record.state == "failed":
+            since = None
+        elif since is None:
+            since = record.done
+    return since
+
+
+def followed(record: Record, good: Iterable[Record], now: int) -> int:
+    """Since when it is not the newest good one there."""
+    return min((r.done for r in good if r.order > record.order), default=now)
+
+
+def patience(records: int) -> int:
+    """As many looks as it takes to mark all of so many, a share at a time, and to remove them."""
+    looks = 0
+    while records > 0:
+        records -= max(1, int(records * POLICY.share))
+        looks += 1
+    return looks * POLICY.every_ms + POLICY.grace_ms + DAY
