@@ -11,6 +11,7 @@ children adopts them with the guard, so that a stop ends them at once.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
@@ -218,12 +219,20 @@ class Dumpable(Protocol):
         ...
 
 
+class Cut(Enum):
+    """How a file changes from one copy to the next, so where to cut it into blocks."""
+
+    PAGES = auto()  # in place, page by page
+    CONTENT = auto()  # here and there, and what follows moves
+    WHOLE = auto()  # all of it: small blocks would only be more of them
+
+
 @dataclass(frozen=True)
 class Piece:
     """One file, directory or symbolic link of a physical copy.
 
-    `path` is relative, `mode` without the type, `mtime` in ns since 1970. `pages`: it changes page
-    by page, so small blocks pay off. `chunks` has to be read before the next piece.
+    `path` is relative, `mode` without the type, `mtime` in ns since 1970. `chunks` has to be read
+    before the next piece.
     """
 
     path: str
@@ -231,7 +240,7 @@ class Piece:
     mtime: int
     directory: bool
     target: str
-    pages: bool
+    cut: Cut
     chunks: Iterator[bytes]
 
 

@@ -16,7 +16,7 @@ from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Piece, Snapshottable
 from holdfast.domain.errors import NotSupported
 from holdfast.domain.evidence import Check
-from holdfast.domain.snapshot import FORMAT, MANIFEST, WHOLE_BLOCK, page_block, snapshot_key
+from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import snapshot_proof
 from holdfast.jobs.mending import make_sound
@@ -24,6 +24,7 @@ from holdfast.jobs.proof import require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.clock import rfc3339
+from holdfast.repositories.restic.cutting import Cutter, cutters
 from holdfast.repositories.restic.locks import shared
 from holdfast.repositories.restic.reading import Totals
 from holdfast.repositories.restic.repository import Snapshot
@@ -72,14 +73,14 @@ def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     repository = job.repository(copy.destination_pk)
     make_sound(job, repository, copy.destination_pk)
     writer = SnapshotWriter(repository)
-    block = page_block(record.expected)
+    cuts = cutters(page_block(record.expected))
     job.guard.bytes_expected = record.expected or None
     with (
         shared(repository, job.tools.clock.now() * 1_000_000),
         _taker(job).snapshot(job.address(), job.attempt, job.guard, _rate(job)) as session,
     ):
         for piece in session.pieces():
-            _save(job, writer, piece, block)
+            _save(job, writer, piece, cuts[piece.cut])
         facts = dict(session.facts)
     _describe(job, writer, backup, record, facts)
     tree = writer.flush()
@@ -106,14 +107,14 @@ def _rate(job: Job) -> int | None:
     return None if asked is None else int(str(asked))
 
 
-def _save(job: Job, writer: SnapshotWriter, piece: Piece, block: int) -> None:
+def _save(job: Job, writer: SnapshotWriter, piece: Piece, cutter: Cutter) -> None:
     path = piece.path.encode("utf-8", "surrogateescape")
     if piece.directory:
         writer.directory(path, piece.mode, piece.mtime)
     elif piece.target:
         writer.link(path, piece.target.encode("utf-8", "surrogateescape"), piece.mtime)
     else:
-        file = writer.file(path, piece.mode, piece.mtime, block if piece.pages else WHOLE_BLOCK)
+        file = writer.file(path, piece.mode, piece.mtime, cutter)
         job.guard.watch_for_stall(on=True)
         try:
             for chunk in piece.chunks:
@@ -142,7 +143,7 @@ def _describe(
         indent=1,
         sort_keys=True,
     ).encode()
-    file = writer.file(MANIFEST.encode(), 0o600, backup.created * 1_000_000, WHOLE_BLOCK)
+    file = writer.file(MANIFEST.encode(), 0o600, backup.created * 1_000_000)
     file.write(body)
     file.close()
 

@@ -15,6 +15,7 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import NotSupported
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.copying import send
+from holdfast.repositories.restic.cutting import Fixed
 from holdfast.repositories.restic.locks import exclusively, shared
 from holdfast.repositories.restic.pruning import prune
 from holdfast.repositories.restic.reading import materialise, prove
@@ -125,7 +126,7 @@ def save(repository: Repository, seed: int = 0, changed: int = 0) -> str:
         writer.file(path, 0o4755, NOW).close()
     writer.directory(b"data/hollow", 0o2750, NOW)
     writer.link(b"data/link", b'to <"\\\n> \xc3\xbc', NOW)
-    big = writer.file(b"data/big", 0o600, NOW, 8192)
+    big = writer.file(b"data/big", 0o600, NOW, Fixed(8192))
     for number in range(400):
         mine = seed if number < changed else 0
         big.write(f"{mine} {number} ".encode().ljust(8192, b"x"))

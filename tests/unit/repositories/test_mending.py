@@ -9,6 +9,7 @@ from fixtures.timetables import SetClock
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import StoreUnavailable
 from holdfast.repositories.restic import crypto
+from holdfast.repositories.restic.cutting import Fixed
 from holdfast.repositories.restic.mending import mend, missing_packs, spoiled_packs
 from holdfast.repositories.restic.objects import Objects
 from holdfast.repositories.restic.reading import needs, prove
@@ -28,7 +29,7 @@ def save(repository: Repository, *texts: bytes) -> str:
     """Each text a file and a block of its own; the tree."""
     writer = SnapshotWriter(repository)
     for number, text in enumerate(texts):
-        file = writer.file(b"data/%d" % number, 0o600, 1, 1 << 20)
+        file = writer.file(b"data/%d" % number, 0o600, 1, Fixed(1 << 20))
         file.write(text)
         file.close()
     tree = writer.flush()

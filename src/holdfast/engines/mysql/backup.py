@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Piece
+from holdfast.contracts.engine import Address, Attempt, Cut, Piece
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.engines.mysql import facts, tools
 from holdfast.engines.mysql.address import connect, option_file
@@ -104,12 +104,13 @@ def _checkpoints(text: str) -> dict[str, str]:
 
 
 def _directory(path: str) -> Piece:
-    return Piece(path, 0o700, 0, directory=True, target="", pages=False, chunks=iter(()))
+    return Piece(path, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
 
 
 def _file(path: str, chunks: Iterator[bytes]) -> Piece:
-    pages = path.endswith(_PAGES) or _PAGED.fullmatch(path) is not None
-    return Piece(f"{DATA}/{path}", 0o660, 0, directory=False, target="", pages=pages, chunks=chunks)
+    paged = path.endswith(_PAGES) or _PAGED.fullmatch(path) is not None
+    cut = Cut.PAGES if paged else Cut.WHOLE
+    return Piece(f"{DATA}/{path}", 0o660, 0, directory=False, target="", cut=cut, chunks=chunks)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Piece
+from holdfast.contracts.engine import Address, Attempt, Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import connect
@@ -85,7 +85,7 @@ class Capture:
             mtime=entry.mtime * 1_000_000_000,
             directory=entry.directory,
             target=entry.target,
-            pages=_has_pages(known),
+            cut=Cut.PAGES if _has_pages(known) else Cut.WHOLE,
             chunks=self._arrived.passing(known, tar.data()) if file else iter(()),
         )
 
@@ -143,7 +143,7 @@ def _has_pages(path: str) -> bool:
 
 
 def _whole(path: str, body: bytes) -> Piece:
-    return Piece(path, 0o600, 0, directory=False, target="", pages=False, chunks=iter([body]))
+    return Piece(path, 0o600, 0, directory=False, target="", cut=Cut.WHOLE, chunks=iter([body]))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Piece
+from holdfast.contracts.engine import Address, Attempt, Cut, Piece
 from holdfast.engines.redis import acl, probe
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.checker import Checker, stock_checker
@@ -44,7 +44,7 @@ class Capture:
         start = self._session.begin(self._about["version"])
         self._attempt.say(f"the server sends its data as of offset {start.offset}")
         users: Sequence[str] | None = self._about["users"]
-        yield Piece(DATA, 0o700, 0, directory=True, target="", pages=False, chunks=iter(()))
+        yield Piece(DATA, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
         if users is not None:
             body = "".join(f"{line}\n" for line in users).encode()
             yield _file(acl.FILE, iter([body]))
@@ -94,7 +94,9 @@ def _proven(contents: Contents, total: int, checked: str | None) -> Mapping[str,
 
 
 def _file(name: str, chunks: Iterator[bytes]) -> Piece:
-    return Piece(f"{DATA}/{name}", 0o600, 0, directory=False, target="", pages=False, chunks=chunks)
+    return Piece(
+        f"{DATA}/{name}", 0o600, 0, directory=False, target="", cut=Cut.CONTENT, chunks=chunks
+    )
 
 
 @contextmanager

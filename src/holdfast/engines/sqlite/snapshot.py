@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Attempt, Finish, Piece
+from holdfast.contracts.engine import Attempt, Cut, Finish, Piece
 from holdfast.engines.sqlite import copying, tables
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
@@ -37,8 +37,10 @@ class Capture:
         self.facts: Mapping[str, Any] = {}
 
     def pieces(self) -> Iterator[Piece]:
-        yield Piece("data", 0o700, 0, directory=True, target="", pages=False, chunks=iter(()))
-        yield Piece(FILE, 0o600, 0, directory=False, target="", pages=True, chunks=self._chunks())
+        yield Piece("data", 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
+        yield Piece(
+            FILE, 0o600, 0, directory=False, target="", cut=Cut.PAGES, chunks=self._chunks()
+        )
         self.facts = self._facts()
 
     def _chunks(self) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import stat
 from dataclasses import dataclass, field
 
 from holdfast.repositories.restic import tree
+from holdfast.repositories.restic.cutting import Cutter, Fixed
 from holdfast.repositories.restic.pack import BlobType
 from holdfast.repositories.restic.packer import Packer
 from holdfast.repositories.restic.repository import Repository
@@ -19,13 +20,13 @@ class _Directory:
 
 
 class FileWriter:
-    """One file: bytes in any portions, cut at multiples of the block size."""
+    """One file: bytes in any portions, cut into blocks."""
 
-    def __init__(self, writer: "SnapshotWriter", path: bytes, node: Node, block: int) -> None:
+    def __init__(self, writer: "SnapshotWriter", path: bytes, node: Node, cutter: Cutter) -> None:
         self._writer = writer
         self._path = path
         self._node = node
-        self._block = block
+        self._cutter = cutter
         self._pending = bytearray()
         self._content: list[str] = []
         self._size = 0
@@ -33,19 +34,19 @@ class FileWriter:
     def write(self, data: bytes | memoryview) -> None:
         self._size += len(data)
         self._pending += data
-        whole = len(self._pending) - len(self._pending) % self._block
-        if whole:
-            with memoryview(self._pending) as view:
-                for at in range(0, whole, self._block):
-                    self._keep(view[at : at + self._block])
-            del self._pending[:whole]
+        self._cut(last=False)
 
-    def _keep(self, block: bytes | memoryview) -> None:
-        self._content.append(self._writer.packer.save(BlobType.DATA, bytes(block)).hex())
+    def _cut(self, *, last: bool) -> None:
+        done = 0
+        with memoryview(self._pending) as view:
+            for length in self._cutter.lengths(view, last=last):
+                block = bytes(view[done : done + length])
+                self._content.append(self._writer.packer.save(BlobType.DATA, block).hex())
+                done += length
+        del self._pending[:done]
 
     def close(self) -> None:
-        if self._pending:
-            self._keep(bytes(self._pending))
+        self._cut(last=True)
         node = self._node
         done = Node(node.name, node.mode, node.mtime, self._size, tuple(self._content))
         self._writer.place(self._path, done)
@@ -55,16 +56,16 @@ class SnapshotWriter:
     """Blocks go into the repository as they come; the tree that makes files of them at the end."""
 
     def __init__(self, repository: Repository, block: int = 32 << 10) -> None:
-        self._block = block
+        self._pages = Fixed(block)
         self.packer = Packer(repository.objects, repository.key, repository.index, ahead=True)
         self._root = _Directory(Node(b"", stat.S_IFDIR | 0o700, 0))
         self.files = self.size = 0
 
-    def file(self, path: bytes, mode: int, mtime: int, block: int | None = None) -> FileWriter:
-        """`path` relative, `mode` without the type, `mtime` in ns."""
+    def file(self, path: bytes, mode: int, mtime: int, cutter: Cutter | None = None) -> FileWriter:
+        """`path` relative, `mode` without the type, `mtime` in ns. Cut as pages are by default."""
         name = path.rpartition(b"/")[2]
         node = Node(name, stat.S_IFREG | mode, mtime)
-        return FileWriter(self, path, node, block or self._block)
+        return FileWriter(self, path, node, cutter or self._pages)
 
     def directory(self, path: bytes, mode: int, mtime: int) -> None:
         name = path.rpartition(b"/")[2]
