@@ -1,44 +1,49 @@
-"""A PostgreSQL server for a benchmark's catalogue, run as managed ones are: with fsync."""
+"""Database servers for benchmarks, run as managed ones are: with fsync."""
 
 import secrets
 import socket
-import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.contracts.engine import Hostable, Place
+from holdfast.contracts.engine import Engine, Hostable, Place
 from holdfast.engines.registry import load_engine
+from holdfast.kit.process import start_detached
 from holdfast.kit.seal import Secret
 
 _NAME = "holdfast"
 
 
 @contextmanager
-def catalogue_server(home: Path) -> Generator[str]:
-    """The URL of an empty database."""
-    engine = load_engine("postgresql", home / "tools")
+def hosted(kind: str, home: Path) -> Generator[tuple[Engine, Place]]:
+    """An empty server of this kind, the newest version there is, in `home / kind`."""
+    engine = load_engine(kind, home / "tools")
     if not isinstance(engine, Hostable):
         raise TypeError("the engine cannot run servers")
     version = max(engine.versions(), key=lambda v: [int(part) for part in v.split(".")])
-    password = secrets.token_hex(12)
-    place = Place(home / "postgresql", _free_port(), version, _NAME, Secret(password), _NAME)
+    password = Secret(secrets.token_hex(12))
+    place = Place(home / kind, _free_port(), version, _NAME, password, _NAME)
     engine.initialise(place)
-    command = engine.command(place)
-    with (home / "postgresql.log").open("wb") as log:
-        child = subprocess.Popen(
-            command.argv, stdout=log, stderr=log, user=command.user, cwd=command.cwd
-        )
+    log = home / f"{kind}.log"
+    with log.open("ab") as output:
+        ended = start_detached(engine.command(place), output)
     try:
         while not engine.ready(place):
-            if child.poll() is not None:
-                raise RuntimeError((home / "postgresql.log").read_text()[-2000:])
+            if ended() is not None:
+                raise RuntimeError(log.read_text()[-2000:])
             time.sleep(0.1)
-        yield f"postgresql://{_NAME}:{password}@127.0.0.1:{place.port}/{_NAME}"
+        yield engine, place
     finally:
         engine.stop(place)
-        child.wait()
+
+
+@contextmanager
+def catalogue_server(home: Path) -> Generator[str]:
+    """The URL of an empty PostgreSQL database."""
+    with hosted("postgresql", home) as (_, place):
+        password = place.password.reveal()
+        yield f"postgresql://{place.user}:{password}@127.0.0.1:{place.port}/{place.database}"
 
 
 def _free_port() -> int:

@@ -1,115 +1,105 @@
-"""`make bench-snapshots`: base backups into our repository against stock tools, interleaved.
+"""`make bench-snapshots`: physical copies into our repository against stock tools, in turns.
 
-A PostgreSQL with text and jsonb is captured three times, with 0.2 % of its rows updated at random
-in between, by `pg_basebackup -Ft | zstd`, by the stock `restic backup` of its data directory
-without WAL (at rest meanwhile), and by Holdfast: the replication protocol, the repository and the
-local store with fsync, in this process. Reading back and checks of the job around it are not in
-it. The last one is written to disk again by each.
+A server with text and json is copied again and again, with shares of its rows updated at random
+in between; the last copy is written to disk again by each tool. What is compared: Holdfast's
+engine, repository and local store with fsync, in this process. Reading back and the checks of the
+job around it are not in it. With `--transactions`, what a throttled snapshot costs the server's
+clients is measured instead.
 """
 
 import argparse
 import os
-import secrets
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from benchmarks import memory
-from benchmarks.server import catalogue_server
+from benchmarks.physical.contest import Contest, Tool
+from benchmarks.physical.mysql import mysql
+from benchmarks.physical.postgresql import postgresql, transactions_lost
+from benchmarks.physical.redis import redis
 from demo.place import place
 from demo.screen import Screen
 from demo.sizes import mb, parse_size
-from holdfast.contracts.engine import Address, Attempt, Snapshottable
-from holdfast.domain.snapshot import WHOLE_BLOCK, page_block
-from holdfast.engines.registry import load_engine
-from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
-from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.reading import materialise
-from holdfast.repositories.restic.repository import Repository, Snapshot, ensure_repository
-from holdfast.repositories.restic.writing import SnapshotWriter
-from holdfast.stores.local.driver import LocalStore
-from holdfast.stores.local.options import Options
 
-_ROW_BYTES = 600
-_STEPS = ("first", "0.2 % updated", "0.2 % updated again", "restore")
-Cells = dict[tuple[str, str], tuple[float, int]]
-"""(tool, step): seconds, and bytes that were added to what is stored."""
+CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Contest]]] = {
+    "postgresql": postgresql,
+    "mysql": mysql,
+    "redis": redis,
+}
+UPDATES = (0.0, 0.002, 0.002, 0.02)
+"""Shares of the rows that change before each copy."""
+RESTORE = "restore"
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Where things are, and how the server is reached."""
+class Cell:
+    """What one step cost one tool: seconds, and bytes added to what it stores."""
 
-    home: Path
-    url: str
-    repository: Repository
+    seconds: float
+    stored: int
 
-    def under(self, name: str) -> Path:
-        return self.home / name
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s" + (f", {mb(self.stored)}" if self.stored else "")
+
+
+Rows = dict[str, dict[str, Cell]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-snapshots", description=__doc__)
-    parser.add_argument("--size", type=parse_size, default="600MB", help="bytes of table, about")
-    size = parser.parse_args().size
-    with place(None, 6 * size, keep=False) as home, catalogue_server(home) as url:
-        store = LocalStore(Options(directory=home / "ours"))
-        made = ensure_repository(store, "r/", Secret("benchmark"), time.time_ns())
-        _measure(Screen(), Bench(home, url, made), size)
+    parser.add_argument("--engine", choices=CONTESTS, action="append")
+    parser.add_argument("--size", type=parse_size, default="600MB", help="bytes of rows, about")
+    parser.add_argument("--transactions", action="store_true")
+    parser.add_argument("--rate", type=int, default=16_384, help="KiB/s, with --transactions")
+    asked = parser.parse_args()
+    screen = Screen()
+    if asked.transactions:
+        with place(None, 3 * asked.size, keep=False) as home:
+            lost = transactions_lost(home, asked.size, asked.rate, rounds=4, seconds=15)
+        screen.console.print(f"lost beside a snapshot of {asked.rate} KiB/s: {lost:.1%} (15 %)")
+        return
+    for kind in asked.engine or CONTESTS:
+        with (
+            place(None, 8 * asked.size, keep=False) as home,
+            screen.step(f"Filling {kind}"),
+            CONTESTS[kind](home, asked.size) as contest,
+        ):
+            memory.forget_peak(os.getpid())
+            report(screen.console, kind, measure(contest, home))
 
 
-def _measure(screen: Screen, bench: Bench, size: int) -> None:
-    with screen.step("Filling a PostgreSQL"):
-        _run(bench, _FILL.format(rows=size // _ROW_BYTES), "VACUUM (FREEZE, ANALYZE)")
-    tools: dict[str, tuple[Callable[[Bench], None], Callable[[Bench, Path], None], str]] = {
-        "tar + zstd": (_tar, _untar, "tar"),
-        "stock restic": (_restic, _unrestic, "restic"),
-        "Holdfast": (_ours, _restored, "ours"),
-    }
-    _restic_says(bench, "init", "--repository-version", "2")
-    cells: Cells = {}
-    for step in _STEPS[:-1]:
-        if step != _STEPS[0]:
-            _run(bench, _UPDATE)
-        _run(bench, "CHECKPOINT")
-        with screen.step(step.capitalize()):
-            for name, (capture, _, where) in tools.items():
-                before = _size(bench.under(where))
-                seconds = _timed(lambda capture=capture: capture(bench))
-                cells[name, step] = seconds, _size(bench.under(where)) - before
-    with screen.step("Restoring"):
-        for name, (_, restore, _) in tools.items():
-            target = bench.under("target")
-            target.mkdir()
-            seconds = _timed(lambda to=target, restore=restore: restore(bench, to))
-            cells[name, _STEPS[-1]] = seconds, 0
-            shutil.rmtree(target)
-    _report(screen, list(tools), cells)
+def measure(contest: Contest, home: Path) -> Rows:
+    rows: Rows = {}
+    for share in UPDATES:
+        if share:
+            contest.update(share)
+        contest.settle()
+        again = sum(f"{share:.1%} updated" in name for name in rows)
+        name = f"{share:.1%} updated{' again' * again}" if share else "first"
+        rows[name] = {tool.name: _captured(tool) for tool in contest.tools}
+    rows[RESTORE] = {tool.name: _restored(tool, home / "target") for tool in contest.tools}
+    return rows
 
 
-_FILL = """
-CREATE TABLE events AS SELECT g AS id, now() - g * interval '1 second' AS at,
-  (SELECT string_agg(md5((g * 7 + w % 5)::text) || ' order paid ', '') FROM generate_series(1, 8) w)
-    AS note,
-  jsonb_build_object('user', g % 9973, 'item', md5(g::text), 'state', 'shipped') AS what
-FROM generate_series(1, {rows}) g;
-ALTER TABLE events ADD PRIMARY KEY (id);
-"""
-_UPDATE = "UPDATE events SET note = md5(random()::text) || note WHERE random() < 0.002"
+def _captured(tool: Tool) -> Cell:
+    before = _size(tool.directory)
+    seconds = _timed(tool.capture)
+    return Cell(seconds, _size(tool.directory) - before)
 
 
-def _run(bench: Bench, *statements: str) -> None:
-    with psycopg.connect(bench.url, autocommit=True) as session:
-        for statement in statements:
-            session.execute(statement.encode())
+def _restored(tool: Tool, target: Path) -> Cell:
+    target.mkdir()
+    seconds = _timed(lambda: tool.restore(target))
+    shutil.rmtree(target)
+    return Cell(seconds, 0)
 
 
 def _timed(act: Callable[[], None]) -> float:
@@ -123,84 +113,25 @@ def _size(directory: Path) -> int:
     return sum(each.stat().st_size for each in directory.rglob("*") if each.is_file())
 
 
-def _tar(bench: Bench) -> None:
-    bench.under("tar").mkdir(exist_ok=True)
-    program = max(Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"))
-    file = bench.under("tar") / f"{secrets.token_hex(4)}.tar.zst"
-    line = f"{program} -d '{bench.url}' -c fast -X fetch -Ft -D - | zstd -q -3 -T2 > {file}"
-    subprocess.run(["bash", "-o", "pipefail", "-c", f"{line} && sync {file}"], check=True)
-
-
-def _untar(bench: Bench, target: Path) -> None:
-    newest = max(bench.under("tar").iterdir(), key=lambda file: file.stat().st_mtime)
-    line = f"zstd -q -dc {newest} | tar -x -C {target} && sync -f {target}"
-    subprocess.run(["bash", "-o", "pipefail", "-c", line], check=True)
-
-
-def _restic(bench: Bench) -> None:
-    data = bench.under("postgresql")
-    _restic_says(bench, "backup", "--exclude", f"{data}/pg_wal/*", str(data))
-
-
-def _unrestic(bench: Bench, target: Path) -> None:
-    _restic_says(bench, "restore", "latest", "--target", str(target))
-
-
-def _restic_says(bench: Bench, *words: str) -> None:
-    environment = {**os.environ, "RESTIC_PASSWORD": "benchmark", "HOME": str(bench.home)}
-    where = ["restic", "--no-cache", "-q", "-r", str(bench.under("restic"))]
-    subprocess.run([*where, *words], env=environment, check=True)
-
-
-def _ours(bench: Bench) -> None:
-    engine = load_engine("postgresql", bench.home / "tools")
-    if not isinstance(engine, Snapshottable):
-        raise TypeError("the engine takes no snapshots")
-    parts = psycopg.conninfo.conninfo_to_dict(bench.url)
-    address = Address(
-        str(parts["host"]),
-        int(str(parts["port"])),
-        str(parts["user"]),
-        Secret(str(parts["password"])),
-        str(parts["dbname"]),
-    )
-    attempt = Attempt("bench", secrets.token_hex(4), lambda _: None)
-    writer, block = SnapshotWriter(bench.repository), page_block(0)
-    with engine.snapshot(address, attempt, Guard(SystemClock()), None) as session:
-        for piece in session.pieces():
-            path = os.fsencode(piece.path)
-            if piece.directory:
-                writer.directory(path, piece.mode, piece.mtime)
-            elif piece.target:
-                writer.link(path, os.fsencode(piece.target), piece.mtime)
-            else:
-                cut = block if piece.pages else WHOLE_BLOCK
-                file = writer.file(path, piece.mode, piece.mtime, cut)
-                for chunk in piece.chunks:
-                    file.write(chunk)
-                file.close()
-    bench.repository.keep(Snapshot(time.time_ns(), writer.flush(), "bench", ["/postgresql"], []))
-
-
-def _restored(bench: Bench, target: Path) -> None:
-    newest = bench.repository.snapshots()[-1]
-    materialise(bench.repository, newest.tree, target, lambda _: None)
-
-
-def _report(screen: Screen, tools: list[str], cells: Cells) -> None:
-    table = Table(title="seconds, bytes stored", box=box.SIMPLE_HEAD)
-    for column in ("", *tools, "time / tar", "stored / restic"):
+def report(console: Console, kind: str, rows: Rows) -> None:
+    table = Table(title=f"{kind}: seconds, bytes stored; Holdfast's over each", box=box.SIMPLE_HEAD)
+    names = list(rows[RESTORE])
+    for column in ("", *names):
         table.add_column(column)
-    for step in _STEPS:
-        ours, tar, restic = (
-            cells[name, step] for name in ("Holdfast", "tar + zstd", "stock restic")
-        )
-        shown = [f"{cells[name, step][0]:.2f} s, {mb(cells[name, step][1])}" for name in tools]
-        stored = f"{ours[1] / restic[1]:.2f}" if restic[1] else ""
-        table.add_row(step, *shown, f"{ours[0] / tar[0]:.2f}", stored)
-    screen.console.print(table, highlight=False)
-    peak = memory.peak(os.getpid())
-    screen.console.print(f"memory of this process: {mb(peak)} at most", highlight=False)
+    for step, cells in rows.items():
+        ours = cells["Holdfast"]
+        table.add_row(step, *(_compared(ours, cells[name]) for name in names))
+    console.print(table, highlight=False)
+    console.print(
+        f"memory of this process: {mb(memory.peak(os.getpid()))} at most", highlight=False
+    )
+
+
+def _compared(ours: Cell, theirs: Cell) -> str:
+    if ours is theirs:
+        return str(ours)
+    stored = f", {ours.stored / theirs.stored:.2f}" if theirs.stored else ""
+    return f"{theirs} ({ours.seconds / theirs.seconds:.2f}{stored})"
 
 
 if __name__ == "__main__":

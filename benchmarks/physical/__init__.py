@@ -1,0 +1,1 @@
+"""Contests of physical copies, one module an engine: what `make bench-snapshots` measures."""
