@@ -21,6 +21,7 @@ pytest_plugins = [
     "fixtures.timetables",
     "fixtures.keeping",
     "fixtures.redis_servers",
+    "fixtures.mortal_house",
 ]
 
 

@@ -1,39 +1,12 @@
-"""kill -9 at every step of a snapshot, its copy, its restore and the tidying: all converges, once.
+"""kill -9 at every step of a snapshot, its copy, its restore and tidying: all converges, once."""
 
-The data before the restore and the data of the snapshot differ in one row, so what a server serves
-can be told. The stock `restic` judges the repository after every death.
-"""
-
-import os
-import shutil
-import sqlite3
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from fixtures.holdfast import (
-    Api,
-    Server,
-    await_backup,
-    await_restore,
-    await_that,
-    fresh,
-    start_holdfast,
-)
-from fixtures.s3 import S3Server
-
-MORTAL = (sys.executable, str(Path(__file__).with_name("mortal.py")))
-ADDON = "/projects/chaos/addons/source"
-BACKUPS = f"{ADDON}/backups"
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
-ROWS = 30_000
+from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
+from fixtures.mortal_house import ADDON, BACKUPS, ROWS, House, begin_restore, change, copied, sql
 
 
 def deaths(quick: list[str], slow: list[str]) -> list[Any]:
@@ -86,121 +59,6 @@ REWIND_POINTS = deaths(
 TIDY_POINTS = deaths([], ["tidy:before", "tidy:after", "publish:before"])
 
 
-@dataclass
-class House:
-    """An installation with one managed server, started, killed and started again in one place."""
-
-    home: Path
-    s3: S3Server
-    more: list[dict[str, Any]] = field(default_factory=list)
-    places: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Per place its repository: passphrase and URL."""
-
-    started: list[Server] = field(default_factory=list)
-
-    def start(self) -> Server:
-        self.started.append(start_holdfast(self.home, HOLDFAST_DEAD="3"))
-        return self.started[-1]
-
-    def start_mortal(self, at: str, **environment: str) -> Server:
-        self.started.append(start_holdfast(self.home, program=MORTAL, MORTAL_AT=at, **environment))
-        return self.started[-1]
-
-    def leftovers(self) -> list[str]:
-        """What lies beside the live directory and should not."""
-        (addon,) = (self.home / "data" / "addons").iterdir()
-        known = {"data", "lock", "server.log", "restored"}
-        return [path.name for path in addon.iterdir() if path.name not in known]
-
-    def require_sound_repositories(self, api: Api) -> None:
-        for place in ("/platform-store", f"/backup-destinations/{self.more[0]['destinationId']}"):
-            if place not in self.places:
-                kit = api.post(f"{place}/recovery-kit").data
-                urls = [each["url"] for each in kit["repositories"]]
-                if not urls:
-                    continue
-                self.places[place] = kit["passphrase"], urls[0]
-            passphrase, url = self.places[place]
-            assert "no errors were found" in self.restic(url, passphrase, "check", "--read-data")
-
-    def restic(self, url: str, passphrase: str, *words: str) -> str:
-        env = {
-            "PATH": os.environ["PATH"],
-            "RESTIC_PASSWORD": passphrase,
-            "AWS_ACCESS_KEY_ID": self.s3.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
-        }
-        argv = ["restic", "--no-cache", "-r", url, *words]
-        done = subprocess.run(  # noqa: PLW1510 - its words are the message
-            argv, env=env, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def catalogue(self, statement: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.home / "data" / "holdfast.db") as connection:
-            return connection.execute(statement).fetchall()
-
-
-@pytest.fixture(scope="module")
-def house(s3_server: S3Server) -> Iterator[House]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    made = House(home, s3_server)
-    server = made.start()
-    try:
-        _furnish(server.api(), made, s3_server)
-    finally:
-        server.stop()
-    yield made
-    for each in made.started:
-        each.stop()  # those of tests that failed half way
-    shutil.rmtree(home, ignore_errors=True)
-
-
-def _furnish(api: Api, house: House, s3_server: S3Server) -> None:
-    api.post("/projects", {"name": "Chaos"})
-    body = {"name": "Source", "type": "postgresql", "version": "15-latest", "billing": BILLING}
-    api.post("/projects/chaos/addons", body)
-    await_that(lambda: api.get(ADDON).data["status"] == "running")
-    credentials = {
-        "accessKey": s3_server.access_key, "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(), "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }  # fmt: skip
-    place = {"name": "Offsite", "type": "s3", "prefix": "hf/", "credentials": credentials}
-    made = api.post("/backup-destinations", place).data["id"]
-    house.more = [{"destinationId": made, "type": "custom", "retentionTime": 3}]
-    sql(
-        api,
-        "CREATE TABLE t AS SELECT g, repeat(md5(g::text), 3) AS m"
-        f" FROM generate_series(1, {ROWS}) g",
-    )
-    sql(api, "CREATE TABLE state AS SELECT 'snapshot' AS now")
-    api.post(BACKUPS, {"name": "good", "additionalDestinations": house.more})
-    await_backup(api, f"{BACKUPS}/good")
-    await_that(lambda: all(item["status"] == "completed" for item in copied(api, house)))
-
-
-def sql(api: Api, statement: str) -> list[tuple[Any, ...]]:
-    uri = api.get(f"{ADDON}/credentials").data["secrets"]["POSTGRES_URI"]
-    with await_that(lambda: connected(uri), 30) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
-
-
-def connected(uri: str) -> "psycopg.Connection[Any] | None":
-    """None while the supervisor is still at starting the server."""
-    try:
-        return psycopg.connect(uri, autocommit=True)
-    except psycopg.OperationalError:
-        return None
-
-
-def copied(api: Api, house: House) -> list[dict[str, Any]]:
-    return api.get(f"/backup-destinations/{house.more[0]['destinationId']}/backups").data
-
-
 def wait_for_death(server: Server) -> None:
     try:
         assert server.child.wait(60) == -9
@@ -208,11 +66,6 @@ def wait_for_death(server: Server) -> None:
         server.child.kill()
         server.child.wait()
         pytest.fail(f"it never came to that point:\n{server.log.read_text()[-2000:]}")
-
-
-def change(api: Api) -> None:
-    """Something new to store."""
-    sql(api, f"UPDATE t SET m = md5(random()::text) || m WHERE g % 7 = 0 AND g < {ROWS}")
 
 
 @pytest.mark.parametrize("point", SNAPSHOT_POINTS)
@@ -285,14 +138,6 @@ def test_a_restore_in_place_survives_the_death_of_its_worker(house: House, point
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:
         server.stop()
-
-
-def begin_restore(api: Api) -> str:
-    """Of the first snapshot, over data that is not the snapshot's."""
-    await_that(lambda: api.get(ADDON).data["status"] == "running")
-    sql(api, "UPDATE state SET now = 'later'")
-    headers = {"idempotency-key": fresh("key")}
-    return api.post(f"{BACKUPS}/good/restore", headers=headers).data["restoreId"]
 
 
 def ended(api: Api, restore: str) -> dict[str, Any]:
