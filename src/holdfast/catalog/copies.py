@@ -8,7 +8,7 @@ from sqlalchemy import Update, case, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.page import Page, Slice, take
-from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Destination, Project
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
@@ -84,18 +84,22 @@ def names_at(session: ReadSession, destination_pk: int, limit: int) -> Sequence[
 
 
 def at_destination(
-    session: ReadSession, caller: Caller, destination: Destination, page: Page
+    session: ReadSession, caller: Caller, destination_pk: int | None, page: Page
 ) -> Slice[Copy]:
-    """Those of projects that the caller sees."""
+    """Those of projects that the caller sees. `destination_pk` None: in the platform's store."""
     kept = (
         select(Copy)
         .join(Backup, Backup.pk == Copy.backup_pk)
-        .where(Copy.destination_pk == destination.pk, Copy.gone.is_(None), Backup.deleted.is_(None))
+        .where(
+            Copy.destination_pk.is_not_distinct_from(destination_pk),
+            Copy.gone.is_(None),
+            Backup.deleted.is_(None),
+        )
     )
     if caller.projects is not None:
         seen = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
         kept = kept.where(Copy.addon_pk.in_(seen.where(Project.id.in_(caller.projects))))
-    return take(session, kept, Copy.pk, page, f"copies at {destination.pk}")
+    return take(session, kept, Copy.pk, page, f"copies at {destination_pk}")
 
 
 def get(session: ReadSession, pk: int) -> Copy | None:

@@ -9,14 +9,20 @@ import typer
 
 from holdfast.cli import asking, recovery
 from holdfast.cli.options import EvenLast, Force, Limit, Yes
+from holdfast.cli.output import note
 from holdfast.cli.problems import naming
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
+from holdfast.client.models import AdoptionProblem
 from holdfast.kit.clock import rfc3339
 
 app = noun("Backup destinations: S3-compatible stores of your own.")
 
 Id = Annotated[str, typer.Argument(metavar="DESTINATION", help="Destination id or name.")]
+SomeId = Annotated[
+    str | None, typer.Argument(metavar="[DESTINATION]", help="Destination id or name.")
+]
+Platform = Annotated[bool, typer.Option("--platform", help="The platform's own store instead.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Do not mask the keys.")]
 
 
@@ -123,19 +129,41 @@ def delete(session: Session, destination: Id, force: Force = False) -> None:
     session.printer.done(f"deleted destination {destination}")
 
 
-@verb(app, "backups", "holdfast destination backups off-site")
-def backups(session: Session, destination: Id, limit: Limit = None) -> None:
+@verb(
+    app,
+    "backups",
+    "holdfast destination backups off-site",
+    "holdfast destination backups --platform",
+)
+def backups(
+    session: Session,
+    destination: SomeId = None,
+    platform: Platform = False,
+    limit: Limit = None,
+) -> None:
     """List what is stored in a destination, newest first."""
+    place = _place(destination, platform)
     with session.client() as client:
-        found = [b.document() for b in islice(client.destinations.backups(destination), limit)]
-    columns = {"UID": "uid", "ID": "id", "STATUS": "status", "PROJECT": "project.id"}
-    more = {
-        "ADDON": "addon.id",
-        "SIZE": "config.size",
-        "CREATED": "createdAt",
-        "EXPIRES": "expires",
-    }
-    session.printer.rows(found, {**columns, **more}, _told)
+        found = [b.document() for b in islice(client.destinations.backups(place), limit)]
+    session.printer.rows(found, _STORED, _told)
+
+
+_STORED = {
+    "UID": "uid",
+    "ID": "id",
+    "STATUS": "status",
+    "PROJECT": "project.id",
+    "ADDON": "addon.id",
+    "SIZE": "config.size",
+    "CREATED": "createdAt",
+    "EXPIRES": "expires",
+}
+
+
+def _place(destination: str | None, platform: bool) -> str | None:
+    if platform == (destination is not None):
+        raise typer.BadParameter("name a destination, or give --platform")
+    return destination
 
 
 def _told(backup: Mapping[str, object]) -> dict[str, object]:
@@ -171,19 +199,56 @@ def delete_backup(
     "holdfast destination recovery-kit off-site > kit.txt",
     "holdfast destination recovery-kit --platform > kit.txt",
 )
-def recovery_kit(
-    session: Session,
-    destination: Annotated[str | None, typer.Argument(help="Destination id or name.")] = None,
-    platform: Annotated[
-        bool, typer.Option("--platform", help="The platform's own store instead.")
-    ] = False,
-) -> None:
+def recovery_kit(session: Session, destination: SomeId = None, platform: Platform = False) -> None:
     """Make a passphrase that opens all snapshots at a destination without Holdfast.
 
     It replaces the one made before. Keep it where this server is not.
     """
-    if platform == (destination is not None):
-        raise typer.BadParameter("name a destination, or give --platform")
+    place = _place(destination, platform)
     with session.client() as client:
-        kit = client.destinations.recovery_kit(destination)
+        kit = client.destinations.recovery_kit(place)
     session.printer.told(kit.document(reveal=True), recovery.text(kit))
+
+
+@verb(
+    app,
+    "adopt",
+    "holdfast destination adopt off-site --passphrase-file kit-passphrase.txt",
+    "holdfast destination adopt --platform --dumps-only",
+)
+def adopt(
+    session: Session,
+    destination: SomeId = None,
+    platform: Platform = False,
+    passphrase_file: Annotated[
+        str | None,
+        typer.Option(
+            "--passphrase-file",
+            help="Read the passphrase of the recovery kit from FILE (`-`: standard input);"
+            " else it is asked for.",
+        ),
+    ] = None,
+    dumps_only: Annotated[
+        bool, typer.Option("--dumps-only", help="Without a passphrase; snapshots are left alone.")
+    ] = False,
+) -> None:
+    """Take in backups that this installation does not know, such as those of a lost one.
+
+    Their addons count as gone; restore or fork the backups by their uid. They stay until somebody
+    deletes them. What looks like a backup and is not whole is named, and the exit code is 1.
+    """
+    place = _place(destination, platform)
+    secret = (
+        None if dumps_only else asking.secret(passphrase_file, "Passphrase", "--passphrase-file")
+    )
+    found: list[Mapping[str, object]] = []
+    problems: list[AdoptionProblem] = []
+    with session.client() as client:
+        for part in client.destinations.adopt(place, secret):
+            found += [each.document() for each in part.backups]
+            problems += part.problems
+    session.printer.rows(found, _STORED, _told)
+    for each in problems:
+        note(f"{each.where}: {each.problem}")
+    if problems:
+        raise typer.Exit(1)

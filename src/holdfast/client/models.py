@@ -260,6 +260,19 @@ class RecoveryKit(Model):
     repositories: list[KitRepository] = []
 
 
+class AdoptionProblem(Model):
+    where: str = ""
+    problem: str = ""
+
+
+class Adopted(Model):
+    """What is new in the catalogue; `next` when more is left to look at."""
+
+    backups: list[DestinationBackup] = []
+    problems: list[AdoptionProblem] = []
+    next: str | None = None
+
+
 class Token(Model):
     """`token` is only there in the answer to its creation."""
 

@@ -65,7 +65,8 @@ class Class(StrEnum):
 class Known:
     """What the rows say of a backup whose objects lie at a place.
 
-    `folder` is where they belong. `published` are the prefixes of all its copies that are not
+    `folder` is where they belong, `operation` what made them: None for those that were adopted, of
+    which no other attempts are known. `published` are the prefixes of all its copies that are not
     gone, at whatever place; `here` says whether a copy at this place has a row at all, `present`
     whether it is not gone, `going` whether a deletion is at it or it is hidden already.
     """
@@ -107,7 +108,7 @@ def classify(spot: Spot | None, known: Known | None) -> Finding:
 
 
 def _busy(known: Known) -> str | None:
-    if known.status is None or Status(known.status) not in OVER:
+    if known.operation and (known.status is None or Status(known.status) not in OVER):
         return f"operation {known.operation} is not over"
     return "its deletion is under way" if known.going else None
 
@@ -117,6 +118,9 @@ def _stranger(spot: Spot, known: Known) -> str | None:
         return f"backup {spot.uid} belongs under {known.folder}"
     if not known.here:
         return f"no copy of backup {spot.uid} was ever kept here"
+    if known.operation is None:
+        adopted = spot.prefix in known.published
+        return None if adopted else f"of backup {spot.uid}, which was adopted, it is no part"
     if spot.attempt > known.attempts:
         return f"backup {spot.uid} had {known.attempts} attempts, never a number {spot.attempt}"
     return None

@@ -8,7 +8,6 @@ where the directories are. An attached addon is restored in the same way where t
 how its server is stopped and started.
 """
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,14 +29,15 @@ from holdfast.domain.errors import (
     SealBroken,
     StoreUnavailable,
 )
-from holdfast.domain.snapshot import FORMAT, MANIFEST
+from holdfast.domain.snapshot import FORMAT
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import exchange, snapshot_proof
+from holdfast.jobs.adopting import manifest_of
 from holdfast.jobs.proof import require
 from holdfast.jobs.seats import Seat, seat_of
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
-from holdfast.repositories.restic.reading import Totals, blobs, materialise
+from holdfast.repositories.restic.reading import Totals, materialise
 from holdfast.repositories.restic.repository import Repository
 
 _ROOM = 1.05
@@ -79,7 +79,7 @@ def found(job: Job, record: RewindRecord) -> RewindRecord:
     """From the first copy that is there: the platform's own, else an additional one."""
     source = next(snapshot_proof.sources(job, int(str(job.arguments["backup"]))))
     repository, tree = source.repository, source.snapshot.tree
-    manifest = json.loads(b"".join(_file(repository, tree, MANIFEST.encode())))
+    manifest = manifest_of(repository, tree)
     if manifest.get("format") != FORMAT:
         raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
     update = {
@@ -90,13 +90,6 @@ def found(job: Job, record: RewindRecord) -> RewindRecord:
         "manifest": manifest,
     }
     return record.model_copy(update=update)
-
-
-def _file(repository: Repository, tree: str, wanted: bytes) -> list[bytes]:
-    for path, node in repository.walk(tree):
-        if path == wanted:
-            return list(blobs(repository, node.content))
-    raise RestoreDiffers(f"the snapshot holds no {wanted.decode()}")
 
 
 def preflight(job: Job, record: RewindRecord) -> RewindRecord:

@@ -200,6 +200,21 @@ class RecoveryKit(Shape):
     repositories: list[KitRepository]
 
 
+class AdoptionProblem(Shape):
+    """Something that looks like a backup of ours and was left alone."""
+
+    where: str
+    problem: str
+
+
+class Adopted(Shape):
+    """What is new in the catalogue. `next` is there when more is left to look at."""
+
+    backups: list[StoredBackup]
+    problems: list[AdoptionProblem]
+    next: str | None = None
+
+
 class EvidenceView(Shape):
     """A dump has members and an inventory; a snapshot its id, and the new bytes it stored."""
 

@@ -133,3 +133,10 @@ def test_damage_is_a_missing_object_or_another_size() -> None:
     assert damage("p/", {"a.gz": 5}, {"p/a.gz": 5}) == "p/manifest.json is missing"
     assert damage("p/", {"a.gz": 5, "b.gz": 1}, whole) == "p/b.gz is missing"
     assert damage("p/", {"a.gz": 6}, whole) == "p/a.gz holds 5 bytes, 6 were proven"
+
+
+def test_what_was_adopted_is_live_without_an_operation() -> None:
+    adopted = replace(LIVE, operation=None, status=None, attempts=0)
+    assert classify(SPOT, adopted).kind is Class.LIVE
+    assert classify(OLDER, adopted).kind is Class.FOREIGN
+    assert classify(SPOT, replace(adopted, going=True)).kind is Class.MAKING

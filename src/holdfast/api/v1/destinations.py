@@ -13,6 +13,8 @@ from holdfast.api.state import Api, State
 from holdfast.api.writing import Writing
 from holdfast.catalog import copies
 from holdfast.catalog import destinations as rows
+from holdfast.catalog.page import Page
+from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller, Permission
 from holdfast.kit.seal import Sealer
 from holdfast.usecases import destinations as verbs
@@ -88,7 +90,16 @@ def list_destination_backups(
 ) -> Response:
     """The copies kept here. `data` is a bare array: the reference has it so."""
     with api.catalog.read() as session:
-        destination = destination_at(session, destination_id)
-        found = copies.at_destination(session, caller, destination, page)
-        items = backup_views.stored(session, found.items)
-    return answers.rows(items, found.cursor)
+        return _copies(session, caller, page, destination_at(session, destination_id).pk)
+
+
+@router.get("/platform-store/backups", response_model=Many[list[StoredBackup]])
+def list_platform_backups(api: State, caller: Reader, page: Paging) -> Response:
+    """The same for the platform's own store."""
+    with api.catalog.read() as session:
+        return _copies(session, caller, page, None)
+
+
+def _copies(session: ReadSession, caller: Caller, page: Page, place: int | None) -> Response:
+    found = copies.at_destination(session, caller, place, page)
+    return answers.rows(backup_views.stored(session, found.items), found.cursor)

@@ -1,0 +1,129 @@
+"""Taking in what an installation whose catalogue is lost left at a place."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field, SecretStr
+from starlette.responses import Response
+
+from holdfast.api.auth import require_all_projects
+from holdfast.api.places import destination_at
+from holdfast.api.state import Api, State
+from holdfast.api.v1.destinations import DESTINATION, Updater
+from holdfast.api.writing import Writing
+from holdfast.catalog import adopted
+from holdfast.catalog.schema import Copy
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.access import Caller
+from holdfast.domain.adoption import Problem, Shelf
+from holdfast.domain.errors import Invalid
+from holdfast.jobs import adopting
+from holdfast.kit import ids
+from holdfast.kit.seal import Secret
+from holdfast.repositories.restic.repository import add_key, open_repository
+from holdfast.usecases.adopting import take_in
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms import StrictForm
+from holdfast.views import backups as views
+from holdfast.views.backup_shapes import Adopted, AdoptionProblem
+from holdfast.views.shapes import One
+
+router = APIRouter(tags=["snapshots"])
+
+_ADDONS_AT_ONCE = 20
+_WHO = "holdfast"
+"""Whose key it is that is added to an adopted repository."""
+
+
+class AdoptionForm(StrictForm):
+    """`passphrase` is that of the place's recovery kit; without it only dumps are adopted. `after`
+    goes on where an answer ended that had a `next`."""
+
+    passphrase: SecretStr | None = None
+    after: Annotated[str | None, Field(max_length=130)] = None
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """One look at a place; the store is read before anything is written to the catalogue."""
+
+    api: Api
+    store: ObjectStore
+    place: int | None
+    passphrase: Secret | None
+
+    def at(self, whole: adopting.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
+        shelf = whole.dumps.get(addon, {})
+        with self.api.catalog.read() as session:
+            known = adopted.known(session, shelf.keys(), self.place)
+        yield from adopting.dumps(self.store, shelf, known)
+        for prefix in whole.repositories.get(addon, ()):
+            with self.api.catalog.read() as session:
+                if adopted.is_ours(session, prefix, self.place):
+                    continue
+            yield from self._snapshots(prefix)
+
+    def _snapshots(self, prefix: str) -> Iterator[Shelf | Problem]:
+        def known(uids: Sequence[str]) -> set[str]:
+            with self.api.catalog.read() as session:
+                return adopted.known(session, uids, self.place)
+
+        yield from adopting.snapshots(self.store, prefix, self.passphrase, known)
+
+    def own_key(self, shelf: Shelf) -> Secret | None:
+        """A password of ours for the shelf's repository, beside the owner's."""
+        if not shelf.repository or self.passphrase is None:
+            return None
+        password = Secret(ids.password())
+        repository = open_repository(self.store, shelf.repository, self.passphrase)
+        add_key(repository, password, _WHO, self.api.clock.now() * 1_000_000)
+        return password
+
+
+@router.post(f"{DESTINATION}/adopt", response_model=One[Adopted])
+def adopt_destination(
+    api: State, writing: Writing, caller: Updater, destination_id: str, form: AdoptionForm
+) -> Response:
+    """Takes in the backups here that no catalogue entry names. Their addons count as gone."""
+    require_all_projects(caller)
+    with api.catalog.read() as session:
+        place = destination_at(session, destination_id).pk
+    return _adopt(api, writing, caller, place, form)
+
+
+@router.post("/platform-store/adopt", response_model=One[Adopted])
+def adopt_platform(api: State, writing: Writing, caller: Updater, form: AdoptionForm) -> Response:
+    """The same for the platform's own store."""
+    require_all_projects(caller)
+    return _adopt(api, writing, caller, None, form)
+
+
+def _adopt(
+    api: Api, writing: Writing, caller: Caller, place: int | None, form: AdoptionForm
+) -> Response:
+    given = form.passphrase
+    passphrase = Secret(given.get_secret_value()) if given is not None else None
+    visit = _Visit(api, api.open_store(place), place, passphrase)
+    whole = adopting.survey(visit.store)
+    rest = [addon for addon in whole.addons if "/".join(addon) > (form.after or "")]
+    now, later = rest[:_ADDONS_AT_ONCE], rest[_ADDONS_AT_ONCE:]
+    found = [each for addon in now for each in visit.at(whole, addon)]
+    shelves = [(each, visit.own_key(each)) for each in found if isinstance(each, Shelf)]
+    problems = [each for each in found if isinstance(each, Problem)]
+
+    def keep(context: Context) -> Adopted:
+        kept: list[Copy] = []
+        for shelf, password in shelves:
+            try:
+                kept += take_in(context, place, shelf, password)
+            except Invalid as error:
+                problems.append(Problem(f"{shelf.project}/{shelf.addon}", error.message))
+        return Adopted(
+            backups=views.stored(context.session, kept),
+            problems=[AdoptionProblem(where=each.where, problem=each.what) for each in problems],
+            next="/".join(now[-1]) if later else None,
+        )
+
+    return writing.change(caller, keep)
