@@ -49,7 +49,7 @@ class House:
     target: PostgresServer
 
     def start(self) -> Server:
-        return start_holdfast(self.home)
+        return start_holdfast(self.home, HOLDFAST_DEAD="3")
 
     def start_mortal(self, at: str) -> Server:
         return start_holdfast(self.home, program=MORTAL, MORTAL_AT=at)
