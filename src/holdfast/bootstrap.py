@@ -205,6 +205,7 @@ def build_api(parts: Parts) -> FastAPI:
             public_url=settings.public_url.rstrip("/"),
             mask_secrets=settings.mask_secrets,
             rate_limit=settings.rate_limit,
+            proxies=parse_networks(settings.trusted_proxies, "trusted_proxies"),
             signer=Signer(parts.master, "download"),
             engine_kinds=tuple(ENGINES),
             engines=parts.engine,

@@ -98,6 +98,10 @@ class Settings:
     mask_secrets: bool = field(
         default=False, metadata={"help": "never show a destination's secrets"}
     )
+    trusted_proxies: str = field(
+        default="",
+        metadata={"help": "networks whose X-Forwarded-For and -Proto are believed: 10.0.0.2, ..."},
+    )
     rate_limit: int = field(default=3_600_000, metadata={"help": "requests per token and hour"})
     owner_token: Secret | None = field(default=None, metadata={"help": "first owner token"})
     master_key: Secret | None = field(default=None, metadata={"help": "64 hex: seals secrets"})

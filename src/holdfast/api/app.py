@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp
 
 from holdfast import __version__
 from holdfast.api import errors, health, reference, state
+from holdfast.api.arrival import Arrival
 from holdfast.api.body import BodyGate
 from holdfast.api.limits import Limits
 from holdfast.api.state import Api
@@ -13,6 +15,7 @@ from holdfast.api.v1 import (
     addon_actions,
     addons,
     adoption,
+    audit,
     backups,
     destinations,
     downloads,
@@ -45,6 +48,7 @@ _NOUNS: list[APIRouter] = [
     destinations.router,
     logs.router,
     tokens.router,
+    audit.router,
 ]
 
 
@@ -55,8 +59,16 @@ def _known_team(connection: HTTPConnection) -> None:
         raise NotFound(f"there is no team {asked!r}")
 
 
+class _Application(FastAPI):
+    """Middleware of the framework is inside its handler of crashes; `Arrival` is around it."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        api: Api = self.state.api
+        return Arrival(super().build_middleware_stack(), api.proxies, api.clock)
+
+
 def create_app(api: Api) -> FastAPI:
-    app = FastAPI(
+    app = _Application(
         title="Holdfast",
         version=__version__,
         openapi_url=None,

@@ -13,6 +13,7 @@ from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.retention import Policy
 from holdfast.kit.clock import Clock
+from holdfast.kit.fetch import Network
 from holdfast.kit.sign import Signer
 from holdfast.usecases.context import House
 
@@ -31,6 +32,7 @@ class Api:
     public_url: str
     mask_secrets: bool
     rate_limit: int
+    proxies: tuple[Network, ...]
     signer: Signer
     engine_kinds: tuple[str, ...]
     engines: Callable[[str], Engine]

@@ -17,10 +17,12 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from holdfast.api import answers
+from holdfast.api.auditing import origin_of
 from holdfast.api.state import Api, State
 from holdfast.catalog import replays
 from holdfast.catalog.session import WriteSession, take_turns
 from holdfast.domain.access import Caller
+from holdfast.usecases.auditing import audited
 from holdfast.usecases.context import Context
 
 Work = Callable[[Context], BaseModel | None]
@@ -35,8 +37,14 @@ class Writer:
     request: Request
 
     def change(self, caller: Caller, work: Work) -> Response:
-        shape = self._transaction(lambda session: work(self._context(session, caller)))
+        shape = self._transaction(lambda session: self._done(session, caller, work))
         return answers.nothing() if shape is None else answers.one(shape)
+
+    def _done(self, session: WriteSession, caller: Caller, work: Work) -> BaseModel | None:
+        """The verb, and what it changed in the audit log."""
+        context = self._context(session, caller)
+        origin = origin_of(self.request)
+        return audited(session, caller, origin, context.now, lambda: work(context))
 
     def _context(self, session: WriteSession, caller: Caller) -> Context:
         return Context(session, caller, self.api.clock.now(), self.api.house)
@@ -60,10 +68,9 @@ class Writer:
         digest = self._digest(caller)
 
         def once(session: WriteSession) -> dict[str, Any]:
-            context = self._context(session, caller)
-            kept = replays.claim(session, digest, context.now)
+            kept = replays.claim(session, digest, self.api.clock.now())
             if kept is None:
-                kept = _document(work(context))
+                kept = _document(self._done(session, caller, work))
                 replays.keep(session, digest, kept)
             return kept
 

@@ -9,6 +9,7 @@ import typer
 
 from holdfast.cli import (
     addon,
+    audit,
     backup,
     context,
     destination,
@@ -58,6 +59,7 @@ app.add_typer(restore.app, name="restore")
 app.add_typer(destination.app, name="destination")
 app.add_typer(token.app, name="token")
 app.add_typer(role.app, name="role")
+app.add_typer(audit.app, name="audit")
 
 
 def _show_version(wanted: bool) -> None:

@@ -86,6 +86,7 @@ def _listen(parts: Parts) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whom to believe is a setting of ours: api/arrival.py
         timeout_graceful_shutdown=10,
         ws="websockets-sansio",
         ws_ping_interval=30,

@@ -6,6 +6,7 @@ from typing import Self
 
 from holdfast.client.access import Roles, Tokens
 from holdfast.client.addons import Addons
+from holdfast.client.audit import Audit
 from holdfast.client.backups import Backups
 from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
@@ -38,6 +39,7 @@ class Client:
         self.destinations = Destinations(self._transport)
         self.tokens = Tokens(self._transport)
         self.roles = Roles(self._transport)
+        self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:
         return self

@@ -23,6 +23,7 @@ class Permission(StrEnum):
     TEAM_READ = "Organisation > Team > General > Read"
     TOKENS_READ = "Account > Tokens > General > Read"
     TOKENS_MANAGE = "Account > Tokens > General > Manage"
+    AUDIT_READ = "Account > AuditLog > General > Read"
 
 
 ALL = frozenset(Permission)
@@ -32,7 +33,7 @@ _TOKENS = frozenset({Permission.TOKENS_READ, Permission.TOKENS_MANAGE})
 BUILT_IN: Mapping[str, frozenset[Permission]] = {
     "owner": ALL,
     "admin": ALL - {Permission.TOKENS_MANAGE},
-    "default": ALL - _DELETES - _TOKENS,
+    "default": ALL - _DELETES - _TOKENS - {Permission.AUDIT_READ},
 }
 
 

@@ -62,15 +62,15 @@ class Body:
     chunks: Iterator[bytes]
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """`10.0.0.0/8, 192.168.1.5` to networks; Invalid names the one that is none."""
+def parse_networks(text: str, setting: str = "import_networks") -> tuple[Network, ...]:
+    """`10.0.0.0/8, 192.168.1.5` to networks; Invalid names the setting and what is none."""
     found: list[Network] = []
     for part in filter(None, (each.strip() for each in text.split(","))):
         try:
             found.append(ipaddress.ip_network(part, strict=False))
         except ValueError as error:
             problem = f"{part!r} is no network such as 10.0.0.0/8"
-            raise Invalid(problem, {"import_networks": problem}) from error
+            raise Invalid(problem, {setting: problem}) from error
     return tuple(found)
 
 

@@ -14,11 +14,12 @@ from holdfast.api.v1.addons import Reader
 from holdfast.api.v1.addons import Updater as Changer
 from holdfast.api.v1.backups import BACKUP
 from holdfast.api.v1.destinations import DESTINATION, Updater
-from holdfast.api.writing import Writing
+from holdfast.api.writing import Writer, Writing
 from holdfast.catalog import addons, backups, copies, projects, repositories
 from holdfast.catalog.schema import Backup, Copy
 from holdfast.catalog.schema import Repository as Row
 from holdfast.contracts.engine import Finish, Materialisable
+from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import Status
@@ -120,26 +121,31 @@ def repair(writing: Writing, caller: Changer, at: AtBackup) -> Response:
 
 
 @router.post(f"{DESTINATION}/recovery-kit", response_model=One[RecoveryKit])
-def destination_kit(api: State, caller: Updater, destination_id: str) -> Response:
+def destination_kit(api: State, writing: Writing, caller: Updater, destination_id: str) -> Response:
     """A new passphrase for every repository at the destination; an older one stops working."""
     require_all_projects(caller)
     with api.catalog.read() as session:
         place = destination_at(session, destination_id).pk
-    return answers.one(_kit(api, place))
+    return answers.one(_kit(writing, caller, place))
 
 
 @router.post(f"{_PLATFORM}/recovery-kit", response_model=One[RecoveryKit])
-def platform_kit(api: State, caller: Updater) -> Response:
+def platform_kit(writing: Writing, caller: Updater) -> Response:
     """The same for the platform's own store."""
     require_all_projects(caller)
-    return answers.one(_kit(api, None))
+    return answers.one(_kit(writing, caller, None))
 
 
-def _kit(api: Api, place: int | None) -> RecoveryKit:
+def _kit(writing: Writer, caller: Caller, place: int | None) -> RecoveryKit:
     """Shown in this one answer: not kept for a repeated request, as other answers to POST are."""
-    passphrase, now = Secret(ids.password()), api.clock.now()
-    with api.catalog.write() as session:
-        repositories.keep_recovery(session, place, passphrase, api.house.sealer, now)
+    api, passphrase = writing.api, Secret(ids.password())
+    now = api.clock.now()
+
+    def keep(context: Context) -> None:
+        repositories.keep_recovery(context.session, place, passphrase, api.house.sealer, now)
+
+    writing.change(caller, keep)
+    with api.catalog.read() as session:
         rows = repositories.at_destination(session, place)
         session.expunge_all()
     vaults = _vaults(api)

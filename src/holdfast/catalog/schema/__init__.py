@@ -6,7 +6,7 @@ addons, destinations) are marked `deleted` and keep their slug for history; part
 free the slug for the living.
 """
 
-from holdfast.catalog.schema.account import Chore, Replay, Role, Token, Worker
+from holdfast.catalog.schema.account import AuditEntry, Chore, Replay, Role, Token, Worker
 from holdfast.catalog.schema.backups import Backup, Copy, Import, Restore, Upload, UploadPart
 from holdfast.catalog.schema.base import BigKey, Document, Table
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
@@ -17,6 +17,7 @@ from holdfast.catalog.schema.work import Line, Operation
 __all__ = [
     "Addon",
     "AddonEvent",
+    "AuditEntry",
     "Backup",
     "BigKey",
     "Chore",

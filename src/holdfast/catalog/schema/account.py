@@ -1,6 +1,6 @@
 """Who may enter, and what this installation remembers of itself."""
 
-from sqlalchemy import String
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from holdfast.catalog.schema.base import BigKey, Document, Table
@@ -63,3 +63,31 @@ class Chore(Table):
     due: Mapped[int]
     ended: Mapped[int | None]
     problem: Mapped[str | None]
+
+
+class AuditEntry(Table):
+    """Who changed what, from where. Written in the transaction of the change; triggers keep it as
+    it was written. `project` and `addon` are ids as they were then, None for what has none."""
+
+    __tablename__ = "audit_log"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    at: Mapped[int]
+    request: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(64))
+    token: Mapped[str] = mapped_column(String(24))
+    actor: Mapped[str]
+    role: Mapped[str]
+    action: Mapped[str] = mapped_column(String(60))
+    kind: Mapped[str] = mapped_column(String(40))
+    object: Mapped[str]
+    project: Mapped[str | None] = mapped_column(String(60))
+    addon: Mapped[str | None] = mapped_column(String(60))
+    before: Mapped[Document | None]
+    after: Mapped[Document | None]
+    __table_args__ = (
+        Index("audit_log_by_time", "at"),
+        Index("audit_log_by_token", "token", "pk"),
+        Index("audit_log_by_project", "project", "pk"),
+        Index("audit_log_by_object", "kind", "object", "pk"),
+        {"sqlite_autoincrement": True},
+    )

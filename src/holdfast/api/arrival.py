@@ -1,0 +1,128 @@
+"""The outermost layer of the API: who is at the door, and a name for what they ask.
+
+Every request has an id: the caller's own if it is short and harmless, else a new one. It is on
+the answer, in every log line that is written while the request is worked on, and in the audit log.
+
+An address is the socket's, unless that is a proxy the operator trusts: then it is the last one in
+`X-Forwarded-For` that is not such a proxy. What stands before it anybody may have made up. A
+request that did not come through a trusted proxy has its forwarding headers ignored.
+"""
+
+import ipaddress
+import logging
+import re
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.kit import ids
+from holdfast.kit.clock import Clock
+from holdfast.kit.fetch import Network
+
+log = logging.getLogger(__name__)
+
+HEADER = "x-request-id"
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_UNKNOWN = "unknown"
+_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+
+def id_of(connection: HTTPConnection) -> str:
+    return str(connection.scope["state"]["request_id"])
+
+
+def address_of(connection: HTTPConnection) -> str:
+    return address_in(connection.scope)
+
+
+def address_in(scope: Scope) -> str:
+    return str((scope.get("client") or (_UNKNOWN, 0))[0])
+
+
+class Arrival:
+    """ASGI, around everything else, errors included."""
+
+    def __init__(self, app: ASGIApp, proxies: tuple[Network, ...], clock: Clock) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        name = _name(Headers(scope=scope).get(HEADER))
+        scope.setdefault("state", {})["request_id"] = name
+        structlog.contextvars.bind_contextvars(request=name)  # ends with the request's own task
+        self._look_behind_proxies(scope)
+        began, status = self._clock.monotonic(), 0
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] in _STARTS:
+                status = message.get("status", 101)
+                MutableHeaders(scope=message)[HEADER] = name
+            await send(message)
+
+        try:
+            return await self._app(scope, receive, named)
+        finally:
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("answered", extra=_line(scope, status, self._clock.monotonic() - began))
+
+    def _look_behind_proxies(self, scope: Scope) -> None:
+        if not self._trusts(address_in(scope)):
+            return
+        headers = Headers(scope=scope)
+        passed = [each.strip() for each in ",".join(headers.getlist("x-forwarded-for")).split(",")]
+        origin = self._origin([each for each in passed if each])
+        if origin is not None:
+            scope["client"] = (origin, 0)
+        scheme = headers.get("x-forwarded-proto", "").strip().lower()
+        if scheme in ("http", "https"):
+            scope["scheme"] = scheme if scope["type"] == "http" else f"ws{scheme[4:]}"
+
+    def _origin(self, passed: list[str]) -> str | None:
+        """From the right: each proxy adds the address that it saw."""
+        for text in reversed(passed):
+            address = _address(text)
+            if address is None:
+                return None
+            if not self._trusts(address):
+                return address
+        return _address(passed[0]) if passed else None
+
+    def _trusts(self, text: str) -> bool:
+        if not self._proxies:
+            return False
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return any(address.version == n.version and address in n for n in self._proxies)
+
+
+def _name(given: str | None) -> str:
+    return given if given and _HARMLESS.fullmatch(given) else ids.hex24()
+
+
+def _address(text: str) -> str | None:
+    """`192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711` to its address."""
+    for part in (text, text.strip("[]"), text.rpartition(":")[0].strip("[]")):
+        try:
+            return str(ipaddress.ip_address(part))
+        except ValueError:
+            continue
+    return None
+
+
+def _line(scope: Scope, status: int, seconds: float) -> dict[str, object]:
+    """Without the query, which may hold a signature."""
+    return {
+        "method": scope.get("method", "WEBSOCKET"),
+        "path": scope["path"],
+        "status": status,
+        "address": address_in(scope),
+        "ms": round(seconds * 1000, 1),
+    }

@@ -1,0 +1,95 @@
+"""`holdfast audit`: who changed what, and from where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, cast
+
+import typer
+
+from holdfast.cli.options import Limit
+from holdfast.cli.session import Session
+from holdfast.cli.text import flatten
+from holdfast.cli.verbs import noun, verb
+
+app = noun("The audit log: who changed what, and from where.")
+
+Document = Mapping[str, object]
+
+_COLUMNS = {
+    "AT": "at",
+    "WHO": "actor.name",
+    "ROLE": "actor.role",
+    "FROM": "address",
+    "ACTION": "action",
+    "KIND": "object.kind",
+    "OBJECT": "object.id",
+    "IN": "place",
+    "CHANGE": "change",
+    "REQUEST": "requestId",
+}
+
+
+@dataclass(frozen=True)
+class Filters:
+    since: Annotated[
+        str | None, typer.Option("--since", help="Not before this RFC 3339 instant.")
+    ] = None
+    until: Annotated[str | None, typer.Option("--until", help="Before this instant.")] = None
+    actor: Annotated[
+        str | None, typer.Option("--actor", help="Only this token, by id or name.")
+    ] = None
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only `addon`, `backup`, `token`, ...")
+    ] = None
+    object: Annotated[str | None, typer.Option("--object", help="Only the thing of this id.")] = (
+        None
+    )
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Only in this project.")
+    ] = None
+    addon: Annotated[str | None, typer.Option("--addon", "-a", help="Only of this addon.")] = None
+
+    def params(self) -> dict[str, str | int]:
+        given = {
+            "startTime": self.since,
+            "endTime": self.until,
+            "actor": self.actor,
+            "kind": self.kind,
+            "objectId": self.object,
+            "projectId": self.project,
+            "addonId": self.addon,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@verb(
+    app,
+    "list",
+    "holdfast audit list --limit 20",
+    "holdfast audit list --actor ci --since 2026-11-21T00:00:00Z",
+    "holdfast audit list --kind backup --project shop --addon orders",
+)
+def show(session: Session, filters: Filters, limit: Limit = None) -> None:
+    """List changes made through the API, the newest first."""
+    with session.client() as client:
+        found = [e.document() for e in islice(client.audit.list(filters.params()), limit)]
+    session.printer.rows(found, _COLUMNS, _told)
+
+
+def _told(entry: Document) -> dict[str, object]:
+    of = cast("Document", entry.get("object") or {})
+    place = "/".join(str(of[name]) for name in ("project", "addon") if of.get(name))
+    return {**entry, "place": place, "change": _change(entry)}
+
+
+def _change(entry: Document) -> str:
+    """`retained: no -> yes`, for what differs; one word for the rest."""
+    before, after = (cast("Document | None", entry.get(name)) for name in ("before", "after"))
+    if before is None:
+        return "ordered" if after is None else "made"
+    if after is None:
+        return "gone"
+    old, new = dict(flatten(dict(before))), dict(flatten(dict(after)))
+    names = dict.fromkeys([*old, *new])
+    return "; ".join(f"{name}: {old.get(name) or '-'} -> {new.get(name) or '-'}" for name in names)
