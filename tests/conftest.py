@@ -18,6 +18,8 @@ pytest_plugins = [
     "fixtures.offered",
     "fixtures.queues",
     "fixtures.catalogs",
+    "fixtures.certificates",
+    "fixtures.connecting",
     "fixtures.timetables",
     "fixtures.keeping",
     "fixtures.redis_servers",

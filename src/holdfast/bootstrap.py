@@ -4,15 +4,20 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
+import uvicorn
 from fastapi import FastAPI
 
 from holdfast import settings as config
+from holdfast.api import serving
 from holdfast.api.app import create_app
+from holdfast.api.bounds import Bounds
 from holdfast.api.state import Api
+from holdfast.api.tails import Tails
+from holdfast.api.throttle import Throttle
 from holdfast.catalog import destinations, workers
 from holdfast.catalog.clock import DatabaseClock
 from holdfast.catalog.migrate import migrate
@@ -49,7 +54,7 @@ from holdfast.jobs.tidy import TIDY
 from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit import ids
 from holdfast.kit.clock import Clock, SystemClock
-from holdfast.kit.fetch import Rules, parse_networks
+from holdfast.kit.fetch import Network, Rules, parse_networks
 from holdfast.kit.locks import join
 from holdfast.kit.memory import keep_memory_steady
 from holdfast.kit.seal import Sealer
@@ -193,7 +198,7 @@ class Parts:
 
 
 def build_api(parts: Parts) -> FastAPI:
-    settings = parts.settings
+    settings, bounds = parts.settings, bounds_of(parts.settings)
     return create_app(
         Api(
             catalog=parts.catalog,
@@ -204,8 +209,10 @@ def build_api(parts: Parts) -> FastAPI:
             team=settings.team,
             public_url=settings.public_url.rstrip("/"),
             mask_secrets=settings.mask_secrets,
-            rate_limit=settings.rate_limit,
-            proxies=parse_networks(settings.trusted_proxies, "trusted_proxies"),
+            bounds=bounds,
+            throttle=Throttle(bounds, parts.clock),
+            tails=Tails(bounds),
+            proxies=_proxies(settings),
             signer=Signer(parts.master, "download"),
             engine_kinds=tuple(ENGINES),
             engines=parts.engine,
@@ -215,6 +222,22 @@ def build_api(parts: Parts) -> FastAPI:
             check_store=_first_problem,
         )
     )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """How much the outside may take of this process."""
+    return Bounds(**{each.name: getattr(settings, each.name) for each in fields(Bounds)})
+
+
+def listener_config(parts: Parts) -> uvicorn.Config:
+    """How the API listens: over TLS when there is a certificate."""
+    settings = parts.settings
+    tls, proxies = config.tls_files(settings), _proxies(settings)
+    return serving.config(build_api(parts), bounds_of(settings), tls, proxies)
+
+
+def _proxies(settings: Settings) -> tuple[Network, ...]:
+    return parse_networks(settings.trusted_proxies, "trusted_proxies")
 
 
 def _try_store(kind: str, options: Mapping[str, Any]) -> ObjectStore:

@@ -103,6 +103,33 @@ class Settings:
         metadata={"help": "networks whose X-Forwarded-For and -Proto are believed: 10.0.0.2, ..."},
     )
     rate_limit: int = field(default=3_600_000, metadata={"help": "requests per token and hour"})
+    address_limit: int = field(
+        default=1200,
+        metadata={"help": "requests without a valid token per address and minute"},
+    )
+    guess_limit: int = field(default=30, metadata={"help": "wrong tokens per address and minute"})
+    connections: int = field(default=1000, metadata={"help": "connections at a time"})
+    connections_per_address: int = field(
+        default=500, metadata={"help": "of these from one address; trusted proxies do not count"}
+    )
+    tails: int = field(default=200, metadata={"help": "live logs (WebSockets) at a time"})
+    tails_per_token: int = field(default=20, metadata={"help": "of these with one token"})
+    head_timeout: float = field(
+        default=15.0, metadata={"help": "seconds in which a request's headers must be here"}
+    )
+    body_timeout: float = field(
+        default=30.0, metadata={"help": "seconds in which some of an awaited body must come"}
+    )
+    idle_timeout: float = field(
+        default=15.0, metadata={"help": "seconds an unused connection is kept open"}
+    )
+    reader_timeout: float = field(
+        default=60.0, metadata={"help": "seconds a client may leave an answer unread"}
+    )
+    tls_certificate: str = field(
+        default="", metadata={"help": "PEM file, with intermediate certificates; empty: no TLS"}
+    )
+    tls_key: str = field(default="", metadata={"help": "PEM file of its private key"})
     owner_token: Secret | None = field(default=None, metadata={"help": "first owner token"})
     master_key: Secret | None = field(default=None, metadata={"help": "64 hex: seals secrets"})
 
@@ -242,6 +269,22 @@ def attached_controls(settings: Settings) -> dict[str, Control]:
         name: Control(Path(each.dataDirectory), each.stop, each.start)
         for name, each in found.items()
     }
+
+
+def tls_files(settings: Settings) -> tuple[str, str] | None:
+    """Certificate and key. Raises Invalid for one without the other, or a key others may read."""
+    names = {"tls_certificate": settings.tls_certificate, "tls_key": settings.tls_key}
+    if not any(names.values()):
+        return None
+    for name, value in names.items():
+        if not value:
+            raise Invalid(f"{name} is missing", {name: "is needed beside the other one"})
+        if not os.access(value, os.R_OK):
+            raise Invalid(f"{name} {value} cannot be read", {name: "cannot be read"})
+    if Path(settings.tls_key).stat().st_mode & 0o007:
+        problem = f"tls_key {settings.tls_key} can be read by everybody"
+        raise Invalid(problem, {"tls_key": problem})
+    return settings.tls_certificate, settings.tls_key
 
 
 def write_private(path: Path, text: str) -> None:

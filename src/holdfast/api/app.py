@@ -91,7 +91,8 @@ def create_app(api: Api) -> FastAPI:
     app.include_router(downloads.files)
     app.include_router(health.router)
     app.include_router(reference.router)
+    app.state.readiness = health.Readiness()
     app.state.reference = reference.Reference(app)
     app.add_middleware(BodyGate)
-    app.add_middleware(Limits, limit=api.rate_limit, clock=api.clock)
+    app.add_middleware(Limits, throttle=api.throttle)
     return app

@@ -72,7 +72,7 @@ class Arrival:
                 log.debug("answered", extra=_line(scope, status, self._clock.monotonic() - began))
 
     def _look_behind_proxies(self, scope: Scope) -> None:
-        if not self._trusts(address_in(scope)):
+        if not trusts(self._proxies, address_in(scope)):
             return
         headers = Headers(scope=scope)
         passed = [each.strip() for each in ",".join(headers.getlist("x-forwarded-for")).split(",")]
@@ -89,18 +89,20 @@ class Arrival:
             address = _address(text)
             if address is None:
                 return None
-            if not self._trusts(address):
+            if not trusts(self._proxies, address):
                 return address
         return _address(passed[0]) if passed else None
 
-    def _trusts(self, text: str) -> bool:
-        if not self._proxies:
-            return False
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return any(address.version == n.version and address in n for n in self._proxies)
+
+def trusts(proxies: tuple[Network, ...], text: str) -> bool:
+    """Is this the address of a proxy that may speak for others?"""
+    if not proxies:
+        return False
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return any(address.version == n.version and address in n for n in proxies)
 
 
 def _name(given: str | None) -> str:

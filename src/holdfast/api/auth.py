@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from holdfast.api.limits import AUTHENTICATED
 from holdfast.api.state import Api, State
 from holdfast.catalog import tokens
 from holdfast.domain.access import Caller, Permission
@@ -29,7 +30,9 @@ def authenticate(request: Request, api: State) -> Caller:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not value.strip():
         raise Unauthenticated("an API token is required: Authorization: Bearer <token>")
-    return caller_of(api, Secret(value.strip()))
+    caller = caller_of(api, Secret(value.strip()))
+    request.scope["state"][AUTHENTICATED] = True
+    return caller
 
 
 Known = Annotated[Caller, Depends(authenticate)]

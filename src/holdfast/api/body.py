@@ -6,10 +6,12 @@ The digest of the body is kept for recognising repeated posts. The character NUL
 here, once for all, because no catalogue can hold it.
 """
 
+import asyncio
 import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import cast
 
 from starlette.requests import Request
@@ -19,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from holdfast.api.errors import envelope
 
 LARGEST = 1 << 20
+_SMALL = 64 << 10
+_LARGE_AT_ONCE = 32
 _UPLOAD = re.compile(r"/uploads/[0-9a-f]{24}/content$")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -26,6 +30,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 class BodyGate:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -38,7 +43,7 @@ class BodyGate:
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await _read(receive)
+            body = await self._read(receive)
         except _Gone:
             return None
         refusal = _refusal(body, Request(scope).headers.get("content-type", "application/json"))
@@ -46,6 +51,26 @@ class BodyGate:
             return await refusal(scope, receive, send)
         scope.setdefault("state", {})["body_digest"] = hashlib.sha256(body).hexdigest()
         return await self._app(_as_json(scope), _once(_normal(body), receive), send)
+
+    async def _read(self, receive: Receive) -> bytes:
+        """The whole body, or the beginning of one that is too large.
+
+        Nobody knows yet whether the caller has a token, so only a few bodies may be large at once;
+        the others wait with what the socket holds.
+        """
+        body = bytearray()
+        async with AsyncExitStack() as turn:
+            while len(body) <= LARGEST:
+                small = len(body) <= _SMALL
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    break
+                if small and len(body) > _SMALL:
+                    await turn.enter_async_context(self._large)
+        return bytes(body)
 
 
 def _is_file(scope: Scope) -> bool:
@@ -73,19 +98,6 @@ async def _no_such_place(scope: Scope, receive: Receive, send: Send) -> None:
 def _collapsed(path: str) -> str:
     """A host with a trailing slash makes the JS client ask for `//v1/...`."""
     return f"/{path.lstrip('/')}" if path.startswith("//") else path
-
-
-async def _read(receive: Receive) -> bytes:
-    """The whole body, or the beginning of one that is too large."""
-    body = bytearray()
-    while len(body) <= LARGEST:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            break
-    return bytes(body)
 
 
 def _refusal(body: bytes, content_type: str) -> Response | None:

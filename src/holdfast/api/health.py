@@ -1,6 +1,9 @@
 """Is it alive, is it ready: for supervisors and load balancers, without a token."""
 
-from fastapi import APIRouter
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from holdfast.api.state import Api, State
@@ -9,18 +12,44 @@ from holdfast.domain.errors import Failure
 
 router = APIRouter(tags=["health"])
 
+_FRESH_SECONDS = 1.0
 _NOBODY = "readiness-probe"
 
 
 @router.get("/healthz")
-def live() -> Response:
+async def live() -> Response:
     return JSONResponse({"data": {"status": "ok"}})
 
 
 @router.get("/readyz")
-def ready(api: State) -> Response:
+async def ready(request: Request, api: State) -> Response:
     """503 with the reason for each part that cannot be reached."""
-    problems = {
+    problems = await request.app.state.readiness.problems(api)
+    if not problems:
+        return JSONResponse({"data": {"status": "ok"}})
+    message = f"not ready: {', '.join(sorted(problems))}"
+    error = {"status": 503, "message": message, "id": "not-ready", "details": problems}
+    return JSONResponse({"error": error}, status_code=503)
+
+
+class Readiness:
+    """Looked at once a second at most, whoever asks: anybody may, and it costs a look at the
+    catalogue, the queue and the store."""
+
+    def __init__(self) -> None:
+        self._looking = asyncio.Lock()
+        self._seen: tuple[float, dict[str, str]] | None = None
+
+    async def problems(self, api: Api) -> dict[str, str]:
+        async with self._looking:
+            now = api.clock.monotonic()
+            if self._seen is None or now - self._seen[0] >= _FRESH_SECONDS:
+                self._seen = (now, await run_in_threadpool(_problems, api))
+            return self._seen[1]
+
+
+def _problems(api: Api) -> dict[str, str]:
+    return {
         part: problem
         for part, problem in {
             "database": _database(api),
@@ -29,11 +58,6 @@ def ready(api: State) -> Response:
         }.items()
         if problem is not None
     }
-    if not problems:
-        return JSONResponse({"data": {"status": "ok"}})
-    message = f"not ready: {', '.join(sorted(problems))}"
-    error = {"status": 503, "message": message, "id": "not-ready", "details": problems}
-    return JSONResponse({"error": error}, status_code=503)
 
 
 def _database(api: Api) -> str | None:

@@ -1,83 +1,76 @@
-"""How much one caller may ask: a fixed window an hour long, told on every answer.
+"""Rate limits on every request, told on every answer.
 
-Counted per token (or per address, without one) in this process's memory: it keeps one runaway
-script from starving the others, it is not a defence against many machines. The window starts
-with the first request, as the documentation of the v1 API has it.
+Who is over a limit that goes by address gets the 429 a second late: a program that only asks again
+and again then waits instead of working, and so do we. Probes are never refused, because a load
+balancer would take an instance away that is only being annoyed; they are held back in the same way.
 """
 
-import hashlib
-from dataclasses import dataclass
+import asyncio
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holdfast.api.arrival import address_in
 from holdfast.api.errors import envelope
-from holdfast.kit.clock import Clock
+from holdfast.api.throttle import Throttle, Told, TooMany, digest_of
 
-WINDOW_SECONDS = 3600.0
-_MOST_CALLERS = 10_000
-_FREE = frozenset({"/healthz", "/readyz"})
-
-
-@dataclass
-class _Window:
-    ends: float
-    used: int = 0
+PROBES = frozenset({"/healthz", "/readyz"})
+AUTHENTICATED = "authenticated"
+"""Set in a request's state when its token was found to be valid."""
+_HELD_SECONDS = 1.0
 
 
 class Limits:
-    """ASGI middleware. `limit` requests an hour for each caller."""
+    """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, limit: int, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, throttle: Throttle) -> None:
         self._app = app
-        self._limit = limit
-        self._clock = clock
-        self._windows: dict[str, _Window] = {}
+        self._throttle = throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _FREE:
-            await self._app(scope, receive, send)
-            return
-        window, now = self._window(scope), self._clock.monotonic()
-        window.used += 1
-        left = max(self._limit - window.used, 0)
-        reset = max(round(window.ends - now), 1)
-        told = {
-            "x-ratelimit-limit": str(self._limit),
-            "x-ratelimit-remaining": str(left),
-            "x-ratelimit-reset": str(reset),
-        }
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        if scope["path"] in PROBES:
+            return await self._probe(scope, receive, send)
+        token, address = _token_of(scope), address_in(scope)
+        try:
+            told, known = self._throttle.ask(token, address)
+        except TooMany as error:
+            if error.by_address:
+                await asyncio.sleep(_HELD_SECONDS)
+            return await _refuse(error, scope, receive, send)
 
-        async def with_headers(message: Message) -> None:
+        async def telling(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(told)
+                now = self._learnt(scope, message["status"], told, known=known)
+                MutableHeaders(scope=message).update(now.headers())
             await send(message)
 
-        if window.used <= self._limit:
-            await self._app(scope, receive, with_headers)
-            return
-        refusal = envelope(429, f"too many requests; try again in {reset} s", "rate-limited")
-        refusal.headers["retry-after"] = str(reset)
-        await refusal(scope, receive, with_headers)
+        return await self._app(scope, receive, telling)
 
-    def _window(self, scope: Scope) -> _Window:
-        key, now = _caller(scope), self._clock.monotonic()
-        found = self._windows.get(key)
-        if found is None or found.ends <= now:
-            self._forget(now)
-            found = self._windows[key] = _Window(now + WINDOW_SECONDS)
-        return found
+    async def _probe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._throttle.probed_too_often(address_in(scope)):
+            await asyncio.sleep(_HELD_SECONDS)
+        await self._app(scope, receive, send)
 
-    def _forget(self, now: float) -> None:
-        """Bounded memory: windows that ended go first, then all of them."""
-        if len(self._windows) >= _MOST_CALLERS:
-            self._windows = {k: w for k, w in self._windows.items() if w.ends > now}
-        if len(self._windows) >= _MOST_CALLERS:
-            self._windows.clear()
+    def _learnt(self, scope: Scope, status: int, told: Told, *, known: bool) -> Told:
+        """The answer shows whether a token that was not known is valid, or one no longer is."""
+        token = _token_of(scope)
+        if token is not None and not known and scope["state"].get(AUTHENTICATED):
+            return self._throttle.welcome(token)
+        if status == 401:
+            self._throttle.wrong(token, address_in(scope))
+        return told
 
 
-def _caller(scope: Scope) -> str:
-    authorization = Headers(scope=scope).get("authorization")
-    if authorization:
-        return hashlib.sha256(authorization.encode()).hexdigest()
-    return str((scope.get("client") or ("unknown", 0))[0])
+def _token_of(scope: Scope) -> str | None:
+    """The digest of what the header claims to be a token."""
+    scheme, _, value = Headers(scope=scope).get("authorization", "").partition(" ")
+    return digest_of(value.strip()) if scheme.lower() == "bearer" and value.strip() else None
+
+
+async def _refuse(error: TooMany, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = envelope(error.status, error.message, error.code)
+    answer.headers.update(error.told.headers())
+    answer.headers["retry-after"] = str(error.told.reset)
+    await answer(scope, receive, send)

@@ -1,11 +1,12 @@
 """The OpenAPI 3.1 document, and a page that shows it without anything from elsewhere."""
 
+import json
 from functools import cached_property
 from html import escape
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from holdfast.views.shapes import ErrorEnvelope
 
@@ -21,6 +22,8 @@ ERRORS: dict[int | str, Document] = {
         403: "The token lacks the permission that the message names.",
         404: "There is no such thing, or the token may not see it.",
         409: "The current state does not allow this.",
+        413: "The body is too large.",
+        429: "Too many requests; `Retry-After` says when to come back.",
         503: "Something needed is out of reach just now.",
     }.items()
 }
@@ -35,6 +38,10 @@ class Reference:
     @cached_property
     def document(self) -> Document:
         return _describe(self._app)
+
+    @cached_property
+    def text(self) -> str:
+        return json.dumps(self.document, separators=(",", ":"))
 
     @cached_property
     def page(self) -> str:
@@ -66,7 +73,7 @@ def _is_open(operation: Document) -> bool:
 
 @router.get("/v1/swagger-json")
 def swagger_json(request: Request) -> Response:
-    return JSONResponse(request.app.state.reference.document)
+    return Response(request.app.state.reference.text, media_type="application/json")
 
 
 @router.get("/v1/swagger-html")

@@ -1,13 +1,17 @@
 """What the routes work with, built once by bootstrap and kept on the application."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from holdfast.api.bounds import Bounds
+from holdfast.api.tails import Tails
+from holdfast.api.throttle import Throttle
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
@@ -16,6 +20,8 @@ from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import Network
 from holdfast.kit.sign import Signer
 from holdfast.usecases.context import House
+
+_STORED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,9 @@ class Api:
     team: str
     public_url: str
     mask_secrets: bool
-    rate_limit: int
+    bounds: Bounds
+    throttle: Throttle
+    tails: Tails
     proxies: tuple[Network, ...]
     signer: Signer
     engine_kinds: tuple[str, ...]
@@ -40,6 +48,8 @@ class Api:
     try_store: Callable[[str, Mapping[str, Any]], ObjectStore]
     locate: Callable[[int | None, str], str]
     check_store: Callable[[ObjectStore, str], str | None]
+    storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
+    """Parts of uploads that are on their way to the store; it may keep each in memory."""
 
     @property
     def team_id(self) -> str:

@@ -14,9 +14,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from holdfast.api.arrival import address_of
 from holdfast.api.auth import caller_of, check
+from holdfast.api.errors import envelope
 from holdfast.api.logging_query import parse_log_query
-from holdfast.api.state import of
+from holdfast.api.state import Api, of
+from holdfast.api.tails import Full
+from holdfast.api.throttle import digest_of
 from holdfast.catalog import journal, operations
 from holdfast.catalog.session import Catalog
 from holdfast.domain.access import Caller, Permission
@@ -32,6 +36,7 @@ _FIRST_FRAME_SECONDS = 10
 _FIRST_LINES = 10
 _AT_ONCE = 1000
 _SHUT = "logs end here"
+_TRY_LATER = 1013
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,14 @@ def _since(seen: list[LogLine], query: LogQuery) -> LogQuery:
 
 async def serve_tail(socket: WebSocket, find: Callable[[Caller, LogQuery], Feed]) -> None:
     """Accepts, authenticates by the first frame, then sends lines until either side ends it."""
-    await socket.accept()
     try:
-        caller = await _authenticated(socket)
-        if caller is not None:
-            await _follow(socket, caller, find)
+        with of(socket).tails.one():
+            await socket.accept()
+            caller = await _authenticated(socket)
+            if caller is not None:
+                await _follow(socket, caller, find)
+    except Full as error:
+        await socket.send_denial_response(envelope(error.status, error.message, error.code))
     except WebSocketDisconnect:
         return
 
@@ -104,7 +112,7 @@ async def _authenticated(socket: WebSocket) -> Caller | None:
     try:
         async with asyncio.timeout(_FIRST_FRAME_SECONDS):
             frame = await socket.receive()
-        caller = await run_in_threadpool(caller_of, api, Secret(_token_of(frame)))
+        caller = await _holder(api, address_of(socket), _token_of(frame))
         check(caller, Permission.INSTANCE_LOGS)
     except (Refused, TimeoutError) as error:
         message = error.message if isinstance(error, Refused) else "no token was sent in time"
@@ -113,6 +121,16 @@ async def _authenticated(socket: WebSocket) -> Caller | None:
         return None
     await _send(socket, {"type": "init", "data": {"auth": "successful"}})
     return caller
+
+
+async def _holder(api: Api, address: str, token: str) -> Caller:
+    """Wrong tokens count as they do in a header."""
+    api.throttle.check_guesses(address)
+    try:
+        return await run_in_threadpool(caller_of, api, Secret(token))
+    except Unauthenticated:
+        api.throttle.wrong(digest_of(token), address)
+        raise
 
 
 def _token_of(frame: Message) -> str:
@@ -133,10 +151,11 @@ async def _follow(
 ) -> None:
     try:
         query = parse_log_query(socket.query_params, of(socket).clock.now(), _FIRST_LINES)
-        await _stream(socket, await run_in_threadpool(find, caller, query))
+        with of(socket).tails.one_of(caller):
+            await _stream(socket, await run_in_threadpool(find, caller, query))
     except Refused as error:
         await _send(socket, {"type": "error", "data": {"message": error.message}})
-        await socket.close(1000)
+        await socket.close(_TRY_LATER if isinstance(error, Full) else 1000)
 
 
 async def _stream(socket: WebSocket, feed: Feed) -> None:

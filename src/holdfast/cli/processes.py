@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 
 def serve(**given: Any) -> None:
     parts = _open(given)
+    config = bootstrap.listener_config(parts)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
     background.start()
     deciding.start()
     try:
-        _listen(parts)
+        _listen(parts, config)
     finally:
         deciding.drain()
         background.drain()
@@ -34,7 +35,8 @@ def serve(**given: Any) -> None:
 
 
 def api(**given: Any) -> None:
-    _listen(_open(given))
+    parts = _open(given)
+    _listen(parts, bootstrap.listener_config(parts))
     _leave()
 
 
@@ -76,22 +78,10 @@ def _stop_on_signal() -> threading.Event:
     return stopping
 
 
-def _listen(parts: Parts) -> None:
+def _listen(parts: Parts, config: uvicorn.Config) -> None:
     """Serves until SIGTERM or SIGINT, then lets running requests end."""
     chosen = parts.settings
     listener = _socket(chosen)
-    app = bootstrap.build_api(parts)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # whom to believe is a setting of ours: api/arrival.py
-        timeout_graceful_shutdown=10,
-        ws="websockets-sansio",
-        ws_ping_interval=30,
-        ws_max_size=1 << 20,
-    )
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
     _Listener(config).run(sockets=[listener])

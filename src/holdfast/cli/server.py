@@ -17,6 +17,10 @@ Database = Annotated[
     typer.Option("--database-url", help="Catalogue, e.g. postgresql://...; default SQLite."),
 ]
 
+Certificate = Annotated[
+    str | None,
+    typer.Option("--tls-certificate", metavar="FILE", help="Certificate chain; listen over TLS."),
+]
 Roots = Annotated[
     str | None,
     typer.Option(
@@ -40,6 +44,10 @@ def serve(
     port: Port = None,
     database_url: Database = None,
     sqlite_roots: Roots = None,
+    tls_certificate: Certificate = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's key.")
+    ] = None,
 ) -> None:
     """Run everything in one process.
 
@@ -51,17 +59,33 @@ def serve(
         port=port,
         database_url=database_url,
         sqlite_roots=sqlite_roots,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
     )
 
 
 def api(
-    data_dir: DataDir = None, host: Host = None, port: Port = None, database_url: Database = None
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    database_url: Database = None,
+    tls_certificate: Certificate = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's key.")
+    ] = None,
 ) -> None:
     """Run only the HTTP API.
 
     Example: holdfast api --database-url postgresql://holdfast@db/holdfast --data-dir /srv/hf
     """
-    local("api")(data_dir=data_dir, host=host, port=port, database_url=database_url)
+    local("api")(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        database_url=database_url,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    )
 
 
 def worker(data_dir: DataDir = None, database_url: Database = None) -> None:

@@ -1,7 +1,9 @@
 """B8: imports, and (extension) uploads of the files that they may be made of."""
 
 import hashlib
-from typing import Annotated
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -28,6 +30,7 @@ router = APIRouter(tags=["imports"])
 UPLOADS = f"{ADDON}/uploads"
 UPLOAD = f"{ADDON}/uploads/{{upload_id}}"
 LARGEST_PART = 16 << 20
+_CHUNK = 1 << 20
 
 
 @router.post(f"{ADDON}/import", response_model=One[BackupView])
@@ -79,18 +82,33 @@ def drop_upload(writing: Writing, caller: Updater, at: AtAddon, upload_id: str) 
     return writing.undo(caller, drop)
 
 
-async def _content(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_PART:
-            raise TooLarge(f"a part of an upload has at most {LARGEST_PART} bytes")
-    if not body:
-        raise Invalid("the part is empty", {"body": "is empty"})
-    return bytes(body)
+class _Spool:
+    """A part as it came, in a file without a name: a slow caller takes disk, not memory."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self.size = size
+        self._file = file
+
+    def chunks(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK):
+            yield chunk
 
 
-Content = Annotated[bytes, Depends(_content)]
+async def _content(request: Request, api: State) -> AsyncIterator[_Spool]:
+    size = 0
+    with tempfile.TemporaryFile(dir=api.data_dir) as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > LARGEST_PART:
+                raise TooLarge(f"a part of an upload has at most {LARGEST_PART} bytes")
+            file.write(chunk)
+        if not size:
+            raise Invalid("the part is empty", {"body": "is empty"})
+        yield _Spool(file, size)
+
+
+Content = Annotated[_Spool, Depends(_content)]
 
 
 @router.put(
@@ -114,7 +132,8 @@ async def put_part(
     """The bytes from `offset` on. The same part may be sent again; another place is a 409 that
     says which byte is wanted."""
     part = _Part(writing, caller, at, upload_id)
-    return await run_in_threadpool(part.put, content, offset)
+    async with writing.api.storing:
+        return await run_in_threadpool(part.put, content, offset)
 
 
 class _Part:
@@ -126,15 +145,15 @@ class _Part:
         self._at = at
         self._upload_id = upload_id
 
-    def put(self, content: bytes, offset: int) -> Response:
+    def put(self, content: _Spool, offset: int) -> Response:
         api = self._writing.api
         with api.catalog.read() as session:
             upload = _found(api, self._at.addon(session, self._caller), self._upload_id)
-        key = verbs.place_for(upload, offset, len(content), api.house.import_bytes)
+        key = verbs.place_for(upload, offset, content.size, api.house.import_bytes)
         if key is None:
             return answers.one(_view(upload))
         _store(api, key, content)
-        part = UploadPart(start=offset, size=len(content), key=key)
+        part = UploadPart(start=offset, size=content.size, key=key)
 
         def note(context: Context) -> UploadView:
             addon = self._at.addon(context.session, self._caller)
@@ -143,11 +162,13 @@ class _Part:
         return self._writing.change(self._caller, note)
 
 
-def _store(api: Api, key: str, content: bytes) -> None:
+def _store(api: Api, key: str, content: _Spool) -> None:
     store = api.open_store(None)
-    upload = store.begin(key)
+    upload, sent = store.begin(key), hashlib.sha256()
     try:
-        upload.write(content)
+        for chunk in content.chunks():
+            sent.update(chunk)
+            upload.write(chunk)
         upload.commit()
     except BaseException:
         upload.abort()
@@ -155,5 +176,5 @@ def _store(api: Api, key: str, content: bytes) -> None:
     back = hashlib.sha256()
     for chunk in store.get(key):
         back.update(chunk)
-    if back.digest() != hashlib.sha256(content).digest():
+    if back.digest() != sent.digest():
         raise Invalid("the store gave back other bytes than it was given; send the part again")
