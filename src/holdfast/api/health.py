@@ -1,6 +1,7 @@
 """Is it alive, is it ready: for supervisors and load balancers, without a token."""
 
 import asyncio
+import logging
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -10,6 +11,7 @@ from holdfast.api.state import Api, State
 from holdfast.catalog.session import CatalogAway
 from holdfast.domain.errors import Failure
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
 _FRESH_SECONDS = 1.0
@@ -64,7 +66,7 @@ def _database(api: Api) -> str | None:
     try:
         api.catalog.ping()
     except CatalogAway as error:
-        return f"does not answer: {error.orig}"
+        return _hidden("database", str(error.orig))
     return None
 
 
@@ -72,7 +74,7 @@ def _queue(api: Api) -> str | None:
     try:
         api.house.queue.orphans([_NOBODY])
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises means not ready
-        return f"does not answer: {type(error).__name__}"
+        return _hidden("queue", str(error))
     return None
 
 
@@ -80,5 +82,11 @@ def _store(api: Api) -> str | None:
     try:
         next(api.open_store(None).list("readiness/"), None)
     except Failure as error:
-        return error.message
+        return _hidden("store", error.message)
     return None
+
+
+def _hidden(part: str, why: str) -> str:
+    """Anybody may ask, so what went wrong, with names and addresses, is for the log alone."""
+    log.warning("not ready", extra={"part": part, "why": why})
+    return "does not answer; the log says why"

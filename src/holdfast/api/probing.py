@@ -5,11 +5,13 @@ and says which; it is asked outside any transaction.
 """
 
 import socket
+from urllib.parse import urlsplit
 
 from holdfast.api.state import Api
 from holdfast.contracts.engine import Engine, Hostable
 from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid
+from holdfast.kit.fetch import leads_to_this_machine_alone
 from holdfast.usecases.addons import Found, managed_address
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms import AddonForm, AddonPatch, Credentials
@@ -65,6 +67,7 @@ def _free_port() -> int:
 
 def require_bucket(api: Api, kind: str, credentials: Credentials, prefix: str) -> None:
     """Writes, reads back, lists and deletes in the bucket, or says which of these failed."""
+    _require_place(credentials.endpoint)
     try:
         options = {**driver_options(credentials, prefix), "attempts": _TRIES}
         store = api.try_store(kind, options)
@@ -76,3 +79,14 @@ def require_bucket(api: Api, kind: str, credentials: Credentials, prefix: str) -
         problem = error.message
     if problem is not None:
         raise Invalid(f"the destination does not work: {problem}", {"credentials": problem})
+
+
+def _require_place(endpoint: str) -> None:
+    """Whoever may add destinations must not make us ask for what only this machine may know."""
+    try:
+        host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
+    except ValueError:
+        return  # the driver says what is wrong with it
+    if host and leads_to_this_machine_alone(host):
+        problem = "is a link-local address, where no store is"
+        raise Invalid(f"the endpoint {problem}", {"credentials.endpoint": problem})

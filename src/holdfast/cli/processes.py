@@ -15,6 +15,7 @@ import uvicorn
 from holdfast import bootstrap, settings
 from holdfast.bootstrap import Parts, SchedulerProcess, WorkerProcess
 from holdfast.kit import logs
+from holdfast.kit.hardening import keep_memory_private
 from holdfast.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def scheduler(**given: Any) -> None:
 
 
 def _open(given: dict[str, Any]) -> Parts:
+    keep_memory_private()
     chosen = settings.load(given)
     logs.configure(chosen.log_level, chosen.log_format)
     parts = Parts(chosen)

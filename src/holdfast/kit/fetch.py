@@ -29,6 +29,9 @@ _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002:
 """IPv6 addresses that lead to an IPv4 one of the caller's choice."""
 
 
+_METADATA_6 = ipaddress.ip_address("fd00:ec2::254")
+
+
 class NotReachable(Temporary):
     """The address to fetch from did not answer as it should."""
 
@@ -105,6 +108,27 @@ def allowed(address: Address, rules: Rules) -> bool:
     )
 
 
+def leads_to_this_machine_alone(host: str) -> bool:
+    """Is it a name for link-local addresses, where clouds tell a machine its own secrets, or for
+    none at all? Nobody keeps anything there. A name that nobody knows is not."""
+    try:
+        found = _resolve(host, None)
+    except NotReachable:
+        return False
+    return any(_is_nowhere(address) for address in found)
+
+
+def _is_nowhere(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return (
+        address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address == _METADATA_6
+    )
+
+
 class _Judging(httpcore.NetworkBackend):
     """Connects to addresses that were judged, and to nothing else."""
 
@@ -136,7 +160,7 @@ class _Judging(httpcore.NetworkBackend):
         raise last
 
 
-def _resolve(host: str, port: int) -> list[Address]:
+def _resolve(host: str, port: int | None) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

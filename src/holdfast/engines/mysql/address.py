@@ -36,6 +36,8 @@ def parse(connection_string: str) -> Address:
     for what, given in (("host", host), ("user", user)):
         if not given:
             raise _invalid(f"names no {what}")
+    if host.startswith(("/", "@")):  # there we would be let in as our own user
+        raise _invalid("must name a host, not a socket")
     if "," in host or "," in url.netloc.rpartition("@")[2]:
         raise _invalid("must name exactly one host")
     database, password = unquote(url.path.removeprefix("/")), unquote(url.password or "")

@@ -76,6 +76,8 @@ def _address(given: Mapping[str, str]) -> Address:
     for key in ("host", "user"):
         if not given.get(key):
             raise _invalid(f"names no {key}")
+    if given["host"].startswith(("/", "@")):  # there we would be let in as our own user
+        raise _invalid("must name a host, not a socket")
     if "," in given["host"] or "," in given.get("port", ""):
         raise _invalid("must name exactly one host")
     if not given["user"].isprintable() or "\0" in "".join(given.values()):

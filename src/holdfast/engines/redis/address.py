@@ -38,6 +38,8 @@ def parse(connection_string: str) -> Address:
         raise _invalid("must start with redis:// or rediss://")
     if not host:
         raise _invalid("names no host")
+    if unquote(host).startswith(("/", "@")):  # a socket's permissions are those of our own user
+        raise _invalid("must name a host, not a socket")
     user = unquote(parts.username or "") or "default"
     if not user.isprintable() or " " in user or "\0" in unquote(parts.password or ""):
         raise _invalid("holds characters that are not allowed")

@@ -15,8 +15,9 @@ from pydantic import (
 
 from holdfast.kit.seal import Secret
 
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _ENDPOINT = re.compile(
-    r"(https?://)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*"
+    rf"(https?://)?({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(:[0-9]{{1,5}})?(/[A-Za-z0-9._-]+)*"
 )
 
 
@@ -46,7 +47,7 @@ class Options(BaseModel):
         description="An existing bucket.",
     )
     region: str = Field(
-        "us-east-1", pattern=r"^[A-Za-z0-9-]*$", description="Region the service signs for."
+        "us-east-1", pattern=rf"^({_LABEL})?$", description="Region the service signs for."
     )
     endpoint: str = Field(
         "", description="Host or URL of the service; https without a scheme; empty is AWS."
