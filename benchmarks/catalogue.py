@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from holdfast.catalog.migrate import migrate
-from holdfast.catalog.schema import Addon, Backup, Project
+from holdfast.catalog.schema import Addon, Backup, Copy, Project
 from holdfast.catalog.session import Catalog
 
 PROJECT = "archive"
@@ -34,6 +34,7 @@ def fill_catalogue(data_dir: Path, count: int) -> None:
         for first in range(1, count + 1, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, count + 1))
             session.execute(insert(Backup), [_backup(addon.pk, number) for number in numbers])
+            session.execute(insert(Copy), [_copy(addon.pk, number) for number in numbers])
     catalog.close()
     with sqlite3.connect(data_dir / "holdfast.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -67,6 +68,7 @@ def _backup(addon_pk: int, number: int) -> dict[str, object]:
     began = _FIRST + number * _DAY // 24
     uid = str(uuid.UUID(int=number))
     return {
+        "pk": number,
         "uid": uid,
         "addon_pk": addon_pk,
         "id": f"backup-{number}",
@@ -79,6 +81,22 @@ def _backup(addon_pk: int, number: int) -> dict[str, object]:
         "version": "15.18",
         "retained": False,
         "evidence": _evidence(number),
+        "created": began,
+        "completed": began + 4_000,
+    }
+
+
+def _copy(addon_pk: int, number: int) -> dict[str, object]:
+    """Where its bytes are: in the platform's store."""
+    began = _FIRST + number * _DAY // 24
+    return {
+        "backup_pk": number,
+        "addon_pk": addon_pk,
+        "additional": False,
+        "status": "completed",
+        "tries": 0,
+        "size": 80_000_000 + number,
+        "objects": f"dumps/{PROJECT}/{ADDON}/{uuid.UUID(int=number)}/1/",
         "created": began,
         "completed": began + 4_000,
     }

@@ -1,7 +1,7 @@
 """Who asks: a bearer token to a caller, and the permission each route needs."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -49,10 +49,10 @@ def require_all_projects(caller: Caller) -> None:
         raise Forbidden("the token is restricted to some projects; this needs one that is not")
 
 
-def requires(permission: Permission) -> Callable[[Caller], Caller]:
+def requires(permission: Permission) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
     """A dependency that gives the caller, if it may."""
 
-    def allowed(caller: Known) -> Caller:
+    async def allowed(caller: Known) -> Caller:
         check(caller, permission)
         return caller
 

@@ -60,7 +60,7 @@ def of(connection: HTTPConnection) -> Api:
     return cast("Api", connection.app.state.api)
 
 
-def _of_request(request: Request) -> Api:
+async def _of_request(request: Request) -> Api:
     return of(request)
 
 

@@ -94,7 +94,7 @@ def _document(shape: BaseModel | None) -> dict[str, Any]:
     return {} if shape is None else shape.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _writer(request: Request, api: State) -> Writer:
+async def _writer(request: Request, api: State) -> Writer:
     return Writer(api, request)
 
 

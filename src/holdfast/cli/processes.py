@@ -16,6 +16,7 @@ from holdfast import bootstrap, settings
 from holdfast.bootstrap import Parts, SchedulerProcess, WorkerProcess
 from holdfast.kit import logs
 from holdfast.kit.hardening import keep_memory_private
+from holdfast.kit.memory import collect_seldom
 from holdfast.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def _listen(parts: Parts, config: uvicorn.Config) -> None:
     listener = _socket(chosen)
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
+    collect_seldom()
     _Listener(config).run(sockets=[listener])
 
 

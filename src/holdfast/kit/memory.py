@@ -8,6 +8,7 @@ zeroed again for the next one.
 """
 
 import ctypes
+import gc
 from functools import cache
 
 _TRIM_THRESHOLD = -1
@@ -25,3 +26,11 @@ def keep_memory_steady() -> bool:
         return False
     limits = {_MMAP_THRESHOLD: _OWN_PAGES_FROM, _TRIM_THRESHOLD: _KEPT_FREE, _ARENA_MAX: 2}
     return all(mallopt(name, value) for name, value in limits.items())
+
+
+def collect_seldom() -> None:
+    """For a process that answers requests, once everything is loaded: what is there stays, and
+    the rows of an answer do not set off a search for cycles in the middle of it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -21,7 +21,7 @@ _APP = "holdfast"
 _VERSION = "ops-v1"
 _WORKFLOW = "run-operation"
 _OVER = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
 _KEEP_MS = 24 * 3600 * 1000
 
 

@@ -63,7 +63,11 @@ class SchedulePath(AddonPath):
         return schedule
 
 
-AtSchedule = Annotated[SchedulePath, Depends()]
+async def _at_schedule(project_id: str, addon_id: str, schedule_id: str) -> SchedulePath:
+    return SchedulePath(project_id, addon_id, schedule_id)
+
+
+AtSchedule = Annotated[SchedulePath, Depends(_at_schedule)]
 
 
 @router.get(SCHEDULES, response_model=Many[ScheduleList])
