@@ -64,6 +64,7 @@ def create_app(api: Api) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         responses=reference.ERRORS,
+        generate_unique_id_function=reference.operation_id,
     )
     app.state.api = api
     errors.install(app)
