@@ -325,6 +325,25 @@ class AbortRestoreForm(StrictForm):
     restore_id: Hex24
 
 
+class ScaleForm(Form):
+    """Of a managed addon: what it is sold as. Nothing of it limits the server."""
+
+    deployment_plan: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    storage: Annotated[int, Field(ge=1)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=1)] | None = None
+
+
+class NetworkForm(Form):
+    tls_enabled: bool | None = None
+    external_access_enabled: bool | None = None
+
+
+class SecurityForm(Form):
+    ip_policies: Annotated[list[Any], Field(max_length=0)] = Field(
+        default=[], description="Who may connect is the machine's own firewall's to say: empty."
+    )
+
+
 class VersionForm(StrictForm):
     version: Annotated[str, Field(min_length=1, max_length=40)]
 
