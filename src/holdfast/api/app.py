@@ -55,7 +55,21 @@ def _known_team(connection: HTTPConnection) -> None:
         raise NotFound(f"there is no team {asked!r}")
 
 
+def describe() -> reference.Document:
+    """The API document, without an installation."""
+    return reference.Reference(_routed()).document
+
+
 def create_app(api: Api) -> FastAPI:
+    app = _routed()
+    app.state.api = api
+    app.state.reference = reference.Reference(app)
+    app.add_middleware(BodyGate)
+    app.add_middleware(Limits, limit=api.rate_limit, clock=api.clock)
+    return app
+
+
+def _routed() -> FastAPI:
     app = FastAPI(
         title="Holdfast",
         version=__version__,
@@ -66,7 +80,6 @@ def create_app(api: Api) -> FastAPI:
         responses=reference.ERRORS,
         generate_unique_id_function=reference.operation_id,
     )
-    app.state.api = api
     errors.install(app)
     for noun in _NOUNS:
         app.include_router(noun, prefix="/v1")
@@ -80,7 +93,4 @@ def create_app(api: Api) -> FastAPI:
     app.include_router(downloads.files)
     app.include_router(health.router)
     app.include_router(reference.router)
-    app.state.reference = reference.Reference(app)
-    app.add_middleware(BodyGate)
-    app.add_middleware(Limits, limit=api.rate_limit, clock=api.clock)
     return app
