@@ -60,7 +60,7 @@ def _file_name(backup: Backup) -> str:
 
 
 @files.head("/v1/downloads/{uid}/{name}", include_in_schema=False, response_model=None)
-@files.get("/v1/downloads/{uid}/{name}", response_model=None, responses=_ANSWERS)
+@files.get("/v1/downloads/{uid}/{name}", response_class=StreamingResponse, responses=_ANSWERS)
 def download(
     api: State,
     request: Request,

@@ -44,7 +44,7 @@ def _vaults(api: Api) -> Vaults:
     return Vaults(api.catalog, api.house.sealer, api.open_store)
 
 
-@router.get(f"{BACKUP}/files", response_model=None, responses=_ANSWERS)
+@router.get(f"{BACKUP}/files", response_class=StreamingResponse, responses=_ANSWERS)
 def files(api: State, caller: Reader, at_backup: AtBackup) -> Response:
     """The files of a snapshot as a tar, as they come from its repository."""
     with api.catalog.read() as session:
