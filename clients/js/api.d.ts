@@ -100,6 +100,19 @@ export interface AddonView {
   backupSchedules: Array<ScheduleView>;
   reason?: string;
 }
+export interface Adopted {
+  backups: Array<StoredBackup>;
+  problems: Array<AdoptionProblem>;
+  next?: string;
+}
+export interface AdoptionForm {
+  passphrase?: string;
+  after?: string;
+}
+export interface AdoptionProblem {
+  where: string;
+  problem: string;
+}
 export interface Amount {
   copies: number;
   bytes: string;
@@ -783,6 +796,10 @@ export interface Calls {
   destinationKit(args: { destinationId: string }): Promise<RecoveryKit>;
   /** The same for the platform's own store. */
   platformKit(): Promise<RecoveryKit>;
+  /** Takes in the backups here that no catalogue entry names. Their addons count as gone. */
+  adoptDestination(args: { destinationId: string; body: AdoptionForm }): Promise<Adopted>;
+  /** The same for the platform's own store. */
+  adoptPlatform(args: { body: AdoptionForm }): Promise<Adopted>;
   startRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: RestoreForm }): Promise<RestoreStarted>;
   listBackupRestores(args: { projectId: string; addonId: string; backupId: string; per_page?: number; page?: number; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<RestoreList>>;
   abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
@@ -827,6 +844,8 @@ export interface Calls {
   deleteDestination(args: { destinationId: string }): Promise<Empty>;
   /** The copies kept here. `data` is a bare array: the reference has it so. */
   listDestinationBackups(args: { destinationId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
+  /** The same for the platform's own store. */
+  listPlatformBackups(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
   addonLogs(args: { projectId: string; addonId: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
   backupLogs(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
   restoreLogs(args: { restoreId: string; projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;

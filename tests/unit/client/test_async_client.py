@@ -19,6 +19,7 @@ from holdfast.client import (
     TimedOut,
     Unreachable,
 )
+from holdfast.kit.seal import Secret
 from unit.client.test_client_logs import LINE, WELCOME, frames, socket_server
 
 T = TypeVar("T")
@@ -134,6 +135,20 @@ def test_a_restore_is_found_on_any_page(scripted: ScriptedApi) -> None:
         return (await client.wait_for_restore("p", "a", "r", AT_ONCE)).status
 
     assert carried_out(scripted.url, work) == "completed"
+
+
+def test_an_adoption_goes_on_where_it_stopped(scripted: ScriptedApi) -> None:
+    path = "/v1/platform-store/adopt"
+    scripted.data("POST", path, {"backups": [{"id": "one"}], "next": "shop/orders"})
+    scripted.data("POST", path, {"backups": [{"id": "two"}]})
+
+    async def work(client: AsyncClient) -> list[str]:
+        found = client.destinations.adopt(None, Secret("kit"))
+        return [each.id async for adopted in found for each in adopted.backups]
+
+    assert carried_out(scripted.url, work) == ["one", "two"]
+    sent = [asked.json for asked in scripted.asked]
+    assert sent == [{"passphrase": "kit"}, {"passphrase": "kit", "after": "shop/orders"}]
 
 
 def test_a_download_is_whole_or_an_error(scripted: ScriptedApi) -> None:
