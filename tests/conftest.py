@@ -24,6 +24,7 @@ pytest_plugins = [
     "fixtures.keeping",
     "fixtures.redis_servers",
     "fixtures.mortal_house",
+    "fixtures.fuzzed",
 ]
 
 

@@ -4,13 +4,14 @@
 //   {"all":  "get.addon.backups", "with": {...}}      every page, as the client joins them
 //   {"pages": "get.addon.backups", "with": {...}}     page after page through getNextPage()
 //   {"tail": "get.addon.backup.logTail", "with": {...}}  every event until the end
+//   {"tail": "get.addon.logTail", "with": {...}, "until": "text"}  until a line has the text
 import readline from 'node:readline';
 import { ApiClient, ApiClientInMemoryContextProvider } from '@northflank/js-client';
 
-const [host, token] = process.argv.slice(2);
+const [host, token, mode] = process.argv.slice(2);
 const contexts = new ApiClientInMemoryContextProvider();
 await contexts.addContext({ name: 'holdfast', host, token });
-const client = new ApiClient(contexts);
+const client = new ApiClient(contexts, { throwErrorOnHttpErrorCode: mode === 'throws' });
 
 const found = (path) => path.split('.').reduce((at, name) => at[name], client);
 
@@ -36,7 +37,7 @@ async function pages(path, args) {
   }
 }
 
-async function tail(path, args) {
+async function tail(path, args, until) {
   const events = [];
   const logs = await found(path)(args);
   const closed = new Promise((resolve) => {
@@ -45,6 +46,7 @@ async function tail(path, args) {
         const data = payload instanceof Error ? { message: payload.message } : payload;
         events.push({ name, data: name === 'open' || name === 'close' ? undefined : data });
         if (name === 'close') resolve();
+        if (until && JSON.stringify(data ?? '').includes(until)) logs.stop().then(resolve, resolve);
       });
     }
   });
@@ -57,11 +59,11 @@ async function tail(path, args) {
   return { events };
 }
 
-async function answer({ call, all, pages: through, tail: follow, with: args }) {
+async function answer({ call, all, pages: through, tail: follow, with: args, until }) {
   if (call) return shown(await found(call)(args));
   if (all) return shown(await found(all).all(args));
   if (through) return { pages: await pages(through, args) };
-  return tail(follow, args);
+  return tail(follow, args, until);
 }
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
@@ -69,7 +71,8 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
   try {
     result = await answer(JSON.parse(line));
   } catch (error) {
-    result = { thrown: String(error) };
+    const { name, status, message, id, details } = error;
+    result = { thrown: { name, status, message, id, details } };
   }
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }

@@ -79,6 +79,18 @@ def test_2_there_is_no_point_in_time_recovery(cli: OfficialCli, attached: Attach
     assert (refused.status, "409" in refused.err) == (1, True)
 
 
+def test_3_all_pages_end_on_the_command_line(
+    cli: OfficialCli, api: Api, attached: Attached
+) -> None:
+    for number in range(5):
+        api.post(f"{attached.path}/backups", {"name": f"page {number}"})
+    at = ("--projectId", attached.project, "--addonId", attached.addon)
+    listed = cli("get", "addon", "backups", *at, "--per_page", "2", "--loadAll", "-o", "json")
+    assert [each["id"] for each in listed.json["backups"]] == [f"page-{n}" for n in (4, 3, 2, 1, 0)]
+    empty = cli("list", "addons", "--projectId", api.project(), "-o", "json").json
+    assert empty == {"addons": []}
+
+
 def test_4_the_last_page_has_no_cursor(api: Api) -> None:
     for path in ("/projects?per_page=100", "/backup-destinations", "/tokens?per_page=100"):
         body = api.raw("GET", path).text
@@ -95,6 +107,16 @@ def test_5_posts_without_a_body(api: Api, attached: Attached, backup: str) -> No
     assert api.post(f"{attached.path}/backups").data["status"] == "scheduled"
     started = api.post(f"{one}/restore").data["restoreId"]
     await_restore(api, one, started)
+
+
+def test_6_what_cannot_be_answered_is_an_error_with_a_sentence(api: Api) -> None:
+    for method, path, content, status in (
+        ("GET", "/nowhere", b"", 404),
+        ("POST", "/projects", b"{", 400),
+        ("PATCH", "/projects", b"{}", 405),
+    ):
+        answer = api.ask(method, path, content=content)
+        assert (answer.status, bool(answer.error["message"])) == (status, True)
 
 
 def test_7_a_destination_is_found_by_its_name(

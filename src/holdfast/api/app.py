@@ -67,7 +67,22 @@ class _Application(FastAPI):
         return Arrival(super().build_middleware_stack(), api.proxies, api.clock)
 
 
+def describe() -> reference.Document:
+    """The API document, without an installation."""
+    return reference.Reference(_routed()).document
+
+
 def create_app(api: Api) -> FastAPI:
+    app = _routed()
+    app.state.api = api
+    app.state.readiness = health.Readiness()
+    app.state.reference = reference.Reference(app)
+    app.add_middleware(BodyGate)
+    app.add_middleware(Limits, throttle=api.throttle)
+    return app
+
+
+def _routed() -> FastAPI:
     app = _Application(
         title="Holdfast",
         version=__version__,
@@ -76,8 +91,8 @@ def create_app(api: Api) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         responses=reference.ERRORS,
+        generate_unique_id_function=reference.operation_id,
     )
-    app.state.api = api
     errors.install(app)
     for noun in _NOUNS:
         app.include_router(noun, prefix="/v1")
@@ -91,8 +106,4 @@ def create_app(api: Api) -> FastAPI:
     app.include_router(downloads.files)
     app.include_router(health.router)
     app.include_router(reference.router)
-    app.state.readiness = health.Readiness()
-    app.state.reference = reference.Reference(app)
-    app.add_middleware(BodyGate)
-    app.add_middleware(Limits, throttle=api.throttle)
     return app

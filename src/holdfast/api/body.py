@@ -3,7 +3,8 @@
 The official clients send `Content-Type: application/json` with an empty body or `null` on posts
 without one; both mean `{}`. That is why a body that was cut off must not pass for an empty one.
 The digest of the body is kept for recognising repeated posts. The character NUL is turned away
-here, once for all, because no catalogue can hold it.
+here, once for all, because no catalogue can hold it; so is a slash inside a segment of the path,
+because it would be taken for one between two, and no name has one.
 """
 
 import asyncio
@@ -35,8 +36,9 @@ class BodyGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             scope["path"] = _collapsed(scope["path"])
-            if _has_nul(scope):
-                return await _no_such_place(scope, receive, send)
+            nameless = _nameless(scope)
+            if nameless is not None:
+                return await _no_such_place(nameless, scope, receive, send)
         if scope["type"] == "http" and scope["method"] in _WITH_BODY and not _is_file(scope):
             return await self._with_body(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -82,17 +84,18 @@ class _Gone(Exception):
     """The client went away before its whole body was here."""
 
 
-def _has_nul(scope: Scope) -> bool:
-    return "\x00" in scope["path"] or b"%00" in scope.get("query_string", b"")
+def _nameless(scope: Scope) -> str | None:
+    """The character of the address that is in no name."""
+    if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
+        return "the character NUL"
+    return "a slash" if b"%2f" in scope.get("raw_path", b"").lower() else None
 
 
-async def _no_such_place(scope: Scope, receive: Receive, send: Send) -> None:
+async def _no_such_place(what: str, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    await envelope(404, "nothing has the character NUL in its name", "http.404")(
-        scope, receive, send
-    )
+    await envelope(404, f"nothing has {what} in its name", "http.404")(scope, receive, send)
 
 
 def _collapsed(path: str) -> str:

@@ -9,11 +9,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Match
 
 from holdfast.domain.errors import Conflict, Failure, Invalid, Refused, Temporary
 
 log = logging.getLogger(__name__)
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _WORDS = {
     404: "there is no such route",
     405: "this method is not allowed here",
@@ -23,12 +25,16 @@ _WORDS = {
 
 
 def envelope(
-    status: int, message: str, code: str, details: Mapping[str, Any] | None = None
+    status: int,
+    message: str,
+    code: str,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     error: dict[str, Any] = {"status": status, "message": message, "id": code}
     if details:
         error["details"] = dict(details)
-    return JSONResponse({"error": error}, status_code=status)
+    return JSONResponse({"error": error}, status_code=status, headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -73,7 +79,20 @@ async def _on_validation(_: Request, error: Exception) -> JSONResponse:
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     word = _WORDS.get(status, "the request cannot be answered")
-    return envelope(status, f"{word}: {request.method} {request.url.path}", f"http.{status}")
+    sentence = f"{word}: {request.method} {request.url.path}"
+    headers = {"allow": ", ".join(_methods_at(request))} if status == 405 else None
+    return envelope(status, sentence, f"http.{status}", headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What the path can be asked with; the framework names those of its first route only."""
+    routes: Sequence[BaseRoute] = request.app.routes
+    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [
+        method
+        for method, scope in asked.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _on_failure(request: Request, error: Exception) -> JSONResponse:

@@ -14,6 +14,30 @@ _FILTERS = ("textIncludes", "textNotIncludes", "regexIncludes", "regexNotInclude
 _TYPES = frozenset({"cdn", "mesh", "ingress", "runtime", "build", "backup", "restore"})
 _LONGEST_REGEX = 200
 
+_INSTANT = {"type": "string", "format": "date-time"}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": 10**9}
+_TEXT = {"type": "string"}
+_SCHEMAS: Mapping[str, Mapping[str, object]] = {
+    "startTime": _INSTANT,
+    "endTime": _INSTANT,
+    "duration": {**_COUNT, "description": "Seconds; with at most one of start and end."},
+    "lineLimit": _COUNT,
+    "direction": {"enum": ["forward", "backward"]},
+    "type": {"type": "array", "items": {"enum": sorted(_TYPES)}},
+    "containerName": _TEXT,
+    "textIncludes": {**_TEXT, "description": "One of these four at a time."},
+    "textNotIncludes": _TEXT,
+    "regexIncludes": {**_TEXT, "maxLength": _LONGEST_REGEX},
+    "regexNotIncludes": {**_TEXT, "maxLength": _LONGEST_REGEX},
+}
+DESCRIBED = {
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in _SCHEMAS.items()
+    ]
+}
+"""For the API document, as the routes do not declare them one by one."""
+
 T = TypeVar("T")
 
 

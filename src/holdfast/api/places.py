@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import WithJsonSchema
 
 from holdfast.catalog import addons, backups, destinations, projects, restores
 from holdfast.catalog.page import Page
@@ -13,11 +14,15 @@ from holdfast.domain.errors import NotFound
 from holdfast.usecases.restores import find_backup
 from holdfast.views.page import parse_page
 
+_COUNT = WithJsonSchema({"type": "integer", "minimum": 1})
+_CURSOR = WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})
+"""As documented; they are read as text, so that each problem is named our way."""
+
 
 async def _page(
-    per_page: Annotated[str | None, Query(description="1 to 100, default 50")] = None,
-    page: Annotated[str | None, Query(description="from 1; ignored beside a cursor")] = None,
-    cursor: Annotated[str | None, Query(description="as given by the previous page")] = None,
+    per_page: Annotated[str | None, _COUNT, Query(description="1 to 100, default 50")] = None,
+    page: Annotated[str | None, _COUNT, Query(description="ignored beside a cursor")] = None,
+    cursor: Annotated[str | None, _CURSOR, Query(description="of the previous page")] = None,
 ) -> Page:
     return parse_page(per_page, page, cursor)
 

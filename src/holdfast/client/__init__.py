@@ -1,6 +1,6 @@
-"""Typed HTTP client of the v1 API: all that the command line knows of the server."""
+"""Typed HTTP client of the v1 API, blocking and asyncio: all that the command line knows of it."""
 
-from holdfast.client.api import Client
+from holdfast.client.api import AsyncClient, Client
 from holdfast.client.errors import (
     ApiError,
     Conflict,
@@ -19,6 +19,7 @@ from holdfast.client.waiting import Patience
 
 __all__ = [
     "ApiError",
+    "AsyncClient",
     "Client",
     "Conflict",
     "Invalid",

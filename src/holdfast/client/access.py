@@ -1,36 +1,35 @@
 """Tokens and roles."""
 
-from collections.abc import Iterator
-
+from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, listing, post
 from holdfast.client.models import Role, Token
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Body, Transport, path_of
+from holdfast.client.parse import parsed
+from holdfast.client.transport import Body, path_of
 
 
-class Tokens:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class Tokens(Noun[R]):
+    @listing
+    def list(self) -> Listing[Token]:
+        return Listing(Token, path_of("tokens"), "tokens")
 
-    def list(self) -> Iterator[Token]:
-        return parsed_all(Token, self._transport.items(path_of("tokens"), "tokens"))
-
-    def create(self, body: Body) -> Token:
+    @call
+    def create(self, body: Body) -> Steps[Token]:
         """The only answer that holds the token itself."""
-        return parsed(Token, self._transport.post(path_of("tokens"), body))
+        return parsed(Token, (yield from post(path_of("tokens"), body)))
 
-    def revoke(self, token: str) -> None:
-        self._transport.delete(path_of("tokens", token))
+    @call
+    def revoke(self, token: str) -> Steps[None]:
+        yield from delete(path_of("tokens", token))
 
 
-class Roles:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class Roles(Noun[R]):
+    @listing
+    def list(self) -> Listing[Role]:
+        return Listing(Role, path_of("roles"), "roles")
 
-    def list(self) -> Iterator[Role]:
-        return parsed_all(Role, self._transport.items(path_of("roles"), "roles"))
+    @call
+    def create(self, body: Body) -> Steps[Role]:
+        return parsed(Role, (yield from post(path_of("roles"), body)))
 
-    def create(self, body: Body) -> Role:
-        return parsed(Role, self._transport.post(path_of("roles"), body))
-
-    def delete(self, role: str) -> None:
-        self._transport.delete(path_of("roles", role))
+    @call
+    def delete(self, role: str) -> Steps[None]:
+        yield from delete(path_of("roles", role))

@@ -1,69 +1,93 @@
 """Addons and their types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from holdfast.client.logs import LogQuery, read_range, tail
+from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
+from holdfast.client.logs import LogQuery, lines_of
 from holdfast.client.models import Addon, AddonType, Container, Credentials, LogLine, Version
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Body, Transport, path_of
+from holdfast.client.parse import parsed
+from holdfast.client.transport import Body, path_of
 
 
 def _path(project: str, *rest: str) -> str:
     return path_of("projects", project, "addons", *rest)
 
 
-class Addons:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+def one(project: str, addon: str) -> Steps[Addon]:
+    return parsed(Addon, (yield from get(_path(project, addon))))
 
-    def types(self) -> Iterator[AddonType]:
-        return parsed_all(AddonType, self._transport.items(path_of("addon-types"), "addonTypes"))
 
-    def list(self, project: str) -> Iterator[Addon]:
-        return parsed_all(Addon, self._transport.items(_path(project), "addons"))
+class Addons(Noun[R]):
+    @listing
+    def types(self) -> Listing[AddonType]:
+        return Listing(AddonType, path_of("addon-types"), "addonTypes")
 
-    def create(self, project: str, body: Body) -> Addon:
+    @listing
+    def list(self, project: str) -> Listing[Addon]:
+        return Listing(Addon, _path(project), "addons")
+
+    @call
+    def create(self, project: str, body: Body) -> Steps[Addon]:
         """With `connectionString` the addon is the user's own server, else Holdfast runs one."""
-        return parsed(Addon, self._transport.post(_path(project), body))
+        return parsed(Addon, (yield from post(_path(project), body)))
 
-    def get(self, project: str, addon: str) -> Addon:
-        return parsed(Addon, self._transport.get(_path(project, addon)))
+    @call
+    def get(self, project: str, addon: str) -> Steps[Addon]:
+        return (yield from one(project, addon))
 
-    def update(self, project: str, addon: str, body: Body) -> Addon:
+    @call
+    def update(self, project: str, addon: str, body: Body) -> Steps[Addon]:
         """Returns the addon as it is afterwards, asked for again: the answer may be empty."""
-        self._transport.patch(_path(project, addon), body)
-        return self.get(project, addon)
+        yield from patch(_path(project, addon), body)
+        return (yield from one(project, addon))
 
-    def delete(self, project: str, addon: str) -> None:
-        self._transport.delete(_path(project, addon))
+    @call
+    def delete(self, project: str, addon: str) -> Steps[None]:
+        yield from delete(_path(project, addon))
 
-    def pause(self, project: str, addon: str) -> None:
-        self._transport.post(_path(project, addon, "pause"))
+    @call
+    def pause(self, project: str, addon: str) -> Steps[None]:
+        yield from post(_path(project, addon, "pause"))
 
-    def resume(self, project: str, addon: str) -> None:
-        self._transport.post(_path(project, addon, "resume"))
+    @call
+    def resume(self, project: str, addon: str) -> Steps[None]:
+        yield from post(_path(project, addon, "resume"))
 
-    def restart(self, project: str, addon: str) -> None:
-        self._transport.post(_path(project, addon, "restart"))
+    @call
+    def restart(self, project: str, addon: str) -> Steps[None]:
+        yield from post(_path(project, addon, "restart"))
 
-    def reset(self, project: str, addon: str) -> None:
-        self._transport.post(_path(project, addon, "reset"))
+    @call
+    def reset(self, project: str, addon: str) -> Steps[None]:
+        yield from post(_path(project, addon, "reset"))
 
-    def credentials(self, project: str, addon: str) -> Credentials:
-        return parsed(Credentials, self._transport.get(_path(project, addon, "credentials")))
+    @call
+    def scale(self, project: str, addon: str, body: Body) -> Steps[None]:
+        """Body: `deploymentPlan`, `storage` (MB) and `replicas`, all optional."""
+        yield from post(_path(project, addon, "scale"), body)
 
-    def version(self, project: str, addon: str) -> Version:
-        return parsed(Version, self._transport.get(_path(project, addon, "version")))
+    @call
+    def credentials(self, project: str, addon: str) -> Steps[Credentials]:
+        return parsed(Credentials, (yield from get(_path(project, addon, "credentials"))))
 
-    def upgrade(self, project: str, addon: str, version: str) -> None:
-        self._transport.post(_path(project, addon, "version"), {"version": version})
+    @call
+    def version(self, project: str, addon: str) -> Steps[Version]:
+        return parsed(Version, (yield from get(_path(project, addon, "version"))))
 
-    def containers(self, project: str, addon: str) -> Iterator[Container]:
-        found = self._transport.items(_path(project, addon, "containers"), "containers")
-        return parsed_all(Container, found)
+    @call
+    def upgrade(self, project: str, addon: str, version: str) -> Steps[None]:
+        yield from post(_path(project, addon, "version"), {"version": version})
 
-    def logs(self, project: str, addon: str, query: LogQuery | None = None) -> Sequence[LogLine]:
-        return read_range(self._transport, _path(project, addon, "logs"), query)
+    @listing
+    def containers(self, project: str, addon: str) -> Listing[Container]:
+        return Listing(Container, _path(project, addon, "containers"), "containers")
 
-    def tail(self, project: str, addon: str, query: LogQuery | None = None) -> Iterator[LogLine]:
-        return tail(self._transport, _path(project, addon, "logs"), query)
+    @call
+    def logs(
+        self, project: str, addon: str, query: LogQuery | None = None
+    ) -> Steps[Sequence[LogLine]]:
+        return (yield from lines_of(log_path(project, addon), query))
+
+
+def log_path(project: str, addon: str) -> str:
+    return _path(project, addon, "logs")

@@ -1,19 +1,19 @@
-"""The client: one object, one attribute per noun, and the waits."""
+"""The clients, blocking and asyncio: one attribute per noun, and the waits."""
 
 from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
+from holdfast.client import addons, awaited, backups, blocking, restores
 from holdfast.client.access import Roles, Tokens
-from holdfast.client.addons import Addons
-from holdfast.client.audit import Audit
-from holdfast.client.backups import Backups
+from holdfast.client.async_transport import AsyncTransport
+from holdfast.client.audit import AuditLog
+from holdfast.client.calls import Awaiting, Blocking, Noun, R, Steps, call, get
 from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
 from holdfast.client.models import About, Addon, Backup, Document, Restore
 from holdfast.client.parse import parsed
 from holdfast.client.projects import Projects
-from holdfast.client.restores import Restores
 from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
 from holdfast.client.transport import Link, Transport, path_of
@@ -24,22 +24,109 @@ BROKEN = frozenset({"failed", "error", "errorAllocating", "deleted"})
 """Addon states in which waiting for a better one is pointless."""
 
 
-class Client:
+class _Calls(Noun[R]):
+    """What both clients have."""
+
+    def __init__(self, runner: R) -> None:
+        super().__init__(runner)
+        self.projects = Projects(runner)
+        self.imports = Imports(runner)
+        self.schedules = Schedules(runner)
+        self.retention = Retention(runner)
+        self.destinations = Destinations(runner)
+        self.tokens = Tokens(runner)
+        self.roles = Roles(runner)
+        self.audit = AuditLog(runner)
+
+    @property
+    def host(self) -> str:
+        return self.runner.transport.host
+
+    @call
+    def login(self) -> Steps[None]:
+        """Returns when the server knows the token; raises Unauthenticated when it does not."""
+        yield from get(path_of("login"))
+
+    @call
+    def about(self) -> Steps[About]:
+        return parsed(About, (yield from get(path_of("about"))))
+
+    @call
+    def live(self) -> Steps[Document]:
+        return parsed(Document, (yield from get("/healthz")))
+
+    @call
+    def ready(self) -> Steps[Document]:
+        """Raises ServerFault when the server runs but cannot work."""
+        return parsed(Document, (yield from get("/readyz")))
+
+    @call
+    def wait_for_backup(
+        self,
+        project: str,
+        addon: str,
+        backup: str,
+        patience: Patience | None = None,
+        on_progress: Callable[[Backup], None] = ignore,
+    ) -> Steps[Backup]:
+        """Returns the backup when it has ended, well or not. Raises TimedOut."""
+        return (
+            yield from self._waiter(patience).until(
+                lambda: backups.one(project, addon, backup), lambda b: b.ended, on_progress
+            )
+        )
+
+    @call
+    def wait_for_restore(
+        self,
+        project: str,
+        addon: str,
+        restore: str,
+        patience: Patience | None = None,
+        on_progress: Callable[[Restore], None] = ignore,
+    ) -> Steps[Restore]:
+        """Returns the restore when it has ended, well or not. Raises TimedOut."""
+        return (
+            yield from self._waiter(patience).until(
+                lambda: restores.found(project, addon, restore), lambda r: r.ended, on_progress
+            )
+        )
+
+    @call
+    def wait_for_addon(
+        self,
+        project: str,
+        addon: str,
+        wanted: Collection[str] = ("running",),
+        patience: Patience | None = None,
+        on_progress: Callable[[Addon], None] = ignore,
+    ) -> Steps[Addon]:
+        """Returns the addon in a wanted state or a broken one; look which. Raises TimedOut."""
+        ends = BROKEN | set(wanted)
+        return (
+            yield from self._waiter(patience).until(
+                lambda: addons.one(project, addon), lambda a: a.status in ends, on_progress
+            )
+        )
+
+    def _waiter(self, patience: Patience | None) -> Waiter:
+        return Waiter(self.runner.transport.link.clock, patience or Patience())
+
+
+def _secret(token: Secret | str | None) -> Secret | None:
+    return Secret(token) if isinstance(token, str) else token
+
+
+class Client(_Calls[Blocking]):
     """Talks to one server as one token. Use as a context manager, from one thread at a time."""
 
-    def __init__(self, host: str, token: Secret | None = None, link: Link | None = None) -> None:
-        self._transport = Transport(host, token, link or Link())
-        self.projects = Projects(self._transport)
-        self.addons = Addons(self._transport)
-        self.backups = Backups(self._transport)
-        self.imports = Imports(self._transport)
-        self.restores = Restores(self._transport)
-        self.schedules = Schedules(self._transport)
-        self.retention = Retention(self._transport)
-        self.destinations = Destinations(self._transport)
-        self.tokens = Tokens(self._transport)
-        self.roles = Roles(self._transport)
-        self.audit = Audit(self._transport)
+    def __init__(
+        self, host: str, token: Secret | str | None = None, link: Link | None = None
+    ) -> None:
+        super().__init__(Blocking(Transport(host, _secret(token), link or Link())))
+        self.addons = blocking.Addons(self.runner)
+        self.backups = blocking.Backups(self.runner)
+        self.restores = blocking.Restores(self.runner)
 
     def __enter__(self) -> Self:
         return self
@@ -53,65 +140,30 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._transport.close()
+        self.runner.transport.close()
 
-    @property
-    def host(self) -> str:
-        return self._transport.host
 
-    def login(self) -> None:
-        """Returns when the server knows the token; raises Unauthenticated when it does not."""
-        self._transport.get(path_of("login"))
+class AsyncClient(_Calls[Awaiting]):
+    """The same on asyncio: calls are awaited, lists and logs iterated with `async for`."""
 
-    def about(self) -> About:
-        return parsed(About, self._transport.get(path_of("about")))
+    def __init__(
+        self, host: str, token: Secret | str | None = None, link: Link | None = None
+    ) -> None:
+        super().__init__(Awaiting(AsyncTransport(host, _secret(token), link or Link())))
+        self.addons = awaited.Addons(self.runner)
+        self.backups = awaited.Backups(self.runner)
+        self.restores = awaited.Restores(self.runner)
 
-    def live(self) -> Document:
-        return parsed(Document, self._transport.get("/healthz"))
+    async def __aenter__(self) -> Self:
+        return self
 
-    def ready(self) -> Document:
-        """Raises ServerFault when the server runs but cannot work."""
-        return parsed(Document, self._transport.get("/readyz"))
-
-    def wait_for_backup(
+    async def __aexit__(
         self,
-        project: str,
-        addon: str,
-        backup: str,
-        patience: Patience | None = None,
-        on_progress: Callable[[Backup], None] = ignore,
-    ) -> Backup:
-        """Returns the backup when it has ended, well or not. Raises TimedOut."""
-        return self._waiter(patience).until(
-            lambda: self.backups.get(project, addon, backup), lambda b: b.ended, on_progress
-        )
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
 
-    def wait_for_restore(
-        self,
-        project: str,
-        addon: str,
-        restore: str,
-        patience: Patience | None = None,
-        on_progress: Callable[[Restore], None] = ignore,
-    ) -> Restore:
-        """Returns the restore when it has ended, well or not. Raises TimedOut."""
-        return self._waiter(patience).until(
-            lambda: self.restores.get(project, addon, restore), lambda r: r.ended, on_progress
-        )
-
-    def wait_for_addon(
-        self,
-        project: str,
-        addon: str,
-        wanted: Collection[str] = ("running",),
-        patience: Patience | None = None,
-        on_progress: Callable[[Addon], None] = ignore,
-    ) -> Addon:
-        """Returns the addon in a wanted state or a broken one; look which. Raises TimedOut."""
-        ends = BROKEN | set(wanted)
-        return self._waiter(patience).until(
-            lambda: self.addons.get(project, addon), lambda a: a.status in ends, on_progress
-        )
-
-    def _waiter(self, patience: Patience | None) -> Waiter:
-        return Waiter(self._transport.link, patience or Patience())
+    async def close(self) -> None:
+        await self.runner.transport.close()

@@ -1,10 +1,8 @@
 """The audit log: who changed what, and from where."""
 
-from collections.abc import Iterator
-
+from holdfast.client.calls import Listing, Noun, R, listing
 from holdfast.client.models import Model, Words
-from holdfast.client.parse import parsed_all
-from holdfast.client.transport import Params, Transport, path_of
+from holdfast.client.transport import Params, path_of
 
 
 class Actor(Model):
@@ -34,13 +32,9 @@ class AuditEntry(Model):
     after: Words | None = None
 
 
-class Audit:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def list(self, params: Params | None = None) -> Iterator[AuditEntry]:
+class AuditLog(Noun[R]):
+    @listing
+    def list(self, params: Params | None = None) -> Listing[AuditEntry]:
         """The newest first. `params`: startTime, endTime, actor, kind, objectId, projectId,
         addonId."""
-        return parsed_all(
-            AuditEntry, self._transport.items(path_of("audit-log"), "entries", params)
-        )
+        return Listing(AuditEntry, path_of("audit-log"), "entries", params or {})

@@ -1,92 +1,90 @@
 """Backups of an addon."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 
-from holdfast.client.download import Download, opened
+from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, post
 from holdfast.client.errors import Answer, ServerFault
-from holdfast.client.logs import LogQuery, read_range, tail
+from holdfast.client.logs import LogQuery, lines_of
 from holdfast.client.models import Backup, Document, Finish, LogLine
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Body, Transport, path_of
+from holdfast.client.parse import parsed
+from holdfast.client.transport import Body, path_of
 
 
-def _path(project: str, addon: str, *rest: str) -> str:
+def backup_path(project: str, addon: str, *rest: str) -> str:
     return path_of("projects", project, "addons", addon, "backups", *rest)
 
 
-class Backups:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+_path = backup_path
 
-    def list(self, project: str, addon: str) -> Iterator[Backup]:
+
+def one(project: str, addon: str, backup: str) -> Steps[Backup]:
+    return parsed(Backup, (yield from get(_path(project, addon, backup))))
+
+
+class Backups(Noun[R]):
+    @listing
+    def list(self, project: str, addon: str) -> Listing[Backup]:
         """Newest first."""
-        return parsed_all(Backup, self._transport.items(_path(project, addon), "backups"))
+        return Listing(Backup, _path(project, addon), "backups")
 
-    def create(self, project: str, addon: str, body: Body) -> Backup:
+    @call
+    def create(self, project: str, addon: str, body: Body) -> Steps[Backup]:
         """Body: `name`, `backupType`, `compressionType`, `customDestinationId`,
         `retentionTime` (days), `maxRate` (KiB per second, of snapshots), all optional."""
-        return parsed(Backup, self._transport.post(_path(project, addon), body))
+        return parsed(Backup, (yield from post(_path(project, addon), body)))
 
-    def get(self, project: str, addon: str, backup: str) -> Backup:
-        return parsed(Backup, self._transport.get(_path(project, addon, backup)))
+    @call
+    def get(self, project: str, addon: str, backup: str) -> Steps[Backup]:
+        return (yield from one(project, addon, backup))
 
-    def delete(self, project: str, addon: str, backup: str, *, force: bool = False) -> None:
+    @call
+    def delete(self, project: str, addon: str, backup: str, *, force: bool = False) -> Steps[None]:
         """`force`: even when it is the last good one of the addon."""
-        self._transport.delete(_path(project, addon, backup), {"force": "true"} if force else None)
+        yield from delete(_path(project, addon, backup), {"force": "true"} if force else None)
 
-    def delete_stored(self, uid: str, *, force: bool = False) -> None:
+    @call
+    def delete_stored(self, uid: str, *, force: bool = False) -> Steps[None]:
         """One whose addon may be gone, by its `uid`."""
-        params = {"force": "true"} if force else None
-        self._transport.delete(path_of("stored-backups", uid), params)
+        yield from delete(path_of("stored-backups", uid), {"force": "true"} if force else None)
 
-    def abort(self, project: str, addon: str, backup: str) -> None:
-        self._transport.post(_path(project, addon, backup, "abort"))
+    @call
+    def abort(self, project: str, addon: str, backup: str) -> Steps[None]:
+        yield from post(_path(project, addon, backup, "abort"))
 
-    def retain(self, project: str, addon: str, backup: str) -> None:
-        self._transport.post(_path(project, addon, backup, "retain"))
+    @call
+    def retain(self, project: str, addon: str, backup: str) -> Steps[None]:
+        yield from post(_path(project, addon, backup, "retain"))
 
-    def retry_copy(self, project: str, addon: str, backup: str, destination: str) -> None:
+    @call
+    def retry_copy(self, project: str, addon: str, backup: str, destination: str) -> Steps[None]:
         """An additional copy that failed, now instead of after its pause."""
-        self._transport.post(_path(project, addon, backup, "copies", destination, "retry"))
+        yield from post(_path(project, addon, backup, "copies", destination, "retry"))
 
-    def repair(self, project: str, addon: str, backup: str) -> None:
+    @call
+    def repair(self, project: str, addon: str, backup: str) -> Steps[None]:
         """Lost copies of a snapshot made again from one that is whole."""
-        self._transport.post(_path(project, addon, backup, "repair"))
+        yield from post(_path(project, addon, backup, "repair"))
 
-    def evidence(self, project: str, addon: str, backup: str) -> Document:
-        return parsed(Document, self._transport.get(_path(project, addon, backup, "evidence")))
+    @call
+    def evidence(self, project: str, addon: str, backup: str) -> Steps[Document]:
+        return parsed(Document, (yield from get(_path(project, addon, backup, "evidence"))))
 
-    def download_link(self, project: str, addon: str, backup: str) -> str:
-        found = parsed(
-            Document, self._transport.get(_path(project, addon, backup, "download-link"))
-        )
-        link = found.document().get("downloadLink")
+    @call
+    def download_link(self, project: str, addon: str, backup: str) -> Steps[str]:
+        data = yield from get(_path(project, addon, backup, "download-link"))
+        link = parsed(Document, data).document().get("downloadLink")
         if not isinstance(link, str) or not link:
             raise ServerFault(Answer(200, "the answer holds no download link"))
         return link
 
-    def download(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
-        """The artifact's bytes; use `chunks()` of what the context yields."""
-        link = self.download_link(project, addon, backup)
-        return opened(self._transport, link, f"{backup}.backup")
-
-    def files(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
-        """A snapshot's files as a tar."""
-        path = f"{self._transport.host}{_path(project, addon, backup, 'files')}"
-        return opened(self._transport, path, f"{backup}.tar", with_token=True)
-
-    def finish(self, project: str, addon: str, backup: str, directory: str) -> Finish:
+    @call
+    def finish(self, project: str, addon: str, backup: str, directory: str) -> Steps[Finish]:
         """What a snapshot's files need that lie in this absolute `directory`."""
         path = _path(project, addon, backup, "files", "finish")
-        return parsed(Finish, self._transport.get(path, {"directory": directory}))
+        return parsed(Finish, (yield from get(path, {"directory": directory})))
 
+    @call
     def logs(
         self, project: str, addon: str, backup: str, query: LogQuery | None = None
-    ) -> Sequence[LogLine]:
-        return read_range(self._transport, _path(project, addon, backup, "logs"), query)
-
-    def tail(
-        self, project: str, addon: str, backup: str, query: LogQuery | None = None
-    ) -> Iterator[LogLine]:
-        return tail(self._transport, _path(project, addon, backup, "logs"), query)
+    ) -> Steps[Sequence[LogLine]]:
+        return (yield from lines_of(_path(project, addon, backup, "logs"), query))

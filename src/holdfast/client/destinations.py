@@ -1,10 +1,11 @@
 """Backup destinations."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from holdfast.client.models import Adopted, Destination, DestinationBackup, RecoveryKit
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Body, Transport, path_of
+from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
+from holdfast.client.models import Adopted, Destination, DestinationBackup, RecoveryKit, Words
+from holdfast.client.parse import parsed
+from holdfast.client.transport import Body, Envelope, Request, Turning, path_of
 from holdfast.kit.seal import Secret
 
 
@@ -16,43 +17,67 @@ def _place(destination: str | None) -> str:
     return path_of("platform-store") if destination is None else _path(destination)
 
 
-class Destinations:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class Destinations(Noun[R]):
+    @listing
+    def list(self) -> Listing[Destination]:
+        return Listing(Destination, _path(), "backupDestinations")
 
-    def list(self) -> Iterator[Destination]:
-        return parsed_all(Destination, self._transport.items(_path(), "backupDestinations"))
-
-    def create(self, body: Body) -> Destination:
+    @call
+    def create(self, body: Body) -> Steps[Destination]:
         """The server probes the destination first and refuses one that does not work."""
-        return parsed(Destination, self._transport.post(_path(), body))
+        return parsed(Destination, (yield from post(_path(), body)))
 
-    def get(self, destination: str) -> Destination:
-        return parsed(Destination, self._transport.get(_path(destination)))
+    @call
+    def get(self, destination: str) -> Steps[Destination]:
+        return parsed(Destination, (yield from get(_path(destination))))
 
-    def update(self, destination: str, body: Body) -> None:
-        self._transport.patch(_path(destination), body)
+    @call
+    def update(self, destination: str, body: Body) -> Steps[None]:
+        yield from patch(_path(destination), body)
 
-    def delete(self, destination: str) -> None:
-        self._transport.delete(_path(destination))
+    @call
+    def delete(self, destination: str) -> Steps[None]:
+        yield from delete(_path(destination))
 
-    def recovery_kit(self, destination: str | None) -> RecoveryKit:
+    @call
+    def recovery_kit(self, destination: str | None) -> Steps[RecoveryKit]:
         """A new one, for the platform's own store when none is named; older ones end."""
-        return parsed(RecoveryKit, self._transport.post(f"{_place(destination)}/recovery-kit"))
+        return parsed(RecoveryKit, (yield from post(f"{_place(destination)}/recovery-kit")))
 
-    def backups(self, destination: str | None) -> Iterator[DestinationBackup]:
+    @listing
+    def backups(self, destination: str | None) -> Listing[DestinationBackup]:
         """Of the platform's own store when none is named."""
-        found = self._transport.items(f"{_place(destination)}/backups", None)
-        return parsed_all(DestinationBackup, found)
+        return Listing(DestinationBackup, f"{_place(destination)}/backups", None)
 
-    def adopt(self, destination: str | None, passphrase: Secret | None) -> Iterator[Adopted]:
+    @listing
+    def adopt(self, destination: str | None, passphrase: Secret | None) -> Listing[Adopted]:
         """Takes in what no catalogue entry names, some addons at a time; again and again until
         nothing is left. Without the passphrase of the recovery kit, dumps only."""
-        body: dict[str, object] = {} if passphrase is None else {"passphrase": passphrase.reveal()}
-        while True:
-            answer = self._transport.post(f"{_place(destination)}/adopt", body)
-            found = parsed(Adopted, answer)
-            yield found
-            if found.next is None:
-                return
-            body["after"] = found.next
+        body: Words = {} if passphrase is None else {"passphrase": passphrase.reveal()}
+        return _Adoption(Adopted, f"{_place(destination)}/adopt", None, body=body)
+
+
+@dataclass(frozen=True)
+class _Adoption(Listing[Adopted]):
+    body: Words = field(default_factory=dict[str, object], repr=False)
+
+    def turning(self) -> Turning:
+        return _Rounds(self.path, self.body)
+
+
+class _Rounds(Turning):
+    """Posts again and again, each time from where the answer before ended."""
+
+    def __init__(self, path: str, body: Words) -> None:
+        super().__init__(path, None, None)
+        self._body = dict(body)
+
+    @property
+    def request(self) -> Request:
+        return Request("POST", self._path, body=dict(self._body))
+
+    def take(self, page: Envelope) -> list[object]:
+        found = parsed(Adopted, page.data)
+        self.more = found.next is not None
+        self._body["after"] = found.next
+        return [page.data]

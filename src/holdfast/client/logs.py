@@ -5,17 +5,20 @@ tail by closing the socket, whatever the code, when there is nothing more to com
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from websockets.asyncio.client import connect as connect_awaited
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
+from holdfast.client.calls import Steps, get
 from holdfast.client.errors import Answer, ServerFault, Unauthenticated, Unreachable, error_for
 from holdfast.client.models import LogLine
 from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Transport, user_agent
+from holdfast.client.transport import Address, user_agent
 
 _MAX_FRAME = 16 << 20
 
@@ -42,27 +45,51 @@ class LogQuery:
         return {name: value for name, value in wanted.items() if value is not None}
 
 
-def read_range(transport: Transport, path: str, query: LogQuery | None) -> list[LogLine]:
-    data = transport.get(path, (query or LogQuery()).params("range"))
+def lines_of(path: str, query: LogQuery | None) -> Steps[Sequence[LogLine]]:
+    data = yield from get(path, (query or LogQuery()).params("range"))
     if not isinstance(data, list):
         raise ServerFault(Answer(200, "the answer holds no list of log lines"))
     return list(parsed_all(LogLine, cast("list[object]", data)))
 
 
-def tail(transport: Transport, path: str, query: LogQuery | None) -> Iterator[LogLine]:
+def tail(address: Address, path: str, query: LogQuery | None) -> Iterator[LogLine]:
     """Lines as they come; ends when the server has no more. Closing the iterator hangs up."""
-    url = transport.tail_url(path, (query or LogQuery()).params("tail"))
     try:
-        with _connected(url) as socket:
-            socket.send(json.dumps(_greeting(transport)))
-            yield from _lines(socket)
+        with _not_opened():
+            url = _url(address, path, query)
+            socket = connect(url, user_agent_header=user_agent(), max_size=_MAX_FRAME)
+        with socket:
+            socket.send(_greeting(address))
+            for frame in socket:
+                yield from _lines(frame)
     except ConnectionClosed:
         return
 
 
-def _connected(url: str) -> ClientConnection:
+async def follow(address: Address, path: str, query: LogQuery | None) -> AsyncIterator[LogLine]:
+    """The same, awaited."""
     try:
-        return connect(url, user_agent_header=user_agent(), max_size=_MAX_FRAME)
+        with _not_opened():
+            url = _url(address, path, query)
+            opening = connect_awaited(url, user_agent_header=user_agent(), max_size=_MAX_FRAME)
+            socket = await opening
+        async with socket:
+            await socket.send(_greeting(address))
+            async for frame in socket:
+                for line in _lines(frame):
+                    yield line
+    except ConnectionClosed:
+        return
+
+
+def _url(address: Address, path: str, query: LogQuery | None) -> str:
+    return address.tail_url(path, (query or LogQuery()).params("tail"))
+
+
+@contextmanager
+def _not_opened() -> Generator[None]:
+    try:
+        yield
     except InvalidStatus as error:
         status = error.response.status_code
         raise error_for(
@@ -72,24 +99,24 @@ def _connected(url: str) -> ClientConnection:
         raise Unreachable(Answer(0, f"the log tail cannot be opened: {error}")) from error
 
 
-def _greeting(transport: Transport) -> dict[str, object]:
-    token = transport.token.reveal() if transport.token else ""
-    return {"type": "init", "data": {"auth": {"type": "apiToken", "apiToken": token}}}
+def _greeting(address: Address) -> str:
+    token = address.token.reveal() if address.token else ""
+    auth = {"type": "apiToken", "apiToken": token}
+    return json.dumps({"type": "init", "data": {"auth": auth}})
 
 
-def _lines(socket: ClientConnection) -> Iterator[LogLine]:
-    for frame in socket:
-        kind, data = _frame(frame)
-        match kind:
-            case "init":
-                _check_welcome(data)
-            case "log-lines":
-                items = cast("list[object]", data) if isinstance(data, list) else []
-                yield from (parsed(LogLine, item) for item in items)
-            case "error":
-                raise ServerFault(Answer(200, _text(data, "the log tail failed")))
-            case _:
-                raise ServerFault(Answer(200, f"the log tail sent an unknown frame {kind!r}"))
+def _lines(frame: str | bytes) -> Iterator[LogLine]:
+    kind, data = _frame(frame)
+    match kind:
+        case "init":
+            _check_welcome(data)
+        case "log-lines":
+            items = cast("list[object]", data) if isinstance(data, list) else []
+            yield from (parsed(LogLine, item) for item in items)
+        case "error":
+            raise ServerFault(Answer(200, _text(data, "the log tail failed")))
+        case _:
+            raise ServerFault(Answer(200, f"the log tail sent an unknown frame {kind!r}"))
 
 
 def _frame(frame: str | bytes) -> tuple[object, object]:

@@ -1,29 +1,30 @@
 """Projects."""
 
-from collections.abc import Iterator
-
+from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
 from holdfast.client.models import Project
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Body, Transport, path_of
+from holdfast.client.parse import parsed
+from holdfast.client.transport import Body, path_of
 
 
-class Projects:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+class Projects(Noun[R]):
+    @listing
+    def list(self) -> Listing[Project]:
+        return Listing(Project, path_of("projects"), "projects")
 
-    def list(self) -> Iterator[Project]:
-        return parsed_all(Project, self._transport.items(path_of("projects"), "projects"))
+    @call
+    def create(self, body: Body) -> Steps[Project]:
+        return parsed(Project, (yield from post(path_of("projects"), body)))
 
-    def create(self, body: Body) -> Project:
-        return parsed(Project, self._transport.post(path_of("projects"), body))
+    @call
+    def get(self, project: str) -> Steps[Project]:
+        return parsed(Project, (yield from get(path_of("projects", project))))
 
-    def get(self, project: str) -> Project:
-        return parsed(Project, self._transport.get(path_of("projects", project)))
+    @call
+    def update(self, project: str, body: Body) -> Steps[Project]:
+        return parsed(Project, (yield from patch(path_of("projects", project), body)))
 
-    def update(self, project: str, body: Body) -> Project:
-        return parsed(Project, self._transport.patch(path_of("projects", project), body))
-
-    def delete(self, project: str, *, with_contents: bool = False) -> None:
+    @call
+    def delete(self, project: str, *, with_contents: bool = False) -> Steps[None]:
         """Refused with Conflict while it holds something, unless `with_contents`."""
         params = {"delete_child_objects": "true"} if with_contents else None
-        self._transport.delete(path_of("projects", project), params)
+        yield from delete(path_of("projects", project), params)

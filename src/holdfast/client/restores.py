@@ -4,14 +4,15 @@ A backup of another addon is named together with its `Origin`. The API has no ad
 restore, so `get` looks for it among the addon's restores, newest first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holdfast.client.calls import Listing, Noun, R, Steps, ask, call, listing, post
 from holdfast.client.errors import Answer, NotFound
-from holdfast.client.logs import LogQuery, read_range, tail
+from holdfast.client.logs import LogQuery, lines_of
 from holdfast.client.models import LogLine, Restore, RestoreStarted
 from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Transport, path_of
+from holdfast.client.transport import path_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,8 @@ def _backup(project: str, addon: str, backup: str, *rest: str) -> str:
     return path_of("projects", project, "addons", addon, "backups", backup, *rest)
 
 
-class Restores:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
+class Restores(Noun[R]):
+    @call
     def create(
         self,
         project: str,
@@ -45,44 +44,56 @@ class Restores:
         origin: Origin | None = None,
         *,
         replace: bool = False,
-    ) -> RestoreStarted:
+    ) -> Steps[RestoreStarted]:
         """`replace`: without room for a second copy, the present data may be removed first."""
         path = _backup(project, addon, backup, "restore")
         body = {"replace": True} if replace else None
-        return parsed(RestoreStarted, self._transport.post(path, body, _params(origin)))
+        return parsed(RestoreStarted, (yield from post(path, body, _params(origin))))
 
-    def list(self, project: str, addon: str) -> Iterator[Restore]:
+    @listing
+    def list(self, project: str, addon: str) -> Listing[Restore]:
         """Every restore into this addon, newest first."""
-        path = path_of("projects", project, "addons", addon, "restores")
-        return parsed_all(Restore, self._transport.items(path, "restores"))
+        return _of_addon(project, addon)
 
+    @listing
     def list_of_backup(
         self, project: str, addon: str, backup: str, origin: Origin | None = None
-    ) -> Iterator[Restore]:
+    ) -> Listing[Restore]:
         path = _backup(project, addon, backup, "restores")
-        return parsed_all(Restore, self._transport.items(path, "restores", _params(origin)))
+        return Listing(Restore, path, "restores", _params(origin))
 
-    def get(self, project: str, addon: str, restore: str) -> Restore:
-        for found in self.list(project, addon):
-            if found.id == restore:
-                return found
-        raise NotFound(Answer(404, f"the addon {addon} has no restore {restore}"))
+    @call
+    def get(self, project: str, addon: str, restore: str) -> Steps[Restore]:
+        return (yield from found(project, addon, restore))
 
+    @call
     def abort(
         self, project: str, addon: str, restore: Restore, origin: Origin | None = None
-    ) -> None:
+    ) -> Steps[None]:
         path = _backup(project, addon, restore.backup_id or "", "abort-restore")
-        self._transport.post(path, {"restoreId": restore.id}, _params(origin))
+        yield from post(path, {"restoreId": restore.id}, _params(origin))
 
+    @call
     def logs(
         self, project: str, addon: str, restore: Restore, query: LogQuery | None = None
-    ) -> Sequence[LogLine]:
-        return read_range(self._transport, self._logs(project, addon, restore), query)
+    ) -> Steps[Sequence[LogLine]]:
+        return (yield from lines_of(log_path(project, addon, restore), query))
 
-    def tail(
-        self, project: str, addon: str, restore: Restore, query: LogQuery | None = None
-    ) -> Iterator[LogLine]:
-        return tail(self._transport, self._logs(project, addon, restore), query)
 
-    def _logs(self, project: str, addon: str, restore: Restore) -> str:
-        return _backup(project, addon, restore.backup_id or "", "restores", restore.id, "logs")
+def _of_addon(project: str, addon: str) -> Listing[Restore]:
+    return Listing(Restore, path_of("projects", project, "addons", addon, "restores"), "restores")
+
+
+def found(project: str, addon: str, restore: str) -> Steps[Restore]:
+    """Page after page until it is there."""
+    turning = _of_addon(project, addon).turning()
+    while turning.more:
+        page = turning.take((yield from ask(turning.request)))
+        for each in parsed_all(Restore, page):
+            if each.id == restore:
+                return each
+    raise NotFound(Answer(404, f"the addon {addon} has no restore {restore}"))
+
+
+def log_path(project: str, addon: str, restore: Restore) -> str:
+    return _backup(project, addon, restore.backup_id or "", "restores", restore.id, "logs")

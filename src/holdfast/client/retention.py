@@ -1,51 +1,52 @@
 """What retention plans, did and found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from holdfast.client.calls import Listing, Noun, R, Steps, ask, call, listing, post
 from holdfast.client.models import Words
 from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Transport, path_of
+from holdfast.client.transport import path_of
 from holdfast.client.upkeep import AddonPlan, Audit, Deletion, Finding, Pruned
 
 
-class Retention:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def plan(self, project: str | None = None, addon: str | None = None) -> Iterator[AddonPlan]:
+class Retention(Noun[R]):
+    @listing
+    def plan(self, project: str | None = None, addon: str | None = None) -> Listing[AddonPlan]:
         """By addon, also of those that are gone; the newest addon first. Changes nothing."""
         chosen = {"projectId": project, "addonId": addon}
         query = {name: value for name, value in chosen.items() if value is not None}
-        found = self._transport.items(path_of("retention", "plan"), "addons", query)
-        return parsed_all(AddonPlan, found)
+        return Listing(AddonPlan, path_of("retention", "plan"), "addons", query)
 
-    def prune(self, project: str, addon: str, share: float | None = None) -> Pruned:
+    @call
+    def prune(self, project: str, addon: str, share: float | None = None) -> Steps[Pruned]:
         """A prune run now. `share`: the most of the addon's backups that may go, up to 1."""
         path = path_of("projects", project, "addons", addon, "prune")
         body = {} if share is None else {"share": share}
-        return parsed(Pruned, self._transport.post(path, body))
+        return parsed(Pruned, (yield from post(path, body)))
 
-    def deletions(self, *, only_open: bool = False) -> Iterator[Deletion]:
+    @listing
+    def deletions(self, *, only_open: bool = False) -> Listing[Deletion]:
         """The newest first."""
         query = {"open": "true"} if only_open else {}
-        found = self._transport.items(path_of("retention", "deletions"), "deletions", query)
-        return parsed_all(Deletion, found)
+        return Listing(Deletion, path_of("retention", "deletions"), "deletions", query)
 
-    def findings(self, kind: str | None = None) -> Iterator[Finding]:
+    @listing
+    def findings(self, kind: str | None = None) -> Listing[Finding]:
         """Of one kind (`lost`, `leftover`, `foreign`) or of all, the newest first."""
         query = {} if kind is None else {"kind": kind}
-        found = self._transport.items(path_of("retention", "findings"), "findings", query)
-        return parsed_all(Finding, found)
+        return Listing(Finding, path_of("retention", "findings"), "findings", query)
 
-    def audits(self) -> Sequence[Audit]:
+    @call
+    def audits(self) -> Steps[Sequence[Audit]]:
         """When each store was compared with the catalogue last."""
-        found = self._transport.items(path_of("retention", "audits"), "audits")
-        return list(parsed_all(Audit, found))
+        turning = Listing(Audit, path_of("retention", "audits"), "audits").turning()
+        return list(parsed_all(Audit, turning.take((yield from ask(turning.request)))))
 
-    def audit(self, destination: str | None = None, *, read_data: bool = False) -> None:
+    @call
+    def audit(self, destination: str | None = None, *, read_data: bool = False) -> Steps[None]:
         """Has one store or all compared with the catalogue as soon as possible. `read_data`: and
         every byte of the snapshots there read."""
         body: Words = {} if destination is None else {"destinationId": destination}
         if read_data:
             body["readData"] = True
-        self._transport.post(path_of("retention", "audits"), body)
+        yield from post(path_of("retention", "audits"), body)

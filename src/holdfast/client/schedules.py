@@ -1,9 +1,8 @@
 """Backup schedules of an addon."""
 
-from collections.abc import Iterator
-
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Body, Transport, path_of
+from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
+from holdfast.client.parse import parsed
+from holdfast.client.transport import Body, path_of
 from holdfast.client.upkeep import Explanation, Made, Occurrence, Schedule, Upcoming
 
 
@@ -11,43 +10,46 @@ def _path(project: str, addon: str, *rest: str) -> str:
     return path_of("projects", project, "addons", addon, "backup-schedules", *rest)
 
 
-class Schedules:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def list(self, project: str, addon: str) -> Iterator[Schedule]:
+class Schedules(Noun[R]):
+    @listing
+    def list(self, project: str, addon: str) -> Listing[Schedule]:
         """Newest first."""
-        return parsed_all(Schedule, self._transport.items(_path(project, addon), "schedules"))
+        return Listing(Schedule, _path(project, addon), "schedules")
 
-    def create(self, project: str, addon: str, body: Body) -> Schedule:
+    @call
+    def create(self, project: str, addon: str, body: Body) -> Steps[Schedule]:
         """Body: `scheduling`, `backupType` and `retentionTime`, and where copies go."""
-        made = parsed(Made, self._transport.post(_path(project, addon), body))
-        return self.get(project, addon, made.id)
+        made = parsed(Made, (yield from post(_path(project, addon), body)))
+        return parsed(Schedule, (yield from get(_path(project, addon, made.id))))
 
-    def get(self, project: str, addon: str, schedule: str) -> Schedule:
-        return parsed(Schedule, self._transport.get(_path(project, addon, schedule)))
+    @call
+    def get(self, project: str, addon: str, schedule: str) -> Steps[Schedule]:
+        return parsed(Schedule, (yield from get(_path(project, addon, schedule))))
 
-    def update(self, project: str, addon: str, schedule: str, retention: int) -> Schedule:
+    @call
+    def update(self, project: str, addon: str, schedule: str, retention: int) -> Steps[Schedule]:
         """Backups that were taken keep the retention they were taken with."""
         body = {"retentionTime": retention}
-        return parsed(Schedule, self._transport.patch(_path(project, addon, schedule), body))
+        return parsed(Schedule, (yield from patch(_path(project, addon, schedule), body)))
 
-    def delete(self, project: str, addon: str, schedule: str) -> None:
-        self._transport.delete(_path(project, addon, schedule))
+    @call
+    def delete(self, project: str, addon: str, schedule: str) -> Steps[None]:
+        yield from delete(_path(project, addon, schedule))
 
+    @listing
     def upcoming(
         self, project: str, addon: str, schedule: str, count: int = 10
-    ) -> Iterator[Upcoming]:
+    ) -> Listing[Upcoming]:
         path = _path(project, addon, schedule, "occurrences")
-        found = self._transport.items(path, "occurrences", {"next": count})
-        return parsed_all(Upcoming, found)
+        return Listing(Upcoming, path, "occurrences", {"next": count})
 
-    def history(self, project: str, addon: str, schedule: str) -> Iterator[Occurrence]:
+    @listing
+    def history(self, project: str, addon: str, schedule: str) -> Listing[Occurrence]:
         """The latest first; also of a deleted schedule."""
-        path = _path(project, addon, schedule, "history")
-        return parsed_all(Occurrence, self._transport.items(path, "occurrences"))
+        return Listing(Occurrence, _path(project, addon, schedule, "history"), "occurrences")
 
-    def why(self, project: str, addon: str, schedule: str, at: str) -> Explanation:
+    @call
+    def why(self, project: str, addon: str, schedule: str, at: str) -> Steps[Explanation]:
         """`at` is an RFC 3339 instant; also of a deleted schedule."""
         path = _path(project, addon, schedule, "why")
-        return parsed(Explanation, self._transport.get(path, {"at": at}))
+        return parsed(Explanation, (yield from get(path, {"at": at})))

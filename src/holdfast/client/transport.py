@@ -9,7 +9,7 @@ never retried.
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib import metadata
@@ -18,7 +18,14 @@ from urllib.parse import quote
 
 import httpx
 
-from holdfast.client.errors import Answer, ServerFault, Unreachable, error_for, local_refusal
+from holdfast.client.errors import (
+    Answer,
+    ApiError,
+    ServerFault,
+    Unreachable,
+    error_for,
+    local_refusal,
+)
 from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.seal import Secret
 
@@ -73,102 +80,142 @@ def path_of(*segments: str) -> str:
     return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
-class Transport:
+@dataclass(frozen=True)
+class Request:
+    """`body` is sent as JSON, `content` as the bytes that it is."""
+
+    method: str
+    path: str
+    params: Params | None = None
+    body: Body | None = None
+    content: bytes | None = None
+
+
+class Address:
+    """Which server, as whom; turns requests into those of the HTTP library."""
+
     def __init__(self, host: str, token: Secret | None, link: Link) -> None:
         self.host = normalise_host(host)
         self.token = token
         self.link = link
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(link.timeout, connect=10.0),
-            headers={"User-Agent": user_agent(), "Accept": "application/json"},
-            transport=link.transport,
+        self.timeout = httpx.Timeout(link.timeout, connect=10.0)
+
+    def built(self, request: Request) -> httpx.Request:
+        kind = "application/json" if request.content is None else "application/octet-stream"
+        return httpx.Request(
+            request.method,
+            f"{self.host}{request.path}",
+            params=request.params,
+            json=request.body,
+            content=request.content,
+            headers={**_headers(), "Content-Type": kind, **self._rights()},
+            extensions={"timeout": self.timeout.as_dict()},
         )
 
-    def close(self) -> None:
-        self._http.close()
-
-    def get(self, path: str, params: Params | None = None) -> object:
-        return self.call("GET", path, params=params).data
-
-    def post(self, path: str, body: Body | None = None, params: Params | None = None) -> object:
-        return self.call("POST", path, params=params, body=body).data
-
-    def patch(self, path: str, body: Body) -> object:
-        return self.call("PATCH", path, body=body).data
-
-    def put(self, path: str, content: bytes, params: Params | None = None) -> object:
-        """Bytes as they are. The same bytes at the same place may be sent again."""
-        headers = {"Content-Type": "application/octet-stream", **self._rights()}
-        request = self._http.build_request(
-            "PUT", f"{self.host}{path}", params=params, content=content, headers=headers
+    def download(self, url: str, *, with_token: bool) -> httpx.Request:
+        """A link carries its own right, so our token does not travel with it."""
+        return httpx.Request(
+            "GET",
+            httpx.URL(self.host + "/").join(url),
+            headers={
+                **_headers(),
+                "Accept-Encoding": "identity",
+                **(self._rights() if with_token else {}),
+            },
+            extensions={"timeout": self.timeout.as_dict()},
         )
-        return _opened(self._sent(request)).data
-
-    def delete(self, path: str, params: Params | None = None) -> None:
-        self.call("DELETE", path, params=params)
-
-    def call(
-        self, method: str, path: str, *, params: Params | None = None, body: Body | None = None
-    ) -> Envelope:
-        headers = {"Content-Type": "application/json", **self._rights()}
-        request = self._http.build_request(
-            method, f"{self.host}{path}", params=params, json=body, headers=headers
-        )
-        return _opened(self._sent(request))
 
     def _rights(self) -> dict[str, str]:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token.reveal()}"}
-
-    def items(self, path: str, key: str | None, params: Params | None = None) -> Iterator[object]:
-        """Every item of a list, page after page. `key` None: the list has no container.
-
-        The end is an absent cursor, whatever `hasNextPage` says.
-        """
-        asked: dict[str, str | int] = {"per_page": PAGE, **(params or {})}
-        seen: set[str] = set()
-        while True:
-            page = self.call("GET", path, params=asked)
-            yield from _listed(page.data, key)
-            if not page.cursor:
-                return
-            if page.cursor in seen:
-                raise ServerFault(Answer(200, f"the pages of {path} never end: a cursor came back"))
-            seen.add(page.cursor)
-            asked["cursor"] = page.cursor
 
     def tail_url(self, path: str, params: Params) -> str:
         """The same address, spoken to over a WebSocket."""
         url = httpx.URL(f"{self.host}{path}", params=params)
         return str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
 
+
+def _headers() -> dict[str, str]:
+    return {"User-Agent": user_agent(), "Accept": "application/json"}
+
+
+class Turning:
+    """Which page to ask for next, until there is none. `key` None: the list has no container.
+
+    The end is an absent cursor, whatever `hasNextPage` says.
+    """
+
+    def __init__(self, path: str, key: str | None, params: Params | None) -> None:
+        self._path, self._key = path, key
+        self._asked: dict[str, str | int] = {"per_page": PAGE, **(params or {})}
+        self._seen: set[str] = set()
+        self.more = True
+
+    @property
+    def request(self) -> Request:
+        return Request("GET", self._path, dict(self._asked))
+
+    def take(self, page: Envelope) -> list[object]:
+        self.more = bool(page.cursor)
+        if page.cursor:
+            if page.cursor in self._seen:
+                problem = f"the pages of {self._path} never end: a cursor came back"
+                raise ServerFault(Answer(200, problem))
+            self._seen.add(page.cursor)
+            self._asked["cursor"] = page.cursor
+        return _listed(page.data, self._key)
+
+
+class Transport(Address):
+    """Carries requests out and waits for the answers."""
+
+    def __init__(self, host: str, token: Secret | None, link: Link) -> None:
+        super().__init__(host, token, link)
+        self._http = httpx.Client(transport=link.transport)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(self, request: Request) -> Envelope:
+        return opened(self._sent(self.built(request)))
+
     @contextlib.contextmanager
     def streamed(self, url: str, *, with_token: bool = False) -> Generator[httpx.Response]:
-        """A download. A link carries its own right, so our token does not travel with it."""
-        target = httpx.URL(self.host + "/").join(url)
-        headers = {"Accept-Encoding": "identity", **(self._rights() if with_token else {})}
-        request = self._http.build_request("GET", target, headers=headers)
+        request = self.download(url, with_token=with_token)
         response = self._sent(request, stream=True)
         try:
             if response.status_code != HTTPStatus.OK:
                 response.read()
-                _opened(response)
-                raise ServerFault(Answer(response.status_code, "the download did not start"))
-            with _connection_errors(request):
+                raise not_started(response)
+            with connection_errors(request):
                 yield response
         finally:
             response.close()
 
     def _sent(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        for attempt in range(1, _ATTEMPTS + 1):
-            began = self.link.clock.monotonic()
+        tries = Tries(request, self.link.clock)
+        while True:
             try:
                 return self._http.send(request, stream=stream)
             except httpx.TransportError as error:
-                waited = self.link.clock.monotonic() - began
-                if attempt == _ATTEMPTS or not _repeatable(request, error, waited):
-                    raise _unreachable(request, error) from error
-            self.link.pause(_APART)
-        raise AssertionError("the last attempt returns or raises")
+                self.link.pause(tries.pause_after(error))
+
+
+class Tries:
+    """Decides after each broken connection whether the request is sent again."""
+
+    def __init__(self, request: httpx.Request, clock: Clock) -> None:
+        self._request, self._clock = request, clock
+        self._made = 0
+        self._began = clock.monotonic()
+
+    def pause_after(self, error: httpx.TransportError) -> float:
+        """Seconds until the next try. Raises Unreachable when there is none."""
+        self._made += 1
+        waited = self._clock.monotonic() - self._began
+        if self._made == _ATTEMPTS or not _repeatable(self._request, error, waited):
+            raise unreachable(self._request, error) from error
+        self._began = self._clock.monotonic() + _APART
+        return _APART
 
 
 def _repeatable(request: httpx.Request, error: httpx.TransportError, waited: float) -> bool:
@@ -176,21 +223,21 @@ def _repeatable(request: httpx.Request, error: httpx.TransportError, waited: flo
     return never_sent or request.method in _REPEATABLE_LATE or waited < _REPEATABLE_SECONDS
 
 
-def _unreachable(request: httpx.Request, error: httpx.TransportError) -> Unreachable:
+def unreachable(request: httpx.Request, error: httpx.TransportError) -> Unreachable:
     where = f"{request.url.scheme}://{request.url.netloc.decode()}"
     what = str(error) or type(error).__name__
     return Unreachable(Answer(0, f"{where} cannot be reached: {what}"))
 
 
 @contextlib.contextmanager
-def _connection_errors(request: httpx.Request) -> Generator[None]:
+def connection_errors(request: httpx.Request) -> Generator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise _unreachable(request, error) from error
+        raise unreachable(request, error) from error
 
 
-def _opened(response: httpx.Response) -> Envelope:
+def opened(response: httpx.Response) -> Envelope:
     """Takes `data` and the cursor out of an answer, or raises what it says went wrong."""
     try:
         parsed: object = response.json()
@@ -202,6 +249,15 @@ def _opened(response: httpx.Response) -> Envelope:
     if not response.is_success:
         raise error_for(_error_answer(response, document))
     return Envelope(document.get("data", {}), _cursor(document.get("pagination")))
+
+
+def not_started(response: httpx.Response) -> Exception:
+    """What an answer says that was to be a file and is none; it has been read."""
+    try:
+        opened(response)
+    except ApiError as error:
+        return error
+    return ServerFault(Answer(response.status_code, "the download did not start"))
 
 
 def _not_ours(response: httpx.Response) -> Exception:

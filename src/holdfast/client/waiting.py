@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from holdfast.client.calls import Pause, Steps
 from holdfast.client.errors import ApiError, RateLimited, ServerFault, TimedOut, Unreachable
-from holdfast.client.transport import Link
+from holdfast.kit.clock import Clock
 
 T = TypeVar("T")
 
@@ -25,29 +26,32 @@ class Patience:
 
 
 class Waiter:
-    def __init__(self, link: Link, patience: Patience) -> None:
-        self._link = link
+    def __init__(self, clock: Clock, patience: Patience) -> None:
+        self._clock = clock
         self._patience = patience
-        self._began = link.clock.monotonic()
+        self._began = clock.monotonic()
         self._away_since: float | None = None
 
     def until(
-        self, poll: Callable[[], T], done: Callable[[T], bool], on_progress: Callable[[T], None]
-    ) -> T:
+        self,
+        poll: Callable[[], Steps[T]],
+        done: Callable[[T], bool],
+        on_progress: Callable[[T], None],
+    ) -> Steps[T]:
         """Every state seen goes to `on_progress`, the last one included. Raises TimedOut."""
         interval = self._patience.first
         while True:
-            seen, hint = self._poll(poll)
+            seen, hint = yield from self._poll(poll)
             if seen is not None:
                 on_progress(seen)
                 if done(seen):
                     return seen
-            self._rest(max(interval, hint))
+            yield Pause(self._rest(max(interval, hint)))
             interval = min(interval * 1.5, self._patience.longest)
 
-    def _poll(self, poll: Callable[[], T]) -> tuple[T | None, float]:
+    def _poll(self, poll: Callable[[], Steps[T]]) -> Steps[tuple[T | None, float]]:
         try:
-            seen = poll()
+            seen = yield from poll()
         except (Unreachable, RateLimited, ServerFault) as error:
             self._forgive(error)
             return None, error.retry_after or 0.0
@@ -55,21 +59,21 @@ class Waiter:
         return seen, 0.0
 
     def _forgive(self, error: ApiError) -> None:
-        now = self._link.clock.monotonic()
+        now = self._clock.monotonic()
         if self._away_since is None:
             self._away_since = now
         limited = isinstance(error, RateLimited)
         if not limited and now - self._away_since > self._patience.outage:
             raise error
 
-    def _rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float) -> float:
         timeout = self._patience.timeout
         if timeout is not None:
-            left = timeout - (self._link.clock.monotonic() - self._began)
+            left = timeout - (self._clock.monotonic() - self._began)
             if left <= 0:
                 raise TimedOut(f"not over after {timeout:g} seconds; it goes on without us")
             seconds = min(seconds, left)
-        self._link.pause(seconds)
+        return seconds
 
 
 def ignore(_: object) -> None:

@@ -20,7 +20,7 @@ from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases import forks, schedules
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import AddonForm, AddonPatch
+from holdfast.usecases.forms import AddonForm, AddonPatch, ScaleForm
 from holdfast.usecases.names import name_taken
 
 DEFAULT_USER = "holdfast"
@@ -189,6 +189,13 @@ def reset(context: Context, addon: Addon) -> None:
     addon.status = AddonStatus.RESETTING
     _order(context, addon, Kind.RESET)
     forks.start_again(context, addon)
+
+
+def scale(context: Context, addon: Addon, form: ScaleForm) -> None:
+    _require_managed(addon, "scaled")
+    chosen = form.model_dump(by_alias=True, exclude_none=True)
+    addon.spec = {**addon.spec, "billing": {**(addon.spec.get("billing") or {}), **chosen}}
+    addon.updated = context.now
 
 
 def _require_managed(addon: Addon, done: str) -> None:

@@ -5,7 +5,6 @@ because a misspelt safety setting must not pass; project and addon bodies ignore
 official clients send settings of a platform that this is not.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -27,34 +26,16 @@ from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval, problems
 from holdfast.kit.fetch import require_url
-
-
-def _matches(pattern: str, example: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
-            raise ValueError(f"must match {pattern} as a whole, for example {example!r}")
-        return text
-
-    return AfterValidator(check)
-
-
-Name = Annotated[str, Field(min_length=3, max_length=39), _matches(naming.NAME, "Example Name")]
-BackupName = Annotated[
-    str,
-    Field(min_length=3, max_length=39),
-    _matches(naming.BACKUP_NAME, "Before the upgrade"),
-]
-DestinationName = Annotated[
-    str, Field(min_length=3, max_length=100), _matches(naming.DESTINATION_NAME, "Offsite one")
-]
-DestinationId = Annotated[
-    str, Field(min_length=3, max_length=100), _matches(naming.DESTINATION_ID, "offsite-one")
-]
-Description = Annotated[
-    str, Field(max_length=200), _matches(f"({naming.DESCRIPTION})?", "What this is for")
-]
-Color = Annotated[str, _matches(naming.COLOR, "#57a1a9")]
-Hex24 = Annotated[str, _matches(naming.HEX24, "0123456789abcdef01234567")]
+from holdfast.usecases.texts import (
+    BackupName,
+    Color,
+    Description,
+    DestinationId,
+    DestinationName,
+    Hex24,
+    Matching,
+    Name,
+)
 
 
 class Form(BaseModel):
@@ -254,7 +235,7 @@ class UploadForm(StrictForm):
     size: Annotated[int, Field(strict=True, ge=1)] | None = Field(
         default=None, description="Bytes; more or fewer are refused."
     )
-    sha256: Annotated[str, _matches(r"[0-9a-f]{64}", "e3b0c442...")] | None = None
+    sha256: Annotated[str, Matching(r"[0-9a-f]{64}", f"{0:064x}")] | None = None
 
 
 class ForkSource(StrictForm):
@@ -344,6 +325,25 @@ class AbortRestoreForm(StrictForm):
     restore_id: Hex24
 
 
+class ScaleForm(Form):
+    """Of a managed addon: what it is sold as. Nothing of it limits the server."""
+
+    deployment_plan: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    storage: Annotated[int, Field(ge=1)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=1)] | None = None
+
+
+class NetworkForm(Form):
+    tls_enabled: bool | None = None
+    external_access_enabled: bool | None = None
+
+
+class SecurityForm(Form):
+    ip_policies: Annotated[list[Any], Field(max_length=0)] = Field(
+        default=[], description="Who may connect is the machine's own firewall's to say: empty."
+    )
+
+
 class VersionForm(StrictForm):
     version: Annotated[str, Field(min_length=1, max_length=40)]
 
@@ -360,7 +360,7 @@ class DestinationForm(StrictForm):
     name: DestinationName
     description: Description | None = None
     type: Literal["s3"]
-    prefix: Annotated[str, Field(max_length=100), _matches(naming.DESTINATION_PREFIX, "backups/")]
+    prefix: Annotated[str, Field(max_length=100), Matching(naming.DESTINATION_PREFIX, "backups/")]
     credentials: Credentials
 
 
@@ -378,5 +378,5 @@ class TokenForm(StrictForm):
 
 
 class RoleForm(StrictForm):
-    name: Annotated[str, Field(min_length=3, max_length=39), _matches(naming.NAME, "Operator")]
+    name: Annotated[str, Field(min_length=3, max_length=39), Matching(naming.NAME, "Operator")]
     permissions: Annotated[list[str], Field(min_length=1)]

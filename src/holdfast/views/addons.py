@@ -92,10 +92,14 @@ def _config(project: Project, addon: Addon) -> AddonConfig:
             plan_id=billing.get("deploymentPlan", "attached"),
             region=project.region or LOCAL,
         ),
-        networking=Networking(
-            tls_enabled=addon.options.get("sslmode", "disable") not in ("disable", "prefer"),
-            external_access_enabled=False,
-        ),
+        networking=networking(addon),
+    )
+
+
+def networking(addon: Addon) -> Networking:
+    return Networking(
+        tls_enabled=addon.options.get("sslmode", "disable") not in ("disable", "prefer"),
+        external_access_enabled=False,
     )
 
 

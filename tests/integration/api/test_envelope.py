@@ -23,6 +23,11 @@ def test_a_wrong_method_is_a_json_405_or_404(api: Api, method: str, path: str) -
     assert api.ask(method, path, {}).status == (404 if path == "/x/y" else 405)
 
 
+def test_a_405_names_every_method_of_the_path(api: Api) -> None:
+    for path, methods in (("/projects", "GET, POST, PUT"), ("/projects/x", "GET, PATCH, DELETE")):
+        assert api.ask("OPTIONS", path).headers["allow"] == methods
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,4 +1,4 @@
-"""A7, A8, A10 to A12: what can be done with an addon's server."""
+"""A7 to A14: what can be done with an addon's server."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -14,9 +14,10 @@ from holdfast.api.v1.addons import ADDON, Deleter, Reader, Updater
 from holdfast.api.writing import Writer, Writing
 from holdfast.catalog.schema import Addon
 from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Invalid
 from holdfast.usecases import addons as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import VersionForm
+from holdfast.usecases.forms import NetworkForm, ScaleForm, SecurityForm, VersionForm
 from holdfast.views import addons as views
 from holdfast.views.addon_shapes import Containers, CredentialsView, VersionView
 from holdfast.views.containers import containers_of
@@ -81,6 +82,39 @@ def update_version(
         verbs.upgrade(context, addon, form.version)
 
     return _act(writing, caller, at, update)
+
+
+@router.post(f"{ADDON}/scale", response_model=One[Empty])
+def scale_addon(writing: Writing, caller: Updater, at: AtAddon, form: ScaleForm) -> Response:
+    def scale(context: Context, addon: Addon) -> None:
+        verbs.scale(context, addon, form)
+
+    return _act(writing, caller, at, scale)
+
+
+@router.post(f"{ADDON}/network-settings", response_model=One[Empty])
+def update_network(api: State, caller: Updater, at: AtAddon, form: NetworkForm) -> Response:
+    """Says yes to what is so already; how a server is reached is not changed here."""
+    with api.catalog.read() as session:
+        networking = views.networking(at.addon(session, caller))
+    there = networking.model_dump(by_alias=True)
+    wanted = form.model_dump(by_alias=True, exclude_none=True)
+    problems = {
+        name: f"is {str(there[name]).lower()} and cannot be changed"
+        for name, value in wanted.items()
+        if value != there[name]
+    }
+    if problems:
+        raise Invalid("how the addon's server is reached cannot be changed here", problems)
+    return answers.nothing()
+
+
+@router.post(f"{ADDON}/security", response_model=One[Empty])
+def update_security(api: State, caller: Updater, at: AtAddon, form: SecurityForm) -> Response:
+    """There are no policies but none: ignoring one would leave a server more open than asked."""
+    with api.catalog.read() as session:
+        at.addon(session, caller)
+    return answers.nothing()
 
 
 @router.get(f"{ADDON}/containers", response_model=One[Containers])

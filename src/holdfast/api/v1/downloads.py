@@ -4,7 +4,7 @@ The link is the permission, so it needs no token; it opens one backup for an hou
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
@@ -27,6 +27,12 @@ router = APIRouter(tags=["backups"])
 files = APIRouter(tags=["backups"])
 
 _HOUR_MS = 3_600_000
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": _BYTES},
+    206: {"description": "The range of it that was asked for.", "content": _BYTES},
+    416: {"description": "The file has no such range."},
+}
 
 
 @router.get(f"{BACKUP}/download-link", response_model=One[DownloadLink])
@@ -54,7 +60,7 @@ def _file_name(backup: Backup) -> str:
 
 
 @files.head("/v1/downloads/{uid}/{name}", include_in_schema=False, response_model=None)
-@files.get("/v1/downloads/{uid}/{name}", response_model=None)
+@files.get("/v1/downloads/{uid}/{name}", response_class=StreamingResponse, responses=_ANSWERS)
 def download(
     api: State,
     request: Request,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.auth import requires
-from holdfast.api.logging_query import parse_log_query
+from holdfast.api.logging_query import DESCRIBED, parse_log_query
 from holdfast.api.places import AtAddon, From
 from holdfast.api.state import Api, State, of
 from holdfast.api.tail import Feed, serve_tail
@@ -22,7 +22,7 @@ from holdfast.jobs.toolbox import home_of
 from holdfast.views.containers import container_name
 from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
 from holdfast.views.other_shapes import LogLine
-from holdfast.views.shapes import One
+from holdfast.views.shapes import Many
 
 router = APIRouter(tags=["logs"])
 
@@ -53,20 +53,20 @@ def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list
     return operation_lines(journal.read(session, operation, window), operation, query)
 
 
-@router.get(f"{ADDON}/logs", response_model=One[list[LogLine]])
+@router.get(f"{ADDON}/logs", response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
 def addon_logs(api: State, caller: Viewer, query: Wanted, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         return _answer(_of_addon(api, at.addon(session, caller), query))
 
 
-@router.get(f"{BACKUP}/logs", response_model=One[list[LogLine]])
+@router.get(f"{BACKUP}/logs", response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
 def backup_logs(api: State, caller: Viewer, query: Wanted, origin: From) -> Response:
     with api.catalog.read() as session:
         backup = origin.backup(session, caller)
         return _answer(_of_operation(session, backup.operation or "", query))
 
 
-@router.get(RESTORE_LOGS, response_model=One[list[LogLine]])
+@router.get(RESTORE_LOGS, response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
 def restore_logs(
     api: State, caller: Viewer, query: Wanted, origin: From, restore_id: str
 ) -> Response:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from holdfast.api import answers
@@ -38,6 +39,7 @@ SCHEDULES = f"{ADDON}/backup-schedules"
 SCHEDULE = f"{SCHEDULES}/{{schedule_id}}"
 
 _LATEST = parse_rfc3339("9000-01-01")
+_AT = WithJsonSchema({"type": "string", "format": "date-time"})
 
 
 class SchedulePath(AddonPath):
@@ -151,7 +153,7 @@ def explain_instant(
     api: State,
     caller: Reader,
     at: AtSchedule,
-    instant: Annotated[str, Query(alias="at", description="an RFC 3339 instant")],
+    instant: Annotated[str, _AT, Query(alias="at", description="an RFC 3339 instant")],
 ) -> Response:
     """Extension: why there was a backup at an instant, or why not; also of a deleted schedule."""
     asked = _instant(instant)

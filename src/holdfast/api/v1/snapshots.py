@@ -1,7 +1,7 @@
 """Snapshots beyond the v1 API: their files as a tar, and the owner's own way to all of them."""
 
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
@@ -37,13 +37,15 @@ from holdfast.views.shapes import Empty, One
 router = APIRouter(tags=["snapshots"])
 
 _PLATFORM = "/platform-store"
+_TAR = {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}
+_ANSWERS: dict[int | str, dict[str, Any]] = {200: {"description": "The tar.", "content": _TAR}}
 
 
 def _vaults(api: Api) -> Vaults:
     return Vaults(api.catalog, api.house.sealer, api.open_store)
 
 
-@router.get(f"{BACKUP}/files", response_model=None)
+@router.get(f"{BACKUP}/files", response_class=StreamingResponse, responses=_ANSWERS)
 def files(api: State, caller: Reader, at_backup: AtBackup) -> Response:
     """The files of a snapshot as a tar, as they come from its repository."""
     with api.catalog.read() as session:

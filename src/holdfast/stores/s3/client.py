@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 from botocore.session import Session  # pyright: ignore[reportMissingTypeStubs]
 
+from holdfast.domain.errors import Invalid
 from holdfast.stores.s3.options import Options
 
 Answer = Mapping[str, Any]
@@ -43,16 +44,20 @@ class Client(Protocol):
 
 
 def connect(options: Options) -> Client:
-    """Talks to nobody yet."""
+    """Talks to nobody yet. Raises Invalid when no address can be made of the endpoint."""
     with _ONE_AT_A_TIME:
-        client = _session().create_client(
-            "s3",
-            region_name=options.region,
-            endpoint_url=options.endpoint_url,
-            aws_access_key_id=options.access_key.reveal(),
-            aws_secret_access_key=options.secret_key.reveal(),
-            config=_config(options),
-        )
+        try:
+            client = _session().create_client(
+                "s3",
+                region_name=options.region,
+                endpoint_url=options.endpoint_url,
+                aws_access_key_id=options.access_key.reveal(),
+                aws_secret_access_key=options.secret_key.reveal(),
+                config=_config(options),
+            )
+        except ValueError:
+            problem = "is not the address of a service"
+            raise Invalid(f"the endpoint {problem}", {"endpoint": problem}) from None
     return cast("Client", client)
 
 

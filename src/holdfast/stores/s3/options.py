@@ -47,7 +47,10 @@ class Options(BaseModel):
         description="An existing bucket.",
     )
     region: str = Field(
-        "us-east-1", pattern=rf"^({_LABEL})?$", description="Region the service signs for."
+        "us-east-1",
+        max_length=63,
+        pattern=rf"^({_LABEL})?$",
+        description="Region the service signs for.",
     )
     endpoint: str = Field(
         "", description="Host or URL of the service; https without a scheme; empty is AWS."
@@ -79,6 +82,9 @@ class Options(BaseModel):
     @field_validator("region")
     @classmethod
     def _some_region(cls, value: str) -> str:
+        """The vendor's client builds host names of it, and refuses what can be none."""
+        if value.isdigit() or value.startswith("-") or value.endswith("-"):
+            raise ValueError("must be a name such as us-east-1")
         return value or "us-east-1"
 
     @property

@@ -1,0 +1,864 @@
+// Made from the API document by tools/js_client.py; changes belong there.
+
+export interface AbortRestoreForm {
+  restoreId: string;
+}
+export interface About {
+  name?: string;
+  version: string;
+  team: string;
+  node: string;
+}
+export interface AdditionalDestination {
+  destinationId: string;
+  type?: "custom";
+  retentionTime?: number;
+}
+export interface AdditionalDestinationView {
+  destinationId: string;
+  type?: string;
+  retentionTime?: number;
+}
+export interface AddonConfig {
+  versionTag: string;
+  lifecycleStatus: string;
+  deployment: Deployment;
+  networking: Networking;
+}
+export interface AddonForm {
+  description?: string;
+  tags?: Array<string>;
+  connectionString?: string;
+  backupSchedules?: Array<ScheduleForm>;
+  pitrEnabled?: unknown;
+  name: string;
+  type: string;
+  version?: string;
+  billing?: Billing;
+  customCredentials?: CustomCredentials;
+  source?: ForkSource;
+}
+export interface AddonItem {
+  id: string;
+  name: string;
+  appId: string;
+  tags: Array<string>;
+  description?: string;
+  spec: SpecType;
+  status: string;
+  managed: boolean;
+}
+export interface AddonList {
+  addons: Array<AddonItem>;
+}
+export interface AddonPatch {
+  description?: string;
+  tags?: Array<string>;
+  connectionString?: string;
+  backupSchedules?: Array<ScheduleForm>;
+  pitrEnabled?: unknown;
+}
+export interface AddonPlan {
+  project: Owner;
+  addon: Owner;
+  copies: Array<PlannedCopy>;
+}
+export interface AddonSpec {
+  type: string;
+  config: AddonConfig;
+}
+export interface AddonType {
+  type: string;
+  name: string;
+  description: string;
+  features: Features;
+  versions: Array<string>;
+  major: Array<string>;
+  resources: Resources;
+  missing?: string;
+}
+export interface AddonTypes {
+  addonTypes: Array<AddonType>;
+}
+export interface AddonView {
+  id: string;
+  name: string;
+  appId: string;
+  tags: Array<string>;
+  description?: string;
+  spec: AddonSpec;
+  status: string;
+  managed: boolean;
+  createdAt: string;
+  updatedAt: string;
+  cluster: Cluster;
+  type: string;
+  version: string;
+  billing?: Record<string, unknown>;
+  source?: Record<string, unknown>;
+  address: Server;
+  backupSchedules: Array<ScheduleView>;
+  reason?: string;
+}
+export interface Adopted {
+  backups: Array<StoredBackup>;
+  problems: Array<AdoptionProblem>;
+  next?: string;
+}
+export interface AdoptionForm {
+  passphrase?: string;
+  after?: string;
+}
+export interface AdoptionProblem {
+  where: string;
+  problem: string;
+}
+export interface Amount {
+  copies: number;
+  bytes: string;
+}
+export interface AuditForm {
+  destinationId?: string;
+  readData?: boolean;
+}
+export interface AuditList {
+  audits: Array<AuditView>;
+}
+export interface AuditView {
+  destinationId?: string;
+  dueAt: string;
+  endedAt?: string;
+  problem?: string;
+}
+export interface BackupConfig {
+  source: BackupSource;
+  size: string;
+  compressionType?: string;
+  additionalDestinations?: Array<AdditionalDestinationView>;
+  addonVersion: string;
+}
+export interface BackupForm {
+  backupType?: BackupType;
+  compressionType?: Compression;
+  customDestinationId?: string;
+  additionalDestinations?: Array<AdditionalDestination>;
+  name?: string;
+  retentionTime?: number;
+  maxRate?: number;
+}
+export interface BackupList {
+  backups: Array<BackupView>;
+}
+export interface BackupSource {
+  type: string;
+}
+export type BackupType = "dump" | "snapshot";
+export interface BackupView {
+  id: string;
+  name: string;
+  uid: string;
+  status: string;
+  createdAt: string;
+  completedAt?: string;
+  config: BackupConfig;
+  customDestinationId?: string;
+  lastRestore?: LastRestore;
+  backupType: string;
+  retained: boolean;
+  reason?: string;
+  progress?: Record<string, unknown>;
+  schedules?: Array<Cause>;
+  expiresAt?: string;
+  copies: Array<CopyView>;
+}
+export interface Billing {
+  deploymentPlan: string;
+  storage: number;
+  replicas: number;
+  storageClass?: string;
+}
+export interface Cause {
+  interval: string;
+  minute: Array<number>;
+  hour?: Array<number>;
+  day?: Array<number>;
+  id: string;
+  retentionTime: number;
+}
+export interface CausedBackup {
+  id: string;
+  status: string;
+  reason?: string;
+  deletedAt?: string;
+}
+export interface Choice {
+  options: Array<number>;
+  default: number;
+}
+export interface Cluster {
+  id: string;
+  name: string;
+}
+export interface Companion {
+  id: string;
+  interval: string;
+}
+export type Compression = "gz" | "zstd";
+export interface Container {
+  name: string;
+  createdAt: number;
+  updatedAt: number;
+  status: string;
+}
+export interface Containers {
+  containers: Array<Container>;
+}
+export interface CopyView {
+  destinationId?: string;
+  status: string;
+  reason?: string;
+  nextTryAt?: string;
+  size: string;
+  expiresAt?: string;
+  lost?: string;
+  deletion?: PendingDeletion;
+}
+export interface Credentials {
+  accessKey: string;
+  secretKey: string;
+  bucketName: string;
+  region: string;
+  endpoint: string;
+}
+export interface CredentialsView {
+  secrets: Record<string, string>;
+  envs: Record<string, string>;
+}
+export interface CustomCredentials {
+  dbName: string;
+}
+export interface DeletionList {
+  deletions: Array<DeletionView>;
+}
+export interface DeletionView {
+  id: string;
+  state: string;
+  reason: string;
+  projectId?: string;
+  addonId?: string;
+  backupId?: string;
+  destinationId?: string;
+  prefix: string;
+  createdAt: string;
+  dueAt: string;
+  begunAt?: string;
+  doneAt?: string;
+  calledOff?: string;
+  tries: number;
+  lastError?: string;
+  nextTryAt?: string;
+}
+export interface Deployment {
+  replicas: number;
+  storageClass: string;
+  storageSize: number;
+  planId: string;
+  region: string;
+}
+export interface DestinationCredentials {
+  accessKey: string;
+  secretKey: string;
+  bucketName: string;
+  region: string;
+  endpoint: string;
+}
+export interface DestinationForm {
+  name: string;
+  description?: string;
+  type: "s3";
+  prefix: string;
+  credentials: Credentials;
+}
+export interface DestinationList {
+  backupDestinations: Array<DestinationView>;
+}
+export interface DestinationPatch {
+  name?: string;
+  description?: string;
+  credentials?: Credentials;
+}
+export interface DestinationView {
+  id: string;
+  name: string;
+  description?: string;
+  type: string;
+  prefix: string;
+  credentials: DestinationCredentials;
+  createdAt: string;
+  updatedAt: string;
+}
+export interface DownloadLink {
+  downloadLink: string;
+}
+export interface Empty {
+}
+export interface ErrorBody {
+  status: number;
+  message: string;
+  id?: string;
+  details?: Record<string, unknown>;
+}
+export interface ErrorEnvelope {
+  error: ErrorBody;
+}
+export interface EvidenceView {
+  checks: Array<Record<string, unknown>>;
+  manifestSha256?: string;
+  members?: Array<MemberView>;
+  inventory?: Record<string, unknown>;
+  snapshot?: string;
+  files?: number;
+  storedBytes?: number;
+  facts?: Record<string, unknown>;
+}
+export interface Explanation {
+  at: string;
+  outcome: string;
+  sentence: string;
+  occurrence?: OccurrenceView;
+  mergedWith?: Array<Companion>;
+  before?: string;
+  after?: string;
+}
+export interface Features {
+  backupsDump: boolean;
+  customDBName: boolean;
+  forkAddon: boolean;
+  importDump: boolean;
+  importLive: boolean;
+  scaleReplicas: boolean;
+  tls: boolean;
+  externalAccess: boolean;
+  backupsSnapshot: boolean;
+  managed: boolean;
+}
+export interface FindingList {
+  findings: Array<FindingView>;
+}
+export interface FindingView {
+  id: string;
+  kind: string;
+  destinationId?: string;
+  prefix: string;
+  objects: number;
+  bytes: string;
+  backupId?: string;
+  reason: string;
+  createdAt: string;
+  seenAt: string;
+  settledAt?: string;
+  outcome?: string;
+}
+export interface FinishView {
+  texts: Record<string, string>;
+  modes: Record<string, string>;
+  steps: Array<string>;
+}
+export interface ForkSource {
+  projectId?: string;
+  addonId?: string;
+  backupId?: string;
+  backupUid?: string;
+}
+export interface GlobalSource {
+  type?: string;
+}
+export interface ImportForm {
+  name?: string;
+  connectionString?: string;
+  importAllDatabases?: boolean;
+  importUrl?: string;
+  uploadId?: string;
+  compressionType?: Compression;
+  customDestinationId?: string;
+}
+export type Interval = "hourly" | "daily" | "weekly";
+export type Kind = "lost" | "leftover" | "foreign";
+export interface KitRepository {
+  project: string;
+  addon: string;
+  url: string;
+}
+export interface LastRestore {
+  restoreTimestamp: string;
+  status: string;
+  completedAt?: string;
+}
+export interface LogLine {
+  containerId: string;
+  log: string;
+  ts: string;
+}
+export interface MemberView {
+  name: string;
+  key: string;
+  format: string;
+  database?: string;
+  plainBytes: number;
+  plainSha256: string;
+  storedBytes: number;
+  storedSha256: string;
+  facts: Record<string, unknown>;
+}
+export interface NetworkForm {
+  tlsEnabled?: boolean;
+  externalAccessEnabled?: boolean;
+}
+export interface Networking {
+  tlsEnabled: boolean;
+  externalAccessEnabled: boolean;
+}
+export interface OccurrenceList {
+  occurrences: Array<OccurrenceView>;
+}
+export interface OccurrenceView {
+  at: string;
+  since?: string;
+  count: number;
+  outcome: string;
+  reason: string;
+  decidedAt: string;
+  lateSeconds?: number;
+  backup?: CausedBackup;
+}
+export interface Owner {
+  id: string;
+  name: string;
+  deleted?: boolean;
+}
+export interface Pagination {
+  hasNextPage: boolean;
+  count: number;
+  cursor?: string;
+}
+export interface PastUpgrade {
+  upgradeId: string;
+  status: UpgradeState;
+  createdAt: string;
+  upgradeType: string;
+  previousVersion: string;
+  newVersion: string;
+  completedAt?: string;
+}
+export interface PendingDeletion {
+  at: string;
+  reason: string;
+  begunAt?: string;
+  lastError?: string;
+}
+export interface PitrWindow {
+  hasValidWindow: boolean;
+}
+export interface PlanList {
+  addons: Array<AddonPlan>;
+}
+export interface PlanTotals {
+  addons: number;
+  fates: Record<string, Amount>;
+}
+export interface PlannedCopy {
+  backupId: string;
+  destinationId?: string;
+  status: string;
+  size: string;
+  createdAt: string;
+  expiresAt?: string;
+  fate: string;
+  reasons: Array<string>;
+  deletesAt?: string;
+  earliestAt?: string;
+  deletion?: Removal;
+}
+export interface ProjectAddon {
+  id: string;
+  appId: string;
+  name: string;
+  description?: string;
+  spec: SpecType;
+}
+export interface ProjectForm {
+  name: string;
+  description?: string;
+  color?: string;
+  region?: string;
+  clusterId?: string;
+}
+export interface ProjectItem {
+  id: string;
+  name: string;
+  description?: string;
+}
+export interface ProjectList {
+  projects: Array<ProjectItem>;
+}
+export interface ProjectPatch {
+  name?: string;
+  description?: string;
+  color?: string;
+}
+export interface ProjectResult {
+  id: string;
+  name: string;
+  description?: string;
+  color?: string;
+  region?: string;
+  clusterId?: string;
+  createdAt: string;
+  updatedAt: string;
+}
+export interface ProjectView {
+  id: string;
+  name: string;
+  description?: string;
+  deployment: Region;
+  createdAt: string;
+  services?: Array<Record<string, unknown>>;
+  jobs?: Array<Record<string, unknown>>;
+  addons: Array<ProjectAddon>;
+  cluster: Cluster;
+}
+export interface PruneAnswer {
+  marked: number;
+  calledOff: number;
+  expired: number;
+}
+export interface PruneForm {
+  share?: number;
+}
+export interface RecoveryKit {
+  passphrase: string;
+  repositories: Array<KitRepository>;
+}
+export interface Reference {
+  id: string;
+  name: string;
+}
+export interface Region {
+  region: string;
+}
+export interface Removal {
+  reason: string;
+  dueAt: string;
+  begunAt?: string;
+  tries: number;
+  lastError?: string;
+  nextTryAt?: string;
+}
+export interface Resources {
+  storage: Choice;
+  replicas: Choice;
+}
+export interface RestoreForm {
+  replace?: boolean;
+}
+export interface RestoreList {
+  restores: Array<RestoreView>;
+}
+export interface RestoreStarted {
+  restoreId: string;
+}
+export interface RestoreView {
+  id: string;
+  backupId: string;
+  status: string;
+  restoreTimestamp: string;
+  completedAt?: string;
+  reason?: string;
+  report?: Record<string, unknown>;
+  progress?: Record<string, unknown>;
+}
+export interface RoleForm {
+  name: string;
+  permissions: Array<string>;
+}
+export interface RoleList {
+  roles: Array<RoleView>;
+}
+export interface RoleView {
+  id: string;
+  name: string;
+  permissions: Array<string>;
+  builtIn: boolean;
+}
+export interface ScaleForm {
+  deploymentPlan?: string;
+  storage?: number;
+  replicas?: number;
+}
+export interface ScheduleForm {
+  backupType: BackupType;
+  compressionType?: Compression;
+  customDestinationId?: string;
+  additionalDestinations?: Array<AdditionalDestination>;
+  scheduling: SchedulingForm;
+  retentionTime: number;
+}
+export interface ScheduleList {
+  schedules: Array<ScheduleView>;
+}
+export interface ScheduleMade {
+  id: string;
+}
+export interface SchedulePatch {
+  retentionTime: number;
+}
+export interface ScheduleView {
+  id: string;
+  backupType: string;
+  backupCompressionType?: string;
+  additionalDestinations?: Array<AdditionalDestinationView>;
+  customDestinationId?: string;
+  scheduling: SchedulingView;
+  retentionTime: number;
+  createdAt: string;
+  updatedAt: string;
+  nextAt: string;
+}
+export interface SchedulingForm {
+  interval: Interval;
+  minute: Array<number>;
+  hour?: Array<number>;
+  day?: Array<number>;
+}
+export interface SchedulingView {
+  interval: string;
+  minute: Array<number>;
+  hour?: Array<number>;
+  day?: Array<number>;
+}
+export interface SecurityForm {
+  ipPolicies?: Array<unknown>;
+}
+export interface Server {
+  host: string;
+  port: number;
+  database: string;
+  user: string;
+}
+export interface SpecType {
+  type: string;
+}
+export interface StoredBackup {
+  id: string;
+  name: string;
+  uid: string;
+  status: string;
+  project: Reference;
+  addon: Reference;
+  config: StoredConfig;
+  reason?: string;
+  schedules?: Array<SchedulingView>;
+  expiredBy?: number;
+  createdAt: string;
+  completedAt?: string;
+}
+export interface StoredConfig {
+  addonVersion?: string;
+  addonType?: string;
+  source?: GlobalSource;
+  size: string;
+}
+export interface Team {
+  id: string;
+  name: string;
+}
+export interface TeamList {
+  teams: Array<Team>;
+}
+export interface TokenForm {
+  name: string;
+  role: string;
+  projects?: Array<string>;
+  expiresInDays?: number;
+}
+export interface TokenList {
+  tokens: Array<TokenView>;
+}
+export interface TokenView {
+  id: string;
+  name: string;
+  role: string;
+  projects?: Array<string>;
+  createdAt: string;
+  expiresAt?: string;
+  lastUsedAt?: string;
+  revokedAt?: string;
+  token?: string;
+}
+export interface Upcoming {
+  at: string;
+}
+export interface UpcomingList {
+  occurrences: Array<Upcoming>;
+}
+export interface Upgrade {
+  version: string;
+  type: string;
+}
+export interface UpgradeState {
+  status: string;
+}
+export interface UploadForm {
+  size?: number;
+  sha256?: string;
+}
+export interface UploadView {
+  id: string;
+  received: number;
+  size?: number;
+  partSize: number;
+}
+export interface VersionForm {
+  version: string;
+}
+export interface VersionView {
+  version: string;
+  upgradeTo: Array<Upgrade>;
+  lifecycleStatus: string;
+  upgradeHistory: Array<PastUpgrade>;
+}
+export interface Page<T> { data: T; pagination: Pagination }
+export interface Calls {
+  /** Any valid token will do. */
+  login(): Promise<Empty>;
+  /** What can be done on this machine, asked of each engine now. */
+  addonTypes(): Promise<AddonTypes>;
+  /** One installation is one team. */
+  listTeams(): Promise<Page<TeamList>>;
+  about(): Promise<About>;
+  listProjects(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ProjectList>>;
+  createProject(args: { body: ProjectForm }): Promise<ProjectResult>;
+  putProject(args: { body: ProjectForm }): Promise<ProjectResult>;
+  getProject(args: { projectId: string }): Promise<ProjectView>;
+  patchProject(args: { projectId: string; body: ProjectPatch }): Promise<ProjectResult>;
+  deleteProject(args: { projectId: string; delete_child_objects?: boolean }): Promise<Empty>;
+  listAddons(args: { projectId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<AddonList>>;
+  createAddon(args: { projectId: string; body: AddonForm }): Promise<AddonView>;
+  /** Creates the addon, or updates the one of that name. */
+  putAddon(args: { projectId: string; body: AddonForm }): Promise<AddonView>;
+  getAddon(args: { projectId: string; addonId: string }): Promise<AddonView>;
+  patchAddon(args: { projectId: string; addonId: string; body: AddonPatch }): Promise<AddonView>;
+  deleteAddon(args: { projectId: string; addonId: string }): Promise<Empty>;
+  pauseAddon(args: { projectId: string; addonId: string }): Promise<Empty>;
+  resumeAddon(args: { projectId: string; addonId: string }): Promise<Empty>;
+  restartAddon(args: { projectId: string; addonId: string }): Promise<Empty>;
+  /** Wipes all data; connection details stay. */
+  resetAddon(args: { projectId: string; addonId: string }): Promise<Empty>;
+  getCredentials(args: { projectId: string; addonId: string }): Promise<CredentialsView>;
+  getVersion(args: { projectId: string; addonId: string }): Promise<VersionView>;
+  /** Minor upgrades of managed servers: the same data directory under newer binaries. */
+  updateVersion(args: { projectId: string; addonId: string; body: VersionForm }): Promise<Empty>;
+  scaleAddon(args: { projectId: string; addonId: string; body: ScaleForm }): Promise<Empty>;
+  /** Says yes to what is so already; how a server is reached is not changed here. */
+  updateNetwork(args: { projectId: string; addonId: string; body: NetworkForm }): Promise<Empty>;
+  /** There are no policies but none: ignoring one would leave a server more open than asked. */
+  updateSecurity(args: { projectId: string; addonId: string; body: SecurityForm }): Promise<Empty>;
+  /** A managed server is shown as one container; an attached one is not ours to show. */
+  getContainers(args: { projectId: string; addonId: string }): Promise<Containers>;
+  listBackups(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;
+  createBackup(args: { projectId: string; addonId: string; body: BackupForm }): Promise<BackupView>;
+  getBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<BackupView>;
+  deleteBackup(args: { projectId: string; addonId: string; backupId: string; force?: boolean }): Promise<Empty>;
+  /** Extension: a backup by its `uid`, also when its addon or project is gone. */
+  deleteStoredBackup(args: { uid: string; force?: boolean }): Promise<Empty>;
+  abortBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<Empty>;
+  retainBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<Empty>;
+  /** Extension: what `completed` was derived from. */
+  getEvidence(args: { projectId: string; addonId: string; backupId: string }): Promise<EvidenceView>;
+  downloadLink(args: { projectId: string; addonId: string; backupId: string }): Promise<DownloadLink>;
+  /** The backup that the import becomes; restoring it is a second step. */
+  importBackup(args: { projectId: string; addonId: string; body: ImportForm }): Promise<BackupView>;
+  beginUpload(args: { projectId: string; addonId: string; body: UploadForm }): Promise<UploadView>;
+  /** How many bytes have arrived: where to go on after a broken connection. */
+  getUpload(args: { uploadId: string; projectId: string; addonId: string }): Promise<UploadView>;
+  dropUpload(args: { uploadId: string; projectId: string; addonId: string }): Promise<Empty>;
+  /** The bytes from `offset` on. The same part may be sent again; another place is a 409 that says which byte is wanted. */
+  putPart(args: { uploadId: string; projectId: string; addonId: string; offset: number; body: BodyInit }): Promise<UploadView>;
+  /** The files of a snapshot as a tar, as they come from its repository. */
+  files(args: { projectId: string; addonId: string; backupId: string }): Promise<Response>;
+  /** What the files of a snapshot still need before a server starts from them there. */
+  finishFiles(args: { projectId: string; addonId: string; backupId: string; directory: string }): Promise<FinishView>;
+  /** Makes an additional copy that failed again now, not only when its pause is over. */
+  retryCopy(args: { destinationId: string; projectId: string; addonId: string; backupId: string }): Promise<Empty>;
+  /** Makes copies that were found lost again from one that is whole, the platform's as well. */
+  repair(args: { projectId: string; addonId: string; backupId: string }): Promise<Empty>;
+  /** A new passphrase for every repository at the destination; an older one stops working. */
+  destinationKit(args: { destinationId: string }): Promise<RecoveryKit>;
+  /** The same for the platform's own store. */
+  platformKit(): Promise<RecoveryKit>;
+  /** Takes in the backups here that no catalogue entry names. Their addons count as gone. */
+  adoptDestination(args: { destinationId: string; body: AdoptionForm }): Promise<Adopted>;
+  /** The same for the platform's own store. */
+  adoptPlatform(args: { body: AdoptionForm }): Promise<Adopted>;
+  startRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: RestoreForm }): Promise<RestoreStarted>;
+  listBackupRestores(args: { projectId: string; addonId: string; backupId: string; per_page?: number; page?: number; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<RestoreList>>;
+  abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
+  listAddonRestores(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<RestoreList>>;
+  /** All on one page: an addon has six at most. The reference has no cursor here. */
+  listSchedules(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<ScheduleList>>;
+  createSchedule(args: { projectId: string; addonId: string; body: ScheduleForm }): Promise<ScheduleMade>;
+  /** Extension: one schedule. */
+  getSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<ScheduleView>;
+  /** Extension: another retention, for backups from now on. The rest cannot be changed. */
+  patchSchedule(args: { projectId: string; addonId: string; scheduleId: string; body: SchedulePatch }): Promise<ScheduleView>;
+  /** Its backups stay, and expire as they would have. */
+  deleteSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<Empty>;
+  /** Extension: when the schedule is due next, in UTC. */
+  listUpcoming(args: { projectId: string; addonId: string; scheduleId: string; next?: number }): Promise<UpcomingList>;
+  /** Extension: what became of its instants, the latest first; also of a deleted schedule. */
+  listHistory(args: { projectId: string; addonId: string; scheduleId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<OccurrenceList>>;
+  /** Extension: why there was a backup at an instant, or why not; also of a deleted schedule. */
+  explainInstant(args: { projectId: string; addonId: string; scheduleId: string; at: string }): Promise<Explanation>;
+  /** What becomes of every copy, when and why; addon by addon. Changes nothing. */
+  getPlan(args?: { per_page?: number; page?: number; cursor?: string; projectId?: string; addonId?: string }): Promise<Page<PlanList>>;
+  /** The whole plan, counted. Looks at every copy there is, so it takes its time. */
+  getPlanTotals(): Promise<PlanTotals>;
+  /** The plan of one addon. */
+  getAddonPlan(args: { projectId: string; addonId: string }): Promise<AddonPlan>;
+  /** A prune run now: marks what has expired; the grace period holds all the same. */
+  pruneAddon(args: { projectId: string; addonId: string; body: PruneForm }): Promise<PruneAnswer>;
+  /** What went, goes, or was called off, and why; the newest first. */
+  listDeletions(args?: { open?: boolean; per_page?: number; page?: number; cursor?: string }): Promise<Page<DeletionList>>;
+  /** What inventories of stores found at odds with the catalogue; the newest first. */
+  listFindings(args?: { kind?: Kind; per_page?: number; page?: number; cursor?: string }): Promise<Page<FindingList>>;
+  /** When each store was compared with the catalogue last, and when it will be. */
+  listAudits(): Promise<AuditList>;
+  /** Compares every store, or one, with the catalogue as soon as possible. */
+  orderAudits(args: { body: AuditForm }): Promise<AuditList>;
+  getWindow(args: { projectId: string; addonId: string }): Promise<PitrWindow>;
+  startRecovery(args: { projectId: string; addonId: string }): Promise<unknown>;
+  listDestinations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<DestinationList>>;
+  addDestination(args: { body: DestinationForm }): Promise<DestinationView>;
+  getDestination(args: { destinationId: string }): Promise<DestinationView>;
+  patchDestination(args: { destinationId: string; body: DestinationPatch }): Promise<Empty>;
+  deleteDestination(args: { destinationId: string }): Promise<Empty>;
+  /** The copies kept here. `data` is a bare array: the reference has it so. */
+  listDestinationBackups(args: { destinationId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
+  /** The same for the platform's own store. */
+  listPlatformBackups(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
+  addonLogs(args: { projectId: string; addonId: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
+  backupLogs(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
+  restoreLogs(args: { restoreId: string; projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
+  listTokens(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<TokenList>>;
+  /** The only answer that holds the token itself; so it is not kept for repeated posts. */
+  createToken(args: { body: TokenForm }): Promise<TokenView>;
+  revokeToken(args: { tokenId: string }): Promise<Empty>;
+  listRoles(): Promise<Page<RoleList>>;
+  createRole(args: { body: RoleForm }): Promise<RoleView>;
+  deleteRole(args: { roleId: string }): Promise<Empty>;
+  /** The dump as one compressed tar that stock tools open. */
+  download(args: { uid: string; name: string; expires: number; signature: string }): Promise<Response>;
+  live(): Promise<unknown>;
+  /** 503 with the reason for each part that cannot be reached. */
+  ready(): Promise<unknown>;
+}

@@ -1,0 +1,49 @@
+"""What the asyncio client has besides the shared calls: files and live logs to iterate over."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+from holdfast.client import addons, backups, restores
+from holdfast.client.calls import Awaiting
+from holdfast.client.download import AsyncDownload, opened_awaited
+from holdfast.client.logs import LogQuery, follow
+from holdfast.client.models import LogLine, Restore
+
+
+class Addons(addons.Addons[Awaiting]):
+    def tail(
+        self, project: str, addon: str, query: LogQuery | None = None
+    ) -> AsyncIterator[LogLine]:
+        return follow(self.runner.transport, addons.log_path(project, addon), query)
+
+
+class Backups(backups.Backups[Awaiting]):
+    @asynccontextmanager
+    async def download(
+        self, project: str, addon: str, backup: str
+    ) -> AsyncGenerator[AsyncDownload]:
+        """The artifact's bytes; use `chunks()` of what the context yields."""
+        link = await self.download_link(project, addon, backup)
+        async with opened_awaited(self.runner.transport, link, f"{backup}.backup") as download:
+            yield download
+
+    @asynccontextmanager
+    async def files(self, project: str, addon: str, backup: str) -> AsyncGenerator[AsyncDownload]:
+        """A snapshot's files as a tar."""
+        transport = self.runner.transport
+        path = f"{transport.host}{backups.backup_path(project, addon, backup, 'files')}"
+        async with opened_awaited(transport, path, f"{backup}.tar", with_token=True) as download:
+            yield download
+
+    def tail(
+        self, project: str, addon: str, backup: str, query: LogQuery | None = None
+    ) -> AsyncIterator[LogLine]:
+        path = backups.backup_path(project, addon, backup, "logs")
+        return follow(self.runner.transport, path, query)
+
+
+class Restores(restores.Restores[Awaiting]):
+    def tail(
+        self, project: str, addon: str, restore: Restore, query: LogQuery | None = None
+    ) -> AsyncIterator[LogLine]:
+        return follow(self.runner.transport, restores.log_path(project, addon, restore), query)

@@ -1,0 +1,41 @@
+"""What the blocking client has besides the shared calls: files and live logs as plain iterators."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from holdfast.client import addons, backups, restores
+from holdfast.client.calls import Blocking
+from holdfast.client.download import Download, opened
+from holdfast.client.logs import LogQuery, tail
+from holdfast.client.models import LogLine, Restore
+
+
+class Addons(addons.Addons[Blocking]):
+    def tail(self, project: str, addon: str, query: LogQuery | None = None) -> Iterator[LogLine]:
+        return tail(self.runner.transport, addons.log_path(project, addon), query)
+
+
+class Backups(backups.Backups[Blocking]):
+    def download(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
+        """The artifact's bytes; use `chunks()` of what the context yields."""
+        link = self.download_link(project, addon, backup)
+        return opened(self.runner.transport, link, f"{backup}.backup")
+
+    def files(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
+        """A snapshot's files as a tar."""
+        transport = self.runner.transport
+        path = f"{transport.host}{backups.backup_path(project, addon, backup, 'files')}"
+        return opened(transport, path, f"{backup}.tar", with_token=True)
+
+    def tail(
+        self, project: str, addon: str, backup: str, query: LogQuery | None = None
+    ) -> Iterator[LogLine]:
+        path = backups.backup_path(project, addon, backup, "logs")
+        return tail(self.runner.transport, path, query)
+
+
+class Restores(restores.Restores[Blocking]):
+    def tail(
+        self, project: str, addon: str, restore: Restore, query: LogQuery | None = None
+    ) -> Iterator[LogLine]:
+        return tail(self.runner.transport, restores.log_path(project, addon, restore), query)

@@ -1,0 +1,168 @@
+"""A managed addon's life through the official clients: each call's effect is seen in its server."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+from fixtures.holdfast import Api, Server, await_that, fresh
+from fixtures.official import JsClient, OfficialCli
+
+pytestmark = pytest.mark.sqlite_first
+
+BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
+
+
+@dataclass(frozen=True)
+class Managed:
+    api: Api
+    place: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        return f"/projects/{self.place['projectId']}/addons/{self.place['addonId']}"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return ("--projectId", self.place["projectId"], "--addonId", self.place["addonId"])
+
+    def shown(self) -> dict[str, Any]:
+        return self.api.get(self.path).data
+
+    def await_status(self, wanted: str) -> None:
+        await_that(lambda: self.shown()["status"] == wanted)
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        uri = self.api.get(f"{self.path}/credentials").data["secrets"]["POSTGRES_URI"]
+        with psycopg.connect(uri, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def managed(server: Server, cli: OfficialCli) -> Iterator[Managed]:
+    """Made by the command line; the tests below follow it in order."""
+    api = server.api()
+    project = api.project()
+    order = {"name": "Cli made", "type": "postgresql", "version": "15-latest", "billing": BILLING}
+    words = ("create", "addon", "--projectId", project, "-i", json.dumps(order), "-o", "json")
+    made = Managed(api, {"projectId": project, "addonId": cli(*words).json["id"]})
+    made.await_status("running")
+    made.sql("CREATE TABLE kept AS SELECT 1 AS one")
+    yield made
+    api.delete(made.path)
+
+
+def test_it_is_described(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+    uri = js.data("get.addon.credentials", parameters=managed.place)["secrets"]["POSTGRES_URI"]
+    with psycopg.connect(uri) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchall() == [(1,)]
+    said = cli("get", "addon", "credentials", *managed.words, "-o", "json").json
+    assert said["secrets"]["POSTGRES_URI"] == uri
+    (container,) = js.data("get.addon.containers", parameters=managed.place)["containers"]
+    assert (container["status"], type(container["createdAt"])) == ("TASK_RUNNING", int)
+    assert container["name"] in cli("get", "addon", "containers", *managed.words).out
+    version = cli("get", "addon", "version", *managed.words, "-o", "json").json
+    assert version["version"] == managed.shown()["version"]
+
+
+def test_pause_resume_and_restart(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+    assert cli("pause", "addon", *managed.words).status == 0
+    managed.await_status("paused")
+    with pytest.raises(psycopg.OperationalError):
+        managed.sql("SELECT 1")
+    assert js.call("pause.addon", parameters=managed.place)["error"]["status"] == 409
+    assert js.data("resume.addon", parameters=managed.place) == {}
+    managed.await_status("running")
+    began = managed.sql("SELECT pg_postmaster_start_time()")
+    assert js.data("restart.addon", parameters=managed.place) == {}
+    managed.await_status("running")
+    assert managed.sql("SELECT pg_postmaster_start_time()") > began
+    assert managed.sql("SELECT one FROM kept") == [(1,)]
+
+
+def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+    """What only says what a server is sold as changes; what would change how safe it is, and is
+    not done, is refused by name."""
+    order = {"deploymentPlan": "bigger", "storage": 2048}
+    assert js.data("scale.addon", parameters=managed.place, data=order) == {}
+    deployment = managed.shown()["spec"]["config"]["deployment"]
+    assert (deployment["planId"], deployment["storageSize"]) == ("bigger", 2048)
+    said = cli("scale", "addon", *managed.words, "-i", '{"replicas":3}')
+    assert (said.status, "replicas" in said.err) == (1, True)
+
+    asked = {"tlsEnabled": False, "externalAccessEnabled": False}
+    call = "update.addon.networkSettings"
+    assert js.data(call, parameters=managed.place, data=asked) == {}
+    error = js.call(call, parameters=managed.place, data={"tlsEnabled": True})["error"]
+    assert (error["status"], list(error["details"])) == (400, ["tlsEnabled"])
+    words = ("update", "addon", "network-settings", *managed.words)
+    assert cli(*words, "-i", '{"externalAccessEnabled":true}').status == 1
+
+    call = "update.addon.security"
+    assert js.data(call, parameters=managed.place, data={"ipPolicies": []}) == {}
+    policies = {"ipPolicies": [{"address": "10.0.0.0/8", "action": "ALLOW"}]}
+    error = js.call(call, parameters=managed.place, data=policies)["error"]
+    assert (error["status"], list(error["details"])) == (400, ["ipPolicies"])
+
+
+def test_versions_go_up_only(js: JsClient, managed: Managed) -> None:
+    order = {"version": managed.shown()["version"]}
+    error = js.call("update.addon.version", parameters=managed.place, data=order)["error"]
+    assert (error["status"], list(error["details"])) == (400, ["version"])
+
+
+def test_its_log(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+    text = fresh("said").replace(" ", "_")
+    managed.sql(f"DO $$ BEGIN RAISE WARNING '{text}'; END $$")
+
+    def lines() -> list[str]:
+        return [each["log"] for each in js.data("get.addon.logs", parameters=managed.place)]
+
+    await_that(lambda: any(text in line for line in lines()))
+    found = cli("get", "addon", "logs", *managed.words, "-o", "json")
+    assert (found.status, text in found.out) == (0, True)
+    events = js.tail(
+        "get.addon.logTail", until=text, parameters=managed.place, options={"lineLimit": 100}
+    )
+    assert text in str([each for each in events if each["name"] == "logs-received"])
+    wrong = cli("get", "addon", "logs", *managed.words, "--lineLimit", "0")
+    assert (wrong.status, "lineLimit" in wrong.err) == (0, True), "a failed range is no failure"
+
+
+def test_put_and_patch(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+    at = {"projectId": managed.place["projectId"]}
+    order = {"name": "Cli made", "type": "postgresql", "billing": BILLING, "description": "Put"}
+    put = js.data("put.addon", parameters=at, data=order)
+    assert put["id"] == managed.place["addonId"]
+    assert managed.shown()["description"] == "Put"
+    where = ("--projectId", managed.place["projectId"])
+    assert cli("put", "addon", *where, "-i", json.dumps({**order, "tags": ["a"]})).status == 0
+    assert managed.shown()["tags"] == ["a"]
+    assert cli("patch", "addon", *managed.words, "-i", '{"description":"Patched"}').status == 0
+    assert managed.shown()["description"] == "Patched"
+    assert managed.sql("SELECT one FROM kept") == [(1,)]
+
+
+def test_reset_wipes_it(js: JsClient, managed: Managed) -> None:
+    assert js.data("reset.addon", parameters=managed.place) == {}
+    managed.await_status("running")
+    assert managed.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'kept'") == [(0,)]
+
+
+def test_the_command_line_deletes_it(cli: OfficialCli, managed: Managed) -> None:
+    uri = managed.api.get(f"{managed.path}/credentials").data["secrets"]["POSTGRES_URI"]
+    assert cli("delete", "addon", *managed.words, "--force").status == 0
+    assert managed.api.get(managed.path).status == 404
+
+    def gone() -> bool:
+        try:
+            psycopg.connect(uri, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    await_that(gone)

@@ -1,0 +1,156 @@
+"""The official command line at a terminal: what it was not told it asks for, in this order, and our
+answers to its questions keep it going."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.attached import Attached
+from fixtures.holdfast import Api, Server, await_backup, fresh
+from fixtures.official import OfficialCli
+from fixtures.s3 import S3Server
+
+pytestmark = pytest.mark.sqlite_first
+
+PROJECT, ADDON = "Choose the project to use:", "Choose the addon to use:"
+CONFIRM = "Please confirm following configuration:"
+IRREVERSIBLE = "This is irreversible. Please confirm!"
+
+
+@pytest.fixture
+def alone(
+    official_clients: Path,
+    tmp_path: Path,
+    server: Server,
+    attached: Attached,
+    token_of: Callable[..., Api],
+) -> OfficialCli:
+    """Logged in as one who sees a single project, so that every list begins with what is meant."""
+    cli = OfficialCli(tmp_path, official_clients)
+    token = token_of("owner", projects=[attached.project]).token or ""
+    said = cli("login", "-n", "alone", "-t", token, "--host", server.url)
+    assert "success" in (said.out + said.err).lower()
+    return cli
+
+
+def test_login_without_a_token_falls_back_to_asking(fresh_cli: OfficialCli, server: Server) -> None:
+    """L2 is absent: the browser's socket is refused, then the token is typed."""
+    words = ("login", "--do-not-open-browser", "-n", "typed", "--host", server.url)
+    with fresh_cli.at_terminal(*words) as terminal:
+        terminal.answer("Choose the login token:", server.token)
+        terminal.expect("Successfully logged in")
+        assert terminal.end() == 0
+        assert server.token not in terminal.shown
+    assert fresh_cli("list", "projects", "-o", "json").status == 0
+
+
+def test_a_backup_is_chosen_step_by_step(
+    alone: OfficialCli, attached: Attached, backup: str
+) -> None:
+    with alone.at_terminal("get", "addon", "backup") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        terminal.answer("Choose the backups to use:")
+        terminal.expect(f"addonId={attached.addon}, backupId={backup}")
+        terminal.expect("status: 'completed'")
+        assert terminal.end() == 0
+
+
+def test_a_backup_is_made_from_answers(alone: OfficialCli, api: Api, attached: Attached) -> None:
+    with alone.at_terminal("backup", "addon") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        terminal.answer("use as name", "From a terminal")
+        terminal.answer("use as backupType", "\x1b[B")
+        terminal.answer("use as compressionType")
+        terminal.answer("add additionalDestinations")
+        terminal.answer(CONFIRM)
+        terminal.expect("status: 'scheduled'")
+        assert terminal.end() == 0
+    made = await_backup(api, f"{attached.path}/backups/from-a-terminal")
+    assert made["config"]["source"] == {"type": "sameAddon"}, "a dump was chosen"
+
+
+def test_a_body_that_is_given_is_not_asked_for(
+    alone: OfficialCli, api: Api, attached: Attached
+) -> None:
+    with alone.at_terminal("backup", "addon", "-i", "{}") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        terminal.expect("status: 'scheduled'")
+        assert terminal.end() == 0
+    assert len(api.get(f"{attached.path}/backups").data["backups"]) == 1
+
+
+def test_a_schedule_is_deleted_only_after_a_yes(
+    alone: OfficialCli, api: Api, attached: Attached
+) -> None:
+    weekly = {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}
+    order = {"scheduling": weekly, "backupType": "dump", "retentionTime": 7}
+    schedule = api.post(f"{attached.path}/backup-schedules", order).data["id"]
+    for answer, left in (("n", 1), ("y", 0)):
+        with alone.at_terminal("delete", "addon", "backup-schedule") as terminal:
+            terminal.answer(PROJECT)
+            terminal.answer(ADDON)
+            terminal.answer("Enter the scheduleId", schedule)
+            terminal.answer(IRREVERSIBLE, answer)
+            assert terminal.end() == 0
+        found = api.get(f"{attached.path}/backup-schedules").data["schedules"]
+        assert len(found) == left
+
+
+def test_a_chosen_project_is_used_from_then_on(alone: OfficialCli, attached: Attached) -> None:
+    with alone.at_terminal("context", "use", "project") as terminal:
+        terminal.answer(PROJECT)
+        terminal.expect(f"Use project with id: {attached.project}")
+        assert terminal.end() == 0
+    listed = alone("list", "addons", "-o", "json").json["addons"]
+    assert [each["id"] for each in listed] == [attached.addon]
+
+
+def test_an_empty_list_ends_the_questions(alone: OfficialCli, api: Api, attached: Attached) -> None:
+    api.delete(attached.path)
+    with alone.at_terminal("get", "addon") as terminal:
+        terminal.answer(PROJECT)
+        terminal.expect("No addon for this project")
+        assert terminal.end() == 1
+
+
+def test_10_a_destination_is_added_from_answers(
+    cli: OfficialCli, api: Api, s3_server: S3Server
+) -> None:
+    """`region` makes the client ask for regions; only because that is a 404 it goes on."""
+    name, bucket = fresh("Typed"), s3_server.bucket()
+    with cli.at_terminal("add", "backup-destination") as terminal:
+        terminal.answer("use as name", name)
+        terminal.answer("use as description")
+        terminal.answer("use as type")
+        terminal.answer("use as prefix", "typed/")
+        terminal.answer("use as accessKey", s3_server.access_key)
+        terminal.answer("use as secretKey", s3_server.secret_key)
+        terminal.answer("use as bucketName", bucket)
+        terminal.answer("use as region", s3_server.region)
+        terminal.answer("use as endpoint", s3_server.endpoint)
+        terminal.answer(CONFIRM)
+        assert terminal.end() == 0, terminal.shown
+    made = api.get(f"/backup-destinations/{name}").data
+    assert (made["prefix"], made["credentials"]["bucketName"]) == ("typed/", bucket)
+
+    with cli.at_terminal("get", "backup-destination") as terminal:
+        terminal.answer("to use:")
+        terminal.expect(f"backupDestinationId={name}")
+        terminal.expect(f"id: '{made['id']}'")
+        assert terminal.end() == 0
+    assert api.delete(f"/backup-destinations/{made['id']}").data == {}
+
+
+def test_more_pages_are_offered(alone: OfficialCli, api: Api, attached: Attached) -> None:
+    for name in ("one", "two", "three"):
+        api.post(f"{attached.path}/backups", {"name": f"page {name}"})
+    at = ("--projectId", attached.project, "--addonId", attached.addon)
+    with alone.at_terminal("get", "addon", "backups", *at, "--per_page", "2") as terminal:
+        terminal.expect("page-three")
+        terminal.answer("load", "y")
+        terminal.expect("page-one")
+        assert terminal.end() == 0
