@@ -36,8 +36,12 @@ from holdfast.kit.seal import Secret
 _BACKUPS = f"/v1/projects/{PROJECT}/addons/{ADDON}/backups"
 _TARGETS = {"per_second": 400.0, "p99_ms": 60.0, "start": 2.5, "memory_mb": 200.0, "cpu": 2.0}
 _MB = 1_000_000
-# The backups have no objects, so nobody may look for them.
-_SETTINGS = {"HOLDFAST_AUDIT_EVERY": "0", "HOLDFAST_READ_WITHIN": "0"}
+# The backups have no objects, so nobody may look for them; too many probes would be held back.
+_SETTINGS = {
+    "HOLDFAST_AUDIT_EVERY": "0",
+    "HOLDFAST_READ_WITHIN": "0",
+    "HOLDFAST_ADDRESS_LIMIT": "10000000",
+}
 
 
 def _arguments() -> argparse.Namespace:
