@@ -14,8 +14,8 @@ from holdfast.contracts.engine import Inventory, Member
 class Survey:
     """What a file that somebody else made holds, read to its end.
 
-    `inventory` has the tables whose rows could be counted; their database is "", wherever the
-    file will be loaded. `facts` are the dump's.
+    `inventory` has the tables whose rows could be counted. Their database is "" where the file
+    names none: wherever it will be loaded. `facts` are the dump's.
     """
 
     inventory: Inventory
@@ -27,8 +27,8 @@ class Importable(Protocol):
     """Dumps that somebody else made, recognised by their content alone.
 
     A `Dump` of one has `imported` among its facts; preflight, stage, swap and discard take it as
-    they take our own. Its tables go to the target's own database, with the least privilege that
-    works: whoever wrote the file is a stranger.
+    they take our own. Its tables go to the target's own database, or to those that the file names
+    where it may, with the least privilege that works: whoever wrote the file is a stranger.
     """
 
     def recognise(self, head: bytes) -> Member:
