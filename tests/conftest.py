@@ -22,6 +22,7 @@ pytest_plugins = [
     "fixtures.keeping",
     "fixtures.redis_servers",
     "fixtures.mortal_house",
+    "fixtures.redis_room",
 ]
 
 

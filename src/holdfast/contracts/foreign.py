@@ -1,13 +1,15 @@
-"""What an engine may offer for dumps that somebody else made.
+"""What an engine may offer for files that somebody else made.
 
-A capability like those of `contracts/engine.py`, found by `isinstance`.
+Capabilities like those of `contracts/engine.py`, found by `isinstance`.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from holdfast.contracts.engine import Inventory, Member
+from holdfast.contracts.engine import Attempt, Capture, Inventory, Member
+from holdfast.kit.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -40,4 +42,18 @@ class Importable(Protocol):
 
     def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
         """Reads all of it. EvidenceMissing when it is cut off, damaged or not what it seemed."""
+        ...
+
+
+@runtime_checkable
+class Adoptable(Protocol):
+    """Files that somebody else made and that are a physical copy as they are."""
+
+    def adopt(
+        self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[Capture]:
+        """The file as a snapshot of the server it came from, whose `version` is among the facts.
+
+        `pieces` raises EvidenceMissing when the file is cut off, damaged or something else.
+        """
         ...
