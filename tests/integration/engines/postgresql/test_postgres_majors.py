@@ -5,9 +5,9 @@ import subprocess
 import pytest
 
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, restore, take
+from fixtures.postgres_fingerprint import differences, fingerprint
 from fixtures.rich_data import ODD, fill
 from holdfast.domain.errors import PreflightRefused
-from holdfast.engines.postgresql.fingerprint import differences, fingerprint
 
 
 @pytest.fixture(scope="module")
