@@ -23,6 +23,7 @@ pytest_plugins = [
     "fixtures.redis_servers",
     "fixtures.mortal_house",
     "fixtures.redis_room",
+    "fixtures.bench_stage",
 ]
 
 

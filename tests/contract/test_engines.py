@@ -5,18 +5,14 @@ the engine is backed up through the API, restored into an empty instance and com
 engine's own comparer. Engines come from `fixtures/benches.py`, and the registry must have no other.
 """
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.benches import BENCHES, Bench, Instance
-from fixtures.holdfast import Api, Server, await_backup, await_that, fresh, start_holdfast
+from fixtures.bench_stage import Stage, come_back
+from fixtures.benches import BENCHES
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable, Snapshottable
 from holdfast.contracts.files import Rooted
@@ -24,7 +20,6 @@ from holdfast.contracts.foreign import Adoptable, Importable
 from holdfast.domain.errors import EvidenceMissing, Invalid
 from holdfast.engines.registry import ENGINES
 
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 PLACES = ("managed", "attached")
 FAST = {
     ("postgresql", "dump-zstd", "attached"),
@@ -34,37 +29,6 @@ FAST = {
     ("sqlite", "dump-gz", "attached"),
 }
 """What every run proves; the slow one proves the rest."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """An installation that may touch files and finds every server."""
-
-    server: Server
-    fixtures: Callable[[str], Any]
-
-    @property
-    def api(self) -> Api:
-        return self.server.api()
-
-
-@pytest.fixture(scope="module")
-def bench_files() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-files-"))
-    yield home
-    shutil.rmtree(home, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def stage(request: pytest.FixtureRequest, valkey_path: str, bench_files: Path) -> Iterator[Stage]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    server = start_holdfast(home, PATH=valkey_path, HOLDFAST_SQLITE_ROOTS=str(bench_files))
-    try:
-        yield Stage(server, request.getfixturevalue)
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _cases() -> Iterator[Any]:
@@ -77,64 +41,7 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "form", "place"), list(_cases()))
 def test_a_backup_comes_back_as_it_was(stage: Stage, name: str, form: str, place: str) -> None:
-    bench, api = BENCHES[name], stage.api
-    project = api.project()
-    kind, _, compression = form.partition("-")
-    # A server of somebody else is not put back to a snapshot: a managed one takes it.
-    into = "managed" if kind == "snapshot" and bench.managed_version else place
-    with (
-        opened(stage, bench, project, place, "source") as (source, had),
-        opened(stage, bench, project, into, "target") as (target, gets),
-    ):
-        had.fill()
-        before = had.found()
-        assert len(before) > 2
-        body = {"name": fresh("B"), "backupType": kind}
-        body |= {"compressionType": compression} if compression else {}
-        backup = api.post(f"{source}/backups", body).data["id"]
-        await_backup(api, f"{source}/backups/{backup}")
-        evidence = api.get(f"{source}/backups/{backup}/evidence").data
-        assert all(check["passed"] for check in evidence["checks"])
-        restore(api, source, target, backup)
-        assert gets.found() == before
-
-
-@contextmanager
-def opened(
-    stage: Stage, bench: Bench, project: str, place: str, role: str
-) -> Iterator[tuple[str, Instance]]:
-    """An addon and what is behind it; both are gone afterwards."""
-    with ExitStack() as stack:
-        body: dict[str, Any] = {"name": fresh(role), "type": bench.kind}
-        instance: Instance | None = None
-        if place == "attached":
-            instance = stack.enter_context(bench.attached(stage.fixtures, role))
-            body["connectionString"] = instance.url
-        else:
-            body |= {"version": bench.managed_version, "billing": BILLING}
-        made = stage.api.post(f"/projects/{project}/addons", body).data
-        path = f"/projects/{project}/addons/{made['id']}"
-        stack.callback(lambda: stage.api.delete(path))
-        await_that(lambda: stage.api.get(path).data["status"] == "running")
-        if instance is None:
-            secrets = stage.api.get(f"{path}/credentials").data["secrets"]
-            instance = bench.managed(stage.fixtures, secrets)
-        yield path, instance
-
-
-def restore(api: Api, source: str, target: str, backup: str) -> None:
-    _, _, project, _, addon = source.split("/")
-    origin = {"sourceProjectId": project, "sourceAddonId": addon}
-    path = f"{target}/backups/{backup}"
-    begun = api.post(f"{path}/restore", params=origin).data["restoreId"]
-
-    def over() -> Any:
-        listed = api.get(f"{path}/restores", **origin).data["restores"]
-        found = next(each for each in listed if each["id"] == begun)
-        return found if found.get("completedAt") else None
-
-    found = await_that(over, 120)
-    assert found["status"] == "completed", found
+    come_back(stage, BENCHES[name], form, place)
 
 
 def test_every_engine_is_on_the_bench() -> None:

@@ -67,7 +67,7 @@ def _shadows(session: sqlite3.Connection) -> list[str]:
 
 def _ended(sql: str) -> str:
     """A comment at the end must not swallow the semicolon."""
-    return f"{sql}\n;\n" if "--" in sql else f"{sql};\n"
+    return f"{sql}\n;\n" if "--" in sql.rpartition("\n")[2] else f"{sql};\n"
 
 
 def _bookkeeping(
