@@ -82,15 +82,70 @@ def _bookkeeping(
 
 
 def _rows(session: sqlite3.Connection, table: Stored, encoding: str) -> Iterator[str]:
-    names = ",".join(table.selected)
-    head = f"INSERT INTO {table.quoted}({names}) VALUES("
-    session.text_factory = _Text
-    cursor = session.execute(f"SELECT {names} FROM {table.quoted}")  # noqa: S608
-    while rows := cursor.fetchmany(_ROWS):
-        yield "".join(
-            f"{head}{','.join([literal(value, encoding) for value in row])});\n" for row in rows
-        )
+    """SQLite writes the lines itself where it can: that is several times faster."""
+    head = f"INSERT INTO {table.quoted}({','.join(table.selected)}) VALUES("
+    session.text_factory = bytes
+    written = session.execute(_written(table, head))
+    careful = _Careful(session, table, head, encoding)
+    while rows := written.fetchmany(_ROWS):
+        lines = [line for (line,) in rows]
+        try:
+            text = b"".join(lines).decode()
+        except (TypeError, UnicodeDecodeError):
+            text = "\n"
+        plain = text.count("\n") == len(lines) and "\r" not in text
+        yield text if plain else careful.lines(len(lines))
+        if plain:
+            careful.passed += len(lines)
     session.text_factory = str
+
+
+_LARGEST = 1.7976931348623157e308
+
+
+def _written(table: Stored, head: str) -> str:
+    """A query for each row's line; NULL where `quote` does not give exactly the value."""
+    prefix = _quoted(head)
+    values = " || ',' || ".join(f"quote({each})" for each in table.selected)
+    doubtful = " OR ".join(
+        f"CASE typeof({each}) WHEN 'text' THEN instr({each}, char(0)) > 0"
+        f" WHEN 'real' THEN abs({each}) > {_LARGEST!r} OR {each} = 0 ELSE 0 END"
+        for each in table.selected
+    )
+    line = f"{prefix} || {values} || ');' || char(10)"
+    return f"SELECT CASE WHEN {doubtful} THEN NULL ELSE {line} END FROM {_scanned(table)}"  # noqa: S608
+
+
+def _scanned(table: Stored) -> str:
+    """Always in the same order: an index that holds all columns could be read instead."""
+    return f"{table.quoted} NOT INDEXED"
+
+
+class _Careful:
+    """The same rows, value by value; `passed` of them were written otherwise."""
+
+    def __init__(
+        self, session: sqlite3.Connection, table: Stored, head: str, encoding: str
+    ) -> None:
+        self._session = session
+        self._query = f"SELECT {','.join(table.selected)} FROM {_scanned(table)}"  # noqa: S608
+        self._head = head
+        self._encoding = encoding
+        self._cursor: sqlite3.Cursor | None = None
+        self.passed = 0
+
+    def lines(self, count: int) -> str:
+        self._session.text_factory = _Text
+        if self._cursor is None:
+            self._cursor = self._session.execute(self._query)
+        while self.passed:
+            self.passed -= len(self._cursor.fetchmany(min(self.passed, _ROWS)))
+        rows = self._cursor.fetchmany(count)
+        self._session.text_factory = bytes
+        return "".join(
+            f"{self._head}{','.join([literal(value, self._encoding) for value in row])});\n"
+            for row in rows
+        )
 
 
 def literal(value: Any, encoding: str = "UTF-8") -> str:
