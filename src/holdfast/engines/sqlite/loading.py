@@ -50,13 +50,16 @@ class _Lines:
         self.bytes = 0
 
     def statements(self) -> Iterator[str]:
-        held = ""
+        parts: list[str] = []
         for line in self._lines():
-            held += line
-            if held.rstrip().endswith(";") and sqlite3.complete_statement(held):
-                yield held
-                held = ""
-        if held.strip():
+            parts.append(line)
+            if line.rstrip().endswith(";"):
+                held = "".join(parts)
+                if sqlite3.complete_statement(held):
+                    yield held
+                    held = ""
+                parts = [held] if held else []
+        if "".join(parts).strip():
             raise EvidenceMissing("the dump ends in the middle of a statement")
 
     def _lines(self) -> Iterator[str]:
