@@ -16,7 +16,7 @@ from fixtures.benches import BENCHES
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable, Snapshottable
 from holdfast.contracts.files import Rooted
-from holdfast.contracts.foreign import Adoptable, Importable
+from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.errors import EvidenceMissing, Invalid
 from holdfast.engines.registry import ENGINES
 
@@ -60,7 +60,7 @@ def test_it_has_the_capabilities_that_it_claims(name: str, tmp_path: Path) -> No
     assert isinstance(engine, Hostable) == (bench.managed_version is not None)
     assert isinstance(engine, Rooted) == (bench.managed_version is None)
     assert isinstance(engine, Importable) == dumps
-    assert isinstance(engine, Importable | Adoptable)
+    assert isinstance(engine, Importable | Ingestible)
 
 
 @pytest.mark.parametrize("name", BENCHES)
@@ -93,8 +93,8 @@ def take_in(engine: Engine, body: bytes) -> None:
     if isinstance(engine, Importable):
         engine.recognise(body)
         return
-    assert isinstance(engine, Adoptable)
-    with engine.adopt(iter([body]), Log().attempt(), a_guard()) as session:
+    assert isinstance(engine, Ingestible)
+    with engine.ingest(iter([body]), Log().attempt(), a_guard()) as session:
         for piece in session.pieces():
             for _ in piece.chunks:
                 pass

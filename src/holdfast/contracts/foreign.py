@@ -46,10 +46,10 @@ class Importable(Protocol):
 
 
 @runtime_checkable
-class Adoptable(Protocol):
+class Ingestible(Protocol):
     """Files that somebody else made and that are a physical copy as they are."""
 
-    def adopt(
+    def ingest(
         self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[Capture]:
         """The file as a snapshot of the server it came from, whose `version` is among the facts.

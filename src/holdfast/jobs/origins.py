@@ -23,7 +23,7 @@ from holdfast.contracts.engine import (
     Scope,
     Snapshottable,
 )
-from holdfast.contracts.foreign import Adoptable, Importable
+from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.backup import SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.jobs.toolbox import Job
@@ -98,13 +98,13 @@ def captured(job: Job, backup: Backup, rate: int | None) -> Generator[Capture]:
         with engine.snapshot(job.address(), job.attempt, job.guard, rate) as session:
             yield session
         return
-    if not isinstance(engine, Adoptable):
+    if not isinstance(engine, Ingestible):
         raise NotSupported(f"files cannot be imported into {engine.title}")
     with _file(job, backup) as body:
         job.guard.bytes_expected = body.size
         source = _FileSource(job, backup, body)
         job.say(f"the file is {source.packing}")
-        with engine.adopt(source.chunks(), job.attempt, job.guard) as session:
+        with engine.ingest(source.chunks(), job.attempt, job.guard) as session:
             yield _FileCapture(session, source)
 
 

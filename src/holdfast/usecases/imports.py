@@ -9,7 +9,7 @@ from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Import, Project, Upload, UploadPart
 from holdfast.catalog.session import lock_addon
 from holdfast.contracts.engine import Dumpable, Engine
-from holdfast.contracts.foreign import Adoptable, Importable
+from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.backup import BackupType, SourceType, taken_by
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.kit import ids
@@ -58,7 +58,7 @@ def _source(form: ImportForm) -> tuple[SourceType, Secret | None]:
 def _able(context: Context, addon: Addon, source: SourceType) -> Engine:
     engine = context.house.engines(addon.kind)
     live = source is SourceType.LIVE_INSTANCE
-    if not isinstance(engine, Dumpable if live else Importable | Adoptable):
+    if not isinstance(engine, Dumpable if live else Importable | Ingestible):
         what = "dumps of other servers" if live else "files"
         raise Conflict(f"{engine.title} addons cannot import {what}")
     return engine

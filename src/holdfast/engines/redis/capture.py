@@ -44,7 +44,7 @@ class Capture:
         start = self._session.begin(self._about["version"])
         self._attempt.say(f"the server sends its data as of offset {start.offset}")
         users: Sequence[str] | None = self._about["users"]
-        yield Piece(DATA, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
+        yield data_piece()
         if users is not None:
             body = "".join(f"{line}\n" for line in users).encode()
             yield _file(acl.FILE, iter([body]))
@@ -91,6 +91,10 @@ def proven(contents: Contents, total: int, checked: str | None) -> Mapping[str, 
     if checked is not None:
         proven["stock checker"] = checked
     return proven
+
+
+def data_piece() -> Piece:
+    return Piece(DATA, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
 
 
 def rdb_piece(chunks: Iterator[bytes]) -> Piece:

@@ -15,7 +15,7 @@ from holdfast.contracts.engine import (
     Probe,
     Traits,
 )
-from holdfast.engines.redis import address, adopting, capture, placing, probe, tools, wheels
+from holdfast.engines.redis import address, capture, ingesting, placing, probe, tools, wheels
 from holdfast.engines.redis.address import secrets
 from holdfast.engines.redis.rehearsal import Rehearsal
 from holdfast.engines.redis.server import Server
@@ -71,10 +71,10 @@ class Redis(Server):
     ) -> AbstractContextManager[Capture]:
         return capture.capture(self.tools_dir, address, attempt, guard, rate)
 
-    def adopt(
+    def ingest(
         self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[Capture]:
-        return adopting.adopted(self.tools_dir, plain, attempt, guard)
+        return ingesting.ingested(self.tools_dir, plain, attempt, guard)
 
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
         return placing.obstacles(self.tools_dir, place, manifest)

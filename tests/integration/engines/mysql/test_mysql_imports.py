@@ -53,11 +53,20 @@ EVERYTHING = ("--routines", "--events", "--databases", "shop", "crm", "nothing_i
 @pytest.mark.parametrize(
     ("program", "options"),
     [
-        ("mariadb-dump", ["--single-transaction", "--dump-history"]),
-        ("mysqldump", ["--hex-blob", "--skip-extended-insert", "--dump-history"]),
-        ("mariadb-dump", ["--add-drop-database", "--complete-insert", "--dump-history"]),
+        pytest.param("mariadb-dump", ["--single-transaction", "--dump-history"], id="plain"),
+        pytest.param(
+            "mysqldump",
+            ["--hex-blob", "--skip-extended-insert", "--dump-history"],
+            id="hex",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "mariadb-dump",
+            ["--add-drop-database", "--complete-insert", "--dump-history"],
+            id="complete",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["plain", "hex", "complete"],
 )
 def test_a_dump_of_the_stock_tool_comes_in_whole(
     mariadb: MySQLServer, other_mariadb: MySQLServer, program: str, options: list[str]

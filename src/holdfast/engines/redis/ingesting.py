@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.contracts.engine import Attempt, Piece
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.redis.capture import DATA, proven, rdb_piece
+from holdfast.engines.redis.capture import data_piece, proven, rdb_piece
 from holdfast.engines.redis.checker import Checker, stock_checker
 from holdfast.engines.redis.rdb import Contents, RdbReader
 from holdfast.engines.redis.tools import REDIS, VALKEY, series
@@ -19,7 +19,7 @@ _VERSIONS = {VALKEY: "valkey-ver", REDIS: "redis-ver"}
 _ROOM = 16
 
 
-class Adopted:
+class Ingested:
     """One file on its way: read `pieces` to their end, then there are `facts`."""
 
     def __init__(self, plain: Iterator[bytes], checker: Checker, attempt: Attempt) -> None:
@@ -29,7 +29,7 @@ class Adopted:
         self.facts: Mapping[str, Any] = {}
 
     def pieces(self) -> Iterator[Piece]:
-        yield Piece(DATA, 0o700, 0, directory=True, target="", pages=False, chunks=iter(()))
+        yield data_piece()
         reader = RdbReader()
         try:
             yield rdb_piece(self._passing(reader))
@@ -82,8 +82,8 @@ def require_rdb(head: bytes) -> None:
 
 
 @contextmanager
-def adopted(
+def ingested(
     tools_dir: Path, plain: Iterator[bytes], attempt: Attempt, guard: Guard
-) -> Generator[Adopted]:
+) -> Generator[Ingested]:
     with stock_checker(tools_dir, guard) as checker:
-        yield Adopted(plain, checker, attempt)
+        yield Ingested(plain, checker, attempt)
