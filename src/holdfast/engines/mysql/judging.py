@@ -126,13 +126,13 @@ def _create(found: Tokens) -> Verdict | None:
     at += 2 if _upper(found, at + 1, 1) == ["BODY"] else 1
     at += 3 if _upper(found, at, 3) == ["IF", "NOT", "EXISTS"] else 0
     body = "BODY" if found[at - 1][1].upper() == "BODY" else ""
-    database, name = _placed(found, at) if kind == "triggers" else ("", _simple(found, at))
+    database, name = placed(found, at) if kind == "triggers" else ("", _simple(found, at))
     if name is None:
         return None
     return Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}", database)
 
 
-def _placed(found: Tokens, at: int) -> tuple[str, str | None]:
+def placed(found: Tokens, at: int) -> tuple[str, str | None]:
     """Database and name of `a.b`, however it is quoted; the database is empty for a plain name."""
     texts = [text for _, text in found[at : at + 3]]
     word = _bare(found, at) if at < len(found) else ""

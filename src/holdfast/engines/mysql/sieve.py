@@ -6,7 +6,7 @@ The same sieve stands before the survey of a file and before its load.
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql import facts
-from holdfast.engines.mysql.judging import Fate, Verdict, judge, unquoted
+from holdfast.engines.mysql.judging import Fate, Verdict, judge, placed, unquoted
 from holdfast.engines.mysql.script import LONGEST, tokens
 
 _LEFT_OUT = {
@@ -46,6 +46,7 @@ class Sieve:
     def __init__(self) -> None:
         self.left_out: set[str] = set()
         self._system = False
+        self._here = ""
 
     def take(self, statement: bytes) -> Verdict | None:
         """None: it is left out. EvidenceMissing: the whole file is refused."""
@@ -66,10 +67,23 @@ class Sieve:
             return Verdict(Fate.DROP, name=unquoted(found[4][1]))
         verdict = judge(statement)
         _require_harmless(verdict, statement)
+        if verdict.kind == "triggers":
+            self._require_own(verdict, statement)
         return verdict
+
+    def _require_own(self, trigger: Verdict, statement: bytes) -> None:
+        """EvidenceMissing for a trigger that says another database, its own or its table's."""
+        found = tokens(statement)
+        words = [text.upper() if kind == "word" else "" for kind, text in found]
+        at = words.index("ON") + 1 if "ON" in words else len(found)
+        for database in (trigger.database, placed(found, at)[0]):
+            if database not in ("", self._here):
+                where = self._here or "a database that the file does not name"
+                raise EvidenceMissing(f"a trigger of {where} says database {database}")
 
     def _go(self, verdict: Verdict) -> Verdict | None:
         self._system = verdict.name.lower() in facts.SYSTEM
+        self._here = verdict.name
         return None if self._system else verdict
 
     def _database(self, found: list[tuple[str, str]]) -> Verdict | None:

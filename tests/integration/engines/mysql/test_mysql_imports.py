@@ -187,7 +187,8 @@ REFUSED = {
     "INSERT INTO `t` VALUES (2, 'it ends;\n'); DROP DATABASE victim": None,
     "CREATE TABLE `u` AS SELECT * FROM mysql.user": None,
     "CREATE TABLE `u` (a int) DATA/**/DIRECTORY='/var/tmp'": None,
-    "CREATE TRIGGER evil BEFORE INSERT ON victim.t FOR EACH ROW SET @a = 1": None,
+    "CREATE TRIGGER evil BEFORE INSERT ON victim.t FOR EACH ROW SET @a = 1": "says",
+    "CREATE TRIGGER victim.evil BEFORE INSERT ON `victim` . `t` FOR EACH ROW SET @a = 1": "says",
 }
 
 
