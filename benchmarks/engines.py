@@ -1,4 +1,4 @@
-"""`make bench-engines`: each engine's dump and restore against its stock tools, in turns.
+"""`make bench-engines`: each engine's backup and restore against its stock tools, in turns.
 
 Ours is the engine and the compression of the pipeline; the stock tool is piped to the same
 compressor, and read back through it. An engine is one function in `CONTESTS`.
@@ -13,10 +13,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.contest import Work
 from benchmarks.mysql import mysql
+from benchmarks.postgresql import postgresql
+from benchmarks.redis import redis
+from benchmarks.sqlite import sqlite
 
-Work = dict[str, Callable[[], None]]
-CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Work]]] = {"mysql": mysql}
+CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Work]]] = {
+    "postgresql": postgresql,
+    "mysql": mysql,
+    "redis": redis,
+    "sqlite": sqlite,
+}
 TARGET = 1.10
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.fill import Address
+from demo.fingerprint import Fingerprint, differences, fingerprint
 from holdfast.engines.postgresql import address as postgresql
-from holdfast.engines.postgresql.fingerprint import Fingerprint, differences, fingerprint
 
 _PER_SERVER = ("roles", "memberships")
 

@@ -25,6 +25,8 @@ pytest_plugins = [
     "fixtures.redis_servers",
     "fixtures.mortal_house",
     "fixtures.fuzzed",
+    "fixtures.redis_room",
+    "fixtures.bench_stage",
 ]
 
 

@@ -115,6 +115,11 @@ class Dump:
     facts: Mapping[str, object]
     inventory: Inventory
 
+    @property
+    def imported(self) -> bool:
+        """Did somebody else make it?"""
+        return "imported" in self.facts
+
 
 @dataclass(frozen=True)
 class Scope:

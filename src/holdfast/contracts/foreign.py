@@ -1,21 +1,23 @@
-"""What an engine may offer for dumps that somebody else made.
+"""What an engine may offer for files that somebody else made.
 
-A capability like those of `contracts/engine.py`, found by `isinstance`.
+Capabilities like those of `contracts/engine.py`, found by `isinstance`.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from holdfast.contracts.engine import Inventory, Member
+from holdfast.contracts.engine import Attempt, Capture, Inventory, Member
+from holdfast.kit.guard import Guard
 
 
 @dataclass(frozen=True)
 class Survey:
     """What a file that somebody else made holds, read to its end.
 
-    `inventory` has the tables whose rows could be counted; their database is "", wherever the
-    file will be loaded. `facts` are the dump's.
+    `inventory` has the tables whose rows could be counted. Their database is "" where the file
+    names none: wherever it will be loaded. `facts` are the dump's.
     """
 
     inventory: Inventory
@@ -27,8 +29,8 @@ class Importable(Protocol):
     """Dumps that somebody else made, recognised by their content alone.
 
     A `Dump` of one has `imported` among its facts; preflight, stage, swap and discard take it as
-    they take our own. Its tables go to the target's own database, with the least privilege that
-    works: whoever wrote the file is a stranger.
+    they take our own. Its tables go to the target's own database, or to those that the file names
+    where it may, with the least privilege that works: whoever wrote the file is a stranger.
     """
 
     def recognise(self, head: bytes) -> Member:
@@ -40,4 +42,18 @@ class Importable(Protocol):
 
     def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
         """Reads all of it. EvidenceMissing when it is cut off, damaged or not what it seemed."""
+        ...
+
+
+@runtime_checkable
+class Ingestible(Protocol):
+    """Files that somebody else made and that are a physical copy as they are."""
+
+    def ingest(
+        self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[Capture]:
+        """The file as a snapshot of the server it came from, whose `version` is among the facts.
+
+        `pieces` raises EvidenceMissing when the file is cut off, damaged or something else.
+        """
         ...

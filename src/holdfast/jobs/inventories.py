@@ -30,12 +30,13 @@ def member_document(member: StoredMember) -> Document:
 
 def shortfalls(wanted: Inventory, loaded: Inventory) -> list[str]:
     """For a file that somebody else made: only the tables whose rows could be counted tell."""
-    have = {table.name: table.rows for table in loaded.tables}
+    have = {(t.database, t.name): t.rows for t in loaded.tables}
+    have |= {("", t.name): t.rows for t in loaded.tables}
     return [
-        f"table {table.name}: {table.rows} rows in the file, "
-        f"{have.get(table.name, 'no such table')} restored"
-        for table in wanted.tables
-        if have.get(table.name) != table.rows
+        f"table {t.name}: {t.rows} rows in the file, "
+        f"{have.get((t.database, t.name), 'no such table')} restored"
+        for t in wanted.tables
+        if have.get((t.database, t.name)) != t.rows
     ]
 
 

@@ -1,25 +1,29 @@
-"""Where the bytes of a dump come from: the addon's own server, another one, or a file.
+"""Where the bytes of a backup come from: the addon's own server, another one, or a file.
 
 A file is read once: what it is, is decided by its first bytes, its compression too. It becomes the
 only member of a dump like ours, compressed as was asked for; whether it is whole is found out
-when it is read back from the store.
+when it is read back from the store. Where an engine has only snapshots, a file becomes one.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, cast
 
 from holdfast.catalog import imports
 from holdfast.catalog.schema import Backup
 from holdfast.contracts.engine import (
     EVERYTHING,
     Address,
+    Capture,
     Dumpable,
     DumpSession,
     Inventory,
     Member,
+    Piece,
     Scope,
+    Snapshottable,
 )
-from holdfast.contracts.foreign import Importable
+from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.backup import SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.jobs.toolbox import Job
@@ -82,6 +86,44 @@ def opened(job: Job, backup: Backup) -> Generator[DumpSession]:
     with _file(job, backup) as body:
         job.guard.bytes_expected = body.size
         yield _FileDump(importer(job), job, backup, body)
+
+
+@contextmanager
+def captured(job: Job, backup: Backup, rate: int | None) -> Generator[Capture]:
+    """A physical copy of the addon's own server, or of the one that a file came from."""
+    engine = job.engine()
+    if backup.source not in FILES:
+        if not isinstance(engine, Snapshottable):
+            raise NotSupported(f"{engine.title} has no snapshots here")
+        with engine.snapshot(job.address(), job.attempt, job.guard, rate) as session:
+            yield session
+        return
+    if not isinstance(engine, Ingestible):
+        raise NotSupported(f"files cannot be imported into {engine.title}")
+    with _file(job, backup) as body:
+        job.guard.bytes_expected = body.size
+        source = _FileSource(job, backup, body)
+        job.say(f"the file is {source.packing}")
+        with engine.ingest(source.chunks(), job.attempt, job.guard) as session:
+            yield _FileCapture(session, source)
+
+
+class _FileCapture:
+    """The Capture of a file that somebody else made."""
+
+    def __init__(self, session: Capture, source: "_FileSource") -> None:
+        self._session = session
+        self._source = source
+        self.facts: Mapping[str, Any] = {}
+
+    def pieces(self) -> Iterator[Piece]:
+        yield from self._session.pieces()
+        facts, arrival = self._session.facts, dict(self._source.finish())
+        proven = {
+            **cast("Mapping[str, str]", facts["proven"]),
+            "arrival": f"{arrival['arrived']}",
+        }
+        self.facts = {**facts, "imported": arrival, "proven": proven}
 
 
 @contextmanager
@@ -148,6 +190,10 @@ class _FileSource:
             self._held = next(self._plain, b"")
         taken, self._held = self._held[:size], self._held[size:]
         return taken
+
+    def chunks(self) -> Iterator[bytes]:
+        while chunk := self.read(_HEAD):
+            yield chunk
 
     def finish(self) -> Mapping[str, object]:
         """EvidenceMissing when it is not what was announced."""

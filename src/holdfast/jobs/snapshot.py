@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from holdfast.catalog import backups, copies, snapshots
 from holdfast.catalog.schema import Backup, Copy, Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.engine import Piece, Snapshottable
-from holdfast.domain.errors import NotSupported
+from holdfast.contracts.engine import Piece
 from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import snapshot_proof
 from holdfast.jobs.mending import make_sound
+from holdfast.jobs.origins import FILES, captured
 from holdfast.jobs.proof import require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
@@ -53,15 +53,10 @@ def _backup(job: Job) -> tuple[Backup, Copy]:
         return backup, copies.first(session, backup.pk)
 
 
-def _taker(job: Job) -> Snapshottable:
-    engine = job.engine()
-    if not isinstance(engine, Snapshottable):
-        raise NotSupported(f"{engine.title} has no snapshots here")
-    return engine
-
-
 def look(job: Job, record: SnapshotRecord) -> SnapshotRecord:
-    _taker(job)
+    backup, _ = _backup(job)
+    if backup.source in FILES:
+        return record
     job.require_running()
     probe = job.engine().probe(job.address())
     job.say(f"{probe.flavour} {probe.version}, about {show_bytes(probe.size)}")
@@ -77,11 +72,12 @@ def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     job.guard.bytes_expected = record.expected or None
     with (
         shared(repository, job.tools.clock.now() * 1_000_000),
-        _taker(job).snapshot(job.address(), job.attempt, job.guard, _rate(job)) as session,
+        captured(job, backup, _rate(job)) as session,
     ):
         for piece in session.pieces():
             _save(job, writer, piece, cuts[piece.cut])
         facts = dict(session.facts)
+    record = record.model_copy(update={"version": facts.get("version", record.version)})
     _describe(job, writer, backup, record, facts)
     tree = writer.flush()
     job.say(

@@ -9,10 +9,9 @@ from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Import, Project, Upload, UploadPart
 from holdfast.catalog.session import lock_addon
 from holdfast.contracts.engine import Dumpable, Engine
-from holdfast.contracts.foreign import Importable
-from holdfast.domain.backup import BackupType, SourceType
+from holdfast.contracts.foreign import Importable, Ingestible
+from holdfast.domain.backup import BackupType, SourceType, taken_by
 from holdfast.domain.errors import Conflict, Invalid, NotFound
-from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.backups import new_backup
@@ -30,7 +29,7 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
     lock_addon(context.session, addon.pk)
     upload = _finished_upload(context, addon, form)
     common = form.model_dump(include=_COMMON, by_alias=True, exclude_none=True)
-    wish = BackupForm.model_validate({"backupType": BackupType.DUMP, **common})
+    wish = BackupForm.model_validate({"backupType": _type(engine, source), **common})
     backup = new_backup(context, addon, wish, source)
     sealed = context.house.sealer.seal(secret, imports.context(backup.uid)) if secret else None
     context.session.add(
@@ -43,7 +42,7 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
     )
     arguments = {"backup": backup.pk, "project": project.id}
     lane = addons.lane(addon)
-    order = Order(addon.pk, Kind.BACKUP, lane, arguments, str(backup.operation))
+    order = Order(addon.pk, taken_by(wish.backup_type), lane, arguments, str(backup.operation))
     operations.create(context.session, context.house.queue, order, context.now)
     return backup
 
@@ -59,10 +58,16 @@ def _source(form: ImportForm) -> tuple[SourceType, Secret | None]:
 def _able(context: Context, addon: Addon, source: SourceType) -> Engine:
     engine = context.house.engines(addon.kind)
     live = source is SourceType.LIVE_INSTANCE
-    if not isinstance(engine, Dumpable if live else Importable):
+    if not isinstance(engine, Dumpable if live else Importable | Ingestible):
         what = "dumps of other servers" if live else "files"
         raise Conflict(f"{engine.title} addons cannot import {what}")
     return engine
+
+
+def _type(engine: Engine, source: SourceType) -> BackupType:
+    """A file is a snapshot where it is one as it is, and the engine knows nothing else."""
+    dump = source is SourceType.LIVE_INSTANCE or isinstance(engine, Importable)
+    return BackupType.DUMP if dump else BackupType.SNAPSHOT
 
 
 def _finished_upload(context: Context, addon: Addon, form: ImportForm) -> Upload | None:

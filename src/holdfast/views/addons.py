@@ -7,7 +7,7 @@ from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Dumpable, Engine, Hostable, Snapshottable
-from holdfast.contracts.foreign import Importable
+from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
@@ -117,7 +117,7 @@ def addon_type(engine: Engine) -> AddonType:
             backups_snapshot=snapshots and (works or traits.bare_snapshots),
             custom_db_name=works and isinstance(engine, Hostable) and traits.named_databases,
             fork_addon=works and isinstance(engine, Hostable),
-            import_dump=works and isinstance(engine, Importable),
+            import_dump=works and isinstance(engine, Importable | Ingestible),
             import_live=works and isinstance(engine, Dumpable),
             scale_replicas=False,
             tls=traits.tls,

@@ -2,94 +2,27 @@
 
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from fixtures.holdfast import (
     Api,
-    Server,
     await_backup,
     await_restore,
     await_that,
     fresh,
-    start_holdfast,
 )
 from fixtures.http_api import Holdfast
 from fixtures.redis_data import fill, fingerprint
-from fixtures.redis_servers import FLAVOURS, RedisServer, running_redis
-
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
-VERSIONS = {"redis": "7.0-latest", "valkey": "9.1-latest"}
-MORTAL = (sys.executable, str(Path(__file__).parents[2] / "chaos" / "mortal.py"))
+from fixtures.redis_room import BILLING, VERSIONS, Room
+from fixtures.redis_servers import FLAVOURS, running_redis
 
 
-@dataclass
-class Room:
-    """An installation that finds both servers, and may be killed."""
-
-    home: Path
-    path: str
-    server: Server
-
-    @property
-    def api(self) -> Api:
-        return self.server.api()
-
-    def managed(self, flavour: str, name: str = "Managed") -> str:
-        """Its path, once it runs."""
-        body = {"name": fresh(name), "type": "redis", "version": VERSIONS[flavour]}
-        made = self.api.post("/projects/keys/addons", {**body, "billing": BILLING}).data
-        path = f"/projects/keys/addons/{made['id']}"
-        await_that(lambda: self.api.get(path).data["status"] == "running")
-        return path
-
-    def attached(self, own: RedisServer, url: str | None = None) -> str:
-        body = {"name": fresh("Own"), "type": "redis", "connectionString": url or own.url}
-        made = self.api.post("/projects/keys/addons", body).data
-        assert made["managed"] is False
-        return f"/projects/keys/addons/{made['id']}"
-
-    def inside(self, addon: str, db: int = 0) -> "redis.Redis":
-        url = self.api.get(f"{addon}/credentials").data["secrets"]["REDIS_MASTER_URL"]
-        return redis.Redis.from_url(f"{url.removesuffix('/0')}/{db}", protocol=2)
-
-    def snapshot(self, addon: str, **body: Any) -> str:
-        made = self.api.post(f"{addon}/backups", {"name": fresh("Snap"), **body}).data
-        await_backup(self.api, f"{addon}/backups/{made['id']}")
-        return f"{addon}/backups/{made['id']}"
-
-    def restore(self, backup: str) -> dict[str, Any]:
-        headers = {"idempotency-key": fresh("key")}
-        begun = self.api.post(f"{backup}/restore", headers=headers).data["restoreId"]
-        return await_restore(self.api, backup, begun)
-
-    def again(self, **environment: str) -> None:
-        """After it was stopped or killed."""
-        self.server.stop()
-        environment = {"PATH": self.path, "HOLDFAST_DEAD": "2", **environment}
-        program = MORTAL if "MORTAL_AT" in environment else None
-        more = {"program": program} if program else {}
-        self.server = start_holdfast(self.home, **more, **environment)
-
-
-@pytest.fixture(scope="module")
-def room(valkey_path: str) -> Iterator[Room]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    made = Room(home, valkey_path, start_holdfast(home, PATH=valkey_path))
-    try:
-        made.api.post("/projects", {"name": "Keys"})
-        yield made
-    finally:
-        made.server.stop()
-        shutil.rmtree(home, ignore_errors=True)
+@pytest.fixture
+def room(redis_room: Room) -> Room:
+    return redis_room
 
 
 def test_the_type_says_what_it_can(room: Room) -> None:

@@ -1,5 +1,6 @@
 """SQLite files through the API: attached below the roots, dumped, copied, put back, refused."""
 
+import gzip
 import shutil
 import sqlite3
 import sys
@@ -22,6 +23,7 @@ from fixtures.holdfast import (
     start_holdfast,
 )
 from fixtures.http_api import Holdfast
+from fixtures.offered import Offered
 from fixtures.sqlite_data import fingerprint, make
 
 MORTAL = (sys.executable, str(Path(__file__).parents[2] / "chaos" / "mortal.py"))
@@ -214,3 +216,37 @@ def test_a_killed_worker_is_taken_over(room: Room, kind: str, moment: str) -> No
     room.again()
     await_restore(room.api, backup, begun)
     assert fingerprint(path) == before
+
+
+def test_files_that_others_made_come_in_by_address_and_by_upload(
+    room: Room, offered: Offered
+) -> None:
+    make(room.files / "theirs.db", encoding="UTF-16le")
+    file, before = (room.files / "theirs.db").read_bytes(), fingerprint(room.files / "theirs.db")
+    (room.files / "into.db").touch()
+    addon = room.attach("into.db")
+    url = offered.offer("/any", gzip.compress(file))
+    made = room.api.post(f"{addon}/import", {"importUrl": url}).data["id"]
+    await_backup(room.api, f"{addon}/backups/{made}")
+    restore_one(room.api, f"{addon}/backups/{made}")
+    assert fingerprint(room.files / "into.db") == before
+    text = b"BEGIN;\nCREATE TABLE t (a);\nINSERT INTO t VALUES(1);\nCOMMIT;\n"
+    upload = room.api.post(f"{addon}/uploads", {"size": len(text)}).data["id"]
+    room.api.ask("PUT", f"{addon}/uploads/{upload}/content", params={"offset": 0}, content=text,
+                 headers={"content-type": "application/octet-stream"})  # fmt: skip
+    made = room.api.post(f"{addon}/import", {"uploadId": upload}).data["id"]
+    backup = await_backup(room.api, f"{addon}/backups/{made}")
+    assert backup["config"]["source"] == {"type": "fileUpload"}
+    restore_one(room.api, f"{addon}/backups/{made}")
+    with closing(sqlite3.connect(room.files / "into.db")) as session:
+        assert session.execute("SELECT * FROM t").fetchall() == [(1,)]
+        assert session.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,)
+    cut = room.api.post(f"{addon}/import", {"importUrl": offered.offer("/cut", file[:9000])})
+    failed = await_backup(room.api, f"{addon}/backups/{cut.data['id']}", "failed")
+    assert "damaged" in failed["reason"]
+
+
+def restore_one(api: Api, backup: str) -> None:
+    headers = {"idempotency-key": fresh("key")}
+    begun = api.post(f"{backup}/restore", headers=headers).data["restoreId"]
+    await_restore(api, backup, begun)

@@ -18,7 +18,12 @@ _MARK = b"\n-- "
 _DATABASE = b"Current Database: `"
 _TABLE = b"Dumping data for table `"
 _LONGEST = 1024
-_BEGINNINGS = (b"/*M!999999\\- enable the sandbox mode */", b"-- MariaDB dump", b"-- MySQL dump")
+BEGINNINGS = (
+    b"/*M!999999\\- enable the sandbox mode */",
+    b"/*!999999\\- enable the sandbox mode */",
+    b"-- MariaDB dump",
+    b"-- MySQL dump",
+)
 
 
 class Scan:
@@ -58,7 +63,7 @@ class Scan:
 
     def problem(self) -> str | None:
         """Why this is not a whole dump."""
-        if not self._head.startswith(_BEGINNINGS):
+        if not self._head.startswith(BEGINNINGS):
             return "it does not begin like a dump of mariadb-dump or mysqldump"
         last = self._last.rstrip(b"\n").rpartition(b"\n")[2]
         if not last.startswith(TRAILER):

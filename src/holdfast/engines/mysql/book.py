@@ -16,6 +16,7 @@ _TABLES = (
     "CREATE TABLE plan (place int PRIMARY KEY, final varchar(64) NOT NULL, staged varchar(64)"
     " NOT NULL, charset varchar(64) NOT NULL, collate_ varchar(64) NOT NULL)",
     "CREATE TABLE accounts (place int PRIMARY KEY, statement longtext NOT NULL)",
+    "CREATE TABLE readying (place int PRIMARY KEY, statement longtext NOT NULL)",
     "CREATE TABLE code (place int PRIMARY KEY, {columns})",
     "CREATE TABLE previous (place int PRIMARY KEY, {columns})",
     "CREATE TABLE fresh (final varchar(64) PRIMARY KEY)",
@@ -72,7 +73,11 @@ class Book:
         self._session.execute(f"CREATE DATABASE {name(self.database)} CHARACTER SET utf8mb4")
 
     def write(
-        self, plan: Sequence[Placement], codes: Iterable[Code], accounts: Iterable[str]
+        self,
+        plan: Sequence[Placement],
+        codes: Iterable[Code],
+        accounts: Iterable[str],
+        readying: Iterable[str] = (),
     ) -> None:
         """All there is to know; `before` comes last and says that it is all there."""
         session = self._session
@@ -84,8 +89,10 @@ class Book:
                 "INSERT INTO plan VALUES (%s, %s, %s, %s, %s)",
                 [place, each.final, each.staged, each.charset, each.collation],
             )
-        for place, statement in enumerate(accounts):
-            session.execute("INSERT INTO accounts VALUES (%s, %s)", [place, statement])
+        for table, statements in (("accounts", accounts), ("readying", readying)):
+            for place, statement in enumerate(statements):
+                into = f"INSERT INTO {table} VALUES (%s, %s)"  # noqa: S608 - one of two names
+                session.execute(into, [place, statement])
         self._insert("code", codes)
         session.execute(_TABLES[-1] + " ENGINE=InnoDB")
 
@@ -126,8 +133,15 @@ class Book:
         return [Code(row[0], row[1], row[2], json.loads(row[3]), bytes(row[4])) for row in rows]
 
     def accounts(self) -> list[str]:
+        return self._statements("accounts")
+
+    def readying(self) -> list[str]:
+        """What has to be there before the code is made."""
+        return self._statements("readying")
+
+    def _statements(self, table: str) -> list[str]:
         rows = self._session.rows(
-            f"SELECT statement FROM {self.table('accounts')} ORDER BY place"  # noqa: S608
+            f"SELECT statement FROM {self.table(table)} ORDER BY place"  # noqa: S608
         )
         return [str(row[0]) for row in rows]
 

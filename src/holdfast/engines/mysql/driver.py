@@ -20,11 +20,13 @@ from holdfast.contracts.engine import (
     Scope,
     Traits,
 )
+from holdfast.contracts.foreign import Survey
 from holdfast.engines.mysql import (
     address,
     archive,
     backup,
     dump,
+    foreign,
     inventory,
     placing,
     preflight,
@@ -32,6 +34,7 @@ from holdfast.engines.mysql import (
     swap,
     tools,
 )
+from holdfast.engines.mysql.importing import ForeignStaging
 from holdfast.engines.mysql.rehearsal import Rehearsal
 from holdfast.engines.mysql.server import Server
 from holdfast.engines.mysql.staging import Staging
@@ -77,6 +80,12 @@ class MySQL(Server):
     ) -> AbstractContextManager[DumpSession]:
         return dump.dump(self.tools_dir, address, scope, attempt, guard)
 
+    def recognise(self, head: bytes) -> Member:
+        return foreign.recognise(head)
+
+    def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:  # noqa: ARG002 - of one kind
+        return foreign.survey(plain)
+
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(member, plain)
 
@@ -89,7 +98,8 @@ class MySQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        return Staging(address, dump, attempt, guard).run(fetch)
+        kind = ForeignStaging if dump.imported else Staging
+        return kind(address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)

@@ -1,7 +1,8 @@
 """What a statement of a dump may be: only what the stock tools write.
 
 Everything else is refused before it runs. What is allowed is told apart by what a restore does
-with it: run at once beside, keep for the swap, go to another database, or leave out.
+with it: run at once beside, keep for the swap, go to another database, or leave out. The last two
+fates are only given to what strangers wrote (`sieve.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ class Fate(Enum):
     CODE = "code"
     GO = "go to a database"
     SKIP = "skip"
+    DROP = "drop a stand-in"
+    DATABASE = "announce a database"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Verdict:
 KEPT = ("sql_mode", "character_set_client", "collation_connection", "time_zone")
 """Settings that become a part of an object when it is made."""
 
-_CODE = {
+CODE = {
     "VIEW": "views",
     "TRIGGER": "triggers",
     "PROCEDURE": "procedures",
@@ -110,7 +113,7 @@ def _create(found: Tokens) -> Verdict | None:
         name = _simple(found, 2)
         return None if name is None else Verdict(Fate.RUN, name=name)
     at = 1
-    while at < len(found) and found[at][1].upper() not in _CODE:
+    while at < len(found) and found[at][1].upper() not in CODE:
         allowed = found[at][0] in ("name", "string") or found[at][1] in ("=", "@")
         known = found[at][1].upper() in (*_MODIFIERS, "UNDEFINED", "MERGE", "TEMPTABLE")
         host = found[at][0] == "word" and found[at - 1][1] in ("=", "@")
@@ -119,17 +122,17 @@ def _create(found: Tokens) -> Verdict | None:
         at += 1
     if at >= len(found):
         return None
-    kind = _CODE[found[at][1].upper()]
+    kind = CODE[found[at][1].upper()]
     at += 2 if _upper(found, at + 1, 1) == ["BODY"] else 1
     at += 3 if _upper(found, at, 3) == ["IF", "NOT", "EXISTS"] else 0
     body = "BODY" if found[at - 1][1].upper() == "BODY" else ""
-    database, name = _placed(found, at) if kind == "triggers" else ("", _simple(found, at))
+    database, name = placed(found, at) if kind == "triggers" else ("", _simple(found, at))
     if name is None:
         return None
     return Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}", database)
 
 
-def _placed(found: Tokens, at: int) -> tuple[str, str | None]:
+def placed(found: Tokens, at: int) -> tuple[str, str | None]:
     """Database and name of `a.b`, however it is quoted; the database is empty for a plain name."""
     texts = [text for _, text in found[at : at + 3]]
     word = _bare(found, at) if at < len(found) else ""
@@ -144,16 +147,18 @@ def _placed(found: Tokens, at: int) -> tuple[str, str | None]:
 
 def _insert(found: Tokens) -> Verdict | None:
     at = next((i for i, (_, text) in enumerate(found[:3]) if text.upper() == "INTO"), 0)
-    if not at or _simple(found, at + 1) is None:
+    table = _simple(found, at + 1)
+    if not at or table is None:
         return None
+    rows = Verdict(Fate.ROWS, name=table)
     at += 2
     if at < len(found) and found[at][1] == "(":
         while at < len(found) and found[at][1] != ")":
             at += 1
         if at >= len(found) - 1:  # more columns than tokens were read: the server will judge
-            return Verdict(Fate.ROWS)
+            return rows
         at += 1
-    return Verdict(Fate.ROWS) if _upper(found, at, 1) == ["VALUES"] else None
+    return rows if _upper(found, at, 1) == ["VALUES"] else None
 
 
 def _set(found: Tokens) -> Verdict | None:
@@ -206,7 +211,7 @@ def _drop(found: Tokens) -> Verdict | None:
     words = _upper(found, 1, 4)
     at = 2 if words[:1] == ["PACKAGE"] and words[1:2] == ["BODY"] else 1
     dropped = words[:1][0] if words else ""
-    allowed = dropped in ("TABLE", "SEQUENCE", *_CODE) and words[at : at + 2] == ["IF", "EXISTS"]
+    allowed = dropped in ("TABLE", "SEQUENCE", *CODE) and words[at : at + 2] == ["IF", "EXISTS"]
     return Verdict(Fate.SKIP) if allowed else None
 
 

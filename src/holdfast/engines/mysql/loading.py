@@ -107,7 +107,12 @@ class Loader:
 
 @contextmanager
 def loading(
-    admin: Session, address: Address, op: str, places: Mapping[str, str], guard: Guard
+    admin: Session,
+    address: Address,
+    op: str,
+    places: Mapping[str, str],
+    guard: Guard,
+    kind: type[Loader] = Loader,
 ) -> Generator[tuple[Loader, bool]]:
     """The loader, and whether it has a user of its own."""
     restricted = _make_user(admin, address, op, places)
@@ -115,7 +120,7 @@ def loading(
         session.execute("SET SESSION foreign_key_checks = 0, unique_checks = 0")
         release = guard.adopt(session.cut)
         try:
-            yield Loader(session, places), restricted is not None
+            yield kind(session, places), restricted is not None
         finally:
             release()
     if restricted is not None:

@@ -15,8 +15,9 @@ LONGEST = 1 << 30
 """Bytes of one statement; what is larger no server takes."""
 
 _ROWS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
-_SANDBOX = b"/*M!999999\\-"
+_SANDBOX = (b"/*M!999999\\-", b"/*!999999\\-")
 _SPACE = b" \t\r\n"
+_END_OF_ROWS = re.compile(rb";\r?\n")
 _QUOTED = re.compile(
     rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`"""
     rb"""|--(?=[\s])[^\n]*|\#[^\n]*|/\*(?!M?!).*?\*/""",
@@ -88,7 +89,7 @@ class _Splitter:
         while len(self._text) - self._at < 16 and self._pull():
             pass
         head = bytes(self._text[self._at : self._at + 16])
-        comment = head.startswith((b"-- ", b"--\n", b"--\r", b"#", _SANDBOX)) or head == b"--"
+        comment = head.startswith((b"-- ", b"--\n", b"--\r", b"#", *_SANDBOX)) or head == b"--"
         if not comment and head[:10].upper() not in (b"DELIMITER ", b"DELIMITER\t"):
             return False
         line = self._line()
@@ -114,14 +115,14 @@ class _Splitter:
 
     def _end_of_rows(self) -> int:
         searched = self._at
-        while (found := self._text.find(b";\n", searched)) < 0:
+        while (found := _END_OF_ROWS.search(self._text, searched)) is None:
             done = len(self._text) - self._at
             if not self._pull():
                 if self._text.endswith(b";"):
                     return len(self._text) - 1
                 raise EvidenceMissing("the script ends inside a statement")
-            searched = self._at + max(done - 1, 0)
-        return found
+            searched = self._at + max(done - 2, 0)
+        return found.start()
 
     def _find(self, at: int) -> int | None:
         """The next delimiter outside of quotes and comments; None: not in what is here."""
@@ -137,7 +138,7 @@ class _Splitter:
             at = quoted.end()
 
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rb"""(?P<space>\s+|--(?=[\s])[^\n]*|\#[^\n]*|/\*M?!\d*|\*/|/\*(?!M?!).*?\*/)"""
     rb"""|(?P<string>'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+")"""
     rb"""|(?P<name>`(?:[^`]|``)*+`)"""
@@ -152,7 +153,7 @@ def tokens(statement: bytes, most: int = 64) -> list[tuple[str, str]]:
     What stands in an executable comment counts, because the server executes it.
     """
     found: list[tuple[str, str]] = []
-    for match in _TOKEN.finditer(statement):
+    for match in TOKEN.finditer(statement):
         kind = str(match.lastgroup)
         if kind != "space":
             found.append((kind, match.group().decode("utf-8", "surrogateescape")))

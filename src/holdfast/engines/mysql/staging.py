@@ -54,21 +54,33 @@ class Staging:
         codes = self._load(admin, fetch)
         counts = self._count(admin, codes)
         self._rehearse(admin, codes)
-        book.write(self._plan, codes, self._accounts(fetch))
+        accounts, readying = self._accounts(fetch), self._readying(codes)
+        book.write(self._plan, self._final(codes), accounts, readying)
         return merged(counts)
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
         op = self._attempt.op
         with loading(admin, self._address, op, self._places, self._guard) as (loader, own_user):
-            if not own_user:
-                self._attempt.say(
-                    f"user {self._address.user} may not make users: the dump is loaded with its"
-                    " rights instead of those of one that can only reach the new databases"
-                )
+            self._say_rights(own_user=own_user)
             for member in self._dump.members:
                 if member.format == archive.SCRIPT:
                     loader.load(fetch(member.name))
             return list(loader.codes.values())
+
+    def _say_rights(self, *, own_user: bool) -> None:
+        if not own_user:
+            self._attempt.say(
+                f"user {self._address.user} may not make users: the dump is loaded with its"
+                " rights instead of those of one that can only reach the new databases"
+            )
+
+    def _final(self, codes: Sequence[Code]) -> Sequence[Code]:
+        """As the swap makes them."""
+        return codes
+
+    def _readying(self, codes: Sequence[Code]) -> Sequence[str]:  # noqa: ARG002 - ours need nothing
+        """Statements that have to run before the swap makes any code. Repeatable."""
+        return []
 
     def _count(self, admin: Session, codes: Sequence[Code]) -> dict[str, Count]:
         history = bool(self._dump.facts.get("history"))

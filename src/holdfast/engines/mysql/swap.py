@@ -149,6 +149,8 @@ def _settle(session: Session, book: Book) -> Sequence[Refused]:
         )
         _point_sequences(session, each.final, plan)
         code.drop(session, each.final)
+    for statement in book.readying():
+        session.execute(statement)
     return code.make(session, book.codes(), lambda database: database)
 
 
@@ -195,9 +197,13 @@ def _require_done(address: Address, dump: Dump, session: Session, attempt: Attem
     """Nothing is staged: either all is done, or somebody removed the stage."""
     if databases(session, naming.stage_prefix(attempt.op)):
         raise RestoreDiffers("what was staged is no longer whole")
-    found = inventory(address).objects
+    found = inventory(address)
+    there = {(table.database, table.name) for table in found.tables}
+    wanted = {(t.database or address.database, t.name) for t in dump.inventory.tables}
+    if dump.imported and wanted - there:
+        raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
     for database, kinds in dump.inventory.objects.items():
-        if dict(found.get(database, {})) != dict(kinds):
+        if not dump.imported and dict(found.objects.get(database, {})) != dict(kinds):
             raise RestoreDiffers(f"nothing is staged, and {database} is not what was restored")
 
 

@@ -36,7 +36,6 @@ from holdfast.engines.postgresql import (
     wheels,
 )
 from holdfast.engines.postgresql.address import secrets
-from holdfast.engines.postgresql.layout import is_imported
 from holdfast.engines.postgresql.loading import ForeignStaging
 from holdfast.engines.postgresql.rehearsal import Rehearsal
 from holdfast.engines.postgresql.server import Server
@@ -108,7 +107,7 @@ class PostgreSQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        kind = ForeignStaging if is_imported(dump) else Staging
+        kind = ForeignStaging if dump.imported else Staging
         return kind(self.tools_dir, address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:

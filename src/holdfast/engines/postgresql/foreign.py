@@ -20,6 +20,7 @@ from holdfast.engines.postgresql.commands import pg_restore_script
 from holdfast.engines.postgresql.script import Item, Meta, Remark, Rows, Script, Statement
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.process import PIPE, Child, require_success
+from holdfast.kit.sniff import described
 
 CUSTOM, TAR, PLAIN = "foreign-custom", "foreign-tar", "foreign-plain"
 _FILES = {CUSTOM: "imported.dump", TAR: "imported.tar", PLAIN: "imported.sql"}
@@ -37,19 +38,6 @@ _TABLE = re.compile(
 )
 EXTENSION = re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{NAME}", re.IGNORECASE)
 _SCHEMA = re.compile(rf"SET search_path\s*(?:=|TO)\s*{NAME}", re.IGNORECASE)
-_FOREIGN = {
-    b"-- MySQL dump": "a dump of MySQL",
-    b"-- MariaDB dump": "a dump of MariaDB",
-    b"/*M!999999": "a dump of MariaDB",
-    b"REDIS": "an RDB file of Redis",
-    b"VALKEY": "an RDB file of Valkey",
-    b"SQLite format 3": "an SQLite database",
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"<": "a page of HTML or XML",
-    b"{": "JSON",
-}
 
 
 def recognise(head: bytes) -> Member:
@@ -65,9 +53,9 @@ def recognise(head: bytes) -> Member:
             "the file is a pg_dumpall script of a whole cluster; import the databases one by one"
             " with pg_dump, or all of them by a connection string"
         )
-    for beginning, name in _FOREIGN.items():
-        if head.lstrip().startswith(beginning):
-            raise EvidenceMissing(f"the file is {name}, not a dump of PostgreSQL")
+    found = described(head)
+    if found is not None and not found.endswith("PostgreSQL"):
+        raise EvidenceMissing(f"the file is {found}, not a dump of PostgreSQL")
     if _HEADING in head or (b"\0" not in head and _SQL.match(head)):
         return _member(PLAIN)
     raise EvidenceMissing(f"the file is no dump of PostgreSQL; it begins with {head[:24]!r}")

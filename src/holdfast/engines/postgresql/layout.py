@@ -28,7 +28,7 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     """Those of the dump, and an empty one where the target's own would otherwise vanish."""
     recorded = databases(dump)
     prefix = stage_prefix(attempt.op)
-    if is_imported(dump):
+    if dump.imported:
         return [Placement(address.database, f"{prefix}0", dump.members[0].name, None)]
     placed = [
         Placement(str(facts["name"]), f"{prefix}{number}", str(facts["member"]), facts)
@@ -40,11 +40,6 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     if address.database not in names and address.database not in SYSTEM:
         placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
     return placed
-
-
-def is_imported(dump: Dump) -> bool:
-    """Did somebody else make it?"""
-    return "imported" in dump.facts
 
 
 def databases(dump: Dump) -> list[Facts]:

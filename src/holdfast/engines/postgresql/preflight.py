@@ -14,7 +14,7 @@ from holdfast.engines.postgresql import facts, tools
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.disk import free_bytes
 from holdfast.engines.postgresql.facts import Facts
-from holdfast.engines.postgresql.layout import SYSTEM, databases, is_imported, origin, section
+from holdfast.engines.postgresql.layout import SYSTEM, databases, origin, section
 from holdfast.engines.postgresql.naming import is_ours
 from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.session import maintenance
@@ -67,7 +67,7 @@ def _version(case: Case) -> Iterator[str]:
 
 
 def _tools(case: Case) -> Iterator[str]:
-    if is_imported(case.dump):
+    if case.dump.imported:
         return  # any version turns an archive into its script; an unknown setting does no harm
     archive, target = int(section(case.dump, "tools")["major"]), int(case.server["major"])
     try:
@@ -108,7 +108,7 @@ def _wanted_extensions(case: Case) -> list[tuple[str, str]]:
         for database in case.recorded
         for extension in database["extensions"]
     }
-    if is_imported(case.dump):
+    if case.dump.imported:
         found |= {(str(name), "0") for name in section(case.dump, "imported")["extensions"]}
     return sorted(found)
 

@@ -44,13 +44,13 @@ class Capture:
         start = self._session.begin(self._about["version"])
         self._attempt.say(f"the server sends its data as of offset {start.offset}")
         users: Sequence[str] | None = self._about["users"]
-        yield Piece(DATA, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
+        yield data_piece()
         if users is not None:
             body = "".join(f"{line}\n" for line in users).encode()
             yield _file(acl.FILE, iter([body]))
         reader = RdbReader()
         try:
-            yield _file(RDB, self._passing(reader))
+            yield rdb_piece(self._passing(reader))
             self._finish(start, reader.finish())
         finally:
             reader.close()
@@ -80,17 +80,25 @@ class Capture:
             "diskless": start.diskless,
             "users": None if users is None else len(users),
             "files": 1 if users is None else 2,
-            "proven": _proven(contents, total, checked),
+            "proven": proven(contents, total, checked),
         }
 
 
-def _proven(contents: Contents, total: int, checked: str | None) -> Mapping[str, str]:
+def proven(contents: Contents, total: int, checked: str | None) -> Mapping[str, str]:
     proven = {"RDB structure": f"{contents.version}, {total} keys, whole to its last byte"}
     if contents.checksum:
         proven["RDB checksum"] = f"CRC-64 {contents.checksum}"
     if checked is not None:
         proven["stock checker"] = checked
     return proven
+
+
+def data_piece() -> Piece:
+    return Piece(DATA, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
+
+
+def rdb_piece(chunks: Iterator[bytes]) -> Piece:
+    return _file(RDB, chunks)
 
 
 def _file(name: str, chunks: Iterator[bytes]) -> Piece:

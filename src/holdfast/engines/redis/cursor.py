@@ -6,6 +6,9 @@ from holdfast.domain.errors import EvidenceMissing
 
 _ROOM = 9
 """The longest length: one byte and eight."""
+_TIMED = 9
+_SMALL = 24
+"""What `skip_small` looks at before it knows how long an entry is."""
 
 
 class Cursor:
@@ -75,6 +78,47 @@ class Cursor:
                     safe = len(buffer) - _ROOM
             count -= 1
         self._place = place
+
+    def skip_small(self, plain: bytes, timed: int) -> tuple[int, int]:
+        """Steps over entries of a kind, a key and one string, all short and in this chunk.
+
+        `plain` has a byte for each kind that is such an entry or not, `timed` is the kind that says
+        in eight bytes when the entry after it expires. Returns how many entries, and how many of
+        them expire. A file of small keys is little more than this loop.
+        """
+        buffer, place = self._buffer, self._place
+        safe = len(buffer) - _SMALL
+        entries = expiring = 0
+        while place < safe:
+            at, kind = place, buffer[place]
+            if kind == timed:
+                at += _TIMED
+                kind = buffer[at]
+            if not plain[kind]:
+                break
+            first = buffer[at + 1]
+            if first < 0x40:
+                at += 2 + first
+            elif first < 0x80:
+                at += 3 + ((first & 0x3F) << 8 | buffer[at + 2])
+            else:
+                break
+            if at >= safe:
+                break
+            first = buffer[at]
+            if first < 0x40:
+                at += 1 + first
+            elif first < 0x80:
+                at += 2 + ((first & 0x3F) << 8 | buffer[at + 1])
+            elif 0xC0 <= first <= 0xC2:  # a number of 1, 2 or 4 bytes
+                at += 1 + (1 << (first & 0x3F))
+            else:
+                break
+            expiring += buffer[place] == timed
+            entries += 1
+            place = at
+        self._place = place
+        return entries, expiring
 
     def string(self) -> bytes:
         """For small ones. A compressed one is stepped over and reads as nothing."""

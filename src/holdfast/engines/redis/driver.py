@@ -1,6 +1,6 @@
 """The Redis engine: every method is one call into the file that does it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
@@ -15,7 +15,7 @@ from holdfast.contracts.engine import (
     Probe,
     Traits,
 )
-from holdfast.engines.redis import address, capture, placing, probe, tools, wheels
+from holdfast.engines.redis import address, capture, ingesting, placing, probe, tools, wheels
 from holdfast.engines.redis.address import secrets
 from holdfast.engines.redis.rehearsal import Rehearsal
 from holdfast.engines.redis.server import Server
@@ -70,6 +70,11 @@ class Redis(Server):
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
         return capture.capture(self.tools_dir, address, attempt, guard, rate)
+
+    def ingest(
+        self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[Capture]:
+        return ingesting.ingested(self.tools_dir, plain, attempt, guard)
 
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
         return placing.obstacles(self.tools_dir, place, manifest)

@@ -26,6 +26,7 @@ EOF, SELECT, EXPIRE_S, EXPIRE_MS, RESIZE, AUX, FREQ, IDLE = 255, 254, 253, 252, 
 MODULE_AUX, FUNCTION, SLOT_INFO = 247, 245, 244
 
 _SINGLE_STRING: Final = (0, 9, 10, 11, 12, 13, 16, 17, 20)
+_PLAIN: Final = bytes(kind in _SINGLE_STRING for kind in range(256))
 _STRINGS_PER_ENTRY: Final = {1: 1, 2: 1, 4: 2, 14: 1}
 _STREAMS: Final = {15: 1, 19: 2, 21: 3}
 
@@ -124,7 +125,12 @@ class _Walk:
         if not (into.version.startswith(("REDIS", "VALKEY")) and into.version[-3:].isdigit()):
             raise EvidenceMissing(f"what came is no RDB: it begins with {into.version!r}")
         database = keys = expiring = 0
-        while (kind := cursor.byte()) != EOF:
+        while True:
+            entries, timed = cursor.skip_small(_PLAIN, EXPIRE_MS)
+            keys, expiring = keys + entries, expiring + timed
+            kind = cursor.byte()
+            if kind == EOF:
+                break
             if kind in _SINGLE_STRING:
                 cursor.skip_strings(2)
                 keys += 1

@@ -40,18 +40,18 @@ class Rehearsal:
         """What was proven. RestoreDiffers when it does not start or holds something else."""
         with (
             tempfile.TemporaryDirectory(prefix="holdfast-") as private,
-            self._booted(Path(private)) as (child, address),
+            self._booted(Path(private), strict="imported" in facts) as (child, address),
         ):
             self._await(child, address)
             return self._look(address, facts)
 
     @contextmanager
-    def _booted(self, home: Path) -> Generator[tuple[Child, Address]]:
+    def _booted(self, home: Path, *, strict: bool) -> Generator[tuple[Child, Address]]:
         user, log = run_as(), home / "log"
         if user is not None:
             shutil.chown(home, user)
         address = Address(str(home / "s"), 0, self._place.user, self._place.password, "0")
-        child = Child(self._command(home), stdout=DISCARD)
+        child = Child(self._command(home, strict=strict), stdout=DISCARD)
         release = self._guard.adopt(child.kill)
         try:
             yield child, address
@@ -63,7 +63,8 @@ class Rehearsal:
             release()
             child.close()
 
-    def _command(self, home: Path) -> Command:
+    def _command(self, home: Path, *, strict: bool) -> Command:
+        """`strict`: values that a stranger wrote are looked through before they are believed."""
         private = {
             "--port": "0",
             "--unixsocket": str(home / "s"),
@@ -72,6 +73,7 @@ class Rehearsal:
             "--logfile": str(home / "log"),
             "--save": "",
             "--auto-aof-rewrite-percentage": "0",
+            "--sanitize-dump-payload": "yes" if strict else "no",
         }
         words = [word for name, value in private.items() for word in (name, value)]
         argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_NOWHERE.split()]

@@ -20,8 +20,9 @@ from holdfast.contracts.engine import (
     Scope,
     Traits,
 )
+from holdfast.contracts.foreign import Survey
 from holdfast.domain.errors import NotSupported
-from holdfast.engines.sqlite import dump, location, restoring, scratch, snapshot, tables
+from holdfast.engines.sqlite import dump, foreign, location, restoring, scratch, snapshot, tables
 from holdfast.engines.sqlite.location import Fence, opened
 from holdfast.kit.guard import Guard
 
@@ -95,6 +96,12 @@ class SQLite:
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:  # noqa: ARG002
         return dump.examine(self._tools_dir, plain)
 
+    def recognise(self, head: bytes) -> Member:
+        return foreign.recognise(head)
+
+    def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
+        return foreign.survey(self._tools_dir, member, plain)
+
     def preflight(self, address: Address, dump: Dump) -> None:
         restoring.preflight(self._tools_dir, self._fence.path(address), dump)
 
@@ -102,7 +109,8 @@ class SQLite:
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
         self._fence.path(address)
-        return restoring.stage(self._tools_dir, fetch(dump.members[0].name), attempt, guard)
+        plain = fetch(dump.members[0].name)
+        return restoring.stage(self._tools_dir, dump, plain, attempt, guard)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
         """One transaction of the target, so whoever has it open sees the old or the new."""

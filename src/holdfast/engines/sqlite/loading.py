@@ -26,9 +26,20 @@ _PRAGMAS = frozenset(
         "data_version",
     ]  # the last is what full-text search asks
 )
-_MODULES = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
+MODULES = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
 _FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
-_STEPS = 10_000  # of SQLite's machine, between two looks at the guard
+STEPS = 10_000  # of SQLite's machine, between two looks at the guard
+
+
+class Reading:
+    """How statements are run: as they are."""
+
+    def run(self, session: sqlite3.Connection, statement: str) -> None:
+        session.execute(statement)
+
+    def greedy(self, read: int) -> bool:  # noqa: ARG002 - ours may take what they need
+        """Called every `STEPS` steps, with how many bytes of text were read: is it too much?"""
+        return False
 
 
 class _Lines:
@@ -36,20 +47,25 @@ class _Lines:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
+        self.bytes = 0
 
     def statements(self) -> Iterator[str]:
-        held = ""
+        parts: list[str] = []
         for line in self._lines():
-            held += line
-            if held.rstrip().endswith(";") and sqlite3.complete_statement(held):
-                yield held
-                held = ""
-        if held.strip():
+            parts.append(line)
+            if line.rstrip().endswith(";"):
+                held = "".join(parts)
+                if sqlite3.complete_statement(held):
+                    yield held
+                    held = ""
+                parts = [held] if held else []
+        if "".join(parts).strip():
             raise EvidenceMissing("the dump ends in the middle of a statement")
 
     def _lines(self) -> Iterator[str]:
         rest = b""
         for chunk in self._chunks:
+            self.bytes += len(chunk)
             *whole, rest = (rest + bytes(chunk)).split(b"\n")
             for line in whole:
                 yield line.decode() + "\n"
@@ -57,16 +73,20 @@ class _Lines:
             yield rest.decode()
 
 
-def load(plain: Iterator[bytes], target: Path, guard: Guard | None) -> Inventory:
+def load(
+    plain: Iterator[bytes], target: Path, guard: Guard | None, reading: Reading | None = None
+) -> Inventory:
     """Counts what was loaded. EvidenceMissing when the text is not whole or asks for too much."""
+    reading = reading or Reading()
     target.touch(mode=0o600)
     with opened(target, write=True) as session:
         session.execute("PRAGMA journal_mode=OFF")
         session.execute("PRAGMA synchronous=OFF")
         session.set_authorizer(_judge)
-        if guard is not None:
-            session.set_progress_handler(lambda: _stopped(guard), _STEPS)
-        last = _execute(session, _Lines(plain))
+        lines = _Lines(plain)
+        session.set_progress_handler(lambda: _stopped(guard, reading, lines), STEPS)
+        last = _execute(session, lines, reading)
+        session.set_progress_handler(None, 0)
         if last != "COMMIT;":
             if guard is not None:
                 guard.check()
@@ -78,25 +98,31 @@ def load(plain: Iterator[bytes], target: Path, guard: Guard | None) -> Inventory
         return tables.inventory(session)
 
 
-def _execute(session: sqlite3.Connection, lines: _Lines) -> str:
+def _execute(session: sqlite3.Connection, lines: _Lines, reading: Reading) -> str:
     last, number = "", 0
     try:
         for statement in lines.statements():
-            session.execute(statement)
+            reading.run(session, statement)
             last, number = statement.strip(), number + 1
     except UnicodeDecodeError as error:
         raise EvidenceMissing(f"the dump is no UTF-8 after statement {number}") from error
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        if reading.greedy(lines.bytes):
+            raise EvidenceMissing(
+                f"statement {number + 1} asks for more work or room than its text accounts for"
+            ) from error
         raise EvidenceMissing(f"statement {number + 1} of the dump: {error}") from error
     return last
 
 
-def _stopped(guard: Guard) -> int:
+def _stopped(guard: Guard | None, reading: Reading, lines: _Lines) -> int:
+    """Not zero: the statement ends with an error."""
     try:
-        guard.check()
+        if guard is not None:
+            guard.check()
     except Failure:
         return 1
-    return 0
+    return int(reading.greedy(lines.bytes))
 
 
 def _judge(
@@ -109,7 +135,7 @@ def _judge(
         case sqlite3.SQLITE_PRAGMA:
             good = (first or "").lower() in _PRAGMAS
         case sqlite3.SQLITE_CREATE_VTABLE:
-            good = (second or "").lower() in _MODULES
+            good = (second or "").lower() in MODULES
         case sqlite3.SQLITE_FUNCTION:
             good = (second or "").lower() not in _FUNCTIONS
         case _:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from holdfast.contracts.engine import Attempt, Dump, Inventory
 from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
 from holdfast.domain.units import show_bytes
-from holdfast.engines.sqlite import copying, loading, tables
+from holdfast.engines.sqlite import copying, foreign, loading, tables
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import DONE, DRAFT, drop
 from holdfast.engines.sqlite.scratch import room as room_of
@@ -26,7 +26,8 @@ _ROOM = 2  # indexes may be as large as the text again
 def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
     problems = [] if os.access(path, os.W_OK) else [f"{path} cannot be written"]
     members = cast("Mapping[str, Mapping[str, Any]]", dump.facts["members"])
-    needed = _ROOM * sum(int(facts["bytes"]) for facts in members.values())
+    size = 0 if dump.imported else sum(int(facts["bytes"]) for facts in members.values())
+    needed = _ROOM * max(size, int(str(dump.facts.get("size", 0))))
     for place in (path.parent, tools_dir.parent):
         free = shutil.disk_usage(place).free
         if free < needed:
@@ -35,10 +36,14 @@ def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
         raise PreflightRefused("; ".join(problems))
 
 
-def stage(tools_dir: Path, plain: Iterator[bytes], attempt: Attempt, guard: Guard) -> Inventory:
+def stage(
+    tools_dir: Path, dump: Dump, plain: Iterator[bytes], attempt: Attempt, guard: Guard
+) -> Inventory:
     drop(tools_dir, attempt.op)
     room = room_of(tools_dir, attempt.op)
     room.mkdir(mode=0o700, parents=True)
+    if dump.imported:
+        return foreign.load(dump.members[0], plain, room / DRAFT, guard)
     return loading.load(plain, room / DRAFT, guard)
 
 

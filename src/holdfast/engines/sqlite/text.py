@@ -16,6 +16,8 @@ from holdfast.engines.sqlite.tables import Stored, identifier, stored
 FIRST = "PRAGMA foreign_keys=OFF;\n"
 LAST = "COMMIT;\n"
 _ROWS = 256
+_TOGETHER = 1 << 20
+"""Characters of rows in one statement: reading a statement costs more than reading a row."""
 _BEFORE = ("encoding", "page_size", "auto_vacuum")
 _AFTER = ("user_version", "application_id")
 
@@ -67,7 +69,7 @@ def _shadows(session: sqlite3.Connection) -> list[str]:
 
 def _ended(sql: str) -> str:
     """A comment at the end must not swallow the semicolon."""
-    return f"{sql}\n;\n" if "--" in sql else f"{sql};\n"
+    return f"{sql}\n;\n" if "--" in sql.rpartition("\n")[2] else f"{sql};\n"
 
 
 def _bookkeeping(
@@ -82,15 +84,64 @@ def _bookkeeping(
 
 
 def _rows(session: sqlite3.Connection, table: Stored, encoding: str) -> Iterator[str]:
-    names = ",".join(table.selected)
-    head = f"INSERT INTO {table.quoted}({names}) VALUES("
-    session.text_factory = _Text
-    cursor = session.execute(f"SELECT {names} FROM {table.quoted}")  # noqa: S608
-    while rows := cursor.fetchmany(_ROWS):
-        yield "".join(
-            f"{head}{','.join([literal(value, encoding) for value in row])});\n" for row in rows
-        )
+    """SQLite writes the lines itself where it can: that is several times faster."""
+    head = f"INSERT INTO {table.quoted}({','.join(table.selected)}) VALUES\n"
+    session.text_factory = bytes
+    written = session.execute(_written(table))
+    careful = _Careful(session, table, encoding)
+    while rows := written.fetchmany(_ROWS):
+        lines = [line for (line,) in rows]
+        try:
+            text = b",\n".join(lines).decode()
+        except (TypeError, UnicodeDecodeError):
+            text = "\r"
+        if text.count("\n") == len(lines) - 1 and "\r" not in text and len(text) < _TOGETHER:
+            careful.passed += len(lines)
+            yield f"{head}{text};\n"
+        else:
+            yield from (f"{head}{line};\n" for line in careful.lines(len(lines)))
     session.text_factory = str
+
+
+_LARGEST = 1.7976931348623157e308
+
+
+def _written(table: Stored) -> str:
+    """A query for each row's line; NULL where `quote` does not give exactly the value."""
+    values = " || ',' || ".join(f"quote({each})" for each in table.selected)
+    doubtful = " OR ".join(
+        f"CASE typeof({each}) WHEN 'text' THEN instr({each}, char(0)) > 0"
+        f" WHEN 'real' THEN abs({each}) > {_LARGEST!r} OR {each} = 0 ELSE 0 END"
+        for each in table.selected
+    )
+    line = f"'(' || {values} || ')'"
+    return f"SELECT CASE WHEN {doubtful} THEN NULL ELSE {line} END FROM {_scanned(table)}"  # noqa: S608
+
+
+def _scanned(table: Stored) -> str:
+    """Always in the same order: an index that holds all columns could be read instead."""
+    return f"{table.quoted} NOT INDEXED"
+
+
+class _Careful:
+    """The same rows, value by value; `passed` of them were written otherwise."""
+
+    def __init__(self, session: sqlite3.Connection, table: Stored, encoding: str) -> None:
+        self._session = session
+        self._query = f"SELECT {','.join(table.selected)} FROM {_scanned(table)}"  # noqa: S608
+        self._encoding = encoding
+        self._cursor: sqlite3.Cursor | None = None
+        self.passed = 0
+
+    def lines(self, count: int) -> list[str]:
+        self._session.text_factory = _Text
+        if self._cursor is None:
+            self._cursor = self._session.execute(self._query)
+        while self.passed:
+            self.passed -= len(self._cursor.fetchmany(min(self.passed, _ROWS)))
+        rows = self._cursor.fetchmany(count)
+        self._session.text_factory = bytes
+        return [f"({','.join([literal(value, self._encoding) for value in row])})" for row in rows]
 
 
 def literal(value: Any, encoding: str = "UTF-8") -> str:

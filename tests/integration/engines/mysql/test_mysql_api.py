@@ -1,4 +1,4 @@
-"""MariaDB through the API: both compressions, managed and attached, dumps and snapshots."""
+"""MariaDB through the API: downloads, snapshots in place, what is kept of others, live imports."""
 
 import io
 import subprocess
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
-from fixtures.mysql import MySQLServer, StartMySQL, leftovers, url_of
+from fixtures.mysql import MySQLServer, StartMySQL, url_of
 from fixtures.mysql_data import differences, fill, fingerprint
 from holdfast.contracts.engine import Place
 from holdfast.engines.mysql.driver import MySQL
@@ -93,42 +93,6 @@ def take(api: Api, addon: Addon, **body: Any) -> str:
     made = api.post(f"{addon.path}/backups", {"name": fresh("B"), **body}).data
     await_backup(api, f"{addon.path}/backups/{made['id']}")
     return made["id"]
-
-
-def put(api: Api, pair: Pair, backup: str) -> dict[str, Any]:
-    """Restores a backup of the source into the target."""
-    path = f"{pair.target.path}/backups/{backup}"
-    asked = api.post(f"{path}/restore", params={"sourceAddonId": pair.source.id}).data
-    return await_restore(api, path, asked["restoreId"], sourceAddonId=pair.source.id)
-
-
-LATER = pytest.mark.slow
-
-
-@pytest.mark.parametrize(
-    ("where", "compression"),
-    [
-        ("managed", "gz"),
-        ("attached", "zstd"),
-        pytest.param("managed", "zstd", marks=LATER),
-        pytest.param("attached", "gz", marks=LATER),
-    ],
-)
-def test_a_dump_comes_back_as_it_was(
-    api: Api, request: pytest.FixtureRequest, where: str, compression: str
-) -> None:
-    pair: Pair = request.getfixturevalue(where)
-    backup = take(api, pair.source, backupType="dump", compressionType=compression)
-    evidence = api.get(f"{pair.source.path}/backups/{backup}/evidence").data
-    assert all(check["passed"] for check in evidence["checks"])
-    pair.target.made.execute("CREATE DATABASE IF NOT EXISTS others_own")
-    report = put(api, pair, backup)["report"]
-    assert report["rows"] > 600
-    found = fingerprint(pair.target.made)
-    others = found.pop("database others_own", None)
-    assert (others is None) == (where == "managed"), "only on a server of ours others go"
-    assert differences(pair.before, found) == []
-    assert not leftovers(pair.target.made)
 
 
 def test_a_download_opens_with_the_stock_client(

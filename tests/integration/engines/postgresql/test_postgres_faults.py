@@ -9,6 +9,7 @@ import psutil
 import psycopg
 import pytest
 
+from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, read_member, restore, take
 from holdfast.contracts.engine import EVERYTHING, Attempt, Dump
 from holdfast.domain.errors import (
@@ -20,7 +21,6 @@ from holdfast.domain.errors import (
     RestoreDiffers,
 )
 from holdfast.engines.postgresql import naming, session, swap
-from holdfast.engines.postgresql.fingerprint import differences, fingerprint
 
 MAJOR = 17
 BIG = "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 20) AS t FROM generate_series(1, 40000) i"

@@ -4,10 +4,10 @@ import subprocess
 
 import pytest
 
+from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, restore, take
 from fixtures.rich_data import ODD, fill
 from holdfast.domain.errors import PreflightRefused
-from holdfast.engines.postgresql.fingerprint import differences, fingerprint
 
 
 @pytest.fixture(scope="module")

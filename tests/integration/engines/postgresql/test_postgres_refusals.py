@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, free_port, restore, take
 from holdfast.contracts.engine import EVERYTHING, Address
 from holdfast.domain.errors import (
@@ -17,7 +18,6 @@ from holdfast.domain.errors import (
     ToolMissing,
 )
 from holdfast.engines.postgresql import create
-from holdfast.engines.postgresql.fingerprint import differences, fingerprint
 from holdfast.kit.seal import Secret
 
 MAJOR = 16

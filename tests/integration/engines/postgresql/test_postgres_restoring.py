@@ -2,10 +2,10 @@
 
 import pytest
 
+from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, restore, take
 from fixtures.rich_data import fill
 from holdfast.engines.postgresql import restoring
-from holdfast.engines.postgresql.fingerprint import differences, fingerprint
 
 
 @pytest.mark.parametrize("head", [16 << 20, 64], ids=["side by side", "one by one"])

@@ -49,8 +49,8 @@ def test_a_script_that_ends_inside_a_statement_is_refused(end: bytes) -> None:
 @pytest.mark.parametrize(
     ("statement", "fate", "kind", "name"),
     [
-        (b"INSERT INTO `t` VALUES (1)", Fate.ROWS, "", ""),
-        (b"INSERT INTO `t` (`a`, row_start) VALUES (1)", Fate.ROWS, "", ""),
+        (b"INSERT INTO `t` VALUES (1)", Fate.ROWS, "", "t"),
+        (b"INSERT INTO `t` (`a`, row_start) VALUES (1)", Fate.ROWS, "", "t"),
         (b"/*!50001 CREATE VIEW `v` AS SELECT 1 */", Fate.CODE, "views", "v"),
         (
             b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`a`@`%` SQL SECURITY"

@@ -154,3 +154,26 @@ def test_what_is_no_rdb_is_refused(body: bytes) -> None:
 def test_an_unknown_kind_is_refused_by_its_number(kind: int) -> None:
     with pytest.raises(NotSupported, match=f" {kind}$"):
         read(sealed(bytes([kind]) + K + text(b"v" * 10)))
+
+
+def test_small_entries_are_counted_alike_however_they_arrive() -> None:
+    """Most keys are stepped over many at once, where a chunk holds them whole."""
+    dice = random.Random(7)
+    body, keys, timed = [b"\xfe\x00"], 0, 0
+    for _ in range(3000):
+        if dice.random() < 0.3:
+            body.append(b"\xfc" + dice.randbytes(8))
+            timed += 1
+        kind = dice.choice([0, 0, 0, 9, 20])
+        size = dice.choice([0, 3, 63, 64, 300, 9000 if dice.random() < 0.02 else 5])
+        number = dice.choice([b"\xc0\xfc", b"\xc1\x00\xfc", b"\xc2\xff\xff\xff\xff", None])
+        value = number if number is not None and kind == 0 else text(dice.randbytes(size))
+        body.append(bytes([kind]) + text(dice.randbytes(dice.choice([0, 1, 20, 70]))) + value)
+        keys += 1
+    whole = sealed(b"".join(body))
+    for size in (1, 7, 100, 4096, 1 << 18):
+        reader = RdbReader()
+        for at in range(0, len(whole), size):
+            reader.feed(whole[at : at + size])
+        found = reader.finish()
+        assert (found.keys, found.expiring) == ({0: keys}, {0: timed})

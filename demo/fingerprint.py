@@ -1,20 +1,21 @@
 """Everything of a server that a restore must bring back, boiled down to comparable values.
 
-Rows are hashed by the server and summed, so neither their order nor their number costs us
-memory. Two servers are equal when their fingerprints are; where they are not, `differences`
-names the entries.
+It shares no code with the engine. Rows are hashed by the server and summed, so neither their order
+nor their number costs us memory. Two servers are equal when their fingerprints are; where they are
+not, `differences` names the entries.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
-from holdfast.engines.postgresql import facts
-from holdfast.engines.postgresql.address import Session, connect
-from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.inventory import USER_SCHEMA
+
+Session = psycopg.Connection[tuple[Any, ...]]
+USER_SCHEMA = SQL("n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'")
 
 Fingerprint = dict[str, Any]
 
@@ -93,6 +94,53 @@ SELECT g.what, string_agg(concat_ws(' ', CASE WHEN g.grantee = 0 THEN 'PUBLIC'
                aclexplode(p.proacl) a WHERE {user_schema}) g
  WHERE g.privilege_type <> 'MAINTAIN' AND pg_get_userbyid(g.grantee) <> current_user
  GROUP BY 1""",
+    "relations": """
+SELECT c.oid::regclass::text,
+       concat_ws(' ', c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+                 c.relreplident, c.reloptions, pg_get_expr(c.relpartbound, c.oid),
+                 pg_get_partkeydef(c.oid),
+                 (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno)
+                    FROM pg_inherits i WHERE i.inhrelid = c.oid))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {user_schema}""",
+    "types": """
+SELECT t.oid::regtype::text,
+       concat_ws(' ', t.typtype, t.typnotnull, format_type(t.typbasetype, t.typtypmod),
+                 t.typdefault,
+                 (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder)
+                    FROM pg_enum e WHERE e.enumtypid = t.oid))
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE t.typtype IN ('d', 'e', 'r') AND {user_schema}""",
+    "collations": """
+SELECT n.nspname || '.' || c.collname,
+       concat_ws(' ', c.collprovider, c.collcollate, c.collctype, c.collisdeterministic)
+  FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE {user_schema}""",
+    "rules": """
+SELECT r.ev_class::regclass || ' ' || r.rulename, pg_get_ruledef(r.oid)
+  FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN' AND {user_schema}""",
+    "statistics": """
+SELECT n.nspname || '.' || s.stxname, pg_get_statisticsobjdef(s.oid)
+  FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {user_schema}""",
+    "publications": """
+SELECT p.pubname::text,
+       concat_ws(' ', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate,
+                 (SELECT string_agg(r.prrelid::regclass::text, ',' ORDER BY 1)
+                    FROM pg_publication_rel r WHERE r.prpubid = p.oid))
+  FROM pg_publication p""",
+    "foreign": """
+SELECT f.ftrelid::regclass::text, concat_ws(' ', s.srvname, s.srvoptions, w.fdwname, f.ftoptions)
+  FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+  JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw""",
+    "default privileges": """
+SELECT concat_ws(' ', pg_get_userbyid(d.defaclrole), d.defaclnamespace::regnamespace,
+                 d.defaclobjtype), d.defaclacl::text FROM pg_default_acl d""",
+    "comments": """
+SELECT d.classoid::regclass || ' ' || pg_describe_object(d.classoid, d.objoid, d.objsubid),
+       d.description
+  FROM pg_description d WHERE d.objoid >= 16384
+   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid
+                      AND e.deptype = 'e')""",
     "extensions": "SELECT extname::text, extnamespace::regnamespace::text FROM pg_extension",
     "large objects": """
 SELECT l.oid::text, md5(lo_get(l.oid)) || ' ' || pg_get_userbyid(l.lomowner)
@@ -113,24 +161,65 @@ SELECT pg_get_userbyid(m.roleid) || ' to ' || pg_get_userbyid(m.member), bool_or
 """
 
 
+_DATABASES = """
+SELECT d.datname::text, pg_get_userbyid(d.datdba)::text, pg_encoding_to_char(d.encoding)::text,
+       d.datcollate::text, d.datctype::text, d.datconnlimit, d.datistemplate,
+       shobj_description(d.oid, 'pg_database'), coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+       (SELECT string_agg(concat_ws(' ', CASE WHEN a.grantee = 0 THEN 'PUBLIC'
+                                         ELSE pg_get_userbyid(a.grantee) END,
+                                    a.privilege_type, a.is_grantable), ', '
+                          ORDER BY a.grantee::regrole::text, a.privilege_type)
+          FROM aclexplode(d.datacl) a),
+       (SELECT string_agg(concat_ws(' ', r.rolname, s.setconfig), '; ' ORDER BY r.rolname)
+          FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
+         WHERE s.setdatabase = d.oid)
+  FROM pg_database d
+ WHERE d.datname NOT IN ('template0', 'template1') AND d.datname NOT LIKE 'holdfast%'
+   AND d.datallowconn ORDER BY 1
+"""
+_PROPERTIES = (
+    "owner",
+    "encoding",
+    "collate",
+    "ctype",
+    "connectionLimit",
+    "template",
+    "comment",
+    "provider",
+    "acl",
+    "settings",
+)
+
+
 def fingerprint(address: Address) -> Fingerprint:
     """Of every user database, and of the roles. Needs a superuser: password hashes count too."""
-    with translated():
-        with connect(address) as session:
-            databases = facts.databases(session)
-            result: Fingerprint = {
-                "roles": dict(session.execute(_ROLES).fetchall()),
-                "memberships": dict(session.execute(_MEMBERSHIPS).fetchall()),
-            }
-        contents: Fingerprint = {}
-        for database in databases:
-            with connect(address, str(database["name"])) as session:
-                if database["name"] != "postgres" or facts.has_user_objects(session):
-                    contents[str(database["name"])] = {
-                        **_content(session),
-                        "properties": _properties(database),
-                    }
+    with connect(address, address.database) as session:
+        databases = session.execute(_DATABASES).fetchall()
+        result: Fingerprint = {
+            "roles": dict(session.execute(_ROLES).fetchall()),
+            "memberships": dict(session.execute(_MEMBERSHIPS).fetchall()),
+        }
+    contents: Fingerprint = {}
+    for name, *properties in databases:
+        with connect(address, name) as session:
+            found = _content(session)
+        if name != "postgres" or found["relations"] or found["functions"]:
+            found["properties"] = dict(zip(_PROPERTIES, properties, strict=True))
+            contents[name] = found
     return {**result, "databases": contents}
+
+
+def connect(address: Address, database: str) -> Session:
+    text = make_conninfo(
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password.reveal(),
+        dbname=database,
+        client_encoding="UTF8",
+        options="-c search_path=",
+    )
+    return psycopg.connect(text, autocommit=True)
 
 
 def _content(session: Session) -> Fingerprint:
@@ -138,11 +227,7 @@ def _content(session: Session) -> Fingerprint:
         "rows": _each(session, _TABLES, _rows),
         "sequences": _each(session, _SEQUENCES, _sequence),
         **{
-            kind: dict(
-                session.execute(
-                    SQL(query).format(user_schema=USER_SCHEMA)  # pyright: ignore[reportArgumentType]
-                ).fetchall()
-            )
+            kind: dict(session.execute(SQL(query).format(user_schema=USER_SCHEMA)).fetchall())
             for kind, query in _DEFINITIONS.items()
         },
     }
@@ -151,7 +236,7 @@ def _content(session: Session) -> Fingerprint:
 def _each(
     session: Session, query: str, look: Callable[[Session, Identifier], list[Any]]
 ) -> Fingerprint:
-    statement = SQL(query).format(user_schema=USER_SCHEMA)  # pyright: ignore[reportArgumentType]
+    statement = SQL(query).format(user_schema=USER_SCHEMA)
     found = session.execute(statement).fetchall()
     return {f"{schema}.{name}": look(session, Identifier(schema, name)) for schema, name in found}
 
@@ -165,32 +250,13 @@ def _sequence(session: Session, sequence: Identifier) -> list[Any]:
     return list(session.execute(query).fetchone() or ())
 
 
-_PROPERTIES = (
-    "owner",
-    "encoding",
-    "provider",
-    "collate",
-    "ctype",
-    "locale",
-    "comment",
-    "settings",
-    "connectionLimit",
-    "template",
-    "acl",
-)
-
-
-def _properties(database: Mapping[str, Any]) -> Fingerprint:
-    return {name: database[name] for name in _PROPERTIES}
-
-
 def differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> list[str]:
     """The entries that differ, each with its path and both values; empty when equal."""
     found: list[str] = []
     for key in sorted({*one, *other}):
         left, right = one.get(key), other.get(key)
         if isinstance(left, dict) and isinstance(right, dict):
-            found += differences(left, right, f"{path}{key} / ")  # pyright: ignore[reportUnknownArgumentType]
+            found += differences(left, right, f"{path}{key} / ")
         elif left != right:
             found.append(f"{path}{key}: {left!r} and {right!r}")
     return found

@@ -1,0 +1,92 @@
+"""Whose rights the code of a stranger's dump has: those of an account that can do little.
+
+Views, routines, triggers and events run with the rights of their definer, whoever uses them, and
+events run by themselves. So what a stranger wrote belongs to an account that nobody can log in
+with and that may only touch the databases that came with the dump.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.mysql.code import Code
+from holdfast.engines.mysql.judging import CODE
+from holdfast.engines.mysql.script import TOKEN
+from holdfast.engines.mysql.tools import MARIADB
+from holdfast.engines.mysql.wire import name
+
+OWNER = "holdfast_imported"
+_ACCOUNT = f"`{OWNER}`@`localhost`"
+_ALGORITHMS = ("UNDEFINED", "MERGE", "TEMPTABLE")
+_OPENER = re.compile(rb"/\*M?!\d*")
+
+
+def readying(flavour: str, databases: Iterable[str]) -> list[str]:
+    """Statements that make the account and let it work in these databases. Repeatable."""
+    locked = (
+        "IDENTIFIED VIA mysql_native_password USING 'invalid'"
+        if flavour == MARIADB
+        else "IDENTIFIED BY RANDOM PASSWORD"
+    )
+    made = f"CREATE USER IF NOT EXISTS {_ACCOUNT} {locked} ACCOUNT LOCK"
+    return [
+        made,
+        *(f"GRANT ALL PRIVILEGES ON {_pattern(each)}.* TO {_ACCOUNT}" for each in databases),
+    ]
+
+
+def _pattern(database: str) -> str:
+    return name(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
+
+
+def owned(code: Code, *, by_owner: bool) -> Code:
+    """Its statement with the account as definer, or without any: then it is who makes it.
+
+    The beginning is written anew, outside of comments that a server may or may not read.
+    """
+    statement = code.statement
+    words, at, opener = _beginning(statement)
+    definer = [f"DEFINER={_ACCOUNT}"] if by_owner else []
+    head = ["CREATE", *words.algorithm, *definer, *words.security, *words.aggregate]
+    return replace(code, statement=" ".join(head).encode() + b" " + opener + statement[at:])
+
+
+class _Words:
+    """What of a beginning is kept."""
+
+    def __init__(self) -> None:
+        self.algorithm: list[str] = []
+        self.security: list[str] = []
+        self.aggregate: list[str] = []
+
+    def take(self, word: str) -> None:
+        if word in _ALGORITHMS:
+            self.algorithm = [f"ALGORITHM={word}"]
+        elif word in ("INVOKER", "DEFINER"):
+            self.security = [f"SQL SECURITY {word}"]
+        elif word == "AGGREGATE":
+            self.aggregate = [word]
+
+
+def _beginning(statement: bytes) -> tuple[_Words, int, bytes]:
+    """What comes before VIEW, TRIGGER and so on; where that word is; the comment it stands in."""
+    words, opener, before = _Words(), b"", ""
+    for match in TOKEN.finditer(statement):
+        text = match.group()
+        if _OPENER.fullmatch(text):
+            opener = text + b" "
+        elif text == b"*/":
+            opener = b""
+        elif match.lastgroup == "space":
+            continue
+        elif match.lastgroup == "word":
+            word = text.decode(errors="replace").upper()
+            if word in CODE:
+                return words, match.start(), opener
+            if before in ("ALGORITHM", "SECURITY") or word == "AGGREGATE":
+                words.take(word)
+            before = word
+        elif text != b"=":
+            before = "-"
+    raise EvidenceMissing("a definition of nothing")
