@@ -117,18 +117,26 @@ export interface Amount {
   copies: number;
   bytes: string;
 }
+export interface AuditActor {
+  tokenId: string;
+  name: string;
+  role: string;
+}
+export interface AuditEntries {
+  entries: Array<holdfast__views__audit__AuditView>;
+}
 export interface AuditForm {
   destinationId?: string;
   readData?: boolean;
 }
 export interface AuditList {
-  audits: Array<AuditView>;
+  audits: Array<holdfast__views__retention_shapes__AuditView>;
 }
-export interface AuditView {
-  destinationId?: string;
-  dueAt: string;
-  endedAt?: string;
-  problem?: string;
+export interface AuditObject {
+  kind: string;
+  id: string;
+  project?: string;
+  addon?: string;
 }
 export interface BackupConfig {
   source: BackupSource;
@@ -727,6 +735,23 @@ export interface VersionView {
   lifecycleStatus: string;
   upgradeHistory: Array<PastUpgrade>;
 }
+export interface holdfast__views__audit__AuditView {
+  id: string;
+  at: string;
+  requestId: string;
+  address: string;
+  actor: AuditActor;
+  action: string;
+  object: AuditObject;
+  before?: Record<string, unknown>;
+  after?: Record<string, unknown>;
+}
+export interface holdfast__views__retention_shapes__AuditView {
+  destinationId?: string;
+  dueAt: string;
+  endedAt?: string;
+  problem?: string;
+}
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {
   /** Any valid token will do. */
@@ -856,6 +881,8 @@ export interface Calls {
   listRoles(): Promise<Page<RoleList>>;
   createRole(args: { body: RoleForm }): Promise<RoleView>;
   deleteRole(args: { roleId: string }): Promise<Empty>;
+  /** Every change made through the API, the newest first; never a secret. */
+  listAuditLog(args?: { actor?: string; per_page?: number; page?: number; cursor?: string; startTime?: string; endTime?: string; kind?: string; objectId?: string; projectId?: string; addonId?: string }): Promise<Page<AuditEntries>>;
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; signature: string }): Promise<Response>;
   live(): Promise<unknown>;
