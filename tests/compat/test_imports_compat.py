@@ -11,6 +11,8 @@ from fixtures.holdfast import Api, await_backup, await_restore, await_that, fres
 from fixtures.offered import Offered
 from fixtures.official import JsClient, OfficialCli
 
+pytestmark = pytest.mark.sqlite_first
+
 
 @pytest.fixture
 def target(api: Api, empty_postgres: Own) -> Attached:

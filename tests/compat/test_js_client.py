@@ -9,6 +9,8 @@ from fixtures.attached import Attached, Own
 from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.official import JsClient
 
+pytestmark = pytest.mark.sqlite_first
+
 HEX24 = re.compile("[0-9a-f]{24}")
 
 

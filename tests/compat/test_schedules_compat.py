@@ -12,6 +12,8 @@ from fixtures.holdfast import Api, await_backup, fresh
 from fixtures.official import JsClient, OfficialCli
 from fixtures.s3 import S3Server
 
+pytestmark = pytest.mark.sqlite_first
+
 HEX24 = re.compile("[0-9a-f]{24}")
 AS_PRINTED = (
     '{"scheduling":{"interval":"weekly","minute":[30],"hour":[18],"day":[4]},'

@@ -11,6 +11,8 @@ from fixtures.attached import ROWS, Attached
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, free_port, fresh
 from fixtures.s3 import S3Server
 
+pytestmark = pytest.mark.sqlite_first
+
 MASK = "********"
 
 

@@ -12,6 +12,8 @@ import pytest
 from fixtures.connecting import opened, refusal, rest_of
 from fixtures.holdfast import Api, Server, await_that, start_holdfast
 
+pytestmark = pytest.mark.sqlite_first
+
 HEAD = b"GET /v1/login HTTP/1.1\r\nHost: x\r\n"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from fixtures.holdfast import Api, fresh
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def test_an_unknown_route_is_a_json_404(api: Api) -> None:
     for path in ("/nowhere", "/regions", "/plans", "/projects/", "/projects/x/services"):

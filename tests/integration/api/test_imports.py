@@ -13,6 +13,8 @@ from fixtures.holdfast import Api, await_backup, await_restore, await_that, fres
 from fixtures.offered import FORBIDDEN, Offered
 from holdfast.engines.postgresql.loading import OWNER
 
+pytestmark = pytest.mark.sqlite_first
+
 
 @pytest.fixture
 def target(api: Api, empty_postgres: Own) -> Attached:

@@ -12,6 +12,8 @@ from holdfast.engines.mysql.address import parse as parse_mysql
 from holdfast.engines.postgresql.address import parse as parse_postgresql
 from holdfast.engines.redis.address import parse as parse_redis
 
+pytestmark = pytest.mark.sqlite_first
+
 HOSTILE = [
     "--help",
     "-rf",
