@@ -9,6 +9,7 @@ from starlette.responses import Response
 from holdfast.views.shapes import Empty, Many, One, Pagination
 
 MEDIA = "application/json; charset=utf-8"
+_ONE, _MANY = One[Any], Many[Any]  # kept: a shape that nobody holds is made anew for each answer
 
 
 def _respond(body: BaseModel) -> Response:
@@ -17,7 +18,7 @@ def _respond(body: BaseModel) -> Response:
 
 
 def one(data: Any) -> Response:
-    return _respond(One[Any](data=data))
+    return _respond(_ONE(data=data))
 
 
 def nothing() -> Response:
@@ -27,7 +28,7 @@ def nothing() -> Response:
 def many(data: Any, count: int, cursor: str | None) -> Response:
     """A page: `cursor` is left out exactly when this is the last one."""
     paging = Pagination(has_next_page=cursor is not None, count=count, cursor=cursor)
-    return _respond(Many[Any](data=data, pagination=paging))
+    return _respond(_MANY(data=data, pagination=paging))
 
 
 def rows(items: Sequence[BaseModel], cursor: str | None) -> Response:
