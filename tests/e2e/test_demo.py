@@ -84,6 +84,7 @@ def test_an_interrupt_stops_the_servers_and_removes_the_data(scratch: Path) -> N
     assert demo.returncode == 130, out
 
 
+@pytest.mark.slow
 def test_kept_it_goes_on_and_says_how_to_stop_it(scratch: Path) -> None:
     home = scratch / "kept"
     demo = started(scratch, "--keep", "--data-dir", str(home))
