@@ -151,6 +151,11 @@ def test_everything_is_taken_in_once(heir: Heir) -> None:
     listed = heir.server.api().get(f"{PLATFORM}/backups").data
     assert {each["addon"]["id"] for each in listed} == {"source"}
     assert all(each["status"] == "completed" and "expiredBy" not in each for each in listed)
+    told = heir.server.api().get("/audit-log", kind="backup").data["entries"]
+    assert sorted(each["object"]["id"] for each in told) == ["four", "one", "three", "two"]
+    assert {(each["object"]["addon"], each["actor"]["role"]) for each in told} == {
+        ("source", "owner")
+    }
 
 
 @pytest.mark.parametrize(("place", "name", "tables"), [
