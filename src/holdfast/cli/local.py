@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from holdfast.kit.memory import collecting_nothing
+
 LOCAL: Mapping[str, str] = {
     "serve": "holdfast.cli.processes",
     "api": "holdfast.cli.processes",
@@ -21,4 +23,5 @@ LOCAL: Mapping[str, str] = {
 
 def local(name: str) -> Callable[..., Any]:
     """The function of this name, from the module that has it."""
-    return getattr(importlib.import_module(LOCAL[name]), name)
+    with collecting_nothing():
+        return getattr(importlib.import_module(LOCAL[name]), name)

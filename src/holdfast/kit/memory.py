@@ -9,6 +9,8 @@ zeroed again for the next one.
 
 import ctypes
 import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 
 _TRIM_THRESHOLD = -1
@@ -26,6 +28,16 @@ def keep_memory_steady() -> bool:
         return False
     limits = {_MMAP_THRESHOLD: _OWN_PAGES_FROM, _TRIM_THRESHOLD: _KEPT_FREE, _ARENA_MAX: 2}
     return all(mallopt(name, value) for name, value in limits.items())
+
+
+@contextmanager
+def collecting_nothing() -> Generator[None]:
+    """While modules are loaded: they leave no cycles, and looking for some takes its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def collect_seldom() -> None:
