@@ -124,7 +124,11 @@ _NO_TESTS = 5
 def _parts() -> list[str]:
     """What takes longest begins first. A part's tests run one after the other, because many of
     them share one server and follow it through its life."""
-    first = ["tests/integration/api", "tests/chaos", "tests/e2e", "tests/compat"]
+    first = [
+        *("tests/integration/api", "tests/chaos", "tests/integration/engines"),
+        *("tests/integration/catalog", "tests/e2e", "tests/integration/jobs", "tests/compat"),
+        *("tests/contract", "tests/unit"),
+    ]
     folders = [*(ROOT / "tests/integration").iterdir(), *(ROOT / "tests").iterdir()]
     rest = sorted(
         str(each.relative_to(ROOT))
