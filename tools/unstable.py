@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-SOURCE = "http://deb.debian.org/debian sid main"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 _CONF = """
@@ -65,11 +64,21 @@ def fetch(name: str, packages: Sequence[str]) -> Path:
     return home
 
 
+def _archive() -> str:
+    """Where this machine gets Debian's packages from."""
+    words = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    said = subprocess.run(words, capture_output=True, text=True)
+    found = sorted(uri for uri in said.stdout.split() if uri.rstrip("/").endswith("/debian"))
+    if not found:
+        sys.exit("no archive of Debian's packages is set up on this machine")
+    return found[0]
+
+
 def _download(home: Path, packages: Sequence[str]) -> None:
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (home / folder).mkdir(parents=True)
     (home / "state/status").touch()
-    (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] {SOURCE}\n")
+    (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_archive()} sid main\n")
     user = "root" if os.geteuid() == 0 else ""
     (home / "apt.conf").write_text(_CONF.format(home=home, user=user))
     environment = {**os.environ, "APT_CONFIG": str(home / "apt.conf")}
