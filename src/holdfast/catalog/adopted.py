@@ -45,12 +45,10 @@ def known(session: ReadSession, uids: Collection[str], place: int | None) -> set
     return set(session.scalars(here))
 
 
-def is_ours(session: ReadSession, prefix: str, place: int | None) -> bool:
-    """Does this repository belong to an addon that was made here, not adopted?"""
-    owner = (
+def owner(session: ReadSession, prefix: str, place: int | None) -> Addon | None:
+    """Whose repository this is here; None: no row knows it."""
+    return session.scalar(
         select(Addon)
         .join(Repository, Repository.addon_pk == Addon.pk)
         .where(Repository.prefix == prefix, Repository.destination_pk.is_not_distinct_from(place))
     )
-    found = session.scalar(owner)
-    return found is not None and MARK not in found.spec

@@ -7,9 +7,10 @@ does not is named and left alone. Digests are proven when a backup is restored, 
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
@@ -127,19 +128,29 @@ def dumps(
     known: Collection[str],
 ) -> Iterator[Shelf | Problem]:
     """One shelf for each kind of addon that bore the name. `known` are uids that have rows."""
+    fresh = sorted(shelf.keys() - set(known))
+    newest = [max(shelf[uid], key=lambda each: each.attempt) for uid in fresh]
+    yield from _shelved(
+        ((spot.prefix, partial(_dump, store, spot, shelf[spot.uid][spot])) for spot in newest),
+        lambda kind, backups: Shelf(newest[0].project, newest[0].addon, kind, backups=backups),
+    )
+
+
+def _shelved(
+    looks: Iterable[tuple[str, Callable[[], tuple[str, Found]]]],
+    shelf: Callable[[str, Sequence[Found]], Shelf],
+) -> Iterator[Shelf | Problem]:
+    """Each look says where it is and finds a backup and its kind, or what is wrong with it."""
     kinds: dict[str, list[Found]] = {}
-    spot: Spot | None = None
-    for uid in sorted(set(shelf) - set(known)):
-        spot = max(shelf[uid], key=lambda each: each.attempt)
+    for where, look in looks:
         try:
-            kind, found = _dump(store, spot, shelf[uid][spot])
+            kind, found = look()
         except (Failure, ValidationError, ValueError) as error:
-            yield Problem(spot.prefix, _said(error))
+            yield Problem(where, _said(error))
         else:
             kinds.setdefault(kind, []).append(found)
     for kind, backups in kinds.items():
-        assert spot is not None
-        yield Shelf(spot.project, spot.addon, kind, backups=sorted(backups, key=_age))
+        yield shelf(kind, sorted(backups, key=_age))
 
 
 def _dump(store: ObjectStore, spot: Spot, sizes: Mapping[str, int]) -> tuple[str, Found]:
@@ -195,17 +206,14 @@ def snapshots(
     except Failure as error:
         yield Problem(prefix, error.message)
         return
-    kinds: dict[str, list[Found]] = {}
-    for each in fresh:
-        try:
-            kind, found = _snapshot(repository, prefix, each, gaps)
-        except (Failure, ValidationError, ValueError) as error:
-            yield Problem(snapshot_key(prefix, each.id), _said(error))
-        else:
-            kinds.setdefault(kind, []).append(found)
-    _, project, addon, uid, _ = prefix.split("/")
-    for kind, backups in kinds.items():
-        yield Shelf(project, addon, kind, uid, prefix, sorted(backups, key=_age))
+    _, project, addon, addon_uid, _ = prefix.split("/")
+    yield from _shelved(
+        (
+            (snapshot_key(prefix, each.id), partial(_snapshot, repository, prefix, each, gaps))
+            for each in fresh
+        ),
+        lambda kind, backups: Shelf(project, addon, kind, addon_uid, prefix, backups),
+    )
 
 
 def _uid(taken: Snapshot) -> str | None:

@@ -1,6 +1,6 @@
 """Taking in what an installation whose catalogue is lost left at a place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from holdfast.api.state import Api, State
 from holdfast.api.v1.destinations import DESTINATION, Updater
 from holdfast.api.writing import Writing
 from holdfast.catalog import adopted
-from holdfast.catalog.schema import Copy
+from holdfast.catalog.schema import Addon, Copy
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import Caller
 from holdfast.domain.adoption import Problem, Shelf
@@ -56,25 +56,24 @@ class _Visit:
 
     def at(self, whole: adopting.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
         shelf = whole.dumps.get(addon, {})
-        with self.api.catalog.read() as session:
-            known = adopted.known(session, shelf.keys(), self.place)
-        yield from adopting.dumps(self.store, shelf, known)
+        yield from adopting.dumps(self.store, shelf, self._known(shelf.keys()))
         for prefix in whole.repositories.get(addon, ()):
-            with self.api.catalog.read() as session:
-                if adopted.is_ours(session, prefix, self.place):
-                    continue
-            yield from self._snapshots(prefix)
+            owner = self._owner(prefix)
+            if owner is None or adopted.MARK in owner.spec:  # else it was made here
+                yield from adopting.snapshots(self.store, prefix, self.passphrase, self._known)
 
-    def _snapshots(self, prefix: str) -> Iterator[Shelf | Problem]:
-        def known(uids: Sequence[str]) -> set[str]:
-            with self.api.catalog.read() as session:
-                return adopted.known(session, uids, self.place)
+    def _known(self, uids: Collection[str]) -> set[str]:
+        with self.api.catalog.read() as session:
+            return adopted.known(session, uids, self.place)
 
-        yield from adopting.snapshots(self.store, prefix, self.passphrase, known)
+    def _owner(self, prefix: str) -> Addon | None:
+        with self.api.catalog.read() as session:
+            return adopted.owner(session, prefix, self.place)
 
     def own_key(self, shelf: Shelf) -> Secret | None:
-        """A password of ours for the shelf's repository, beside the owner's."""
-        if not shelf.repository or self.passphrase is None:
+        """A password of ours for the shelf's repository, beside the owner's; None where there is
+        none to make: for dumps, and where an adoption before made one."""
+        if not shelf.repository or self.passphrase is None or self._owner(shelf.repository):
             return None
         password = Secret(ids.password())
         repository = open_repository(self.store, shelf.repository, self.passphrase)
