@@ -123,13 +123,7 @@ def test_7_a_destination_is_found_by_its_name(
     cli: OfficialCli, api: Api, s3_server: S3Server
 ) -> None:
     name = fresh("By Name")
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": name, "type": "s3", "prefix": "cli/", "credentials": credentials}
     made = cli("add", "backup-destination", "-i", json.dumps(body), "-o", "json").json
     shown = cli("get", "backup-destination", "--backupDestinationId", name, "-o", "json").json

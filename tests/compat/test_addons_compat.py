@@ -2,61 +2,33 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
 
-from fixtures.holdfast import Api, Server, await_that, fresh
-from fixtures.official import JsClient, OfficialCli
+from fixtures.holdfast import Server, await_that, fresh
+from fixtures.official import JsClient, ManagedAddon, OfficialCli
 
 pytestmark = pytest.mark.sqlite_first
 
 BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
-@dataclass(frozen=True)
-class Managed:
-    api: Api
-    place: dict[str, str]
-
-    @property
-    def path(self) -> str:
-        return f"/projects/{self.place['projectId']}/addons/{self.place['addonId']}"
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        return ("--projectId", self.place["projectId"], "--addonId", self.place["addonId"])
-
-    def shown(self) -> dict[str, Any]:
-        return self.api.get(self.path).data
-
-    def await_status(self, wanted: str) -> None:
-        await_that(lambda: self.shown()["status"] == wanted)
-
-    def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        uri = self.api.get(f"{self.path}/credentials").data["secrets"]["POSTGRES_URI"]
-        with psycopg.connect(uri, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
-
 @pytest.fixture(scope="module")
-def managed(server: Server, cli: OfficialCli) -> Iterator[Managed]:
+def managed(server: Server, cli: OfficialCli) -> Iterator[ManagedAddon]:
     """Made by the command line; the tests below follow it in order."""
     api = server.api()
     project = api.project()
     order = {"name": "Cli made", "type": "postgresql", "version": "15-latest", "billing": BILLING}
     words = ("create", "addon", "--projectId", project, "-i", json.dumps(order), "-o", "json")
-    made = Managed(api, {"projectId": project, "addonId": cli(*words).json["id"]})
+    made = ManagedAddon(api, {"projectId": project, "addonId": cli(*words).json["id"]})
     made.await_status("running")
     made.sql("CREATE TABLE kept AS SELECT 1 AS one")
     yield made
     api.delete(made.path)
 
 
-def test_it_is_described(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+def test_it_is_described(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
     uri = js.data("get.addon.credentials", parameters=managed.place)["secrets"]["POSTGRES_URI"]
     with psycopg.connect(uri) as connection:
         assert connection.execute("SELECT one FROM kept").fetchall() == [(1,)]
@@ -69,7 +41,7 @@ def test_it_is_described(js: JsClient, cli: OfficialCli, managed: Managed) -> No
     assert version["version"] == managed.shown()["version"]
 
 
-def test_pause_resume_and_restart(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+def test_pause_resume_and_restart(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
     assert cli("pause", "addon", *managed.words).status == 0
     managed.await_status("paused")
     with pytest.raises(psycopg.OperationalError):
@@ -84,7 +56,7 @@ def test_pause_resume_and_restart(js: JsClient, cli: OfficialCli, managed: Manag
     assert managed.sql("SELECT one FROM kept") == [(1,)]
 
 
-def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
     """What only says what a server is sold as changes; what would change how safe it is, and is
     not done, is refused by name."""
     order = {"deploymentPlan": "bigger", "storage": 2048}
@@ -109,13 +81,13 @@ def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: Man
     assert (error["status"], list(error["details"])) == (400, ["ipPolicies"])
 
 
-def test_versions_go_up_only(js: JsClient, managed: Managed) -> None:
+def test_versions_go_up_only(js: JsClient, managed: ManagedAddon) -> None:
     order = {"version": managed.shown()["version"]}
     error = js.call("update.addon.version", parameters=managed.place, data=order)["error"]
     assert (error["status"], list(error["details"])) == (400, ["version"])
 
 
-def test_its_log(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+def test_its_log(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
     text = fresh("said").replace(" ", "_")
     managed.sql(f"DO $$ BEGIN RAISE WARNING '{text}'; END $$")
 
@@ -133,7 +105,7 @@ def test_its_log(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
     assert (wrong.status, "lineLimit" in wrong.err) == (0, True), "a failed range is no failure"
 
 
-def test_put_and_patch(js: JsClient, cli: OfficialCli, managed: Managed) -> None:
+def test_put_and_patch(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
     at = {"projectId": managed.place["projectId"]}
     order = {"name": "Cli made", "type": "postgresql", "billing": BILLING, "description": "Put"}
     put = js.data("put.addon", parameters=at, data=order)
@@ -147,13 +119,13 @@ def test_put_and_patch(js: JsClient, cli: OfficialCli, managed: Managed) -> None
     assert managed.sql("SELECT one FROM kept") == [(1,)]
 
 
-def test_reset_wipes_it(js: JsClient, managed: Managed) -> None:
+def test_reset_wipes_it(js: JsClient, managed: ManagedAddon) -> None:
     assert js.data("reset.addon", parameters=managed.place) == {}
     managed.await_status("running")
     assert managed.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'kept'") == [(0,)]
 
 
-def test_the_command_line_deletes_it(cli: OfficialCli, managed: Managed) -> None:
+def test_the_command_line_deletes_it(cli: OfficialCli, managed: ManagedAddon) -> None:
     uri = managed.api.get(f"{managed.path}/credentials").data["secrets"]["POSTGRES_URI"]
     assert cli("delete", "addon", *managed.words, "--force").status == 0
     assert managed.api.get(managed.path).status == 404

@@ -203,13 +203,7 @@ def test_logs_of_an_attached_addon_are_not_ours(js: JsClient, attached: Attached
 def test_destinations(js: JsClient, api: Api, s3_server: Any, attached: Attached) -> None:
     """D1 to D6."""
     name = fresh("Js Offsite")
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": name, "type": "s3", "prefix": "js/", "credentials": credentials}
     made = js.data("add.backupDestination", data=body)
     at = {"backupDestinationId": made["id"]}

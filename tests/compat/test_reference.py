@@ -55,13 +55,7 @@ def require_shape(wanted: Any, *emitted: Any, but: dict[str, str] | None = None)
 
 @pytest.fixture(scope="module")
 def offsite(server: Server, s3_server: S3Server) -> str:
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": fresh("Offsite"), "type": "s3", "prefix": "", "credentials": credentials}
     return server.api().post("/backup-destinations", body).data["id"]
 

@@ -33,13 +33,7 @@ LISTED = {"id", "backupType", "scheduling", "retentionTime", "createdAt", "updat
 
 @pytest.fixture
 def offsite(api: Api, s3_server: S3Server) -> str:
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": fresh("Offsite"), "type": "s3", "prefix": "", "credentials": credentials}
     return api.post("/backup-destinations", body).data["id"]
 

@@ -2,42 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import psycopg
 import pytest
 
-from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
-from fixtures.official import JsClient, OfficialCli
+from fixtures.holdfast import Server, await_backup, await_restore, await_that, fresh
+from fixtures.official import JsClient, ManagedAddon, OfficialCli
 
 pytestmark = pytest.mark.sqlite_first
 
 BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
-@dataclass(frozen=True)
-class Addon:
-    """A managed server, made by the JavaScript client."""
-
-    api: Api
-    place: dict[str, str]
-
-    @property
-    def path(self) -> str:
-        return f"/projects/{self.place['projectId']}/addons/{self.place['addonId']}"
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """As the official command line takes it."""
-        return ("--projectId", self.place["projectId"], "--addonId", self.place["addonId"])
-
-    def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        uri = self.api.get(f"{self.path}/credentials").data["secrets"]["POSTGRES_URI"]
-        with psycopg.connect(uri, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
+class Addon(ManagedAddon):
     def require(self, state: str) -> None:
         assert self.sql("SELECT now FROM state") == [(state,)]
 

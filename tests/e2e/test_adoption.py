@@ -65,10 +65,7 @@ def heir(s3_server: S3Server) -> Iterator[Heir]:
 
 
 def _offsite(api: Api, s3: S3Server, bucket: str) -> None:
-    keys = {
-        "accessKey": s3.access_key, "secretKey": s3.secret_key, "bucketName": bucket,
-        "region": s3.region, "endpoint": s3.endpoint,
-    }  # fmt: skip
+    keys = s3.credentials(bucket)
     api.post(
         "/backup-destinations",
         {"name": "Offsite", "type": "s3", "prefix": "hf/", "credentials": keys},

@@ -50,13 +50,7 @@ def quiet(server: Server, attach_one: Callable[..., Attached], _kept: dict[str, 
 
 @pytest.fixture
 def offsite(api: Api, s3_server: S3Server) -> str:
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": fresh("Offsite"), "type": "s3", "prefix": "hf/", "credentials": credentials}
     return api.post("/backup-destinations", body).data["id"]
 

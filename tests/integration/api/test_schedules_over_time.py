@@ -52,13 +52,7 @@ def timed(timetable: Timetable, own_postgres: Own) -> Iterator[Timed]:
 
 @pytest.fixture
 def offsite(timed: Timed, s3_server: S3Server) -> str:
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": "Off site", "type": "s3", "prefix": "", "credentials": credentials}
     return timed.api.post("/backup-destinations", body).data["id"]
 

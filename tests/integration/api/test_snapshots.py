@@ -134,10 +134,7 @@ def test_a_snapshot_goes_into_another_addon(api: Api, managed: str) -> None:
 
 
 def destination(api: Api, s3_server: S3Server, bucket: str) -> str:
-    credentials = {
-        "accessKey": s3_server.access_key, "secretKey": s3_server.secret_key,
-        "bucketName": bucket, "region": s3_server.region, "endpoint": s3_server.endpoint,
-    }  # fmt: skip
+    credentials = s3_server.credentials(bucket)
     body = {"name": fresh("Offsite"), "type": "s3", "prefix": "hf/", "credentials": credentials}
     return api.post("/backup-destinations", body).data["id"]
 

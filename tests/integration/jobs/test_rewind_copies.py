@@ -100,11 +100,7 @@ def house(s3_server: S3Server) -> Iterator[House]:
     try:
         made.api.post("/projects", {"name": "Copies"})
         made.manage("Source")
-        credentials = {
-            "accessKey": s3_server.access_key, "secretKey": s3_server.secret_key,
-            "bucketName": s3_server.bucket(), "region": s3_server.region,
-            "endpoint": s3_server.endpoint,
-        }  # fmt: skip
+        credentials = s3_server.credentials(s3_server.bucket())
         place = {"name": "Offsite", "type": "s3", "prefix": "hf/", "credentials": credentials}
         made.place = made.api.post("/backup-destinations", place).data["id"]
         made.sql("CREATE TABLE state AS SELECT 'snapshot' AS now")

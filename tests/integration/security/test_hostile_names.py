@@ -131,13 +131,7 @@ def test_a_destination_is_never_what_a_cloud_tells_its_machines(api: Api, endpoi
 
 
 def test_an_existing_destination_cannot_be_moved_there(api: Api, s3_server: S3Server) -> None:
-    credentials = {
-        "accessKey": s3_server.access_key,
-        "secretKey": s3_server.secret_key,
-        "bucketName": s3_server.bucket(),
-        "region": s3_server.region,
-        "endpoint": s3_server.endpoint,
-    }
+    credentials = s3_server.credentials(s3_server.bucket())
     body = {"name": fresh("Moving"), "type": "s3", "prefix": "", "credentials": credentials}
     made = api.post("/backup-destinations", body).data["id"]
     moved = {"credentials": {**credentials, "endpoint": "http://169.254.169.254"}}
