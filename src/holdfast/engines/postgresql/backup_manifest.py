@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, cast
+
+import google_crc32c
 
 from holdfast.domain.errors import EvidenceMissing
 
@@ -11,10 +13,48 @@ _UNLISTED = ("pg_wal/", "backup_label", "tablespace_map", "postgresql.auto.conf.
 _NAMED = 5
 
 
-class Arrived:
-    """Size and sha256 of every file that passed."""
+_LITTLE_ENDIAN = ("x86_64", "aarch64")
 
+
+class _Checksum(Protocol):
+    def update(self, data: bytes, /) -> object: ...
+
+    def hexdigest(self) -> str: ...
+
+
+# The library has no types of its own for this one.
+_extend = cast("Callable[[int, bytes], int]", google_crc32c.extend)  # pyright: ignore[reportUnknownMemberType]
+
+
+class _Crc32c:
     def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes) -> None:
+        self._value = _extend(self._value, data)
+
+    def hexdigest(self) -> str:
+        """As little-endian servers write it: the number's bytes as they are in memory."""
+        return self._value.to_bytes(4, "little").hex()
+
+
+_CHECKSUMS: Mapping[str, Callable[[], _Checksum]] = {"CRC32C": _Crc32c, "SHA256": hashlib.sha256}
+
+
+def algorithm(machine: str) -> str:
+    """What a server on such a machine is asked to put into its manifest.
+
+    CRC32C costs neither side anything, but a server writes it in its own byte order: SHA256 is
+    what the others are asked for.
+    """
+    return "CRC32C" if machine in _LITTLE_ENDIAN else "SHA256"
+
+
+class Arrived:
+    """Size and checksum, in hex digits, of every file that passed."""
+
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm = algorithm
         self.seen: dict[str, tuple[int, str]] = {}
         self.bytes = 0
 
@@ -23,12 +63,12 @@ class Arrived:
         return len(self.seen)
 
     def passing(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        digest, size = hashlib.sha256(), 0
+        checksum, size = _CHECKSUMS[self.algorithm](), 0
         for chunk in chunks:
-            digest.update(chunk)
+            checksum.update(chunk)
             size += len(chunk)
             yield chunk
-        self.seen[path] = (size, digest.hexdigest())
+        self.seen[path] = (size, checksum.hexdigest())
         self.bytes += size
 
 
@@ -73,8 +113,9 @@ def _path(file: Mapping[str, Any]) -> str:
 
 
 def _same(file: Mapping[str, Any], arrived: Arrived, path: str) -> bool:
-    checksum = file.get("Checksum", "")
-    return arrived.seen.get(path) == (file["Size"], checksum.lower())
+    sent = file["Size"], str(file.get("Checksum", "")).lower()
+    same_kind = file.get("Checksum-Algorithm") == arrived.algorithm
+    return same_kind and arrived.seen.get(path) == sent
 
 
 def _unlisted(path: str) -> bool:

@@ -14,7 +14,7 @@ from holdfast.contracts.engine import Address, Attempt, Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import connect
-from holdfast.engines.postgresql.backup_manifest import Arrived, BackupManifest
+from holdfast.engines.postgresql.backup_manifest import Arrived, BackupManifest, algorithm
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.copy_stream import CopyStream
 from holdfast.engines.postgresql.replication import Replication, replication
@@ -35,11 +35,12 @@ class Capture:
         self, session: Replication, attempt: Attempt, rate: int | None, about: facts.Facts
     ) -> None:
         self._session = session
-        self._arrived = Arrived()
+        self._machine = _machine(about["banner"])
+        self._arrived = Arrived(algorithm(self._machine))
         self._segment = _bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
         self._major = int(version) // 10_000
-        session.send(_command(self._major, attempt.tag, rate))
+        session.send(_command(self._major, attempt.tag, rate, self._arrived.algorithm))
         start = session.rows()[0]
         self._spaces = {
             row["spcoid"]: row["spclocation"] for row in session.rows() if row["spcoid"]
@@ -100,26 +101,29 @@ class Capture:
             "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
             "major": self._major,
             "files": self._arrived.files,
-            "proven": {"server's manifest": f"{self._arrived.files} files have its sha256"},
+            "proven": {"server's manifest": self._proven()},
             "bytes": self._arrived.bytes,
             "tablespaces": self._spaces,
             "superuser": self._about["bootstrap"],
-            "machine": _machine(self._about["banner"]),
+            "machine": self._machine,
         }
 
+    def _proven(self) -> str:
+        return f"{self._arrived.files} files have its size and {self._arrived.algorithm}"
 
-def _command(major: int, label: str, rate: int | None) -> str:
+
+def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
     """`rate` in KiB per second; None: as fast as it goes."""
     if major >= _STREAM:
         limit = f", MAX_RATE {rate}" if rate else ""
         return (
             f"BASE_BACKUP (LABEL '{label}', PROGRESS true, CHECKPOINT 'fast', WAL true,"
-            f" TABLESPACE_MAP true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'SHA256'{limit})"
+            f" TABLESPACE_MAP true, MANIFEST 'yes', MANIFEST_CHECKSUMS '{checksums}'{limit})"
         )
     limit = f" MAX_RATE {rate}" if rate else ""
     return (
         f"BASE_BACKUP LABEL '{label}' PROGRESS FAST WAL{limit}"
-        " TABLESPACE_MAP MANIFEST 'yes' MANIFEST_CHECKSUMS 'SHA256'"
+        f" TABLESPACE_MAP MANIFEST 'yes' MANIFEST_CHECKSUMS '{checksums}'"
     )
 
 

@@ -26,6 +26,7 @@ from holdfast.domain.errors import (
     NotSupported,
     RestoreDiffers,
 )
+from holdfast.engines.postgresql import basebackup
 from holdfast.engines.postgresql.driver import PostgreSQL
 from holdfast.kit.process import Command, require_success, run
 from holdfast.kit.seal import Secret
@@ -89,6 +90,16 @@ def test_every_major_gives_a_copy_that_starts(
             started.execute("INSERT INTO far VALUES (0, 'written')")
     finally:
         drop_tablespaces(server)
+
+
+def test_a_server_of_unknown_byte_order_gives_sha256(
+    blank: PostgresServer, take_physical: TakePhysical, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(basebackup, "algorithm", lambda _: "SHA256")
+    facts = take_physical(blank).facts
+    assert facts["proven"] == {
+        "server's manifest": f"{facts['files']} files have its size and SHA256"
+    }
 
 
 def make_tablespace(server: PostgresServer, room: Path, name: str) -> str:
