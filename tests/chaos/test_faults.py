@@ -85,7 +85,7 @@ class House:
         return {path for path in files_below(self.home / "data" / "store") if uid in str(path)}
 
     def start(self, **environment: str) -> None:
-        self.server = start_holdfast(self.home, **self.environment, **environment)
+        self.server = start_holdfast(self.home, forked=True, **self.environment, **environment)
 
     def kill(self) -> None:
         self.server.child.kill()
@@ -103,7 +103,7 @@ def source() -> Iterator[tuple[Database, str]]:
 def built(request: pytest.FixtureRequest, source: tuple[Database, str]) -> Iterator[House]:
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     environment = {"HOLDFAST_STALL": "2", "HOLDFAST_GRACE": "1", "HOLDFAST_QUEUE": request.param}
-    server = start_holdfast(home, **environment)
+    server = start_holdfast(home, forked=True, **environment)
     house = House(home, server, *source, environment)
     house.api().post("/projects", {"name": "Chaos"})
     yield house
@@ -228,7 +228,7 @@ def test_a_catalogue_that_is_away_for_a_while_ends_no_work(
     catalogue = start_postgres(15, "catalogue")
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     environment = {"HOLDFAST_DATABASE_URL": url_of(catalogue, "main"), "HOLDFAST_DEAD": "3"}
-    house = House(home, start_holdfast(home, **environment), *source, environment)
+    house = House(home, start_holdfast(home, forked=True, **environment), *source, environment)
     try:
         house.api().post("/projects", {"name": "Chaos"})
         with locked(*source):

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.holdfast import Server, await_backup, await_restore, fresh, start_holdfast
+from fixtures.holdfast import MORTAL, Server, await_backup, await_restore, fresh, start_holdfast
 from fixtures.postgres import PostgresServer, url_of
 
-MORTAL = (sys.executable, str(Path(__file__).with_name("mortal.py")))
 BACKUPS = "/projects/chaos/addons/source/backups"
 ROWS = 60_000
 
@@ -49,10 +47,10 @@ class House:
     target: PostgresServer
 
     def start(self) -> Server:
-        return start_holdfast(self.home, HOLDFAST_DEAD="3")
+        return start_holdfast(self.home, forked=True, HOLDFAST_DEAD="3")
 
     def start_mortal(self, at: str) -> Server:
-        return start_holdfast(self.home, program=MORTAL, MORTAL_AT=at)
+        return start_holdfast(self.home, program=MORTAL, forked=True, MORTAL_AT=at)
 
     def stored(self) -> set[Path]:
         """Directories of the platform store that hold objects, and unfinished uploads."""

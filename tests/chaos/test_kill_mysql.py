@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.test_kill import MORTAL, wait_for_death
-from fixtures.holdfast import Server, await_backup, await_restore, fresh, start_holdfast
+from chaos.test_kill import wait_for_death
+from fixtures.holdfast import MORTAL, Server, await_backup, await_restore, fresh, start_holdfast
 from fixtures.mysql import MySQLServer, StartMySQL, leftovers, url_of
 
 BACKUPS = "/projects/chaos/addons/source/backups"
@@ -30,10 +30,10 @@ class House:
     target: MySQLServer
 
     def start(self) -> Server:
-        return start_holdfast(self.home)
+        return start_holdfast(self.home, forked=True)
 
     def start_mortal(self, at: str) -> Server:
-        return start_holdfast(self.home, program=MORTAL, MORTAL_AT=at)
+        return start_holdfast(self.home, program=MORTAL, forked=True, MORTAL_AT=at)
 
 
 @pytest.fixture(scope="module")

@@ -9,54 +9,44 @@ from fixtures.holdfast import Api, Server, await_backup, await_restore, await_th
 from fixtures.mortal_house import ADDON, BACKUPS, ROWS, House, begin_restore, change, copied, sql
 
 
-def deaths(quick: list[str], slow: list[str]) -> list[Any]:
-    return [*quick, *(pytest.param(point, marks=pytest.mark.slow) for point in slow)]
-
-
-SNAPSHOT_POINTS = deaths(
-    ["capture:during"],
-    [
-        "seal:after",
-        "look:before",
-        "capture:before",
-        "capture:after",
-        "check:before",
-        "check:after",
-        "seal:before",
-        "publish:before",
-    ],
-)
-COPY_POINTS = deaths(
-    [],
-    [
-        "seal:after",
-        "find:before",
-        "copy:before",
-        "copy:during",
-        "copy:after",
-        "check:before",
-        "seal:before",
-        "publish:before",
-    ],
-)
-REWIND_POINTS = deaths(
-    ["fetch:during", "move:2"],
-    [
-        "move:1",
-        "swap:after",
-        "read:before",
-        "preflight:before",
-        "fetch:before",
-        "fetch:after",
-        "rehearse:before",
-        "rehearse:after",
-        "swap:before",
-        "move:3",
-        "move:4",
-        "publish:before",
-    ],
-)
-TIDY_POINTS = deaths([], ["tidy:before", "tidy:after", "publish:before"])
+SNAPSHOT_POINTS = [
+    "look:before",
+    "capture:before",
+    "capture:during",
+    "capture:after",
+    "check:before",
+    "check:after",
+    "seal:before",
+    "seal:after",
+    "publish:before",
+]
+COPY_POINTS = [
+    "find:before",
+    "copy:before",
+    "copy:during",
+    "copy:after",
+    "check:before",
+    "seal:before",
+    "seal:after",
+    "publish:before",
+]
+REWIND_POINTS = [
+    "read:before",
+    "preflight:before",
+    "fetch:before",
+    "fetch:during",
+    "fetch:after",
+    "rehearse:before",
+    "rehearse:after",
+    "swap:before",
+    "move:1",
+    "move:2",
+    "move:3",
+    "move:4",
+    "swap:after",
+    "publish:before",
+]
+TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
 
 
 def wait_for_death(server: Server) -> None:
@@ -164,7 +154,6 @@ def test_a_server_that_does_not_answer_makes_way_for_the_old_one(house: House) -
         mortal.stop()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("move", ["3", "4"])  # the third and fourth rename go back
 def test_going_back_survives_the_death_of_its_worker(house: House, move: str) -> None:
     mortal = house.start_mortal(f"rewind:move:{move}", MORTAL_START="fail")

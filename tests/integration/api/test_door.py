@@ -31,7 +31,7 @@ def strict() -> Iterator[Server]:
         "HOLDFAST_CONNECTIONS_PER_ADDRESS": "6",
         "HOLDFAST_TRUSTED_PROXIES": "127.0.0.9/32",
     }
-    server = start_holdfast(home, **settings)
+    server = start_holdfast(home, forked=True, **settings)
     yield server
     server.stop()
     shutil.rmtree(home, ignore_errors=True)

@@ -24,7 +24,7 @@ def strict(request: pytest.FixtureRequest) -> Iterator[Server]:
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     home.chmod(0o711)
     settings: dict[str, str] = getattr(request, "param", {})
-    server = start_holdfast(home, **settings)
+    server = start_holdfast(home, forked=True, **settings)
     yield server
     server.stop()
     shutil.rmtree(home, ignore_errors=True)

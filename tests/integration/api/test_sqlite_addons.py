@@ -67,7 +67,11 @@ class Room:
 
 def start_here(home: Path, **more: Any) -> Server:
     return start_holdfast(
-        home, HOLDFAST_SQLITE_ROOTS=str(home / "files"), HOLDFAST_DEAD="2", **more
+        home,
+        forked=True,
+        HOLDFAST_SQLITE_ROOTS=str(home / "files"),
+        HOLDFAST_DEAD="2",
+        **more,
     )
 
 
@@ -155,7 +159,7 @@ def test_only_allowed_files_are_attached(room: Room, tmp_path: Path) -> None:
         body = {"name": fresh("Bad"), "type": "sqlite", "connectionString": text}
         refused = room.api.post("/projects/files/addons", body)
         assert (refused.status, list(refused.details)) == (400, ["connectionString"]), text
-    bare = start_holdfast(tmp_path)
+    bare = start_holdfast(tmp_path, forked=True)
     try:
         bare.api().post("/projects", {"name": "Files"})
         body = {"name": "Any", "type": "sqlite"}

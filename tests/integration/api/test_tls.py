@@ -89,7 +89,7 @@ def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path, certified: Cer
 def test_a_key_of_another_certificate_is_said_before_anything_starts(
     tmp_path: Path, certified: Certified
 ) -> None:
-    argv = [*HOLDFAST, "serve", "--data-dir", str(tmp_path / "data"), "--port", "0"]
+    argv = [HOLDFAST, "serve", "--data-dir", str(tmp_path / "data"), "--port", "0"]
     argv += ["--tls-certificate", str(certified.authority), "--tls-key", str(certified.key)]
     ended = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=120)
     assert ended.returncode != 0

@@ -1,7 +1,6 @@
 """Restores in place into servers of others, whose operator said what stops and starts them."""
 
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from fixtures.holdfast import (
+    MORTAL,
     OVER,
     Api,
     Server,
@@ -26,7 +26,6 @@ from holdfast.domain.errors import Invalid
 from holdfast.settings import Settings, attached_controls
 
 ADDON = "/projects/own/addons/orders"
-MORTAL = (sys.executable, str(Path(__file__).parents[2] / "chaos/mortal.py"))
 
 
 @dataclass
@@ -42,7 +41,7 @@ class House:
         self.server.stop()
         home = self.server.data_dir.parent
         self.server = start_holdfast(
-            home, HOLDFAST_ATTACHED_FILE=self.file, HOLDFAST_DEAD="3", **how
+            home, forked=True, HOLDFAST_ATTACHED_FILE=self.file, HOLDFAST_DEAD="3", **how
         )
 
     @property

@@ -96,7 +96,7 @@ class House:
 def house(s3_server: S3Server) -> Iterator[House]:
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     home.chmod(0o711)
-    made = House(start_holdfast(home), s3_server)
+    made = House(start_holdfast(home, forked=True), s3_server)
     try:
         made.api.post("/projects", {"name": "Copies"})
         made.manage("Source")

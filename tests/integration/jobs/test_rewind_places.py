@@ -64,7 +64,7 @@ def room() -> Iterator[Room]:
     home.chmod(0o711)
     spare = home / "spare"
     spare.mkdir(mode=0o755)
-    server = start_holdfast(home)
+    server = start_holdfast(home, forked=True)
     try:
         api = server.api()
         api.post("/projects", {"name": "Places"})

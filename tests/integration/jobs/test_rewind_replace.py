@@ -44,7 +44,7 @@ class Room:
         size = int(self.api.get(self.backup).data["config"]["size"])
         self.server.stop()
         self.server = start_holdfast(
-            self.server.data_dir.parent, program=MORTAL, MORTAL_AT=at, HOLDFAST_DEAD="3",
+            self.server.data_dir.parent, program=MORTAL, forked=True, MORTAL_AT=at, HOLDFAST_DEAD="3",
             MORTAL_FREE=str(round(size * 1.05) + (63 << 20)), **more,
         )  # fmt: skip
         await_that(lambda: self.api.get(ADDON).data["status"] in ("running", "failed"))
@@ -78,7 +78,7 @@ class Room:
 def room() -> Iterator[Room]:
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     home.chmod(0o711)
-    server = start_holdfast(home)
+    server = start_holdfast(home, forked=True)
     made = Room(server, home, "")
     try:
         api = server.api()
@@ -143,7 +143,7 @@ def test_a_failure_after_that_says_that_nothing_is_left(room: Room) -> None:
     assert (addon["status"], "has no data" in addon["reason"]) == ("failed", True)
     assert not (room.addon / "data").exists()
     room.server.stop()
-    room.server = start_holdfast(room.server.data_dir.parent)
+    room.server = start_holdfast(room.server.data_dir.parent, forked=True)
     await_restore(room.api, room.backup, room.begin())
     room.require_restored()
 
@@ -168,7 +168,7 @@ def test_a_death_on_the_way_ends_with_the_restored_data(room: Room, at: str) -> 
     restore = room.begin(replace=True)
     await_that(lambda: room.server.child.poll() is not None)
     room.server = start_holdfast(
-        room.server.data_dir.parent, program=MORTAL, MORTAL_AT="rewind:nowhere:0",
+        room.server.data_dir.parent, program=MORTAL, forked=True, MORTAL_AT="rewind:nowhere:0",
         HOLDFAST_DEAD="3", MORTAL_FREE="0",
     )  # fmt: skip
     assert room.over(restore)["status"] == "completed"
