@@ -8,7 +8,6 @@ import pytest
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.mortal_house import ADDON, BACKUPS, ROWS, House, begin_restore, change, copied, sql
 
-
 SNAPSHOT_POINTS = [
     "look:before",
     "capture:before",

@@ -1,7 +1,6 @@
 """Restores on a machine without room for a second copy: refused, or the present data goes first."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 
 from fixtures.holdfast import (
+    MORTAL,
     OVER,
     Api,
     Server,
@@ -22,7 +22,6 @@ from fixtures.holdfast import (
     start_holdfast,
 )
 
-MORTAL = (sys.executable, str(Path(__file__).parents[2] / "chaos/mortal.py"))
 ADDON = "/projects/cramped/addons/source"
 BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
@@ -44,8 +43,8 @@ class Room:
         size = int(self.api.get(self.backup).data["config"]["size"])
         self.server.stop()
         self.server = start_holdfast(
-            self.server.data_dir.parent, program=MORTAL, forked=True, MORTAL_AT=at, HOLDFAST_DEAD="3",
-            MORTAL_FREE=str(round(size * 1.05) + (63 << 20)), **more,
+            self.server.data_dir.parent, program=MORTAL, forked=True, MORTAL_AT=at,
+            HOLDFAST_DEAD="3", MORTAL_FREE=str(round(size * 1.05) + (63 << 20)), **more,
         )  # fmt: skip
         await_that(lambda: self.api.get(ADDON).data["status"] in ("running", "failed"))
 
