@@ -80,7 +80,7 @@ def test_a_snapshot_survives_the_death_of_its_worker(house: House, point: str) -
         listed = house.restic(url, passphrase, "snapshots", "--json")
         assert listed.count(evidence["snapshot"]) == 1
     finally:
-        server.stop()
+        house.leave(server)
 
 
 @pytest.mark.parametrize("point", COPY_POINTS)
@@ -108,7 +108,7 @@ def test_a_copy_survives_the_death_of_its_worker(house: House, point: str) -> No
         assert api.get(f"{BACKUPS}/{name}").data["status"] == "completed"
         house.require_sound_repositories(api)
     finally:
-        server.stop()
+        house.leave(server)
 
 
 @pytest.mark.parametrize("point", REWIND_POINTS)
@@ -126,7 +126,7 @@ def test_a_restore_in_place_survives_the_death_of_its_worker(house: House, point
         assert house.leftovers() == []
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:
-        server.stop()
+        house.leave(server)
 
 
 def ended(api: Api, restore: str) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def test_a_server_that_does_not_answer_makes_way_for_the_old_one(house: House) -
         assert sql(api, "SELECT now FROM state") == [("later",)]
         assert house.leftovers() == []
     finally:
-        mortal.stop()
+        house.leave(mortal)
 
 
 @pytest.mark.parametrize("move", ["3", "4"])  # the third and fourth rename go back
@@ -167,7 +167,7 @@ def test_going_back_survives_the_death_of_its_worker(house: House, move: str) ->
         assert house.leftovers() == []
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:
-        server.stop()
+        house.leave(server)
 
 
 @pytest.mark.parametrize("point", TIDY_POINTS)
@@ -185,4 +185,4 @@ def test_tidying_survives_the_death_of_its_worker(house: House, point: str) -> N
         )
         house.require_sound_repositories(api)
     finally:
-        server.stop()
+        house.leave(server)
