@@ -2,7 +2,8 @@
 
 `when` is `before` (the step before it is saved), `during` (after the first megabyte) or `after`
 (done but not saved). The step `publish` is the transaction that ends the operation. For the step
-`move`, `when` is a number: it dies right after so many renames of data directories. With
+`move`, `when` is a number: it dies right after so many renames of data directories. The kind
+`forget` is the removal of what was deleted, which no operation does. With
 `MORTAL_START=fail` no server that was put in place by a restore ever answers. With
 `MORTAL_FREE=bytes` restores find so much room on the disk; with `MORTAL_FETCH=fail` they cannot
 write a file.
@@ -19,6 +20,7 @@ from typing import Any
 
 from holdfast import bootstrap
 from holdfast.cli.main import main
+from holdfast.daemons import pruner
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
 from holdfast.jobs import exchange, rewind, servers
@@ -61,6 +63,18 @@ def die_after_move(last: int) -> None:
             die()
 
     exchange._move = deadly_move
+
+
+def die_when_forgetting(when: str) -> None:
+    remove = pruner.remove
+
+    def deadly_remove(store: Any, prefix: str) -> None:
+        if when == "before":
+            die()
+        remove(store, prefix)
+        die()
+
+    pruner.remove = deadly_remove
 
 
 def never_answer() -> None:
@@ -107,6 +121,8 @@ if __name__ == "__main__":
         never_write()
     if step_name == "move":
         die_after_move(int(moment))
+    elif kind == "forget":
+        die_when_forgetting(moment)
     elif step_name != "nowhere":
         plans = dict(bootstrap.PLANS)
         plans[Kind(kind)] = mortal(plans[Kind(kind)], step_name, moment)

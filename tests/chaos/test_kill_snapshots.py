@@ -170,6 +170,31 @@ def test_going_back_survives_the_death_of_its_worker(house: House, move: str) ->
         house.leave(server)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_forgetting_survives_the_death_of_its_worker(house: House, when: str) -> None:
+    name = fresh("F").replace(" ", "-").lower()
+    mortal = house.start_mortal(f"forget:remove:{when}")
+    api = mortal.api()
+    change(api)
+    api.post(BACKUPS, {"name": name})
+    await_backup(api, f"{BACKUPS}/{name}")
+    forgotten = api.get(f"{BACKUPS}/{name}/evidence").data["snapshot"]
+    api.delete(f"{BACKUPS}/{name}")
+    wait_for_death(mortal)
+    server = house.start()
+    try:
+        api = server.api()
+        house.require_sound_repositories(api)
+        passphrase, url = house.places["/platform-store"]
+        await_that(lambda: forgotten not in house.restic(url, passphrase, "snapshots", "--json"))
+        good = api.get(f"{BACKUPS}/good/evidence").data["snapshot"]
+        assert good in house.restic(url, passphrase, "snapshots", "--json")
+        undone = "SELECT count(*) FROM deletions WHERE done IS NULL"
+        await_that(lambda: house.catalogue(undone) == [(0,)])
+    finally:
+        house.leave(server)
+
+
 @pytest.mark.parametrize("point", TIDY_POINTS)
 def test_tidying_survives_the_death_of_its_worker(house: House, point: str) -> None:
     mortal = house.start_mortal(f"tidy:{point}")
