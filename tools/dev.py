@@ -117,7 +117,7 @@ def test(extra: list[str]) -> int:
     return len(failed)
 
 
-_AT_ONCE = 2
+_AT_ONCE = 3
 _NO_TESTS = 5
 
 
@@ -125,7 +125,7 @@ def _parts() -> list[str]:
     """What takes longest begins first. A part's tests run one after the other, because many of
     them share one server and follow it through its life."""
     first = [
-        *("tests/integration/api", "tests/chaos", "tests/integration/engines"),
+        *("tests/chaos", "tests/integration/api", "tests/integration/engines"),
         *("tests/integration/catalog", "tests/e2e", "tests/integration/jobs", "tests/compat"),
         *("tests/contract", "tests/unit"),
     ]
@@ -139,7 +139,8 @@ def _parts() -> list[str]:
 
 
 def _test_part(part: str) -> tuple[str, int]:
-    """Most tests wait for servers, so two parts run at a time; each is shown when it has ended."""
+    """Most tests wait for servers, so three parts run at a time on two cores; each is shown when
+    it has ended."""
     words = [str(BIN / "pytest"), "-m", "not slow", "-q", "-p", "no:cacheprovider", part]
     done = subprocess.run(
         words, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
