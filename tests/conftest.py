@@ -20,6 +20,7 @@ pytest_plugins = [
     "fixtures.catalogs",
     "fixtures.certificates",
     "fixtures.connecting",
+    "fixtures.sqlite_desk",
     "fixtures.timetables",
     "fixtures.keeping",
     "fixtures.redis_servers",

@@ -1,4 +1,4 @@
-"""One dump: a consistent copy is taken, counted and written down as SQL."""
+"""One dump: a consistent copy is taken, and written down as SQL while it is checked and counted."""
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -10,17 +10,19 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.sqlite import copying, loading, tables, text
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
+from holdfast.engines.sqlite.verdict import Verdict, judged
 from holdfast.kit.guard import Guard
 
 MEMBER = Member("main.sql", "sqlite sql", tables.MAIN)
 
 
 class SqlSource:
-    """The text of one database. `finish` compares the rows written with those counted."""
+    """The text of one database. `finish` waits until the copy is known to be sound."""
 
-    def __init__(self, session: sqlite3.Connection, guard: Guard) -> None:
+    def __init__(self, session: sqlite3.Connection, verdict: Verdict, guard: Guard) -> None:
         encoding = str(session.execute("PRAGMA encoding").fetchone()[0])
         self._pieces = text.statements(session, encoding)
+        self._verdict = verdict
         self._guard = guard
         self._rest = b""
         self._bytes = 0
@@ -28,22 +30,34 @@ class SqlSource:
         self._ended = False
 
     def read(self, size: int) -> bytes:
-        parts, have = [self._rest], len(self._rest)
-        while have < size:
-            piece = next(self._pieces, None)
-            if piece is None:
-                self._ended = True
+        """Whole pieces while they fit."""
+        parts: list[bytes] = []
+        room = size
+        while room and (self._rest or self._next()):
+            if parts and len(self._rest) > room:
                 break
-            self._guard.check()
-            self._last = piece
-            parts.append(piece.encode())
-            have += len(parts[-1])
-        whole = b"".join(parts)
-        taken, self._rest = whole[:size], whole[size:]
-        self._bytes += len(taken)
-        return taken
+            parts.append(self._rest[:room])
+            self._rest = self._rest[room:]
+            room -= len(parts[-1])
+        self._bytes += size - room
+        return b"".join(parts)
+
+    def _next(self) -> bool:
+        """False at the end."""
+        self._guard.check()
+        try:
+            piece = next(self._pieces, None)
+        except sqlite3.DatabaseError:
+            self._verdict.inventory()  # it knows better what is damaged
+            raise
+        if piece is None:
+            self._ended = True
+            return False
+        self._last, self._rest = piece, piece.encode()
+        return True
 
     def finish(self) -> Mapping[str, object]:
+        self._verdict.inventory()
         if not self._ended or self._rest or not self._last.endswith(text.LAST):
             raise EvidenceMissing("the dump does not end with COMMIT")
         return {"processes": [], "bytes": self._bytes, "library": sqlite3.sqlite_version}
@@ -55,8 +69,9 @@ class SqlSource:
 class Session:
     """A dump in progress: everything is of the copy, which nobody writes to."""
 
-    def __init__(self, connection: sqlite3.Connection, guard: Guard) -> None:
+    def __init__(self, connection: sqlite3.Connection, verdict: Verdict, guard: Guard) -> None:
         self._connection = connection
+        self._verdict = verdict
         self._guard = guard
         self.members: Sequence[Member] = [MEMBER]
         self.facts: Mapping[str, object] = {
@@ -68,18 +83,19 @@ class Session:
         }
 
     def open(self, member: Member) -> SqlSource:  # noqa: ARG002 - there is one
-        return SqlSource(self._connection, self._guard)
+        return SqlSource(self._connection, self._verdict, self._guard)
 
     def inventory(self) -> Inventory:
-        return tables.inventory(self._connection)
+        return self._verdict.inventory()
 
 
 @contextmanager
 def dump(tools_dir: Path, path: Path, attempt: Attempt, guard: Guard) -> Generator[Session]:
     with scratch(tools_dir, attempt.tag) as room:
-        copying.copy(path, room / "copy.db", guard, None)
-        with opened(room / "copy.db") as connection:
-            yield Session(connection, guard)
+        copy = room / "copy.db"
+        copying.copy(path, copy, guard, None)
+        with opened(copy) as connection, judged(copy, path, guard) as verdict:
+            yield Session(connection, verdict, guard)
 
 
 def examine(tools_dir: Path, plain: Iterator[bytes]) -> Mapping[str, object]:

@@ -28,6 +28,7 @@ _PRAGMAS = frozenset(
 )
 MODULES = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
 _FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
+_LAST = (b";", b" ", b"\t", b"\r", b"\f", b"\v")
 STEPS = 10_000  # of SQLite's machine, between two looks at the guard
 
 
@@ -43,34 +44,36 @@ class Reading:
 
 
 class _Lines:
-    """Chunks as statements. A statement ends where SQLite says that it does."""
+    """Chunks as statements. One ends at the end of a line where SQLite says that it does."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self.bytes = 0
 
     def statements(self) -> Iterator[str]:
-        parts: list[str] = []
+        parts: list[bytes] = []
         for line in self._lines():
             parts.append(line)
-            if line.rstrip().endswith(";"):
-                held = "".join(parts)
+            if line.endswith(_LAST) and line.rstrip().endswith(b";"):
+                held = b"\n".join(parts).decode()
                 if sqlite3.complete_statement(held):
                     yield held
-                    held = ""
-                parts = [held] if held else []
-        if "".join(parts).strip():
+                    parts.clear()
+        if b"".join(parts).strip():
             raise EvidenceMissing("the dump ends in the middle of a statement")
 
-    def _lines(self) -> Iterator[str]:
-        rest = b""
+    def _lines(self) -> Iterator[bytes]:
+        """Without what ends them. A line may be as long as hundreds of chunks."""
+        held: list[bytes] = []
         for chunk in self._chunks:
             self.bytes += len(chunk)
-            *whole, rest = (rest + bytes(chunk)).split(b"\n")
-            for line in whole:
-                yield line.decode() + "\n"
-        if rest:
-            yield rest.decode()
+            first, *more = bytes(chunk).split(b"\n")
+            held.append(first)
+            if more:
+                yield b"".join(held)
+                yield from more[:-1]
+                held = more[-1:]
+        yield b"".join(held)
 
 
 def load(
@@ -103,7 +106,7 @@ def _execute(session: sqlite3.Connection, lines: _Lines, reading: Reading) -> st
     try:
         for statement in lines.statements():
             reading.run(session, statement)
-            last, number = statement.strip(), number + 1
+            last, number = statement, number + 1
     except UnicodeDecodeError as error:
         raise EvidenceMissing(f"the dump is no UTF-8 after statement {number}") from error
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
@@ -112,7 +115,7 @@ def _execute(session: sqlite3.Connection, lines: _Lines, reading: Reading) -> st
                 f"statement {number + 1} asks for more work or room than its text accounts for"
             ) from error
         raise EvidenceMissing(f"statement {number + 1} of the dump: {error}") from error
-    return last
+    return last.strip()
 
 
 def _stopped(guard: Guard | None, reading: Reading, lines: _Lines) -> int:

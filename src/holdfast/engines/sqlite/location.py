@@ -93,6 +93,7 @@ def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
+            cached_statements=0,  # a megabyte of rows is never asked for again
         )
         with closing(connection):
             connection.execute("PRAGMA trusted_schema=OFF")

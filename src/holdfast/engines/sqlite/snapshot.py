@@ -8,9 +8,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import Attempt, Cut, Finish, Piece
-from holdfast.engines.sqlite import copying, tables
+from holdfast.engines.sqlite import copying
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
+from holdfast.engines.sqlite.verdict import Verdict, judged
 from holdfast.kit.guard import Guard
 from holdfast.kit.pace import Pace
 
@@ -30,8 +31,9 @@ def finish(directory: PurePath) -> Finish:
 class Capture:
     """The copy on its way into the repository; `facts` are there when it has arrived."""
 
-    def __init__(self, path: Path, pace: Pace) -> None:
+    def __init__(self, path: Path, verdict: Verdict, pace: Pace) -> None:
         self._path = path
+        self._verdict = verdict
         self._pace = pace
         self._digest = hashlib.sha256()
         self.facts: Mapping[str, Any] = {}
@@ -51,8 +53,8 @@ class Capture:
                 yield chunk
 
     def _facts(self) -> Mapping[str, Any]:
+        counted = self._verdict.inventory()
         with opened(self._path) as session:
-            counted = tables.inventory(session)
             size, pages = (_number(session, name) for name in ("page_size", "page_count"))
         rows = {table.name: table.rows for table in counted.tables}
         return {
@@ -79,6 +81,8 @@ def capture(
     tools_dir: Path, path: Path, attempt: Attempt, guard: Guard, rate: int | None
 ) -> Generator[Capture]:
     with scratch(tools_dir, attempt.tag) as room:
-        copying.copy(path, room / "copy.db", guard, rate)
-        attempt.say("a consistent copy was taken, and integrity_check found nothing wrong")
-        yield Capture(room / "copy.db", Pace(rate, guard.wait))
+        copy = room / "copy.db"
+        copying.copy(path, copy, guard, rate)
+        attempt.say("a consistent copy was taken")
+        with judged(copy, path, guard) as verdict:
+            yield Capture(copy, verdict, Pace(rate, guard.wait))

@@ -9,6 +9,7 @@ from holdfast.domain.errors import NotSupported
 
 MAIN = "main"
 _BOOKKEEPING = ("sqlite_sequence", "sqlite_stat1")
+_CACHE_KIB = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ def _rows(session: sqlite3.Connection, table: Stored) -> int:
 
 
 def require_sound(session: sqlite3.Connection) -> str | None:
-    """What `integrity_check` found wrong, None when nothing."""
+    """What `integrity_check` found wrong, None when nothing.
+
+    It looks up every row in every index, so it takes twice as long in SQLite's own 2 MB of cache.
+    """
+    session.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     said = [str(row[0]) for row in session.execute("PRAGMA integrity_check(5)")]
     return None if said == ["ok"] else "; ".join(said)

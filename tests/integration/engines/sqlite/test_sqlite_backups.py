@@ -4,20 +4,17 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from fixtures.physical import write
-from fixtures.postgres import Log, Taken, a_guard, read_member
+from fixtures.postgres import a_guard
 from fixtures.sqlite_data import VALUES, fingerprint, make
+from fixtures.sqlite_desk import Desk
 from holdfast.contracts.engine import (
-    EVERYTHING,
     Address,
-    Dump,
     Dumpable,
     Hostable,
     Snapshottable,
@@ -32,54 +29,7 @@ from holdfast.domain.errors import (
     PreflightRefused,
 )
 from holdfast.engines.sqlite import create
-from holdfast.engines.sqlite.driver import SQLite
 from holdfast.kit.seal import Secret
-
-
-@dataclass
-class Desk:
-    """A directory with files, and the engine that may touch it."""
-
-    engine: SQLite
-    home: Path
-    log: Log = field(default_factory=Log)
-
-    def at(self, name: str) -> Address:
-        return self.engine.parse(f"sqlite://{self.home / name}")
-
-    def take(self, name: str) -> Taken:
-        plain, found = {}, {}
-        with self.engine.dump(self.at(name), EVERYTHING, self.log.attempt(), a_guard()) as session:
-            for member in session.members:
-                plain[member.name], found[member.name] = read_member(session, member)
-            inventory, facts = session.inventory(), dict(session.facts)
-            members = list(session.members)
-        facts["members"] = found
-        return Taken(Dump(self.engine.versions()[0], members, facts, inventory), plain, found)
-
-    def put(self, taken: Taken, name: str, op: str = "op") -> None:
-        attempt = self.log.attempt(op)
-        address = self.at(name)
-        self.engine.preflight(address, taken.dump)
-        loaded = self.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
-        assert loaded == taken.dump.inventory
-        self.engine.swap(address, taken.dump, attempt, a_guard())
-
-    def copy(self, name: str, rate: int | None = None) -> Path:
-        tree = self.home.parent / f"tree-{time.monotonic_ns()}"
-        with self.engine.snapshot(self.at(name), self.log.attempt(), a_guard(), rate) as session:
-            for piece in session.pieces():
-                write(tree, piece)
-        self.facts = session.facts
-        return tree / "data" / "database.db"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    (tmp_path / "files").mkdir()
-    engine = create(tmp_path / "state" / "tools")
-    engine.allow([tmp_path / "files"], tmp_path / "state")
-    return Desk(engine, tmp_path / "files")
 
 
 def test_it_has_the_capabilities_it_claims(desk: Desk) -> None:
@@ -300,20 +250,6 @@ def test_every_truncation_is_noticed(desk: Desk) -> None:
     for cut in (0, 5, len(whole) // 3, len(whole) // 2, len(whole) - 9, len(whole) - 2):
         with pytest.raises(EvidenceMissing):
             desk.engine.examine(taken.dump.members[0], iter([whole[:cut]]))
-
-
-def damage(path: Path) -> None:
-    body = bytearray(path.read_bytes())
-    body[5 * 8192 : 9 * 8192] = b"\xee" * 4 * 8192
-    path.write_bytes(body)
-
-
-@pytest.mark.parametrize("take", [Desk.take, Desk.copy])
-def test_a_damaged_file_is_no_backup(desk: Desk, take: Callable[[Desk, str], object]) -> None:
-    make(desk.home / "a.db")
-    damage(desk.home / "a.db")
-    with pytest.raises((EvidenceMissing, AddonRefused)):
-        take(desk, "a.db")
 
 
 @pytest.fixture

@@ -1,0 +1,94 @@
+"""Which copies of SQLite files are no backups, and that every row of the others is in the text."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fixtures.postgres import a_guard, read_member
+from fixtures.sqlite_data import contents, make
+from fixtures.sqlite_desk import Desk
+from holdfast.contracts.engine import EVERYTHING
+from holdfast.domain.errors import (
+    AddonRefused,
+    AddonUnavailable,
+    EvidenceMissing,
+    Interrupted,
+)
+
+
+def damage(path: Path) -> None:
+    body = bytearray(path.read_bytes())
+    body[5 * 8192 : 9 * 8192] = b"\xee" * 4 * 8192
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize("take", [Desk.take, Desk.copy])
+def test_a_damaged_file_is_no_backup(desk: Desk, take: Callable[[Desk, str], object]) -> None:
+    make(desk.home / "a.db")
+    damage(desk.home / "a.db")
+    with pytest.raises((EvidenceMissing, AddonRefused)):
+        take(desk, "a.db")
+
+
+@pytest.mark.parametrize("take", [Desk.take, Desk.copy])
+def test_what_only_the_check_notices_is_no_backup_either(
+    desk: Desk, take: Callable[[Desk, str], object]
+) -> None:
+    """All rows can be read; an index says something else."""
+    path = desk.home / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as session:
+        session.execute("CREATE TABLE t (v TEXT)")
+        session.execute("CREATE INDEX i ON t (v)")
+        session.executemany("INSERT INTO t VALUES (?)", [(f"value {n}",) for n in range(40)])
+    body = path.read_bytes()
+    at = body.rindex(b"value 17")  # the index was made after the table
+    path.write_bytes(body[:at] + b"VALUE" + body[at + 5 :])
+    with pytest.raises(EvidenceMissing, match=r"a\.db is damaged: .*index i"):
+        take(desk, "a.db")
+
+
+def test_the_check_is_given_up_with_the_operation(desk: Desk) -> None:
+    make(desk.home / "a.db")
+    guard = a_guard()
+    with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), guard) as session:
+        guard.stop(Interrupted("aborted on request"))
+        with pytest.raises(Interrupted):
+            read_member(session, session.members[0])
+
+
+def test_a_file_that_was_replaced_while_it_was_copied_is_not_taken_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(desk.home / "a.db", rows=1)
+    make(desk.home / "b.db", rows=2)
+
+    def replaced(*_: object) -> None:
+        (desk.home / "b.db").rename(desk.home / "a.db")
+
+    monkeypatch.setattr("holdfast.engines.sqlite.copying._in_one_go", replaced)
+    with pytest.raises(AddonUnavailable, match="was replaced by another file"):
+        desk.take("a.db")
+
+
+def test_rows_of_every_size_and_kind_come_back(desk: Desk) -> None:
+    """Many to a portion and one to a portion, and text that is no UTF-8 after hundreds of rows."""
+    rows: list[tuple[object, ...]] = [
+        (n, n / 7 if n % 3 else None, f"it's {n}" if n % 5 else f"{n}") for n in range(400)
+    ]
+    rows[50] = (b"\xfe" * 3_000_000, -1e-310, "x" * 2_000_000)
+    rows[51] = (b"\xff" * 3_000_000, 2.0**-1074, "\n\r" * 100)
+    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as session:
+        session.execute("CREATE TABLE t (a, b REAL, c TEXT)")
+        session.execute("BEGIN")
+        session.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        session.execute("INSERT INTO t VALUES (1, 2.5, CAST(X'ff41' AS TEXT))")
+        session.executemany("INSERT INTO t VALUES (?, ?, ?)", rows[:9])
+        session.execute("COMMIT")
+    taken = desk.take("a.db")
+    (desk.home / "b.db").touch()
+    desk.put(taken, "b.db")
+    assert contents(desk.home / "b.db") == contents(desk.home / "a.db")
+    assert max(map(len, taken.plain["main.sql"].split(b";\n"))) < 8_100_000
