@@ -113,8 +113,10 @@ def _parameters(address: Address, database: str | None) -> dict[str, Any]:
 
 def _tls(address: Address) -> dict[str, Any]:
     mode = address.options.get("ssl-mode", "preferred")
-    if address.host.startswith("/") or mode in ("disabled", "preferred"):
-        return {"ssl_disabled": True} if mode == "disabled" else {}
+    if address.host.startswith("/") or mode == "disabled":
+        return {"ssl_disabled": True}  # a socket leaves this machine no more than we do
+    if mode == "preferred":
+        return {}
     return {"ssl": _context(mode, address.options.get("ssl-ca"))}
 
 

@@ -36,12 +36,14 @@ _SERVER_FIELDS = (
     "host",
     "socket",
 )
-_DATABASES = """
+_DATABASES = f"""
 SELECT s.schema_name, s.default_character_set_name, s.default_collation_name,
        (SELECT coalesce(sum(t.data_length + t.index_length), 0)
           FROM information_schema.tables t WHERE t.table_schema = s.schema_name)
-  FROM information_schema.schemata s ORDER BY 1
-"""
+  FROM information_schema.schemata s
+ WHERE lower(s.schema_name) NOT IN ({", ".join(f"'{name}'" for name in SYSTEM)}) ORDER BY 1
+"""  # noqa: S608 - of constants
+"""Sizes are asked of nobody else's tables: the server opens each for it."""
 _TABLES = """
 SELECT table_name, table_type, coalesce(engine, '') FROM information_schema.tables
  WHERE table_schema = %s AND table_type <> 'SYSTEM VIEW' ORDER BY 1
@@ -84,7 +86,7 @@ def databases(session: Session) -> list[Facts]:
     return [
         {**dict(zip(fields, row, strict=True)), "size": int(row[3])}
         for row in session.rows(_DATABASES)
-        if row[0].lower() not in SYSTEM and not is_ours(row[0])
+        if not is_ours(row[0])
     ]
 
 
