@@ -24,13 +24,14 @@ _LOCALES = {"i": "ICU_LOCALE", "b": "BUILTIN_LOCALE"}
 def creation(
     name: str, facts: Facts | None, major: int, tablespaces: frozenset[str] = frozenset()
 ) -> Composed:
-    """CREATE DATABASE from the untouched template, with the locale the original had."""
+    """CREATE DATABASE from the untouched template, with the locale the original had.
+
+    It belongs to who makes it: the roles of a dump may be made meanwhile.
+    """
     parts: list[sql.Composable] = [
         SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
     ]
     if facts is not None:
-        if facts["owner"] is not None:
-            parts.append(SQL("OWNER {}").format(Identifier(facts["owner"])))
         parts += _locale(facts, major)
         if facts["tablespace"] in tablespaces:
             parts.append(SQL("TABLESPACE {}").format(Identifier(facts["tablespace"])))
@@ -100,11 +101,13 @@ def split_list(text: str) -> Sequence[str]:
     return [*elements, current] if current or was_quoted or elements else []
 
 
-def grants(name: str, facts: Facts) -> Iterator[Composed]:
-    """Nothing when the original had its default privileges; else exactly those it had."""
+def ownership(name: str, facts: Facts) -> Iterator[Composed]:
+    """The owner, and exactly the privileges the original had; nothing more when by default."""
+    database, owner = Identifier(name), facts["owner"]
+    if facts["owner"] is not None:
+        yield SQL("ALTER DATABASE {} OWNER TO {}").format(database, Identifier(facts["owner"]))
     if facts["acl"] is None:
         return
-    database, owner = Identifier(name), facts["owner"]
     yield SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database)
     yield SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, Identifier(owner))
     for entry in facts["acl"]:

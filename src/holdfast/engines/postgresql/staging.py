@@ -3,9 +3,14 @@
 One more small database, the book, holds what this restore must remember on the server itself:
 which roles it made (a discard takes them away again) and which statements on roles wait for the
 swap. Roles and the note of them are written in one transaction.
+
+Making a database is waiting for the disk, so the staged ones are made meanwhile, in their order,
+the next one while one is loaded. They are counted while the server collects statistics on them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -51,17 +56,28 @@ class Staging:
             clear(session, self._address, self._attempt)
             server = facts.server(session)
             target = self._target(session, server)
-            session.execute(properties.creation(book(self._attempt.op), None, target.major))
-        self._write_book(self._globals(fetch, target), target)
-        counts = {
-            placement.name: self._load(placement, fetch, server, target)
-            for placement in self._placed
-        }
+        with self._making(target) as made:
+            with self._maintenance() as session:
+                session.execute(properties.creation(book(self._attempt.op), None, target.major))
+            self._write_book(self._globals(fetch, target), target)
+            counts: dict[str, Count] = {}
+            for placement in self._placed:
+                made[placement.name].result()
+                counts[placement.name] = self._load(placement, fetch, server, target)
         recorded = {p.name for p in self._placed if p.member is not None}
         return merged({name: one for name, one in counts.items() if name in recorded})
 
     def _maintenance(self):
         return maintenance(self._address, self._application, guard=self._guard)
+
+    @contextmanager
+    def _making(self, target: Target) -> Generator[Mapping[str, Future[None]]]:
+        """The staged databases on their way, by the names they will have."""
+        with ThreadPoolExecutor(1, thread_name_prefix="making") as pool:
+            try:
+                yield {p.name: pool.submit(self._create, p, target) for p in self._placed}
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _target(self, session: Session, server: Facts) -> Target:
         return Target(
@@ -100,7 +116,9 @@ class Staging:
             self._attempt.say(f"made {len(plan.made)} roles: {', '.join(plan.made)}")
 
     def _load(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Count:
-        self._create(placement, target)
+        if placement.facts is not None:
+            with self._maintenance() as session, session.transaction():
+                _run_each(session, properties.ownership(placement.staged, placement.facts))
         if placement.member is not None:
             self._attempt.say(f"loading {placement.name}")
             self._restore(placement, fetch, server, target)
@@ -110,15 +128,12 @@ class Staging:
         return counted
 
     def _create(self, placement: Placement, target: Target) -> None:
-        """Grants come first: a database few may enter is never open to more."""
+        """Empty until it has its owner and grants: what few may enter is never open to more."""
         statement = properties.creation(
             placement.staged, placement.facts, target.major, target.tablespaces
         )
         with self._maintenance() as session:
             session.execute(statement)
-            if placement.facts is not None:
-                with session.transaction():
-                    _run_each(session, properties.grants(placement.staged, placement.facts))
 
     def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> None:
         chosen = tools.choose(
@@ -137,13 +152,25 @@ class Staging:
         loading.run(fetch(str(placement.member)), self._guard)
 
     def _count(self, placement: Placement) -> Count:
+        with ThreadPoolExecutor(1, thread_name_prefix="statistics") as pool:
+            collected = pool.submit(self._collect_statistics, placement)
+            with self._within(placement) as session:
+                counted = count(session, placement.name)
+            collected.result()
+        return counted
+
+    def _collect_statistics(self, placement: Placement) -> None:
+        with self._within(placement) as session:
+            session.execute("ANALYZE")
+
+    @contextmanager
+    def _within(self, placement: Placement) -> Generator[Session]:
         with (
             translated(self._guard),
             connect(self._address, placement.staged, self._application) as session,
             watched(session, self._guard),
         ):
-            session.execute("ANALYZE")
-            return count(session, placement.name)
+            yield session
 
     def _finish(self, staged: str, recorded: Facts) -> None:
         """From here on the staged database only lacks its name. Settings come last of all."""
