@@ -16,6 +16,7 @@ from holdfast.contracts.engine import (
     Hostable,
     Place,
 )
+from holdfast.kit.backoff import pauses
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import start_detached
@@ -57,8 +58,10 @@ def started(engine: Server, directory: Path, version: str) -> Place:
 def serve(engine: Server, place: Place) -> None:
     with place.directory.with_suffix(".log").open("ab") as log:
         start_detached(engine.command(place), log)
-    while not engine.ready(place):
-        time.sleep(0.02)
+    for pause in pauses(0.1):
+        if engine.ready(place):
+            break
+        time.sleep(pause)
 
 
 class Ours:

@@ -15,6 +15,7 @@ from holdfast.contracts.engine import Engine, Hostable
 from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit import process
+from holdfast.kit.backoff import pauses
 from holdfast.kit.locks import exclusive
 
 START_SECONDS = 60.0
@@ -62,10 +63,12 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
         with _log(home_of(tools.data_dir, addon.uid)).open("ab") as log:
             process.start_detached(engine.command(place), log)
     deadline = tools.clock.monotonic() + START_SECONDS
-    while not engine.ready(place):
+    for pause in pauses(0.1):
+        if engine.ready(place):
+            break
         if tools.clock.monotonic() > deadline:
             raise AddonUnavailable(f"the server did not answer within {START_SECONDS:.0f} s")
-        wait(0.1)
+        wait(pause)
     return started
 
 

@@ -1,4 +1,4 @@
-"""How long to wait before trying again, and how often: a row of delays that ends."""
+"""How long to wait before trying again: a row of delays that ends, or pauses between looks."""
 
 import random
 import time
@@ -9,6 +9,7 @@ from typing import TypeVar
 from holdfast.domain.errors import Temporary
 
 T = TypeVar("T")
+_SHORTEST = 0.005
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ class Backoff:
         for attempt in range(self.attempts - 1):
             full = min(self.longest, self.first * 2**attempt)
             yield full * (1 - self.chance() / 2)
+
+
+def pauses(longest: float) -> Iterator[float]:
+    """Seconds between looks at something that is about to be ready, without end: what takes a
+    moment is not waited for longer, and what takes long is not looked at often."""
+    pause = min(_SHORTEST, longest)
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)
 
 
 def retried(work: Callable[[], T], backoff: Backoff) -> T:

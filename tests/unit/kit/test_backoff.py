@@ -1,9 +1,11 @@
 """Waiting between attempts: longer each time, never for ever, only for what is temporary."""
 
+from itertools import islice
+
 import pytest
 
 from holdfast.domain.errors import StoreRefused, StoreUnavailable
-from holdfast.kit.backoff import Backoff, retried
+from holdfast.kit.backoff import Backoff, pauses, retried
 
 
 def test_delays_double_up_to_the_longest() -> None:
@@ -53,3 +55,8 @@ def test_permanent_failures_are_not_repeated() -> None:
     with pytest.raises(StoreRefused):
         retried(work, Backoff())
     assert calls == [1]
+
+
+def test_pauses_grow_up_to_the_longest_and_do_not_end() -> None:
+    assert list(islice(pauses(0.03), 5)) == [0.005, 0.01, 0.02, 0.03, 0.03]
+    assert list(islice(pauses(0.001), 2)) == [0.001, 0.001]

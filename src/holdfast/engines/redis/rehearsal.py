@@ -19,6 +19,7 @@ from holdfast.engines.redis.address import client
 from holdfast.engines.redis.capture import DATA
 from holdfast.engines.redis.server import argv_for, run_as
 from holdfast.engines.redis.tools import ToolSet
+from holdfast.kit.backoff import pauses
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import DISCARD, Child, Command, require_success
 
@@ -81,8 +82,8 @@ class Rehearsal:
 
     def _await(self, child: Child, address: Address) -> None:
         """Until everything is loaded, however long that takes: an abort ends the server."""
-        while True:
-            self._guard.wait(0.05)
+        for pause in pauses(0.05):
+            self._guard.wait(pause)
             self._guard.moved(0)
             try:
                 with client(address) as session:

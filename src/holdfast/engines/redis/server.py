@@ -20,6 +20,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis import acl, conf, tools
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.tools import ToolSet
+from holdfast.kit.backoff import pauses
 from holdfast.kit.hosting import end, require_reachable, unprivileged
 from holdfast.kit.process import Command
 
@@ -72,7 +73,7 @@ class Server:
     def ready(self, place: Place) -> bool:
         """A server that is loading its data is waited for."""
         deadline = time.monotonic() + _LOADING_SECONDS
-        while True:
+        for pause in pauses(0.1):
             try:
                 with client(address(place)) as session:
                     return bool(session.ask("PING"))
@@ -82,7 +83,8 @@ class Server:
                     return False
             except AddonRefused:
                 return False
-            time.sleep(0.1)
+            time.sleep(pause)
+        return False
 
     def running(self, place: Place) -> int | None:
         try:
