@@ -30,7 +30,7 @@ Acquire::Languages "none";
 """
 _SCRIPT = """#!/bin/sh
 # {program} under the C library it was built for
-exec {libraries}/ld-linux-x86-64.so.2 --argv0 "$0" --library-path {libraries} {program} "$@"{more}
+exec {loader} --argv0 "$0" --library-path {libraries} {program} "$@"{more}
 """
 
 
@@ -91,9 +91,17 @@ def _download(home: Path, packages: Sequence[str]) -> None:
 
 
 def script(home: Path, program: str, more: str = "") -> Path:
-    """Makes `bin/NAME` run the program of this path in `root`, with `more` after its arguments."""
+    """Makes `bin/NAME` run the program of this path in `root`, with `more` after its arguments.
+
+    The process is called NAME, too: its loader has that name.
+    """
     root = home / "root"
     made = home / "bin" / Path(program).name
-    made.write_text(_SCRIPT.format(program=root / program, libraries=root / LIBRARIES, more=more))
+    loader = home / "loaders" / made.name
+    loader.parent.mkdir(exist_ok=True)
+    loader.symlink_to(root / LIBRARIES / "ld-linux-x86-64.so.2")
+    made.write_text(
+        _SCRIPT.format(loader=loader, program=root / program, libraries=root / LIBRARIES, more=more)
+    )
     made.chmod(0o755)
     return made

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fixtures.bench_stage import Stage, come_back
-from fixtures.benches import BENCHES
+from fixtures.benches import BENCHES, DUMPS, NEWER, newer
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Countable, Dumpable, Engine, Hostable, Snapshottable
 from holdfast.contracts.files import Rooted
@@ -42,6 +42,22 @@ def _cases() -> Iterator[Any]:
 @pytest.mark.parametrize(("name", "form", "place"), list(_cases()))
 def test_a_backup_comes_back_as_it_was(stage: Stage, name: str, form: str, place: str) -> None:
     come_back(stage, BENCHES[name], form, place)
+
+
+def _newer_cases() -> Iterator[Any]:
+    forms = {"mysql": DUMPS[1:], "mariadb": (DUMPS[1], "snapshot"), "redis": ("snapshot",)}
+    for name in NEWER:
+        for form in forms[name]:
+            for place in PLACES:
+                yield pytest.param(name, form, place, id=f"{name}-{form}-{place}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "form", "place"), list(_newer_cases()))
+def test_a_backup_of_a_newer_server_comes_back(
+    newer_stage: Stage, name: str, form: str, place: str
+) -> None:
+    come_back(newer_stage, newer(name), form, place)
 
 
 def test_every_engine_is_on_the_bench() -> None:

@@ -25,7 +25,9 @@ from holdfast.kit.pace import Pace
 from holdfast.kit.process import PRIVATE, Child, Command, require_success
 
 DATA = "data"
-CHECKPOINTS = "xtrabackup_checkpoints"
+NOTES = ("mariadb_backup_", "xtrabackup_")
+"""How the names of the tool's own files begin: since MariaDB 11.1, and before."""
+CHECKPOINTS = "checkpoints"
 DONE = "completed OK!"
 
 _NEEDS = ("RELOAD", "PROCESS", "LOCK TABLES")
@@ -65,15 +67,20 @@ class Capture:
     def _noted(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The tool's own notes are small and say what the copy is."""
         for chunk in chunks:
-            if path.startswith("xtrabackup_") and len(chunk) < _SMALL:
+            if path.startswith(NOTES) and len(chunk) < _SMALL:
                 self._notes[path] = self._notes.get(path, b"") + chunk
             yield chunk
+
+    def _note(self, name: str) -> str:
+        """Empty when the tool wrote none."""
+        found = (self._notes[each + name] for each in NOTES if each + name in self._notes)
+        return next(found, b"").decode(errors="replace")
 
     def _finish(self) -> None:
         finished = require_success(self._child.wait())
         if not finished.stderr.rstrip().endswith(DONE):
             raise EvidenceMissing(f"mariadb-backup did not say {DONE!r}")
-        checkpoints = _checkpoints(self._notes.get(CHECKPOINTS, b"").decode(errors="replace"))
+        checkpoints = _checkpoints(self._note(CHECKPOINTS))
         if checkpoints.get("backup_type") != "full-backuped":
             raise EvidenceMissing(f"the copy is not a full one: {checkpoints}")
         if self._stream.files == 0 or not checkpoints.get("last_lsn"):
@@ -87,7 +94,7 @@ class Capture:
             "files": self._stream.files,
             "bytes": self._stream.bytes,
             "checkpoints": checkpoints,
-            "binaryLog": self._notes.get("xtrabackup_binlog_info", b"").decode(errors="replace"),
+            "binaryLog": self._note("binlog_info"),
             "processes": [finished.fact()],
             "proven": {
                 "mariadb-backup": f"it said {DONE!r} and exited with 0",

@@ -14,7 +14,7 @@ from typing import Any
 from holdfast.contracts.engine import Finish, Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.mysql import tools
-from holdfast.engines.mysql.backup import CHECKPOINTS, DATA, DONE
+from holdfast.engines.mysql.backup import CHECKPOINTS, DATA, DONE, NOTES
 from holdfast.engines.mysql.server import COMPLETE, owner_of
 from holdfast.engines.mysql.tools import MARIADB, series
 from holdfast.kit.process import Command, require_success, run
@@ -37,10 +37,12 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
 
 def is_prepared(data: Path) -> bool:
     """Was the log applied?"""
-    try:
-        notes = (data / CHECKPOINTS).read_text()
-    except OSError as error:
-        raise EvidenceMissing("the snapshot holds no copy made by mariadb-backup") from error
+    found = next(
+        (file for each in NOTES if (file := data / f"{each}{CHECKPOINTS}").is_file()), None
+    )
+    if found is None:
+        raise EvidenceMissing("the snapshot holds no copy made by mariadb-backup")
+    notes = found.read_text()
     return any(word in notes for word in _PREPARED)
 
 
