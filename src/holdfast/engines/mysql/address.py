@@ -156,12 +156,12 @@ def option_file(address: Address) -> Secret:
     ]
     if mode in ("required", "verify_ca", "verify_identity"):
         lines += ["loose-ssl=1", f"loose-ssl-mode={mode.upper()}"]
-    if mode in ("verify_ca", "verify_identity"):
-        lines += ["loose-ssl-verify-server-cert=1"]
     if mode == "disabled":
         lines += ["loose-skip-ssl", "loose-ssl-mode=DISABLED"]
     if "ssl-ca" in address.options:
         lines.append(f"ssl-ca={_quoted(address.options['ssl-ca'])}")
+    verified = mode in ("verify_ca", "verify_identity")  # what MariaDB's do by default since 11.4
+    lines += ["[client-mariadb]", f"loose-ssl-verify-server-cert={verified:d}"]
     return Secret("\n".join([*lines, ""]))
 
 

@@ -20,6 +20,7 @@ from fixtures.physical import write
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_data import DATABASES, fill, fingerprint
 from fixtures.redis_servers import FLAVOURS, RedisServer, running_redis, version_of
+from fixtures.unstable import unstable
 from holdfast.contracts.engine import Address, Place
 from holdfast.domain.errors import (
     AddonRefused,
@@ -29,7 +30,7 @@ from holdfast.domain.errors import (
     NotSupported,
     RestoreDiffers,
 )
-from holdfast.engines.redis import conf
+from holdfast.engines.redis import conf, create
 from holdfast.engines.redis.driver import Redis
 from holdfast.kit import process
 from holdfast.kit.guard import Guard
@@ -289,6 +290,32 @@ def test_an_older_redis_goes_into_a_newer_valkey_but_not_back(hands: Hands) -> N
     (problem,) = hands.engine.obstacles(hands.place("redis"), newer.manifest)
     assert "does not read VALKEY080" in problem
     assert hands.engine.runs_as(place, taken.version) == place.version
+
+
+@pytest.mark.slow
+def test_an_older_redis_goes_into_a_newer_one_but_not_back(hands: Hands, room: Path) -> None:
+    newest = Hands(create(unstable("redis")), room)
+    with running_redis("redis") as old:
+        fill(old.client(), valkey=False)
+        before = fingerprint(old.client())
+        taken = newest.take(old.address)
+    place = newest.place("redis")
+    assert place.version.startswith("8.")
+    newest.restore(taken, place)
+    with newest.started(place) as client:
+        assert fingerprint(client) == before
+        address = Address("127.0.0.1", place.port, "holdfast", Secret("pw"), "0")
+        client.execute_command("HSET", "fields", "a", "1", "b", "2")
+        client.execute_command("HPEXPIRE", "fields", 3_600_000, "FIELDS", 1, "a")
+        newer = newest.take(address)
+    again = newest.place("redis")
+    newest.restore(newer, again)
+    with newest.started(again) as client:
+        first, second = client.execute_command("HPTTL", "fields", "FIELDS", 2, "a", "b")
+        assert 0 < first <= 3_600_000
+        assert second == -1
+    (problem,) = hands.engine.obstacles(hands.place("redis"), newer.manifest)
+    assert "does not read REDIS0012" in problem
 
 
 def test_missing_rights_are_named(hands: Hands, full: RedisServer) -> None:
