@@ -18,12 +18,23 @@ _MARK = b"\n-- "
 _DATABASE = b"Current Database: `"
 _TABLE = b"Dumping data for table `"
 _LONGEST = 1024
-BEGINNINGS = (
+SANDBOX = (
     b"/*M!999999\\- enable the sandbox mode */",
     b"/*!999999\\- enable the sandbox mode */",
+)
+"""How MariaDB's files begin, also those without comments."""
+_BEGINNINGS = (
+    *SANDBOX,
     b"-- MariaDB dump",
     b"-- MySQL dump",
+    b"/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */",
 )
+NOTES_RESTORED = b"/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */"
+"""The last statement of a dump without comments: what its first ones set is put back in the end."""
+
+
+def begins(head: bytes) -> bool:
+    return head.lstrip(b"\r\n").startswith(_BEGINNINGS)
 
 
 class Scan:
@@ -61,12 +72,12 @@ class Scan:
         elif line.startswith(_TABLE):
             self.tables.add((self._database, _unquoted(line.removeprefix(_TABLE))))
 
-    def problem(self) -> str | None:
-        """Why this is not a whole dump."""
-        if not self._head.startswith(BEGINNINGS):
+    def problem(self, *endings: bytes) -> str | None:
+        """Why this is not a whole dump. `endings`: of the last line, instead of the comment."""
+        if not begins(self._head):
             return "it does not begin like a dump of mariadb-dump or mysqldump"
-        last = self._last.rstrip(b"\n").rpartition(b"\n")[2]
-        if not last.startswith(TRAILER):
+        last = self._last.rstrip(b"\r\n").rpartition(b"\n")[2]
+        if not last.startswith((TRAILER, *endings)):
             return "it does not end with `-- Dump completed`: it was cut off"
         return None
 

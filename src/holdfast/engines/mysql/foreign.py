@@ -13,7 +13,7 @@ from typing import Any
 from holdfast.contracts.engine import Inventory, Member, Table
 from holdfast.contracts.foreign import Survey
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.mysql.archive import BEGINNINGS, Scan
+from holdfast.engines.mysql.archive import NOTES_RESTORED, SANDBOX, Scan, begins
 from holdfast.engines.mysql.judging import Fate, Verdict, unquoted
 from holdfast.engines.mysql.script import LONGEST, statements, tokens
 from holdfast.engines.mysql.sieve import Sieve
@@ -26,6 +26,11 @@ _MEMBER = Member("imported.sql", FORMAT, None)
 _SERVER = re.compile(rb"^-- Server version\s+(\d+\.\d+\.\d+)(\S*)", re.MULTILINE)
 _MADE_BY = re.compile(rb"^-- (?:MySQL|MariaDB) dump .*?Distrib ([^,\s]+)", re.MULTILINE)
 _HEAD = 4096
+_COMPACT = (
+    *(b"SET @MYSQLDUMP_TEMP_LOG_BIN", b"/*!40101 SET @saved_cs_client", b"/*!50503 SET"),
+    *(b"CREATE DATABASE /*!32312", b"CREATE TABLE `", b"INSERT INTO `"),
+)
+"""How files begin that have neither comments nor the settings that are put back in the end."""
 
 _STRINGS = re.compile(
     rb"""'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|"[^"\\]*+(?:(?:\\.|"")[^"\\]*+)*+"|`[^`]*+`""",
@@ -37,12 +42,14 @@ _NO_PARENTHESES = bytes(set(range(256)) - set(b"()"))
 
 def recognise(head: bytes) -> Member:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
-    if head.startswith(BEGINNINGS):
+    if begins(head):
         return _MEMBER
     what = described(head) or f"not known here; it begins with {head[:24]!r}"
+    if head.lstrip().startswith(_COMPACT):
+        what = "a dump made with --compact, whose end looks like any other line"
     raise EvidenceMissing(
-        f"the file is {what}. It has to be a dump of mysqldump or mariadb-dump with its comments:"
-        " without the last one nobody can say that it is whole"
+        f"the file is {what}. It has to be a dump of mysqldump or mariadb-dump without --compact:"
+        " otherwise nobody can say that it is whole"
     )
 
 
@@ -192,10 +199,12 @@ def survey(plain: Iterator[bytes]) -> Survey:
 
     for statement in statements(passing()):
         reading.take(statement)
-    problem = scan.problem()
+    commented = _MADE_BY.search(bytes(head)) is not None
+    problem = scan.problem(*([] if commented else [NOTES_RESTORED]))
     if problem is not None:
         raise EvidenceMissing(
-            f"nobody can say that the file is whole: {problem}, or made without comments"
+            f"nobody can say that the file is whole: {problem}, or made with --compact, which"
+            " leaves out what would tell; make it without"
         )
     if not reading.databases:
         raise EvidenceMissing("the file holds no database, no table and no row")
@@ -217,7 +226,8 @@ def _facts(reading: _Reading, head: bytes) -> Mapping[str, Any]:
     made, server = _MADE_BY.search(head), _SERVER.search(head)
     banner = server[2].decode(errors="replace") if server else ""
     maker = made[1].decode(errors="replace") if made else "unknown"
-    flavour = MARIADB if MARIADB in banner or MARIADB in maker else MYSQL
+    from_mariadb = MARIADB in banner or MARIADB in maker or head.startswith(SANDBOX)
+    flavour = MARIADB if from_mariadb else MYSQL
     tables = [rows for each in reading.databases.values() for rows in each.rows.values()]
     return {
         "server": {

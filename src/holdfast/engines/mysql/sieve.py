@@ -20,7 +20,14 @@ _LEFT_OUT = {
     ("DROP", "USER"): "accounts",
     ("DROP", "ROLE"): "accounts",
     ("SET", "DEFAULT", "ROLE"): "accounts",
+    ("SELECT", "COALESCE"): "accounts",
+    ("SET", "ROLE"): "accounts",
+    ("EXECUTE", "IMMEDIATE"): "accounts",
     ("FLUSH", "PRIVILEGES"): "accounts",
+    ("INSTALL", "PLUGIN"): "plugins",
+    ("UNINSTALL", "PLUGIN"): "plugins",
+    ("CREATE", "SERVER"): "addresses of other servers",
+    ("CREATE", "OR", "REPLACE", "SERVER"): "addresses of other servers",
     ("FLUSH", "TABLES"): "flushes of tables",
     ("CHANGE", "MASTER"): "settings of replication",
     ("CHANGE", "REPLICATION"): "settings of replication",
@@ -50,7 +57,7 @@ class Sieve:
 
     def take(self, statement: bytes) -> Verdict | None:
         """None: it is left out. EvidenceMissing: the whole file is refused."""
-        found = tokens(statement, 8)
+        found = tokens(statement, 12)
         words = [text.upper() if kind == "word" else "" for kind, text in found]
         if words[:1] == ["USE"]:
             return self._go(judge(statement))
@@ -59,10 +66,9 @@ class Sieve:
         if self._system:
             self.left_out.add(_SYSTEM)
             return None
-        for opening, what in _LEFT_OUT.items():
-            if tuple(words[: len(opening)]) == opening:
-                self.left_out.add(what)
-                return None
+        if (what := _left_out(words)) is not None:
+            self.left_out.add(what)
+            return None
         if words[:4] == ["DROP", "TABLE", "IF", "EXISTS"] and len(found) == 5:
             return Verdict(Fate.DROP, name=unquoted(found[4][1]))
         verdict = judge(statement)
@@ -94,6 +100,14 @@ class Sieve:
         if not name:
             raise EvidenceMissing("a statement makes a database without a name")
         return None if name.lower() in facts.SYSTEM else Verdict(Fate.DATABASE, name=name)
+
+
+def _left_out(words: list[str]) -> str | None:
+    """What `mariadb-dump --system` adds, and others that dump more than databases."""
+    if words[:1] == ["CREATE"] and "FUNCTION" in words and "SONAME" in words:
+        return "functions of libraries"
+    found = (what for opening, what in _LEFT_OUT.items() if tuple(words[: len(opening)]) == opening)
+    return next(found, None)
 
 
 def _require_harmless(verdict: Verdict, statement: bytes) -> None:

@@ -144,6 +144,40 @@ def test_of_a_dump_of_everything_the_server_itself_is_left_out(
     }
 
 
+def test_a_dump_without_comments_tells_its_end_by_what_it_puts_back(
+    mariadb: MySQLServer, other_mariadb: MySQLServer
+) -> None:
+    load(other_mariadb, small(mariadb, "--skip-comments"), Log())
+    assert other_mariadb.execute("SELECT n FROM main.v") == [(3,)]
+
+
+def test_of_a_dump_with_the_system_everything_but_the_databases_is_left_out(
+    mariadb: MySQLServer, other_mariadb: MySQLServer
+) -> None:
+    small(mariadb)
+    server = "IF NOT EXISTS away FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')"
+    mariadb.execute("CREATE ROLE clerk", f"CREATE SERVER {server}")
+    try:
+        body = dumped(mariadb, "--system=all", "--databases", "shop")
+    finally:
+        mariadb.execute("DROP SERVER away")
+    for more in (
+        "CREATE /*M!100103 OR REPLACE */ FUNCTION sys_exec RETURNS int SONAME 'lib_sys.so'",
+        "INSTALL PLUGIN x SONAME 'x.so'",
+    ):
+        body = body.replace(b"USE mysql;\n", more.encode() + b";\nUSE mysql;\n", 1)
+    accounts = other_mariadb.execute("SELECT user FROM mysql.user")
+    log = Log()
+    load(other_mariadb, body, log)
+    assert other_mariadb.execute("SELECT n FROM shop.v") == [(3,)]
+    made = other_mariadb.execute(f"SELECT user FROM mysql.user WHERE user <> '{OWNER}'")
+    assert made == accounts
+    for table in ("servers", "func", "plugin"):
+        assert other_mariadb.execute(f"SELECT * FROM mysql.{table}") == []
+    said = {line.removeprefix("left out: ") for line in log.lines if "left out" in line}
+    assert said >= {"accounts", "addresses of other servers", "plugins", "functions of libraries"}
+
+
 def test_what_is_not_whole_or_not_ours_is_refused_with_what_was_found(
     mariadb: MySQLServer,
 ) -> None:
@@ -151,7 +185,9 @@ def test_what_is_not_whole_or_not_ours_is_refused_with_what_was_found(
     wrong = {
         body[: len(body) // 2]: "ends inside|cut off",
         body[: body.rindex(b"-- Dump completed")]: "cut off",
-        dumped(mariadb, "--compact", "shop"): "or made without comments",
+        dumped(mariadb, "--compact", "shop"): "or made with --compact",
+        dumped(mariadb, "--skip-comments", "shop")[:-90]: "ends inside",
+        b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\n": "made with --compact",
         dumped(mariadb, "--no-data", "--no-create-info", "--skip-triggers", "shop", "t"):
             "holds no database",
         b"--\n-- PostgreSQL database dump\n--\n": "a dump of PostgreSQL",
@@ -176,8 +212,7 @@ REFUSED = {
     "SELECT 'x' INTO OUTFILE '{proof}'": "not allowed",
     "SET GLOBAL general_log_file = '{proof}'": "not allowed",
     "SET @@global.event_scheduler = 1": "not allowed",
-    "INSTALL PLUGIN x SONAME 'x.so'": "not allowed",
-    "CREATE FUNCTION sys_exec RETURNS int SONAME 'lib_mysqludf_sys.so'": None,
+    "INSTALL SONAME 'x.so'": "not allowed",
     "INSERT INTO mysql.user VALUES (1)": "not allowed",
     "CREATE TABLE `f` (a int) ENGINE=FEDERATED CONNECTION='mysql://h/x/y'": "not imported",
     "CREATE TABLE `f` (a int) /*!50000 ENGINE = CONNECT */ FILE_NAME='/etc/passwd'": "not imported",
