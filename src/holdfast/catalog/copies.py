@@ -129,7 +129,8 @@ def reviews_astray(session: ReadSession, beyond: int) -> list[int]:
     """Addons to be looked at only after `beyond`, although something expires before: a clock
     that was ahead said so."""
     astray = (Copy.gone.is_(None), Copy.review > beyond, Copy.expires < Copy.review)
-    return list(session.scalars(select(Copy.addon_pk).where(*astray).distinct().limit(1000)))
+    rows = session.scalars(select(Copy.addon_pk).where(*astray).order_by(Copy.review).limit(10_000))
+    return list(dict.fromkeys(rows))
 
 
 def review_again(session: WriteSession, addon_pk: int, now: int) -> None:

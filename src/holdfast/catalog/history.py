@@ -25,7 +25,7 @@ def forgettable(session: ReadSession, before: int, limit: int) -> list[int]:
     )
     used = select(Restore.pk).where(Restore.backup_pk == Backup.pk, Restore.status.not_in(OVER))
     rows = select(Backup.pk).where(Backup.deleted < before, ~here.exists(), ~used.exists())
-    return list(session.scalars(rows.order_by(Backup.pk).limit(limit)))
+    return list(session.scalars(rows.order_by(Backup.deleted, Backup.pk).limit(limit)))
 
 
 def forget(session: WriteSession, backup_pks: Collection[int]) -> None:

@@ -1,6 +1,6 @@
 """Where imported backups come from, and the uploads that some of them are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, func, select, update
 
@@ -18,15 +18,20 @@ def of_backup(session: ReadSession, backup_pk: int) -> Import:
     return session.scalars(select(Import).where(Import.backup_pk == backup_pk)).one()
 
 
-def forget_addresses(session: WriteSession) -> None:
-    """Those of imports that are over: nobody needs them any more."""
-    over = select(Backup.pk).where(Backup.status.in_(OVER))
-    session.execute(
-        update(Import)
-        .where(Import.sealed.is_not(None), Import.backup_pk.in_(over))
-        .values(sealed=None)
-        .execution_options(synchronize_session=False)
+def addresses_over(session: ReadSession) -> list[int]:
+    """Imports that are over and whose address is still known, which nobody needs any more."""
+    over = (
+        select(Import.pk)
+        .join(Backup, Backup.pk == Import.backup_pk)
+        .where(Import.sealed.is_not(None), Backup.status.in_(OVER))
     )
+    return list(session.scalars(over))
+
+
+def forget_addresses(session: WriteSession, pks: Collection[int]) -> None:
+    """An import that is over stays over."""
+    gone = update(Import).where(Import.pk.in_(pks)).values(sealed=None)
+    session.execute(gone.execution_options(synchronize_session=False))
 
 
 def find_upload(session: ReadSession, addon_pk: int, upload_id: str) -> Upload | None:

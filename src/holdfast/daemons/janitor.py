@@ -40,10 +40,17 @@ class Janitor:
             self._clean(operation)
         with self._tools.catalog.write() as session:
             replays.forget_old(session, self._tools.clock.now())
-            imports.forget_addresses(session)
+        self._forget_addresses()
         self._sweep_uploads(self._tools.clock.now())
         self._now_and_then("history", _DAY_MS, self._forget)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
+
+    def _forget_addresses(self) -> None:
+        with self._tools.catalog.read() as session:
+            over = imports.addresses_over(session)
+        if over:
+            with self._tools.catalog.write() as session:
+                imports.forget_addresses(session, over)
 
     def _now_and_then(self, name: str, every_ms: int, work: Callable[[int], None]) -> None:
         """One of all janitors does it."""

@@ -35,6 +35,12 @@ class Backup(Table):
     __table_args__ = (
         Index("backups_by_slug", "addon_pk", "id", unique=True),
         Index("backups_newest_first", "addon_pk", "pk"),
+        Index(
+            "backups_hidden",
+            "deleted",
+            sqlite_where=text("deleted IS NOT NULL"),
+            postgresql_where=text("deleted IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -85,6 +91,24 @@ class Copy(Table):
             sqlite_where=text("gone IS NULL"),
             postgresql_where=text("gone IS NULL"),
         ),
+        Index(
+            "copies_to_retry",
+            "next_try",
+            sqlite_where=text("next_try IS NOT NULL AND gone IS NULL"),
+            postgresql_where=text("next_try IS NOT NULL AND gone IS NULL"),
+        ),
+        Index(
+            "copies_put_off",
+            "review",
+            sqlite_where=text("gone IS NULL AND expires < review"),
+            postgresql_where=text("gone IS NULL AND expires < review"),
+        ),
+        Index(
+            "copies_lost",
+            "lost",
+            sqlite_where=text("lost IS NOT NULL AND gone IS NULL"),
+            postgresql_where=text("lost IS NOT NULL AND gone IS NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -99,7 +123,15 @@ class Import(Table):
     upload_pk: Mapped[int | None] = mapped_column(ForeignKey("uploads.pk"))
     sealed: Mapped[str | None]
     every_database: Mapped[bool]
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index(
+            "imports_sealed",
+            "backup_pk",
+            sqlite_where=text("sealed IS NOT NULL"),
+            postgresql_where=text("sealed IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
 
 class Upload(Table):

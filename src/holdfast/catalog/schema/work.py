@@ -45,6 +45,12 @@ class Operation(Table):
         ),
         Index("operations_of_addon", "addon_pk", "status"),
         Index("operations_by_status", "status"),
+        Index(
+            "operations_littered",
+            "pk",
+            sqlite_where=text("litter IS TRUE"),
+            postgresql_where=text("litter IS TRUE"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
