@@ -108,7 +108,7 @@ class Parts:
         match self.settings.queue:
             case "dbos":
                 url = self.catalog.url.render_as_string(hide_password=False)
-                return DbosQueue(url, self.clock)
+                return DbosQueue(url, self.clock, self.settings.queue_every)
             case "table":
                 return TableQueue(self.catalog.engine)
             case other:

@@ -50,6 +50,9 @@ class Settings:
         metadata={"help": "directories of SQLite files, with colons between; empty: none"},
     )
     concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
+    queue_every: float = field(
+        default=0.75, metadata={"help": "seconds between two looks for work to begin"}
+    )
     beat: float = field(default=1.0, metadata={"help": "seconds between heartbeats"})
     dead: float = field(default=30.0, metadata={"help": "silence after which a worker is dead"})
     stall: float = field(default=300.0, metadata={"help": "no bytes for this long ends a child"})

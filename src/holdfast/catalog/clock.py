@@ -5,6 +5,8 @@ from sqlalchemy import select
 from holdfast.catalog.session import Catalog, database_now
 from holdfast.kit.clock import Clock
 
+_NOW = select(database_now())
+
 
 class DatabaseClock:
     """A host whose own clock is wrong does no harm with this one."""
@@ -15,7 +17,7 @@ class DatabaseClock:
 
     def now(self) -> int:
         with self._catalog.read() as session:
-            return session.scalars(select(database_now())).one()
+            return session.scalars(_NOW).one()
 
     def monotonic(self) -> float:
         return self._local.monotonic()

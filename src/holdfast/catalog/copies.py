@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Update, case, or_, select, update
+from sqlalchemy import BigInteger, Update, bindparam, case, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.page import Page, Slice, take
@@ -149,52 +149,55 @@ def try_later(session: WriteSession, pk: int, now: int) -> None:
             log.error("a copy fails again and again", extra={"copy": pk, "tries": copy.tries})
 
 
+_NOW = bindparam("now", type_=BigInteger)
+_REMOVING = select(Deletion.copy_pk).where(
+    Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
+)
+_OTHER = aliased(Copy)
+_ANOTHER_GOOD = select(_OTHER.pk).where(
+    _OTHER.backup_pk == Copy.backup_pk,
+    _OTHER.status == Status.COMPLETED,
+    _OTHER.lost.is_(None),
+    _OTHER.gone.is_(None),
+)
+TO_RETRY = (
+    select(Copy)
+    .join(Backup, Backup.pk == Copy.backup_pk)
+    .where(
+        Copy.next_try <= _NOW,
+        Copy.status == Status.FAILED,
+        Copy.gone.is_(None),
+        Backup.status == Status.COMPLETED,
+        Backup.deleted.is_(None),
+        ~_REMOVING.exists(),
+    )
+)
+TO_REPAIR = (
+    select(Copy)
+    .join(Backup, Backup.pk == Copy.backup_pk)
+    .where(
+        Copy.lost.is_not(None),
+        Copy.status == Status.COMPLETED,
+        Copy.gone.is_(None),
+        Copy.marked.is_(None),
+        or_(Copy.next_try.is_(None), Copy.next_try <= _NOW),
+        Backup.type == BackupType.SNAPSHOT,
+        Backup.deleted.is_(None),
+        _ANOTHER_GOOD.exists(),
+    )
+)
+
+
 def to_retry(session: ReadSession, now: int) -> list[Copy]:
     """Additional copies that failed and whose pause is over, of backups that are good. One on
     its way out is not made again: nobody would remove it."""
-    removing = select(Deletion.copy_pk).where(
-        Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
-    )
-    waiting = (
-        select(Copy)
-        .join(Backup, Backup.pk == Copy.backup_pk)
-        .where(
-            Copy.next_try <= now,
-            Copy.status == Status.FAILED,
-            Copy.gone.is_(None),
-            Backup.status == Status.COMPLETED,
-            Backup.deleted.is_(None),
-            ~removing.exists(),
-        )
-    )
-    return list(session.scalars(waiting.order_by(Copy.next_try).limit(100)))
+    return list(session.scalars(TO_RETRY.order_by(Copy.next_try).limit(100), {"now": now}))
 
 
 def to_repair(session: ReadSession, now: int) -> list[Copy]:
     """Copies of snapshots that were found lost while another one is good, of backups that stay,
     and whose pause since the last try is over."""
-    other = aliased(Copy)
-    good = select(other.pk).where(
-        other.backup_pk == Copy.backup_pk,
-        other.status == Status.COMPLETED,
-        other.lost.is_(None),
-        other.gone.is_(None),
-    )
-    waiting = (
-        select(Copy)
-        .join(Backup, Backup.pk == Copy.backup_pk)
-        .where(
-            Copy.lost.is_not(None),
-            Copy.status == Status.COMPLETED,
-            Copy.gone.is_(None),
-            Copy.marked.is_(None),
-            or_(Copy.next_try.is_(None), Copy.next_try <= now),
-            Backup.type == BackupType.SNAPSHOT,
-            Backup.deleted.is_(None),
-            good.exists(),
-        )
-    )
-    return list(session.scalars(waiting.order_by(Copy.lost).limit(100)))
+    return list(session.scalars(TO_REPAIR.order_by(Copy.lost).limit(100), {"now": now}))
 
 
 def lose(session: WriteSession, pk: int, now: int | None) -> None:

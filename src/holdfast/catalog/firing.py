@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import and_, or_, select, tuple_
+from sqlalchemy import BigInteger, Integer, and_, bindparam, or_, select, tuple_
 
 from holdfast.catalog.schedules import rule
 from holdfast.catalog.schema import Addon, Backup, Occurrence, Operation, Project, Schedule
@@ -16,15 +16,18 @@ Mark = tuple[int, int]
 
 def due(session: ReadSession, now: int, after: Mark | None, limit: int) -> list[Mark]:
     """Where something is due, past `after`, the longest waiting first."""
-    wanted = (
-        select(Schedule.next_due, Schedule.addon_pk)
-        .where(Schedule.deleted.is_(None), Schedule.next_due <= now)
-        .order_by(Schedule.next_due, Schedule.addon_pk)
-        .limit(limit)
-    )
+    wanted = _DUE
     if after is not None:
         wanted = wanted.where(tuple_(Schedule.next_due, Schedule.addon_pk) > after)
-    return list(session.execute(wanted))
+    return list(session.execute(wanted, {"now": now, "limit": limit}))
+
+
+_DUE = (
+    select(Schedule.next_due, Schedule.addon_pk)
+    .where(Schedule.deleted.is_(None), Schedule.next_due <= bindparam("now", type_=BigInteger))
+    .order_by(Schedule.next_due, Schedule.addon_pk)
+    .limit(bindparam("limit", type_=Integer))
+)
 
 
 def due_of(session: WriteSession, addon_pks: Collection[int], now: int) -> list[Schedule]:

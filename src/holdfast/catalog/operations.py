@@ -281,13 +281,17 @@ def dispatched(session: ReadSession) -> list[Dispatch]:
     return [Dispatch(op, fence) for op, fence in rows]
 
 
+_BUSY = select(Operation.addon_pk).where(Operation.slot == 1)
+_WAITING = (
+    select(Operation.addon_pk)
+    .where(Operation.status == Status.SCHEDULED, Operation.addon_pk.not_in(_BUSY))
+    .distinct()
+)
+
+
 def waiting_addons(session: ReadSession) -> list[int]:
     """Addons with something to do and nothing being done."""
-    busy = select(Operation.addon_pk).where(Operation.slot == 1)
-    idle = select(Operation.addon_pk).where(
-        Operation.status == Status.SCHEDULED, Operation.addon_pk.not_in(busy)
-    )
-    return list(session.scalars(idle.distinct()))
+    return list(session.scalars(_WAITING))
 
 
 def last_failure(session: ReadSession, addon_pk: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, bindparam, select
 
 from holdfast.catalog.schema import Addon, Recovery, Repository
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
@@ -23,8 +23,11 @@ def get(session: ReadSession, pk: int) -> Repository:
     return session.get_one(Repository, pk)
 
 
+TO_TIDY = select(Repository).where(Repository.tidy_due <= bindparam("now", type_=BigInteger))
+
+
 def to_tidy(session: ReadSession, now: int) -> Sequence[Repository]:
-    return session.scalars(select(Repository).where(Repository.tidy_due <= now)).all()
+    return session.scalars(TO_TIDY, {"now": now}).all()
 
 
 def find(session: ReadSession, addon_pk: int, destination_pk: int | None) -> Repository | None:

@@ -1,6 +1,6 @@
 """Work around snapshots that nobody asked for by hand: further copies, tidying."""
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from holdfast.catalog import addons, copies, operations, projects, repositories
 from holdfast.catalog.operations import Order
@@ -63,11 +63,13 @@ def order_tidying(session: WriteSession, queue: Queue, now: int) -> int:
 
 
 def is_any_due(session: ReadSession, now: int) -> bool:
-    return bool(
-        copies.to_retry(session, now)
-        or copies.to_repair(session, now)
-        or repositories.to_tidy(session, now)
-    )
+    """One question, made once: it is asked every second, and hardly ever answered with yes."""
+    return bool(session.scalar(_IS_ANY_DUE, {"now": now}))
+
+
+_IS_ANY_DUE = select(
+    or_(copies.TO_RETRY.exists(), copies.TO_REPAIR.exists(), repositories.TO_TIDY.exists())
+)
 
 
 def _is_at_it(session: ReadSession, addon_pk: int, kind: Kind) -> bool:

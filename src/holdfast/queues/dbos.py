@@ -21,7 +21,6 @@ _APP = "holdfast"
 _VERSION = "ops-v1"
 _WORKFLOW = "run-operation"
 _OVER = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
-_POLL_SECONDS = 0.5
 _KEEP_MS = 24 * 3600 * 1000
 
 
@@ -35,11 +34,13 @@ def _parsed(workflow_id: str) -> Dispatch:
 
 
 class DbosQueue:
-    """One process's access to the queue in the catalogue's own database."""
+    """One process's access to the queue in the catalogue's own database; a worker looks for work
+    every so many seconds."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, every: float) -> None:
         self._url = url
         self._clock = clock
+        self._every = every
         logging.getLogger("dbos").setLevel(logging.WARNING)
         run_dbos_database_migrations(system_database_url=url)
         self._client = DBOSClient(system_database_url=url, application_name=_APP)
@@ -101,15 +102,12 @@ class DbosQueue:
                 "log_level": "WARNING",
             }
         )
+        for lane in lanes:  # before the launch, which begins to look at once at those that it finds
+            self._client.register_queue(
+                lane, worker_concurrency=concurrency, polling_interval_sec=self._every
+            )
         DBOS.listen_queues(lanes)
         DBOS.launch()
-        for lane in lanes:
-            DBOS.register_queue(
-                lane,
-                worker_concurrency=concurrency,
-                polling_interval_sec=_POLL_SECONDS,
-                on_conflict="always_update",
-            )
 
     def drain(self, grace_seconds: float) -> None:
         DBOS.destroy(workflow_completion_timeout_sec=round(grace_seconds))
