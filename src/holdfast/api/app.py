@@ -96,6 +96,11 @@ def _routed() -> FastAPI:
     errors.install(app)
     for noun in _NOUNS:
         app.include_router(noun, prefix="/v1")
+    app.include_router(downloads.files)
+    app.include_router(health.router, responses=reference.ENVELOPE)
+    app.include_router(reference.router)
+    # Last: routes are made when a request comes as far as them, and many installations need none
+    # of these.
     for noun in _NOUNS:
         app.include_router(
             noun,
@@ -103,7 +108,4 @@ def _routed() -> FastAPI:
             include_in_schema=False,
             dependencies=[Depends(_known_team)],
         )
-    app.include_router(downloads.files)
-    app.include_router(health.router)
-    app.include_router(reference.router)
     return app

@@ -16,8 +16,11 @@ router = APIRouter(include_in_schema=False)
 
 Document = dict[str, Any]
 
+_ENVELOPE = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
+# By reference: of a model the framework makes a validator for each status of each route. One
+# route names the model, so that the document has its schema.
 ERRORS: dict[int | str, Document] = {
-    status: {"model": ErrorEnvelope, "description": text}
+    status: {"description": text, "content": _ENVELOPE}
     for status, text in {
         400: "Something in the request is not valid; `details` names each field.",
         401: "No token, or one that is unknown, expired or revoked.",
@@ -30,6 +33,8 @@ ERRORS: dict[int | str, Document] = {
         503: "Something needed is out of reach just now.",
     }.items()
 }
+
+ENVELOPE: dict[int | str, Document] = {503: {**ERRORS[503], "model": ErrorEnvelope}}
 
 
 def operation_id(route: APIRoute) -> str:

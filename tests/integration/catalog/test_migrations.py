@@ -6,11 +6,13 @@ import sys
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
-from holdfast.catalog.migrate import config, migrate
+from holdfast.catalog.migrate import migrate, newest
 from holdfast.catalog.schema import Copy, Deletion, Restore, Table
 from holdfast.catalog.session import Catalog
+from holdfast.catalog.upgrading import config
 
 FIRST_VERSION = """
 INSERT INTO projects (pk, id, name, created, updated) VALUES (1, 'p', 'P', 1, 1);
@@ -37,6 +39,7 @@ MIGRATE = """
 import sys
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog
+from holdfast.catalog.upgrading import config
 migrate(Catalog(sys.argv[1]))
 """
 
@@ -45,6 +48,10 @@ def test_the_migrations_make_what_the_classes_say(catalog: Catalog) -> None:
     with catalog.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
+
+
+def test_the_newest_revision_is_known_without_loading_any() -> None:
+    assert newest() == ScriptDirectory.from_config(config()).get_current_head()
 
 
 def test_a_second_upgrade_changes_nothing(catalog: Catalog) -> None:
