@@ -6,31 +6,17 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from holdfast.api.limits import AUTHENTICATED
-from holdfast.api.state import Api, State
-from holdfast.catalog import tokens
+from holdfast.api.state import State
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Forbidden, Unauthenticated
 from holdfast.kit.seal import Secret
 
 
-def caller_of(api: Api, token: Secret) -> Caller:
-    """Raises Unauthenticated for an unknown, expired or revoked token: it does not say which."""
-    now = api.clock.now()
-    with api.catalog.read() as session:
-        holder = tokens.holder(session, token, now)
-    if holder is None:
-        raise Unauthenticated("the token is unknown, expired or revoked")
-    if holder.stale:
-        with api.catalog.write() as session:
-            tokens.used(session, holder.caller.token_id, now)
-    return holder.caller
-
-
-def authenticate(request: Request, api: State) -> Caller:
+async def authenticate(request: Request, api: State) -> Caller:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not value.strip():
         raise Unauthenticated("an API token is required: Authorization: Bearer <token>")
-    caller = caller_of(api, Secret(value.strip()))
+    caller = await api.callers.of(Secret(value.strip()))
     request.scope["state"][AUTHENTICATED] = True
     return caller
 

@@ -40,11 +40,11 @@ def project_at(session: ReadSession, caller: Caller, project_id: str) -> Project
 def addon_at(
     session: ReadSession, caller: Caller, project_id: str, addon_id: str
 ) -> tuple[Project, Addon]:
-    project = project_at(session, caller, project_id)
-    addon = addons.find(session, project.pk, addon_id)
-    if addon is None:
+    found = addons.at(session, project_id, addon_id) if caller.sees(project_id) else None
+    if found is None:
+        project_at(session, caller, project_id)
         raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
-    return project, addon
+    return found
 
 
 def backup_at(session: ReadSession, addon: Addon, backup_id: str) -> Backup:

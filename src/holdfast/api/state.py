@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -10,8 +11,10 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from holdfast.api.bounds import Bounds
+from holdfast.api.callers import Callers
 from holdfast.api.tails import Tails
 from holdfast.api.throttle import Throttle
+from holdfast.api.turns import Turns
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.store import ObjectStore
@@ -22,6 +25,7 @@ from holdfast.kit.sign import Signer
 from holdfast.usecases.context import House
 
 _STORED_AT_ONCE = 4
+_READS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,15 @@ class Api:
     check_store: Callable[[ObjectStore, str], str | None]
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
     """Parts of uploads that are on their way to the store; it may keep each in memory."""
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Of SQLite one at a time; PostgreSQL takes its time elsewhere."""
+        return Turns(1 if self.catalog.is_sqlite else _READS_AT_ONCE)
+
+    @cached_property
+    def callers(self) -> Callers:
+        return Callers(self.catalog, self.clock, self.turns)
 
     @property
     def team_id(self) -> str:

@@ -15,7 +15,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from holdfast.api.arrival import address_of
-from holdfast.api.auth import caller_of, check
+from holdfast.api.auth import check
 from holdfast.api.errors import envelope
 from holdfast.api.logging_query import parse_log_query
 from holdfast.api.state import Api, of
@@ -127,7 +127,7 @@ async def _holder(api: Api, address: str, token: str) -> Caller:
     """Wrong tokens count as they do in a header."""
     api.throttle.check_guesses(address)
     try:
-        return await run_in_threadpool(caller_of, api, Secret(token))
+        return await api.callers.of(Secret(token))
     except Unauthenticated:
         api.throttle.wrong(digest_of(token), address)
         raise

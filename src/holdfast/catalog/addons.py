@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, AddonEvent, Project
@@ -36,11 +36,28 @@ def lane(addon: Addon) -> str:
 
 def find(session: ReadSession, project_pk: int, addon_id: str) -> Addon | None:
     """The living addon of that id."""
-    return session.scalar(
-        select(Addon).where(
-            Addon.project_pk == project_pk, Addon.id == addon_id, Addon.deleted.is_(None)
-        )
-    )
+    return session.scalar(_LIVING, {"project_pk": project_pk, "id": addon_id})
+
+
+_LIVING = select(Addon).where(
+    Addon.project_pk == bindparam("project_pk"),
+    Addon.id == bindparam("id"),
+    Addon.deleted.is_(None),
+)
+
+
+def at(session: ReadSession, project_id: str, addon_id: str) -> tuple[Project, Addon] | None:
+    """The living addon of that id in the living project of that id."""
+    found = session.execute(_AT, {"project_id": project_id, "id": addon_id}).first()
+    return None if found is None else (found[0], found[1])
+
+
+_AT = (
+    select(Project, Addon)
+    .join(Addon, Addon.project_pk == Project.pk)
+    .where(Project.id == bindparam("project_id"), Project.deleted.is_(None))
+    .where(Addon.id == bindparam("id"), Addon.deleted.is_(None))
+)
 
 
 def find_origin(session: ReadSession, project_id: str, addon_id: str) -> list[Addon]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import undefer
 
-from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.page import Listing, Page, Slice
+from holdfast.catalog.plain import Plain
 from holdfast.catalog.schema import Addon, Backup, Copy
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.backup import IMPORTED
@@ -54,8 +55,16 @@ def slug_taken(session: ReadSession, addon_pk: int, slug: str) -> bool:
 
 
 def listed(session: ReadSession, addon: Addon, page: Page) -> Slice[Backup]:
-    kept = select(Backup).where(Backup.addon_pk == addon.pk, Backup.deleted.is_(None))
-    return take(session, kept, Backup.pk, page, f"backups of {addon.pk}")
+    """Plain rows."""
+    return _LISTED.take(session, page, f"backups of {addon.pk}", addon_pk=addon.pk)
+
+
+_PLAIN = Plain(Backup)
+_LISTED = Listing(
+    _PLAIN.rows.where(Backup.addon_pk == bindparam("addon_pk"), Backup.deleted.is_(None)),
+    Backup.pk,
+    _PLAIN.read,
+)
 
 
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Update, bindparam, case, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.plain import Plain
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
@@ -62,6 +63,20 @@ def of_backups(session: ReadSession, backup_pks: Collection[int]) -> dict[int, l
     for copy in session.scalars(wanted.order_by(Copy.additional, Copy.pk)):
         found.setdefault(copy.backup_pk, []).append(copy)
     return found
+
+
+def shown(session: ReadSession, backup_pks: Collection[int]) -> dict[int, list[Copy]]:
+    """The same as plain rows."""
+    found: dict[int, list[Copy]] = {}
+    for copy in _PLAIN.read(session, _SHOWN, {"backup_pks": list(backup_pks)}):
+        found.setdefault(copy.backup_pk, []).append(copy)
+    return found
+
+
+_PLAIN = Plain(Copy)
+_SHOWN = _PLAIN.rows.where(Copy.backup_pk.in_(bindparam("backup_pks", expanding=True))).order_by(
+    Copy.additional, Copy.pk
+)
 
 
 def readable(held: Iterable[Copy]) -> list[Copy]:

@@ -35,6 +35,8 @@ def find(session: ReadSession, key: str) -> Destination | None:
 
 
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
+    if not pks:
+        return {}
     rows = session.execute(select(Destination.pk, Destination.id).where(Destination.pk.in_(pks)))
     return {row.pk: row.id for row in rows}
 

@@ -6,10 +6,11 @@ from. It holds no position that could shift, and one made for another list, or b
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from sqlalchemy import Select
+from sqlalchemy import BigInteger, Integer, Select, bindparam
 from sqlalchemy.orm import InstrumentedAttribute
 
 from holdfast.catalog.session import ReadSession
@@ -19,6 +20,7 @@ from holdfast.domain.naming import HEX24
 DEFAULT_SIZE = 50
 
 T = TypeVar("T")
+Reading = Callable[[ReadSession, Select[T], Mapping[str, object]], Sequence[T]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,40 @@ class Slice(Generic[T]):
     cursor: str | None
 
 
+class Listing(Generic[T]):
+    """A list whose statements are made once, which costs more than most pages do to read.
+
+    `rows` must not be ordered yet; what differs from page to page is bound by name. `key` is the
+    column that pages go by, the newest first. `read` is how rows are read: entities by default.
+    """
+
+    def __init__(
+        self, rows: Select[T], key: InstrumentedAttribute[int], read: Reading[T] | None = None
+    ) -> None:
+        ordered = rows.order_by(key.desc()).limit(bindparam("page_limit", type_=Integer))
+        self._numbered = ordered.offset(bindparam("page_offset", type_=BigInteger))
+        self._past = ordered.where(key < bindparam("page_past", type_=BigInteger))
+        self._key = key.key
+        self._read: Reading[T] = read or _entities
+
+    def take(self, session: ReadSession, page: Page, scope: str, **bound: object) -> Slice[T]:
+        """One page; `scope` names the list."""
+        bound["page_limit"] = page.size + 1
+        if page.cursor is not None:
+            bound["page_past"] = _opened(page.cursor, scope)
+            found = self._read(session, self._past, bound)
+        else:
+            bound["page_offset"] = (page.number - 1) * page.size
+            found = self._read(session, self._numbered, bound)
+        items = list(found[: page.size])
+        more = len(found) > page.size
+        return Slice(items, _cursor(getattr(items[-1], self._key), scope) if more else None)
+
+
+def _entities(session: ReadSession, rows: Select[T], bound: Mapping[str, object]) -> Sequence[T]:
+    return session.scalars(rows, bound).all()
+
+
 def take(
     session: ReadSession,
     rows: Select[T],
@@ -45,20 +81,8 @@ def take(
     page: Page,
     scope: str,
 ) -> Slice[T]:
-    """One page of `rows`, which must not be ordered yet; `scope` names the list."""
-    wanted = rows.order_by(key.desc()).limit(page.size + 1)
-    if page.cursor is not None:
-        wanted = wanted.where(key < _opened(page.cursor, scope))
-    else:
-        wanted = wanted.offset((page.number - 1) * page.size)
-    found = list(session.scalars(wanted))
-    items = found[: page.size]
-    more = len(found) > page.size
-    return Slice(items, _cursor(_key_of(items[-1], key), scope) if more else None)
-
-
-def _key_of(row: Any, key: InstrumentedAttribute[int]) -> int:
-    return getattr(row, key.key)
+    """One page of rows that are chosen anew each time."""
+    return Listing(rows, key).take(session, page, scope)
 
 
 def _check(key: bytes, scope: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Project
@@ -12,8 +12,10 @@ from holdfast.domain.access import Caller
 
 def find(session: ReadSession, project_id: str) -> Project | None:
     """The living project of that id."""
-    living = select(Project).where(Project.id == project_id, Project.deleted.is_(None))
-    return session.scalar(living)
+    return session.scalar(_LIVING, {"id": project_id})
+
+
+_LIVING = select(Project).where(Project.id == bindparam("id"), Project.deleted.is_(None))
 
 
 def get(session: ReadSession, pk: int) -> Project:

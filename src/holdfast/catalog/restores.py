@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.plain import Plain
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.operation import OVER
@@ -26,14 +27,18 @@ def find(session: ReadSession, restore_id: str) -> Restore | None:
 
 
 def latest(session: ReadSession, backup_pks: Collection[int]) -> dict[int, Restore]:
-    """Backup to its most recent restore."""
-    newest = (
-        select(func.max(Restore.pk))
-        .where(Restore.backup_pk.in_(backup_pks))
-        .group_by(Restore.backup_pk)
-    )
-    found = session.scalars(select(Restore).where(Restore.pk.in_(newest)))
+    """Backup to its most recent restore, a plain row."""
+    found = _PLAIN.read(session, _LATEST, {"backup_pks": list(backup_pks)})
     return {restore.backup_pk: restore for restore in found}
+
+
+_NEWEST = (
+    select(func.max(Restore.pk))
+    .where(Restore.backup_pk.in_(bindparam("backup_pks", expanding=True)))
+    .group_by(Restore.backup_pk)
+)
+_PLAIN = Plain(Restore)
+_LATEST = _PLAIN.rows.where(Restore.pk.in_(_NEWEST))
 
 
 def of_backup(session: ReadSession, backup: Backup, page: Page) -> Slice[Restore]:

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Role, Token
@@ -20,6 +20,7 @@ class Holder:
 
     caller: Caller
     stale: bool
+    expires: int | None
 
 
 def digest(token: Secret) -> str:
@@ -41,7 +42,7 @@ def _visible(session: ReadSession, caller: Caller) -> Select[Token]:
 
 def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
     """Who holds this token; None when it is unknown, expired, revoked or its role is gone."""
-    row = session.scalar(select(Token).where(Token.digest == digest(token)))
+    row = session.scalar(_OF_DIGEST, {"digest": digest(token)})
     if row is None or row.revoked is not None or (row.expires or now + 1) <= now:
         return None
     permissions = permissions_of(session, row.role)
@@ -49,7 +50,10 @@ def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
         return None
     projects = frozenset(row.projects) if row.projects is not None else None
     stale = row.last_used is None or now - row.last_used > _USED_EVERY_MS
-    return Holder(Caller(row.id, row.name, row.role, permissions, projects), stale)
+    return Holder(Caller(row.id, row.name, row.role, permissions, projects), stale, row.expires)
+
+
+_OF_DIGEST = select(Token).where(Token.digest == bindparam("digest"))
 
 
 def permissions_of(session: ReadSession, role: str) -> frozenset[str] | None:

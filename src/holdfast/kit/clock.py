@@ -5,7 +5,8 @@ database, and no time zone can creep in.
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -31,8 +32,19 @@ class SystemClock:
 
 def rfc3339(instant: int) -> str:
     """Milliseconds to `2026-01-20T11:19:53.175Z`."""
-    moment = datetime.fromtimestamp(instant // 1000, tz=UTC)
-    return f"{moment.isoformat()[:19]}.{instant % 1000:03d}Z"  # a third of strftime's time
+    days, rest = divmod(instant, 86_400_000)
+    minutes, ms = divmod(rest, 60_000)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day(days)}T{hour:02}:{minute:02}:{ms // 1000:02}.{ms % 1000:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(since_1970: int) -> str:
+    """Lists are full of instants of the same days."""
+    return date.fromordinal(_DAY_ZERO + since_1970).isoformat()
+
+
+_DAY_ZERO = date(1970, 1, 1).toordinal()
 
 
 def parse_rfc3339(text: str) -> int:

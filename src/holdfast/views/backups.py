@@ -36,7 +36,7 @@ _MOVING = (Status.IN_PROGRESS, Status.ABORTING)
 
 def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
     """A few look-ups for the whole page, not per row."""
-    kept = copies.of_backups(session, [backup.pk for backup in rows])
+    kept = copies.shown(session, [backup.pk for backup in rows])
     every = [copy for each in kept.values() for copy in each]
     places = destinations.ids_of(session, {c.destination_pk for c in every if c.destination_pk})
     leaving = _leaving(session, every)

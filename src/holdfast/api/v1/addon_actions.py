@@ -9,6 +9,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import AddonPath, AtAddon
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Deleter, Reader, Updater
 from holdfast.api.writing import Writer, Writing
@@ -62,6 +63,7 @@ def get_credentials(api: State, caller: Reader, at: AtAddon) -> Response:
 
 
 @router.get(f"{ADDON}/version", response_model=One[VersionView])
+@in_turn
 def get_version(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         addon = at.addon(session, caller)

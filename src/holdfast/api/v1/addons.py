@@ -9,6 +9,7 @@ from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
 from holdfast.api.probing import found_for, moved_to
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.writing import Writing
 from holdfast.catalog import addons as rows
@@ -34,6 +35,7 @@ ADDON = "/projects/{project_id}/addons/{addon_id}"
 
 
 @router.get(ADDONS, response_model=Many[AddonList])
+@in_turn
 def list_addons(api: State, caller: Reader, page: Paging, project_id: str) -> Response:
     with api.catalog.read() as session:
         project = project_at(session, caller, project_id)
@@ -79,6 +81,7 @@ def put_addon(
 
 
 @router.get(ADDON, response_model=One[AddonView])
+@in_turn
 def get_addon(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         project, addon = at.both(session, caller)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import Paging
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.catalog import audit as rows
 from holdfast.catalog.audit import Wanted
@@ -68,6 +69,7 @@ class _About:
 
 
 @router.get("/audit-log", response_model=Many[AuditEntries])
+@in_turn
 def list_audit_log(
     api: State,
     caller: Reader,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.places import AtAddon, AtBackup, BackupPath, Paging
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.writing import Writing
@@ -32,6 +33,7 @@ BACKUP = f"{ADDON}/backups/{{backup_id}}"
 
 
 @router.get(BACKUPS, response_model=Many[BackupList])
+@in_turn
 def list_backups(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         found = rows.listed(session, at.addon(session, caller), page)
@@ -49,6 +51,7 @@ def create_backup(writing: Writing, caller: Updater, at: AtAddon, form: BackupFo
 
 
 @router.get(BACKUP, response_model=One[BackupView])
+@in_turn
 def get_backup(api: State, caller: Reader, at: AtBackup) -> Response:
     with api.catalog.read() as session:
         backup = at.backup(session, caller)
@@ -91,6 +94,7 @@ def retain_backup(writing: Writing, caller: Updater, at: AtBackup) -> Response:
 
 
 @router.get(f"{BACKUP}/evidence", response_model=One[EvidenceView])
+@in_turn
 def get_evidence(api: State, caller: Reader, at: AtBackup) -> Response:
     """Extension: what `completed` was derived from."""
     with api.catalog.read() as session:

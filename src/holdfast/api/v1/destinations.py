@@ -9,6 +9,7 @@ from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import Paging, destination_at
 from holdfast.api.probing import require_bucket
+from holdfast.api.reading import in_turn
 from holdfast.api.state import Api, State
 from holdfast.api.writing import Writing
 from holdfast.catalog import copies
@@ -40,6 +41,7 @@ def _shown(api: Api) -> Sealer | None:
 
 
 @router.get(DESTINATIONS, response_model=Many[DestinationList])
+@in_turn
 def list_destinations(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
         found = rows.listed(session, page)
@@ -56,6 +58,7 @@ def add_destination(
 
 
 @router.get(DESTINATION, response_model=One[DestinationView])
+@in_turn
 def get_destination(api: State, caller: Reader, destination_id: str) -> Response:
     with api.catalog.read() as session:
         return answers.one(views.view(destination_at(session, destination_id), _shown(api)))
@@ -85,6 +88,7 @@ def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -
 
 
 @router.get(f"{DESTINATION}/backups", response_model=Many[list[StoredBackup]])
+@in_turn
 def list_destination_backups(
     api: State, caller: Reader, page: Paging, destination_id: str
 ) -> Response:
@@ -94,6 +98,7 @@ def list_destination_backups(
 
 
 @router.get("/platform-store/backups", response_model=Many[list[StoredBackup]])
+@in_turn
 def list_platform_backups(api: State, caller: Reader, page: Paging) -> Response:
     """The same for the platform's own store."""
     with api.catalog.read() as session:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.places import AtAddon
+from holdfast.api.reading import in_turn
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.writing import Writer, Writing
@@ -59,6 +60,7 @@ def begin_upload(writing: Writing, caller: Updater, at: AtAddon, form: UploadFor
 
 
 @router.get(UPLOAD, response_model=One[UploadView])
+@in_turn
 def get_upload(api: State, caller: Reader, at: AtAddon, upload_id: str) -> Response:
     """How many bytes have arrived: where to go on after a broken connection."""
     with api.catalog.read() as session:

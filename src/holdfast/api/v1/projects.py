@@ -8,6 +8,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import Paging, project_at
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.writing import Writing
 from holdfast.catalog import projects as rows
@@ -27,6 +28,7 @@ Deleter = Annotated[Caller, Depends(requires(Permission.PROJECT_DELETE))]
 
 
 @router.get("/projects", response_model=Many[ProjectList])
+@in_turn
 def list_projects(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
         found = rows.listed(session, caller, page)
@@ -45,6 +47,7 @@ def put_project(writing: Writing, caller: Creator, form: ProjectForm) -> Respons
 
 
 @router.get("/projects/{project_id}", response_model=One[ProjectView])
+@in_turn
 def get_project(api: State, caller: Reader, project_id: str) -> Response:
     with api.catalog.read() as session:
         project = project_at(session, caller, project_id)

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.places import AtAddon, From, Paging
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.v1.backups import BACKUP
@@ -33,6 +34,7 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
 
 
 @router.get(f"{BACKUP}/restores", response_model=Many[RestoreList])
+@in_turn
 def list_backup_restores(api: State, caller: Reader, page: Paging, origin: From) -> Response:
     with api.catalog.read() as session:
         backup = origin.backup(session, caller)
@@ -52,6 +54,7 @@ def abort_restore(
 
 
 @router.get(f"{ADDON}/restores", response_model=Many[RestoreList])
+@in_turn
 def list_addon_restores(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         found = rows.of_addon(session, at.addon(session, caller), page)

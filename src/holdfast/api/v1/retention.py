@@ -10,6 +10,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import AtAddon, Paging, destination_at
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.writing import Writing
@@ -98,6 +99,7 @@ def prune_addon(
 
 
 @router.get("/retention/deletions", response_model=Many[DeletionList])
+@in_turn
 def list_deletions(
     api: State,
     caller: Reader,
@@ -115,6 +117,7 @@ def list_deletions(
 
 
 @router.get("/retention/findings", response_model=Many[FindingList])
+@in_turn
 def list_findings(
     api: State,
     caller: StoreReader,
@@ -129,6 +132,7 @@ def list_findings(
 
 
 @router.get("/retention/audits", response_model=One[AuditList])
+@in_turn
 def list_audits(api: State, caller: StoreReader) -> Response:
     """When each store was compared with the catalogue last, and when it will be."""
     with api.catalog.read() as session:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.places import AddonPath, AtAddon, Paging
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.writing import Writing
@@ -73,6 +74,7 @@ AtSchedule = Annotated[SchedulePath, Depends(_at_schedule)]
 
 
 @router.get(SCHEDULES, response_model=Many[ScheduleList])
+@in_turn
 def list_schedules(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     """All on one page: an addon has six at most. The reference has no cursor here."""
     if page.cursor is not None:
@@ -94,6 +96,7 @@ def create_schedule(writing: Writing, caller: Updater, at: AtAddon, form: Schedu
 
 
 @router.get(SCHEDULE, response_model=One[ScheduleView])
+@in_turn
 def get_schedule(api: State, caller: Reader, at: AtSchedule) -> Response:
     """Extension: one schedule."""
     with api.catalog.read() as session:
@@ -123,6 +126,7 @@ def delete_schedule(writing: Writing, caller: Updater, at: AtSchedule) -> Respon
 
 
 @router.get(f"{SCHEDULE}/occurrences", response_model=One[UpcomingList])
+@in_turn
 def list_upcoming(
     api: State,
     caller: Reader,
@@ -140,6 +144,7 @@ def list_upcoming(
 
 
 @router.get(f"{SCHEDULE}/history", response_model=Many[OccurrenceList])
+@in_turn
 def list_history(api: State, caller: Reader, page: Paging, at: AtSchedule) -> Response:
     """Extension: what became of its instants, the latest first; also of a deleted schedule."""
     with api.catalog.read() as session:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import Paging
+from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.writing import Writing
 from holdfast.catalog import tokens as rows
@@ -27,6 +28,7 @@ Manager = Annotated[Caller, Depends(requires(Permission.TOKENS_MANAGE))]
 
 
 @router.get("/tokens", response_model=Many[TokenList])
+@in_turn
 def list_tokens(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
         found = rows.listed(session, caller, page)
@@ -57,6 +59,7 @@ def revoke_token(writing: Writing, caller: Manager, token_id: str) -> Response:
 
 
 @router.get("/roles", response_model=Many[RoleList])
+@in_turn
 def list_roles(api: State, caller: Reader) -> Response:
     with api.catalog.read() as session:
         items = views.roles(session)

@@ -1,18 +1,22 @@
-"""Idling costs what there is to do, not what the catalogue holds: nothing is read from end to end.
+"""Idling costs what there is to do and a page what is on it, whatever the catalogue holds.
 
-Every question that the daemons ask in their rounds is asked again with EXPLAIN, on both databases.
+Every question that the daemons ask in their rounds, and that a page asks, is asked again with
+EXPLAIN, on both databases: no growing table is read from end to end.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, inspect
 
+from fixtures.asked import Asked, listening
 from fixtures.keeping import POLICY, Keeper
 from holdfast.bootstrap import PLANS
+from holdfast.catalog import addons, backups
+from holdfast.catalog.page import Page
+from holdfast.catalog.schema import Backup
 from holdfast.catalog.session import Catalog
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
@@ -21,6 +25,7 @@ from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.jobs.toolbox import Running
+from holdfast.views.backups import views
 
 GROWING = (
     "audit_log", "backups", "copies", "deletions", "imports", "journal", "occurrences",
@@ -32,21 +37,6 @@ SCANS = re.compile(
     rf"(?:SCAN|Seq Scan on) ({'|'.join(GROWING)})\b(?!.* USING (?:COVERING )?INDEX"
     rf" (?:{'|'.join(ONLY_WHAT_WAITS)}))"
 )
-Asked = tuple[str, Any]
-
-
-@contextmanager
-def listening(*engines: object) -> Iterator[list[Asked]]:
-    heard: list[Asked] = []
-
-    def hear(_: object, __: object, statement: str, parameters: object, *___: object) -> None:
-        heard.append((statement, parameters))
-
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", hear)
-    yield heard
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", hear)
 
 
 def plan(connection: Connection, statement: str, parameters: Any) -> str:
@@ -78,7 +68,7 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
     rhythm = Rhythm()
     pulse = Pulse(tools, Running(), "worker", rhythm)
     reaper = Reaper(tools, pulse, rhythm)
-    with listening(*{catalog.engine, catalog._reader}) as asked:  # pyright: ignore[reportPrivateUsage]
+    with listening(catalog) as asked:
         pulse.round()
         reaper.reap_departed()
         reaper.find_lost()
@@ -89,6 +79,29 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
         Auditor(tools, 0).round()
     assert len({statement for statement, _ in asked}) > 20
     assert whole_reads(catalog, asked) == []
+
+
+def test_a_page_reads_no_more_than_itself(keeper: Keeper, kept_addon: int) -> None:
+    for _ in range(3):
+        keeper.backup(kept_addon)
+    with keeper.catalog.read() as session, listening(keeper.catalog) as asked:
+        addon = addons.get(session, kept_addon)
+        for page in (Page(size=2), Page(size=2, number=2)):
+            found = backups.listed(session, addon, page)
+            views(session, found.items)
+        backups.listed(session, addon, Page(cursor=backups.listed(session, addon, Page(1)).cursor))
+    assert len(asked) == 1 + 2 * 3 + 2
+    assert whole_reads(keeper.catalog, asked) == []
+
+
+def test_a_plain_row_says_what_the_entity_says(keeper: Keeper, kept_addon: int) -> None:
+    pk = keeper.backup(kept_addon)
+    with keeper.catalog.read() as session:
+        entity = backups.get(session, pk)
+        (plain,) = backups.listed(session, addons.get(session, kept_addon), Page()).items
+        names = [each.key for each in inspect(Backup).column_attrs if each.key != "evidence"]
+        assert [getattr(plain, name) for name in names] == [getattr(entity, name) for name in names]
+        assert not hasattr(plain, "evidence"), "it is large: lists do without"
 
 
 def test_what_reads_all_is_recognised(catalog: Catalog) -> None:
