@@ -1,5 +1,7 @@
 """The audit log as the API shows it."""
 
+from typing import Any, cast
+
 from holdfast.catalog.schema import AuditEntry
 from holdfast.kit.clock import rfc3339
 from holdfast.views.shapes import Document, Shape
@@ -50,6 +52,18 @@ def view(entry: AuditEntry) -> AuditView:
         object=AuditObject(
             kind=entry.kind, id=entry.object, project=entry.project, addon=entry.addon
         ),
-        before=entry.before,
-        after=entry.after,
+        before=_whole(entry.before),
+        after=_whole(entry.after),
     )
+
+
+def _whole(value: Any) -> Any:
+    """What is not there is left out here too, however deep: no answer has a null."""
+    match value:
+        case dict():
+            found = cast("Document", value).items()
+            return {name: _whole(each) for name, each in found if each is not None}
+        case list():
+            return [_whole(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
