@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from holdfast.catalog.migrate import migrate
-from holdfast.catalog.schema import Addon, Backup, Copy, Project
+from holdfast.catalog.schema import Addon, Backup, Copy, Operation, Project
 from holdfast.catalog.session import Catalog
 
 PROJECT = "archive"
@@ -35,6 +35,7 @@ def fill_catalogue(data_dir: Path, count: int) -> None:
             numbers = range(first, min(first + _AT_ONCE, count + 1))
             session.execute(insert(Backup), [_backup(addon.pk, number) for number in numbers])
             session.execute(insert(Copy), [_copy(addon.pk, number) for number in numbers])
+            session.execute(insert(Operation), [_operation(addon.pk, number) for number in numbers])
     catalog.close()
     with sqlite3.connect(data_dir / "holdfast.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -81,6 +82,7 @@ def _backup(addon_pk: int, number: int) -> dict[str, object]:
         "version": "15.18",
         "retained": False,
         "evidence": _evidence(number),
+        "operation": f"{number:024x}",
         "created": began,
         "completed": began + 4_000,
     }
@@ -99,6 +101,28 @@ def _copy(addon_pk: int, number: int) -> dict[str, object]:
         "objects": f"dumps/{PROJECT}/{ADDON}/{uuid.UUID(int=number)}/1/",
         "created": began,
         "completed": began + 4_000,
+    }
+
+
+def _operation(addon_pk: int, number: int) -> dict[str, object]:
+    """What made it, long over."""
+    began = _FIRST + number * _DAY // 24
+    return {
+        "id": f"{number:024x}",
+        "addon_pk": addon_pk,
+        "kind": "backup",
+        "lane": "any",
+        "priority": 5,
+        "status": "completed",
+        "fence": 1,
+        "attempt": 1,
+        "worker": "nobody",
+        "arguments": {"backup": number, "project": PROJECT},
+        "record": {},
+        "litter": False,
+        "created": began,
+        "started": began,
+        "ended": began + 4_000,
     }
 
 

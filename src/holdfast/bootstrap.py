@@ -317,7 +317,7 @@ class WorkerProcess:
         self._presence, self._alone = join(settings.data_dir / "workers.lock")
         self._beating = Loop("pulse", settings.beat, self._pulse.round)
         self._loops = [
-            Loop("reaper", settings.beat, self._reaper.round),
+            Loop("reaper", max(settings.beat, settings.dead / 10), self._reaper.round),
             Loop("supervisor", _SUPERVISE_SECONDS, self._supervisor.round),
         ]
 
