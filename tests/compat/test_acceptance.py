@@ -131,7 +131,10 @@ def test_7_a_destination_is_found_by_its_name(
     listed = cli("list", "backup-destinations", "-o", "json")
     assert made["id"] in listed.out
     assert s3_server.secret_key not in listed.out
-    gone = cli("delete", "backup-destination", "--backupDestinationId", made["id"], "--force")
+    at = ("--backupDestinationId", made["id"])
+    assert cli("patch", "backup-destination", *at, "-i", '{"description":"Patched"}').status == 0
+    assert api.get(f"/backup-destinations/{made['id']}").data["description"] == "Patched"
+    gone = cli("delete", "backup-destination", *at, "--force")
     assert gone.status == 0
 
 

@@ -79,12 +79,18 @@ def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: Man
     policies = {"ipPolicies": [{"address": "10.0.0.0/8", "action": "ALLOW"}]}
     error = js.call(call, parameters=managed.place, data=policies)["error"]
     assert (error["status"], list(error["details"])) == (400, ["ipPolicies"])
+    words = ("update", "addon", "security", *managed.words)
+    assert cli(*words, "-i", '{"ipPolicies":[]}').status == 0
+    said = cli(*words, "-i", json.dumps(policies))
+    assert (said.status, "ipPolicies" in said.err) == (1, True)
 
 
-def test_versions_go_up_only(js: JsClient, managed: ManagedAddon) -> None:
+def test_versions_go_up_only(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
     order = {"version": managed.shown()["version"]}
     error = js.call("update.addon.version", parameters=managed.place, data=order)["error"]
     assert (error["status"], list(error["details"])) == (400, ["version"])
+    said = cli("update", "addon", "version", *managed.words, "-i", json.dumps(order))
+    assert (said.status, "version" in said.err) == (1, True)
 
 
 def test_its_log(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:

@@ -1,7 +1,9 @@
 """How the official clients behave on our answers: outputs, exit codes, errors, tokens that end."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -12,12 +14,24 @@ from fixtures.official import JsClient, OfficialCli
 pytestmark = pytest.mark.sqlite_first
 
 
-@pytest.fixture
-def spent(api: Api) -> str:
+@pytest.fixture(params=["revoked", "expired"])
+def spent(request: pytest.FixtureRequest, server: Server, api: Api) -> str:
     """A token that was good and is not any more."""
-    made = api.post("/tokens", {"name": fresh("Spent"), "role": "owner"}).data
-    api.delete(f"/tokens/{made['id']}")
+    order = {"name": fresh("Spent"), "role": "owner", "expiresInDays": 1}
+    made = api.post("/tokens", order).data
+    if request.param == "revoked":
+        api.delete(f"/tokens/{made['id']}")
+    elif server.catalogue == "sqlite":
+        _let_a_day_pass(server, made["id"])
+    else:
+        pytest.skip("time passes in the catalogue's file, which only SQLite has")
     return made["token"]
+
+
+def _let_a_day_pass(server: Server, token: str) -> None:
+    with closing(sqlite3.connect(server.data_dir / "holdfast.db", timeout=30)) as catalogue:
+        catalogue.execute("UPDATE tokens SET expires = expires - 86400000 WHERE id = ?", (token,))
+        catalogue.commit()
 
 
 def test_a_token_that_ended_logs_nobody_in(

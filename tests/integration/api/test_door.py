@@ -1,16 +1,18 @@
 """Connections: how large, how slow and how many; each refusal is our envelope."""
 
 import contextlib
+import json
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fixtures.connecting import opened, refusal, rest_of
-from fixtures.holdfast import Api, Server, await_that, start_holdfast
+from fixtures.holdfast import Api, Server, await_that, fresh, start_holdfast
 
 pytestmark = pytest.mark.sqlite_first
 
@@ -30,6 +32,7 @@ def strict() -> Iterator[Server]:
         "HOLDFAST_CONNECTIONS": "10",
         "HOLDFAST_CONNECTIONS_PER_ADDRESS": "6",
         "HOLDFAST_TRUSTED_PROXIES": "127.0.0.9/32",
+        "HOLDFAST_LOG_LEVEL": "DEBUG",
     }
     server = start_holdfast(home, forked=True, **settings)
     yield server
@@ -187,3 +190,15 @@ def test_every_answer_has_the_name_of_its_request(server: Server, api: Api) -> N
         assert Api(server.url, None, base="").raw("GET", path).headers["x-request-id"]
     named = api.raw("GET", "/login", headers={"x-request-id": "mine-42"})
     assert named.headers["x-request-id"] == "mine-42"
+
+
+def test_what_is_logged_of_a_request_has_its_name(strict: Server) -> None:
+    name = fresh("asked").replace(" ", "-")
+    strict.api().raw("GET", "/projects", headers={"x-request-id": name})
+
+    def lines() -> list[dict[str, Any]]:
+        written = [json.loads(line) for line in strict.log.read_text().splitlines()]
+        return [line for line in written if line.get("request") == name]
+
+    (line,) = await_that(lines)
+    assert (line["event"], line["path"], line["status"]) == ("answered", "/v1/projects", 200)
