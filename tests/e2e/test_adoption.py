@@ -221,7 +221,7 @@ def _with_key(manifest: str, key: str) -> str:
 def test_the_command_says_what_it_took_and_what_it_left(heir: Heir) -> None:
     environment = {"HOLDFAST_HOST": heir.server.url, "HOLDFAST_TOKEN": heir.server.token}
     done = subprocess.run(
-        [*HOLDFAST, "destination", "adopt", "--platform", "--passphrase-file", "-"],
+        [HOLDFAST, "destination", "adopt", "--platform", "--passphrase-file", "-"],
         input=heir.kits[PLATFORM], env=environment, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
@@ -229,7 +229,7 @@ def test_the_command_says_what_it_took_and_what_it_left(heir: Heir) -> None:
     assert "never completed" in done.stderr
     assert heir.kits[PLATFORM] not in done.stdout + done.stderr
     listed = subprocess.run(
-        [*HOLDFAST, "destination", "backups", "--platform"],
+        [HOLDFAST, "destination", "backups", "--platform"],
         env=environment, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert all(name in listed.stdout for name in ("one", "three", "four"))
