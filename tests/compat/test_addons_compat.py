@@ -125,10 +125,15 @@ def test_put_and_patch(js: JsClient, cli: OfficialCli, managed: ManagedAddon) ->
     assert managed.sql("SELECT one FROM kept") == [(1,)]
 
 
-def test_reset_wipes_it(js: JsClient, managed: ManagedAddon) -> None:
+def test_reset_wipes_it(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
+    kept = "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'"
     assert js.data("reset.addon", parameters=managed.place) == {}
     managed.await_status("running")
-    assert managed.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'kept'") == [(0,)]
+    assert managed.sql(kept) == [(0,)]
+    managed.sql("CREATE TABLE kept (one int)")
+    assert cli("reset", "addon", *managed.words).status == 0
+    managed.await_status("running")
+    assert managed.sql(kept) == [(0,)]
 
 
 def test_the_command_line_deletes_it(cli: OfficialCli, managed: ManagedAddon) -> None:
