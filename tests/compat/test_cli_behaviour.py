@@ -123,14 +123,14 @@ def test_exit_codes(cli: OfficialCli, attached: Attached) -> None:
 
 
 def test_a_backup_is_aborted(cli: OfficialCli, api: Api, attached: Attached) -> None:
-    """The second waits for the first, so there is time to."""
+    """The last waits for those before it, so there is time to."""
     at = ("--projectId", attached.project, "--addonId", attached.addon)
-    for name in ("first", "second"):
+    for name in ("first", "second", "third", "fourth", "fifth", "last"):
         api.post(f"{attached.path}/backups", {"name": name, "backupType": "dump"})
-    said = cli("abort", "addon", "backup", *at, "--backupId", "second")
-    ended = api.get(f"{attached.path}/backups/second").data["status"]
+    said = cli("abort", "addon", "backup", *at, "--backupId", "last")
+    ended = api.get(f"{attached.path}/backups/last").data["status"]
     if said.status == 0:
-        await_backup(api, f"{attached.path}/backups/second", "aborted")
+        await_backup(api, f"{attached.path}/backups/last", "aborted")
     else:
         assert ("409" in said.err, ended) == (True, "completed"), "it was faster than us"
 
