@@ -93,6 +93,7 @@ def wait_for_death(server: Server) -> None:
         assert server.child.wait(60) == -9
     except subprocess.TimeoutExpired:
         server.child.kill()
+        server.child.wait()
         pytest.fail(f"it never came to that point:\n{server.log.read_text()[-2000:]}")
 
 

@@ -1,11 +1,11 @@
 """kill -9 at every step of a snapshot, its copy, its restore and tidying: all converges, once."""
 
-import subprocess
 from typing import Any
 
 import pytest
 
-from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
+from chaos.test_kill import wait_for_death
+from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.mortal_house import ADDON, BACKUPS, ROWS, House, begin_restore, change, copied, sql
 
 SNAPSHOT_POINTS = [
@@ -46,15 +46,6 @@ REWIND_POINTS = [
     "publish:before",
 ]
 TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
-
-
-def wait_for_death(server: Server) -> None:
-    try:
-        assert server.child.wait(60) == -9
-    except subprocess.TimeoutExpired:
-        server.child.kill()
-        server.child.wait()
-        pytest.fail(f"it never came to that point:\n{server.log.read_text()[-2000:]}")
 
 
 @pytest.mark.parametrize("point", SNAPSHOT_POINTS)

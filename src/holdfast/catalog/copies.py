@@ -58,17 +58,18 @@ def first(session: ReadSession, backup_pk: int) -> Copy:
 
 def of_backups(session: ReadSession, backup_pks: Collection[int]) -> dict[int, list[Copy]]:
     """By backup, the first copy first; gone ones too."""
-    found: dict[int, list[Copy]] = {}
     wanted = select(Copy).where(Copy.backup_pk.in_(backup_pks))
-    for copy in session.scalars(wanted.order_by(Copy.additional, Copy.pk)):
-        found.setdefault(copy.backup_pk, []).append(copy)
-    return found
+    return _by_backup(session.scalars(wanted.order_by(Copy.additional, Copy.pk)))
 
 
 def shown(session: ReadSession, backup_pks: Collection[int]) -> dict[int, list[Copy]]:
     """The same as plain rows."""
+    return _by_backup(_PLAIN.read(session, _SHOWN, {"backup_pks": list(backup_pks)}))
+
+
+def _by_backup(rows: Iterable[Copy]) -> dict[int, list[Copy]]:
     found: dict[int, list[Copy]] = {}
-    for copy in _PLAIN.read(session, _SHOWN, {"backup_pks": list(backup_pks)}):
+    for copy in rows:
         found.setdefault(copy.backup_pk, []).append(copy)
     return found
 
