@@ -265,5 +265,7 @@ def _widen(pipe: IO[bytes] | None) -> None:
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError, OSError), pipe:
+    # A child may end before it has read everything (OSError), or before this thread even began:
+    # the pipe is closed by then, which is a ValueError. Its exit status says what that means.
+    with contextlib.suppress(OSError, ValueError), pipe:
         pipe.write(data)
