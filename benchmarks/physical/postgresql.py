@@ -64,10 +64,10 @@ def postgresql(home: Path, size: int) -> Generator[Contest]:
         run(_FILL.format(rows=size // _ROW_BYTES), "VACUUM (FREEZE, ANALYZE)")
         data = place.directory
         program = max(Path(_BINARIES).glob("*/bin/pg_basebackup"))
-        base = f"{program} -d '{url}' -c fast -X fetch -Ft -D -"
+        base = f"{program} -h {data} -p {place.port} -U {place.user} -c fast -X fetch -Ft -D -"
         yield Contest(
             tools=[
-                stream(home, base, "tar -x"),
+                stream(home, base, "tar -x", PGPASSWORD=password),
                 restic(
                     home, "--exclude", f"{data}/pg_wal/*", "--exclude", f"{data}/.s.*", str(data)
                 ),

@@ -237,7 +237,7 @@ class Piece:
     """One file, directory or symbolic link of a physical copy.
 
     `path` is relative, `mode` without the type, `mtime` in ns since 1970. `chunks` has to be read
-    before the next piece.
+    before the next piece; nobody changes a chunk after he gave it.
     """
 
     path: str
@@ -246,7 +246,7 @@ class Piece:
     directory: bool
     target: str
     cut: Cut
-    chunks: Iterator[bytes]
+    chunks: Iterator[bytes | memoryview]
 
 
 class Capture(Protocol):

@@ -17,7 +17,7 @@ _LITTLE_ENDIAN = ("x86_64", "aarch64")
 
 
 class _Checksum(Protocol):
-    def update(self, data: bytes, /) -> object: ...
+    def update(self, data: bytes | memoryview, /) -> object: ...
 
     def hexdigest(self) -> str: ...
 
@@ -30,8 +30,8 @@ class _Crc32c:
     def __init__(self) -> None:
         self._value = 0
 
-    def update(self, data: bytes) -> None:
-        self._value = _extend(self._value, data)
+    def update(self, data: bytes | memoryview) -> None:
+        self._value = _extend(self._value, bytes(data))  # it takes nothing else
 
     def hexdigest(self) -> str:
         """As little-endian servers write it: the number's bytes as they are in memory."""
@@ -62,7 +62,9 @@ class Arrived:
     def files(self) -> int:
         return len(self.seen)
 
-    def passing(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def passing(
+        self, path: str, chunks: Iterator[bytes | memoryview]
+    ) -> Iterator[bytes | memoryview]:
         checksum, size = _CHECKSUMS[self.algorithm](), 0
         for chunk in chunks:
             checksum.update(chunk)

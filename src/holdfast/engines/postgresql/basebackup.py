@@ -7,13 +7,13 @@ counts before that one was read.
 """
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from holdfast.contracts.engine import Address, Attempt, Cut, Piece
-from holdfast.domain.errors import AddonRefused, EvidenceMissing
+from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql import facts
-from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql.address import connect, nearest
 from holdfast.engines.postgresql.backup_manifest import Arrived, BackupManifest, algorithm
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.copy_stream import CopyStream
@@ -157,12 +157,23 @@ def capture(
     application = f"holdfast_{attempt.tag}"
     with translated(guard), connect(address, application=application) as session:
         about = facts.server(session)
-    with (
-        replication(address, application, guard) as keeper,
-        replication(address, application, guard) as session,
-    ):
+    with ExitStack() as sessions:
+        keeper, address = _opened(sessions, address, application, guard)
         _keep_wal(keeper, attempt)
+        session = sessions.enter_context(replication(address, application, guard))
         yield Capture(session, attempt, rate, about)
+
+
+def _opened(
+    sessions: ExitStack, address: Address, application: str, guard: Guard
+) -> tuple[Replication, Address]:
+    """A session, and where it goes: to the server's Unix socket, unless nobody may replicate there
+    (its rules are its own)."""
+    near = nearest(address)
+    if near != address:
+        with suppress(NotSupported, AddonRefused):
+            return sessions.enter_context(replication(near, application, guard)), near
+    return sessions.enter_context(replication(address, application, guard)), address
 
 
 def _keep_wal(session: Replication, attempt: Attempt) -> None:

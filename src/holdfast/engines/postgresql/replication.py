@@ -75,6 +75,7 @@ class Replication:
 
     def copied(self) -> Iterator[memoryview]:
         """What the current COPY streams, message by message."""
+        dry = True
         while True:
             size, data = self._connection.get_copy_data(1)
             if size == -1:
@@ -82,14 +83,24 @@ class Replication:
             if size < 0:
                 raise self._failure(self._connection.error_message)
             if size == 0:
-                self._receive()
+                # While the server is faster than we are there is more: nobody needs to wait.
+                if dry:
+                    self._wait()
+                self._consume()
             else:
                 yield data
+            dry = size == 0
 
     def _receive(self) -> None:
-        """Waits for more to read, at most until somebody says stop."""
+        self._wait()
+        self._consume()
+
+    def _wait(self) -> None:
+        """For more to read, at most until somebody says stop."""
         while not self._poll.poll(_LISTEN_MS):
             self._guard.check()
+
+    def _consume(self) -> None:
         try:
             self._connection.consume_input()
         except psycopg.Error as error:

@@ -47,15 +47,25 @@ class TarStream:
                 pass
             self._take(self._padding)
 
-    def data(self) -> Iterator[bytes]:
-        """The bytes of the current entry that were not read yet."""
+    def data(self) -> Iterator[bytes | memoryview]:
+        """The bytes of the current entry that were not read yet, where possible as they came."""
         while self._left:
-            if not self._buffer and not self._more():
-                raise EvidenceMissing("the server's copy ended in the middle of a file")
-            taken = bytes(self._buffer[: self._left])
-            del self._buffer[: len(taken)]
+            if self._buffer:
+                taken = bytes(self._buffer[: self._left])
+                del self._buffer[: len(taken)]
+            else:
+                taken = self._next()
+                if len(taken) > self._left:
+                    self._buffer += taken[self._left :]
+                    taken = taken[: self._left]
             self._left -= len(taken)
             yield taken
+
+    def _next(self) -> bytes | memoryview:
+        for chunk in self._chunks:
+            if chunk:
+                return chunk
+        raise EvidenceMissing("the server's copy ended in the middle of a file")
 
     def _header(self) -> bytes | None:
         if not self._buffer and not self._more():

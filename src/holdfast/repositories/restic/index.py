@@ -45,18 +45,15 @@ class Index:
         number = len(self._packs)
         self._packs.append(pack)
         for entry in entries:
-            if self._seat(_key(entry.id, entry.type))[1] == _FREE:
-                self._append(entry, number)
-
-    def _append(self, entry: Entry, pack: int) -> None:
-        if 3 * self._count >= 2 * self._slots:
-            self._grow()
-        seat, _ = self._seat(_key(entry.id, entry.type))
-        self._rows += _ROW.pack(
-            entry.id, pack, entry.offset, entry.stored, entry.plain, int(entry.type)
-        )
-        self._count += 1
-        struct.pack_into("<I", self._table, seat, self._count)
+            if 3 * self._count >= 2 * self._slots:
+                self._grow()
+            seat, row = self._seat(_key(entry.id, entry.type))
+            if row == _FREE:
+                self._rows += _ROW.pack(
+                    entry.id, number, entry.offset, entry.stored, entry.plain, entry.type
+                )
+                self._count += 1
+                struct.pack_into("<I", self._table, seat, self._count)
 
     def _seat(self, key: bytes) -> tuple[int, int]:
         """The byte offset of the blob's slot, and its row number plus one (0: free)."""

@@ -6,8 +6,8 @@
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from holdfast.domain.errors import SealBroken
 from holdfast.repositories.restic.crypto import OVERHEAD, Key
@@ -25,8 +25,7 @@ class BlobType(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One blob of a pack. Sizes in bytes; `plain` is 0 for one that is not compressed."""
 
     id: bytes

@@ -5,7 +5,8 @@ what the next one can use or prune can remove. A pack is written while the next 
 more than that one and the open ones are in memory.
 """
 
-import hashlib
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from holdfast.repositories.restic import index as indexes
@@ -14,7 +15,7 @@ from holdfast.repositories.restic.crypto import Key
 from holdfast.repositories.restic.index import Index
 from holdfast.repositories.restic.objects import Objects, seal_document
 from holdfast.repositories.restic.pack import BlobType, Entry
-from holdfast.repositories.restic.sealing import Blob, Sealing
+from holdfast.repositories.restic.sealing import Blob, Block, Sealing
 
 PACK_BYTES = 16 << 20
 _INDEX_BLOBS = 20_000
@@ -51,32 +52,52 @@ class Packer:
         self._objects = objects
         self.key = key
         self._index = index
-        self._sealing = Sealing(key, level)
+        self._sealing = Sealing(key, level, self._claim)
         self._ahead = ThreadPoolExecutor(1, "pack") if ahead else None
         self._flying: tuple[Future[str], list[Entry]] | None = None
         self._open = {kind: _Open() for kind in BlobType}
+        self._known = threading.Lock()  # index and pending, which the sealing threads ask for
         self._pending: set[tuple[BlobType, bytes]] = set()
         self._unlisted: dict[str, list[Entry]] = {}
         self.packs: list[str] = []
         self.added = 0
         self.new = 0
 
-    def save(self, kind: BlobType, data: bytes | memoryview) -> bytes:
-        """The blob's id; stored only when the repository does not have it yet."""
-        blob = hashlib.sha256(data).digest()
-        if not self.has(kind, blob):
-            self._pending.add((kind, blob))
-            for sealed in self._sealing.give(Blob(blob, kind, bytes(data), len(data))):
-                self._add(sealed)
-        return blob
+    def save(
+        self, kind: BlobType, data: bytes | memoryview, named: Callable[[bytes], None]
+    ) -> None:
+        """Stored only when the repository does not have it yet. `data` stays as it is from now on.
+
+        `named` hears the blob's id: in the order of the calls, by `flush` at the latest.
+        """
+        for blob in self._sealing.give(Block(kind, data, named)):
+            self._add(blob)
+
+    def settle(self) -> None:
+        """Everything saved so far has its name on return."""
+        for blob in self._sealing.rest():
+            self._add(blob)
 
     def has(self, kind: BlobType, blob: bytes) -> bool:
         """Is it in the repository, or on its way there?"""
+        with self._known:
+            return self._has(kind, blob)
+
+    def _has(self, kind: BlobType, blob: bytes) -> bool:
         return (kind, blob) in self._pending or self._index.row(blob, kind) is not None
+
+    def _claim(self, kind: BlobType, blob: bytes) -> bool:
+        """True for the first who asks for a blob that is nowhere: he brings it."""
+        with self._known:
+            new = not self._has(kind, blob)
+            if new:
+                self._pending.add((kind, blob))
+            return new
 
     def adopt(self, blob: bytes, kind: BlobType, sealed: bytes, plain: int) -> None:
         """Stores a blob that is compressed and sealed already."""
-        self._pending.add((kind, blob))
+        with self._known:
+            self._pending.add((kind, blob))
         self._add(Blob(blob, kind, sealed, plain))
 
     def _add(self, blob: Blob) -> None:
@@ -107,8 +128,9 @@ class Packer:
 
     def _stored(self, name: str, entries: list[Entry]) -> None:
         self.packs.append(name)
-        self._index.add(name, entries)
-        self._pending.difference_update((entry.type, entry.id) for entry in entries)
+        with self._known:
+            self._index.add(name, entries)
+            self._pending.difference_update((entry.type, entry.id) for entry in entries)
         self.list_again(name, entries)
 
     def list_again(self, pack: str, entries: list[Entry]) -> None:
@@ -125,8 +147,7 @@ class Packer:
 
     def flush(self) -> None:
         """Everything saved so far is stored and listed on return."""
-        for sealed in self._sealing.rest():
-            self._add(sealed)
+        self.settle()
         for kind in BlobType:
             self._close(kind)
         self._land()

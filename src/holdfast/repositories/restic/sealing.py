@@ -1,29 +1,38 @@
-"""Compresses and seals blobs on other threads; what comes out is in the order of what went in.
+"""Names, compresses and seals blocks on other threads; the order stays what it was.
 
-zstd and the ciphers release the interpreter's lock, so the cores share the work. Blobs go to the
-threads in batches, and only so many are on their way: memory is bounded however slow they are.
+sha256, zstd and the ciphers release the interpreter's lock, so the cores share the work. Blocks go
+to the threads in batches, and only so many are on their way: memory is bounded however slow they
+are.
 """
 
+import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import zstandard
 
 from holdfast.repositories.restic.crypto import Key
 from holdfast.repositories.restic.pack import BlobType
 
-_BATCH_BYTES = 256 << 10
+_BATCH_BYTES = 512 << 10
 _ON_THE_WAY = 8
 _THREADS = min(4, os.cpu_count() or 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """`data` is plain before it was sealed, sealed after; `plain` the bytes it had before."""
+class Block(NamedTuple):
+    """What is to be stored; nobody changes `data` any more. `named` is told its id."""
+
+    type: BlobType
+    data: bytes | memoryview
+    named: Callable[[bytes], None]
+
+
+class Blob(NamedTuple):
+    """`data` is compressed and sealed; `plain` the bytes it had before."""
 
     id: bytes
     type: BlobType
@@ -31,32 +40,39 @@ class Blob:
     plain: int
 
 
-class Sealing:
-    """One writer's. An error of a thread is raised where its results are taken."""
+_Sealed = tuple[Block, bytes, Blob | None]
 
-    def __init__(self, key: Key, level: int) -> None:
+
+class Sealing:
+    """One writer's. An error of a thread is raised where its results are taken.
+
+    `claim` says whether a blob is new, and that it is not from then on; threads ask it.
+    """
+
+    def __init__(self, key: Key, level: int, claim: Callable[[BlobType, bytes], bool]) -> None:
         self._key = key
         self._level = level
+        self._claim = claim
         self._own = threading.local()
         self._threads: ThreadPoolExecutor | None = None
-        self._batch: list[Blob] = []
+        self._batch: list[Block] = []
         self._bytes = 0
-        self._going: deque[Future[list[Blob]]] = deque()
+        self._going: deque[Future[list[_Sealed]]] = deque()
 
-    def give(self, blob: Blob) -> Iterator[Blob]:
-        """Takes one; gives those back that are sealed, when too many are on their way."""
-        self._batch.append(blob)
-        self._bytes += blob.plain
+    def give(self, block: Block) -> Iterator[Blob]:
+        """Takes one; gives new blobs back that are sealed, when too many are on their way."""
+        self._batch.append(block)
+        self._bytes += len(block.data)
         if self._bytes >= _BATCH_BYTES:
             self._send()
         while len(self._going) > _ON_THE_WAY:
-            yield from self._going.popleft().result()
+            yield from self._taken()
 
     def rest(self) -> Iterator[Blob]:
         """All that are left; the threads end."""
         self._send()
         while self._going:
-            yield from self._going.popleft().result()
+            yield from self._taken()
         if self._threads is not None:
             self._threads.shutdown()
             self._threads = None
@@ -69,11 +85,21 @@ class Sealing:
         self._going.append(self._threads.submit(self._sealed, self._batch))
         self._batch, self._bytes = [], 0
 
-    def _sealed(self, batch: list[Blob]) -> list[Blob]:
+    def _taken(self) -> Iterator[Blob]:
+        for block, name, blob in self._going.popleft().result():
+            block.named(name)
+            if blob is not None:
+                yield blob
+
+    def _sealed(self, batch: list[Block]) -> list[_Sealed]:
         if not hasattr(self._own, "squeeze"):
             self._own.squeeze = zstandard.ZstdCompressor(level=self._level)
         squeeze: zstandard.ZstdCompressor = self._own.squeeze
-        return [
-            Blob(blob.id, blob.type, self._key.seal(squeeze.compress(blob.data)), blob.plain)
-            for blob in batch
-        ]
+        sealed: list[_Sealed] = []
+        for block in batch:
+            name, blob = hashlib.sha256(block.data).digest(), None
+            if self._claim(block.type, name):
+                body = self._key.seal(squeeze.compress(block.data))
+                blob = Blob(name, block.type, body, len(block.data))
+            sealed.append((block, name, blob))
+        return sealed

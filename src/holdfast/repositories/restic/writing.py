@@ -1,7 +1,8 @@
 """Writes a snapshot from a stream of files, in any order, in blocks that follow pages."""
 
+import hashlib
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.repositories.restic import tree
 from holdfast.repositories.restic.cutting import Cutter, Fixed
@@ -12,11 +13,27 @@ from holdfast.repositories.restic.tree import Node
 
 
 @dataclass
+class _File:
+    """Its blocks are named while others are read, in their order."""
+
+    begun: Node
+    size: int = 0
+    content: list[str] = field(default_factory=list[str])
+
+    def add(self, block: bytes) -> None:
+        self.content.append(block.hex())
+
+    def node(self) -> Node:
+        return replace(self.begun, size=self.size, content=tuple(self.content))
+
+
+@dataclass
 class _Directory:
-    node: Node
-    inside: dict[bytes, "Node | _Directory"] = field(
-        default_factory=dict[bytes, "Node | _Directory"]
-    )
+    begun: Node
+    inside: dict[bytes, "_Entry"] = field(default_factory=dict[bytes, "_Entry"])
+
+
+_Entry = _File | _Directory | Node
 
 
 class FileWriter:
@@ -25,31 +42,30 @@ class FileWriter:
     def __init__(self, writer: "SnapshotWriter", path: bytes, node: Node, cutter: Cutter) -> None:
         self._writer = writer
         self._path = path
-        self._node = node
+        self._file = _File(node)
         self._cutter = cutter
         self._pending = bytearray()
-        self._content: list[str] = []
-        self._size = 0
 
     def write(self, data: bytes | memoryview) -> None:
-        self._size += len(data)
-        self._pending += data
-        self._cut(last=False)
-
-    def _cut(self, *, last: bool) -> None:
-        done = 0
-        with memoryview(self._pending) as view:
-            for length in self._cutter.lengths(view, last=last):
-                block = bytes(view[done : done + length])
-                self._content.append(self._writer.packer.save(BlobType.DATA, block).hex())
-                done += length
-        del self._pending[:done]
+        """`data` stays as it is from now on: whole blocks are not copied."""
+        if self._pending:
+            self._pending += data
+        self._cut(self._pending or data, last=False)
 
     def close(self) -> None:
-        self._cut(last=True)
-        node = self._node
-        done = Node(node.name, node.mode, node.mtime, self._size, tuple(self._content))
-        self._writer.place(self._path, done)
+        """All of the file was written: it has its place in the snapshot."""
+        self._cut(self._pending, last=True)
+        self._writer.place(self._path, self._file)
+
+    def _cut(self, data: bytes | bytearray | memoryview, *, last: bool) -> None:
+        view, done = memoryview(data), 0
+        for length in self._cutter.lengths(view, last=last):
+            block = view[done : done + length]
+            self._writer.packer.save(BlobType.DATA, block, self._file.add)
+            done += length
+        if done or data is not self._pending:
+            self._pending = bytearray(view[done:])
+        self._file.size += done
 
 
 class SnapshotWriter:
@@ -75,7 +91,8 @@ class SnapshotWriter:
         name = path.rpartition(b"/")[2]
         self.place(path, Node(name, stat.S_IFLNK | 0o777, mtime, target=target))
 
-    def place(self, path: bytes, node: Node) -> None:
+    def place(self, path: bytes, entry: _File | Node) -> None:
+        node = entry.begun if isinstance(entry, _File) else entry
         above = self._root
         *parents, name = path.split(b"/")
         for part in parents:
@@ -92,19 +109,32 @@ class SnapshotWriter:
         elif held is not None:
             raise ValueError(f"{path!r} was written twice")
         else:
-            above.inside[name] = node
-            self.files += node.is_file
-            self.size += node.size
+            above.inside[name] = entry
+            if isinstance(entry, _File):
+                self.files += 1
+                self.size += entry.size
 
     def flush(self) -> str:
         """Everything is stored and listed on return; what it returns names the tree of it."""
+        self.packer.settle()
         root = self._save(self._root)
         self.packer.flush()
         return root
 
     def _save(self, directory: _Directory) -> str:
-        nodes = [
-            each.node.within(self._save(each)) if isinstance(each, _Directory) else each
-            for each in directory.inside.values()
-        ]
-        return self.packer.save(BlobType.TREE, tree.dumps(nodes)).hex()
+        body = tree.dumps([self._node(entry) for entry in directory.inside.values()])
+        self.packer.save(BlobType.TREE, body, _known)
+        return hashlib.sha256(body).hexdigest()
+
+    def _node(self, entry: _Entry) -> Node:
+        match entry:
+            case _File():
+                return entry.node()
+            case _Directory():
+                return entry.begun.within(self._save(entry))
+            case Node():
+                return entry
+
+
+def _known(_: bytes) -> None:
+    """For who cannot wait until he is told the name, and computes it himself."""

@@ -3,7 +3,8 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,16 +304,37 @@ def test_what_keeps_a_server_from_being_copied_is_named(
 def test_a_server_without_a_line_for_replication_says_so(
     blank: PostgresServer, take_physical: TakePhysical
 ) -> None:
-    hba = blank.place.directory / "pg_hba.conf"
+    with (
+        let_in(blank, "host all all 127.0.0.1/32 scram-sha-256"),
+        pytest.raises(NotSupported, match=r"pg_hba\.conf"),
+    ):
+        take_physical(blank)
+
+
+@pytest.mark.parametrize("rule", ["reject", "peer"])
+def test_a_server_whose_socket_is_for_others_is_copied_over_the_network(
+    blank: PostgresServer, take_physical: TakePhysical, rule: str
+) -> None:
+    rules = (
+        "local all all scram-sha-256",
+        f"local replication all {rule}",
+        "host all,replication all 127.0.0.1/32 scram-sha-256",
+    )
+    with let_in(blank, *rules):
+        assert take_physical(blank).facts["files"] > 500
+
+
+@contextmanager
+def let_in(server: PostgresServer, *rules: str) -> Generator[None]:
+    hba = server.place.directory / "pg_hba.conf"
     usual = hba.read_text()
-    hba.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    hba.write_text("".join(f"{rule}\n" for rule in rules))
     try:
-        blank.execute("SELECT pg_reload_conf()")
-        with pytest.raises(NotSupported, match=r"pg_hba\.conf"):
-            take_physical(blank)
+        server.execute("SELECT pg_reload_conf()")
+        yield
     finally:
         hba.write_text(usual)
-        blank.execute("SELECT pg_reload_conf()")
+        server.execute("SELECT pg_reload_conf()")
 
 
 # What is stopped
