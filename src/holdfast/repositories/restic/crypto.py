@@ -6,6 +6,7 @@ iv, under the one-time key `r | AES(k, iv)`.
 
 import base64
 import secrets
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,9 @@ class Key:
     encrypt: bytes = field(repr=False)
     mac_k: bytes = field(repr=False)
     mac_r: bytes = field(repr=False)
+    _own: threading.local = field(
+        default_factory=threading.local, init=False, repr=False, compare=False
+    )
 
     def seal(self, plain: bytes | memoryview) -> bytes:
         iv = secrets.token_bytes(IV)
@@ -50,8 +54,13 @@ class Key:
         return worker.update(body) + worker.finalize()
 
     def _once(self, iv: bytes) -> bytes:
-        worker = Cipher(algorithms.AES(self.mac_k), modes.ECB()).encryptor()  # noqa: S305 - one block, as Poly1305-AES is defined
-        return self.mac_r + worker.update(iv) + worker.finalize()
+        """The one-time key of Poly1305. Each thread keeps its worker: making one takes longer than
+        all of its work."""
+        if not hasattr(self._own, "aes"):
+            cipher = Cipher(algorithms.AES(self.mac_k), modes.ECB())  # noqa: S305 - one block, as Poly1305-AES is defined
+            self._own.aes = cipher.encryptor()
+        block: bytes = self._own.aes.update(iv)
+        return self.mac_r + block
 
     def document(self) -> dict[str, object]:
         """As restic keeps it inside a key file."""

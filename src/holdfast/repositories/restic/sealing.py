@@ -92,14 +92,26 @@ class Sealing:
                 yield blob
 
     def _sealed(self, batch: list[Block]) -> list[_Sealed]:
+        """One pass for each kind of work: a thread that gives the lock away waits to get it back,
+        and a batch that is compressed at once gives it away once."""
+        names = [hashlib.sha256(block.data).digest() for block in batch]
+        new = [self._claim(block.type, name) for block, name in zip(batch, names, strict=True)]
+        packed = self._packed(
+            [block.data for block, is_new in zip(batch, new, strict=True) if is_new]
+        )
+        return [
+            (block, name, self._blob(block, name, next(packed)) if is_new else None)
+            for block, name, is_new in zip(batch, names, new, strict=True)
+        ]
+
+    def _packed(self, plain: list[bytes | memoryview]) -> Iterator[bytes]:
+        if not plain:
+            return iter(())
         if not hasattr(self._own, "squeeze"):
             self._own.squeeze = zstandard.ZstdCompressor(level=self._level)
         squeeze: zstandard.ZstdCompressor = self._own.squeeze
-        sealed: list[_Sealed] = []
-        for block in batch:
-            name, blob = hashlib.sha256(block.data).digest(), None
-            if self._claim(block.type, name):
-                body = self._key.seal(squeeze.compress(block.data))
-                blob = Blob(name, block.type, body, len(block.data))
-            sealed.append((block, name, blob))
-        return sealed
+        packed = squeeze.multi_compress_to_buffer(plain, threads=1)  # pyright: ignore[reportArgumentType] - bytes or views are what it takes
+        return (packed[n].tobytes() for n in range(len(packed)))
+
+    def _blob(self, block: Block, name: bytes, packed: bytes) -> Blob:
+        return Blob(name, block.type, self._key.seal(packed), len(block.data))
