@@ -157,6 +157,18 @@ def test_what_is_there_is_not_stored_again() -> None:
     assert save(bytes(10_240)).packer.packs == []
 
 
+def test_a_block_that_several_threads_meet_at_once_is_stored_once() -> None:
+    writer = SnapshotWriter(new_repository())
+    file = writer.file(b"zeros", 0o600, NOW)
+    for _ in range(64):
+        file.write(bytes(256 << 10))
+    file.close()
+    writer.flush()
+
+    assert writer.size == 16 << 20
+    assert writer.packer.new == 2  # one block, one directory
+
+
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\x00b"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(SealBroken, match="name"):
