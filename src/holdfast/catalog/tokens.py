@@ -43,17 +43,29 @@ def _visible(session: ReadSession, caller: Caller) -> Select[Token]:
 def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
     """Who holds this token; None when it is unknown, expired, revoked or its role is gone."""
     row = session.scalar(_OF_DIGEST, {"digest": digest(token)})
+    caller = _caller(session, row, now)
+    if row is None or caller is None:
+        return None
+    stale = row.last_used is None or now - row.last_used > _USED_EVERY_MS
+    return Holder(caller, stale, row.expires)
+
+
+_OF_DIGEST = select(Token).where(Token.digest == bindparam("digest"))
+
+
+def caller_of(session: ReadSession, token_id: str, now: int) -> Caller | None:
+    """What a token may do now; None when it is as good as none, see `holder`."""
+    return _caller(session, session.scalar(select(Token).where(Token.id == token_id)), now)
+
+
+def _caller(session: ReadSession, row: Token | None, now: int) -> Caller | None:
     if row is None or row.revoked is not None or (row.expires or now + 1) <= now:
         return None
     permissions = permissions_of(session, row.role)
     if permissions is None:
         return None
     projects = frozenset(row.projects) if row.projects is not None else None
-    stale = row.last_used is None or now - row.last_used > _USED_EVERY_MS
-    return Holder(Caller(row.id, row.name, row.role, permissions, projects), stale, row.expires)
-
-
-_OF_DIGEST = select(Token).where(Token.digest == bindparam("digest"))
+    return Caller(row.id, row.name, row.role, permissions, projects)
 
 
 def permissions_of(session: ReadSession, role: str) -> frozenset[str] | None:

@@ -1,6 +1,7 @@
 """B6: the signed link, and the file behind it, opened with stock tools."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from fixtures.attached import ROWS, Attached
 from fixtures.holdfast import Api, await_backup
+from holdfast.domain.access import Permission
 
 
 @pytest.fixture
@@ -25,6 +27,8 @@ def test_the_link_needs_no_token_but_its_signature(link: str) -> None:
         {"signature": "é"},
         {"expires": str(int(given["expires"]) + 1)},
         {"expires": "1"},
+        {"by": "somebody-else"},
+        {"by": ""},
     ):
         answer = httpx.get(path, params={**given, **wrong})
         assert answer.status_code == 403
@@ -40,6 +44,19 @@ def test_a_link_of_one_backup_opens_no_other(api: Api, attached: Attached, link:
     await_backup(api, f"{attached.path}/backups/{made['id']}")
     uid = link.split("/downloads/")[1].split("/", maxsplit=1)[0]
     assert httpx.get(link.replace(uid, made["uid"])).status_code == 403
+
+
+def test_a_link_ends_with_the_token_that_asked_for_it(
+    api: Api, token_of: Callable[..., Api], attached: Attached, backup: str
+) -> None:
+    leaving = token_of([Permission.ADDON_READ])
+    newest = api.get("/tokens", per_page=1).data["tokens"][0]
+    asked = leaving.get(f"{attached.path}/backups/{backup}/download-link").data["downloadLink"]
+    assert httpx.get(asked).status_code == 200
+    api.delete(f"/tokens/{newest['id']}")
+    answer = httpx.get(asked)
+    assert answer.status_code == 403
+    assert "may not read" in answer.json()["error"]["message"]
 
 
 def test_it_leads_where_the_caller_came_from(api: Api, attached: Attached, backup: str) -> None:

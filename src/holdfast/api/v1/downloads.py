@@ -1,6 +1,7 @@
 """B6: a signed, expiring link, and the file behind it, with ranges.
 
-The link is the permission, so it needs no token; it opens one backup for an hour.
+The link needs no token. It opens one backup for an hour, as long as the token that asked for it may
+still read.
 """
 
 import re
@@ -14,8 +15,9 @@ from holdfast.api.places import AtBackup
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import Reader
 from holdfast.api.v1.backups import BACKUP
-from holdfast.catalog import backups, copies
+from holdfast.catalog import backups, copies, tokens
 from holdfast.catalog.schema import Backup, Copy
+from holdfast.domain.access import Permission
 from holdfast.domain.backup import SUFFIX, BackupType, Compression
 from holdfast.domain.errors import Conflict, Forbidden, NotFound
 from holdfast.domain.operation import Status
@@ -41,11 +43,15 @@ def download_link(api: State, request: Request, caller: Reader, at: AtBackup) ->
         backup = at.backup(session, caller)
         _require_downloadable(backup)
     expires = api.clock.now() + _HOUR_MS
-    signature = api.signer.sign(backup.uid, expires)
+    signature = api.signer.sign(_subject(backup.uid, caller.token_id), expires)
     path = f"/v1/downloads/{backup.uid}/{_file_name(backup)}"
     base = api.public_url or str(request.base_url).rstrip("/")  # as this caller reached us
-    link = f"{base}{path}?expires={expires}&signature={signature}"
+    link = f"{base}{path}?expires={expires}&by={caller.token_id}&signature={signature}"
     return answers.one(DownloadLink(download_link=link))
+
+
+def _subject(uid: str, token_id: str) -> str:
+    return f"{uid}|{token_id}"
 
 
 def _require_downloadable(backup: Backup) -> None:
@@ -67,12 +73,17 @@ def download(
     uid: str,
     name: str,
     expires: Annotated[int, Query()],
+    by: Annotated[str, Query(description="whose link it is: the id of a token")],
     signature: Annotated[str, Query()],
 ) -> Response:
     """The dump as one compressed tar that stock tools open."""
-    if not api.signer.valid(uid, expires, signature, api.clock.now()):
+    now = api.clock.now()
+    if not api.signer.valid(_subject(uid, by), expires, signature, now):
         raise Forbidden("the link is not valid or has expired; ask for a new one")
     with api.catalog.read() as session:
+        caller = tokens.caller_of(session, by, now)
+        if caller is None or not caller.may(Permission.ADDON_READ):
+            raise Forbidden("the token that asked for this link may not read backups any more")
         backup = backups.by_uid(session, uid)
         if backup is None or name != _file_name(backup):
             raise NotFound("the backup is gone")
