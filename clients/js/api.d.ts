@@ -884,7 +884,7 @@ export interface Calls {
   /** Every change made through the API, the newest first; never a secret. */
   listAuditLog(args?: { actor?: string; per_page?: number; page?: number; cursor?: string; startTime?: string; endTime?: string; kind?: string; objectId?: string; projectId?: string; addonId?: string }): Promise<Page<AuditEntries>>;
   /** The dump as one compressed tar that stock tools open. */
-  download(args: { uid: string; name: string; expires: number; signature: string }): Promise<Response>;
+  download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
   live(): Promise<unknown>;
   /** 503 with the reason for each part that cannot be reached. */
   ready(): Promise<unknown>;

@@ -89,7 +89,7 @@ export const operations = {
   createRole: {"method": "POST", "path": "/v1/roles"},
   deleteRole: {"method": "DELETE", "path": "/v1/roles/{roleId}"},
   listAuditLog: {"method": "GET", "path": "/v1/audit-log", "query": ["actor", "per_page", "page", "cursor", "startTime", "endTime", "kind", "objectId", "projectId", "addonId"]},
-  download: {"method": "GET", "path": "/v1/downloads/{uid}/{name}", "query": ["expires", "signature"], "raw": true},
+  download: {"method": "GET", "path": "/v1/downloads/{uid}/{name}", "query": ["expires", "by", "signature"], "raw": true},
   live: {"method": "GET", "path": "/healthz"},
   ready: {"method": "GET", "path": "/readyz"},
 };

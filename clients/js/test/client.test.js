@@ -25,8 +25,7 @@ test('a backup is made, proven and downloaded', async () => {
   const response = await client.download({
     uid: backup.uid,
     name: link.pathname.split('/').pop(),
-    expires: link.searchParams.get('expires'),
-    signature: link.searchParams.get('signature'),
+    ...Object.fromEntries(link.searchParams),
   });
   assert.ok((await response.arrayBuffer()).byteLength > 0);
   const plan = await client.getAddonPlan(at);

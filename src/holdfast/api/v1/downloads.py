@@ -5,9 +5,10 @@ still read.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.api import answers
@@ -17,6 +18,7 @@ from holdfast.api.v1.addons import Reader
 from holdfast.api.v1.backups import BACKUP
 from holdfast.catalog import backups, copies, tokens
 from holdfast.catalog.schema import Backup, Copy
+from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Permission
 from holdfast.domain.backup import SUFFIX, BackupType, Compression
 from holdfast.domain.errors import Conflict, Forbidden, NotFound
@@ -65,6 +67,24 @@ def _file_name(backup: Backup) -> str:
     return f"{backup.id}.tar.{SUFFIX[Compression(str(backup.compression))]}"
 
 
+@dataclass(frozen=True)
+class Permit:
+    """What a link carries."""
+
+    expires: Annotated[int, Query()]
+    by: Annotated[str, Query(description="whose link it is: the id of a token")]
+    signature: Annotated[str, Query()]
+
+    def require(self, api: Api, session: ReadSession, uid: str) -> None:
+        """Forbidden unless it opens this backup now."""
+        now = api.clock.now()
+        if not api.signer.valid(_subject(uid, self.by), self.expires, self.signature, now):
+            raise Forbidden("the link is not valid or has expired; ask for a new one")
+        caller = tokens.caller_of(session, self.by, now)
+        if caller is None or not caller.may(Permission.ADDON_READ):
+            raise Forbidden("the token that asked for this link may not read backups any more")
+
+
 @files.head("/v1/downloads/{uid}/{name}", include_in_schema=False, response_model=None)
 @files.get("/v1/downloads/{uid}/{name}", response_class=StreamingResponse, responses=_ANSWERS)
 def download(
@@ -72,18 +92,11 @@ def download(
     request: Request,
     uid: str,
     name: str,
-    expires: Annotated[int, Query()],
-    by: Annotated[str, Query(description="whose link it is: the id of a token")],
-    signature: Annotated[str, Query()],
+    permit: Annotated[Permit, Depends()],
 ) -> Response:
     """The dump as one compressed tar that stock tools open."""
-    now = api.clock.now()
-    if not api.signer.valid(_subject(uid, by), expires, signature, now):
-        raise Forbidden("the link is not valid or has expired; ask for a new one")
     with api.catalog.read() as session:
-        caller = tokens.caller_of(session, by, now)
-        if caller is None or not caller.may(Permission.ADDON_READ):
-            raise Forbidden("the token that asked for this link may not read backups any more")
+        permit.require(api, session, uid)
         backup = backups.by_uid(session, uid)
         if backup is None or name != _file_name(backup):
             raise NotFound("the backup is gone")
