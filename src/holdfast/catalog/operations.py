@@ -8,7 +8,7 @@ itself fenced off says so (None or False) and has changed nothing.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, CursorResult, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, func, literal_column, or_, select, update
 
 from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
 from holdfast.catalog.session import (
@@ -339,8 +339,12 @@ def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
 
 def littered(session: ReadSession, after: int, limit: int = 50) -> list[Operation]:
     """Ended operations whose leftovers still have to be removed, oldest first, past `after`."""
-    waiting = select(Operation).where(Operation.litter.is_(True), Operation.pk > after)
+    waiting = select(Operation).where(_LITTERED, Operation.pk > after)
     return list(session.scalars(waiting.order_by(Operation.pk).limit(limit)))
+
+
+# SQLite uses an index with a condition only for these very words; `is_(True)` would say `IS 1`.
+_LITTERED = Operation.litter.is_(literal_column("TRUE"))
 
 
 def cleaned(session: WriteSession, op: str) -> None:

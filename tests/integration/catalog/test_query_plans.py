@@ -34,8 +34,9 @@ GROWING = (
 # Each has a row for what waits, and none for what is over.
 ONLY_WHAT_WAITS = ("deletions_open", "imports_sealed", "operations_one_at_a_time")
 SCANS = re.compile(
-    rf"(?:SCAN|Seq Scan on) ({'|'.join(GROWING)})\b(?!.* USING (?:COVERING )?INDEX"
+    rf"(?:SCAN|Seq Scan on) (?:{'|'.join(GROWING)})\b(?!.* USING (?:COVERING )?INDEX"
     rf" (?:{'|'.join(ONLY_WHAT_WAITS)}))"
+    rf"|SEARCH (?:{'|'.join(GROWING)}) USING INTEGER PRIMARY KEY \(rowid[<>]"  # all from there on
 )
 
 
@@ -107,3 +108,5 @@ def test_a_plain_row_says_what_the_entity_says(keeper: Keeper, kept_addon: int) 
 def test_what_reads_all_is_recognised(catalog: Catalog) -> None:
     asked: list[Asked] = [("SELECT pk FROM backups WHERE name = 'b'", ())]
     assert len(whole_reads(catalog, asked)) == 1
+    rest: list[Asked] = [("SELECT pk FROM backups WHERE pk > 7 AND name = 'b'", ())]
+    assert len(whole_reads(catalog, rest)) == (1 if catalog.is_sqlite else 0)
