@@ -8,7 +8,16 @@ itself fenced off says so (None or False) and has changed nothing.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, CursorResult, Update, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Update,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
 from holdfast.catalog.session import (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from holdfast.catalog import (
     addons,
@@ -13,10 +14,12 @@ from holdfast.catalog import (
     projects,
     restores,
 )
+from holdfast.catalog.plain import is_plain
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Document, Project, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.operation import Status
 from holdfast.kit.clock import rfc3339
+from holdfast.kit.memo import Memo
 from holdfast.views.backup_shapes import (
     BackupConfig,
     BackupSource,
@@ -32,10 +35,21 @@ from holdfast.views.backup_shapes import (
 from holdfast.views.schedule_shapes import AdditionalDestinationView, SchedulingView
 
 _MOVING = (Status.IN_PROGRESS, Status.ABORTING)
+_KEPT = 1000
+"""Views of backups that rest, of about 5 kB each."""
+
+
+class _Facts(NamedTuple):
+    """What a view is made of. `copies` has the first one first, `places` those of a whole page."""
+
+    backup: Backup
+    copies: Sequence[Copy]
+    places: Mapping[int, str]
+    restored: Restore | None
 
 
 def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
-    """A few look-ups for the whole page, not per row."""
+    """A few look-ups for the whole page, not per row. Nobody may change the views."""
     kept = copies.shown(session, [backup.pk for backup in rows])
     every = [copy for each in kept.values() for copy in each]
     places = destinations.ids_of(session, {c.destination_pk for c in every if c.destination_pk})
@@ -44,26 +58,43 @@ def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
     moving = [b.operation for b in rows if b.operation and b.status in _MOVING]
     progress = operations.progress_of(session, moving) if moving else {}
     return [
-        BackupView(
-            id=backup.id,
-            name=backup.name,
-            uid=backup.uid,
-            status=backup.status,
-            created_at=rfc3339(backup.created),
-            completed_at=_instant(backup.completed),
-            config=_config(backup, kept[backup.pk], places),
-            custom_destination_id=places.get(kept[backup.pk][0].destination_pk or 0),
-            last_restore=_last(restored.get(backup.pk)),
-            backup_type=backup.type,
-            retained=backup.retained,
-            reason=backup.reason,
-            progress=progress.get(backup.operation or ""),
-            schedules=[Cause.model_validate(cause) for cause in backup.schedules or ()] or None,
-            expires_at=_instant(_expires(backup, kept[backup.pk])),
-            copies=[_copy(backup, c, places, leaving) for c in kept[backup.pk] if not c.gone],
-        )
-        for backup in rows
+        _resting.of(facts.backup.pk, facts)
+        if _rests(facts)
+        else _view(facts, leaving, progress.get(facts.backup.operation or ""))
+        for facts in (_Facts(b, kept[b.pk], places, restored.get(b.pk)) for b in rows)
     ]
+
+
+def _rests(facts: _Facts) -> bool:
+    """Nothing else is said about it: it neither progresses nor waits to be deleted."""
+    backup = facts.backup
+    going = backup.status in _MOVING or any(copy.marked for copy in facts.copies)
+    return not going and is_plain(backup)
+
+
+def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | None) -> BackupView:
+    backup, kept, places, restored = facts
+    return BackupView(
+        id=backup.id,
+        name=backup.name,
+        uid=backup.uid,
+        status=backup.status,
+        created_at=rfc3339(backup.created),
+        completed_at=_instant(backup.completed),
+        config=_config(backup, kept, places),
+        custom_destination_id=places.get(kept[0].destination_pk or 0),
+        last_restore=_last(restored),
+        backup_type=backup.type,
+        retained=backup.retained,
+        reason=backup.reason,
+        progress=progress,
+        schedules=[Cause.model_validate(cause) for cause in backup.schedules or ()] or None,
+        expires_at=_instant(_expires(backup, kept)),
+        copies=[_copy(backup, copy, places, leaving) for copy in kept if not copy.gone],
+    )
+
+
+_resting: Memo[_Facts, BackupView] = Memo(lambda facts: _view(facts, {}, None), _KEPT)
 
 
 def _leaving(session: ReadSession, every: Sequence[Copy]) -> Mapping[int, Deletion]:

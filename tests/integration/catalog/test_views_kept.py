@@ -1,0 +1,126 @@
+"""The view of a backup that rests is kept, and never says what is not true any more.
+
+A view made of an entity is always made anew: it is what the kept one is compared with, as the bytes
+that are sent.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from fixtures.keeping import START, Keeper
+from fixtures.timetables import DAY
+from holdfast.api import answers
+from holdfast.catalog import addons, backups
+from holdfast.catalog.page import Page
+from holdfast.catalog.schema import Backup, Copy, Destination, Restore
+from holdfast.views.backup_shapes import BackupList, BackupView
+from holdfast.views.backups import views
+
+CAUSE = {
+    "id": "nightly", "interval": "daily", "minute": [0], "hour": [3], "retentionTime": 7,
+}  # fmt: skip
+CHANGES: list[tuple[type[Any], dict[str, object]]] = [
+    (Backup, {"name": "Another"}),
+    (Backup, {"retained": True}),
+    (Backup, {"retained": False}),
+    (Backup, {"size": 7}),
+    (Backup, {"reason": "it was looked at"}),
+    (Backup, {"completed": START + 5}),
+    (Backup, {"version": "16"}),
+    (Backup, {"status": "failed"}),
+    (Backup, {"status": "in-progress"}),
+    (Backup, {"status": "completed", "reason": None}),
+    (Copy, {"size": 8}),
+    (Copy, {"expires": START + 9 * DAY}),
+    (Copy, {"expires": None}),
+    (Copy, {"status": "failed", "next_try": START + 1, "reason": "away"}),
+    (Copy, {"next_try": START + 2}),
+    (Copy, {"status": "completed", "next_try": None, "reason": None}),
+    (Copy, {"lost": START + 3}),
+    (Copy, {"lost": None}),
+    (Copy, {"marked": START + 4}),
+    (Copy, {"marked": None}),
+    (Copy, {"retention": 3}),
+    (Destination, {"id": "renamed"}),
+    (Restore, {"status": "failed"}),
+    (Restore, {"completed": START + 6}),
+    (Copy, {"gone": START + 7}),
+]
+
+
+def bytes_of(shown: Sequence[BackupView]) -> bytes:
+    return bytes(answers.many(BackupList(backups=list(shown)), len(shown), None).body)
+
+
+def kept(keeper: Keeper, addon_pk: int) -> bytes:
+    with keeper.catalog.read() as session:
+        addon = addons.get(session, addon_pk)
+        return bytes_of(views(session, backups.listed(session, addon, Page()).items))
+
+
+def anew(keeper: Keeper, pks: Sequence[int]) -> bytes:
+    with keeper.catalog.read() as session:
+        return bytes_of(views(session, [backups.get(session, pk) for pk in reversed(pks)]))
+
+
+@pytest.fixture
+def rested(keeper: Keeper, kept_addon: int) -> list[int]:
+    """Two backups in two places, one of them restored."""
+    place = keeper.destination("bucket")
+    pks = [keeper.backup(kept_addon, places=(None, place)) for _ in range(2)]
+    with keeper.catalog.write() as session:
+        session.add(
+            Restore(id="r" * 24, backup_pk=pks[0], addon_pk=kept_addon, status="completed",
+                    operation="o" * 24, created=START)
+        )  # fmt: skip
+    return pks
+
+
+def test_every_change_shows_at_once(keeper: Keeper, kept_addon: int, rested: list[int]) -> None:
+    told = {kept(keeper, kept_addon)}
+    for entity, values in CHANGES:
+        assert kept(keeper, kept_addon) == anew(keeper, rested)
+        with keeper.catalog.write() as session:
+            session.execute(update(entity).values(**values))
+        assert kept(keeper, kept_addon) == anew(keeper, rested), (entity, values)
+        told.add(kept(keeper, kept_addon))
+    assert len(told) > len(CHANGES) / 2, "these changes can be seen"
+
+
+def test_a_schedule_that_caused_it_is_compared_too(
+    keeper: Keeper, kept_addon: int, rested: list[int]
+) -> None:
+    for days in (7, 8):
+        with keeper.catalog.write() as session:
+            causes = [{**CAUSE, "retentionTime": days}]
+            session.execute(update(Backup).values(schedules=causes))
+        for _ in range(2):
+            assert f'"retentionTime":{days}'.encode() in kept(keeper, kept_addon)
+            assert kept(keeper, kept_addon) == anew(keeper, rested)
+
+
+def test_another_restore_shows_at_once(keeper: Keeper, kept_addon: int, rested: list[int]) -> None:
+    assert b"scheduled" not in kept(keeper, kept_addon)
+    with keeper.catalog.write() as session:
+        session.add(
+            Restore(id="s" * 24, backup_pk=rested[0], addon_pk=kept_addon, status="scheduled",
+                    operation="p" * 24, created=START + 9)
+        )  # fmt: skip
+    assert b"scheduled" in kept(keeper, kept_addon)
+    assert kept(keeper, kept_addon) == anew(keeper, rested)
+
+
+def test_views_of_the_same_rows_are_the_same(
+    keeper: Keeper, kept_addon: int, rested: list[int]
+) -> None:
+    def shown() -> list[BackupView]:
+        with keeper.catalog.read() as session:
+            addon = addons.get(session, kept_addon)
+            return views(session, backups.listed(session, addon, Page()).items)
+
+    first, second = shown(), shown()
+    assert len(first) == len(rested)
+    assert all(one is other for one, other in zip(first, second, strict=True))
