@@ -51,7 +51,7 @@ class Settings:
     )
     concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
     queue_every: float = field(
-        default=0.75, metadata={"help": "seconds between two looks for work to begin"}
+        default=1.0, metadata={"help": "seconds between two looks for work to begin"}
     )
     beat: float = field(default=1.0, metadata={"help": "seconds between heartbeats"})
     dead: float = field(default=30.0, metadata={"help": "silence after which a worker is dead"})

@@ -1,12 +1,13 @@
 """The processes of an installation, running: heavy to import, so `local` loads it when asked."""
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,8 @@ from holdfast.kit.memory import collect_seldom
 from holdfast.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
 
 
 def serve(**given: Any) -> None:
@@ -92,13 +95,25 @@ def _listen(parts: Parts, config: uvicorn.Config) -> None:
 
 
 class _Listener(uvicorn.Server):
-    """Uvicorn raises the signal that ended it once more, which would kill us before the drain."""
+    """Uvicorn raises the signal that ended it once more, which would kill us before the drain. And
+    it looks ten times a second whether there was one; ours wakes it."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
+        self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_exit)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop.is_running():  # not while others are drained
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # of 0, each time: it sets the date that answers tell
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _TICK_SECONDS)
 
 
 def _socket(chosen: Settings) -> socket.socket:
