@@ -84,7 +84,7 @@ class Ours:
                     file.write(zstd.finish())
                 source.finish()
             inventory, facts = session.inventory(), dict(session.facts)
-            self._dump = Dump("", list(session.members), facts, inventory)
+            self._dump = Dump("", list(session.members), facts, inventory, near=True)
 
     def restore(self) -> None:
         assert self._dump is not None
