@@ -20,10 +20,11 @@ SINGLE: Mapping[str, int] = {"single": 10}
 
 
 @contextmanager
-def postgresql(
-    home: Path, rows: int, tables: Mapping[str, int] = SEVERAL
-) -> Generator[Work]:
-    """A filled server and an empty one; what each side does with them. Tenths of the rows by table."""
+def postgresql(home: Path, rows: int, tables: Mapping[str, int] = SEVERAL) -> Generator[Work]:
+    """A filled server and an empty one; what each side does with them.
+
+    `tables`: tenths of the rows by the name of each.
+    """
     home.chmod(0o711)
     engine = create(home / "no-tools")
     tools = engine.tools()[0]
@@ -36,14 +37,21 @@ def postgresql(
         ours = Ours(engine, home, source, target)
         dump = f"{tools.program('pg_dump')} {_words(source)} -Fc -Z0 main | {STOCK}"
         load = (
-            f"zstd -q -dc stock.zst | {tools.program('pg_restore')} {_words(target)}"
+            f"{tools.program('pg_restore')} {_words(target)}"
             " --clean --if-exists --exit-on-error -d main"
         )
+        as_file = f"zstd -q -d -f stock.zst -o stock.dump; {load} -j2 stock.dump; rm stock.dump"
         yield {
             "backup: stock": lambda: shell(home, f"PGPASSWORD=bench {dump}"),
             "backup: ours": ours.backup,
-            "restore: stock": lambda: shell(home, f"export PGPASSWORD=bench; {load}"),
+            "restore: stock": lambda: shell(
+                home, f"export PGPASSWORD=bench; zstd -q -dc stock.zst | {load}"
+            ),
             "restore: ours": ours.restore,
+            "restore: ours, of it after the data was in place": ours.afterwards,
+            "restore: pg_restore -j2, with writing its file": lambda: shell(
+                home, f"export PGPASSWORD=bench; {as_file}"
+            ),
         }
     finally:
         for place in places:

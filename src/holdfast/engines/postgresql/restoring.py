@@ -3,7 +3,7 @@
 The first and the last read nothing but the table of contents, which is at the front of an
 archive: the first megabytes are kept in memory while they pass, and are file enough, so indexes
 and constraints are made side by side. Where they are not (a table of contents that is larger),
-everything goes in one session.
+and where there is one processor, everything goes in one session.
 
 The data is a stream, and a stream is read by one session. Where the archive may be read again,
 several sessions load side by side: each reads it from the start and skips what others load.
@@ -34,6 +34,7 @@ _MOST = 8
 _READERS = 4
 """Sessions that each read the whole archive."""
 
+Stream = Generator[bytes, None, None]
 Read = Callable[[], Iterator[bytes]]
 """Opens the archive at its start; gives its plain bytes."""
 
@@ -92,10 +93,8 @@ class Loading:
         ):
             return sharing.needs_order(session)
 
-    def _data(
-        self, shares: Sequence[Share], archived: Iterator[bytes], read: Read, guard: Guard
-    ) -> None:
-        """The last to find data reads on to the end, where what was stored is known to be whole."""
+    def _data(self, shares: Sequence[Share], archived: Stream, read: Read, guard: Guard) -> None:
+        """Who finds data last reads to the end, where it shows that all is as it was stored."""
         last = max(shares, key=lambda share: share.end)
 
         def load(share: Share, chunks: Iterator[bytes], part: Guard) -> None:
@@ -104,8 +103,10 @@ class Loading:
             if share is last:
                 deque(chunks, maxlen=0)
 
-        with ExitStack() as opened:
-            streams = [archived, *(opened.enter_context(closing(read())) for _ in shares[1:])]
+        with ExitStack() as opened:  # or who waits for bytes to move would wait for those left over
+            streams = [archived, *(_chained(b"", read()) for _ in shares[1:])]
+            for stream in streams:
+                opened.enter_context(closing(stream))
             together([partial(load, *each) for each in zip(shares, streams, strict=True)], guard)
 
     def _command(self, *more: str) -> Command:
@@ -127,7 +128,7 @@ def _first(chunks: Iterator[bytes]) -> bytes:
     return b"".join(held)
 
 
-def _chained(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chained(head: bytes, rest: Iterator[bytes]) -> Stream:
     if head:
         yield head
     yield from rest

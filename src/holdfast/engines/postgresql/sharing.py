@@ -63,7 +63,8 @@ class Lists(NamedTuple):
 def lists(before: str, data: str, after: str) -> Lists:
     """From what `pg_restore --list` says of each section; the grants go to the end."""
     first, second, third = (
-        [line for line in part.split("\n") if _ENTRY.match(line)] for part in (before, data, after)
+        [line for line in part.split("\n") if line and not line.startswith(";")]
+        for part in (before, data, after)
     )
     grants = [line for line in (*first, *second) if _is_grant(line)]
     return Lists(
