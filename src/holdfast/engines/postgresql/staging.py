@@ -8,6 +8,7 @@ Making a database is waiting for the disk, so the staged ones are made meanwhile
 the next one while one is loaded. They are counted while the server collects statistics on them.
 """
 
+import os
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ from holdfast.engines.postgresql.session import drop, maintenance, names, watche
 from holdfast.engines.postgresql.statistics import Tables
 from holdfast.kit.guard import Guard
 from holdfast.kit.together import together
+
+_MOST = 4
+"""Sessions that collect statistics."""
 
 _BOOK_TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
@@ -177,7 +181,8 @@ class Staging:
             with self._within(placement, part) as session:
                 tables.analyse(session)
 
-        together([rows, statistics, statistics], self._guard)
+        analysts = min(os.cpu_count() or 1, _MOST)
+        together([rows, *[statistics] * analysts], self._guard)
         return counted[0]
 
     @contextmanager
