@@ -24,7 +24,8 @@ from holdfast.kit.seal import Secret
 from holdfast.pipeline.compress import Zstd
 from holdfast.pipeline.decompress import decompress
 
-Work = dict[str, Callable[[], None]]
+Work = dict[str, Callable[[], float | None]]
+"""Parts by name. A part is timed, or tells the seconds itself."""
 STOCK = "zstd -q -f -3 -T2 -o stock.zst"
 """The compressor that the stock tools are piped to."""
 
@@ -33,8 +34,8 @@ class Server(Hostable, Protocol):
     """An engine whose servers we run."""
 
 
-def attempt(op: str) -> Attempt:
-    return Attempt(op, "1", lambda _: None)
+def attempt(op: str, say: Callable[[str], None] = lambda _: None) -> Attempt:
+    return Attempt(op, "1", say)
 
 
 def guard() -> Guard:
@@ -73,6 +74,7 @@ class Ours:
         self._source, self._target = source, target
         self._dump: Dump | None = None
         self._tries = 0
+        self._in_place = self._ended = 0.0
 
     def backup(self) -> None:
         with self._engine.dump(self._source, EVERYTHING, attempt("backup"), guard()) as session:
@@ -84,12 +86,12 @@ class Ours:
                     file.write(zstd.finish())
                 source.finish()
             inventory, facts = session.inventory(), dict(session.facts)
-            self._dump = Dump("", list(session.members), facts, inventory)
+            self._dump = Dump("", list(session.members), facts, inventory, near=True)
 
     def restore(self) -> None:
         assert self._dump is not None
         self._tries += 1
-        once = attempt(f"restore-{self._tries}")
+        once = attempt(f"restore-{self._tries}", self._hear)
 
         def fetch(name: str):
             with (self._home / name).open("rb") as file:
@@ -98,3 +100,12 @@ class Ours:
         staged = self._engine.stage(self._target, self._dump, fetch, once, guard())
         assert staged == self._dump.inventory
         self._engine.swap(self._target, self._dump, once, guard())
+        self._ended = time.monotonic()
+
+    def _hear(self, text: str) -> None:
+        if text.startswith("in place"):
+            self._in_place = time.monotonic()
+
+    def afterwards(self) -> float:
+        """Seconds the last restore went on after it had said that the data was in place."""
+        return self._ended - self._in_place

@@ -19,6 +19,7 @@ class FaultyStore:
     def __init__(self, store: ObjectStore, **faults: Sequence[Fault]) -> None:
         self.store = store
         self.max_object_bytes = store.max_object_bytes
+        self.near = store.near
         self.faults = {method: list(each) for method, each in faults.items()}
         self.calls: list[str] = []
 

@@ -103,17 +103,24 @@ class DumpSession(Protocol):
 
 
 Fetch = Callable[[str], Iterator[bytes]]
-"""Member name to its plain (decompressed) bytes. Closing the iterator early is allowed."""
+"""Member name to its plain (decompressed) bytes. Closing the iterator early is allowed.
+
+Several may be open at once, each in a thread of its own.
+"""
 
 
 @dataclass(frozen=True)
 class Dump:
-    """A finished dump as an engine needs to see it again, read from the manifest."""
+    """A finished dump as an engine needs to see it again, read from the manifest.
+
+    `near`: to fetch a member more than once costs no more than processor time.
+    """
 
     version: str
     members: Sequence[Member]
     facts: Mapping[str, object]
     inventory: Inventory
+    near: bool = False
 
     @property
     def imported(self) -> bool:

@@ -42,10 +42,12 @@ class Upload(Protocol):
 class ObjectStore(Protocol):
     """Keys are `/`-separated segments of `[A-Za-z0-9._-]`, never starting with `/` or holding `..`.
 
-    `max_object_bytes` is the largest object this store can hold as configured.
+    `max_object_bytes` is the largest object this store can hold as configured. `near`: reading an
+    object again costs no network and no money.
     """
 
     max_object_bytes: int
+    near: bool
 
     def begin(self, key: str) -> Upload: ...
 

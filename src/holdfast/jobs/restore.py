@@ -7,6 +7,7 @@ it was, and one that is taken over starts again with the stage.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -89,25 +90,30 @@ def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
 def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
     store, prefix = _source(job, _backup(job))
     job.guard.bytes_expected = sum(m["plain_bytes"] for m in record.manifest["members"])
+    dump = replace(_dump(record), near=store.near)
     fetch = _fetcher(job, store, prefix, record.manifest)
-    loaded = _loader(job).stage(job.address(), _dump(record), fetch, job.attempt, job.guard)
+    loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
     return record.model_copy(update={"loaded": inventories.document(loaded)})
 
 
 def _fetcher(
     job: Job, store: ObjectStore, prefix: str, manifest: Document
 ) -> Callable[[str], Iterator[bytes]]:
+    """What of a member was read before is no progress the second time."""
     members = {member["name"]: member for member in manifest["members"]}
+    furthest = dict.fromkeys(members, 0)
 
     def fetch(name: str) -> Iterator[bytes]:
-        member = members[name]
+        member, place = members[name], 0
         stored = _proven(member, store.get(prefix + member["key"]))
         job.guard.watch_for_stall(on=True)
         try:
             for chunk in decompress(stored, manifest["compression"]):
                 job.guard.check()
                 yield chunk
-                job.guard.moved(len(chunk))
+                place += len(chunk)
+                job.guard.moved(max(0, place - furthest[name]))
+                furthest[name] = max(place, furthest[name])
         finally:
             job.guard.watch_for_stall(on=False)
 

@@ -6,9 +6,10 @@ stop means: the reason is kept, every adopted child is ended, and the next `chec
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
-from holdfast.domain.errors import Failure
+from holdfast.domain.errors import Failure, Interrupted
 from holdfast.kit.clock import Clock
 
 
@@ -20,7 +21,7 @@ class Guard:
         self._enders: list[Callable[[], None]] = []
         self._stopped = threading.Event()
         self._moved_at = clock.monotonic()
-        self._watching = False
+        self._watching = 0
         self.bytes_done = 0
         self.bytes_expected: int | None = None
 
@@ -58,6 +59,16 @@ class Guard:
             if end in self._enders:
                 self._enders.remove(end)
 
+    @contextmanager
+    def part(self) -> Generator["Guard"]:
+        """A guard for some of the work: stopped with the whole, but not the whole with it."""
+        part = Guard(self._clock)
+        release = self.adopt(lambda: part.stop(self._reason or Interrupted()))
+        try:
+            yield part
+        finally:
+            release()
+
     def wait(self, seconds: float) -> None:
         """Sleeps, but no longer than until the stop, which it raises."""
         self._stopped.wait(seconds)
@@ -65,13 +76,15 @@ class Guard:
 
     def moved(self, count: int) -> None:
         """`count` bytes went through."""
-        self.bytes_done += count
+        with self._lock:
+            self.bytes_done += count
         self._moved_at = self._clock.monotonic()
 
     def watch_for_stall(self, *, on: bool) -> None:
-        """A stall only counts while bytes are expected to move."""
+        """A stall only counts while bytes are expected to move, by whoever said so last."""
         self._moved_at = self._clock.monotonic()
-        self._watching = on
+        with self._lock:
+            self._watching += 1 if on else -1
 
     def idle_seconds(self) -> float:
         """Seconds since the last byte; 0.0 while nothing is expected to move."""

@@ -46,9 +46,9 @@ def pg_dumpall_globals(
     )
 
 
-def pg_restore_list(tools: ToolSet) -> Command:
-    """The table of contents of an archive on standard input."""
-    return Command([tools.program("pg_restore"), "--list"])
+def pg_restore_list(tools: ToolSet, *options: str) -> Command:
+    """The table of contents of an archive, on standard input unless `options` name a file."""
+    return Command([tools.program("pg_restore"), "--list", *options])
 
 
 def pg_restore_script(tools: ToolSet) -> Command:

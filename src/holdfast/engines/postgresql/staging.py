@@ -8,9 +8,11 @@ Making a database is waiting for the disk, so the staged ones are made meanwhile
 the next one while one is loaded. They are counted while the server collects statistics on them.
 """
 
+import os
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -28,7 +30,12 @@ from holdfast.engines.postgresql.layout import Placement, origin, placements, se
 from holdfast.engines.postgresql.naming import application, book, stage_prefix
 from holdfast.engines.postgresql.restoring import Loading
 from holdfast.engines.postgresql.session import drop, maintenance, names, watched
+from holdfast.engines.postgresql.statistics import Tables
 from holdfast.kit.guard import Guard
+from holdfast.kit.together import together
+
+_MOST = 4
+"""Sessions that collect statistics."""
 
 _BOOK_TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
@@ -148,27 +155,42 @@ class Staging:
             *([] if known else ["tablespaces"]),
             *([] if users else ["owner", "privileges"]),
         ]
-        loading = Loading(chosen, self._address, placement.staged, self._application, unused)
-        loading.run(fetch(str(placement.member)), self._guard)
+        rows = {t.name: t.rows for t in self._dump.inventory.tables if t.database == placement.name}
+        loading = Loading(
+            chosen,
+            self._address,
+            placement.staged,
+            self._application,
+            leave_out=unused,
+            rows=rows,
+            again=self._dump.near,
+        )
+        loading.run(partial(fetch, str(placement.member)), self._guard)
 
     def _count(self, placement: Placement) -> Count:
-        with ThreadPoolExecutor(1, thread_name_prefix="statistics") as pool:
-            collected = pool.submit(self._collect_statistics, placement)
-            with self._within(placement) as session:
-                counted = count(session, placement.name)
-            collected.result()
-        return counted
+        counted: list[Count] = []
 
-    def _collect_statistics(self, placement: Placement) -> None:
-        with self._within(placement) as session:
-            session.execute("ANALYZE")
+        def rows(part: Guard) -> None:
+            with self._within(placement, part) as session:
+                counted.append(count(session, placement.name))
+
+        with self._within(placement, self._guard) as session:
+            tables = Tables(session)
+
+        def statistics(part: Guard) -> None:
+            with self._within(placement, part) as session:
+                tables.analyse(session)
+
+        analysts = min(os.cpu_count() or 1, _MOST)
+        together([rows, *[statistics] * analysts], self._guard)
+        return counted[0]
 
     @contextmanager
-    def _within(self, placement: Placement) -> Generator[Session]:
+    def _within(self, placement: Placement, guard: Guard) -> Generator[Session]:
         with (
-            translated(self._guard),
+            translated(guard),
             connect(self._address, placement.staged, self._application) as session,
-            watched(session, self._guard),
+            watched(session, guard),
         ):
             yield session
 

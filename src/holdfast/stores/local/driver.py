@@ -23,6 +23,8 @@ _CHUNK = 1 << 20
 
 
 class LocalStore:
+    near = True
+
     def __init__(self, options: Options) -> None:
         self._root = options.directory
         self.max_object_bytes = options.max_object_bytes

@@ -13,6 +13,8 @@ _CHUNK = 1 << 20
 
 
 class MemoryStore:
+    near = True
+
     def __init__(self, options: Options, clock: Clock | None = None) -> None:
         self.max_object_bytes = options.max_object_bytes
         self.clock = clock or SystemClock()

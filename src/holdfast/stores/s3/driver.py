@@ -15,6 +15,8 @@ from holdfast.stores.s3.upload import S3Upload
 
 
 class S3Store:
+    near = False
+
     def __init__(self, options: Options, backoff: Backoff | None = None) -> None:
         keep_memory_steady()
         self._plan = PartPlan(options.max_parts)

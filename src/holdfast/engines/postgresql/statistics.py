@@ -1,0 +1,32 @@
+"""The planner's statistics of a loaded database, collected by several sessions at once."""
+
+import threading
+
+from psycopg.sql import SQL, Identifier
+
+from holdfast.engines.postgresql.address import Session
+
+_TABLES = """
+SELECT n.nspname, c.relname
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+ ORDER BY c.relkind = 'p' DESC, c.relpages DESC
+"""
+"""ANALYZE of a partitioned table is one of its partitions, too. The large ones come first."""
+
+
+class Tables:
+    """All that ANALYZE would look at; each is looked at once, by whichever session comes first."""
+
+    def __init__(self, session: Session) -> None:
+        self._names = session.execute(_TABLES).fetchall()
+        self._lock = threading.Lock()
+        self._next = iter(self._names)
+
+    def analyse(self, session: Session) -> None:
+        while True:
+            with self._lock:
+                found = next(self._next, None)
+            if found is None:
+                return
+            session.execute(SQL("ANALYZE {}").format(Identifier(*found)))
