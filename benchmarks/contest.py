@@ -78,15 +78,17 @@ class Ours:
 
     def backup(self) -> None:
         with self._engine.dump(self._source, EVERYTHING, attempt("backup"), guard()) as session:
+            size = 0
             for member in session.members:
                 source, zstd = session.open(member), Zstd()
                 with (self._home / member.name).open("wb") as file:
                     while data := source.read(1 << 20):
+                        size += len(data)
                         file.write(zstd.feed(data))
                     file.write(zstd.finish())
                 source.finish()
             inventory, facts = session.inventory(), dict(session.facts)
-            self._dump = Dump("", list(session.members), facts, inventory, near=True)
+            self._dump = Dump("", list(session.members), facts, inventory, near=True, size=size)
 
     def restore(self) -> None:
         assert self._dump is not None

@@ -113,7 +113,8 @@ Several may be open at once, each in a thread of its own.
 class Dump:
     """A finished dump as an engine needs to see it again, read from the manifest.
 
-    `near`: to fetch a member more than once costs no more than processor time.
+    `near`: to fetch a member more than once costs no more than processor time. `size`: plain bytes
+    of all members.
     """
 
     version: str
@@ -121,6 +122,7 @@ class Dump:
     facts: Mapping[str, object]
     inventory: Inventory
     near: bool = False
+    size: int = 0
 
     @property
     def imported(self) -> bool:

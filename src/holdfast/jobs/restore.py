@@ -89,8 +89,9 @@ def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
     store, prefix = _source(job, _backup(job))
-    job.guard.bytes_expected = sum(m["plain_bytes"] for m in record.manifest["members"])
-    dump = replace(_dump(record), near=store.near)
+    size = sum(m["plain_bytes"] for m in record.manifest["members"])
+    job.guard.bytes_expected = size
+    dump = replace(_dump(record), near=store.near, size=size)
     fetch = _fetcher(job, store, prefix, record.manifest)
     loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
     return record.model_copy(update={"loaded": inventories.document(loaded)})

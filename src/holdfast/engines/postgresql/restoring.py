@@ -1,9 +1,9 @@
-"""pg_restore of one database, in three turns: what its data needs, its data, what needs the data.
+"""pg_restore of one database: its data, then indexes and constraints side by side.
 
-The first and the last read nothing but the table of contents, which is at the front of an
-archive: the first megabytes are kept in memory while they pass, and are file enough, so indexes
-and constraints are made side by side. Where they are not (a table of contents that is larger),
-and where there is one processor, everything goes in one session.
+What comes before and after the data is in the table of contents, which is at the front of an
+archive: the first megabytes are kept in memory while they pass, and are file enough for sessions
+side by side. Where they are not (a table of contents that is larger), and where there is one
+processor, everything goes in one session.
 
 The data is a stream, and a stream is read by one session. Where the archive may be read again,
 several sessions load side by side: each reads it from the start and skips what others load.
@@ -25,7 +25,7 @@ from holdfast.engines.postgresql.sharing import Share
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.pipes import feed
-from holdfast.kit.process import Command, run
+from holdfast.kit.process import Command, require_success, run
 from holdfast.kit.together import together
 
 _HEAD = 16 << 20
@@ -60,25 +60,28 @@ class Loading:
         seen = b"" if jobs == 1 else _first(chunks)
         archived = _chained(seen, chunks)
         with _file_of(seen[:_HEAD]) as head:
-            lists = self._lists(head)
-            if lists is None:
-                feed(self._command(), archived, guard)
-                return
-            before, data, after = lists
-            self._from(head, before, guard)
-            readers = min(jobs, _READERS) if self.again and not self._ordered(guard) else 1
-            self._data(sharing.divided(data, self.rows, readers), archived, read, guard)
-            self._from(head, after, guard, f"--jobs={jobs}")
+            if run(commands.pg_restore_list(self.tools, head)).status != 0:
+                feed(self._command(), archived, guard)  # the table of contents goes on behind it
+            elif self.again:
+                self._side_by_side(head, archived, read, guard, jobs)
+            else:
+                feed(self._command("--section=pre-data", "--section=data"), archived, guard)
+                rest = self._command("--section=post-data", f"--jobs={jobs}", head)
+                feed(rest, iter(()), guard)
 
-    def _lists(self, head: str) -> sharing.Lists | None:
-        """None when the table of contents does not end in it."""
-        found: list[str] = []
-        for section in ("pre-data", "data", "post-data"):
-            finished = run(commands.pg_restore_list(self.tools, f"--section={section}", head))
-            if finished.status != 0:
-                return None
-            found.append(finished.stdout.decode(errors="replace"))
-        return sharing.lists(*found)
+    def _side_by_side(
+        self, head: str, archived: Stream, read: Read, guard: Guard, jobs: int
+    ) -> None:
+        sections = ("pre-data", "data", "post-data")
+        before, data, after = sharing.lists(*(self._listed(head, each) for each in sections))
+        self._from(head, before, guard)
+        readers = 1 if self._ordered(guard) else min(jobs, _READERS)
+        self._data(sharing.divided(data, self.rows, readers), archived, read, guard)
+        self._from(head, after, guard, f"--jobs={jobs}")
+
+    def _listed(self, head: str, section: str) -> str:
+        listing = commands.pg_restore_list(self.tools, f"--section={section}", head)
+        return require_success(run(listing)).stdout.decode(errors="replace")
 
     def _from(self, head: str, lines: Sequence[str], guard: Guard, *more: str) -> None:
         if lines:

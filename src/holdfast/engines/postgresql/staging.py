@@ -37,6 +37,9 @@ from holdfast.kit.together import together
 _MOST = 4
 """Sessions that collect statistics."""
 
+SEVERAL_READERS = 256 << 20
+"""Bytes of a dump from which on it pays to read it several times."""
+
 _BOOK_TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
 CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
@@ -163,7 +166,7 @@ class Staging:
             self._application,
             leave_out=unused,
             rows=rows,
-            again=self._dump.near,
+            again=self._dump.near and self._dump.size >= SEVERAL_READERS,
         )
         loading.run(partial(fetch, str(placement.member)), self._guard)
 
