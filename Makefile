@@ -4,10 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SIZE ?=
 KEEP ?=
 
-.PHONY: demo test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-schedules
+.PHONY: demo test test-slow check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-schedules
 
 demo:
 	@$(PYTHON) tools/dev.py demo $(if $(SIZE),--size $(SIZE)) $(if $(KEEP),--keep)
 
 test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-schedules:
 	@$(PYTHON) tools/dev.py $@
+
+bench-snapshot: bench-snapshots
