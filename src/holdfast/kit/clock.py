@@ -38,6 +38,11 @@ def rfc3339(instant: int) -> str:
     return f"{_day(days)}T{hour:02}:{minute:02}:{ms // 1000:02}.{ms % 1000:03}Z"
 
 
+def rfc3339_if(instant: int | None) -> str | None:
+    """The same of what may not have happened."""
+    return None if instant is None else rfc3339(instant)
+
+
 @lru_cache(maxsize=4096)
 def _day(since_1970: int) -> str:
     """Lists are full of instants of the same days."""

@@ -18,7 +18,7 @@ from holdfast.catalog.plain import is_plain
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Document, Project, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.operation import Status
-from holdfast.kit.clock import rfc3339
+from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.kit.memo import Memo
 from holdfast.views.backup_shapes import (
     BackupConfig,
@@ -80,7 +80,7 @@ def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | N
         uid=backup.uid,
         status=backup.status,
         created_at=rfc3339(backup.created),
-        completed_at=_instant(backup.completed),
+        completed_at=rfc3339_if(backup.completed),
         config=_config(backup, kept, places),
         custom_destination_id=places.get(kept[0].destination_pk or 0),
         last_restore=_last(restored),
@@ -89,7 +89,7 @@ def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | N
         reason=backup.reason,
         progress=progress,
         schedules=[Cause.model_validate(cause) for cause in backup.schedules or ()] or None,
-        expires_at=_instant(_expires(backup, kept)),
+        expires_at=rfc3339_if(_expires(backup, kept)),
         copies=[_copy(backup, copy, places, leaving) for copy in kept if not copy.gone],
     )
 
@@ -100,10 +100,6 @@ _resting: Memo[_Facts, BackupView] = Memo(lambda facts: _view(facts, {}, None), 
 def _leaving(session: ReadSession, every: Sequence[Copy]) -> Mapping[int, Deletion]:
     marked = [copy.pk for copy in every if copy.marked and not copy.gone]
     return deletions.open_of(session, marked) if marked else {}
-
-
-def _instant(at: int | None) -> str | None:
-    return rfc3339(at) if at is not None else None
 
 
 def _expires(backup: Backup, kept: Sequence[Copy]) -> int | None:
@@ -121,10 +117,10 @@ def _copy(
         destination_id=places.get(copy.destination_pk or 0),
         status=copy.status,
         reason=copy.reason,
-        next_try_at=_instant(copy.next_try) if copy.status == Status.FAILED else None,
+        next_try_at=rfc3339_if(copy.next_try) if copy.status == Status.FAILED else None,
         size=str(copy.size),
-        expires_at=None if backup.retained else _instant(copy.expires),
-        lost=_instant(copy.lost),
+        expires_at=None if backup.retained else rfc3339_if(copy.expires),
+        lost=rfc3339_if(copy.lost),
         deletion=_pending(leaving.get(copy.pk)),
     )
 
@@ -135,7 +131,7 @@ def _pending(deletion: Deletion | None) -> PendingDeletion | None:
     return PendingDeletion(
         at=rfc3339(deletion.due),
         reason=deletion.reason,
-        begun_at=_instant(deletion.begun),
+        begun_at=rfc3339_if(deletion.begun),
         last_error=deletion.last_error,
     )
 
@@ -163,7 +159,7 @@ def _last(restore: Restore | None) -> LastRestore | None:
     return LastRestore(
         restore_timestamp=rfc3339(restore.created),
         status=restore.status,
-        completed_at=_instant(restore.completed),
+        completed_at=rfc3339_if(restore.completed),
     )
 
 
@@ -206,7 +202,7 @@ def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
         schedules=[_scheduling(cause) for cause in backup.schedules or ()] or None,
         expired_by=None if backup.retained else copy.expires,
         created_at=rfc3339(backup.created),
-        completed_at=_instant(copy.completed),
+        completed_at=rfc3339_if(copy.completed),
     )
 
 

@@ -6,7 +6,7 @@ from holdfast.catalog import backups, operations
 from holdfast.catalog.schema import Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.operation import OVER, Status
-from holdfast.kit.clock import rfc3339
+from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.backup_shapes import RestoreView
 
 
@@ -20,7 +20,7 @@ def views(session: ReadSession, rows: Sequence[Restore]) -> list[RestoreView]:
             backup_id=backup_ids[row.backup_pk],
             status=row.status,
             restore_timestamp=rfc3339(row.created),
-            completed_at=rfc3339(row.completed) if row.completed is not None else None,
+            completed_at=rfc3339_if(row.completed),
             reason=row.reason,
             report=row.report,
             progress=progress.get(row.operation),

@@ -12,7 +12,7 @@ from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
 from holdfast.domain.outlook import Fate, Outlook, foresee
 from holdfast.domain.retention import Policy
-from holdfast.kit.clock import rfc3339
+from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.retention_shapes import (
     AddonPlan,
     Amount,
@@ -119,11 +119,11 @@ def _kept(
             status=holding.status,
             size=str(holding.size),
             created_at=rfc3339(holding.taken),
-            expires_at=_instant(holding.held.expires),
+            expires_at=rfc3339_if(holding.held.expires),
             fate=outlook.fate,
             reasons=[str(reason) for reason in outlook.verdict.reasons],
-            deletes_at=_instant(outlook.goes),
-            earliest_at=_instant(outlook.earliest),
+            deletes_at=rfc3339_if(outlook.goes),
+            earliest_at=rfc3339_if(outlook.earliest),
             deletion=_removal(open_.get(holding.held.key)),
         )
         for holding, outlook in outlooks(held, *when)
@@ -158,15 +158,11 @@ def _removal(deletion: Deletion | None) -> Removal | None:
     return Removal(
         reason=deletion.reason,
         due_at=rfc3339(deletion.due),
-        begun_at=_instant(deletion.begun),
+        begun_at=rfc3339_if(deletion.begun),
         tries=deletion.tries,
         last_error=deletion.last_error,
-        next_try_at=_instant(deletion.next_try),
+        next_try_at=rfc3339_if(deletion.next_try),
     )
-
-
-def _instant(at: int | None) -> str | None:
-    return rfc3339(at) if at is not None else None
 
 
 def deletions_view(session: ReadSession, rows: Sequence[Deletion]) -> list[DeletionView]:
@@ -184,12 +180,12 @@ def deletions_view(session: ReadSession, rows: Sequence[Deletion]) -> list[Delet
             prefix=row.prefix,
             created_at=rfc3339(row.created),
             due_at=rfc3339(row.due),
-            begun_at=_instant(row.begun),
-            done_at=_instant(row.done),
+            begun_at=rfc3339_if(row.begun),
+            done_at=rfc3339_if(row.done),
             called_off=row.called_off,
             tries=row.tries,
             last_error=row.last_error,
-            next_try_at=_instant(row.next_try),
+            next_try_at=rfc3339_if(row.next_try),
         )
         for row in rows
         for owner in [owners.get(row.copy_pk or 0)]
@@ -221,7 +217,7 @@ def findings_view(session: ReadSession, rows: Sequence[Finding]) -> list[Finding
             reason=row.reason,
             created_at=rfc3339(row.created),
             seen_at=rfc3339(row.seen),
-            settled_at=_instant(row.settled),
+            settled_at=rfc3339_if(row.settled),
             outcome=row.outcome,
         )
         for row in rows
@@ -244,7 +240,7 @@ def audits(session: ReadSession) -> list[AuditView]:
         AuditView(
             destination_id=names.get(place or 0),
             due_at=rfc3339(row.due),
-            ended_at=_instant(row.ended),
+            ended_at=rfc3339_if(row.ended),
             problem=row.problem,
         )
         for place, row in places.items()

@@ -7,7 +7,7 @@ from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Backup, Occurrence, Schedule
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.schedule import Outcome, upcoming
-from holdfast.kit.clock import rfc3339
+from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.schedule_shapes import (
     AdditionalDestinationView,
     CausedBackup,
@@ -79,5 +79,5 @@ def _caused(backup: Backup) -> CausedBackup:
         id=backup.id,
         status=backup.status,
         reason=backup.reason,
-        deleted_at=rfc3339(backup.deleted) if backup.deleted is not None else None,
+        deleted_at=rfc3339_if(backup.deleted),
     )

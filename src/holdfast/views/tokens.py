@@ -4,7 +4,7 @@ from holdfast.catalog import tokens
 from holdfast.catalog.schema import Role, Token
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import BUILT_IN
-from holdfast.kit.clock import rfc3339
+from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.other_shapes import RoleView, TokenView
 
 
@@ -15,14 +15,10 @@ def view(token: Token) -> TokenView:
         role=token.role,
         projects=token.projects,
         created_at=rfc3339(token.created),
-        expires_at=_instant(token.expires),
-        last_used_at=_instant(token.last_used),
-        revoked_at=_instant(token.revoked),
+        expires_at=rfc3339_if(token.expires),
+        last_used_at=rfc3339_if(token.last_used),
+        revoked_at=rfc3339_if(token.revoked),
     )
-
-
-def _instant(at: int | None) -> str | None:
-    return rfc3339(at) if at is not None else None
 
 
 def role_view(role: Role) -> RoleView:
