@@ -1,7 +1,7 @@
 """Pieces of work side by side, of which none may fail alone."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 from holdfast.domain.errors import Failure, Interrupted
 from holdfast.kit.guard import Guard
@@ -14,7 +14,6 @@ def together(works: Sequence[Callable[[Guard], None]], guard: Guard) -> None:
     """
     with guard.part() as part, ThreadPoolExecutor(len(works), "together") as pool:
         started = [pool.submit(_carry_out, work, part) for work in works]
-        wait(started)
     for future in started:
         future.result()
 

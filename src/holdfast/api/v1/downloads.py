@@ -75,11 +75,13 @@ class Permit:
     by: Annotated[str, Query(description="whose link it is: the id of a token")]
     signature: Annotated[str, Query()]
 
-    def require(self, api: Api, session: ReadSession, uid: str) -> None:
-        """Forbidden unless it opens this backup now."""
-        now = api.clock.now()
+    def require_signed(self, api: Api, uid: str, now: int) -> None:
+        """Forbidden unless we made it, for this backup, and it has not expired."""
         if not api.signer.valid(_subject(uid, self.by), self.expires, self.signature, now):
             raise Forbidden("the link is not valid or has expired; ask for a new one")
+
+    def require_held(self, session: ReadSession, now: int) -> None:
+        """Forbidden when the token that asked for it is gone or may no longer read."""
         caller = tokens.caller_of(session, self.by, now)
         if caller is None or not caller.may(Permission.ADDON_READ):
             raise Forbidden("the token that asked for this link may not read backups any more")
@@ -95,8 +97,10 @@ def download(
     permit: Annotated[Permit, Depends()],
 ) -> Response:
     """The dump as one compressed tar that stock tools open."""
+    now = api.clock.now()
+    permit.require_signed(api, uid, now)  # strangers do not make us ask the catalogue
     with api.catalog.read() as session:
-        permit.require(api, session, uid)
+        permit.require_held(session, now)
         backup = backups.by_uid(session, uid)
         if backup is None or name != _file_name(backup):
             raise NotFound("the backup is gone")

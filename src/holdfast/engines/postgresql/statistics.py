@@ -19,14 +19,13 @@ class Tables:
     """All that ANALYZE would look at; each is looked at once, by whichever session comes first."""
 
     def __init__(self, session: Session) -> None:
-        self._names = session.execute(_TABLES).fetchall()
         self._lock = threading.Lock()
-        self._next = iter(self._names)
+        self._names = iter(session.execute(_TABLES).fetchall())
 
     def analyse(self, session: Session) -> None:
         while True:
             with self._lock:
-                found = next(self._next, None)
+                found = next(self._names, None)
             if found is None:
                 return
             session.execute(SQL("ANALYZE {}").format(Identifier(*found)))
