@@ -1,6 +1,6 @@
 """From path segments to rows: what a token may not see does not exist for it."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from fastapi import Depends, Query
 from pydantic import WithJsonSchema
@@ -37,23 +37,6 @@ def project_at(session: ReadSession, caller: Caller, project_id: str) -> Project
     return project
 
 
-def addon_at(
-    session: ReadSession, caller: Caller, project_id: str, addon_id: str
-) -> tuple[Project, Addon]:
-    found = addons.at(session, project_id, addon_id) if caller.sees(project_id) else None
-    if found is None:
-        project_at(session, caller, project_id)
-        raise NotFound(f"there is no addon {addon_id!r} in project {project_id!r}")
-    return found
-
-
-def backup_at(session: ReadSession, addon: Addon, backup_id: str) -> Backup:
-    backup = backups.find(session, addon.pk, backup_id)
-    if backup is None:
-        raise NotFound(f"there is no backup {backup_id!r} of addon {addon.id!r}")
-    return backup
-
-
 def destination_at(session: ReadSession, destination_id: str) -> Destination:
     destination = destinations.find(session, destination_id)
     if destination is None:
@@ -69,10 +52,22 @@ class AddonPath:
         self.addon_id = addon_id
 
     def both(self, session: ReadSession, caller: Caller) -> tuple[Project, Addon]:
-        return addon_at(session, caller, self.project_id, self.addon_id)
+        seen = caller.sees(self.project_id)
+        found = addons.at(session, self.project_id, self.addon_id) if seen else None
+        return found or self._missing(session, caller)
 
     def addon(self, session: ReadSession, caller: Caller) -> Addon:
         return self.both(session, caller)[1]
+
+    def addon_pk(self, session: ReadSession, caller: Caller) -> int:
+        """For who needs no more of it."""
+        seen = caller.sees(self.project_id)
+        found = addons.pk_at(session, self.project_id, self.addon_id) if seen else None
+        return found or self._missing(session, caller)
+
+    def _missing(self, session: ReadSession, caller: Caller) -> NoReturn:
+        project_at(session, caller, self.project_id)
+        raise NotFound(f"there is no addon {self.addon_id!r} in project {self.project_id!r}")
 
 
 class BackupPath(AddonPath):
@@ -83,7 +78,10 @@ class BackupPath(AddonPath):
         self.backup_id = backup_id
 
     def backup(self, session: ReadSession, caller: Caller) -> Backup:
-        return backup_at(session, self.addon(session, caller), self.backup_id)
+        backup = backups.find(session, self.addon_pk(session, caller), self.backup_id)
+        if backup is None:
+            raise NotFound(f"there is no backup {self.backup_id!r} of addon {self.addon_id!r}")
+        return backup
 
 
 # What only puts words together is async: it then needs no thread, of which each costs 0.1 ms.

@@ -8,10 +8,12 @@ does that by itself.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -21,17 +23,74 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Its threads are for nothing else: handing work to the framework's costs twice as much."""
+    """Its threads are for nothing else, and end with the process.
+
+    An executor does the same, but its futures, and the loop's around them, cost as much as a short
+    question to the database.
+    """
 
     def __init__(self, at_once: int) -> None:
-        self._readers = ThreadPoolExecutor(at_once, thread_name_prefix="reader")
+        self._waiting: SimpleQueue[_Turn] = SimpleQueue()
+        for number in range(at_once):
+            name = f"reader-{number}"
+            threading.Thread(target=self._read, name=name, daemon=True).start()
 
     async def run(self, work: Callable[[], T]) -> T:
-        turn = self._readers.submit(copy_context().run, work)
-        answer = asyncio.wrap_future(turn)
+        """What `work` returns or raises."""
+        loop = asyncio.get_running_loop()
+        turn = _Turn(loop, work)
+        self._waiting.put(turn)
+        patience = loop.call_later(_PATIENCE_SECONDS, turn.give_up)
         try:
-            done, _ = await asyncio.wait((answer,), timeout=_PATIENCE_SECONDS)
-            began = done or not turn.cancel()
-            return await (answer if began else run_in_threadpool(work))
+            began: bool = await turn.over
         finally:
-            turn.cancel()  # of a caller who went away, unless it has begun
+            patience.cancel()
+            turn.claim()  # of a caller who went away, unless it has begun
+        if not began:
+            return await run_in_threadpool(work)
+        return turn.result()
+
+    def _read(self) -> None:
+        while True:
+            turn = self._waiting.get()
+            if turn.claim():
+                turn.take()
+
+
+class _Turn:
+    """`over` is true when the work was done, false when its caller does not wait for it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
+        self.over: asyncio.Future[bool] = loop.create_future()
+        self._loop = loop
+        self._work = work
+        self._context = copy_context()
+        self._claimed = threading.Lock()
+        self._found: Any = None
+        self._error: BaseException | None = None
+
+    def claim(self) -> bool:
+        """Only the first one gets it."""
+        return self._claimed.acquire(blocking=False)
+
+    def take(self) -> None:
+        """In a reader's thread."""
+        try:
+            self._found = self._context.run(self._work)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
+            self._error = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody waits
+            self._loop.call_soon_threadsafe(self._end, True)
+
+    def give_up(self) -> None:
+        if self.claim():
+            self._end(began=False)
+
+    def _end(self, began: bool) -> None:
+        if not self.over.done():
+            self.over.set_result(began)
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._found

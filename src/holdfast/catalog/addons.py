@@ -52,12 +52,19 @@ def at(session: ReadSession, project_id: str, addon_id: str) -> tuple[Project, A
     return None if found is None else (found[0], found[1])
 
 
+def pk_at(session: ReadSession, project_id: str, addon_id: str) -> int | None:
+    """The key of that addon, for half of the work."""
+    found = session.connection().execute(_PK_AT, {"project_id": project_id, "id": addon_id})
+    return found.scalar()
+
+
 _AT = (
     select(Project, Addon)
     .join(Addon, Addon.project_pk == Project.pk)
     .where(Project.id == bindparam("project_id"), Project.deleted.is_(None))
     .where(Addon.id == bindparam("id"), Addon.deleted.is_(None))
 )
+_PK_AT = _AT.with_only_columns(Addon.pk)
 
 
 def find_origin(session: ReadSession, project_id: str, addon_id: str) -> list[Addon]:

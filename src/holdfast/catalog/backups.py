@@ -7,7 +7,7 @@ from sqlalchemy.orm import undefer
 
 from holdfast.catalog.page import Listing, Page, Slice
 from holdfast.catalog.plain import Plain
-from holdfast.catalog.schema import Addon, Backup, Copy
+from holdfast.catalog.schema import Backup, Copy
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import Status
@@ -54,9 +54,9 @@ def slug_taken(session: ReadSession, addon_pk: int, slug: str) -> bool:
     return session.scalar(taken) is not None
 
 
-def listed(session: ReadSession, addon: Addon, page: Page) -> Slice[Backup]:
+def listed(session: ReadSession, addon_pk: int, page: Page) -> Slice[Backup]:
     """Plain rows."""
-    return _LISTED.take(session, page, f"backups of {addon.pk}", addon_pk=addon.pk)
+    return _LISTED.take(session, page, f"backups of {addon_pk}", addon_pk=addon_pk)
 
 
 _PLAIN = Plain(Backup)

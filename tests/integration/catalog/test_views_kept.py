@@ -13,7 +13,7 @@ from sqlalchemy import update
 from fixtures.keeping import START, Keeper
 from fixtures.timetables import DAY
 from holdfast.api import answers
-from holdfast.catalog import addons, backups
+from holdfast.catalog import backups
 from holdfast.catalog.page import Page
 from holdfast.catalog.schema import Backup, Copy, Destination, Restore
 from holdfast.views.backup_shapes import BackupList, BackupView
@@ -57,8 +57,7 @@ def bytes_of(shown: Sequence[BackupView]) -> bytes:
 
 def kept(keeper: Keeper, addon_pk: int) -> bytes:
     with keeper.catalog.read() as session:
-        addon = addons.get(session, addon_pk)
-        return bytes_of(views(session, backups.listed(session, addon, Page()).items))
+        return bytes_of(views(session, backups.listed(session, addon_pk, Page()).items))
 
 
 def anew(keeper: Keeper, pks: Sequence[int]) -> bytes:
@@ -118,8 +117,7 @@ def test_views_of_the_same_rows_are_the_same(
 ) -> None:
     def shown() -> list[BackupView]:
         with keeper.catalog.read() as session:
-            addon = addons.get(session, kept_addon)
-            return views(session, backups.listed(session, addon, Page()).items)
+            return views(session, backups.listed(session, kept_addon, Page()).items)
 
     first, second = shown(), shown()
     assert len(first) == len(rested)

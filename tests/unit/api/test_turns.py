@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextvars import ContextVar
 
 import pytest
 
@@ -55,3 +56,37 @@ def test_a_read_that_fails_leaves_its_turn() -> None:
         return await lane.run(lambda: 7)
 
     assert asyncio.run(failing()) == 7
+
+
+def test_who_went_away_before_his_turn_is_left_out() -> None:
+    over = threading.Event()
+    read: list[str] = []
+
+    async def going_away() -> None:
+        lane = Turns(1)
+        long = asyncio.create_task(lane.run(over.wait))
+        gone = asyncio.create_task(lane.run(lambda: read.append("gone")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        over.set()
+        await long
+        await lane.run(lambda: read.append("here"))
+
+    asyncio.run(going_away())
+    assert read == ["here"]
+
+
+def test_a_read_sees_the_context_of_its_caller() -> None:
+    who: ContextVar[str] = ContextVar("who")
+
+    async def asking(name: str, lane: Turns) -> str:
+        who.set(name)
+        return await lane.run(who.get)
+
+    async def both() -> list[str]:
+        lane = Turns(1)
+        return await asyncio.gather(asking("one", lane), asking("other", lane))
+
+    assert asyncio.run(both()) == ["one", "other"]

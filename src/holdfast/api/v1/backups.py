@@ -36,7 +36,7 @@ BACKUP = f"{ADDON}/backups/{{backup_id}}"
 @in_turn
 def list_backups(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, at.addon(session, caller), page)
+        found = rows.listed(session, at.addon_pk(session, caller), page)
         items = views.views(session, found.items)
     return answers.many(BackupList(backups=items), len(items), found.cursor)
 
