@@ -2,9 +2,11 @@
 
 1,000,000 finished backups of one addon are in a fresh SQLite catalogue; everything of Holdfast runs
 in one process. The requests come from another process, over connections that stay open, so client
-and server share the machine. What is asked for: a page of backups, a page of projects, and the
-trivial `/healthz`, to which the others are a ratio. In the end a SQLite file is backed up again and
-again, with and without a flood of requests that have no valid token.
+and server share the machine. What is asked for: a page of backups, one page after the other, so
+that each is read for the first time, a page of projects, and the trivial `/healthz`, to which the
+others are a ratio; first as fast as they are answered, then at the rate that is the target. In the
+end a SQLite file is backed up again and again, with and without a flood of requests that have no
+valid token.
 """
 
 import argparse
@@ -17,19 +19,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich import box
 from rich.table import Table
 
+from benchmarks.asking import Load, measure
 from benchmarks.catalogue import ADDON, PROJECT, fill_catalogue
 from benchmarks.memory import resident
 from benchmarks.requester import Connection
 from demo.place import place
 from demo.screen import Screen
 from demo.server import Server
+from holdfast.catalog.page import DEFAULT_SIZE
 from holdfast.client import Client
 from holdfast.kit.seal import Secret
 
@@ -52,18 +57,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--idle", type=float, default=20.0, help="seconds of watching it idle")
     parser.add_argument("--rounds", type=int, default=7, help="backups with and without a flood")
     return parser.parse_args()
-
-
-@dataclass(frozen=True)
-class Load:
-    """`per_second` requests; milliseconds of each."""
-
-    per_second: float
-    taken: list[float]
-
-    @property
-    def p99(self) -> float:
-        return statistics.quantiles(self.taken, n=100)[98]
 
 
 def main() -> None:
@@ -121,62 +114,29 @@ def _lists(table: Table, server: Server, chosen: argparse.Namespace) -> None:
     token = server.token_file.read_text().strip()
     with closing(Connection(server.port, token)) as client:
         page = json.loads(client.get(_BACKUPS))
-    if len(page["data"]["backups"]) != min(50, chosen.backups):
+    if len(page["data"]["backups"]) != min(DEFAULT_SIZE, chosen.backups):
         raise RuntimeError("the page is not whole")
-    trivial, least = _measured(server, token, "/healthz", chosen)
+    used = partial(_cpu, server.pid)
+    asked = Load(server.port, token, "/healthz", chosen.connections, chosen.seconds)
+    trivial = measure(asked, used)
+    least = trivial.cost / len(trivial.taken)
     _row(table, "/healthz", trivial.per_second, "/s", None)
-    _row(table, "  processor time of the server", least, "ms", None)
-    for what, path in (
-        ("50 of the backups", _BACKUPS),
-        ("10 of the backups", f"{_BACKUPS}?per_page=10"),
-        ("the projects", "/v1/projects"),
+    _row(table, "  processor time of the server", 1000 * least, "ms", None)
+    for what, path, rows in (
+        ("50 of the backups", _BACKUPS, None),
+        ("the next 50 each time", _BACKUPS, chosen.backups),
+        ("10 of the backups", f"{_BACKUPS}?per_page=10", None),
+        ("the projects", "/v1/projects", None),
     ):
-        load, cost = _measured(server, token, path, chosen)
-        _row(table, what, load.per_second, "/s", "per_second")
-        _row(table, "  p99", load.p99, "ms", "p99_ms")
-        _row(table, "  processor time of the server", cost, "ms", None)
+        wanted = replace(asked, path=path, rows=rows)
+        most = measure(wanted, used)
+        cost = most.cost / len(most.taken)
+        _row(table, what, most.per_second, "/s", "per_second")
+        _row(table, "  p99", most.p99, "ms", "p99_ms")
+        _row(table, "  processor time of the server", 1000 * cost, "ms", None)
         _row(table, "  that / that of /healthz", cost / least, "", None)
-
-
-def _measured(
-    server: Server, token: str, path: str, chosen: argparse.Namespace
-) -> tuple[Load, float]:
-    """And the milliseconds of processor time that the server spends on one: what a machine that
-    does other things too cannot change much."""
-    before = _cpu(server.pid)
-    load = _load(server.port, token, path, chosen)
-    return load, 1000 * (_cpu(server.pid) - before) / len(load.taken)
-
-
-def _load(port: int, token: str, path: str, chosen: argparse.Namespace) -> Load:
-    """Asked by a process of its own."""
-    mine, theirs = multiprocessing.Pipe(duplex=False)
-    asker = multiprocessing.Process(
-        target=lambda: theirs.send(_ask(port, token, path, chosen.connections, chosen.seconds))
-    )
-    asker.start()
-    load: Load = mine.recv()
-    asker.join()
-    return load
-
-
-def _ask(port: int, token: str, path: str, connections: int, seconds: float) -> Load:
-    taken: list[list[float]] = [[] for _ in range(connections)]
-    until = time.monotonic() + seconds
-
-    def work(mine: list[float]) -> None:
-        with closing(Connection(port, token)) as connection:
-            while (began := time.monotonic()) < until:
-                connection.get(path)
-                mine.append((time.monotonic() - began) * 1000)
-
-    threads = [threading.Thread(target=work, args=(each,)) for each in taken]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    every = [each for mine in taken for each in mine]
-    return Load(len(every) / seconds, every)
+        steady = measure(replace(wanted, rate=_TARGETS["per_second"]), used)
+        _row(table, f"  at {steady.per_second:.0f}/s: p99", steady.p99, "ms", "p99_ms")
 
 
 def _flood(table: Table, server: Server, files: Path, rounds: int) -> None:

@@ -6,15 +6,14 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from holdfast.views.shapes import Empty, Many, One, Pagination
+from holdfast.views.shapes import Empty, Many, One, Pagination, text_of
 
 MEDIA = "application/json; charset=utf-8"
 _ONE, _MANY = One[Any], Many[Any]  # kept: a shape that nobody holds is made anew for each answer
 
 
 def _respond(body: BaseModel) -> Response:
-    text = body.model_dump_json(by_alias=True, exclude_none=True)
-    return Response(text, media_type=MEDIA)
+    return Response(text_of(body), media_type=MEDIA)
 
 
 def one(data: Any) -> Response:
@@ -27,8 +26,18 @@ def nothing() -> Response:
 
 def many(data: Any, count: int, cursor: str | None) -> Response:
     """A page: `cursor` is left out exactly when this is the last one."""
-    paging = Pagination(has_next_page=cursor is not None, count=count, cursor=cursor)
-    return _respond(_MANY(data=data, pagination=paging))
+    return _respond(_MANY(data=data, pagination=_paging(count, cursor)))
+
+
+def texts(name: str, items: Sequence[str], cursor: str | None) -> Response:
+    """A page of what is JSON already, under its name."""
+    paging = text_of(_paging(len(items), cursor))
+    text = f'{{"data":{{"{name}":[{",".join(items)}]}},"pagination":{paging}}}'
+    return Response(text, media_type=MEDIA)
+
+
+def _paging(count: int, cursor: str | None) -> Pagination:
+    return Pagination(has_next_page=cursor is not None, count=count, cursor=cursor)
 
 
 def rows(items: Sequence[BaseModel], cursor: str | None) -> Response:

@@ -33,10 +33,11 @@ from holdfast.views.backup_shapes import (
     StoredConfig,
 )
 from holdfast.views.schedule_shapes import AdditionalDestinationView, SchedulingView
+from holdfast.views.shapes import text_of
 
 _MOVING = (Status.IN_PROGRESS, Status.ABORTING)
 _KEPT = 1000
-"""Views of backups that rest, of about 5 kB each."""
+"""Backups that rest, with their rows and the text of about 1 kB each."""
 
 
 class _Facts(NamedTuple):
@@ -48,8 +49,32 @@ class _Facts(NamedTuple):
     restored: Restore | None
 
 
+class _Known(NamedTuple):
+    """What is known of the rows of a page, by a few look-ups for all of them."""
+
+    facts: Sequence[_Facts]
+    leaving: Mapping[int, Deletion]
+    progress: Mapping[str, Document]
+
+    def view(self, facts: _Facts) -> BackupView:
+        return _view(facts, self.leaving, self.progress.get(facts.backup.operation or ""))
+
+
 def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
-    """A few look-ups for the whole page, not per row. Nobody may change the views."""
+    known = _known(session, rows)
+    return [known.view(facts) for facts in known.facts]
+
+
+def texts(session: ReadSession, rows: Sequence[Backup]) -> list[str]:
+    """The same as JSON, which is kept of those that rest if their rows are plain."""
+    known = _known(session, rows)
+    return [
+        _resting.of(facts.backup.pk, facts) if _rests(facts) else text_of(known.view(facts))
+        for facts in known.facts
+    ]
+
+
+def _known(session: ReadSession, rows: Sequence[Backup]) -> _Known:
     kept = copies.shown(session, [backup.pk for backup in rows])
     every = [copy for each in kept.values() for copy in each]
     places = destinations.ids_of(session, {c.destination_pk for c in every if c.destination_pk})
@@ -57,12 +82,8 @@ def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
     restored = restores.latest(session, [backup.pk for backup in rows])
     moving = [b.operation for b in rows if b.operation and b.status in _MOVING]
     progress = operations.progress_of(session, moving) if moving else {}
-    return [
-        _resting.of(facts.backup.pk, facts)
-        if _rests(facts)
-        else _view(facts, leaving, progress.get(facts.backup.operation or ""))
-        for facts in (_Facts(b, kept[b.pk], places, restored.get(b.pk)) for b in rows)
-    ]
+    facts = [_Facts(b, kept[b.pk], places, restored.get(b.pk)) for b in rows]
+    return _Known(facts, leaving, progress)
 
 
 def _rests(facts: _Facts) -> bool:
@@ -94,7 +115,7 @@ def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | N
     )
 
 
-_resting: Memo[_Facts, BackupView] = Memo(lambda facts: _view(facts, {}, None), _KEPT)
+_resting: Memo[_Facts, str] = Memo(lambda facts: text_of(_view(facts, {}, None)), _KEPT)
 
 
 def _leaving(session: ReadSession, every: Sequence[Copy]) -> Mapping[int, Deletion]:

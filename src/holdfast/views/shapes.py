@@ -16,6 +16,11 @@ class Shape(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
+def text_of(shape: BaseModel) -> str:
+    """JSON as it is sent."""
+    return shape.model_dump_json(by_alias=True, exclude_none=True)
+
+
 class Pagination(Shape):
     has_next_page: bool
     count: int

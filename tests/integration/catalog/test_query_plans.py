@@ -25,7 +25,7 @@ from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.jobs.toolbox import Running
-from holdfast.views.backups import views
+from holdfast.views.backups import texts
 
 GROWING = (
     "audit_log", "backups", "copies", "deletions", "imports", "journal", "occurrences",
@@ -88,7 +88,7 @@ def test_a_page_reads_no_more_than_itself(keeper: Keeper, kept_addon: int) -> No
     with keeper.catalog.read() as session, listening(keeper.catalog) as asked:
         for page in (Page(size=2), Page(size=2, number=2)):
             found = backups.listed(session, kept_addon, page)
-            views(session, found.items)
+            texts(session, found.items)
         newest = backups.listed(session, kept_addon, Page(1))
         backups.listed(session, kept_addon, Page(cursor=newest.cursor))
     assert len(asked) == 2 * 3 + 2

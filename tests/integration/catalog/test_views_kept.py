@@ -16,8 +16,8 @@ from holdfast.api import answers
 from holdfast.catalog import backups
 from holdfast.catalog.page import Page
 from holdfast.catalog.schema import Backup, Copy, Destination, Restore
-from holdfast.views.backup_shapes import BackupList, BackupView
-from holdfast.views.backups import views
+from holdfast.views.backup_shapes import BackupList
+from holdfast.views.backups import texts, views
 
 CAUSE = {
     "id": "nightly", "interval": "daily", "minute": [0], "hour": [3], "retentionTime": 7,
@@ -51,18 +51,16 @@ CHANGES: list[tuple[type[Any], dict[str, object]]] = [
 ]
 
 
-def bytes_of(shown: Sequence[BackupView]) -> bytes:
-    return bytes(answers.many(BackupList(backups=list(shown)), len(shown), None).body)
-
-
 def kept(keeper: Keeper, addon_pk: int) -> bytes:
     with keeper.catalog.read() as session:
-        return bytes_of(views(session, backups.listed(session, addon_pk, Page()).items))
+        items = texts(session, backups.listed(session, addon_pk, Page()).items)
+    return bytes(answers.texts("backups", items, None).body)
 
 
 def anew(keeper: Keeper, pks: Sequence[int]) -> bytes:
     with keeper.catalog.read() as session:
-        return bytes_of(views(session, [backups.get(session, pk) for pk in reversed(pks)]))
+        items = views(session, [backups.get(session, pk) for pk in reversed(pks)])
+    return bytes(answers.many(BackupList(backups=items), len(items), None).body)
 
 
 @pytest.fixture
@@ -112,13 +110,25 @@ def test_another_restore_shows_at_once(keeper: Keeper, kept_addon: int, rested: 
     assert kept(keeper, kept_addon) == anew(keeper, rested)
 
 
-def test_views_of_the_same_rows_are_the_same(
+def test_texts_of_the_same_rows_are_the_same(
     keeper: Keeper, kept_addon: int, rested: list[int]
 ) -> None:
-    def shown() -> list[BackupView]:
+    def shown() -> list[str]:
         with keeper.catalog.read() as session:
-            return views(session, backups.listed(session, kept_addon, Page()).items)
+            return texts(session, backups.listed(session, kept_addon, Page()).items)
 
     first, second = shown(), shown()
     assert len(first) == len(rested)
     assert all(one is other for one, other in zip(first, second, strict=True))
+
+
+def test_a_page_of_texts_goes_on_like_any_other(
+    keeper: Keeper, kept_addon: int, rested: list[int]
+) -> None:
+    with keeper.catalog.read() as session:
+        page = backups.listed(session, kept_addon, Page(size=1))
+        told = answers.texts("backups", texts(session, page.items), page.cursor)
+        whole = views(session, page.items)
+    assert page.cursor, f"there are {len(rested)}"
+    other = answers.many(BackupList(backups=whole), len(whole), page.cursor)
+    assert bytes(told.body) == bytes(other.body)

@@ -37,8 +37,8 @@ BACKUP = f"{ADDON}/backups/{{backup_id}}"
 def list_backups(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         found = rows.listed(session, at.addon_pk(session, caller), page)
-        items = views.views(session, found.items)
-    return answers.many(BackupList(backups=items), len(items), found.cursor)
+        items = views.texts(session, found.items)
+    return answers.texts("backups", items, found.cursor)
 
 
 @router.post(BACKUPS, response_model=One[BackupView])
