@@ -1,13 +1,19 @@
 """The acceptance checks of the wire contract, by number, as far as they are in scope."""
 
+import gzip
+import io
 import json
 import socket
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
-from fixtures.attached import Attached
+import httpx
+import pytest
+
+from fixtures.attached import ROWS, Attached, Own, attach
 from fixtures.holdfast import Api, Server, await_backup, await_restore, fresh
 from fixtures.official import JsClient, OfficialCli
 from fixtures.s3 import S3Server
@@ -55,11 +61,15 @@ def test_2_addons_and_backups_over_the_command_line(
     assert cli("get", "addon", "backup", *one, "-o", "json").json["status"] == "completed"
     assert "from-the-cli" in cli("get", "addon", "backups", *at).out
     link = cli("get", "addon", "backup", "download", *one, "-o", "json").json
-    assert link["downloadLink"].endswith(link["downloadLink"].rpartition("signature=")[2])
+    require_dump(link["downloadLink"], attached.database)
+    whole = cli("get", "addon", "backup", "logs", *one, "-o", "json").json
+    assert [line["log"] for line in whole][-1] == "completed"
     assert cli("retain", "addon", "backup", *one).status == 0
     started = cli("restore", "addon", "backup", *one, "-o", "json").json["restoreId"]
     logs = cli("get", "addon", "restores", "logs", *one, "--restoreId", started, "-f")
     assert logs.status == 0
+    words = ("get", "addon", "restores", "logs", *one, "--restoreId", started, "-o", "json")
+    assert [line["log"] for line in cli(*words).json][-1] == "completed"
     assert started in cli("get", "addon", "restores", *at, "-o", "json").out
     assert started in cli("get", "addon", "backup", "restores", *one, "-o", "json").out
     over = cli("abort", "addon", "restore", *one, "-i", f'{{"restoreId":"{started}"}}')
@@ -68,6 +78,53 @@ def test_2_addons_and_backups_over_the_command_line(
     await_backup(api, f"{attached.path}/backups/another")
     assert cli("delete", "backup", *one, "--force").status == 0
     assert api.get(f"{attached.path}/backups/{made['id']}").status == 404
+
+
+def require_dump(link: str, database: str) -> None:
+    """What the link leads to is a tar that `gunzip` and `tar` open, and `pg_restore` knows."""
+    packed = tarfile.open(fileobj=io.BytesIO(httpx.get(link).content), mode="r:gz")
+    (name,) = (each for each in packed.getnames() if each.endswith((".dump", ".dump.gz")))
+    assert database in name
+    file = packed.extractfile(name)
+    assert file is not None
+    archive = gzip.decompress(file.read()) if name.endswith(".gz") else file.read()
+    assert archive.startswith(b"PGDMP")
+
+
+@pytest.mark.sqlite_first
+def test_2_a_restore_from_another_project_over_the_command_line(
+    cli: OfficialCli, api: Api, attached: Attached, backup: str, empty_postgres: Own
+) -> None:
+    name, postgres = fresh("Elsewhere"), empty_postgres.postgres
+    target = attach(api, postgres, api.project(), name, empty_postgres.database)
+    at = ("--projectId", target.project, "--addonId", target.addon, "--backupId", backup)
+    lost = cli("restore", "addon", "backup", *at)
+    assert (lost.status, "there is no backup" in lost.err) == (1, True)
+    origin = ("--sourceProjectId", attached.project, "--sourceAddonId", attached.addon)
+    started = cli("restore", "addon", "backup", *at, *origin, "-o", "json").json["restoreId"]
+    from_there = {"sourceProjectId": attached.project, "sourceAddonId": attached.addon}
+    await_restore(api, f"{target.path}/backups/{backup}", started, **from_there)
+    assert postgres.run("SELECT count(*) FROM things", attached.database) == [(ROWS,)]
+    listed = cli("get", "addon", "backup", "restores", *at, *origin, "-o", "json").json
+    assert [each["id"] for each in listed["restores"]] == [started]
+
+
+@pytest.mark.sqlite_first
+def test_2_a_project_goes_with_what_is_in_it(
+    cli: OfficialCli, js: JsClient, api: Api, attach_one: Callable[..., Attached]
+) -> None:
+    first, second = attach_one(), attach_one()
+    said = cli("delete", "project", "--projectId", first.project, "--force")
+    assert (said.status, "409" in said.err) == (1, True)
+    words = ("--projectId", first.project, "--delete_child_objects", "--force")
+    assert cli("delete", "project", *words).status == 0
+    place = {"projectId": second.project}
+    assert js.call("delete.project", parameters=place)["error"]["status"] == 409
+    options = {"delete_child_objects": True}
+    assert js.data("delete.project", parameters=place, options=options) == {}
+    for each in (first, second):
+        assert api.get(f"/projects/{each.project}").status == 404
+        assert each.rows(), "the user's database was touched"
 
 
 def test_2_there_is_no_point_in_time_recovery(cli: OfficialCli, attached: Attached) -> None:
@@ -147,6 +204,18 @@ def test_8_a_tail_needs_a_token_in_its_first_frame(
     parameters = {**attached.place, "backupId": backup}
     events = make_js(token="hft_no").tail("get.addon.backup.logTail", parameters=parameters)
     assert "unknown, expired or revoked" in str(events[-1])
+
+
+@pytest.mark.sqlite_first
+def test_8_a_tail_of_a_spent_token_fails_on_the_command_line(
+    fresh_cli: OfficialCli, api: Api, attached: Attached, backup: str
+) -> None:
+    made = api.post("/tokens", {"name": fresh("Spent"), "role": "owner"}).data
+    fresh_cli("login", "-n", "x", "-t", made["token"], "--host", api.url)
+    api.delete(f"/tokens/{made['id']}")
+    at = ("--projectId", attached.project, "--addonId", attached.addon, "--backupId", backup)
+    said = fresh_cli("get", "addon", "backup", "logs", *at, "-f")
+    assert (said.status, "unknown, expired or revoked" in said.out + said.err) == (1, True)
 
 
 class CuttingProxy:

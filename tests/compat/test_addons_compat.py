@@ -49,10 +49,18 @@ def test_pause_resume_and_restart(js: JsClient, cli: OfficialCli, managed: Manag
     assert js.call("pause.addon", parameters=managed.place)["error"]["status"] == 409
     assert js.data("resume.addon", parameters=managed.place) == {}
     managed.await_status("running")
+    assert js.data("pause.addon", parameters=managed.place) == {}
+    managed.await_status("paused")
+    assert cli("resume", "addon", *managed.words).status == 0
+    managed.await_status("running")
     began = managed.sql("SELECT pg_postmaster_start_time()")
     assert js.data("restart.addon", parameters=managed.place) == {}
     managed.await_status("running")
-    assert managed.sql("SELECT pg_postmaster_start_time()") > began
+    again = managed.sql("SELECT pg_postmaster_start_time()")
+    assert again > began
+    assert cli("restart", "addon", *managed.words).status == 0
+    managed.await_status("running")
+    assert managed.sql("SELECT pg_postmaster_start_time()") > again
     assert managed.sql("SELECT one FROM kept") == [(1,)]
 
 
@@ -63,6 +71,8 @@ def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: Man
     assert js.data("scale.addon", parameters=managed.place, data=order) == {}
     deployment = managed.shown()["spec"]["config"]["deployment"]
     assert (deployment["planId"], deployment["storageSize"]) == ("bigger", 2048)
+    assert cli("scale", "addon", *managed.words, "-i", '{"storage":4096}').status == 0
+    assert managed.shown()["spec"]["config"]["deployment"]["storageSize"] == 4096
     said = cli("scale", "addon", *managed.words, "-i", '{"replicas":3}')
     assert (said.status, "replicas" in said.err) == (1, True)
 
@@ -72,6 +82,7 @@ def test_scale_network_and_security(js: JsClient, cli: OfficialCli, managed: Man
     error = js.call(call, parameters=managed.place, data={"tlsEnabled": True})["error"]
     assert (error["status"], list(error["details"])) == (400, ["tlsEnabled"])
     words = ("update", "addon", "network-settings", *managed.words)
+    assert cli(*words, "-i", json.dumps(asked)).status == 0
     assert cli(*words, "-i", '{"externalAccessEnabled":true}').status == 1
 
     call = "update.addon.security"
@@ -107,6 +118,8 @@ def test_its_log(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
         "get.addon.logTail", until=text, parameters=managed.place, options={"lineLimit": 100}
     )
     assert text in str([each for each in events if each["name"] == "logs-received"])
+    with cli.at_terminal("get", "addon", "logs", *managed.words, "-f", "--lineLimit", "100") as it:
+        it.expect(text)
     wrong = cli("get", "addon", "logs", *managed.words, "--lineLimit", "0")
     assert (wrong.status, "lineLimit" in wrong.err) == (0, True), "a failed range is no failure"
 

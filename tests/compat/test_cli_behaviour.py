@@ -122,17 +122,17 @@ def test_exit_codes(cli: OfficialCli, attached: Attached) -> None:
     assert cli("patch", "addon", *at).status == 1, "a patch without a body is not even sent"
 
 
-def test_a_backup_is_aborted(cli: OfficialCli, api: Api, attached: Attached) -> None:
-    """The last waits for those before it, so there is time to."""
+def test_metrics_are_not_kept_and_both_clients_say_so(
+    js: JsClient, cli: OfficialCli, attached: Attached
+) -> None:
+    """Section 8 leaves them to us. The command line's own table fails on any answer without values."""
+    for call in ("get.addon.metrics", "get.addon.metricsRange"):
+        options = {"metricTypes": ["cpu"]}
+        error = js.call(call, parameters=attached.place, options=options)["error"]
+        assert (error["status"], error["id"]) == (404, "http.404")
     at = ("--projectId", attached.project, "--addonId", attached.addon)
-    for name in ("first", "second", "third", "fourth", "fifth", "last"):
-        api.post(f"{attached.path}/backups", {"name": name, "backupType": "dump"})
-    said = cli("abort", "addon", "backup", *at, "--backupId", "last")
-    ended = api.get(f"{attached.path}/backups/last").data["status"]
-    if said.status == 0:
-        await_backup(api, f"{attached.path}/backups/last", "aborted")
-    else:
-        assert ("409" in said.err, ended) == (True, "completed"), "it was faster than us"
+    said = cli("get", "addon", "metrics", *at, "--metricTypes", "cpu", "-o", "json")
+    assert said.status == 1
 
 
 def test_a_project_is_put(cli: OfficialCli, api: Api) -> None:

@@ -39,6 +39,34 @@ def test_a_dump_is_fetched_and_restored(
     assert js.data("get.addon.backup.download", parameters=at)["downloadLink"].startswith("http")
 
 
+def test_a_file_is_fetched_over_the_command_line(
+    cli: OfficialCli, api: Api, target: Attached, own_postgres: Own, offered: Offered
+) -> None:
+    program = own_postgres.postgres.bin_dir / "pg_dump"
+    address = own_postgres.postgres.url(own_postgres.database)
+    dumped = subprocess.run([program, "-Fc", address], capture_output=True, check=True).stdout
+    order = json.dumps({"name": "From afar", "importUrl": offered.offer("/shop.dump", dumped)})
+    at = ("--projectId", target.project, "--addonId", target.addon)
+    made = cli("import", "addon", "backup", *at, "-i", order, "-o", "json").json
+    backup = await_backup(api, f"{target.path}/backups/{made['id']}")
+    assert backup["config"]["source"] == {"type": "externalDump"}
+
+
+def test_a_live_server_is_imported(
+    js: JsClient, api: Api, target: Attached, own_postgres: Own
+) -> None:
+    """B8 by connection string: dumped by the first call, loaded by the second."""
+    address = own_postgres.postgres.url(own_postgres.database)
+    body = {"name": "From Js", "connectionString": address, "importAllDatabases": False}
+    made = js.data("import.addon.backup", parameters=target.place, data=body)
+    one = f"{target.path}/backups/{made['id']}"
+    assert await_backup(api, one)["config"]["source"] == {"type": "liveInstance"}
+    at = {**target.place, "backupId": made["id"]}
+    await_restore(api, one, js.data("restore.addon.backup", parameters=at)["restoreId"])
+    rows = target.postgres.run("SELECT count(*) FROM things", own_postgres.database)
+    assert rows == [(ROWS,)]
+
+
 def test_a_live_server_is_imported_over_the_command_line(
     cli: OfficialCli, api: Api, target: Attached, own_postgres: Own
 ) -> None:

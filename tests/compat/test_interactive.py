@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from fixtures.attached import Attached
-from fixtures.holdfast import Api, Server, await_backup, fresh
+from fixtures.holdfast import Api, Server, await_backup, await_restore, fresh
 from fixtures.official import OfficialCli
 from fixtures.s3 import S3Server
 
 pytestmark = pytest.mark.sqlite_first
 
 PROJECT, ADDON = "Choose the project to use:", "Choose the addon to use:"
+DESTINATION = "Choose the backup destination to use:"
 CONFIRM = "Please confirm following configuration:"
 IRREVERSIBLE = "This is irreversible. Please confirm!"
 
@@ -154,3 +155,150 @@ def test_more_pages_are_offered(alone: OfficialCli, api: Api, attached: Attached
         terminal.answer("load", "y")
         terminal.expect("page-one")
         assert terminal.end() == 0
+
+
+def test_a_restore_is_chosen_step_by_step(
+    alone: OfficialCli, api: Api, attached: Attached, backup: str
+) -> None:
+    one = f"{attached.path}/backups/{backup}"
+    restore = api.post(f"{one}/restore").data["restoreId"]
+    await_restore(api, one, restore)
+    with alone.at_terminal("get", "addon", "restores", "logs") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        terminal.answer("Choose the backup")
+        terminal.answer("Choose the restore")
+        terminal.expect("completed")
+        assert terminal.end() == 0
+
+
+def test_the_restore_to_abort_is_typed(
+    alone: OfficialCli, api: Api, attached: Attached, backup: str
+) -> None:
+    """Nothing lists restores here: what is typed comes to us as it is."""
+    with alone.at_terminal("abort", "addon", "restore") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        terminal.answer("Choose the backup")
+        terminal.answer("use as restoreId", "0" * 24)
+        terminal.answer(CONFIRM)
+        terminal.expect("HTTP status code: 404")
+        assert terminal.end() == 1
+
+
+def test_a_destination_is_chosen_by_its_name(
+    alone: OfficialCli, api: Api, s3_server: S3Server
+) -> None:
+    """The newest comes first; the name that was chosen is what is sent as the id."""
+    name = fresh("Chosen")
+    credentials = s3_server.credentials(s3_server.bucket())
+    body = {"name": name, "type": "s3", "prefix": "", "credentials": credentials}
+    path = f"/backup-destinations/{api.post('/backup-destinations', body).data['id']}"
+    with alone.at_terminal(
+        "patch", "backup-destination", "-i", '{"description":"Patched"}'
+    ) as terminal:
+        terminal.answer(DESTINATION)
+        assert terminal.end() == 0
+    assert api.get(path).data["description"] == "Patched"
+    with alone.at_terminal("list", "backup-destinations-backups") as terminal:
+        terminal.answer(DESTINATION)
+        terminal.expect("No backup")
+        assert terminal.end() == 0
+    for answer, status in (("n", 200), ("y", 404)):
+        with alone.at_terminal("delete", "backup-destination") as terminal:
+            terminal.answer(DESTINATION)
+            terminal.answer(IRREVERSIBLE, answer)
+            assert terminal.end() == 0
+        assert api.get(path).status == status
+
+
+def test_a_project_is_made_from_answers(cli: OfficialCli, api: Api) -> None:
+    """Only the name is sent: `region` is asked for, and answered with nothing."""
+    name = fresh("Typed")
+    with cli.at_terminal("create", "project") as terminal:
+        terminal.answer("What's the  type?")
+        terminal.answer("use as name", name)
+        for asked in ("use as description", "use as color", "use as region", "add networking"):
+            terminal.answer(asked)
+        terminal.answer(CONFIRM)
+        terminal.expect(f"name: '{name}'")
+        assert terminal.end() == 0
+    made = api.get("/projects", per_page=1).data["projects"][0]
+    assert made["name"] == name
+    assert api.delete(f"/projects/{made['id']}").data == {}
+
+
+def test_an_addon_is_made_from_answers(alone: OfficialCli, api: Api, attached: Attached) -> None:
+    """Types and versions are those of `/v1/addon-types`; everything else is left as it is asked."""
+    name = fresh("Typed")
+    with alone.at_terminal("create", "addon") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer("What's the  type?")
+        terminal.answer("use as name", name)
+        for asked in ("use as description", "use as projectId", "add tags"):
+            terminal.answer(asked)
+        terminal.expect("use as type")
+        terminal.answer("postgresql")
+        for asked in (
+            *("use as version", "use as deploymentPlan", "use as storageClass", "use as storage"),
+            *("use as replicas", "add zonalRedundancy", "add source", "tlsEnabled"),
+            *("externalAccessEnabled", "add ipPolicies", "pitrEnabled", "add typeSpecific"),
+            *("add customCredentials", "add backupSchedules", "add metadata"),
+        ):
+            terminal.answer(asked)
+        terminal.answer(CONFIRM)
+        terminal.expect("status:")
+        assert terminal.end() == 0
+    listed = api.get(f"/projects/{attached.project}/addons").data["addons"]
+    made = next(each for each in listed if each["name"] == name)
+    assert made["spec"]["type"] == "postgresql"
+    assert api.delete(f"/projects/{attached.project}/addons/{made['id']}").data == {}
+
+
+def test_a_schedule_is_made_from_answers(alone: OfficialCli, api: Api, attached: Attached) -> None:
+    """The schema's defaults, with the two lists that a weekly schedule needs."""
+    with alone.at_terminal("create", "addon", "backup-schedule") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        for asked, typed in (
+            *(("use as interval", ""), ("use as minute", ""), ("add more minute", "")),
+            *(("add hour", "y"), ("use as hour", ""), ("add more hour", "")),
+            *(("add day", "y"), ("use as day", ""), ("add more day", "")),
+            *(("use as backupType", ""), ("add additionalDestinations", "")),
+            *(("use as compressionType", ""), ("use as retentionTime", "")),
+        ):
+            terminal.answer(asked, typed)
+        terminal.answer(CONFIRM)
+        assert terminal.end() == 0
+    (made,) = api.get(f"{attached.path}/backup-schedules").data["schedules"]
+    weekly = {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}
+    assert (made["scheduling"], made["backupType"], made["retentionTime"]) == (
+        weekly,
+        "snapshot",
+        7,
+    )
+
+
+def test_a_delete_asks_for_the_project_that_is_in_use(
+    alone: OfficialCli, api: Api, attached: Attached
+) -> None:
+    with alone.at_terminal("context", "use", "project") as terminal:
+        terminal.answer(PROJECT)
+        assert terminal.end() == 0
+    with alone.at_terminal("delete", "addon") as terminal:
+        terminal.answer(PROJECT)
+        terminal.answer(ADDON)
+        terminal.answer(IRREVERSIBLE, "n")
+        terminal.expect("not deleted")
+        assert terminal.end() == 0
+    assert api.get(attached.path).status == 200
+
+
+def test_a_refused_list_ends_the_questions(
+    fresh_cli: OfficialCli, token_of: Callable[..., Api], server: Server
+) -> None:
+    token = token_of(["Project > Projects > Manage > Read"]).token or ""
+    fresh_cli("login", "-n", "x", "-t", token, "--host", server.url)
+    with fresh_cli.at_terminal("get", "backup-destination") as terminal:
+        terminal.expect("Account > BackupDestinations > General > Read")
+        assert terminal.end() == 1

@@ -79,6 +79,23 @@ def test_the_javascript_client_aborts_a_restore_of_one(js: JsClient, addon: Addo
     assert js.data("get.addon.backup", parameters=at)["lastRestore"]["status"] == "aborted"
 
 
+def test_the_command_line_aborts_both(cli: OfficialCli, addon: Addon) -> None:
+    """The restore waits for the backup, which is gentle."""
+    gentle = {"name": fresh("Gentle"), "maxRate": 4096}
+    busy = addon.api.post(f"{addon.path}/backups", gentle).data["id"]
+    path = f"{addon.path}/backups/{busy}"
+    await_that(lambda: addon.api.get(path).data["status"] == "in-progress")
+    one = (*addon.words, "--backupId", "js-snap")
+    restore = cli("restore", "addon", "backup", *one, "-o", "json").json["restoreId"]
+    order = json.dumps({"restoreId": restore})
+    assert cli("abort", "addon", "restore", *one, "-i", order).status == 0
+    assert cli("abort", "addon", "backup", *addon.words, "--backupId", busy).status == 0
+    await_backup(addon.api, path, "aborted")
+    newest = addon.api.get(f"{addon.path}/restores").data["restores"][0]
+    assert (newest["id"], newest["status"]) == (restore, "aborted")
+    addon.require("later")
+
+
 def test_the_command_line_does_the_same(cli: OfficialCli, addon: Addon) -> None:
     addon.sql("UPDATE state SET now = 'snapshot'")
     order = ("-i", '{"name":"Cli snap"}', "-o", "json")
