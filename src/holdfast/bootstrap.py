@@ -192,9 +192,8 @@ class Parts:
     @cached_property
     def house(self) -> House:
         settings = self.settings
-        return House(
-            self.queue, self.sealer, self.node, self.engine, settings.import_bytes, settings.caps
-        )
+        rules = settings.import_bytes, settings.caps, settings.certificate_directories
+        return House(self.queue, self.sealer, self.node, self.engine, *rules)
 
 
 def build_api(parts: Parts) -> FastAPI:

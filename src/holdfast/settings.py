@@ -49,6 +49,13 @@ class Settings:
         default="",
         metadata={"help": "directories of SQLite files, with colons between; empty: none"},
     )
+    certificate_roots: str = field(
+        default="",
+        metadata={
+            "help": "directories of certificates and keys that connection strings may name, with"
+            " colons between; empty: certificates in data_dir"
+        },
+    )
     concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
     queue_every: float = field(
         default=1.0, metadata={"help": "seconds between two looks for work to begin"}
@@ -158,6 +165,12 @@ class Settings:
                 problem = f"{root} is no directory"
                 raise Invalid(problem, {"sqlite_roots": problem})
         return [root.resolve() for root in roots]
+
+    @property
+    def certificate_directories(self) -> list[Path]:
+        """They need not exist."""
+        named = [Path(text).absolute() for text in self.certificate_roots.split(":") if text]
+        return named or [self.data_dir / "certificates"]
 
     @property
     def tools_path(self) -> Path:

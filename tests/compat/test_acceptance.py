@@ -82,13 +82,12 @@ def test_2_addons_and_backups_over_the_command_line(
 
 def require_dump(link: str, database: str) -> None:
     """What the link leads to is a tar that `gunzip` and `tar` open, and `pg_restore` knows."""
-    packed = tarfile.open(fileobj=io.BytesIO(httpx.get(link).content), mode="r:gz")
-    (name,) = (each for each in packed.getnames() if each.endswith((".dump", ".dump.gz")))
-    assert database in name
-    file = packed.extractfile(name)
-    assert file is not None
-    archive = gzip.decompress(file.read()) if name.endswith(".gz") else file.read()
-    assert archive.startswith(b"PGDMP")
+    with tarfile.open(fileobj=io.BytesIO(httpx.get(link).content), mode="r:gz") as packed:
+        (name,) = (each for each in packed.getnames() if each.endswith((".dump", ".dump.gz")))
+        file = packed.extractfile(name)
+        assert file is not None
+        archive = gzip.decompress(file.read()) if name.endswith(".gz") else file.read()
+    assert (database in name, archive[:5]) == (True, b"PGDMP")
 
 
 @pytest.mark.sqlite_first

@@ -125,7 +125,7 @@ def test_exit_codes(cli: OfficialCli, attached: Attached) -> None:
 def test_metrics_are_not_kept_and_both_clients_say_so(
     js: JsClient, cli: OfficialCli, attached: Attached
 ) -> None:
-    """Section 8 leaves them to us. The command line's own table fails on any answer without values."""
+    """The command line's own table fails on any answer without values."""
     for call in ("get.addon.metrics", "get.addon.metricsRange"):
         options = {"metricTypes": ["cpu"]}
         error = js.call(call, parameters=attached.place, options=options)["error"]

@@ -13,6 +13,7 @@ from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid
 from holdfast.kit.fetch import leads_to_this_machine_alone
 from holdfast.usecases.addons import Found, managed_address
+from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms import AddonForm, AddonPatch, Credentials
 
@@ -23,7 +24,7 @@ _TRIES = 2
 def found_for(api: Api, form: AddonForm) -> Found:
     engine = api.engines(form.type)
     if form.connection_string is not None:
-        return _attached(engine, form.connection_string.get_secret_value())
+        return _attached(api, engine, form.connection_string.get_secret_value())
     return _managed(engine, form)
 
 
@@ -31,11 +32,12 @@ def moved_to(api: Api, kind: str, form: AddonPatch) -> Found | None:
     """The probed new address, if the patch names one."""
     if form.connection_string is None:
         return None
-    return _attached(api.engines(kind), form.connection_string.get_secret_value())
+    return _attached(api, api.engines(kind), form.connection_string.get_secret_value())
 
 
-def _attached(engine: Engine, connection_string: str) -> Found:
+def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
     address = engine.parse(connection_string)
+    require_certificates(address, engine, api.house.certificates)
     try:
         probe = engine.probe(address)
     except Failure as error:

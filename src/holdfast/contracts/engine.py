@@ -158,12 +158,14 @@ class Attempt:
 @dataclass(frozen=True)
 class Traits:
     """What is true of all servers of a kind. `remedy` says how to get the programs that `versions`
-    finds; `bare_snapshots`: attached servers can be copied without any."""
+    finds; `bare_snapshots`: attached servers can be copied without any; `certificates` are the
+    options of an address that name files of this machine."""
 
     remedy: str
     tls: bool
     named_databases: bool
     bare_snapshots: bool
+    certificates: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -1,7 +1,8 @@
 """What every verb gets: the transaction, who asks, when it is, and the house's means."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Engine
@@ -16,7 +17,7 @@ class House:
     """The same for every request of a process. `engines` raises Invalid for an unknown kind.
 
     `import_bytes` is the size of the largest file, `caps` are the longest retentions of schedules,
-    in days.
+    in days. `certificates` are the directories whose files connection strings may name.
     """
 
     queue: Queue
@@ -25,6 +26,7 @@ class House:
     engines: Callable[[str], Engine]
     import_bytes: int = 1 << 40
     caps: Mapping[Interval, int] = field(default_factory=lambda: dict(MOST_DAYS))
+    certificates: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.backups import new_backup
+from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import BackupForm, ImportForm, UploadForm
 
@@ -25,7 +26,8 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
     source, secret = _source(form)
     engine = _able(context, addon, source)
     if secret is not None and source is SourceType.LIVE_INSTANCE:
-        engine.parse(secret.reveal())  # what is no address of such a server is said at once
+        address = engine.parse(secret.reveal())  # what is no address is said at once
+        require_certificates(address, engine, context.house.certificates)
     lock_addon(context.session, addon.pk)
     upload = _finished_upload(context, addon, form)
     common = form.model_dump(include=_COMMON, by_alias=True, exclude_none=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached
-from fixtures.holdfast import Api, fresh
+from fixtures.holdfast import Api, Server, fresh
 from fixtures.s3 import S3Server
 from holdfast.domain.errors import Invalid
 from holdfast.engines.mysql.address import parse as parse_mysql
@@ -137,6 +137,36 @@ def test_an_existing_destination_cannot_be_moved_there(api: Api, s3_server: S3Se
     moved = {"credentials": {**credentials, "endpoint": "http://169.254.169.254"}}
     assert api.patch(f"/backup-destinations/{made}", moved).status == 400
     assert api.delete(f"/backup-destinations/{made}").data == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tail"),
+    [
+        ("postgresql", "postgresql://u:p@127.0.0.1:1/d?sslkey={}&sslcert={}"),
+        ("postgresql", "postgresql://u:p@127.0.0.1:1/d?sslrootcert={}"),
+        ("mysql", "mysql://u:p@127.0.0.1:1/d?ssl-ca={}"),
+        ("redis", "rediss://127.0.0.1:1/0?ssl_certfile={}&ssl_keyfile={}"),
+    ],
+)
+@pytest.mark.parametrize(
+    "file", ["/etc/ssl/private/ssl-cert-snakeoil.key", "/no/such/file", "own.key", "{}/../../x.key"]
+)
+def test_a_connection_string_names_no_file_that_the_operator_does_not_allow(
+    server: Server, api: Api, attached: Attached, kind: str, tail: str, file: str
+) -> None:
+    """Attached, moved or imported, there or not: the answer is the same, and nobody is asked."""
+    allowed = server.data_dir / "certificates"
+    text = tail.replace("{}", file.replace("{}", str(allowed)))
+    body = {"name": fresh("Addon"), "type": kind, "connectionString": text}
+    said = api.post(f"/projects/{attached.project}/addons", body)
+    assert (said.status, "HOLDFAST_CERTIFICATE_ROOTS" in said.error["message"]) == (400, True)
+    if kind == "postgresql":
+        moved = api.patch(attached.path, {"connectionString": text})
+        taken = api.post(f"{attached.path}/import", {"connectionString": text})
+        assert moved.details == taken.details == said.details
+    good = {**body, "connectionString": tail.replace("{}", f"{allowed}/own.key")}
+    answer = api.post(f"/projects/{attached.project}/addons", good)
+    assert (answer.status, "CERTIFICATE" in answer.error["message"]) == (400, False), "nobody there"
 
 
 @pytest.mark.parametrize("path", ["/var/run/postgresql", "/run/mysqld/mysqld.sock", "@abstract"])

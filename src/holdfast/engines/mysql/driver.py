@@ -51,6 +51,7 @@ class MySQL(Server):
         tls=True,
         named_databases=True,
         bare_snapshots=False,
+        certificates=("ssl-ca",),
     )
 
     def __init__(self, tools_dir: Path) -> None:

@@ -21,11 +21,10 @@ from holdfast.kit.seal import Secret
 
 Session = Connection[TupleRow]
 
+FILES = ("sslrootcert", "sslcert", "sslkey")
 OPTIONS = (
+    *FILES,
     "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
     "sslnegotiation",
     "channel_binding",
     "gssencmode",
@@ -41,6 +40,7 @@ _KEEPALIVES: Mapping[str, str] = {
     "keepalives_interval": "10",
     "keepalives_count": "6",
     "passfile": "/dev/null/none",  # ~/.pgpass belongs to a person, not to us
+    "sslcert": "/dev/null/none",  # and so does ~/.postgresql/postgresql.crt
 }
 
 # Settings a role or database may carry that must not change what we see or break long sessions.

@@ -53,6 +53,7 @@ class PostgreSQL(Server):
         tls=True,
         named_databases=True,
         bare_snapshots=True,
+        certificates=address.FILES,
     )
 
     def __init__(self, tools_dir: Path) -> None:

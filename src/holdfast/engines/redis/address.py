@@ -20,7 +20,7 @@ from holdfast.domain.errors import AddonUnavailable, Invalid
 from holdfast.engines.redis.complaints import translated
 from holdfast.kit.seal import Secret
 
-_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _CHECKS = ("ssl_cert_reqs", "ssl_check_hostname")
 _FALSE = ("false", "no", "0")
 _CONNECT_SECONDS = 10.0
@@ -61,7 +61,7 @@ def _database(path: str) -> str:
 
 
 def _options(tls: bool, given: Mapping[str, str]) -> dict[str, str]:
-    unknown = sorted(given.keys() - {*_FILES, *_CHECKS})
+    unknown = sorted(given.keys() - {*FILES, *_CHECKS})
     if unknown:
         raise _invalid(f"has options that are not supported: {', '.join(unknown)}")
     if given and not tls:
@@ -75,7 +75,7 @@ def _options(tls: bool, given: Mapping[str, str]) -> dict[str, str]:
         raise _invalid("needs both ssl_certfile and ssl_keyfile, or neither")
     loose = given.get("ssl_check_hostname", "true").lower() in _FALSE
     mode = "require" if checks == "none" else "verify-ca" if loose else "verify-full"
-    return {"sslmode": mode, **{name: given[name] for name in _FILES if name in given}}
+    return {"sslmode": mode, **{name: given[name] for name in FILES if name in given}}
 
 
 def _invalid(what: str) -> Invalid:
@@ -96,7 +96,7 @@ def _written(options: Mapping[str, str]) -> tuple[str, str]:
     mode = options.get("sslmode")
     if mode is None:
         return "redis", ""
-    words = {name: options[name] for name in _FILES if name in options}
+    words = {name: options[name] for name in FILES if name in options}
     if mode == "require":
         words["ssl_cert_reqs"] = "none"
     if mode == "verify-ca":
@@ -150,7 +150,7 @@ def _ssl_words(options: Mapping[str, str]) -> dict[str, object]:
         "ssl": True,
         "ssl_cert_reqs": "none" if mode == "require" else "required",
         "ssl_check_hostname": mode == "verify-full",
-        **{name: options[name] for name in _FILES if name in options},
+        **{name: options[name] for name in FILES if name in options},
     }
 
 

@@ -32,6 +32,7 @@ class Redis(Server):
         tls=True,
         named_databases=False,
         bare_snapshots=True,
+        certificates=address.FILES,
     )
 
     def __init__(self, tools_dir: Path) -> None:

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import Invalid
 from holdfast.engines.postgresql import commands
-from holdfast.engines.postgresql.address import child_environment, parse
+from holdfast.engines.postgresql.address import child_environment, conninfo, parse
 from holdfast.engines.postgresql.naming import application, is_ours, member_names
 from holdfast.engines.postgresql.properties import split_list
 from holdfast.engines.postgresql.tools import ToolSet
@@ -80,6 +80,13 @@ def test_no_argument_holds_the_password() -> None:
         assert not any("hush" in word for word in command.argv)
         assert command.env == child_environment(ADDRESS)
         assert command.env["PGPASSWORD"] == "hush;'$(x)"
+
+
+def test_keys_that_lie_in_somebodys_home_are_not_used() -> None:
+    address = parse("postgresql://u:p@h/d")
+    assert "sslcert=/dev/null/none" in conninfo(address, "d", "us")
+    named = parse("postgresql://u:p@h/d?sslcert=/c/own.pem&sslkey=/c/own.key")
+    assert "sslcert=/c/own.pem" in conninfo(named, "d", "us")
 
 
 def test_passwords_are_left_out_where_they_cannot_be_read() -> None:
