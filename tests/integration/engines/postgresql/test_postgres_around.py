@@ -1,0 +1,113 @@
+"""What is around a dump: clients of other versions, encrypted connections, data of extensions."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demo.fingerprint import differences, fingerprint
+from fixtures.certificates import Certified
+from fixtures.postgres import TOOLS, Log, ServerFactory, restore, take, url_of
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, PreflightRefused
+from holdfast.engines.postgresql import create, tools
+from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql.driver import PostgreSQL
+
+OLDEST, NEWEST = min(tools.MAJORS), max(tools.MAJORS)
+
+
+@pytest.fixture
+def newest_only(
+    postgres_engine: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> PostgreSQL:
+    """On a machine that has no other programs than the newest."""
+    del postgres_engine  # it has installed them
+    (own,) = (TOOLS / "postgresql").glob(f"{NEWEST}.*")
+    (tmp_path / "postgresql").mkdir()
+    (tmp_path / "postgresql" / own.name).symlink_to(own)
+    monkeypatch.setattr(tools, "_DEBIAN", tmp_path / "nowhere")
+    monkeypatch.setattr(tools, "which", lambda _: None)
+    return create(tmp_path)
+
+
+def test_a_newer_client_dumps_an_older_server_for_newer_ones_alone(
+    blank_server: ServerFactory, newest_only: PostgreSQL
+) -> None:
+    source, target = blank_server(OLDEST), blank_server(NEWEST)
+    source.execute("CREATE TABLE kept AS SELECT generate_series(1, 50) AS id")
+    taken = take(newest_only, source.address)
+    client = taken.dump.facts["tools"]
+    assert isinstance(client, dict)
+    assert client["major"] == NEWEST
+    before = fingerprint(source.address)
+    with pytest.raises(PreflightRefused, match="pg_restore 18 cannot load into PostgreSQL 14"):
+        newest_only.preflight(source.address, taken.dump)
+    assert fingerprint(source.address) == before
+    restore(newest_only, target.address, taken, Log())
+    assert target.execute("SELECT count(*), max(id) FROM kept") == [(50, 50)]
+
+
+def test_tls_is_spoken_and_checked(blank_server: ServerFactory, certified: Certified) -> None:
+    """With an authority that is named; and where a server has none, it is not done without."""
+    server = blank_server(16)
+    place = server.place.directory
+    owner = place.stat()
+    for name, file in (("own.pem", certified.certificate), ("own.key", certified.key)):
+        shutil.copy(file, place / name)
+        (place / name).chmod(0o600)
+        os.chown(place / name, owner.st_uid, owner.st_gid)
+    server.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    plain = f"{url_of(server, 'main')}?sslmode=require"
+    try:
+        for setting in ("ssl_cert_file = 'own.pem'", "ssl_key_file = 'own.key'", "ssl = on"):
+            server.execute(f"ALTER SYSTEM SET {setting}")
+        server.execute("SELECT pg_reload_conf()")
+        checked = f"{url_of(server, 'main')}?sslmode=verify-full&sslrootcert={certified.authority}"
+        address = server.engine.parse(checked)
+        with connect(address) as session:
+            row = session.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            assert row.fetchone() == (True,)
+        taken = take(server.engine, address)
+        assert [table.rows for table in taken.dump.inventory.tables] == [1]
+        elsewhere = replace(address, options={**address.options, "sslrootcert": "/no/such.pem"})
+        with pytest.raises((AddonUnavailable, AddonRefused)):
+            server.engine.probe(elsewhere)
+    finally:
+        server.execute("ALTER SYSTEM RESET ALL")
+        server.execute("SELECT pg_reload_conf()")
+    with pytest.raises((AddonUnavailable, AddonRefused)):
+        server.engine.probe(server.engine.parse(plain))
+
+
+CONTROL = "default_version = '1.0'\nrelocatable = false\n"
+SCRIPT = """
+CREATE TABLE settings (name text PRIMARY KEY, value text, ours bool NOT NULL DEFAULT true);
+INSERT INTO settings VALUES ('built in', 'x', false);
+CREATE TABLE cache (a int);
+SELECT pg_extension_config_dump('settings', 'WHERE ours');
+"""
+
+
+def test_what_a_user_put_into_an_extensions_table_comes_back(
+    blank_server: ServerFactory, start_postgres, server_room: Path
+) -> None:
+    """Rows that the extension marks as a user's are dumped; its own are made by itself."""
+    source, target = start_postgres(NEWEST, "extended"), blank_server(NEWEST)
+    home = server_room / "extensions" / "extension"
+    home.mkdir(parents=True)
+    (home / "kept.control").write_text(CONTROL)
+    (home / "kept--1.0.sql").write_text(SCRIPT)
+    for server in (source, target):
+        server.execute(f"ALTER SYSTEM SET extension_control_path = '{home.parent}:$system'")
+        server.execute("SELECT pg_reload_conf()")
+    source.execute("CREATE EXTENSION kept")
+    source.execute("INSERT INTO settings VALUES ('mine', 'y'), ('mine too', 'z')")
+    source.execute("CREATE TABLE beside AS SELECT 7 AS id")
+    taken = take(source.engine, source.address)
+    restore(target.engine, target.address, taken, Log())
+    assert differences(fingerprint(source.address), fingerprint(target.address)) == []
+    assert target.execute("SELECT count(*) FROM settings") == [(3,)]
+    target.execute("ALTER SYSTEM RESET ALL")
+    target.execute("SELECT pg_reload_conf()")
