@@ -1,4 +1,4 @@
-"""Servers for the tests that Debian 12 does not have: those of its unstable suite.
+"""Servers for the tests that Debian 12 does not have: those of newer suites.
 
 Standard library only, as everything in this folder.
 """
@@ -22,6 +22,7 @@ class Kind:
     asked: str
     options: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ("sid",)
 
 
 KINDS = {
@@ -55,6 +56,16 @@ KINDS = {
         ("usr/bin/mariadb-install-db",),
     ),
     "redis": Kind("redis", ("redis-server",), ("usr/bin/redis-server",), "redis-server"),
+    "newest-redis": Kind(
+        "redis",
+        ("redis-server/experimental", "redis-tools/experimental"),
+        ("usr/bin/redis-server",),
+        "redis-server",
+        suites=("sid", "experimental"),
+    ),
+    "valkey": Kind(
+        "redis", ("valkey-server",), ("usr/bin/valkey-server",), "valkey-server", suites=("trixie",)
+    ),
 }
 _SERVERS = ("mysqld", "mariadbd")
 _VERSION = re.compile(r"(?:from |Ver |v=)(\d+\.\d+\.\d+)")
@@ -73,7 +84,7 @@ def ensure(name: str) -> None:
     kind = KINDS[name]
     if any((tools_dir(name) / kind.engine).glob("[0-9]*/bin")):
         return
-    home = unstable.fetch(name, kind.packages)
+    home = unstable.fetch(name, kind.packages, kind.suites)
     for program in kind.programs:
         options = kind.options if Path(program).name in _SERVERS else ()
         more = "".join(f" {option.format(home=home)}" for option in options)

@@ -1,4 +1,4 @@
-"""Programs of Debian's unstable suite, beside the machine's own packages.
+"""Programs of Debian's newer suites, beside the machine's own packages.
 
 `apt-get` downloads them and every library they want into a cache of their own, with lists, state
 and sources of its own: nothing is installed, and the machine's sources stay as they are. The
@@ -41,8 +41,9 @@ def cache() -> Path:
     return Path.home() / ".cache" / "holdfast-tests"
 
 
-def fetch(name: str, packages: Sequence[str]) -> Path:
-    """A new folder with the packages under `root` and an empty `bin`.
+def fetch(name: str, packages: Sequence[str], suites: Sequence[str] = ("sid",)) -> Path:
+    """A new folder with the packages under `root` and an empty `bin`. A package of a suite that
+    is not taken from by itself is named with it: `redis-server/experimental`.
 
     Ends the program with a sentence when they cannot be had.
     """
@@ -54,7 +55,7 @@ def fetch(name: str, packages: Sequence[str]) -> Path:
     home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache()))
     home.chmod(0o755)
     try:
-        _download(home, packages)
+        _download(home, packages, suites)
         for package in sorted((home / "cache/archives").glob("*.deb")):
             subprocess.run(["dpkg-deb", "-x", str(package), str(home / "root")], check=True)
     finally:
@@ -74,11 +75,12 @@ def _archive() -> str:
     return found[0]
 
 
-def _download(home: Path, packages: Sequence[str]) -> None:
+def _download(home: Path, packages: Sequence[str], suites: Sequence[str]) -> None:
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (home / folder).mkdir(parents=True)
     (home / "state/status").touch()
-    (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_archive()} sid main\n")
+    lines = [f"deb [signed-by={KEYRING}] {_archive()} {suite} main\n" for suite in suites]
+    (home / "sources.list").write_text("".join(lines))
     user = "root" if os.geteuid() == 0 else ""
     (home / "apt.conf").write_text(_CONF.format(home=home, user=user))
     environment = {**os.environ, "APT_CONFIG": str(home / "apt.conf")}
@@ -87,7 +89,7 @@ def _download(home: Path, packages: Sequence[str]) -> None:
         done = subprocess.run(["apt-get", *words], env=environment, capture_output=True)
         if done.returncode != 0:
             sys.stderr.buffer.write(done.stdout + done.stderr)
-            sys.exit(f"apt-get {words[0]} of Debian's unstable suite failed")
+            sys.exit(f"apt-get {words[0]} of Debian's {' and '.join(suites)} failed")
 
 
 def script(home: Path, program: str, more: str = "") -> Path:

@@ -29,7 +29,7 @@ def imported(room: Room, addon: str, url: str, wanted: str = "completed") -> dic
 def test_a_file_comes_back_whole(redis_room: Room, offered: Offered, flavour: str) -> None:
     room, addon = redis_room, redis_room.managed(flavour)
     with running_redis(flavour) as own:
-        fill(own.client(), valkey=flavour == "valkey")
+        fill(own.client(), timed_fields=flavour == "valkey")
         before, file = fingerprint(own.client()), saved(own)
         attached = room.attached(own)
         url = offered.offer("/some.bin", gzip.compress(file))
@@ -74,7 +74,7 @@ def test_what_is_no_whole_file_is_refused_with_what_was_found(
 ) -> None:
     room, addon = redis_room, redis_room.managed("redis")
     with running_redis("redis") as own:
-        fill(own.client(), valkey=False)
+        fill(own.client(), timed_fields=False)
         file = saved(own)
     middle = len(file) // 2
     wrong = {

@@ -41,7 +41,7 @@ def test_the_type_says_what_it_can(room: Room) -> None:
 def test_a_managed_server_is_put_back(room: Room, flavour: str) -> None:
     addon = room.managed(flavour)
     client = room.inside(addon)
-    fill(client, valkey=flavour == "valkey")
+    fill(client, timed_fields=flavour == "valkey")
     client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
     before = fingerprint(client)
     backup = room.snapshot(addon)
@@ -71,7 +71,7 @@ def test_a_managed_server_is_put_back(room: Room, flavour: str) -> None:
 def test_an_attached_redis_goes_into_a_managed_valkey(room: Room) -> None:
     with running_redis("redis", appendonly="yes", requirepass="s3cret") as own:
         client = own.client(password="s3cret")
-        fill(client, valkey=False)
+        fill(client, timed_fields=False)
         before = fingerprint(client)
         wrong = {"name": "Wrong", "type": "redis", "connectionString": own.url}
         refused = room.api.post("/projects/keys/addons", wrong)
@@ -166,7 +166,7 @@ def test_materialised_files_start_a_server_by_the_printed_steps(
     room: Room, fresh_holdfast: Holdfast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with running_redis("redis") as own:
-        fill(own.client(), valkey=False)
+        fill(own.client(), timed_fields=False)
         before = fingerprint(own.client())
         backup = room.snapshot(room.attached(own))
     _, _, project, _, addon, _, identifier = backup.split("/")

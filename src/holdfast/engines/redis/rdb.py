@@ -28,7 +28,7 @@ MODULE_AUX, FUNCTION, SLOT_INFO = 247, 245, 244
 _SINGLE_STRING: Final = (0, 9, 10, 11, 12, 13, 16, 17, 20)
 _PLAIN: Final = bytes(kind in _SINGLE_STRING for kind in range(256))
 _STRINGS_PER_ENTRY: Final = {1: 1, 2: 1, 4: 2, 14: 1}
-_STREAMS: Final = {15: 1, 19: 2, 21: 3}
+_STREAMS: Final = {15: 1, 19: 2, 21: 3, 26: 4}
 
 
 @dataclass
@@ -225,8 +225,21 @@ class _Walk:
                 cursor.skip_lengths(1)
             for _ in range(cursor.length()):  # consumers
                 cursor.skip_strings(1)
-                cursor.skip(16 if version == 3 else 8)
+                cursor.skip(16 if version >= 3 else 8)
                 cursor.skip(16 * cursor.length())
+        if version == 4:
+            self._sent_once()
+
+    def _sent_once(self) -> None:
+        """What a stream remembers of messages that producers may send again (Redis 8.6)."""
+        cursor = self._cursor
+        cursor.skip_lengths(2)
+        for _ in range(cursor.length()):  # producers
+            cursor.skip_strings(1)
+            for _ in range(cursor.length()):  # their messages
+                cursor.skip_strings(1)
+                cursor.skip_lengths(2)
+        cursor.skip_lengths(2)
 
     def _module(self) -> None:
         """Values of modules say themselves how long their parts are."""

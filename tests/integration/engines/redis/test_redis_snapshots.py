@@ -18,7 +18,7 @@ from fakes.cutting_proxy import cutting
 from fixtures.holdfast import free_port
 from fixtures.physical import write
 from fixtures.postgres import Log, a_guard
-from fixtures.redis_data import DATABASES, fill, fingerprint
+from fixtures.redis_data import DATABASES, fill, fingerprint, known_before
 from fixtures.redis_servers import FLAVOURS, RedisServer, running_redis, version_of
 from fixtures.unstable import unstable
 from holdfast.contracts.engine import Address, Place
@@ -124,7 +124,7 @@ def hands(redis_engine: Redis, room: Path) -> Hands:
 def full(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """With every kind of value in it."""
     with running_redis(request.param) as server:
-        fill(server.client(), valkey=request.param == "valkey")
+        fill(server.client(), timed_fields=request.param == "valkey")
         server.client().execute_command("ACL", "SETUSER", "bob", "on", ">secret", "~b*", "+get")
         server.client().execute_command(
             "ACL", "SETUSER", "eve", "off", "nopass", "+@read", "~e*", "(+set ~x* ~y*)"
@@ -191,7 +191,7 @@ def test_the_sources_settings_do_not_matter(
     hands: Hands, flavour: str, settings: dict[str, str]
 ) -> None:
     with running_redis(flavour, **settings) as server:
-        fill(server.client(), valkey=flavour == "valkey")
+        fill(server.client(), timed_fields=flavour == "valkey")
         before = fingerprint(server.client())
         taken = hands.take(server.address)
         assert taken.facts["diskless"] == ("repl_diskless_sync" not in settings)
@@ -273,7 +273,7 @@ def test_more_databases_and_an_empty_server(hands: Hands, flavour: str) -> None:
 
 def test_an_older_redis_goes_into_a_newer_valkey_but_not_back(hands: Hands) -> None:
     with running_redis("redis") as old:
-        fill(old.client(), valkey=False)
+        fill(old.client(), timed_fields=False)
         before = fingerprint(old.client())
         taken = hands.take(old.address)
     place = hands.place("valkey")
@@ -293,17 +293,23 @@ def test_an_older_redis_goes_into_a_newer_valkey_but_not_back(hands: Hands) -> N
 
 
 @pytest.mark.slow
-def test_an_older_redis_goes_into_a_newer_one_but_not_back(hands: Hands, room: Path) -> None:
-    newest = Hands(create(unstable("redis")), room)
+@pytest.mark.parametrize(
+    ("name", "series", "writes"),
+    [("redis", "8.0", "REDIS0012"), ("newest-redis", "8.6", "REDIS0013")],
+)
+def test_an_older_redis_goes_into_a_newer_one_but_not_back(
+    hands: Hands, room: Path, name: str, series: str, writes: str
+) -> None:
+    newest = Hands(create(unstable(name)), room)
     with running_redis("redis") as old:
-        fill(old.client(), valkey=False)
+        fill(old.client(), timed_fields=False)
         before = fingerprint(old.client())
         taken = newest.take(old.address)
     place = newest.place("redis")
-    assert place.version.startswith("8.")
+    assert place.version.startswith(series)
     newest.restore(taken, place)
     with newest.started(place) as client:
-        assert fingerprint(client) == before
+        assert known_before(fingerprint(client)) == before
         address = Address("127.0.0.1", place.port, "holdfast", Secret("pw"), "0")
         client.execute_command("HSET", "fields", "a", "1", "b", "2")
         client.execute_command("HPEXPIRE", "fields", 3_600_000, "FIELDS", 1, "a")
@@ -315,7 +321,29 @@ def test_an_older_redis_goes_into_a_newer_one_but_not_back(hands: Hands, room: P
         assert 0 < first <= 3_600_000
         assert second == -1
     (problem,) = hands.engine.obstacles(hands.place("redis"), newer.manifest)
-    assert "does not read REDIS0012" in problem
+    assert f"does not read {writes}" in problem
+
+
+@pytest.mark.slow
+def test_valkey_8_stands_between_redis_7_and_valkey_9(hands: Hands, room: Path) -> None:
+    between = Hands(create(unstable("valkey")), room)
+    with running_redis("redis") as old:
+        fill(old.client(), timed_fields=False)
+        before = fingerprint(old.client())
+        taken = between.take(old.address)
+    place = between.place("valkey")
+    assert place.version.startswith("8.1")
+    between.restore(taken, place)
+    with between.started(place) as client:
+        assert fingerprint(client) == before
+        newer = between.take(Address("127.0.0.1", place.port, "holdfast", Secret("pw"), "0"))
+    after = hands.place("valkey")
+    assert after.version.startswith("9.")
+    hands.restore(newer, after)
+    with hands.started(after) as client:
+        assert fingerprint(client) == before
+    (problem,) = hands.engine.obstacles(hands.place("redis"), newer.manifest)
+    assert "does not read REDIS0011" in problem
 
 
 def test_missing_rights_are_named(hands: Hands, full: RedisServer) -> None:

@@ -50,6 +50,10 @@ VALUES = {
     + text(b"c") + b"t" * 8 + OWNED,
     "stream 3": b"\x15" + K + STREAM + b"\x01" * 8 + b"\x01" + GROUP + b"\x03" + PENDING + b"\x01"
     + text(b"c") + b"t" * 16 + OWNED,
+    "stream 4": b"\x1a" + K + STREAM + b"\x01" * 8 + b"\x01" + GROUP + b"\x03" + PENDING + b"\x01"
+    + text(b"c") + b"t" * 16 + OWNED + b"@d@d\x02"
+    + (text(b"sender") + b"\x02" + (text(b"id") + b"\x81" + b"t" * 8 + b"\x00") * 2) * 2
+    + b"\x03\x01",
     "hash with times": b"\x16" + K + b"\x02" + (text(b"f") + text(b"v") + b"t" * 8) * 2,
     "hash with times, table": b"\x18" + K + b"t" * 8 + b"\x01" + b"\x05" + text(b"f") + text(b"v"),
     "hash with times, packed": b"\x19" + K + b"t" * 8 + text(b"packed"),
@@ -150,7 +154,7 @@ def test_what_is_no_rdb_is_refused(body: bytes) -> None:
         read(body)
 
 
-@pytest.mark.parametrize("kind", [3, 6, 8, 23, 26, 30, 31, 100, 243, 246])
+@pytest.mark.parametrize("kind", [3, 6, 8, 23, 27, 30, 31, 100, 243, 246])
 def test_an_unknown_kind_is_refused_by_its_number(kind: int) -> None:
     with pytest.raises(NotSupported, match=f" {kind}$"):
         read(sealed(bytes([kind]) + K + text(b"v" * 10)))
