@@ -95,13 +95,11 @@ def _children() -> Finding:
 
 
 def _engine(engine: Engine) -> list[Finding]:
-    versions = engine.versions()
+    versions, clients = engine.versions(), engine.clients()
+    found = ", ".join(versions) or (f"clients only: {', '.join(clients)}" if clients else "none")
     return [
         Finding(
-            f"{engine.title} server and client tools",
-            bool(versions),
-            ", ".join(versions) or "none",
-            engine.traits.remedy,
+            f"{engine.title} server and client tools", bool(versions), found, engine.traits.remedy
         ),
         Finding(
             f"{engine.title} managed servers",

@@ -181,7 +181,11 @@ class Engine(Protocol):
         ...
 
     def versions(self) -> Sequence[str]:
-        """Exact versions this machine can work with, newest first; empty when tools are missing."""
+        """Exact versions of servers this machine can run, newest first."""
+        ...
+
+    def clients(self) -> Sequence[str]:
+        """Exact versions of the programs that dump and load, newest first."""
         ...
 
     def series(self, version: str) -> str:

@@ -33,6 +33,9 @@ from holdfast.views.addon_shapes import (
 from holdfast.views.project_shapes import SpecType
 from holdfast.views.projects import LOCAL, cluster
 
+_MODES = ("sslmode", "ssl-mode")
+_LOOSE = ("disable", "allow", "prefer", "disabled", "preferred")
+"""Modes in which a connection may be open to listeners."""
 _STORAGE_MB = [1024, 4096, 10240, 20480, 51200, 102400]
 
 
@@ -98,31 +101,32 @@ def _config(project: Project, addon: Addon) -> AddonConfig:
 
 def networking(addon: Addon) -> Networking:
     return Networking(
-        tls_enabled=addon.options.get("sslmode", "disable") not in ("disable", "prefer"),
+        tls_enabled=any(addon.options.get(word, "disable") not in _LOOSE for word in _MODES),
         external_access_enabled=False,
     )
 
 
 def addon_type(engine: Engine) -> AddonType:
     """What this engine can do here and now, asked of the engine itself."""
-    versions = list(engine.versions())
-    works, traits = bool(versions), engine.traits
-    snapshots = isinstance(engine, Snapshottable)
+    versions, traits = list(engine.versions()), engine.traits
+    runs, loads = bool(versions), bool(engine.clients())
+    hosts, snapshots = runs and isinstance(engine, Hostable), isinstance(engine, Snapshottable)
+    reads = isinstance(engine, Ingestible) and traits.bare_snapshots
     return AddonType(
         type=engine.kind,
         name=engine.title,
         description=engine.description,
         features=Features(
-            backups_dump=works and isinstance(engine, Dumpable),
-            backups_snapshot=snapshots and (works or traits.bare_snapshots),
-            custom_db_name=works and isinstance(engine, Hostable) and traits.named_databases,
-            fork_addon=works and isinstance(engine, Hostable),
-            import_dump=works and isinstance(engine, Importable | Ingestible),
-            import_live=works and isinstance(engine, Dumpable),
+            backups_dump=loads and isinstance(engine, Dumpable),
+            backups_snapshot=snapshots and (runs or traits.bare_snapshots),
+            custom_db_name=hosts and traits.named_databases,
+            fork_addon=hosts,
+            import_dump=reads or (loads and isinstance(engine, Importable)),
+            import_live=loads and isinstance(engine, Dumpable),
             scale_replicas=False,
             tls=traits.tls,
             external_access=False,
-            managed=works and isinstance(engine, Hostable),
+            managed=hosts,
         ),
         versions=versions,
         major=list(dict.fromkeys(engine.series(version) for version in versions)),
@@ -130,8 +134,16 @@ def addon_type(engine: Engine) -> AddonType:
             storage=Choice(options=_STORAGE_MB, default=_STORAGE_MB[1]),
             replicas=Choice(options=[1], default=1),
         ),
-        missing=None if works else f"no programs are installed: {traits.remedy}",
+        missing=_missing(engine),
     )
+
+
+def _missing(engine: Engine) -> str | None:
+    """What keeps something from working here, and what to do about it."""
+    if engine.versions():
+        return None
+    what = "server programs" if engine.clients() else "programs"
+    return f"no {what} are installed: {engine.traits.remedy}"
 
 
 def credentials(addon: Addon, engine: Engine, sealer: Sealer) -> CredentialsView:

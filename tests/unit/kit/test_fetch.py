@@ -1,11 +1,27 @@
 """Which addresses may be fetched from: the public ones, and those an operator named."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from holdfast.domain.errors import Invalid
-from holdfast.kit.fetch import Rules, allowed, is_public, parse_networks, require_url
+from holdfast.kit.fetch import (
+    NotAllowed,
+    NotReachable,
+    Rules,
+    allowed,
+    fetched,
+    is_public,
+    parse_networks,
+    require_url,
+)
+
+HERE = parse_networks("127.0.0.1/32")
 
 
 @pytest.mark.parametrize(
@@ -70,3 +86,79 @@ def test_what_cannot_be_fetched_is_no_address(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://a.example/x.gz", "https://user:pw@[2606::1]:8443/x?a=b"])
 def test_http_addresses_are_fine(url: str) -> None:
     require_url(url)
+
+
+@contextmanager
+def answering(*parts: bytes) -> Iterator[str]:
+    """The address of a server that says this to whoever comes first, and hangs up."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(10)
+
+        def answer() -> None:
+            with closing(listener.accept()[0]) as client:
+                client.recv(65536)
+                for part in parts:
+                    client.sendall(part)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://files.example:{listener.getsockname()[1]}/dump"
+        finally:
+            thread.join()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The name leads to this machine the first time that it is asked for, and elsewhere later."""
+    real, names = socket.getaddrinfo, list[str]()
+
+    def resolve(host: str, port: Any, *more: Any, **named: Any) -> Any:
+        if host != "files.example":
+            return real(host, port, *more, **named)
+        names.append(host)
+        return real("127.0.0.1" if len(names) == 1 else "127.0.0.9", port, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return names
+
+
+def whole(url: str, rules: Rules, *times: float) -> bytes:
+    clock = iter(times)
+    with fetched(url, rules, lambda: next(clock, 0.0)) as body:
+        return b"".join(body.chunks)
+
+
+def test_the_address_that_was_judged_is_the_one_that_is_asked(asked: list[str]) -> None:
+    """A name that changes its mind in between gains nothing."""
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndump") as url:
+        assert whole(url, Rules(allowed=HERE)) == b"dump"
+    assert asked == ["files.example"], "it was asked for once"
+
+
+def test_a_file_that_is_announced_as_too_large_is_refused(asked: list[str]) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n"
+    with (
+        answering(head) as url,
+        pytest.raises(NotAllowed, match="the file has 11 bytes; 10 are allowed"),
+    ):
+        whole(url, Rules(allowed=HERE, most_bytes=10))
+
+
+def test_a_file_that_says_nothing_and_does_not_end_is_cut_off(asked: list[str]) -> None:
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    with (
+        answering(head, b"x" * 11) as url,
+        pytest.raises(NotAllowed, match="more than 10 bytes"),
+    ):
+        whole(url, Rules(allowed=HERE, most_bytes=10))
+
+
+def test_a_file_that_takes_too_long_is_given_up(asked: list[str]) -> None:
+    """The second look at the clock is after the first bytes."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+    with (
+        answering(head, b"dump") as url,
+        pytest.raises(NotReachable, match="took longer than 60 s"),
+    ):
+        whole(url, Rules(allowed=HERE, most_seconds=60), 0.0, 61.0)

@@ -67,6 +67,9 @@ class MySQL(Server):
     def versions(self) -> Sequence[str]:
         return [found.version for found in self.tools() if found.server is not None]
 
+    def clients(self) -> Sequence[str]:
+        return [found.version for found in self.tools()]
+
     def series(self, version: str) -> str:
         return tools.series(version)
 

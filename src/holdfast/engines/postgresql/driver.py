@@ -70,6 +70,9 @@ class PostgreSQL(Server):
         """Server versions, newest first, each once."""
         return list(dict.fromkeys(found.version for found in self.tools() if found.server))
 
+    def clients(self) -> Sequence[str]:
+        return list(dict.fromkeys(found.version for found in self.tools()))
+
     def series(self, version: str) -> str:
         return version.partition(".")[0]
 

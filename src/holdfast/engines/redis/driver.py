@@ -49,6 +49,10 @@ class Redis(Server):
         """Server versions, newest first, each once."""
         return list(dict.fromkeys(found.version for found in self.tools()))
 
+    def clients(self) -> Sequence[str]:
+        """Snapshots and their checks need none; what checks is a server program."""
+        return self.versions()
+
     def series(self, version: str) -> str:
         return tools.series(version)
 

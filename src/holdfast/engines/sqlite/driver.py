@@ -66,6 +66,9 @@ class SQLite:
     def versions(self) -> Sequence[str]:
         return [sqlite3.sqlite_version]
 
+    def clients(self) -> Sequence[str]:
+        return self.versions()
+
     def series(self, version: str) -> str:
         """All versions of SQLite 3 read each other's files."""
         return version.partition(".")[0]
