@@ -172,6 +172,7 @@ def test_a_restore_is_chosen_step_by_step(
         assert terminal.end() == 0
 
 
+@pytest.mark.slow
 def test_the_restore_to_abort_is_typed(
     alone: OfficialCli, api: Api, attached: Attached, backup: str
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_destination_is_chosen_by_its_name(
         assert api.get(path).status == status
 
 
+@pytest.mark.slow
 def test_a_project_is_made_from_answers(cli: OfficialCli, api: Api) -> None:
     """Only the name is sent: `region` is asked for, and answered with nothing."""
     name = fresh("Typed")
@@ -255,6 +257,7 @@ def test_an_addon_is_made_from_answers(alone: OfficialCli, api: Api, attached: A
     assert api.delete(f"/projects/{attached.project}/addons/{made['id']}").data == {}
 
 
+@pytest.mark.slow
 def test_a_schedule_is_made_from_answers(alone: OfficialCli, api: Api, attached: Attached) -> None:
     """The schema's defaults, with the two lists that a weekly schedule needs."""
     with alone.at_terminal("create", "addon", "backup-schedule") as terminal:
@@ -279,6 +282,7 @@ def test_a_schedule_is_made_from_answers(alone: OfficialCli, api: Api, attached:
     )
 
 
+@pytest.mark.slow
 def test_a_delete_asks_for_the_project_that_is_in_use(
     alone: OfficialCli, api: Api, attached: Attached
 ) -> None:

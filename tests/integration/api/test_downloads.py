@@ -1,5 +1,7 @@
 """B6: the signed link, and the file behind it, opened with stock tools."""
 
+import gzip
+import secrets
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +125,31 @@ def test_stock_tools_open_it(
     assert len(rows) == ROWS
     (roles,) = tmp_path.rglob("globals.sql*")
     assert roles.stat().st_size > 0
+
+
+@pytest.mark.sqlite_first
+def test_all_databases_are_in_one_file(api: Api, attached: Attached, tmp_path: Path) -> None:
+    postgres, other = attached.postgres, f"other_{secrets.token_hex(4)}"
+    postgres.run(f'CREATE DATABASE "{other}"')
+    try:
+        postgres.run("CREATE TABLE more AS SELECT 1 AS one", other)
+        order = {"name": "Several", "backupType": "dump"}
+        made = api.post(f"{attached.path}/backups", order).data["id"]
+        await_backup(api, f"{attached.path}/backups/{made}")
+    finally:
+        postgres.run(f'DROP DATABASE "{other}"')
+    shown = api.get(f"{attached.path}/backups/{made}/download-link").data["downloadLink"]
+    (tmp_path / "it.tar.gz").write_bytes(httpx.get(shown).content)
+    subprocess.run(["tar", "xzf", "it.tar.gz"], cwd=tmp_path, check=True)
+    restore = str(attached.postgres.bin_dir / "pg_restore")
+    listed = ""
+    for packed in tmp_path.rglob("*.dump*"):
+        dump = gzip.decompress(packed.read_bytes()) if packed.suffix == ".gz" else None
+        source = ["-l"] if dump else ["-l", str(packed)]
+        said = subprocess.run([restore, *source], input=dump, capture_output=True, check=True)
+        listed += said.stdout.decode()
+    assert "TABLE DATA public things" in listed
+    assert "TABLE DATA public more" in listed
 
 
 def test_what_is_deleted_is_gone(api: Api, attached: Attached, backup: str, link: str) -> None:

@@ -1,13 +1,17 @@
 """Addons that begin with a backup: of a dump or a snapshot, from elsewhere, from what is gone."""
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from fixtures.attached import Attached
-from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
+from fixtures.holdfast import Api, Server, await_backup, await_that, fresh, start_holdfast
+from fixtures.postgres import TOOLS
 from integration.api.test_managed import BILLING, await_running, sql
 
 pytestmark = pytest.mark.sqlite_first
@@ -120,15 +124,48 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(
         body = {"name": fresh("Addon"), "type": "postgresql", "billing": BILLING, "source": value}
         answer = api.post(f"/projects/{project}/addons", body)
         assert (answer.status, list(answer.details)) == (400, [field]), value
-    older = {"name": fresh("Addon"), "type": "postgresql", "version": "14-latest"}
-    older |= {"billing": BILLING, "source": {"backupUid": source["dump"]["uid"]}}
-    kinds = api.get("/addon-types").data["addonTypes"]
-    versions = next(kind["major"] for kind in kinds if kind["type"] == "postgresql")
-    if "14" in versions:
-        assert list(api.post(f"/projects/{project}/addons", older).details) == ["version"]
     elsewhere = token_of("owner", projects=[project])
     hidden = {"name": fresh("Addon"), "type": "postgresql", "billing": BILLING}
     hidden["source"] = {"backupUid": source["dump"]["uid"]}
     answer = elsewhere.post(f"/projects/{project}/addons", hidden)
     assert (answer.status, list(answer.details)) == (400, ["source.backupUid"])
     assert api.get(f"/projects/{project}/addons").data["addons"] == []
+
+
+@pytest.fixture(scope="module")
+def majors(postgres_engine: object) -> Iterator[Server]:
+    """An installation that finds servers of every major."""
+    del postgres_engine  # it has installed them
+    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+    home.chmod(0o711)
+    running = start_holdfast(home, HOLDFAST_TOOLS_DIR=str(TOOLS))
+    yield running
+    running.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_dumps_go_into_the_same_major_or_a_newer_one_and_snapshots_into_the_same(
+    majors: Server,
+) -> None:
+    api = majors.api()
+    project = api.project()
+    path = managed(api, project, version="15-latest", customCredentials={"dbName": "shop"})
+    await_running(api, path)
+    sql(api, path, "CREATE TABLE things AS SELECT generate_series(1, 7) AS id")
+    uids = {}
+    for kind in ("snapshot", "dump"):
+        made = api.post(f"{path}/backups", {"backupType": kind, "name": f"A {kind}"}).data
+        uids[kind] = await_backup(api, f"{path}/backups/{made['id']}")["uid"]
+    for kind, major in (("dump", 14), ("snapshot", 14), ("snapshot", 16)):
+        body = {"name": fresh("Addon"), "type": "postgresql", "version": f"{major}-latest"}
+        body |= {"billing": BILLING, "source": {"backupUid": uids[kind]}}
+        answer = api.post(f"/projects/{project}/addons", body)
+        assert (answer.status, list(answer.details)) == (400, ["version"]), (kind, major)
+        assert f"a {kind} of 15." in answer.error["message"]
+    fork = managed(api, project, version="16-latest", source={"backupUid": uids["dump"]})
+    await_fork(api, fork)
+    assert api.get(fork).data["spec"]["config"]["versionTag"].startswith("16.")
+    assert counted(api, fork) == 7
+    for each in (fork, path):
+        api.delete(each)

@@ -32,6 +32,7 @@ def newest_only(
     return create(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_newer_client_dumps_an_older_server_for_newer_ones_alone(
     blank_server: ServerFactory, newest_only: PostgreSQL
 ) -> None:
