@@ -38,6 +38,9 @@ def moved_to(api: Api, kind: str, form: AddonPatch) -> Found | None:
 def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
     address = engine.parse(connection_string)
     require_certificates(address, engine, api.house.certificates)
+    if address.host and leads_to_this_machine_alone(address.host):
+        problem = "names a link-local address, where no server is"
+        raise Invalid(f"the connection string {problem}", {"connectionString": problem})
     try:
         probe = engine.probe(address)
     except Failure as error:

@@ -27,7 +27,7 @@ from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.backup import SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.jobs.toolbox import Job
-from holdfast.kit.fetch import Body, fetched
+from holdfast.kit.fetch import Body, NotAllowed, fetched, leads_to_this_machine_alone
 from holdfast.kit.seal import Secret
 from holdfast.pipeline.decompress import decompress, recognise
 from holdfast.pipeline.digest import Digest
@@ -56,7 +56,10 @@ def address(job: Job, backup: Backup) -> Address:
     if backup.source != SourceType.LIVE_INSTANCE:
         job.require_running()
         return job.address()
-    return job.engine().parse(_sealed(job, backup).reveal())
+    found = job.engine().parse(_sealed(job, backup).reveal())
+    if found.host and leads_to_this_machine_alone(found.host):
+        raise NotAllowed(f"{found.host} is a link-local address, where no server is")
+    return found
 
 
 def _sealed(job: Job, backup: Backup) -> Secret:

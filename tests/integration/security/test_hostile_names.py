@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached
-from fixtures.holdfast import Api, Server, fresh
+from fixtures.holdfast import Api, Server, await_backup, fresh
 from fixtures.s3 import S3Server
 from holdfast.domain.errors import Invalid
 from holdfast.engines.mysql.address import parse as parse_mysql
@@ -128,6 +128,28 @@ def test_a_destination_is_never_what_a_cloud_tells_its_machines(api: Api, endpoi
     assert answer.status == 400
     assert list(answer.details) == ["credentials.endpoint"]
     assert "link-local" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("postgresql", "postgresql://u:p@169.254.169.254:80/d"),
+        ("mysql", "mysql://u:p@2852039166:80/d"),
+        ("redis", "redis://[fe80::1]:80"),
+    ],
+)
+def test_an_addon_is_never_what_a_cloud_tells_its_machines(
+    api: Api, attached: Attached, kind: str, text: str
+) -> None:
+    body = {"name": fresh("Cloud"), "type": kind, "connectionString": text}
+    answer = api.post(f"/projects/{attached.project}/addons", body)
+    assert (answer.status, list(answer.details)) == (400, ["connectionString"])
+    assert "link-local" in answer.error["message"]
+    if kind == "postgresql":
+        assert api.patch(attached.path, {"connectionString": text}).details == answer.details
+        made = api.post(f"{attached.path}/import", {"connectionString": text}).data["id"]
+        failed = await_backup(api, f"{attached.path}/backups/{made}", "failed")
+        assert "link-local" in failed["reason"]
 
 
 def test_an_existing_destination_cannot_be_moved_there(api: Api, s3_server: S3Server) -> None:
