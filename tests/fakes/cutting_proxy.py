@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Cutter:
-    """Counted over all connections: after `cut` bytes from the server the connection ends; the
-    byte at `spoil` is changed."""
+    """Counted over all connections: after `cut` bytes from the server the connection ends, and so
+    it does before what has the text `before` in it; the byte at `spoil` is changed."""
 
     port: int
     cut: int | None = None
     spoil: int | None = None
+    before: bytes | None = None
     passed: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -26,6 +27,8 @@ class Cutter:
         if self.spoil is not None and begun <= self.spoil < begun + len(chunk):
             at = self.spoil - begun
             chunk = chunk[:at] + bytes([chunk[at] ^ 0x55]) + chunk[at + 1 :]
+        if self.before is not None and self.before in chunk:
+            self.cut = begun
         if self.cut is not None and begun + len(chunk) > self.cut:
             return chunk[: max(0, self.cut - begun)], False
         return chunk, True

@@ -2,14 +2,18 @@
 
 import gzip
 import hashlib
+import re
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
 
+from fakes.cutting_proxy import cutting
 from fixtures.attached import ROWS, Attached, Own, attach
-from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
+from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.offered import FORBIDDEN, Offered
 from holdfast.engines.postgresql.loading import OWNER
 
@@ -218,6 +222,37 @@ def test_an_upload_goes_on_where_it_broke_off(
     assert backup["config"]["source"] == {"type": "fileUpload"}
     assert len(restored(api, target, backup)) == ROWS
     await_that(lambda: api.get(upload).status == 404)
+
+
+def test_the_command_line_goes_on_after_its_connection_was_cut(
+    server: Server,
+    api: Api,
+    own_postgres: Own,
+    target: Attached,
+    tmp_path: Path,
+    fresh_holdfast: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cut in the answer to a part: what has arrived is not sent again."""
+    file = tmp_path / "shop.dump"
+    file.write_bytes(pg_dump(own_postgres, "-Fc"))
+    words = ("backup", "import", "-p", target.project, "-a", target.addon, "--file", str(file))
+    monkeypatch.setenv("HOLDFAST_TOKEN", server.token)
+    monkeypatch.setattr("holdfast.client.imports._TRIES", 1)  # by itself it would go on for minutes
+    with cutting(int(server.url.rpartition(":")[2])) as proxy:
+        monkeypatch.setenv("HOLDFAST_HOST", f"http://127.0.0.1:{proxy.port}")
+        proxy.before = f'"received":{file.stat().st_size}'.encode()
+        broken = fresh_holdfast(*words, "--name", "Broken")
+        assert broken.status != 0
+    upload = re.search(r"--resume (\w+)", broken.err)
+    assert upload is not None, broken
+    monkeypatch.setenv("HOLDFAST_HOST", server.url)
+    resumed = fresh_holdfast(*words, "--name", "Resumed", "--resume", upload[1], "--wait")
+    assert resumed.status == 0, resumed
+    backup = api.get(f"{target.path}/backups/resumed").data
+    assert (backup["status"], backup["config"]["source"]) == ("completed", {"type": "fileUpload"})
+    assert len(restored(api, target, backup)) == ROWS
+    assert api.get(f"{target.path}/backups/broken").status == 404
 
 
 def test_an_upload_that_is_not_what_was_announced_is_no_backup(
