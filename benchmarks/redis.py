@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest import STOCK, Work, attempt, guard, serve, shell, started
+from benchmarks.contest import STOCK, Work, attempt, guard, shell, started
 from holdfast.contracts.engine import Place
 from holdfast.engines.redis import create, server
 from holdfast.engines.redis.address import client
@@ -94,7 +94,7 @@ class _Contest:
         child.wait()
 
     def our_restore(self) -> None:
-        """Arranged, booted privately and counted, exchanged and started: it is loaded twice."""
+        """Arranged, booted privately and counted, exchanged and opened."""
         tree, place = self._home / "tree", self._empty
         shutil.rmtree(tree, ignore_errors=True)
         (tree / "data").mkdir(parents=True)
@@ -109,4 +109,6 @@ class _Contest:
         self._engine.stop(place)
         shutil.rmtree(place.directory)
         (tree / "data").rename(place.directory)
-        serve(self._engine, place)
+        self._engine.admit(place)
+        if self._engine.running(place) is None or not self._engine.ready(place):
+            raise RuntimeError("the restored server does not serve")

@@ -27,7 +27,7 @@ def hosted(kind: str, home: Path) -> Generator[tuple[Engine, Place]]:
     engine.initialise(place)
     log = home / f"{kind}.log"
     with log.open("ab") as output:
-        ended = start_detached(engine.command(place), output)
+        ended = start_detached(engine.command(place), output).ended
     try:
         while not engine.ready(place):
             if ended() is not None:

@@ -292,7 +292,8 @@ class Snapshottable(Protocol):
 @dataclass(frozen=True)
 class Place:
     """Where a server lives on this machine. `ours` false: it is an attached addon's, whose users
-    and settings are its owner's, and whose files belong to whom `directory` does."""
+    and settings are its owner's, and whose files belong to whom `directory` does. `log` is the
+    file that a server of ours writes its output to."""
 
     directory: Path
     port: int
@@ -301,6 +302,7 @@ class Place:
     password: Secret
     database: str
     ours: bool = True
+    log: Path | None = None
 
 
 @runtime_checkable
@@ -323,12 +325,31 @@ class Rewindable(Protocol):
     def rehearse(
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        """Boots it privately, checks it, lets the place's user in, stops it cleanly.
+        """Boots it privately, checks it, lets the place's user in, stops it cleanly; one that is
+        `Succeeding` may stay. What a dead attempt left running is ended first.
 
         On a place that is not ours the user gets no rights it did not have.
 
         RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
         """
+        ...
+
+
+@runtime_checkable
+class Succeeding(Protocol):
+    """A rehearsed server may go on as the place's own, so that nothing is loaded twice.
+
+    `rehearse` leaves it waiting in `tree / "data"`, where nobody reaches it. It outlives us, and
+    its directory may be renamed meanwhile, and is always one to start from, too.
+    """
+
+    def admit(self, place: Place) -> None:
+        """Opens a server that waits in the place's directory; one that cannot be opened is ended,
+        and an ordinary start has to follow. Where none waits nothing happens. Repeatable."""
+        ...
+
+    def dismiss(self, directory: Path) -> None:
+        """Ends at once whatever server runs from this directory. None is success."""
         ...
 
 

@@ -105,5 +105,6 @@ class Supervisor:
             session.expunge_all()
         for addon in here:
             with servers.held(self._tools, addon):
+                servers.dismiss_waiting(self._tools, addon)
                 servers.stop(self._tools, addon)
         self._held.close()

@@ -73,7 +73,7 @@ def _forget(seat: Seat, tree: Path) -> None:
     lasting = tree / "tablespaces"
     for each in seat.home.glob(f"{BESIDE}*"):
         if each != tree or not lasting.exists():
-            shutil.rmtree(each)
+            seat.remove(each)
     if lasting.exists():
         for each in tree.iterdir():
             if each.is_dir() and each != lasting:
@@ -161,7 +161,7 @@ def undo(seat: Seat, tree: Path) -> str:
     elif (seat.wanted or (tree / _STOPPED).exists()) and live.exists():
         seat.start()
     if tree.exists():
-        shutil.rmtree(tree)
+        seat.remove(tree)
     return state
 
 

@@ -163,7 +163,7 @@ def _clear(job: Job, seat: Seat, *, gives_up: bool) -> None:
     with seat.held():
         job.guard.check()
         if tree.exists():
-            shutil.rmtree(tree)
+            seat.remove(tree)
         tree.mkdir(mode=0o711)
         if gives_up:
             job.say(

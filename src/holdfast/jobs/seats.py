@@ -23,7 +23,7 @@ from holdfast.domain.errors import (
     Permanent,
 )
 from holdfast.jobs import servers
-from holdfast.jobs.toolbox import Toolbox, home_of, place_of
+from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.process import Command, require_success
 
@@ -46,6 +46,8 @@ class Seat:
     runs: Callable[[], bool]
     stop: Callable[[], None]
     start: Callable[[], None]
+    remove: Callable[[Path], None]
+    """A directory beside the live one, with whatever server a rehearsal left waiting in it."""
     obstacles: Callable[[], Sequence[str]] = tuple[str, ...]
     """Why directories cannot change places here; none: they can."""
 
@@ -72,6 +74,7 @@ def _managed(tools: Toolbox, addon: Addon) -> Seat:
         runs=lambda: engine.running(place) is not None,
         stop=lambda: servers.stop(tools, addon),
         start=lambda: _started(tools, addon),
+        remove=lambda tree: servers.remove(engine, tree),
     )
 
 
@@ -98,9 +101,18 @@ def _attached(tools: Toolbox, addon: Addon) -> Seat:
         ours=False,
     )
     home = place.directory.with_name(f"{place.directory.name}.holdfast")
-    engine, log = tools.engines(addon.kind), home / servers.LOG
+    engine, log = tools.engines(addon.kind), home / SERVER_LOG
     server = _Attached(tools, engine, address, place, control, log)
-    return Seat(place, home, False, server.is_up, server.stop, server.start, server.obstacles)
+    return Seat(
+        place=place,
+        home=home,
+        wanted=False,
+        runs=server.is_up,
+        stop=server.stop,
+        start=server.start,
+        remove=lambda tree: servers.remove(engine, tree),
+        obstacles=server.obstacles,
+    )
 
 
 def path_of(tools: Toolbox, addon: Addon) -> str:
@@ -157,7 +169,7 @@ class _Attached:
         if self.serves():
             return
         with self.log.open("ab") as log:
-            ended = process.start_detached(Command(self.control.start, cwd="/"), log)
+            ended = process.start_detached(Command(self.control.start, cwd="/"), log).ended
         if not self._awaited(lambda: bool(self.serves() or ended()), servers.START_SECONDS):
             how = f"nothing answers from {self.place.directory}"
             raise AddonUnavailable(f"after the operator's start command {how}: {self._words()}")

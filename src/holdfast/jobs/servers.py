@@ -11,15 +11,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from holdfast.catalog.schema import Addon
-from holdfast.contracts.engine import Engine, Hostable
+from holdfast.contracts.engine import Engine, Hostable, Succeeding
 from holdfast.domain.errors import AddonUnavailable, NotSupported
-from holdfast.jobs.toolbox import Toolbox, home_of, place_of
+from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.backoff import pauses
 from holdfast.kit.locks import exclusive
 
 START_SECONDS = 60.0
-LOG = "server.log"
 _LOG_LIMIT = 64 << 20
 
 
@@ -58,6 +57,8 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     engine, place = hostable(tools.engines(addon.kind)), place_of(tools, addon)
     if not place.directory.exists():
         raise AddonUnavailable("the server's data directory is not in its place")
+    if isinstance(engine, Succeeding):
+        engine.admit(place)
     started = engine.running(place) is None
     if started:
         with _log(home_of(tools.data_dir, addon.uid)).open("ab") as log:
@@ -74,14 +75,29 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
 
 def _log(home: Path) -> Path:
     """The server's log; one older generation is kept."""
-    log = home / LOG
+    log = home / SERVER_LOG
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(home / f"{LOG}.1")
+        log.replace(home / f"{SERVER_LOG}.1")
     return log
 
 
 def stop(tools: Toolbox, addon: Addon) -> None:
     hostable(tools.engines(addon.kind)).stop(place_of(tools, addon))
+
+
+def remove(engine: object, tree: Path) -> None:
+    """A directory beside the live one, with the server that a rehearsal left waiting in it."""
+    if isinstance(engine, Succeeding):
+        engine.dismiss(tree / "data")
+    shutil.rmtree(tree)
+
+
+def dismiss_waiting(tools: Toolbox, addon: Addon) -> None:
+    """Ends what rehearsals left waiting; their operations go on without."""
+    engine = tools.engines(addon.kind)
+    if isinstance(engine, Succeeding):
+        for tree in home_of(tools.data_dir, addon.uid).glob(f"{BESIDE}*"):
+            engine.dismiss(tree / "data")
 
 
 def create(tools: Toolbox, addon: Addon) -> None:
@@ -97,9 +113,11 @@ def destroy(tools: Toolbox, addon: Addon) -> None:
     if not home.exists():
         return
     stop(tools, addon)
-    for tree in (place_of(tools, addon).directory, *home.glob(f"{BESIDE}*")):
-        if tree.exists():
-            shutil.rmtree(tree)
+    live = place_of(tools, addon).directory
+    if live.exists():
+        shutil.rmtree(live)
+    for tree in home.glob(f"{BESIDE}*"):
+        remove(tools.engines(addon.kind), tree)
     shutil.rmtree(home / SETTINGS, ignore_errors=True)
     (home / GIVEN_UP).unlink(missing_ok=True)
 

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 AWAY_SECONDS = 1.0
 """Between two tries to reach a catalogue that is away."""
 
+SERVER_LOG = "server.log"
+"""What a managed server says, in its addon's directory."""
+
 
 @dataclass(frozen=True)
 class Toolbox:
@@ -133,13 +136,15 @@ class Job:
 
 
 def place_of(tools: Toolbox, addon: Addon) -> Place:
+    home = home_of(tools.data_dir, addon.uid)
     return Place(
-        directory=home_of(tools.data_dir, addon.uid) / "data",
+        directory=home / "data",
         port=addon.port,
         version=addon.version,
         user=addon.user,
         password=tools.sealer.open(addon.sealed_password, addons.context(addon.uid)),
         database=addon.database,
+        log=home / SERVER_LOG,
     )
 
 

@@ -42,6 +42,14 @@ def end(pid: int, steps: Iterable[tuple[int, float]]) -> None:
     raise Permanent(f"the server with pid {pid} does not end")
 
 
+def ended(pid: int, seconds: float) -> bool:
+    """Waits for its end that long."""
+    try:
+        return gone(psutil.Process(pid), seconds)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def gone(process: psutil.Process, seconds: float) -> bool:
     try:
         process.wait(seconds)

@@ -195,11 +195,18 @@ def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finish
         child.close()
 
 
-def start_detached(command: Command, log: IO[bytes]) -> Callable[[], int | None]:
-    """Starts a server that shall outlive us, output to `log`.
+@dataclass(frozen=True)
+class Detached:
+    """A server that shall outlive us. `ended` says the exit status, None while it runs; `kill` may
+    be called from any thread, at any time."""
 
-    What it returns says the exit status, None while it runs.
-    """
+    pid: int
+    ended: Callable[[], int | None]
+    kill: Callable[[], None]
+
+
+def start_detached(command: Command, log: IO[bytes]) -> Detached:
+    """Starts it with its output to `log`."""
     try:
         popen = subprocess.Popen(
             list(command.argv),
@@ -214,7 +221,7 @@ def start_detached(command: Command, log: IO[bytes]) -> Callable[[], int | None]
     except FileNotFoundError as error:
         raise ToolMissing(f"{command.argv[0]} is not installed") from error
     threading.Thread(target=popen.wait, daemon=True).start()  # reaps it: no zombie while we live
-    return popen.poll
+    return Detached(popen.pid, popen.poll, popen.kill)
 
 
 @contextmanager

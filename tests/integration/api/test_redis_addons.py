@@ -1,11 +1,16 @@
 """Redis and Valkey through the API: managed and attached, snapshots, restores, refusals."""
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 
 from fixtures.holdfast import (
     Api,
@@ -222,19 +227,81 @@ def test_a_worker_that_is_killed_is_taken_over(room: Room, moment: str) -> None:
         assert int(found["config"]["size"]) > 4 << 20
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "moment", ["rewind:fetch:during", "rewind:rehearse:after", "rewind:move:1"]
-)
-def test_a_restore_that_is_killed_is_finished(room: Room, moment: str) -> None:
+def server_of(room: Room, addon: str) -> psutil.Process:
+    """The one that answers; after a start of Holdfast that takes a moment."""
+
+    def answers() -> Any:
+        with contextlib.suppress(redis.exceptions.RedisError):
+            return room.inside(addon).ping() and room.inside(addon).info()["process_id"]
+
+    return psutil.Process(await_that(answers))
+
+
+def servers_in(home: Path) -> set[int]:
+    """Of one addon: what serves, and what waits beside it."""
+    found: set[int] = set()
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(each.cwd()).is_relative_to(home):
+                found.add(each.pid)
+    return found
+
+
+GOES_ON = ("swap:before", "move:1", "move:2", "move:3", "swap:after")
+"""From here on the rehearsed server is known to be sound."""
+EXCHANGE = ("fetch:during", "rehearse:before", "rehearse:after", *GOES_ON)
+QUICK, SLOW = "move:2", [pytest.mark.slow]
+
+
+def _exchange_points() -> list[Any]:
+    return [
+        pytest.param(moment, victim, marks=[] if moment == QUICK and not victim else SLOW)
+        for moment in EXCHANGE
+        for victim in (False, True)
+    ]
+
+
+@pytest.mark.parametrize(("moment", "victim"), _exchange_points())
+def test_a_restore_that_is_killed_is_finished(room: Room, moment: str, victim: bool) -> None:
+    """And with every server that it had started or not yet stopped, when there is a victim."""
     addon = room.managed("valkey", "Mortal")
     room.inside(addon).set("big", b"\x01\x03" * (2 << 20))
     room.inside(addon).config_set("rdbcompression", "no")
     backup = room.snapshot(addon)
     room.inside(addon).set("big", "changed")
-    room.again(MORTAL_AT=moment)
+    room.again(MORTAL_AT=f"rewind:{moment}")
+    old = server_of(room, addon)
+    home = Path(old.cwd()).parent
     begun = room.api.post(f"{backup}/restore").data["restoreId"]
     assert await_that(room.server.child.poll) == -9
+    left = servers_in(home)
+    if victim:
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
     room.again()
     await_restore(room.api, backup, begun)
+    serving = server_of(room, addon).pid
     assert room.inside(addon).get("big") == b"\x01\x03" * (2 << 20)
+    assert servers_in(home) == {serving}
+    if moment in GOES_ON:
+        assert (serving in left - {old.pid}) == (not victim)
+    room.inside(addon).set("later", "written")
+    room.api.post(f"{addon}/restart")
+    await_that(lambda: serving not in servers_in(home) and server_of(room, addon))
+    assert room.inside(addon).get("later") == b"written"
+    await_that(lambda: room.api.get(addon).data["status"] == "running")
+    room.api.delete(addon)
+
+
+@pytest.mark.slow
+def test_a_restore_whose_server_never_answers_goes_back(room: Room) -> None:
+    addon = room.managed("redis", "Back")
+    room.inside(addon).set("a", "then")
+    backup = room.snapshot(addon)
+    room.inside(addon).set("a", "now")
+    room.again(MORTAL_AT="rewind:nowhere:never", MORTAL_START="fail")
+    home = Path(server_of(room, addon).cwd()).parent
+    assert room.restore_ended(backup)["status"] == "failed"
+    assert servers_in(home) == {server_of(room, addon).pid}
+    assert room.inside(addon).get("a") == b"now"
+    room.again()

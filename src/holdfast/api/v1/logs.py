@@ -17,8 +17,7 @@ from holdfast.catalog import journal
 from holdfast.catalog.schema import Addon
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller, Permission
-from holdfast.jobs.servers import LOG
-from holdfast.jobs.toolbox import home_of
+from holdfast.jobs.toolbox import SERVER_LOG, home_of
 from holdfast.views.containers import container_name
 from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
 from holdfast.views.other_shapes import LogLine
@@ -43,7 +42,7 @@ def _answer(lines: list[LogLine]) -> Response:
 
 def _of_addon(api: Api, addon: Addon, query: LogQuery) -> list[LogLine]:
     """Only managed servers write a log of ours; it lies on the machine that runs them."""
-    log = home_of(api.data_dir, addon.uid) / LOG
+    log = home_of(api.data_dir, addon.uid) / SERVER_LOG
     return server_lines(log, container_name(addon), query) if addon.managed else []
 
 

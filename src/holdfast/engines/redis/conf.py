@@ -13,12 +13,14 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.redis.tools import REDIS, VALKEY
 
 FILE = "redis.conf"
+_COMMANDED = {"aclfile", "daemonize", "dir", "pidfile", "port", "unixsocket", "unixsocketperm"}
+"""What every command line says; `CONFIG REWRITE` writes it down all the same."""
 _MADE_FOR = re.compile(rf"^# made for ({REDIS}|{VALKEY})$", re.MULTILINE)
 _UNITS = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "k": 1000, "m": 1000**2, "g": 1000**3}
 _AMOUNT = re.compile(r"(\d+)([a-z]*)")
 
 _FIRST = """\
-# Port, directory, users and pid file come from the command line that Holdfast starts this with.
+# Port, directory, users, socket and pid file come from the command line that Holdfast uses.
 # made for {flavour}
 bind 127.0.0.1
 protected-mode yes
@@ -62,6 +64,14 @@ def amount(text: str) -> int:
     if found is None or (found[2] not in _UNITS and found[2] not in ("", "b")):
         raise EvidenceMissing(f"{text!r} is not an amount of memory")
     return int(found[1]) * _UNITS.get(found[2], 1)
+
+
+def settle_in(path: Path) -> None:
+    """Takes out what the command line says anyway. A `dir` would be entered on the way to another:
+    it may be a live server's, or not there."""
+    lines = path.read_text(errors="surrogateescape").splitlines(keepends=True)
+    kept = [line for line in lines if line.partition(" ")[0].lower() not in _COMMANDED]
+    path.write_text("".join(kept), errors="surrogateescape")
 
 
 def require(path: Path, name: str, value: str) -> None:

@@ -15,7 +15,16 @@ from holdfast.contracts.engine import (
     Probe,
     Traits,
 )
-from holdfast.engines.redis import address, capture, ingesting, placing, probe, tools, wheels
+from holdfast.engines.redis import (
+    address,
+    capture,
+    ingesting,
+    placing,
+    probe,
+    tools,
+    waiting,
+    wheels,
+)
 from holdfast.engines.redis.address import secrets
 from holdfast.engines.redis.rehearsal import Rehearsal
 from holdfast.engines.redis.server import Server
@@ -98,3 +107,9 @@ class Redis(Server):
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
         return Rehearsal(self.chosen(place), tree, place, guard).run(facts)
+
+    def admit(self, place: Place) -> None:
+        waiting.admit(place)
+
+    def dismiss(self, directory: Path) -> None:
+        waiting.dismiss(directory)

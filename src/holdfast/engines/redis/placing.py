@@ -71,6 +71,7 @@ def arrange(tree: Path, place: Place) -> None:
         came.rename(data / CAME)
     for name in (conf.FILE, acl.FILE):
         shutil.copy(place.directory / name, data / name)
+    conf.settle_in(data / conf.FILE)
     settings = conf.read(data / conf.FILE)
     _require_databases(tree, settings)
     target = _where(data, settings)

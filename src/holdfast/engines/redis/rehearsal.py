@@ -1,30 +1,30 @@
 """Boots a restored data directory where nobody sees it, counts it, and lets the old users in.
 
-The server has the place's own settings, but a private socket instead of a port, and it believes
-that it is a replica whose master is away: a replica expires nothing, so every key that the
-snapshot holds can be counted, also those whose time has come since.
+The server has the place's own settings, but no port, and it believes that it is a replica whose
+master is away: a replica expires nothing, so every key that the snapshot holds can be counted, also
+those whose time has come since. When it is sound it waits, to go on as the addon's server.
 """
 
-import shutil
-import tempfile
+import os
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Place
 from holdfast.domain.errors import AddonUnavailable, RestoreDiffers
-from holdfast.engines.redis import acl, conf, placing, probe
-from holdfast.engines.redis.address import client
+from holdfast.engines.redis import acl, conf, placing, probe, waiting
+from holdfast.engines.redis.address import Session
 from holdfast.engines.redis.capture import DATA
 from holdfast.engines.redis.server import argv_for, run_as
 from holdfast.engines.redis.tools import ToolSet
 from holdfast.kit.backoff import pauses
 from holdfast.kit.guard import Guard
-from holdfast.kit.process import DISCARD, Child, Command, require_success
+from holdfast.kit.hosting import ended
+from holdfast.kit.process import Command, Detached, start_detached
 
 _NOWHERE = "127.0.0.1 0"
-_LAST_WORDS = 5
+_LAST_BYTES, _LAST_WORDS = 4096, 5
 _STOP_SECONDS = 60.0
 
 
@@ -35,77 +35,74 @@ class Rehearsal:
         self._tools = chosen
         self._data = tree / DATA
         self._place = place
+        self._log = place.log or tree / "server.log"
         self._guard = guard
 
     def run(self, facts: Mapping[str, Any]) -> Mapping[str, object]:
         """What was proven. RestoreDiffers when it does not start or holds something else."""
-        with (
-            tempfile.TemporaryDirectory(prefix="holdfast-") as private,
-            self._booted(Path(private), strict="imported" in facts) as (child, address),
-        ):
-            self._await(child, address)
-            return self._look(address, facts)
+        waiting.dismiss(self._data)  # what a dead attempt left
+        with self._booted(strict="imported" in facts) as server:
+            self._await(server)
+            with waiting.reached(self._data, self._place) as session:
+                proven = self._look(session, facts)
+            if not waiting.may_go_on(self._data, self._place):
+                self._shut_down(server)
+        return proven
 
     @contextmanager
-    def _booted(self, home: Path, *, strict: bool) -> Generator[tuple[Child, Address]]:
-        user, log = run_as(), home / "log"
-        if user is not None:
-            shutil.chown(home, user)
-        address = Address(str(home / "s"), 0, self._place.user, self._place.password, "0")
-        child = Child(self._command(home, strict=strict), stdout=DISCARD)
-        release = self._guard.adopt(child.kill)
+    def _booted(self, *, strict: bool) -> Generator[Detached]:
+        """It stays when the block ends well. It outlives us, so everything else ends it."""
+        with self._log.open("ab") as log:
+            began = log.tell()
+            server = start_detached(self._command(strict=strict), log)
+        release = self._guard.adopt(server.kill)
         try:
-            yield child, address
-            _shut_down(address)
-            require_success(child.wait(_STOP_SECONDS))
+            yield server
         except AddonUnavailable as error:
-            raise RestoreDiffers(f"the restored server does not start: {_last(log)}") from error
+            _end(server)
+            self._guard.check()
+            raise RestoreDiffers(
+                f"the restored server does not start: {self._last(began)}"
+            ) from error
+        except BaseException:
+            _end(server)
+            raise
         finally:
             release()
-            child.close()
 
-    def _command(self, home: Path, *, strict: bool) -> Command:
+    def _command(self, *, strict: bool) -> Command:
         """`strict`: values that a stranger wrote are looked through before they are believed."""
-        private = {
-            "--port": "0",
-            "--unixsocket": str(home / "s"),
-            "--unixsocketperm": "700",
-            "--pidfile": str(home / "pid"),
-            "--logfile": str(home / "log"),
-            "--save": "",
-            "--auto-aof-rewrite-percentage": "0",
-            "--sanitize-dump-payload": "yes" if strict else "no",
-        }
-        words = [word for name, value in private.items() for word in (name, value)]
+        words = ["--port", "0", f"--{waiting.STRICT}", "yes" if strict else "no"]
+        if "tls-port" in conf.read(self._data / conf.FILE):
+            words += ["--tls-port", "0"]
         argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_NOWHERE.split()]
         return Command(argv, cwd=str(self._data), user=run_as())
 
-    def _await(self, child: Child, address: Address) -> None:
+    def _await(self, server: Detached) -> None:
         """Until everything is loaded, however long that takes: an abort ends the server."""
-        for pause in pauses(0.05):
+        for pause in pauses(0.02):
             self._guard.wait(pause)
             self._guard.moved(0)
             try:
-                with client(address) as session:
+                with waiting.reached(self._data, self._place) as session:
                     if not probe.told(session).get("loading"):
                         return
             except AddonUnavailable:
-                if child.ended():
+                if server.ended() is not None:
                     raise
 
-    def _look(self, address: Address, facts: Mapping[str, Any]) -> Mapping[str, object]:
-        with client(address) as session:
-            info = probe.told(session)
-            found = {str(number): count for number, count in probe.keys(info).items()}
-            if found != facts["keys"]:
-                raise RestoreDiffers(f"keys per database: {facts['keys']} saved, {found} restored")
-            functions = len(session.ask("FUNCTION LIST"))
-            if functions != facts["functions"]:
-                raise RestoreDiffers(
-                    f"{facts['functions']} function libraries saved, {functions} restored"
-                )
-            self._require_memory(int(str(info["used_memory"])))
-            came, aside = acl.adopt(session, self._users(), self._place)
+    def _look(self, session: Session, facts: Mapping[str, Any]) -> Mapping[str, object]:
+        info = probe.told(session)
+        found = {str(number): count for number, count in probe.keys(info).items()}
+        if found != facts["keys"]:
+            raise RestoreDiffers(f"keys per database: {facts['keys']} saved, {found} restored")
+        functions = len(session.ask("FUNCTION LIST"))
+        if functions != facts["functions"]:
+            raise RestoreDiffers(
+                f"{facts['functions']} function libraries saved, {functions} restored"
+            )
+        self._require_memory(int(str(info["used_memory"])))
+        came, aside = acl.adopt(session, self._users(), self._place)
         return {"keys": found, "functions": functions, "users": came, "usersSetAside": aside}
 
     def _users(self) -> list[str]:
@@ -123,15 +120,25 @@ class Rehearsal:
                 " keys would be evicted at once"
             )
 
+    def _shut_down(self, server: Detached) -> None:
+        """The connection ends instead of an answer."""
+        try:
+            with waiting.reached(self._data, self._place) as session:
+                session.ask("SHUTDOWN", "NOSAVE")
+        except AddonUnavailable:
+            if ended(server.pid, _STOP_SECONDS):
+                return
+        raise RestoreDiffers("the restored server does not stop")
 
-def _shut_down(address: Address) -> None:
-    """The connection ends instead of an answer."""
-    with suppress(AddonUnavailable), client(address) as session:
-        session.ask("SHUTDOWN", "NOSAVE")
+    def _last(self, began: int) -> str:
+        """Of what it said, or others beside it in the same file."""
+        with self._log.open("rb") as log:
+            log.seek(max(began, log.seek(0, os.SEEK_END) - _LAST_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return " / ".join(lines[-_LAST_WORDS:]) or "it said nothing"
 
 
-def _last(log: Path) -> str:
-    try:
-        return " / ".join(log.read_text(errors="replace").splitlines()[-_LAST_WORDS:])
-    except OSError:
-        return "it left no log"
+def _end(server: Detached) -> None:
+    """Nobody moves or removes its directory before it is gone."""
+    server.kill()
+    ended(server.pid, _STOP_SECONDS)

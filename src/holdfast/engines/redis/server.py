@@ -10,21 +10,20 @@ import pwd
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
 from redis.exceptions import BusyLoadingError
 
 from holdfast.contracts.engine import Address, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.redis import acl, conf, tools
+from holdfast.engines.redis import acl, conf, probe, tools, waiting
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.tools import ToolSet
 from holdfast.kit.backoff import pauses
-from holdfast.kit.hosting import end, require_reachable, unprivileged
+from holdfast.kit.hosting import end, ended, require_reachable, unprivileged
 from holdfast.kit.process import Command
 
-PID_FILE = "redis.pid"
 _USERS = ("redis", "valkey", "nobody")
 _STOP_SECONDS = 300
 _KILL_SECONDS = 10
@@ -64,7 +63,6 @@ class Server:
     def command(self, place: Place) -> Command:
         chosen = self.chosen(place)
         argv = [*argv_for(chosen, place.directory), "--port", str(place.port)]
-        argv += ["--pidfile", str(place.directory / PID_FILE)]
         return Command(argv, cwd=str(place.directory), user=run_as())
 
     def chosen(self, place: Place) -> ToolSet:
@@ -87,30 +85,65 @@ class Server:
         return False
 
     def running(self, place: Place) -> int | None:
-        try:
-            process = psutil.Process(int((place.directory / PID_FILE).read_text()))
-            ours = process.cwd() == str(place.directory.resolve())
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            return process.pid if ours and alive and _is_server(process) else None
-        except (OSError, ValueError, psutil.Error):
-            return None
+        return waiting.running_in(place.directory)
 
     def stop(self, place: Place) -> None:
         """The server writes what its settings promise, then ends; killed after a grace."""
         pid = self.running(place)
-        if pid is not None:
-            end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
+        if pid is None:
+            return
+        steps = [(signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)]
+        if _shuts_down(place) and ended(pid, _STOP_SECONDS):
+            return
+        end(pid, steps)
+
+
+def _shuts_down(place: Place) -> bool:
+    """Without an RDB that nobody reads: the next start reads the log, and the server synchronises
+    that now. Only when both are so, whatever was set meanwhile."""
+    path, asked = place.directory / conf.FILE, False
+    if not path.is_file() or conf.read(path).get("appendonly", "no") != "yes":
+        return False
+    try:
+        with waiting.reached(place.directory, place) as session:
+            if _log_is_whole(probe.told(session)):
+                asked = True
+                session.ask("SHUTDOWN", "NOSAVE")
+    except AddonRefused:
+        return False
+    except AddonUnavailable:
+        return asked  # the connection ends instead of an answer
+    return asked
+
+
+def _log_is_whole(info: Mapping[str, object]) -> bool:
+    """A log that was switched on is nothing until it has been written for the first time."""
+    wanted = {
+        "loading": "0",
+        "aof_enabled": "1",
+        "aof_rewrite_in_progress": "0",
+        "aof_rewrite_scheduled": "0",
+        "aof_last_write_status": "ok",
+    }
+    return all(str(info.get(name)) == value for name, value in wanted.items())
 
 
 def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
-    """What every start of a server has in common; the command line wins over the file."""
+    """What every start of a server has in common; the command line wins over the file. See
+    `waiting` for why the names are what they are."""
     return [
         chosen.server,
-        str(directory / conf.FILE),
+        f"/proc/self/cwd/{conf.FILE}",
         "--dir",
         str(directory),
         "--aclfile",
-        str(directory / acl.FILE),
+        acl.FILE,
+        "--pidfile",
+        waiting.PID_FILE,
+        "--unixsocket",
+        waiting.SOCKET,
+        "--unixsocketperm",
+        "700",
         "--daemonize",
         "no",
     ]
@@ -135,7 +168,3 @@ def own(directory: Path) -> None:
     for base, names, files in os.walk(directory):
         for name in (".", *names, *files):
             os.lchown(Path(base) / name, entry.pw_uid, entry.pw_gid)
-
-
-def _is_server(process: psutil.Process) -> bool:
-    return any(word in process.name() for word in ("redis", "valkey"))

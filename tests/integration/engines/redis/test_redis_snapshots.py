@@ -88,11 +88,15 @@ class Hands:
         return place
 
     def restore(self, taken: Taken, place: Place) -> Mapping[str, object]:
-        """As a job does it, without a server that runs there already."""
+        """As a job does it, without a server that runs there already, and whose rehearsed one
+        died: an ordinary start reads what lies there."""
         assert self.engine.obstacles(place, taken.manifest) == []
         self.engine.arrange(taken.tree, place)
         self.engine.arrange(taken.tree, place)
-        proven = self.engine.rehearse(taken.tree, place, taken.facts, a_guard())
+        try:
+            proven = self.engine.rehearse(taken.tree, place, taken.facts, a_guard())
+        finally:
+            self.engine.dismiss(taken.tree / "data")
         shutil.rmtree(place.directory)
         (taken.tree / "data").rename(place.directory)
         return proven

@@ -1,0 +1,282 @@
+"""A rehearsed server goes on as the addon's own: what it is then, and when it cannot."""
+
+import json
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+import redis
+
+from fixtures.holdfast import await_that, free_port
+from fixtures.physical import write
+from fixtures.postgres import Log, a_guard
+from fixtures.redis_data import fill, fingerprint
+from fixtures.redis_servers import FLAVOURS, running_redis, version_of
+from holdfast.contracts.engine import Place, Succeeding
+from holdfast.domain.errors import Interrupted, RestoreDiffers
+from holdfast.engines.redis import conf
+from holdfast.engines.redis.driver import Redis
+from holdfast.jobs import servers
+from holdfast.kit import process
+from holdfast.kit.seal import Secret
+
+
+@dataclass
+class House:
+    """A place with a server that people use, and a snapshot arranged beside it."""
+
+    engine: Redis
+    place: Place
+    tree: Path
+    facts: Mapping[str, Any]
+    before: Mapping[str, Any]
+
+    def client(self, db: int = 0) -> "redis.Redis":
+        return redis.Redis(port=self.place.port, username="boss", password="pw", db=db, protocol=2)
+
+    def start(self) -> None:
+        assert self.place.log is not None
+        with self.place.log.open("ab") as log:
+            process.start_detached(self.engine.command(self.place), log)
+        await_that(lambda: self.engine.ready(self.place))
+
+    def rehearse(self) -> int:
+        self.engine.arrange(self.tree, self.place)
+        self.engine.rehearse(self.tree, self.place, self.facts, a_guard())
+        waiting = self.beside
+        assert waiting is not None
+        return waiting
+
+    @property
+    def beside(self) -> int | None:
+        return self.engine.running(replace(self.place, directory=self.tree / "data"))
+
+    def exchange(self) -> None:
+        """As the job does."""
+        self.engine.stop(self.place)
+        shutil.rmtree(self.place.directory)
+        (self.tree / "data").rename(self.place.directory)
+
+
+def _snapshot(engine: Redis, flavour: str, tree: Path) -> tuple[Any, Any]:
+    with running_redis(flavour) as own:
+        fill(own.client(), valkey=flavour == "valkey")
+        own.client().execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+        before = fingerprint(own.client())
+        with engine.snapshot(own.address, Log().attempt(), a_guard(), None) as session:
+            for piece in session.pieces():
+                write(tree, piece)
+        facts = json.loads(json.dumps(session.facts))
+    (tree / "holdfast").mkdir()
+    (tree / "holdfast" / "manifest.json").write_text(json.dumps({"facts": facts}))
+    return facts, before
+
+
+both = pytest.mark.parametrize("house", FLAVOURS, indirect=True)
+
+
+@pytest.fixture
+def house(request: pytest.FixtureRequest, redis_engine: Redis) -> Iterator[House]:
+    flavour = getattr(request, "param", "valkey")
+    home = Path(tempfile.mkdtemp(prefix="hf-redis-house-" + "long-" * 20))
+    home.chmod(0o755)
+    addon = home / "addons" / "1"
+    tree = addon / "restore-1"
+    tree.mkdir(parents=True)
+    facts, before = _snapshot(redis_engine, flavour, tree)
+    version = version_of(redis_engine, flavour)
+    place = Place(
+        addon / "data", free_port(), version, "boss", Secret("pw"), "db", log=addon / "server.log"
+    )
+    redis_engine.initialise(place)
+    made = House(redis_engine, place, tree, facts, before)
+    made.start()
+    yield made
+    redis_engine.stop(place)
+    redis_engine.dismiss(tree / "data")
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _settings(house: House) -> dict[str, str]:
+    return dict(house.client().config_get("*"))
+
+
+@both
+def test_it_becomes_what_an_ordinary_start_makes(house: House) -> None:
+    assert isinstance(house.engine, Succeeding)
+    house.client().config_set("save", "900 7")
+    house.client().config_set("maxmemory-policy", "allkeys-lfu")
+    house.client().config_rewrite()
+    waiting = house.rehearse()
+    ours = psutil.Process(waiting)
+    assert ours.net_connections("tcp") == []
+    assert house.client().get("text") is None
+    house.exchange()
+    assert not house.engine.ready(house.place)
+    house.engine.admit(house.place)
+    house.engine.admit(house.place)
+    assert house.engine.ready(house.place)
+    assert house.engine.running(house.place) == waiting
+    assert {each.laddr.ip for each in ours.net_connections("tcp")} == {"127.0.0.1"}
+    client = house.client()
+    assert fingerprint(client) == house.before
+    assert client.info("replication")["role"] == "master"
+    assert {words.split()[1] for words in client.acl_list()} == {"default", "boss", "app"}
+    found, told = _settings(house), client.info("server")["config_file"]
+    assert found["save"] == "900 7"
+    client.set("gone", "soon", px=1)
+    await_that(lambda: client.execute_command("DBSIZE") == house.facts["keys"]["0"])
+    client.set("later", "written")
+    client.execute_command("ACL", "SETUSER", "new", "on", "nopass")
+    client.execute_command("ACL", "SAVE")
+    client.config_rewrite()
+    client.bgrewriteaof()
+    await_that(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+    house.engine.stop(house.place)
+    assert house.engine.running(house.place) is None
+    house.start()
+    client = house.client()
+    assert client.get("later") == b"written"
+    assert _settings(house) == found
+    assert client.info("server")["config_file"] == told
+    assert any("user new " in words for words in client.acl_list())
+
+
+@both
+def test_without_a_log_it_serves_and_saves_as_well(house: House) -> None:
+    house.client().config_set("appendonly", "no")
+    house.client().config_rewrite()
+    waiting = house.rehearse()
+    house.exchange()
+    house.engine.admit(house.place)
+    assert house.engine.running(house.place) == waiting
+    assert fingerprint(house.client()) == house.before
+    house.client().set("later", "written")
+    house.engine.stop(house.place)
+    house.start()
+    assert house.client().get("later") == b"written"
+    assert not (house.place.directory / "appendonlydir").exists()
+
+
+def test_one_that_died_is_started_as_usual(house: House) -> None:
+    psutil.Process(house.rehearse()).send_signal(signal.SIGKILL)
+    house.exchange()
+    house.engine.admit(house.place)
+    assert house.engine.running(house.place) is None
+    house.start()
+    assert fingerprint(house.client()) == house.before
+
+
+@both
+def test_one_that_cannot_be_opened_is_ended(house: House) -> None:
+    house.rehearse()
+    house.exchange()
+    with socket.create_server(("127.0.0.1", house.place.port)):
+        house.engine.admit(house.place)
+    assert house.engine.running(house.place) is None
+    house.start()
+    assert fingerprint(house.client()) == house.before
+
+
+def test_a_server_in_use_is_never_ended(house: House) -> None:
+    pid = house.engine.running(house.place)
+    house.client().execute_command("ACL", "SETUSER", "boss", "-info")
+    house.engine.admit(house.place)
+    assert house.engine.running(house.place) == pid
+    house.client().execute_command("ACL", "SETUSER", "boss", "+@all", "-config")
+    house.engine.admit(house.place)
+    assert house.engine.running(house.place) == pid
+    assert house.client().ping()
+
+
+@pytest.mark.parametrize("setting", ["tls-port 0", "replicaof 127.0.0.1 1"])
+def test_what_cannot_be_made_afterwards_starts_as_usual(house: House, setting: str) -> None:
+    stays = setting.endswith(" 0")
+    name, _, value = setting.partition(" ")
+    conf.require(house.place.directory / conf.FILE, name, value)
+    house.engine.arrange(house.tree, house.place)
+    house.engine.rehearse(house.tree, house.place, house.facts, a_guard())
+    assert (house.beside is not None) == stays
+
+
+def test_somebody_elses_server_is_not_left_waiting(house: House) -> None:
+    house.engine.arrange(house.tree, house.place)
+    theirs = replace(house.place, ours=False, log=None)
+    house.engine.rehearse(house.tree, theirs, house.facts, a_guard())
+    assert house.beside is None
+
+
+def test_what_a_rehearsal_left_is_ended_by_the_next_one_and_by_a_failure(house: House) -> None:
+    first = house.rehearse()
+    assert house.rehearse() != first
+    assert not psutil.pid_exists(first)
+    wrong = {**house.facts, "keys": {"0": 1}}
+    with pytest.raises(RestoreDiffers):
+        house.engine.rehearse(house.tree, house.place, wrong, a_guard())
+    assert house.beside is None
+    guard = a_guard()
+    guard.stop(Interrupted("aborted on request"))
+    with pytest.raises(Interrupted):
+        house.engine.rehearse(house.tree, house.place, house.facts, guard)
+    assert house.beside is None
+
+
+def test_a_setting_of_another_directory_is_not_followed(house: House) -> None:
+    """`CONFIG REWRITE` writes the live directory down, and it is not always there."""
+    conf.require(house.place.directory / conf.FILE, "dir", "/nowhere/at/all")
+    house.rehearse()
+    assert house.beside is not None
+
+
+@pytest.mark.parametrize("appends", ["yes", "no"])
+def test_a_stop_writes_what_the_next_start_reads(house: House, appends: str) -> None:
+    client = house.client()
+    client.config_set("appendonly", appends)
+    client.config_rewrite()
+    client.config_set("save", "3600 1")
+    client.set("kept", "v")
+    house.engine.stop(house.place)
+    assert (house.place.directory / "dump.rdb").exists() == (appends == "no")
+    house.start()
+    assert house.client().get("kept") == b"v"
+
+
+@both
+def test_a_log_that_is_not_written_yet_is_not_relied_on(house: House) -> None:
+    """Switched on a moment ago, it waits behind another child of the server."""
+    client = house.client()
+    client.config_set("appendonly", "no")
+    client.config_set("rdb-key-save-delay", 20_000)
+    client.mset({f"k{n}": n for n in range(500)})
+    client.config_rewrite()
+    conf.require(house.place.directory / conf.FILE, "appendonly", "yes")
+    client.bgsave()
+    client.config_set("appendonly", "yes")
+    info = client.info("persistence")
+    assert (info["aof_enabled"], info["aof_rewrite_scheduled"]) == (1, 1)
+    began = time.monotonic()
+    client.config_set("rdb-key-save-delay", 0)
+    house.engine.stop(house.place)
+    assert time.monotonic() - began < 60
+    assert (house.place.directory / "dump.rdb").exists()
+
+
+def test_who_stops_or_removes_everything_ends_it_too(house: House) -> None:
+    tools: Any = SimpleNamespace(engines=lambda _: house.engine, data_dir=house.tree.parents[2])
+    addon: Any = SimpleNamespace(kind="redis", uid="1")
+    first = house.rehearse()
+    servers.dismiss_waiting(tools, addon)
+    assert not psutil.pid_exists(first)
+    second = house.rehearse()
+    servers.remove(house.engine, house.tree)
+    assert not psutil.pid_exists(second)
+    assert house.client().ping()
