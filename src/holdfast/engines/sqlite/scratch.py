@@ -1,18 +1,23 @@
 """Copies and drafts on their way: in a directory of ours, each with a lock of whoever works on it.
 
 What nobody holds a lock on is of a dead attempt and removed, except drafts that a later step of
-the same operation needs.
+the same operation needs. What is done with is removed beside the work that follows, because giving
+back the pages of a large file takes a while. The next attempt waits for that: there need not be
+room for two.
 """
 
+import secrets
 import shutil
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from holdfast.kit.locks import try_exclusive
 
 _LOCK = "lock"
-_KEPT = "op-"
+_KEPT, _GONE = "op-", "gone-"
 DRAFT, DONE = "draft.db", "done"
 
 
@@ -22,9 +27,10 @@ def home(tools_dir: Path) -> Path:
 
 @contextmanager
 def scratch(tools_dir: Path, tag: str) -> Generator[Path]:
-    """A directory for one attempt, gone afterwards."""
+    """A directory for one attempt; afterwards it is gone, or on its way."""
     base = home(tools_dir)
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settle()
     _sweep(base)
     made = base / tag
     shutil.rmtree(made, ignore_errors=True)
@@ -33,9 +39,26 @@ def scratch(tools_dir: Path, tag: str) -> Generator[Path]:
     try:
         yield made
     finally:
-        if held is not None:
-            held.close()
-        shutil.rmtree(made, ignore_errors=True)
+        gone = made.with_name(f"{_GONE}{secrets.token_hex(8)}")
+        if made.exists():
+            made.rename(gone)  # the name may be wanted again at once
+        _remover.submit(_remove, gone, held)
+
+
+_remover = ThreadPoolExecutor(1, thread_name_prefix="scratch")
+"""One process removes one thing at a time. A process that ends waits for it; what one that dies
+leaves is swept."""
+
+
+def settle() -> None:
+    """Returns when everything that is done with is gone."""
+    _remover.submit(int).result()
+
+
+def _remove(gone: Path, held: IO[bytes] | None) -> None:
+    shutil.rmtree(gone, ignore_errors=True)
+    if held is not None:
+        held.close()
 
 
 def _sweep(base: Path) -> None:
@@ -43,13 +66,12 @@ def _sweep(base: Path) -> None:
         if each.name.startswith(_KEPT):
             if (each / DONE).exists() and not (each / DRAFT).exists():
                 shutil.rmtree(each, ignore_errors=True)
-            continue
-        if not (each / _LOCK).exists():
-            continue
-        held = try_exclusive(each / _LOCK)
-        if held is not None:
+        elif (each / _LOCK).exists():
+            held = try_exclusive(each / _LOCK)
+            if held is not None:
+                _remove(each, held)
+        elif each.name.startswith(_GONE):
             shutil.rmtree(each, ignore_errors=True)
-            held.close()
 
 
 def room(tools_dir: Path, op: str) -> Path:

@@ -28,7 +28,7 @@ from holdfast.domain.errors import (
     Invalid,
     PreflightRefused,
 )
-from holdfast.engines.sqlite import create
+from holdfast.engines.sqlite import create, scratch
 from holdfast.kit.seal import Secret
 
 
@@ -315,3 +315,26 @@ def test_what_is_no_connection_string_is_invalid(text: str) -> None:
 def test_secrets_lead_back(desk: Desk) -> None:
     address = Address("", 0, "", Secret(""), str(desk.home / "odd name%?.db"))
     assert desk.engine.parse(desk.engine.secrets(address)["SQLITE_URI"]) == address
+
+
+def test_copies_are_gone_before_the_next_one_and_after_a_death(desk: Desk) -> None:
+    make(desk.home / "a.db", rows=3)
+    tools, seen = desk.engine._tools_dir, list[str]()
+    home = scratch.home(tools)
+    with scratch.scratch(tools, "one") as room:
+        (room / "copy.db").write_bytes(bytes(1 << 20))
+    scratch.settle()
+    assert list(home.iterdir()) == []
+    for name in ("gone-half", "gone-whole", "dead"):  # of a process that died on the way
+        (home / name).mkdir()
+        (home / name / "copy.db").write_bytes(b"x")
+    (home / "gone-whole" / "lock").touch()
+    (home / "dead" / "lock").touch()
+    with scratch.scratch(tools, "one"), scratch.scratch(tools, "two"):
+        seen += sorted(path.name for path in home.iterdir())
+    assert seen == ["one", "two"]
+    with scratch.scratch(tools, "one"):  # the same name, at once
+        assert [path.name for path in home.iterdir()] == ["one"]
+    desk.take("a.db")
+    scratch.settle()
+    assert list(home.iterdir()) == []

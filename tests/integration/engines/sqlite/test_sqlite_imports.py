@@ -12,7 +12,7 @@ from fixtures.imported import pieces, taken_in
 from fixtures.postgres import Log, a_guard
 from fixtures.sqlite_data import fingerprint, make
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.sqlite import create
+from holdfast.engines.sqlite import create, scratch
 from holdfast.engines.sqlite.driver import SQLite
 from holdfast.jobs import inventories
 
@@ -29,6 +29,7 @@ def engine(tmp_path: Path) -> SQLite:
 def home(tmp_path: Path, engine: SQLite) -> Iterator[Path]:
     """Where files may be touched; nothing of an import stays elsewhere."""
     yield tmp_path / "files"
+    scratch.settle()
     assert list((tmp_path / "state").rglob("*.db")) == []
 
 
