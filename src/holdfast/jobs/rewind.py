@@ -2,10 +2,10 @@
 
 The snapshot becomes a data directory beside the live one and is booted privately and checked while
 the old server still serves. Only then the server is stopped, the directories change places and it
-starts again; the old directory stays until the restored server has answered, and is put back if it
-does not. Before the swap a failure or an abort leaves the addon as it was; a takeover goes on from
-where the directories are. An attached addon is restored in the same way where the operator said
-how its server is stopped and started.
+starts again, or the one that was booted goes on (`Succeeding`); the old directory stays until the
+restored server has answered, and is put back if it does not. Before the swap a failure or an abort
+leaves the addon as it was; a takeover goes on from where the directories are. An attached addon is
+restored in the same way where the operator said how its server is stopped and started.
 """
 
 import shutil

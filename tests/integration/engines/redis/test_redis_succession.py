@@ -20,10 +20,17 @@ from fixtures.holdfast import await_that, free_port
 from fixtures.physical import write
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_data import fill, fingerprint
-from fixtures.redis_servers import FLAVOURS, running_redis, version_of
+from fixtures.redis_servers import (
+    FLAVOURS,
+    NEWER_FLAVOURS,
+    newer_flavour,
+    running_redis,
+    version_of,
+)
+from fixtures.unstable import unstable
 from holdfast.contracts.engine import Place, Succeeding
 from holdfast.domain.errors import Interrupted, RestoreDiffers
-from holdfast.engines.redis import conf
+from holdfast.engines.redis import conf, create
 from holdfast.engines.redis.driver import Redis
 from holdfast.jobs import servers
 from holdfast.kit import process
@@ -68,10 +75,13 @@ class House:
 
 
 def _snapshot(engine: Redis, flavour: str, tree: Path) -> tuple[Any, Any]:
-    with running_redis(flavour) as own:
-        fill(own.client(), valkey=flavour == "valkey")
+    """One key's time has come, and nobody has removed it."""
+    with running_redis(flavour, enable_debug_command="yes") as own:
+        fill(own.client(), timed_fields=flavour == "valkey")
         own.client().execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
         before = fingerprint(own.client())
+        own.client().execute_command("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+        own.client().set("over", "and gone", px=1)
         with engine.snapshot(own.address, Log().attempt(), a_guard(), None) as session:
             for piece in session.pieces():
                 write(tree, piece)
@@ -82,18 +92,26 @@ def _snapshot(engine: Redis, flavour: str, tree: Path) -> tuple[Any, Any]:
 
 
 both = pytest.mark.parametrize("house", FLAVOURS, indirect=True)
+every = pytest.mark.parametrize(
+    "house",
+    [*FLAVOURS, *(pytest.param(newer_flavour(n), marks=pytest.mark.slow) for n in NEWER_FLAVOURS)],
+    indirect=True,
+)
 
 
 @pytest.fixture
 def house(request: pytest.FixtureRequest, redis_engine: Redis) -> Iterator[House]:
     flavour = getattr(request, "param", "valkey")
+    newer = flavour.removeprefix("newer ")
+    if newer != flavour:
+        redis_engine = create(unstable(newer))
     home = Path(tempfile.mkdtemp(prefix="hf-redis-house-" + "long-" * 20))
     home.chmod(0o755)
     addon = home / "addons" / "1"
     tree = addon / "restore-1"
     tree.mkdir(parents=True)
     facts, before = _snapshot(redis_engine, flavour, tree)
-    version = version_of(redis_engine, flavour)
+    version = version_of(redis_engine, newer.rpartition("-")[2])
     place = Place(
         addon / "data", free_port(), version, "boss", Secret("pw"), "db", log=addon / "server.log"
     )
@@ -110,7 +128,7 @@ def _settings(house: House) -> dict[str, str]:
     return dict(house.client().config_get("*"))
 
 
-@both
+@every
 def test_it_becomes_what_an_ordinary_start_makes(house: House) -> None:
     assert isinstance(house.engine, Succeeding)
     house.client().config_set("save", "900 7")
@@ -128,13 +146,14 @@ def test_it_becomes_what_an_ordinary_start_makes(house: House) -> None:
     assert house.engine.running(house.place) == waiting
     assert {each.laddr.ip for each in ours.net_connections("tcp")} == {"127.0.0.1"}
     client = house.client()
+    assert client.get("over") is None
     assert fingerprint(client) == house.before
     assert client.info("replication")["role"] == "master"
     assert {words.split()[1] for words in client.acl_list()} == {"default", "boss", "app"}
     found, told = _settings(house), client.info("server")["config_file"]
     assert found["save"] == "900 7"
     client.set("gone", "soon", px=1)
-    await_that(lambda: client.execute_command("DBSIZE") == house.facts["keys"]["0"])
+    await_that(lambda: client.execute_command("DBSIZE") == house.facts["keys"]["0"] - 1)
     client.set("later", "written")
     client.execute_command("ACL", "SETUSER", "new", "on", "nopass")
     client.execute_command("ACL", "SAVE")
