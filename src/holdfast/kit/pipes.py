@@ -62,13 +62,19 @@ def write_all(pipe: IO[bytes], data: bytes) -> None:
         view = view[pipe.write(view) :]
 
 
-def feed(command: Command, chunks: Iterator[bytes], guard: Guard) -> None:
+def feed(
+    command: Command,
+    chunks: Iterator[bytes],
+    guard: Guard,
+    hear: Callable[[str], bool] | None = None,
+) -> None:
     """Gives a child all chunks and waits for its good end. Who makes the chunks tells the guard.
 
-    The child is waited for after its input has ended: indexes and constraints come last.
+    The child is waited for after its input has ended: indexes and constraints come last. `hear`
+    is told what it says meanwhile (see `Child`), and has been told all of it in the end.
     """
     guard.check()
-    child = Child(command, stdin=PIPE, stdout=DISCARD)
+    child = Child(command, stdin=PIPE, stdout=DISCARD, hear=hear)
     release = guard.adopt(child.kill)
     try:
         _pour(child, chunks, guard)

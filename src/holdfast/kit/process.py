@@ -84,8 +84,12 @@ class Child:
         *,
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.PIPE,
+        hear: Callable[[str], bool] | None = None,
     ) -> None:
+        """`hear` is told each line of stderr, in a thread of its own; what it says True to is no
+        complaint, and not kept."""
         self.command = command
+        self._hear = hear
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         with _handed(command) as (argv, descriptors):
             try:
@@ -129,8 +133,10 @@ class Child:
         if stderr is None:
             return
         with contextlib.suppress(ValueError, OSError):
-            for line in stderr:
-                self._stderr.append(line.decode(errors="replace").rstrip("\n"))
+            for each in stderr:
+                line = each.decode(errors="replace").rstrip("\n")
+                if self._hear is None or not self._hear(line):
+                    self._stderr.append(line)
 
     def kill(self) -> None:
         """Ends the whole group at once. Safe from any thread, at any time, repeatedly."""
