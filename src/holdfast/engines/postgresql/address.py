@@ -5,7 +5,7 @@ environment. Everything else about a connection travels as one libpq conninfo st
 keeps a database name full of `=` and quotes from being read as one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -123,9 +123,13 @@ def conninfo(address: Address, database: str, application: str) -> str:
     return make_conninfo(**_parameters(address, database, application))
 
 
-def child_environment(address: Address) -> dict[str, str]:
-    """The password, for a child and nobody else. Its settings are ours too."""
-    return {"PGPASSWORD": address.password.reveal(), "PGPASSFILE": "/dev/null/none"}
+def child_environment(address: Address, settings: Sequence[str] = ()) -> dict[str, str]:
+    """The password, for a child and nobody else. `settings` of its sessions: `name=value`."""
+    return {
+        "PGPASSWORD": address.password.reveal(),
+        "PGPASSFILE": "/dev/null/none",
+        **({"PGOPTIONS": " ".join(f"-c {each}" for each in settings)} if settings else {}),
+    }
 
 
 def _parameters(address: Address, database: str, application: str) -> dict[str, str]:

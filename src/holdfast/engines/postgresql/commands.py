@@ -58,6 +58,13 @@ def pg_restore_script(tools: ToolSet) -> Command:
     )
 
 
+def pg_restore_script_of(tools: ToolSet, wanted: str, archive: str) -> Command:
+    """The entries of the list `wanted` to their SQL, each under its number."""
+    return Command(
+        [tools.program("pg_restore"), "--verbose", f"--use-list={wanted}", "--file=-", archive]
+    )
+
+
 def pg_restore(
     tools: ToolSet,
     address: Address,
@@ -65,9 +72,10 @@ def pg_restore(
     *,
     application: str,
     options: Sequence[str] = (),
+    settings: Sequence[str] = (),
 ) -> Command:
     """From standard input into one database, unless `options` name a file. The first error ends
-    it."""
+    it. `settings` as in `child_environment`."""
     return Command(
         [
             tools.program("pg_restore"),
@@ -76,7 +84,7 @@ def pg_restore(
             f"--dbname={conninfo(address, database, application)}",
             *options,
         ],
-        env=child_environment(address),
+        env=child_environment(address, settings),
     )
 
 

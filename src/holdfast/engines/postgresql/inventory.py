@@ -14,6 +14,9 @@ from psycopg import sql
 from holdfast.contracts.engine import Inventory, Table
 from holdfast.engines.postgresql.address import Session
 
+Name = tuple[str, str]
+"""Schema and table."""
+
 USER_SCHEMA = sql.SQL("n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'")
 
 _TABLES = """
@@ -81,18 +84,26 @@ class Count:
     objects: Mapping[str, int]
 
 
-def count(session: Session, database: str) -> Count:
-    """Counts in the session's current transaction; `database` is the name to record."""
+def count(session: Session, database: str, known: Mapping[Name, int] | None = None) -> Count:
+    """Counts in the session's current transaction; `database` is the name to record.
+
+    `known` are rows that were counted before, and can be no others by now.
+    """
+    already = known or {}
     names = session.execute(sql.SQL(_TABLES).format(user_schema=USER_SCHEMA)).fetchall()
     objects = session.execute(sql.SQL(_OBJECTS).format(user_schema=USER_SCHEMA)).fetchall()
     tables = [
-        Table(database, f"{schema}.{table}", _rows(session, schema, table))
+        Table(
+            database,
+            f"{schema}.{table}",
+            already[schema, table] if (schema, table) in already else rows(session, schema, table),
+        )
         for schema, table in names
     ]
     return Count(tables, dict(objects))
 
 
-def _rows(session: Session, schema: str, table: str) -> int:
+def rows(session: Session, schema: str, table: str) -> int:
     # ONLY: rows of inheritance children are counted where they live.
     statement = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, table))
     row = session.execute(statement).fetchone()

@@ -25,6 +25,7 @@ from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target
 from holdfast.engines.postgresql.layout import Placement
+from holdfast.engines.postgresql.looking import Seen
 from holdfast.engines.postgresql.naming import short
 from holdfast.engines.postgresql.script import Rows, Script, Statement
 from holdfast.engines.postgresql.session import watched
@@ -85,7 +86,7 @@ class ForeignStaging(Staging):
             )
             return made.as_string(session)
 
-    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> None:  # noqa: ARG002
+    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Seen:  # noqa: ARG002
         member = self._dump.members[0]
         address = self._address
         if target.superuser:
@@ -101,6 +102,7 @@ class ForeignStaging(Staging):
             self._run(session, helper, script)
         if target.superuser:
             self._take_from_loader(placement.staged)
+        return Seen()
 
     def _helper(self, staged: str, target: Target):
         """A session that may make extensions which the loader may not."""

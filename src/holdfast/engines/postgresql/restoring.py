@@ -1,12 +1,14 @@
-"""pg_restore of one database: its data, then indexes and constraints side by side.
+"""pg_restore of one database: its data, and beside it the indexes of what is already in.
 
-What comes before and after the data is in the table of contents, which is at the front of an
-archive: the first megabytes are kept in memory while they pass, and are file enough for sessions
-side by side. Where they are not (a table of contents that is larger), and where there is one
-processor, everything goes in one session.
+All but the data is in the table of contents, which is at the front of an archive: the first
+megabytes are kept in memory while they pass, and are file enough for sessions side by side. Where
+they are not (a table of contents that is larger), and where there is one processor, everything
+goes in one session.
 
-The data is a stream, and a stream is read by one session. Where the archive may be read again,
-several sessions load side by side: each reads it from the start and skips what others load.
+The data is a stream, and a stream is read by one session. As soon as a table is in, others make
+its indexes, count it and have it analysed. Where the archive may be read again and there are more
+than two processors, several sessions load, each reading from the start and skipping what others
+load. What needs more than one table comes when all of them are in.
 """
 
 import os
@@ -17,9 +19,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from holdfast.contracts.engine import Address
-from holdfast.engines.postgresql import commands, sharing
-from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql import commands, looking, owning, sharing
+from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.following import Following
+from holdfast.engines.postgresql.looking import Names, Seen
+from holdfast.engines.postgresql.owning import Plan
 from holdfast.engines.postgresql.session import watched
 from holdfast.engines.postgresql.sharing import Share
 from holdfast.engines.postgresql.tools import ToolSet
@@ -34,7 +39,20 @@ _MOST = 8
 _READERS = 4
 """Sessions that each read the whole archive."""
 
+_DURABLE_LATER = "synchronous_commit=off"
+"""Whoever ends a restore makes all of it durable: see `Staging`."""
+_ALONE = "max_parallel_maintenance_workers=0"
+"""For a session beside others: processes that help it would take a processor from them."""
+_WRITES_SOON = "backend_flush_after=2MB"
+"""For a session that loads: what it has written goes to the disk meanwhile, not all at the end,
+when the old database is dropped and the server writes down everything."""
+_MAY_WRITE_SOON = (
+    "SELECT FROM pg_settings"
+    " WHERE name = 'backend_flush_after' AND setting = '0' AND context = 'user'"
+)
+
 Stream = Generator[bytes, None, None]
+Needs = Mapping[str, frozenset[str]]
 Read = Callable[[], Iterator[bytes]]
 """Opens the archive at its start; gives its plain bytes."""
 
@@ -54,72 +72,151 @@ class Loading:
     rows: Mapping[str, int]
     again: bool
 
-    def run(self, read: Read, guard: Guard) -> None:
+    def run(self, read: Read, guard: Guard) -> Seen:
+        """What has been counted and analysed on the way."""
         jobs = min(os.cpu_count() or 1, _MOST)
         chunks = read()
-        seen = b"" if jobs == 1 else _first(chunks)
-        archived = _chained(seen, chunks)
-        with _file_of(seen[:_HEAD]) as head:
-            if run(commands.pg_restore_list(self.tools, head)).status != 0:
-                feed(self._command(), archived, guard)  # the table of contents goes on behind it
-            elif self.again:
-                self._side_by_side(head, archived, read, guard, jobs)
-            else:
-                feed(self._command("--section=pre-data", "--section=data"), archived, guard)
-                rest = self._command("--section=post-data", f"--jobs={jobs}", head)
-                feed(rest, iter(()), guard)
+        front = b"" if jobs == 1 else _first(chunks)
+        archived = _chained(front, chunks)
+        with _file_of(front[:_HEAD]) as head:
+            listing = run(commands.pg_restore_list(self.tools, "--verbose", head))
+            if listing.status == 0:
+                needs = owning.dependencies(listing.stdout.decode(errors="replace"))
+                return self._side_by_side(_Archive(head, archived, read), needs, guard, jobs)
+            feed(self.command(), archived, guard)  # the table of contents goes on behind it
+            return Seen()
 
-    def _side_by_side(
-        self, head: str, archived: Stream, read: Read, guard: Guard, jobs: int
-    ) -> None:
+    def _side_by_side(self, archive: "_Archive", needs: Needs, guard: Guard, jobs: int) -> Seen:
+        head = archive.head
         sections = ("pre-data", "data", "post-data")
-        before, data, after = sharing.lists(*(self._listed(head, each) for each in sections))
-        self._from(head, before, guard)
-        readers = 1 if self._ordered(guard) else min(jobs, _READERS)
-        self._data(sharing.divided(data, self.rows, readers), archived, read, guard)
-        self._from(head, after, guard, f"--jobs={jobs}")
+        lists = sharing.lists(*(self._listed(head, each) for each in sections))
+        plan = owning.planned(lists, needs, self._keys(head, lists.after))
+        self.restore(head, [*lists.before, *plan.early], guard)
+        with self.session(guard) as session:
+            soon = [_WRITES_SOON] * session.execute(_MAY_WRITE_SOON).rowcount
+            ordered = sharing.needs_order(session)
+            known = [] if ordered else looking.tables(session)
+            if ordered or owning.compares_with_own_code(session):
+                plan = plan.postponed(lists.after)
+        readers = max(1, min(jobs // 2, _READERS)) if self.again and not ordered else 1
+        shares = sharing.divided(lists.data, self.rows, readers)
+        seen = Seen(counts=not sharing.refreshes(lists.after))
+        following = Following(len(shares), max(1, jobs - len(shares)))
+        beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
+        beside.run(shares, archive, guard)
+        self.restore(head, plan.rest, guard, f"--jobs={jobs}")
+        return seen
 
     def _listed(self, head: str, section: str) -> str:
         listing = commands.pg_restore_list(self.tools, f"--section={section}", head)
         return require_success(run(listing)).stdout.decode(errors="replace")
 
-    def _from(self, head: str, lines: Sequence[str], guard: Guard, *more: str) -> None:
+    def _keys(self, head: str, after: Sequence[str]) -> frozenset[str]:
+        with _file_of(sharing.text(owning.constraints(after))) as wanted:
+            script = commands.pg_restore_script_of(self.tools, wanted, head)
+            return owning.keys(require_success(run(script)).stdout.decode(errors="replace"))
+
+    def restore(
+        self,
+        head: str,
+        lines: Sequence[str],
+        guard: Guard,
+        *more: str,
+        settings: Sequence[str] = (),
+    ) -> None:
+        """What lies in the table of contents of what is listed."""
         if lines:
             with _file_of(sharing.text(lines)) as wanted:
-                feed(self._command(f"--use-list={wanted}", *more, head), iter(()), guard)
+                command = self.command(f"--use-list={wanted}", *more, head, settings=settings)
+                feed(command, iter(()), guard)
 
-    def _ordered(self, guard: Guard) -> bool:
+    @contextmanager
+    def session(self, guard: Guard) -> Generator[Session]:
         with (
             translated(guard),
             connect(self.address, self.database, self.application) as session,
             watched(session, guard),
         ):
-            return sharing.needs_order(session)
+            yield session
 
-    def _data(self, shares: Sequence[Share], archived: Stream, read: Read, guard: Guard) -> None:
-        """Who finds data last reads to the end, where it shows that all is as it was stored."""
-        last = max(shares, key=lambda share: share.end)
-
-        def load(share: Share, chunks: Iterator[bytes], part: Guard) -> None:
-            with _file_of(sharing.text(share.lines)) as wanted:
-                feed(self._command(f"--use-list={wanted}"), chunks, part)
-            if share is last:
-                deque(chunks, maxlen=0)
-
-        with ExitStack() as opened:  # or who waits for bytes to move would wait for those left over
-            streams = [archived, *(_chained(b"", read()) for _ in shares[1:])]
-            for stream in streams:
-                opened.enter_context(closing(stream))
-            together([partial(load, *each) for each in zip(shares, streams, strict=True)], guard)
-
-    def _command(self, *more: str) -> Command:
+    def command(self, *more: str, settings: Sequence[str] = ()) -> Command:
         return commands.pg_restore(
             self.tools,
             self.address,
             self.database,
             application=self.application,
             options=[*(f"--no-{what}" for what in self.leave_out), *more],
+            settings=[_DURABLE_LATER, *settings],
         )
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """The name of a file with its front; all of it from the start, once; how to read it again."""
+
+    head: str
+    whole: Stream
+    read: Read
+
+
+@dataclass
+class _Beside:
+    """The sessions that load, and those that make and look at what is in, side by side.
+
+    `settings` are for those that load.
+    """
+
+    loading: Loading
+    head: str
+    plan: Plan
+    names: Names
+    following: Following
+    jobs: int
+    settings: Sequence[str]
+    seen: Seen
+
+    def run(self, shares: Sequence[Share], archive: _Archive, guard: Guard) -> None:
+        with ExitStack() as opened:  # or who waits for bytes to move would wait for those left over
+            streams = [archive.whole, *(_chained(b"", archive.read()) for _ in shares[1:])]
+            for stream in streams:
+                opened.enter_context(closing(stream))
+            last = max(shares, key=lambda share: share.end)
+            loads = [
+                partial(self._load, share, stream, share is last)
+                for share, stream in zip(shares, streams, strict=True)
+            ]
+            together([*loads, *[self._follow] * self.following.sessions], guard)
+
+    def _load(self, share: Share, chunks: Stream, last: bool, part: Guard) -> None:
+        """Who finds data last reads to the end, where it shows that all is as it was stored."""
+        tables = sharing.tables(share.lines)
+        with _file_of(sharing.text(share.lines)) as wanted:
+            command = self.loading.command(
+                "--verbose", f"--use-list={wanted}", settings=self.settings
+            )
+            feed(command, chunks, part, self.following.heard(tables))
+        if last:
+            deque(chunks, maxlen=0)
+        left = self._own(self.following.ended(tables))
+        self.loading.restore(self.head, left, part, f"--jobs={self.jobs}")
+
+    def _follow(self, part: Guard) -> None:
+        while tables := self.following.take(part):
+            self.loading.restore(self.head, self._own(tables), part, settings=[_ALONE])
+            self._look(tables, part)
+
+    def _own(self, tables: Sequence[str]) -> Sequence[str]:
+        return [line for table in tables for line in self.plan.own.get(table, ())]
+
+    def _look(self, tables: Sequence[str], part: Guard) -> None:
+        found = [(self.names.get(line), line in self.plan.settled) for line in tables]
+        known = [(table, settled) for table, settled in found if table is not None]
+        if known:
+            with self.loading.session(part) as session:
+                looking.alone(session)
+                for table, settled in known:
+                    part.check()
+                    self.seen.look(session, table, settled=settled)
 
 
 def _first(chunks: Iterator[bytes]) -> bytes:

@@ -9,7 +9,7 @@ the first one. Each list is in the order of the archive: a stream cannot be read
 
 import heapq
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -92,7 +92,7 @@ def divided(data: Sequence[str], rows: Mapping[str, int], most: int) -> Sequence
 
     `rows` by schema and table, a dot between; a table it does not know counts as empty.
     """
-    known = {_words(name): count for name, count in rows.items()}
+    known = {words(name): count for name, count in rows.items()}
     tables = {at: _rows(line, known) for at, line in enumerate(data) if _is_table(line)}
     places: list[list[int]] = [[] for _ in range(max(1, min(most, len(tables))))]
     places[0] = [at for at in range(len(data)) if at not in tables]
@@ -102,6 +102,11 @@ def divided(data: Sequence[str], rows: Mapping[str, int], most: int) -> Sequence
         places[number].append(at)
         heapq.heapreplace(lightest, (weight + tables[at] + 1, number))
     return [_share(data, sorted(chosen)) for chosen in places]
+
+
+def refreshes(after: Iterable[str]) -> bool:
+    """Is there a materialised view to be filled? Its query may call functions that write."""
+    return any(_entry(line).startswith("MATERIALIZED VIEW DATA ") for line in after)
 
 
 def _share(data: Sequence[str], places: Sequence[int]) -> Share:
@@ -122,12 +127,22 @@ def _is_table(line: str) -> bool:
     return _entry(line).startswith(_TABLE)
 
 
-def _words(name: str) -> str:
+def names(line: str) -> Iterator[str]:
+    """What the table may be called whose data the line is about, as `words` has it; the longest
+    first, as a list does not say where a name ends."""
+    found = words(_entry(line)[len(_TABLE) :]).split(" ")
+    return (" ".join(found[:length]) for length in range(len(found), 0, -1))
+
+
+def words(name: str) -> str:
     """Lists have spaces between schema, table and owner, and in them; names may have dots."""
     return re.sub(r"[.\s]", " ", name)
 
 
 def _rows(line: str, known: Mapping[str, int]) -> int:
-    words = _words(_entry(line)[len(_TABLE) :]).split(" ")
-    names = (" ".join(words[:length]) for length in range(len(words), 0, -1))
-    return next((known[name] for name in names if name in known), 0)
+    return next((known[name] for name in names(line) if name in known), 0)
+
+
+def tables(lines: Iterable[str]) -> Sequence[str]:
+    """Those of them that are the data of tables."""
+    return [line for line in lines if _is_table(line)]

@@ -4,6 +4,9 @@ One more small database, the book, holds what this restore must remember on the 
 which roles it made (a discard takes them away again) and which statements on roles wait for the
 swap. Roles and the note of them are written in one transaction.
 
+What loads does not wait until each of its commits is on the disk. The last thing done for a staged
+database is a row in the book: the server's log is one, so with that row all before it is durable.
+
 Making a database is waiting for the disk, so the staged ones are made meanwhile, in their order,
 the next one while one is loaded. They are counted while the server collects statistics on them.
 """
@@ -27,6 +30,7 @@ from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.layout import Placement, origin, placements, section
+from holdfast.engines.postgresql.looking import Seen
 from holdfast.engines.postgresql.naming import application, book, stage_prefix
 from holdfast.engines.postgresql.restoring import Loading
 from holdfast.engines.postgresql.session import drop, maintenance, names, watched
@@ -43,6 +47,7 @@ SEVERAL_READERS = 256 << 20
 _BOOK_TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
 CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
+CREATE TABLE public.loaded (database text PRIMARY KEY);
 """
 
 
@@ -129,12 +134,14 @@ class Staging:
         if placement.facts is not None:
             with self._maintenance() as session, session.transaction():
                 _run_each(session, properties.ownership(placement.staged, placement.facts))
+        seen = Seen()
         if placement.member is not None:
             self._attempt.say(f"loading {placement.name}")
-            self._restore(placement, fetch, server, target)
-        counted = self._count(placement)
+            seen = self._restore(placement, fetch, server, target)
+        counted = self._count(placement, seen)
         if placement.facts is not None:
             self._finish(placement.staged, placement.facts)
+        self._make_durable(placement)
         return counted
 
     def _create(self, placement: Placement, target: Target) -> None:
@@ -145,7 +152,7 @@ class Staging:
         with self._maintenance() as session:
             session.execute(statement)
 
-    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> None:
+    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Seen:
         chosen = tools.choose(
             self._tools_dir,
             int(server["major"]),
@@ -168,20 +175,21 @@ class Staging:
             rows=rows,
             again=self._dump.near and self._dump.size >= SEVERAL_READERS,
         )
-        loading.run(partial(fetch, str(placement.member)), self._guard)
+        return loading.run(partial(fetch, str(placement.member)), self._guard)
 
-    def _count(self, placement: Placement) -> Count:
+    def _count(self, placement: Placement, seen: Seen) -> Count:
         counted: list[Count] = []
 
         def rows(part: Guard) -> None:
             with self._within(placement, part) as session:
-                counted.append(count(session, placement.name))
+                counted.append(count(session, placement.name, seen.rows))
 
         with self._within(placement, self._guard) as session:
-            tables = Tables(session)
+            tables = Tables(session, seen.analysed)
 
         def statistics(part: Guard) -> None:
             with self._within(placement, part) as session:
+                session.execute("SET synchronous_commit = off")
                 tables.analyse(session)
 
         analysts = min(os.cpu_count() or 1, _MOST)
@@ -203,6 +211,14 @@ class Staging:
             for statement in properties.settings(staged, recorded):
                 self._set(session, statement)
             _run_each(session, properties.finishing(staged, recorded))
+
+    def _make_durable(self, placement: Placement) -> None:
+        with (
+            translated(self._guard),
+            connect(self._address, book(self._attempt.op), self._application) as session,
+        ):
+            session.execute("SET synchronous_commit = on")  # or less, as a role may have it
+            session.execute("INSERT INTO public.loaded VALUES (%s)", [placement.staged])
 
     def _set(self, session: Session, statement: Composed) -> None:
         try:

@@ -1,10 +1,12 @@
 """The planner's statistics of a loaded database, collected by several sessions at once."""
 
 import threading
+from collections.abc import Collection
 
 from psycopg.sql import SQL, Identifier
 
 from holdfast.engines.postgresql.address import Session
+from holdfast.engines.postgresql.inventory import Name
 
 _TABLES = """
 SELECT n.nspname, c.relname
@@ -16,11 +18,15 @@ SELECT n.nspname, c.relname
 
 
 class Tables:
-    """All that ANALYZE would look at; each is looked at once, by whichever session comes first."""
+    """All that ANALYZE would look at; each is looked at once, by whichever session comes first.
 
-    def __init__(self, session: Session) -> None:
+    `done` have been looked at before.
+    """
+
+    def __init__(self, session: Session, done: Collection[Name]) -> None:
         self._lock = threading.Lock()
-        self._names = iter(session.execute(_TABLES).fetchall())
+        found = session.execute(_TABLES).fetchall()
+        self._names = iter([name for name in found if name not in done])
 
     def analyse(self, session: Session) -> None:
         while True:
