@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from fixtures.attached import ROWS, Attached
-from fixtures.holdfast import Api, await_backup
+from fixtures.holdfast import Api, await_backup, through_proxy
 from holdfast.domain.access import Permission
 
 
@@ -65,6 +65,27 @@ def test_it_leads_where_the_caller_came_from(api: Api, attached: Attached, backu
     path = f"{attached.path}/backups/{backup}/download-link"
     answer = api.ask("GET", path, headers={"host": "backups.example:8443"})
     assert answer.data["downloadLink"].startswith("http://backups.example:8443/v1/downloads/")
+
+
+@pytest.mark.sqlite_first
+def test_behind_a_trusted_proxy_links_are_https_and_the_caller_is_the_clients(
+    api: Api, attached: Attached, backup: str
+) -> None:
+    """Believed of the proxy alone: whoever else says the same comes from where it comes from."""
+    path, host = f"{attached.path}/backups/{backup}", {"host": "backups.example"}
+    passed = {"for": "198.51.100.1, 203.0.113.9", "proto": "https"}
+    proxied = through_proxy(api, passed)
+    link = proxied.ask("GET", f"{path}/download-link", headers=host).data["downloadLink"]
+    assert link.startswith("https://backups.example/v1/downloads/")
+    assert proxied.http.get(link.replace("https://backups.example", api.url)).status_code == 200
+    said = {f"x-forwarded-{name}": value for name, value in passed.items()}
+    own = api.ask("GET", f"{path}/download-link", headers={**host, **said})
+    assert own.data["downloadLink"].startswith("http://backups.example/v1/downloads/")
+    proxied.post(f"{path}/retain")
+    api.ask("PATCH", attached.path, {"description": "Mine"}, headers=said)
+    by = {"addonId": attached.addon, "per_page": 100}
+    told = {e["action"]: e["address"] for e in api.get("/audit-log", **by).data["entries"]}
+    assert (told["retain_backup"], told["patch_addon"]) == ("203.0.113.9", "127.0.0.1")
 
 
 def test_heads_and_ranges(link: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from fixtures.holdfast import Api, Server, await_that, start_holdfast
+from fixtures.holdfast import Api, Server, await_that, start_holdfast, through_proxy
 
 TAIL = "/v1/projects/p/addons/a/logs"
 
@@ -68,6 +68,9 @@ def test_guessing_and_asking_without_a_token_end_for_the_address_alone(strict: S
     assert {each.status for each in answers} == {401, 429}
     assert answers[-1].headers["retry-after"]
     assert api.get("/login").status == 200, "who was known before goes on working"
+    for behind, status in (("127.0.0.1", 429), ("203.0.113.9", 401)):
+        answer = through_proxy(nobody, {"for": behind}).get("/login")
+        assert answer.status == status, "the client's address is counted, not its proxy's"
     assert httpx.get(f"{strict.url}/healthz").status_code == 200
 
 
