@@ -4,6 +4,7 @@ import select
 import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from holdfast.domain.errors import (
     PreflightRefused,
     ToolMissing,
 )
-from holdfast.engines.postgresql import create
+from holdfast.engines.postgresql import create, tools
 from holdfast.kit.seal import Secret
 
 MAJOR = 16
@@ -185,11 +186,15 @@ def test_lacking_privileges_are_listed(server: PostgresServer, taken: Taken) -> 
     assert "must be a member of role admin" in told
 
 
-def test_without_a_client_new_enough_nothing_starts(server: PostgresServer, tmp_path) -> None:
-    """Debian has 15 here; nothing newer is in an empty tools directory."""
-    engine = create(tmp_path)
-    if any(tools.major >= MAJOR for tools in engine.tools()):
-        pytest.skip("this machine has newer tools of its own")
+def test_without_a_client_new_enough_nothing_starts(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with Debian's 15 alone, whatever else there is on this one."""
+    (tmp_path / "15").symlink_to("/usr/lib/postgresql/15")
+    monkeypatch.setattr(tools, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(tools, "which", lambda _: None)
+    engine = create(tmp_path / "own")
+    assert {found.major for found in engine.tools()} == {15}
     with (
         pytest.raises(ToolMissing, match=f"holdfast tools install postgresql {MAJOR}"),
         engine.dump(server.address, EVERYTHING, Log().attempt(), a_guard()),
