@@ -187,6 +187,7 @@ def test_the_restore_to_abort_is_typed(
         assert terminal.end() == 1
 
 
+@pytest.mark.slow
 def test_a_destination_is_chosen_by_its_name(
     alone: OfficialCli, api: Api, s3_server: S3Server
 ) -> None:
@@ -230,6 +231,7 @@ def test_a_project_is_made_from_answers(cli: OfficialCli, api: Api) -> None:
     assert api.delete(f"/projects/{made['id']}").data == {}
 
 
+@pytest.mark.slow
 def test_an_addon_is_made_from_answers(alone: OfficialCli, api: Api, attached: Attached) -> None:
     """Types and versions are those of `/v1/addon-types`; everything else is left as it is asked."""
     name = fresh("Typed")

@@ -68,12 +68,13 @@ def test_the_life_of_a_destination(server: Server, api: Api, body: dict[str, Any
     renamed = api.get(one).data
     assert (renamed["id"], renamed["name"]) == (made["id"], "Renamed one")
     assert renamed["credentials"] == body["credentials"]
-    assert api.patch(one, {"credentials": body["credentials"]}).data == {}
-    assert api.get(f"{one}/backups").body == {
+    by_name = "/backup-destinations/Renamed one"
+    assert api.patch(by_name, {"credentials": body["credentials"]}).data == {}
+    assert api.get(f"{by_name}/backups").body == {
         "data": [],
         "pagination": {"hasNextPage": False, "count": 0},
     }
-    assert api.delete(one).data == {}
+    assert api.delete(by_name).data == {}
     assert api.get(one).status == 404
     secret = body["credentials"]["secretKey"]
     assert secret not in server.log.read_text()

@@ -224,6 +224,7 @@ def test_an_upload_goes_on_where_it_broke_off(
     await_that(lambda: api.get(upload).status == 404)
 
 
+@pytest.mark.slow
 def test_the_command_line_goes_on_after_its_connection_was_cut(
     server: Server,
     api: Api,
