@@ -8,6 +8,9 @@ from holdfast.catalog.schema import Backup, Import, Upload, UploadPart
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.operation import OVER
 
+DROPPED = 0
+"""When an upload was `touched` that is only waiting for its objects to be removed."""
+
 
 def context(backup_uid: str) -> str:
     """What the address of an import is sealed for."""
@@ -35,7 +38,9 @@ def forget_addresses(session: WriteSession, pks: Collection[int]) -> None:
 
 
 def find_upload(session: ReadSession, addon_pk: int, upload_id: str) -> Upload | None:
-    return session.scalar(select(Upload).where(Upload.addon_pk == addon_pk, Upload.id == upload_id))
+    """Not one that was dropped: nothing may be added to it, and no backup be made of it."""
+    wanted = select(Upload).where(Upload.addon_pk == addon_pk, Upload.id == upload_id)
+    return session.scalar(wanted.where(Upload.touched != DROPPED))
 
 
 def upload(session: ReadSession, pk: int) -> Upload:

@@ -147,8 +147,8 @@ def add_part(context: Context, addon: Addon, upload_id: str, part: UploadPart) -
 
 
 def drop_upload(context: Context, addon: Addon, upload_id: str) -> None:
-    """Its objects go when the janitor comes by."""
+    """From now on there is no such upload. Its objects go when the janitor comes by."""
     upload = find_upload(context, addon, upload_id)
     if imports.in_use(context.session, upload.pk):
         raise Conflict("a backup is being made of the upload; abort it first")
-    upload.touched = 0
+    upload.touched = imports.DROPPED

@@ -267,7 +267,11 @@ def test_an_upload_that_is_not_what_was_announced_is_no_backup(
     assert put(api, f"{target.path}/uploads/{made['id']}", len(file), b"").status == 400
     too_much = put(api, f"{target.path}/uploads/{made['id']}", len(file), bytes((16 << 20) + 1))
     assert too_much.status == 413
-    assert api.delete(f"{target.path}/uploads/{made['id']}").data == {}
+    upload = f"{target.path}/uploads/{made['id']}"
+    assert api.delete(upload).data == {}
+    asked = api.post(f"{target.path}/import", {"uploadId": made["id"]})
+    late = put(api, upload, len(file), b"x")
+    assert (api.get(upload).status, late.status, asked.status) == (404, 404, 404)
 
 
 @pytest.mark.parametrize(
