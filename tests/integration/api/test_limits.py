@@ -135,6 +135,13 @@ def test_live_logs_are_capped_in_all_and_for_each_token(strict: Server, live_log
     await_that(lambda: _has_room(live_log))
 
 
+@pytest.mark.slow
+def test_who_follows_a_log_and_says_nothing_is_hung_up_on(strict: Server, live_log: str) -> None:
+    with connect(live_log, open_timeout=60) as socket:
+        assert said(socket) == {"auth": "failed", "message": "no token was sent in time"}
+        assert closing_code(socket) == 1008
+
+
 def _has_room(url: str) -> bool:
     try:
         with connect(url, open_timeout=60):
