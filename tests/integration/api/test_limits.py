@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from fixtures.connecting import opened, rest_of
 from fixtures.holdfast import Api, Server, await_that, start_holdfast, through_proxy
 
 TAIL = "/v1/projects/p/addons/a/logs"
@@ -140,6 +142,21 @@ def test_who_follows_a_log_and_says_nothing_is_hung_up_on(strict: Server, live_l
     with connect(live_log, open_timeout=60) as socket:
         assert said(socket) == {"auth": "failed", "message": "no token was sent in time"}
         assert closing_code(socket) == 1008
+
+
+@pytest.mark.slow
+def test_who_follows_a_log_and_answers_no_ping_is_hung_up_on(strict: Server, live_log: str) -> None:
+    auth = {"type": "apiToken", "apiToken": strict.token}
+    text = json.dumps({"type": "init", "data": {"auth": auth}}).encode().ljust(200)
+    frame = b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text  # masked with zeros
+    path = urlsplit(live_log).path
+    ask = f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    with opened(strict.url) as connection:
+        connection.sendall((ask + key).encode())
+        assert b" 101 " in connection.recv(65536)
+        connection.sendall(frame)
+        assert b"successful" in rest_of(connection)  # returns: it was closed
 
 
 def _has_room(url: str) -> bool:
