@@ -124,6 +124,38 @@ def test_a_hostile_file_does_no_harm(
     assert target.postgres.run(left) == []
 
 
+@pytest.mark.slow
+def test_code_in_an_archive_that_runs_while_it_is_loaded_does_no_harm(
+    api: Api, own_postgres: Own, target: Attached, offered: Offered, tmp_path_factory: Any
+) -> None:
+    """The row was checked while the function was harmless; a restore runs what it became."""
+    home = tmp_path_factory.mktemp("proof")
+    home.chmod(0o777)
+    proof = home / "it-was-here"
+    own = Own(own_postgres.postgres, own_postgres.postgres.create())
+    head = "CREATE OR REPLACE FUNCTION f(a text) RETURNS int LANGUAGE plpgsql AS "
+    evil = f"$$BEGIN EXECUTE 'COPY (SELECT 1) TO ''{proof}'''; RETURN 1; END$$"
+    for statement in (
+        f"{head} $$BEGIN RETURN 1; END$$",
+        "CREATE TABLE t (a text CHECK (f(a) = 1))",
+        "INSERT INTO t VALUES ('x')",
+        head + evil,
+    ):
+        own.postgres.run(statement, own.database)
+    made = imported(api, target, importUrl=offered.offer("/evil", pg_dump(own, "-Fc")))
+    own.postgres.run(f"DROP DATABASE {own.database}")
+    one = f"{target.path}/backups/{made['id']}"
+    api.post(f"{one}/restore")
+
+    def failed() -> Any:
+        (found,) = api.get(f"{one}/restores").data["restores"]
+        assert found["status"] != "completed"
+        return found if found["status"] == "failed" else None
+
+    assert "privilege" in await_that(failed)["reason"]
+    assert not proof.exists()
+
+
 def test_what_is_not_whole_or_not_ours_is_refused_with_what_was_found(
     api: Api, own_postgres: Own, target: Attached, offered: Offered
 ) -> None:
