@@ -7,15 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from holdfast.contracts.engine import (
-    EVERYTHING,
-    Address,
-    Attempt,
-    Dump,
-    Dumpable,
-    Hostable,
-    Place,
-)
+from holdfast.contracts.engine import EVERYTHING, Address, Attempt, Dump, Dumpable
+from holdfast.contracts.place import Hostable, Place
 from holdfast.kit.backoff import pauses
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import STOCK, Work, attempt, guard, shell, started
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.engines.redis import create, server
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.driver import Redis

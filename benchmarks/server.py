@@ -7,7 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.contracts.engine import Engine, Hostable, Place
+from holdfast.contracts.engine import Engine
+from holdfast.contracts.place import Hostable, Place
 from holdfast.engines.registry import load_engine
 from holdfast.kit.process import start_detached
 from holdfast.kit.seal import Secret

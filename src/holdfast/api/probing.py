@@ -8,7 +8,8 @@ import socket
 from urllib.parse import urlsplit
 
 from holdfast.api.state import Api
-from holdfast.contracts.engine import Engine, Hostable
+from holdfast.contracts.engine import Engine
+from holdfast.contracts.place import Hostable
 from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid
 from holdfast.kit.fetch import leads_to_this_machine_alone

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.contracts.engine import Engine, Hostable
+from holdfast.contracts.engine import Engine
+from holdfast.contracts.place import Hostable
 from holdfast.domain.units import show_bytes
 from holdfast.kit.clock import Clock, rfc3339
 from holdfast.kit.process import Command, run, which

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.seats import Seat
 from holdfast.jobs.servers import BESIDE, GIVEN_UP, SETTINGS

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.schema import Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.engine import Rewindable
+from holdfast.contracts.place import Rewindable
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
     EvidenceMissing,

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from holdfast.catalog import addons, projects
 from holdfast.catalog.schema import Addon
-from holdfast.contracts.engine import Address, Engine, Hostable, Place
+from holdfast.contracts.engine import Address, Engine
+from holdfast.contracts.place import Hostable, Place
 from holdfast.domain.addon import Control, Desired
 from holdfast.domain.errors import (
     AddonRefused,

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from holdfast.catalog.schema import Addon
-from holdfast.contracts.engine import Engine, Hostable, Succeeding
+from holdfast.contracts.engine import Engine
+from holdfast.contracts.place import Hostable, Succeeding
 from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 from holdfast.kit import process

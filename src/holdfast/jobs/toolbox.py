@@ -9,7 +9,8 @@ from pathlib import Path
 from holdfast.catalog import addons, journal, operations
 from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.session import Catalog, CatalogAway, WriteSession
-from holdfast.contracts.engine import Address, Attempt, Engine, Place
+from holdfast.contracts.engine import Address, Attempt, Engine
+from holdfast.contracts.place import Place
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control, Desired

@@ -6,8 +6,9 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
-from holdfast.contracts.engine import Dumpable, Engine, Hostable, Snapshottable
+from holdfast.contracts.engine import Dumpable, Engine, Snapshottable
 from holdfast.contracts.foreign import Importable, Ingestible
+from holdfast.contracts.place import Hostable
 from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer

@@ -10,7 +10,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, RestoreDiffers
 from holdfast.engines.mysql import facts, tools
 from holdfast.engines.mysql.address import connect

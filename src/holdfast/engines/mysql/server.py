@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.mysql import commands, tools
 from holdfast.engines.mysql.address import connect

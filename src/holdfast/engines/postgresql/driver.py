@@ -15,12 +15,12 @@ from holdfast.contracts.engine import (
     Finish,
     Inventory,
     Member,
-    Place,
     Probe,
     Scope,
     Traits,
 )
 from holdfast.contracts.foreign import Survey
+from holdfast.contracts.place import Place
 from holdfast.engines.postgresql import (
     address,
     archive,

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Finish, Place
+from holdfast.contracts.engine import Finish
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES

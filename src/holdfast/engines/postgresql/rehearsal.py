@@ -13,7 +13,8 @@ from pathlib import Path
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, RestoreDiffers
 from holdfast.engines.postgresql import amcheck, facts, placing, tools
 from holdfast.engines.postgresql.address import Session, connect

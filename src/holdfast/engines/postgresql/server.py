@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 from psycopg.sql import SQL, Identifier
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.postgresql import commands, tools
 from holdfast.engines.postgresql.address import connect

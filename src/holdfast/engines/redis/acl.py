@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.engines.redis.address import Session
 
 FILE = "users.acl"

@@ -5,16 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import (
-    Address,
-    Attempt,
-    Capture,
-    Finish,
-    Inventory,
-    Place,
-    Probe,
-    Traits,
-)
+from holdfast.contracts.engine import Address, Attempt, Capture, Finish, Inventory, Probe, Traits
+from holdfast.contracts.place import Place
 from holdfast.engines.redis import (
     address,
     capture,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonUnavailable, RestoreDiffers
 from holdfast.engines.redis import acl, conf, placing, probe, waiting
 from holdfast.engines.redis.address import Session

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from redis.exceptions import BusyLoadingError
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis import acl, conf, probe, tools, waiting
 from holdfast.engines.redis.address import client

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis import conf, probe
 from holdfast.engines.redis.address import Session, client

@@ -14,7 +14,7 @@ import pytest
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
 from fixtures.mysql_data import differences, fill, fingerprint
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.kit.seal import Secret
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from fixtures.postgres import PostgresServer, free_port
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import Permanent, ToolMissing
 from holdfast.engines.postgresql import server as hosting
 from holdfast.kit.seal import Secret

@@ -18,7 +18,7 @@ from fixtures.postgres import (
     a_guard,
     free_port,
 )
-from holdfast.contracts.engine import Place
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import (
     AddonUnavailable,
     EvidenceMissing,

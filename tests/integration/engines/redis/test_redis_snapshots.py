@@ -21,7 +21,8 @@ from fixtures.postgres import Log, a_guard
 from fixtures.redis_data import DATABASES, fill, fingerprint, known_before
 from fixtures.redis_servers import FLAVOURS, RedisServer, running_redis, version_of
 from fixtures.unstable import unstable
-from holdfast.contracts.engine import Address, Place
+from holdfast.contracts.engine import Address
+from holdfast.contracts.place import Place
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,

@@ -28,7 +28,7 @@ from fixtures.redis_servers import (
     version_of,
 )
 from fixtures.unstable import unstable
-from holdfast.contracts.engine import Place, Succeeding
+from holdfast.contracts.place import Place, Succeeding
 from holdfast.domain.errors import Interrupted, RestoreDiffers
 from holdfast.engines.redis import conf, create
 from holdfast.engines.redis.driver import Redis

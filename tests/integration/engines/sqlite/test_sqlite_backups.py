@@ -13,13 +13,9 @@ import pytest
 from fixtures.postgres import a_guard
 from fixtures.sqlite_data import VALUES, fingerprint, make
 from fixtures.sqlite_desk import Desk
-from holdfast.contracts.engine import (
-    Address,
-    Dumpable,
-    Hostable,
-    Snapshottable,
-)
+from holdfast.contracts.engine import Address, Dumpable, Snapshottable
 from holdfast.contracts.files import Rooted
+from holdfast.contracts.place import Hostable
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,

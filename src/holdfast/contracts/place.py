@@ -1,0 +1,97 @@
+"""Servers on our own machine: run from a data directory, put back to a snapshot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from holdfast.kit.guard import Guard
+from holdfast.kit.process import Command
+from holdfast.kit.seal import Secret
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server lives on this machine. `ours` false: it is an attached addon's, whose users
+    and settings are its owner's, and whose files belong to whom `directory` does. `log` is the
+    file that a server of ours writes its output to."""
+
+    directory: Path
+    port: int
+    version: str
+    user: str
+    password: Secret
+    database: str
+    ours: bool = True
+    log: Path | None = None
+
+
+@runtime_checkable
+class Hostable(Protocol):
+    """A server of this kind that Holdfast runs itself from a data directory."""
+
+    def initialise(self, place: Place) -> None:
+        """Creates the data directory. A half-made one from a dead attempt is replaced."""
+        ...
+
+    def command(self, place: Place) -> Command: ...
+
+    def ready(self, place: Place) -> bool:
+        """Does it answer and let us in?"""
+        ...
+
+    def running(self, place: Place) -> int | None:
+        """The pid of the server that serves this directory, or None."""
+        ...
+
+    def stop(self, place: Place) -> None:
+        """Stops cleanly and waits; kills after a grace. Not running is success."""
+        ...
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A server on this machine that can be put back to a snapshot. `tree` is what a snapshot was
+    made of, materialised beside the place's own directory."""
+
+    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+        """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
+        ...
+
+    def runs_as(self, place: Place, version: str) -> str:
+        """The version that a snapshot of `version` will run as at this place."""
+        ...
+
+    def arrange(self, tree: Path, place: Place) -> None:
+        """Makes `tree / "data"` a data directory for this place. Repeatable."""
+        ...
+
+    def rehearse(
+        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+    ) -> Mapping[str, object]:
+        """Boots it privately, checks it, lets the place's user in, stops it cleanly; one that is
+        `Succeeding` may stay. What a dead attempt left running is ended first.
+
+        On a place that is not ours the user gets no rights it did not have.
+
+        RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
+        """
+        ...
+
+
+@runtime_checkable
+class Succeeding(Protocol):
+    """A rehearsed server may go on as the place's own, so that nothing is loaded twice.
+
+    `rehearse` leaves it waiting in `tree / "data"`, where nobody reaches it. It outlives us, and
+    its directory may be renamed meanwhile, and is always one to start from, too.
+    """
+
+    def admit(self, place: Place) -> None:
+        """Opens a server that waits in the place's directory; one that cannot be opened is ended,
+        and an ordinary start has to follow. Where none waits nothing happens. Repeatable."""
+        ...
+
+    def dismiss(self, directory: Path) -> None:
+        """Ends at once whatever server runs from this directory. None is success."""
+        ...
