@@ -150,7 +150,8 @@ def test_a_drained_worker_hands_its_work_over_at_once(scene: Scene) -> None:
         backup = scene.order()
         holder = scene.await_dumping(backup)
         holder.signal(signal.SIGTERM)
-        assert holder.child.wait(10) == 0
+        await_that(lambda: holder.child.poll() is not None, 10, scene.fleet.logs)
+        assert holder.child.returncode == 0
         since = time.monotonic()
         heir = scene.await_dumping(backup)
         assert heir is not holder

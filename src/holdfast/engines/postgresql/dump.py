@@ -22,6 +22,7 @@ from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.naming import application, application_prefix, member_names
 from holdfast.engines.postgresql.probe import look
+from holdfast.engines.postgresql.session import adopted
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.pipes import PipeSource
@@ -147,7 +148,7 @@ class DatabaseSource:
         self._guard = guard
         self._trouble: Failure | None = None
         self._name = session.info.dbname
-        self._release = guard.adopt(session.cancel)
+        self._release = adopted(session, guard)
         snapshot = _export(session)
         command = commands.pg_dump(
             chosen,

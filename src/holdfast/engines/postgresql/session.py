@@ -1,6 +1,7 @@
 """Sessions beside the databases at stake: creating, looking at and dropping whole databases."""
 
-from collections.abc import Collection, Generator, Sequence
+import threading
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -13,6 +14,7 @@ from holdfast.engines.postgresql.complaints import translated
 from holdfast.kit.guard import Guard
 
 _DOORS = ("postgres", "template1")
+_AGAIN_SECONDS = 0.2
 
 
 @contextmanager
@@ -45,11 +47,37 @@ def watched(session: Session, guard: Guard | None) -> Generator[None]:
         yield
         return
     guard.check()
-    release = guard.adopt(session.cancel)
+    release = adopted(session, guard)
     try:
         yield
     finally:
         release()
+
+
+def adopted(session: Session, guard: Guard) -> Callable[[], None]:
+    """A stop cancels what the session does, and whatever it begins after that: a cancel that comes
+    between two statements ends neither, and the next one may wait for a lock for ever.
+
+    Returns a function that gives the session up again.
+    """
+    given_up = threading.Event()
+
+    def cancel() -> None:
+        while not given_up.is_set():
+            with suppress(psycopg.Error):  # one that is closed meanwhile does nothing any more
+                session.cancel()
+            given_up.wait(_AGAIN_SECONDS)
+
+    canceller = threading.Thread(target=cancel, name="cancel", daemon=True)
+    release = guard.adopt(canceller.start)
+
+    def give_up() -> None:
+        release()
+        given_up.set()
+        if canceller.is_alive():
+            canceller.join()
+
+    return give_up
 
 
 def names(session: Session, prefix: str = "") -> Sequence[str]:

@@ -97,6 +97,19 @@ def test_a_stop_ends_the_dump_at_once(server: PostgresServer) -> None:
     wait_until(lambda: sessions(server) == [])
 
 
+def test_a_stop_between_two_statements_ends_the_next_one(server: PostgresServer) -> None:
+    """A cancel that finds nothing to cancel is forgotten by the server."""
+    guard = a_guard()
+    with server.connect() as holder, server.connect() as waiter:
+        holder.execute("BEGIN; LOCK TABLE big")
+        waiter.execute("SET statement_timeout = '20s'")
+        with session.watched(waiter, guard):
+            guard.stop(Interrupted("stop"))
+            with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+                waiter.execute("SELECT count(*) FROM big")
+        assert waiter.execute("SELECT 1").fetchone() == (1,), "nothing is cancelled any more"
+
+
 def test_a_second_attempt_ends_the_sessions_of_the_first(server: PostgresServer) -> None:
     with server.engine.dump(server.address, EVERYTHING, attempt("same", "1"), a_guard()) as first:
         source = first.open(first.members[1])
