@@ -1,6 +1,7 @@
 """From path segments to rows: what a token may not see does not exist for it."""
 
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query
 from pydantic import WithJsonSchema
@@ -14,6 +15,7 @@ from holdfast.domain.errors import NotFound
 from holdfast.usecases.restores import find_backup
 from holdfast.views.page import parse_page
 
+T = TypeVar("T")
 _COUNT = WithJsonSchema({"type": "integer", "minimum": 1})
 _CURSOR = WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})
 """As documented; they are read as text, so that each problem is named our way."""
@@ -52,22 +54,27 @@ class AddonPath:
         self.addon_id = addon_id
 
     def both(self, session: ReadSession, caller: Caller) -> tuple[Project, Addon]:
-        seen = caller.sees(self.project_id)
-        found = addons.at(session, self.project_id, self.addon_id) if seen else None
-        return found or self._missing(session, caller)
+        return self._living(session, caller, addons.at)
 
     def addon(self, session: ReadSession, caller: Caller) -> Addon:
         return self.both(session, caller)[1]
 
     def addon_pk(self, session: ReadSession, caller: Caller) -> int:
         """For who needs no more of it."""
-        seen = caller.sees(self.project_id)
-        found = addons.pk_at(session, self.project_id, self.addon_id) if seen else None
-        return found or self._missing(session, caller)
+        return self._living(session, caller, addons.pk_at)
 
-    def _missing(self, session: ReadSession, caller: Caller) -> NoReturn:
-        project_at(session, caller, self.project_id)
-        raise NotFound(f"there is no addon {self.addon_id!r} in project {self.project_id!r}")
+    def _living(
+        self,
+        session: ReadSession,
+        caller: Caller,
+        find: Callable[[ReadSession, str, str], T | None],
+    ) -> T:
+        seen = caller.sees(self.project_id)
+        found = find(session, self.project_id, self.addon_id) if seen else None
+        if found is None:
+            project_at(session, caller, self.project_id)
+            raise NotFound(f"there is no addon {self.addon_id!r} in project {self.project_id!r}")
+        return found
 
 
 class BackupPath(AddonPath):

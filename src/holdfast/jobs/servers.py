@@ -88,17 +88,20 @@ def stop(tools: Toolbox, addon: Addon) -> None:
 
 def remove(engine: object, tree: Path) -> None:
     """A directory beside the live one, with the server that a rehearsal left waiting in it."""
-    if isinstance(engine, Succeeding):
-        engine.dismiss(tree / "data")
+    _dismiss(engine, tree)
     shutil.rmtree(tree)
 
 
 def dismiss_waiting(tools: Toolbox, addon: Addon) -> None:
     """Ends what rehearsals left waiting; their operations go on without."""
     engine = tools.engines(addon.kind)
+    for tree in home_of(tools.data_dir, addon.uid).glob(f"{BESIDE}*"):
+        _dismiss(engine, tree)
+
+
+def _dismiss(engine: object, tree: Path) -> None:
     if isinstance(engine, Succeeding):
-        for tree in home_of(tools.data_dir, addon.uid).glob(f"{BESIDE}*"):
-            engine.dismiss(tree / "data")
+        engine.dismiss(tree / "data")
 
 
 def create(tools: Toolbox, addon: Addon) -> None:

@@ -135,15 +135,13 @@ def addon_type(engine: Engine) -> AddonType:
             storage=Choice(options=_STORAGE_MB, default=_STORAGE_MB[1]),
             replicas=Choice(options=[1], default=1),
         ),
-        missing=_missing(engine),
+        missing=None if runs else _missing(engine, loads=loads),
     )
 
 
-def _missing(engine: Engine) -> str | None:
+def _missing(engine: Engine, *, loads: bool) -> str:
     """What keeps something from working here, and what to do about it."""
-    if engine.versions():
-        return None
-    what = "server programs" if engine.clients() else "programs"
+    what = "server programs" if loads else "programs"
     return f"no {what} are installed: {engine.traits.remedy}"
 
 

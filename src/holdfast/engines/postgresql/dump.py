@@ -7,7 +7,7 @@ what the inventory says cannot differ.
 
 import threading
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.naming import application, application_prefix, member_names
 from holdfast.engines.postgresql.probe import look
-from holdfast.engines.postgresql.session import adopted
+from holdfast.engines.postgresql.session import Canceller
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.pipes import PipeSource
@@ -148,7 +148,8 @@ class DatabaseSource:
         self._guard = guard
         self._trouble: Failure | None = None
         self._name = session.info.dbname
-        self._release = adopted(session, guard)
+        self._canceller = Canceller(session)
+        self._release = guard.adopt(self._canceller.start)
         snapshot = _export(session)
         command = commands.pg_dump(
             chosen,
@@ -201,10 +202,10 @@ class DatabaseSource:
     def close(self) -> None:
         self._release()
         self._source.close()
-        with suppress(psycopg.Error):
-            if self._counter.is_alive():
-                self._session.cancel()
+        if self._counter.is_alive():
+            self._canceller.start()
         self._counter.join(10)
+        self._canceller.give_up()
         self._session.close()
 
 

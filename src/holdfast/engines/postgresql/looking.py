@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from psycopg.sql import SQL, Identifier
-
 from holdfast.engines.postgresql import sharing
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.inventory import Name, rows
+from holdfast.engines.postgresql.statistics import analyse
 
 _TABLES = """
 SELECT n.nspname, c.relname,
@@ -74,5 +73,5 @@ class Seen:
         if self.counts and table.alone:
             self.rows[table.name] = rows(session, *table.name)
         if settled and table.analysable:
-            session.execute(SQL("ANALYZE {}").format(Identifier(*table.name)))
+            analyse(session, table.name)
             self.analysed.add(table.name)

@@ -1,7 +1,7 @@
 """Sessions beside the databases at stake: creating, looking at and dropping whole databases."""
 
 import threading
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -47,37 +47,45 @@ def watched(session: Session, guard: Guard | None) -> Generator[None]:
         yield
         return
     guard.check()
-    release = adopted(session, guard)
+    canceller = Canceller(session)
+    release = guard.adopt(canceller.start)
     try:
         yield
     finally:
         release()
+        canceller.give_up()
 
 
-def adopted(session: Session, guard: Guard) -> Callable[[], None]:
-    """A stop cancels what the session does, and whatever it begins after that: a cancel that comes
-    between two statements ends neither, and the next one may wait for a lock for ever.
+class Canceller:
+    """Cancels what a session does, and whatever it begins after that: a cancel that comes between
+    two statements ends neither, and the next one may wait for a lock for ever."""
 
-    Returns a function that gives the session up again.
-    """
-    given_up = threading.Event()
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._given_up = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def cancel() -> None:
-        while not given_up.is_set():
+    def start(self) -> None:
+        """Returns at once. Repeatable, from any thread."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._cancel, name="cancel", daemon=True)
+                self._thread.start()
+
+    def give_up(self) -> None:
+        """From now on the session's statements are left alone."""
+        self._given_up.set()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _cancel(self) -> None:
+        while not self._given_up.is_set():
             with suppress(psycopg.Error):  # one that is closed meanwhile does nothing any more
-                session.cancel()
-            given_up.wait(_AGAIN_SECONDS)
-
-    canceller = threading.Thread(target=cancel, name="cancel", daemon=True)
-    release = guard.adopt(canceller.start)
-
-    def give_up() -> None:
-        release()
-        given_up.set()
-        if canceller.is_alive():
-            canceller.join()
-
-    return give_up
+                self._session.cancel()
+            self._given_up.wait(_AGAIN_SECONDS)
 
 
 def names(session: Session, prefix: str = "") -> Sequence[str]:

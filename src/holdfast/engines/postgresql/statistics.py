@@ -17,6 +17,10 @@ SELECT n.nspname, c.relname
 """ANALYZE of a partitioned table is one of its partitions, too. The large ones come first."""
 
 
+def analyse(session: Session, table: Name) -> None:
+    session.execute(SQL("ANALYZE {}").format(Identifier(*table)))
+
+
 class Tables:
     """All that ANALYZE would look at; each is looked at once, by whichever session comes first.
 
@@ -34,4 +38,4 @@ class Tables:
                 found = next(self._names, None)
             if found is None:
                 return
-            session.execute(SQL("ANALYZE {}").format(Identifier(*found)))
+            analyse(session, found)

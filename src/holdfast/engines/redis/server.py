@@ -91,12 +91,9 @@ class Server:
     def stop(self, place: Place) -> None:
         """The server writes what its settings promise, then ends; killed after a grace."""
         pid = self.running(place)
-        if pid is None:
+        if pid is None or (_shuts_down(place) and ended(pid, _STOP_SECONDS)):
             return
-        steps = [(signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)]
-        if _shuts_down(place) and ended(pid, _STOP_SECONDS):
-            return
-        end(pid, steps)
+        end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
 
 
 def _shuts_down(place: Place) -> bool:
