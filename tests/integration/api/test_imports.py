@@ -96,13 +96,18 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_file_does_no_harm(
-    api: Api, target: Attached, offered: Offered, tmp_path_factory: Any, kind: str
-) -> None:
+@pytest.fixture
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that is not there and that everybody on this machine could write."""
     home = tmp_path_factory.mktemp("proof")
     home.chmod(0o777)
-    proof = home / "it-was-here"
+    return home / "it-was-here"
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_does_no_harm(
+    api: Api, target: Attached, offered: Offered, proof: Path, kind: str
+) -> None:
     statement, refusal = HOSTILE[kind]
     body = b"CREATE TABLE t (a text);\n" + statement.replace(b"{proof}", str(proof).encode())
     url = offered.offer("/evil.sql", body + b"\n")
@@ -126,12 +131,9 @@ def test_a_hostile_file_does_no_harm(
 
 @pytest.mark.slow
 def test_code_in_an_archive_that_runs_while_it_is_loaded_does_no_harm(
-    api: Api, own_postgres: Own, target: Attached, offered: Offered, tmp_path_factory: Any
+    api: Api, own_postgres: Own, target: Attached, offered: Offered, proof: Path
 ) -> None:
     """The row was checked while the function was harmless; a restore runs what it became."""
-    home = tmp_path_factory.mktemp("proof")
-    home.chmod(0o777)
-    proof = home / "it-was-here"
     own = Own(own_postgres.postgres, own_postgres.postgres.create())
     head = "CREATE OR REPLACE FUNCTION f(a text) RETURNS int LANGUAGE plpgsql AS "
     evil = f"$$BEGIN EXECUTE 'COPY (SELECT 1) TO ''{proof}'''; RETURN 1; END$$"
