@@ -3,17 +3,17 @@
 import gzip
 import shutil
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fixtures.holdfast import (
+    HOLDFAST,
+    MORTAL,
     Api,
     Server,
     await_backup,
@@ -25,8 +25,6 @@ from fixtures.holdfast import (
 from fixtures.http_api import Holdfast
 from fixtures.offered import Offered
 from fixtures.sqlite_data import fingerprint, make
-
-MORTAL = (sys.executable, str(Path(__file__).parents[2] / "chaos" / "mortal.py"))
 
 
 @dataclass
@@ -61,17 +59,17 @@ class Room:
 
     def again(self, **environment: str) -> None:
         self.server.stop()
-        more: dict[str, Any] = {"program": MORTAL} if "MORTAL_AT" in environment else {}
-        self.server = start_here(self.home, **more, **environment)
+        self.server = start_here(self.home, **environment)
 
 
-def start_here(home: Path, **more: Any) -> Server:
+def start_here(home: Path, **environment: str) -> Server:
     return start_holdfast(
         home,
+        program=MORTAL if "MORTAL_AT" in environment else HOLDFAST,
         forked=True,
         HOLDFAST_SQLITE_ROOTS=str(home / "files"),
         HOLDFAST_DEAD="2",
-        **more,
+        **environment,
     )
 
 
