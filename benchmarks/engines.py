@@ -26,6 +26,7 @@ CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Work]]] = {
     "mysql": mysql,
     "redis": redis,
     "sqlite": sqlite,
+    "sqlite-wal": partial(sqlite, journal="wal"),
 }
 WHAT = ("backup", "restore")
 TARGET = 1.10

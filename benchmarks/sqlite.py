@@ -11,7 +11,7 @@ from holdfast.engines.sqlite import create, scratch
 
 
 @contextmanager
-def sqlite(home: Path, rows: int) -> Generator[Work]:
+def sqlite(home: Path, rows: int, journal: str = "delete") -> Generator[Work]:
     """A filled file and an empty one; what each side does with them."""
     files = home / "files"
     files.mkdir()
@@ -19,6 +19,7 @@ def sqlite(home: Path, rows: int) -> Generator[Work]:
     engine.allow([files], home / "state")
     (files / "empty.db").touch()
     with closing(sqlite3.connect(files / "full.db", isolation_level=None)) as session:
+        session.execute(f"PRAGMA journal_mode={journal}")
         session.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, n INT)")
         session.execute(
             "INSERT INTO t WITH RECURSIVE c(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM c"

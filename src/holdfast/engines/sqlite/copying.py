@@ -1,10 +1,10 @@
 """A consistent copy of a file in use, and a file in use replaced.
 
-A copy is one read transaction of the source. With a write-ahead log nobody waits for it, so it
-goes page by page through the online backup API and may be paced. With a rollback journal writers
-wait until it ends, and nothing in the file changes meanwhile: the system copies it in one go, which
-takes a third of the time, or none where files can share their blocks. That is a child's work:
-a process that closes a file loses its locks on it.
+A copy is one read transaction of the source, and others may read in it, too. With a write-ahead log
+nobody waits for it, so it goes page by page through the online backup API and may be paced. With a
+rollback journal writers wait until it ends, and nothing in the file changes meanwhile: the system
+copies it in one go, which takes a third of the time, or none where files can share their blocks.
+That is a child's work: a process that closes a file loses its locks on it.
 
 Replacing is one write transaction of the target: whoever has the file open sees the old content or
 the new, and a crash in the middle is rolled back by the journal.
@@ -12,8 +12,8 @@ the new, and a crash in the middle is rolled back by the journal.
 
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from holdfast.domain.errors import AddonUnavailable
@@ -26,20 +26,75 @@ _PAGES = 2048
 _SQLITE_BUSY = (5, 6)
 
 
-def copy(source: Path, target: Path, guard: Guard, rate: int | None) -> None:
-    """Of one instant. Whether it is sound is not known yet: see `verdict.py`."""
-    target.touch(mode=0o600)
-    inode = _inode(source)
-    with opened(source) as session:
-        session.execute("BEGIN")
-        session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if session.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-            _page_by_page(session, source, target, guard, rate)
+class Held:
+    """A file in use in a read transaction: what is read of it does not change."""
+
+    def __init__(self, path: Path, session: sqlite3.Connection, inode: tuple[int, int]) -> None:
+        begin(session)
+        self.path = path
+        self.session = session
+        self.logged = session.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        self._inode = inode
+
+    def copy(self, target: Path, guard: Guard, rate: int | None = None) -> None:
+        """Of one instant. Whether it is sound is not known yet: see `verdict.py`."""
+        target.touch(mode=0o600)
+        if self.logged:
+            _page_by_page(self.session, self.path, target, guard, rate)
         else:
-            _in_one_go(source, target, guard)
-            if _inode(source) != inode:
-                raise AddonUnavailable(f"{source} was replaced by another file meanwhile")
-        session.execute("ROLLBACK")
+            _in_one_go(self.path, target, guard)
+            if _inode(self.path) != self._inode:
+                raise AddonUnavailable(f"{self.path} was replaced by another file meanwhile")
+
+    def release(self) -> None:
+        self.session.rollback()
+
+
+@contextmanager
+def held(path: Path) -> Generator[Held]:
+    inode = _inode(path)
+    with opened(path) as session:
+        yield Held(path, session, inode)
+
+
+@contextmanager
+def beside(source: Held, guard: Guard) -> Generator[sqlite3.Connection]:
+    """A session that sees what `source` sees and may be used while that is copied.
+
+    Who reads a log sees what was committed when his own transaction began, so both are begun
+    anew until nothing was committed between the two.
+    """
+    if not source.logged:
+        yield source.session
+        return
+    deadline = time.monotonic() + BUSY_SECONDS
+    with opened(source.path) as session:
+        while not _alike(source.session, session):
+            guard.check()
+            if time.monotonic() > deadline:
+                raise AddonUnavailable(f"{source.path} is written to without any pause")
+        yield session
+
+
+def _alike(first: sqlite3.Connection, second: sqlite3.Connection) -> bool:
+    """Whether their new transactions see the same."""
+    for session in (first, second):
+        session.rollback()
+    before = _version(second)
+    for session in (first, second):
+        begin(session)
+    return _version(second) == before
+
+
+def _version(session: sqlite3.Connection) -> int:
+    """Another one whenever somebody else committed something since the last time."""
+    return int(session.execute("PRAGMA data_version").fetchone()[0])
+
+
+def begin(session: sqlite3.Connection) -> None:
+    """A read transaction that has begun: SQLite's own waits for the first question."""
+    session.execute("BEGIN")
+    session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -1,16 +1,18 @@
-"""One dump: a consistent copy is taken, and written down as SQL while it is checked and counted."""
+"""One dump: a file is written down as SQL while it is copied, and the copy checked and counted."""
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from holdfast.contracts.engine import Attempt, Inventory, Member
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.sqlite import copying, loading, tables, text
-from holdfast.engines.sqlite.location import opened
+from holdfast.engines.sqlite.copying import Held
+from holdfast.engines.sqlite.reading import Reader
 from holdfast.engines.sqlite.scratch import scratch
-from holdfast.engines.sqlite.verdict import Verdict, judged
+from holdfast.engines.sqlite.verdict import Verdict, judge, judged
 from holdfast.kit.guard import Guard
 
 MEMBER = Member("main.sql", "sqlite sql", tables.MAIN)
@@ -19,9 +21,8 @@ MEMBER = Member("main.sql", "sqlite sql", tables.MAIN)
 class SqlSource:
     """The text of one database. `finish` waits until the copy is known to be sound."""
 
-    def __init__(self, session: sqlite3.Connection, verdict: Verdict, guard: Guard) -> None:
-        encoding = str(session.execute("PRAGMA encoding").fetchone()[0])
-        self._pieces = text.statements(session, encoding)
+    def __init__(self, reader: Reader, verdict: Verdict, guard: Guard) -> None:
+        self._pieces = text.statements(reader)
         self._verdict = verdict
         self._guard = guard
         self._rest = b""
@@ -45,6 +46,7 @@ class SqlSource:
     def _next(self) -> bool:
         """False at the end."""
         self._guard.check()
+        self._verdict.check()
         try:
             piece = next(self._pieces, None)
         except sqlite3.DatabaseError:
@@ -67,35 +69,46 @@ class SqlSource:
 
 
 class Session:
-    """A dump in progress: everything is of the copy, which nobody writes to."""
+    """A dump in progress: everything is of one instant, of the file or of its copy."""
 
-    def __init__(self, connection: sqlite3.Connection, verdict: Verdict, guard: Guard) -> None:
-        self._connection = connection
+    def __init__(self, reader: Reader, verdict: Verdict, guard: Guard) -> None:
+        self._reader = reader
         self._verdict = verdict
         self._guard = guard
         self.members: Sequence[Member] = [MEMBER]
-        self.facts: Mapping[str, object] = {
-            "library": sqlite3.sqlite_version,
-            **{
-                name: connection.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("encoding", "page_size", "auto_vacuum", "user_version")
-            },
-        }
+        self.facts: Mapping[str, object] = reader.ask(_facts)
 
     def open(self, member: Member) -> SqlSource:  # noqa: ARG002 - there is one
-        return SqlSource(self._connection, self._verdict, self._guard)
+        return SqlSource(self._reader, self._verdict, self._guard)
 
     def inventory(self) -> Inventory:
         return self._verdict.inventory()
 
 
+def _facts(session: sqlite3.Connection) -> Mapping[str, object]:
+    names = ("encoding", "page_size", "auto_vacuum", "user_version")
+    found = {name: session.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
+    return {"library": sqlite3.sqlite_version, **found}
+
+
 @contextmanager
 def dump(tools_dir: Path, path: Path, attempt: Attempt, guard: Guard) -> Generator[Session]:
-    with scratch(tools_dir, attempt.tag) as room:
-        copy = room / "copy.db"
-        copying.copy(path, copy, guard, None)
-        with opened(copy) as connection, judged(copy, path, guard) as verdict:
-            yield Session(connection, verdict, guard)
+    with (
+        scratch(tools_dir, attempt.tag) as room,
+        copying.held(path) as source,
+        copying.beside(source, guard) as session,
+        closing(Reader(session)) as reader,
+        judged(partial(_copied, source, room / "copy.db", reader), guard) as verdict,
+    ):
+        yield Session(reader, verdict, guard)
+
+
+def _copied(source: Held, copy: Path, reader: Reader, guard: Guard) -> Inventory:
+    """Writers of the file wait no longer than until it is copied."""
+    source.copy(copy, guard)
+    reader.turn_to(copy)
+    source.release()
+    return judge(copy, source.path, guard)
 
 
 def examine(tools_dir: Path, plain: Iterator[bytes]) -> Mapping[str, object]:

@@ -5,10 +5,11 @@ that is what makes it fast. Every row is one line, and every literal gives exact
 """
 
 import math
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+from holdfast.engines.sqlite.reading import Reader, Row, Text
 from holdfast.engines.sqlite.tables import Stored
 
 _ROWS = 128
@@ -17,81 +18,60 @@ _TOGETHER = 1 << 20
 """Characters of rows in one statement: reading a statement costs more than reading a row."""
 
 
-class _Text(bytes):
-    """What SQLite says is text, apart from what it says is a blob."""
-
-
-def inserted(session: sqlite3.Connection, table: Stored, encoding: str) -> Iterator[str]:
+def inserted(reader: Reader, table: Stored, encoding: str) -> Iterator[str]:
     """Statements of some rows each; a portion is small as long as its rows may be large."""
     head = f"INSERT INTO {table.quoted}({','.join(table.selected)}) VALUES\n"
-    rows, writer, count = _Rows(session, table), _Writer(session, encoding), 1
-    while portion := rows.take(count):
-        columns = [writer.column(values) for values in zip(*portion, strict=True)]
-        lines = list(map(",".join, zip(*columns, strict=True)))
-        size = sum(map(len, lines))
-        if size < _TOGETHER:
-            yield f"{head}({_NEXT.join(lines)});\n"
+    writer, count = _Writer(reader, encoding), 1
+    reader.begin(table)
+    while portion := reader.take(count):
+        line, values = writer.lines(portion)
+        pattern = _NEXT.join([line] * len(portion))
+        text = pattern % tuple(chain.from_iterable(values))
+        if len(text) < _TOGETHER:
+            yield f"{head}({text});\n"
         else:
-            yield from (f"{head}({line});\n" for line in lines)
-        count = max(1, min(_ROWS, count * 2, len(lines) * _TOGETHER // size))
-
-
-class _Rows:
-    """All of a table in its own order; an index that holds all columns is not read instead."""
-
-    def __init__(self, session: sqlite3.Connection, table: Stored) -> None:
-        self._session = session
-        self._query = f"SELECT {','.join(table.selected)} FROM {table.quoted} NOT INDEXED"  # noqa: S608
-        self._passed = 0
-        self._texts: type[str | _Text] = str
-        self._cursor = session.execute(self._query)
-
-    def take(self, count: int) -> Sequence[Sequence[Any]]:
-        """No more than `count` of them, none at the end.
-
-        From the first text on that is no UTF-8 all texts come as `_Text`, which is slower.
-        """
-        try:
-            rows = self._fetch(count)
-        except sqlite3.OperationalError as error:
-            if self._texts is _Text or "UTF-8" not in str(error):
-                raise
-            self._texts = _Text
-            self._cursor = self._session.execute(f"{self._query} LIMIT -1 OFFSET {self._passed}")
-            rows = self._fetch(count)
-        self._passed += len(rows)
-        return rows
-
-    def _fetch(self, count: int) -> Sequence[Sequence[Any]]:
-        self._session.text_factory = self._texts
-        try:
-            return self._cursor.fetchmany(count)
-        finally:
-            self._session.text_factory = str
+            yield from (f"{head}({line % row});\n" for row in values)
+        count = max(1, min(_ROWS, count * 2, len(portion) * _TOGETHER // len(text)))
 
 
 class _Writer:
     """Values of a column as SQL."""
 
-    def __init__(self, session: sqlite3.Connection, encoding: str) -> None:
-        self._session = session
+    def __init__(self, reader: Reader, encoding: str) -> None:
+        self._reader = reader
         self._encoding = encoding.lower()
 
-    def column(self, values: Sequence[Any]) -> Sequence[str]:
+    def lines(self, portion: Sequence[Row]) -> tuple[str, Sequence[Row]]:
+        """A pattern that makes a line of a row, and what it is to be filled with row by row.
+
+        Most columns of most portions are filled with the values as they are, and then these are
+        the rows themselves.
+        """
+        columns = list(zip(*portion, strict=True))
+        written = [self._column(values) for values in columns]
+        line = ",".join(pattern for pattern, _ in written)
+        if all(found is values for (_, found), values in zip(written, columns, strict=True)):
+            return line, portion
+        return line, list(zip(*(found for _, found in written), strict=True))
+
+    def _column(self, values: Row) -> tuple[str, Sequence[Any]]:
+        """The pattern of one literal, and what fills it: the values themselves where they can."""
         kinds = set(map(type, values))
         if kinds == {int}:
-            return list(map(str, values))
+            return "%d", values
         if kinds == {str} and not _special("".join(values)):
-            return [f"'{value}'" for value in values]
+            return "'%s'", values
         floats = iter(self._floats([value for value in values if type(value) is float]))
-        return [next(floats) if type(value) is float else self._literal(value) for value in values]
+        return "%s", [
+            next(floats) if type(value) is float else self._literal(value) for value in values
+        ]
 
     def _floats(self, values: Sequence[float]) -> Sequence[str]:
         """SQLite writes them: what it reads is not always the nearest number."""
         if not values:
             return []
-        asked = ",".join(["quote(?)"] * len(values))
-        found = self._session.execute(f"SELECT {asked}", values).fetchone()
+        query = f"SELECT {','.join(['quote(?)'] * len(values))}"
+        found = self._reader.ask(lambda session: session.execute(query, values).fetchone())
         return [
             text if value and math.isfinite(value) else _odd(value)
             for value, text in zip(values, found, strict=True)
@@ -103,7 +83,7 @@ class _Writer:
                 return "NULL"
             case str():
                 return self._text(value)
-            case _Text():
+            case Text():
                 try:
                     return self._text(value.decode())
                 except UnicodeDecodeError:

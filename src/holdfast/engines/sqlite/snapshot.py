@@ -4,14 +4,15 @@ import hashlib
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import Attempt, Cut, Finish, Piece
-from holdfast.engines.sqlite import copying
+from holdfast.engines.sqlite.copying import held
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
-from holdfast.engines.sqlite.verdict import Verdict, judged
+from holdfast.engines.sqlite.verdict import Verdict, judge, judged
 from holdfast.kit.guard import Guard
 from holdfast.kit.pace import Pace
 
@@ -82,7 +83,8 @@ def capture(
 ) -> Generator[Capture]:
     with scratch(tools_dir, attempt.tag) as room:
         copy = room / "copy.db"
-        copying.copy(path, copy, guard, rate)
+        with held(path) as source:
+            source.copy(copy, guard, rate)
         attempt.say("a consistent copy was taken")
-        with judged(copy, path, guard) as verdict:
+        with judged(partial(judge, copy, path), guard) as verdict:
             yield Capture(copy, verdict, Pace(rate, guard.wait))

@@ -7,8 +7,10 @@ never writes to the schema by hand. Every row is one line.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from holdfast.engines.sqlite.reading import Reader
 from holdfast.engines.sqlite.rows import inserted, quote
 from holdfast.engines.sqlite.tables import Stored, identifier, stored
 
@@ -18,30 +20,48 @@ _BEFORE = ("encoding", "page_size", "auto_vacuum")
 _AFTER = ("user_version", "application_id")
 
 
-def statements(session: sqlite3.Connection, encoding: str) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Schema:
+    """What a file says of itself. Everything of a kind in the order in which it was made."""
+
+    encoding: str
+    pragmas: Mapping[str, str]
+    stored: Mapping[str, Stored]
+    tables: Sequence[tuple[str, str]]
+    virtual: Sequence[tuple[str, str]]
+    shadows: Sequence[str]
+    others: Sequence[tuple[str, str]]
+
+
+def _schema(session: sqlite3.Connection) -> _Schema:
+    return _Schema(
+        encoding=str(session.execute("PRAGMA encoding").fetchone()[0]),
+        pragmas={name: _pragma(session, name) for name in (*_BEFORE, *_AFTER)},
+        stored={table.name: table for table in stored(session)},
+        tables=_of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"),
+        virtual=_of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'"),
+        shadows=_shadows(session),
+        others=_of_type(session, "type IN ('index', 'trigger', 'view') AND sql IS NOT NULL"),
+    )
+
+
+def statements(reader: Reader) -> Iterator[str]:
     """In pieces of some rows each; the whole is one consistent script."""
-    session.text_factory = str
+    found = reader.ask(_schema)
     yield FIRST
-    for name in _BEFORE:
-        yield f"PRAGMA {name}={_pragma(session, name)};\n"
+    yield from (f"PRAGMA {name}={found.pragmas[name]};\n" for name in _BEFORE)
     yield "BEGIN TRANSACTION;\n"
-    tables = {table.name: table for table in stored(session)}
-    virtual = _of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'")
-    shadows = _shadows(session)
-    for name, sql in _of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"):
-        if name in tables and name not in shadows and not name.startswith("sqlite_"):
-            yield f"{_ended(sql)}"
-            yield from inserted(session, tables[name], encoding)
-    for _, sql in virtual:
-        yield _ended(sql)
-    for name in shadows:
+    for name, sql in found.tables:
+        if name in found.stored and name not in found.shadows and not name.startswith("sqlite_"):
+            yield _ended(sql)
+            yield from inserted(reader, found.stored[name], found.encoding)
+    yield from (_ended(sql) for _, sql in found.virtual)
+    for name in found.shadows:
         yield f"DELETE FROM {identifier(name)};\n"  # noqa: S608 - a line of the dump
-        yield from inserted(session, tables[name], encoding)
-    yield from _bookkeeping(session, tables, encoding)
-    for _, sql in _of_type(session, "type IN ('index', 'trigger', 'view') AND sql IS NOT NULL"):
-        yield _ended(sql)
-    for name in _AFTER:
-        yield f"PRAGMA {name}={_pragma(session, name)};\n"
+        yield from inserted(reader, found.stored[name], found.encoding)
+    yield from _bookkeeping(reader, found)
+    yield from (_ended(sql) for _, sql in found.others)
+    yield from (f"PRAGMA {name}={found.pragmas[name]};\n" for name in _AFTER)
     yield LAST
 
 
@@ -66,12 +86,10 @@ def _ended(sql: str) -> str:
     return f"{sql}\n;\n" if "--" in sql.rpartition("\n")[2] else f"{sql};\n"
 
 
-def _bookkeeping(
-    session: sqlite3.Connection, tables: dict[str, Stored], encoding: str
-) -> Iterator[str]:
-    if "sqlite_sequence" in tables:
+def _bookkeeping(reader: Reader, found: _Schema) -> Iterator[str]:
+    if "sqlite_sequence" in found.stored:
         yield "DELETE FROM sqlite_sequence;\n"
-        yield from inserted(session, tables["sqlite_sequence"], encoding)
-    if "sqlite_stat1" in tables:
+        yield from inserted(reader, found.stored["sqlite_sequence"], found.encoding)
+    if "sqlite_stat1" in found.stored:
         yield "ANALYZE sqlite_schema;\nDELETE FROM sqlite_stat1;\n"
-        yield from inserted(session, tables["sqlite_stat1"], encoding)
+        yield from inserted(reader, found.stored["sqlite_stat1"], found.encoding)

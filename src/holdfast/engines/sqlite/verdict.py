@@ -4,16 +4,15 @@ It is a file that nobody writes to, so reading it twice at the same time is read
 and another core does the checking. Who reads must ask for the verdict before the copy counts.
 """
 
-import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.contracts.engine import Inventory
-from holdfast.domain.errors import EvidenceMissing
+from holdfast.domain.errors import EvidenceMissing, Interrupted
 from holdfast.engines.sqlite import tables
-from holdfast.engines.sqlite.location import opened
+from holdfast.engines.sqlite.location import opened, translated
 from holdfast.kit.guard import Guard
 
 
@@ -28,27 +27,36 @@ class Verdict:
         """The rows of every table. EvidenceMissing says what is damaged."""
         try:
             return self._found.result()
-        except sqlite3.Error:
+        except Exception:
             self._guard.check()
             raise
 
+    def check(self) -> None:
+        """Raises what is wrong, if that is known by now."""
+        if self._found.done():
+            self.inventory()
+
 
 @contextmanager
-def judged(copy: Path, source: Path, guard: Guard) -> Generator[Verdict]:
-    """`source` is what `copy` was made of, for people to read."""
-    with opened(copy) as session, ThreadPoolExecutor(1, thread_name_prefix="verdict") as pool:
-        release = guard.adopt(session.interrupt)
-        found = pool.submit(_judge, session, source)
+def judged(job: Callable[[Guard], Inventory], guard: Guard) -> Generator[Verdict]:
+    """`job` goes on beside the caller, and is stopped with the caller."""
+    with guard.part() as part, ThreadPoolExecutor(1, thread_name_prefix="verdict") as pool:
         try:
-            yield Verdict(found, guard)
+            yield Verdict(pool.submit(job, part), guard)
+        finally:
+            part.stop(Interrupted())
+
+
+def judge(copy: Path, source: Path, guard: Guard) -> Inventory:
+    """`source` is what `copy` was made of, for people to read."""
+    with opened(copy) as session, translated(source):
+        release = guard.adopt(session.interrupt)
+        try:
+            guard.check()
+            problem = tables.require_sound(session)
+            if problem is not None:
+                raise EvidenceMissing(f"{source} is damaged: {problem}")
+            guard.check()
+            return tables.inventory(session)
         finally:
             release()
-            if not found.cancel() and not found.done():
-                session.interrupt()
-
-
-def _judge(session: sqlite3.Connection, source: Path) -> Inventory:
-    problem = tables.require_sound(session)
-    if problem is not None:
-        raise EvidenceMissing(f"{source} is damaged: {problem}")
-    return tables.inventory(session)
