@@ -14,7 +14,7 @@ from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
 from holdfast.jobs import servers
-from holdfast.jobs.toolbox import Toolbox, place_of
+from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit.locks import try_exclusive
 
 log = logging.getLogger(__name__)
@@ -97,14 +97,25 @@ class Supervisor:
                 row.status, row.reason = status, reason
 
     def stop_all(self) -> None:
-        """Stops every server cleanly: they come back with the next start."""
+        """Stops every server cleanly, also those of addons that are to be paused or deleted: the
+        others come back with the next start."""
         if self._held is None:
             return
         with self._tools.catalog.read() as session:
-            here = addons.hosted_here(session, self._tools.node, [Desired.RUNNING])
+            here = addons.hosted_here(session, self._tools.node, Desired)
             session.expunge_all()
         for addon in here:
-            with servers.held(self._tools, addon):
-                servers.dismiss_waiting(self._tools, addon)
-                servers.stop(self._tools, addon)
+            try:
+                self._stop(addon)
+            except Failure as error:
+                log.error(
+                    "server was left running", extra={"addon": addon.id, "reason": error.message}
+                )
         self._held.close()
+
+    def _stop(self, addon: Addon) -> None:
+        if not home_of(self._tools.data_dir, addon.uid).exists():
+            return  # never made, or removed already
+        with servers.held(self._tools, addon):
+            servers.dismiss_waiting(self._tools, addon)
+            servers.stop(self._tools, addon)

@@ -1,0 +1,112 @@
+"""What becomes of the servers of a machine when Holdfast is stopped there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.keeping import Keeper
+from holdfast.catalog import addons
+from holdfast.catalog.schema import Addon
+from holdfast.contracts.place import Place
+from holdfast.daemons.supervisor import Supervisor
+from holdfast.domain.addon import Desired
+from holdfast.domain.errors import Permanent
+from holdfast.jobs.toolbox import Toolbox, home_of
+from holdfast.kit.locks import exclusive, try_exclusive
+from holdfast.kit.process import Command
+from holdfast.kit.seal import Secret
+
+
+@dataclass
+class Servers:
+    """An engine whose servers run until they are stopped; one does not stop."""
+
+    stubborn: Path = Path()
+    stopped: list[Path] = field(default_factory=list)
+
+    def initialise(self, place: Place) -> None: ...
+
+    def command(self, place: Place) -> Command:
+        raise AssertionError(f"nothing is started at {place.directory}")
+
+    def ready(self, place: Place) -> bool:
+        return self.running(place) is not None
+
+    def running(self, place: Place) -> int | None:
+        return None if place.directory in self.stopped else 1
+
+    def stop(self, place: Place) -> None:
+        if place.directory == self.stubborn:
+            raise Permanent("the server with pid 1 does not end")
+        self.stopped.append(place.directory)
+
+
+@pytest.fixture
+def tools(keeper: Keeper, tmp_path: Path) -> Toolbox:
+    servers = Servers()
+    return replace(keeper.toolbox, data_dir=tmp_path, engines=lambda _: servers)
+
+
+@pytest.fixture
+def new_server(keeper: Keeper, tools: Toolbox, new_addon: Callable[[], int]) -> Callable[..., Path]:
+    """A managed addon of this machine, to where it has its data."""
+
+    def make(**state: Any) -> Path:
+        pk = new_addon()
+        with keeper.catalog.write() as session:
+            row = session.get_one(Addon, pk)
+            row.managed, row.node = True, tools.node
+            row.sealed_password = tools.sealer.seal(Secret("s3cr3t"), addons.context(row.uid))
+            for name, value in state.items():
+                setattr(row, name, value)
+            home = home_of(tools.data_dir, row.uid)
+        home.mkdir(parents=True)
+        return home / "data"
+
+    return make
+
+
+def stopped(tools: Toolbox) -> list[Path]:
+    supervisor = Supervisor(tools, tools.data_dir / "supervisor.lock")
+    supervisor.round()
+    supervisor.stop_all()
+    return tools.engines("postgresql").stopped
+
+
+def test_every_server_of_this_machine_is_stopped(
+    tools: Toolbox, new_server: Callable[..., Path]
+) -> None:
+    """Also where a pause or a delete has not come to it yet, and none elsewhere."""
+    here = [new_server(desired=desired) for desired in Desired]
+    new_server(node="another")
+    new_server(deleted=1)
+    assert sorted(stopped(tools)) == sorted(here)
+
+
+def test_one_that_does_not_stop_keeps_nobody(
+    tools: Toolbox, new_server: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = [new_server() for _ in range(3)]
+    tools.engines("postgresql").stubborn = here[1]
+    assert sorted(stopped(tools)) == sorted((here[0], here[2]))
+    (said,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert "left running" in said.message
+    assert try_exclusive(tools.data_dir / "supervisor.lock") is not None
+
+
+def test_nothing_is_made_where_nothing_is(tools: Toolbox, new_server: Callable[..., Path]) -> None:
+    home = new_server(desired=Desired.DELETED).parent
+    home.rmdir()
+    assert stopped(tools) == []
+    assert not home.exists()
+
+
+def test_a_second_process_of_the_machine_stops_nothing(
+    tools: Toolbox, new_server: Callable[..., Path]
+) -> None:
+    new_server()
+    with exclusive(tools.data_dir / "supervisor.lock"):
+        assert stopped(tools) == []
