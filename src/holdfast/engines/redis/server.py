@@ -28,6 +28,8 @@ from holdfast.kit.process import Command
 _USERS = ("redis", "valkey", "nobody")
 _STOP_SECONDS = 300
 _KILL_SECONDS = 10
+_AGAIN_SECONDS = 2
+"""A server that writes its first log refuses to end, and has to be told again afterwards."""
 _LOADING_SECONDS = 1800
 """A server that says it is loading is not given up, but neither is it waited for without end."""
 
@@ -93,7 +95,8 @@ class Server:
         pid = self.running(place)
         if pid is None or (_shuts_down(place) and ended(pid, _STOP_SECONDS)):
             return
-        end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
+        asked = [(signal.SIGTERM, _AGAIN_SECONDS)] * (_STOP_SECONDS // _AGAIN_SECONDS)
+        end(pid, (*asked, (signal.SIGKILL, _KILL_SECONDS)))
 
 
 def _shuts_down(place: Place) -> bool:

@@ -117,6 +117,27 @@ def test_a_server_that_loads_for_long_is_waited_for(redis_engine: Redis, place: 
     assert client.dbsize() == 60_000
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_server_that_writes_its_first_log_ends_when_it_has(
+    redis_engine: Redis, place: Place, flavour: str
+) -> None:
+    """It refuses the first signal, and forgets it."""
+    place = replace(place, version=version_of(redis_engine, flavour))
+    redis_engine.initialise(place)
+    conf.require(place.directory / conf.FILE, "appendonly", "no")
+    start(redis_engine, place)
+    client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
+    client.execute_command("EVAL", "for i=1,100 do redis.call('set', i, i) end", 0)
+    client.config_set("rdb-key-save-delay", 10_000)  # a second for all of them
+    client.config_set("appendonly", "yes")
+    await_that(lambda: client.info("persistence")["aof_rewrite_in_progress"])
+    redis_engine.stop(place)
+    assert redis_engine.running(place) is None
+    start(redis_engine, place)
+    assert client.dbsize() == 100
+    assert b"Writing initial AOF, can't exit" in place.directory.with_name("log").read_bytes()
+
+
 def test_what_cannot_run_says_why(redis_engine: Redis, place: Place) -> None:
     with pytest.raises(ToolMissing, match=r"Redis or Valkey 5\.0 is not installed"):
         redis_engine.initialise(replace(place, version="5.0.1"))
