@@ -19,7 +19,7 @@ from holdfast.engines.mysql.staging import recorded, section
 from holdfast.engines.mysql.tools import MARIADB, parts, series
 from holdfast.engines.mysql.wire import Session
 
-_WRITING = (
+WRITING = (
     "SELECT",
     "INSERT",
     "CREATE",
@@ -143,7 +143,7 @@ def _names(case: Case) -> Iterator[str]:
 
 def _privileges(case: Case) -> Iterator[str]:
     held = facts.privileges(case.session)
-    missing = [privilege for privilege in _WRITING if privilege not in held]
+    missing = [privilege for privilege in WRITING if privilege not in held]
     if missing:
         yield (
             f"user {case.address.user} lacks privileges on *.*: {', '.join(missing)}"

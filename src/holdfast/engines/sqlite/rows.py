@@ -27,7 +27,7 @@ def inserted(reader: Reader, table: Stored, encoding: str) -> Iterator[str]:
         line, values = writer.lines(portion)
         pattern = _NEXT.join([line] * len(portion))
         text = pattern % tuple(chain.from_iterable(values))
-        if len(text) < _TOGETHER:
+        if len(portion) == 1 or len(text) < _TOGETHER:
             yield f"{head}({text});\n"
         else:
             yield from (f"{head}({line % row});\n" for row in values)

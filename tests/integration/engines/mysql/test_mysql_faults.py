@@ -19,7 +19,14 @@ from holdfast.domain.errors import (
     Interrupted,
     PreflightRefused,
 )
+from holdfast.engines.mysql import preflight
 from holdfast.kit.seal import Secret
+
+
+def with_rights(made: MySQLServer, privileges: str) -> Address:
+    """A user with these on everything."""
+    made.execute("CREATE USER modest IDENTIFIED BY 'm'", f"GRANT {privileges} ON *.* TO modest")
+    return replace(made.address, user="modest", password=Secret("m"))
 
 
 def fill(made: MySQLServer, rows: int = 20_000) -> None:
@@ -41,8 +48,7 @@ def test_nobody_there_is_named(mariadb: MySQLServer) -> None:
 
 
 def test_a_missing_privilege_is_named_with_its_grant(mariadb: MySQLServer) -> None:
-    mariadb.execute("CREATE USER modest IDENTIFIED BY 'm'", "GRANT SELECT ON *.* TO modest")
-    modest = replace(mariadb.address, user="modest", password=Secret("m"))
+    modest = with_rights(mariadb, "SELECT")
     with pytest.raises(AddonRefused) as caught:
         mariadb.engine.probe(modest)
     assert "GRANT SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON *.* TO" in caught.value.message
@@ -137,9 +143,41 @@ def test_what_the_target_lacks_is_found_first(mariadb: MySQLServer) -> None:
     assert "the backup is of MariaDB 11.4, the target is 10.11" in found
     assert "foreign keys to away" in obstacles(mariadb, changed(dump, references=["away"]))
     assert "no room for a second copy" in obstacles(mariadb, changed(dump, size=1 << 60))
-    mariadb.execute("CREATE USER modest IDENTIFIED BY 'm'", "GRANT SELECT ON *.* TO modest")
-    modest = replace(mariadb.address, user="modest", password=Secret("m"))
+    modest = with_rights(mariadb, "SELECT")
     assert "lacks privileges on *.*: INSERT, CREATE" in obstacles(mariadb, dump, modest)
+
+
+def test_a_target_that_only_reads_is_found_first(mariadb: MySQLServer) -> None:
+    dump = take(mariadb.engine, mariadb.address).dump
+    mariadb.execute("SET GLOBAL read_only = ON")
+    try:
+        assert "the target is read-only" in obstacles(mariadb, dump)
+    finally:
+        mariadb.execute("SET GLOBAL read_only = OFF")
+
+
+def test_names_that_would_become_others_are_found_first(mariadb: MySQLServer) -> None:
+    """Only where there are such names: a server that folds them takes all others as they are."""
+    mariadb.execute("CREATE TABLE main.Mixed (a int)")
+    dump = take(mariadb.engine, mariadb.address).dump
+    folding = {**dump.facts["server"], "lowerCase": 1}  # type: ignore[dict-item]
+    dump = replace(dump, facts={**dump.facts, "server": folding})
+    found = obstacles(mariadb, dump)
+    assert "lower_case_table_names is 0 on the target and was 1: names in main would" in found
+    mariadb.engine.preflight(mariadb.address, changed(dump, mixedCase=False))
+
+
+def test_whoever_may_not_name_another_definer_is_found_first(mariadb: MySQLServer) -> None:
+    """Only where there is something with one."""
+    plain = take(mariadb.engine, mariadb.address).dump
+    mariadb.execute("CREATE TABLE main.t (a int)", "CREATE VIEW main.v AS SELECT a FROM main.t")
+    dump = take(mariadb.engine, mariadb.address).dump
+    modest = with_rights(mariadb, ", ".join(preflight.WRITING))
+    found = obstacles(mariadb, dump, modest)
+    assert found.endswith("for other definers: it needs SUPER or SET USER or SET_USER_ID")
+    mariadb.engine.preflight(modest, plain)
+    mariadb.execute("GRANT SET USER ON *.* TO modest")
+    mariadb.engine.preflight(modest, dump)
 
 
 def test_a_cut_off_script_never_gets_to_a_swap(mariadb: MySQLServer) -> None:
