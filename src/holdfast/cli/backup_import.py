@@ -90,7 +90,8 @@ def import_backup(session: Session, where: InAddon, wanted: Wanted, waiting: Wai
     """Import a dump as a backup; `holdfast restore create` loads it afterwards."""
     project, addon = where.of(session)
     body = wanted.body()
-    with session.client() as client, naming(**OPTIONS):
+    options = OPTIONS if wanted.url is None else {**OPTIONS, "importUrl": "--url"}
+    with session.client() as client, naming(**options):
         if wanted.file is not None:
             body["uploadId"] = _uploaded(client, (project, addon), wanted.file, wanted.resume)
         made = client.imports.create(project, addon, body)

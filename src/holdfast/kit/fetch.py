@@ -147,8 +147,9 @@ class _Judging(httpcore.NetworkBackend):
         last: Exception = NotReachable(f"{host} has no address")
         for address in _resolve(host, port):
             if not allowed(address, self._rules):
+                named = host if host == str(address) else f"{host} is {address}, which"
                 raise NotAllowed(
-                    f"{host} is {address}, which is not a public address; the operator can allow"
+                    f"{named} is not a public address; the operator can allow"
                     " its network with HOLDFAST_IMPORT_NETWORKS"
                 )
             try:

@@ -30,6 +30,19 @@ def test_an_address_is_sent_as_it_is(holdfast: Holdfast, scripted: ScriptedApi) 
     }
 
 
+@pytest.mark.parametrize("option", ["--url", "--url-file"])
+def test_what_is_wrong_with_an_address_names_the_option_that_said_it(
+    holdfast: Holdfast, scripted: ScriptedApi, tmp_path: Path, option: str
+) -> None:
+    problem = {"importUrl": "is not an http(s) URL"}
+    scripted.error("POST", f"{A}/import", 400, "the request is not valid", details=problem)
+    (tmp_path / "url").write_text("ftp://x/y\n")
+    said = "ftp://x/y" if option == "--url" else str(tmp_path / "url")
+    ran = holdfast("backup", "import", option, said)
+    assert ran.status == 7
+    assert f"{option}: is not an http(s) URL" in ran.err
+
+
 def test_a_connection_string_comes_from_a_file(
     holdfast: Holdfast, scripted: ScriptedApi, tmp_path: Path
 ) -> None:

@@ -60,9 +60,11 @@ def _require_plain(path: Path, root: Path) -> None:
 
 
 def parse(connection_string: str) -> Address:
-    """`sqlite:///srv/app/data.db` to an Address; three slashes begin an absolute path."""
+    """`sqlite:///srv/app/data.db` to an Address. SQLAlchemy writes the same with four slashes."""
     parts = urlsplit(connection_string)
     path = unquote(parts.path)
+    if path.startswith("//"):
+        path = f"/{path.lstrip('/')}"
     if parts.scheme != "sqlite":
         raise _invalid("must start with sqlite:///")
     if parts.netloc or parts.query or parts.fragment:
