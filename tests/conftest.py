@@ -28,6 +28,7 @@ pytest_plugins = [
     "fixtures.fuzzed",
     "fixtures.redis_room",
     "fixtures.bench_stage",
+    "fixtures.programs",
 ]
 
 

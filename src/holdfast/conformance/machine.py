@@ -34,7 +34,7 @@ def examine(data_dir: Path, clock: Clock, engines: Sequence[Engine]) -> list[Fin
         _clock(clock),
         _synchronised(),
         _children(),
-        *[finding for engine in engines for finding in _engine(engine)],
+        *map(_engine, engines),
     ]
 
 
@@ -95,16 +95,8 @@ def _children() -> Finding:
     )
 
 
-def _engine(engine: Engine) -> list[Finding]:
+def _engine(engine: Engine) -> Finding:
     versions, clients = engine.versions(), engine.clients()
     found = ", ".join(versions) or (f"clients only: {', '.join(clients)}" if clients else "none")
-    return [
-        Finding(
-            f"{engine.title} server and client tools", bool(versions), found, engine.traits.remedy
-        ),
-        Finding(
-            f"{engine.title} managed servers",
-            isinstance(engine, Hostable),
-            "can be run here" if isinstance(engine, Hostable) else "cannot be run by Holdfast",
-        ),
-    ]
+    what = "server and client tools" if isinstance(engine, Hostable) else "library"
+    return Finding(f"{engine.title} {what}", bool(versions), found, engine.traits.remedy)
