@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from holdfast.engines.sqlite.literals import quote
 from holdfast.engines.sqlite.reading import Reader
-from holdfast.engines.sqlite.rows import inserted, quote
+from holdfast.engines.sqlite.rows import inserted
 from holdfast.engines.sqlite.tables import Stored, identifier, stored
 
 FIRST = "PRAGMA foreign_keys=OFF;\n"

@@ -17,6 +17,8 @@ from holdfast.domain.errors import (
     EvidenceMissing,
     Interrupted,
 )
+from holdfast.engines.sqlite import text
+from holdfast.engines.sqlite.reading import Reader
 
 
 def damage(path: Path) -> None:
@@ -92,3 +94,34 @@ def test_rows_of_every_size_and_kind_come_back(desk: Desk) -> None:
     desk.put(taken, "b.db")
     assert contents(desk.home / "b.db") == contents(desk.home / "a.db")
     assert max(map(len, taken.plain["main.sql"].split(b";\n"))) < 8_100_000
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
+def test_large_values_are_written_in_pieces_and_come_back(desk: Desk, encoding: str) -> None:
+    """After many small rows, so that nobody was warned."""
+    size = 1_000_000
+    values: list[object] = [
+        *(b"\0\xfe" * size, "it's\n" * size, "\r\n'\\10\\" * size, f"{'x' * size}\0'"),
+        *("é" * size, None, 1.5, -7, "small", b"small"),
+    ]
+    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as session:
+        session.execute(f"PRAGMA encoding='{encoding}'")
+        session.execute("CREATE TABLE t (a, b)")
+        session.execute(f"CREATE VIEW wordy AS SELECT '{'long' * 20_000}' AS word")
+        session.execute("BEGIN")
+        session.executemany("INSERT INTO t VALUES (?, ?)", [(n, f"{n}") for n in range(500)])
+        for value in values:
+            session.execute("INSERT INTO t VALUES (?, 2)", [value])
+            session.executemany("INSERT INTO t VALUES (?, ?)", [(n, f"{n}") for n in range(200)])
+        session.execute("COMMIT")
+        longest = max(len(piece) for piece in text.statements(Reader(session)))
+    assert longest < 5 << 20
+    taken = desk.take("a.db")
+    (desk.home / "b.db").touch()
+    desk.put(taken, "b.db")
+    for name in ("a.db", "b.db"):
+        with closing(sqlite3.connect(desk.home / name)) as session:
+            found = [row[0] for row in session.execute("SELECT a FROM t WHERE b = 2 AND a != 2")]
+            assert found == [value for value in values if value is not None], name
+            assert session.execute("SELECT count(*), sum(a IS NULL) FROM t").fetchone() == (2510, 1)
+            assert session.execute("SELECT length(word) FROM wordy").fetchone() == (80_000,)
