@@ -43,7 +43,7 @@ class Reading:
         return False
 
 
-class _Lines:
+class _Text:
     """Chunks as statements. One ends at the end of a line where SQLite says that it does."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -51,29 +51,31 @@ class _Lines:
         self.bytes = 0
 
     def statements(self) -> Iterator[str]:
-        parts: list[bytes] = []
-        for line in self._lines():
-            parts.append(line)
-            if line.endswith(_LAST) and line.rstrip().endswith(b";"):
-                held = b"\n".join(parts).decode()
-                if sqlite3.complete_statement(held):
-                    yield held
-                    parts.clear()
-        if b"".join(parts).strip():
+        """One may be large: it is held once, and not while the next one is read."""
+        held = bytearray()
+        for part, ends in self._parts():
+            held += part
+            if ends and _may_end(held) and sqlite3.complete_statement(text := held.decode()):
+                held.clear()
+                yield text
+                text = ""
+            elif ends:
+                held += b"\n"
+        if held.strip():
             raise EvidenceMissing("the dump ends in the middle of a statement")
 
-    def _lines(self) -> Iterator[bytes]:
-        """Without what ends them. A line may be as long as hundreds of chunks."""
-        held: list[bytes] = []
+    def _parts(self) -> Iterator[tuple[bytes, bool]]:
+        """Of lines, and whether that is the end of one. It may be as long as hundreds of chunks."""
         for chunk in self._chunks:
             self.bytes += len(chunk)
-            first, *more = bytes(chunk).split(b"\n")
-            held.append(first)
-            if more:
-                yield b"".join(held)
-                yield from more[:-1]
-                held = more[-1:]
-        yield b"".join(held)
+            *whole, rest = bytes(chunk).split(b"\n")
+            yield from ((line, True) for line in whole)
+            yield rest, False
+        yield b"", True
+
+
+def _may_end(held: bytearray) -> bool:
+    return held.endswith(_LAST) and not held[held.rfind(b";") + 1 :].strip()
 
 
 def load(
@@ -86,11 +88,11 @@ def load(
         session.execute("PRAGMA journal_mode=OFF")
         session.execute("PRAGMA synchronous=OFF")
         session.set_authorizer(_judge)
-        lines = _Lines(plain)
-        session.set_progress_handler(lambda: _stopped(guard, reading, lines), STEPS)
-        last = _execute(session, lines, reading)
+        text = _Text(plain)
+        session.set_progress_handler(lambda: _stopped(guard, reading, text), STEPS)
+        committed = _execute(session, text, reading)
         session.set_progress_handler(None, 0)
-        if last != "COMMIT;":
+        if not committed:
             if guard is not None:
                 guard.check()
             raise EvidenceMissing("the dump does not end with COMMIT")
@@ -101,31 +103,33 @@ def load(
         return tables.inventory(session)
 
 
-def _execute(session: sqlite3.Connection, lines: _Lines, reading: Reading) -> str:
-    last, number = "", 0
+def _execute(session: sqlite3.Connection, text: _Text, reading: Reading) -> bool:
+    """Was the last statement a COMMIT?"""
+    committed, number = False, 0
     try:
-        for statement in lines.statements():
+        for statement in text.statements():
             reading.run(session, statement)
-            last, number = statement, number + 1
+            committed, number = statement.strip() == "COMMIT;", number + 1
+            del statement
     except UnicodeDecodeError as error:
         raise EvidenceMissing(f"the dump is no UTF-8 after statement {number}") from error
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        if reading.greedy(lines.bytes):
+        if reading.greedy(text.bytes):
             raise EvidenceMissing(
                 f"statement {number + 1} asks for more work or room than its text accounts for"
             ) from error
         raise EvidenceMissing(f"statement {number + 1} of the dump: {error}") from error
-    return last.strip()
+    return committed
 
 
-def _stopped(guard: Guard | None, reading: Reading, lines: _Lines) -> int:
+def _stopped(guard: Guard | None, reading: Reading, text: _Text) -> int:
     """Not zero: the statement ends with an error."""
     try:
         if guard is not None:
             guard.check()
     except Failure:
         return 1
-    return int(reading.greedy(lines.bytes))
+    return int(reading.greedy(text.bytes))
 
 
 def _judge(
