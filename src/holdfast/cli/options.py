@@ -9,7 +9,7 @@ from holdfast.cli.session import Session
 from holdfast.client import LogQuery, Patience
 
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only the newest N.")]
-Force = Annotated[bool, typer.Option("--force", help="Do not ask for confirmation.")]
+Force = Annotated[bool, typer.Option("--force", "--yes", "-y", help="Do not ask for confirmation.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 EvenLast = Annotated[
     bool, typer.Option("--force", help="Do not ask, and delete even the addon's last good backup.")

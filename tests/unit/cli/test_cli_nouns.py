@@ -252,7 +252,8 @@ def test_roles(holdfast: Holdfast, scripted: ScriptedApi) -> None:
     assert scripted.asked[0].json == {"name": "reader", "permissions": ["A > B", "C > D"]}
     assert "A > B, C > D" in holdfast("role", "list").out
     assert holdfast("role", "delete", "r1").status == 2
-    assert holdfast("role", "delete", "r1", "--force").status == 0
+    for yes in ("--force", "--yes", "-y"):
+        assert holdfast("role", "delete", "r1", yes).status == 0
 
 
 def test_health_is_10_when_the_server_cannot_work(
