@@ -61,6 +61,7 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | None) ->
             "--local-infile=0",
             "--skip-name-resolve",
             "--character-set-server=utf8mb4",
+            "--max-allowed-packet=1G",  # no row of another server is too long to be restored
             *(
                 ["--skip-log-bin", f"--secure-file-priv={_NO_FILES}"]
                 if tools.flavour == MARIADB

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
+from holdfast.domain.units import show_bytes
 from holdfast.engines.mysql import naming
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.code import Code
 from holdfast.engines.mysql.complaints import said
 from holdfast.engines.mysql.judging import Fate, judge
-from holdfast.engines.mysql.script import moved, statements
+from holdfast.engines.mysql.script import LONGEST, moved, shortened, statements
 from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import Session, WireError, code, name
 from holdfast.kit.guard import Guard
@@ -43,6 +44,7 @@ class Loader:
         self._database = first
         self._settings: dict[str, str] = {}
         self._pending = 0
+        self._most = int(self.session.value("SELECT @@max_allowed_packet"))
         quoted = {name(a).encode(): name(b).encode() for a, b in self.places.items()}
         if first is not None:
             self._go(first)
@@ -83,10 +85,15 @@ class Loader:
         """Many in one transaction: one sync of the log for all of them."""
         if self._pending == 0:
             self._run(b"BEGIN")
-        self._run(statement)
+        self._run(statement if len(statement) < self._most else self._shortened(statement))
         self._pending += 1
         if self._pending == _COMMIT_EVERY:
             self._commit()
+
+    def _shortened(self, rows: bytes) -> bytes:
+        """A script of a stranger can say that a backslash is an ordinary character."""
+        mode = str(self.session.value("SELECT @@SESSION.sql_mode"))
+        return rows if "NO_BACKSLASH_ESCAPES" in mode else shortened(rows)
 
     def _commit(self) -> None:
         if self._pending:
@@ -94,6 +101,12 @@ class Loader:
             self._run(b"COMMIT")
 
     def _run(self, statement: bytes) -> None:
+        if len(statement) >= self._most:
+            raise RestoreDiffers(
+                f"a statement of {show_bytes(len(statement))} is more than the target takes: its"
+                f" max_allowed_packet is {show_bytes(self._most)}. After SET GLOBAL"
+                f" max_allowed_packet = {LONGEST} there, restore again"
+            )
         try:
             self.session.run(statement)
         except WireError as error:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql.judging import Fate, judge
-from holdfast.engines.mysql.script import moved, statements
+from holdfast.engines.mysql.script import moved, shortened, statements
 
 SCRIPT = rb"""/*M!999999\- enable the sandbox mode */
 -- MariaDB dump; don't split here
@@ -126,3 +126,16 @@ def test_only_references_follow_to_where_tables_are_staged() -> None:
         b"CREATE TABLE `t` (a int DEFAULT nextval(`new`.`s`) COMMENT 'REFERENCES `shop`.`x`',"
         b" `shop` int, CONSTRAINT `c` FOREIGN KEY (a) REFERENCES `new`.`u` (`a`))"
     )
+
+
+def test_long_binary_values_are_shortened_and_nothing_else_is() -> None:
+    digits = bytes(range(256)).hex().upper().encode()
+    quoted = bytes(range(256)).replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+    kept = [
+        b"1", b"0x00FF", b"'0x" + digits + b"'", b"'it\\'s 0x" + digits + b"'", b"NULL",
+        b"'it''s 0x" + digits + b"'", b"0x" + digits + b"F", b"0x" + digits + b"G",
+    ]  # fmt: skip
+    rows = b"INSERT INTO `0x" + digits + b"` VALUES (%b)"
+    before = rows % b",".join([*kept, b"0x" + digits, b"7"])
+    after = rows % b",".join([*kept, b"_binary'" + quoted + b"'", b"7"])
+    assert shortened(before) == after
