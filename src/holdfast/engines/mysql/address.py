@@ -133,7 +133,7 @@ def _context(mode: str, ca: str | None) -> ssl.SSLContext:
 def _settle(session: Session) -> None:
     """What a user or server is set to must not change what we see or break long sessions."""
     session.execute(
-        "SET SESSION sql_mode = '', time_zone = '+00:00', wait_timeout = 28800,"
+        "SET SESSION sql_mode = '', time_zone = '+00:00', wait_timeout = 604800,"
         " net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60,"
         " sql_quote_show_create = 1, group_concat_max_len = 1048576"
     )

@@ -23,6 +23,7 @@ from holdfast.engines.mysql.tools import ToolSet
 from holdfast.engines.mysql.wire import Session, WireError, code, name
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import Child, require_success
+from holdfast.kit.readahead import ReadAhead
 
 ACCOUNTS = Member("accounts.sql", archive.ACCOUNTS, None)
 SCRIPT = Member("databases.sql", archive.SCRIPT, None)
@@ -237,6 +238,7 @@ class ScriptSource:
         self, child: Child, first: bytes, counting: Counting, guard: Guard, opened: ExitStack
     ) -> None:
         self._child = child
+        self._output = ReadAhead(child.stdout.read)
         self._first = first
         self._counting = counting
         self._guard = guard
@@ -252,7 +254,7 @@ class ScriptSource:
         if self._first:
             data, self._first = self._first[:size], self._first[size:]
         else:
-            data = self._child.stdout.read(size)
+            data = self._output.read(size)
         self._scan.feed(data)
         return data
 
@@ -285,6 +287,8 @@ class ScriptSource:
 
     def close(self) -> None:
         self._counting.stop()
+        self._child.kill()
+        self._output.close()
         self._opened.close()
 
 

@@ -1,10 +1,10 @@
 """The replication protocol, as far as a full copy needs it.
 
 We present ourselves as a replica that wants the RDB alone (`rdb-only`), so the server keeps no
-command stream for us however slowly we read. It answers `+FULLRESYNC <id> <offset>`, sends empty
-lines as signs of life until its child has begun, and then the RDB: either with its length in
-front (it was written to the server's disk first) or, straight from the child, between two copies
-of a random mark of 40 bytes.
+command stream for us; who takes nothing for a minute is hung up on (`kit/readahead.py`). It answers
+`+FULLRESYNC <id> <offset>`, sends empty lines as signs of life until its child has begun, and then
+the RDB: either with its length in front (it was written to the server's disk first) or, straight
+from the child, between two copies of a random mark of 40 bytes.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, Failure, N
 from holdfast.engines.redis.address import plain_connection
 from holdfast.engines.redis.complaints import of_reply
 from holdfast.kit.guard import Guard
+from holdfast.kit.readahead import ReadAhead
 
 _SILENCE_SECONDS = 90.0
 """Servers send an empty line every 10 s while they prepare."""
@@ -43,6 +44,7 @@ class Replication:
         self._rest = b""
         self._length = 0
         self._mark = b""
+        self._ahead: ReadAhead | None = None
 
     def login(self) -> None:
         password = self._address.password.reveal()
@@ -106,21 +108,28 @@ class Replication:
         return line
 
     def rdb(self, portion: int) -> Iterator[bytes]:
-        """In chunks of at most `portion` bytes."""
-        return self._marked(portion) if self._mark else self._counted(portion)
+        """In chunks of at most `portion` bytes. Whoever takes his time is not hung up on."""
+        self._ahead = ahead = ReadAhead(self._receive)
+        return self._marked(ahead, portion) if self._mark else self._counted(ahead, portion)
 
-    def _counted(self, portion: int) -> Iterator[bytes]:
+    def close(self) -> None:
+        _end(self._connection)
+        if self._ahead is not None:
+            self._ahead.close()
+        self._connection.close()
+
+    def _counted(self, ahead: ReadAhead, portion: int) -> Iterator[bytes]:
         left = self._length
         while left:
-            chunk = self._receive(min(left, portion))
+            chunk = ahead.read(min(left, portion))
             left -= len(chunk)
             yield chunk
 
-    def _marked(self, portion: int) -> Iterator[bytes]:
+    def _marked(self, ahead: ReadAhead, portion: int) -> Iterator[bytes]:
         """What may be the beginning of the mark is held back; after it nothing follows."""
         held = b""
         while True:
-            held += self._receive(portion)
+            held += ahead.read(portion)
             if held.endswith(self._mark):
                 yield held[:-_MARK]
                 return
@@ -173,8 +182,8 @@ def replication(address: Address, guard: Guard) -> Generator[Replication]:
     connection = plain_connection(address)
     connection.settimeout(_SILENCE_SECONDS)
     release = guard.adopt(lambda: _end(connection))
+    session = Replication(connection, address)
     try:
-        session = Replication(connection, address)
         session.login()
         yield session
     except AddonUnavailable:
@@ -182,7 +191,7 @@ def replication(address: Address, guard: Guard) -> Generator[Replication]:
         raise
     finally:
         release()
-        connection.close()
+        session.close()
 
 
 def _end(connection: socket.socket) -> None:
