@@ -17,6 +17,10 @@ from holdfast.engines.postgresql.address import Session
 Name = tuple[str, str]
 """Schema and table."""
 
+_TOGETHER = 50
+"""Tables that are locked at a time: a server has room for some thousands of locks, and `pg_dump`
+takes one on each table."""
+
 USER_SCHEMA = sql.SQL("n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'")
 
 _TABLES = """
@@ -89,17 +93,15 @@ def count(session: Session, database: str, known: Mapping[Name, int] | None = No
 
     `known` are rows that were counted before, and can be no others by now.
     """
-    already = known or {}
     names = session.execute(sql.SQL(_TABLES).format(user_schema=USER_SCHEMA)).fetchall()
     objects = session.execute(sql.SQL(_OBJECTS).format(user_schema=USER_SCHEMA)).fetchall()
-    tables = [
-        Table(
-            database,
-            f"{schema}.{table}",
-            already[schema, table] if (schema, table) in already else rows(session, schema, table),
-        )
-        for schema, table in names
-    ]
+    found = dict(known or {})
+    new = [name for name in names if name not in found]
+    for start in range(0, len(new), _TOGETHER):
+        some = new[start : start + _TOGETHER]
+        with session.transaction(force_rollback=True):  # that gives the locks of tables back
+            found |= {(schema, table): rows(session, schema, table) for schema, table in some}
+    tables = [Table(database, ".".join(name), found[name]) for name in names]
     return Count(tables, dict(objects))
 
 

@@ -33,6 +33,9 @@ _INITDB_SECONDS = 300
 _STOP_SECONDS = 60
 _KILL_SECONDS = 10
 
+_SETTINGS = "max_locks_per_transaction = 256  # a dump locks every table and sequence\n"
+"""What a new server has in its file, where whoever owns it may change it."""
+
 
 class Server:
     """The Hostable part of the driver."""
@@ -60,6 +63,8 @@ class Server:
                 chosen, fresh, place.user, password_file=password_file, run_as=user
             )
             require_success(run(command, timeout=_INITDB_SECONDS))
+        with (fresh / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from demo.fingerprint import differences, fingerprint
-from fixtures.postgres import Log, PostgresServer, Taken, a_guard, restore, take
+from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from fixtures.rich_data import LATIN, ODD, fill
 from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql.inventory import count
 from holdfast.engines.postgresql.tools import MAJORS
 
 
@@ -119,3 +121,28 @@ def test_a_discarded_restore_leaves_the_target_as_it_was(
 
 def leftovers(server: PostgresServer) -> list[object]:
     return server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'holdfast%'")
+
+
+def test_counting_takes_no_locks_away_from_the_dump(blank_server: ServerFactory) -> None:
+    """A server has room for so many, and `pg_dump` holds one on each table to its end."""
+    server = blank_server(max(MAJORS))
+    server.execute(
+        "DO $$ BEGIN FOR i IN 1..400 LOOP"
+        " EXECUTE format('CREATE TABLE t_%s (a int PRIMARY KEY)', i);"
+        " EXECUTE format('INSERT INTO t_%s SELECT generate_series(1, %s)', i, i % 3);"
+        " END LOOP; END $$"
+    )
+    held = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
+    with connect(server.address) as session:
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        snapshot = session.execute("SELECT pg_export_snapshot()").fetchone()
+        found = count(session, "main", {("public", "t_7"): 9})
+        (locks,) = session.execute(held).fetchone() or (0,)
+        assert locks < 100
+        with connect(server.address) as other:
+            other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            other.execute(f"SET TRANSACTION SNAPSHOT '{snapshot[0]}'")  # type: ignore[index]
+    rows = {table.name: table.rows for table in found.tables}
+    assert len(rows) == 400
+    assert rows["public.t_7"] == 9
+    assert (rows["public.t_1"], rows["public.t_300"], rows["public.t_400"]) == (1, 0, 1)

@@ -49,6 +49,7 @@ def test_a_crashed_server_starts_again(postgres_engine, place: Place) -> None:
     server.start()
     try:
         server.execute("CREATE TABLE t AS SELECT 1 AS a")
+        assert server.execute("SHOW max_locks_per_transaction") == [("256",)]
         process = psutil.Process(postgres_engine.running(place))
         process.send_signal(signal.SIGKILL)
         process.wait(20)
