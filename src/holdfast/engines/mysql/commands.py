@@ -54,6 +54,7 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | None) ->
             str(tools.server),
             "--no-defaults",
             f"--datadir={directory}",
+            f"--tmpdir={aside(directory)}",
             f"--port={port}",
             "--bind-address=127.0.0.1",
             f"--socket={SOCKET}",
@@ -71,6 +72,11 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | None) ->
         cwd=str(directory),
         user=run_as,
     )
+
+
+def aside(directory: Path) -> Path:
+    """Beside a data directory, in which every directory is a database."""
+    return directory.with_name(f"{directory.name}.tmp")
 
 
 SOCKET = "holdfast.sock"

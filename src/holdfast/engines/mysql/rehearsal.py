@@ -74,6 +74,7 @@ class Rehearsal:
                 str(self._tools.server),
                 "--no-defaults",
                 f"--datadir={self._directory}",
+                f"--tmpdir={home}",  # not where others have theirs: see `room_aside`
                 f"--socket={home / _SOCKET}",
                 f"--pid-file={home / 'pid'}",
                 "--skip-networking",

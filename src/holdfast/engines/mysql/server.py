@@ -53,15 +53,18 @@ class Server:
         if user is not None:
             shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
             require_reachable(fresh, user)
+        aside = room_aside(fresh, user)
         if chosen.flavour == MARIADB:
             _initialise_mariadb(chosen, fresh, place, user)
         else:
             _initialise_mysql(chosen, fresh, place, user)
+        shutil.rmtree(aside)
         (fresh / COMPLETE).touch()
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:
         chosen = tools.server(self._tools_dir, place.version)
+        room_aside(place.directory, run_as())
         return commands.server(chosen, place.directory, place.port, run_as=run_as())
 
     def ready(self, place: Place) -> bool:
@@ -106,6 +109,19 @@ def run_as() -> str | None:
     return unprivileged(_USERS)
 
 
+def room_aside(directory: Path, user: str | None) -> Path:
+    """Where a server of this directory keeps temporary files, made if it is missing.
+
+    A server that starts removes all temporary tables where its own would be. In `/tmp` those are
+    of every other server of the machine, whoever runs it.
+    """
+    made = commands.aside(directory)
+    made.mkdir(mode=0o700, exist_ok=True)
+    if user is not None:
+        shutil.chown(made, user)
+    return made
+
+
 def owner_of(place: Place) -> str | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
     if os.geteuid() != 0 or not place.directory.exists():
@@ -120,6 +136,7 @@ def _initialise_mariadb(chosen: ToolSet, directory: Path, place: Place, user: st
             chosen.beside("mariadb-install-db"),
             "--no-defaults",
             f"--datadir={directory}",
+            f"--tmpdir={commands.aside(directory)}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             f"--extra-file={PRIVATE}",
@@ -145,6 +162,7 @@ def _initialise_mysql(chosen: ToolSet, directory: Path, place: Place, user: str 
             "--no-defaults",
             "--initialize-insecure",
             f"--datadir={directory}",
+            f"--tmpdir={commands.aside(directory)}",
             f"--init-file={PRIVATE}",
             "--disable-log-bin",
             "--mysqlx=OFF",
