@@ -1,6 +1,7 @@
 """The planner's statistics of a loaded database, collected by several sessions at once."""
 
 import threading
+from collections import deque
 from collections.abc import Collection
 
 from psycopg.sql import SQL, Identifier
@@ -12,9 +13,12 @@ _TABLES = """
 SELECT n.nspname, c.relname
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND (c.oid >= 16384
+        OR pg_relation_size(c.oid) > c.relpages * 1.1 * current_setting('block_size')::int)
  ORDER BY c.relkind = 'p' DESC, c.relpages DESC
 """
-"""ANALYZE of a partitioned table is one of its partitions, too. The large ones come first."""
+"""ANALYZE of a partitioned table is one of its partitions, too. The large ones come first.
+Catalogues were analysed when their server was made: those that have grown by a tenth are again."""
 
 
 def analyse(session: Session, table: Name) -> None:
@@ -30,12 +34,15 @@ class Tables:
     def __init__(self, session: Session, done: Collection[Name]) -> None:
         self._lock = threading.Lock()
         found = session.execute(_TABLES).fetchall()
-        self._names = iter([name for name in found if name not in done])
+        self._names = deque(name for name in found if name not in done)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
     def analyse(self, session: Session) -> None:
         while True:
             with self._lock:
-                found = next(self._names, None)
-            if found is None:
-                return
+                if not self._names:
+                    return
+                found = self._names.popleft()
             analyse(session, found)

@@ -117,6 +117,19 @@ def test_a_check_that_looks_elsewhere_keeps_the_order(
     assert readers(used) == 1
 
 
+def test_only_catalogues_that_have_grown_are_analysed(server: PostgresServer) -> None:
+    columns = ", ".join(f"c{n} int" for n in range(400))
+    server.execute("".join(f"CREATE TABLE wide{n} ({columns});" for n in range(5)))
+    taken = take(server.engine, server.address)
+    restore(server.engine, server.address, taken, Log())
+    analysed = server.execute(
+        "SELECT relname::text FROM pg_stat_sys_tables WHERE last_analyze IS NOT NULL"
+    )
+    assert ("pg_attribute",) in analysed
+    assert ("pg_proc",) not in analysed
+    assert server.execute(UNKNOWN_TO_THE_PLANNER) == []
+
+
 def test_an_owner_who_may_not_write_gets_his_rows(server: PostgresServer) -> None:
     """Grants come after the data."""
     server.execute("CREATE ROLE app LOGIN PASSWORD 'pw' CREATEDB CREATEROLE")
