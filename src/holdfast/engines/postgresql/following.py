@@ -28,6 +28,12 @@ class Following:
         self._waiting: dict[str, None] = {}
         self._passed: set[str] = set()
 
+    @property
+    def over(self) -> bool:
+        """Have all sessions that load ended?"""
+        with self._condition:
+            return self._loading == 0
+
     def heard(self, tables: Sequence[str]) -> Callable[[str], bool]:
         """What hears a verbose pg_restore load these tables, in this order: see `feed`."""
         begun = 0

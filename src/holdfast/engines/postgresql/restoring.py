@@ -209,6 +209,7 @@ class _Beside:
         return [line for table in tables for line in self.plan.own.get(table, ())]
 
     def _look(self, tables: Sequence[str], part: Guard) -> None:
+        """While others are loaded; at what is left then, several sessions look at once."""
         found = [(self.names.get(line), line in self.plan.settled) for line in tables]
         known = [(table, settled) for table, settled in found if table is not None]
         if known:
@@ -216,6 +217,8 @@ class _Beside:
                 looking.alone(session)
                 for table, settled in known:
                     part.check()
+                    if self.following.over:
+                        return
                     self.seen.look(session, table, settled=settled)
 
 
