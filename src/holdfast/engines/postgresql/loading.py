@@ -10,7 +10,7 @@ made, and that user loads.
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -86,7 +86,15 @@ class ForeignStaging(Staging):
             )
             return made.as_string(session)
 
-    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Seen:  # noqa: ARG002
+    def _restore(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,  # noqa: ARG002
+        target: Target,
+        ready: Callable[[], None],
+    ) -> Seen:
+        ready()
         member = self._dump.members[0]
         address = self._address
         if target.superuser:

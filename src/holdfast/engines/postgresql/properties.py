@@ -126,14 +126,14 @@ def ownership(name: str, facts: Facts) -> Iterator[Composed]:
             )
 
 
-def finishing(name: str, facts: Facts) -> Iterator[Composed]:
-    """Last of all: what would be in our own way before."""
+def finishing(name: str, facts: Facts | None) -> Iterator[Composed]:
+    """Last of all: what would be in our own way before. The limit is always written, even the one
+    it has: whoever waits for that waits for all before it."""
     database = Identifier(name)
-    if facts["comment"] is not None:
+    if facts is not None and facts["comment"] is not None:
         yield SQL("COMMENT ON DATABASE {} IS {}").format(database, Literal(facts["comment"]))
-    if facts["connectionLimit"] != -1:
-        yield SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
-            database, Literal(int(facts["connectionLimit"]))
-        )
-    if facts["template"]:
+    yield SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
+        database, Literal(-1 if facts is None else int(facts["connectionLimit"]))
+    )
+    if facts is not None and facts["template"]:
         yield SQL("ALTER DATABASE {} IS_TEMPLATE true").format(database)

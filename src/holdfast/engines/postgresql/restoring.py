@@ -26,14 +26,15 @@ from holdfast.engines.postgresql.following import Following
 from holdfast.engines.postgresql.looking import Names, Seen
 from holdfast.engines.postgresql.owning import Plan
 from holdfast.engines.postgresql.session import watched
-from holdfast.engines.postgresql.sharing import Share
+from holdfast.engines.postgresql.sharing import Lists, Share
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.pipes import feed
 from holdfast.kit.process import Command, require_success, run
 from holdfast.kit.together import together
 
-_HEAD = 16 << 20
+_HEADS = (1 << 20, 16 << 20)
+"""Bytes: the first holds the table of contents of most archives."""
 _MOST = 8
 """Sessions: more than a server's disks and the memory for sorting should bear."""
 _READERS = 4
@@ -52,7 +53,6 @@ _MAY_WRITE_SOON = (
 )
 
 Stream = Generator[bytes, None, None]
-Needs = Mapping[str, frozenset[str]]
 Read = Callable[[], Iterator[bytes]]
 """Opens the archive at its start; gives its plain bytes."""
 
@@ -72,25 +72,38 @@ class Loading:
     rows: Mapping[str, int]
     again: bool
 
-    def run(self, read: Read, guard: Guard) -> Seen:
-        """What has been counted and analysed on the way."""
+    def run(self, read: Read, ready: Callable[[], None], guard: Guard) -> Seen:
+        """What has been counted and analysed on the way. `ready` returns when the database is
+        there: the archive is looked at meanwhile."""
         jobs = min(os.cpu_count() or 1, _MOST)
-        chunks = read()
-        front = b"" if jobs == 1 else _first(chunks)
-        archived = _chained(front, chunks)
-        with _file_of(front[:_HEAD]) as head:
-            listing = run(commands.pg_restore_list(self.tools, "--verbose", head))
-            if listing.status == 0:
-                needs = owning.dependencies(listing.stdout.decode(errors="replace"))
-                return self._side_by_side(_Archive(head, archived, read), needs, guard, jobs)
-            feed(self.command(), archived, guard)  # the table of contents goes on behind it
-            return Seen()
+        chunks, front = read(), b""
+        for size in _HEADS if jobs > 1 else ():
+            front += _next(chunks, size - len(front))
+            with _file_of(front[:size]) as head:
+                contents = self._contents(head)
+                if contents is not None:
+                    ready()
+                    archive = _Archive(head, _chained(front, chunks), read)
+                    return self._side_by_side(archive, contents, guard, jobs)
+        ready()
+        feed(self.command(), _chained(front, chunks), guard)
+        return Seen()
 
-    def _side_by_side(self, archive: "_Archive", needs: Needs, guard: Guard, jobs: int) -> Seen:
-        head = archive.head
+    def _contents(self, head: str) -> tuple[Lists, Plan] | None:
+        """None where the table of contents goes on behind the head."""
+        listing = run(commands.pg_restore_list(self.tools, "--verbose", head))
+        if listing.status != 0:
+            return None
+        needs = owning.dependencies(listing.stdout.decode(errors="replace"))
         sections = ("pre-data", "data", "post-data")
         lists = sharing.lists(*(self._listed(head, each) for each in sections))
-        plan = owning.planned(lists, needs, self._keys(head, lists.after))
+        return lists, owning.planned(lists, needs, self._keys(head, lists.after))
+
+    def _side_by_side(
+        self, archive: "_Archive", contents: tuple[Lists, Plan], guard: Guard, jobs: int
+    ) -> Seen:
+        head = archive.head
+        lists, plan = contents
         self.restore(head, [*lists.before, *plan.early], guard)
         with self.session(guard) as session:
             soon = [_WRITES_SOON] * session.execute(_MAY_WRITE_SOON).rowcount
@@ -222,12 +235,11 @@ class _Beside:
                     self.seen.look(session, table, settled=settled)
 
 
-def _first(chunks: Iterator[bytes]) -> bytes:
+def _next(chunks: Iterator[bytes], least: int) -> bytes:
     held: list[bytes] = []
-    size = 0
-    while size < _HEAD and (chunk := next(chunks, None)) is not None:
+    while least > 0 and (chunk := next(chunks, None)) is not None:
         held.append(chunk)
-        size += len(chunk)
+        least -= len(chunk)
     return b"".join(held)
 
 

@@ -2,17 +2,19 @@
 
 One more small database, the book, holds what this restore must remember on the server itself:
 which roles it made (a discard takes them away again) and which statements on roles wait for the
-swap. Roles and the note of them are written in one transaction.
+swap. Roles and the note of them are written in one transaction. There is none where nothing is to
+be remembered: a database is hundreds of files, which the server has to make and to put on the disk.
 
 What loads does not wait until each of its commits is on the disk. The last thing done for a staged
-database is a row in the book: the server's log is one, so with that row all before it is durable.
+database is a change of it that is waited for: the server's log is one, so all before it is durable.
 
-Making a database is waiting for the disk, so the staged ones are made meanwhile, in their order,
-the next one while one is loaded. They are counted while the server collects statistics on them.
+Making a database takes a while, so the staged ones are made meanwhile, in their order: the first
+while its dump is looked at, the next one while one is loaded. They are counted while the server
+collects statistics on them.
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -47,7 +49,6 @@ SEVERAL_READERS = 256 << 20
 _BOOK_TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
 CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
-CREATE TABLE public.loaded (database text PRIMARY KEY);
 """
 
 
@@ -71,14 +72,16 @@ class Staging:
             clear(session, self._address, self._attempt)
             server = facts.server(session)
             target = self._target(session, server)
+            replaces = {p.name for p in self._placed} & set(names(session))
         with self._making(target) as made:
-            with self._maintenance() as session:
-                session.execute(properties.creation(book(self._attempt.op), None, target.major))
-            self._write_book(self._globals(fetch, target), target)
+            plan = self._globals(fetch, target)
+            self._tell(plan, target)
+            if plan.made or plan.later or not replaces:
+                self._write_book(plan, target)
             counts: dict[str, Count] = {}
             for placement in self._placed:
-                made[placement.name].result()
-                counts[placement.name] = self._load(placement, fetch, server, target)
+                ready = partial(self._hand_over, placement, made[placement.name])
+                counts[placement.name] = self._load(placement, fetch, server, target, ready)
         recorded = {p.name for p in self._placed if p.member is not None}
         return merged({name: one for name, one in counts.items() if name in recorded})
 
@@ -108,11 +111,15 @@ class Staging:
         text = "".join(archive.collect(fetch(member.name)).decode() for member in members)
         return sort(text, origin(self._dump), target)
 
-    def _write_book(self, plan: Sorted, target: Target) -> None:
+    def _tell(self, plan: Sorted, target: Target) -> None:
         for note in plan.notes:
             self._attempt.say(note)
         if origin(self._dump).major < 15 <= target.major:
             self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
+
+    def _write_book(self, plan: Sorted, target: Target) -> None:
+        with self._maintenance() as session:
+            session.execute(properties.creation(book(self._attempt.op), None, target.major))
         with (
             translated(self._guard),
             connect(self._address, book(self._attempt.op), self._application) as session,
@@ -130,18 +137,23 @@ class Staging:
         if plan.made:
             self._attempt.say(f"made {len(plan.made)} roles: {', '.join(plan.made)}")
 
-    def _load(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Count:
-        if placement.facts is not None:
-            with self._maintenance() as session, session.transaction():
-                _run_each(session, properties.ownership(placement.staged, placement.facts))
+    def _load(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,
+        target: Target,
+        ready: Callable[[], None],
+    ) -> Count:
         seen = Seen()
-        if placement.member is not None:
+        if placement.member is None:
+            ready()
+        else:
             self._attempt.say(f"loading {placement.name}")
-            seen = self._restore(placement, fetch, server, target)
-        counted = self._count(placement, seen)
-        if placement.facts is not None:
-            self._finish(placement.staged, placement.facts)
-        self._make_durable(placement)
+            seen = self._restore(placement, fetch, server, target, ready)
+        with self._within(placement, self._guard) as session:
+            counted = self._count(session, placement, seen)
+            self._finish(session, placement)
         return counted
 
     def _create(self, placement: Placement, target: Target) -> None:
@@ -152,7 +164,22 @@ class Staging:
         with self._maintenance() as session:
             session.execute(statement)
 
-    def _restore(self, placement: Placement, fetch: Fetch, server: Facts, target: Target) -> Seen:
+    def _hand_over(self, placement: Placement, made: Future[None]) -> None:
+        """Waits for a staged database, and gives it to its owner."""
+        made.result()
+        if placement.facts is not None:
+            with self._maintenance() as session, session.transaction():
+                _run_each(session, properties.ownership(placement.staged, placement.facts))
+
+    def _restore(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,
+        target: Target,
+        ready: Callable[[], None],
+    ) -> Seen:
+        """`ready` returns when there is a database to load into."""
         chosen = tools.choose(
             self._tools_dir,
             int(server["major"]),
@@ -175,24 +202,22 @@ class Staging:
             rows=rows,
             again=self._dump.near and self._dump.size >= SEVERAL_READERS,
         )
-        return loading.run(partial(fetch, str(placement.member)), self._guard)
+        return loading.run(partial(fetch, str(placement.member)), ready, self._guard)
 
-    def _count(self, placement: Placement, seen: Seen) -> Count:
+    def _count(self, session: Session, placement: Placement, seen: Seen) -> Count:
+        tables = Tables(session, seen.analysed)
         counted: list[Count] = []
 
         def rows(part: Guard) -> None:
-            with self._within(placement, part) as session:
+            with translated(part), watched(session, part):
                 counted.append(count(session, placement.name, seen.rows))
 
-        with self._within(placement, self._guard) as session:
-            tables = Tables(session, seen.analysed)
-
         def statistics(part: Guard) -> None:
-            with self._within(placement, part) as session:
-                session.execute("SET synchronous_commit = off")
-                tables.analyse(session)
+            with self._within(placement, part) as analyst:
+                analyst.execute("SET synchronous_commit = off")
+                tables.analyse(analyst)
 
-        analysts = min(os.cpu_count() or 1, _MOST)
+        analysts = min(os.cpu_count() or 1, _MOST, len(tables))
         together([rows, *[statistics] * analysts], self._guard)
         return counted[0]
 
@@ -205,20 +230,14 @@ class Staging:
         ):
             yield session
 
-    def _finish(self, staged: str, recorded: Facts) -> None:
-        """From here on the staged database only lacks its name. Settings come last of all."""
-        with self._maintenance() as session:
-            for statement in properties.settings(staged, recorded):
+    def _finish(self, session: Session, placement: Placement) -> None:
+        """From here on the staged database only lacks its name, and is durable. Settings come last
+        of all."""
+        session.execute("SET synchronous_commit = on")  # or less, as a role may have it
+        if placement.facts is not None:
+            for statement in properties.settings(placement.staged, placement.facts):
                 self._set(session, statement)
-            _run_each(session, properties.finishing(staged, recorded))
-
-    def _make_durable(self, placement: Placement) -> None:
-        with (
-            translated(self._guard),
-            connect(self._address, book(self._attempt.op), self._application) as session,
-        ):
-            session.execute("SET synchronous_commit = on")  # or less, as a role may have it
-            session.execute("INSERT INTO public.loaded VALUES (%s)", [placement.staged])
+        _run_each(session, properties.finishing(placement.staged, placement.facts))
 
     def _set(self, session: Session, statement: Composed) -> None:
         try:

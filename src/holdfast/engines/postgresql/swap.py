@@ -5,8 +5,9 @@ together or not at all; no marker has to survive a crash between two of them. RE
 database empty of sessions: while it waits it lets nobody new in, so a second session only has to
 end those that are there.
 
-The book tells a repetition where it is: under its staging name nothing was swapped, under its
-old name everything was and only drops remain.
+Names tell a repetition where it is: while anything is staged nothing was swapped; while anything is
+old everything was, and only drops remain. Of these two there is one or the other until the end,
+because where nothing is replaced there is a book.
 """
 
 import threading
@@ -23,7 +24,7 @@ from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.counting import inventory
 from holdfast.engines.postgresql.layout import SYSTEM, Placement, placements
-from holdfast.engines.postgresql.naming import application, book, old_prefix
+from holdfast.engines.postgresql.naming import application, book, old_prefix, stage_prefix
 from holdfast.engines.postgresql.session import drop, maintenance, names
 from holdfast.engines.postgresql.staging import clear
 from holdfast.kit.guard import Guard
@@ -45,11 +46,10 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
     placed = placements(address, dump, attempt)
     own = application(attempt.op, attempt.tag)
     with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
-        present = set(names(session))
-        if book(attempt.op) in present:
+        if names(session, stage_prefix(attempt.op)):
             _rename_all(address, session, placed, attempt)
         elif not names(session, old_prefix(attempt.op)):
-            _require_done(address, dump, placed, present)
+            _require_done(address, dump, placed, set(names(session)))
             attempt.say("the swap was done before")
         drop_old(session, attempt)
 
@@ -65,13 +65,13 @@ def _rename_all(
     missing = [p.name for p in placed if p.staged not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    outgoing = _outgoing(session, placed, attempt)
+    kept = book(attempt.op)
     renames = [
-        *outgoing,
+        *_outgoing(session, placed, attempt),
         *(Rename(placement.staged, placement.name) for placement in placed),
-        Rename(book(attempt.op), f"{old_prefix(attempt.op)}book"),
+        *([Rename(kept, _old_book(attempt))] if kept in present else []),
     ]
-    later = _later(address, attempt)
+    later = _later(address, attempt) if kept in present else []
     with evicting(address, session.info.dbname, attempt, [r.before for r in renames]):
         _try_renames(session, renames, later)
     attempt.say(f"in place: {', '.join(placement.name for placement in placed)}")
@@ -147,11 +147,15 @@ def evicting(
 
 
 def drop_old(session: Session, attempt: Attempt) -> None:
-    """The book goes last: while it is there, a repetition knows that the swap was done."""
-    old_book = f"{old_prefix(attempt.op)}book"
+    """The book goes first. The server puts all that is new on the disk before it drops anything,
+    and need not do so with the files of the book."""
     found = names(session, old_prefix(attempt.op))
-    for name in sorted(found, key=lambda name: name == old_book):
+    for name in sorted(found, key=lambda name: name != _old_book(attempt)):
         drop(session, name)
+
+
+def _old_book(attempt: Attempt) -> str:
+    return f"{old_prefix(attempt.op)}book"
 
 
 def _require_done(

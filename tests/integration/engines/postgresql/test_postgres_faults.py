@@ -11,7 +11,7 @@ import pytest
 
 from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, read_member, restore, take
-from holdfast.contracts.engine import EVERYTHING, Attempt, Dump
+from holdfast.contracts.engine import EVERYTHING, Address, Attempt, Dump
 from holdfast.domain.errors import (
     AddonUnavailable,
     ChildFailed,
@@ -196,26 +196,34 @@ def test_a_stage_is_repeated_after_a_dead_one(server: PostgresServer, taken: Tak
     assert server.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'worker'") == [(True,)]
 
 
-STATEMENTS = 15
-"""ALTERs and DROPs of a swap of two databases, with a third to drop and a role to change."""
+CUTS = {"with a book": range(16), "without": (4, 5, 8, 11)}
+"""After how many ALTERs and DROPs of a swap of two databases, with a third to drop; where there is
+a book, a role has to be changed. The last number is all of them."""
 
 
 class Cut(Exception):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("at", range(STATEMENTS + 1))
+@pytest.mark.parametrize(
+    ("way", "at"), [(way, at) for way, places in CUTS.items() for at in places]
+)
 def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch, at: int
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch, way: str, at: int
 ) -> None:
     """Every statement of the swap is once the last one that ran."""
     server.execute("DROP TABLE big; CREATE TABLE big AS SELECT 1 AS i")
+    if way == "without":
+        server.execute("DROP ROLE worker")
     taken = take(server.engine, server.address)
     before = fingerprint(server.address)
-    server.execute("TRUNCATE big; ALTER ROLE worker PASSWORD 'other'")
+    server.execute("TRUNCATE big; CREATE TABLE new ()")
+    if way == "with a book":
+        server.execute("ALTER ROLE worker PASSWORD 'other'")
     server.execute("CREATE DATABASE third")
     mine = attempt("swap", "1")
     server.engine.stage(server.address, taken.dump, taken.fetch, mine, a_guard())
+    assert (naming.book("swap") in session_names(server)) == (way == "with a book")
     changing = ("ALTER", "DROP")
     count = 0
     original = psycopg.Connection.execute
@@ -236,7 +244,7 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
             finished = True
         except Cut:
             finished = False
-    assert finished == (at == STATEMENTS), f"the swap has {count} statements by now"
+    assert finished == (at == max(CUTS[way])), f"the swap has {count} statements by now"
     later = attempt("swap", "2")
     server.engine.swap(server.address, taken.dump, later, a_guard())
     server.engine.swap(server.address, taken.dump, later, a_guard())
@@ -249,20 +257,44 @@ def session_names(server: PostgresServer) -> list[str]:
         return [name for prefix in naming.OURS for name in session.names(opened, prefix)]
 
 
+@pytest.mark.parametrize("way", CUTS)
 def test_a_cut_swap_can_be_discarded_into_one_state_or_the_other(
-    server: PostgresServer, taken: Taken, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
+    if way == "without":
+        server.execute("DROP OWNED BY worker; DROP ROLE worker")
     server.execute("UPDATE big SET t = 'newer' WHERE i = 1")
-    restored = take(server.engine, server.address)
-    mine = attempt("half", "1")
-    server.engine.stage(server.address, restored.dump, restored.fetch, mine, a_guard())
+    cut_swap(server, server.address, take(server.engine, server.address), monkeypatch)
+    assert "in place" in server.engine.discard(server.address, attempt("half"))
+    assert server.execute("SELECT t FROM big WHERE i = 1") == [("newer",)]
+    assert session_names(server) == []
+
+
+def test_a_cut_swap_that_replaced_nothing_is_known_for_one(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing old is left to tell of it, so something else is."""
+    server.execute("DROP OWNED BY worker; DROP ROLE worker")
+    taken = take(server.engine, server.address)
+    for name in ("main", "second"):
+        server.execute(f"DROP DATABASE {name}", "postgres")
+    address = replace(server.address, database="postgres")
+    cut_swap(server, address, taken, monkeypatch)
+    assert "in place" in server.engine.discard(address, attempt("half"))
+    assert server.execute("SELECT a FROM t", "second") == [(1,)]
+    assert session_names(server) == []
+
+
+def cut_swap(
+    server: PostgresServer, address: Address, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its transaction, before anything is dropped."""
+    mine = replace(attempt("half"), keep_others=True)
+    server.engine.stage(address, taken.dump, taken.fetch, mine, a_guard())
     with monkeypatch.context() as patch:
         patch.setattr(swap, "drop_old", die)
         with pytest.raises(Cut):
-            server.engine.swap(server.address, restored.dump, mine, a_guard())
-    assert "in place" in server.engine.discard(server.address, mine)
-    assert server.execute("SELECT t FROM big WHERE i = 1") == [("newer",)]
-    assert session_names(server) == []
+            server.engine.swap(address, taken.dump, mine, a_guard())
 
 
 def die(*_: object) -> None:

@@ -108,7 +108,7 @@ UNKNOWN_TO_THE_PLANNER = (
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr(restoring, "_HEAD", 1 << 16)
+    monkeypatch.setattr(restoring, "_HEADS", (1 << 16,))
 
 
 @pytest.fixture

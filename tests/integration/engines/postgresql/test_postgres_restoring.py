@@ -63,7 +63,7 @@ def server(blank_server: ServerFactory) -> PostgresServer:
 
 @pytest.fixture
 def taken(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Taken:
-    monkeypatch.setattr(restoring, "_HEAD", 1 << 16)
+    monkeypatch.setattr(restoring, "_HEADS", (64, 1 << 16))
     return near(take(server.engine, server.address))
 
 
@@ -89,7 +89,7 @@ def test_every_way_brings_everything_back(
     fill(server)
     server.execute(SPOKEN_OF)
     if way == "one by one":
-        monkeypatch.setattr(restoring, "_HEAD", 64)
+        monkeypatch.setattr(restoring, "_HEADS", (64,))
     before = fingerprint(server.address)
     taken = take(server.engine, server.address)
     log = Log()
