@@ -48,11 +48,18 @@ def postgresql(home: Path, rows: int, tables: Mapping[str, int] = SEVERAL) -> Ge
         unpacked = f"export PGPASSWORD=bench; {as_file}"
         running = engine.running(places[1])
         assert running is not None
-        stock, own, parallel = (
+
+        def analysed() -> None:
+            shell(home, piped)
+            with connect(target) as session:
+                session.execute("ANALYZE")
+
+        stock, own, stock_analysed, parallel = (
             Settled(target, running, restore)
             for restore in (
                 lambda: shell(home, piped),
                 ours.restore,
+                analysed,
                 lambda: shell(home, unpacked),
             )
         )
@@ -64,6 +71,8 @@ def postgresql(home: Path, rows: int, tables: Mapping[str, int] = SEVERAL) -> Ge
             "restore: ours": own.run,
             "restore: ours, processor time": lambda: own.processor,
             "restore: ours, of it after the data was in place": ours.afterwards,
+            "restore: stock, then ANALYZE": stock_analysed.run,
+            "restore: stock, then ANALYZE, processor time": lambda: stock_analysed.processor,
             "restore: pg_restore -j2, with writing its file": parallel.run,
             "restore: pg_restore -j2, processor time": lambda: parallel.processor,
         }
