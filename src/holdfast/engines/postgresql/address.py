@@ -52,10 +52,14 @@ _SETTINGS = " ".join(
         "statement_timeout=0",
         "lock_timeout=0",
         "idle_in_transaction_session_timeout=0",
+        "idle_session_timeout=0",
         "default_transaction_read_only=off",
         "row_security=off",
     )
 )
+
+_LIMITS_TRANSACTIONS = 17_00_00
+"""From this version on; an older one refuses a session that asks for an option it does not know."""
 
 
 def parse(connection_string: str) -> Address:
@@ -150,7 +154,7 @@ def connect(
     """A session in autocommit. AddonUnavailable or AddonRefused say what went wrong."""
     parameters = _parameters(address, database or address.database, application)
     try:
-        return psycopg.connect(
+        session = psycopg.connect(
             **parameters,  # pyright: ignore[reportArgumentType] - libpq words are strings
             password=address.password.reveal(),
             options=_SETTINGS,
@@ -158,6 +162,9 @@ def connect(
             autocommit=True,
             prepare_threshold=None,
         )
+        if session.info.server_version >= _LIMITS_TRANSACTIONS:
+            session.execute("SET transaction_timeout = 0")
+        return session
     except psycopg.Error as error:
         raise of_connecting(error, address, parameters["dbname"]) from error
 

@@ -50,6 +50,34 @@ def test_a_newer_client_dumps_an_older_server_for_newer_ones_alone(
     assert target.execute("SELECT count(*), max(id) FROM kept") == [(50, 50)]
 
 
+LIMITS = (
+    "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout",
+    "idle_session_timeout", "transaction_timeout",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("major", [OLDEST, NEWEST])
+def test_limits_of_a_role_or_a_database_are_not_ours(
+    blank_server: ServerFactory, major: int
+) -> None:
+    """They are for applications: a session of ours counts for hours and waits for a store."""
+    server = blank_server(major)
+    known = [name for name in LIMITS if major >= 17 or name != "transaction_timeout"]
+    try:
+        for name in known:
+            server.execute(f"ALTER ROLE admin SET {name} = '300ms'")
+        server.execute("ALTER DATABASE main SET default_transaction_read_only = on")
+        with connect(server.address) as session:
+            for name in known:
+                assert session.execute(f"SHOW {name}").fetchone() == ("0",), name
+            session.execute("CREATE TABLE public.written (a int)")
+        taken = take(server.engine, server.address)
+        assert [table.name for table in taken.dump.inventory.tables] == ["public.written"]
+        restore(server.engine, server.address, taken, Log())
+    finally:
+        server.execute("ALTER ROLE admin RESET ALL")
+
+
 def test_tls_is_spoken_and_checked(blank_server: ServerFactory, certified: Certified) -> None:
     """With an authority that is named; and where a server has none, it is not done without."""
     server = blank_server(16)
