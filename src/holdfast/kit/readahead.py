@@ -2,7 +2,7 @@
 
 A slow store holds up whoever writes into it, and with him the reading: of four parts that are on
 their way over a thin line none arrives for a minute. Servers of databases wait no longer than that.
-So a little is read ahead now and then, and waits in memory.
+So a little is read ahead now and then, and waits in memory; everything, while others wait for it.
 """
 
 import threading
@@ -17,16 +17,19 @@ PATIENCE_SECONDS = 10.0
 _PORTION = 256 << 10
 """As much as opens a full window of a connection again."""
 _MOST = 64 << 20
-"""Then nothing more is read ahead: 40 minutes without any reading."""
+"""Then nothing more is read ahead: 20 minutes without any reading, when nothing hurries."""
+_FULL_SECONDS = 0.05
 
 
 class ReadAhead:
     """Gives what `read` gives; an error of it comes when all that was read before is taken."""
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], hurry: threading.Event | None = None) -> None:
+        """All that comes is read at once while `hurry` is set: who sends holds others up then."""
         self._read = read
         self._turn = threading.Lock()
         self._done = threading.Event()
+        self._hurry = hurry or threading.Event()
         self._held: deque[bytes] = deque()
         self._size = 0
         self._trouble: OSError | Failure | None = None
@@ -49,6 +52,7 @@ class ReadAhead:
     def close(self) -> None:
         """Once the other end has been closed, so that nobody waits for it."""
         self._done.set()
+        self._hurry.set()
         self._thread.join()
 
     def _taken(self, size: int) -> bytes:
@@ -59,10 +63,14 @@ class ReadAhead:
         return data[:size]
 
     def _look_after(self) -> None:
-        while not self._done.wait(PATIENCE_SECONDS / 2):
+        while not self._done.is_set():
+            hurried = self._hurry.wait(PATIENCE_SECONDS / 2)
+            if self._size >= _MOST:
+                self._done.wait(_FULL_SECONDS)
+                continue
             with self._turn:
                 idle = time.monotonic() - self._touched >= PATIENCE_SECONDS / 2
-                if idle and self._size < _MOST:
+                if (hurried or idle) and not self._done.is_set():
                     self._read_some()
 
     def _read_some(self) -> None:

@@ -84,3 +84,20 @@ def test_who_reads_all_the_time_is_not_read_ahead_of(monkeypatch: pytest.MonkeyP
         assert ahead.read(6) == b"%06d" % number
         assert sender.sent == number
     ahead.close()
+
+
+def test_in_a_hurry_all_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But no more than there is room for."""
+    monkeypatch.setattr(readahead, "PATIENCE_SECONDS", 3600.0)
+    monkeypatch.setattr(readahead, "_MOST", 120)
+    sender, hurry = Sender(50), threading.Event()
+    ahead = ReadAhead(sender.read, hurry)
+    assert ahead.read(6) == b"000001"
+    assert sender.sent == 1
+    hurry.set()
+    await_that(lambda: sender.sent == 21)
+    assert ahead.read(6) == b"000002"
+    await_that(lambda: sender.sent == 22)
+    hurry.clear()
+    assert b"".join(taken(ahead, 100)) == everything(50)[12:]
+    ahead.close()

@@ -6,6 +6,7 @@ comes with them. It is applied when the copy is restored, before a server starts
 
 import platform
 import re
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +24,15 @@ from holdfast.engines.mysql.tools import MARIADB, ToolSet, series
 from holdfast.kit.guard import Guard
 from holdfast.kit.pace import Pace
 from holdfast.kit.process import PRIVATE, Child, Command, require_success
+from holdfast.kit.readahead import ReadAhead
 
 DATA = "data"
 NOTES = ("mariadb_backup_", "xtrabackup_")
 """How the names of the tool's own files begin: since MariaDB 11.1, and before."""
 CHECKPOINTS = "checkpoints"
 DONE = "completed OK!"
+
+_LOCKS, _UNLOCKED = "BACKUP STAGE BLOCK", "All tables unlocked"
 
 _NEEDS = ("RELOAD", "PROCESS", "LOCK TABLES")
 _PAGES = (".ibd", ".MAD", ".MAI", ".MYD", ".MYI")
@@ -39,8 +43,11 @@ _SMALL = 1 << 16
 class Capture:
     """One copy in progress: read `pieces` to their end, then there are `facts`."""
 
-    def __init__(self, child: Child, chosen: ToolSet, server: Facts, pace: Pace) -> None:
+    def __init__(
+        self, child: Child, output: ReadAhead, chosen: ToolSet, server: Facts, pace: Pace
+    ) -> None:
         self._child = child
+        self._output = output
         self._tools = chosen
         self._server = server
         self._pace = pace
@@ -49,7 +56,7 @@ class Capture:
         self.facts: Mapping[str, Any] = {}
 
     def _read(self, size: int) -> bytes:
-        data = self._child.stdout.read(min(size, self._pace.portion))
+        data = self._output.read(min(size, self._pace.portion))
         self._pace.moved(len(data))
         return data
 
@@ -131,14 +138,28 @@ def capture(
         held = facts.privileges(session)
     chosen, data = _possible(tools_dir, server, directory, held)
     attempt.say(f"copying {data} with mariadb-backup {chosen.version}")
-    child = Child(_command(chosen, address, data))
+    locked = threading.Event()
+    child = Child(_command(chosen, address, data), hear=lambda line: _heard(line, locked))
+    output = ReadAhead(child.stdout.read, hurry=locked)
     release = guard.adopt(child.kill)
     try:
         with translated(guard):
-            yield Capture(child, chosen, server, Pace(rate, guard.wait))
+            yield Capture(child, output, chosen, server, Pace(rate, guard.wait))
     finally:
         release()
+        child.kill()
+        output.close()
         child.close()
+
+
+def _heard(line: str, locked: threading.Event) -> bool:
+    """The tool says when nobody may define or commit anything; that must not last as long as a
+    store takes."""
+    if _LOCKS in line:
+        locked.set()
+    elif _UNLOCKED in line:
+        locked.clear()
+    return False
 
 
 def _possible(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.holdfast import await_that
 from fixtures.mysql import MySQLServer, StartMySQL
 from fixtures.mysql_bank import busy, check_books, open_bank
 from fixtures.mysql_data import differences, fill, fingerprint
@@ -75,6 +76,31 @@ def test_a_copy_under_writes_is_one_moment(
         check_books(restored, before)
     finally:
         mariadb.engine.stop(restored.place)
+
+
+def test_a_store_that_stalls_does_not_keep_anybody_from_committing(mariadb: MySQLServer) -> None:
+    """The log in a table is copied while nobody may commit, and is more than a pipe holds."""
+    open_bank(mariadb)
+    mariadb.execute("SET GLOBAL log_output = 'TABLE'", "SET GLOBAL general_log = ON")
+    for _ in range(12):
+        mariadb.execute(f"SELECT '{'y' * 600_000}'")
+    mariadb.execute("SET GLOBAL general_log = OFF", "SET GLOBAL log_output = 'FILE'")
+    stalled = False
+
+    def go_on(wanted: int) -> None:
+        await_that(lambda: len(clerk.done) > wanted, 60)
+
+    with (
+        busy(mariadb) as clerk,
+        mariadb.engine.snapshot(mariadb.address, Log().attempt(), a_guard(), None) as session,
+    ):
+        for piece in session.pieces():
+            if piece.path.endswith("general_log.CSV"):
+                stalled = True
+                go_on(len(clerk.done) + 20)
+            collections.deque(piece.chunks, maxlen=0)
+    assert stalled
+    mariadb.execute("TRUNCATE mysql.general_log")
 
 
 def test_a_damaged_copy_is_noticed(mariadb: MySQLServer, take_physical: TakePhysical) -> None:
