@@ -1,9 +1,5 @@
 """Servers that Holdfast runs, beside others of the same machine."""
 
-import secrets
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +7,21 @@ import pytest
 from fixtures.mysql import MySQLServer
 from fixtures.postgres import a_guard, free_port
 from holdfast.contracts.place import Place
-from holdfast.engines.mysql import server
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.engines.mysql.rehearsal import Rehearsal
 from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
-def somebodys() -> Iterator[Path]:
+def somebodys(mysql_room: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary table of another server, where servers have theirs by default."""
-    made = Path(tempfile.gettempdir()) / f"#sql-temptable-{secrets.token_hex(4)}-e-1.MAI"
+    shared = mysql_room / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.setenv("TMPDIR", str(shared))
+    made = shared / "#sql-temptable-1-1-1.MAI"
     made.touch()
-    user = server.run_as()
-    if user is not None:
-        shutil.chown(made, user)
-    yield made
-    made.unlink(missing_ok=True)
+    return made
 
 
 def test_no_server_takes_what_is_another_ones(
