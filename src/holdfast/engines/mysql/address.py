@@ -130,6 +130,15 @@ def _context(mode: str, ca: str | None) -> ssl.SSLContext:
     return context
 
 
+_LIMITS_MARIADB = (
+    "max_statement_time",
+    "idle_transaction_timeout",
+    "idle_readonly_transaction_timeout",
+    "idle_write_transaction_timeout",
+)
+_LIMITS_MYSQL = ("max_execution_time",)
+
+
 def _settle(session: Session) -> None:
     """What a user or server is set to must not change what we see or break long sessions."""
     session.execute(
@@ -137,8 +146,8 @@ def _settle(session: Session) -> None:
         " net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60,"
         " sql_quote_show_create = 1, group_concat_max_len = 1048576"
     )
-    limit = "max_statement_time" if "MariaDB" in session.banner else "max_execution_time"
-    session.execute(f"SET SESSION {limit} = 0")
+    limits = _LIMITS_MARIADB if "MariaDB" in session.banner else _LIMITS_MYSQL
+    session.execute(f"SET SESSION {', '.join(f'{limit} = 0' for limit in limits)}")
 
 
 def option_file(address: Address) -> Secret:

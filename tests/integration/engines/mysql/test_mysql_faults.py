@@ -47,6 +47,18 @@ def test_nobody_there_is_named(mariadb: MySQLServer) -> None:
         mariadb.engine.probe(replace(mariadb.address, port=free_port()))
 
 
+def test_limits_for_applications_are_not_ours(mariadb: MySQLServer) -> None:
+    """A session of ours counts for hours, and waits for a store in a transaction."""
+    limits = ("max_statement_time", "idle_transaction_timeout", "idle_write_transaction_timeout")
+    try:
+        mariadb.execute(*(f"SET GLOBAL {limit} = 7" for limit in limits))
+        for limit in limits:
+            assert mariadb.execute(f"SELECT @@{limit}") == [(0,)], limit
+        assert int(mariadb.execute("SELECT @@wait_timeout")[0][0]) > 100_000
+    finally:
+        mariadb.execute(*(f"SET GLOBAL {limit} = 0" for limit in limits))
+
+
 def test_a_missing_privilege_is_named_with_its_grant(mariadb: MySQLServer) -> None:
     modest = with_rights(mariadb, "SELECT")
     with pytest.raises(AddonRefused) as caught:
