@@ -5,10 +5,8 @@ to any server.
 """
 
 import shutil
-import tarfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from io import RawIOBase
 from pathlib import Path
 from typing import Annotated
 
@@ -19,35 +17,13 @@ from holdfast.cli.options import InAddon
 from holdfast.cli.output import note
 from holdfast.cli.progress import transferring
 from holdfast.cli.session import Session
+from holdfast.cli.unpacking import inside, unpack
 from holdfast.cli.verbs import verb
-from holdfast.client.errors import Answer, ServerFault
 from holdfast.client.models import Finish
 
 To = Annotated[
     Path, typer.Option("--to", metavar="DIR", help="A directory that does not exist yet.")
 ]
-
-
-class _Stream(RawIOBase):
-    """Chunks as a file that is read once."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
 
 
 def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
@@ -61,7 +37,7 @@ def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
         finish = client.backups.finish(project, addon, backup, str(target))
         with client.backups.files(project, addon, backup) as coming, _whole(draft, target):
             with transferring(backup, coming.expected) as progress:
-                _unpack(coming.chunks(), draft, lambda: progress(coming.received))
+                unpack(coming.chunks(), draft, lambda: progress(coming.received))
             _finish(draft, finish)
     session.printer.record({"directory": str(target)})
     for number, step in enumerate(finish.steps, 1):
@@ -82,27 +58,12 @@ def _whole(draft: Path, target: Path) -> Generator[None]:
         raise
 
 
-def _unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) -> None:
-    """A server that says more than it should still writes nothing outside of the directory."""
-    with tarfile.open(fileobj=_Stream(chunks), mode="r|") as tar:
-        for member in tar:
-            tar.extract(member, target, filter="data")
-            moved()
-
-
 def _finish(draft: Path, finish: Finish) -> None:
     """As little as a server may ask for: texts and modes of what lies in the directory."""
     for name, text in finish.texts.items():
-        _inside(draft, name).write_text(text)
+        inside(draft, name).write_text(text)
     for name, mode in finish.modes.items():
-        _inside(draft, name).chmod(int(mode, 8) & 0o777)
-
-
-def _inside(draft: Path, name: str) -> Path:
-    path = draft / name
-    if not path.resolve().is_relative_to(draft.resolve()):
-        raise ServerFault(Answer(200, f"the server wants to change {name}, which is not ours"))
-    return path
+        inside(draft, name).chmod(int(mode, 8) & 0o777)
 
 
 def register(app: typer.Typer) -> None:

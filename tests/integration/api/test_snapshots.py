@@ -1,10 +1,8 @@
 """Snapshots through the API: taken, opened by the stock tool, copied, put back in place."""
 
 import contextlib
-import io
 import os
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,8 +164,8 @@ def test_the_files_come_as_a_tar_that_a_server_starts_from(
     api: Api, managed: str, tmp_path: Path
 ) -> None:
     backup = snapshot(api, managed)
-    with tarfile.open(fileobj=io.BytesIO(api.raw("GET", f"{backup}/files").content)) as tar:
-        tar.extractall(tmp_path, filter="data")
+    tar = api.raw("GET", f"{backup}/files").content
+    subprocess.run(["tar", "-x", "-C", tmp_path], input=tar, check=True, timeout=60)
     checked = [str(PG / "pg_verifybackup"), "--no-parse-wal", str(tmp_path / "data")]
     done = subprocess.run(checked, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
