@@ -50,6 +50,7 @@ def clean(job: Job, record: CopyRecord) -> str:
         replicate.target(job).forget(record.copied)
     with job.tools.catalog.write() as session:
         copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
+    replicate.unlock(job, record)
     return ""
 
 

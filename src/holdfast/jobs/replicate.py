@@ -19,7 +19,7 @@ from holdfast.jobs.proof import require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.repositories.restic.copying import send
-from holdfast.repositories.restic.locks import shared
+from holdfast.repositories.restic.locks import drop_dead, shared
 from holdfast.repositories.restic.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 
@@ -113,7 +113,15 @@ def clean(job: Job, record: CopyRecord) -> str:
         target(job).forget(record.copied)
     with job.tools.catalog.write() as session:
         copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
+    unlock(job, record)
     return ""
+
+
+def unlock(job: Job, record: CopyRecord) -> None:
+    """Who died while it copied had locked both ends."""
+    if job.inherits and record.source_pk:
+        for repository in (_source(job, record), target(job)):
+            drop_dead(repository)
 
 
 REPLICATE = Plan(

@@ -25,7 +25,7 @@ from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.clock import rfc3339
 from holdfast.repositories.restic.cutting import Cutter, cutters
-from holdfast.repositories.restic.locks import shared
+from holdfast.repositories.restic.locks import drop_dead, shared
 from holdfast.repositories.restic.reading import Totals
 from holdfast.repositories.restic.repository import Snapshot
 from holdfast.repositories.restic.writing import SnapshotWriter
@@ -206,6 +206,8 @@ def clean(job: Job, record: SnapshotRecord) -> str:
         snapshots.tidy_later(session, job.addon.pk, copy.destination_pk, now)
     if record.snapshot:
         job.repository(copy.destination_pk).forget(record.snapshot)
+    if job.inherits:
+        drop_dead(job.repository(copy.destination_pk))
     return ""
 
 

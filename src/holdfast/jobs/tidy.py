@@ -7,11 +7,12 @@ addon may be reading; then it is left for later.
 from pydantic import BaseModel
 
 from holdfast.catalog import repositories, restores
+from holdfast.catalog.schema import Repository
 from holdfast.catalog.session import WriteSession
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
-from holdfast.repositories.restic.locks import exclusively
+from holdfast.repositories.restic.locks import drop_dead, exclusively
 from holdfast.repositories.restic.pruning import prune
 
 LATER_MS = 3_600_000
@@ -23,11 +24,17 @@ class TidyRecord(BaseModel):
     done: bool = False
 
 
-def tidy(job: Job, record: TidyRecord) -> TidyRecord:
+def _row(job: Job) -> Repository:
     with job.tools.catalog.read() as session:
-        row = repositories.get(session, int(str(job.arguments["repository"])))
+        return repositories.get(session, int(str(job.arguments["repository"])))
+
+
+def tidy(job: Job, record: TidyRecord) -> TidyRecord:
+    row = _row(job)
+    with job.tools.catalog.read() as session:
         read = restores.reading(session, row.addon_pk)
     if read:
+        _unlock(job)
         job.say("a restore is reading from this repository; left for later")
         return record
     repository = job.tools.vaults.of_row(row)
@@ -38,6 +45,11 @@ def tidy(job: Job, record: TidyRecord) -> TidyRecord:
         f" {pruned.repacked} of them written anew without what nobody needs"
     )
     return record.model_copy(update={"done": True})
+
+
+def _unlock(job: Job) -> None:
+    if job.inherits:
+        drop_dead(job.tools.vaults.of_row(_row(job)))
 
 
 def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:
@@ -52,6 +64,7 @@ def clean(job: Job, record: TidyRecord) -> str:  # noqa: ARG001 - a prune that w
     with job.tools.catalog.write() as session:
         row = repositories.get(session, int(str(job.arguments["repository"])))
         row.tidy_due = job.tools.clock.now() + LATER_MS
+    _unlock(job)
     return ""
 
 

@@ -72,6 +72,11 @@ class Job:
         tag = f"{self.what.op[:10]}_{self.what.fence}"
         return Attempt(self.what.op, tag, self.say, keep_others=not self.addon.managed)
 
+    @property
+    def inherits(self) -> bool:
+        """May an earlier attempt have died? What that one left is for this one to remove."""
+        return self.what.fence > 1 and not self.over
+
     def say(self, text: str) -> None:
         """A line in the operation's log. FencedOff when it is no longer ours to write."""
         now = self.tools.clock.now()

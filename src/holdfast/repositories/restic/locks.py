@@ -40,6 +40,13 @@ def exclusively(repository: Repository, now: int, refresh: float = REFRESH) -> G
         yield
 
 
+def drop_dead(repository: Repository) -> None:
+    """For who writes nothing more, but took over from a worker that died while it wrote."""
+    for name, _ in list(repository.objects.names("locks")):
+        if _is_ours(_read(repository, name)):
+            repository.objects.delete("locks", name)
+
+
 class _Lock:
     """One lock, whose object is replaced by a younger one now and then."""
 
@@ -101,7 +108,7 @@ def _clear(lock: _Lock) -> None:
         if name == lock.name:
             continue
         found = _read(repository, name)
-        dead = found.get("hostname") == HOST or lock.now - _age(found) > _STALE_NS
+        dead = _is_ours(found) or lock.now - _age(found) > _STALE_NS
         if dead:
             repository.objects.delete("locks", name)
         elif lock.exclusive or found.get("exclusive"):
@@ -114,6 +121,10 @@ def _read(repository: Repository, name: str) -> Document:
         return repository.document("locks", name)
     except (SealBroken, ObjectMissing):
         return {}  # cut off while it was written, or gone meanwhile
+
+
+def _is_ours(lock: Document) -> bool:
+    return lock.get("hostname") == HOST
 
 
 def _age(lock: Document) -> int:
