@@ -54,6 +54,8 @@ class Chaos:
             api = server.api()
             await_that(lambda: self.house.catalogue(_OPEN) == [(0,)], 180)
             await_that(lambda: all(each["status"] in OVER for each in copied(api, self.house)), 180)
+            # The stock tool is told of no removal: it would look for a snapshot that just went.
+            await_that(lambda: self.house.catalogue(_REMOVALS) == [(0,)], 180)
             listed = {each["id"]: each for each in api.get(BACKUPS, per_page=100).data["backups"]}
             for name in self.wanted - self.deleted:
                 assert listed[name]["status"] == "completed", listed[name]
@@ -100,6 +102,7 @@ class Chaos:
 
 _LIST = ("snapshots", "--json")
 _OPEN = "SELECT count(*) FROM operations WHERE status IN ('scheduled', 'in-progress', 'aborting')"
+_REMOVALS = "SELECT count(*) FROM deletions WHERE done IS NULL AND called_off IS NULL"
 
 
 @pytest.mark.slow
