@@ -92,7 +92,7 @@ class Server:
 
     def stop(self, place: Place) -> None:
         """The server writes what its settings promise, then ends; killed after a grace."""
-        pid = self.running(place)
+        pid = waiting.left_in(place.directory)
         if pid is None or (_shuts_down(place) and ended(pid, _STOP_SECONDS)):
             return
         asked = [(signal.SIGTERM, _AGAIN_SECONDS)] * (_STOP_SECONDS // _AGAIN_SECONDS)

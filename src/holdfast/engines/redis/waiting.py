@@ -50,18 +50,30 @@ def _address(directory: Path, place: Place) -> Generator[Address]:
 
 
 def running_in(directory: Path) -> int | None:
-    """The pid of the server that runs from this directory."""
+    """The pid of the server that runs from this directory, as its file says."""
     try:
         process = psutil.Process(int((directory / PID_FILE).read_text()))
-        ours = process.cwd() == str(directory.resolve())
-        alive = process.status() != psutil.STATUS_ZOMBIE
-        return process.pid if ours and alive and _is_server(process) else None
+        return process.pid if _runs_in(process, directory) else None
     except (OSError, ValueError, psutil.Error):
         return None
 
 
-def _is_server(process: psutil.Process) -> bool:
-    return any(word in process.name() for word in ("redis", "valkey"))
+def left_in(directory: Path) -> int | None:
+    """The same, also when its file does not say so yet, or no more: all processes are asked."""
+    found = running_in(directory)
+    if found is None and directory.exists():
+        each = (p.pid for p in psutil.process_iter() if _runs_in(p, directory))
+        found = next(each, None)
+    return found
+
+
+def _runs_in(process: psutil.Process, directory: Path) -> bool:
+    try:
+        named = any(word in process.name() for word in ("redis", "valkey"))
+        alive = named and process.status() != psutil.STATUS_ZOMBIE
+        return alive and process.cwd() == str(directory.resolve())
+    except psutil.Error:
+        return False
 
 
 def may_go_on(data: Path, place: Place) -> bool:
@@ -102,6 +114,6 @@ def waits(place: Place) -> bool:
 
 def dismiss(directory: Path) -> None:
     """Nothing is lost: what it would write is what it has loaded."""
-    pid = running_in(directory)
+    pid = left_in(directory)
     if pid is not None:
         end(pid, ((signal.SIGKILL, _KILL_SECONDS),))

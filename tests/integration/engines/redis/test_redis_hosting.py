@@ -29,7 +29,7 @@ from holdfast.domain.errors import (
     Permanent,
     ToolMissing,
 )
-from holdfast.engines.redis import conf, server, tools, wheels
+from holdfast.engines.redis import conf, server, tools, waiting, wheels
 from holdfast.engines.redis.driver import Redis
 from holdfast.kit import process
 from holdfast.kit.seal import Secret
@@ -115,6 +115,17 @@ def test_a_server_that_loads_for_long_is_waited_for(redis_engine: Redis, place: 
         impatient.ping()
     assert redis_engine.ready(place)  # one question, one answer
     assert client.dbsize() == 60_000
+
+
+def test_a_server_without_its_file_is_stopped_too(redis_engine: Redis, place: Place) -> None:
+    """One that has just been started has not written it yet."""
+    redis_engine.initialise(place)
+    start(redis_engine, place)
+    running = psutil.Process(redis_engine.running(place))
+    (place.directory / waiting.PID_FILE).unlink()
+    assert redis_engine.running(place) is None
+    redis_engine.stop(place)
+    assert not running.is_running()
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
