@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.fleet import files_below
 from fixtures.holdfast import MORTAL, Server, await_backup, await_restore, fresh, start_holdfast
 from fixtures.postgres import PostgresServer, url_of
 
@@ -54,7 +55,7 @@ class House:
 
     def stored(self) -> set[Path]:
         """Directories of the platform store that hold objects, and unfinished uploads."""
-        return {path.parent for path in (self.home / "data" / "store").rglob("*") if path.is_file()}
+        return {path.parent for path in files_below(self.home / "data" / "store")}
 
 
 @pytest.fixture(scope="module")

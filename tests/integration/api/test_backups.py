@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.fleet import files_below
 from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
 
 DUMP = {"backupType": "dump"}
@@ -215,9 +217,9 @@ def test_a_deleted_backups_objects_go(server: Server, api: Api, attached: Attach
     one = f"{attached.path}/backups/{made['id']}"
     await_backup(api, one)
 
-    def objects() -> list[str]:
-        found = (server.data_dir / "store").rglob(f"*{made['uid']}*/**/*")
-        return [str(path) for path in found if path.is_file()]
+    def objects() -> list[Path]:
+        stored = files_below(server.data_dir / "store")
+        return [path for path in stored if made["uid"] in str(path)]
 
     assert objects()
     assert api.delete(one, force="true").data == {}

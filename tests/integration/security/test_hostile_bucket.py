@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from fixtures.attached import Attached, Own
+from fixtures.fleet import files_below
 from fixtures.holdfast import Api, Server, await_that
 
 
 def _stored(server: Server, backup: str) -> list[Path]:
     """The files of one dump in the platform's store."""
-    store = server.data_dir / "store"
-    found = [each for each in store.rglob("*") if each.is_file() and f"/{backup}/" in str(each)]
+    stored = files_below(server.data_dir / "store")
+    found = [each for each in stored if f"/{backup}/" in str(each)]
     assert found, "where are the objects?"
     return found
 
