@@ -107,10 +107,8 @@ class Supervisor:
         for addon in here:
             try:
                 self._stop(addon)
-            except Failure as error:
-                log.error(
-                    "server was left running", extra={"addon": addon.id, "reason": error.message}
-                )
+            except Exception:  # whatever one meets is no reason to leave the others running
+                log.exception("server was left running", extra={"addon": addon.id})
         self._held.close()
 
     def _stop(self, addon: Addon) -> None:

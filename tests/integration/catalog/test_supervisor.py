@@ -25,6 +25,7 @@ class Servers:
     """An engine whose servers run until they are stopped; one does not stop."""
 
     stubborn: Path = Path()
+    trouble: Exception = field(default_factory=Exception)
     stopped: list[Path] = field(default_factory=list)
 
     def initialise(self, place: Place) -> None: ...
@@ -40,7 +41,7 @@ class Servers:
 
     def stop(self, place: Place) -> None:
         if place.directory == self.stubborn:
-            raise Permanent("the server with pid 1 does not end")
+            raise self.trouble
         self.stopped.append(place.directory)
 
 
@@ -86,11 +87,16 @@ def test_every_server_of_this_machine_is_stopped(
     assert sorted(stopped(tools)) == sorted(here)
 
 
+@pytest.mark.parametrize("trouble", [Permanent("it does not end"), FileNotFoundError("gone")])
 def test_one_that_does_not_stop_keeps_nobody(
-    tools: Toolbox, new_server: Callable[..., Path], caplog: pytest.LogCaptureFixture
+    tools: Toolbox,
+    new_server: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+    trouble: Exception,
 ) -> None:
     here = [new_server() for _ in range(3)]
-    tools.engines("postgresql").stubborn = here[1]
+    engine = tools.engines("postgresql")
+    engine.stubborn, engine.trouble = here[1], trouble
     assert sorted(stopped(tools)) == sorted((here[0], here[2]))
     (said,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert "left running" in said.message
