@@ -34,7 +34,7 @@ def tidy(job: Job, record: TidyRecord) -> TidyRecord:
     with job.tools.catalog.read() as session:
         read = restores.reading(session, row.addon_pk)
     if read:
-        _unlock(job)
+        _unlock(job, row)
         job.say("a restore is reading from this repository; left for later")
         return record
     repository = job.tools.vaults.of_row(row)
@@ -47,9 +47,9 @@ def tidy(job: Job, record: TidyRecord) -> TidyRecord:
     return record.model_copy(update={"done": True})
 
 
-def _unlock(job: Job) -> None:
+def _unlock(job: Job, row: Repository) -> None:
     if job.inherits:
-        drop_dead(job.tools.vaults.of_row(_row(job)))
+        drop_dead(job.tools.vaults.of_row(row))
 
 
 def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:
@@ -64,7 +64,7 @@ def clean(job: Job, record: TidyRecord) -> str:  # noqa: ARG001 - a prune that w
     with job.tools.catalog.write() as session:
         row = repositories.get(session, int(str(job.arguments["repository"])))
         row.tidy_due = job.tools.clock.now() + LATER_MS
-    _unlock(job)
+    _unlock(job, _row(job))
     return ""
 
 

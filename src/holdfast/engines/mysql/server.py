@@ -63,9 +63,9 @@ class Server:
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:
-        chosen = tools.server(self._tools_dir, place.version)
-        room_aside(place.directory, run_as())
-        return commands.server(chosen, place.directory, place.port, run_as=run_as())
+        chosen, user = tools.server(self._tools_dir, place.version), run_as()
+        room_aside(place.directory, user)
+        return commands.server(chosen, place.directory, place.port, run_as=user)
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""
