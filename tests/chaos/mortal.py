@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from holdfast import bootstrap
+from holdfast.bootstrap import processes
 from holdfast.cli.main import main
 from holdfast.daemons import pruner
 from holdfast.domain.errors import AddonUnavailable
@@ -124,7 +124,7 @@ if __name__ == "__main__":
     elif kind == "forget":
         die_when_forgetting(moment)
     elif step_name != "nowhere":
-        plans = dict(bootstrap.PLANS)
+        plans = dict(processes.PLANS)
         plans[Kind(kind)] = mortal(plans[Kind(kind)], step_name, moment)
-        bootstrap.PLANS = plans
+        processes.PLANS = plans
     main()

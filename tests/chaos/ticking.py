@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import bootstrap
-from holdfast.bootstrap import Parts, SchedulerProcess
+from holdfast.bootstrap import Parts, SchedulerProcess, processes
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
 
@@ -60,6 +59,6 @@ class Ticking:
         queue = MortalQueue(parts.catalog.engine)
         queue.risk = self.risk
         vars(parts)["queue"] = queue
-        bootstrap._SCHEDULE_SECONDS = 0.02
+        processes._SCHEDULE_SECONDS = 0.02
         SchedulerProcess(parts).start()
         threading.Event().wait()

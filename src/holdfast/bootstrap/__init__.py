@@ -1,0 +1,22 @@
+"""The composition root: every concrete thing is named here once, and processes are built."""
+
+from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
+from holdfast.bootstrap.parts import Parts
+from holdfast.bootstrap.policy import policy_of
+from holdfast.bootstrap.processes import PLANS, SchedulerProcess, WorkerProcess
+from holdfast.bootstrap.upkeep import diagnose, install_tools, list_tools, make_owner
+
+__all__ = [
+    "PLANS",
+    "Parts",
+    "SchedulerProcess",
+    "WorkerProcess",
+    "bounds_of",
+    "build_api",
+    "diagnose",
+    "install_tools",
+    "list_tools",
+    "listener_config",
+    "make_owner",
+    "policy_of",
+]

@@ -1,0 +1,80 @@
+"""The HTTP API: its application and how it listens."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from holdfast import settings as config
+from holdfast.api import serving
+from holdfast.api.app import create_app
+from holdfast.api.bounds import Bounds
+from holdfast.api.state import Api
+from holdfast.api.tails import Tails
+from holdfast.api.throttle import Throttle
+from holdfast.bootstrap.parts import Parts
+from holdfast.bootstrap.policy import policy_of
+from holdfast.conformance.store import check_store
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.errors import NotSupported
+from holdfast.engines.registry import ENGINES
+from holdfast.kit.fetch import Network, parse_networks
+from holdfast.kit.sign import Signer
+from holdfast.settings import Settings
+from holdfast.stores.registry import open_store
+
+
+def build_api(parts: Parts) -> FastAPI:
+    settings, bounds = parts.settings, bounds_of(parts.settings)
+    return create_app(
+        Api(
+            catalog=parts.catalog,
+            house=parts.house,
+            policy=policy_of(settings),
+            clock=parts.clock,
+            data_dir=settings.data_dir,
+            team=settings.team,
+            public_url=settings.public_url.rstrip("/"),
+            mask_secrets=settings.mask_secrets,
+            bounds=bounds,
+            throttle=Throttle(bounds, parts.clock),
+            tails=Tails(bounds),
+            proxies=_proxies(settings),
+            signer=Signer(parts.master, "download"),
+            engine_kinds=tuple(ENGINES),
+            engines=parts.engine,
+            open_store=parts.store,
+            try_store=_try_store,
+            locate=parts.locate,
+            check_store=_first_problem,
+        )
+    )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """How much the outside may take of this process."""
+    return Bounds(**{each.name: getattr(settings, each.name) for each in fields(Bounds)})
+
+
+def listener_config(parts: Parts) -> uvicorn.Config:
+    """How the API listens: over TLS when there is a certificate."""
+    settings = parts.settings
+    tls, proxies = config.tls_files(settings), _proxies(settings)
+    return serving.config(build_api(parts), bounds_of(settings), tls, proxies)
+
+
+def _proxies(settings: Settings) -> tuple[Network, ...]:
+    return parse_networks(settings.trusted_proxies, "trusted_proxies")
+
+
+def _try_store(kind: str, options: Mapping[str, Any]) -> ObjectStore:
+    if kind != "s3":
+        raise NotSupported(f"destinations of type {kind!r} cannot be added")
+    return open_store(kind, options)
+
+
+def _first_problem(store: ObjectStore, prefix: str) -> str | None:
+    broken = check_store(store, prefix).broken
+    return f"{broken.name}: {broken.detail}" if broken else None

@@ -1,0 +1,16 @@
+"""How retention works in this installation."""
+
+from holdfast.domain.retention import DAY_MS, Policy
+from holdfast.settings import Settings
+
+_HOUR_MS = 3_600_000
+
+
+def policy_of(settings: Settings) -> Policy:
+    """How retention works here."""
+    return Policy(
+        share=settings.prune_share,
+        grace_ms=round(settings.prune_grace * _HOUR_MS),
+        every_ms=round(settings.prune_every * 1000),
+        history_ms=settings.history * DAY_MS,
+    )

@@ -1,0 +1,149 @@
+"""The processes of an installation: a worker, and a scheduler with its daemons."""
+
+import logging
+import os
+import threading
+from dataclasses import replace
+
+from holdfast.bootstrap.parts import Parts
+from holdfast.bootstrap.policy import policy_of
+from holdfast.catalog import workers
+from holdfast.catalog.clock import DatabaseClock
+from holdfast.catalog.session import CatalogAway
+from holdfast.daemons.auditor import Auditor
+from holdfast.daemons.janitor import Janitor
+from holdfast.daemons.loop import Loop
+from holdfast.daemons.pruner import Pruner
+from holdfast.daemons.pulse import Pulse, Rhythm
+from holdfast.daemons.reaper import Reaper
+from holdfast.daemons.scheduler import Scheduler
+from holdfast.daemons.supervisor import Supervisor
+from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.domain.retention import DAY_MS
+from holdfast.jobs.backup import BACKUP
+from holdfast.jobs.lifecycle import LIFECYCLE
+from holdfast.jobs.refill import REFILL
+from holdfast.jobs.repair import REPAIR
+from holdfast.jobs.replicate import REPLICATE
+from holdfast.jobs.restore import RESTORE
+from holdfast.jobs.rewind import REWIND
+from holdfast.jobs.runner import Drained, Plans, Runner
+from holdfast.jobs.snapshot import SNAPSHOT
+from holdfast.jobs.tidy import TIDY
+from holdfast.jobs.toolbox import Running
+from holdfast.kit import ids
+from holdfast.kit.locks import join
+from holdfast.kit.memory import keep_memory_steady
+
+log = logging.getLogger(__name__)
+
+PLANS: Plans = {
+    Kind.BACKUP: BACKUP,
+    Kind.SNAPSHOT: SNAPSHOT,
+    Kind.RESTORE: RESTORE,
+    Kind.REWIND: REWIND,
+    Kind.REFILL: REFILL,
+    Kind.COPY: REPLICATE,
+    Kind.REPAIR: REPAIR,
+    Kind.TIDY: TIDY,
+    **LIFECYCLE,
+}
+
+_SUPERVISE_SECONDS = 1.0
+_CLEAN_SECONDS = 5.0
+_SCHEDULE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 10.0
+_HOUR_MS = 3_600_000
+
+
+class SchedulerProcess:
+    """Decides when, and cleans up behind everybody."""
+
+    def __init__(self, parts: Parts) -> None:
+        clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
+        tools = replace(parts.toolbox, clock=clock)
+        scheduler = Scheduler(tools, round(parts.settings.catch_up * _HOUR_MS))
+        policy = policy_of(parts.settings)
+        audit_every = round(parts.settings.audit_every * _HOUR_MS)
+        read_within = round(parts.settings.read_within * DAY_MS)
+        self._loops = [
+            Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
+            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy).round),
+            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy).round),
+            Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
+        ]
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    def drain(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+
+
+class WorkerProcess:
+    """Everything that works in the background of one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings, tools = parts.settings, parts.toolbox
+        self._parts = parts
+        self._running = Running()
+        self._worker = f"{parts.node}-{os.getpid()}-{ids.hex24()[:6]}"
+        rhythm = Rhythm(settings.beat, settings.dead, settings.stall)
+        self._pulse = Pulse(tools, self._running, self._worker, rhythm)
+        self._reaper = Reaper(tools, self._pulse, rhythm)
+        self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
+        self._runner = Runner(tools, PLANS, self._running, self._worker)
+        self._presence, self._alone = join(settings.data_dir / "workers.lock")
+        self._beating = Loop("pulse", settings.beat, self._pulse.round)
+        self._loops = [
+            Loop("reaper", max(settings.beat, settings.dead / 10), self._reaper.round),
+            Loop("supervisor", _SUPERVISE_SECONDS, self._supervisor.round),
+        ]
+
+    def start(self) -> None:
+        keep_memory_steady()
+        tools = self._parts.toolbox
+        if self._alone:
+            with tools.catalog.write() as session:
+                workers.leave_node(session, tools.node)
+        self._pulse.round()
+        self._beating.start()
+        tools.queue.run_worker(
+            self._worker,
+            self._runner.run,
+            self._parts.settings.concurrency,
+            [ANY_LANE, tools.node],
+        )
+        if self._alone:
+            self._reaper.reap_departed()
+            self._reaper.find_lost()
+        for loop in self._loops:
+            loop.start()
+
+    def drain(self) -> None:
+        """Finishes what it can within the grace and leaves the rest to others, still beating."""
+        for loop in self._loops:
+            loop.stop()
+        self._parts.queue.drain(self._parts.settings.grace)
+        self._let_go()
+        self._supervisor.stop_all()
+        self._beating.stop()
+        self._leave()
+        self._presence.close()
+
+    def _leave(self) -> None:
+        try:
+            with self._parts.catalog.write() as session:
+                workers.leave(session, self._worker)
+        except CatalogAway as error:
+            log.warning("left without a word", extra={"error": str(error.orig)})
+
+    def _let_go(self) -> None:
+        for _, guard, _ in self._running.all():
+            guard.stop(Drained("the worker is stopping"))
+        waiting = threading.Event()
+        deadline = self._parts.clock.monotonic() + _LAST_WORDS_SECONDS
+        while self._running.all() and self._parts.clock.monotonic() < deadline:
+            waiting.wait(0.05)

@@ -1,0 +1,54 @@
+"""What an operator does by hand: the first token, a look at the machine, tools."""
+
+from holdfast import settings as config
+from holdfast.bootstrap.parts import Parts
+from holdfast.catalog.session import CatalogClash
+from holdfast.conformance.machine import Finding, examine
+from holdfast.contracts.equipment import Equippable
+from holdfast.domain.errors import NotSupported
+from holdfast.engines.registry import ENGINES
+from holdfast.usecases.tokens import ensure_owner
+
+
+def make_owner(parts: Parts) -> bool:
+    """The first owner token, into `owner.token` unless it was given. True: a file was written."""
+    given = parts.settings.owner_token
+    try:
+        with parts.catalog.write() as session:
+            made = ensure_owner(session, given, parts.clock.now())
+            if made is None or given is not None:
+                return False
+            config.write_private(parts.settings.data_dir / "owner.token", made.reveal())
+    except CatalogClash:
+        return False  # another process that starts right now added the same token
+    return True
+
+
+def diagnose(parts: Parts) -> list[Finding]:
+    return examine(parts.settings.data_dir, parts.clock, [parts.engine(kind) for kind in ENGINES])
+
+
+def list_tools(parts: Parts) -> list[dict[str, str]]:
+    """Installed tools first, then what could be installed."""
+    rows: list[dict[str, str]] = []
+    for kind in ENGINES:
+        engine = parts.engine(kind)
+        if isinstance(engine, Equippable):
+            rows += [
+                {"kind": kind, "version": t.version, "origin": t.origin, "place": str(t.directory)}
+                for t in engine.tools()
+            ]
+            rows += [
+                {"kind": kind, "version": version, "origin": "can be installed", "place": ""}
+                for version in engine.installable()
+            ]
+    return rows
+
+
+def install_tools(parts: Parts, kind: str, version: str) -> str:
+    """Returns where they are now."""
+    engine = parts.engine(kind)
+    if not isinstance(engine, Equippable):
+        raise NotSupported(f"there are no tools of {engine.title} to install")
+    installed = engine.install(version)
+    return f"{engine.title} {installed.version} in {installed.directory}"
