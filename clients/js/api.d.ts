@@ -107,6 +107,7 @@ export interface Adopted {
 }
 export interface AdoptionForm {
   passphrase?: string;
+  trusted?: boolean;
   after?: string;
 }
 export interface AdoptionProblem {
@@ -320,6 +321,7 @@ export interface ErrorEnvelope {
   error: ErrorBody;
 }
 export interface EvidenceView {
+  provenance: string;
   checks: Array<Record<string, unknown>>;
   manifestSha256?: string;
   members?: Array<MemberView>;
@@ -568,6 +570,7 @@ export interface Resources {
 }
 export interface RestoreForm {
   replace?: boolean;
+  trusted?: boolean;
 }
 export interface RestoreList {
   restores: Array<RestoreView>;

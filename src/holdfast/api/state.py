@@ -21,7 +21,7 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.retention import Policy
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import Network
-from holdfast.kit.sign import Signer
+from holdfast.kit.sign import Signer, Stamp
 from holdfast.usecases.context import House
 
 _STORED_AT_ONCE = 4
@@ -46,6 +46,7 @@ class Api:
     tails: Tails
     proxies: tuple[Network, ...]
     signer: Signer
+    stamp: Stamp
     engine_kinds: tuple[str, ...]
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]

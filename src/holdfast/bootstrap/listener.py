@@ -43,6 +43,7 @@ def build_api(parts: Parts) -> FastAPI:
             tails=Tails(bounds),
             proxies=_proxies(settings),
             signer=Signer(parts.master, "download"),
+            stamp=parts.stamp,
             engine_kinds=tuple(ENGINES),
             engines=parts.engine,
             open_store=parts.store,

@@ -17,6 +17,7 @@ from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.fetch import Rules, parse_networks
 from holdfast.kit.seal import Sealer
+from holdfast.kit.sign import Stamp
 from holdfast.queues.dbos import DbosQueue
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
@@ -58,6 +59,10 @@ class Parts:
     @cached_property
     def sealer(self) -> Sealer:
         return Sealer(self.master)
+
+    @cached_property
+    def stamp(self) -> Stamp:
+        return Stamp(self.master, "manifests")
 
     @cached_property
     def node(self) -> str:
@@ -113,6 +118,7 @@ class Parts:
             data_dir=self.settings.data_dir,
             engines=self.engine,
             open_store=self.store,
+            stamp=self.stamp,
             import_rules=self.import_rules,
             controls=config.attached_controls(self.settings),
         )

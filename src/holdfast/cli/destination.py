@@ -231,6 +231,14 @@ def adopt(
     dumps_only: Annotated[
         bool, typer.Option("--dumps-only", help="Without a passphrase; snapshots are left alone.")
     ] = False,
+    trusted: Annotated[
+        bool,
+        typer.Option(
+            "--trusted",
+            help="Nobody else wrote to this place: dumps made under another master key get their"
+            " roles, owners and definers back, too, when they are restored.",
+        ),
+    ] = False,
 ) -> None:
     """Take in backups that this installation does not know, such as those of a lost one.
 
@@ -244,7 +252,7 @@ def adopt(
     found: list[Mapping[str, object]] = []
     problems: list[AdoptionProblem] = []
     with session.client() as client:
-        for part in client.destinations.adopt(place, secret):
+        for part in client.destinations.adopt(place, secret, trusted=trusted):
             found += [each.document() for each in part.backups]
             problems += part.problems
     session.printer.rows(found, _STORED, _told)

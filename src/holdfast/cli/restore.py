@@ -42,7 +42,7 @@ class From:
 
 @dataclass(frozen=True)
 class Giving:
-    """What may be given up for it."""
+    """What may be given up for it, and for what the caller vouches."""
 
     replace: Annotated[
         bool,
@@ -50,6 +50,14 @@ class Giving:
             "--replace",
             help="Of a snapshot, when there is no room for a second copy: remove the present"
             " data first. If such a restore fails, the addon has no data.",
+        ),
+    ] = False
+    trusted: Annotated[
+        bool,
+        typer.Option(
+            "--trusted",
+            help="You vouch for a backup of another project: its roles, owners and definers get"
+            " their power back. Needs a token of all projects.",
         ),
     ] = False
     yes: Yes = False
@@ -72,9 +80,13 @@ def create(
     """Replace an addon's data with a backup. With --wait the exit status tells how it ended."""
     which = where.of(session)
     giving.confirm(which[1])
-    with session.client() as client, naming(replace="--replace"):
+    with session.client() as client, naming(replace="--replace", trusted="--trusted"):
         started = client.restores.create(
-            *which, backup, source.origin(*which), replace=giving.replace
+            *which,
+            backup,
+            source.origin(*which),
+            replace=giving.replace,
+            trusted=giving.trusted,
         )
         if waiting.wait:
             restore = _awaited(client, (*which, started.restore_id), waiting)

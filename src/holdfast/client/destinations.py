@@ -50,10 +50,15 @@ class Destinations(Noun[R]):
         return Listing(DestinationBackup, f"{_place(destination)}/backups", None)
 
     @listing
-    def adopt(self, destination: str | None, passphrase: Secret | None) -> Listing[Adopted]:
+    def adopt(
+        self, destination: str | None, passphrase: Secret | None, *, trusted: bool = False
+    ) -> Listing[Adopted]:
         """Takes in what no catalogue entry names, some addons at a time; again and again until
-        nothing is left. Without the passphrase of the recovery kit, dumps only."""
+        nothing is left. Without the passphrase of the recovery kit, dumps only. `trusted`: nobody
+        else wrote to the place."""
         body: Words = {} if passphrase is None else {"passphrase": passphrase.reveal()}
+        if trusted:
+            body = {**body, "trusted": True}
         return _Adoption(Adopted, f"{_place(destination)}/adopt", None, body=body)
 
 

@@ -44,10 +44,14 @@ class Restores(Noun[R]):
         origin: Origin | None = None,
         *,
         replace: bool = False,
+        trusted: bool = False,
     ) -> Steps[RestoreStarted]:
-        """`replace`: without room for a second copy, the present data may be removed first."""
+        """`replace`: without room for a second copy, the present data may be removed first.
+        `trusted`: the caller vouches for what another project's people could have shaped.
+        """
         path = _backup(project, addon, backup, "restore")
-        body = {"replace": True} if replace else None
+        given = {"replace": replace, "trusted": trusted}
+        body = {name: True for name, is_set in given.items() if is_set} or None
         return parsed(RestoreStarted, (yield from post(path, body, _params(origin))))
 
     @listing

@@ -53,10 +53,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is: rows per table and how many objects of each kind per database."""
+    """What there is: rows per table and how many objects of each kind per database.
+
+    `left_out`: kinds of objects that the loader of a foreign dump never makes.
+    """
 
     tables: Sequence[Table]
     objects: Mapping[str, Mapping[str, int]]
+    left_out: frozenset[str] = frozenset()
 
 
 class Source(Protocol):
@@ -113,7 +117,7 @@ class Dump:
     """A finished dump as an engine needs to see it again, read from the manifest.
 
     `near`: to fetch a member more than once costs no more than processor time. `size`: plain bytes
-    of all members.
+    of all members. `trusted`: people of the addon's own project shaped it.
     """
 
     version: str
@@ -122,11 +126,17 @@ class Dump:
     inventory: Inventory
     near: bool = False
     size: int = 0
+    trusted: bool = True
 
     @property
     def imported(self) -> bool:
-        """Did somebody else make it?"""
+        """Whether it is a file of another tool's form, of which a survey is all that is known."""
         return "imported" in self.facts
+
+    @property
+    def foreign(self) -> bool:
+        """Whether strangers may have shaped it: then it is loaded with the least power."""
+        return self.imported or not self.trusted
 
 
 @dataclass(frozen=True)

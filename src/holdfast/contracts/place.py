@@ -26,6 +26,15 @@ class Place:
     log: Path | None = None
 
 
+FOREIGN = "foreign"
+"""Among the facts that a rehearsal is given: strangers may have shaped the snapshot."""
+
+
+def is_foreign(facts: Mapping[str, Any]) -> bool:
+    """Whether strangers may have shaped a snapshot: a file was imported, or see `FOREIGN`."""
+    return FOREIGN in facts or "imported" in facts
+
+
 @runtime_checkable
 class Hostable(Protocol):
     """A server of this kind that Holdfast runs itself from a data directory."""
@@ -72,7 +81,8 @@ class Rewindable(Protocol):
         """Boots it privately, checks it, lets the place's user in, stops it cleanly; one that is
         `Succeeding` may stay. What a dead attempt left running is ended first.
 
-        On a place that is not ours the user gets no rights it did not have.
+        On a place that is not ours the user gets no rights it did not have. Of a foreign snapshot
+        (`is_foreign`) nothing keeps its power: no account of it may log in or act on the server.
 
         RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
         """

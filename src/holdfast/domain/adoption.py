@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.domain.backup import BackupType, Compression
+from holdfast.domain.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Found:
     size: int
     objects: str
     evidence: Mapping[str, object]
+    provenance: Provenance
 
 
 @dataclass(frozen=True)

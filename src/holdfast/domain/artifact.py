@@ -4,6 +4,7 @@ The manifest is the last object written; without it a prefix is leftovers. `docs
 describes it for people who have only the bucket.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -38,6 +39,7 @@ class Manifest:
     members: Sequence[StoredMember]
     facts: Mapping[str, object]
     inventory: Mapping[str, object]
+    provenance: str
 
     def document(self) -> dict[str, object]:
         return {"format": FORMAT, **asdict(self)}
@@ -45,6 +47,12 @@ class Manifest:
     @property
     def size(self) -> int:
         return sum(member.stored_bytes for member in self.members)
+
+
+def stamped_part(document: Mapping[str, object]) -> bytes:
+    """The bytes of a manifest that its `stamp` vouches for: all but the stamp, in one form."""
+    rest = {key: value for key, value in document.items() if key != "stamp"}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
 
 
 def attempt_prefix(project: str, addon: str, backup_uid: str, attempt: str) -> str:

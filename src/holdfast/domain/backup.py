@@ -27,7 +27,8 @@ class SourceType(StrEnum):
     FILE_UPLOAD = "fileUpload"
 
 
-IMPORTED = frozenset({SourceType.LIVE_INSTANCE, SourceType.EXTERNAL_DUMP, SourceType.FILE_UPLOAD})
+FILES = frozenset({SourceType.EXTERNAL_DUMP, SourceType.FILE_UPLOAD})
+IMPORTED = FILES | {SourceType.LIVE_INSTANCE}
 """Backups that are not of the addon's own data."""
 
 

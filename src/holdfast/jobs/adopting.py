@@ -19,14 +19,16 @@ from holdfast.catalog.schema import Document
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain import inventory, snapshot
 from holdfast.domain.adoption import Found, Problem, Shelf
-from holdfast.domain.artifact import MANIFEST
+from holdfast.domain.artifact import MANIFEST, stamped_part
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import EvidenceMissing, Failure
 from holdfast.domain.evidence import Check
 from holdfast.domain.inventory import Spot, spot_of
+from holdfast.domain.provenance import Provenance
 from holdfast.domain.snapshot import repository_of, snapshot_key
 from holdfast.jobs.custody import lacking
 from holdfast.kit.seal import Secret
+from holdfast.kit.sign import Stamp
 from holdfast.pipeline.digest import Digest
 from holdfast.repositories.restic.mending import missing_packs
 from holdfast.repositories.restic.reading import blobs, prove
@@ -87,6 +89,7 @@ class _SnapshotManifest(BaseModel):
     version: _Version
     created: datetime
     facts: Document
+    provenance: Provenance = Provenance.OWN  # who has the passphrase wrote it
 
 
 @dataclass
@@ -126,12 +129,17 @@ def dumps(
     store: ObjectStore,
     shelf: Mapping[str, Mapping[Spot, Mapping[str, int]]],
     known: Collection[str],
+    is_ours: Callable[[Document], bool],
 ) -> Iterator[Shelf | Problem]:
-    """One shelf for each kind of addon that bore the name. `known` are uids that have rows."""
+    """One shelf for each kind of addon that bore the name. `known` are uids that have rows;
+    `is_ours` tells of a manifest whether this installation wrote it."""
     fresh = sorted(shelf.keys() - set(known))
     newest = [max(shelf[uid], key=lambda each: each.attempt) for uid in fresh]
     yield from _shelved(
-        ((spot.prefix, partial(_dump, store, spot, shelf[spot.uid][spot])) for spot in newest),
+        (
+            (spot.prefix, partial(_dump, store, spot, shelf[spot.uid][spot], is_ours))
+            for spot in newest
+        ),
         lambda kind, backups: Shelf(newest[0].project, newest[0].addon, kind, backups=backups),
     )
 
@@ -153,7 +161,21 @@ def _shelved(
         yield shelf(kind, sorted(backups, key=_age))
 
 
-def _dump(store: ObjectStore, spot: Spot, sizes: Mapping[str, int]) -> tuple[str, Found]:
+def is_stamped(stamp: Stamp, manifest: Document) -> bool:
+    """Whether a dump's manifest has a stamp of this installation's master key."""
+    return stamp.is_on(stamped_part(manifest), str(manifest.get("stamp", "")))
+
+
+def _provenance(manifest: Document, spot: Spot, is_ours: Callable[[Document], bool]) -> Provenance:
+    """A manifest is believed where it was written: moved below another project it is foreign."""
+    in_place = manifest["backup"].get("project") == spot.project
+    own = manifest.get("provenance", Provenance.OWN) == Provenance.OWN
+    return Provenance.OWN if own and in_place and is_ours(manifest) else Provenance.FOREIGN
+
+
+def _dump(
+    store: ObjectStore, spot: Spot, sizes: Mapping[str, int], is_ours: Callable[[Document], bool]
+) -> tuple[str, Found]:
     key = spot.prefix + MANIFEST
     if key not in sizes:
         raise EvidenceMissing("it has no manifest, so it was never completed")
@@ -185,6 +207,7 @@ def _dump(store: ObjectStore, spot: Spot, sizes: Mapping[str, int]) -> tuple[str
             "checks": [check.document()],
             "inventory": manifest.inventory,
         },
+        provenance=_provenance(json.loads(body), spot, is_ours),
     )
 
 
@@ -250,6 +273,7 @@ def _snapshot(
             "checks": [check.document()],
             "facts": manifest.facts,
         },
+        provenance=Provenance.FOREIGN if "imported" in manifest.facts else manifest.provenance,
     )
 
 

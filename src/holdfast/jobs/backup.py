@@ -22,13 +22,14 @@ from holdfast.domain.artifact import (
     Manifest,
     StoredMember,
     attempt_prefix,
+    stamped_part,
 )
-from holdfast.domain.backup import Compression
+from holdfast.domain.backup import FILES, Compression
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import inventories
 from holdfast.jobs.copying import Shelf, copy_member
-from holdfast.jobs.origins import FILES, address, dumper, importer, opened
+from holdfast.jobs.origins import address, dumper, importer, opened
 from holdfast.jobs.proof import checks_of, checks_of_file, require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
@@ -145,7 +146,9 @@ def _check_file(job: Job, record: BackupRecord, shelf: Shelf) -> BackupRecord:
 def seal(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     store, key = _store(job, backup), record.prefix + MANIFEST
-    body = json.dumps(_manifest(job, backup, record).document(), indent=1, sort_keys=True).encode()
+    manifest = _manifest(job, backup, record).document()
+    manifest["stamp"] = job.tools.stamp.of(stamped_part(manifest))
+    body = json.dumps(manifest, indent=1, sort_keys=True).encode()
     upload = store.begin(key)
     try:
         upload.write(body)
@@ -183,6 +186,7 @@ def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
         members=record.members,
         facts=record.facts,
         inventory=record.inventory,
+        provenance=backup.provenance,
     )
 
 

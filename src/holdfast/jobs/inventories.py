@@ -12,12 +12,14 @@ def document(inventory: Inventory) -> Document:
     return {
         "tables": [asdict(table) for table in inventory.tables],
         "objects": {db: dict(kinds) for db, kinds in inventory.objects.items()},
+        "leftOut": sorted(inventory.left_out),
     }
 
 
 def parse(found: Document) -> Inventory:
     """The inverse of `document`."""
-    return Inventory([Table(**table) for table in found["tables"]], found["objects"])
+    tables = [Table(**table) for table in found["tables"]]
+    return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())))
 
 
 def tables_by_database(found: Document) -> dict[str, int]:
@@ -55,6 +57,6 @@ def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
         found += [
             f"{database}: {count} {kind} were dumped, {there.get(kind, 0)} restored"
             for kind, count in kinds.items()
-            if there.get(kind, 0) != count
+            if there.get(kind, 0) != count and kind not in loaded.left_out
         ]
     return found

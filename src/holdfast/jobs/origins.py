@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from holdfast.catalog import imports
+from holdfast.catalog import addons, backups, imports
 from holdfast.catalog.schema import Backup
 from holdfast.contracts.engine import (
     EVERYTHING,
@@ -24,8 +24,10 @@ from holdfast.contracts.engine import (
     Snapshottable,
 )
 from holdfast.contracts.foreign import Importable, Ingestible
-from holdfast.domain.backup import SourceType
+from holdfast.domain import provenance
+from holdfast.domain.backup import FILES, SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.provenance import Provenance
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.fetch import Body, NotAllowed, fetched, leads_to_this_machine_alone
 from holdfast.kit.seal import Secret
@@ -33,8 +35,21 @@ from holdfast.pipeline.decompress import decompress, recognise
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
 
-FILES = frozenset({SourceType.EXTERNAL_DUMP, SourceType.FILE_UPLOAD})
 _HEAD = 64 << 10
+
+
+def is_trusted(job: Job) -> bool:
+    """Whether a restore may give the backup's content its power back: see `domain.provenance`.
+
+    The caller may have vouched for it.
+    """
+    if job.arguments.get("trusted"):
+        return True
+    with job.tools.catalog.read() as session:
+        backup = backups.get(session, int(str(job.arguments["backup"])))
+        source = addons.get(session, backup.addon_pk)
+        same_project = source.project_pk == job.addon.project_pk
+        return provenance.is_trusted(Provenance(backup.provenance), same_project=same_project)
 
 
 def dumper(job: Job) -> Dumpable:

@@ -20,6 +20,7 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import FORMAT, MANIFEST
 from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
 from holdfast.jobs import inventories
+from holdfast.jobs.origins import is_trusted
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.pipeline.decompress import decompress
@@ -69,7 +70,7 @@ def read(job: Job, record: RestoreRecord) -> RestoreRecord:
     return record.model_copy(update={"manifest": manifest})
 
 
-def _dump(record: RestoreRecord) -> Dump:
+def _dump(job: Job, record: RestoreRecord) -> Dump:
     manifest = record.manifest
     return Dump(
         version=manifest["version"],
@@ -79,11 +80,18 @@ def _dump(record: RestoreRecord) -> Dump:
             "members": {m["name"]: m["facts"] for m in manifest["members"]},
         },
         inventory=inventories.parse(manifest["inventory"]),
+        trusted=is_trusted(job),
     )
 
 
 def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
-    _loader(job).preflight(job.address(), _dump(record))
+    dump = _dump(job, record)
+    if dump.foreign:
+        job.say(
+            "strangers may have shaped this backup: it is loaded with the least power, without"
+            " its roles, owners and privileges"
+        )
+    _loader(job).preflight(job.address(), dump)
     return record
 
 
@@ -91,7 +99,7 @@ def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
     store, prefix = _source(job, _backup(job))
     size = sum(m["plain_bytes"] for m in record.manifest["members"])
     job.guard.bytes_expected = size
-    dump = replace(_dump(record), near=store.near, size=size)
+    dump = replace(_dump(job, record), near=store.near, size=size)
     fetch = _fetcher(job, store, prefix, record.manifest)
     loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
     return record.model_copy(update={"loaded": inventories.document(loaded)})
@@ -146,7 +154,7 @@ def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
-    _loader(job).swap(job.address(), _dump(record), job.attempt, job.guard)
+    _loader(job).swap(job.address(), _dump(job, record), job.attempt, job.guard)
     return record
 
 

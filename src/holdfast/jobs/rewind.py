@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.schema import Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.place import Rewindable
+from holdfast.contracts.place import FOREIGN, Rewindable, is_foreign
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
     EvidenceMissing,
@@ -33,6 +33,7 @@ from holdfast.domain.snapshot import FORMAT
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import exchange, snapshot_proof
 from holdfast.jobs.adopting import manifest_of
+from holdfast.jobs.origins import is_trusted
 from holdfast.jobs.proof import require
 from holdfast.jobs.seats import Seat, seat_of
 from holdfast.jobs.step import Plan, Step
@@ -82,6 +83,8 @@ def found(job: Job, record: RewindRecord) -> RewindRecord:
     manifest = manifest_of(repository, tree)
     if manifest.get("format") != FORMAT:
         raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
+    if not is_trusted(job):
+        manifest = {**manifest, "facts": {**manifest["facts"], FOREIGN: True}}
     update = {
         "was": job.addon.version,
         "tree": tree,
@@ -95,10 +98,31 @@ def found(job: Job, record: RewindRecord) -> RewindRecord:
 def preflight(job: Job, record: RewindRecord) -> RewindRecord:
     """Everything that can be known before anything is written."""
     seat = _seat(job)
-    problems = [*seat.obstacles(), *_engine(job).obstacles(seat.place, record.manifest)]
+    problems = [
+        *_untrusted(job, record),
+        *seat.obstacles(),
+        *_engine(job).obstacles(seat.place, record.manifest),
+    ]
     if problems:
         raise PreflightRefused("; ".join(problems))
     return record.model_copy(update={"gives_up": _gives_up(job, seat, record)})
+
+
+def _untrusted(job: Job, record: RewindRecord) -> list[str]:
+    """A foreign snapshot runs only where a server's files and user are its own."""
+    if not is_foreign(record.manifest["facts"]):
+        return []
+    if job.addon.managed:
+        job.say(
+            "strangers may have shaped this snapshot: its accounts stay, but may neither log in"
+            " nor act on the server"
+        )
+        return []
+    return [
+        "strangers may have shaped this snapshot, and the server of an attached addon would run"
+        " it with the rights that it has on its machine; fork it into a managed addon, and restore"
+        " a dump of that one"
+    ]
 
 
 def _gives_up(job: Job, seat: Seat, record: RewindRecord) -> bool:

@@ -134,6 +134,7 @@ def _describe(
             "engine": job.addon.kind,
             "version": record.version,
             "created": rfc3339(backup.created),
+            "provenance": backup.provenance,
             "facts": facts,
         },
         indent=1,

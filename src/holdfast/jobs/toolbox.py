@@ -20,6 +20,7 @@ from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
+from holdfast.kit.sign import Stamp
 from holdfast.repositories.restic.repository import Repository
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ SERVER_LOG = "server.log"
 class Toolbox:
     """One per worker process. `open_store` takes a destination's pk, None for the platform's;
     `import_rules` say what may be fetched from where; `controls` are what this machine's operator
-    lets us do, by `project/addon`."""
+    lets us do, by `project/addon`; `stamp` marks the manifests we write."""
 
     catalog: Catalog
     queue: Queue
@@ -45,6 +46,7 @@ class Toolbox:
     data_dir: Path
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]
+    stamp: Stamp
     import_rules: Rules = PUBLIC_ONLY
     controls: Mapping[str, Control] = field(default_factory=dict[str, Control])
 

@@ -1,4 +1,4 @@
-"""Signed, expiring references: a link that carries its own permission."""
+"""Signatures of this installation: links that carry their own permission, manifests we wrote."""
 
 import hashlib
 import hmac
@@ -19,3 +19,18 @@ class Signer:
         return now < expires and hmac.compare_digest(
             self.sign(subject, expires).encode(), signature.encode()
         )
+
+
+class Stamp:
+    """Marks bytes that this installation wrote, so that it recognises them after its catalogue."""
+
+    def __init__(self, master: bytes, purpose: str) -> None:
+        self._key = hmac.digest(master, f"stamp of {purpose}".encode(), "sha256")
+
+    def of(self, body: bytes) -> str:
+        """The stamp of `body`: hex HMAC-SHA256."""
+        return hmac.new(self._key, body, hashlib.sha256).hexdigest()
+
+    def is_on(self, body: bytes, stamp: str) -> bool:
+        """Whether `stamp` was made here, of these bytes."""
+        return hmac.compare_digest(self.of(body).encode(), stamp.encode())

@@ -100,6 +100,7 @@ def _backup(context: Context, addon: Addon, found: Found) -> Backup:
         name=found.name,
         type=found.type,
         source=source_of(found.type),
+        provenance=found.provenance,
         compression=found.compression,
         status=Status.COMPLETED,
         size=found.size,

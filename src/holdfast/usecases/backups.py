@@ -26,6 +26,7 @@ from holdfast.domain.backup import (
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.naming import free_slug
 from holdfast.domain.operation import OVER, Status
+from holdfast.domain.provenance import provenance_of
 from holdfast.domain.retention import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
@@ -59,6 +60,7 @@ def new_backup(context: Context, addon: Addon, form: BackupForm, source: SourceT
         name=name,
         type=form.backup_type,
         source=source,
+        provenance=provenance_of(source),
         compression=(form.compression_type or Compression.GZ) if dump else None,
         status=Status.SCHEDULED,
         operation=ids.hex24(),

@@ -25,6 +25,7 @@ from holdfast.domain.backup import BackupType, default_name, source_of, taken_by
 from holdfast.domain.firing import Due, Run, decide
 from holdfast.domain.naming import free_slug, slug
 from holdfast.domain.operation import Status
+from holdfast.domain.provenance import Provenance
 from holdfast.domain.schedule import next_due
 from holdfast.kit import ids
 from holdfast.kit.clock import Clock, rfc3339
@@ -143,6 +144,7 @@ def _backup(cause: _Cause, name: str, identifier: str, now: int) -> Backup:
         name=name,
         type=first.type,
         source=source_of(BackupType(first.type)),
+        provenance=Provenance.OWN,
         compression=first.compression,
         schedules=[_as_it_was(row) for row in cause.rows],
         status=Status.SCHEDULED,

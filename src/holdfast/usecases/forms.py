@@ -319,6 +319,12 @@ class RestoreForm(StrictForm):
         "present data may be removed before the restored data is there. If such a restore fails, "
         "the addon has no data.",
     )
+    trusted: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Extension, for tokens of all projects: the caller vouches for a backup of"
+        " another project, or one without our stamp. Its roles, owners and definers get their"
+        " power back.",
+    )
 
 
 class AbortRestoreForm(StrictForm):

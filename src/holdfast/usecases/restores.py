@@ -7,8 +7,8 @@ from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.session import ReadSession, lock_addon
 from holdfast.contracts.files import Refillable
-from holdfast.domain.backup import BackupType, restored_by
-from holdfast.domain.errors import Conflict, Invalid, NotFound
+from holdfast.domain.backup import FILES, BackupType, restored_by
+from holdfast.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from holdfast.domain.operation import PRIORITY, Kind, Status
 from holdfast.kit import ids
 from holdfast.usecases.context import Context
@@ -30,11 +30,15 @@ def start(
     *,
     may_replace: bool = False,
     behind_the_server: bool = False,
+    trusted: bool = False,
 ) -> Restore:
     """Queues the restore of `backup` into `target`; runs as soon as the addon is free, and
     `behind_the_server` after what was ordered for the server itself before. `may_replace`: where
-    there is no room for both, the present data may go first.
+    there is no room for both, the present data may go first. `trusted`: the caller vouches for
+    what others could have shaped.
     """
+    if trusted:
+        _require_vouching(context, backup)
     if may_replace and backup.type != BackupType.SNAPSHOT:
         problem = "is for snapshots only: a dump is loaded beside what is there"
         raise Invalid(f"replace {problem}", {"replace": problem})
@@ -59,6 +63,7 @@ def start(
     context.session.add(restore)
     context.session.flush()
     arguments = {"backup": backup.pk, "restore": restore.pk, "replace": may_replace}
+    arguments["trusted"] = trusted
     kind = _kind(context, target, backup)
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:
@@ -66,6 +71,15 @@ def start(
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore
+
+
+def _require_vouching(context: Context, backup: Backup) -> None:
+    """Forbidden for a token of some projects; Invalid where it would change nothing."""
+    if context.caller.projects is not None:
+        raise Forbidden("the token is restricted to some projects; trusted needs one that is not")
+    if backup.source in FILES:
+        problem = "has no effect on an imported file: it is always loaded with the least power"
+        raise Invalid(f"trusted {problem}", {"trusted": problem})
 
 
 def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:

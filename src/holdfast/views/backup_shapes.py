@@ -216,8 +216,12 @@ class Adopted(Shape):
 
 
 class EvidenceView(Shape):
-    """A dump has members and an inventory; a snapshot its id, and the new bytes it stored."""
+    """A dump has members and an inventory; a snapshot its id, and the new bytes it stored.
 
+    `provenance`: `own`, taken from the addon's own server, or `foreign`, shaped by unknown hands.
+    """
+
+    provenance: str
     checks: list[Document]
     manifest_sha256: str | None = None
     members: list[MemberView] | None = None

@@ -2,13 +2,16 @@
 
 from typing import Any, cast
 
-from holdfast.catalog.schema import Document
+from holdfast.catalog.schema import Backup, Document
 from holdfast.views.backup_shapes import EvidenceView, MemberView
 
 
-def view(evidence: Document) -> EvidenceView:
+def view(backup: Backup) -> EvidenceView:
+    """Of a backup that has evidence."""
+    evidence = backup.evidence or {}
     if "snapshot" in evidence:
         return EvidenceView(
+            provenance=backup.provenance,
             snapshot=evidence["snapshot"],
             files=evidence["files"],
             stored_bytes=evidence["storedBytes"],
@@ -16,6 +19,7 @@ def view(evidence: Document) -> EvidenceView:
             facts=_without_nulls(evidence["facts"]),
         )
     return EvidenceView(
+        provenance=backup.provenance,
         manifest_sha256=evidence["manifestSha256"],
         members=[
             MemberView(**{**member, "facts": _without_nulls(member["facts"])})

@@ -96,14 +96,6 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
-def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that is not there and that everybody on this machine could write."""
-    home = tmp_path_factory.mktemp("proof")
-    home.chmod(0o777)
-    return home / "it-was-here"
-
-
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_file_does_no_harm(
     api: Api, target: Attached, offered: Offered, proof: Path, kind: str

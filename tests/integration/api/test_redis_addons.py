@@ -113,6 +113,26 @@ def test_a_fork_is_a_server_of_its_own(room: Room) -> None:
     assert client.get("a") == b"now"
 
 
+def test_users_of_another_projects_snapshot_stay_away(room: Room) -> None:
+    source = room.managed("redis", "Foreign")
+    client = room.inside(source)
+    client.set("a", "then")
+    client.execute_command("ACL", "SETUSER", "boss", "on", ">known", "~*", "+@all")
+    backup = room.snapshot(source)
+    room.api.post("/projects", {"name": "Other keys"})
+    origin = {"projectId": "keys", "addonId": source.rpartition("/")[2]}
+    origin["backupId"] = backup.rpartition("/")[2]
+    for project, users in (("keys", [b"boss"]), ("other-keys", [])):
+        body = {"name": fresh("Fork"), "type": "redis", "version": VERSIONS["redis"]}
+        body |= {"billing": BILLING, "source": origin}
+        made = room.api.post(f"/projects/{project}/addons", body).data
+        fork = f"/projects/{project}/addons/{made['id']}"
+        await_that(lambda fork=fork: completed_restore(room.api, fork))
+        assert room.inside(fork).get("a") == b"then"
+        known = room.inside(fork).execute_command("ACL", "USERS")
+        assert [name for name in known if name == b"boss"] == users
+
+
 def completed_restore(api: Api, addon: str) -> bool:
     """The server is exchanged on the way, so nobody can talk to it all the time before."""
     (found,) = api.get(f"{addon}/restores").data["restores"]

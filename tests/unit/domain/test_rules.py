@@ -128,7 +128,7 @@ def test_no_attempt_lies_within_another() -> None:
 
 def test_a_manifest_says_its_format_and_size() -> None:
     member = StoredMember("m", "m.zst", "archive", "db", 10, "aa", 4, "bb", {"tables": 1})
-    manifest = Manifest({}, "postgresql", "15", "zstd", "now", [member, member], {}, {})
+    manifest = Manifest({}, "postgresql", "15", "zstd", "now", [member, member], {}, {}, "own")
     document = json.loads(json.dumps(manifest.document()))
     assert document["format"] == FORMAT
     assert document["members"][0]["stored_sha256"] == "bb"

@@ -14,7 +14,7 @@ from holdfast.api.state import Api, State
 from holdfast.api.v1.destinations import DESTINATION, Updater
 from holdfast.api.writing import Writing
 from holdfast.catalog import adopted
-from holdfast.catalog.schema import Addon, Copy
+from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import Caller
 from holdfast.domain.adoption import Problem, Shelf
@@ -39,9 +39,12 @@ _WHO = "holdfast"
 
 class AdoptionForm(StrictForm):
     """`passphrase` is that of the place's recovery kit; without it only dumps are adopted. `after`
-    goes on where an answer ended that had a `next`."""
+    goes on where an answer ended that had a `next`. `trusted`: the caller vouches that nobody else
+    wrote to the place, so that dumps without a stamp of this installation (its master key is
+    another one) get their roles, owners and definers back when they are restored."""
 
     passphrase: SecretStr | None = None
+    trusted: bool = False
     after: Annotated[str | None, Field(max_length=130)] = None
 
 
@@ -53,14 +56,18 @@ class _Visit:
     store: ObjectStore
     place: int | None
     passphrase: Secret | None
+    trusted: bool
 
     def at(self, whole: adopting.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
         shelf = whole.dumps.get(addon, {})
-        yield from adopting.dumps(self.store, shelf, self._known(shelf.keys()))
+        yield from adopting.dumps(self.store, shelf, self._known(shelf.keys()), self._is_ours)
         for prefix in whole.repositories.get(addon, ()):
             owner = self._owner(prefix)
             if owner is None or adopted.MARK in owner.spec:  # else it was made here
                 yield from adopting.snapshots(self.store, prefix, self.passphrase, self._known)
+
+    def _is_ours(self, manifest: Document) -> bool:
+        return self.trusted or adopting.is_stamped(self.api.stamp, manifest)
 
     def _known(self, uids: Collection[str]) -> set[str]:
         with self.api.catalog.read() as session:
@@ -104,7 +111,7 @@ def _adopt(
 ) -> Response:
     given = form.passphrase
     passphrase = Secret(given.get_secret_value()) if given is not None else None
-    visit = _Visit(api, api.open_store(place), place, passphrase)
+    visit = _Visit(api, api.open_store(place), place, passphrase, form.trusted)
     whole = adopting.survey(visit.store)
     rest = [addon for addon in whole.addons if "/".join(addon) > (form.after or "")]
     now, later = rest[:_ADDONS_AT_ONCE], rest[_ADDONS_AT_ONCE:]

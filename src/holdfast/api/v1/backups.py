@@ -102,4 +102,4 @@ def get_evidence(api: State, caller: Reader, at: AtBackup) -> Response:
         if backup.evidence is None:
             why = f": {backup.reason}" if backup.reason else ""
             raise Conflict(f"there is no evidence of a good backup; it is {backup.status}{why}")
-        return answers.one(evidence.view(backup.evidence))
+        return answers.one(evidence.view(backup))

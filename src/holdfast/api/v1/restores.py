@@ -1,4 +1,4 @@
-"""R1 to R4: restores."""
+"""Restore routes: start, list, abort."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -26,9 +26,10 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
     def start(context: Context) -> RestoreStarted:
         target = origin.target(context.session, caller)
         backup = origin.backup(context.session, caller)
-        return RestoreStarted(
-            restore_id=verbs.start(context, target, backup, may_replace=form.replace).id
+        started = verbs.start(
+            context, target, backup, may_replace=form.replace, trusted=form.trusted
         )
+        return RestoreStarted(restore_id=started.id)
 
     return writing.create(caller, start)
 

@@ -10,6 +10,7 @@ class Backup(Table):
     """What was asked and what became of it; where the bytes are is in its copies.
 
     `schedules` are those that caused it, as they were then. `deleted` means gone for callers.
+    `provenance` is one of `domain.provenance.Provenance`.
     """
 
     __tablename__ = "backups"
@@ -20,6 +21,7 @@ class Backup(Table):
     name: Mapped[str]
     type: Mapped[str] = mapped_column(String(20))
     source: Mapped[str] = mapped_column(String(20))
+    provenance: Mapped[str] = mapped_column(String(10), server_default="own")
     compression: Mapped[str | None] = mapped_column(String(10))
     schedules: Mapped[list[Document] | None]
     status: Mapped[str] = mapped_column(String(20))

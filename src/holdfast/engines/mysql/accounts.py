@@ -12,6 +12,7 @@ from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import Session, WireError
 
 SYSTEM_USERS = ("root", "mysql", "PUBLIC", "debian-sys-maint", "healthcheck")
+_INTERNAL = ("mariadb.", "mysql.")
 _SYSTEM_PREFIXES = ("mariadb.", "mysql.", LOADER)
 HEAD = "-- Accounts, their roles and grants, written by Holdfast from what the server shows"
 TRAILER = "-- Accounts completed"
@@ -44,11 +45,20 @@ def readable(session: Session) -> bool:
 
 def listed(session: Session, flavour: str) -> list[Account]:
     """All accounts but the server's own and ours; roles first, as others are granted them."""
+    ours = str(session.value("SELECT current_user()")).rpartition("@")[0]
+    return [
+        account
+        for account in everyone(session, flavour)
+        if not is_system(account.user) and account.user != ours
+    ]
+
+
+def everyone(session: Session, flavour: str) -> list[Account]:
+    """All accounts but those that the server needs for itself; roles first."""
     role = "is_role = 'Y'" if flavour == MARIADB else "false"
     rows = session.rows(f"SELECT user, host, {role} FROM mysql.user ORDER BY 3 DESC, 1, 2")  # noqa: S608
-    ours = str(session.value("SELECT current_user()")).rpartition("@")[0]
     found = [Account(_text(row[0]), _text(row[1]), bool(row[2])) for row in rows]
-    return [a for a in found if not is_system(a.user) and a.user != ours]
+    return [a for a in found if not a.user.startswith(_INTERNAL) and a.user != "PUBLIC"]
 
 
 def _text(value: object) -> str:

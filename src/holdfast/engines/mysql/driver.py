@@ -20,7 +20,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import Place, is_foreign
 from holdfast.engines.mysql import (
     address,
     archive,
@@ -102,7 +102,7 @@ class MySQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        kind = ForeignStaging if dump.imported else Staging
+        kind = ForeignStaging if dump.foreign else Staging
         return kind(address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
@@ -133,10 +133,10 @@ class MySQL(Server):
         self,
         tree: Path,
         place: Place,
-        facts: Mapping[str, Any],  # noqa: ARG002 - the tables say what there is
+        facts: Mapping[str, Any],
         guard: Guard,
     ) -> Mapping[str, object]:
-        return Rehearsal(self.tools_dir, tree / "data", place, guard).run()
+        return Rehearsal(self.tools_dir, tree / "data", place, guard).run(foreign=is_foreign(facts))
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Table
 from holdfast.domain.errors import PreflightRefused
-from holdfast.engines.mysql import definers, facts
+from holdfast.engines.mysql import archive, definers, facts
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.code import Code
 from holdfast.engines.mysql.complaints import translated
@@ -39,7 +39,7 @@ class ForeignLoader(Loader):
 
 
 class ForeignStaging(Staging):
-    """One attempt to load one dump of unknown origin beside."""
+    """One attempt to load one dump of unknown hands beside."""
 
     def __init__(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         with translated(guard), connect(address) as session:
@@ -57,7 +57,9 @@ class ForeignStaging(Staging):
             own_user,
         ):
             self._say_rights(own_user=own_user)
-            loader.load(fetch(self._dump.members[0].name), first)
+            for member in self._dump.members:
+                if member.format != archive.ACCOUNTS:
+                    loader.load(fetch(member.name), first)
         assert isinstance(loader, ForeignLoader)
         for what in sorted(loader.sieve.left_out):
             self._attempt.say(f"left out: {what}")
@@ -68,6 +70,9 @@ class ForeignStaging(Staging):
                 " it may make no account with less"
             )
         return [definers.owned(each, by_owner=False) for each in loader.codes.values()]
+
+    def _accounts(self, fetch: Fetch) -> list[str]:  # noqa: ARG002 - they are strangers'
+        return []
 
     def _final(self, codes: Sequence[Code]) -> Sequence[Code]:
         return [definers.owned(each, by_owner=self._own_definer) for each in codes]

@@ -59,7 +59,7 @@ class Case:
 def preflight(address: Address, dump: Dump) -> None:
     """Raises PreflightRefused with every obstacle."""
     with translated(), connect(address) as session:
-        if dump.imported:
+        if dump.foreign:
             dump = addressed(session, address, dump)
         case = Case(address, dump, session, look(session, address))
         obstacles = [obstacle for check in CHECKS for obstacle in check(case)]
@@ -150,7 +150,7 @@ def _privileges(case: Case) -> Iterator[str]:
             " (databases are made beside under other names)"
         )
     kinds = {kind for objects in case.dump.inventory.objects.values() for kind in objects}
-    if kinds & set(_ROUTINES) and not (case.dump.imported or held & DEFINING):
+    if kinds & set(_ROUTINES) and not (case.dump.foreign or held & DEFINING):
         yield (
             f"user {case.address.user} may not make objects for other definers:"
             f" it needs {' or '.join(_DEFINERS)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, RestoreDiffers
-from holdfast.engines.mysql import facts, tools
+from holdfast.engines.mysql import facts, foreign_accounts, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.server import adoption, owner_of
@@ -37,8 +37,10 @@ class Rehearsal:
         self._place = place
         self._guard = guard
 
-    def run(self) -> Mapping[str, object]:
-        """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound."""
+    def run(self, *, foreign: bool = False) -> Mapping[str, object]:
+        """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound.
+        The accounts of a `foreign` one lose their power.
+        """
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
             home, user = Path(private), owner_of(self._place)
             if user is not None:
@@ -52,6 +54,8 @@ class Rehearsal:
                         checked = self._check(session)
                         for statement in ("FLUSH PRIVILEGES;", *adoption(self._place, MARIADB)):
                             session.execute(statement.removesuffix(";"))
+                        if foreign:
+                            foreign_accounts.disarm(session, MARIADB, self._place.user)
                         session.execute("SHUTDOWN")
                     finally:
                         release()

@@ -20,7 +20,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import Place, is_foreign
 from holdfast.engines.postgresql import (
     address,
     archive,
@@ -111,7 +111,7 @@ class PostgreSQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        kind = ForeignStaging if dump.imported else Staging
+        kind = ForeignStaging if dump.foreign else Staging
         return kind(self.tools_dir, address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
@@ -137,7 +137,9 @@ class PostgreSQL(Server):
     def rehearse(
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        return Rehearsal(self.tools_dir, tree / "data", place, guard).run(facts["superuser"])
+        return Rehearsal(self.tools_dir, tree / "data", place, guard).run(
+            facts["superuser"], foreign=is_foreign(facts)
+        )
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.contracts.engine import Address, Attempt, Dump
-from holdfast.domain.errors import NotSupported
-from holdfast.engines.postgresql.facts import Facts
+from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.engines.postgresql.facts import Facts, without_users
 from holdfast.engines.postgresql.globals import Origin
 from holdfast.engines.postgresql.naming import stage_prefix
 
-SYSTEM = ("postgres", "template0", "template1")
+TEMPLATES = ("template0", "template1")
+SYSTEM = ("postgres", *TEMPLATES)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Placement:
 
 def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Placement]:
     """Those of the dump, and an empty one where the target's own would otherwise vanish."""
-    recorded = databases(dump)
+    recorded = _believed(dump)
     prefix = stage_prefix(attempt.op)
     if dump.imported:
         return [Placement(address.database, f"{prefix}0", dump.members[0].name, None)]
@@ -40,6 +41,17 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     if address.database not in names and address.database not in SYSTEM:
         placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
     return placed
+
+
+def _believed(dump: Dump) -> list[Facts]:
+    """What the dump says of its databases, as far as whoever shaped it may decide that here."""
+    recorded = databases(dump)
+    if not dump.foreign:
+        return recorded
+    forbidden = sorted({str(facts["name"]) for facts in recorded} & set(TEMPLATES))
+    if forbidden:  # what is in a template is in every database that is made from then on
+        raise EvidenceMissing(f"a foreign dump holds the server's own {', '.join(forbidden)}")
+    return [{**without_users(facts), "template": False} for facts in recorded]
 
 
 def databases(dump: Dump) -> list[Facts]:

@@ -15,11 +15,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from holdfast.contracts.engine import Fetch
+from holdfast.contracts.engine import Fetch, Inventory
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql import foreign, tools
+from holdfast.engines.postgresql import foreign, properties, tools
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.facts import Facts
@@ -45,6 +45,8 @@ _LEFT_OUT: Sequence[tuple[str, str]] = (
 _NEEDS_SUPERUSER = re.compile(
     r"(CREATE|ALTER|COMMENT ON) (PUBLICATION|EVENT TRIGGER|SUBSCRIPTION)\b", re.IGNORECASE
 )
+_NEVER_LOADED = frozenset({"event triggers"})
+"""Kinds of counted objects among what needs a superuser."""
 _SCHEMA_OF = re.compile(rf"WITH SCHEMA {foreign.NAME}", re.IGNORECASE)
 _ENCODING = re.compile(r"SET client_encoding\s*(?:=|TO)\s*'?([\w-]+)", re.IGNORECASE)
 _STRINGS = re.compile(r"SET standard_conforming_strings\s*(?:=|TO)\s*'?off", re.IGNORECASE)
@@ -57,15 +59,20 @@ OWNER = "holdfast_imported"
 
 
 class ForeignStaging(Staging):
-    """One attempt to load one dump of unknown origin beside."""
+    """One attempt to load one dump of unknown hands beside."""
 
     _password = Secret("")
+
+    def run(self, fetch: Fetch) -> Inventory:
+        loaded = super().run(fetch)
+        self._drop_loader()
+        return replace(loaded, left_out=_NEVER_LOADED)
 
     @property
     def _loader(self) -> str:
         return f"holdfast_load_{short(self._attempt.op)}"
 
-    def _globals(self, fetch: Fetch, target: Target) -> Sorted:  # noqa: ARG002 - it has none
+    def _globals(self, fetch: Fetch, target: Target) -> Sorted:  # noqa: ARG002 - its own are left out
         if not target.superuser:
             return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
@@ -95,7 +102,7 @@ class ForeignStaging(Staging):
         ready: Callable[[], None],
     ) -> Seen:
         ready()
-        member = self._dump.members[0]
+        member = next(m for m in self._dump.members if m.name == placement.member)
         address = self._address
         if target.superuser:
             self._give_to_loader(placement.staged)
@@ -135,12 +142,34 @@ class ForeignStaging(Staging):
         ):
             session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
             session.execute(SQL("DROP OWNED BY {}").format(loader))
-            session.execute(SQL("DROP ROLE {}").format(loader))
             session.execute(
                 SQL("ALTER DATABASE {} OWNER TO {}").format(
                     Identifier(staged), Identifier(self._address.user)
                 )
             )
+
+    def _drop_loader(self) -> None:
+        with self._maintenance() as session:
+            session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(self._loader)))
+
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
+        """Only those that any role may change for itself."""
+        own = {**recorded, "settings": [e for e in recorded["settings"] if e["role"] is None]}
+        names = {
+            setting.partition("=")[0].lower() for e in own["settings"] for setting in e["settings"]
+        }
+        rows = session.execute(
+            "SELECT lower(name) FROM pg_settings WHERE context = 'user' AND lower(name) = ANY(%s)",
+            [sorted(names - {"local_preload_libraries"})],
+        )
+        harmless = {str(row[0]) for row in rows}
+        for name in sorted(names - harmless):
+            self._attempt.say(f"left out: the setting {name} of {staged}")
+        kept = [
+            {**e, "settings": [s for s in e["settings"] if s.partition("=")[0].lower() in harmless]}
+            for e in own["settings"]
+        ]
+        return properties.settings(staged, {**own, "settings": kept})
 
     def _run(self, session: Session, helper: Session | None, script: Script) -> None:
         notes: set[str] = set()

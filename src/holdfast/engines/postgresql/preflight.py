@@ -38,6 +38,14 @@ class Case:
     def recorded(self) -> list[Facts]:
         return databases(self.dump)
 
+    @property
+    def owners(self) -> set[str]:
+        """Roles that are to own something restored; a foreign dump names none."""
+        if self.dump.foreign:
+            return set()
+        named = (owner for each in self.recorded for owner in (each["owner"], *each["owners"]))
+        return {str(owner) for owner in named if owner}
+
 
 def preflight(tools_dir: Path, address: Address, dump: Dump) -> None:
     """Raises PreflightRefused with every obstacle."""
@@ -67,7 +75,7 @@ def _version(case: Case) -> Iterator[str]:
 
 
 def _tools(case: Case) -> Iterator[str]:
-    if case.dump.imported:
+    if case.dump.foreign:
         return  # any version turns an archive into its script; an unknown setting does no harm
     archive, target = int(section(case.dump, "tools")["major"]), int(case.server["major"])
     try:
@@ -170,7 +178,7 @@ def _privileges(case: Case) -> Iterator[str]:
 
 
 def _missing_roles(case: Case) -> list[str]:
-    recorded = case.dump.facts.get("roles")
+    recorded = case.dump.facts.get("roles") if not case.dump.foreign else None
     names = [str(role["name"]) for role in recorded] if isinstance(recorded, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     bootstrap = origin(case.dump).bootstrap
     return [name for name in names if name not in case.roles and name != bootstrap]
@@ -179,8 +187,7 @@ def _missing_roles(case: Case) -> list[str]:
 def _foreign_owners(case: Case) -> list[str]:
     """Owners of what is to be dropped or made, among the roles that are there already."""
     owners = {str(database["owner"]) for database in case.present if database["name"] not in SYSTEM}
-    for database in case.recorded:
-        owners |= {str(owner) for owner in (database["owner"], *database["owners"]) if owner}
+    owners |= case.owners
     rows = case.session.execute(
         "SELECT rolname::text FROM pg_roles"
         " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, 'MEMBER') ORDER BY 1",

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, RestoreDiffers
-from holdfast.engines.postgresql import amcheck, facts, placing, tools
+from holdfast.engines.postgresql import amcheck, facts, foreign_roles, placing, tools
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.server import owner_of
@@ -63,15 +63,17 @@ class Rehearsal:
         self._user = owner_of(place)
         self._guard = guard
 
-    def run(self, superuser: str) -> Mapping[str, object]:
-        """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound."""
+    def run(self, superuser: str, *, foreign: bool = False) -> Mapping[str, object]:
+        """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound.
+        The roles of a `foreign` one lose their power.
+        """
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
             home = Path(private)
             with self._booted(home) as child:
                 address = Address(private, _PORT, superuser, Secret(""), "postgres")
                 self._await(address, child)
                 found = self._look(address)
-                self._adopt(address)
+                self._adopt(address, foreign=foreign)
         return {**found, "checksums": self._checksums()}
 
     @contextmanager
@@ -129,10 +131,12 @@ class Rehearsal:
                 checked[name] = amcheck.verify(session, self._guard)
         return {"databases": checked}
 
-    def _adopt(self, address: Address) -> None:
+    def _adopt(self, address: Address, *, foreign: bool) -> None:
         """The place's own user and password get in; foreign subscriptions stay silent."""
         with translated(), connect(address) as session:
             _let_in(session, self._place)
+            if foreign:
+                foreign_roles.disarm(session, self._place.user)
             names = [str(database["name"]) for database in facts.databases(session)]
         for name in names:
             with translated(), connect(address, name) as session:

@@ -235,9 +235,12 @@ class Staging:
         of all."""
         session.execute("SET synchronous_commit = on")  # or less, as a role may have it
         if placement.facts is not None:
-            for statement in properties.settings(placement.staged, placement.facts):
+            for statement in self._settings(session, placement.staged, placement.facts):
                 self._set(session, statement)
         _run_each(session, properties.finishing(placement.staged, placement.facts))
+
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
+        return properties.settings(staged, recorded)
 
     def _set(self, session: Session, statement: Composed) -> None:
         try:

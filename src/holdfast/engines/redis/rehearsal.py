@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import Place, is_foreign
 from holdfast.domain.errors import AddonUnavailable, RestoreDiffers
 from holdfast.engines.redis import acl, conf, placing, probe, waiting
 from holdfast.engines.redis.address import Session
@@ -41,7 +41,7 @@ class Rehearsal:
     def run(self, facts: Mapping[str, Any]) -> Mapping[str, object]:
         """What was proven. RestoreDiffers when it does not start or holds something else."""
         waiting.dismiss(self._data)  # what a dead attempt left
-        with self._booted(strict="imported" in facts) as server:
+        with self._booted(strict=is_foreign(facts)) as server:
             self._await(server)
             with waiting.reached(self._data, self._place) as session:
                 proven = self._look(session, facts)
@@ -102,7 +102,8 @@ class Rehearsal:
                 f"{facts['functions']} function libraries saved, {functions} restored"
             )
         self._require_memory(int(str(info["used_memory"])))
-        came, aside = acl.adopt(session, self._users(), self._place)
+        users = [] if is_foreign(facts) else self._users()
+        came, aside = acl.adopt(session, users, self._place)
         return {"keys": found, "functions": functions, "users": came, "usersSetAside": aside}
 
     def _users(self) -> list[str]:

@@ -98,7 +98,7 @@ def _check(target: Path) -> Inventory:
         pages, each = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
         if pages * each != size:
             raise EvidenceMissing(f"the file has {size} bytes; {pages} pages of {each} are meant")
-        _require_known_modules(session)
+        require_known_modules(session)
         problem = tables.require_sound(session)
         if problem is not None:
             raise EvidenceMissing(f"the file is damaged: {problem}")
@@ -108,7 +108,7 @@ def _check(target: Path) -> Inventory:
 _SIZES = ("page_count", "page_size")
 
 
-def _require_known_modules(session: sqlite3.Connection) -> None:
+def require_known_modules(session: sqlite3.Connection) -> None:
     """Modules that read other files or servers may be built into whatever opens the file next."""
     query = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
     for name, sql in session.execute(query).fetchall():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from holdfast.contracts.engine import Attempt, Dump, Inventory
+from holdfast.contracts.place import is_foreign
 from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.engines.sqlite import copying, foreign, loading, tables
@@ -18,6 +19,7 @@ from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import DONE, DRAFT, drop
 from holdfast.engines.sqlite.scratch import room as room_of
 from holdfast.engines.sqlite.snapshot import FILE
+from holdfast.engines.sqlite.stranger import Stranger
 from holdfast.kit.guard import Guard
 
 _ROOM = 2  # indexes may be as large as the text again
@@ -44,13 +46,16 @@ def stage(
     room.mkdir(mode=0o700, parents=True)
     if dump.imported:
         return foreign.load(dump.members[0], plain, room / DRAFT, guard)
-    return loading.load(plain, room / DRAFT, guard)
+    reading = Stranger(room / DRAFT) if dump.foreign else None
+    return loading.load(plain, room / DRAFT, guard, reading)
 
 
 def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
     """What a snapshot brought becomes the draft when it holds what its facts say."""
     came = room / FILE if (room / FILE).exists() else room / DRAFT
     with opened(came, write=True) as session:
+        if is_foreign(facts):
+            foreign.require_known_modules(session)
         problem = tables.require_sound(session)
         if problem is not None:
             raise EvidenceMissing(f"the snapshot is damaged: {problem}")

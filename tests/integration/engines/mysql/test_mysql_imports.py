@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.imported import pieces, taken_in
-from fixtures.mysql import MySQLServer, StartMySQL, leftovers
+from fixtures.mysql import MySQLServer, StartMySQL, leftovers, restore, take
 from fixtures.mysql_data import ODD, differences, fill, fingerprint
 from fixtures.postgres import Log, a_guard
 from holdfast.domain.errors import EvidenceMissing, Failure, PreflightRefused
@@ -234,10 +234,9 @@ def with_more(body: bytes, statement: str) -> bytes:
 
 
 def test_a_hostile_file_does_no_harm(
-    mariadb: MySQLServer, other_mariadb: MySQLServer, tmp_path: Path
+    mariadb: MySQLServer, other_mariadb: MySQLServer, proof: Path
 ) -> None:
-    body, target, proof = small(mariadb), other_mariadb, tmp_path / "it-was-here"
-    tmp_path.chmod(0o777)
+    body, target = small(mariadb), other_mariadb
     target.execute("CREATE DATABASE victim", "CREATE TABLE victim.t (a int)")
     before = fingerprint(target)
     for number, (statement, reason) in enumerate(REFUSED.items()):
@@ -252,6 +251,25 @@ def test_a_hostile_file_does_no_harm(
         assert fingerprint(target) == before, statement
         assert [row for row in leftovers(target) if row[0] != OWNER] == [], statement
     assert not proof.exists()
+
+
+def test_a_dump_of_another_project_brings_no_account_and_no_definer(
+    mariadb: MySQLServer, other_mariadb: MySQLServer
+) -> None:
+    """Written by us, of a server that its owner could shape."""
+    fill(mariadb)
+    taken = take(mariadb.engine, mariadb.address)
+    taken.dump = replace(taken.dump, trusted=False)
+    loaded = restore(other_mariadb.engine, other_mariadb.address, taken, Log())
+    assert inventories.differences(taken.dump.inventory, loaded) == []
+    before, found = (as_imported(fingerprint(each)) for each in (mariadb, other_mariadb))
+    assert differences(before, found) == []
+    accounts = (
+        "SELECT DISTINCT definer FROM information_schema.routines WHERE routine_schema = 'shop'"
+    )
+    assert other_mariadb.execute(accounts) == [(f"{OWNER}@localhost",)]
+    users = "SELECT user FROM mysql.user WHERE user NOT LIKE 'mariadb.%' AND user <> 'admin'"
+    assert {row[0] for row in other_mariadb.execute(users)} <= {OWNER, "PUBLIC"}
 
 
 HIDDEN = "/*!999999 DEFINER=`admin`@`%` */"

@@ -62,6 +62,31 @@ def test_a_copy_is_what_was_there(mariadb: MySQLServer, take_physical: TakePhysi
         mariadb.engine.stop(restored.place)
 
 
+def test_accounts_of_a_foreign_copy_have_no_power(
+    mariadb: MySQLServer, take_physical: TakePhysical
+) -> None:
+    mariadb.execute(
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.t (a int)",
+        "CREATE USER boss@'%' IDENTIFIED BY 'known to its maker'",
+        "GRANT ALL ON *.* TO boss@'%' WITH GRANT OPTION",
+        "CREATE DEFINER=boss@'%' PROCEDURE shop.count_all() SELECT count(*) FROM shop.t",
+        "CREATE DEFINER=boss@'%' PROCEDURE shop.escape() SELECT load_file('/etc/passwd')",
+    )
+    copy = take_physical(mariadb)
+    copy.rehearse(foreign=True)
+    restored = started(mariadb, copy.tree)
+    try:
+        grants = [row[0] for row in restored.execute("SHOW GRANTS FOR boss@'%'")]
+        assert not any("ON *.*" in grant and "USAGE" not in grant for grant in grants), grants
+        (created,) = restored.execute("SHOW CREATE USER boss@'%'")
+        assert "ACCOUNT LOCK" in str(created[0])
+        assert restored.execute("CALL shop.count_all()") == [(0,)]
+        assert restored.execute("CALL shop.escape()") == [(None,)]
+    finally:
+        mariadb.engine.stop(restored.place)
+
+
 def test_a_copy_under_writes_is_one_moment(
     mariadb: MySQLServer, take_physical: TakePhysical
 ) -> None:

@@ -156,6 +156,34 @@ def test_hostile_settings_in_the_data_directory_harm_nobody(
     assert sorted(witness.parent.glob(f"{witness.name}-*")) == seen
 
 
+def test_roles_of_a_foreign_copy_have_no_power(
+    blank: PostgresServer, take_physical: TakePhysical
+) -> None:
+    blank.execute("CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'known to its maker'")
+    blank.execute("CREATE ROLE helper LOGIN CREATEROLE REPLICATION")
+    blank.execute("GRANT pg_execute_server_program TO helper WITH ADMIN OPTION")
+    blank.execute("CREATE TABLE theirs (a int)")
+    blank.execute("ALTER TABLE theirs OWNER TO boss")
+    try:
+        copy = take_physical(blank)
+    finally:
+        blank.execute("DROP TABLE theirs")
+        blank.execute("DROP ROLE helper")
+        blank.execute("DROP ROLE boss")
+    copy.rehearse(foreign=True)
+    with copy.started() as started:
+        powers = (
+            "SELECT rolname::text FROM pg_authid WHERE rolname NOT LIKE 'pg\\_%'"
+            " AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolreplication"
+            " OR rolpassword IS NOT NULL) ORDER BY 1"
+        )
+        assert started.execute(powers) == [(started.place.user,)]
+        members = "SELECT count(*) FROM pg_auth_members WHERE member = 'helper'::regrole"
+        assert started.execute(members) == [(0,)]
+        owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'theirs'"
+        assert started.execute(owner) == [("boss",)]
+
+
 def test_the_addons_own_user_gets_in_whatever_the_copy_says(
     blank: PostgresServer, take_physical: TakePhysical
 ) -> None:

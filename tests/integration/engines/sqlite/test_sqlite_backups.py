@@ -1,11 +1,13 @@
 """Dumps and snapshots of SQLite files that others use, and what comes back from them."""
 
+import shutil
 import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from fixtures.sqlite_data import VALUES, fingerprint, make
 from fixtures.sqlite_desk import Desk
 from holdfast.contracts.engine import Address, Dumpable, Snapshottable
 from holdfast.contracts.files import Rooted
-from holdfast.contracts.place import Hostable
+from holdfast.contracts.place import FOREIGN, Hostable
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -226,6 +228,39 @@ def test_a_hostile_or_torn_text_harms_nothing(desk: Desk, bad: str, why: str) ->
     assert desk.engine.discard(desk.at("a.db"), desk.log.attempt()) == "the file is as it was"
     assert fingerprint(desk.home / "a.db") == before
     assert not Path("/tmp/holdfast-hostile.db").exists()
+
+
+def test_a_dump_of_another_project_may_not_ask_for_rows_without_end(desk: Desk) -> None:
+    """Written by us, of a file that its owner could shape."""
+    make(desk.home / "a.db")
+    make(desk.home / "b.db")
+    taken = desk.take("a.db")
+    (member,) = taken.plain
+    endless = (
+        "INSERT INTO t SELECT n FROM (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1"
+        " FROM c) SELECT n FROM c);\nCOMMIT;\n"
+    )
+    taken.plain[member] = f"BEGIN TRANSACTION;\nCREATE TABLE t(a);\n{endless}".encode()
+    taken.dump = replace(taken.dump, trusted=False)
+    with pytest.raises(EvidenceMissing, match="asks for more work or room"):
+        desk.put(taken, "b.db")
+
+
+def test_a_snapshot_of_another_project_holds_no_unknown_module(desk: Desk) -> None:
+    make(desk.home / "a.db")
+    made = desk.copy("a.db")
+    with closing(sqlite3.connect(made)) as session:
+        session.execute("PRAGMA writable_schema=ON")
+        session.execute(
+            "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0,"
+            " 'CREATE VIRTUAL TABLE v USING csv(filename=''/etc/passwd'')')"
+        )
+        session.commit()
+    attempt = desk.log.attempt()
+    room = desk.engine.room(attempt)
+    shutil.copytree(made.parent.parent, room)
+    with pytest.raises(EvidenceMissing, match="of a module that is not known"):
+        desk.engine.accept(desk.at("a.db"), {**desk.facts, FOREIGN: True}, attempt, a_guard())
 
 
 def test_an_endless_text_can_be_stopped(desk: Desk) -> None:
