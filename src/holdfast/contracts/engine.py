@@ -248,6 +248,22 @@ class Dumpable(Protocol):
         ...
 
 
+COUNTED_IN_ARCHIVE = "countedInArchive"
+"""Fact of a member: names of tables whose rows can be counted where they are stored only."""
+
+
+@runtime_checkable
+class Recountable(Protocol):
+    """Dumps whose rows can be counted where they are stored."""
+
+    def recount(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
+        """Rows of each table with data in a stored member, by its name in the inventory.
+
+        Reads the member to its end. EvidenceMissing when it is damaged.
+        """
+        ...
+
+
 class Cut(Enum):
     """How a file changes from one copy to the next, so where to cut it into blocks."""
 

@@ -72,5 +72,16 @@ def tables_covered(member: str, archived: int, counted: int) -> Check:
     )
 
 
+def rows_match(member: str, stored: Mapping[str, int], counted: Mapping[str, int]) -> Check:
+    """Each table's rows as they are stored, against those counted in the snapshot of the dump."""
+    differ = [
+        f"{table}: {rows} rows counted, {stored.get(table, 0)} stored"
+        for table, rows in counted.items()
+        if stored.get(table, 0) != rows
+    ]
+    total = sum(stored.values())
+    return Check(f"rows of {member}", not differ, "; ".join(differ[:5]) or f"{total} rows stored")
+
+
 def missing(checks: Sequence[Check]) -> list[Check]:
     return [check for check in checks if not check.passed]

@@ -119,13 +119,14 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     engine, shelf = dumper(job), _shelf(job, backup, record.prefix)
     if backup.source in FILES:
         return _check_file(job, record, shelf)
-    counted = inventories.tables_by_database(record.inventory)
+    counted = inventories.rows_by_database(record.inventory)
     checks: list[Check] = []
     for member in record.members:
-        checks += checks_of(job, engine, shelf, member, counted.get(member.database or "", 0))
+        checks += checks_of(job, engine, shelf, member, counted[member.database or ""])
     require(checks)
     job.say(f"{len(checks)} checks passed")
-    return record.model_copy(update={"checks": checks})
+    inventory = {**record.inventory, "tables": inventories.rows_as_tables(counted)}
+    return record.model_copy(update={"checks": checks, "inventory": inventory})
 
 
 def _check_file(job: Job, record: BackupRecord, shelf: Shelf) -> BackupRecord:

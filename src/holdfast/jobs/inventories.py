@@ -1,6 +1,7 @@
 """Inventories and members as documents, and what differs between two of them."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from holdfast.catalog.schema import Document
@@ -22,8 +23,21 @@ def parse(found: Document) -> Inventory:
     return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())))
 
 
-def tables_by_database(found: Document) -> dict[str, int]:
-    return Counter(table["database"] for table in found["tables"])
+def rows_by_database(found: Document) -> dict[str, dict[str, int]]:
+    """Rows of each table, by database and name."""
+    rows: dict[str, dict[str, int]] = defaultdict(dict)
+    for table in found["tables"]:
+        rows[table["database"]][table["name"]] = table["rows"]
+    return rows
+
+
+def rows_as_tables(rows: Mapping[str, Mapping[str, int]]) -> list[Document]:
+    """The inverse of `rows_by_database`."""
+    return [
+        {"database": database, "name": name, "rows": count}
+        for database, tables in rows.items()
+        for name, count in tables.items()
+    ]
 
 
 def member_document(member: StoredMember) -> Document:

@@ -1,9 +1,10 @@
 """The proof of a stored dump: what is in the store, against what was written and counted."""
 
+from collections import deque
 from collections.abc import Iterator
 from typing import cast
 
-from holdfast.contracts.engine import Dumpable, Member
+from holdfast.contracts.engine import COUNTED_IN_ARCHIVE, Dumpable, Member, Recountable
 from holdfast.contracts.foreign import Importable, Survey
 from holdfast.domain import evidence
 from holdfast.domain.artifact import StoredMember
@@ -17,17 +18,54 @@ from holdfast.pipeline.meter import Meter
 
 
 def checks_of(
-    job: Job, engine: Dumpable, shelf: Shelf, member: StoredMember, counted: int
+    job: Job, engine: Dumpable, shelf: Shelf, member: StoredMember, counted: dict[str, int]
 ) -> list[Check]:
-    """Every check of one member; `counted` tables were seen in its database at dump time."""
+    """Every check of one member; `counted` are the rows of its database's tables at dump time.
+
+    What could only be counted where it is stored is added to them.
+    """
     statuses = cast("list[dict[str, object]] | None", member.facts.get("processes"))
     written = member.stored_bytes, member.stored_sha256
     return [
         evidence.exit_statuses(member.name, statuses),
         evidence.size_floor(member.name, member.plain_bytes),
-        evidence.read_back(member.name, written, _read(job, shelf, member)),
-        *_structure(engine, shelf, member, counted),
+        *_read_back(job, engine, shelf, member, counted, written),
+        *_structure(engine, shelf, member, len(counted)),
     ]
+
+
+def _read_back(
+    job: Job,
+    engine: Dumpable,
+    shelf: Shelf,
+    member: StoredMember,
+    counted: dict[str, int],
+    written: tuple[int, str],
+) -> Iterator[Check]:
+    """The bytes as the store gives them back and, where they can be counted, the rows in them."""
+    if member.database is None or not isinstance(engine, Recountable):
+        yield evidence.read_back(member.name, written, _read(job, shelf, member))
+        return
+    meter, digest = Meter(), Digest()
+    stored = _measured(_guarded(job, shelf.store.get(shelf.prefix + member.key)), meter, digest)
+    described = Member(member.name, member.format, member.database)
+    try:
+        rows = engine.recount(described, decompress(stored, shelf.compression))
+    except EvidenceMissing as error:
+        yield Check(f"rows of {member.name}", False, error.message)
+        return
+    deque(stored, maxlen=0)  # what follows the end of the compressed data
+    yield evidence.read_back(member.name, written, (meter.count, digest.hexdigest))
+    yield evidence.rows_match(member.name, rows, counted)
+    for table in cast("list[str]", member.facts.get(COUNTED_IN_ARCHIVE, [])):
+        counted[table] = rows.get(table, 0)
+
+
+def _measured(chunks: Iterator[bytes], meter: Meter, digest: Digest) -> Iterator[bytes]:
+    for chunk in chunks:
+        meter.feed(chunk)
+        digest.feed(chunk)
+        yield chunk
 
 
 def checks_of_file(
@@ -51,9 +89,7 @@ def checks_of_file(
 
 def _read(job: Job, shelf: Shelf, member: StoredMember) -> tuple[int, str]:
     meter, digest = Meter(), Digest()
-    for chunk in _guarded(job, shelf.store.get(shelf.prefix + member.key)):
-        meter.feed(chunk)
-        digest.feed(chunk)
+    deque(_measured(_guarded(job, shelf.store.get(shelf.prefix + member.key)), meter, digest), 0)
     return meter.count, digest.hexdigest
 
 

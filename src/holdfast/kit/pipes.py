@@ -1,5 +1,7 @@
 """The two ends of a child's pipe: a Source to read a dump from, and a way to feed a restore."""
 
+import os
+import select
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
@@ -8,6 +10,7 @@ from holdfast.kit.guard import Guard
 from holdfast.kit.process import DISCARD, PIPE, Child, Command, require_success
 
 _TAIL = 512
+_LOOK_MS = 200
 _WARNINGS = 20
 
 
@@ -35,6 +38,17 @@ class PipeSource:
             self._bytes += len(data)
             self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
         return data
+
+    def await_output(self) -> None:
+        """Waits until the child has written something or ended. Takes nothing of what it wrote."""
+        descriptor = os.dup(self._child.stdout.fileno())  # close() may come meanwhile
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            while self._bytes == 0 and not poll.poll(_LOOK_MS):
+                self._guard.check()
+        finally:
+            os.close(descriptor)
 
     def finish(self) -> Mapping[str, object]:
         finished = self._child.wait()

@@ -22,11 +22,19 @@ from holdfast.engines.mysql.probe import look
 from holdfast.engines.mysql.tools import ToolSet
 from holdfast.engines.mysql.wire import Session, WireError, code, name
 from holdfast.kit.guard import Guard
+from holdfast.kit.patience import patient
 from holdfast.kit.process import Child, require_success
 from holdfast.kit.readahead import ReadAhead
 
 ACCOUNTS = Member("accounts.sql", archive.ACCOUNTS, None)
 SCRIPT = Member("databases.sql", archive.SCRIPT, None)
+
+_WORKING = (
+    "SELECT 1 FROM information_schema.processlist WHERE command = 'Query' AND id <> connection_id()"
+    " AND info LIKE '%SQL_NO_CACHE%' AND state NOT LIKE 'Waiting for%'"
+    " AND state NOT IN ('Writing to net', 'Sending to client')"
+)
+"""The stock tool marks its reading of rows so."""
 
 _WARNINGS = 20
 _FIRST = 1 << 16
@@ -175,6 +183,11 @@ class MySQLDump:
             raise EvidenceMissing("the databases were not dumped")
         return merged(self._source.counted())
 
+    def is_working(self) -> bool:
+        """Whether the server reads rows for the stock tool: not waiting for locks, nor for us."""
+        with translated(), connect(self._address) as session:
+            return bool(session.rows(_WORKING))
+
     def close(self) -> None:
         if self._source is not None:
             self._source.close()
@@ -304,6 +317,7 @@ def dump(
         made = MySQLDump(nearest(address), chosen, scope, attempt, guard)
         made.look()
     try:
-        yield made
+        with patient(guard, made.is_working):
+            yield made
     finally:
         made.close()

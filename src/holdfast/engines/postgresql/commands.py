@@ -51,10 +51,10 @@ def pg_restore_list(tools: ToolSet, *options: str) -> Command:
     return Command([tools.program("pg_restore"), "--list", *options])
 
 
-def pg_restore_script(tools: ToolSet) -> Command:
+def pg_restore_script(tools: ToolSet, *options: str) -> Command:
     """An archive on standard input, of custom or tar format, to its SQL; owners are left out."""
     return Command(
-        [tools.program("pg_restore"), "--no-owner", "--no-privileges", "--file=-"],
+        [tools.program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", *options],
     )
 
 

@@ -102,6 +102,9 @@ class PostgreSQL(Server):
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(tools.newest(self.tools_dir), member, plain)
 
+    def recount(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
+        return foreign.recount(tools.newest(self.tools_dir), member, plain)
+
     def inventory(self, address: Address) -> Inventory:
         return counting.inventory(address)
 

@@ -1,34 +1,52 @@
 """One dump in progress: a member for the globals and one per database.
 
 Each database is dumped and counted in one snapshot. A session of ours exports it, pg_dump
-imports it, and while pg_dump reads, the same session counts rows: what the archive holds and
-what the inventory says cannot differ.
+imports it, and while pg_dump reads, the same session counts rows. A dump whose tables were rewritten
+before pg_dump had its locks begins again; one that is rewritten before it was counted, which can
+only be after pg_dump has read it, is counted in the archive.
 """
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Scope, Source
+from holdfast.contracts.engine import (
+    COUNTED_IN_ARCHIVE,
+    Address,
+    Attempt,
+    Inventory,
+    Member,
+    Scope,
+    Source,
+)
 from holdfast.domain.errors import AddonRefused, ChildFailed, EvidenceMissing, Failure
-from holdfast.engines.postgresql import archive, commands, facts, tools
+from holdfast.engines.postgresql import archive, commands, facts, rewrites, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
 from holdfast.engines.postgresql.facts import Facts
-from holdfast.engines.postgresql.inventory import Count, count, merged
+from holdfast.engines.postgresql.inventory import Count, Name, count, merged
 from holdfast.engines.postgresql.naming import application, application_prefix, member_names
 from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.session import Canceller
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.patience import patient
 from holdfast.kit.pipes import PipeSource
 
 GLOBALS = Member("globals.sql", archive.GLOBALS, None)
 _TRAILER_MISSING = "the globals do not end like a finished dump"
+
+
+_TRIES = 10
+
+_WORKING = (
+    "SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active'"
+    " AND coalesce(wait_event_type, '') NOT IN ('Lock', 'Client')"
+)
 
 
 @dataclass(frozen=True)
@@ -127,6 +145,12 @@ class PostgreSQLDump:
             raise EvidenceMissing(f"these databases were not counted: {missing}")
         return merged(self._counts)
 
+    def is_working(self) -> bool:
+        """Whether the server works on a query of this dump: not waiting for locks, nor for us."""
+        with connect(self._address) as session:
+            row = session.execute(_WORKING, [self._application]).fetchone()
+        return row is not None
+
     def close(self) -> None:
         for source in self._open:
             source.close()
@@ -148,19 +172,46 @@ class DatabaseSource:
         self._guard = guard
         self._trouble: Failure | None = None
         self._name = session.info.dbname
+        self._unsure: Collection[Name] = ()
         self._canceller = Canceller(session)
         self._release = guard.adopt(self._canceller.start)
-        snapshot = _export(session)
-        command = commands.pg_dump(
-            chosen,
-            address,
-            self._name,
-            snapshot=snapshot,
-            application=session.info.get_parameters()["application_name"],
-        )
-        self._source = PipeSource(command, guard, self._judge)
+        self._source = self._begun(chosen, address)
         self._counter = threading.Thread(target=self._count, daemon=True)
         self._counter.start()
+
+    def _begun(self, chosen: ToolSet, address: Address) -> PipeSource:
+        """pg_dump with its locks on all tables, each of them as it was in the snapshot.
+
+        EvidenceMissing when tables are rewritten whenever a dump begins.
+        """
+        names: Collection[Name] = ()
+        for _ in range(_TRIES):
+            with translated():
+                snapshot = rewrites.export_snapshot(self._session)
+            command = commands.pg_dump(
+                chosen,
+                address,
+                self._name,
+                snapshot=snapshot,
+                application=self._session.info.get_parameters()["application_name"],
+            )
+            source = PipeSource(command, self._guard, self._judge)
+            try:
+                source.await_output()
+                with translated():
+                    names = rewrites.rewritten(self._session)
+                    if not names:
+                        return source
+                    self._session.execute("ROLLBACK")
+            except BaseException:
+                source.close()
+                raise
+            source.close()
+        listed = ", ".join(".".join(name) for name in list(names)[:5])
+        raise EvidenceMissing(
+            f"{listed} was truncated or rewritten in each of {_TRIES} tries to begin the dump of"
+            f" {self._name}; take the backup when whatever does that rests"
+        )
 
     @property
     def pid(self) -> int:
@@ -171,7 +222,9 @@ class DatabaseSource:
 
     def finish(self) -> Mapping[str, object]:
         found = self._finished()
-        return {**found, "tables": len(self._counts[self._name].tables)}
+        unsure = sorted(".".join(name) for name in self._unsure)
+        tables = len(self._counts[self._name].tables) + len(unsure)
+        return {**found, "tables": tables, COUNTED_IN_ARCHIVE: unsure}
 
     def _finished(self) -> Mapping[str, object]:
         """A count the server refused ends the snapshot, and pg_dump then names a wrong cause."""
@@ -195,9 +248,14 @@ class DatabaseSource:
 
     def _count(self) -> None:
         try:
-            self._counts[self._name] = count(self._session, self._name)
+            counted = count(self._session, self._name)
+            self._unsure = rewrites.rewritten(self._session)
         except psycopg.Error as error:
             self._trouble = of_statement(error)
+            return
+        unsure = {".".join(name) for name in self._unsure}
+        sure = [table for table in counted.tables if table.name not in unsure]
+        self._counts[self._name] = Count(sure, counted.objects)
 
     def close(self) -> None:
         self._release()
@@ -207,16 +265,6 @@ class DatabaseSource:
         self._counter.join(10)
         self._canceller.give_up()
         self._session.close()
-
-
-def _export(session: Session) -> str:
-    with translated():
-        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        # Counting must not take more of the server than the dump itself does.
-        session.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-        row = session.execute("SELECT pg_export_snapshot()").fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 def _judge_globals(tail: bytes) -> Mapping[str, object]:
@@ -247,6 +295,7 @@ def dump(
         session = PostgreSQLDump(Parts(nearest(address), scope, chosen), attempt, guard)
         session.look()
     try:
-        yield session
+        with patient(guard, session.is_working):
+            yield session
     finally:
         session.close()

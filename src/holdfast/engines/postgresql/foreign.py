@@ -8,7 +8,7 @@ file that stops early is found out.
 import re
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -66,12 +66,14 @@ def _member(kind: str) -> Member:
 
 
 @contextmanager
-def script(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Generator[Script]:
+def script(
+    tools: ToolSet, member: Member, plain: Iterator[bytes], *, data_only: bool = False
+) -> Generator[Script]:
     """The dump as SQL. Leaving the block without an exception proves that the tool ended well."""
     if member.format == PLAIN:
         yield Script(plain)
         return
-    child = Child(pg_restore_script(tools), stdin=PIPE)
+    child = Child(pg_restore_script(tools, *(["--data-only"] * data_only)), stdin=PIPE)
     trouble: list[BaseException] = []
     feeder = threading.Thread(target=archive.feed, args=(child, plain, trouble), daemon=True)
     try:
@@ -169,6 +171,17 @@ def survey(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Survey:
     if not found.statements and not found.rows:
         raise EvidenceMissing("the file holds no statement at all")
     return Survey(_inventory(found), _facts(tools, found))
+
+
+def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
+    """Rows in each table of an archive, by `schema.table`. Its data alone is read by the tool."""
+    found = _Findings()
+    with script(tools, member, plain, data_only=True) as read:
+        for item in read.items():
+            found.take(item)
+    if found.uncounted:
+        raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
+    return {f"{schema}.{name}": rows for (schema, name), rows in found.rows.items()}
 
 
 def _inventory(found: _Findings) -> Inventory:

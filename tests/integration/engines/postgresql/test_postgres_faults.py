@@ -3,15 +3,19 @@
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import psutil
 import psycopg
 import pytest
 
 from demo.fingerprint import differences, fingerprint
+from fixtures.holdfast import await_that
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, read_member, restore, take
-from holdfast.contracts.engine import EVERYTHING, Address, Attempt, Dump
+from holdfast.contracts.engine import COUNTED_IN_ARCHIVE, EVERYTHING, Address, Attempt, Dump
 from holdfast.domain.errors import (
     AddonUnavailable,
     ChildFailed,
@@ -20,7 +24,11 @@ from holdfast.domain.errors import (
     Interrupted,
     RestoreDiffers,
 )
-from holdfast.engines.postgresql import naming, session, swap
+from holdfast.engines.postgresql import commands, naming, rewrites, session, swap
+from holdfast.engines.postgresql import dump as dumping
+from holdfast.engines.postgresql.address import connect
+from holdfast.kit import patience
+from holdfast.kit.process import Command
 
 MAJOR = 17
 BIG = "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 20) AS t FROM generate_series(1, 40000) i"
@@ -139,6 +147,125 @@ def test_rows_and_archive_are_of_one_snapshot(server: PostgresServer) -> None:
         rows = {table.name: table.rows for table in dump.inventory().tables}
     assert rows["public.big"] == 40000
     assert b"late-comer" not in data
+
+
+def slow_to_begin(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """A busy machine: pg_dump needs its time to start and to connect."""
+    real = commands.pg_dump
+
+    def slow(*given: Any, **named: Any) -> Command:
+        command = real(*given, **named)
+        waiting = f'sleep {seconds}; exec "$0" "$@"'
+        return replace(command, argv=["sh", "-c", waiting, *command.argv])
+
+    monkeypatch.setattr(commands, "pg_dump", slow)
+
+
+def dumped_beside(
+    server: PostgresServer, *statements: str
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows that were counted and rows that are in the archive, of a dump with statements of others
+    between its snapshot and the locks of pg_dump."""
+
+    def disturb() -> None:
+        time.sleep(0.7)  # after the snapshot, before pg_dump
+        for statement in statements:
+            server.execute(statement)
+
+    others = threading.Thread(target=disturb)
+    with server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump:
+        member = next(m for m in dump.members if m.database == "main")
+        others.start()
+        source = dump.open(member)
+        data = b"".join(iter(lambda: source.read(1 << 20), b""))
+        facts = source.finish()
+        source.close()
+        others.join()
+        for other in dump.members:
+            if other.database not in (None, "main"):
+                read_member(dump, other)
+        counted = {t.name: t.rows for t in dump.inventory().tables if t.database == "main"}
+    stored = dict(server.engine.recount(member, iter([data])))
+    counted |= {name: stored[name] for name in facts[COUNTED_IN_ARCHIVE]}
+    return counted, stored
+
+
+def test_a_table_that_is_rewritten_before_the_locks_is_dumped_as_it_is_then(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_to_begin(monkeypatch, 2)
+    server.execute("CREATE TABLE a AS SELECT generate_series(1, 1000) AS g")
+    server.execute('CREATE TABLE "odd.name" (g int) PARTITION BY RANGE (g)')
+    server.execute('CREATE TABLE part PARTITION OF "odd.name" DEFAULT')
+    server.execute('INSERT INTO "odd.name" SELECT generate_series(1, 30)')
+    rewriting = ("TRUNCATE a", "ALTER TABLE big ALTER COLUMN i TYPE bigint", "TRUNCATE part")
+    counted, stored = dumped_beside(server, *rewriting)
+    assert counted == stored
+    assert (counted["public.a"], counted["public.big"], counted["public.part"]) == (0, 40000, 0)
+
+
+def test_a_table_that_is_rewritten_after_it_was_dumped_is_counted_in_the_archive(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its TRUNCATE waits for pg_dump, and the count waits behind that."""
+    for number in range(3):
+        server.execute(f"CREATE TABLE t{number} AS SELECT generate_series(1, 1000) AS g")
+    real = dumping.count
+
+    def slow(*given: Any) -> Any:
+        time.sleep(2)
+        return real(*given)
+
+    monkeypatch.setattr(dumping, "count", slow)
+    counted, stored = dumped_beside(server, "TRUNCATE t0, t2")
+    assert counted == stored
+    assert {name: rows for name, rows in counted.items() if "t" in name} == {
+        "public.t0": 1000, "public.t1": 1000, "public.t2": 1000,
+    }  # fmt: skip
+    assert server.execute("SELECT count(*) FROM t0") == [(0,)]
+
+
+def test_tables_that_are_rewritten_again_and_again_end_the_dump(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumping, "_TRIES", 2)
+    monkeypatch.setattr(rewrites, "rewritten", lambda _: [("public", "a")])
+    with (
+        server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump,
+        pytest.raises(EvidenceMissing, match=r"public\.a was truncated .* in each of 2 tries"),
+    ):
+        dump.open(dump.members[1])
+
+
+def test_a_silent_server_that_works_is_no_stall(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.3)
+    guard = a_guard()
+    with server.engine.dump(server.address, EVERYTHING, attempt(), guard) as dump:
+        own = dump._application
+        sleeping = threading.Event()
+
+        def work() -> None:
+            with connect(server.address, application=own) as session, suppress(psycopg.Error):
+                session.execute("SELECT count(*) FROM generate_series(1, 3000000000)")
+            sleeping.set()
+
+        guard.watch_for_stall(on=True)
+        threading.Thread(target=work).start()
+        await_that(dump.is_working)
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            assert guard.idle_seconds() < 2.5
+            time.sleep(0.1)
+        server.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE application_name = '{own}'"
+        )
+        assert sleeping.wait(30)
+        await_that(lambda: guard.idle_seconds() > 1)
+        assert not dump.is_working()
+        guard.watch_for_stall(on=False)
 
 
 def test_a_stage_that_fails_leaves_the_target_as_it_was(
