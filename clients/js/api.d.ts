@@ -287,6 +287,8 @@ export interface DestinationForm {
   type: "s3";
   prefix: string;
   credentials: Credentials;
+  projectId?: string;
+  projects?: Array<string>;
 }
 export interface DestinationList {
   backupDestinations: Array<DestinationView>;
@@ -295,6 +297,7 @@ export interface DestinationPatch {
   name?: string;
   description?: string;
   credentials?: Credentials;
+  projects?: Array<string>;
 }
 export interface DestinationView {
   id: string;
@@ -302,6 +305,8 @@ export interface DestinationView {
   description?: string;
   type: string;
   prefix: string;
+  projectId?: string;
+  projects?: Array<string>;
   credentials: DestinationCredentials;
   createdAt: string;
   updatedAt: string;

@@ -211,14 +211,19 @@ def prepare_data_dir(settings: Settings) -> None:
         directory.chmod(0o711)
 
 
-def master_key(settings: Settings) -> bytes:
-    """The 32 bytes that seal secrets; made at first start, next to the data they protect."""
+def find_master_key(settings: Settings) -> bytes | None:
+    """The 32 bytes that seal secrets, as this machine was given them; None without any."""
     if settings.master_key is not None:
         return _key_from(settings.master_key.reveal())
     path = settings.data_dir / "master.key"
-    if not path.exists():
-        write_private(path, new_key().hex())
-    return _key_from(path.read_text().strip())
+    return _key_from(path.read_text().strip()) if path.exists() else None
+
+
+def make_master_key(settings: Settings) -> bytes:
+    """A new one, kept next to the data it protects."""
+    key = new_key()
+    write_private(settings.data_dir / "master.key", key.hex())
+    return key
 
 
 def _key_from(text: str) -> bytes:

@@ -11,7 +11,7 @@ from holdfast.catalog.page import Page
 from holdfast.catalog.schema import Addon, Backup, Destination, Project, Restore
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
-from holdfast.domain.errors import NotFound
+from holdfast.domain.errors import Forbidden, NotFound
 from holdfast.usecases.restores import find_backup
 from holdfast.views.page import parse_page
 
@@ -39,10 +39,28 @@ def project_at(session: ReadSession, caller: Caller, project_id: str) -> Project
     return project
 
 
-def destination_at(session: ReadSession, destination_id: str) -> Destination:
+def destination_at(session: ReadSession, caller: Caller, destination_id: str) -> Destination:
     destination = destinations.find(session, destination_id)
-    if destination is None:
+    if destination is None or not destinations.is_visible(session, caller, destination):
         raise NotFound(f"there is no backup destination {destination_id!r}")
+    return destination
+
+
+def owns(session: ReadSession, caller: Caller, destination: Destination) -> bool:
+    """Whether the caller may read its keys and change it, where its role has the permission."""
+    if caller.projects is None:
+        return True
+    return destination.project_pk in projects.keys_of(session, caller.projects)
+
+
+def own_destination_at(session: ReadSession, caller: Caller, destination_id: str) -> Destination:
+    """Forbidden for a destination that the caller may only use."""
+    destination = destination_at(session, caller, destination_id)
+    if not owns(session, caller, destination):
+        raise Forbidden(
+            f"the destination {destination.id!r} does not belong to the token's projects;"
+            " this needs a token of its owner or of all projects"
+        )
     return destination
 
 
@@ -106,6 +124,11 @@ AtAddon = Annotated[AddonPath, Depends(_at_addon)]
 AtBackup = Annotated[BackupPath, Depends(_at_backup)]
 
 
+def _sees_target(session: ReadSession, caller: Caller, restore: Restore) -> bool:
+    into = addons.get(session, restore.addon_pk)
+    return caller.sees(projects.get(session, into.project_pk).id)
+
+
 class Origin:
     """A restore's two ends: the path names the target and the backup, the query may name the
     addon that the backup was taken of.
@@ -139,11 +162,15 @@ class Origin:
         return find_backup(session, origin, self._path.backup_id)
 
     def restore(self, session: ReadSession, caller: Caller, restore_id: str) -> Restore:
-        """The official client's logs do not say where a restore's backup is from; the restore
-        knows it itself.
+        """The restore that the path names, into an addon that the caller sees.
+
+        The official client's logs do not say where a restore's backup is from; the restore knows
+        it itself.
         """
         target = self.target(session, caller)
         restore = restores.find(session, restore_id)
+        if restore is not None and not _sees_target(session, caller, restore):
+            restore = None
         if restore is not None and restore.addon_pk == target.pk:
             named = backups.get(session, restore.backup_pk).id == self._path.backup_id
         else:

@@ -24,7 +24,7 @@ from holdfast.api.throttle import digest_of
 from holdfast.catalog import journal, operations
 from holdfast.catalog.session import Catalog
 from holdfast.domain.access import Caller, Permission
-from holdfast.domain.errors import Refused, Unauthenticated
+from holdfast.domain.errors import Forbidden, Refused, Unauthenticated
 from holdfast.domain.operation import OVER, Status
 from holdfast.kit.clock import parse_rfc3339
 from holdfast.kit.seal import Secret
@@ -45,6 +45,14 @@ class Batch:
 
     lines: list[LogLine]
     over: bool
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """Who follows a log, and the token that has to be valid for as long."""
+
+    token: Secret
+    caller: Caller
 
 
 class Feed:
@@ -98,21 +106,22 @@ async def serve_tail(socket: WebSocket, find: Callable[[Caller, LogQuery], Feed]
     try:
         with of(socket).tails.one():
             await socket.accept()
-            caller = await _authenticated(socket)
-            if caller is not None:
-                await _follow(socket, caller, find)
+            listener = await _authenticated(socket)
+            if listener is not None:
+                await _follow(socket, listener, find)
     except Full as error:
         await socket.send_denial_response(envelope(error.status, error.message, error.code))
     except WebSocketDisconnect:
         return
 
 
-async def _authenticated(socket: WebSocket) -> Caller | None:
+async def _authenticated(socket: WebSocket) -> _Listener | None:
     api = of(socket)
     try:
         async with asyncio.timeout(_FIRST_FRAME_SECONDS):
             frame = await socket.receive()
-        caller = await _holder(api, address_of(socket), _token_of(frame))
+        token = Secret(_token_of(frame))
+        caller = await _holder(api, address_of(socket), token)
         check(caller, Permission.INSTANCE_LOGS)
     except (Refused, TimeoutError) as error:
         message = error.message if isinstance(error, Refused) else "no token was sent in time"
@@ -120,16 +129,16 @@ async def _authenticated(socket: WebSocket) -> Caller | None:
         await socket.close(1008)
         return None
     await _send(socket, {"type": "init", "data": {"auth": "successful"}})
-    return caller
+    return _Listener(token, caller)
 
 
-async def _holder(api: Api, address: str, token: str) -> Caller:
+async def _holder(api: Api, address: str, token: Secret) -> Caller:
     """Wrong tokens count as they do in a header."""
     api.throttle.check_guesses(address)
     try:
-        return await api.callers.of(Secret(token))
+        return await api.callers.of(token)
     except Unauthenticated:
-        api.throttle.wrong(digest_of(token), address)
+        api.throttle.wrong(digest_of(token.reveal()), address)
         raise
 
 
@@ -147,31 +156,39 @@ def _token_of(frame: Message) -> str:
 
 
 async def _follow(
-    socket: WebSocket, caller: Caller, find: Callable[[Caller, LogQuery], Feed]
+    socket: WebSocket, listener: _Listener, find: Callable[[Caller, LogQuery], Feed]
 ) -> None:
     try:
         query = parse_log_query(socket.query_params, of(socket).clock.now(), _FIRST_LINES)
-        with of(socket).tails.one_of(caller):
-            await _stream(socket, await run_in_threadpool(find, caller, query))
+        with of(socket).tails.one_of(listener.caller):
+            feed = await run_in_threadpool(find, listener.caller, query)
+            await _stream(socket, listener, feed)
     except Refused as error:
         await _send(socket, {"type": "error", "data": {"message": error.message}})
         await socket.close(_TRY_LATER if isinstance(error, Full) else 1000)
 
 
-async def _stream(socket: WebSocket, feed: Feed) -> None:
-    listener = asyncio.create_task(_wait_for_end(socket))
+async def _stream(socket: WebSocket, listener: _Listener, feed: Feed) -> None:
+    """Refused when the token ends, or its caller may see less than before."""
+    hangup = asyncio.create_task(_wait_for_end(socket))
     try:
-        while not listener.done():
+        while not hangup.done():
             batch = await run_in_threadpool(feed.next)
+            await _require_same(of(socket), listener)
             if batch.lines:
                 lines = [line.model_dump(by_alias=True) for line in batch.lines]
                 await _send(socket, {"type": "log-lines", "data": lines})
             if batch.over:
                 await socket.close(1000, _SHUT)
                 return
-            await asyncio.wait({listener}, timeout=_POLL_SECONDS)
+            await asyncio.wait({hangup}, timeout=_POLL_SECONDS)
     finally:
-        listener.cancel()
+        hangup.cancel()
+
+
+async def _require_same(api: Api, listener: _Listener) -> None:
+    if await api.callers.of(listener.token) != listener.caller:
+        raise Forbidden("what this token may see has changed; ask again")
 
 
 async def _wait_for_end(socket: WebSocket) -> None:

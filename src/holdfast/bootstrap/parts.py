@@ -1,10 +1,10 @@
 """Parts: what all processes of one installation share."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from holdfast import settings as config
-from holdfast.catalog import destinations
+from holdfast.catalog import destinations, master_key
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
@@ -54,7 +54,11 @@ class Parts:
 
     @cached_property
     def master(self) -> bytes:
-        return config.master_key(self.settings)
+        """MasterKeyMissing or MasterKeyWrong unless it is the one that sealed the catalogue."""
+        find = partial(config.find_master_key, self.settings)
+        make = partial(config.make_master_key, self.settings)
+        with self.catalog.write() as session:
+            return master_key.settle(session, find, make)
 
     @cached_property
     def sealer(self) -> Sealer:

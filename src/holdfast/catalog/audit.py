@@ -81,7 +81,7 @@ _SEEN: Mapping[type[Table], Seen] = {
     Destination: Seen(
         "destination",
         "id",
-        ("name", "description", "kind", "prefix", "deleted"),
+        ("name", "description", "kind", "prefix", "project_pk", "granted", "deleted"),
         options=("endpoint", "bucket_name", "region"),
         secrets=("sealed_secret",),
     ),

@@ -5,9 +5,11 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from holdfast.catalog import projects
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Destination
 from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller, Possession
 from holdfast.kit.seal import Sealer
 
 
@@ -34,6 +36,19 @@ def find(session: ReadSession, key: str) -> Destination | None:
     return session.scalars(living.order_by(Destination.id != key)).first()
 
 
+def possession(destination: Destination) -> Possession:
+    granted = destination.granted
+    return Possession(destination.project_pk, None if granted is None else frozenset(granted))
+
+
+def is_visible(session: ReadSession, caller: Caller, destination: Destination) -> bool:
+    """Whether a project of the caller's may use it."""
+    if caller.projects is None:
+        return True
+    whose = possession(destination)
+    return any(whose.usable_by(pk) for pk in projects.keys_of(session, caller.projects))
+
+
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
     if not pks:
         return {}
@@ -41,9 +56,18 @@ def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
     return {row.pk: row.id for row in rows}
 
 
-def listed(session: ReadSession, page: Page) -> Slice[Destination]:
-    living = select(Destination).where(Destination.deleted.is_(None))
-    return take(session, living, Destination.pk, page, "destinations")
+def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Destination]:
+    """Those that the caller may know of."""
+    rows = select(Destination).where(Destination.deleted.is_(None))
+    if caller.projects is not None:
+        visible = [row.pk for row in living(session) if is_visible(session, caller, row)]
+        rows = rows.where(Destination.pk.in_(visible))
+    return take(session, rows, Destination.pk, page, "destinations")
+
+
+def of_project(session: ReadSession, project_pk: int) -> list[Destination]:
+    """The living ones that it owns."""
+    return [row for row in living(session) if row.project_pk == project_pk]
 
 
 def living(session: ReadSession) -> list[Destination]:

@@ -22,6 +22,12 @@ def get(session: ReadSession, pk: int) -> Project:
     return session.get_one(Project, pk)
 
 
+def keys_of(session: ReadSession, ids: Collection[str]) -> dict[int, str]:
+    """Key to id of the living projects among these ids."""
+    named = select(Project.pk, Project.id).where(Project.id.in_(ids), Project.deleted.is_(None))
+    return {row.pk: row.id for row in session.execute(named)}
+
+
 def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Project]:
     living = select(Project).where(Project.deleted.is_(None))
     if caller.projects is not None:

@@ -62,14 +62,14 @@ def note_spoiled(session: WriteSession, pk: int, spoiled: Mapping[str, str]) -> 
     get(session, pk).spoiled = dict(spoiled) or None
 
 
-_RECOVERY = "recovery"
+RECOVERY = "recovery"
 
 
 def recovery(session: ReadSession, destination_pk: int | None, sealer: Sealer) -> Secret | None:
     """The owner's passphrase for this place, when there is one."""
     wanted = select(Recovery).where(Recovery.destination_pk.is_not_distinct_from(destination_pk))
     row = session.scalar(wanted.order_by(Recovery.pk.desc()).limit(1))
-    return None if row is None else sealer.open(row.sealed_passphrase, _RECOVERY)
+    return None if row is None else sealer.open(row.sealed_passphrase, RECOVERY)
 
 
 def keep_recovery(
@@ -79,7 +79,7 @@ def keep_recovery(
     session.add(
         Recovery(
             destination_pk=destination_pk,
-            sealed_passphrase=sealer.seal(passphrase, _RECOVERY),
+            sealed_passphrase=sealer.seal(passphrase, RECOVERY),
             created=now,
         )
     )

@@ -6,8 +6,9 @@ from sqlalchemy import bindparam, func, select
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.plain import Plain
-from holdfast.catalog.schema import Addon, Backup, Restore
+from holdfast.catalog.schema import Addon, Backup, Project, Restore
 from holdfast.catalog.session import ReadSession
+from holdfast.domain.access import Caller
 from holdfast.domain.operation import OVER
 
 
@@ -41,8 +42,12 @@ _PLAIN = Plain(Restore)
 _LATEST = _PLAIN.rows.where(Restore.pk.in_(_NEWEST))
 
 
-def of_backup(session: ReadSession, backup: Backup, page: Page) -> Slice[Restore]:
+def of_backup(session: ReadSession, caller: Caller, backup: Backup, page: Page) -> Slice[Restore]:
+    """Those into projects that the caller sees."""
     rows = select(Restore).where(Restore.backup_pk == backup.pk)
+    if caller.projects is not None:
+        into = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
+        rows = rows.where(Restore.addon_pk.in_(into.where(Project.id.in_(caller.projects))))
     return take(session, rows, Restore.pk, page, f"restores from {backup.pk}")
 
 

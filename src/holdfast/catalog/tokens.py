@@ -35,7 +35,7 @@ def _visible(session: ReadSession, caller: Caller) -> Select[Token]:
     """A caller restricted to projects sees only tokens that reach no further than it does."""
     if caller.projects is None:
         return select(Token)
-    reach = session.execute(select(Token.pk, Token.projects)).tuples()
+    reach = session.execute(select(Token.pk, Token.projects))
     within = [pk for pk, projects in reach if projects and caller.projects.issuperset(projects)]
     return select(Token).where(Token.pk.in_(within))
 

@@ -61,7 +61,19 @@ class Keys:
 @dataclass(frozen=True)
 class Fields:
     description: Annotated[str | None, typer.Option("--description")] = None
+    grant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grant",
+            help="A project that may use it beside its owner; may be repeated. Without: all"
+            " projects where the installation owns it, no other where a project does.",
+        ),
+    ] = None
     file: asking.BodyFile = None
+
+    def body(self, **options: object) -> dict[str, object]:
+        given = {**options, "description": self.description, "projects": self.grant or None}
+        return asking.body(self.file, given)
 
 
 @verb(app, "list", "holdfast destination list")
@@ -88,10 +100,13 @@ def create(
     prefix: Annotated[
         str | None, typer.Option("--prefix", help="Such as `shop/`; default: none.")
     ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", help="The project that owns it; default: the installation."),
+    ] = None,
 ) -> None:
     """Add a destination; the server tries it first and refuses one that does not work."""
-    options = {"name": name, "description": fields.description, "prefix": prefix}
-    given = {"type": "s3", "prefix": "", **asking.body(fields.file, options)}
+    given = {"type": "s3", "prefix": "", **fields.body(name=name, prefix=prefix, projectId=owner)}
     with session.client() as client:
         made = client.destinations.create(keys.over(given))
     session.printer.record(made.document())
@@ -114,7 +129,7 @@ def update(
     name: Annotated[str | None, typer.Option("--name", help="New name; the id stays.")] = None,
 ) -> None:
     """Change a destination. Credentials are replaced as a whole."""
-    given = asking.body(fields.file, {"name": name, "description": fields.description})
+    given = fields.body(name=name)
     with session.client() as client:
         client.destinations.update(destination, keys.over(given))
     session.printer.done(f"updated destination {destination}")

@@ -68,6 +68,7 @@ def _open(given: dict[str, Any]) -> Parts:
     chosen = settings.load(given)
     logs.configure(chosen.log_level, chosen.log_format)
     parts = Parts(chosen)
+    _ = parts.master  # a wrong one ends the start, not the first secret that is needed
     if bootstrap.make_owner(parts):
         log.info("owner token written", extra={"file": str(chosen.data_dir / "owner.token")})
     return parts

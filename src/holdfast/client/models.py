@@ -213,6 +213,8 @@ class Destination(Model):
     name: str = ""
     type: str = ""
     prefix: str | None = None
+    project_id: str | None = None
+    projects: list[str] | None = None
     description: str | None = None
     credentials: StoreCredentials | None = None
     created_at: str | None = None

@@ -54,6 +54,23 @@ class Caller:
         return self.projects is None or project in self.projects
 
 
+@dataclass(frozen=True)
+class Possession:
+    """Whose a destination is. `owner` is a project's key, None: the installation's. `granted` are
+    the keys of projects that may use it beside the owner; None: all where the installation owns
+    it, else none.
+    """
+
+    owner: int | None
+    granted: frozenset[int] | None
+
+    def usable_by(self, project: int) -> bool:
+        """Whether backups of the project may be sent there."""
+        if self.granted is None:
+            return self.owner in (None, project)
+        return project == self.owner or project in self.granted
+
+
 def unknown_permissions(wanted: Collection[str]) -> list[str]:
     known = {str(p) for p in Permission}
     return sorted(set(wanted) - known)

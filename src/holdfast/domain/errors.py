@@ -144,6 +144,18 @@ class SealBroken(Permanent):
     code = "seal.broken"
 
 
+class MasterKeyMissing(Permanent):
+    """There is no master key here, and the catalogue holds secrets that one sealed."""
+
+    code = "master-key.missing"
+
+
+class MasterKeyWrong(Permanent):
+    """The master key is not the one that sealed this catalogue's secrets."""
+
+    code = "master-key.wrong"
+
+
 class Refused(Failure):
     """The request cannot be fulfilled."""
 

@@ -71,22 +71,22 @@ def new_backup(context: Context, addon: Addon, form: BackupForm, source: SourceT
     )
     session.add(backup)
     session.flush()
-    session.add_all(copies.row(backup, wanted) for wanted in wanted_copies(context, form))
+    session.add_all(copies.row(backup, wanted) for wanted in wanted_copies(context, addon, form))
     return backup
 
 
-def wanted_copies(context: Context, form: BackupForm) -> list[Wanted]:
+def wanted_copies(context: Context, addon: Addon, form: BackupForm) -> list[Wanted]:
     """The first one at the platform store or the custom destination, then the additional ones.
 
     Additional ones are kept as long as the backup, unless they say otherwise.
     """
     chosen, first = form.custom_destination_id, None
     if chosen is not None:
-        first = known_destination(context, chosen, "customDestinationId")
+        first = known_destination(context, addon, chosen, "customDestinationId")
     more: list[Wanted] = []
     for index, each in enumerate(form.additional_destinations):
         path = f"{_MORE}[{index}].destinationId"
-        place = known_destination(context, each.destination_id, path)
+        place = known_destination(context, addon, each.destination_id, path)
         if any(other.destination_pk == place for other in more):
             problem = "is named twice"
             raise Invalid(f"{path} {problem}", {path: problem})

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from holdfast.catalog import addons, copies, deletions, destinations, schedules
+from holdfast.catalog import addons, copies, deletions, destinations, projects, schedules
 from holdfast.catalog.schema import Destination
-from holdfast.domain.errors import Conflict
+from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
@@ -36,6 +36,7 @@ def add(context: Context, form: DestinationForm) -> Destination:
     if taken is not None:
         raise name_taken("a backup destination", identifier)
     _require_own_place(context, form.credentials, form.prefix)
+    owner = _owner(context, form.project_id)
     destination = Destination(
         id=identifier,
         name=form.name,
@@ -44,6 +45,8 @@ def add(context: Context, form: DestinationForm) -> Destination:
         prefix=form.prefix,
         options=_public(form.credentials),
         sealed_secret=_seal(context, identifier, form.credentials),
+        project_pk=owner,
+        granted=_granted(context, form.projects),
         created=context.now,
         updated=context.now,
     )
@@ -52,12 +55,58 @@ def add(context: Context, form: DestinationForm) -> Destination:
     return destination
 
 
+def _owner(context: Context, wanted: str | None) -> int | None:
+    """The owning project's key; None: the installation.
+
+    A token of one project adds for that one.
+    """
+    seen = context.caller.projects
+    if wanted is None and seen is not None:
+        if len(seen) != 1:
+            problem = "is required: the token is restricted to several projects"
+            raise Invalid(f"projectId {problem}", {"projectId": problem})
+        (wanted,) = seen
+    return None if wanted is None else _project(context, wanted, "projectId")
+
+
+def _project(context: Context, wanted: str, path: str) -> int:
+    project = projects.find(context.session, wanted) if context.caller.sees(wanted) else None
+    if project is None:
+        problem = f"there is no project {wanted!r}"
+        raise Invalid(f"{path}: {problem}", {path: problem})
+    return project.pk
+
+
+def _granted(context: Context, wanted: list[str] | None) -> list[int] | None:
+    if wanted is None:
+        return None
+    named = dict.fromkeys(wanted)
+    return [_project(context, name, f"projects[{at}]") for at, name in enumerate(named)]
+
+
+def _grant(context: Context, destination: Destination, wanted: list[str] | None) -> None:
+    """Conflict while schedules of a project that would lose it send backups there."""
+    destination.granted = _granted(context, wanted)
+    whose = destinations.possession(destination)
+    using = schedules.using(context.session, destination.pk)
+    owners = addons.by_pk(context.session, {schedule.addon_pk for schedule in using})
+    lose = [s.id for s in using if not whose.usable_by(owners[s.addon_pk].project_pk)]
+    if lose:
+        raise Conflict(
+            "schedules of projects that would lose this destination send backups there;"
+            " change them first",
+            {"schedules": lose},
+        )
+
+
 def patch(context: Context, destination: Destination, form: DestinationPatch) -> None:
     """Only what was sent changes; the id stays."""
     if form.name is not None:
         destination.name = form.name
     if "description" in form.model_fields_set:
         destination.description = form.description
+    if "projects" in form.model_fields_set:
+        _grant(context, destination, form.projects)
     if form.credentials is not None:
         _require_own_place(context, form.credentials, destination.prefix, but=destination.pk)
         destination.options = _public(form.credentials)
@@ -73,9 +122,11 @@ def _require_own_place(
     for other in destinations.living(context.session):
         place = (other.options["endpoint"], other.options["bucket_name"], other.prefix)
         if other.pk != but and place == wanted:
+            known = destinations.is_visible(context.session, context.caller, other)
+            who = f"the destination {other.id!r}" if known else "another destination"
             raise Conflict(
-                f"the destination {other.id!r} keeps its backups there; choose another prefix",
-                {"prefix": f"{prefix!r} of this bucket is taken by {other.id!r}"},
+                f"{who} keeps its backups there; choose another prefix",
+                {"prefix": f"{prefix!r} of this bucket is taken by {who}"},
             )
 
 

@@ -362,18 +362,29 @@ class Credentials(StrictForm):
     endpoint: Annotated[str, Field(min_length=1, max_length=300)]
 
 
+Granted = Annotated[
+    list[Annotated[str, Field(max_length=60)]] | None,
+    Field(description="Extension: projects that may use it beside its owner; null is the default."),
+]
+
+
 class DestinationForm(StrictForm):
     name: DestinationName
     description: Description | None = None
     type: Literal["s3"]
     prefix: Annotated[str, Field(max_length=100), Matching(naming.DESTINATION_PREFIX, "backups/")]
     credentials: Credentials
+    project_id: Annotated[str, Field(max_length=60)] | None = Field(
+        default=None, description="Extension: the owner; none is the installation."
+    )
+    projects: Granted = None
 
 
 class DestinationPatch(StrictForm):
     name: DestinationName | None = None
     description: Description | None = None
     credentials: Credentials | None = None
+    projects: Granted = None
 
 
 class TokenForm(StrictForm):

@@ -1,6 +1,6 @@
 """Projects: create, put, patch, delete."""
 
-from holdfast.catalog import addons, projects
+from holdfast.catalog import addons, destinations, projects
 from holdfast.catalog.schema import Project
 from holdfast.domain.errors import Conflict
 from holdfast.domain.naming import slug
@@ -54,6 +54,11 @@ def delete(context: Context, project: Project, *, delete_children: bool) -> None
         raise Conflict(
             "the project still has addons; delete them first or pass delete_child_objects=true",
             {"addons": [addon.id for addon in children]},
+        )
+    kept = [destination.id for destination in destinations.of_project(context.session, project.pk)]
+    if kept:
+        raise Conflict(
+            "the project still owns backup destinations; delete them first", {"destinations": kept}
         )
     for addon in children:
         addon_verbs.delete(context, addon)

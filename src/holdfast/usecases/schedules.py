@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.catalog import occurrences, schedules
+from holdfast.catalog import addons, occurrences, schedules
 from holdfast.catalog.schema import Addon, Schedule
 from holdfast.catalog.session import lock_addon
 from holdfast.domain.backup import BackupType, Compression
@@ -37,6 +37,7 @@ class _Reader:
     """Reads forms; every complaint names its field below `path`."""
 
     context: Context
+    addon: Addon
     path: str = ""
 
     def content(self, form: ScheduleForm) -> _Content:
@@ -59,7 +60,7 @@ class _Reader:
         if form.custom_destination_id is None:
             return None
         path = f"{self.path}customDestinationId"
-        return known_destination(self.context, form.custom_destination_id, path)
+        return known_destination(self.context, self.addon, form.custom_destination_id, path)
 
     def _additional(self, form: ScheduleForm, rule: Scheduling) -> list[dict[str, int | None]]:
         found: list[dict[str, int | None]] = []
@@ -72,7 +73,7 @@ class _Reader:
             if each.retention_time is not None:
                 self.check_retention(rule, each.retention_time, f"{path}.")
             where = f"{self.path}{path}.destinationId"
-            pk = known_destination(self.context, each.destination_id, where)
+            pk = known_destination(self.context, self.addon, each.destination_id, where)
             found.append({"destination": pk, "retention": each.retention_time})
         return found
 
@@ -101,7 +102,7 @@ def _rule(form: ScheduleForm) -> Scheduling:
 
 def create(context: Context, addon: Addon, form: ScheduleForm) -> Schedule:
     lock_addon(context.session, addon.pk)
-    content = _Reader(context).content(form)
+    content = _Reader(context, addon).content(form)
     living = schedules.of_addon(context.session, addon.pk)
     existing = _by_kind(living).get((form.backup_type, form.scheduling.interval))
     if existing is not None:
@@ -117,7 +118,8 @@ def create(context: Context, addon: Addon, form: ScheduleForm) -> Schedule:
 def patch(context: Context, schedule: Schedule, form: SchedulePatch) -> None:
     """Backups that were taken keep the retention they were taken with."""
     _lock(context, schedule)
-    _Reader(context).check_retention(schedules.rule(schedule), form.retention_time)
+    addon = addons.get(context.session, schedule.addon_pk)
+    _Reader(context, addon).check_retention(schedules.rule(schedule), form.retention_time)
     schedule.retention = form.retention_time
     schedule.updated = context.now
 
@@ -135,7 +137,7 @@ def replace_all(
     lock_addon(context.session, addon.pk)
     living = schedules.of_addon(context.session, addon.pk)
     old, moment = _by_kind(living), _moment(context, living)
-    for content in _distinct(context, forms, path):
+    for content in _distinct(context, addon, forms, path):
         existing = old.pop((content["type"], content["interval"]), None)
         if existing is None:
             _add(context, addon, content, moment)
@@ -149,7 +151,9 @@ def delete_all(context: Context, addon: Addon) -> None:
     replace_all(context, addon, [])
 
 
-def _distinct(context: Context, forms: Sequence[ScheduleForm], path: str) -> list[_Content]:
+def _distinct(
+    context: Context, addon: Addon, forms: Sequence[ScheduleForm], path: str
+) -> list[_Content]:
     found: dict[tuple[str, str], _Content] = {}
     for index, form in enumerate(forms):
         where = f"{path}[{index}]"
@@ -158,7 +162,7 @@ def _distinct(context: Context, forms: Sequence[ScheduleForm], path: str) -> lis
             field = f"{where}.scheduling.interval"
             problem = f"there is one {kind[1]} schedule for {kind[0]} backups at most"
             raise Invalid(f"{field}: {problem}", {field: problem})
-        found[kind] = _Reader(context, f"{where}.").content(form)
+        found[kind] = _Reader(context, addon, f"{where}.").content(form)
     return list(found.values())
 
 

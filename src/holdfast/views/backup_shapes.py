@@ -120,6 +120,8 @@ class DestinationView(Shape):
     description: str | None = None
     type: str
     prefix: str
+    project_id: str | None = None
+    projects: list[str] | None = None
     credentials: DestinationCredentials
     created_at: str
     updated_at: str

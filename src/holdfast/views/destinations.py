@@ -1,7 +1,8 @@
 """Destinations as the API shows them: secrets only where the reference shows them, if at all."""
 
-from holdfast.catalog import destinations
+from holdfast.catalog import destinations, projects
 from holdfast.catalog.schema import Destination
+from holdfast.catalog.session import ReadSession
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
 from holdfast.views.backup_shapes import DestinationCredentials, DestinationView
@@ -9,8 +10,10 @@ from holdfast.views.backup_shapes import DestinationCredentials, DestinationView
 MASK = "********"
 
 
-def view(destination: Destination, sealer: Sealer | None) -> DestinationView:
+def view(session: ReadSession, destination: Destination, sealer: Sealer | None) -> DestinationView:
     """`sealer` None masks the credentials."""
+    owner, granted = destination.project_pk, destination.granted
+    names = projects.by_pk(session, [*(granted or ()), *([owner] if owner else ())])
     secret, access = MASK, MASK
     if sealer is not None:
         context = destinations.context(destination.id)
@@ -22,6 +25,8 @@ def view(destination: Destination, sealer: Sealer | None) -> DestinationView:
         description=destination.description,
         type=destination.kind,
         prefix=destination.prefix,
+        project_id=names[owner].id if owner else None,
+        projects=None if granted is None else [names[pk].id for pk in granted],
         credentials=DestinationCredentials(
             access_key=access,
             secret_key=secret,

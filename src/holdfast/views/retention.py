@@ -231,8 +231,13 @@ def _place_names(
     return destinations.ids_of(session, {r.destination_pk for r in rows if r.destination_pk})
 
 
-def audits(session: ReadSession) -> list[AuditView]:
+def audits(session: ReadSession, caller: Caller) -> list[AuditView]:
     """When each store was compared with the catalogue, and what kept it from being."""
+    known = {
+        row.pk
+        for row in destinations.living(session)
+        if destinations.is_visible(session, caller, row)
+    }
     rows = chores.named(session, chores.AUDIT)
     places = {chores.audited(row.name): row for row in rows}
     names = destinations.ids_of(session, {place for place in places if place is not None})
@@ -244,5 +249,5 @@ def audits(session: ReadSession) -> list[AuditView]:
             problem=row.problem,
         )
         for place, row in places.items()
-        if place is None or place in names
+        if place is None or place in known
     ]

@@ -95,7 +95,7 @@ def adopt_destination(
     """Takes in the backups here that no catalogue entry names. Their addons count as gone."""
     require_all_projects(caller)
     with api.catalog.read() as session:
-        place = destination_at(session, destination_id).pk
+        place = destination_at(session, caller, destination_id).pk
     return _adopt(api, writing, caller, place, form)
 
 

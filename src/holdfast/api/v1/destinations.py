@@ -1,4 +1,4 @@
-"""D1 to D6: backup destinations."""
+"""Backup destination routes: list, add, get, patch, delete, and the backups kept there."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.auth import requires
-from holdfast.api.places import Paging, destination_at
+from holdfast.api.places import Paging, destination_at, own_destination_at, owns
 from holdfast.api.probing import require_bucket
 from holdfast.api.reading import in_turn
 from holdfast.api.state import Api, State
@@ -44,8 +44,8 @@ def _shown(api: Api) -> Sealer | None:
 @in_turn
 def list_destinations(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, page)
-        items = [views.view(destination, None) for destination in found.items]
+        found = rows.listed(session, caller, page)
+        items = [views.view(session, destination, None) for destination in found.items]
     return answers.many(DestinationList(backup_destinations=items), len(items), found.cursor)
 
 
@@ -54,14 +54,18 @@ def add_destination(
     api: State, writing: Writing, caller: Creator, form: DestinationForm
 ) -> Response:
     require_bucket(api, form.type, form.credentials, form.prefix)
-    return writing.create(caller, lambda context: views.view(verbs.add(context, form), None))
+    return writing.create(
+        caller, lambda context: views.view(context.session, verbs.add(context, form), None)
+    )
 
 
 @router.get(DESTINATION, response_model=One[DestinationView])
 @in_turn
 def get_destination(api: State, caller: Reader, destination_id: str) -> Response:
     with api.catalog.read() as session:
-        return answers.one(views.view(destination_at(session, destination_id), _shown(api)))
+        destination = destination_at(session, caller, destination_id)
+        sealer = _shown(api) if owns(session, caller, destination) else None
+        return answers.one(views.view(session, destination, sealer))
 
 
 @router.patch(DESTINATION, response_model=One[Empty])
@@ -69,13 +73,15 @@ def patch_destination(
     api: State, writing: Writing, caller: Updater, destination_id: str, form: DestinationPatch
 ) -> Response:
     with api.catalog.read() as session:
-        destination = destination_at(session, destination_id)
+        destination = own_destination_at(session, caller, destination_id)
         kind, prefix = destination.kind, destination.prefix
     if form.credentials is not None:
         require_bucket(api, kind, form.credentials, prefix)
     return writing.change(
         caller,
-        lambda context: verbs.patch(context, destination_at(context.session, destination_id), form),
+        lambda context: verbs.patch(
+            context, own_destination_at(context.session, caller, destination_id), form
+        ),
     )
 
 
@@ -83,7 +89,9 @@ def patch_destination(
 def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -> Response:
     return writing.undo(
         caller,
-        lambda context: verbs.delete(context, destination_at(context.session, destination_id)),
+        lambda context: verbs.delete(
+            context, own_destination_at(context.session, caller, destination_id)
+        ),
     )
 
 
@@ -94,7 +102,7 @@ def list_destination_backups(
 ) -> Response:
     """The copies kept here. `data` is a bare array: the reference has it so."""
     with api.catalog.read() as session:
-        return _copies(session, caller, page, destination_at(session, destination_id).pk)
+        return _copies(session, caller, page, destination_at(session, caller, destination_id).pk)
 
 
 @router.get("/platform-store/backups", response_model=Many[list[StoredBackup]])

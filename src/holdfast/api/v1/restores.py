@@ -39,7 +39,7 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
 def list_backup_restores(api: State, caller: Reader, page: Paging, origin: From) -> Response:
     with api.catalog.read() as session:
         backup = origin.backup(session, caller)
-        found = rows.of_backup(session, backup, page)
+        found = rows.of_backup(session, caller, backup, page)
         items = views.views(session, found.items)
     return answers.many(RestoreList(restores=items), len(items), found.cursor)
 

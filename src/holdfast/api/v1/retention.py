@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from holdfast.api import answers
 from holdfast.api.auth import requires
-from holdfast.api.places import AtAddon, Paging, destination_at
+from holdfast.api.places import AtAddon, Paging, own_destination_at
 from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
@@ -136,7 +136,7 @@ def list_findings(
 def list_audits(api: State, caller: StoreReader) -> Response:
     """When each store was compared with the catalogue last, and when it will be."""
     with api.catalog.read() as session:
-        return answers.one(AuditList(audits=views.audits(session)))
+        return answers.one(AuditList(audits=views.audits(session, caller)))
 
 
 @router.post("/retention/audits", response_model=One[AuditList])
@@ -144,18 +144,19 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
     """Compares every store, or one, with the catalogue as soon as possible."""
 
     def order(context: Context) -> AuditList:
-        for place in _places(context, form):
+        for place in _places(context, caller, form):
             for row in repositories.at_destination(context.session, place):
                 chores.ask(context.session, chores.custody_of(row.pk), context.now)
                 if form.read_data:
                     chores.ask(context.session, chores.reading_of(row.pk), context.now)
             chores.ask(context.session, chores.audit_of(place), context.now)
-        return AuditList(audits=views.audits(context.session))
+        return AuditList(audits=views.audits(context.session, caller))
 
     return writing.change(caller, order)
 
 
-def _places(context: Context, form: AuditForm) -> list[int | None]:
+def _places(context: Context, caller: Caller, form: AuditForm) -> list[int | None]:
     if form.destination_id is not None:
-        return [destination_at(context.session, form.destination_id).pk]
+        return [own_destination_at(context.session, caller, form.destination_id).pk]
+    _require_all_projects(caller, "audits of every store are")
     return [None, *(each.pk for each in destinations.living(context.session))]

@@ -106,7 +106,7 @@ def retry_copy(writing: Writing, caller: Changer, at: AtBackup, destination_id: 
     """Makes an additional copy that failed again now, not only when its pause is over."""
 
     def retry(context: Context) -> None:
-        place = destination_at(context.session, destination_id).pk
+        place = destination_at(context.session, caller, destination_id).pk
         verbs.retry_copy(context, at.backup(context.session, caller), place)
 
     return writing.change(caller, retry)
@@ -127,7 +127,7 @@ def destination_kit(api: State, writing: Writing, caller: Updater, destination_i
     """A new passphrase for every repository at the destination; an older one stops working."""
     require_all_projects(caller)
     with api.catalog.read() as session:
-        place = destination_at(session, destination_id).pk
+        place = destination_at(session, caller, destination_id).pk
     return answers.one(_kit(writing, caller, place))
 
 

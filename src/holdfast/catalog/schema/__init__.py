@@ -11,7 +11,7 @@ from holdfast.catalog.schema.backups import Backup, Copy, Import, Restore, Uploa
 from holdfast.catalog.schema.base import BigKey, Document, Table
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
-from holdfast.catalog.schema.vaults import Recovery, Repository
+from holdfast.catalog.schema.vaults import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.work import Line, Operation
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Finding",
     "Import",
     "Line",
+    "MasterKey",
     "Occurrence",
     "Operation",
     "Project",

@@ -85,7 +85,11 @@ class AddonEvent(Table):
 
 
 class Destination(Table):
-    """`options` are the driver's settings without secrets; those are in `sealed_secret`."""
+    """`options` are the driver's settings without secrets; those are in `sealed_secret`.
+
+    `project_pk` owns it, None: the installation. `granted` are keys of projects that may use it
+    beside the owner; None: every project where the installation owns it, no other where one does.
+    """
 
     __tablename__ = "destinations"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -96,6 +100,8 @@ class Destination(Table):
     prefix: Mapped[str]
     options: Mapped[Document]
     sealed_secret: Mapped[str]
+    project_pk: Mapped[int | None]
+    granted: Mapped[list[int] | None]
     created: Mapped[int]
     updated: Mapped[int]
     deleted: Mapped[int | None]

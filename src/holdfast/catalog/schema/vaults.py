@@ -6,6 +6,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from holdfast.catalog.schema.base import BigKey, Document, Table
 
 
+class MasterKey(Table):
+    """One row: `proof` is a known word, sealed with the key that seals all secrets here."""
+
+    __tablename__ = "master_keys"
+    pk: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    proof: Mapped[str]
+
+
 class Recovery(Table):
     """The owner's own passphrase for all repositories at a place, also for those to come."""
 
