@@ -1,9 +1,9 @@
 """One dump in progress: a member for the globals and one per database.
 
 Each database is dumped and counted in one snapshot. A session of ours exports it, pg_dump
-imports it, and while pg_dump reads, the same session counts rows. A dump whose tables were rewritten
-before pg_dump had its locks begins again; one that is rewritten before it was counted, which can
-only be after pg_dump has read it, is counted in the archive.
+imports it, and while pg_dump reads, the same session counts rows. A dump whose tables were
+rewritten before pg_dump had its locks begins again. A table that is rewritten before it was
+counted, which can only be after pg_dump has read it, is counted in the archive.
 """
 
 import threading
