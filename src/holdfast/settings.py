@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from holdfast.domain.addon import Control
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval
-from holdfast.kit import ids
+from holdfast.kit import durable, ids
 from holdfast.kit.seal import Secret, new_key
 
 DEFAULT_PORT = 8585
@@ -305,14 +305,4 @@ def tls_files(settings: Settings) -> tuple[str, str] | None:
 
 def write_private(path: Path, text: str) -> None:
     """Appears whole and readable by us alone, or not at all; an existing file is kept."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(f"{text}\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    durable.create(path, f"{text}\n")
