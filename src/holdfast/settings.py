@@ -92,6 +92,10 @@ class Settings:
         default=30.0,
         metadata={"help": "days in which the bytes of every snapshot are read once; 0: when asked"},
     )
+    settle: float = field(
+        default=300.0,
+        metadata={"help": "seconds a clock must have gone steadily before anything ages out by it"},
+    )
     history: int = field(
         default=400, metadata={"help": "days the rows of deleted backups are kept"}
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.session import Catalog, hurried
 
 _LOCK = 7341
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -23,7 +23,7 @@ def newest() -> str:
 
 def migrate(catalog: Catalog) -> None:
     """One process migrates, the others wait: an advisory lock, or SQLite's write lock."""
-    with catalog.engine.connect() as connection:
+    with hurried(None), catalog.engine.connect() as connection:
         if _revision(connection) == newest():
             return
         if catalog.is_sqlite:

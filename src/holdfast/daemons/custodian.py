@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _THOROUGH_MS = 7 * 86_400_000
 _DEAD_MS = 24 * 3_600_000
-_NEVER_MS = 100 * 365 * 86_400_000
 _OURS = "holdfast"
 _TAG = "holdfast:backup="
 
@@ -81,7 +80,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
         if thorough:
             chores.end(session, name, now + _THOROUGH_MS, now, None)
         if everything:
-            chores.end(session, chores.reading_of(row.pk), now + _NEVER_MS, now, None)
+            chores.end(session, chores.reading_of(row.pk), chores.NEVER, now, None)
 
 
 def _stretch(row: Row, now: int, round_ms: int) -> Stretch:

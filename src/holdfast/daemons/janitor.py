@@ -5,14 +5,25 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.catalog import addons, chores, history, imports, litter, replays
+from holdfast.catalog import (
+    addons,
+    chores,
+    copies,
+    history,
+    imports,
+    litter,
+    replays,
+    repositories,
+)
 from holdfast.catalog.schema import Operation
+from holdfast.catalog.session import ReadSession
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import ANY_LANE, Kind
 from holdfast.domain.retention import Policy
 from holdfast.jobs.step import Plan
 from holdfast.jobs.toolbox import Job, Toolbox
 from holdfast.kit.guard import Guard
+from holdfast.kit.steady import Steadiness
 from holdfast.usecases import upkeep
 from holdfast.usecases.imports import part_prefix, retire_upload
 
@@ -25,7 +36,16 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
 
 
 class Janitor:
-    def __init__(self, tools: Toolbox, plans: Mapping[Kind, Plan[Any]], policy: Policy) -> None:
+    """What is old is removed only while the clock that says so is `steady`; None: it always is."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        plans: Mapping[Kind, Plan[Any]],
+        policy: Policy,
+        steady: Steadiness | None = None,
+    ) -> None:
+        self._steady = steady
         self._tools = tools
         self._plans = plans
         self._policy = policy
@@ -43,8 +63,9 @@ class Janitor:
         with self._tools.catalog.write() as session:
             replays.forget_old(session)
         self._forget_addresses()
-        self._sweep_uploads(self._tools.clock.now())
-        self._now_and_then("history", _DAY_MS, self._forget)
+        if self._steady is None or self._steady.holds():
+            self._sweep_uploads(self._tools.clock.now())
+            self._now_and_then("history", _DAY_MS, self._forget)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
 
     def _forget_addresses(self) -> None:
@@ -76,8 +97,23 @@ class Janitor:
                 break
             with self._tools.catalog.write() as session:
                 history.forget(session, gone)
+        for worn in (history.worn_restores, history.worn_operations):
+            self._forget_worn(worn, before)
         with self._tools.catalog.write() as session:
             history.forget_settled(session, before)
+        forgotten = _ROWS_AT_ONCE
+        while forgotten == _ROWS_AT_ONCE:
+            with self._tools.catalog.write() as session:
+                forgotten = history.forget_occurrences(session, before, _ROWS_AT_ONCE)
+
+    def _forget_worn(self, worn: Callable[[ReadSession, int, int], list[str]], before: int) -> None:
+        while True:
+            with self._tools.catalog.read() as session:
+                operations = worn(session, before, _ROWS_AT_ONCE)
+            if not operations:
+                return
+            with self._tools.catalog.write() as session:
+                history.forget_operations(session, operations)
 
     def _sweep_uploads(self, now: int) -> None:
         """Those that became a good backup, and those that nobody has added to for long."""
@@ -98,6 +134,9 @@ class Janitor:
                     imports.forget_upload(session, imports.upload(session, pk))
 
     def _set_right(self, now: int) -> None:
+        with self._tools.catalog.write() as session:
+            for rows in (imports, copies, repositories):
+                rows.draw_near(session, now)
         with self._tools.catalog.read() as session:
             put_off = upkeep.put_off(session, now, self._policy)
         if put_off:

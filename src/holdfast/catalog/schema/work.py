@@ -48,6 +48,7 @@ class Operation(Table):
         ),
         Index("operations_of_addon", "addon_pk", "status"),
         Index("operations_by_status", "status"),
+        Index("operations_by_end", "ended"),
         Index(
             "operations_littered",
             "pk",
