@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from holdfast.catalog.session import Catalog, hurried
+from holdfast.catalog.patience import hurried
+from holdfast.catalog.session import Catalog
 
 _LOCK = 7341
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"

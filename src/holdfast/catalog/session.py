@@ -19,9 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger
 
-from holdfast.catalog.patience import hurried, make_patient
-
-__all__ = ["hurried"]
+from holdfast.catalog.patience import make_patient
 
 PATIENCE = 20.0
 """Seconds. Below the time after which others take over from a worker that is silent."""

@@ -7,7 +7,7 @@ moved. `silence.py` watches over whether beats arrive.
 from dataclasses import dataclass
 
 from holdfast.catalog import operations, workers
-from holdfast.catalog.session import hurried
+from holdfast.catalog.patience import hurried
 from holdfast.daemons.silence import Silence
 from holdfast.domain.errors import FencedOff, Interrupted, Stalled
 from holdfast.domain.operation import Status

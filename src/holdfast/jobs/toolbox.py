@@ -135,7 +135,6 @@ class Job:
         dies; one that waited at the lock while a successor did the work is fenced off.
         """
         with lock:
-            self.guard.check() if not self.over else None
             self.require_hold()
             yield
 
