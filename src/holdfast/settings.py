@@ -93,7 +93,7 @@ class Settings:
         metadata={"help": "days in which the bytes of every snapshot are read once; 0: when asked"},
     )
     settle: float = field(
-        default=300.0,
+        default=3600.0,
         metadata={"help": "seconds a clock must have gone steadily before anything ages out by it"},
     )
     history: int = field(

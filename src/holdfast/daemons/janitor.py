@@ -134,9 +134,13 @@ class Janitor:
                     imports.forget_upload(session, imports.upload(session, pk))
 
     def _set_right(self, now: int) -> None:
+        """By a clock that is behind, what was touched just now would be of the future, and be dated
+        back: that waits for a clock that can be believed. The rest is done sooner at worst."""
         with self._tools.catalog.write() as session:
-            for rows in (imports, copies, repositories):
+            for rows in (copies, repositories):
                 rows.draw_near(session, now)
+            if self._steady is None or self._steady.holds():
+                imports.draw_near(session, now)
         with self._tools.catalog.read() as session:
             put_off = upkeep.put_off(session, now, self._policy)
         if put_off:
