@@ -30,6 +30,7 @@ pytest_plugins = [
     "fixtures.bench_stage",
     "fixtures.programs",
     "fixtures.proofs",
+    "fixtures.pauses",
 ]
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from holdfast.domain.addon import Control
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval
-from holdfast.kit import ids
+from holdfast.kit import durable, ids
 from holdfast.kit.seal import Secret, new_key
 
 DEFAULT_PORT = 8585
@@ -91,6 +91,10 @@ class Settings:
     read_within: float = field(
         default=30.0,
         metadata={"help": "days in which the bytes of every snapshot are read once; 0: when asked"},
+    )
+    settle: float = field(
+        default=3600.0,
+        metadata={"help": "seconds a clock must have gone steadily before anything ages out by it"},
     )
     history: int = field(
         default=400, metadata={"help": "days the rows of deleted backups are kept"}
@@ -310,14 +314,4 @@ def tls_files(settings: Settings) -> tuple[str, str] | None:
 
 def write_private(path: Path, text: str) -> None:
     """Appears whole and readable by us alone, or not at all; an existing file is kept."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(f"{text}\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    durable.create(path, f"{text}\n")

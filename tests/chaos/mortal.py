@@ -15,7 +15,8 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from holdfast.bootstrap import processes
@@ -55,14 +56,19 @@ def deadly(step: Any, when: str) -> Any:
 
 
 def die_after_move(last: int) -> None:
-    done, move = itertools.count(1), exchange._move
+    """Notes that are put in place are moves, too."""
+    done, real = itertools.count(1), exchange.durable
 
-    def deadly_move(source: Path, target: Path) -> None:
-        move(source, target)
-        if next(done) == last:
-            die()
+    def counted(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(*words: Any) -> None:
+            change(*words)
+            if next(done) == last:
+                die()
 
-    exchange._move = deadly_move
+        return changed
+
+    changes = {"move": counted(real.move), "write": counted(real.write)}
+    vars(exchange)["durable"] = SimpleNamespace(**{**vars(real), **changes})
 
 
 def die_when_forgetting(when: str) -> None:

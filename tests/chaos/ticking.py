@@ -29,6 +29,9 @@ class FastClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def boottime(self) -> float:
+        return time.monotonic()
+
 
 class MortalQueue(TableQueue):
     risk = 0.0

@@ -68,7 +68,7 @@ class Writer:
         digest = self._digest(caller)
 
         def once(session: WriteSession) -> dict[str, Any]:
-            kept = replays.claim(session, digest, self.api.clock.now())
+            kept = replays.claim(session, digest)
             if kept is None:
                 kept = _document(self._done(session, caller, work))
                 replays.keep(session, digest, kept)

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from holdfast import settings as config
 from holdfast.catalog import destinations, master_key
 from holdfast.catalog.migrate import migrate
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.session import PATIENCE, Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
@@ -24,6 +24,9 @@ from holdfast.settings import Settings
 from holdfast.stores.registry import location, open_store
 from holdfast.usecases.context import House
 
+_PATIENCE_SHARE = 0.6
+"""Of the time after which others take over: so long the catalogue may take for an answer."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -37,7 +40,8 @@ class Parts:
     @cached_property
     def catalog(self) -> Catalog:
         config.prepare_data_dir(self.settings)
-        catalog = Catalog(self.settings.catalog_url)
+        patience = min(PATIENCE, _PATIENCE_SHARE * self.settings.dead)
+        catalog = Catalog(self.settings.catalog_url, patience)
         migrate(catalog)
         return catalog
 
@@ -46,7 +50,8 @@ class Parts:
         match self.settings.queue:
             case "dbos":
                 url = self.catalog.url.render_as_string(hide_password=False)
-                return DbosQueue(url, self.clock, self.settings.queue_every)
+                engine = self.catalog.engine_of_its_own()
+                return DbosQueue(url, self.clock, self.settings.queue_every, engine)
             case "table":
                 return TableQueue(self.catalog.engine)
             case other:

@@ -34,6 +34,7 @@ from holdfast.jobs.toolbox import Running
 from holdfast.kit import ids
 from holdfast.kit.locks import join
 from holdfast.kit.memory import keep_memory_steady
+from holdfast.kit.steady import Steadiness
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +64,13 @@ class SchedulerProcess:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
         tools = replace(parts.toolbox, clock=clock)
         scheduler = Scheduler(tools, round(parts.settings.catch_up * _HOUR_MS))
-        policy = policy_of(parts.settings)
+        policy, steady = policy_of(parts.settings), Steadiness(clock, parts.settings.settle)
         audit_every = round(parts.settings.audit_every * _HOUR_MS)
         read_within = round(parts.settings.read_within * DAY_MS)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
-            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy).round),
-            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy).round),
+            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy, steady).round),
+            Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
             Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
         ]
 
@@ -96,7 +97,10 @@ class WorkerProcess:
         self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
         self._runner = Runner(tools, PLANS, self._running, self._worker)
         self._presence, self._alone = join(settings.data_dir / "workers.lock")
-        self._beating = Loop("pulse", settings.beat, self._pulse.round)
+        self._beating = [
+            Loop("pulse", settings.beat, self._pulse.round),
+            Loop("silence", settings.beat, self._pulse.silence.round),
+        ]
         self._loops = [
             Loop("reaper", max(settings.beat, settings.dead / 10), self._reaper.round),
             Loop("supervisor", _SUPERVISE_SECONDS, self._supervisor.round),
@@ -109,7 +113,8 @@ class WorkerProcess:
             with tools.catalog.write() as session:
                 workers.leave_node(session, tools.node)
         self._pulse.round()
-        self._beating.start()
+        for loop in self._beating:
+            loop.start()
         tools.queue.run_worker(
             self._worker,
             self._runner.run,
@@ -129,7 +134,8 @@ class WorkerProcess:
         self._parts.queue.drain(self._parts.settings.grace)
         self._let_go()
         self._supervisor.stop_all()
-        self._beating.stop()
+        for loop in self._beating:
+            loop.stop()
         self._leave()
         self._presence.close()
 

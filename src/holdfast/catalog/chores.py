@@ -4,13 +4,15 @@ While it is done it is due again after a lease: if its process dies, another tak
 clock that was ahead and came back leaves `due` further away than any period: that is due, too.
 """
 
-from sqlalchemy import CursorResult, Update, or_, select, update
+from sqlalchemy import CursorResult, Update, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.schema import Chore
 from holdfast.catalog.session import ReadSession, WriteSession
 
 LEASE_MS = 3_600_000
+NEVER = 253_402_214_400_000
+"""The last day of the year 9999: no clock that is merely wrong says so."""
 AUDIT = "audit "
 
 
@@ -55,20 +57,21 @@ def is_due(session: ReadSession, name: str, now: int, every_ms: int) -> bool:
     chore = get(session, name)
     if chore is None:
         return every_ms > 0
-    return chore.due <= now or (every_ms > 0 and chore.due > now + max(every_ms, LEASE_MS))
+    return chore.due <= now or now + max(every_ms, LEASE_MS) < chore.due < NEVER
 
 
 def take(session: WriteSession, name: str, now: int, every_ms: int) -> bool:
     """Is it due, and ours to do? `every_ms` 0: only when asked."""
     if every_ms and session.get(Chore, name) is None:
         _add(session, name, now)
-    late = Chore.due > now + max(every_ms, LEASE_MS)
-    mine = update(Chore).where(Chore.name == name, or_(Chore.due <= now, late & (every_ms > 0)))
+    late = and_(Chore.due > now + max(every_ms, LEASE_MS), Chore.due < NEVER)
+    mine = update(Chore).where(Chore.name == name, or_(Chore.due <= now, late))
     return _moved(session, mine.values(due=now + LEASE_MS))
 
 
 def end(session: WriteSession, name: str, next_due: int, now: int, problem: str | None) -> None:
-    """Done, or tried in vain. Who asked meanwhile is not forgotten."""
+    """Done, or tried in vain. `NEVER`: not again until it is asked for. Who asked meanwhile is not
+    forgotten."""
     session.execute(
         update(Chore)
         .where(Chore.name == name)

@@ -21,3 +21,6 @@ class DatabaseClock:
 
     def monotonic(self) -> float:
         return self._local.monotonic()
+
+    def boottime(self) -> float:
+        return self._local.boottime()

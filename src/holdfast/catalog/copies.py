@@ -165,6 +165,13 @@ def try_later(session: WriteSession, pk: int, now: int) -> None:
             log.error("a copy fails again and again", extra={"copy": pk, "tries": copy.tries})
 
 
+def draw_near(session: WriteSession, now: int) -> None:
+    """No pause is longer; a clock that was ahead may have said so."""
+    latest = now + _LONGEST_PAUSE_MS
+    ahead = update(Copy).where(Copy.gone.is_(None), Copy.next_try > latest)
+    _change(session, ahead.values(next_try=latest))
+
+
 _NOW = bindparam("now", type_=BigInteger)
 _REMOVING = select(Deletion.copy_pk).where(
     Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)

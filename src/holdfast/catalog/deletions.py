@@ -73,16 +73,18 @@ def begin(session: WriteSession, deletion: Deletion, now: int) -> None:
     session.flush()
 
 
-def places_due(session: ReadSession, now: int) -> list[int | None]:
-    """Destinations where something is to be removed now; None is the platform store."""
-    return list(session.scalars(select(Deletion.destination_pk).where(*_due(now)).distinct()))
+def places_due(session: ReadSession, now: int, *, aged: bool = True) -> list[int | None]:
+    """Destinations where something is to be removed now; None is the platform store. Not `aged`:
+    only what was asked for, or has begun."""
+    due = select(Deletion.destination_pk).where(*_due(now, aged=aged))
+    return list(session.scalars(due.distinct()))
 
 
-def next_due(session: ReadSession, place: int | None, now: int) -> int | None:
+def next_due(session: ReadSession, place: int | None, now: int, *, aged: bool = True) -> int | None:
     """The least tried one at this place: one that fails again and again lets the others pass."""
     waiting = select(Deletion.pk).where(Deletion.destination_pk.is_not_distinct_from(place))
     order = (Deletion.tries, Deletion.pk)
-    return session.scalar(waiting.where(*_due(now)).order_by(*order).limit(1))
+    return session.scalar(waiting.where(*_due(now, aged=aged)).order_by(*order).limit(1))
 
 
 def is_due(deletion: Deletion, now: int) -> bool:
@@ -90,8 +92,9 @@ def is_due(deletion: Deletion, now: int) -> bool:
     return deletion.due <= max(now, deletion.created)
 
 
-def _due(now: int) -> Sequence[Any]:
-    due = or_(Deletion.due <= now, Deletion.due <= Deletion.created)
+def _due(now: int, *, aged: bool) -> Sequence[Any]:
+    at_once = or_(Deletion.due <= Deletion.created, Deletion.begun.is_not(None))
+    due = or_(Deletion.due <= now, at_once) if aged else at_once
     tried = or_(Deletion.next_try.is_(None), Deletion.next_try <= now)
     ahead = Deletion.next_try > now + 2 * _LONGEST_PAUSE_MS  # said a clock that was wrong
     return (Deletion.done.is_(None), due, or_(tried, ahead))

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Delete, Update, delete, select, update
+from sqlalchemy import Delete, Update, and_, delete, or_, select, update
+from sqlalchemy.orm import aliased
 
 from holdfast.catalog.schema import (
+    Addon,
     Backup,
     Copy,
     Deletion,
@@ -13,9 +15,10 @@ from holdfast.catalog.schema import (
     Occurrence,
     Operation,
     Restore,
+    Schedule,
 )
 from holdfast.catalog.session import ReadSession, WriteSession
-from holdfast.domain.operation import OVER
+from holdfast.domain.operation import OVER, Status
 
 
 def forgettable(session: ReadSession, before: int, limit: int) -> list[int]:
@@ -51,6 +54,74 @@ def forget_settled(session: WriteSession, before: int) -> None:
     """Findings settled, and deletions of no copy done, before that instant."""
     _do(session, delete(Finding).where(Finding.settled < before))
     _do(session, delete(Deletion).where(Deletion.copy_pk.is_(None), Deletion.done < before))
+
+
+def worn_restores(session: ReadSession, before: int, limit: int) -> list[str]:
+    """Operations of restores that ended before that instant, of backups that may live on. Each
+    addon's newest restore stays."""
+    newer = aliased(Restore)
+    later = select(newer.pk).where(newer.addon_pk == Restore.addon_pk, newer.pk > Restore.pk)
+    worn = select(Restore.operation).where(
+        Restore.status.in_(OVER), Restore.completed < before, later.exists()
+    )
+    return list(session.scalars(worn.order_by(Restore.completed).limit(limit)))
+
+
+def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
+    """Operations that ended before that instant and that no backup, copy or restore names.
+
+    Of each addon the newest stays, and the newest failure, which it shows; nothing does when the
+    addon itself is gone for as long.
+    """
+    newer, failed = aliased(Operation), aliased(Operation)
+    later = select(newer.pk).where(
+        newer.addon_pk == Operation.addon_pk,
+        newer.status.in_(OVER),
+        newer.pk > Operation.pk,
+    )
+    failed_later = select(failed.pk).where(
+        failed.addon_pk == Operation.addon_pk,
+        failed.status == Status.FAILED,
+        failed.pk > Operation.pk,
+    )
+    lived = select(Addon.pk).where(Addon.pk == Operation.addon_pk, Addon.deleted < before)
+    named = [
+        select(table.pk).where(table.operation == Operation.id) for table in (Backup, Copy, Restore)
+    ]
+    outlived = and_(later.exists(), or_(Operation.status != Status.FAILED, failed_later.exists()))
+    worn = select(Operation.id).where(
+        Operation.status.in_(OVER),
+        Operation.slot.is_(None),
+        Operation.litter.is_(False),
+        Operation.ended < before,
+        *(~each.exists() for each in named),
+        or_(outlived, lived.exists()),
+    )
+    return list(session.scalars(worn.order_by(Operation.ended).limit(limit)))
+
+
+def forget_operations(session: WriteSession, operations: Collection[str]) -> None:
+    """With their logs, and the restores that they were."""
+    _do(session, delete(Restore).where(Restore.operation.in_(operations)))
+    _do(session, delete(Line).where(Line.operation.in_(operations)))
+    _do(session, delete(Operation).where(Operation.id.in_(operations)))
+
+
+def forget_occurrences(session: WriteSession, before: int, limit: int) -> int:
+    """What was decided about instants long ago. Each living schedule's newest decision stays."""
+    newer = aliased(Occurrence)
+    later = select(newer.pk).where(
+        newer.schedule_pk == Occurrence.schedule_pk, newer.instant > Occurrence.instant
+    )
+    gone = select(Schedule.pk).where(
+        Schedule.pk == Occurrence.schedule_pk, Schedule.deleted.is_not(None)
+    )
+    worn = select(Occurrence.pk).where(
+        Occurrence.decided < before, or_(later.exists(), gone.exists())
+    )
+    pks = list(session.scalars(worn.order_by(Occurrence.decided).limit(limit)))
+    _do(session, delete(Occurrence).where(Occurrence.pk.in_(pks)))
+    return len(pks)
 
 
 def _do(session: WriteSession, statement: Update | Delete) -> None:

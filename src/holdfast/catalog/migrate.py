@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from holdfast.catalog.patience import hurried
 from holdfast.catalog.session import Catalog
 
 _LOCK = 7341
@@ -23,7 +24,7 @@ def newest() -> str:
 
 def migrate(catalog: Catalog) -> None:
     """One process migrates, the others wait: an advisory lock, or SQLite's write lock."""
-    with catalog.engine.connect() as connection:
+    with hurried(None), catalog.engine.connect() as connection:
         if _revision(connection) == newest():
             return
         if catalog.is_sqlite:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     CursorResult,
     Update,
     func,
-    literal_column,
     or_,
     select,
     update,
@@ -107,10 +106,11 @@ def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> No
         .where(waiting.c.place == 1)
         .order_by(Operation.priority, Operation.pk)
     )
-    _dispatch(session, queue, session.scalars(chosen).all() if free else ())
+    dispatch(session, queue, session.scalars(chosen).all() if free else ())
 
 
-def _dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
+def dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
+    """Each under a new fence, with its addon's slot."""
     for operation in operations:
         operation.slot = 1
         operation.fence += 1
@@ -125,12 +125,15 @@ def _dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operatio
 def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Operation | None:
     """Makes `worker` the holder; None when the dispatch is stale or the work is over.
 
-    The caller must look at the status (`aborting` means clean up and end) and at `attempt`, which
-    counts the starts.
+    The caller must look at the status (`aborting` means clean up and end; one that is over means
+    remove its leftovers), at the verdict, and at `attempt`, which counts the starts.
     """
     operation = _held(session, what)
     if operation is None:
         return None
+    if operation.status in OVER:
+        operation.worker = worker
+        return operation
     if operation.status == Status.SCHEDULED:
         operation.status = Status.IN_PROGRESS
         operation.started = now
@@ -149,8 +152,9 @@ def holds(session: ReadSession, what: Dispatch) -> bool:
     return session.scalar(current) is not None
 
 
-def _locked(session: WriteSession, op: str) -> Operation | None:
-    """The addon's lock comes first, always: one order, so no two changes wait for each other."""
+def locked(session: WriteSession, op: str) -> Operation | None:
+    """Its row, under the addon's lock. That comes first, always: one order, so no two changes wait
+    for each other."""
     addon_pk = session.scalar(select(Operation.addon_pk).where(Operation.id == op))
     if addon_pk is None:
         return None
@@ -161,7 +165,7 @@ def _locked(session: WriteSession, op: str) -> Operation | None:
 
 
 def _held(session: WriteSession, what: Dispatch) -> Operation | None:
-    operation = _locked(session, what.op)
+    operation = locked(session, what.op)
     holds = operation is not None and operation.slot == 1 and operation.fence == what.fence
     return operation if holds else None
 
@@ -185,6 +189,21 @@ def _fenced(what: Dispatch) -> Update:
 def _changed(session: WriteSession, statement: Update) -> bool:
     result = session.execute(statement.execution_options(synchronize_session=False))
     return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def decide(session: WriteSession, what: Dispatch, ending: Ending) -> bool:
+    """Decides how it will end, before anything of it is removed. False: fenced off.
+
+    Whoever takes over finds the verdict and never goes on with the work: so what is removed from
+    now on, however late, is nothing that a successor completes.
+    """
+    operation = _held(session, what)
+    if operation is None:
+        return False
+    operation.verdict = operation.verdict or ending.status
+    operation.error_code, operation.reason = ending.code, ending.reason
+    session.flush()
+    return True
 
 
 def finish(
@@ -212,7 +231,7 @@ def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) 
     operation.error_code = ending.code
     operation.reason = ending.reason
     operation.litter = ending.litter
-    operation.slot = None
+    operation.slot = operation.verdict = None
     operation.progress = None
     operation.ended = now
     _mirror(session, operation.id, ending.status, ending.reason, now)
@@ -251,7 +270,7 @@ def _follows(status: Status) -> ColumnElement[bool]:
 
 def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -> Status | None:
     """Asks for the end. Returns the new status, or None when the work is over already."""
-    operation = _locked(session, op)
+    operation = locked(session, op)
     if operation is None or Status(operation.status) in OVER:
         return None
     if operation.status == Status.SCHEDULED:
@@ -271,7 +290,7 @@ def take_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
     operation = _held(session, what)
     if operation is None:
         return False
-    _dispatch(session, queue, [operation])
+    dispatch(session, queue, [operation])
     return True
 
 
@@ -281,7 +300,7 @@ def hand_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
     if operation is None:
         return False
     operation.attempt -= 1
-    _dispatch(session, queue, [operation])
+    dispatch(session, queue, [operation])
     return True
 
 
@@ -335,6 +354,12 @@ def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str
     return {row.addon_pk: row.kind for row in rows}
 
 
+def is_busy(session: ReadSession, addon_pk: int) -> bool:
+    """Does any operation hold the addon's slot?"""
+    held = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
+    return session.scalar(held.limit(1)) is not None
+
+
 def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
     going = [status for status in MOVES if status not in OVER]
     return list(
@@ -344,20 +369,6 @@ def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
             .order_by(Operation.pk)
         )
     )
-
-
-def littered(session: ReadSession, after: int, limit: int = 50) -> list[Operation]:
-    """Ended operations whose leftovers still have to be removed, oldest first, past `after`."""
-    waiting = select(Operation).where(_LITTERED, Operation.pk > after)
-    return list(session.scalars(waiting.order_by(Operation.pk).limit(limit)))
-
-
-# SQLite uses an index with a condition only for these very words; `is_(True)` would say `IS 1`.
-_LITTERED = Operation.litter.is_(literal_column("TRUE"))
-
-
-def cleaned(session: WriteSession, op: str) -> None:
-    session.execute(update(Operation).where(Operation.id == op).values(litter=False))
 
 
 def restores_from(session: ReadSession, backup_pk: int) -> bool:

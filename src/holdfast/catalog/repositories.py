@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, bindparam, select, update
 
 from holdfast.catalog.schema import Addon, Recovery, Repository
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
@@ -23,11 +23,21 @@ def get(session: ReadSession, pk: int) -> Repository:
     return session.get_one(Repository, pk)
 
 
-TO_TIDY = select(Repository).where(Repository.tidy_due <= bindparam("now", type_=BigInteger))
+_NOW = bindparam("now", type_=BigInteger)
+_LONGEST_MS = 3_600_000
+"""Nothing puts tidying off for longer."""
+TO_TIDY = select(Repository).where(Repository.tidy_due <= _NOW)
 
 
 def to_tidy(session: ReadSession, now: int) -> Sequence[Repository]:
     return session.scalars(TO_TIDY, {"now": now}).all()
+
+
+def draw_near(session: WriteSession, now: int) -> None:
+    """What a clock that was ahead put off for longer is due at the latest when it can be."""
+    latest = now + _LONGEST_MS
+    ahead = update(Repository).where(Repository.tidy_due > latest).values(tidy_due=latest)
+    session.execute(ahead.execution_options(synchronize_session=False))
 
 
 def find(session: ReadSession, addon_pk: int, destination_pk: int | None) -> Repository | None:

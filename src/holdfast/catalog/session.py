@@ -19,6 +19,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger
 
+from holdfast.catalog.patience import make_patient
+
+PATIENCE = 20.0
+"""Seconds. Below the time after which others take over from a worker that is silent."""
+
 CatalogAway = (OperationalError, InterfaceError, InternalError)
 """What a broken connection to the catalogue raises, for those who may not know SQLAlchemy."""
 
@@ -59,13 +64,14 @@ def _now_sqlite(*_: object, **__: object) -> str:
 class Catalog:
     """The catalogue at one database URL (`sqlite:///path` or `postgresql://...`)."""
 
-    def __init__(self, url: str) -> None:
-        self.url = _with_driver(url)
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        """`patience`: seconds after which an answer of PostgreSQL is not waited for any more."""
+        self.url, self._patience = _with_driver(url), patience
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
             self._reader = _sqlite_engine(self.url, begin="BEGIN", read_only=True)
         else:
-            self.engine = self._reader = _postgresql_engine(self.url)
+            self.engine = self._reader = _postgresql_engine(self.url, patience)
         self._write = sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
         self._read = sessionmaker(self._reader, class_=ReadSession)
 
@@ -87,6 +93,10 @@ class Catalog:
         """Raises SQLAlchemyError when the database does not answer."""
         with self._reader.connect() as connection:
             connection.execute(text("SELECT 1"))
+
+    def engine_of_its_own(self) -> Engine | None:
+        """For a library that brings its own SQL: as patient as ours. None: it makes one itself."""
+        return None if self.is_sqlite else _postgresql_engine(self.url, self._patience)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -147,9 +157,9 @@ def _with_driver(url: str) -> URL:
     return parsed
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _postgresql_engine(url: URL, patience: float) -> Engine:
     limits = "-c idle_in_transaction_session_timeout=15s -c lock_timeout=10s"
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=20,
         max_overflow=20,
@@ -161,9 +171,12 @@ def _postgresql_engine(url: URL) -> Engine:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
+            "tcp_user_timeout": round(patience * 1000),  # of data that nobody acknowledges
             "application_name": "holdfast",
         },
     )
+    make_patient(engine, patience)
+    return engine
 
 
 def _sqlite_engine(url: URL, begin: str, *, read_only: bool = False) -> Engine:

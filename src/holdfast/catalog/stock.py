@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from holdfast.catalog.schema import (
     Addon,
@@ -20,6 +20,8 @@ from holdfast.catalog.session import ReadSession
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.inventory import Known
 from holdfast.domain.operation import OVER, Status
+
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +169,13 @@ def ended_snapshot(session: ReadSession, row: Repository, uid: str) -> tuple[Bac
 
 
 def stale(session: ReadSession, place: int | None, since: int) -> list[int]:
-    """Open findings that an inventory begun at `since` did not see again."""
+    """Open findings that an inventory begun at `since` did not see again. One seen long after that
+    was seen by a clock that was ahead."""
     rows = select(Finding.pk).where(
         Finding.settled.is_(None),
         Finding.destination_pk.is_not_distinct_from(place),
         Finding.copy_pk.is_(None),
-        Finding.seen < since,
+        or_(Finding.seen < since, Finding.seen > since + _DAY_MS),
     )
     gone = (
         select(Finding.pk)

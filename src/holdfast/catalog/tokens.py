@@ -46,7 +46,7 @@ def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
     caller = _caller(session, row, now)
     if row is None or caller is None:
         return None
-    stale = row.last_used is None or now - row.last_used > _USED_EVERY_MS
+    stale = row.last_used is None or abs(now - row.last_used) > _USED_EVERY_MS
     return Holder(caller, stale, row.expires)
 
 

@@ -16,6 +16,7 @@ from holdfast.cli.progress import transferring
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import verb
 from holdfast.client.download import Download
+from holdfast.kit import durable
 
 Id = Annotated[str, typer.Argument(metavar="BACKUP", help="Backup id.")]
 
@@ -65,7 +66,8 @@ def _to_file(coming: Download, path: Path) -> None:
             for chunk in coming.chunks():
                 file.write(chunk)
                 progress(coming.received)
-        part.replace(path)
+        durable.sync(part)
+        durable.move(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -1,8 +1,6 @@
 """The servers this person is logged in to, kept in one file only they can read."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import cast
 import typer
 
 from holdfast.cli.problems import ConfigBroken
+from holdfast.kit import durable
 from holdfast.kit.seal import Secret
 
 
@@ -82,11 +81,4 @@ def save(path: Path, book: Book) -> None:
     contexts = {name: context.document() for name, context in book.contexts.items()}
     text = json.dumps({"current": book.current, "contexts": contexts}, indent=2) + "\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".config-")  # created with mode 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    durable.write(path, text)

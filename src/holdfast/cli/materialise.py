@@ -20,6 +20,7 @@ from holdfast.cli.session import Session
 from holdfast.cli.unpacking import inside, unpack
 from holdfast.cli.verbs import verb
 from holdfast.client.models import Finish
+from holdfast.kit import durable
 
 To = Annotated[
     Path, typer.Option("--to", metavar="DIR", help="A directory that does not exist yet.")
@@ -52,7 +53,8 @@ def _whole(draft: Path, target: Path) -> Generator[None]:
     draft.mkdir(mode=0o700, parents=True)
     try:
         yield
-        draft.rename(target)
+        durable.sync_tree(draft)
+        durable.move(draft, target)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -150,18 +150,35 @@ class Scope:
 EVERYTHING = Scope()
 
 
+def _confirmed() -> None:
+    """Nobody else can have taken over."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """Where one attempt of one operation may write. `tag` is unique to (operation, attempt).
 
     `say(text)` writes a line to the operation's log. `keep_others`: the server is somebody else's,
     so what a dump lacks stays there; on a server of ours a restore replaces everything.
+
+    `number` grows with each attempt. What an attempt stages bears its number, so that one which was
+    taken for dead and wakes up writes into nothing of its successor's, and it removes what older
+    ones left, never what a newer one made. `staged`: whose staging the step goes on with, None: its
+    own. `confirm()` raises FencedOff when this is not the attempt that may act any more.
     """
 
     op: str
     tag: str
     say: Callable[[str], None]
     keep_others: bool = False
+    number: int = 0
+    staged: int | None = None
+    confirm: Callable[[], None] = _confirmed
+
+    @property
+    def stage(self) -> int:
+        """The number of the attempt whose staging this is about."""
+        return self.number if self.staged is None else self.staged
 
 
 @dataclass(frozen=True)
@@ -235,16 +252,22 @@ class Dumpable(Protocol):
     ) -> Inventory:
         """Loads the dump beside what the server holds, without touching it.
 
-        Removes what older attempts of the same operation left. Returns what was loaded.
+        Removes what older attempts of the same operation left, and ends what they still do there.
+        Returns what was loaded.
         """
         ...
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-        """Puts the staged data in place of the old. Repeatable until it returns."""
+        """Puts the staged data in place of the old. Repeatable until it returns.
+
+        What attempts up to this one still do on the server is ended first; then `attempt.confirm`
+        is asked, and everything goes through sessions that the next attempt would end.
+        """
         ...
 
     def discard(self, address: Address, attempt: Attempt) -> str:
-        """Removes what any attempt of this operation staged; says what state the server is in."""
+        """Removes what attempts of this operation staged, but not newer ones than this; says what
+        state the server is in."""
         ...
 
 

@@ -25,7 +25,7 @@ class Refillable(Protocol):
     """A database whose whole content is replaced while others have it open."""
 
     def room(self, attempt: Attempt) -> Path:
-        """Where the operation's snapshot is materialised. Belongs to the operation."""
+        """Where the snapshot is materialised. Belongs to the attempt that stages."""
         ...
 
     def accept(
@@ -35,9 +35,12 @@ class Refillable(Protocol):
         ...
 
     def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
-        """Puts it in place of the content, all or nothing. Repeatable until it returns."""
+        """Puts it in place of the content, all or nothing. Repeatable until it returns.
+
+        Asks `attempt.confirm` where no attempt after this one can act meanwhile.
+        """
         ...
 
     def discard(self, address: Address, attempt: Attempt) -> str:
-        """Removes the operation's room; says what state the database is in."""
+        """Removes what attempts up to this one brought; says what state the database is in."""
         ...

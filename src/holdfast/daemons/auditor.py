@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 200
 _AGAIN_MS = 600_000
 """After a store that could not be listed."""
-_NEVER_MS = 100 * 365 * 86_400_000
 _WAIT_SECONDS = 1.0
 
 
@@ -58,9 +57,10 @@ class Auditor:
             if problem is not None:
                 log.error("an inventory failed", extra={"place": place, "problem": problem})
             now = self._tools.clock.now()
-            after = _AGAIN_MS if problem is not None else self._every_ms or _NEVER_MS
+            after = _AGAIN_MS if problem is not None else self._every_ms
+            due = now + after if after else chores.NEVER
             with self._tools.catalog.write() as session:
-                chores.end(session, _name(place), now + after, now, problem)
+                chores.end(session, _name(place), due, now, problem)
 
     def _compare(self, place: int | None) -> str | None:
         """None: compared, and everything that should go went."""

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from itertools import groupby
 
-from holdfast.catalog import chores, findings, repositories, snapshots, stock
+from holdfast.catalog import chores, findings, operations, repositories, snapshots, stock
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.schema import Repository as Row
 from holdfast.contracts.store import ObjectStore
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _THOROUGH_MS = 7 * 86_400_000
 _DEAD_MS = 24 * 3_600_000
-_NEVER_MS = 100 * 365 * 86_400_000
 _OURS = "holdfast"
 _TAG = "holdfast:backup="
 
@@ -51,7 +50,7 @@ def compare(
     for row in rows:
         yield from _look(tools, row, began, round_ms)
         _account(tools, store, row, strangers, began)
-        _drop_unfinished(store, row, began)
+        _drop_unfinished(tools, store, row, began)
     _foreign(store, {row.prefix for row in rows}, strangers, began)
 
 
@@ -81,7 +80,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
         if thorough:
             chores.end(session, name, now + _THOROUGH_MS, now, None)
         if everything:
-            chores.end(session, chores.reading_of(row.pk), now + _NEVER_MS, now, None)
+            chores.end(session, chores.reading_of(row.pk), chores.NEVER, now, None)
 
 
 def _stretch(row: Row, now: int, round_ms: int) -> Stretch:
@@ -160,10 +159,23 @@ def _sweep(tools: Toolbox, store: ObjectStore, row: Row, group: Group, proof: st
         snapshots.tidy_later(session, row.addon_pk, row.destination_pk, now)
 
 
-def _drop_unfinished(store: ObjectStore, row: Row, began: int) -> None:
-    """Uploads that a dead worker left. One that is alive is over in minutes: a pack is small."""
-    for stat in list(store.list(row.prefix, unfinished=True)):
-        if stat.modified < began - _DEAD_MS and not _is_there(store, stat.key):
+def _drop_unfinished(tools: Toolbox, store: ObjectStore, row: Row, began: int) -> None:
+    """Uploads that a dead worker left. One that is alive is over in minutes: a pack is small.
+
+    Age proves nothing, a clock may have been ahead. What proves it is that nothing works on the
+    addon after they were listed: then whoever wrote them has lost its hold, nothing it still
+    finishes becomes part of a snapshot, and nobody ever writes under these names again.
+    """
+    old = [
+        stat for stat in store.list(row.prefix, unfinished=True) if stat.modified < began - _DEAD_MS
+    ]
+    if not old:
+        return
+    with tools.catalog.read() as session:
+        if operations.is_busy(session, row.addon_pk):
+            return
+    for stat in old:
+        if not _is_there(store, stat.key):
             store.delete(stat.key)
             log.info("an unfinished upload was removed", extra={"key": stat.key})
 

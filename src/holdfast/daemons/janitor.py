@@ -5,44 +5,67 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.catalog import addons, chores, history, imports, operations, replays
+from holdfast.catalog import (
+    addons,
+    chores,
+    copies,
+    history,
+    imports,
+    litter,
+    replays,
+    repositories,
+)
 from holdfast.catalog.schema import Operation
+from holdfast.catalog.session import ReadSession
 from holdfast.contracts.queue import Dispatch
-from holdfast.domain.operation import Kind
+from holdfast.domain.operation import ANY_LANE, Kind
 from holdfast.domain.retention import Policy
 from holdfast.jobs.step import Plan
 from holdfast.jobs.toolbox import Job, Toolbox
 from holdfast.kit.guard import Guard
+from holdfast.kit.steady import Steadiness
 from holdfast.usecases import upkeep
-from holdfast.usecases.imports import part_prefix
+from holdfast.usecases.imports import part_prefix, retire_upload
 
 log = logging.getLogger(__name__)
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _ROWS_AT_ONCE = 200
+_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
 
 
 class Janitor:
-    def __init__(self, tools: Toolbox, plans: Mapping[Kind, Plan[Any]], policy: Policy) -> None:
+    """What is old is removed only while the clock that says so is `steady`; None: it always is."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        plans: Mapping[Kind, Plan[Any]],
+        policy: Policy,
+        steady: Steadiness | None = None,
+    ) -> None:
+        self._steady = steady
         self._tools = tools
         self._plans = plans
         self._policy = policy
         self._looked_at = 0
+        self._pauses: dict[str, tuple[float, float]] = {}
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
-            littered = operations.littered(session, self._looked_at)
+            littered = litter.littered(session, self._looked_at)
             session.expunge_all()
         # All get their turn, however many cannot be cleaned up just now.
         self._looked_at = littered[-1].pk if littered else 0
         for operation in littered:
             self._clean(operation)
         with self._tools.catalog.write() as session:
-            replays.forget_old(session, self._tools.clock.now())
+            replays.forget_old(session)
         self._forget_addresses()
-        self._sweep_uploads(self._tools.clock.now())
-        self._now_and_then("history", _DAY_MS, self._forget)
+        if self._steady is None or self._steady.holds():
+            self._sweep_uploads(self._tools.clock.now())
+            self._now_and_then("history", _DAY_MS, self._forget)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
 
     def _forget_addresses(self) -> None:
@@ -74,26 +97,50 @@ class Janitor:
                 break
             with self._tools.catalog.write() as session:
                 history.forget(session, gone)
+        for worn in (history.worn_restores, history.worn_operations):
+            self._forget_worn(worn, before)
         with self._tools.catalog.write() as session:
             history.forget_settled(session, before)
+        forgotten = _ROWS_AT_ONCE
+        while forgotten == _ROWS_AT_ONCE:
+            with self._tools.catalog.write() as session:
+                forgotten = history.forget_occurrences(session, before, _ROWS_AT_ONCE)
+
+    def _forget_worn(self, worn: Callable[[ReadSession, int, int], list[str]], before: int) -> None:
+        while True:
+            with self._tools.catalog.read() as session:
+                operations = worn(session, before, _ROWS_AT_ONCE)
+            if not operations:
+                return
+            with self._tools.catalog.write() as session:
+                history.forget_operations(session, operations)
 
     def _sweep_uploads(self, now: int) -> None:
         """Those that became a good backup, and those that nobody has added to for long."""
         with self._tools.catalog.read() as session:
             old = {row.pk for row in imports.untouched_since(session, now - _DAY_MS)}
             gone = [
-                row
+                row.pk
                 for row in imports.all_uploads(session)
                 if (row.pk in old or imports.imported(session, row.pk))
                 and not imports.in_use(session, row.pk)
             ]
-            session.expunge_all()
-        for upload in gone:
-            self._tools.open_store(None).clear(part_prefix(upload.id))
+        for pk in gone:
             with self._tools.catalog.write() as session:
-                imports.forget_upload(session, imports.upload(session, upload.pk))
+                upload = retire_upload(session, pk, now - _DAY_MS)
+            if upload is not None:
+                self._tools.open_store(None).clear(part_prefix(upload.id))
+                with self._tools.catalog.write() as session:
+                    imports.forget_upload(session, imports.upload(session, pk))
 
     def _set_right(self, now: int) -> None:
+        """By a clock that is behind, what was touched just now would be of the future, and be dated
+        back: that waits for a clock that can be believed. The rest is done sooner at worst."""
+        with self._tools.catalog.write() as session:
+            for rows in (copies, repositories):
+                rows.draw_near(session, now)
+            if self._steady is None or self._steady.holds():
+                imports.draw_near(session, now)
         with self._tools.catalog.read() as session:
             put_off = upkeep.put_off(session, now, self._policy)
         if put_off:
@@ -102,6 +149,10 @@ class Janitor:
                 upkeep.set_right(session, put_off, now)
 
     def _clean(self, operation: Operation) -> None:
+        """What is bound to one machine is cleaned up there, by its workers."""
+        if operation.lane != ANY_LANE:
+            self._have_cleaned(operation)
+            return
         plan = self._plans[Kind(operation.kind)]
         try:
             plan.clean(self._job(operation), plan.record.model_validate(operation.record))
@@ -109,7 +160,17 @@ class Janitor:
             log.warning("leftovers remain", extra={"op": operation.id, "error": str(error)})
             return
         with self._tools.catalog.write() as session:
-            operations.cleaned(session, operation.id)
+            litter.cleaned(session, self._tools.queue, Dispatch(operation.id, operation.fence))
+
+    def _have_cleaned(self, operation: Operation) -> None:
+        """With growing pauses: while it is cleaned up nothing else is done to the addon."""
+        now = self._tools.clock.monotonic()
+        due, pause = self._pauses.get(operation.id, (now, _FIRST_PAUSE))
+        if now < due:
+            return
+        with self._tools.catalog.write() as session:
+            if litter.dispatch_cleaning(session, self._tools.queue, operation.id):
+                self._pauses[operation.id] = now + pause, min(2 * pause, _LONGEST_PAUSE)
 
     def _job(self, operation: Operation) -> Job:
         with self._tools.catalog.read() as session:

@@ -12,6 +12,7 @@ from holdfast.domain.retention import Policy
 from holdfast.domain.snapshot import is_in_repository, is_snapshot_key
 from holdfast.jobs import custody
 from holdfast.jobs.toolbox import Toolbox
+from holdfast.kit.steady import Steadiness
 from holdfast.usecases import removals, upkeep
 from holdfast.usecases.removals import Decision, Proof, Step
 
@@ -28,7 +29,11 @@ _LOOKS = 100
 
 
 class Pruner:
-    def __init__(self, tools: Toolbox, policy: Policy) -> None:
+    """Nothing is marked or removed for its age while the clock is not `steady` (None: it always
+    is). What a clock marked that was ahead for longer waits, and is judged again before it goes."""
+
+    def __init__(self, tools: Toolbox, policy: Policy, steady: Steadiness | None = None) -> None:
+        self._steady = steady
         self._tools = tools
         self._policy = policy
         self._lanes = Lanes("pruner")
@@ -39,6 +44,8 @@ class Pruner:
         self.remove()
 
     def _prune(self) -> None:
+        if not self._is_steady():
+            return
         now = self._tools.clock.now()
         with self._tools.catalog.read() as session:
             due = upkeep.due(session, now, _ADDONS_A_ROUND)
@@ -48,8 +55,9 @@ class Pruner:
 
     def remove(self) -> None:
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
+        aged = self._is_steady()
         with self._tools.catalog.read() as session:
-            places = deletions.places_due(session, now)
+            places = deletions.places_due(session, now, aged=aged)
         for place in places:
             if self._resting.get(place, moment) <= moment:
                 self._lanes.start(place, lambda place=place: self._turn(place))
@@ -60,13 +68,16 @@ class Pruner:
         for _ in range(_REMOVALS_A_TURN):
             now = self._tools.clock.now()
             with self._tools.catalog.read() as session:
-                pk = deletions.next_due(session, place, now)
+                pk = deletions.next_due(session, place, now, aged=self._is_steady())
             if pk is None:
                 return
             in_vain = 0 if self._try(pk) else in_vain + 1
             if in_vain == _IN_VAIN:
                 self._resting[place] = self._tools.clock.monotonic() + _REST_SECONDS
                 return
+
+    def _is_steady(self) -> bool:
+        return self._steady is None or self._steady.holds()
 
     def _try(self, pk: int) -> bool:
         """A deletion that fails says why in its row and is tried again later."""

@@ -1,17 +1,21 @@
 """A worker's pulse: says it lives, learns of aborts and takeovers, shows progress, ends stalls.
 
 Once a second: one beat, one query over the running operations, one progress write for each that
-moved. A worker that writes into customers' databases and has lost the catalogue for most of the
-time after which others take over gives those operations up first.
+moved. `silence.py` watches over whether beats arrive.
 """
 
 from dataclasses import dataclass
 
 from holdfast.catalog import operations, workers
-from holdfast.domain.errors import FencedOff, Interrupted, Stalled, WorkerLost
+from holdfast.catalog.patience import hurried
+from holdfast.daemons.silence import Silence
+from holdfast.domain.errors import FencedOff, Interrupted, Stalled
 from holdfast.domain.operation import Status
 from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit.guard import Guard
+
+_PATIENCE_SHARE = 0.25
+"""Of `dead`: a beat that takes longer is tried again over another connection."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +33,30 @@ class Pulse:
         self._running = running
         self._worker = worker
         self._rhythm = rhythm
-        now = tools.clock.monotonic()
-        self._last = self._since = now
+        self.silence = Silence(tools.clock, running, rhythm.dead)
+        self._last = self._since = tools.clock.boottime()
         self._shown: dict[str, int] = {}
 
     def steady(self) -> bool:
         """Has this worker beaten without a gap for long enough to judge others?"""
-        now = self._tools.clock.monotonic()
+        now = self._tools.clock.boottime()
         return now - self._last < self._rhythm.dead and now - self._since > self._rhythm.dead
 
     def round(self) -> None:
         self._end_stalls()
         try:
-            self._beat()
-        except Exception:
-            self._give_up_writers()
-            raise
-        self._watch()
+            with hurried(_PATIENCE_SHARE * self._rhythm.dead):
+                self._beat()
+                self._watch()
+        finally:
+            self.silence.round()
 
     def _beat(self) -> None:
+        begun = self._tools.clock.boottime()
         with self._tools.catalog.write() as session:
             workers.beat(session, self._worker, self._tools.node, self._tools.controls)
-        now = self._tools.clock.monotonic()
+        self.silence.confirmed(begun)
+        now = self._tools.clock.boottime()
         if now - self._last > self._rhythm.dead:
             self._since = now
         self._last = now
@@ -84,10 +90,3 @@ class Pulse:
             idle = guard.idle_seconds()
             if idle > self._rhythm.stall:
                 guard.stop(Stalled(f"no bytes moved for {idle:.0f} s, so it was ended"))
-
-    def _give_up_writers(self) -> None:
-        silent = self._tools.clock.monotonic() - self._last
-        if silent > 0.75 * self._rhythm.dead:
-            for _, guard, writes in self._running.all():
-                if writes:
-                    guard.stop(WorkerLost(f"no contact with the catalogue for {silent:.0f} s"))

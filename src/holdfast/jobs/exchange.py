@@ -3,9 +3,11 @@
 Every move is one rename. Whoever comes after a crash sees from where the directories are, and from
 notes beside them, what was done; so each function may be repeated. Hold the seat meanwhile.
 
-    <home>/restore-<op>/data     the restored data, until it is in place
-    <home>/restore-<op>/before   the old data, until the restored server has answered
-    <home>/restore-<op>/stopped  the server of an attached addon ran, and we stopped it
+    <home>/restore-<op>.<n>/data     the restored data, until it is in place
+    <home>/restore-<op>.<n>/before   the old data, until the restored server has answered
+    <home>/restore-<op>.<n>/gone     the old data from then on
+    <home>/restore-<op>.<n>/failed   the restored data, when its server did not answer
+    <home>/restore-<op>.<n>/stopped  the server of an attached addon ran, and we stopped it
     <home>/restored              which restore's data serves, with the old data gone
     <home>/given-up              there is no old data: a restore was allowed to remove it first
     <home>/settings              small files of that old data, for the directory that comes
@@ -21,8 +23,10 @@ from holdfast.contracts.place import Place
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.seats import Seat
 from holdfast.jobs.servers import BESIDE, GIVEN_UP, SETTINGS
+from holdfast.kit import durable
 
-_BEFORE = "before"
+_BEFORE, _GONE, _FAILED = "before", "gone", "failed"
+_TABLESPACES = "tablespaces"
 _STOPPED = "stopped"
 _SERVES = "restored"
 _SETTING_BYTES = 1 << 20
@@ -36,31 +40,62 @@ def exchange(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
     live, ready = seat.place.directory, tree / "data"
     if ready.exists():
         if not seat.wanted and seat.runs():
-            (tree / _STOPPED).touch()  # nobody else would start it again
-            _sync(tree)
+            durable.touch(tree / _STOPPED)  # nobody else would start it again
         seat.stop()
         if live.exists():
-            _move(live, tree / _BEFORE)
-        _move(ready, live)
-    elif not ((tree / _BEFORE).exists() or _is_settled(seat, tree) or _serves_untried(seat)):
+            durable.move(live, tree / _BEFORE)
+        durable.move(ready, live)
+    elif not ((tree / _BEFORE).exists() or is_settled(seat, tree) or _serves_untried(seat)):
         raise RestoreDiffers("an attempt before this one went back to the old data")
     seat.start()
     _settle(seat, tree, say)
 
 
-def _is_settled(seat: Seat, tree: Path) -> bool:
-    """Does this restore's data serve, with the old data given up?"""
-    return _reads(seat.home / _SERVES) == tree.name
+def is_settled(seat: Seat, tree: Path) -> bool:
+    """Does this restore's data serve, with the old data given up?
+
+    The note says so; where that was lost, the directories do: the live one is there, and in the
+    tree is what was put aside for good.
+    """
+    if _reads(seat.home / _SERVES) == tree.name:
+        return True
+    there = seat.place.directory.exists() and not is_given_up(seat)
+    waiting = any((tree / name).exists() for name in ("data", _BEFORE, _FAILED))
+    return there and not waiting and ((tree / _GONE).exists() or bool(linked(seat, tree)))
+
+
+def linked(seat: Seat, tree: Path) -> list[Path]:
+    """Links of the live data that lead into a tree: tablespaces lie where they were restored."""
+    live = seat.place.directory
+    links = [path for path in (*live.glob("*"), *live.glob("*/*")) if path.is_symlink()]
+    here = tree.resolve()
+    return [path for path in links if here in (path.parent / path.readlink()).resolve().parents]
+
+
+def remove(seat: Seat, tree: Path) -> None:
+    """A tree, but nothing that the live data leads to."""
+    if linked(seat, tree):
+        _empty(tree)
+    else:
+        seat.remove(tree)
+
+
+def _empty(tree: Path) -> None:
+    """Of everything but the tablespaces that live on in it."""
+    for path in tree.iterdir():
+        if path.is_dir() and path.name != _TABLESPACES:
+            shutil.rmtree(path)
+    (tree / _STOPPED).unlink(missing_ok=True)
 
 
 def _settle(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
     """From the second move on there is no way back: what is removed may be half removed."""
-    _write(seat.home / _SERVES, tree.name)
+    durable.write(seat.home / _SERVES, tree.name)
     before = tree / _BEFORE
     if before.exists():
-        _move(before, tree / "gone")
+        durable.move(before, tree / _GONE)
     (seat.home / GIVEN_UP).unlink(missing_ok=True)
-    _sync(seat.home)
+    durable.sync(seat.home)
     try:
         _forget(seat, tree)
     except OSError as error:
@@ -70,15 +105,11 @@ def _settle(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
 def _forget(seat: Seat, tree: Path) -> None:
     """Older restores and the old data; tablespaces live on where they were restored."""
     shutil.rmtree(seat.home / SETTINGS, ignore_errors=True)
-    lasting = tree / "tablespaces"
     for each in seat.home.glob(f"{BESIDE}*"):
-        if each != tree or not lasting.exists():
-            seat.remove(each)
-    if lasting.exists():
-        for each in tree.iterdir():
-            if each.is_dir() and each != lasting:
-                shutil.rmtree(each)
-        (tree / _STOPPED).unlink(missing_ok=True)
+        if each == tree and (tree / _TABLESPACES).exists():
+            _empty(tree)
+        else:
+            remove(seat, each)
 
 
 def give_up(seat: Seat, tree: Path) -> None:
@@ -89,11 +120,11 @@ def give_up(seat: Seat, tree: Path) -> None:
     live = seat.place.directory
     if live.exists():
         _keep_settings(seat)
-        _write(seat.home / GIVEN_UP, f"by {tree.name}")
+        durable.write(seat.home / GIVEN_UP, f"by {tree.name}")
         seat.stop()
-        _move(live, tree / "gone")
-    if (tree / "gone").exists():
-        shutil.rmtree(tree / "gone")
+        durable.move(live, tree / _GONE)
+    if (tree / _GONE).exists():
+        shutil.rmtree(tree / _GONE)
 
 
 def is_given_up(seat: Seat) -> bool:
@@ -122,12 +153,12 @@ def _keep_settings(seat: Seat) -> None:
             _copy(path, draft / path.name)
     state = live.stat()
     os.chown(draft, state.st_uid, state.st_gid)
-    _move(draft, kept)
+    durable.move(draft, kept)
 
 
 def _copy(source: Path, target: Path) -> None:
     shutil.copy2(source, target)
-    _sync(target)
+    durable.sync(target)
 
 
 def _serves_untried(seat: Seat) -> bool:
@@ -137,7 +168,7 @@ def _serves_untried(seat: Seat) -> bool:
 
 def goes_back(seat: Seat, tree: Path) -> bool:
     """Would `undo` leave the old data in place?"""
-    return (tree / _BEFORE).exists() or not _is_settled(seat, tree)
+    return (tree / _BEFORE).exists() or not is_settled(seat, tree)
 
 
 def undo(seat: Seat, tree: Path) -> str:
@@ -148,20 +179,20 @@ def undo(seat: Seat, tree: Path) -> str:
     live, before = seat.place.directory, tree / _BEFORE
     state = "the addon is as it was"
     if before.exists():
-        (seat.home / _SERVES).unlink(missing_ok=True)
+        durable.remove(seat.home / _SERVES)
         seat.stop()
         if live.exists():
-            _move(live, tree / "failed")
-        _move(before, live)
+            durable.move(live, tree / _FAILED)
+        durable.move(before, live)
         state = "the addon was put back as it was"
-    elif _is_settled(seat, tree):
+    elif is_settled(seat, tree):
         return "the restored server is in place"
     if is_given_up(seat):
         state = _bereft(seat)
     elif (seat.wanted or (tree / _STOPPED).exists()) and live.exists():
         seat.start()
     if tree.exists():
-        seat.remove(tree)
+        remove(seat, tree)
     return state
 
 
@@ -174,25 +205,3 @@ def _bereft(seat: Seat) -> str:
 
 def _reads(note: Path) -> str | None:
     return note.read_text() if note.exists() else None
-
-
-def _write(note: Path, text: str) -> None:
-    """There whole or not at all."""
-    draft = note.with_name(f"{note.name}.new")
-    draft.write_text(text)
-    _move(draft, note)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Done or not done, also after a power failure."""
-    source.rename(target)
-    for directory in {source.parent, target.parent}:
-        _sync(directory)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -26,7 +26,7 @@ Work = Callable[[Job], None]
 
 def _step(name: str, says: str, work: Work) -> Step[LifecycleRecord]:
     def run(job: Job, record: LifecycleRecord) -> LifecycleRecord:
-        with servers.held(job.tools, job.addon):
+        with job.holding(servers.held(job.tools, job.addon)):
             work(job)
         return record
 
@@ -70,15 +70,17 @@ def _becomes(status: AddonStatus) -> Callable[[WriteSession, Job, LifecycleRecor
 
 def _clean(job: Job, record: LifecycleRecord) -> str:  # noqa: ARG001 - the state is on disk
     """What is half done stays: the next step or the supervisor goes on from it."""
-    with job.tools.catalog.write() as session:
-        addon = addons.get(session, job.addon.pk)
-        if addon.status not in (AddonStatus.RUNNING, AddonStatus.PAUSED):
-            addon.status = AddonStatus.FAILED
     return ""
 
 
+def _failed(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
+    addon = addons.get(session, job.addon.pk)
+    if addon.status not in (AddonStatus.RUNNING, AddonStatus.PAUSED):
+        addon.status = AddonStatus.FAILED
+
+
 def _plan(status: AddonStatus, *steps: Step[LifecycleRecord]) -> Plan[LifecycleRecord]:
-    return Plan(LifecycleRecord, steps, _becomes(status), _clean)
+    return Plan(LifecycleRecord, steps, _becomes(status), _clean, failed=_failed)
 
 
 _START = _step("start", "starting the server", _start)

@@ -13,10 +13,16 @@ from holdfast.repositories.restic.repository import Repository
 
 
 def make_sound(job: Job, repository: Repository, destination_pk: int | None) -> None:
-    """Only for who holds the addon's slot. Damage counts when a second look finds it as well."""
+    """Only for who holds the addon's slot. Damage counts when a second look finds it as well.
+
+    What a tidying was about to remove is not relied on: however late it comes to it, perhaps when
+    it was long taken for dead, it removes nothing that a snapshot written from now on needs.
+    """
     with job.tools.catalog.read() as session:
         row = repositories.find(session, job.addon.pk, destination_pk)
         known = set((row and row.spoiled) or ())
+        doomed = (row and row.doomed) or []
+    repository.pass_over(doomed)
     if not (missing_packs(repository) or known):
         return
     repository.reload()
@@ -24,7 +30,7 @@ def make_sound(job: Job, repository: Repository, destination_pk: int | None) -> 
     bad = {**missing_packs(repository), **spoiled}
     if bad:
         job.say(f"the repository is damaged ({next(iter(bad.values()))}); mending its index first")
-        with exclusively(repository, job.tools.clock.now() * 1_000_000):
+        with exclusively(repository, job.tools.clock.now() * 1_000_000, job.sign):
             mended = mend(repository, bad.keys(), job.moved)
         job.say(
             f"the index names {len(mended.dropped)} packs less;"

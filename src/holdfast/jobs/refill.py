@@ -5,8 +5,10 @@ target was touched, and a swap that is repeated finds out by itself whether it w
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from holdfast.contracts.engine import Attempt
 from holdfast.contracts.files import Refillable
 from holdfast.domain.errors import NotSupported, PreflightRefused
 from holdfast.domain.units import show_bytes
@@ -42,7 +44,12 @@ def preflight(job: Job, record: RewindRecord) -> RewindRecord:
 def fetch(job: Job, record: RewindRecord) -> RewindRecord:
     room = _engine(job).room(job.attempt)
     bring(job, record, room, lambda: _clear(room))
-    return record
+    return record.model_copy(update={"staged": job.what.fence})
+
+
+def _attempt(job: Job, record: RewindRecord) -> Attempt:
+    """With what was fetched, by this attempt or one before it."""
+    return replace(job.attempt, staged=record.staged)
 
 
 def _clear(room: Path) -> None:
@@ -53,19 +60,19 @@ def _clear(room: Path) -> None:
 
 def check(job: Job, record: RewindRecord) -> RewindRecord:
     facts = record.manifest["facts"]
-    proven = _engine(job).accept(job.address(), facts, job.attempt, job.guard)
+    proven = _engine(job).accept(job.address(), facts, _attempt(job, record), job.guard)
     return record.model_copy(update={"proven": dict(proven)})
 
 
 def swap(job: Job, record: RewindRecord) -> RewindRecord:
     job.guard.check()
-    job.say("replacing the content; whoever has it open sees the old or the new")  # fences, too
-    _engine(job).refill(job.address(), job.attempt, job.guard)
+    job.say("replacing the content; whoever has it open sees the old or the new")
+    _engine(job).refill(job.address(), _attempt(job, record), job.guard)
     return record
 
 
-def clean(job: Job, record: RewindRecord) -> str:  # noqa: ARG001 - the engine looks for itself
-    return _engine(job).discard(job.address(), job.attempt)
+def clean(job: Job, record: RewindRecord) -> str:
+    return _engine(job).discard(job.address(), _attempt(job, record))
 
 
 REFILL = Plan(

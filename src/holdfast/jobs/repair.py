@@ -48,8 +48,6 @@ def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
 def clean(job: Job, record: CopyRecord) -> str:
     if record.copied and record.copied != snapshot_id(replicate.wanted(job)):
         replicate.target(job).forget(record.copied)
-    with job.tools.catalog.write() as session:
-        copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
     replicate.unlock(job, record)
     return ""
 
@@ -64,4 +62,5 @@ REPAIR = Plan(
     ],
     publish=publish,
     clean=clean,
+    failed=replicate.failed,
 )

@@ -78,7 +78,7 @@ def copy(job: Job, record: CopyRecord) -> CopyRecord:
     job.guard.watch_for_stall(on=True)
     now = job.tools.clock.now() * 1_000_000
     try:
-        with shared(source, now), shared(into, now):
+        with shared(source, now, job.sign), shared(into, now, job.sign):
             sent = send(source, record.tree, into, job.moved)
     finally:
         job.guard.watch_for_stall(on=False)
@@ -111,17 +111,19 @@ def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
 def clean(job: Job, record: CopyRecord) -> str:
     if record.copied:
         target(job).forget(record.copied)
-    with job.tools.catalog.write() as session:
-        copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
     unlock(job, record)
     return ""
+
+
+def failed(session: WriteSession, job: Job, record: CopyRecord) -> None:  # noqa: ARG001
+    copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
 
 
 def unlock(job: Job, record: CopyRecord) -> None:
     """Who died while it copied had locked both ends."""
     if job.inherits and record.source_pk:
         for repository in (_source(job, record), target(job)):
-            drop_dead(repository)
+            drop_dead(repository, job.sign)
 
 
 REPLICATE = Plan(
@@ -134,4 +136,5 @@ REPLICATE = Plan(
     ],
     publish=publish,
     clean=clean,
+    failed=failed,
 )

@@ -29,9 +29,11 @@ from holdfast.pipeline.meter import Meter
 
 
 class RestoreRecord(BaseModel):
-    """What the steps learned so far. `manifest` is the stored one, its digest checked."""
+    """What the steps learned so far. `manifest` is the stored one, its digest checked; `staged` is
+    the number of the attempt that loaded it."""
 
     manifest: Document = {}
+    staged: int = 0
     loaded: Document = {}
 
 
@@ -102,7 +104,8 @@ def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
     dump = replace(_dump(job, record), near=store.near, size=size)
     fetch = _fetcher(job, store, prefix, record.manifest)
     loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
-    return record.model_copy(update={"loaded": inventories.document(loaded)})
+    update = {"loaded": inventories.document(loaded), "staged": job.what.fence}
+    return record.model_copy(update=update)
 
 
 def _fetcher(
@@ -154,7 +157,8 @@ def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
-    _loader(job).swap(job.address(), _dump(job, record), job.attempt, job.guard)
+    attempt = replace(job.attempt, staged=record.staged)
+    _loader(job).swap(job.address(), _dump(job, record), attempt, job.guard)
     return record
 
 
@@ -169,8 +173,8 @@ def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
     }
 
 
-def clean(job: Job, record: RestoreRecord) -> str:  # noqa: ARG001 - the engine looks for itself
-    return _loader(job).discard(job.address(), job.attempt)
+def clean(job: Job, record: RestoreRecord) -> str:
+    return _loader(job).discard(job.address(), replace(job.attempt, staged=record.staged))
 
 
 RESTORE = Plan(

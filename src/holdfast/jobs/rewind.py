@@ -9,7 +9,8 @@ restored in the same way where the operator said how its server is stopped and s
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -38,6 +39,7 @@ from holdfast.jobs.proof import require
 from holdfast.jobs.seats import Seat, seat_of
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
+from holdfast.kit.locks import try_exclusive
 from holdfast.repositories.restic.reading import Totals, materialise
 from holdfast.repositories.restic.repository import Repository
 
@@ -47,9 +49,11 @@ _BLOCK = 512  # bytes that st_blocks counts in
 
 
 class RewindRecord(BaseModel):
-    """What the steps learned so far. Sizes in bytes; `was` is the addon's version before."""
+    """What the steps learned so far. Sizes in bytes; `was` is the addon's version before; `staged`
+    is the number of the attempt that fetched the files."""
 
     was: str = ""
+    staged: int = 0
     tree: str = ""
     files: int = 0
     size: int = 0
@@ -154,10 +158,10 @@ def _disk_use(directory: Path) -> int:
 
 def fetch(job: Job, record: RewindRecord) -> RewindRecord:
     seat = _seat(job)
-    tree = seat.beside(job.what.op)
+    tree = seat.beside(job.what.op, job.what.fence)
     bring(job, record, tree, lambda: _clear(job, seat, gives_up=record.gives_up))
     _engine(job).arrange(tree, exchange.model(seat))
-    return record
+    return record.model_copy(update={"staged": job.what.fence})
 
 
 def bring(job: Job, record: RewindRecord, tree: Path, clear: Callable[[], None]) -> None:
@@ -183,11 +187,12 @@ def bring(job: Job, record: RewindRecord, tree: Path, clear: Callable[[], None])
 
 def _clear(job: Job, seat: Seat, *, gives_up: bool) -> None:
     """Room for the copy: what an attempt before left goes, and the live data where it must."""
-    tree = seat.beside(job.what.op)
-    with seat.held():
+    op, attempt = job.what.op, job.what.fence
+    tree = seat.beside(op, attempt)
+    with job.holding(seat.held()):
         job.guard.check()
-        if tree.exists():
-            seat.remove(tree)
+        for leftover in seat.all_beside(op, attempt):
+            exchange.remove(seat, leftover)
         tree.mkdir(mode=0o711)
         if gives_up:
             job.say(
@@ -209,22 +214,43 @@ def _write(job: Job, record: RewindRecord, repository: Repository, tree: Path) -
 
 
 def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
+    """In a lock of its own, for the server goes on meanwhile: of two attempts one would end what
+    the other has booted in the same directory."""
     seat, facts = _seat(job), record.manifest["facts"]
-    tree, place = seat.beside(job.what.op), exchange.model(seat)
-    proven = _engine(job).rehearse(tree, place, facts, job.guard)
+    tree, place = _tree(job, record, seat), exchange.model(seat)
+    with job.holding(_locked(job, tree)):
+        proven = _engine(job).rehearse(tree, place, facts, job.guard)
     job.say("the restored server starts and is sound")
     return record.model_copy(update={"proven": dict(proven)})
 
 
 def swap(job: Job, record: RewindRecord) -> RewindRecord:
     """From here on it goes forward, or back to where it was."""
-    with _seat(job).held():
+    with job.holding(_seat(job).held()):
         job.guard.check()
-        job.say("stopping the server; the restored data takes its place")  # fences a late worker
+        job.say("stopping the server; the restored data takes its place")
         if job.addon.managed:
             _choose_version(job, str(record.manifest["version"]))
-        exchange.exchange(_seat(job), _seat(job).beside(job.what.op), job.say)
+        seat = _seat(job)
+        exchange.exchange(seat, _tree(job, record, seat), job.say)
     return record
+
+
+def _tree(job: Job, record: RewindRecord, seat: Seat) -> Path:
+    """What was fetched, by this attempt or one before it."""
+    return seat.beside(job.what.op, record.staged)
+
+
+@contextmanager
+def _locked(job: Job, tree: Path) -> Generator[None]:
+    """Waits for an attempt before this one that may be paused in it, unless this one is stopped."""
+    if not tree.exists():
+        job.require_hold()
+        raise RestoreDiffers("what was fetched for this restore is gone")
+    while (lock := try_exclusive(tree / "lock")) is None:
+        job.guard.wait(0.2)
+    with lock:
+        yield
 
 
 def _choose_version(job: Job, wanted: str) -> None:
@@ -244,9 +270,12 @@ def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
 
 def _run_as(job: Job, version: str) -> None:
     """Before the directories change places: whoever starts the server meanwhile takes it too."""
+
+    def run_as(session: WriteSession) -> None:
+        addons.get(session, job.addon.pk).version = version
+
     if version and job.addon.version != version:
-        with job.tools.catalog.write() as session:
-            addons.get(session, job.addon.pk).version = version
+        job.change(run_as)
         job.addon.version = version
 
 
@@ -256,14 +285,17 @@ def clean(job: Job, record: RewindRecord) -> str:
         seat = _seat(job)
     except NotSupported:
         return ""  # nothing was touched
-    tree = seat.beside(job.what.op)
     if not job.addon.managed and not seat.home.exists():
         return ""
-    with seat.held():
+    with job.holding(seat.held()):
+        tree = _tree(job, record, seat)
         if exchange.goes_back(seat, tree):
             _run_as(job, record.was)
         seat = _seat(job)
         state = exchange.undo(seat, tree)
+        for leftover in seat.all_beside(job.what.op, job.what.fence):
+            if not exchange.is_settled(seat, leftover):
+                exchange.remove(seat, leftover)
         if exchange.is_given_up(seat):
             _fail_addon(job, state)
         return state
@@ -271,9 +303,12 @@ def clean(job: Job, record: RewindRecord) -> str:
 
 def _fail_addon(job: Job, why: str) -> None:
     """Nobody starts its server any more until a restore succeeds or it is reset."""
-    with job.tools.catalog.write() as session:
+
+    def fail(session: WriteSession) -> None:
         addon = addons.get(session, job.addon.pk)
         addon.status, addon.reason = AddonStatus.FAILED, why
+
+    job.change(fail)
 
 
 REWIND = Plan(

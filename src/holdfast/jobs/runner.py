@@ -2,7 +2,9 @@
 
 Never raises: whatever happens becomes the operation's ending. An ending that cannot be written
 (the catalogue is away) is tried until it lands or the fence says somebody else took over. Who is
-fenced off cleans up nothing either: what lies there may be its successor's.
+fenced off cleans up nothing either: what lies there may be its successor's. And nothing is cleaned
+up before the row says that the operation will end badly: a worker that is paused between its last
+look at the row and the removal would otherwise destroy what a successor completed meanwhile.
 """
 
 import logging
@@ -11,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from holdfast.catalog import addons, journal, operations
+from holdfast.catalog import addons, journal, litter, operations
 from holdfast.catalog.operations import Ending
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.session import CatalogAway
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
-from holdfast.domain.operation import MAX_ATTEMPTS, Kind, Status
+from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
 from holdfast.jobs.step import Plan, Step, remaining
 from holdfast.jobs.toolbox import AWAY_SECONDS, Job, Running, Toolbox
 from holdfast.kit.guard import Guard
@@ -50,7 +52,10 @@ class Runner:
         plan = self.plans[Kind(operation.kind)]
         self.running.enter(what, job.guard, writes=plan.writes)
         try:
-            self._carry_out(plan, job, operation)
+            if operation.status in OVER:
+                self._remove_litter(plan, job, operation)
+            else:
+                self._carry_out(plan, job, operation)
         except FencedOff:
             log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
         except Drained:
@@ -67,7 +72,8 @@ class Runner:
             if operation is None:
                 return None
             addon = addons.get(session, operation.addon_pk)
-        return Job(tools, what, addon, operation.arguments, Guard(tools.clock)), operation
+        guard, over = Guard(tools.clock), operation.status in OVER
+        return Job(tools, what, addon, operation.arguments, guard, over=over), operation
 
     def _hand_over(self, what: Dispatch) -> None:
         """If this cannot be written, others find out by the heartbeat that ends."""
@@ -81,6 +87,10 @@ class Runner:
 
     def _carry_out(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
         record = plan.record.model_validate(operation.record)
+        if operation.verdict is not None:
+            code, reason = operation.error_code, operation.reason
+            self._conclude(plan, job, record, Ending(Status(operation.verdict), code, reason))
+            return
         try:
             if operation.status == Status.ABORTING:
                 raise Interrupted("aborted on request")
@@ -102,20 +112,35 @@ class Runner:
             _insist(lambda: self._write_ending(plan, job, record, ending))
 
     def _end_badly(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
-        _insist(lambda: self._require_hold(job.what))
-        state, litter = self._clean(plan, job, record)
+        """First the row says that nobody goes on with it; only then anything is removed."""
+        _insist(lambda: self._decide(job.what, ending))
+        self._conclude(plan, job, record, ending)
+
+    def _conclude(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
+        state, left = self._clean(plan, job, record)
         reason = f"{ending.reason}{f' ({state})' if state else ''}"
-        final = Ending(ending.status, ending.code, reason, litter)
+        final = Ending(ending.status, ending.code, reason, left)
         _insist(lambda: self._write_ending(plan, job, record, final))
 
-    def _require_hold(self, what: Dispatch) -> None:
-        with self.tools.catalog.read() as session:
-            if not operations.holds(session, what):
+    def _decide(self, what: Dispatch, ending: Ending) -> None:
+        with self.tools.catalog.write() as session:
+            if not operations.decide(session, what, ending):
                 raise FencedOff
+
+    def _remove_litter(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
+        """It ended before, and not everything could be removed then."""
+        _, left = self._clean(plan, job, plan.record.model_validate(operation.record))
+        _insist(lambda: self._write_cleaned(job.what, left=left))
+
+    def _write_cleaned(self, what: Dispatch, *, left: bool) -> None:
+        with self.tools.catalog.write() as session:
+            litter.cleaned(session, self.tools.queue, what, left=left)
 
     def _clean(self, plan: Plan[Any], job: Job, record: Any) -> tuple[str, bool]:
         try:
             return plan.clean(job, record), False
+        except FencedOff:
+            raise
         except Exception as error:  # noqa: BLE001 - the janitor tries again, the row remembers
             log.warning("leftovers remain", extra={"op": job.what.op, "error": str(error)})
             return f"leftovers remain and will be removed: {error}", True
@@ -128,6 +153,8 @@ class Runner:
                 raise FencedOff
             if ending.status is Status.COMPLETED:
                 plan.publish(session, job, record)
+            else:
+                plan.failed(session, job, record)
             text = f"{ended.status}: {ended.reason}" if ended.reason else ended.status
             journal.write(session, job.what.op, now, text)
 

@@ -52,9 +52,17 @@ class Seat:
     obstacles: Callable[[], Sequence[str]] = tuple[str, ...]
     """Why directories cannot change places here; none: they can."""
 
-    def beside(self, op: str) -> Path:
-        """Where an operation puts a data directory that is to replace the live one."""
-        return self.home / f"{servers.BESIDE}{op}"
+    def beside(self, op: str, attempt: int = 0) -> Path:
+        """Where an attempt of an operation puts a data directory that is to replace the live one.
+
+        One that was taken for dead may still write into its own; nobody else does.
+        """
+        return self.home / f"{servers.BESIDE}{op}{f'.{attempt}' if attempt else ''}"
+
+    def all_beside(self, op: str, upto: int) -> list[Path]:
+        """Those of attempts of this operation, but not of newer ones."""
+        trees = [self.beside(op, attempt) for attempt in range(upto + 1)]
+        return [tree for tree in trees if tree.exists()]
 
     def held(self) -> AbstractContextManager[None]:
         """Nobody else starts or stops the server, or moves its directory, meanwhile."""

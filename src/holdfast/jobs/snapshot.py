@@ -71,7 +71,7 @@ def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     cuts = cutters(page_block(record.expected))
     job.guard.bytes_expected = record.expected or None
     with (
-        shared(repository, job.tools.clock.now() * 1_000_000),
+        shared(repository, job.tools.clock.now() * 1_000_000, job.sign),
         captured(job, backup, _rate(job)) as session,
     ):
         for piece in session.pieces():
@@ -202,14 +202,17 @@ def clean(job: Job, record: SnapshotRecord) -> str:
     """Blocks without a snapshot are garbage that maintenance removes; a snapshot object that was
     written by an attempt that did not end well is taken back."""
     _, copy = _backup(job)
-    with job.tools.catalog.write() as session:
-        now = job.tools.clock.now()
-        snapshots.tidy_later(session, job.addon.pk, copy.destination_pk, now)
     if record.snapshot:
         job.repository(copy.destination_pk).forget(record.snapshot)
     if job.inherits:
-        drop_dead(job.repository(copy.destination_pk))
+        drop_dead(job.repository(copy.destination_pk), job.sign)
     return ""
+
+
+def failed(session: WriteSession, job: Job, record: SnapshotRecord) -> None:  # noqa: ARG001
+    copy = copies.first(session, int(str(job.arguments["backup"])))
+    now = job.tools.clock.now()
+    snapshots.tidy_later(session, job.addon.pk, copy.destination_pk, now)
 
 
 SNAPSHOT = Plan(
@@ -222,4 +225,5 @@ SNAPSHOT = Plan(
     ],
     publish=publish,
     clean=clean,
+    failed=failed,
 )

@@ -25,14 +25,21 @@ class Step(Generic[R]):
     work: Callable[[Job, R], R]
 
 
+def _nothing_follows(session: WriteSession, job: Job, record: BaseModel) -> None:
+    """Of most failures nothing follows but their reason."""
+
+
 @dataclass(frozen=True)
 class Plan(Generic[R]):
     """All of one kind of operation.
 
-    `publish` makes the result visible, inside the transaction that ends the operation. `clean`
-    removes what an unsuccessful operation left behind and says what state things are in; it may
-    be repeated. `writes` marks plans that change a customer's database: their worker gives them
-    up when it loses the catalogue, before another one may start.
+    `publish` makes the result visible, inside the transaction that ends the operation; `failed`
+    says in the same place what follows from an unsuccessful end. `clean` removes what an
+    unsuccessful operation left behind and says what state things are in. It may be repeated, also
+    by several at once and long after the end: so it touches only what is the operation's own, or
+    holds a lock of this machine and makes sure inside of it that it is still to clean
+    (`Job.holding`). `writes` marks plans that change a customer's database: their worker gives
+    them up when it loses the catalogue, before another one may start.
     """
 
     record: type[R]
@@ -40,6 +47,7 @@ class Plan(Generic[R]):
     publish: Callable[[WriteSession, Job, R], None]
     clean: Callable[[Job, R], str]
     writes: bool = False
+    failed: Callable[[WriteSession, Job, R], None] = _nothing_follows
 
 
 def remaining(plan: Plan[R], saved_step: str | None) -> Sequence[Step[R]]:

@@ -4,6 +4,8 @@ It is an operation of the addon, so no snapshot is being written meanwhile. A re
 addon may be reading; then it is left for later.
 """
 
+from collections.abc import Collection
+
 from pydantic import BaseModel
 
 from holdfast.catalog import repositories, restores
@@ -13,7 +15,7 @@ from holdfast.domain.units import show_bytes
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.repositories.restic.locks import drop_dead, exclusively
-from holdfast.repositories.restic.pruning import prune
+from holdfast.repositories.restic.pruning import Doomed, prune
 
 LATER_MS = 3_600_000
 
@@ -38,8 +40,8 @@ def tidy(job: Job, record: TidyRecord) -> TidyRecord:
         job.say("a restore is reading from this repository; left for later")
         return record
     repository = job.tools.vaults.of_row(row)
-    with exclusively(repository, job.tools.clock.now() * 1_000_000):
-        pruned = prune(repository, job.moved)
+    with exclusively(repository, job.tools.clock.now() * 1_000_000, job.sign):
+        pruned = prune(repository, job.moved, Doomed(row.doomed or (), lambda p: _doom(job, p)))
     job.say(
         f"{pruned.packs} packs with {show_bytes(pruned.bytes)} removed,"
         f" {pruned.repacked} of them written anew without what nobody needs"
@@ -47,9 +49,18 @@ def tidy(job: Job, record: TidyRecord) -> TidyRecord:
     return record.model_copy(update={"done": True})
 
 
+def _doom(job: Job, packs: Collection[str]) -> None:
+    """From this row on nothing new relies on these packs, whoever removes them, and when."""
+
+    def write(session: WriteSession) -> None:
+        repositories.get(session, int(str(job.arguments["repository"]))).doomed = list(packs)
+
+    job.change(write)
+
+
 def _unlock(job: Job, row: Repository) -> None:
     if job.inherits:
-        drop_dead(job.tools.vaults.of_row(row))
+        drop_dead(job.tools.vaults.of_row(row), job.sign)
 
 
 def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:
@@ -57,15 +68,17 @@ def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:
     now = job.tools.clock.now()
     row.tidy_due = None if record.done else now + LATER_MS
     if record.done:
-        row.tidied = now
+        row.tidied, row.doomed = now, None
 
 
 def clean(job: Job, record: TidyRecord) -> str:  # noqa: ARG001 - a prune that was cut off is sound
-    with job.tools.catalog.write() as session:
-        row = repositories.get(session, int(str(job.arguments["repository"])))
-        row.tidy_due = job.tools.clock.now() + LATER_MS
     _unlock(job, _row(job))
     return ""
+
+
+def failed(session: WriteSession, job: Job, record: TidyRecord) -> None:  # noqa: ARG001
+    row = repositories.get(session, int(str(job.arguments["repository"])))
+    row.tidy_due = job.tools.clock.now() + LATER_MS
 
 
 TIDY = Plan(
@@ -73,4 +86,5 @@ TIDY = Plan(
     steps=[Step("tidy", "removing what no snapshot needs", tidy)],
     publish=publish,
     clean=clean,
+    failed=failed,
 )

@@ -2,13 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.catalog import addons, journal, operations
+from holdfast.catalog import addons, journal, litter, operations
 from holdfast.catalog.schema import Addon, Copy, Document
-from holdfast.catalog.session import Catalog, CatalogAway, WriteSession
+from holdfast.catalog.session import Catalog, CatalogAway, ReadSession, WriteSession
 from holdfast.contracts.engine import Address, Attempt, Engine
 from holdfast.contracts.place import Place
 from holdfast.contracts.queue import Dispatch, Queue
@@ -21,6 +22,7 @@ from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
 from holdfast.kit.sign import Stamp
+from holdfast.repositories.restic.locks import Sign
 from holdfast.repositories.restic.repository import Repository
 
 log = logging.getLogger(__name__)
@@ -72,12 +74,24 @@ class Job:
     @property
     def attempt(self) -> Attempt:
         tag = f"{self.what.op[:10]}_{self.what.fence}"
-        return Attempt(self.what.op, tag, self.say, keep_others=not self.addon.managed)
+        return Attempt(
+            self.what.op,
+            tag,
+            self.say,
+            keep_others=not self.addon.managed,
+            number=self.what.fence,
+            confirm=self.require_hold,
+        )
 
     @property
     def inherits(self) -> bool:
         """May an earlier attempt have died? What that one left is for this one to remove."""
         return self.what.fence > 1 and not self.over
+
+    @property
+    def sign(self) -> Sign:
+        """How this attempt signs its locks in a repository."""
+        return Sign(self.what.op, self.what.fence)
 
     def say(self, text: str) -> None:
         """A line in the operation's log. FencedOff when it is no longer ours to write."""
@@ -90,6 +104,41 @@ class Job:
             return True
 
         self._insist(write)
+
+    def _is_ours(self, session: ReadSession) -> bool:
+        ask = litter.cleans if self.over else operations.holds
+        return ask(session, self.what)
+
+    def require_hold(self) -> None:
+        """FencedOff when another attempt works on it, or it is over.
+
+        True only for the moment: whoever destroys something holds what keeps others out (a lock of
+        this machine, a session that a successor would end first) while asking.
+        """
+        self._insist(self._is_ours)
+
+    def change(self, work: Callable[[WriteSession], None]) -> None:
+        """A change of rows by the attempt that may act; FencedOff, and nothing changed, else."""
+
+        def write(session: WriteSession) -> bool:
+            operations.locked(session, self.what.op)
+            if not self._is_ours(session):
+                return False
+            work(session)
+            return True
+
+        self._insist(write)
+
+    @contextmanager
+    def holding(self, lock: AbstractContextManager[None]) -> Generator[None]:
+        """Inside of a lock that every attempt takes before it acts, and still the one to act.
+
+        A worker that is paused in here keeps its successors waiting at the lock until it goes on or
+        dies; one that waited at the lock while a successor did the work is fenced off.
+        """
+        with lock:
+            self.require_hold()
+            yield
 
     def engine(self) -> Engine:
         return self.tools.engines(self.addon.kind)

@@ -16,7 +16,12 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards; only differences mean anything."""
+        """Seconds that never run backwards; only differences mean anything. They stand still while
+        the machine sleeps: what is waited for does not happen then either."""
+        ...
+
+    def boottime(self) -> float:
+        """The same, but they go on while the machine sleeps: what others do happens then, too."""
         ...
 
 
@@ -28,6 +33,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def rfc3339(instant: int) -> str:

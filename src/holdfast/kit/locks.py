@@ -1,6 +1,7 @@
 """File locks between processes of one machine; the kernel frees them when the holder dies."""
 
 import fcntl
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,21 @@ from typing import IO
 
 @contextmanager
 def exclusive(path: Path) -> Generator[None]:
-    """Waits for the lock and holds it for the block."""
-    with path.open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    """Waits for the lock and holds it for the block. What is removed and made anew meanwhile is
+    another file: whoever comes now would lock that one."""
+    while True:
+        with path.open("ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_there(path, handle):
+                yield
+                return
+
+
+def _is_there(path: Path, handle: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def try_exclusive(path: Path) -> IO[bytes] | None:

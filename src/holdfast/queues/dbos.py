@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from dbos import DBOS, DBOSClient, run_dbos_database_migrations
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from holdfast.contracts.queue import Dispatch, RunOne
 from holdfast.kit.clock import Clock
@@ -37,13 +37,17 @@ class DbosQueue:
     """One process's access to the queue in the catalogue's own database; a worker looks for work
     every so many seconds."""
 
-    def __init__(self, url: str, clock: Clock, every: float) -> None:
+    def __init__(self, url: str, clock: Clock, every: float, engine: Engine | None = None) -> None:
+        """`engine`: connections to that database that do not wait for ever; None: DBOS' own."""
         self._url = url
+        self._engine = engine
         self._clock = clock
         self._every = every
         logging.getLogger("dbos").setLevel(logging.WARNING)
         run_dbos_database_migrations(system_database_url=url)
-        self._client = DBOSClient(system_database_url=url, application_name=_APP)
+        self._client = DBOSClient(
+            system_database_url=url, application_name=_APP, system_database_engine=engine
+        )
 
     def dispatch(self, connection: Connection, what: Dispatch, priority: int, lane: str) -> None:
         self._client.enqueue_in_transaction(
@@ -96,6 +100,7 @@ class DbosQueue:
             config={
                 "name": _APP,
                 "system_database_url": self._url,
+                "system_database_engine": self._engine,
                 "executor_id": worker,
                 "application_version": _VERSION,
                 "enable_otlp": False,
@@ -112,3 +117,5 @@ class DbosQueue:
     def drain(self, grace_seconds: float) -> None:
         DBOS.destroy(workflow_completion_timeout_sec=round(grace_seconds))
         self._client.destroy()
+        if self._engine is not None:
+            self._engine.dispose()

@@ -7,7 +7,7 @@ there. What was asked for is sealed, because addresses hold secrets.
 from holdfast.catalog import addons, imports, operations
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schema import Addon, Backup, Import, Project, Upload, UploadPart
-from holdfast.catalog.session import lock_addon
+from holdfast.catalog.session import WriteSession, lock_addon
 from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.backup import BackupType, SourceType, taken_by
@@ -143,6 +143,26 @@ def add_part(context: Context, addon: Addon, upload_id: str, part: UploadPart) -
     context.session.add(part)
     upload.received += part.size
     upload.touched = context.now
+    return upload
+
+
+def retire_upload(session: WriteSession, upload_pk: int, before: int) -> Upload | None:
+    """Makes sure that nobody uses an upload any more, before its objects are removed.
+
+    None: something is made of it, or it grew since then. Decided under the lock that whoever adds
+    to it or makes a backup of it takes, and in its row: what is decided here cannot be out of date
+    when the objects go, however late that is.
+    """
+    upload = session.get(Upload, upload_pk)
+    if upload is None:
+        return None
+    lock_addon(session, upload.addon_pk)
+    session.refresh(upload)
+    done = imports.imported(session, upload_pk) or upload.touched < before
+    if not done or imports.in_use(session, upload_pk):
+        return None
+    upload.touched = imports.DROPPED
+    session.flush()
     return upload
 
 

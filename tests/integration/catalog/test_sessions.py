@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.catalog import replays
 from holdfast.catalog.page import Page, take
 from holdfast.catalog.replays import WINDOW_MS
-from holdfast.catalog.schema import Line, Role
+from holdfast.catalog.schema import Line, Replay, Role
 from holdfast.catalog.session import Catalog
 from holdfast.domain.errors import Invalid
 from integration.catalog.test_operations import at_once
@@ -65,7 +65,7 @@ def test_of_identical_requests_at_once_one_answers(catalog: Catalog) -> None:
 
     def request() -> object:
         with catalog.write() as session:
-            known = replays.claim(session, "d" * 64, 1_000)
+            known = replays.claim(session, "d" * 64)
             if known is not None:
                 return known
             made.append(1)
@@ -81,29 +81,41 @@ def test_of_identical_requests_at_once_one_answers(catalog: Catalog) -> None:
 def test_a_request_that_failed_leaves_the_claim_free(catalog: Catalog) -> None:
     def work() -> None:
         with catalog.write() as session:
-            assert replays.claim(session, "d" * 64, 1_000) is None
+            assert replays.claim(session, "d" * 64) is None
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         work()
     with catalog.write() as session:
-        assert replays.claim(session, "d" * 64, 1_001) is None
+        assert replays.claim(session, "d" * 64) is None
 
 
-def test_the_window_ends(catalog: Catalog) -> None:
-    def claim(now: int) -> object:
-        with catalog.write() as session:
-            found = replays.claim(session, "d" * 64, now)
-            if found is None:
-                replays.keep(session, "d" * 64, {"at": now})
-            return found
-
-    assert claim(1_000) is None
-    assert claim(1_000 + WINDOW_MS) == {"at": 1_000}
-    assert claim(1_001 + WINDOW_MS) is None
+@pytest.mark.parametrize(
+    ("age", "repeated"),
+    [(0, True), (WINDOW_MS - 5_000, True), (WINDOW_MS, False), (-60_000, False)],
+)
+def test_only_the_last_moments_count_and_never_the_future(
+    catalog: Catalog, age: int, repeated: bool
+) -> None:
+    """A clock that was ahead and went back leaves answers of the future: they are none."""
     with catalog.write() as session:
-        replays.forget_old(session, 10 * WINDOW_MS)
-    assert claim(1_002 + WINDOW_MS) is None
+        assert replays.claim(session, "d" * 64) is None
+        replays.keep(session, "d" * 64, {"first": True})
+    with catalog.write() as session:
+        session.execute(update(Replay).values(at=Replay.at - age))
+    with catalog.write() as session:
+        found = replays.claim(session, "d" * 64)
+        assert found == ({"first": True} if repeated else None)
+
+
+@pytest.mark.parametrize(("age", "kept"), [(0, 1), (7 * WINDOW_MS, 0), (-60_000, 0)])
+def test_what_answers_nobody_is_forgotten(catalog: Catalog, age: int, kept: int) -> None:
+    with catalog.write() as session:
+        replays.claim(session, "d" * 64)
+        session.execute(update(Replay).values(at=Replay.at - age))
+    with catalog.write() as session:
+        replays.forget_old(session)
+        assert session.scalar(select(func.count()).select_from(Replay)) == kept
 
 
 def lines(catalog: Catalog, count: int) -> None:

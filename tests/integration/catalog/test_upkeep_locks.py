@@ -19,7 +19,7 @@ from holdfast.jobs.step import Plan
 from holdfast.jobs.tidy import TIDY
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.guard import Guard
-from holdfast.repositories.restic.locks import exclusively
+from holdfast.repositories.restic.locks import Sign, exclusively
 
 SECOND = Dispatch("op", 2)
 
@@ -53,7 +53,7 @@ def job(keeper: Keeper, kept_addon: int) -> Job:
 
 def leave_lock(keeper: Keeper, row: Repository) -> None:
     repository = keeper.toolbox.vaults.of_row(row)
-    with exclusively(repository, keeper.clock.at * 1_000_000):
+    with exclusively(repository, keeper.clock.at * 1_000_000, Sign(SECOND.op, 1)):
         ((name, _),) = repository.objects.names("locks")
         body = repository.objects.get("locks", name)
     repository.objects.put("locks", body)

@@ -39,6 +39,8 @@ def repair(keeper: Keeper, copy: Copy) -> None:
             record = step.work(job, record)
     except Failure:
         REPAIR.clean(job, record)
+        with keeper.catalog.write() as session:
+            REPAIR.failed(session, job, record)
         raise
     with keeper.catalog.write() as session:
         REPAIR.publish(session, job, record)

@@ -1,48 +1,44 @@
-"""Heartbeats are written and judged by the database's clock."""
+"""Heartbeats: each worker counts its own, and no judgement rests on when they came."""
 
+import pytest
 from sqlalchemy import select, update
 
 from holdfast.catalog import workers
 from holdfast.catalog.schema import Worker
 from holdfast.catalog.session import Catalog, database_now
 
-DEAD = 5_000
+YEARS = 10 * 365 * 86_400_000
 
 
-def age(catalog: Catalog, worker: str, milliseconds: int) -> None:
+def beat(catalog: Catalog, *names: str) -> None:
     with catalog.write() as session:
-        older = Worker.seen - milliseconds
-        session.execute(update(Worker).where(Worker.id == worker).values(seen=older))
-
-
-def test_who_beats_lives_and_who_is_silent_dies(catalog: Catalog) -> None:
-    for worker in ("one", "two"):
-        with catalog.write() as session:
+        for worker in names:
             workers.beat(session, worker, "node")
-    age(catalog, "two", DEAD + 1_000)
-    with catalog.read() as session:
-        assert workers.living(session, DEAD) == {"one"}
-        assert workers.registered(session) == {"one", "two"}
-    with catalog.write() as session:
-        workers.beat(session, "two", "node")
-    with catalog.read() as session:
-        assert workers.living(session, DEAD) == {"one", "two"}
 
 
-def test_the_long_dead_are_buried_and_may_come_back(catalog: Catalog) -> None:
-    with catalog.write() as session:
-        workers.beat(session, "old", "node")
-        workers.beat(session, "late", "node")
-    age(catalog, "old", 11 * DEAD)
-    age(catalog, "late", 2 * DEAD)
-    with catalog.write() as session:
-        workers.bury(session, DEAD)
+def beats(catalog: Catalog) -> dict[str, int]:
     with catalog.read() as session:
-        assert workers.registered(session) == {"late"}
+        return workers.beats(session)
+
+
+def test_who_beats_counts(catalog: Catalog) -> None:
+    beat(catalog, "one", "two")
+    before = beats(catalog)
+    beat(catalog, "one")
+    after = beats(catalog)
+    assert after["one"] > before["one"]
+    assert after["two"] == before["two"]
+
+
+def test_who_beats_meanwhile_is_not_buried(catalog: Catalog) -> None:
+    beat(catalog, "silent", "late")
+    judged = beats(catalog)
+    beat(catalog, "late")
     with catalog.write() as session:
-        workers.beat(session, "old", "node")
-    with catalog.read() as session:
-        assert workers.living(session, DEAD) == {"old"}
+        workers.bury(session, judged)
+    assert beats(catalog).keys() == {"late"}
+    beat(catalog, "silent")
+    assert beats(catalog).keys() == {"late", "silent"}
 
 
 def test_who_leaves_is_gone_at_once(catalog: Catalog) -> None:
@@ -50,12 +46,21 @@ def test_who_leaves_is_gone_at_once(catalog: Catalog) -> None:
         for worker, node in (("a", "here"), ("b", "here"), ("c", "there")):
             workers.join(session, worker, node)
         workers.leave(session, "a")
-    with catalog.read() as session:
-        assert workers.living(session, DEAD) == {"b", "c"}
+    assert beats(catalog).keys() == {"b", "c"}
     with catalog.write() as session:
         workers.leave_node(session, "here")
+    assert beats(catalog).keys() == {"c"}
+
+
+@pytest.mark.parametrize("skew", [-YEARS, -3_600_000, 3_600_000, YEARS])
+def test_of_machines_in_control_the_one_that_beats_is_found(catalog: Catalog, skew: int) -> None:
+    """Whatever the clock said when the other one beat last."""
+    with catalog.write() as session:
+        workers.join(session, "dead", "gone", ["shop/orders"])
+        session.execute(update(Worker).values(seen=Worker.seen + skew))
+        workers.join(session, "alive", "here", ["shop/orders"])
     with catalog.read() as session:
-        assert workers.living(session, DEAD) == {"c"}
+        assert workers.node_in_control(session, "shop/orders") == "here"
 
 
 def test_the_clock_of_the_database_runs_within_a_transaction(catalog: Catalog) -> None:

@@ -13,7 +13,7 @@ from fakes.stores import FaultyStore
 from holdfast.domain.errors import NotSupported, ObjectMissing, SealBroken, StoreUnavailable
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic import crypto, index, keys, pack, reading, tree
-from holdfast.repositories.restic.locks import HOST, exclusively, shared
+from holdfast.repositories.restic.locks import HOST, Sign, drop_dead, exclusively, shared
 from holdfast.repositories.restic.objects import Objects, seal_document
 from holdfast.repositories.restic.pack import BlobType, Entry
 from holdfast.repositories.restic.reading import materialise
@@ -242,9 +242,17 @@ def test_an_upload_that_fails_surfaces_and_the_next_run_succeeds(method: str) ->
     stored(Repository(Objects(store, "r/"), KEY))
 
 
-def foreign_lock(repository: Repository, *, exclusive: bool, host: str = "laptop") -> str:
+def foreign_lock(
+    repository: Repository, *, exclusive: bool, host: str = "laptop", user: str = "ada"
+) -> str:
     """As old as `NOW`."""
-    lock = {"time": "2026-09-21T14:13:20Z", "exclusive": exclusive, "hostname": host, "pid": 7}
+    lock = {
+        "time": "2026-09-21T14:13:20Z",
+        "exclusive": exclusive,
+        "hostname": host,
+        "username": user,
+        "pid": 7,
+    }
     return repository.objects.put("locks", seal_document(KEY, lock))
 
 
@@ -278,9 +286,9 @@ def test_living_locks_of_others_are_respected(
 
 def test_dead_locks_of_ours_are_removed_and_a_long_held_one_stays_young() -> None:
     repository = new_repository()
-    dead = foreign_lock(repository, exclusive=True, host=HOST)
+    dead = foreign_lock(repository, exclusive=True, host=HOST, user="op.1")
 
-    with shared(repository, NOW, refresh=0.001):
+    with shared(repository, NOW, Sign("op", 2), refresh=0.001):
         (first,) = (name for name, _ in repository.objects.names("locks"))
         assert first != dead
         while (
@@ -288,6 +296,19 @@ def test_dead_locks_of_ours_are_removed_and_a_long_held_one_stays_young() -> Non
         ):
             pass
     assert list(repository.objects.names("locks")) == []
+
+
+@pytest.mark.parametrize("user", ["op.3", "other.1", "holdfast"])
+@pytest.mark.parametrize("age_minutes", [1, 31])
+def test_locks_of_ours_that_may_be_a_living_workers_stay_and_are_in_nobodys_way(
+    user: str, age_minutes: int
+) -> None:
+    repository = new_repository()
+    living = foreign_lock(repository, exclusive=True, host=HOST, user=user)
+    drop_dead(repository, Sign("op", 2))
+    with exclusively(repository, NOW + age_minutes * 60 * 1_000_000_000, Sign("op", 2)):
+        names = [name for name, _ in repository.objects.names("locks")]
+        assert (living in names) is (age_minutes < 30)
 
 
 def test_a_fifo_is_refused_by_name(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ class Replay(Table):
 
 
 class Worker(Table):
-    """A living worker; `seen` is written and judged by the database's clock. `controls` are the
+    """A living worker. `beats` grows with every beat: who watches judges it by whether it changes,
+    in its own time. `seen` is the database's time of the last beat, for people. `controls` are the
     attached addons, as `project/addon`, whose servers it may stop and start."""
 
     __tablename__ = "workers"
@@ -53,6 +54,7 @@ class Worker(Table):
     node: Mapped[str] = mapped_column(String(60))
     controls: Mapped[list[str]] = mapped_column(default=list[str])
     seen: Mapped[int]
+    beats: Mapped[int] = mapped_column(default=0)
 
 
 class Chore(Table):

@@ -179,4 +179,7 @@ class Restore(Table):
     operation: Mapped[str] = mapped_column(String(24), index=True)
     created: Mapped[int]
     completed: Mapped[int | None]
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index("restores_by_end", "completed"),
+        {"sqlite_autoincrement": True},
+    )

@@ -64,6 +64,7 @@ class Occurrence(Table):
     decided: Mapped[int]
     __table_args__ = (
         Index("occurrences_once", "schedule_pk", "instant", unique=True),
+        Index("occurrences_by_decision", "decided"),
         {"sqlite_autoincrement": True},
     )
 

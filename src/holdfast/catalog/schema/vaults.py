@@ -28,7 +28,8 @@ class Recovery(Table):
 class Repository(Table):
     """`sealed_password` opens it, with the stock tool as well. `destination_pk` None: the platform
     store. Reading of its packs has come to the point `read_upto` of the circle at `read_at`;
-    `spoiled` are packs that were not what was written, with what is wrong."""
+    `spoiled` are packs that were not what was written, with what is wrong. `doomed` are packs that
+    a tidying is about to remove: from this row on nothing new may rely on them."""
 
     __tablename__ = "repositories"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -42,6 +43,7 @@ class Repository(Table):
     read_upto: Mapped[int] = mapped_column(default=0)
     read_at: Mapped[int | None]
     spoiled: Mapped[Document | None]
+    doomed: Mapped[list[str] | None]
     __table_args__ = (
         Index("repositories_of_addon", "addon_pk", "destination_pk", unique=True),
         Index(

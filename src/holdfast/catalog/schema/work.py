@@ -10,7 +10,9 @@ class Operation(Table):
     """One long work and who may do it.
 
     `slot` is 1 from dispatch to end and unique per addon: the database itself keeps a second
-    operation out. `fence` counts dispatches: who holds an older one changes nothing.
+    operation out. `fence` counts dispatches: who holds an older one changes nothing. `verdict` is
+    the status it will end with, once that is decided: from then on nobody works on it, what it
+    left is removed, and only then it ends.
     """
 
     __tablename__ = "operations"
@@ -32,6 +34,7 @@ class Operation(Table):
     error_code: Mapped[str | None]
     reason: Mapped[str | None]
     litter: Mapped[bool] = mapped_column(default=False)
+    verdict: Mapped[str | None] = mapped_column(String(20))
     created: Mapped[int]
     started: Mapped[int | None]
     ended: Mapped[int | None]
@@ -45,6 +48,7 @@ class Operation(Table):
         ),
         Index("operations_of_addon", "addon_pk", "status"),
         Index("operations_by_status", "status"),
+        Index("operations_by_end", "ended"),
         Index(
             "operations_littered",
             "pk",

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from holdfast.contracts.engine import Attempt
 from holdfast.engines.mysql import naming
 from holdfast.engines.mysql.code import Code
 from holdfast.engines.mysql.wire import Session, name
@@ -40,11 +41,11 @@ class Placement:
 
 
 class Book:
-    """Of one operation. `exists` is asked first: everything else needs it."""
+    """Of what one attempt staged. `exists` is asked first: everything else needs it."""
 
-    def __init__(self, session: Session, op: str) -> None:
+    def __init__(self, session: Session, attempt: Attempt) -> None:
         self._session = session
-        self.database = naming.book(op)
+        self.database = naming.book(attempt)
 
     def exists(self) -> bool:
         return self.database in databases(self._session, self.database)

@@ -50,9 +50,9 @@ class ForeignStaging(Staging):
         self._own_definer = False
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
-        op, places = self._attempt.op, self._places
+        attempt, places = self._attempt, self._places
         first = self._address.database if self._nameless else None
-        with loading(admin, self._address, op, places, self._guard, ForeignLoader) as (
+        with loading(admin, self._address, attempt, places, self._guard, ForeignLoader) as (
             loader,
             own_user,
         ):

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from holdfast.contracts.engine import Address
+from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.engines.mysql import naming
@@ -122,13 +122,13 @@ class Loader:
 def loading(
     admin: Session,
     address: Address,
-    op: str,
+    attempt: Attempt,
     places: Mapping[str, str],
     guard: Guard,
     kind: type[Loader] = Loader,
 ) -> Generator[tuple[Loader, bool]]:
     """The loader, and whether it has a user of its own."""
-    restricted = _make_user(admin, address, op, places)
+    restricted = _make_user(admin, address, attempt, places)
     with connect(restricted or address) as session:
         session.execute("SET SESSION foreign_key_checks = 0, unique_checks = 0")
         release = guard.adopt(session.cut)
@@ -137,16 +137,17 @@ def loading(
         finally:
             release()
     if restricted is not None:
-        drop_user(admin, op)
+        drop_user(admin, attempt)
 
 
 def _make_user(
-    admin: Session, address: Address, op: str, places: Mapping[str, str]
+    admin: Session, address: Address, attempt: Attempt, places: Mapping[str, str]
 ) -> Address | None:
     """None: we may not make users, so the load runs as ourselves."""
-    drop_user(admin, op)
+    drop_user(admin, attempt)
+    loader = naming.loader(attempt.op, attempt.number)
     password = Secret(secrets.token_urlsafe(32))
-    user = f"{admin.literal(naming.loader(op))}@{admin.literal(_host(admin))}"
+    user = f"{admin.literal(loader)}@{admin.literal(_host(admin))}"
     try:
         admin.execute(f"CREATE USER {user} {_identified(admin, password)}")
         for staged in places.values():
@@ -158,7 +159,7 @@ def _make_user(
         with suppress(WireError):
             admin.execute(f"DROP USER IF EXISTS {user}")
         return None
-    return replace(address, user=naming.loader(op), password=password)
+    return replace(address, user=loader, password=password)
 
 
 def _identified(admin: Session, password: Secret) -> str:
@@ -179,9 +180,13 @@ def _host(admin: Session) -> str:
     return str(admin.value("SELECT user()")).rpartition("@")[2]
 
 
-def drop_user(admin: Session, op: str) -> None:
-    """With its sessions, also those an attempt before this one left. Not allowed: there is none."""
-    loader = naming.loader(op)
+def drop_user(admin: Session, attempt: Attempt) -> None:
+    """With its sessions; also those of attempts before this one. Not allowed: there is none."""
+    for number in range(attempt.number + 1):
+        _drop_loader(admin, naming.loader(attempt.op, number))
+
+
+def _drop_loader(admin: Session, loader: str) -> None:
     for (thread,) in admin.rows(
         "SELECT id FROM information_schema.processlist WHERE user = %s", [loader]
     ):

@@ -22,6 +22,7 @@ from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.loading import native_hash
 from holdfast.engines.mysql.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.wire import name
+from holdfast.kit import durable
 from holdfast.kit.hosting import end, require_reachable, unprivileged
 from holdfast.kit.process import PRIVATE, Command, require_success, run
 from holdfast.kit.seal import Secret
@@ -60,7 +61,8 @@ class Server:
             _initialise_mysql(chosen, fresh, place, user)
         shutil.rmtree(aside)
         (fresh / COMPLETE).touch()
-        fresh.rename(place.directory)
+        durable.sync_tree(fresh)
+        durable.move(fresh, place.directory)
 
     def command(self, place: Place) -> Command:
         chosen, user = tools.server(self._tools_dir, place.version), run_as()

@@ -4,7 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
-from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
+from holdfast.domain.errors import (
+    AddonUnavailable,
+    EvidenceMissing,
+    NotSupported,
+    RestoreDiffers,
+)
 from holdfast.engines.mysql import archive, code, facts, naming
 from holdfast.engines.mysql.address import connect, nearest
 from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
@@ -14,13 +19,14 @@ from holdfast.engines.mysql.facts import Facts
 from holdfast.engines.mysql.inventory import Count, begin_snapshot, count, merged
 from holdfast.engines.mysql.judging import judge
 from holdfast.engines.mysql.loading import drop_user, loading
-from holdfast.engines.mysql.wire import Session, name
+from holdfast.engines.mysql.wire import Session, WireError, name
 from holdfast.engines.mysql.wire import code as number
 from holdfast.kit.guard import Guard
 
 _LOOKS_ELSEWHERE = (1049, 1142, 1143, 1146, 1356, 1370, 1305)
 """What the server says of a view whose tables, routines or rights are not there."""
 _WRONG_SCHEMA = 1435
+_NO_SUCH_THREAD = 1094
 
 
 class Staging:
@@ -31,7 +37,7 @@ class Staging:
         self._dump = dump
         self._attempt = attempt
         self._guard = guard
-        self._plan = placements(dump, attempt.op)
+        self._plan = placements(dump, attempt)
         self._places = {each.final: each.staged for each in self._plan}
 
     def run(self, fetch: Fetch) -> Inventory:
@@ -43,8 +49,9 @@ class Staging:
                 give_up()
 
     def _run(self, admin: Session, fetch: Fetch) -> Inventory:
-        clear(admin, self._attempt.op)
-        book = Book(admin, self._attempt.op)
+        become_only(admin, self._attempt)
+        clear(admin, self._attempt)
+        book = Book(admin, self._attempt)
         book.open()
         for each in self._plan:
             admin.execute(
@@ -59,8 +66,8 @@ class Staging:
         return merged(counts)
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
-        op = self._attempt.op
-        with loading(admin, self._address, op, self._places, self._guard) as (loader, own_user):
+        attempt, places = self._attempt, self._places
+        with loading(admin, self._address, attempt, places, self._guard) as (loader, own_user):
             self._say_rights(own_user=own_user)
             for member in self._dump.members:
                 if member.format == archive.SCRIPT:
@@ -151,9 +158,9 @@ def section(dump: Dump, wanted: str) -> Mapping[str, object]:
     return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def placements(dump: Dump, op: str) -> list[Placement]:
-    """Which database goes where: the same answer for every attempt."""
-    prefix = naming.stage_prefix(op)
+def placements(dump: Dump, attempt: Attempt) -> list[Placement]:
+    """Which database goes where: the same answer for every attempt that goes on with one stage."""
+    prefix = naming.stage_prefix(attempt)
     return [
         Placement(
             str(database["name"]),
@@ -171,14 +178,38 @@ def _word(text: object) -> str:
     return str(text)
 
 
-def clear(admin: Session, op: str) -> bool:
-    """Removes what attempts of this operation staged. Says whether there was anything."""
-    drop_user(admin, op)
-    found = databases(admin, naming.stage_prefix(op))
-    book = naming.book(op)
-    for each in sorted(found, key=lambda each: each == book):  # the book goes last
+def clear(admin: Session, attempt: Attempt) -> bool:
+    """Removes what attempts of this operation up to this one staged. Says whether there was
+    anything."""
+    drop_user(admin, attempt)
+    mine = databases(admin, naming.stages_prefix(attempt.op))
+    staged = [each for each in mine if naming.is_older_stage(each, attempt)]
+    for each in sorted(staged, key=lambda each: each.endswith(naming.BOOK)):  # books go last
         drop_database(admin, each)
-    return bool(found)
+    return bool(staged)
+
+
+def become_only(session: Session, attempt: Attempt) -> None:
+    """Ends the sessions in which attempts up to this one act, and makes sure that this is the one
+    to act now. From here on the next attempt ends this session before it does anything, so however
+    long this one is paused between two statements, it does not go on beside the other."""
+    attempt.confirm()
+    for earlier in range(attempt.number + 1):
+        _end_holder(session, naming.session_lock(attempt.op, earlier))
+    own = naming.session_lock(attempt.op, attempt.number)
+    if session.value("SELECT GET_LOCK(%s, 30)", [own]) != 1:
+        raise AddonUnavailable("a session of an attempt before this one does not end")
+    attempt.confirm()
+
+
+def _end_holder(session: Session, lock: str) -> None:
+    holder = session.value("SELECT IS_USED_LOCK(%s)", [lock])
+    if holder is not None and holder != session.value("SELECT connection_id()"):
+        try:
+            session.execute(f"KILL {int(str(holder))}")
+        except WireError as error:
+            if number(error) != _NO_SUCH_THREAD:
+                raise
 
 
 def user_databases(session: Session) -> list[str]:

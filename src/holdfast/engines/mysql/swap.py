@@ -17,7 +17,7 @@ from holdfast.engines.mysql.code import Refused
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.inventory import inventory
 from holdfast.engines.mysql.loading import drop_user
-from holdfast.engines.mysql.staging import clear, user_databases
+from holdfast.engines.mysql.staging import become_only, clear, user_databases
 from holdfast.engines.mysql.wire import Session, WireError, name
 from holdfast.engines.mysql.wire import code as number
 from holdfast.kit.guard import Guard
@@ -30,7 +30,8 @@ _IN_THE_WAY = ("views", "triggers")
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
     with translated(guard), connect(address) as session:
-        book = Book(session, attempt.op)
+        become_only(session, attempt)
+        book = Book(session, attempt)
         if not book.exists():
             _require_done(address, dump, session, attempt)
             attempt.say("the swap was done before")
@@ -44,7 +45,7 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
 
 def _move(session: Session, book: Book, attempt: Attempt) -> None:
     plan = book.plan()
-    staged = set(databases(session, naming.stage_prefix(attempt.op)))
+    staged = set(databases(session, naming.stage_prefix(attempt)))
     missing = {each.staged for each in plan} - staged
     if missing:
         raise RestoreDiffers(f"nothing is staged in {', '.join(sorted(missing))}")
@@ -132,7 +133,7 @@ def _finish(session: Session, address: Address, book: Book, dump: Dump, attempt:
     _drop_others(session, address, plan, attempt)
     for each in databases(session, naming.old_prefix(attempt.op)):
         drop_database(session, each)
-    _drop_staged(session, attempt.op)
+    _drop_staged(session, attempt)
     if refused:
         listed = "; ".join(each.sentence() for each in refused[:5])
         raise RestoreDiffers(f"the data is in place, but the server does not take {listed}")
@@ -154,10 +155,11 @@ def _settle(session: Session, book: Book) -> Sequence[Refused]:
     return code.make(session, book.codes(), lambda database: database)
 
 
-def _drop_staged(session: Session, op: str) -> None:
-    drop_user(session, op)
-    for each in databases(session, naming.stage_prefix(op)):
-        if each != naming.book(op):
+def _drop_staged(session: Session, attempt: Attempt) -> None:
+    """Also what attempts left that were taken for dead and went on staging for a while."""
+    drop_user(session, attempt)
+    for each in databases(session, naming.stages_prefix(attempt.op)):
+        if each != naming.book(attempt) and naming.is_older_stage(each, attempt):
             drop_database(session, each)
 
 
@@ -195,7 +197,7 @@ def _drop_others(
 
 def _require_done(address: Address, dump: Dump, session: Session, attempt: Attempt) -> None:
     """Nothing is staged: either all is done, or somebody removed the stage."""
-    if databases(session, naming.stage_prefix(attempt.op)):
+    if databases(session, naming.stage_prefix(attempt)):
         raise RestoreDiffers("what was staged is no longer whole")
     found = inventory(address)
     there = {(table.database, table.name) for table in found.tables}
@@ -221,17 +223,18 @@ def discard(address: Address, attempt: Attempt) -> str:
 
 
 def _discard(session: Session, attempt: Attempt) -> str:
-    book = Book(session, attempt.op)
+    become_only(session, attempt)
+    book = Book(session, attempt)
     if book.exists() and book.moved():
         refused = _settle(session, book)
         for each in databases(session, naming.old_prefix(attempt.op)):
             drop_database(session, each)
-        clear(session, attempt.op)
+        clear(session, attempt)
         missing = "".join(f"; missing: {each.sentence()}" for each in refused)
         return f"the restored data is in place; the old data is gone{missing}"
     if book.exists() and book.ready():
         _put_back(session, book)
-    staged = clear(session, attempt.op)
+    staged = clear(session, attempt)
     for each in databases(session, naming.old_prefix(attempt.op)):
         drop_database(session, each)
     return "the target is as it was" + ("; what was staged is removed" if staged else "")

@@ -23,13 +23,24 @@ from holdfast.contracts.engine import (
     Scope,
     Source,
 )
-from holdfast.domain.errors import AddonRefused, ChildFailed, EvidenceMissing, Failure
+from holdfast.domain.errors import (
+    AddonRefused,
+    AddonUnavailable,
+    ChildFailed,
+    EvidenceMissing,
+    Failure,
+)
 from holdfast.engines.postgresql import archive, commands, facts, rewrites, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, Name, count, merged
-from holdfast.engines.postgresql.naming import application, application_prefix, member_names
+from holdfast.engines.postgresql.naming import (
+    application,
+    application_prefix,
+    is_older_session,
+    member_names,
+)
 from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.session import Canceller
 from holdfast.engines.postgresql.tools import ToolSet
@@ -38,6 +49,8 @@ from holdfast.kit.patience import patient
 from holdfast.kit.pipes import PipeSource
 
 GLOBALS = Member("globals.sql", archive.GLOBALS, None)
+_LOOKS = 200
+"""Of 50 ms each, at sessions that are being ended."""
 _TRAILER_MISSING = "the globals do not end like a finished dump"
 
 
@@ -65,7 +78,8 @@ class PostgreSQLDump:
         self._address = parts.address
         self._scope = parts.scope
         self._tools = parts.tools
-        self._application = application(attempt.op, attempt.tag)
+        self._attempt = attempt
+        self._application = application(attempt)
         self._guard = guard
         self._counts: dict[str, Count] = {}
         self._open: list[Source] = []
@@ -77,7 +91,7 @@ class PostgreSQLDump:
         """Fills in members and facts; ends what older attempts of this operation left."""
         with connect(self._address, application=self._application) as session:
             server = look(session, self._address)
-            end_sessions(session, self._application)
+            end_sessions(session, self._attempt)
             databases = facts.databases(session)
             everything = {
                 "roles": facts.roles(session) if self._scope.users else [],
@@ -273,14 +287,23 @@ def _judge_globals(tail: bytes) -> Mapping[str, object]:
     return {}
 
 
-def end_sessions(session: Session, own: str) -> None:
-    """Ends server sessions older attempts of the same operation left behind."""
-    prefix = own[: len(application_prefix(""))]
-    session.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+def end_sessions(session: Session, attempt: Attempt) -> None:
+    """Ends server sessions that older attempts of the same operation left behind, and waits until
+    they are gone. Those of newer attempts are left alone: this one was taken for dead."""
+    prefix = application_prefix(attempt.op)
+    rows = session.execute(
+        "SELECT pid, application_name FROM pg_stat_activity"
         " WHERE starts_with(application_name, %s) AND pid <> pg_backend_pid()",
         [prefix],
-    )
+    ).fetchall()
+    older = [pid for pid, name in rows if is_older_session(name, attempt)]
+    session.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", [older])
+    for _ in range(_LOOKS):
+        left = "SELECT FROM pg_stat_activity WHERE pid = ANY(%s)"
+        if session.execute(left, [older]).rowcount == 0:
+            return
+        session.execute("SELECT pg_sleep(0.05)")
+    raise AddonUnavailable(f"sessions of an attempt before this one do not end: {older}")
 
 
 @contextmanager

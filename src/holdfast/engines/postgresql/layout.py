@@ -28,7 +28,7 @@ class Placement:
 def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Placement]:
     """Those of the dump, and an empty one where the target's own would otherwise vanish."""
     recorded = _believed(dump)
-    prefix = stage_prefix(attempt.op)
+    prefix = stage_prefix(attempt)
     if dump.imported:
         return [Placement(address.database, f"{prefix}0", dump.members[0].name, None)]
     placed = [

@@ -19,6 +19,7 @@ from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit import durable
 from holdfast.kit.process import Command, run
 
 _OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
@@ -40,7 +41,7 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     for name in _SET_ASIDE:
         came = data / name
         if came.exists() and not (data / f"{name}{_CAME}").exists():
-            came.rename(data / f"{name}{_CAME}")
+            durable.move(came, data / f"{name}{_CAME}")
     for name in _OURS if place.ours else _SET_ASIDE:
         if place.ours or (place.directory / name).exists():
             shutil.copyfile(place.directory / name, data / name)

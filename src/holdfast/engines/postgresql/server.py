@@ -24,6 +24,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.postgresql import commands, tools
 from holdfast.engines.postgresql.address import connect
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.kit import durable
 from holdfast.kit.hosting import end, require_reachable, unprivileged
 from holdfast.kit.process import Command, require_success, run
 
@@ -65,7 +66,8 @@ class Server:
             require_success(run(command, timeout=_INITDB_SECONDS))
         with (fresh / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
-        fresh.rename(place.directory)
+        durable.sync(fresh / "postgresql.conf")  # initdb has synced the rest
+        durable.move(fresh, place.directory)
 
     def command(self, place: Place) -> Command:
         chosen = tools.server(self._tools_dir, place.version)

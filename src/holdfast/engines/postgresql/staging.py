@@ -33,7 +33,13 @@ from holdfast.engines.postgresql.globals import Sorted, Target, sort
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.layout import Placement, origin, placements, section
 from holdfast.engines.postgresql.looking import Seen
-from holdfast.engines.postgresql.naming import application, book, stage_prefix
+from holdfast.engines.postgresql.naming import (
+    BOOK,
+    application,
+    book,
+    is_older_stage,
+    stages_prefix,
+)
 from holdfast.engines.postgresql.restoring import Loading
 from holdfast.engines.postgresql.session import drop, maintenance, names, watched
 from holdfast.engines.postgresql.statistics import Tables
@@ -64,11 +70,12 @@ class Staging:
         self._dump = dump
         self._attempt = attempt
         self._guard = guard
-        self._application = application(attempt.op, attempt.tag)
+        self._application = application(attempt)
 
     def run(self, fetch: Fetch) -> Inventory:
         with self._maintenance() as session:
-            end_sessions(session, self._application)
+            self._attempt.confirm()
+            end_sessions(session, self._attempt)
             clear(session, self._address, self._attempt)
             server = facts.server(session)
             target = self._target(session, server)
@@ -119,10 +126,10 @@ class Staging:
 
     def _write_book(self, plan: Sorted, target: Target) -> None:
         with self._maintenance() as session:
-            session.execute(properties.creation(book(self._attempt.op), None, target.major))
+            session.execute(properties.creation(book(self._attempt), None, target.major))
         with (
             translated(self._guard),
-            connect(self._address, book(self._attempt.op), self._application) as session,
+            connect(self._address, book(self._attempt), self._application) as session,
             session.transaction(),
         ):
             session.execute(_BOOK_TABLES)
@@ -255,29 +262,31 @@ def _run_each(session: Session, statements: Iterator[Composed]) -> None:
 
 
 def clear(session: Session, address: Address, attempt: Attempt) -> bool:
-    """Removes what attempts of this operation staged: databases first, then roles, then the book.
+    """Removes what attempts of this operation up to this one staged: databases first, then roles,
+    then the books.
 
     Says whether there was anything. A role that got a use elsewhere in the meantime stays, and
     the log says so.
     """
-    kept_book = book(attempt.op)
-    staged = [name for name in names(session, stage_prefix(attempt.op)) if name != kept_book]
+    mine = names(session, stages_prefix(attempt.op))
+    staged = [name for name in mine if is_older_stage(name, attempt)]
+    books = [name for name in staged if name.endswith(f"_{BOOK}")]
     for name in staged:
-        drop(session, name)
-    if kept_book not in names(session, kept_book):
-        return bool(staged)
-    for role in _made(address, attempt):
-        try:
-            session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
-        except psycopg.errors.DependentObjectsStillExist:
-            attempt.say(f"role {role} was made by this restore and is in use by now: it stays")
-    drop(session, kept_book)
-    return True
+        if name not in books:
+            drop(session, name)
+    for kept_book in books:
+        for role in _made(address, kept_book, attempt):
+            try:
+                session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
+            except psycopg.errors.DependentObjectsStillExist:
+                attempt.say(f"role {role} was made by this restore and is in use by now: it stays")
+        drop(session, kept_book)
+    return bool(staged)
 
 
-def _made(address: Address, attempt: Attempt) -> list[str]:
+def _made(address: Address, kept_book: str, attempt: Attempt) -> list[str]:
     """Empty when the book was never written: then no role was made either."""
-    with connect(address, book(attempt.op), application(attempt.op, attempt.tag)) as session:
+    with connect(address, kept_book, application(attempt)) as session:
         row = session.execute("SELECT to_regclass('public.made') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             return []

@@ -23,8 +23,16 @@ from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.counting import inventory
+from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.layout import SYSTEM, Placement, placements
-from holdfast.engines.postgresql.naming import application, book, old_prefix, stage_prefix
+from holdfast.engines.postgresql.naming import (
+    application,
+    book,
+    is_older_stage,
+    old_prefix,
+    stage_prefix,
+    stages_prefix,
+)
 from holdfast.engines.postgresql.session import drop, maintenance, names
 from holdfast.engines.postgresql.staging import clear
 from holdfast.kit.guard import Guard
@@ -44,14 +52,24 @@ class Rename:
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
     placed = placements(address, dump, attempt)
-    own = application(attempt.op, attempt.tag)
+    own = application(attempt)
     with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
-        if names(session, stage_prefix(attempt.op)):
+        end_sessions(session, attempt)
+        attempt.confirm()
+        if names(session, stage_prefix(attempt)):
             _rename_all(address, session, placed, attempt)
         elif not names(session, old_prefix(attempt.op)):
             _require_done(address, dump, placed, set(names(session)))
             attempt.say("the swap was done before")
         drop_old(session, attempt)
+        _drop_abandoned(session, attempt)
+
+
+def _drop_abandoned(session: Session, attempt: Attempt) -> None:
+    """What attempts left that were taken for dead and went on staging for a while."""
+    for name in names(session, stages_prefix(attempt.op)):
+        if is_older_stage(name, attempt):
+            drop(session, name)
 
 
 def _at_stake(placed: Sequence[Placement]) -> set[str]:
@@ -65,7 +83,7 @@ def _rename_all(
     missing = [p.name for p in placed if p.staged not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    kept = book(attempt.op)
+    kept = book(attempt)
     renames = [
         *_outgoing(session, placed, attempt),
         *(Rename(placement.staged, placement.name) for placement in placed),
@@ -95,7 +113,7 @@ def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -
 
 
 def _later(address: Address, attempt: Attempt) -> list[str]:
-    with connect(address, book(attempt.op), application(attempt.op, attempt.tag)) as session:
+    with connect(address, book(attempt), application(attempt)) as session:
         rows = session.execute("SELECT statement FROM public.later ORDER BY place").fetchall()
     return [row[0] for row in rows]
 
@@ -125,7 +143,7 @@ def evicting(
 ) -> Generator[None]:
     """Ends every session in these databases, again and again, until the block is left."""
     over = threading.Event()
-    own = application(attempt.op, attempt.tag)
+    own = application(attempt)
 
     def evict(session: Session) -> None:
         try:
@@ -176,9 +194,10 @@ def _require_done(
 
 def discard(address: Address, attempt: Attempt) -> str:
     """Before the swap: takes everything away again. After it: finishes it."""
-    own = application(attempt.op, attempt.tag)
+    own = application(attempt)
     try:
         with maintenance(address, own) as session:
+            end_sessions(session, attempt)
             swapped = bool(names(session, old_prefix(attempt.op)))
             staged = clear(session, address, attempt)
             drop_old(session, attempt)

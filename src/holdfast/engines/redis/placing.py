@@ -7,7 +7,6 @@ both, because the one that is not kept up to date would be loaded when the setti
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -20,6 +19,7 @@ from holdfast.domain.snapshot import MANIFEST
 from holdfast.engines.redis import acl, conf, tools
 from holdfast.engines.redis.capture import DATA, RDB
 from holdfast.engines.redis.server import own
+from holdfast.kit import durable
 
 CAME = f"{acl.FILE}.from-snapshot"
 
@@ -69,7 +69,7 @@ def arrange(tree: Path, place: Place) -> None:
     data = tree / DATA
     came = data / acl.FILE
     if came.exists() and not (data / CAME).exists():
-        came.rename(data / CAME)
+        durable.move(came, data / CAME)
     for name in (conf.FILE, acl.FILE):
         shutil.copy(place.directory / name, data / name)
     conf.settle_in(data / conf.FILE)
@@ -78,13 +78,12 @@ def arrange(tree: Path, place: Place) -> None:
     target = _where(data, settings)
     if (data / RDB).exists() and target != data / RDB:
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        (data / RDB).replace(target)
+        durable.move(data / RDB, target)
     if not target.exists():
         raise EvidenceMissing("the snapshot holds no RDB")
     if _appends(settings):
         _write_manifest(target, settings)
-    for directory in {data, target.parent}:
-        _sync(directory)
+    durable.sync_tree(data)
     tree.chmod(0o711)
     own(data)
 
@@ -107,8 +106,7 @@ def _write_manifest(base: Path, settings: Mapping[str, str]) -> None:
     name = settings.get("appendfilename", "appendonly.aof")
     quoted = f'"{base.name}"' if " " in base.name else base.name
     manifest = base.with_name(f"{name}.manifest")
-    manifest.write_text(f"file {quoted} seq 1 type b\n")
-    manifest.chmod(0o600)
+    durable.write(manifest, f"file {quoted} seq 1 type b\n")
 
 
 def _require_databases(tree: Path, settings: Mapping[str, str]) -> None:
@@ -117,11 +115,3 @@ def _require_databases(tree: Path, settings: Mapping[str, str]) -> None:
     needed = max((int(number) for number in facts["keys"]), default=0) + 1
     if needed > int(settings.get("databases", "16")):
         conf.require(tree / DATA / conf.FILE, "databases", str(needed))
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

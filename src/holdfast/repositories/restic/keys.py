@@ -33,6 +33,11 @@ def key_file(key: Key, password: Secret, who: str, created: str) -> bytes:
     ).encode()
 
 
+def first_key(password: Secret, prefix: str) -> Key:
+    """The key of a repository to be made: the same for whoever makes it with this password."""
+    return _derived(password, f"holdfast repository {prefix}".encode(), _N, _R, _P)
+
+
 def owner(body: bytes) -> str:
     """The user name that a key file bears."""
     return str(json.loads(body).get("username", ""))

@@ -1,13 +1,16 @@
 """Lock objects, for the sake of people who use the stock tool on the same repository.
 
-Among ourselves one operation of an addon at a time is the lock, so whatever lock of ours lies here
-when a new one is taken is a dead one's. The stock tool takes a lock that is half an hour old for
-dead, so one that is held longer is written anew every few minutes.
+Among ourselves one operation of an addon at a time is the lock, so locks of ours are in nobody's
+way here. Each is signed with its operation and attempt: those of older attempts of the same
+operation are dead ones'. Others stay until they are stale, because who finds them may have been
+taken for dead itself, while they are a living one's. The stock tool takes a lock that is half an
+hour old for dead, so one that is held longer is written anew every few minutes.
 """
 
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from holdfast.domain.errors import Failure, ObjectMissing, SealBroken, StoreUnavailable
 from holdfast.repositories.restic import gojson
@@ -20,39 +23,64 @@ REFRESH = 300.0
 """Seconds."""
 
 
+@dataclass(frozen=True)
+class Sign:
+    """Whose lock it is: an operation, and the number of the attempt."""
+
+    operation: str = HOST
+    attempt: int = 0
+
+    def outlived(self, other: Document) -> bool:
+        """Is this lock one of an older attempt of the same operation?"""
+        operation, _, attempt = str(other.get("username", "")).rpartition(".")
+        ours = other.get("hostname") == HOST and operation == self.operation
+        return ours and attempt.isdigit() and int(attempt) <= self.attempt
+
+    def __str__(self) -> str:
+        return f"{self.operation}.{self.attempt}"
+
+
+UNSIGNED = Sign()
+
+
 @contextmanager
-def shared(repository: Repository, now: int, refresh: float = REFRESH) -> Generator[None]:
+def shared(
+    repository: Repository, now: int, sign: Sign = UNSIGNED, refresh: float = REFRESH
+) -> Generator[None]:
     """While blocks are written: the stock tool's prune stays away. `now` in ns since 1970.
 
     StoreUnavailable when somebody else has the repository to himself.
     """
-    with _held(_Lock(repository, now, exclusive=False), refresh):
+    with _held(_Lock(repository, now, sign, exclusive=False), refresh):
         yield
 
 
 @contextmanager
-def exclusively(repository: Repository, now: int, refresh: float = REFRESH) -> Generator[None]:
+def exclusively(
+    repository: Repository, now: int, sign: Sign = UNSIGNED, refresh: float = REFRESH
+) -> Generator[None]:
     """While blocks are removed: nobody else may write, or read what goes.
 
     StoreUnavailable when somebody else uses the repository.
     """
-    with _held(_Lock(repository, now, exclusive=True), refresh):
+    with _held(_Lock(repository, now, sign, exclusive=True), refresh):
         yield
 
 
-def drop_dead(repository: Repository) -> None:
+def drop_dead(repository: Repository, sign: Sign) -> None:
     """For who writes nothing more, but took over from a worker that died while it wrote."""
     for name, _ in list(repository.objects.names("locks")):
-        if _is_ours(_read(repository, name)):
+        if sign.outlived(_read(repository, name)):
             repository.objects.delete("locks", name)
 
 
 class _Lock:
     """One lock, whose object is replaced by a younger one now and then."""
 
-    def __init__(self, repository: Repository, now: int, *, exclusive: bool) -> None:
+    def __init__(self, repository: Repository, now: int, sign: Sign, *, exclusive: bool) -> None:
         self.repository = repository
         self.now = now
+        self.sign = sign
         self.exclusive = exclusive
         self.name = ""
 
@@ -61,7 +89,7 @@ class _Lock:
             "time": gojson.instant(now),
             "exclusive": self.exclusive,
             "hostname": HOST,
-            "username": HOST,
+            "username": str(self.sign),
             "pid": 1,
         }
         body = seal_document(self.repository.key, document)
@@ -108,10 +136,9 @@ def _clear(lock: _Lock) -> None:
         if name == lock.name:
             continue
         found = _read(repository, name)
-        dead = _is_ours(found) or lock.now - _age(found) > _STALE_NS
-        if dead:
+        if lock.sign.outlived(found) or lock.now - _age(found) > _STALE_NS:
             repository.objects.delete("locks", name)
-        elif lock.exclusive or found.get("exclusive"):
+        elif found.get("hostname") != HOST and (lock.exclusive or found.get("exclusive")):
             who = f"{found.get('username', '?')}@{found.get('hostname', '?')}"
             raise StoreUnavailable(f"{who} has locked the repository {repository.objects.prefix}")
 
@@ -121,10 +148,6 @@ def _read(repository: Repository, name: str) -> Document:
         return repository.document("locks", name)
     except (SealBroken, ObjectMissing):
         return {}  # cut off while it was written, or gone meanwhile
-
-
-def _is_ours(lock: Document) -> bool:
-    return lock.get("hostname") == HOST
 
 
 def _age(lock: Document) -> int:

@@ -1,5 +1,10 @@
 """Removes what no snapshot needs. Only while nobody writes: the caller holds that lease.
 
+The lease may be lost unnoticed: a worker that is paused between its look and its last removal wakes
+up when others have written snapshots. So packs are doomed before anything is removed, in a note
+that only who holds the lease can write and that all writers heed: from then on nothing new relies
+on them, and no pack is ever stored under the same name again. What goes late harms nobody.
+
 Order: new packs, the new index, then the old index objects, then the old packs. A kill between any
 two leaves a repository that reads well; the next run finishes. A reader that loaded the old index
 finds its packs until the last step.
@@ -8,7 +13,7 @@ What is there is looked at in the order opposite to a writer's (packs, index, sn
 somebody wrote after the look began is never among what goes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import SealBroken
@@ -32,6 +37,19 @@ class Pruned:
     repacked: int
 
 
+def _unnoted(packs: Collection[str]) -> None:
+    """Nobody else can write to it."""
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """Packs that a tidying before this one meant to remove and may still do; how to note all that
+    go, before the first of them does. The note raises when the lease is lost."""
+
+    packs: Collection[str] = ()
+    note: Callable[[Collection[str]], None] = _unnoted
+
+
 @dataclass(frozen=True)
 class _Found:
     """What is there: sizes of packs, index objects, packs that are as long as the index says."""
@@ -41,7 +59,7 @@ class _Found:
     whole: set[str]
 
 
-def prune(repository: Repository, moved: Moved) -> Pruned:
+def prune(repository: Repository, moved: Moved, before: Doomed = Doomed()) -> Pruned:
     """`moved` hears the stored bytes that were written anew, and may raise to stop.
 
     Nothing is removed, and nothing written, when a blob that a snapshot needs is in no pack
@@ -55,9 +73,11 @@ def prune(repository: Repository, moved: Moved) -> Pruned:
     if torn:
         raise SealBroken(f"pack {min(torn)} is not as long as the index says; nothing was removed")
     kept = {pack for pack, stored in shares.items() if stored >= _KEEP * found.sizes[pack]}
+    kept -= frozenset(before.packs)
     doomed = found.sizes.keys() - kept
     if not doomed:
         return Pruned(0, 0, 0)
+    before.note(sorted(doomed))
     _write_anew(repository, _moving(repository.index, used, kept), kept, found, moved)
     for name in found.indexes:
         repository.objects.delete("index", name)
@@ -65,7 +85,7 @@ def prune(repository: Repository, moved: Moved) -> Pruned:
         repository.objects.delete("data", pack)
     repository.reload()
     removed = sum(found.sizes[pack] for pack in doomed)
-    return Pruned(len(doomed), removed, len(shares) - len(kept))
+    return Pruned(len(doomed), removed, len(shares.keys() - kept))
 
 
 def _look(repository: Repository) -> _Found:

@@ -6,7 +6,6 @@ prune removes; what was there before is never changed.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +14,7 @@ import zstandard
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic import crypto, gojson, keys, tree
+from holdfast.repositories.restic import gojson, keys, tree
 from holdfast.repositories.restic import index as indexes
 from holdfast.repositories.restic import pack as packs
 from holdfast.repositories.restic.ahead import Ahead
@@ -77,6 +76,7 @@ class Repository:
         self.key = key
         self.index = Index()
         self.packs: dict[str, int] = {}
+        self._passed_over = frozenset[str]()
         self._ahead = Ahead(lambda pack, start, end: objects.part("data", pack, start, end))
         self.reload()
 
@@ -90,8 +90,15 @@ class Repository:
         """Reads all index objects anew."""
         self.index, self.packs = Index(), {}
         for pack, entries in self.listing():
-            self.index.add(pack, entries)
-            self.packs[pack] = packs.size(entries)
+            if pack not in self._passed_over:
+                self.index.add(pack, entries)
+                self.packs[pack] = packs.size(entries)
+
+    def pass_over(self, doomed: Iterable[str]) -> None:
+        """As if these packs were not there any more: for who writes while they may go."""
+        if not self._passed_over.issuperset(doomed):
+            self._passed_over |= frozenset(doomed)
+            self.reload()
 
     def listing(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[Entry]]]:
         """Every pack that these (by default: all) index objects name, with its blobs."""
@@ -196,6 +203,10 @@ def ensure_repository(store: ObjectStore, prefix: str, password: Secret, now: in
 
     Its config is written last: keys without one are those of a making that was cut off, unless
     there is something that they open (SealBroken: nobody but its owner can know what happened).
+
+    Whoever makes it with this password makes the same: one that was paused meanwhile and goes on
+    when another has made it long since changes nothing by it. So nothing has to be removed, and
+    keys of an old making, which open no config, are passed over when it is opened.
     """
     objects = Objects(store, prefix)
     if objects.exists("config"):
@@ -204,13 +215,11 @@ def ensure_repository(store: ObjectStore, prefix: str, password: Secret, now: in
         return found
     if any(objects.exists(f"{kind}/") for kind in ("data", "index", "snapshots")):
         raise SealBroken(f"the config of the repository {prefix} is gone; its keys are left alone")
-    for name, _ in list(objects.names("keys")):
-        objects.delete("keys", name)
-    key = crypto.new_key()
+    key = keys.first_key(password, prefix)
     objects.put("keys", keys.key_file(key, password, "holdfast", gojson.instant(now)))
     config = {
         "version": VERSION,
-        "id": secrets.token_hex(32),
+        "id": hashlib.sha256(f"{prefix} {password.reveal()}".encode()).hexdigest(),
         "chunker_polynomial": _POLYNOMIAL,
     }
     objects.put("config", key.seal(gojson.dumps(config)))
@@ -219,20 +228,30 @@ def ensure_repository(store: ObjectStore, prefix: str, password: Secret, now: in
 
 def open_repository(store: ObjectStore, prefix: str, password: Secret) -> Repository:
     """SealBroken when the password opens none of its keys."""
-    objects = Objects(store, prefix)
+    objects, problem = Objects(store, prefix), "the password opens no key of this repository"
     for name, _ in objects.names("keys"):
         key = _unlocked(objects, name, password)
-        if key is not None:
-            config = json.loads(key.open(objects.get("config", "")))
+        config = _config(objects, key) if key is not None else None
+        if key is not None and config is not None:
             if config["version"] not in (1, VERSION):
                 raise SealBroken(f"unknown repository version {config['version']}")
             return Repository(objects, key, config["version"])
-    raise SealBroken("the password opens no key of this repository")
+        if key is not None:
+            problem = f"the config of the repository {prefix} is not what was written"
+    raise SealBroken(problem)
 
 
 def _unlocked(objects: Objects, name: str, password: Secret) -> Key | None:
     try:
         return keys.opened(objects.get("keys", name), password)
+    except SealBroken:
+        return None
+
+
+def _config(objects: Objects, key: Key) -> Document | None:
+    """None: it was sealed with another key."""
+    try:
+        return json.loads(key.open(objects.get("config", "")))
     except SealBroken:
         return None
 

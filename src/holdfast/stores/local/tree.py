@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from holdfast.kit import durable
+
 T = TypeVar("T")
 _PATIENCE = 100
 
@@ -32,7 +34,7 @@ def _make_parents(root: Path, path: Path) -> None:
 def sync_parents(root: Path, path: Path) -> None:
     """Makes the path's name durable, and the names of the directories it needs."""
     for directory in [path.parent, *_between(root, path)]:
-        _sync(directory)
+        durable.sync(directory)
 
 
 def prune_parents(root: Path, path: Path) -> None:
@@ -86,11 +88,3 @@ def _between(root: Path, path: Path) -> list[Path]:
     """The directories above the path's own, up to and with the root."""
     parents = path.parent.parents
     return [each for each in parents if each == root or root in each.parents]
-
-
-def _sync(directory: Path) -> None:
-    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -350,7 +350,7 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
     server.execute("CREATE DATABASE third")
     mine = attempt("swap", "1")
     server.engine.stage(server.address, taken.dump, taken.fetch, mine, a_guard())
-    assert (naming.book("swap") in session_names(server)) == (way == "with a book")
+    assert (naming.book(attempt("swap")) in session_names(server)) == (way == "with a book")
     changing = ("ALTER", "DROP")
     count = 0
     original = psycopg.Connection.execute

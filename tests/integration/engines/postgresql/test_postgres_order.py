@@ -139,8 +139,8 @@ class Held:
             with self.server.connect("postgres") as opened:
                 (staged,) = (
                     name
-                    for name in session.names(opened, naming.stage_prefix("op"))
-                    if name != naming.book("op")
+                    for name in session.names(opened, naming.stages_prefix("op"))
+                    if not name.endswith(naming.BOOK)
                 )
             if self.server.execute(self.until, staged):
                 return

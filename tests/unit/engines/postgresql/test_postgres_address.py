@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from holdfast.contracts.engine import Address
+from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import Invalid
 from holdfast.engines.postgresql import commands
 from holdfast.engines.postgresql.address import child_environment, conninfo, parse
@@ -113,7 +113,7 @@ def test_member_names_are_safe_and_unique(databases: list[str]) -> None:
 
 
 def test_our_names_fit_where_they_go() -> None:
-    assert len(application("o" * 200, "t" * 200)) < 63
+    assert len(application(Attempt("o" * 200, "t" * 200, print, number=10**9))) < 63
     assert is_ours("holdfast_stage_x")
     assert not is_ours("holdfast")
 

@@ -1,0 +1,171 @@
+"""A worker that wakes up after others finished its restore touches nothing of what came since."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from fixtures.pauses import Installation, Pause
+from holdfast.catalog import addons
+from holdfast.catalog.schema import Addon, Operation
+from holdfast.contracts.place import Place
+from holdfast.contracts.queue import Dispatch
+from holdfast.domain.errors import FencedOff
+from holdfast.domain.operation import Kind
+from holdfast.engines.sqlite import copying, loading, restoring
+from holdfast.jobs import rewind, servers
+from holdfast.jobs.lifecycle import LIFECYCLE, LifecycleRecord
+from holdfast.jobs.seats import Seat
+from holdfast.jobs.toolbox import Job
+from holdfast.kit.clock import SystemClock
+from holdfast.kit.guard import Guard
+from holdfast.kit.seal import Secret
+
+
+@pytest.fixture(params=["dump", "snapshot"])
+def restoring_one(request: pytest.FixtureRequest, installation: Installation) -> Dispatch:
+    """A restore of three rows over other data that has come since."""
+    backup = installation.backup(request.param)
+    installation.run_all()
+    installation.sql("INSERT INTO t VALUES ('later')")
+    installation.restore(backup)
+    return installation.work()
+
+
+def test_who_comes_late_to_the_swap_overwrites_nothing(
+    installation: Installation, restoring_one: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = Pause()
+    monkeypatch.setattr(restoring, "_alone", pause.before(restoring._alone))
+    thread = installation.start(restoring_one)
+    pause.await_it()
+    installation.run(installation.take_over(restoring_one))
+    assert installation.status(restoring_one.op) == "completed"
+    assert installation.sql("SELECT count(*) FROM t") == [(3,)]
+    installation.sql("INSERT INTO t VALUES ('after the restore')")
+    pause.end(thread)
+    assert installation.sql("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_who_is_paused_in_the_swap_keeps_others_waiting(
+    installation: Installation, restoring_one: Dispatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on before it ended could not know whether the content is replaced again."""
+    pause = Pause()
+    monkeypatch.setattr(copying, "replace", pause.before(copying.replace))
+    first = installation.start(restoring_one)
+    pause.await_it()
+    second = installation.start(installation.take_over(restoring_one))
+    second.join(1)
+    assert installation.status(restoring_one.op) == "in-progress"
+    pause.end(first)
+    second.join(120)
+    assert installation.status(restoring_one.op) == "completed"
+    installation.sql("INSERT INTO t VALUES ('after the restore')")
+    assert installation.sql("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_who_goes_on_staging_writes_into_its_own(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = installation.backup("dump")
+    installation.run_all()
+    installation.restore(backup)
+    what, pause = installation.work(), Pause()
+    monkeypatch.setattr(loading, "load", pause.before(loading.load))
+    thread = installation.start(what)
+    pause.await_it()
+    installation.run(installation.take_over(what))
+    pause.end(thread)
+    assert installation.status(what.op) == "completed"
+    assert installation.sql("SELECT x FROM t ORDER BY x") == [(1,), (2,), (3,)]
+
+
+# Directories of a server: whoever waited at the lock while others did the work does nothing.
+
+
+def a_job(installation: Installation, kind: Kind, fence: int) -> Job:
+    """Of an attempt, while the second one holds the operation."""
+    with installation.parts.catalog.write() as session:
+        addon: Addon = session.scalars(select(Addon)).one()
+        addon.managed = True
+        session.add(
+            Operation(
+                id="op", addon_pk=addon.pk, kind=kind, lane="node", priority=1,
+                status="in-progress", slot=1, fence=2, attempt=2, arguments={}, record={},
+                created=1,
+            )
+        )  # fmt: skip
+        session.flush()
+        addons.get(session, addon.pk)
+        session.expunge_all()
+    guard = Guard(SystemClock())
+    return Job(installation.parts.toolbox, Dispatch("op", fence), addon, {}, guard)
+
+
+@pytest.mark.parametrize(("fence", "destroys"), [(1, False), (2, True)])
+def test_who_comes_late_to_a_reset_destroys_no_new_data(
+    installation: Installation, fence: int, destroys: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, destroyed = a_job(installation, Kind.RESET, fence), list[int]()
+    monkeypatch.setattr(servers, "destroy", lambda tools, addon: destroyed.append(1))
+    step, ended = LIFECYCLE[Kind.RESET].steps[0], list[BaseException]()
+
+    def reset() -> None:
+        try:
+            step.work(job, LifecycleRecord())
+        except FencedOff as error:
+            ended.append(error)
+
+    with servers.held(job.tools, job.addon):  # others are at it
+        thread = threading.Thread(target=reset)
+        thread.start()
+        thread.join(0.2)
+        assert destroyed == []
+    thread.join(60)
+    assert (destroyed == [1], ended == []) == (destroys, destroys)
+
+
+def a_seat(home: Path, **more: Any) -> Seat:
+    place = Place(home / "data", 1, "15", "u", Secret(""), "d")
+    return Seat(
+        place, home, True, lambda: False, lambda: None, lambda: None,
+        lambda tree: servers.remove(None, tree), **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fence", [1, 2])
+def test_who_comes_late_to_a_restore_in_place_clears_nothing(
+    installation: Installation, tmp_path: Path, fence: int
+) -> None:
+    job, home = a_job(installation, Kind.REWIND, fence), tmp_path / "home"
+    for name in ("data", "restore-op.1/data", "restore-op.2/data", "restore-other/tablespaces"):
+        (home / name).mkdir(parents=True)
+    before = sorted(home.rglob("*"))
+    if fence == 1:
+        with pytest.raises(FencedOff):
+            rewind._clear(job, a_seat(home), gives_up=True)
+        assert [path for path in sorted(home.rglob("*")) if path.name != "lock"] == before
+    else:
+        rewind._clear(job, a_seat(home), gives_up=False)
+        assert not (home / "restore-op.1").exists()
+        assert (home / "restore-other" / "tablespaces").exists()
+        assert list((home / "restore-op.2").iterdir()) == []
+        assert (home / "data").exists()
+
+
+def test_who_comes_late_to_the_end_of_a_restore_puts_nothing_back(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have cleaned up, and another restore is in place by now."""
+    job, home = a_job(installation, Kind.REWIND, 1), tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    (home / "restore-op.1" / "before").mkdir(parents=True)
+    monkeypatch.setattr(rewind, "seat_of", lambda tools, addon: a_seat(home))
+    with pytest.raises(FencedOff):
+        rewind.REWIND.clean(job, rewind.RewindRecord(was="14", staged=1))
+    assert (home / "data").exists()
+    assert (home / "restore-op.1" / "before").exists()
+    assert job.addon.version != "14"
