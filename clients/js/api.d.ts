@@ -228,7 +228,9 @@ export interface CopyView {
   nextTryAt?: string;
   size: string;
   expiresAt?: string;
+  readAt?: string;
   lost?: string;
+  spoiled?: string;
   deletion?: PendingDeletion;
 }
 export interface Credentials {

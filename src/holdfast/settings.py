@@ -90,7 +90,7 @@ class Settings:
     )
     read_within: float = field(
         default=30.0,
-        metadata={"help": "days in which the bytes of every snapshot are read once; 0: when asked"},
+        metadata={"help": "days in which the bytes of every backup are read once; 0: when asked"},
     )
     history: int = field(
         default=400, metadata={"help": "days the rows of deleted backups are kept"}

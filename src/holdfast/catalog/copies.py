@@ -12,7 +12,6 @@ from holdfast.catalog.plain import Plain
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
-from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import expiry
 
@@ -197,7 +196,7 @@ TO_REPAIR = (
         Copy.gone.is_(None),
         Copy.marked.is_(None),
         or_(Copy.next_try.is_(None), Copy.next_try <= _NOW),
-        Backup.type == BackupType.SNAPSHOT,
+        Copy.objects.is_not(None),
         Backup.deleted.is_(None),
         _ANOTHER_GOOD.exists(),
     )
@@ -211,8 +210,8 @@ def to_retry(session: ReadSession, now: int) -> list[Copy]:
 
 
 def to_repair(session: ReadSession, now: int) -> list[Copy]:
-    """Copies of snapshots that were found lost while another one is good, of backups that stay,
-    and whose pause since the last try is over."""
+    """Copies that were found lost while another one is good, of backups that stay, and whose pause
+    since the last try is over."""
     return list(session.scalars(TO_REPAIR.order_by(Copy.lost).limit(100), {"now": now}))
 
 

@@ -108,6 +108,29 @@ def failed(session: WriteSession, pk: int, problem: str, now: int) -> None:
     deletion.next_try = now + pause
 
 
+WAITS = "waits: "
+"""Begins what is said of a deletion that only waits for something else."""
+
+
+def wait(session: WriteSession, pk: int, why: str, until: int) -> None:
+    """Nothing failed: something has to be done first. It is tried again then, or when hastened."""
+    deletion = get(session, pk)
+    if deletion is not None and deletion.done is None:
+        deletion.last_error = f"{WAITS}{why}"
+        deletion.next_try = until
+
+
+def hasten(session: WriteSession, addon_pk: int) -> None:
+    """What an addon's deletions waited for may have been done."""
+    mine = select(Copy.pk).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
+    waiting = update(Deletion).where(
+        Deletion.copy_pk.in_(mine), Deletion.done.is_(None), Deletion.last_error.startswith(WAITS)
+    )
+    session.execute(
+        waiting.values(next_try=None, last_error=None).execution_options(synchronize_session=False)
+    )
+
+
 def finish(session: WriteSession, pk: int, now: int) -> bool:
     """The store confirmed that nothing is left. False: somebody else said so before."""
     deletion = get(session, pk)

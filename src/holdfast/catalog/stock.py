@@ -121,10 +121,15 @@ def expected(session: ReadSession, copy_pks: Collection[int]) -> list[Expected]:
     ).all()
     going = _going(session, copy_pks)
     return [
-        Expected(copy.pk, copy.objects or "", sizes_of(evidence), copy.lost is not None)
+        Expected(copy.pk, copy.objects or "", sizes_of(evidence), _may_return(copy))
         for copy, evidence in rows
         if copy.pk not in going
     ]
+
+
+def _may_return(copy: Copy) -> bool:
+    """What is lost because its bytes are wrong is found again by reading it, not by listing."""
+    return copy.lost is not None and copy.spoiled is None
 
 
 def snapshots_in(session: ReadSession, row: Repository) -> list[Copy]:

@@ -150,7 +150,8 @@ class LastRestore(Model):
 
 
 class Copy(Model):
-    """A backup in one place; without `destination_id` that is the server's own store."""
+    """A backup in one place; without `destination_id` that is the server's own store. `read_at`
+    is when every byte of a dump was read last and found right."""
 
     destination_id: str | None = None
     status: str = ""
@@ -158,7 +159,9 @@ class Copy(Model):
     next_try_at: str | None = None
     size: str = "0"
     expires_at: str | None = None
+    read_at: str | None = None
     lost: str | None = None
+    spoiled: str | None = None
     deletion: Words | None = None
 
 

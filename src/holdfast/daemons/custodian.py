@@ -77,7 +77,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     with tools.catalog.write() as session:
         if found.spoiled is not None:
             repositories.note_spoiled(session, row.pk, found.spoiled)
-            repositories.was_read(session, row.pk, stretch.end, began)
+            repositories.was_read(session, row.pk, stretch, began)
         if thorough:
             chores.end(session, name, now + _THOROUGH_MS, now, None)
         if everything:

@@ -1,6 +1,7 @@
 """Carries retention out: looks at what expired, and removes what was marked and waited."""
 
 import logging
+from collections.abc import Sequence
 from itertools import chain, islice
 
 from holdfast.catalog import deletions
@@ -23,8 +24,18 @@ _IN_VAIN = 3
 """Failures in a row after which a place is left alone for a while."""
 _REST_SECONDS = 60.0
 _WAIT_SECONDS = 20.0
+_READ_MS = 600_000
+"""After which a deletion looks again whether what it waits for was read."""
 _LOOKS = 100
 """Copies found lost one after another before one deletion lets the others pass."""
+
+
+class _Unread(Exception):
+    """What has to stay is there, but its bytes were not read lately."""
+
+    def __init__(self, proofs: Sequence[Proof]) -> None:
+        super().__init__()
+        self.proofs = proofs
 
 
 class Pruner:
@@ -72,6 +83,9 @@ class Pruner:
         """A deletion that fails says why in its row and is tried again later."""
         try:
             self._carry_out(pk)
+        except _Unread as unread:
+            self._wait_for(pk, unread.proofs)
+            return True
         except Failure as failure:
             problem = failure.message
         except Exception as error:
@@ -84,6 +98,17 @@ class Pruner:
         with self._tools.catalog.write() as session:
             deletions.failed(session, pk, problem, now)
         return False
+
+    def _wait_for(self, pk: int, proofs: Sequence[Proof]) -> None:
+        """What stays is read in whole before the other one goes, by who reads dumps and packs."""
+        names = " and ".join(dict.fromkeys(proof.backup for proof in proofs))
+        why = f"{names}, which has to stay, is read in whole first"
+        log.info("a deletion waits", extra={"deletion": pk, "why": why})
+        now = self._tools.clock.now()
+        with self._tools.catalog.write() as session:
+            for proof in proofs:
+                removals.ask_to_read(session, proof.copy_pk, now)
+            deletions.wait(session, pk, why, now + _READ_MS)
 
     def _carry_out(self, pk: int) -> None:
         """The row says done only after the store said that nothing is left."""
@@ -102,10 +127,13 @@ class Pruner:
         for _ in range(_LOOKS):
             now = self._tools.clock.now()
             with self._tools.catalog.write() as session:
-                decision = removals.decide(session, pk, proven, now)
+                decision = removals.decide(session, pk, proven, now, self._policy.read_ms)
             if decision.step is not Step.PROVE:
                 return decision
-            proven |= {proof.copy_pk for proof in decision.floor if self._proven(proof)}
+            sound = [proof for proof in decision.floor if self._proven(proof)]
+            if unread := [proof for proof in sound if proof.unread]:
+                raise _Unread(unread)
+            proven |= {proof.copy_pk for proof in sound}
         return Decision(Step.LEAVE)
 
     def _proven(self, proof: Proof) -> bool:

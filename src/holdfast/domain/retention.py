@@ -30,6 +30,7 @@ class Policy:
     grace_ms: int  # between marking and removing
     every_ms: int  # between two looks at what has expired and stays
     history_ms: int  # how long the rows of what is gone are kept
+    read_ms: int = 30 * DAY_MS  # how long ago the bytes of what saves others may have been read
 
     def __post_init__(self) -> None:
         problems = {
@@ -37,6 +38,7 @@ class Policy:
             "grace": "" if self.grace_ms >= 0 else "must not be negative",
             "every": "" if self.every_ms >= 1000 else "must be at least a second",
             "history": "" if self.history_ms >= DAY_MS else "must be at least a day",
+            "read": "" if self.read_ms > 0 else "must not be zero or less",
         }
         wrong = {name: problem for name, problem in problems.items() if problem}
         if wrong:

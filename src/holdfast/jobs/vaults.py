@@ -9,6 +9,7 @@ from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing
+from holdfast.domain.snapshot import CIRCLE
 from holdfast.kit import ids
 from holdfast.kit.seal import Sealer, Secret
 from holdfast.repositories.restic.repository import (
@@ -44,6 +45,7 @@ class Vaults:
                     prefix=prefix,
                     sealed_password=self.sealer.seal(secret, repositories.context(prefix)),
                     created=now,
+                    read_marks=[[CIRCLE, now]],  # nothing is there, and what comes is read back
                 ),
             )
             recovery = repositories.recovery(session, destination_pk, self.sealer)

@@ -308,7 +308,7 @@ class AuditForm(StrictForm):
         default=None, description="Only this one; else every store."
     )
     read_data: Annotated[bool, Field(strict=True)] = Field(
-        default=False, description="Read every byte of the snapshots there, too."
+        default=False, description="Read every byte of the dumps and snapshots there, too."
     )
 
 

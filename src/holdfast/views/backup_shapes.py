@@ -48,7 +48,8 @@ class PendingDeletion(Shape):
 
 
 class CopyView(Shape):
-    """A backup in one place; without `destinationId` that is the platform's own store."""
+    """A backup in one place; without `destinationId` that is the platform's own store. `readAt`
+    is when every byte of a dump was read last and found right, `spoiled` what was wrong with it."""
 
     destination_id: str | None = None
     status: str
@@ -56,7 +57,9 @@ class CopyView(Shape):
     next_try_at: str | None = None
     size: str
     expires_at: str | None = None
+    read_at: str | None = None
     lost: str | None = None
+    spoiled: str | None = None
     deletion: PendingDeletion | None = None
 
 

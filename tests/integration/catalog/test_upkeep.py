@@ -275,6 +275,7 @@ def test_a_pruner_that_dies_after_the_beginning_is_followed_by_one_that_ends_it(
     old = keeper.backup(kept_addon)
     keeper.backup(kept_addon)
     keeper.round(days=1)
+    keeper.read_everything()
     keeper.fail(None, clear=[KeyboardInterrupt()])
     keeper.clock.at += DAY
     with pytest.raises(KeyboardInterrupt):
@@ -298,6 +299,7 @@ def test_a_broken_place_does_not_hold_up_the_others(
             going.append((place, keeper.backup(addon, places=(place,))))
             keeper.backup(addon, places=(place,))
     keeper.round(days=1)
+    keeper.read_everything()
     hanging = threading.Event()
     keeper.fail(broken, clear=[hanging.wait, *[StoreUnavailable("away")] * 100])
     keeper.clock.at += DAY
