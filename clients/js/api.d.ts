@@ -393,7 +393,7 @@ export interface ImportForm {
   customDestinationId?: string;
 }
 export type Interval = "hourly" | "daily" | "weekly";
-export type Kind = "lost" | "leftover" | "foreign";
+export type Kind = "lost" | "leftover" | "foreign" | "damaged";
 export interface KitRepository {
   project: string;
   addon: string;

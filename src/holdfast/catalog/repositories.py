@@ -49,6 +49,11 @@ def ensure(session: WriteSession, made: Repository) -> Repository:
     return found or made
 
 
+def key_context(row: Repository) -> str:
+    """What a repository's own master key is sealed for: this repository at this place."""
+    return f"repository key {row.prefix} at {row.destination_pk}"
+
+
 def password(row: Repository, sealer: Sealer) -> Secret:
     return sealer.open(row.sealed_password, context(row.prefix))
 

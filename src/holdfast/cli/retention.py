@@ -22,6 +22,7 @@ class Kind(StrEnum):
     LOST = "lost"
     LEFTOVER = "leftover"
     FOREIGN = "foreign"
+    DAMAGED = "damaged"
 
 
 @verb(

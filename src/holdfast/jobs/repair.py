@@ -48,7 +48,10 @@ def seal(job: Job, record: CopyRecord) -> CopyRecord:
             return record.model_copy(update={"copied": before})
     except (ObjectMissing, SealBroken):
         pass
-    return replicate.seal(job, record)
+    record = replicate.seal(job, record)
+    if any(name == before for name, _ in target.objects.names("snapshots")):
+        target.objects.set_aside("snapshots", before)
+    return record
 
 
 def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:

@@ -87,7 +87,7 @@ class DeletionList(Shape):
 
 
 class FindingView(Shape):
-    """What an inventory found at odds with the catalogue: lost, leftover or foreign."""
+    """What an inventory found at odds with the catalogue: lost, leftover, foreign or damaged."""
 
     id: str
     kind: str

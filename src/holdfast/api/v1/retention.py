@@ -43,6 +43,7 @@ class Kind(StrEnum):
     LOST = "lost"
     LEFTOVER = "leftover"
     FOREIGN = "foreign"
+    DAMAGED = "damaged"
 
 
 def _scope(
@@ -122,7 +123,7 @@ def list_findings(
     api: State,
     caller: StoreReader,
     page: Paging,
-    kind: Annotated[Kind | None, Query(description="lost, leftover or foreign")] = None,
+    kind: Annotated[Kind | None, Query(description="lost, leftover, foreign or damaged")] = None,
 ) -> Response:
     """What inventories of stores found at odds with the catalogue; the newest first."""
     with api.catalog.read() as session:
