@@ -263,6 +263,7 @@ export interface DeletionView {
   dueAt: string;
   begunAt?: string;
   doneAt?: string;
+  outcome?: string;
   calledOff?: string;
   tries: number;
   lastError?: string;
@@ -283,6 +284,10 @@ export interface DestinationCredentials {
   endpoint: string;
 }
 export interface DestinationForm {
+  maxParts?: number;
+  equalParts?: boolean;
+  checksum?: "none" | "md5" | "crc32" | "sha256";
+  addressing?: "auto" | "path" | "virtual";
   name: string;
   description?: string;
   type: "s3";
@@ -293,6 +298,10 @@ export interface DestinationList {
   backupDestinations: Array<DestinationView>;
 }
 export interface DestinationPatch {
+  maxParts?: number;
+  equalParts?: boolean;
+  checksum?: "none" | "md5" | "crc32" | "sha256";
+  addressing?: "auto" | "path" | "virtual";
   name?: string;
   description?: string;
   credentials?: Credentials;
@@ -304,6 +313,10 @@ export interface DestinationView {
   type: string;
   prefix: string;
   credentials: DestinationCredentials;
+  maxParts?: number;
+  equalParts?: boolean;
+  checksum?: string;
+  addressing?: string;
   createdAt: string;
   updatedAt: string;
 }

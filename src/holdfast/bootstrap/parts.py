@@ -1,7 +1,9 @@
 """Parts: what all processes of one installation share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from holdfast import settings as config
 from holdfast.catalog import destinations
@@ -82,7 +84,8 @@ class Parts:
 
     @cached_property
     def _platform_store(self) -> ObjectStore:
-        return open_store(*config.platform_store(self.settings))
+        kind, options = config.platform_store(self.settings)
+        return open_store(kind, self._spooled(kind, options))
 
     def store(self, destination_pk: int | None) -> ObjectStore:
         """The platform's own store for None, else that destination's."""
@@ -91,7 +94,11 @@ class Parts:
         with self.catalog.read() as session:
             destination = destinations.get(session, destination_pk)
             options = destinations.options(destination, self.sealer)
-        return open_store(destination.kind, options)
+        return open_store(destination.kind, self._spooled(destination.kind, options))
+
+    def _spooled(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Parts that are larger than memory allows wait in the data directory."""
+        return {"spool": self.settings.data_dir / "spool", **options} if kind == "s3" else options
 
     def locate(self, destination_pk: int | None, key: str) -> str:
         """Where a key of that store is, in the words of the stock snapshot tool."""

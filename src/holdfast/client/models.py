@@ -218,6 +218,10 @@ class Destination(Model):
     prefix: str | None = None
     description: str | None = None
     credentials: StoreCredentials | None = None
+    max_parts: int | None = None
+    equal_parts: bool | None = None
+    checksum: str | None = None
+    addressing: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
 

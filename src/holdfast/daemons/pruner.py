@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import chain, islice
 
 from holdfast.catalog import deletions
-from holdfast.contracts.store import ObjectStore
+from holdfast.catalog.deletions import Outcome
+from holdfast.contracts.store import ObjectStore, Versioned
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, StoreRefused
 from holdfast.domain.inventory import damage
@@ -115,11 +116,14 @@ class Pruner:
         decision = self._decide(pk)
         if decision.step is not Step.REMOVE:
             return
+        note = None
         if decision.prefix:
-            remove(self._tools.open_store(decision.place), decision.prefix)
+            store = self._tools.open_store(decision.place)
+            remove(store, decision.prefix)
+            note = left_behind(store)
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
-            removals.finish(session, pk, now)
+            removals.finish(session, pk, now, Outcome(decision.address, note))
 
     def _decide(self, pk: int) -> Decision:
         """Asks until nothing is left to prove. What is missing is lost, and judged again."""
@@ -163,6 +167,17 @@ def remove(store: ObjectStore, prefix: str) -> None:
     left = _left(store, prefix)
     if left is not None:
         raise StoreRefused(f"{left} is still there after it was deleted")
+
+
+def left_behind(store: ObjectStore) -> str | None:
+    """What is worth knowing of a removal although nothing can be seen any more."""
+    if isinstance(store, Versioned) and store.hides_versions:
+        log.info("only delete markers were written; the bucket keeps what they hide")
+        return (
+            "the bucket keeps versions: its objects are hidden by delete markers, and their space"
+            " is freed by a lifecycle rule that expires noncurrent versions"
+        )
+    return None
 
 
 def _left(store: ObjectStore, prefix: str) -> str | None:

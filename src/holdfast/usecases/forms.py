@@ -26,6 +26,7 @@ from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval, problems
 from holdfast.kit.fetch import require_url
+from holdfast.usecases.store_settings import StoreSettings
 from holdfast.usecases.texts import (
     BackupName,
     Color,
@@ -356,7 +357,7 @@ class Credentials(StrictForm):
     endpoint: Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class DestinationForm(StrictForm):
+class DestinationForm(StrictForm, StoreSettings):
     name: DestinationName
     description: Description | None = None
     type: Literal["s3"]
@@ -364,7 +365,7 @@ class DestinationForm(StrictForm):
     credentials: Credentials
 
 
-class DestinationPatch(StrictForm):
+class DestinationPatch(StrictForm, StoreSettings):
     name: DestinationName | None = None
     description: Description | None = None
     credentials: Credentials | None = None

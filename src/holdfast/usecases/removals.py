@@ -15,6 +15,7 @@ from holdfast.catalog import (
     chores,
     copies,
     deletions,
+    destinations,
     findings,
     holdings,
     reading,
@@ -22,6 +23,7 @@ from holdfast.catalog import (
     snapshots,
     stock,
 )
+from holdfast.catalog.deletions import Outcome
 from holdfast.catalog.findings import Sighting
 from holdfast.catalog.holdings import Holding, Holdings
 from holdfast.catalog.schema import Backup, Copy, Deletion
@@ -74,9 +76,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Decision:
+    """`address` is what the objects at `place` are known by, where that is known."""
+
     step: Step
     place: int | None = None
     prefix: str = ""
+    address: str | None = None
     floor: list[Proof] = field(default_factory=list[Proof])
 
 
@@ -103,7 +108,10 @@ def decide(
         _begin(session, deletion, copy, now)
     if copy is not None:
         _require_rest(session, deletion, copy)
-    return Decision(Step.REMOVE, deletion.destination_pk, deletion.prefix)
+    address = destinations.place_at(session, deletion.destination_pk)
+    if deletions.is_elsewhere(deletion, address):
+        raise Conflict(f"it was marked for objects in {deletion.place}; this is {address} now")
+    return Decision(Step.REMOVE, deletion.destination_pk, deletion.prefix, address=address)
 
 
 def _require_rest(session: WriteSession, deletion: Deletion, copy: Copy) -> None:
@@ -117,11 +125,16 @@ def _require_rest(session: WriteSession, deletion: Deletion, copy: Copy) -> None
     deletion.prefix = copy.objects or ""
 
 
-def finish(session: WriteSession, pk: int, now: int) -> None:
+def finish(
+    session: WriteSession,
+    pk: int,
+    now: int,
+    said: Outcome = Outcome(),  # noqa: B008 - frozen
+) -> None:
     """The store confirmed it. What the snapshot alone needed goes with the next tidying."""
     deletion = deletions.get(session, pk)
     copy = copies.get(session, deletion.copy_pk) if deletion and deletion.copy_pk else None
-    if deletions.finish(session, pk, now) and copy is not None:
+    if deletions.finish(session, pk, now, said) and copy is not None:
         backup = backups.get(session, copy.backup_pk)
         if backup.type == BackupType.SNAPSHOT:
             snapshots.tidy_later(session, copy.addon_pk, copy.destination_pk, now)

@@ -118,12 +118,18 @@ class DestinationCredentials(Shape):
 
 
 class DestinationView(Shape):
+    """`maxParts` to `addressing` are how the service is spoken to, as said or found out."""
+
     id: str
     name: str
     description: str | None = None
     type: str
     prefix: str
     credentials: DestinationCredentials
+    max_parts: int | None = None
+    equal_parts: bool | None = None
+    checksum: str | None = None
+    addressing: str | None = None
     created_at: str
     updated_at: str
 

@@ -29,6 +29,10 @@ def view(destination: Destination, sealer: Sealer | None) -> DestinationView:
             region=destination.options["region"],
             endpoint=destination.options["endpoint"],
         ),
+        max_parts=destination.options.get("max_parts"),
+        equal_parts=destination.options.get("equal_parts"),
+        checksum=destination.options.get("checksum"),
+        addressing=destination.options.get("addressing"),
         created_at=rfc3339(destination.created),
         updated_at=rfc3339(destination.updated),
     )

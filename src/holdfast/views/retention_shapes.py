@@ -76,6 +76,7 @@ class DeletionView(Shape):
     due_at: str
     begun_at: str | None = None
     done_at: str | None = None
+    outcome: str | None = None
     called_off: str | None = None
     tries: int
     last_error: str | None = None

@@ -1,6 +1,7 @@
 """The settings of an S3 store."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -64,8 +65,20 @@ class Options(BaseModel):
     checksum: Literal["none", "md5", "crc32", "sha256"] = Field(
         "none", description="Checksum sent with each part, for services that verify one."
     )
-    max_parts: int = Field(
-        10_000, ge=100, le=10_000, description="How many parts the service allows per object."
+    max_parts: int | None = Field(
+        None,
+        ge=100,
+        le=10_000,
+        description="How many parts the service allows per object. Without it parts grow so fast"
+        " that 1,000 are enough for 5 TB.",
+    )
+    equal_parts: bool = Field(
+        False, description="The service wants all parts but the last to be of one size."
+    )
+    spool: Path | None = Field(
+        None,
+        description="Where parts over 128 MiB are kept while they are sent: up to two at a time,"
+        " 5 GiB each at most. Without it the system's directory for large temporary files.",
     )
     attempts: int = Field(
         7, ge=1, le=20, description="How often a request is tried while the failure is temporary."
