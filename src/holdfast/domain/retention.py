@@ -64,7 +64,7 @@ class Reason(StrEnum):
     UNLIMITED = "it has no retention time: it stays until somebody deletes it"
     RETAINED = "it is retained for ever"
     MAKING = "it is still being made"
-    IN_USE = "it is being restored"
+    IN_USE = "it is being restored or downloaded"
     NEWEST_OF_ADDON = "it is the newest good backup of the addon"
     NEWEST_AT_PLACE = "it is the newest good copy at this destination"
     NEWER_FAILED = "newer backups failed or were lost, so age alone is no reason to delete it"

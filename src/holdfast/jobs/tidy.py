@@ -10,7 +10,7 @@ removed while it is there; it is an open finding, and set aside when it has been
 
 from pydantic import BaseModel
 
-from holdfast.catalog import repositories, restores
+from holdfast.catalog import readings, repositories, restores
 from holdfast.catalog.schema import Repository
 from holdfast.catalog.session import WriteSession
 from holdfast.domain.errors import ObjectMissing, SealBroken
@@ -79,7 +79,7 @@ def _tidy(job: Job, row: Repository, record: TidyRecord) -> TidyRecord:
 def _is_read(job: Job, row: Repository) -> bool:
     """Whoever reads says so in a row before he loads the index."""
     with job.tools.catalog.read() as session:
-        return restores.reading(session, row.addon_pk)
+        return restores.reading(session, row.addon_pk) or readings.any_of(session, row.addon_pk)
 
 
 def _unlock(job: Job, row: Repository) -> None:

@@ -141,7 +141,7 @@ def test_what_is_being_restored_does_not_begin_to_go(keeper: Keeper, kept_addon:
     keeper.round(days=1)
     restore = keeper.restore(old, kept_addon)
     keeper.round(days=1)
-    assert keeper.deletions(old)[0].called_off == "it is being restored"
+    assert keeper.deletions(old)[0].called_off == "it is being restored or downloaded"
     assert len(keeper.stored()) == 4
 
     keeper.end_restore(restore)

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from fixtures.keeping import Keeper
 from fixtures.kept_snapshots import audit, flip, lost, packs, take, write
 from fixtures.timetables import DAY
-from holdfast.catalog import addons
-from holdfast.catalog.schema import Addon, Operation, Repository
+from holdfast.catalog import addons, readings
+from holdfast.catalog.schema import Addon, Operation, Reading, Repository
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import SealBroken
 from holdfast.domain.operation import Status
@@ -21,6 +21,7 @@ from holdfast.jobs.toolbox import Job
 from holdfast.kit import ids
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
+from holdfast.repositories.restic.pruning import Rules, prune
 from holdfast.repositories.restic.reading import prove
 from holdfast.repositories.restic.repository import ensure_repository
 
@@ -197,3 +198,42 @@ def test_the_next_snapshot_mends_the_index_first(keeper: Keeper, kept_addon: int
     job = tidying(keeper, kept_addon)
     make_sound(job, job.repository(None), None)
     assert keeper.toolbox.vaults.of_row(the_row(keeper)).damaged == {}
+
+
+def test_what_a_download_reads_is_not_removed(keeper: Keeper, kept_addon: int) -> None:
+    """Not while it goes on, and not if it began before the new index was there."""
+    made = take(keeper, kept_addon, days=60)
+    copy = keeper.copies(made)[0]
+    keeper.platform.delete(write(keeper, copy, ids.uid()))
+    before = packs(keeper)
+    with keeper.catalog.write() as session:
+        pks = readings.begin(session, [copy.pk])
+    assert not tidy(keeper, kept_addon)
+    assert packs(keeper) == before
+    with keeper.catalog.write() as session:
+        readings.end(session, pks)
+    assert tidy(keeper, kept_addon)
+    assert set(packs(keeper)) < set(before)
+
+
+def test_a_reader_who_came_while_the_index_was_written_finds_its_packs(
+    keeper: Keeper, kept_addon: int
+) -> None:
+    made = take(keeper, kept_addon, days=60)
+    keeper.platform.delete(write(keeper, keeper.copies(made)[0], ids.uid()))
+    before = packs(keeper)
+    repository = keeper.toolbox.vaults.of_row(the_row(keeper))
+    pruned = prune(repository, lambda _: None, Rules(may_remove=lambda: False))
+    assert (pruned.packs, pruned.left > 0) == (0, True)
+    assert set(packs(keeper)) >= set(before)
+    assert tidy(keeper, kept_addon)
+    assert set(packs(keeper)) < set(before)
+
+
+def test_a_download_that_died_holds_nothing_up(keeper: Keeper, kept_addon: int) -> None:
+    copy = keeper.copies(take(keeper, kept_addon, days=60))[0]
+    with keeper.catalog.write() as session:
+        session.add_all(
+            [Reading(copy_pk=copy.pk, until=1), Reading(copy_pk=copy.pk, until=1 << 60)]
+        )
+    assert tidy(keeper, kept_addon)
