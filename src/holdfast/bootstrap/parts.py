@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from holdfast import settings as config
-from holdfast.catalog import destinations
+from holdfast.catalog import destinations, store_marks
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain.errors import Invalid
+from holdfast.domain.errors import Invalid, StoreUnavailable
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.clock import Clock, SystemClock
@@ -22,6 +23,7 @@ from holdfast.kit.seal import Sealer
 from holdfast.queues.dbos import DbosQueue
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
+from holdfast.stores.local.marking import holds_objects, make_mark, read_mark
 from holdfast.stores.registry import location, open_store
 from holdfast.usecases.context import House
 
@@ -85,7 +87,27 @@ class Parts:
     @cached_property
     def _platform_store(self) -> ObjectStore:
         kind, options = config.platform_store(self.settings)
+        if kind == "local":
+            options = {**options, "mark": self._platform_mark(Path(str(options["directory"])))}
         return open_store(kind, self._spooled(kind, options))
+
+    def _platform_mark(self, directory: Path) -> str:
+        """What makes a directory the store: made at first use, and known to the catalogue since.
+
+        StoreUnavailable for an empty directory when the catalogue knows of backups there.
+        """
+        with self.catalog.read() as session:
+            mark = store_marks.get(session, store_marks.PLATFORM)
+            used = store_marks.is_platform_used(session)
+        if mark is not None:
+            return mark
+        if used and read_mark(directory) is None and not holds_objects(directory):
+            raise StoreUnavailable(
+                f"the store is not there: {directory} is empty, but backups are kept in it; is it"
+                " mounted?"
+            )
+        with self.catalog.write() as session:
+            return store_marks.keep(session, store_marks.PLATFORM, make_mark(directory))
 
     def store(self, destination_pk: int | None) -> ObjectStore:
         """The platform's own store for None, else that destination's."""
