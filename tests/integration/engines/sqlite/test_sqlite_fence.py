@@ -1,6 +1,5 @@
 """Whoever may write beside a database cannot make Holdfast open another file in its place."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -119,7 +118,7 @@ def test_a_copy_of_a_file_that_was_replaced_is_refused(
     mine: Path, secret: Path, tmp_path: Path
 ) -> None:
     with held(mine) as source:
-        os.replace(secret, mine)
+        secret.replace(mine)
         with pytest.raises(AddonUnavailable, match="was replaced"):
             source.copy(tmp_path / "copy.db", Guard(SystemClock()))
 
