@@ -24,8 +24,10 @@ from holdfast.queues.dbos import DbosQueue
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
 from holdfast.stores.local.marking import holds_objects, make_mark, read_mark
-from holdfast.stores.registry import location, open_store
+from holdfast.stores.registry import location, open_store, settle
 from holdfast.usecases.context import House
+
+_ASK_AGAIN_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,31 @@ class Parts:
         with self.catalog.read() as session:
             destination = destinations.get(session, destination_pk)
             options = destinations.options(destination, self.sealer)
+        if not destinations.is_settled(destination):
+            options = {**options, **self._settled(destination.kind, destination_pk, options)}
         return open_store(destination.kind, self._spooled(destination.kind, options))
+
+    @cached_property
+    def _asked(self) -> dict[int, float]:
+        """When a destination was asked last how it wants to be spoken to."""
+        return {}
+
+    def _settled(
+        self, kind: str, destination_pk: int, options: Mapping[str, Any]
+    ) -> Mapping[str, object]:
+        """Of a destination from before that was found out when it was added. Now and then only: a
+        service that is away is asked again and again."""
+        moment = self.clock.monotonic()
+        if moment - self._asked.get(destination_pk, -_ASK_AGAIN_SECONDS) < _ASK_AGAIN_SECONDS:
+            return {}
+        self._asked[destination_pk] = moment
+        given = [name for name in destinations.SETTINGS if name in options]
+        found = settle(kind, {**options, "attempts": 1}, given)
+        if found:
+            with self.catalog.write() as session:
+                row = destinations.get(session, destination_pk)
+                row.options = {**found, **row.options}
+        return found
 
     def _spooled(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Parts that are larger than memory allows wait in the data directory."""

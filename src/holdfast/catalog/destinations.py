@@ -22,6 +22,15 @@ def options(destination: Destination, sealer: Sealer) -> dict[str, Any]:
     return {**destination.options, "prefix": destination.prefix, "secret_key": secret}
 
 
+SETTINGS = ("max_parts", "equal_parts", "checksum", "addressing")
+"""How the service of a destination wants to be spoken to."""
+
+
+def is_settled(destination: Destination) -> bool:
+    """Was that found out, or said?"""
+    return "equal_parts" in destination.options
+
+
 def place_of(destination: Destination) -> str:
     """Where its objects are: the same text is the same store."""
     named = [str(destination.options.get(name, "")) for name in ("endpoint", "bucket_name")]

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 
 from fakes.s3_quirks import Quirky, quirky
+from holdfast.bootstrap import Parts
+from holdfast.catalog import destinations
+from holdfast.catalog.schema import Destination
 from holdfast.conformance.store import check_store
 from holdfast.domain.errors import ObjectTooLarge
+from holdfast.kit.seal import Secret
+from holdfast.settings import Settings
 from holdfast.stores.registry import open_store, settle
 from holdfast.stores.s3 import buffers, parts
 from holdfast.stores.s3.driver import S3Store
 from holdfast.stores.s3.options import Options
-from holdfast.stores.s3.parts import MIB
+from holdfast.stores.s3.parts import MIB, PartPlan
 
 PLAIN = {"addressing": "auto", "checksum": "none", "max_parts": 10_000, "equal_parts": False}
 
@@ -111,6 +116,36 @@ def test_a_service_that_wants_parts_of_one_size_gets_them(tmp_path: Path) -> Non
         store = S3Store(Options.model_validate(options))
         body = put(store, 24 * MIB)
         assert b"".join(store.get("dumps/big")) == body
+
+
+def test_r2_is_known_by_its_name() -> None:
+    for endpoint, wanted in (("a.r2.cloudflarestorage.com", True), ("s3.example.com", False)):
+        options = Quirky(frozenset()).options(endpoint=endpoint)
+        assert Options.model_validate(options).wants_equal_parts is wanted
+        assert not Options.model_validate({**options, "equal_parts": False}).wants_equal_parts
+
+
+def test_a_destination_from_before_is_asked_once(tmp_path: Path) -> None:
+    made = Parts(Settings(data_dir=tmp_path, queue="table"))
+    with quirky("few", "equal") as service:
+        public = {k: v for k, v in service.options().items() if k not in ("secret_key", "attempts")}
+        with made.catalog.write() as session:
+            sealed = made.sealer.seal(Secret("s" * 40), destinations.context("old"))
+            row = Destination(
+                id="old", name="Old", kind="s3", prefix="", options=public, sealed_secret=sealed,
+                created=1, updated=1,
+            )  # fmt: skip
+            session.add(row)
+            session.flush()
+            pk = row.pk
+        store = made.store(pk)
+        with made.catalog.read() as session:
+            options = destinations.get(session, pk).options
+        assert (options["max_parts"], options["equal_parts"]) == (1000, True)
+        assert store.max_object_bytes == PartPlan(1000, equal=True).max_object_bytes
+        asked = len(service.requests)
+        made.store(pk)
+        assert len(service.requests) == asked
 
 
 def test_a_deletion_that_left_delete_markers_is_known() -> None:

@@ -22,7 +22,7 @@ class S3Store:
 
     def __init__(self, options: Options, backoff: Backoff | None = None) -> None:
         keep_memory_steady()
-        self._plan = PartPlan(options.max_parts, options.equal_parts)
+        self._plan = PartPlan(options.max_parts, options.wants_equal_parts)
         self._room = Room(options.spool)
         self._checksum = options.checksum
         self.max_object_bytes = self._plan.max_object_bytes

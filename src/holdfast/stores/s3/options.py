@@ -22,6 +22,10 @@ _ENDPOINT = re.compile(
 )
 
 
+_R2 = ".r2.cloudflarestorage.com"
+"""developers.cloudflare.com/r2/objects/multipart-objects"""
+
+
 def _secret(value: object) -> object:
     return Secret(value) if isinstance(value, str) else value
 
@@ -72,8 +76,10 @@ class Options(BaseModel):
         description="How many parts the service allows per object. Without it parts grow so fast"
         " that 1,000 are enough for 5 TB.",
     )
-    equal_parts: bool = Field(
-        False, description="The service wants all parts but the last to be of one size."
+    equal_parts: bool | None = Field(
+        None,
+        description="The service wants all parts but the last to be of one size. Without it that"
+        " is assumed of Cloudflare's R2 alone.",
     )
     spool: Path | None = Field(
         None,
@@ -112,10 +118,20 @@ class Options(BaseModel):
         return f"s3:{service}/{self.bucket_name}/{self.prefix}{key}".rstrip("/")
 
     @property
+    def wants_equal_parts(self) -> bool:
+        if self.equal_parts is not None:
+            return self.equal_parts
+        return self._host.endswith(_R2)
+
+    @property
+    def _host(self) -> str:
+        return self.endpoint.rpartition("://")[2].partition("/")[0].partition(":")[0]
+
+    @property
     def addressing_style(self) -> str:
         """`auto` and `virtual` as botocore understands them: AWS alone may be `auto`."""
         if self.addressing != "auto":
             return self.addressing
-        host = self.endpoint.rpartition("://")[2].partition("/")[0].partition(":")[0]
+        host = self._host
         aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
         return "auto" if aws else "path"
