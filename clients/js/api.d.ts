@@ -229,7 +229,9 @@ export interface CopyView {
   nextTryAt?: string;
   size: string;
   expiresAt?: string;
+  readAt?: string;
   lost?: string;
+  spoiled?: string;
   deletion?: PendingDeletion;
 }
 export interface Credentials {
@@ -262,6 +264,7 @@ export interface DeletionView {
   dueAt: string;
   begunAt?: string;
   doneAt?: string;
+  outcome?: string;
   calledOff?: string;
   tries: number;
   lastError?: string;
@@ -282,6 +285,10 @@ export interface DestinationCredentials {
   endpoint: string;
 }
 export interface DestinationForm {
+  maxParts?: number;
+  equalParts?: boolean;
+  checksum?: "none" | "md5" | "crc32" | "sha256";
+  addressing?: "auto" | "path" | "virtual";
   name: string;
   description?: string;
   type: "s3";
@@ -294,6 +301,10 @@ export interface DestinationList {
   backupDestinations: Array<DestinationView>;
 }
 export interface DestinationPatch {
+  maxParts?: number;
+  equalParts?: boolean;
+  checksum?: "none" | "md5" | "crc32" | "sha256";
+  addressing?: "auto" | "path" | "virtual";
   name?: string;
   description?: string;
   credentials?: Credentials;
@@ -308,6 +319,10 @@ export interface DestinationView {
   projectId?: string;
   projects?: Array<string>;
   credentials: DestinationCredentials;
+  maxParts?: number;
+  equalParts?: boolean;
+  checksum?: string;
+  addressing?: string;
   createdAt: string;
   updatedAt: string;
 }
@@ -398,7 +413,7 @@ export interface ImportForm {
   customDestinationId?: string;
 }
 export type Interval = "hourly" | "daily" | "weekly";
-export type Kind = "lost" | "leftover" | "foreign";
+export type Kind = "lost" | "leftover" | "foreign" | "damaged";
 export interface KitRepository {
   project: string;
   addon: string;

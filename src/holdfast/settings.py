@@ -90,7 +90,7 @@ class Settings:
     )
     read_within: float = field(
         default=30.0,
-        metadata={"help": "days in which the bytes of every snapshot are read once; 0: when asked"},
+        metadata={"help": "days in which the bytes of every backup are read once; 0: when asked"},
     )
     settle: float = field(
         default=3600.0,

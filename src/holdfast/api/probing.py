@@ -5,21 +5,40 @@ and says which; it is asked outside any transaction.
 """
 
 import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic.alias_generators import to_camel
+
 from holdfast.api.state import Api
+from holdfast.catalog import copies, deletions, destinations
+from holdfast.catalog.schema import Destination
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import Hostable
+from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import pick_version
-from holdfast.domain.errors import Failure, Invalid
+from holdfast.domain.errors import Failure, Invalid, ObjectMissing
 from holdfast.kit.fetch import leads_to_this_machine_alone
 from holdfast.usecases.addons import Found, managed_address
 from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.destinations import driver_options
-from holdfast.usecases.forms import AddonForm, AddonPatch, Credentials
+from holdfast.usecases.forms import AddonForm, AddonPatch, DestinationPatch
+from holdfast.usecases.store_settings import StoreSettings
 
+_SAMPLE = 50
+"""Copies that are looked up when a destination gets another address."""
 _TRIES = 2
 """Somebody waits for the answer: enough for a hiccup, not for an outage."""
+
+
+@dataclass(frozen=True)
+class BucketFound:
+    """A store that works, and how it is spoken to."""
+
+    store: ObjectStore
+    settings: Mapping[str, object]
 
 
 def found_for(api: Api, form: AddonForm) -> Found:
@@ -71,20 +90,99 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def require_bucket(api: Api, kind: str, credentials: Credentials, prefix: str) -> None:
-    """Writes, reads back, lists and deletes in the bucket, or says which of these failed."""
-    _require_place(credentials.endpoint)
+def require_bucket(
+    api: Api, kind: str, options: Mapping[str, Any], given: Collection[str]
+) -> BucketFound:
+    """Writes, reads back, lists and deletes in the bucket, or says which of these failed.
+
+    Returns the store, and how its service wants to be spoken to: what of that is not among the
+    settings that were `given` is found out.
+    """
+    _require_place(str(options["endpoint"]))
+    options = {**options, "attempts": _TRIES}
     try:
-        options = {**driver_options(credentials, prefix), "attempts": _TRIES}
-        store = api.try_store(kind, options)
+        api.try_store(kind, options)  # what makes no sense is said before anything is asked
+        settings = {**api.settle_store(kind, options, given)}
+        # Parts of one size are large; with the usual ones what is tried here takes two of them.
+        store = api.try_store(kind, {**options, **settings, "equal_parts": False})
         problem = api.check_store(store, "holdfast-probe/")
     except Invalid as error:
-        details = {f"credentials.{name}": text for name, text in error.details.items()}
+        details = {_field(name): text for name, text in error.details.items()}
         raise Invalid(error.message, details) from error
     except Failure as error:
         problem = error.message
-    if problem is not None:
-        raise Invalid(f"the destination does not work: {problem}", {"credentials": problem})
+    else:
+        if problem is None:
+            named = {name: options[name] for name in given if name in options}
+            return BucketFound(store, {**settings, **named})
+    raise Invalid(f"the destination does not work: {problem}", {"credentials": problem})
+
+
+_SETTINGS = frozenset(StoreSettings.model_fields)
+
+
+def _field(name: str) -> str:
+    """What callers call it."""
+    return to_camel(name) if name in _SETTINGS else f"credentials.{name}"
+
+
+def changed_bucket(
+    api: Api, destination: Destination, form: DestinationPatch
+) -> Mapping[str, object]:
+    """Looks at a destination as the patch would make it; how it has to be spoken to. Nothing is
+    asked when the patch says nothing of that.
+
+    Another address has to be the same store: what the catalogue keeps there must be found.
+    """
+    given = form.given()
+    if form.credentials is None and not given:
+        return {}
+    before = destinations.options(destination, api.house.sealer)
+    credentials = (
+        driver_options(form.credentials, destination.prefix) if form.credentials else before
+    )
+    kept = {name: before[name] for name in _SETTINGS if name in before}
+    moved = form.credentials is not None and not _is_same_place(before, credentials)
+    options = {**({} if moved else kept), **credentials, **given}
+    found = require_bucket(api, destination.kind, options, [*given, *({} if moved else kept)])
+    if moved:
+        _require_same_objects(api, destination, found.store)
+    return found.settings
+
+
+def _is_same_place(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return all(before.get(name) == after.get(name) for name in ("endpoint", "bucket_name"))
+
+
+def _require_same_objects(api: Api, destination: Destination, store: ObjectStore) -> None:
+    """Invalid unless the newest copies that are kept at the destination are found there."""
+    with api.catalog.read() as session:
+        held = copies.newest_objects(session, destination.pk, _SAMPLE)
+        waiting = deletions.pending_at(session, destination.pk)
+    missing = [key for key in held if not _has(store, key)]
+    problem = ""
+    if missing:
+        problem = f"{len(missing)} of {len(held)} backups are not there ({missing[0]})"
+    elif waiting and not held:
+        problem = f"{waiting} deletions are not confirmed by the present one yet"
+    if problem:
+        raise Invalid(
+            f"the bucket is another one: {problem}; copy all objects there first, or add it as a"
+            " destination of its own",
+            {"credentials.bucketName": problem},
+        )
+
+
+def _has(store: ObjectStore, key: str) -> bool:
+    try:
+        store.stat(key)
+    except ObjectMissing:
+        return False
+    except Failure as error:
+        raise Invalid(
+            f"the destination does not work: {error.message}", {"credentials": error.message}
+        ) from error
+    return True
 
 
 def _require_place(endpoint: str) -> None:

@@ -1,7 +1,7 @@
 """What the routes work with, built once by bootstrap and kept on the application."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ _READS_AT_ONCE = 4
 @dataclass(frozen=True)
 class Api:
     """`open_store` takes a destination's pk; `try_store` a kind and options not kept anywhere;
+    `settle_store` finds out what such a store needs beside what is given;
     `locate` says where a key of a store is, in words that the stock snapshot tool takes."""
 
     catalog: Catalog
@@ -51,6 +52,7 @@ class Api:
     engines: Callable[[str], Engine]
     open_store: Callable[[int | None], ObjectStore]
     try_store: Callable[[str, Mapping[str, Any]], ObjectStore]
+    settle_store: Callable[[str, Mapping[str, Any], Collection[str]], Mapping[str, object]]
     locate: Callable[[int | None, str], str]
     check_store: Callable[[ObjectStore, str], str | None]
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))

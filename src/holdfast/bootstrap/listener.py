@@ -23,7 +23,7 @@ from holdfast.engines.registry import ENGINES
 from holdfast.kit.fetch import Network, parse_networks
 from holdfast.kit.sign import Signer
 from holdfast.settings import Settings
-from holdfast.stores.registry import open_store
+from holdfast.stores.registry import open_store, settle
 
 
 def build_api(parts: Parts) -> FastAPI:
@@ -48,6 +48,7 @@ def build_api(parts: Parts) -> FastAPI:
             engines=parts.engine,
             open_store=parts.store,
             try_store=_try_store,
+            settle_store=settle,
             locate=parts.locate,
             check_store=_first_problem,
         )

@@ -1,17 +1,20 @@
 """Parts: what all processes of one installation share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
 
 from holdfast import settings as config
-from holdfast.catalog import destinations, master_key
+from holdfast.catalog import destinations, master_key, store_marks
 from holdfast.catalog.migrate import migrate
 from holdfast.catalog.session import PATIENCE, Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain.errors import Invalid
+from holdfast.domain.errors import Invalid, StoreUnavailable
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.clock import Clock, SystemClock
@@ -21,11 +24,13 @@ from holdfast.kit.sign import Stamp
 from holdfast.queues.dbos import DbosQueue
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
-from holdfast.stores.registry import location, open_store
+from holdfast.stores.local.marking import holds_objects, make_mark, read_mark
+from holdfast.stores.registry import location, open_store, settle
 from holdfast.usecases.context import House
 
 _PATIENCE_SHARE = 0.6
 """Of the time after which others take over: so long the catalogue may take for an answer."""
+_ASK_AGAIN_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,28 @@ class Parts:
 
     @cached_property
     def _platform_store(self) -> ObjectStore:
-        return open_store(*config.platform_store(self.settings))
+        kind, options = config.platform_store(self.settings)
+        if kind == "local":
+            options = {**options, "mark": self._platform_mark(Path(str(options["directory"])))}
+        return open_store(kind, self._spooled(kind, options))
+
+    def _platform_mark(self, directory: Path) -> str:
+        """What makes a directory the store: made at first use, and known to the catalogue since.
+
+        StoreUnavailable for an empty directory when the catalogue knows of backups there.
+        """
+        with self.catalog.read() as session:
+            mark = store_marks.get(session, store_marks.PLATFORM)
+            used = store_marks.is_platform_used(session)
+        if mark is not None:
+            return mark
+        if used and read_mark(directory) is None and not holds_objects(directory):
+            raise StoreUnavailable(
+                f"the store is not there: {directory} is empty, but backups are kept in it; is it"
+                " mounted?"
+            )
+        with self.catalog.write() as session:
+            return store_marks.keep(session, store_marks.PLATFORM, make_mark(directory))
 
     def store(self, destination_pk: int | None) -> ObjectStore:
         """The platform's own store for None, else that destination's."""
@@ -105,7 +131,35 @@ class Parts:
         with self.catalog.read() as session:
             destination = destinations.get(session, destination_pk)
             options = destinations.options(destination, self.sealer)
-        return open_store(destination.kind, options)
+        if not destinations.is_settled(destination):
+            options = {**options, **self._settled(destination.kind, destination_pk, options)}
+        return open_store(destination.kind, self._spooled(destination.kind, options))
+
+    @cached_property
+    def _asked(self) -> dict[int, float]:
+        """When a destination was asked last how it wants to be spoken to."""
+        return {}
+
+    def _settled(
+        self, kind: str, destination_pk: int, options: Mapping[str, Any]
+    ) -> Mapping[str, object]:
+        """Of a destination from before that was found out when it was added. Now and then only: a
+        service that is away is asked again and again."""
+        moment = self.clock.monotonic()
+        if moment - self._asked.get(destination_pk, -_ASK_AGAIN_SECONDS) < _ASK_AGAIN_SECONDS:
+            return {}
+        self._asked[destination_pk] = moment
+        given = [name for name in destinations.SETTINGS if name in options]
+        found = settle(kind, {**options, "attempts": 1}, given)
+        if found:
+            with self.catalog.write() as session:
+                row = destinations.get(session, destination_pk)
+                row.options = {**found, **row.options}
+        return found
+
+    def _spooled(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Parts that are larger than memory allows wait in the data directory."""
+        return {"spool": self.settings.data_dir / "spool", **options} if kind == "s3" else options
 
     def locate(self, destination_pk: int | None, key: str) -> str:
         """Where a key of that store is, in the words of the stock snapshot tool."""

@@ -7,10 +7,12 @@ _HOUR_MS = 3_600_000
 
 
 def policy_of(settings: Settings) -> Policy:
-    """How retention works here."""
+    """How retention works here. Where nothing is read unasked, deletions ask for it."""
+    read_ms = round(settings.read_within * DAY_MS) or 30 * DAY_MS
     return Policy(
         share=settings.prune_share,
         grace_ms=round(settings.prune_grace * _HOUR_MS),
         every_ms=round(settings.prune_every * 1000),
         history_ms=settings.history * DAY_MS,
+        read_ms=read_ms,
     )

@@ -15,6 +15,7 @@ from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
 from holdfast.daemons.pruner import Pruner
 from holdfast.daemons.pulse import Pulse, Rhythm
+from holdfast.daemons.reader import Reader
 from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
@@ -72,6 +73,7 @@ class SchedulerProcess:
             Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy, steady).round),
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
             Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
+            Loop("reader", _CLEAN_SECONDS, Reader(tools, read_within).round),
         ]
 
     def start(self) -> None:

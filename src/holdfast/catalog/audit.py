@@ -82,7 +82,10 @@ _SEEN: Mapping[type[Table], Seen] = {
         "destination",
         "id",
         ("name", "description", "kind", "prefix", "project_pk", "granted", "deleted"),
-        options=("endpoint", "bucket_name", "region"),
+        options=(
+            *("endpoint", "bucket_name", "region"),
+            *("max_parts", "equal_parts", "checksum", "addressing"),
+        ),
         secrets=("sealed_secret",),
     ),
     Recovery: Seen("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),

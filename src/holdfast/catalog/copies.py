@@ -12,9 +12,10 @@ from holdfast.catalog.plain import Plain
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
-from holdfast.domain.backup import BackupType
+from holdfast.domain.artifact import MANIFEST
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import expiry
+from holdfast.domain.snapshot import is_snapshot_key
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,29 @@ def names_at(session: ReadSession, destination_pk: int, limit: int) -> Sequence[
         .where(Copy.destination_pk == destination_pk, Copy.gone.is_(None))
     )
     return session.scalars(kept.order_by(Copy.pk.desc()).limit(limit)).all()
+
+
+def newest_objects(session: ReadSession, destination_pk: int, limit: int) -> list[str]:
+    """An object of each of the newest copies that should be there: the manifest of a dump, the
+    snapshot itself. What is being removed for certain is left out."""
+    kept = select(Copy.objects).where(
+        Copy.destination_pk == destination_pk,
+        Copy.gone.is_(None),
+        Copy.lost.is_(None),
+        Copy.objects.is_not(None),
+        Copy.status == Status.COMPLETED,
+        Copy.pk.not_in(
+            select(Deletion.copy_pk).where(
+                Deletion.begun.is_not(None), Deletion.done.is_(None), Deletion.copy_pk.is_not(None)
+            )
+        ),
+    )
+    found = session.scalars(kept.order_by(Copy.pk.desc()).limit(limit))
+    return [
+        objects if is_snapshot_key(objects) else f"{objects}{MANIFEST}"
+        for objects in found
+        if objects is not None
+    ]
 
 
 def at_destination(
@@ -204,7 +228,7 @@ TO_REPAIR = (
         Copy.gone.is_(None),
         Copy.marked.is_(None),
         or_(Copy.next_try.is_(None), Copy.next_try <= _NOW),
-        Backup.type == BackupType.SNAPSHOT,
+        Copy.objects.is_not(None),
         Backup.deleted.is_(None),
         _ANOTHER_GOOD.exists(),
     )
@@ -218,8 +242,8 @@ def to_retry(session: ReadSession, now: int) -> list[Copy]:
 
 
 def to_repair(session: ReadSession, now: int) -> list[Copy]:
-    """Copies of snapshots that were found lost while another one is good, of backups that stay,
-    and whose pause since the last try is over."""
+    """Copies that were found lost while another one is good, of backups that stay, and whose pause
+    since the last try is over."""
     return list(session.scalars(TO_REPAIR.order_by(Copy.lost).limit(100), {"now": now}))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
+from holdfast.catalog import destinations
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Copy, Deletion, Project
 from holdfast.catalog.session import ReadSession, WriteSession
@@ -31,6 +32,14 @@ class Doomed:
     begun: bool = False
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a store said: which one it was, and what is worth knowing beside that all is gone."""
+
+    place: str | None = None
+    note: str | None = None
+
+
 def mark(session: WriteSession, what: Doomed, now: int) -> None:
     """The objects under the prefix are removed at `due`, unless called off before."""
     session.execute(update(Copy).where(Copy.pk == what.copy_pk).values(marked=now))
@@ -44,6 +53,7 @@ def mark(session: WriteSession, what: Doomed, now: int) -> None:
             due=what.due,
             begun=now if what.begun else None,
             tries=0,
+            place=destinations.place_at(session, what.destination_pk),
         )
     )
     session.flush()
@@ -111,12 +121,49 @@ def failed(session: WriteSession, pk: int, problem: str, now: int) -> None:
     deletion.next_try = now + pause
 
 
-def finish(session: WriteSession, pk: int, now: int) -> bool:
-    """The store confirmed that nothing is left. False: somebody else said so before."""
+WAITS = "waits: "
+"""Begins what is said of a deletion that only waits for something else."""
+
+
+def wait(session: WriteSession, pk: int, why: str, until: int) -> None:
+    """Nothing failed: something has to be done first. It is tried again then, or when hastened."""
     deletion = get(session, pk)
-    if deletion is None or deletion.done is not None:
+    if deletion is not None and deletion.done is None:
+        deletion.last_error = f"{WAITS}{why}"
+        deletion.next_try = until
+
+
+def hasten(session: WriteSession, addon_pk: int) -> None:
+    """What an addon's deletions waited for may have been done."""
+    mine = select(Copy.pk).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
+    waiting = update(Deletion).where(
+        Deletion.copy_pk.in_(mine), Deletion.done.is_(None), Deletion.last_error.startswith(WAITS)
+    )
+    session.execute(
+        waiting.values(next_try=None, last_error=None).execution_options(synchronize_session=False)
+    )
+
+
+def follow(session: WriteSession, destination_pk: int, place: str) -> None:
+    """The destination's objects are found at another address now."""
+    waiting = update(Deletion).where(
+        Deletion.destination_pk == destination_pk, Deletion.done.is_(None)
+    )
+    session.execute(waiting.values(place=place).execution_options(synchronize_session=False))
+
+
+def is_elsewhere(deletion: Deletion, place: str | None) -> bool:
+    """Was it marked for objects at another place than this one?"""
+    return None not in (deletion.place, place) and deletion.place != place
+
+
+def finish(session: WriteSession, pk: int, now: int, said: Outcome) -> bool:
+    """The store confirmed that nothing is left. False: somebody else said so before, or it was
+    another store than that in which the objects are."""
+    deletion = get(session, pk)
+    if deletion is None or deletion.done is not None or is_elsewhere(deletion, said.place):
         return False
-    deletion.done = now
+    deletion.done, deletion.outcome = now, said.note
     deletion.tries += 1
     deletion.last_error = deletion.next_try = None
     session.execute(update(Copy).where(Copy.pk == deletion.copy_pk).values(gone=now, review=None))

@@ -24,6 +24,26 @@ def options(destination: Destination, sealer: Sealer) -> dict[str, Any]:
     return {**destination.options, "prefix": destination.prefix, "secret_key": secret}
 
 
+SETTINGS = ("max_parts", "equal_parts", "checksum", "addressing")
+"""How the service of a destination wants to be spoken to."""
+
+
+def is_settled(destination: Destination) -> bool:
+    """Was that found out, or said?"""
+    return "equal_parts" in destination.options
+
+
+def place_of(destination: Destination) -> str:
+    """Where its objects are: the same text is the same store."""
+    named = [str(destination.options.get(name, "")) for name in ("endpoint", "bucket_name")]
+    return "/".join([*named, destination.prefix])
+
+
+def place_at(session: ReadSession, pk: int | None) -> str | None:
+    """The same by key. None: the platform's own store, which the catalogue does not know."""
+    return None if pk is None else place_of(get(session, pk))
+
+
 def get(session: ReadSession, pk: int) -> Destination:
     return session.get_one(Destination, pk)
 

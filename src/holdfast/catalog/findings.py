@@ -10,6 +10,9 @@ from holdfast.catalog.schema import Finding
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 
+DAMAGED = "damaged"
+"""An object of a repository that is not what was written; no copy is lost by that alone."""
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -49,6 +52,17 @@ def settle(session: WriteSession, pk: int, outcome: str, now: int) -> None:
     finding = session.get_one(Finding, pk)
     if finding.settled is None:
         finding.settled, finding.outcome = now, outcome
+
+
+def open_since(session: ReadSession, place: int | None, kind: str, prefix: str) -> int | None:
+    """When the open finding of this kind was made; None: there is none."""
+    known = select(Finding.created).where(
+        Finding.settled.is_(None),
+        Finding.destination_pk.is_not_distinct_from(place),
+        Finding.prefix == prefix,
+        Finding.kind == kind,
+    )
+    return session.scalar(known.limit(1))
 
 
 def open_of_copy(session: ReadSession, copy_pk: int) -> list[Finding]:

@@ -14,6 +14,7 @@ from holdfast.catalog.schema import (
     Line,
     Occurrence,
     Operation,
+    Reading,
     Restore,
     Schedule,
 )
@@ -43,6 +44,7 @@ def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
     _do(session, decided.values(backup_pk=None))
     _do(session, delete(Deletion).where(Deletion.copy_pk.in_(kept)))
     _do(session, delete(Finding).where(Finding.copy_pk.in_(kept)))
+    _do(session, delete(Reading).where(Reading.copy_pk.in_(kept)))
     _do(session, delete(Copy).where(Copy.pk.in_(kept)))
     _do(session, delete(Restore).where(Restore.backup_pk.in_(backup_pks)))
     _do(session, delete(Backup).where(Backup.pk.in_(backup_pks)))

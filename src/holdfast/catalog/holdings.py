@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Integer, and_, func, or_, select, type_coerce
 
+from holdfast.catalog import readings
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project, Restore
 from holdfast.catalog.session import ReadSession
@@ -186,7 +187,7 @@ def _open(
 
 def _being_restored(session: ReadSession) -> set[int]:
     going = select(Restore.backup_pk).where(Restore.status.not_in(OVER))
-    return set(session.scalars(going))
+    return {*session.scalars(going), *readings.backups_read(session)}
 
 
 def _past(session: ReadSession, addon_pks: Collection[int] | None) -> dict[int, list[Held]]:

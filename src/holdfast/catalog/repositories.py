@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, bindparam, select, update
 
 from holdfast.catalog.schema import Addon, Recovery, Repository
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.domain.snapshot import CIRCLE, Stretch, marks_after
 from holdfast.kit.seal import Sealer, Secret
 
 
@@ -58,13 +59,25 @@ def ensure(session: WriteSession, made: Repository) -> Repository:
     return found or made
 
 
+def key_context(row: Repository) -> str:
+    """What a repository's own master key is sealed for: this repository at this place."""
+    return f"repository key {row.prefix} at {row.destination_pk}"
+
+
 def password(row: Repository, sealer: Sealer) -> Secret:
     return sealer.open(row.sealed_password, context(row.prefix))
 
 
-def was_read(session: WriteSession, pk: int, upto: int, now: int) -> None:
+def was_read(session: WriteSession, pk: int, stretch: Stretch, now: int) -> None:
     row = get(session, pk)
-    row.read_upto, row.read_at = upto, now
+    row.read_upto, row.read_at = stretch.end, now
+    row.read_marks = marks_after(row.read_marks or [], stretch.length, now)
+
+
+def read_in_whole(row: Repository) -> int | None:
+    """Every pack was read since then, or written: what is written is read back. None: never."""
+    marks = row.read_marks or []
+    return marks[0][1] if sum(length for length, _ in marks) >= CIRCLE else None
 
 
 def note_spoiled(session: WriteSession, pk: int, spoiled: Mapping[str, str]) -> None:

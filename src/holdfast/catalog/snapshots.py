@@ -52,6 +52,15 @@ def tidy_later(session: WriteSession, addon_pk: int, place: int | None, now: int
     session.execute(mine.values(tidy_due=now + _TIDY_AFTER_MS))
 
 
+def tidy_now(session: WriteSession, repository_pk: int, now: int) -> None:
+    """Something in it has to be put right, unless that is being tried already."""
+    mine = update(Repository).where(
+        Repository.pk == repository_pk,
+        or_(Repository.tidy_due.is_(None), Repository.tidy_due > now + _TIDY_AFTER_MS),
+    )
+    session.execute(mine.values(tidy_due=now))
+
+
 def order_tidying(session: WriteSession, queue: Queue, now: int) -> int:
     """For every repository whose time has come and that is not being tidied; how many."""
     ordered = 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import or_, select
+from sqlalchemy.orm import undefer
 
 from holdfast.catalog.schema import (
     Addon,
@@ -123,10 +124,15 @@ def expected(session: ReadSession, copy_pks: Collection[int]) -> list[Expected]:
     ).all()
     going = _going(session, copy_pks)
     return [
-        Expected(copy.pk, copy.objects or "", sizes_of(evidence), copy.lost is not None)
+        Expected(copy.pk, copy.objects or "", sizes_of(evidence), _may_return(copy))
         for copy, evidence in rows
         if copy.pk not in going
     ]
+
+
+def _may_return(copy: Copy) -> bool:
+    """What is lost because its bytes are wrong is found again by reading it, not by listing."""
+    return copy.lost is not None and copy.spoiled is None
 
 
 def snapshots_in(session: ReadSession, row: Repository) -> list[Copy]:
@@ -139,6 +145,31 @@ def snapshots_in(session: ReadSession, row: Repository) -> list[Copy]:
     found = list(session.scalars(wanted.order_by(Copy.pk)))
     going = _going(session, [copy.pk for copy in found])
     return [copy for copy in found if copy.pk not in going]
+
+
+def any_lost_in(session: ReadSession, row: Repository) -> bool:
+    lost = select(Copy.pk).where(*_kept_in(row), Copy.lost.is_not(None))
+    return session.scalar(lost.limit(1)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Rooted:
+    """A snapshot that must be in a repository: its copy, its backup with the evidence, its tree."""
+
+    copy: Copy
+    backup: Backup
+    tree: str
+
+
+def rooted_in(session: ReadSession, row: Repository) -> list[Rooted]:
+    """Of every snapshot that is kept there, lost or not, as far as its tree is known."""
+    held = {copy.backup_pk: copy for copy in snapshots_in(session, row)}
+    rows = select(Backup).where(Backup.pk.in_(held)).options(undefer(Backup.evidence))
+    found = [
+        Rooted(held[backup.pk], backup, str((backup.evidence or {}).get("tree", "")))
+        for backup in session.scalars(rows)
+    ]
+    return [each for each in found if each.tree]
 
 
 def snapshot_keys(session: ReadSession, row: Repository) -> set[str]:

@@ -59,6 +59,35 @@ class Keys:
 
 
 @dataclass(frozen=True)
+class Service:
+    """How the service wants to be spoken to; what is not said is found out by the server."""
+
+    max_parts: Annotated[
+        int | None, typer.Option("--max-parts", help="Parts that it allows per object.")
+    ] = None
+    equal_parts: Annotated[
+        bool | None,
+        typer.Option("--equal-parts/--unequal-parts", help="Parts have to be of one size."),
+    ] = None
+    checksum: Annotated[
+        str | None, typer.Option("--checksum", help="Of each part: none, md5, crc32 or sha256.")
+    ] = None
+    addressing: Annotated[
+        str | None, typer.Option("--addressing", help="Of the bucket: auto, path or virtual.")
+    ] = None
+
+    def over(self, given: dict[str, object]) -> dict[str, object]:
+        """The body with ours laid over it."""
+        options = {
+            "maxParts": self.max_parts,
+            "equalParts": self.equal_parts,
+            "checksum": self.checksum,
+            "addressing": self.addressing,
+        }
+        return {**given, **{name: value for name, value in options.items() if value is not None}}
+
+
+@dataclass(frozen=True)
 class Fields:
     description: Annotated[str | None, typer.Option("--description")] = None
     grant: Annotated[
@@ -95,6 +124,7 @@ def show(session: Session, limit: Limit = None) -> None:
 def create(
     session: Session,
     keys: Keys,
+    service: Service,
     fields: Fields,
     name: Annotated[str | None, typer.Argument(help="Name, unless --file has it.")] = None,
     prefix: Annotated[
@@ -108,7 +138,7 @@ def create(
     """Add a destination; the server tries it first and refuses one that does not work."""
     given = {"type": "s3", "prefix": "", **fields.body(name=name, prefix=prefix, projectId=owner)}
     with session.client() as client:
-        made = client.destinations.create(keys.over(given))
+        made = client.destinations.create(service.over(keys.over(given)))
     session.printer.record(made.document())
 
 
@@ -124,14 +154,18 @@ def get(session: Session, destination: Id, show_secrets: ShowSecrets = False) ->
 def update(
     session: Session,
     keys: Keys,
+    service: Service,
     fields: Fields,
     destination: Id,
     name: Annotated[str | None, typer.Option("--name", help="New name; the id stays.")] = None,
 ) -> None:
-    """Change a destination. Credentials are replaced as a whole."""
+    """Change a destination. Credentials are replaced as a whole.
+
+    Another bucket is another destination, unless the backups of this one are found there.
+    """
     given = fields.body(name=name)
     with session.client() as client:
-        client.destinations.update(destination, keys.over(given))
+        client.destinations.update(destination, service.over(keys.over(given)))
     session.printer.done(f"updated destination {destination}")
 
 

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     LOST = "lost"
     LEFTOVER = "leftover"
     FOREIGN = "foreign"
+    DAMAGED = "damaged"
 
 
 @verb(
@@ -155,7 +156,7 @@ def audit(
         str | None, typer.Option("--destination", "-d", help="Only this one; else every store.")
     ] = None,
     read_data: Annotated[
-        bool, typer.Option("--read-data", help="Read every byte of the snapshots, too.")
+        bool, typer.Option("--read-data", help="Read every byte of all backups, too.")
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Only show when it was done.")] = False,
 ) -> None:

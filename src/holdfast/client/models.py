@@ -150,7 +150,8 @@ class LastRestore(Model):
 
 
 class Copy(Model):
-    """A backup in one place; without `destination_id` that is the server's own store."""
+    """A backup in one place; without `destination_id` that is the server's own store. `read_at`
+    is when every byte of a dump was read last and found right."""
 
     destination_id: str | None = None
     status: str = ""
@@ -158,7 +159,9 @@ class Copy(Model):
     next_try_at: str | None = None
     size: str = "0"
     expires_at: str | None = None
+    read_at: str | None = None
     lost: str | None = None
+    spoiled: str | None = None
     deletion: Words | None = None
 
 
@@ -217,6 +220,10 @@ class Destination(Model):
     projects: list[str] | None = None
     description: str | None = None
     credentials: StoreCredentials | None = None
+    max_parts: int | None = None
+    equal_parts: bool | None = None
+    checksum: str | None = None
+    addressing: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
 

@@ -8,7 +8,7 @@ thread; one Upload belongs to one thread.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,10 @@ class ObjectStore(Protocol):
         Returns how many were removed. Idempotent; safe to repeat after a crash.
         """
         ...
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A store that may keep what was deleted. `hides_versions`: a deletion said that it did."""
+
+    hides_versions: bool

@@ -26,7 +26,7 @@ _WAIT_SECONDS = 1.0
 
 class Auditor:
     """`every_ms` 0: only when somebody asks. `round_ms`: in that time the bytes of every pack of
-    snapshots are read once; 0: only when somebody asks."""
+    snapshots are read once; 0: only when somebody asks. Those of dumps are the reader's."""
 
     def __init__(self, tools: Toolbox, every_ms: int, round_ms: int = 0) -> None:
         self._tools = tools

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from holdfast.catalog import chores, findings, operations, repositories, snapshots, stock
+from holdfast.catalog.findings import Sighting
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.schema import Repository as Row
 from holdfast.contracts.store import ObjectStore
@@ -24,6 +25,7 @@ from holdfast.jobs.custody import Look
 from holdfast.jobs.toolbox import Toolbox
 from holdfast.jobs.vaults import snapshot_id
 from holdfast.kit.clock import rfc3339
+from holdfast.repositories.restic.objects import is_shaped
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases import removals, stocktaking
 from holdfast.usecases.stocktaking import Group, Strangers
@@ -59,7 +61,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     with tools.catalog.read() as session:
         held = stock.snapshots_in(session, row)
         session.expunge_all()
-    if not held:
+    if not held and not tools.vaults.is_made(row):
         return
     name = chores.custody_of(row.pk)
     with tools.catalog.write() as session:
@@ -69,6 +71,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     names = [snapshot_id(copy) for copy in held]
     stretch = EVERYTHING if everything else _stretch(row, began, round_ms)
     found = custody.look(tools, row, Look(names, thorough, stretch))
+    _note_damage(tools, row, found)
     for copy in held:
         _note(tools, copy, found.wrong[snapshot_id(copy)])
         yield copy.pk
@@ -76,7 +79,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     with tools.catalog.write() as session:
         if found.spoiled is not None:
             repositories.note_spoiled(session, row.pk, found.spoiled)
-            repositories.was_read(session, row.pk, stretch.end, began)
+            repositories.was_read(session, row.pk, stretch, began)
         if thorough:
             chores.end(session, name, now + _THOROUGH_MS, now, None)
         if everything:
@@ -86,6 +89,20 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
 def _stretch(row: Row, now: int, round_ms: int) -> Stretch:
     """Since it was read last, or made."""
     return next_stretch(row.read_upto, now - (row.read_at or row.created), round_ms)
+
+
+def _note_damage(tools: Toolbox, row: Row, found: custody.Found) -> None:
+    """Tidying puts it right, and is ordered at once: damage of an index object or a key harms no
+    snapshot by itself, but the next one may."""
+    now = tools.clock.now()
+    for key, why in found.damaged.items():
+        log.error("an object of a repository is damaged", extra={"key": key, "problem": why})
+        with tools.catalog.write() as session:
+            seen = Sighting(row.destination_pk, findings.DAMAGED, key, why, objects=1)
+            findings.report(session, seen, now)
+    if found.damaged or any(found.wrong.values()):
+        with tools.catalog.write() as session:
+            snapshots.tidy_now(session, row.pk, now)
 
 
 def _note(tools: Toolbox, copy: Copy, problem: str | None) -> None:
@@ -189,14 +206,21 @@ def _is_there(store: ObjectStore, key: str) -> bool:
 
 
 def _foreign(store: ObjectStore, ours: set[str], strangers: Strangers, began: int) -> None:
-    """Repositories without a row: another installation may share the bucket."""
+    """Repositories without a row: another installation may share the bucket. And what lies in one
+    of ours but is none of its objects."""
     for prefix, members in groupby(store.list(ROOT), key=lambda stat: _shelf(stat.key)):
-        if prefix in ours:
-            continue
         group = Group(prefix, None)
         for stat in members:
+            if prefix in ours and is_shaped(stat.key.removeprefix(prefix)):
+                continue
             group.add(stat, visible=True)
-        strangers.add(group, "no repository here has this prefix", began)
+        if group.objects:
+            why = (
+                "it is no object of a repository"
+                if prefix in ours
+                else "no repository here has this prefix"
+            )
+            strangers.add(group, why, began)
 
 
 def _shelf(key: str) -> str:

@@ -1,10 +1,12 @@
 """Carries retention out: looks at what expired, and removes what was marked and waited."""
 
 import logging
+from collections.abc import Sequence
 from itertools import chain, islice
 
 from holdfast.catalog import deletions
-from holdfast.contracts.store import ObjectStore
+from holdfast.catalog.deletions import Outcome
+from holdfast.contracts.store import ObjectStore, Versioned
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, StoreRefused
 from holdfast.domain.inventory import damage
@@ -24,8 +26,18 @@ _IN_VAIN = 3
 """Failures in a row after which a place is left alone for a while."""
 _REST_SECONDS = 60.0
 _WAIT_SECONDS = 20.0
+_READ_MS = 600_000
+"""After which a deletion looks again whether what it waits for was read."""
 _LOOKS = 100
 """Copies found lost one after another before one deletion lets the others pass."""
+
+
+class _Unread(Exception):
+    """What has to stay is there, but its bytes were not read lately."""
+
+    def __init__(self, proofs: Sequence[Proof]) -> None:
+        super().__init__()
+        self.proofs = proofs
 
 
 class Pruner:
@@ -83,6 +95,9 @@ class Pruner:
         """A deletion that fails says why in its row and is tried again later."""
         try:
             self._carry_out(pk)
+        except _Unread as unread:
+            self._wait_for(pk, unread.proofs)
+            return True
         except Failure as failure:
             problem = failure.message
         except Exception as error:
@@ -96,16 +111,30 @@ class Pruner:
             deletions.failed(session, pk, problem, now)
         return False
 
+    def _wait_for(self, pk: int, proofs: Sequence[Proof]) -> None:
+        """What stays is read in whole before the other one goes, by who reads dumps and packs."""
+        names = " and ".join(dict.fromkeys(proof.backup for proof in proofs))
+        why = f"{names}, which has to stay, is read in whole first"
+        log.info("a deletion waits", extra={"deletion": pk, "why": why})
+        now = self._tools.clock.now()
+        with self._tools.catalog.write() as session:
+            for proof in proofs:
+                removals.ask_to_read(session, proof.copy_pk, now)
+            deletions.wait(session, pk, why, now + _READ_MS)
+
     def _carry_out(self, pk: int) -> None:
         """The row says done only after the store said that nothing is left."""
         decision = self._decide(pk)
         if decision.step is not Step.REMOVE:
             return
+        note = None
         if decision.prefix:
-            remove(self._tools.open_store(decision.place), decision.prefix)
+            store = self._tools.open_store(decision.place)
+            remove(store, decision.prefix)
+            note = left_behind(store)
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
-            removals.finish(session, pk, now)
+            removals.finish(session, pk, now, Outcome(decision.address, note))
 
     def _decide(self, pk: int) -> Decision:
         """Asks until nothing is left to prove. What is missing is lost, and judged again."""
@@ -113,10 +142,13 @@ class Pruner:
         for _ in range(_LOOKS):
             now = self._tools.clock.now()
             with self._tools.catalog.write() as session:
-                decision = removals.decide(session, pk, proven, now)
+                decision = removals.decide(session, pk, proven, now, self._policy.read_ms)
             if decision.step is not Step.PROVE:
                 return decision
-            proven |= {proof.copy_pk for proof in decision.floor if self._proven(proof)}
+            sound = [proof for proof in decision.floor if self._proven(proof)]
+            if unread := [proof for proof in sound if proof.unread]:
+                raise _Unread(unread)
+            proven |= {proof.copy_pk for proof in sound}
         return Decision(Step.LEAVE)
 
     def _proven(self, proof: Proof) -> bool:
@@ -146,6 +178,17 @@ def remove(store: ObjectStore, prefix: str) -> None:
     left = _left(store, prefix)
     if left is not None:
         raise StoreRefused(f"{left} is still there after it was deleted")
+
+
+def left_behind(store: ObjectStore) -> str | None:
+    """What is worth knowing of a removal although nothing can be seen any more."""
+    if isinstance(store, Versioned) and store.hides_versions:
+        log.info("only delete markers were written; the bucket keeps what they hide")
+        return (
+            "the bucket keeps versions: its objects are hidden by delete markers, and their space"
+            " is freed by a lifecycle rule that expires noncurrent versions"
+        )
+    return None
 
 
 def _left(store: ObjectStore, prefix: str) -> str | None:

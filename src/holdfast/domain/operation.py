@@ -48,7 +48,7 @@ class Kind(StrEnum):
     REWIND = "rewind"  # a restore of a snapshot, by exchanging a server's files
     REFILL = "refill"  # a restore of a snapshot, into a database that stays open
     COPY = "copy"  # of a snapshot, to an additional destination
-    REPAIR = "repair"  # of a copy of a snapshot that was lost
+    REPAIR = "repair"  # of a copy that was lost
     TIDY = "tidy"  # of a snapshot repository
     PROVISION = "provision"
     PAUSE = "pause"

@@ -30,6 +30,7 @@ class Policy:
     grace_ms: int  # between marking and removing
     every_ms: int  # between two looks at what has expired and stays
     history_ms: int  # how long the rows of what is gone are kept
+    read_ms: int = 30 * DAY_MS  # how long ago the bytes of what saves others may have been read
 
     def __post_init__(self) -> None:
         problems = {
@@ -37,6 +38,7 @@ class Policy:
             "grace": "" if self.grace_ms >= 0 else "must not be negative",
             "every": "" if self.every_ms >= 1000 else "must be at least a second",
             "history": "" if self.history_ms >= DAY_MS else "must be at least a day",
+            "read": "" if self.read_ms > 0 else "must not be zero or less",
         }
         wrong = {name: problem for name, problem in problems.items() if problem}
         if wrong:
@@ -62,7 +64,7 @@ class Reason(StrEnum):
     UNLIMITED = "it has no retention time: it stays until somebody deletes it"
     RETAINED = "it is retained for ever"
     MAKING = "it is still being made"
-    IN_USE = "it is being restored"
+    IN_USE = "it is being restored or downloaded"
     NEWEST_OF_ADDON = "it is the newest good backup of the addon"
     NEWEST_AT_PLACE = "it is the newest good copy at this destination"
     NEWER_FAILED = "newer backups failed or were lost, so age alone is no reason to delete it"

@@ -1,6 +1,7 @@
 """Snapshots: how large their blocks are, and what their objects are called."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _GIB = 1 << 30
@@ -58,6 +59,17 @@ def next_stretch(begin: int, elapsed_ms: int, round_ms: int) -> Stretch:
     if round_ms <= 0:
         return Stretch(begin, 0)
     return Stretch(begin, min(CIRCLE, -(-CIRCLE * max(0, elapsed_ms) // round_ms)))
+
+
+def marks_after(marks: Sequence[Sequence[int]], length: int, now: int) -> list[list[int]]:
+    """The last stretches that make up one round, the oldest first: each its length and when it was
+    read. Those before them were read again since."""
+    found = [[int(mark[0]), int(mark[1])] for mark in marks]
+    if length > 0:
+        found.append([length, now])
+    while found and sum(each[0] for each in found[1:]) >= CIRCLE:
+        found.pop(0)
+    return found
 
 
 def snapshot_key(prefix: str, snapshot: str) -> str:

@@ -224,11 +224,16 @@ def snapshots(
     try:
         repository = open_repository(store, prefix, passphrase)
         gaps = missing_packs(repository)
-        tagged = {uid: each for each in repository.snapshots() if (uid := _uid(each))}
+        readable, broken = repository.readable_snapshots()
+        tagged = {uid: each for each in readable if (uid := _uid(each))}
         fresh = [tagged[uid] for uid in sorted(tagged.keys() - set(known([*tagged])))]
     except Failure as error:
         yield Problem(prefix, error.message)
         return
+    for (kind, name), why in repository.damaged.items():
+        yield Problem(repository.objects.key(kind, name), why)
+    for name, why in broken.items():
+        yield Problem(snapshot_key(prefix, name), why)
     _, project, addon, addon_uid, _ = prefix.split("/")
     yield from _shelved(
         (

@@ -38,7 +38,8 @@ from holdfast.pipeline.digest import Digest
 
 
 class BackupRecord(BaseModel):
-    """What the steps learned so far. `prefix` is the copied attempt's place in the store."""
+    """What the steps learned so far. `prefix` is the copied attempt's place in the store;
+    `checked` when reading it back began, in ms since 1970."""
 
     version: str = ""
     expected: int = 0
@@ -47,6 +48,7 @@ class BackupRecord(BaseModel):
     facts: Document = {}
     inventory: Document = {}
     checks: list[Check] = []
+    checked: int = 0
     manifest_sha256: str = ""
 
 
@@ -117,6 +119,7 @@ def _clear(job: Job, backup: Backup, store: ObjectStore) -> int:
 def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
     engine, shelf = dumper(job), _shelf(job, backup, record.prefix)
+    record = record.model_copy(update={"checked": job.tools.clock.now()})
     if backup.source in FILES:
         return _check_file(job, record, shelf)
     counted = inventories.rows_by_database(record.inventory)
@@ -196,7 +199,7 @@ def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
     backup.version = record.version
     copy = copies.first(session, backup.pk)
     backup.size = copy.size = sum(member.stored_bytes for member in record.members)
-    copy.objects = record.prefix
+    copy.objects, copy.read_at = record.prefix, record.checked
     backup.evidence = {
         "manifestSha256": record.manifest_sha256,
         "members": [inventories.member_document(member) for member in record.members],

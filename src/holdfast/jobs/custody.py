@@ -37,11 +37,13 @@ class Look:
 class Found:
     """What is wrong with each snapshot (None: nothing), and which packs are not what was written.
 
-    `spoiled` None: the repository could not be read, so nothing is known of its packs.
+    `spoiled` None: the repository could not be read, so nothing is known of its packs. `damaged`
+    are other objects that are not what was written, by key, with what is wrong.
     """
 
     wrong: Mapping[str, str | None]
     spoiled: Mapping[str, str] | None = field(default_factory=dict[str, str])
+    damaged: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def damage_of(tools: Toolbox, copy_pk: int) -> str | None:
@@ -66,7 +68,7 @@ def look(tools: Toolbox, row: Row, how: Look) -> Found:
         try:
             repository = tools.vaults.of_row(row)
             spoiled = _read(repository, row, how)
-            return Found(_confirmed(repository, how, spoiled), spoiled)
+            return Found(_confirmed(repository, how, spoiled), spoiled, _damaged(repository))
         except (ObjectMissing, SealBroken) as error:
             why = f"its repository cannot be read: {error.message}"
     return Found(dict.fromkeys(how.names, why), None)
@@ -95,6 +97,12 @@ def _confirmed(
         if before == _indexes(repository):
             return found
     raise StoreUnavailable("the index of the repository changes all the time")
+
+
+def _damaged(repository: Repository) -> dict[str, str]:
+    _, broken = repository.readable_snapshots()
+    found = {("snapshots", name): why for name, why in broken.items()} | repository.damaged
+    return {repository.objects.key(kind, name): why for (kind, name), why in found.items()}
 
 
 def _indexes(repository: Repository) -> list[str]:

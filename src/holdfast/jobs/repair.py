@@ -1,15 +1,16 @@
-"""Making a copy of a snapshot again that was found lost or damaged, from one that is whole.
+"""Making a copy again that was found lost or damaged, from one that is whole.
 
-The steps are those of an additional copy, after the index of the repository was mended; that it is
-lost stays true until everything the snapshot needs was read back. It may be the platform's copy,
-made again from an additional one, or the other way round.
+What a dump needs is in `dump_repair.py`. For a snapshot the steps are those of an additional copy,
+after the index of the repository was mended; that it is lost stays true until everything the
+snapshot needs was read back. It may be the platform's copy, made again from an additional one, or
+the other way round.
 """
 
 from holdfast.catalog import copies, findings
 from holdfast.catalog.session import WriteSession
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.snapshot import snapshot_key
-from holdfast.jobs import replicate, snapshot_proof
+from holdfast.jobs import dump_repair, replicate, snapshot_proof
 from holdfast.jobs.proof import require
 from holdfast.jobs.replicate import CopyRecord
 from holdfast.jobs.step import Plan, Step
@@ -17,7 +18,21 @@ from holdfast.jobs.toolbox import Job
 from holdfast.jobs.vaults import snapshot_id
 
 
+def find(job: Job, record: CopyRecord) -> CopyRecord:
+    if dump_repair.is_about_dump(job):
+        return dump_repair.find(job, record)
+    return replicate.find(job, record)
+
+
+def copy(job: Job, record: CopyRecord) -> CopyRecord:
+    if dump_repair.is_about_dump(job):
+        return dump_repair.copy(job, record)
+    return replicate.copy(job, record)
+
+
 def check(job: Job, record: CopyRecord) -> CopyRecord:
+    if dump_repair.is_about_dump(job):
+        return dump_repair.check(job, record)
     record = replicate.check(job, record)
     require([snapshot_proof.read_all(job, replicate.target(job), record.tree)])
     return record
@@ -25,16 +40,24 @@ def check(job: Job, record: CopyRecord) -> CopyRecord:
 
 def seal(job: Job, record: CopyRecord) -> CopyRecord:
     """The snapshot object may have outlived its packs: then it counts again."""
+    if dump_repair.is_about_dump(job):
+        return record
     target, before = replicate.target(job), snapshot_id(replicate.wanted(job))
     try:
         if target.snapshot(before).tree == record.tree:
             return record.model_copy(update={"copied": before})
     except (ObjectMissing, SealBroken):
         pass
-    return replicate.seal(job, record)
+    record = replicate.seal(job, record)
+    if any(name == before for name, _ in target.objects.names("snapshots")):
+        target.objects.set_aside("snapshots", before)
+    return record
 
 
 def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
+    if not record.copied:
+        dump_repair.publish(session, job, record)
+        return
     made = copies.get(session, int(str(job.arguments["copy"])))
     if made is None:
         raise ObjectMissing("the copy's row is gone")
@@ -48,17 +71,18 @@ def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
 def clean(job: Job, record: CopyRecord) -> str:
     if record.copied and record.copied != snapshot_id(replicate.wanted(job)):
         replicate.target(job).forget(record.copied)
-    replicate.unlock(job, record)
+    if not dump_repair.is_about_dump(job):
+        replicate.unlock(job, record)
     return ""
 
 
 REPAIR = Plan(
     record=CopyRecord,
     steps=[
-        Step("find", "looking for a copy to read from", replicate.find),
-        Step("copy", "sending what is missing", replicate.copy),
+        Step("find", "looking for a copy to read from", find),
+        Step("copy", "sending what is missing", copy),
         Step("check", "reading everything back and checking", check),
-        Step("seal", "writing the snapshot", seal),
+        Step("seal", "making it count again", seal),
     ],
     publish=publish,
     clean=clean,

@@ -25,7 +25,8 @@ from holdfast.repositories.restic.repository import Repository
 
 
 class CopyRecord(BaseModel):
-    """What the steps learned so far. Sizes in bytes; `packs` were written by this attempt."""
+    """What the steps learned so far. Sizes in bytes; `packs` were written by this attempt;
+    `checked` is when a dump's reading back began."""
 
     source_pk: int = 0
     snapshot: str = ""
@@ -35,6 +36,7 @@ class CopyRecord(BaseModel):
     size: int = 0
     packs: list[str] = []
     copied: str = ""
+    checked: int = 0
 
 
 def wanted(job: Job) -> Copy:

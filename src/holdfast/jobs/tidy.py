@@ -1,29 +1,39 @@
 """Removing from an addon's repositories what no snapshot needs any more.
 
 It is an operation of the addon, so no snapshot is being written meanwhile. A restore of another
-addon may be reading; then it is left for later.
+addon, or a download, may be reading; then it is left for later.
+
+Damage is put right first. A snapshot object that cannot be read is made anew from what the
+catalogue knows of it. One that no backup of ours accounts for may need any block, so nothing is
+removed while it is there; it is an open finding, and set aside when it has been one for long.
 """
 
 from collections.abc import Collection
 
 from pydantic import BaseModel
 
-from holdfast.catalog import repositories, restores
+from holdfast.catalog import readings, repositories, restores
 from holdfast.catalog.schema import Repository
 from holdfast.catalog.session import WriteSession
+from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.units import show_bytes
+from holdfast.jobs import snapshot_objects
+from holdfast.jobs.mending import make_sound
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.repositories.restic.locks import drop_dead, exclusively
-from holdfast.repositories.restic.pruning import Doomed, prune
+from holdfast.repositories.restic.pruning import Doomed, Rules, prune
 
 LATER_MS = 3_600_000
+DAMAGED_MS = 24 * LATER_MS
+"""A snapshot that lacks a block may be repaired, or expires: not from one hour to the next."""
 
 
 class TidyRecord(BaseModel):
-    """Did it have the repository to itself?"""
+    """Is there nothing left to do? Else it is tried again so many ms later."""
 
     done: bool = False
+    later: int = LATER_MS
 
 
 def _row(job: Job) -> Repository:
@@ -33,20 +43,46 @@ def _row(job: Job) -> Repository:
 
 def tidy(job: Job, record: TidyRecord) -> TidyRecord:
     row = _row(job)
-    with job.tools.catalog.read() as session:
-        read = restores.reading(session, row.addon_pk)
-    if read:
+    if _is_read(job, row):
         _unlock(job, row)
-        job.say("a restore is reading from this repository; left for later")
+        job.say("a restore or a download is reading from this repository; left for later")
         return record
-    repository = job.tools.vaults.of_row(row)
-    with exclusively(repository, job.tools.clock.now() * 1_000_000, job.sign):
-        pruned = prune(repository, job.moved, Doomed(row.doomed or (), lambda p: _doom(job, p)))
+    try:
+        return _tidy(job, row, record)
+    except (ObjectMissing, SealBroken) as error:
+        job.say(f"nothing was removed: {error.message}")
+        return record.model_copy(update={"later": DAMAGED_MS})
+
+
+def _tidy(job: Job, row: Repository, record: TidyRecord) -> TidyRecord:
+    now = job.tools.clock.now()
+    repository, said = job.tools.vaults.restored(row, now)
+    for sentence in said:
+        job.say(sentence)
+    make_sound(job, repository, row.destination_pk)
+    with exclusively(repository, now * 1_000_000, job.sign):
+        snapshot_objects.make_right(job, row, repository)
+        rules = Rules(snapshot_objects.trees(job, row), lambda: not _is_read(job, row))
+        doomed = Doomed(row.doomed or (), lambda packs: _doom(job, packs))
+        pruned = prune(repository, job.moved, rules, doomed)
+    for name in pruned.unreadable:
+        job.say(
+            f"the snapshot {name} cannot be read and is none of ours, so nobody knows what it"
+            " needs; nothing was removed"
+        )
     job.say(
         f"{pruned.packs} packs with {show_bytes(pruned.bytes)} removed,"
         f" {pruned.repacked} of them written anew without what nobody needs"
     )
-    return record.model_copy(update={"done": True})
+    later = DAMAGED_MS if pruned.unreadable else LATER_MS
+    done = not (pruned.left or pruned.unreadable)
+    return record.model_copy(update={"done": done, "later": later})
+
+
+def _is_read(job: Job, row: Repository) -> bool:
+    """Whoever reads says so in a row before he loads the index."""
+    with job.tools.catalog.read() as session:
+        return restores.reading(session, row.addon_pk) or readings.any_of(session, row.addon_pk)
 
 
 def _doom(job: Job, packs: Collection[str]) -> None:
@@ -66,7 +102,7 @@ def _unlock(job: Job, row: Repository) -> None:
 def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:
     row = repositories.get(session, int(str(job.arguments["repository"])))
     now = job.tools.clock.now()
-    row.tidy_due = None if record.done else now + LATER_MS
+    row.tidy_due = None if record.done else now + record.later
     if record.done:
         row.tidied, row.doomed = now, None
 

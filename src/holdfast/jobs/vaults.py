@@ -9,13 +9,16 @@ from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.session import Catalog
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing
+from holdfast.domain.snapshot import CIRCLE
 from holdfast.kit import ids
 from holdfast.kit.seal import Sealer, Secret
 from holdfast.repositories.restic.repository import (
+    Kept,
     Repository,
     add_key,
     ensure_repository,
     open_repository,
+    restore_keys,
 )
 
 RECOVERY = "recovery"
@@ -44,14 +47,46 @@ class Vaults:
                     prefix=prefix,
                     sealed_password=self.sealer.seal(secret, repositories.context(prefix)),
                     created=now,
+                    read_marks=[[CIRCLE, now]],  # nothing is there, and what comes is read back
                 ),
             )
-            recovery = repositories.recovery(session, destination_pk, self.sealer)
         store, password = self.open_store(destination_pk), repositories.password(row, self.sealer)
-        made = ensure_repository(store, row.prefix, password, now * 1_000_000)
-        if recovery is not None and not made.has_key_of(RECOVERY):
-            add_key(made, recovery, RECOVERY, now * 1_000_000)
+        instant = now * 1_000_000
+        made = ensure_repository(store, row.prefix, password, instant, self._kept(row))
+        self._restore(row, made, now)
         return made
+
+    def restored(self, row: Row, now: int) -> tuple[Repository, list[str]]:
+        """Opened, after its config and keys were made right; what was done about them. Only for
+        who holds the addon's slot."""
+        repository = self.of_row(row)
+        return repository, self._restore(row, repository, now)
+
+    def _restore(self, row: Row, repository: Repository, now: int) -> list[str]:
+        """Also gives it the owner's key, when there is one that it does not have."""
+        password = repositories.password(row, self.sealer)
+        done = restore_keys(repository, password, now * 1_000_000)
+        self._remember(row, repository)
+        with self.catalog.read() as session:
+            recovery = repositories.recovery(session, row.destination_pk, self.sealer)
+        if recovery is not None and not repository.has_key_of(RECOVERY):
+            add_key(repository, recovery, RECOVERY, now * 1_000_000)
+        return done
+
+    def _kept(self, row: Row) -> Kept | None:
+        if row.sealed_key is None:
+            return None
+        sealed = self.sealer.open(row.sealed_key, repositories.key_context(row))
+        return Kept.parse(sealed.reveal())
+
+    def _remember(self, row: Row, repository: Repository) -> None:
+        """The master key and config, while they can still be read."""
+        if row.sealed_key is not None:
+            return
+        kept = Secret(Kept(repository.key, repository.config).dumps())
+        sealed = self.sealer.seal(kept, repositories.key_context(row))
+        with self.catalog.write() as session:
+            repositories.get(session, row.pk).sealed_key = sealed
 
     def is_made(self, row: Row) -> bool:
         """Is there more of it than the row?"""
@@ -59,7 +94,10 @@ class Vaults:
 
     def of_row(self, row: Row) -> Repository:
         password = repositories.password(row, self.sealer)
-        return open_repository(self.open_store(row.destination_pk), row.prefix, password)
+        store = self.open_store(row.destination_pk)
+        repository = open_repository(store, row.prefix, password, self._kept(row))
+        self._remember(row, repository)
+        return repository
 
     def of_copy(self, copy: Copy) -> Repository:
         """The repository that holds a snapshot's copy."""

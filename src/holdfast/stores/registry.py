@@ -1,8 +1,8 @@
 """The kinds of stores: a module per line, loaded when first asked for."""
 
 import importlib
-from collections.abc import Mapping
-from typing import Protocol, cast
+from collections.abc import Collection, Mapping
+from typing import Protocol, cast, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,14 +30,35 @@ class _Driver(Protocol):
     def open_store(self, options: BaseModel, /) -> ObjectStore: ...
 
 
+@runtime_checkable
+class _Settling(Protocol):
+    """What a driver's module has whose services differ."""
+
+    def settle(self, options: BaseModel, given: Collection[str], /) -> Mapping[str, object]: ...
+
+
 def open_store(kind: str, options: Mapping[str, object]) -> ObjectStore:
     """A store of this kind; talks to nobody yet. Raises Invalid naming every bad field."""
     driver = _driver(kind)
+    return driver.open_store(_parsed(driver, options))
+
+
+def _parsed(driver: "_Driver", options: Mapping[str, object]) -> BaseModel:
     try:
-        parsed = driver.Options.model_validate(dict(options))
+        return driver.Options.model_validate(dict(options))
     except ValidationError as error:
         raise Invalid("The destination's settings are not valid.", _details(error)) from None
-    return driver.open_store(parsed)
+
+
+def settle(
+    kind: str, options: Mapping[str, object], given: Collection[str]
+) -> Mapping[str, object]:
+    """The settings that a new store needs and nobody has `given`, found out by asking it. Raises
+    Invalid as `open_store` does."""
+    driver = _driver(kind)
+    if not isinstance(driver, _Settling):
+        return {}
+    return driver.settle(_parsed(driver, options), given)
 
 
 def location(kind: str, options: Mapping[str, object], key: str) -> str:

@@ -11,7 +11,7 @@ from holdfast.catalog import addons, adopted, backups, projects, repositories
 from holdfast.catalog.schema import Addon, Backup, Copy, Project
 from holdfast.catalog.schema import Repository as Row
 from holdfast.domain.adoption import Found, Shelf
-from holdfast.domain.backup import source_of
+from holdfast.domain.backup import BackupType, source_of
 from holdfast.domain.operation import Status
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
@@ -85,6 +85,7 @@ def _keep(context: Context, place: int | None, addon: Addon, found: Found) -> Co
         objects=found.objects,
         created=found.created,
         completed=found.created,
+        read_at=0 if found.type is BackupType.DUMP else None,
     )
     context.session.add(copy)
     context.session.flush()

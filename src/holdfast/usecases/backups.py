@@ -127,8 +127,8 @@ def repair(context: Context, backup: Backup) -> None:
     lock_addon(session, backup.addon_pk)
     held = copies.of_backups(session, [backup.pk])[backup.pk]
     lost = [c for c in held if c.lost and not c.gone and not copies.being_removed(session, c)]
-    if backup.type != BackupType.SNAPSHOT or not lost:
-        raise Conflict("no copy of this backup is lost; only lost copies of snapshots are repaired")
+    if not lost:
+        raise Conflict("no copy of this backup is lost; only lost copies are repaired")
     if not copies.readable(held):
         raise Conflict("no copy of this backup is whole, so there is nothing to repair it from")
     for copy in lost:

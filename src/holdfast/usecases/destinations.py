@@ -1,5 +1,6 @@
 """Backup destinations: add, patch, delete. The edge probes a bucket before any of this."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from holdfast.catalog import addons, copies, deletions, destinations, projects, schedules
@@ -10,6 +11,8 @@ from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms import Credentials, DestinationForm, DestinationPatch
 from holdfast.usecases.names import name_taken
+
+NOTHING: Mapping[str, object] = {}
 
 
 def driver_options(credentials: Credentials, prefix: str) -> dict[str, Any]:
@@ -30,7 +33,10 @@ def _seal(context: Context, destination_id: str, credentials: Credentials) -> st
     return context.house.sealer.seal(secret, destinations.context(destination_id))
 
 
-def add(context: Context, form: DestinationForm) -> Destination:
+def add(
+    context: Context, form: DestinationForm, settings: Mapping[str, object] = NOTHING
+) -> Destination:
+    """`settings`: how the service wants to be spoken to."""
     identifier = slug(form.name)
     taken = destinations.find(context.session, identifier)
     if taken is not None:
@@ -43,7 +49,7 @@ def add(context: Context, form: DestinationForm) -> Destination:
         description=form.description,
         kind=form.type,
         prefix=form.prefix,
-        options=_public(form.credentials),
+        options={**_public(form.credentials), **settings},
         sealed_secret=_seal(context, identifier, form.credentials),
         project_pk=owner,
         granted=_granted(context, form.projects),
@@ -99,8 +105,16 @@ def _grant(context: Context, destination: Destination, wanted: list[str] | None)
         )
 
 
-def patch(context: Context, destination: Destination, form: DestinationPatch) -> None:
-    """Only what was sent changes; the id stays."""
+def patch(
+    context: Context,
+    destination: Destination,
+    form: DestinationPatch,
+    settings: Mapping[str, object] = NOTHING,
+) -> None:
+    """Only what was sent changes; the id stays. `settings`: how the service wants to be spoken to,
+    when that was looked at. Deletions that wait follow the destination to another address: the
+    edge has made sure that it is the same store."""
+    before = destinations.place_of(destination)
     if form.name is not None:
         destination.name = form.name
     if "description" in form.model_fields_set:
@@ -109,8 +123,13 @@ def patch(context: Context, destination: Destination, form: DestinationPatch) ->
         _grant(context, destination, form.projects)
     if form.credentials is not None:
         _require_own_place(context, form.credentials, destination.prefix, but=destination.pk)
-        destination.options = _public(form.credentials)
+        destination.options = {**_public(form.credentials), **settings}
         destination.sealed_secret = _seal(context, destination.id, form.credentials)
+    elif settings:
+        destination.options = {**destination.options, **settings}
+    after = destinations.place_of(destination)
+    if after != before:
+        deletions.follow(context.session, destination.pk, after)
     destination.updated = context.now
 
 

@@ -26,6 +26,7 @@ from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedule import Interval, problems
 from holdfast.kit.fetch import require_url
+from holdfast.usecases.store_settings import Granted, StoreSettings
 from holdfast.usecases.texts import (
     BackupName,
     Color,
@@ -308,7 +309,7 @@ class AuditForm(StrictForm):
         default=None, description="Only this one; else every store."
     )
     read_data: Annotated[bool, Field(strict=True)] = Field(
-        default=False, description="Read every byte of the snapshots there, too."
+        default=False, description="Read every byte of the dumps and snapshots there, too."
     )
 
 
@@ -362,13 +363,7 @@ class Credentials(StrictForm):
     endpoint: Annotated[str, Field(min_length=1, max_length=300)]
 
 
-Granted = Annotated[
-    list[Annotated[str, Field(max_length=60)]] | None,
-    Field(description="Extension: projects that may use it beside its owner; null is the default."),
-]
-
-
-class DestinationForm(StrictForm):
+class DestinationForm(StrictForm, StoreSettings):
     name: DestinationName
     description: Description | None = None
     type: Literal["s3"]
@@ -380,7 +375,7 @@ class DestinationForm(StrictForm):
     projects: Granted = None
 
 
-class DestinationPatch(StrictForm):
+class DestinationPatch(StrictForm, StoreSettings):
     name: DestinationName | None = None
     description: Description | None = None
     credentials: Credentials | None = None

@@ -97,7 +97,7 @@ def _live(judged: Judged, group: Group, shelved: stock.Shelved) -> None:
         return  # published by a copy elsewhere
     if damage(group.prefix, shelved.sizes, group.sizes) is None:
         judged.whole.append(copy.pk)
-        if copy.lost is not None:
+        if copy.lost is not None and copy.spoiled is None:
             judged.back.append(copy.pk)
 
 

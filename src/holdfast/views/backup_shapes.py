@@ -48,7 +48,8 @@ class PendingDeletion(Shape):
 
 
 class CopyView(Shape):
-    """A backup in one place; without `destinationId` that is the platform's own store."""
+    """A backup in one place; without `destinationId` that is the platform's own store. `readAt`
+    is when every byte of a dump was read last and found right, `spoiled` what was wrong with it."""
 
     destination_id: str | None = None
     status: str
@@ -56,7 +57,9 @@ class CopyView(Shape):
     next_try_at: str | None = None
     size: str
     expires_at: str | None = None
+    read_at: str | None = None
     lost: str | None = None
+    spoiled: str | None = None
     deletion: PendingDeletion | None = None
 
 
@@ -115,6 +118,8 @@ class DestinationCredentials(Shape):
 
 
 class DestinationView(Shape):
+    """`maxParts` to `addressing` are how the service is spoken to, as said or found out."""
+
     id: str
     name: str
     description: str | None = None
@@ -123,6 +128,10 @@ class DestinationView(Shape):
     project_id: str | None = None
     projects: list[str] | None = None
     credentials: DestinationCredentials
+    max_parts: int | None = None
+    equal_parts: bool | None = None
+    checksum: str | None = None
+    addressing: str | None = None
     created_at: str
     updated_at: str
 

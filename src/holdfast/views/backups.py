@@ -141,7 +141,9 @@ def _copy(
         next_try_at=rfc3339_if(copy.next_try) if copy.status == Status.FAILED else None,
         size=str(copy.size),
         expires_at=None if backup.retained else rfc3339_if(copy.expires),
+        read_at=rfc3339_if(copy.read_at or None),
         lost=rfc3339_if(copy.lost),
+        spoiled=copy.spoiled,
         deletion=_pending(leaving.get(copy.pk)),
     )
 

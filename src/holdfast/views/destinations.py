@@ -34,6 +34,10 @@ def view(session: ReadSession, destination: Destination, sealer: Sealer | None) 
             region=destination.options["region"],
             endpoint=destination.options["endpoint"],
         ),
+        max_parts=destination.options.get("max_parts"),
+        equal_parts=destination.options.get("equal_parts"),
+        checksum=destination.options.get("checksum"),
+        addressing=destination.options.get("addressing"),
         created_at=rfc3339(destination.created),
         updated_at=rfc3339(destination.updated),
     )

@@ -182,6 +182,7 @@ def deletions_view(session: ReadSession, rows: Sequence[Deletion]) -> list[Delet
             due_at=rfc3339(row.due),
             begun_at=rfc3339_if(row.begun),
             done_at=rfc3339_if(row.done),
+            outcome=row.outcome,
             called_off=row.called_off,
             tries=row.tries,
             last_error=row.last_error,

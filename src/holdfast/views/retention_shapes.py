@@ -76,6 +76,7 @@ class DeletionView(Shape):
     due_at: str
     begun_at: str | None = None
     done_at: str | None = None
+    outcome: str | None = None
     called_off: str | None = None
     tries: int
     last_error: str | None = None
@@ -87,7 +88,7 @@ class DeletionList(Shape):
 
 
 class FindingView(Shape):
-    """What an inventory found at odds with the catalogue: lost, leftover or foreign."""
+    """What an inventory found at odds with the catalogue: lost, leftover, foreign or damaged."""
 
     id: str
     kind: str

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from fakes.s3_quirks import quirky
 from fixtures.attached import ROWS, Attached
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, free_port, fresh
 from fixtures.s3 import S3Server
+from holdfast.stores.s3.driver import S3Store
+from holdfast.stores.s3.options import Options
 
 pytestmark = pytest.mark.sqlite_first
 
@@ -241,3 +244,51 @@ def test_an_additional_copy_ends_with_its_backup(
     refused = api.post(f"{attached.path}/backups", twice)
     assert refused.details.keys() == {"additionalDestinations[1].destinationId"}
     await_that(lambda: api.delete(f"/backup-destinations/{offsite}").status == 200)
+
+
+def test_what_a_service_needs_is_found_out_and_shown(api: Api) -> None:
+    with quirky("few") as service:
+        keys_ = {"accessKey": "k" * 20, "secretKey": "s" * 40, "bucketName": "backups"}
+        where = {**keys_, "region": "us-east-1", "endpoint": service.endpoint}
+        body = {"name": fresh("Few"), "type": "s3", "prefix": "", "credentials": where}
+        made = api.post("/backup-destinations", {**body, "checksum": "md5"}).data
+        one = f"/backup-destinations/{made['id']}"
+        shown = api.get(one).data
+        assert (shown["maxParts"], shown["equalParts"]) == (1000, False)
+        assert (shown["checksum"], shown["addressing"]) == ("md5", "auto")
+        assert api.patch(one, {"maxParts": 500}).data == {}
+        assert (api.get(one).data["maxParts"], api.get(one).data["checksum"]) == (500, "md5")
+        refused = api.patch(one, {"maxParts": 5})
+        assert (refused.status, list(refused.details)) == (400, ["maxParts"])
+        api.delete(one)
+
+
+def test_another_bucket_is_another_destination_unless_it_has_the_same_objects(
+    server: Server, attached: Attached, body: dict[str, Any], s3_server: S3Server
+) -> None:
+    api = server.api()
+    place = api.post("/backup-destinations", body).data["id"]
+    one = f"/backup-destinations/{place}"
+    backups = f"{attached.path}/backups"
+    wish = {"backupType": "dump", "name": fresh("moved"), "customDestinationId": place}
+    made = f"{backups}/{api.post(backups, wish).data['id']}"
+    await_backup(api, made)
+
+    elsewhere = keys(s3_server)
+    refused = api.patch(one, {"credentials": elsewhere})
+    assert (refused.status, list(refused.details)) == (400, ["credentials.bucketName"])
+    assert "add it as a destination of its own" in refused.error["message"]
+    assert api.get(one).data["credentials"] == body["credentials"]
+
+    old, new = (
+        S3Store(Options.model_validate(s3_server.options(bucket, prefix=body["prefix"])))
+        for bucket in (body["credentials"]["bucketName"], elsewhere["bucketName"])
+    )
+    for stat in old.list("dumps/"):
+        upload = new.begin(stat.key)
+        upload.write(b"".join(old.get(stat.key)))
+        upload.commit()
+    assert api.patch(one, {"credentials": elsewhere}).data == {}
+    assert api.delete(made, force="true").data == {}
+    await_that(lambda: not list(new.list("dumps/")) or None)
+    assert list(old.list("dumps/")) != [], "it is removed where the destination is now"

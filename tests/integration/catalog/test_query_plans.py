@@ -13,6 +13,7 @@ from sqlalchemy import Connection, inspect
 
 from fixtures.asked import Asked, listening
 from fixtures.keeping import POLICY, Keeper
+from fixtures.timetables import DAY
 from holdfast.bootstrap import PLANS
 from holdfast.catalog import backups
 from holdfast.catalog.page import Page
@@ -21,6 +22,7 @@ from holdfast.catalog.session import Catalog
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.pulse import Pulse, Rhythm
+from holdfast.daemons.reader import Reader
 from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
@@ -78,6 +80,7 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
         Janitor(tools, PLANS, POLICY).round()
         keeper.pruner.round()
         Auditor(tools, 0).round()
+        Reader(tools, 30 * DAY).round()
     assert len({statement for statement, _ in asked}) > 20
     assert whole_reads(catalog, asked) == []
 

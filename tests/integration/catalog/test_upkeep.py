@@ -141,7 +141,7 @@ def test_what_is_being_restored_does_not_begin_to_go(keeper: Keeper, kept_addon:
     keeper.round(days=1)
     restore = keeper.restore(old, kept_addon)
     keeper.round(days=1)
-    assert keeper.deletions(old)[0].called_off == "it is being restored"
+    assert keeper.deletions(old)[0].called_off == "it is being restored or downloaded"
     assert len(keeper.stored()) == 4
 
     keeper.end_restore(restore)
@@ -275,6 +275,7 @@ def test_a_pruner_that_dies_after_the_beginning_is_followed_by_one_that_ends_it(
     old = keeper.backup(kept_addon)
     keeper.backup(kept_addon)
     keeper.round(days=1)
+    keeper.read_everything()
     keeper.fail(None, clear=[KeyboardInterrupt()])
     keeper.clock.at += DAY
     with pytest.raises(KeyboardInterrupt):
@@ -298,6 +299,7 @@ def test_a_broken_place_does_not_hold_up_the_others(
             going.append((place, keeper.backup(addon, places=(place,))))
             keeper.backup(addon, places=(place,))
     keeper.round(days=1)
+    keeper.read_everything()
     hanging = threading.Event()
     keeper.fail(broken, clear=[hanging.wait, *[StoreUnavailable("away")] * 100])
     keeper.clock.at += DAY

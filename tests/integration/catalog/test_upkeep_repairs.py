@@ -1,49 +1,18 @@
 """Bytes of packs are read now and then, and a copy that is damaged is made again from another."""
 
-from typing import Any
-
 import pytest
 from sqlalchemy import select
 
 from fixtures.keeping import Keeper
+from fixtures.kept_repairs import a_job, repair
 from fixtures.kept_snapshots import OFFSITE, audit, flip, lost, pack_of_blocks, packs, take, write
-from holdfast.catalog import addons, chores, snapshots
-from holdfast.catalog.schema import Addon, Copy, Operation, Repository
-from holdfast.contracts.queue import Dispatch
+from holdfast.catalog import chores, snapshots
+from holdfast.catalog.schema import Operation, Repository
 from holdfast.domain.errors import Conflict, Failure
 from holdfast.domain.operation import Status
 from holdfast.jobs.mending import make_sound
-from holdfast.jobs.repair import REPAIR
-from holdfast.jobs.toolbox import Job
 from holdfast.kit import ids
-from holdfast.kit.guard import Guard
 from holdfast.usecases import backups as verbs
-
-
-def a_job(keeper: Keeper, addon_pk: int, **arguments: Any) -> Job:
-    with keeper.catalog.read() as session:
-        addon: Addon = addons.get(session, addon_pk)
-        row = session.scalars(select(Repository)).first()
-        project = str(row and row.prefix.split("/")[1])
-        session.expunge_all()
-    given = {"project": project, **arguments}
-    return Job(keeper.toolbox, Dispatch("op", 1), addon, given, Guard(keeper.clock), over=True)
-
-
-def repair(keeper: Keeper, copy: Copy) -> None:
-    """As the runner does."""
-    job: Any = a_job(keeper, copy.addon_pk, copy=copy.pk)
-    record = REPAIR.record()
-    try:
-        for step in REPAIR.steps:
-            record = step.work(job, record)
-    except Failure:
-        REPAIR.clean(job, record)
-        with keeper.catalog.write() as session:
-            REPAIR.failed(session, job, record)
-        raise
-    with keeper.catalog.write() as session:
-        REPAIR.publish(session, job, record)
 
 
 def ask_to_read(keeper: Keeper) -> None:

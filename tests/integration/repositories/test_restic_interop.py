@@ -17,13 +17,16 @@ from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.copying import send
 from holdfast.repositories.restic.cutting import Fixed
 from holdfast.repositories.restic.locks import exclusively, shared
+from holdfast.repositories.restic.mending import mend
 from holdfast.repositories.restic.pruning import prune
 from holdfast.repositories.restic.reading import materialise, prove
 from holdfast.repositories.restic.repository import (
+    Kept,
     Repository,
     Snapshot,
     ensure_repository,
     open_repository,
+    restore_keys,
 )
 from holdfast.repositories.restic.tarring import tar
 from holdfast.repositories.restic.writing import SnapshotWriter
@@ -354,3 +357,29 @@ def test_the_stock_tool_respects_our_locks(here: Place) -> None:
         assert "already locked" in here.restic("snapshots", ok=False)
     assert list(repository.objects.names("locks")) == []
     here.restic("prune")
+
+
+@pytest.mark.parametrize("kind", ["index", "keys", "config"])
+def test_the_stock_tool_opens_what_was_put_right(here: Place, kind: str) -> None:
+    """With a damaged object it does not; with a foreign file beside it does all along."""
+    repository = here.make()
+    save(repository, 1)
+    kept = Kept(repository.key, repository.config)
+    root = here.home / "store" / PREFIX
+    victim = root / "config" if kind == "config" else next((root / kind).iterdir())
+    body = bytearray(victim.read_bytes())
+    body[len(body) // 2] ^= 1
+    victim.chmod(0o600)
+    victim.write_bytes(body)
+    (root / "index" / "notes.txt").write_text("not ours")
+    here.restic("check", "--read-data", ok=False)
+
+    opened = open_repository(here.store, PREFIX, Secret(PASSWORD), kept)
+    for snapshot in opened.snapshots():
+        prove(opened, snapshot.tree)
+    restore_keys(opened, Secret(PASSWORD), NOW)
+    if kind == "index":
+        mend(opened, [], lambda _: None)
+    here.check()
+    assert len(here.open().snapshots()) == 1
+    assert (root / "damaged").exists() == (kind != "config")

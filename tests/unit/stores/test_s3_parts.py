@@ -12,35 +12,57 @@ from hypothesis import strategies as st
 from holdfast.domain.errors import ObjectTooLarge
 from holdfast.kit.backoff import Backoff
 from holdfast.stores.s3.bucket import Bucket
-from holdfast.stores.s3.parts import FIRST, IN_FLIGHT, LARGEST, MEMORY, PartPlan
+from holdfast.stores.s3.parts import FIRST, IN_FLIGHT, IN_MEMORY, LARGEST, MEMORY, PartPlan
 from holdfast.stores.s3.upload import S3Upload
 
-GIB = 1 << 30
+GIB, TIB = 1 << 30, 1 << 40
 
 
-def test_the_usual_limit_allows_a_terabyte() -> None:
-    assert PartPlan(10_000).max_object_bytes >= 1000 * GIB
+def room(plan: PartPlan, count: int) -> int:
+    return sum(plan.size(number) for number in range(1, count + 1))
 
 
-def test_a_thousand_parts_allow_a_hundred_gigabytes() -> None:
-    assert PartPlan(1000).max_object_bytes >= 100 * GIB
+def test_ten_thousand_parts_hold_the_largest_object_there_is() -> None:
+    plan = PartPlan(10_000)
+    assert plan.max_object_bytes == 5 * TIB
+    assert room(plan, 4000) >= 400 * GIB
+    assert plan.size(4000) <= IN_MEMORY, "so much goes without a disk"
+
+
+def test_a_thousand_parts_hold_what_services_of_that_limit_allow() -> None:
+    """5 TB: with 5 GiB at most in a part, 4.88 TiB are all there is."""
+    assert PartPlan(1000).max_object_bytes >= 5 * 10**12
+
+
+def test_when_nobody_knows_the_limit_a_thousand_parts_are_enough_too() -> None:
+    assert room(PartPlan(), 1000) >= 5 * 10**12
+    assert PartPlan().max_object_bytes == 5 * TIB
 
 
 def test_small_objects_are_sent_in_small_parts() -> None:
-    plan = PartPlan(10_000)
+    for plan in (PartPlan(), PartPlan(10_000), PartPlan(1000)):
+        assert plan.size(1) == FIRST == 8 << 20
+        assert plan.in_flight(1) >= 3
 
-    assert plan.size(1) == FIRST == 8 << 20
-    assert plan.in_flight(1) == IN_FLIGHT
+
+@given(max_parts=st.integers(100, 10_000), number=st.integers(1, 10_000))
+def test_parts_of_one_size_hold_the_largest_object_too(max_parts: int, number: int) -> None:
+    plan = PartPlan(max_parts, equal=True)
+    assert plan.size(number) == plan.size(1) <= LARGEST
+    assert plan.max_object_bytes == min(5 * TIB, max_parts * plan.size(1))
+    assert plan.max_object_bytes == 5 * TIB or plan.size(1) == LARGEST
 
 
-@given(max_parts=st.integers(100, 10_000), share=st.floats(0, 1))
-def test_parts_never_shrink_and_memory_never_overflows(max_parts: int, share: float) -> None:
+@given(max_parts=st.none() | st.integers(100, 10_000), share=st.floats(0, 1))
+def test_parts_never_shrink_and_memory_never_overflows(max_parts: int | None, share: float) -> None:
     plan = PartPlan(max_parts)
-    number = 1 + int(share * (max_parts - 2))
+    number = 1 + int(share * (plan.parts - 2))
 
     assert FIRST <= plan.size(number) <= plan.size(number + 1) <= LARGEST
-    kept = plan.in_flight(number) * plan.size(number) + plan.size(number + 1)
-    assert kept <= MEMORY
+    assert plan.max_object_bytes == min(5 * TIB, room(plan, plan.parts))
+    kept = [plan.size(number)] * plan.in_flight(number) + [plan.size(number + 1)]
+    assert sum(size for size in kept if size <= IN_MEMORY) <= MEMORY
+    assert plan.in_flight(number) <= 1 or plan.size(number + 1) <= IN_MEMORY
 
 
 class SlowClient:
@@ -77,9 +99,9 @@ class SlowClient:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
-    """The plan's own numbers, a thousand times smaller."""
-    for name in ("FIRST", "LARGEST", "MEMORY"):
-        value = {"FIRST": FIRST, "LARGEST": LARGEST, "MEMORY": MEMORY}[name]
+    """The plan's own numbers, a thousand times smaller, and nothing on disk."""
+    sizes = {"FIRST": FIRST, "LARGEST": IN_MEMORY, "IN_MEMORY": IN_MEMORY, "MEMORY": MEMORY}
+    for name, value in sizes.items():
         monkeypatch.setattr(f"holdfast.stores.s3.parts.{name}", value >> 10)
     return lambda value: value >> 10
 

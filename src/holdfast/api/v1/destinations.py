@@ -8,7 +8,7 @@ from starlette.responses import Response
 from holdfast.api import answers
 from holdfast.api.auth import requires
 from holdfast.api.places import Paging, destination_at, own_destination_at, owns
-from holdfast.api.probing import require_bucket
+from holdfast.api.probing import changed_bucket, require_bucket
 from holdfast.api.reading import in_turn
 from holdfast.api.state import Api, State
 from holdfast.api.writing import Writing
@@ -19,6 +19,7 @@ from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller, Permission
 from holdfast.kit.seal import Sealer
 from holdfast.usecases import destinations as verbs
+from holdfast.usecases.context import Context
 from holdfast.usecases.forms import DestinationForm, DestinationPatch
 from holdfast.views import backups as backup_views
 from holdfast.views import destinations as views
@@ -53,9 +54,11 @@ def list_destinations(api: State, caller: Reader, page: Paging) -> Response:
 def add_destination(
     api: State, writing: Writing, caller: Creator, form: DestinationForm
 ) -> Response:
-    require_bucket(api, form.type, form.credentials, form.prefix)
+    options = {**verbs.driver_options(form.credentials, form.prefix), **form.given()}
+    settings = require_bucket(api, form.type, options, form.given()).settings
     return writing.create(
-        caller, lambda context: views.view(context.session, verbs.add(context, form), None)
+        caller,
+        lambda context: views.view(context.session, verbs.add(context, form, settings), None),
     )
 
 
@@ -74,15 +77,14 @@ def patch_destination(
 ) -> Response:
     with api.catalog.read() as session:
         destination = own_destination_at(session, caller, destination_id)
-        kind, prefix = destination.kind, destination.prefix
-    if form.credentials is not None:
-        require_bucket(api, kind, form.credentials, prefix)
-    return writing.change(
-        caller,
-        lambda context: verbs.patch(
-            context, own_destination_at(context.session, caller, destination_id), form
-        ),
-    )
+        session.expunge(destination)
+    settings = changed_bucket(api, destination, form)
+
+    def patch(context: Context) -> None:
+        found = own_destination_at(context.session, caller, destination_id)
+        verbs.patch(context, found, form, settings)
+
+    return writing.change(caller, patch)
 
 
 @router.delete(DESTINATION, response_model=One[Empty])

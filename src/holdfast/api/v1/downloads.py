@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from holdfast.api import answers
+from holdfast.api.in_use import InUse
 from holdfast.api.places import AtBackup
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import Reader
@@ -108,7 +109,7 @@ def download(
         session.expunge_all()
     bundle = _bundle(api, backup)
     span = _wanted(request, bundle.size)
-    return _stream(request, backup, bundle, span, _reader(api, copy))
+    return _stream(request, backup, bundle, span, _reader(api, copy), InUse(api, [copy]))
 
 
 def _reader(api: Api, copy: Copy) -> Read:
@@ -137,7 +138,12 @@ def _wanted(request: Request, size: int) -> tuple[int, int]:
 
 
 def _stream(
-    request: Request, backup: Backup, bundle: Bundle, span: tuple[int, int], read: Read
+    request: Request,
+    backup: Backup,
+    bundle: Bundle,
+    span: tuple[int, int],
+    read: Read,
+    in_use: InUse,
 ) -> Response:
     start, end = span
     headers = {
@@ -146,12 +152,13 @@ def _stream(
         "etag": f'"{(backup.evidence or {})["manifestSha256"]}"',
     }
     if start >= end:
+        in_use.end()
         return Response(status_code=416, headers={"content-range": f"bytes */{bundle.size}"})
     partial = (start, end) != (0, bundle.size)
     if partial:
         headers["content-range"] = f"bytes {start}-{end - 1}/{bundle.size}"
     headers["content-length"] = str(end - start)
-    body = iter(()) if request.method == "HEAD" else bundle.read(*span, read)
+    body = in_use.chunks(iter(()) if request.method == "HEAD" else bundle.read(*span, read))
     status = 206 if partial else 200
     return StreamingResponse(
         body, status_code=status, headers=headers, media_type="application/octet-stream"

@@ -14,7 +14,7 @@ from holdfast.api.reading import in_turn
 from holdfast.api.state import State
 from holdfast.api.v1.addons import ADDON, Reader, Updater
 from holdfast.api.writing import Writing
-from holdfast.catalog import chores, deletions, destinations, findings, repositories
+from holdfast.catalog import chores, deletions, destinations, findings, reading, repositories
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Forbidden
 from holdfast.usecases import upkeep
@@ -43,6 +43,7 @@ class Kind(StrEnum):
     LOST = "lost"
     LEFTOVER = "leftover"
     FOREIGN = "foreign"
+    DAMAGED = "damaged"
 
 
 def _scope(
@@ -122,7 +123,7 @@ def list_findings(
     api: State,
     caller: StoreReader,
     page: Paging,
-    kind: Annotated[Kind | None, Query(description="lost, leftover or foreign")] = None,
+    kind: Annotated[Kind | None, Query(description="lost, leftover, foreign or damaged")] = None,
 ) -> Response:
     """What inventories of stores found at odds with the catalogue; the newest first."""
     with api.catalog.read() as session:
@@ -149,6 +150,8 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
                 chores.ask(context.session, chores.custody_of(row.pk), context.now)
                 if form.read_data:
                     chores.ask(context.session, chores.reading_of(row.pk), context.now)
+            if form.read_data:
+                reading.ask_for_place(context.session, place, context.now)
             chores.ask(context.session, chores.audit_of(place), context.now)
         return AuditList(audits=views.audits(context.session, caller))
 

@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from holdfast.api import answers
 from holdfast.api.auth import require_all_projects
+from holdfast.api.in_use import InUse
 from holdfast.api.places import AtBackup, destination_at
 from holdfast.api.state import Api, State
 from holdfast.api.v1.addons import Reader
@@ -52,9 +53,14 @@ def files(api: State, caller: Reader, at_backup: AtBackup) -> Response:
         backup = at_backup.backup(session, caller)
         held = _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
         session.expunge_all()
-    source = _source(api, held)
+    in_use = InUse(api, held)
+    try:
+        source = _source(api, held)
+    except Exception:
+        in_use.end()
+        raise
     headers = {"content-disposition": f'attachment; filename="{backup.id}.tar"'}
-    body = tar(source.repository, source.snapshot.tree)
+    body = in_use.chunks(tar(source.repository, source.snapshot.tree))
     return StreamingResponse(body, headers=headers, media_type="application/x-tar")
 
 

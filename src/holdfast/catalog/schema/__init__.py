@@ -6,8 +6,24 @@ addons, destinations) are marked `deleted` and keep their slug for history; part
 free the slug for the living.
 """
 
-from holdfast.catalog.schema.account import AuditEntry, Chore, Replay, Role, Token, Worker
-from holdfast.catalog.schema.backups import Backup, Copy, Import, Restore, Upload, UploadPart
+from holdfast.catalog.schema.account import (
+    AuditEntry,
+    Chore,
+    Replay,
+    Role,
+    StoreMark,
+    Token,
+    Worker,
+)
+from holdfast.catalog.schema.backups import (
+    Backup,
+    Copy,
+    Import,
+    Reading,
+    Restore,
+    Upload,
+    UploadPart,
+)
 from holdfast.catalog.schema.base import BigKey, Document, Table
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
@@ -32,12 +48,14 @@ __all__ = [
     "Occurrence",
     "Operation",
     "Project",
+    "Reading",
     "Recovery",
     "Replay",
     "Repository",
     "Restore",
     "Role",
     "Schedule",
+    "StoreMark",
     "Table",
     "Token",
     "Upload",

@@ -67,6 +67,14 @@ class Chore(Table):
     problem: Mapped[str | None]
 
 
+class StoreMark(Table):
+    """By what a store on this machine is known again: what its mark file must say."""
+
+    __tablename__ = "store_marks"
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    mark: Mapped[str]
+
+
 class AuditEntry(Table):
     """Who changed what, from where. Written in the transaction of the change; triggers keep it as
     it was written. `project` and `addon` are ids as they were then, None for what has none."""

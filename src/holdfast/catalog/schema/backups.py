@@ -54,6 +54,10 @@ class Copy(Table):
     `objects` is the proven attempt's prefix. `expires` None: kept until somebody deletes it.
     `review` is when retention looks at it (again), `marked` when it decided to delete it, `lost`
     when its objects were found missing, `gone` when they were confirmed to be no more.
+
+    Of dumps: `read_at` is when the last reading of every byte that found them right began, 0 before
+    the first; `read_asked` when somebody asked for the next one, `read_try` until when one process
+    reads it or nobody tries again; `spoiled` is what was wrong with the bytes.
     """
 
     __tablename__ = "copies"
@@ -77,6 +81,10 @@ class Copy(Table):
     marked: Mapped[int | None]
     lost: Mapped[int | None]
     gone: Mapped[int | None]
+    read_at: Mapped[int | None]
+    read_asked: Mapped[int | None]
+    read_try: Mapped[int | None]
+    spoiled: Mapped[str | None]
     __table_args__ = (
         Index("copies_of_backup", "backup_pk", "destination_pk"),
         Index("copies_of_addon", "addon_pk", "pk"),
@@ -111,8 +119,31 @@ class Copy(Table):
             sqlite_where=text("lost IS NOT NULL AND gone IS NULL"),
             postgresql_where=text("lost IS NOT NULL AND gone IS NULL"),
         ),
+        Index(
+            "copies_by_reading",
+            "read_at",
+            sqlite_where=text("gone IS NULL AND read_at IS NOT NULL"),
+            postgresql_where=text("gone IS NULL AND read_at IS NOT NULL"),
+        ),
+        Index(
+            "copies_to_read_now",
+            "read_asked",
+            sqlite_where=text("gone IS NULL AND read_asked IS NOT NULL"),
+            postgresql_where=text("gone IS NULL AND read_asked IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
+
+
+class Reading(Table):
+    """Somebody outside of the queue reads a copy (a download): nothing of it is removed before
+    `until`, which is moved on while it goes on."""
+
+    __tablename__ = "readings"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    copy_pk: Mapped[int] = mapped_column(ForeignKey("copies.pk"))
+    until: Mapped[int]
+    __table_args__ = (Index("readings_of_copy", "copy_pk"), {"sqlite_autoincrement": True})
 
 
 class Import(Table):

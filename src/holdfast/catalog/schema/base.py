@@ -16,5 +16,6 @@ class Table(DeclarativeBase):
         Document: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
         list[int]: JSON(none_as_null=True),
+        list[list[int]]: JSON(none_as_null=True),
         list[Document]: JSON(none_as_null=True),
     }

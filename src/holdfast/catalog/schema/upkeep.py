@@ -73,6 +73,8 @@ class Deletion(Table):
     """Objects of a copy on their way out, and afterwards the record of why they went.
 
     Nothing is removed before `due`; until `begun` a changed verdict may still call it off.
+    `place` is where the objects lay when it was marked: only there their absence confirms it.
+    `outcome` is what the store said when it was done, where that is more than "gone".
     """
 
     __tablename__ = "deletions"
@@ -89,6 +91,8 @@ class Deletion(Table):
     last_error: Mapped[str | None]
     called_off: Mapped[str | None]
     done: Mapped[int | None]
+    place: Mapped[str | None]
+    outcome: Mapped[str | None]
     __table_args__ = (
         Index(
             "deletions_open",

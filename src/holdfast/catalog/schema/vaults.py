@@ -28,8 +28,10 @@ class Recovery(Table):
 class Repository(Table):
     """`sealed_password` opens it, with the stock tool as well. `destination_pk` None: the platform
     store. Reading of its packs has come to the point `read_upto` of the circle at `read_at`;
-    `spoiled` are packs that were not what was written, with what is wrong. `doomed` are packs that
-    a tidying is about to remove: from this row on nothing new may rely on them."""
+    `read_marks` are the last stretches, [length, when], that make up one round; `spoiled` are packs
+    that were not what was written, with what is wrong. `doomed` are packs that a tidying is about
+    to remove: from this row on nothing new may rely on them. `sealed_key` is the repository's own
+    master key and its config, to make damaged key objects and a damaged config anew."""
 
     __tablename__ = "repositories"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -44,6 +46,8 @@ class Repository(Table):
     read_at: Mapped[int | None]
     spoiled: Mapped[Document | None]
     doomed: Mapped[list[str] | None]
+    sealed_key: Mapped[str | None]
+    read_marks: Mapped[list[list[int]] | None]
     __table_args__ = (
         Index("repositories_of_addon", "addon_pk", "destination_pk", unique=True),
         Index(

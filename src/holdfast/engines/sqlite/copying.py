@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from holdfast.domain.errors import AddonUnavailable
+from holdfast.engines.sqlite.holding import Identity, identity, name_of, pinned
 from holdfast.engines.sqlite.location import BUSY_SECONDS, opened, translated
 from holdfast.kit.guard import Guard
 from holdfast.kit.pace import Pace
@@ -29,7 +30,7 @@ _SQLITE_BUSY = (5, 6)
 class Held:
     """A file in use in a read transaction: what is read of it does not change."""
 
-    def __init__(self, path: Path, session: sqlite3.Connection, inode: tuple[int, int]) -> None:
+    def __init__(self, path: Path, session: sqlite3.Connection, inode: Identity) -> None:
         begin(session)
         self.path = path
         self.session = session
@@ -42,7 +43,7 @@ class Held:
         if self.logged:
             _page_by_page(self.session, self.path, target, guard, rate)
         else:
-            _in_one_go(self.path, target, guard)
+            _in_one_go(self.path, self._inode, target, guard)
             if _inode(self.path) != self._inode:
                 raise AddonUnavailable(f"{self.path} was replaced by another file meanwhile")
 
@@ -97,7 +98,7 @@ def begin(session: sqlite3.Connection) -> None:
     session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-def _inode(path: Path) -> tuple[int, int]:
+def _inode(path: Path) -> Identity:
     found = path.lstat()
     return found.st_dev, found.st_ino
 
@@ -114,12 +115,15 @@ def _page_by_page(
         into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _in_one_go(source: Path, target: Path, guard: Guard) -> None:
-    argv = ["cp", "--reflink=auto", "--", str(source), str(target)]
-    with closing(Child(Command(argv), stdout=DISCARD)) as child:
-        release = guard.adopt(child.kill)
-        finished = child.wait()
-        release()
+def _in_one_go(source: Path, inode: Identity, target: Path, guard: Guard) -> None:
+    with pinned(source) as file:
+        if identity(file) != inode:
+            raise AddonUnavailable(f"{source} was replaced by another file meanwhile")
+        argv = ["cp", "--reflink=auto", "--", name_of(file), str(target)]
+        with closing(Child(Command(argv), stdout=DISCARD)) as child:
+            release = guard.adopt(child.kill)
+            finished = child.wait()
+            release()
     guard.check()
     require_success(finished)
 

@@ -36,7 +36,7 @@ class SQLite:
     )
 
     def __init__(self, tools_dir: Path) -> None:
-        self._tools_dir = tools_dir
+        self._tools_dir = tools_dir.resolve()
         self._fence = Fence()
 
     def allow(self, roots: Sequence[Path], private: Path) -> None:
@@ -52,7 +52,7 @@ class SQLite:
             version=sqlite3.sqlite_version,
             major=self.series(sqlite3.sqlite_version),
             flavour="SQLite",
-            size=path.stat().st_size,
+            size=path.lstat().st_size,
             facts={
                 "journalMode": journal,
                 "tables": len(counted.tables),

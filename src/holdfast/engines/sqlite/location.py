@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
+from holdfast.engines.sqlite import holding
 from holdfast.kit.seal import Secret
 
 BUSY_SECONDS = 30.0
@@ -86,10 +87,12 @@ def uri(address: Address) -> str:
 
 @contextmanager
 def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
-    """In autocommit. AddonUnavailable or AddonRefused say what went wrong."""
+    """In autocommit, of the very file that is there now, and through no link. AddonUnavailable or
+    AddonRefused say what went wrong."""
     mode = "rw" if write else "ro"
-    with translated(path):
-        connection = sqlite3.connect(
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}",
             uri=True,
             timeout=BUSY_SECONDS,
@@ -97,6 +100,10 @@ def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
             check_same_thread=False,
             cached_statements=0,  # a megabyte of rows is never asked for again
         )
+
+    with translated(path):
+        with holding.pinned(path) as file:
+            connection = holding.connected(connect, holding.identity(file), path)
         with closing(connection):
             connection.execute("PRAGMA trusted_schema=OFF")
             yield connection

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from holdfast.domain.errors import SealBroken
 from holdfast.repositories.restic.pack import BlobType, Entry
 
 _ROW = struct.Struct("<32sIIIIB")  # blob id, pack number, offset, stored, plain, type
@@ -121,8 +122,11 @@ def _blob(entry: Entry) -> dict[str, Any]:
 
 def parse(found: dict[str, Any]) -> Iterator[tuple[str, list[Entry]]]:
     """Packs with their blobs. `supersedes`, of old objects, says nothing that is needed."""
-    for pack in found.get("packs") or ():
-        yield pack["id"], [_entry(blob) for blob in pack["blobs"]]
+    try:
+        for pack in found.get("packs") or ():
+            yield pack["id"], [_entry(blob) for blob in pack["blobs"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SealBroken("an index object of the repository cannot be read") from error
 
 
 def _entry(blob: dict[str, Any]) -> Entry:

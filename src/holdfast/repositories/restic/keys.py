@@ -39,8 +39,11 @@ def first_key(password: Secret, prefix: str) -> Key:
 
 
 def owner(body: bytes) -> str:
-    """The user name that a key file bears."""
-    return str(json.loads(body).get("username", ""))
+    """The user name that a key file bears; empty when it is none of ours."""
+    try:
+        return str(json.loads(body).get("username", ""))
+    except (ValueError, AttributeError):
+        return ""
 
 
 def opened(body: bytes, password: Secret) -> Key:
@@ -52,9 +55,9 @@ def opened(body: bytes, password: Secret) -> Key:
         sealed = base64.b64decode(str(kept["data"]))
         if kept["kdf"] != "scrypt":
             raise SealBroken(f"unknown key derivation {kept['kdf']!r} in a key file")
-    except (KeyError, ValueError) as error:
+        return crypto.parse(json.loads(_derived(password, salt, *numbers).open(sealed)))
+    except (KeyError, TypeError, ValueError) as error:
         raise SealBroken("a key file of the repository cannot be read") from error
-    return crypto.parse(json.loads(_derived(password, salt, *numbers).open(sealed)))
 
 
 def _derived(password: Secret, salt: bytes, n: int, r: int, p: int) -> Key:

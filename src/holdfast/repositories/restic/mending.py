@@ -6,7 +6,7 @@ only; what a writer or a copy sends afterwards fills the gap for all snapshots t
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.domain.errors import ObjectMissing, SealBroken
@@ -19,10 +19,12 @@ from holdfast.repositories.restic.repository import Repository
 
 @dataclass(frozen=True)
 class Mended:
-    """Packs that the index names no more, and blobs of them that could be saved."""
+    """Packs that the index names no more, and blobs of them that could be saved; index objects
+    that could not be read were set aside."""
 
     dropped: list[str]
     saved: int
+    aside: int = 0
 
 
 def missing_packs(repository: Repository) -> dict[str, str]:
@@ -62,18 +64,19 @@ def _flaw(repository: Repository, name: str, moved: Moved) -> str | None:
 
 
 def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> Mended:
-    """A new index of whole packs only. Nobody else may write meanwhile.
+    """A new index of all whole packs, and of these only. Nobody else may write meanwhile.
 
-    Blobs of `spoiled` packs that are still right are stored anew. Killed on the way it leaves an
-    index that says more than it should, which the next run puts right. Packs stay where they are:
-    tidying removes those that nobody needs, and nothing while a snapshot lacks a block.
+    What no readable index object names is listed by its own header. Blobs of `spoiled` packs that
+    are still right are stored anew. Killed on the way it leaves an index that says more than it
+    should, which the next run puts right. Packs stay where they are: tidying removes those that
+    nobody needs, and nothing while a snapshot lacks a block.
     """
     repository.require_writable()
     sizes = dict(repository.objects.names("data"))
     indexes = [name for name, _ in repository.objects.names("index")]
     packer = Packer(repository.objects, repository.key, Index())
     dropped, seen = list[str](), set[str]()
-    for name, entries in repository.listing(indexes):
+    for name, entries in _everything(repository, indexes, moved):
         if name in seen:
             continue
         seen.add(name)
@@ -84,10 +87,33 @@ def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> Mend
         if name in sizes:
             _save(repository, packer, (Place(name, entry) for entry in entries), moved)
     packer.flush()
+    broken = {name for kind, name in repository.damaged if kind == "index"}
     for name in indexes:
-        repository.objects.delete("index", name)
+        if name in broken:
+            repository.objects.set_aside("index", name)
+        else:
+            repository.objects.delete("index", name)
     repository.reload()
-    return Mended(dropped, packer.new)
+    return Mended(dropped, packer.new, len(broken))
+
+
+def unlisted_packs(repository: Repository) -> bool:
+    """Are there packs that the index does not name? Of a writer that died, or of a lost index."""
+    return any(name not in repository.packs for name, _ in repository.objects.names("data"))
+
+
+def _everything(
+    repository: Repository, indexes: Sequence[str], moved: Moved
+) -> Iterator[tuple[str, list[packs.Entry]]]:
+    """What readable index objects name, and whole packs that none of them does: these are read,
+    because what an index names no more may have been dropped for being spoiled."""
+    seen = set[str]()
+    for name, entries in repository.listing(indexes):
+        seen.add(name)
+        yield name, entries
+    for name, entries in repository.unlisted(seen):
+        if not spoiled_packs(repository, [name], moved):
+            yield name, entries
 
 
 def _save(repository: Repository, packer: Packer, places: Iterator[Place], moved: Moved) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,12 @@ from holdfast.repositories.restic import gojson
 from holdfast.repositories.restic.crypto import Key
 
 _COMPRESSED = b"\x02"
+_NAME = re.compile(r"[0-9a-f]{64}")
+ASIDE = "damaged/"
+"""Where damaged objects go once they are replaced. The stock tool looks only where it knows."""
+_INSIDE = re.compile(
+    rf"config|{ASIDE}.+|data/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}|(index|keys|locks|snapshots)/[0-9a-f]{{64}}"
+)
 Document = dict[str, Any]
 
 
@@ -57,15 +64,39 @@ class Objects:
         return b"".join(self.store.get(self.key(kind, name), start, end))
 
     def names(self, kind: str) -> Iterator[tuple[str, int]]:
-        """Every object of a kind, with its size in bytes."""
+        """Every object of a kind, with its size in bytes. What somebody else put there is not one:
+        it has no name of ours."""
         for stat in self.store.list(f"{self.prefix}{kind}/"):
-            yield stat.key.rpartition("/")[2], stat.size
+            name = stat.key.rpartition("/")[2]
+            if _NAME.fullmatch(name) and stat.key == self.key(kind, name):
+                yield name, stat.size
+
+    def set_aside(self, kind: str, name: str) -> None:
+        """Moves what cannot be read to where nobody looks for objects. Its bytes stay as they are.
+
+        Only once it is replaced, or known to be of no more use to anybody.
+        """
+        key = self.key(kind, name)
+        upload = self.store.begin(f"{self.prefix}{ASIDE}{kind}-{name}")
+        try:
+            for chunk in self.store.get(key):
+                upload.write(chunk)
+            upload.commit()
+        except BaseException:
+            upload.abort()
+            raise
+        self.store.delete(key)
 
     def delete(self, kind: str, name: str) -> None:
         self.store.delete(self.key(kind, name))
 
     def exists(self, kind: str) -> bool:
         return any(True for _ in self.store.list(f"{self.prefix}{kind}"))
+
+
+def is_shaped(inside: str) -> bool:
+    """Could this, below a repository's prefix, be an object of it?"""
+    return _INSIDE.fullmatch(inside) is not None
 
 
 def seal_document(key: Key, document: object) -> bytes:

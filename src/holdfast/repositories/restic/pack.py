@@ -5,7 +5,7 @@
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -65,6 +65,23 @@ def share(entry: Entry) -> int:
 def header_size(tail: bytes) -> int:
     """Of the sealed header, from the last four bytes of a pack."""
     return int(_LENGTH.unpack(tail)[0])
+
+
+def read_header(
+    stored: int, part: Callable[[int, int], bytes | memoryview], key: Key
+) -> list[Entry]:
+    """What a whole pack says of itself: `part` reads its bytes from one offset to another, `stored`
+    is its length. SealBroken when that is not what was written."""
+    if stored < _LENGTH.size:
+        raise SealBroken("a pack is too short")
+    length = header_size(bytes(part(stored - _LENGTH.size, stored)))
+    begin = stored - _LENGTH.size - length
+    if begin < 0:
+        raise SealBroken("the header of a pack cannot be read")
+    entries = parse(bytes(part(begin, stored - _LENGTH.size)), key)
+    if not entries or size(entries) != stored:
+        raise SealBroken("the header of a pack does not fit its length")
+    return entries
 
 
 def parse(sealed: bytes, key: Key) -> list[Entry]:

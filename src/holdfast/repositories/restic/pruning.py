@@ -13,13 +13,14 @@ What is there is looked at in the order opposite to a writer's (packs, index, sn
 somebody wrote after the look began is never among what goes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from holdfast.domain.errors import SealBroken
 from holdfast.repositories.restic import pack as packs
 from holdfast.repositories.restic.copying import needed
 from holdfast.repositories.restic.index import Index, Place
+from holdfast.repositories.restic.mending import spoiled_packs
 from holdfast.repositories.restic.packer import Packer
 from holdfast.repositories.restic.reading import Moved, fetch
 from holdfast.repositories.restic.repository import Repository
@@ -30,11 +31,28 @@ _KEEP = 0.6
 
 @dataclass(frozen=True)
 class Pruned:
-    """What went. Bytes as stored."""
+    """What went. Bytes as stored. `left` are packs that are needed no more and stay until nobody
+    reads; `unreadable` are snapshots of which nobody knows what they need: nothing went for them.
+    """
 
     packs: int
     bytes: int
     repacked: int
+    left: int = 0
+    unreadable: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`trees` says, by the names of snapshots that must stay, what each needs, whether its object
+    can be read or not. `may_remove` is asked after the new index is there and before packs go:
+    who began to read before may still look for them."""
+
+    trees: Mapping[str, str] = field(default_factory=dict[str, str])
+    may_remove: Callable[[], bool] = lambda: True
+
+
+EVERYTHING = Rules()
 
 
 def _unnoted(packs: Collection[str]) -> None:
@@ -59,15 +77,22 @@ class _Found:
     whole: set[str]
 
 
-def prune(repository: Repository, moved: Moved, before: Doomed = Doomed()) -> Pruned:
+def prune(
+    repository: Repository, moved: Moved, rules: Rules = EVERYTHING, before: Doomed = Doomed()
+) -> Pruned:
     """`moved` hears the stored bytes that were written anew, and may raise to stop.
 
     Nothing is removed, and nothing written, when a blob that a snapshot needs is in no pack
-    (ObjectMissing) or its pack is damaged (SealBroken).
+    (ObjectMissing) or its pack is damaged (SealBroken), or a snapshot can be read by nobody and
+    `rules` do not say what it needs.
     """
     repository.require_writable()
     found = _look(repository)
-    used = _used(repository)
+    readable, broken = repository.readable_snapshots()
+    unknown = sorted(broken.keys() - rules.trees.keys())
+    if unknown:
+        return Pruned(0, 0, 0, unreadable=unknown)
+    used = _used(repository, {*rules.trees.values(), *(each.tree for each in readable)})
     shares = _shares(repository.index, used)
     torn = shares.keys() - found.whole
     if torn:
@@ -81,6 +106,9 @@ def prune(repository: Repository, moved: Moved, before: Doomed = Doomed()) -> Pr
     _write_anew(repository, _moving(repository.index, used, kept), kept, found, moved)
     for name in found.indexes:
         repository.objects.delete("index", name)
+    if not rules.may_remove():
+        repository.reload()
+        return Pruned(0, 0, len(shares) - len(kept), left=len(doomed))
     for pack in doomed:
         repository.objects.delete("data", pack)
     repository.reload()
@@ -93,7 +121,7 @@ def _look(repository: Repository) -> _Found:
     sizes = dict(repository.objects.names("data"))
     names = [name for name, _ in repository.objects.names("index")]
     index, whole = Index(), set[str]()
-    for pack, entries in repository.listing(names):
+    for pack, entries in repository.known_packs(names):
         if pack in sizes:
             index.add(pack, entries)
             if packs.size(entries) == sizes[pack]:
@@ -102,11 +130,11 @@ def _look(repository: Repository) -> _Found:
     return _Found(sizes, names, whole)
 
 
-def _used(repository: Repository) -> bytearray:
-    """One byte for each row of the index: does a snapshot need it?"""
+def _used(repository: Repository, trees: Iterable[str]) -> bytearray:
+    """One byte for each row of the index: does one of these trees need it?"""
     used, seen = bytearray(len(repository.index)), set[bytes]()
-    for snapshot in repository.snapshots():
-        for kind, blob in needed(repository, snapshot.tree, seen):
+    for tree in sorted(trees):
+        for kind, blob in needed(repository, tree, seen):
             used[repository.row(blob, kind)] = 1
     return used
 
@@ -142,8 +170,11 @@ def _write_anew(
         packer.adopt(entry.id, entry.type, bytes(sealed), entry.plain)
         moved(entry.stored)
     unlisted = set(kept)
-    for pack, entries in repository.listing(found.indexes):
+    for pack, entries in repository.known_packs(found.indexes):
         if pack in unlisted and packs.size(entries) == found.sizes[pack]:
             unlisted.remove(pack)
             packer.list_again(pack, entries)
     packer.flush()
+    wrong = spoiled_packs(repository, packer.packs, moved)
+    if wrong:  # the old ones are still there, and the old index says so
+        raise SealBroken(f"{next(iter(wrong.values()))}; nothing was removed")

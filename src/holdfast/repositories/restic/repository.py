@@ -6,15 +6,17 @@ prune removes; what was there before is never changed.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import zstandard
 
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain.errors import NotSupported, ObjectMissing, SealBroken
+from holdfast.domain.errors import Failure, NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic import gojson, keys, tree
+from holdfast.repositories.restic import crypto, gojson, keys, tree
 from holdfast.repositories.restic import index as indexes
 from holdfast.repositories.restic import pack as packs
 from holdfast.repositories.restic.ahead import Ahead
@@ -66,17 +68,40 @@ class Snapshot:
         return document
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is enough to open a repository whose key objects or config are damaged. A secret."""
+
+    key: Key = field(repr=False)
+    config: Document = field(repr=False)
+
+    def dumps(self) -> str:
+        return json.dumps({"key": self.key.document(), "config": self.config})
+
+    @classmethod
+    def parse(cls, text: str) -> "Kept":
+        """The inverse of `dumps`."""
+        found = json.loads(text)
+        return cls(crypto.parse(found["key"]), found["config"])
+
+
 class Repository:
     """Open, with every blob's place known. `packs` are those that the stored index names, with
-    the bytes each must have at least."""
+    the bytes each must have at least.
 
-    def __init__(self, objects: Objects, key: Key, version: int = VERSION) -> None:
+    `damaged` are objects that could not be read, by (kind, name), with what is wrong. Those of the
+    index are made up for by the headers of packs; keys and the config by what the caller keeps.
+    """
+
+    def __init__(self, objects: Objects, key: Key, config: Document | None = None) -> None:
         self.objects = objects
-        self.version = version
+        self.config: Document = config if config is not None else {"version": VERSION}
+        self.version: int = self.config["version"]
         self.key = key
         self.index = Index()
         self.packs: dict[str, int] = {}
         self._passed_over = frozenset[str]()
+        self.damaged: dict[tuple[str, str], str] = {}
         self._ahead = Ahead(lambda pack, start, end: objects.part("data", pack, start, end))
         self.reload()
 
@@ -87,9 +112,10 @@ class Repository:
             raise NotSupported(f"repository {where} has version {self.version}, not {VERSION}")
 
     def reload(self) -> None:
-        """Reads all index objects anew."""
+        """Reads all index objects anew, and for those that are damaged the headers of packs."""
         self.index, self.packs = Index(), {}
-        for pack, entries in self.listing():
+        self.damaged = {each: why for each, why in self.damaged.items() if each[0] != "index"}
+        for pack, entries in self.known_packs([name for name, _ in self.objects.names("index")]):
             if pack not in self._passed_over:
                 self.index.add(pack, entries)
                 self.packs[pack] = packs.size(entries)
@@ -100,12 +126,38 @@ class Repository:
             self._passed_over |= frozenset(doomed)
             self.reload()
 
-    def listing(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[Entry]]]:
-        """Every pack that these (by default: all) index objects name, with its blobs."""
-        if names is None:
-            names = [name for name, _ in self.objects.names("index")]
+    def known_packs(self, names: Iterable[str]) -> Iterator[tuple[str, list[Entry]]]:
+        """Every pack that these index objects name, with its blobs. If one of them is damaged,
+        also every pack that no other one names, as its own header says."""
+        seen = set[str]()
+        for pack, entries in self.listing(names):
+            seen.add(pack)
+            yield pack, entries
+        if any(kind == "index" for kind, _ in self.damaged):
+            yield from self.unlisted(seen)
+
+    def listing(self, names: Iterable[str]) -> Iterator[tuple[str, list[Entry]]]:
+        """Every pack that these index objects name, with its blobs. One that cannot be read is
+        noted as damaged."""
         for name in names:
-            yield from indexes.parse(self.document("index", name))
+            try:
+                found = list(indexes.parse(self.document("index", name)))
+            except SealBroken as error:
+                self.damaged["index", name] = error.message
+            else:
+                yield from found
+
+    def unlisted(self, listed: Collection[str]) -> Iterator[tuple[str, list[Entry]]]:
+        """Packs that are stored and not among those `listed`, with the blobs that their own headers
+        name. One whose header is damaged too is as good as missing."""
+        for pack, size in list(self.objects.names("data")):
+            if pack in listed:
+                continue
+            with suppress(SealBroken, ObjectMissing):
+                yield pack, packs.read_header(size, partial(self._stored, pack), self.key)
+
+    def _stored(self, pack: str, start: int, end: int) -> bytes:
+        return self.objects.part("data", pack, start, end)
 
     def document(self, kind: str, name: str) -> Document:
         return open_document(self.key, self.objects.get(kind, name))
@@ -114,6 +166,19 @@ class Repository:
         """Oldest first."""
         found = [self.snapshot(name) for name, _ in self.objects.names("snapshots")]
         return sorted(found, key=lambda snapshot: snapshot.time)
+
+    def readable_snapshots(self) -> tuple[list[Snapshot], dict[str, str]]:
+        """Those that can be read, oldest first, and the names of the others with what is wrong.
+
+        Raises ObjectMissing for one that goes meanwhile.
+        """
+        found, broken = list[Snapshot](), dict[str, str]()
+        for name, _ in list(self.objects.names("snapshots")):
+            try:
+                found.append(self.snapshot(name))
+            except SealBroken as error:
+                broken[name] = error.message
+        return sorted(found, key=lambda snapshot: snapshot.time), broken
 
     def snapshot(self, name: str) -> Snapshot:
         kept = self.document("snapshots", name)
@@ -136,15 +201,20 @@ class Repository:
         self.objects.delete("snapshots", name)
 
     def has_key_of(self, who: str) -> bool:
-        """Is there a key file that belongs to this user name?"""
-        names = [name for name, _ in self.objects.names("keys")]
-        return any(keys.owner(self.objects.get("keys", name)) == who for name in names)
+        """Is there a key file that belongs to this user name, and can be read?"""
+        return any(owner == who for _, owner in self._owners())
 
     def drop_keys_of(self, who: str, keep: str) -> None:
         """All key files of this user name but one."""
-        for name in [name for name, _ in self.objects.names("keys")]:
-            if name != keep and keys.owner(self.objects.get("keys", name)) == who:
+        for name, owner in list(self._owners()):
+            if name != keep and owner == who:
                 self.objects.delete("keys", name)
+
+    def _owners(self) -> Iterator[tuple[str, str]]:
+        """Key files that can be read, and whose they are."""
+        for name, _ in list(self.objects.names("keys")):
+            with suppress(SealBroken, ObjectMissing):
+                yield name, keys.owner(self.objects.get("keys", name))
 
     def row(self, blob: bytes, kind: BlobType) -> int:
         """Its row in the index; ObjectMissing when it is in none."""
@@ -198,62 +268,130 @@ def _unpacked(data: bytes, entry: Entry) -> bytes:
         raise SealBroken(f"blob {entry.id.hex()} is not what was written") from error
 
 
-def ensure_repository(store: ObjectStore, prefix: str, password: Secret, now: int) -> Repository:
+def ensure_repository(
+    store: ObjectStore, prefix: str, password: Secret, now: int, kept: Kept | None = None
+) -> Repository:
     """Opens the repository, or makes it when there is none; `now` in ns since 1970.
 
     Its config is written last: keys without one are those of a making that was cut off, unless
-    there is something that they open (SealBroken: nobody but its owner can know what happened).
+    there is something that they open (SealBroken without `kept`: nobody but its owner can know
+    what happened).
 
     Whoever makes it with this password makes the same: one that was paused meanwhile and goes on
     when another has made it long since changes nothing by it. So nothing has to be removed, and
     keys of an old making, which open no config, are passed over when it is opened.
     """
     objects = Objects(store, prefix)
-    if objects.exists("config"):
-        found = open_repository(store, prefix, password)
+    used = any(objects.exists(f"{kind}/") for kind in ("data", "index", "snapshots"))
+    if objects.exists("config") or (used and kept is not None):
+        found = open_repository(store, prefix, password, kept)
         found.require_writable()
         return found
-    if any(objects.exists(f"{kind}/") for kind in ("data", "index", "snapshots")):
+    if used:
         raise SealBroken(f"the config of the repository {prefix} is gone; its keys are left alone")
     key = keys.first_key(password, prefix)
     objects.put("keys", keys.key_file(key, password, "holdfast", gojson.instant(now)))
-    config = {
+    config: Document = {
         "version": VERSION,
         "id": hashlib.sha256(f"{prefix} {password.reveal()}".encode()).hexdigest(),
         "chunker_polynomial": _POLYNOMIAL,
     }
     objects.put("config", key.seal(gojson.dumps(config)))
-    return Repository(objects, key)
+    return Repository(objects, key, config)
 
 
-def open_repository(store: ObjectStore, prefix: str, password: Secret) -> Repository:
-    """SealBroken when the password opens none of its keys."""
-    objects, problem = Objects(store, prefix), "the password opens no key of this repository"
-    for name, _ in objects.names("keys"):
-        key = _unlocked(objects, name, password)
-        config = _config(objects, key) if key is not None else None
-        if key is not None and config is not None:
-            if config["version"] not in (1, VERSION):
-                raise SealBroken(f"unknown repository version {config['version']}")
-            return Repository(objects, key, config["version"])
-        if key is not None:
-            problem = f"the config of the repository {prefix} is not what was written"
-    raise SealBroken(problem)
+def open_repository(
+    store: ObjectStore, prefix: str, password: Secret, kept: Kept | None = None
+) -> Repository:
+    """SealBroken when the password opens none of its keys, or its config cannot be read, and
+    nothing is `kept` that makes up for it."""
+    objects, damaged = Objects(store, prefix), dict[tuple[str, str], str]()
+    key = _unlocked(objects, password, damaged)
+    if key is None:
+        if kept is None or not _opens(objects, kept.key):
+            raise SealBroken("the password opens no key of this repository")
+        key = kept.key
+        damaged["keys", ""] = "no key object can be opened with the password of the repository"
+    config = _config(objects, key, kept, damaged)
+    if config.get("version") not in (1, VERSION):
+        raise SealBroken(f"unknown repository version {config.get('version')}")
+    repository = Repository(objects, key, config)
+    repository.damaged |= damaged
+    return repository
 
 
-def _unlocked(objects: Objects, name: str, password: Secret) -> Key | None:
+def _unlocked(
+    objects: Objects, password: Secret, damaged: dict[tuple[str, str], str]
+) -> Key | None:
+    """The key, by a key object that the password opens, and of several one that opens the config:
+    others are of a making that was cut off."""
+    opened: list[Key] = []
+    for name, _ in list(objects.names("keys")):
+        try:
+            body = objects.get("keys", name)
+        except SealBroken as error:
+            damaged["keys", name] = error.message
+        except ObjectMissing:
+            continue
+        else:
+            with suppress(SealBroken):
+                opened.append(keys.opened(body, password))
+    return next((key for key in opened if _opens_config(objects, key)), next(iter(opened), None))
+
+
+def _opens_config(objects: Objects, key: Key) -> bool:
     try:
-        return keys.opened(objects.get("keys", name), password)
-    except SealBroken:
-        return None
+        key.open(objects.get("config", ""))
+    except (SealBroken, ObjectMissing):
+        return False
+    return True
 
 
-def _config(objects: Objects, key: Key) -> Document | None:
-    """None: it was sealed with another key."""
+def _opens(objects: Objects, key: Key) -> bool:
+    """Is this the repository's own key? Whoever put another one in its place has another key."""
+    for kind in ("config", "snapshots", "index"):
+        names = [""] if kind == "config" else [name for name, _ in objects.names(kind)]
+        for name in names:
+            with suppress(SealBroken, ObjectMissing):
+                key.open(objects.get(kind, name))
+                return True
+    return False
+
+
+def _config(
+    objects: Objects, key: Key, kept: Kept | None, damaged: dict[tuple[str, str], str]
+) -> Document:
     try:
-        return json.loads(key.open(objects.get("config", "")))
-    except SealBroken:
-        return None
+        found = json.loads(key.open(objects.get("config", "")))
+        if isinstance(found, dict):
+            return found  # pyright: ignore[reportUnknownVariableType] - JSON object
+        raise SealBroken("the config of the repository is no document")
+    except (SealBroken, ObjectMissing, ValueError) as error:
+        if kept is None:
+            why = error.message if isinstance(error, Failure) else str(error)
+            raise SealBroken(f"the config of the repository cannot be read: {why}") from error
+        damaged["config", ""] = "the config is missing or not what was written"
+        return kept.config
+
+
+def restore_keys(repository: Repository, password: Secret, now: int) -> list[str]:
+    """Writes the config and our key object anew where they are damaged, and puts damaged key
+    objects aside. Returns what was done, as sentences. Nobody else may write meanwhile."""
+    done = list[str]()
+    objects, damaged = repository.objects, repository.damaged
+    if ("config", "") in damaged:
+        objects.put("config", repository.key.seal(gojson.dumps(repository.config)))
+        done.append("the config was written anew")
+    broken = [name for kind, name in damaged if kind == "keys"]
+    if "" in broken:
+        add_key(repository, password, "holdfast", now)
+        done.append("a key object was written anew")
+    for name in filter(None, broken):
+        with suppress(ObjectMissing):
+            objects.set_aside("keys", name)
+            done.append(f"the damaged key object {name} was set aside")
+    repository.damaged = {each: why for each, why in damaged.items() if each[0] == "index"}
+    return done
 
 
 def add_key(repository: Repository, password: Secret, who: str, now: int) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.contracts.store import Stat, Upload
-from holdfast.domain.errors import ObjectMissing
+from holdfast.domain.errors import ObjectMissing, StoreUnavailable
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
 from holdfast.stores.local.errors import translated
+from holdfast.stores.local.marking import MARK_FILE, read_mark
 from holdfast.stores.local.options import Options
 from holdfast.stores.local.tree import prune_parents, sync_parents, walk
 from holdfast.stores.local.upload import MARK, PARTIAL, LocalUpload
@@ -27,15 +28,17 @@ class LocalStore:
 
     def __init__(self, options: Options) -> None:
         self._root = options.directory
+        self._mark = options.mark
         self.max_object_bytes = options.max_object_bytes
 
     def begin(self, key: str) -> Upload:
         path = self._path(key)
+        self._require_mark()
         with translated("preparing", key):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "there are objects below this key")
-        return LocalUpload(self._root, key, self.max_object_bytes)
+        return LocalUpload(self._root, key, self.max_object_bytes, self._require_mark)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         file = self._open(key)
@@ -53,6 +56,7 @@ class LocalStore:
 
     def stat(self, key: str) -> Stat:
         path = self._path(key)
+        self._require_mark()
         with translated("looking at", key):
             found = _lstat(path)
         if found is None or not stat.S_ISREG(found.st_mode):
@@ -61,15 +65,19 @@ class LocalStore:
 
     def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         checked_prefix(prefix)
+        self._require_mark()
         with translated("listing", prefix):
             if unfinished:
                 yield from _unfinished(self._root / PARTIAL, prefix)
                 return
             for key, found in walk(self._root, prefix, skip=PARTIAL):
-                yield _stat(key, found)
+                if not key.startswith(MARK_FILE):
+                    yield _stat(key, found)
+        self._require_mark()  # what went away meanwhile was not listed
 
     def delete(self, key: str) -> None:
         path = self._path(key)
+        self._require_mark()
         partial = self._root / PARTIAL
         with translated("deleting", key):
             _remove(self._root, path)
@@ -78,6 +86,7 @@ class LocalStore:
 
     def clear(self, prefix: str) -> int:
         checked_clearing(prefix)
+        self._require_mark()
         partial = self._root / PARTIAL
         with translated("clearing", prefix):
             objects = [name for name, _ in walk(self._root, prefix, skip=PARTIAL)]
@@ -88,7 +97,21 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         if checked_key(key).split("/")[0] == PARTIAL:
             raise ValueError(f"{PARTIAL} is where unfinished objects are")
+        if key.startswith(MARK_FILE):
+            raise ValueError(f"{MARK_FILE} is the mark of the store")
         return self._root / key
+
+    def _require_mark(self) -> None:
+        """StoreUnavailable when this is not the directory that the catalogue knows."""
+        if not self._mark:
+            return
+        with translated("looking at", MARK_FILE):
+            there = read_mark(self._root)
+        if there != self._mark:
+            what = "has no mark of it" if there is None else "is another store"
+            raise StoreUnavailable(
+                f"the store is not there: {self._root} {what} ({MARK_FILE}); is it mounted?"
+            )
 
     def _open(self, key: str) -> int:
         self.stat(key)

@@ -13,6 +13,10 @@ class Options(BaseModel):
         16 << 40, gt=0, description="Largest object, in bytes; 16 TiB is the largest ext4 file."
     )
 
+    mark: str = Field(
+        "", description="What its mark file must say; else the store is not there. Empty: anything."
+    )
+
     @field_validator("directory")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

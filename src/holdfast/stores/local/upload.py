@@ -7,6 +7,7 @@ appended (`~` occurs in no key): what a dead process left is found by its key ag
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.contracts.store import Stat
@@ -19,7 +20,11 @@ MARK = "~"
 
 
 class LocalUpload:
-    def __init__(self, root: Path, key: str, max_bytes: int) -> None:
+    def __init__(
+        self, root: Path, key: str, max_bytes: int, require_mark: Callable[[], None]
+    ) -> None:
+        """`require_mark` raises when the store is not mounted any more."""
+        self._require_mark = require_mark
         self._root = root
         self._key = key
         self._max_bytes = max_bytes
@@ -40,6 +45,7 @@ class LocalUpload:
 
     def commit(self) -> Stat:
         target = self._root / self._key
+        self._require_mark()
         with translated("committing", self._key):
             os.fsync(self._open_file())
             self._close()
@@ -47,6 +53,7 @@ class LocalUpload:
             sync_parents(self._root, target)
             prune_parents(self._root / PARTIAL, self._path)
             found = target.stat()
+        self._require_mark()
         return Stat(self._key, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def abort(self) -> None:

@@ -3,21 +3,36 @@
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
-Data = bytes | bytearray
+Data = Iterable[bytes | bytearray]
 
 
 def _md5(data: Data) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
+    return _hashed(hashlib.md5(usedforsecurity=False), data)
 
 
 def _crc32(data: Data) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "big")
+    found = 0
+    for chunk in data:
+        found = zlib.crc32(chunk, found)
+    return found.to_bytes(4, "big")
 
 
 def _sha256(data: Data) -> bytes:
-    return hashlib.sha256(data).digest()
+    return _hashed(hashlib.sha256(), data)
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes | bytearray, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+def _hashed(digest: _Hash, data: Data) -> bytes:
+    for chunk in data:
+        digest.update(chunk)
+    return digest.digest()
 
 
 _MODES: Mapping[str, tuple[str, Callable[[Data], bytes]]] = {
@@ -28,7 +43,7 @@ _MODES: Mapping[str, tuple[str, Callable[[Data], bytes]]] = {
 
 
 def of_part(mode: str, data: Data) -> dict[str, str]:
-    """Request fields that go with `data`."""
+    """Request fields that go with `data`, which comes in chunks."""
     if mode == "none":
         return {}
     field, digest = _MODES[mode]

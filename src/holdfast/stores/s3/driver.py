@@ -1,25 +1,29 @@
 """Objects in a bucket of any service that speaks S3, AWS or not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from holdfast.contracts.store import Stat, Upload
 from holdfast.kit.backoff import Backoff
 from holdfast.kit.memory import keep_memory_steady
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
 from holdfast.stores.s3.bucket import Bucket, milliseconds
+from holdfast.stores.s3.buffers import Room
 from holdfast.stores.s3.client import connect
 from holdfast.stores.s3.download import read_object
 from holdfast.stores.s3.options import Options
 from holdfast.stores.s3.parts import PartPlan
+from holdfast.stores.s3.settling import settled
 from holdfast.stores.s3.upload import S3Upload
 
 
 class S3Store:
     near = False
+    hides_versions = False
 
     def __init__(self, options: Options, backoff: Backoff | None = None) -> None:
         keep_memory_steady()
-        self._plan = PartPlan(options.max_parts)
+        self._plan = PartPlan(options.max_parts, options.wants_equal_parts)
+        self._room = Room(options.spool)
         self._checksum = options.checksum
         self.max_object_bytes = self._plan.max_object_bytes
         self._bucket = Bucket(
@@ -30,7 +34,7 @@ class S3Store:
         )
 
     def begin(self, key: str) -> Upload:
-        return S3Upload(self._bucket, checked_key(key), self._plan, self._checksum)
+        return S3Upload(self._bucket, checked_key(key), self._plan, self._checksum, self._room)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return read_object(self._bucket, checked_key(key), start, end)
@@ -63,8 +67,15 @@ class S3Store:
         return removed
 
     def _remove(self, key: str) -> None:
-        self._bucket.about("deleting", key, self._bucket.client.delete_object)
+        answer = self._bucket.about("deleting", key, self._bucket.client.delete_object)
+        if answer.get("DeleteMarker"):
+            self.hides_versions = True
 
 
 def open_store(options: Options) -> S3Store:
     return S3Store(options)
+
+
+def settle(options: Options, given: Collection[str]) -> Mapping[str, object]:
+    """The settings that the service needs and nobody has `given`."""
+    return settled(options, given)

@@ -56,6 +56,7 @@ _HINTS: Mapping[str, str] = {
     "AuthorizationHeaderMalformed": "the region is wrong",
     "PreconditionFailed": "the object changed while it was read",
     "RequestTimeTooSkewed": "this machine's clock is wrong",
+    "InvalidPart": "parts were refused; a service that wants them of one size needs equal_parts",
 }
 
 

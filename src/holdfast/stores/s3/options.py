@@ -1,6 +1,7 @@
 """The settings of an S3 store."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -19,6 +20,10 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _ENDPOINT = re.compile(
     rf"(https?://)?({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(:[0-9]{{1,5}})?(/[A-Za-z0-9._-]+)*"
 )
+
+
+_R2 = ".r2.cloudflarestorage.com"
+"""developers.cloudflare.com/r2/objects/multipart-objects"""
 
 
 def _secret(value: object) -> object:
@@ -64,8 +69,22 @@ class Options(BaseModel):
     checksum: Literal["none", "md5", "crc32", "sha256"] = Field(
         "none", description="Checksum sent with each part, for services that verify one."
     )
-    max_parts: int = Field(
-        10_000, ge=100, le=10_000, description="How many parts the service allows per object."
+    max_parts: int | None = Field(
+        None,
+        ge=100,
+        le=10_000,
+        description="How many parts the service allows per object. Without it parts grow so fast"
+        " that 1,000 are enough for 5 TB.",
+    )
+    equal_parts: bool | None = Field(
+        None,
+        description="The service wants all parts but the last to be of one size. Without it that"
+        " is assumed of Cloudflare's R2 alone.",
+    )
+    spool: Path | None = Field(
+        None,
+        description="Where parts over 128 MiB are kept while they are sent: up to two at a time,"
+        " 5 GiB each at most. Without it the system's directory for large temporary files.",
     )
     attempts: int = Field(
         7, ge=1, le=20, description="How often a request is tried while the failure is temporary."
@@ -99,10 +118,20 @@ class Options(BaseModel):
         return f"s3:{service}/{self.bucket_name}/{self.prefix}{key}".rstrip("/")
 
     @property
+    def wants_equal_parts(self) -> bool:
+        if self.equal_parts is not None:
+            return self.equal_parts
+        return self._host.endswith(_R2)
+
+    @property
+    def _host(self) -> str:
+        return self.endpoint.rpartition("://")[2].partition("/")[0].partition(":")[0]
+
+    @property
     def addressing_style(self) -> str:
         """`auto` and `virtual` as botocore understands them: AWS alone may be `auto`."""
         if self.addressing != "auto":
             return self.addressing
-        host = self.endpoint.rpartition("://")[2].partition("/")[0].partition(":")[0]
+        host = self._host
         aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
         return "auto" if aws else "path"

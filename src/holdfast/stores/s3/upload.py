@@ -1,7 +1,8 @@
 """An object of unknown length on its way: parts fill one after another and travel side by side.
 
 What fits into the first part is sent as one request at the end. Every part is kept until it has
-arrived, so a failed one can be sent again; how many are kept is bounded by the plan.
+arrived, so a failed one can be sent again; how many are kept is bounded by the plan. A part is as
+large as the plan wants it, or smaller where this machine has not the room to keep it.
 """
 
 import threading
@@ -18,12 +19,21 @@ from holdfast.domain.errors import (
 )
 from holdfast.stores.s3 import checksum
 from holdfast.stores.s3.bucket import Bucket, Unfinished, milliseconds
+from holdfast.stores.s3.buffers import Buffer, Room
+from holdfast.stores.s3.client import Answer
 from holdfast.stores.s3.errors import service_code
 from holdfast.stores.s3.parts import IN_FLIGHT, PartPlan
 
 
 class S3Upload:
-    def __init__(self, bucket: Bucket, key: str, plan: PartPlan, checksum_mode: str) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        key: str,
+        plan: PartPlan,
+        checksum_mode: str,
+        room: Room | None = None,
+    ) -> None:
         self._over = threading.Event()
         self._bucket = bucket.pausing_with(self._pause)
         self._last_word = bucket
@@ -31,8 +41,10 @@ class S3Upload:
         self._plan = plan
         self._checksum = checksum_mode
         self._size = 0
-        self._filling = bytearray()
+        self._room = room or Room(None)
         self._number = 1
+        self._wanted = self._room.fitting(plan.size(1))
+        self._filling = self._room.buffer(self._wanted)
         self._upload: Unfinished | None = None
         self._senders: ThreadPoolExecutor | None = None
         self._pending: set[Future[None]] = set()
@@ -44,10 +56,10 @@ class S3Upload:
         if self._size > self._plan.max_object_bytes:
             raise ObjectTooLarge(f"at most {self._plan.max_object_bytes} bytes fit into one object")
         while rest:
-            room = self._plan.size(self._number) - len(self._filling)
-            self._filling += rest[:room]
+            room = self._wanted - len(self._filling)
+            self._filling.write(rest[:room])
             rest = rest[room:]
-            if len(self._filling) == self._plan.size(self._number):
+            if len(self._filling) == self._wanted:
                 self._send()
 
     def commit(self) -> Stat:
@@ -59,31 +71,42 @@ class S3Upload:
             self._complete(self._upload)
         self._over.set()
         self._stop_senders()
-        self._filling = bytearray()
+        self._filling.close()
         return self._verified()
 
     def abort(self) -> None:
         finished = self._over.is_set()
         self._over.set()
         self._stop_senders()
-        self._filling = bytearray()
+        self._filling.close()
         if self._upload is None or finished:
             return
         with suppress(Failure):  # what cannot be removed now is found again by its key
             self._abandon(self._upload)
 
     def _put(self) -> None:
-        fields = checksum.of_part(self._checksum, self._filling)
-        put = self._bucket.client.put_object
-        self._bucket.about("writing", self._key, put, Body=self._filling, **fields)
+        filled, put = self._filling, self._bucket.client.put_object
+        fields = checksum.of_part(self._checksum, filled.chunks())
+
+        def send(**request: object) -> Answer:
+            return put(Body=filled.body, **request)
+
+        self._bucket.about("writing", self._key, send, **fields)
 
     def _send(self) -> None:
         """Sends the filled part away and waits until the next one may be filled."""
         upload, senders = self._started()
+        if self._number > self._plan.parts:
+            raise ObjectTooLarge(
+                f"{self._plan.parts} parts are allowed, and this machine has not the room to keep"
+                " larger ones while they are sent"
+            )
         self._pending.add(senders.submit(self._send_part, upload, self._number, self._filling))
-        self._filling = bytearray()
         self._settle(self._plan.in_flight(self._number))
         self._number += 1
+        if not self._plan.equal:
+            self._wanted = self._room.fitting(self._plan.size(self._number))
+        self._filling = self._room.buffer(self._wanted)
 
     def _started(self) -> tuple[Unfinished, ThreadPoolExecutor]:
         if self._upload is None or self._senders is None:
@@ -94,17 +117,23 @@ class S3Upload:
             self._senders = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="part")
         return self._upload, self._senders
 
-    def _send_part(self, upload: Unfinished, number: int, data: bytearray) -> None:
-        fields = checksum.of_part(self._checksum, data)
+    def _send_part(self, upload: Unfinished, number: int, part: Buffer) -> None:
+        fields = checksum.of_part(self._checksum, part.chunks())
+        upload_part = self._bucket.client.upload_part
+
+        def send(**request: object) -> Answer:
+            """From the beginning of the part, each time."""
+            return upload_part(Body=part.body, **request)
+
         answer = self._bucket.about(
             f"writing part {number} of",
             self._key,
-            self._bucket.client.upload_part,
+            send,
             UploadId=upload.upload_id,
             PartNumber=number,
-            Body=data,
             **fields,
         )
+        part.close()
         repeated = checksum.to_repeat(fields)
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **repeated}
 
@@ -116,7 +145,7 @@ class S3Upload:
                 future.result()
 
     def _complete(self, upload: Unfinished) -> None:
-        if self._filling:
+        if len(self._filling):
             self._send()
         self._settle(0)
         parts = [self._parts[number] for number in sorted(self._parts)]
