@@ -29,6 +29,7 @@ pytest_plugins = [
     "fixtures.redis_room",
     "fixtures.bench_stage",
     "fixtures.programs",
+    "fixtures.managed",
 ]
 
 

@@ -1,6 +1,7 @@
 """Addon rows, and the one way from a row to an address."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlalchemy import bindparam, select
 
@@ -8,9 +9,12 @@ from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, AddonEvent, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Address
+from holdfast.contracts.place import ADMIN, Login
 from holdfast.domain.addon import Desired
 from holdfast.domain.operation import ANY_LANE
 from holdfast.kit.seal import Sealer
+
+CONFINED = frozenset({"postgresql"})
 
 
 def context(addon_uid: str) -> str:
@@ -18,7 +22,22 @@ def context(addon_uid: str) -> str:
     return f"addon {addon_uid}"
 
 
+def admin(addon_uid: str, sealer: Sealer) -> Login:
+    """Holdfast's own administrator on a managed server."""
+    return Login(ADMIN, sealer.derive(f"administrator of addon {addon_uid}"))
+
+
+def working_address(addon: Addon, sealer: Sealer) -> Address:
+    """As whom Holdfast works on it: its own administrator where the server is managed."""
+    known = address(addon, sealer)
+    if not addon.managed or addon.kind not in CONFINED:
+        return known
+    login = admin(addon.uid, sealer)
+    return replace(known, user=login.user, password=login.password, owner=known.user)
+
+
 def address(addon: Addon, sealer: Sealer) -> Address:
+    """As whom the owner of an addon connects."""
     return Address(
         host=addon.host,
         port=addon.port,

@@ -5,6 +5,7 @@ One file lock per addon keeps the supervisor and a job, of whatever process, fro
 stopping the same server at once.
 """
 
+import logging
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,12 +13,15 @@ from pathlib import Path
 
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import Hostable, Succeeding
+from holdfast.contracts.place import SETTLED, Hostable, Place, Succeeding
 from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.backoff import pauses
+from holdfast.kit.guard import Guard
 from holdfast.kit.locks import exclusive
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 _LOG_LIMIT = 64 << 20
@@ -60,10 +64,11 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
         raise AddonUnavailable("the server's data directory is not in its place")
     if isinstance(engine, Succeeding):
         engine.admit(place)
+    _settle(tools, addon, engine, place)
     started = engine.running(place) is None
     if started:
-        with _log(home_of(tools.data_dir, addon.uid)).open("ab") as log:
-            process.start_detached(engine.command(place), log)
+        with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
+            process.start_detached(engine.command(place), output)
     deadline = tools.clock.monotonic() + START_SECONDS
     for pause in pauses(0.1):
         if engine.ready(place):
@@ -74,12 +79,27 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     return started
 
 
+def is_settled(place: Place) -> bool:
+    """Is the administrator of this data directory ours? Cheap."""
+    return place.admin is None or (place.directory / SETTLED).exists()
+
+
+def _settle(tools: Toolbox, addon: Addon, engine: Hostable, place: Place) -> None:
+    """What an older Holdfast made is changed before its server starts, and stopped for that."""
+    if is_settled(place):
+        return
+    engine.stop(place)
+    log.warning("the administrator of a server is being replaced", extra={"addon": addon.id})
+    for what in engine.settle(place, Guard(tools.clock)):
+        log.warning("nobody can use this any more", extra={"addon": addon.id, "what": what})
+
+
 def _log(home: Path) -> Path:
     """The server's log; one older generation is kept."""
-    log = home / SERVER_LOG
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(home / f"{SERVER_LOG}.1")
-    return log
+    path = home / SERVER_LOG
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
+        path.replace(home / f"{SERVER_LOG}.1")
+    return path
 
 
 def stop(tools: Toolbox, addon: Addon) -> None:

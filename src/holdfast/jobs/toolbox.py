@@ -93,7 +93,7 @@ class Job:
         return self.tools.engines(self.addon.kind)
 
     def address(self) -> Address:
-        return addons.address(self.addon, self.tools.sealer)
+        return addons.working_address(self.addon, self.tools.sealer)
 
     def repository(self, destination_pk: int | None) -> Repository:
         """The addon's own at a place, made when there is none yet."""
@@ -151,6 +151,7 @@ def place_of(tools: Toolbox, addon: Addon) -> Place:
         password=tools.sealer.open(addon.sealed_password, addons.context(addon.uid)),
         database=addon.database,
         log=home / SERVER_LOG,
+        admin=addons.admin(addon.uid, tools.sealer) if addon.kind in addons.CONFINED else None,
     )
 
 

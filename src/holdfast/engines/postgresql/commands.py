@@ -65,6 +65,11 @@ def pg_restore_script_of(tools: ToolSet, wanted: str, archive: str) -> Command:
     )
 
 
+def pg_restore_statements(tools: ToolSet, wanted: str, archive: str) -> Command:
+    """The entries of the list `wanted` to their SQL, with owners and grants."""
+    return Command([tools.program("pg_restore"), f"--use-list={wanted}", "--file=-", archive])
+
+
 def pg_restore(
     tools: ToolSet,
     address: Address,

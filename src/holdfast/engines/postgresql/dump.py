@@ -18,6 +18,7 @@ from holdfast.domain.errors import AddonRefused, ChildFailed, EvidenceMissing, F
 from holdfast.engines.postgresql import archive, commands, facts, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
+from holdfast.engines.postgresql.confining import as_reader
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.naming import application, application_prefix, member_names
@@ -112,7 +113,7 @@ class PostgreSQLDump:
         return PipeSource(command, self._guard, _judge_globals)
 
     def _database(self, database: str) -> Source:
-        session = connect(self._address, database, self._application)
+        session = connect(as_reader(self._address), database, self._application)
         try:
             return DatabaseSource(self._tools, self._address, self._counts, session, self._guard)
         except BaseException:

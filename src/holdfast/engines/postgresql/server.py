@@ -13,16 +13,17 @@ import signal
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.postgresql import commands, tools
-from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql import commands, confining, tools, yielding
+from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.kit.hosting import end, require_reachable, unprivileged
 from holdfast.kit.process import Command, require_success, run
@@ -60,11 +61,13 @@ class Server:
             require_reachable(chosen.directory, user)
         with _password_file(place, user) as password_file:
             command = commands.initdb(
-                chosen, fresh, place.user, password_file=password_file, run_as=user
+                chosen, fresh, superuser(place), password_file=password_file, run_as=user
             )
             require_success(run(command, timeout=_INITDB_SECONDS))
         with (fresh / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
+        if place.admin is not None:
+            (fresh / SETTLED).touch()
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:
@@ -77,12 +80,10 @@ class Server:
         """Makes the application database when it answers for the first time."""
         try:
             with translated(), connect(address(place), "postgres") as session:
-                found = session.execute(
-                    "SELECT FROM pg_database WHERE datname = %s", [place.database]
-                ).fetchone()
-                if found is None:
-                    name = Identifier(place.database)
-                    session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+                if place.admin is None:
+                    _make_database(session, place)
+                elif confining.lacks_something(session, place):
+                    _furnish(session, place)
         except (AddonUnavailable, AddonRefused):
             return False
         return True
@@ -112,7 +113,36 @@ class Server:
 
 
 def address(place: Place) -> Address:
-    return Address("127.0.0.1", place.port, place.user, place.password, place.database)
+    """As whom Holdfast works on it."""
+    known = Address("127.0.0.1", place.port, place.user, place.password, place.database)
+    if place.admin is None:
+        return known
+    login = place.admin
+    return replace(known, user=login.user, password=login.password, owner=place.user)
+
+
+def superuser(place: Place) -> str:
+    return place.user if place.admin is None else place.admin.user
+
+
+def _make_database(session: Session, place: Place) -> None:
+    found = session.execute(
+        "SELECT FROM pg_database WHERE datname = %s", [place.database]
+    ).fetchone()
+    if found is None:
+        name = Identifier(place.database)
+        session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+
+
+def _furnish(session: Session, place: Place) -> None:
+    """The owner's role and database, and what each database has for its owner. The password of a
+    role that is there already stays: it is its owner's to change."""
+    confining.confine_server(session, place, keep_password=True)
+    confining.own_database(session, place)
+    names = confining.databases(session)
+    for name in names:
+        with translated(), connect(address(place), name) as inside:
+            yielding.equip(inside, place.user, confining.owner_here(inside))
 
 
 def run_as() -> str | None:
@@ -144,7 +174,7 @@ def _password_file(place: Place, user: str | None) -> Generator[Path]:
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)
     try:
-        os.write(descriptor, place.password.reveal().encode())
+        os.write(descriptor, address(place).password.reveal().encode())
         os.close(descriptor)
         if user is not None:
             shutil.chown(path, user)
