@@ -120,6 +120,23 @@ def hosted_here(session: ReadSession, node: str, desired: Collection[Desired]) -
     )
 
 
+def taken_uids(session: ReadSession, node: str) -> set[int]:
+    """Users of that machine that servers have, or whose files are still there."""
+    rows = select(Addon.server_uid).where(Addon.node == node, Addon.server_uid.is_not(None))
+    return {uid for uid in session.scalars(rows) if uid is not None}
+
+
+def has_strange_neighbours(session: ReadSession, node: str, addon: Addon) -> bool:
+    """Are there managed servers of other projects on this machine?"""
+    others = select(Addon.pk).where(
+        Addon.managed.is_(True),
+        Addon.node == node,
+        Addon.deleted.is_(None),
+        Addon.project_pk != addon.project_pk,
+    )
+    return session.scalars(others.limit(1)).first() is not None
+
+
 def events(session: ReadSession, addon_pk: int) -> list[AddonEvent]:
     return list(
         session.scalars(

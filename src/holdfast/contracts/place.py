@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from holdfast.kit.cell import Cell
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import Command
 from holdfast.kit.seal import Secret
@@ -33,7 +34,10 @@ class Place:
     file that a server of ours writes its output to.
 
     `user` is whom the addon's owner connects as. `admin` administers the server and is handed to
-    nobody; without one `user` is the administrator, as on servers that are somebody's own."""
+    nobody; without one `user` is the administrator, as on servers that are somebody's own.
+
+    `uid` is the operating system's user that only this server has, and `cell` what of the machine
+    it does not see: both only for root to give."""
 
     directory: Path
     port: int
@@ -44,6 +48,8 @@ class Place:
     ours: bool = True
     log: Path | None = None
     admin: Login | None = None
+    uid: int | None = None
+    cell: Cell | None = None
 
 
 @runtime_checkable

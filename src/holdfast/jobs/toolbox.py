@@ -16,6 +16,7 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control, Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.jobs.vaults import Vaults
+from holdfast.kit.cell import Cell
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.guard import Guard
@@ -35,7 +36,8 @@ SERVER_LOG = "server.log"
 class Toolbox:
     """One per worker process. `open_store` takes a destination's pk, None for the platform's;
     `import_rules` say what may be fetched from where; `controls` are what this machine's operator
-    lets us do, by `project/addon`."""
+    lets us do, by `project/addon`. Each managed server runs as one of `server_uids`; None: all
+    run as we do."""
 
     catalog: Catalog
     queue: Queue
@@ -47,6 +49,7 @@ class Toolbox:
     open_store: Callable[[int | None], ObjectStore]
     import_rules: Rules = PUBLIC_ONLY
     controls: Mapping[str, Control] = field(default_factory=dict[str, Control])
+    server_uids: range | None = None
 
     @property
     def vaults(self) -> Vaults:
@@ -152,6 +155,8 @@ def place_of(tools: Toolbox, addon: Addon) -> Place:
         database=addon.database,
         log=home / SERVER_LOG,
         admin=addons.admin(addon.uid, tools.sealer) if addon.kind in addons.CONFINED else None,
+        uid=addon.server_uid if tools.server_uids is not None else None,
+        cell=Cell(hidden=(tools.data_dir,), visible=(home,)),
     )
 
 

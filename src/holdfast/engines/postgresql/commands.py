@@ -94,7 +94,7 @@ def pg_restore(
 
 
 def initdb(
-    tools: ToolSet, directory: Path, user: str, *, password_file: Path, run_as: str | None
+    tools: ToolSet, directory: Path, user: str, *, password_file: Path, run_as: str | int | None
 ) -> Command:
     """A locale every Debian has and every major understands, so dumps move between majors."""
     return Command(
@@ -114,7 +114,7 @@ def initdb(
 
 
 def postgres(
-    tools: ToolSet, directory: Path, port: int, *, sockets: str, run_as: str | None
+    tools: ToolSet, directory: Path, port: int, *, sockets: str, run_as: str | int | None
 ) -> Command:
     settings: Mapping[str, str] = {
         "listen_addresses": "127.0.0.1",

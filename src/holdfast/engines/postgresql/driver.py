@@ -44,6 +44,7 @@ from holdfast.engines.postgresql.server import Server
 from holdfast.engines.postgresql.staging import Staging
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.hosting import mark
 
 
 class PostgreSQL(Server):
@@ -150,7 +151,7 @@ class PostgreSQL(Server):
         boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
         proven = boot.run(facts["superuser"])
         if place.admin is not None:
-            (tree / "data" / SETTLED).touch()
+            mark(tree / "data" / SETTLED)
         return proven
 
     def discard(self, address: Address, attempt: Attempt) -> str:

@@ -6,7 +6,6 @@ a managed place the files of that place are used; what came is kept beside them 
 
 import os
 import platform
-import pwd
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -19,6 +18,7 @@ from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.hosting import give, mark
 from holdfast.kit.process import Command, run
 
 _OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
@@ -102,7 +102,7 @@ def settle(place: Place, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
             _replace(auto.with_name(f"{auto.name}{_OWNERS}"), text)
             _replace(auto, kept)
     left = confine()
-    (place.directory / SETTLED).touch()
+    mark(place.directory / SETTLED)
     return left
 
 
@@ -215,17 +215,12 @@ def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
     )
 
 
-def _own(tree: Path, user: str | None) -> None:
+def _own(tree: Path, user: str | int | None) -> None:
     """The server's user owns its data, and nobody else enters it."""
     tree.chmod(0o711)
     (tree / DATA).chmod(0o700)
     spaces = tree / SPACES
     if spaces.is_dir():
         spaces.chmod(0o711)
-    if user is None:
-        return
-    entry = pwd.getpwnam(user)
     for base in (tree / DATA, spaces):
-        for directory, names, files in os.walk(base):
-            for name in (".", *names, *files):
-                os.lchown(Path(directory) / name, entry.pw_uid, entry.pw_gid)
+        give(base, user)

@@ -5,7 +5,7 @@ a private socket only, archives nothing, replicates nothing and loads no foreign
 its own files say, the command line wins.
 """
 
-import shutil
+import os
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +28,16 @@ from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
-from holdfast.kit.process import DISCARD, Child, Command, Finished, require_success, run
+from holdfast.kit.hosting import cell_of
+from holdfast.kit.process import (
+    DISCARD,
+    Child,
+    Command,
+    Finished,
+    ids_of,
+    require_success,
+    run,
+)
 from holdfast.kit.seal import Secret
 
 _PRIVATE: Mapping[str, str] = {
@@ -65,6 +74,7 @@ class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
     def __init__(self, tools_dir: Path, directory: Path, place: Place, guard: Guard) -> None:
+        self._tools_dir = tools_dir
         self._tools: ToolSet = tools.server(tools_dir, place.version)
         self._directory = directory
         self._place = place
@@ -120,7 +130,7 @@ class Rehearsal:
             (home / name).write_text(text)
         for path in (home, *home.iterdir()):
             if user is not None:
-                shutil.chown(path, user)
+                os.chown(path, *ids_of(user))
         settings = {
             **_PRIVATE,
             **placing.needed(self._tools, self._directory),
@@ -132,7 +142,8 @@ class Rehearsal:
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         argv = [self._tools.program("postgres"), "-D", str(self._directory), "-p", str(_PORT)]
-        return Command([*argv, *words], cwd=str(self._directory), user=user)
+        cell = cell_of(self._place.cell, self._tools_dir, home)
+        return Command([*argv, *words], cwd=str(self._directory), user=user, cell=cell)
 
     def _await(self, address: Address, child: Child, others: Sequence[Address] = ()) -> None:
         """Until recovery has reached consistency and ended. `others`: who might get in instead."""

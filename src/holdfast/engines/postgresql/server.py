@@ -7,7 +7,6 @@ socket there is none, and TCP on the loopback is the only way in.
 """
 
 import os
-import pwd
 import shutil
 import signal
 import tempfile
@@ -22,11 +21,12 @@ from psycopg.sql import SQL, Identifier
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
+from holdfast.engines.lodging import named, owner
 from holdfast.engines.postgresql import commands, confining, tools, yielding
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.kit.hosting import end, require_reachable, unprivileged
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.hosting import cell_of, end, give, mark, require_reachable, unprivileged
+from holdfast.kit.process import Command, ids_of, require_success, run
 
 _USERS = ("postgres", "nobody")
 _SOCKET_LIMIT = 107
@@ -54,9 +54,9 @@ class Server:
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
-        user = run_as()
+        user = unprivileged(_USERS)  # initdb wants one that has a name
         if user is not None:
-            shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
+            os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
         with _password_file(place, user) as password_file:
@@ -67,14 +67,16 @@ class Server:
         with (fresh / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         if place.admin is not None:
-            (fresh / SETTLED).touch()
+            mark(fresh / SETTLED)
+        give(fresh, run_as(place))
         fresh.rename(place.directory)
 
     def command(self, place: Place) -> Command:
         chosen = tools.server(self._tools_dir, place.version)
-        return commands.postgres(
-            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as()
+        command = commands.postgres(
+            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
         )
+        return replace(command, cell=cell_of(place.cell, self._tools_dir))
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""
@@ -145,16 +147,14 @@ def _furnish(session: Session, place: Place) -> None:
             yielding.equip(inside, place.user, confining.owner_here(inside))
 
 
-def run_as() -> str | None:
+def run_as(place: Place | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return unprivileged(_USERS)
+    return named(place, _USERS)
 
 
-def owner_of(place: Place) -> str | None:
+def owner_of(place: Place) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    if os.geteuid() != 0 or not place.directory.exists():
-        return run_as()
-    return pwd.getpwuid(place.directory.stat().st_uid).pw_name
+    return owner(place, _USERS)
 
 
 def sockets(place: Place) -> str:
@@ -169,7 +169,7 @@ def _complete(directory: Path) -> bool:
 
 
 @contextmanager
-def _password_file(place: Place, user: str | None) -> Generator[Path]:
+def _password_file(place: Place, user: str | int | None) -> Generator[Path]:
     """Readable by the server's user alone, and gone afterwards."""
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)
@@ -177,7 +177,7 @@ def _password_file(place: Place, user: str | None) -> Generator[Path]:
         os.write(descriptor, address(place).password.reveal().encode())
         os.close(descriptor)
         if user is not None:
-            shutil.chown(path, user)
+            os.chown(path, *ids_of(user))
         yield path
     finally:
         path.unlink(missing_ok=True)
