@@ -14,7 +14,7 @@ from holdfast.domain.addon import Desired
 from holdfast.domain.operation import ANY_LANE
 from holdfast.kit.seal import Sealer
 
-CONFINED = frozenset({"postgresql"})
+CONFINED = frozenset({"postgresql", "mysql"})
 
 
 def context(addon_uid: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
 from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
-from holdfast.engines.mysql import archive, code, facts, naming
+from holdfast.engines.mysql import archive, code, definers, facts, naming
 from holdfast.engines.mysql.address import connect, nearest
 from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
 from holdfast.engines.mysql.code import Code, Refused
@@ -135,6 +135,14 @@ class Staging:
                 text = b"".join(fetch(member.name)).decode()
                 found += [line.removesuffix(";") for line in text.splitlines() if line[:2] != "--"]
         return found
+
+
+class ConfinedStaging(Staging):
+    """Beside what a managed server holds: nothing that came runs with more than its owner has."""
+
+    def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
+        owner = str(self._address.owner)
+        return [definers.bounded(each, owner) for each in super()._load(admin, fetch)]
 
 
 def recorded(dump: Dump) -> list[Facts]:
