@@ -14,8 +14,6 @@ from holdfast.domain.addon import Desired
 from holdfast.domain.operation import ANY_LANE
 from holdfast.kit.seal import Sealer
 
-CONFINED = frozenset({"postgresql", "mysql"})
-
 
 def context(addon_uid: str) -> str:
     """What an addon's password is sealed for."""
@@ -30,7 +28,7 @@ def admin(addon_uid: str, sealer: Sealer) -> Login:
 def working_address(addon: Addon, sealer: Sealer) -> Address:
     """As whom Holdfast works on it: its own administrator where the server is managed."""
     known = address(addon, sealer)
-    if not addon.managed or addon.kind not in CONFINED:
+    if not addon.managed:
         return known
     login = admin(addon.uid, sealer)
     return replace(known, user=login.user, password=login.password, owner=known.user)

@@ -154,7 +154,7 @@ def place_of(tools: Toolbox, addon: Addon) -> Place:
         password=tools.sealer.open(addon.sealed_password, addons.context(addon.uid)),
         database=addon.database,
         log=home / SERVER_LOG,
-        admin=addons.admin(addon.uid, tools.sealer) if addon.kind in addons.CONFINED else None,
+        admin=addons.admin(addon.uid, tools.sealer),
         uid=addon.server_uid if tools.server_uids is not None else None,
         cell=Cell(hidden=(tools.data_dir,), visible=(home,)),
     )

@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("addons", sa.Column("server_uid", sa.Integer(), nullable=True))
+    op.add_column("addons", sa.Column("server_uid", sa.BigInteger(), nullable=True))
     op.create_index("addons_server_uids", "addons", ["node", "server_uid"], unique=True)
