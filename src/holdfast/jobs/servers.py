@@ -17,6 +17,7 @@ from holdfast.catalog.schema import Addon
 from holdfast.catalog.session import CatalogClash, WriteSession
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import SETTLED, Hostable, Place, Succeeding
+from holdfast.domain.addon import NEIGHBOURS
 from holdfast.domain.errors import AddonUnavailable, NotSupported, Permanent
 from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 from holdfast.kit import process
@@ -26,11 +27,6 @@ from holdfast.kit.hosting import give
 from holdfast.kit.locks import exclusive
 
 log = logging.getLogger(__name__)
-
-NEIGHBOURS = (
-    "this server runs as the same user of this machine as servers of other projects, whose owners"
-    " could reach its files through a fault of the server's"
-)
 
 START_SECONDS = 60.0
 _LOG_LIMIT = 64 << 20
@@ -136,7 +132,7 @@ def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:
     with tools.catalog.read() as session:
         if not addons.has_strange_neighbours(session, tools.node, addon):
             return
-    text = NEIGHBOURS + ": run Holdfast as root to give each its own"
+    text = NEIGHBOURS
     log.warning(text, extra={"addon": addon.id})
     with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
         output.write(f"holdfast: {text}\n".encode())

@@ -32,6 +32,11 @@ def give(tree: Path, user: str | int | None) -> None:
             os.lchown(path, *ids)
 
 
+def is_unprivileged() -> bool:
+    """Do all servers of this installation run as we do?"""
+    return os.geteuid() != 0
+
+
 @cache
 def can_hide() -> bool:
     """May this process hide files from servers? Tried once."""
