@@ -39,7 +39,8 @@ def hide(hidden: list[str], visible: list[str]) -> None:
     """Empty directories over all that is `hidden`, but for what is `visible`."""
     _require(_libc.unshare(CLONE_NEWNS), "unshare")
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
-    kept = {path: os.open(path, os.O_PATH) for path in visible if os.path.isdir(path)}  # noqa: PTH112
+    below = [path for path in visible if any(path.startswith(f"{each}/") for each in hidden)]
+    kept = {path: os.open(path, os.O_PATH) for path in below if os.path.isdir(path)}  # noqa: PTH112
     for path in hidden:
         if os.path.isdir(path):  # noqa: PTH112
             mode = "1777" if path in SHARED else "0711"

@@ -32,7 +32,6 @@ class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
     def __init__(self, tools_dir: Path, directory: Path, place: Place, guard: Guard) -> None:
-        self._tools_dir = tools_dir
         self._tools: ToolSet = tools.server(tools_dir, place.version)
         self._directory = directory
         self._place = place
@@ -101,7 +100,7 @@ class Rehearsal:
             ],
             cwd=str(self._directory),
             user=owner_of(self._place),
-            cell=cell_of(self._place.cell, self._tools_dir, home),
+            cell=cell_of(self._place.cell, *self._tools.homes, self._directory.parent, home),
         )
 
     def _await(self, address: Address, child: Child) -> None:

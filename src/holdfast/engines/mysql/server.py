@@ -70,7 +70,7 @@ class Server:
         chosen, user = tools.server(self._tools_dir, place.version), run_as(place)
         room_aside(place.directory, user)
         command = commands.server(chosen, place.directory, place.port, run_as=user)
-        return replace(command, cell=cell_of(place.cell, self._tools_dir))
+        return replace(command, cell=cell_of(place.cell, *chosen.homes))
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""

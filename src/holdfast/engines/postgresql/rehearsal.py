@@ -74,7 +74,6 @@ class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
     def __init__(self, tools_dir: Path, directory: Path, place: Place, guard: Guard) -> None:
-        self._tools_dir = tools_dir
         self._tools: ToolSet = tools.server(tools_dir, place.version)
         self._directory = directory
         self._place = place
@@ -142,7 +141,7 @@ class Rehearsal:
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         argv = [self._tools.program("postgres"), "-D", str(self._directory), "-p", str(_PORT)]
-        cell = cell_of(self._place.cell, self._tools_dir, home)
+        cell = cell_of(self._place.cell, self._tools.directory.parent, self._directory.parent, home)
         return Command([*argv, *words], cwd=str(self._directory), user=user, cell=cell)
 
     def _await(self, address: Address, child: Child, others: Sequence[Address] = ()) -> None:

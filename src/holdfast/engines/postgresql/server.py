@@ -76,7 +76,7 @@ class Server:
         command = commands.postgres(
             chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
         )
-        return replace(command, cell=cell_of(place.cell, self._tools_dir))
+        return replace(command, cell=cell_of(place.cell, chosen.directory.parent))
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""

@@ -76,7 +76,7 @@ class Rehearsal:
         if "tls-port" in conf.read(self._data / conf.FILE):
             words += ["--tls-port", "0"]
         argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_NOWHERE.split()]
-        cell = cell_of(self._place.cell, self._tools.directory)
+        cell = cell_of(self._place.cell, self._tools.directory, self._data.parent)
         return Command(argv, cwd=str(self._data), user=run_as(self._place), cell=cell)
 
     def _await(self, server: Detached) -> None:

@@ -70,7 +70,7 @@ class Server:
     def command(self, place: Place) -> Command:
         chosen = self.chosen(place)
         argv = [*argv_for(chosen, place.directory), "--port", str(place.port)]
-        cell = cell_of(place.cell, self._tools_dir)
+        cell = cell_of(place.cell, chosen.directory)
         return Command(argv, cwd=str(place.directory), user=run_as(place), cell=cell)
 
     def settle(self, place: Place, guard: Guard) -> Sequence[str]:  # noqa: ARG002 - it is short
