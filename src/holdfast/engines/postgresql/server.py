@@ -76,7 +76,9 @@ class Server:
         command = commands.postgres(
             chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
         )
-        return replace(command, cell=cell_of(place.cell, chosen.directory.parent))
+        return replace(
+            command, cell=cell_of(place.cell, chosen.directory.parent, place.directory.parent)
+        )
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""
