@@ -67,10 +67,36 @@ def admit_doorman(session: Session, admin: Login) -> str | None:
     """The role to rename the superuser as; None where it has its name already."""
     if bootstrap(session) == admin.user:
         return None
+    doorman = Identifier(_DOORMAN)
     if not _role_exists(session, _DOORMAN):
-        session.execute(SQL("CREATE ROLE {}").format(Identifier(_DOORMAN)))
-    session.execute(SQL("ALTER ROLE {} LOGIN SUPERUSER").format(Identifier(_DOORMAN)))
+        session.execute(SQL("CREATE ROLE {}").format(doorman))
+    session.execute(SQL("COMMENT ON ROLE {} IS {}").format(doorman, Literal(bootstrap(session))))
+    session.execute(SQL("ALTER ROLE {} LOGIN SUPERUSER").format(doorman))
     return _DOORMAN
+
+
+def heir(session: Session, place: Place) -> str:
+    """The role that has what the superuser had, under the name that one had. Made when there is
+    none, before the superuser's password is another."""
+    row = session.execute(
+        "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", [_DOORMAN]
+    ).fetchone()
+    name = place.user if row is None or not row[0] else str(row[0])
+    if not _role_exists(session, name) and name != place.user:
+        session.execute(
+            SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE BYPASSRLS").format(Identifier(name))
+        )
+        session.execute(
+            "UPDATE pg_catalog.pg_authid SET rolpassword ="
+            " (SELECT rolpassword FROM pg_catalog.pg_authid WHERE oid = 10) WHERE rolname = %s",
+            [name],
+        )
+    return name
+
+
+def dismiss_doorman(session: Session) -> None:
+    """When all is handed over: until then its comment says to whom."""
+    session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(_DOORMAN)))
 
 
 def rename_superuser(session: Session, admin: Login) -> None:
@@ -98,7 +124,7 @@ def confine_server(session: Session, place: Place, *, keep_password: bool = Fals
     """Roles and what is said about the whole server. `session` is the superuser's, as `admin`."""
     admin, owner = _admin(place), Identifier(place.user)
     major = session.info.server_version // 10_000
-    session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(_DOORMAN)))
+    heir(session, place)
     _set_password(session, admin, "LOGIN SUPERUSER")
     existed = _role_exists(session, place.user)
     if not existed:
@@ -152,8 +178,9 @@ def _words(text: str) -> SQL:
 def _weaken_others(session: Session) -> None:
     """A superuser may have made others, which the owner could be."""
     rows = session.execute(
-        "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%'"
-        " AND (rolsuper OR rolreplication)"
+        "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
+        " AND rolname <> %s AND (rolsuper OR rolreplication)",
+        [_DOORMAN],
     ).fetchall()
     for (role,) in rows:
         session.execute(SQL("ALTER ROLE {} NOSUPERUSER NOREPLICATION").format(Identifier(role)))
@@ -161,7 +188,7 @@ def _weaken_others(session: Session) -> None:
 
 def _hand_on_memberships(session: Session, place: Place, major: int) -> None:
     """Who was a member of the old superuser is one of the owner; who owned all may be all."""
-    owner = Identifier(place.user)
+    owner, former = Identifier(place.user), Identifier(heir(session, place))
     members = session.execute(
         "SELECT DISTINCT m.member::regrole::text, r.rolname::text FROM pg_auth_members m"
         " JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = 10"
@@ -169,13 +196,13 @@ def _hand_on_memberships(session: Session, place: Place, major: int) -> None:
     for _, name in members:
         member = Identifier(name)
         _revoke(session, _admin(place).user, name, major)
-        if name != place.user:
-            session.execute(SQL("GRANT {} TO {}").format(owner, member))
+        if name not in (place.user, heir(session, place)):
+            session.execute(SQL("GRANT {} TO {}").format(former, member))
     rows = session.execute(
         "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
         " AND rolname <> ALL(%s) AND NOT pg_has_role(rolname, %s, 'MEMBER')"
         " AND NOT pg_has_role(%s, oid, 'MEMBER WITH ADMIN OPTION')",
-        [[place.user, READER], place.user, place.user],
+        [[place.user, READER, _DOORMAN], place.user, place.user],
     ).fetchall()
     for (role,) in rows:
         session.execute(SQL("GRANT {} TO {} WITH ADMIN OPTION").format(Identifier(role), owner))
@@ -279,13 +306,14 @@ def _make_reader(session: Session, place: Place) -> None:
 def hand_over_databases(session: Session, place: Place) -> None:
     """Those that belong to the superuser, but for the server's own."""
     admin, owner = _admin(place).user, Identifier(place.user)
+    former = Identifier(heir(session, place))
     rows = session.execute(
         "SELECT datname::text FROM pg_database WHERE datdba = 10 AND NOT starts_with(datname, %s)"
         " AND datname NOT IN ('postgres', 'template0', 'template1')",
         [f"{admin.partition('_')[0]}_"],
     ).fetchall()
     for (database,) in rows:
-        session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(database), owner))
+        session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(database), former))
     session.execute(SQL("GRANT CREATE ON DATABASE postgres TO {}").format(owner))
 
 

@@ -29,6 +29,7 @@ _GRANTS = ("ACL ", "DEFAULT ACL ")
 _PUBLISHED = ("PUBLICATION ", "COMMENT - PUBLICATION ")
 _WATCHING = ("EVENT TRIGGER ", "COMMENT - EVENT TRIGGER ")
 _REFRESHED = ("MATERIALIZED VIEW DATA ",)
+_WRAPPERS = ("FOREIGN DATA WRAPPER ",)
 _LEFT_OUT = {
     "SUBSCRIPTION ": "subscriptions: they would run as the server's administrator",
     "COMMENT - SUBSCRIPTION ": "subscriptions: they would run as the server's administrator",
@@ -47,6 +48,9 @@ _OWNER = re.compile(
 )
 """Of relations a statement could change more at once, so for them nothing else is let through."""
 _AS = re.compile(rb"SET SESSION AUTHORIZATION ('(?:[^']|'')+'|%b)" % _NAME)
+_WRAPPER = re.compile(rb"CREATE FOREIGN DATA WRAPPER (%b)" % _NAME)
+_HAS_CODE = re.compile(rb"\b(?:HANDLER|VALIDATOR)\b", re.IGNORECASE)
+_STRINGS = re.compile(rb"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _GRANT = re.compile(rb"(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES)\b")
 _PUBLICATION = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) PUBLICATION\b")
 _EVENT_TRIGGER = re.compile(rb"(?:CREATE|COMMENT ON) EVENT TRIGGER\b")
@@ -75,7 +79,7 @@ class HandOver:
         return [line for line in kept if not self._is_made(line)]
 
     def _is_apart(self, line: str) -> bool:
-        starts = (*_GRANTS, *_PUBLISHED, *_WATCHING, *_REFRESHED, *_LEFT_OUT)
+        starts = (*_GRANTS, *_WRAPPERS, *_PUBLISHED, *_WATCHING, *_REFRESHED, *_LEFT_OUT)
         return _entry(line).startswith(starts)
 
     def _is_made(self, line: str) -> bool:
@@ -85,6 +89,25 @@ class HandOver:
             )
             for name, schema in self.extensions
         )
+
+    def begin(self, head: str) -> None:
+        """Wrappers of foreign data belong to superusers. One without code reaches nothing."""
+        wrappers = self._of(_WRAPPERS)
+        if not wrappers:
+            return
+        with self._session(self.address) as session:
+            for statement in self._statements(head, wrappers):
+                found = _WRAPPER.match(statement)
+                if found is None or _HAS_CODE.search(_STRINGS.sub(b"", statement)):
+                    continue
+                _one(session, statement)
+                session.execute(
+                    SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}, {}").format(
+                        Identifier(_unquoted(found[1])),
+                        Identifier(self.loader.user),
+                        Identifier(str(self.address.owner)),
+                    )
+                )
 
     def run(self, head: str, loaded: Lists) -> None:
         for text in {_LEFT_OUT[start] for start in _LEFT_OUT if self._of((start,))}:

@@ -185,13 +185,15 @@ class Rehearsal:
         with translated(self._guard), connect(address) as session:
             confining.confine_server(session, self._place)
             confining.hand_over_databases(session, self._place)
-            names = confining.databases(session)
+            names, heir = confining.databases(session), confining.heir(session, self._place)
         left: list[str] = []
         for name in names:
             self._guard.check()
             self._guard.moved(0)
             with translated(self._guard), connect(address, name) as session:
-                left += [f"{name}: {what}" for what in confine_database(session, self._place)]
+                left += [f"{name}: {what}" for what in confine_database(session, self._place, heir)]
+        with translated(self._guard), connect(address) as session:
+            confining.dismiss_doorman(session)
         return left
 
     def _name_superuser(self, address: Address) -> None:
@@ -239,7 +241,7 @@ class Rehearsal:
         raise EvidenceMissing(f"damaged pages: {finished.stderr.strip()[-300:]}")
 
 
-def confine_database(session: Session, place: Place) -> list[str]:
+def confine_database(session: Session, place: Place, heir: str) -> list[str]:
     """Repeatable. Returns what nobody but Holdfast owns and can use from now on."""
     typed = yielding.types_in_machine_code(session)
     if typed:
@@ -250,8 +252,8 @@ def confine_database(session: Session, place: Place) -> list[str]:
         )
     for statement in yielding.locked_up(session):
         session.execute(statement)
-    left = yielding.yield_objects(session, place.user)
-    yielding.copy_mappings(session, place.user)
+    left = yielding.yield_objects(session, heir)
+    yielding.copy_mappings(session, heir)
     yielding.equip(session, place.user, confining.owner_here(session))
     return left
 

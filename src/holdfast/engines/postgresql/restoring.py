@@ -69,6 +69,10 @@ class Apart(Protocol):
         """Those that are; the rest is remembered, in its order."""
         ...
 
+    def begin(self, head: str) -> None:
+        """Before anything is loaded."""
+        ...
+
     def run(self, head: str, loaded: Lists) -> None:
         """When all that was `loaded` is in. `head` is a file with the table of contents."""
         ...
@@ -132,6 +136,8 @@ class Loading:
     ) -> Seen:
         head = archive.head
         lists, plan = contents
+        if self.apart is not None:
+            self.apart.begin(head)
         self.restore(head, [*lists.before, *plan.early], guard)
         with self.session(guard) as session:
             soon = [_WRITES_SOON] * session.execute(_MAY_WRITE_SOON).rowcount

@@ -67,6 +67,9 @@ _TAINTED = (
 )
 """What a function may be that reaches beyond its database."""
 
+_REACHES = "w.fdwhandler <> 0 AND w.fdwname <> 'postgres_fdw'"
+"""A wrapper of foreign data with code: of files, or of nobody knows what."""
+
 
 def _of(catalog: str, alias: str) -> str:
     return f"{alias}.oid >= 16384 AND " + _NO_MEMBER.format(catalog=catalog, alias=alias)
@@ -94,7 +97,7 @@ SELECT format(CASE relkind WHEN 'S' THEN 'ALTER SEQUENCE %s OWNER TO'
                       AND d.deptype IN ('a', 'i'))
    AND NOT EXISTS (SELECT FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
                      JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
-                    WHERE f.ftrelid = c.oid AND w.fdwname <> 'postgres_fdw')
+                    WHERE f.ftrelid = c.oid AND {_REACHES})
 UNION ALL
 SELECT format('ALTER ROUTINE %s OWNER TO', p.oid::regprocedure)
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
@@ -175,13 +178,13 @@ SELECT format('REVOKE ALL ON TABLE %s FROM %s CASCADE', c.oid::regclass,
   FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid
   JOIN pg_foreign_server s ON s.oid = f.ftserver
   JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw, LATERAL aclexplode(c.relacl) a
- WHERE w.fdwname <> 'postgres_fdw' AND a.grantee <> 10
+ WHERE {_REACHES} AND a.grantee <> 10
 UNION ALL
 SELECT format('ALTER FOREIGN TABLE %s OWNER TO %I', c.oid::regclass, current_user)
   FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid
   JOIN pg_foreign_server s ON s.oid = f.ftserver
   JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
- WHERE w.fdwname <> 'postgres_fdw' AND c.relowner <> 10
+ WHERE {_REACHES} AND c.relowner <> 10
 UNION ALL
 SELECT format('ALTER EVENT TRIGGER %I DISABLE', evtname) FROM pg_event_trigger
  WHERE evtenabled <> 'D'
