@@ -72,7 +72,10 @@ def mark(path: Path) -> None:
     """An empty file in a data directory, which the server may read as any other when it copies
     itself."""
     path.touch()
-    path.chmod(0o644)
+    path.chmod(0o600)
+    state = path.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(path, state.st_uid, state.st_gid)
 
 
 def end(pid: int, steps: Iterable[tuple[int, float]]) -> None:

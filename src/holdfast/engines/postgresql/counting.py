@@ -4,7 +4,7 @@ from holdfast.contracts.engine import Address, Inventory
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import connect
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.confining import as_reader
+from holdfast.engines.postgresql.confining import as_reader, let_reader_in
 from holdfast.engines.postgresql.inventory import Count, count, merged
 
 
@@ -13,6 +13,7 @@ def inventory(address: Address) -> Inventory:
     counts: dict[str, Count] = {}
     with translated():
         with connect(address) as session:
+            let_reader_in(session, address)
             databases = facts.databases(session)
         for database in databases:
             name = str(database["name"])

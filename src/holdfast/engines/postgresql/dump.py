@@ -18,7 +18,7 @@ from holdfast.domain.errors import AddonRefused, ChildFailed, EvidenceMissing, F
 from holdfast.engines.postgresql import archive, commands, facts, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
-from holdfast.engines.postgresql.confining import as_reader
+from holdfast.engines.postgresql.confining import as_reader, let_reader_in
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, count, merged
 from holdfast.engines.postgresql.naming import application, application_prefix, member_names
@@ -61,6 +61,7 @@ class PostgreSQLDump:
         with connect(self._address, application=self._application) as session:
             server = look(session, self._address)
             end_sessions(session, self._application)
+            let_reader_in(session, self._address)
             databases = facts.databases(session)
             everything = {
                 "roles": facts.roles(session) if self._scope.users else [],
