@@ -13,6 +13,7 @@ pytest_plugins = [
     "fixtures.s3",
     "fixtures.debian_postgres",
     "fixtures.holdfast",
+    "fixtures.managed",
     "fixtures.attached",
     "fixtures.official",
     "fixtures.offered",
@@ -29,7 +30,6 @@ pytest_plugins = [
     "fixtures.redis_room",
     "fixtures.bench_stage",
     "fixtures.programs",
-    "fixtures.managed",
 ]
 
 

@@ -212,6 +212,8 @@ def _hand_on_memberships(session: Session, place: Place, major: int) -> None:
         _revoke(session, _admin(place).user, name, major)
         if name not in (place.user, heir(session, place)):
             session.execute(SQL("GRANT {} TO {}").format(former, member))
+    if not _role_exists(session, _DOORMAN):
+        return  # the superuser was ours before: the owner is a member of what he chose
     rows = session.execute(
         "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
         " AND rolname <> ALL(%s) AND NOT pg_has_role(rolname, %s, 'MEMBER')"
