@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures import mysql_data
 from fixtures.managed import OWNER, managed_place
 from fixtures.mysql import MySQLServer, restore, take
 from fixtures.postgres import Log, a_guard
@@ -14,6 +15,8 @@ from holdfast.contracts.place import ADMIN, SETTLED
 from holdfast.engines.mysql.confining import account, softened
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.engines.mysql.wire import Session, WireError
+
+SECRET = managed_place(Path("/nowhere/at/all")).admin.password
 
 REFUSED = (
     "LOAD DATA INFILE '/etc/passwd' INTO TABLE t",
@@ -204,3 +207,15 @@ def test_grants_of_a_dump_are_cut_down() -> None:
     assert list(softened(plain)) == [plain]
     pattern = softened("GRANT ALL ON `s_p`.* TO `a`@`%` WITH GRANT OPTION")
     assert "GRANT OPTION" not in " ".join(pattern)
+
+
+def test_everything_comes_back_on_a_managed_server(managed: MySQLServer) -> None:
+    ours = replace(managed, place=replace(managed.place, user=ADMIN, password=SECRET, admin=None))
+    owner = owner_of(managed)
+    mysql_data.fill(MySQLServer(owner.engine, owner.place, owner.log), 50, helper=ours)
+    before = mysql_data.fingerprint(ours)
+    taken = take(managed.engine, managed.address)
+    log = Log()
+    restore(managed.engine, managed.address, taken, log)
+    found = mysql_data.fingerprint(ours)
+    assert mysql_data.differences(before, found) == [], log.lines
