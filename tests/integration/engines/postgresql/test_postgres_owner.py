@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from fixtures.managed import OWNER, OwnersServer
-from fixtures.postgres import Log, restore, take
+from fixtures.postgres import Log, ServerFactory, restore, take
 
 REACHES = (
     "COPY (SELECT 1) TO PROGRAM 'true'",
@@ -159,3 +159,20 @@ def test_what_the_owner_dumped_comes_back_without_a_superuser_running_it(
     owner.execute("CREATE DATABASE more")
     owner.execute("SELECT holdfast_create_extension('pgstattuple')", "more")
     owner.execute("DROP DATABASE more")
+
+
+def test_a_dump_of_it_goes_into_a_server_of_ones_own(
+    managed_postgres: Callable[[int], OwnersServer], blank_server: ServerFactory
+) -> None:
+    """Without the role that counts, and without a superuser."""
+    server, own = managed_postgres(15), blank_server(15)
+    server.as_owner().execute("CREATE TABLE IF NOT EXISTS moved AS SELECT 1 AS x")
+    taken = take(server.engine, server.address)
+    log = Log(keep_others=True)
+    restore(own.engine, own.address, taken, log)
+    assert own.execute("SELECT x FROM moved", "defaultdb") == [(1,)]
+    roles = own.execute("SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'holdfast%'")
+    assert sorted(roles) == [("holdfast",), ("holdfast_internal",)]
+    strong = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'holdfast%' AND rolsuper"
+    assert own.execute(strong) == [(0,)]
+    own.wipe()
