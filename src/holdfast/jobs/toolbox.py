@@ -10,7 +10,7 @@ from holdfast.catalog import addons, journal, operations
 from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.session import Catalog, CatalogAway, WriteSession
 from holdfast.contracts.engine import Address, Attempt, Engine
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control, Desired
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 1.0
 """Between two tries to reach a catalogue that is away."""
+
+SETTLE_SECONDS = 300.0
 
 SERVER_LOG = "server.log"
 """What a managed server says, in its addon's directory."""
@@ -114,10 +116,23 @@ class Job:
             self.opened[copy.destination_pk] = self.tools.vaults.of_copy(copy)
         return self.opened[copy.destination_pk]
 
-    def require_running(self) -> None:
-        """A connection error would be true as well, but not the reason."""
+    def require_running(self, *, enters: bool = True) -> None:
+        """A connection error would be true as well, but not the reason. `enters`: the work needs
+        a session there, and a directory that is put in its place does not."""
         if self.addon.desired == Desired.PAUSED:
             raise AddonUnavailable("the addon is paused; resume it first")
+        if self.addon.managed and enters:
+            self._await_settled()
+
+    def _await_settled(self) -> None:
+        """After an upgrade the supervisor changes a server of before; until then nobody of ours
+        gets in."""
+        directory = place_of(self.tools, self.addon).directory
+        deadline = self.tools.clock.monotonic() + SETTLE_SECONDS
+        while directory.exists() and not (directory / SETTLED).exists():
+            if self.tools.clock.monotonic() > deadline:
+                raise AddonUnavailable("the server still has the administrator of an older version")
+            self.guard.wait(AWAY_SECONDS)
 
     def moved(self, count: int) -> None:
         """`count` bytes went through; raises when the operation was told to stop."""
