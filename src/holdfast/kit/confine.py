@@ -35,11 +35,17 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
     _require(_libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None), target)
 
 
+def _is_below(path: str, others: list[str]) -> bool:
+    """In a directory that is visible anyway nothing is mounted by itself: what is renamed out of a
+    mount has no name any more, and a server is known by the name of its directory."""
+    return any(path.startswith(f"{each}/") for each in others)
+
+
 def hide(hidden: list[str], visible: list[str]) -> None:
     """Empty directories over all that is `hidden`, but for what is `visible`."""
     _require(_libc.unshare(CLONE_NEWNS), "unshare")
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
-    below = [path for path in visible if any(path.startswith(f"{each}/") for each in hidden)]
+    below = [path for path in visible if _is_below(path, hidden) and not _is_below(path, visible)]
     kept = {path: os.open(path, os.O_PATH) for path in below if os.path.isdir(path)}  # noqa: PTH112
     for path in hidden:
         if os.path.isdir(path):  # noqa: PTH112
