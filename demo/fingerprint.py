@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from holdfast.contracts.engine import Address
 
@@ -150,9 +150,9 @@ SELECT l.oid::text, md5(lo_get(l.oid)) || ' ' || pg_get_userbyid(l.lomowner)
 _ROLES = """
 SELECT r.rolname::text, concat_ws(' ', r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb,
          r.rolcanlogin, r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil,
-         md5(s.rolpassword), array_to_string(r.rolconfig, ';'),
+         {password}, array_to_string(r.rolconfig, ';'),
          shobj_description(r.oid, 'pg_authid'))
-  FROM pg_roles r JOIN pg_authid s ON s.oid = r.oid
+  FROM pg_roles r{authorities}
  WHERE r.rolname NOT LIKE 'pg\\_%' AND r.rolname <> current_user ORDER BY 1
 """
 _MEMBERSHIPS = """
@@ -192,11 +192,11 @@ _PROPERTIES = (
 
 
 def fingerprint(address: Address) -> Fingerprint:
-    """Of every user database, and of the roles. Needs a superuser: password hashes count too."""
+    """Of every user database, and of the roles; to a superuser their password hashes count too."""
     with connect(address, address.database) as session:
         databases = session.execute(_DATABASES).fetchall()
         result: Fingerprint = {
-            "roles": dict(session.execute(_ROLES).fetchall()),
+            "roles": dict(session.execute(_roles(session)).fetchall()),
             "memberships": dict(session.execute(_MEMBERSHIPS).fetchall()),
         }
     contents: Fingerprint = {}
@@ -207,6 +207,15 @@ def fingerprint(address: Address) -> Fingerprint:
             found["properties"] = dict(zip(_PROPERTIES, properties, strict=True))
             contents[name] = found
     return {**result, "databases": contents}
+
+
+def _roles(session: Session) -> Composed:
+    row = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    sees = row is not None and row[0]
+    return SQL(_ROLES).format(
+        password=SQL("md5(s.rolpassword)" if sees else "NULL"),
+        authorities=SQL(" JOIN pg_authid s ON s.oid = r.oid" if sees else ""),
+    )
 
 
 def connect(address: Address, database: str) -> Session:

@@ -9,6 +9,7 @@ SECOND = "archive"
 ROLES = """
 CREATE ROLE shop_reader NOLOGIN;
 CREATE ROLE shop_app LOGIN PASSWORD 'a demonstration' CONNECTION LIMIT 40;
+GRANT shop_app TO CURRENT_USER;
 CREATE ROLE analyst LOGIN PASSWORD 'another one' IN ROLE shop_reader VALID UNTIL '2099-01-01';
 ALTER ROLE analyst SET statement_timeout TO '5min';
 COMMENT ON ROLE shop_reader IS 'may look, not touch';

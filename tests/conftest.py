@@ -13,6 +13,7 @@ pytest_plugins = [
     "fixtures.s3",
     "fixtures.debian_postgres",
     "fixtures.holdfast",
+    "fixtures.managed",
     "fixtures.attached",
     "fixtures.official",
     "fixtures.offered",

@@ -107,6 +107,10 @@ class Settings:
         default=1 << 40, metadata={"help": "largest file that is fetched or uploaded"}
     )
     import_hours: float = field(default=24.0, metadata={"help": "longest time a fetch may take"})
+    server_uids: str = field(
+        default="61184-65519",
+        metadata={"help": "uids of managed servers, one for each addon, where we are root"},
+    )
     log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
     log_format: str = field(default="auto", metadata={"help": "json, text, or auto by terminal"})
     mask_secrets: bool = field(
@@ -175,6 +179,15 @@ class Settings:
         """They need not exist."""
         named = [Path(text).absolute() for text in self.certificate_roots.split(":") if text]
         return named or [self.data_dir / "certificates"]
+
+    @property
+    def server_uid_range(self) -> range:
+        """Inclusive in the setting. Invalid for what is no range of users without names."""
+        first, _, last = self.server_uids.partition("-")
+        problem = "must be two numbers above 0 with a minus between, the smaller first"
+        if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last)):
+            raise Invalid(f"server_uids {problem}", {"server_uids": problem})
+        return range(int(first), int(last) + 1)
 
     @property
     def tools_path(self) -> Path:

@@ -1,5 +1,6 @@
 """Parts: what all processes of one installation share."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -184,6 +185,7 @@ class Parts:
             stamp=self.stamp,
             import_rules=self.import_rules,
             controls=config.attached_controls(self.settings),
+            server_uids=self.settings.server_uid_range if os.geteuid() == 0 else None,
         )
 
     @cached_property

@@ -1,6 +1,7 @@
 """Addon rows, and the one way from a row to an address."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlalchemy import bindparam, select
 
@@ -8,6 +9,7 @@ from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.schema import Addon, AddonEvent, Project
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Address
+from holdfast.contracts.place import ADMIN, Login
 from holdfast.domain.addon import Desired
 from holdfast.domain.operation import ANY_LANE
 from holdfast.kit.seal import Sealer
@@ -18,7 +20,22 @@ def context(addon_uid: str) -> str:
     return f"addon {addon_uid}"
 
 
+def admin(addon_uid: str, sealer: Sealer) -> Login:
+    """Holdfast's own administrator on a managed server."""
+    return Login(ADMIN, sealer.derive(f"administrator of addon {addon_uid}"))
+
+
+def working_address(addon: Addon, sealer: Sealer) -> Address:
+    """As whom Holdfast works on it: its own administrator where the server is managed."""
+    known = address(addon, sealer)
+    if not addon.managed:
+        return known
+    login = admin(addon.uid, sealer)
+    return replace(known, user=login.user, password=login.password, owner=known.user)
+
+
 def address(addon: Addon, sealer: Sealer) -> Address:
+    """As whom the owner of an addon connects."""
     return Address(
         host=addon.host,
         port=addon.port,
@@ -99,6 +116,23 @@ def hosted_here(session: ReadSession, node: str, desired: Collection[Desired]) -
             )
         )
     )
+
+
+def taken_uids(session: ReadSession, node: str) -> set[int]:
+    """Users of that machine that servers have, or whose files are still there."""
+    rows = select(Addon.server_uid).where(Addon.node == node, Addon.server_uid.is_not(None))
+    return {uid for uid in session.scalars(rows) if uid is not None}
+
+
+def has_strange_neighbours(session: ReadSession, node: str, addon: Addon) -> bool:
+    """Are there managed servers of other projects on this machine?"""
+    others = select(Addon.pk).where(
+        Addon.managed.is_(True),
+        Addon.node == node,
+        Addon.deleted.is_(None),
+        Addon.project_pk != addon.project_pk,
+    )
+    return session.scalars(others.limit(1)).first() is not None
 
 
 def events(session: ReadSession, addon_pk: int) -> list[AddonEvent]:

@@ -10,6 +10,7 @@ from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import Hostable
 from holdfast.domain.units import show_bytes
 from holdfast.kit.clock import Clock, rfc3339
+from holdfast.kit.hosting import can_hide, is_unprivileged
 from holdfast.kit.process import Command, run, which
 
 LITTLE_SPACE = 1 << 30
@@ -35,6 +36,30 @@ def examine(data_dir: Path, clock: Clock, engines: Sequence[Engine]) -> list[Fin
         _synchronised(),
         _children(),
         *map(_engine, engines),
+        *(_servers() if any(_hosts(engine) for engine in engines) else ()),
+    ]
+
+
+def _hosts(engine: Engine) -> bool:
+    return isinstance(engine, Hostable) and bool(engine.versions())
+
+
+def _servers() -> list[Finding]:
+    """What keeps managed servers apart."""
+    root, hides = not is_unprivileged(), can_hide()
+    return [
+        Finding(
+            "users of managed servers",
+            root,
+            "each has its own" if root else "all run as this user",
+            "run as root, or keep managed servers to projects that trust each other",
+        ),
+        Finding(
+            "files hidden from managed servers",
+            hides,
+            "each sees its own and none of the others'" if hides else "none are hidden",
+            "run as root with CAP_SYS_ADMIN, so that each gets a mount namespace",
+        ),
     ]
 
 

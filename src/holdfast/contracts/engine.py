@@ -21,7 +21,11 @@ from holdfast.kit.seal import Secret
 
 @dataclass(frozen=True)
 class Address:
-    """How to reach one server. `options` are the engine's own connection settings (TLS, ...)."""
+    """How to reach one server. `options` are the engine's own connection settings (TLS, ...).
+
+    `owner` is set where `user` is Holdfast's own administrator of a managed server: it names the
+    user that the addon's owner has. What that owner could have shaped never runs as `user`.
+    """
 
     host: str
     port: int
@@ -29,6 +33,7 @@ class Address:
     password: Secret
     database: str
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    owner: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from holdfast.kit.cell import Cell
 from holdfast.kit.guard import Guard
 from holdfast.kit.process import Command
 from holdfast.kit.seal import Secret
+
+ADMIN = "holdfast_internal"
+"""Holdfast's own administrator on managed servers. Its password is shown to nobody."""
+
+
+SETTLED = "holdfast.settled"
+"""An empty file in a data directory whose administrator is ours: nothing of it has to be changed
+before its server starts."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user of a server, and how it gets in."""
+
+    user: str
+    password: Secret
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a server lives on this machine. `ours` false: it is an attached addon's, whose users
     and settings are its owner's, and whose files belong to whom `directory` does. `log` is the
-    file that a server of ours writes its output to."""
+    file that a server of ours writes its output to.
+
+    `user` is whom the addon's owner connects as. `admin` administers the server and is handed to
+    nobody; without one `user` is the administrator, as on servers that are somebody's own.
+
+    `uid` is the operating system's user that only this server has, and `cell` what of the machine
+    it does not see: both only for root to give."""
 
     directory: Path
     port: int
@@ -24,6 +47,14 @@ class Place:
     database: str
     ours: bool = True
     log: Path | None = None
+    admin: Login | None = None
+    uid: int | None = None
+    cell: Cell | None = None
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Who may log in whatever the files of a snapshot say."""
+        return frozenset((self.user, *([self.admin.user] if self.admin else [])))
 
 
 FOREIGN = "foreign"
@@ -41,6 +72,11 @@ class Hostable(Protocol):
 
     def initialise(self, place: Place) -> None:
         """Creates the data directory. A half-made one from a dead attempt is replaced."""
+        ...
+
+    def settle(self, place: Place, guard: Guard) -> Sequence[str]:
+        """Changes a data directory of an older Holdfast, whose server does not run, to one whose
+        administrator is `place.admin`. Repeatable. Says what nobody can use any more."""
         ...
 
     def command(self, place: Place) -> Command: ...

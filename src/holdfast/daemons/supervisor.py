@@ -10,6 +10,7 @@ from typing import IO
 
 from holdfast.catalog import addons, operations
 from holdfast.catalog.schema import Addon
+from holdfast.contracts.place import Place
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
@@ -47,9 +48,12 @@ class Supervisor:
 
     def _is_well(self, addon: Addon) -> bool:
         """Cheap, because it is asked all the time: is the process there, and was it fine?"""
-        server = servers.hostable(self._tools.engines(addon.kind))
-        alive = server.running(place_of(self._tools, addon)) is not None
+        server, place = servers.hostable(self._tools.engines(addon.kind)), self._place(addon)
+        alive = server.running(place) is not None and servers.is_settled(place)
         return alive and addon.status == AddonStatus.RUNNING
+
+    def _place(self, addon: Addon) -> Place:
+        return place_of(self._tools, addon)
 
     def _look_after(self, addon: Addon) -> None:
         with servers.held(self._tools, addon):

@@ -7,6 +7,12 @@ from pathlib import Path
 
 from holdfast.domain.operation import RESTORING, TAKING
 
+NEIGHBOURS = (
+    "this server runs as the same user of its machine as servers of other projects, whose owners"
+    " could reach its files through a fault of a server: run Holdfast as root to give each its own"
+)
+"""Shown while it is so."""
+
 
 class AddonStatus(StrEnum):
     """The words of the v1 API that an addon of ours can be in."""

@@ -63,6 +63,8 @@ def _becomes(status: AddonStatus) -> Callable[[WriteSession, Job, LifecycleRecor
     def publish(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
         addon = addons.get(session, job.addon.pk)
         addon.status, addon.reason = status, None
+        if status == AddonStatus.DELETED:
+            servers.vacate(session, addon)
         addon.updated = job.tools.clock.now()
 
     return publish

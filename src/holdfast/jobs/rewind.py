@@ -76,7 +76,7 @@ def _seat(job: Job) -> Seat:
 def read(job: Job, record: RewindRecord) -> RewindRecord:
     _engine(job)
     _seat(job)
-    job.require_running()
+    job.require_running(enters=False)
     return found(job, record)
 
 

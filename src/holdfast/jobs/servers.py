@@ -5,19 +5,28 @@ One file lock per addon keeps the supervisor and a job, of whatever process, fro
 stopping the same server at once.
 """
 
+import logging
+import pwd
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
+from holdfast.catalog.session import CatalogClash, WriteSession
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import Hostable, Succeeding
-from holdfast.domain.errors import AddonUnavailable, NotSupported
+from holdfast.contracts.place import SETTLED, Hostable, Place, Succeeding
+from holdfast.domain.addon import NEIGHBOURS
+from holdfast.domain.errors import AddonUnavailable, NotSupported, Permanent
 from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.backoff import pauses
+from holdfast.kit.guard import Guard
+from holdfast.kit.hosting import give
 from holdfast.kit.locks import exclusive
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 _LOG_LIMIT = 64 << 20
@@ -55,15 +64,18 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     `wait(seconds)` sleeps between looks. AddonUnavailable when it does not answer in time, or
     when a restore that was cut off has its data directory.
     """
+    house(tools, addon)
     engine, place = hostable(tools.engines(addon.kind)), place_of(tools, addon)
     if not place.directory.exists():
         raise AddonUnavailable("the server's data directory is not in its place")
     if isinstance(engine, Succeeding):
         engine.admit(place)
+    _settle(tools, addon, engine, place)
     started = engine.running(place) is None
     if started:
-        with _log(home_of(tools.data_dir, addon.uid)).open("ab") as log:
-            process.start_detached(engine.command(place), log)
+        give_away(place)
+        with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
+            process.start_detached(engine.command(place), output)
     deadline = tools.clock.monotonic() + START_SECONDS
     for pause in pauses(0.1):
         if engine.ready(place):
@@ -74,12 +86,91 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     return started
 
 
+_ASK_AGAIN = 10
+
+
+def house(tools: Toolbox, addon: Addon) -> None:
+    """Gives the server a user of this machine that nobody else has, where we can; else says so in
+    the server's log. Permanent when there is none left."""
+    if tools.server_uids is None:
+        return _warn_of_neighbours(tools, addon)
+    for remaining in reversed(range(_ASK_AGAIN)):
+        if addon.server_uid is not None:
+            return None
+        try:
+            with tools.catalog.write() as session:
+                row = addons.get(session, addon.pk)
+                if row.server_uid is None:
+                    row.server_uid = _free_uid(tools, addons.taken_uids(session, tools.node))
+                uid = row.server_uid
+            addon.server_uid = uid
+        except CatalogClash:  # another process gave the same uid to another addon
+            if not remaining:
+                raise
+    return None
+
+
+def _free_uid(tools: Toolbox, taken: set[int]) -> int:
+    """That nobody of the machine has, either."""
+    known = {entry.pw_uid for entry in pwd.getpwall()}
+    for uid in tools.server_uids or ():
+        if uid not in taken and uid not in known and not _is_known(uid):
+            return uid
+    raise Permanent("every uid of server_uids is in use: HOLDFAST_SERVER_UIDS needs a larger range")
+
+
+def _is_known(uid: int) -> bool:
+    """Also to services that do not list their users."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:
+    with tools.catalog.read() as session:
+        if not addons.has_strange_neighbours(session, tools.node, addon):
+            return
+    text = NEIGHBOURS
+    log.warning(text, extra={"addon": addon.id})
+    with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
+        output.write(f"holdfast: {text}\n".encode())
+
+
+def give_away(place: Place) -> None:
+    """All files of the server that stands still are its user's."""
+    for path in (place.directory, *place.directory.parent.glob(f"{BESIDE}*/tablespaces")):
+        give(path, place.uid)
+
+
+def vacate(session: WriteSession, addon: Addon) -> None:
+    """When its files are gone its user may be somebody else's."""
+    addons.get(session, addon.pk).server_uid = None
+
+
+def is_settled(place: Place) -> bool:
+    """Is the administrator of this data directory ours? Cheap."""
+    return place.admin is None or (place.directory / SETTLED).exists()
+
+
+def _settle(tools: Toolbox, addon: Addon, engine: Hostable, place: Place) -> None:
+    """What an older Holdfast made is changed before its server starts, and stopped for that."""
+    if is_settled(place):
+        return
+    engine.stop(place)
+    give_away(place)
+    log.warning("the administrator of a server is being replaced", extra={"addon": addon.id})
+    for what in engine.settle(place, Guard(tools.clock)):
+        log.warning("nobody can use this any more", extra={"addon": addon.id, "what": what})
+
+
 def _log(home: Path) -> Path:
     """The server's log; one older generation is kept."""
-    log = home / SERVER_LOG
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(home / f"{SERVER_LOG}.1")
-    return log
+    path = home / SERVER_LOG
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
+        path.replace(home / f"{SERVER_LOG}.1")
+    return path
 
 
 def stop(tools: Toolbox, addon: Addon) -> None:
@@ -106,6 +197,7 @@ def _dismiss(engine: object, tree: Path) -> None:
 
 def create(tools: Toolbox, addon: Addon) -> None:
     """A data directory, if there is none yet."""
+    house(tools, addon)
     place = place_of(tools, addon)
     if not place.directory.exists():
         hostable(tools.engines(addon.kind)).initialise(place)

@@ -11,12 +11,13 @@ from holdfast.catalog import addons, journal, litter, operations
 from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.session import Catalog, CatalogAway, ReadSession, WriteSession
 from holdfast.contracts.engine import Address, Attempt, Engine
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control, Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.jobs.vaults import Vaults
+from holdfast.kit.cell import Cell
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.guard import Guard
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 AWAY_SECONDS = 1.0
 """Between two tries to reach a catalogue that is away."""
 
+SETTLE_SECONDS = 300.0
+
 SERVER_LOG = "server.log"
 """What a managed server says, in its addon's directory."""
 
@@ -38,7 +41,8 @@ SERVER_LOG = "server.log"
 class Toolbox:
     """One per worker process. `open_store` takes a destination's pk, None for the platform's;
     `import_rules` say what may be fetched from where; `controls` are what this machine's operator
-    lets us do, by `project/addon`; `stamp` marks the manifests we write."""
+    lets us do, by `project/addon`; `stamp` marks the manifests we write. Each managed server runs
+    as one of `server_uids`; None: all run as we do."""
 
     catalog: Catalog
     queue: Queue
@@ -51,6 +55,7 @@ class Toolbox:
     stamp: Stamp
     import_rules: Rules = PUBLIC_ONLY
     controls: Mapping[str, Control] = field(default_factory=dict[str, Control])
+    server_uids: range | None = None
 
     @property
     def vaults(self) -> Vaults:
@@ -144,7 +149,7 @@ class Job:
         return self.tools.engines(self.addon.kind)
 
     def address(self) -> Address:
-        return addons.address(self.addon, self.tools.sealer)
+        return addons.working_address(self.addon, self.tools.sealer)
 
     def repository(self, destination_pk: int | None) -> Repository:
         """The addon's own at a place, made when there is none yet."""
@@ -162,10 +167,23 @@ class Job:
             self.opened[copy.destination_pk] = self.tools.vaults.of_copy(copy)
         return self.opened[copy.destination_pk]
 
-    def require_running(self) -> None:
-        """A connection error would be true as well, but not the reason."""
+    def require_running(self, *, enters: bool = True) -> None:
+        """A connection error would be true as well, but not the reason. `enters`: the work needs
+        a session there, and a directory that is put in its place does not."""
         if self.addon.desired == Desired.PAUSED:
             raise AddonUnavailable("the addon is paused; resume it first")
+        if self.addon.managed and enters:
+            self._await_settled()
+
+    def _await_settled(self) -> None:
+        """After an upgrade the supervisor changes a server of before; until then nobody of ours
+        gets in."""
+        directory = place_of(self.tools, self.addon).directory
+        deadline = self.tools.clock.monotonic() + SETTLE_SECONDS
+        while directory.exists() and not (directory / SETTLED).exists():
+            if self.tools.clock.monotonic() > deadline:
+                raise AddonUnavailable("the server still has the administrator of an older version")
+            self.guard.wait(AWAY_SECONDS)
 
     def moved(self, count: int) -> None:
         """`count` bytes went through; raises when the operation was told to stop."""
@@ -202,6 +220,9 @@ def place_of(tools: Toolbox, addon: Addon) -> Place:
         password=tools.sealer.open(addon.sealed_password, addons.context(addon.uid)),
         database=addon.database,
         log=home / SERVER_LOG,
+        admin=addons.admin(addon.uid, tools.sealer),
+        uid=addon.server_uid if tools.server_uids is not None else None,
+        cell=Cell(hidden=(tools.data_dir,), visible=(home,)),
     )
 
 

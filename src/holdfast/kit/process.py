@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import IO, TypedDict
 
 from holdfast.domain.errors import ChildFailed, ToolMissing
+from holdfast.kit.cell import Cell, confined
 from holdfast.kit.seal import Secret
 
 PIPE = subprocess.PIPE
@@ -37,7 +38,8 @@ PRIVATE = "/dev/fd/private"
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `user` is a name to run as, only meaningful for root.
+    """What to start. `user` is a name or uid to run as, only meaningful for root; a uid needs no
+    entry in the list of users. `cell`: what of the machine it does not see.
 
     `private` is the text of a file that is on no disk; arguments say `PRIVATE` where they name it.
     """
@@ -45,8 +47,9 @@ class Command:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     cwd: str | None = None
-    user: str | None = None
+    user: str | int | None = None
     private: Secret | None = None
+    cell: Cell | None = None
 
     @property
     def program(self) -> str:
@@ -94,16 +97,16 @@ class Child:
         with _handed(command) as (argv, descriptors):
             try:
                 self._popen = subprocess.Popen(
-                    _dies_with_us(argv),
+                    _dies_with_us(argv, command),
                     stdin=stdin,
                     stdout=stdout,
                     stderr=subprocess.PIPE,
-                    env=clean_environment(command.env),
+                    env=_environment(command),
                     cwd=command.cwd,
                     start_new_session=True,
                     pass_fds=descriptors,
                     bufsize=0,
-                    **_identity(command.user),
+                    **_identity(command),
                 )
             except FileNotFoundError as error:
                 raise ToolMissing(f"{command.argv[0]} is not installed") from error
@@ -215,14 +218,14 @@ def start_detached(command: Command, log: IO[bytes]) -> Detached:
     """Starts it with its output to `log`."""
     try:
         popen = subprocess.Popen(
-            list(command.argv),
+            _in_cell(command.argv, command, None),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=clean_environment(command.env),
+            env=_environment(command),
             cwd=command.cwd,
             start_new_session=True,
-            **_identity(command.user),
+            **_identity(command),
         )
     except FileNotFoundError as error:
         raise ToolMissing(f"{command.argv[0]} is not installed") from error
@@ -243,9 +246,8 @@ def _handed(command: Command) -> Generator[tuple[list[str], list[int]]]:
     try:
         os.write(descriptor, command.private.reveal().encode())
         os.fchmod(descriptor, 0o600)
-        identity = _identity(command.user)
-        if "user" in identity and "group" in identity:
-            os.fchown(descriptor, identity["user"], identity["group"])
+        if command.user is not None and os.geteuid() == 0:
+            os.fchown(descriptor, *ids_of(command.user))
         name = f"/dev/fd/{descriptor}"
         yield [word.replace(PRIVATE, name) for word in command.argv], [descriptor]
     finally:
@@ -258,15 +260,42 @@ class _Identity(TypedDict, total=False):
     extra_groups: list[int]
 
 
-def _identity(user: str | None) -> _Identity:
-    """Only root can (and must) become somebody else."""
-    if user is None or os.geteuid() != 0:
+def ids_of(user: str | int) -> tuple[int, int]:
+    """Its uid and gid; a uid that nobody has is its own group."""
+    if isinstance(user, str):
+        entry = pwd.getpwnam(user)
+        return entry.pw_uid, entry.pw_gid
+    try:
+        return user, pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user, user
+
+
+def _identity(command: Command) -> _Identity:
+    """Only root can (and must) become somebody else; in a cell that comes last."""
+    if command.user is None or command.cell is not None or os.geteuid() != 0:
         return {}
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    uid, gid = ids_of(command.user)
+    return {"user": uid, "group": gid, "extra_groups": []}
 
 
-def _dies_with_us(argv: Sequence[str]) -> list[str]:
+def _environment(command: Command) -> dict[str, str]:
+    """Somebody else's home is not ours."""
+    own = {} if command.user is None else {"HOME": command.cwd or "/"}
+    return clean_environment({**own, **command.env})
+
+
+def _in_cell(argv: Sequence[str], command: Command, parent: int | None) -> list[str]:
+    if command.cell is None:
+        return list(argv)
+    becomes = command.user is not None and os.geteuid() == 0
+    user = ids_of(command.user) if becomes and command.user is not None else None
+    return confined(argv, command.cell, user, parent)
+
+
+def _dies_with_us(argv: Sequence[str], command: Command) -> list[str]:
+    if command.cell is not None:
+        return _in_cell(argv, command, os.getpid())
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)
 

@@ -5,6 +5,7 @@ authenticated with it, so a sealed value moved to another row does not open.
 """
 
 import base64
+import hmac
 import secrets
 
 from cryptography.exceptions import InvalidTag
@@ -49,11 +50,16 @@ class Sealer:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._key = key
 
     def seal(self, secret: Secret, context: str) -> str:
         nonce = secrets.token_bytes(12)
         box = self._cipher.encrypt(nonce, secret.reveal().encode(), context.encode())
         return f"{_VERSION}:{base64.urlsafe_b64encode(nonce + box).decode()}"
+
+    def derive(self, context: str) -> Secret:
+        """A password that is stored nowhere: the same for the same key and context."""
+        return Secret(hmac.new(self._key, f"derived: {context}".encode(), "sha256").hexdigest())
 
     def open(self, sealed: str, context: str) -> Secret:
         """Raises SealBroken for another key, another context or a damaged value."""

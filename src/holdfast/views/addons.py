@@ -9,8 +9,9 @@ from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Dumpable, Engine, Snapshottable
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.contracts.place import Hostable
-from holdfast.domain.addon import AddonStatus, is_newer_minor, shown_status
+from holdfast.domain.addon import NEIGHBOURS, AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
+from holdfast.kit.hosting import is_unprivileged
 from holdfast.kit.seal import Sealer
 from holdfast.views import schedules
 from holdfast.views.addon_shapes import (
@@ -81,7 +82,15 @@ def _reason(session: ReadSession, addon: Addon) -> str | None:
     """Why it is not well; a failed addon's reason is that of the operation that failed."""
     if addon.status == AddonStatus.FAILED:
         return operations.last_failure(session, addon.pk)
-    return addon.reason
+    return addon.reason or _warning(session, addon)
+
+
+def _warning(session: ReadSession, addon: Addon) -> str | None:
+    """What its owner should know of a server that is well."""
+    shared = addon.managed and addon.node is not None and is_unprivileged()
+    if shared and addons.has_strange_neighbours(session, str(addon.node), addon):
+        return NEIGHBOURS
+    return None
 
 
 def _config(project: Project, addon: Addon) -> AddonConfig:

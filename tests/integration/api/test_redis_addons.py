@@ -47,7 +47,7 @@ def test_a_managed_server_is_put_back(room: Room, flavour: str) -> None:
     addon = room.managed(flavour)
     client = room.inside(addon)
     fill(client, timed_fields=flavour == "valkey")
-    client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    room.inside_as_admin(addon).execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
     before = fingerprint(client)
     backup = room.snapshot(addon)
     evidence = room.api.get(f"{backup}/evidence").data
@@ -55,17 +55,17 @@ def test_a_managed_server_is_put_back(room: Room, flavour: str) -> None:
     assert evidence["facts"]["keys"]["15"] == room.inside(addon, 15).dbsize()
     client.flushall()
     client.execute_command("FUNCTION", "FLUSH")
-    client.execute_command("ACL", "DELUSER", "app")
+    room.inside_as_admin(addon).execute_command("ACL", "DELUSER", "app")
     client.set("later", "written")
-    for appends in ("yes", "no"):  # what the server's owner sets in between
+    for appends in ("yes", "no"):  # what is set in between
         report = room.restore(backup)["report"]
         assert report["keys"] == evidence["facts"]["keys"]
-        client = room.inside(addon)
+        client, admin = room.inside(addon), room.inside_as_admin(addon)
         assert fingerprint(client) == before
-        assert any("app" in line for line in client.acl_list())
+        assert any("app" in line and "-@admin" in line for line in map(str, admin.acl_list()))
         assert client.config_get("appendonly")["appendonly"] == appends
-        client.config_set("appendonly", "no")
-        client.config_rewrite()
+        admin.config_set("appendonly", "no")
+        admin.config_rewrite()
         client.set("later", "again")
     room.api.post(f"{addon}/restart")
     await_that(lambda: room.api.get(addon).data["status"] == "running")
@@ -286,7 +286,7 @@ def test_a_restore_that_is_killed_is_finished(room: Room, moment: str, victim: b
     """And with every server that it had started or not yet stopped, when there is a victim."""
     addon = room.managed("valkey", "Mortal")
     room.inside(addon).set("big", b"\x01\x03" * (2 << 20))
-    room.inside(addon).config_set("rdbcompression", "no")
+    room.inside_as_admin(addon).config_set("rdbcompression", "no")
     backup = room.snapshot(addon)
     room.inside(addon).set("big", "changed")
     room.again(MORTAL_AT=f"rewind:{moment}")

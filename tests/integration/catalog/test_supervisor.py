@@ -15,6 +15,7 @@ from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Permanent
 from holdfast.jobs.toolbox import Toolbox, home_of
+from holdfast.kit.guard import Guard
 from holdfast.kit.locks import exclusive, try_exclusive
 from holdfast.kit.process import Command
 from holdfast.kit.seal import Secret
@@ -29,6 +30,9 @@ class Servers:
     stopped: list[Path] = field(default_factory=list)
 
     def initialise(self, place: Place) -> None: ...
+
+    def settle(self, place: Place, guard: Guard) -> list[str]:
+        raise AssertionError(f"{place.directory} needs nothing before it is stopped, {guard}")
 
     def command(self, place: Place) -> Command:
         raise AssertionError(f"nothing is started at {place.directory}")

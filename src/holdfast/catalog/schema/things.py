@@ -31,7 +31,8 @@ class Project(Table):
 
 
 class Addon(Table):
-    """`host` .. `sealed_password` say how to reach it; `node` is the machine of a managed one."""
+    """`host` .. `sealed_password` say how to reach it; `node` is the machine of a managed one, and
+    `server_uid` the user of that machine that its server runs as, until its files are gone."""
 
     __tablename__ = "addons"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -55,10 +56,12 @@ class Addon(Table):
     sealed_password: Mapped[str]
     tags: Mapped[list[str]]
     spec: Mapped[Document]
+    server_uid: Mapped[int | None]
     created: Mapped[int]
     updated: Mapped[int]
     deleted: Mapped[int | None]
     __table_args__ = (
+        Index("addons_server_uids", "node", "server_uid", unique=True),
         Index(
             "addons_living",
             "project_pk",

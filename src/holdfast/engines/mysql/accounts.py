@@ -7,11 +7,12 @@ administer the target. Hashes are dumped, never passwords.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from holdfast.contracts.place import ADMIN
 from holdfast.engines.mysql.naming import LOADER
 from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import Session, WireError
 
-SYSTEM_USERS = ("root", "mysql", "PUBLIC", "debian-sys-maint", "healthcheck")
+SYSTEM_USERS = ("root", "mysql", "PUBLIC", "debian-sys-maint", "healthcheck", ADMIN)
 _INTERNAL = ("mariadb.", "mysql.")
 _SYSTEM_PREFIXES = ("mariadb.", "mysql.", LOADER)
 HEAD = "-- Accounts, their roles and grants, written by Holdfast from what the server shows"
@@ -43,13 +44,13 @@ def readable(session: Session) -> bool:
     return True
 
 
-def listed(session: Session, flavour: str) -> list[Account]:
+def listed(session: Session, flavour: str, owner: str | None) -> list[Account]:
     """All accounts but the server's own and ours; roles first, as others are granted them."""
     ours = str(session.value("SELECT current_user()")).rpartition("@")[0]
     return [
         account
         for account in everyone(session, flavour)
-        if not is_system(account.user) and account.user != ours
+        if not is_system(account.user) and account.user not in (ours, owner)
     ]
 
 
@@ -65,11 +66,11 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def script(session: Session, flavour: str) -> str:
+def script(session: Session, flavour: str, owner: str | None = None) -> str:
     """The whole member. Statements end in `;` at the end of a line; no line lies inside one."""
     if not readable(session):
         return "\n".join([HEAD, NOTHING, TRAILER, ""])
-    found = listed(session, flavour)
+    found = listed(session, flavour, owner)
     made = [_creation(session, flavour, account) for account in found]
     lines = [
         *(creation for creation, _ in made),

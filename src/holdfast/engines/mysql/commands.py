@@ -47,7 +47,7 @@ def dump(
     )
 
 
-def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | None) -> Command:
+def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | None) -> Command:
     """Everything a managed server is told: no option file is read, wherever it may lie."""
     return Command(
         [
@@ -61,6 +61,7 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | None) ->
             f"--pid-file={PID_FILE}",
             "--local-infile=0",
             "--skip-name-resolve",
+            "--skip-symbolic-links",
             "--character-set-server=utf8mb4",
             "--max-allowed-packet=1G",  # no row of another server is too long to be restored
             *(

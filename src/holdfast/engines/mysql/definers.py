@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from holdfast.contracts.place import ADMIN
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql.code import Code
-from holdfast.engines.mysql.judging import CODE
-from holdfast.engines.mysql.script import TOKEN
+from holdfast.engines.mysql.judging import CODE, unquoted
+from holdfast.engines.mysql.script import TOKEN, tokens
 from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import name
 
@@ -50,6 +51,39 @@ def owned(code: Code, *, by_owner: bool) -> Code:
     definer = [f"DEFINER={_ACCOUNT}"] if by_owner else []
     head = ["CREATE", *words.algorithm, *definer, *words.security, *words.aggregate]
     return replace(code, statement=" ".join(head).encode() + b" " + opener + statement[at:])
+
+
+def bounded(code: Code, owner: str) -> Code:
+    """Its statement with the definer it had; with `owner`, where that would be an administrator
+    of ours or who makes it."""
+    words, at, opener = _beginning(code.statement)
+    user, host = _definer(code.statement)
+    if not user or user == ADMIN or user.upper().startswith("CURRENT_"):
+        user, host = owner, "%"
+    definer = f"DEFINER={name(user)}" + (f"@{name(host)}" if host else "")
+    head = ["CREATE", *words.algorithm, definer, *words.security, *words.aggregate]
+    statement = " ".join(head).encode() + b" " + opener + code.statement[at:]
+    return replace(code, statement=statement)
+
+
+def _definer(statement: bytes) -> tuple[str, str]:
+    """User and host as the beginning names them; a role has no host."""
+    found = [text for _, text in tokens(statement, 16)]
+    for at in range(len(found) - 2):
+        if found[at].upper() in CODE:
+            break
+        if found[at].upper() == "DEFINER" and found[at + 1] == "=":
+            user, mark, host = _split(found[at + 2])
+            rest = found[at + 3 : at + 5]
+            if not mark and rest and rest[0].startswith("@"):
+                host = rest[0][1:] or rest[1]
+            return user, unquoted(host)
+    return "", ""
+
+
+def _split(token: str) -> tuple[str, str, str]:
+    """What is not quoted may be a user and a host in one word."""
+    return (unquoted(token), "", "") if token[:1] in "`'\"" else token.partition("@")
 
 
 class _Words:

@@ -20,7 +20,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.place import Place, is_foreign
+from holdfast.contracts.place import SETTLED, Place, is_foreign
 from holdfast.engines.mysql import (
     address,
     archive,
@@ -37,9 +37,10 @@ from holdfast.engines.mysql import (
 from holdfast.engines.mysql.importing import ForeignStaging
 from holdfast.engines.mysql.rehearsal import Rehearsal
 from holdfast.engines.mysql.server import Server
-from holdfast.engines.mysql.staging import Staging
+from holdfast.engines.mysql.staging import ConfinedStaging, Staging
 from holdfast.engines.mysql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.hosting import mark
 
 
 class MySQL(Server):
@@ -102,7 +103,8 @@ class MySQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        kind = ForeignStaging if dump.foreign else Staging
+        own = Staging if address.owner is None else ConfinedStaging
+        kind = ForeignStaging if dump.foreign else own
         return kind(address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
@@ -129,6 +131,11 @@ class MySQL(Server):
     ) -> Finish:
         return placing.finish(directory)
 
+    def settle(self, place: Place, guard: Guard) -> Sequence[str]:
+        Rehearsal(self.tools_dir, place.directory, place, guard).settle()
+        mark(place.directory / SETTLED)
+        return []
+
     def rehearse(
         self,
         tree: Path,
@@ -136,7 +143,11 @@ class MySQL(Server):
         facts: Mapping[str, Any],
         guard: Guard,
     ) -> Mapping[str, object]:
-        return Rehearsal(self.tools_dir, tree / "data", place, guard).run(foreign=is_foreign(facts))
+        boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
+        proven = boot.run(foreign=is_foreign(facts))
+        if place.ours and place.admin is not None:
+            mark(tree / "data" / SETTLED)
+        return proven
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

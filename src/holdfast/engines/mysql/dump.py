@@ -66,7 +66,7 @@ class MySQLDump:
             server = look(session, self._address)
             databases = self._wanted(facts.databases(session))
             if self._scope.users:
-                self._script = accounts.script(session, server["flavour"])
+                self._script = accounts.script(session, server["flavour"], self._address.owner)
             recorded = [self._inspect(session, database) for database in databases]
         self._history = keeps_history(server["flavour"], server["version"]) and keeps_history(
             self._tools.flavour, self._tools.version

@@ -5,7 +5,7 @@ with its definer's rights. The accounts stay, because code needs its definers; t
 and what they may do ends at the databases that came along.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from holdfast.engines.mysql import accounts, facts
 from holdfast.engines.mysql.wire import Session, WireError, name
@@ -13,10 +13,10 @@ from holdfast.engines.mysql.wire import Session, WireError, name
 _NO_SUCH_GRANT = 1141
 
 
-def disarm(session: Session, flavour: str, keep: str) -> int:
+def disarm(session: Session, flavour: str, keep: Collection[str]) -> int:
     """Leaves only `keep` able to log in or to act on the server. Returns how many changed."""
     databases = [str(database["name"]) for database in facts.databases(session)]
-    came = [account for account in accounts.everyone(session, flavour) if account.user != keep]
+    came = [account for account in accounts.everyone(session, flavour) if account.user not in keep]
     for account in came:
         _disarm(session, account, databases)
     return len(came)

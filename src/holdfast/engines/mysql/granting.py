@@ -10,6 +10,7 @@ from holdfast.contracts.engine import Address, Dump
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql import accounts, facts
 from holdfast.engines.mysql.complaints import said
+from holdfast.engines.mysql.confining import softened
 from holdfast.engines.mysql.judging import unquoted
 from holdfast.engines.mysql.script import tokens
 from holdfast.engines.mysql.staging import section
@@ -45,7 +46,8 @@ def apply(
         if _concerns_us(statement, address):
             continue
         for each in _with_password(statement):
-            _run(session, each, say)
+            for fitting in [each] if address.owner is None else softened(each):
+                _run(session, fitting, say)
 
 
 def _run(session: Session, statement: str, say: Callable[[str], None]) -> None:
@@ -65,7 +67,7 @@ def _concerns_us(statement: str, address: Address) -> bool:
     if any(text == ";" for _, text in found):
         raise EvidenceMissing("two statements in one line of the accounts")
     user = _about(found, upper)
-    return user is None or accounts.is_system(user) or user == address.user
+    return user is None or accounts.is_system(user) or user in (address.user, address.owner)
 
 
 def _about(found: list[tuple[str, str]], upper: tuple[str, ...]) -> str | None:

@@ -4,20 +4,19 @@ The copy of a running server becomes consistent by applying the log that came wi
 once, by the tool that made the copy, and it is safe to do it again after it was cut off.
 """
 
-import os
 import platform
-import pwd
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import Finish
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.mysql import tools
 from holdfast.engines.mysql.backup import CHECKPOINTS, DATA, DONE, NOTES
 from holdfast.engines.mysql.server import COMPLETE, owner_of
 from holdfast.engines.mysql.tools import MARIADB, series
+from holdfast.kit.hosting import give
 from holdfast.kit.process import Command, require_success, run
 
 _PREPARE_SECONDS = 24 * 3600
@@ -33,6 +32,7 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     for name in _LEFT_BY_OTHERS:  # a restored server replicates from nobody
         (data / name).unlink(missing_ok=True)
     (data / COMPLETE).touch()
+    (data / SETTLED).unlink(missing_ok=True)
     _own(tree, data, owner_of(place))
 
 
@@ -93,13 +93,8 @@ def finish(directory: PurePath) -> Finish:
     )
 
 
-def _own(tree: Path, data: Path, user: str | None) -> None:
+def _own(tree: Path, data: Path, user: str | int | None) -> None:
     """The server's user owns its data, and nobody else enters it."""
     tree.chmod(0o711)
     data.chmod(0o700)
-    if user is None:
-        return
-    entry = pwd.getpwnam(user)
-    for directory, names, files in os.walk(data):
-        for name in (".", *names, *files):
-            os.lchown(Path(directory) / name, entry.pw_uid, entry.pw_gid)
+    give(data, user)

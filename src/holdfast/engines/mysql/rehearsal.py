@@ -4,22 +4,22 @@ It listens on a private socket only, asks nobody for a password there, runs no e
 replicates nothing. Every table is checked; the place's user is let in; then it stops cleanly.
 """
 
-import shutil
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, RestoreDiffers
-from holdfast.engines.mysql import facts, foreign_accounts, tools
+from holdfast.engines.mysql import confining, facts, foreign_accounts, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.server import adoption, owner_of
-from holdfast.engines.mysql.tools import MARIADB, ToolSet
+from holdfast.engines.mysql.tools import ToolSet
 from holdfast.engines.mysql.wire import Session, name
 from holdfast.kit.guard import Guard
+from holdfast.kit.hosting import cell_of, give
 from holdfast.kit.process import DISCARD, Child, Command
 from holdfast.kit.seal import Secret
 
@@ -41,26 +41,45 @@ class Rehearsal:
         """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound.
         The accounts of a `foreign` one lose their power.
         """
+        checked: list[int] = []
+
+        def look(session: Session) -> None:
+            checked.append(self._check(session))
+            if foreign:
+                session.execute("FLUSH PRIVILEGES")
+                foreign_accounts.disarm(session, self._tools.flavour, self._place.users)
+
+        self._during(look)
+        return {"checked": f"{checked[0]} tables by CHECK TABLE"}
+
+    def settle(self) -> None:
+        """Makes a data directory whose administrator was the addon's owner one of ours."""
+        self._during(lambda _: None)
+
+    def _during(self, look: Callable[[Session], None]) -> None:
+        """Boots it, looks, lets in who shall get in, and stops it."""
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
             home, user = Path(private), owner_of(self._place)
-            if user is not None:
-                shutil.chown(home, user)
+            give(home, user)
             address = Address(str(home / _SOCKET), 0, "root", Secret(""), "")
             with self._booted(home) as child:
                 self._await(address, child)
                 with translated(self._guard), connect(address) as session:
                     release = self._guard.adopt(session.cut)
                     try:
-                        checked = self._check(session)
-                        for statement in ("FLUSH PRIVILEGES;", *adoption(self._place, MARIADB)):
-                            session.execute(statement.removesuffix(";"))
-                        if foreign:
-                            foreign_accounts.disarm(session, MARIADB, self._place.user)
+                        look(session)
+                        self._adopt(session)
                         session.execute("SHUTDOWN")
                     finally:
                         release()
                 self._stopped(child)
-        return {"checked": f"{checked} tables by CHECK TABLE"}
+
+    def _adopt(self, session: Session) -> None:
+        session.execute("FLUSH PRIVILEGES")
+        if self._place.ours and self._place.admin is not None:
+            confining.weaken(session, self._tools.flavour, self._place.user)
+        for statement in adoption(self._place, self._tools.flavour):
+            session.execute(statement.removesuffix(";"))
 
     @contextmanager
     def _booted(self, home: Path) -> Generator[Child]:
@@ -90,6 +109,7 @@ class Rehearsal:
             ],
             cwd=str(self._directory),
             user=owner_of(self._place),
+            cell=cell_of(self._place.cell, *self._tools.homes, self._directory.parent, home),
         )
 
     def _await(self, address: Address, child: Child) -> None:

@@ -6,25 +6,26 @@ is read; everything is said on the command line, and no secret is among it.
 """
 
 import os
-import pwd
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.mysql import commands, tools
+from holdfast.engines.lodging import named, owner
+from holdfast.engines.mysql import commands, confining, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.loading import native_hash
 from holdfast.engines.mysql.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.wire import name
 from holdfast.kit import durable
-from holdfast.kit.hosting import end, require_reachable, unprivileged
-from holdfast.kit.process import PRIVATE, Command, require_success, run
+from holdfast.kit.hosting import cell_of, end, give, mark, require_reachable, unprivileged
+from holdfast.kit.process import PRIVATE, Command, ids_of, require_success, run
 from holdfast.kit.seal import Secret
 
 _USERS = ("mysql", "nobody")
@@ -50,9 +51,9 @@ class Server:
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
-        user = run_as()
+        user = unprivileged(_USERS)  # the programs that initialise want one that has a name
         if user is not None:
-            shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
+            os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
         aside = room_aside(fresh, user)
         if chosen.flavour == MARIADB:
@@ -61,13 +62,17 @@ class Server:
             _initialise_mysql(chosen, fresh, place, user)
         shutil.rmtree(aside)
         (fresh / COMPLETE).touch()
+        if place.admin is not None:
+            mark(fresh / SETTLED)
+        give(fresh, run_as(place))
         durable.sync_tree(fresh)
         durable.move(fresh, place.directory)
 
     def command(self, place: Place) -> Command:
-        chosen, user = tools.server(self._tools_dir, place.version), run_as()
+        chosen, user = tools.server(self._tools_dir, place.version), run_as(place)
         room_aside(place.directory, user)
-        return commands.server(chosen, place.directory, place.port, run_as=user)
+        command = commands.server(chosen, place.directory, place.port, run_as=user)
+        return replace(command, cell=cell_of(place.cell, *chosen.homes))
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""
@@ -103,15 +108,20 @@ class Server:
 
 
 def address(place: Place) -> Address:
-    return Address("127.0.0.1", place.port, place.user, place.password, place.database)
+    """As whom Holdfast works on it."""
+    known = Address("127.0.0.1", place.port, place.user, place.password, place.database)
+    if place.admin is None:
+        return known
+    login = place.admin
+    return replace(known, user=login.user, password=login.password, owner=place.user)
 
 
-def run_as() -> str | None:
+def run_as(place: Place | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return unprivileged(_USERS)
+    return named(place, _USERS)
 
 
-def room_aside(directory: Path, user: str | None) -> Path:
+def room_aside(directory: Path, user: str | int | None) -> Path:
     """Where a server of this directory keeps temporary files, made if it is missing.
 
     A server that starts removes all temporary tables where its own would be. In `/tmp` those are
@@ -119,19 +129,18 @@ def room_aside(directory: Path, user: str | None) -> Path:
     """
     made = commands.aside(directory)
     made.mkdir(mode=0o700, exist_ok=True)
-    if user is not None:
-        shutil.chown(made, user)
+    give(made, user)
     return made
 
 
-def owner_of(place: Place) -> str | None:
+def owner_of(place: Place) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    if os.geteuid() != 0 or not place.directory.exists():
-        return run_as()
-    return pwd.getpwuid(place.directory.stat().st_uid).pw_name
+    return owner(place, _USERS)
 
 
-def _initialise_mariadb(chosen: ToolSet, directory: Path, place: Place, user: str | None) -> None:
+def _initialise_mariadb(
+    chosen: ToolSet, directory: Path, place: Place, user: str | int | None
+) -> None:
     script = "\n".join(["FLUSH PRIVILEGES;", *adoption(place, MARIADB), *_NO_ROOT, ""])
     command = Command(
         [
@@ -156,7 +165,9 @@ _NO_ROOT = (
 )
 
 
-def _initialise_mysql(chosen: ToolSet, directory: Path, place: Place, user: str | None) -> None:
+def _initialise_mysql(
+    chosen: ToolSet, directory: Path, place: Place, user: str | int | None
+) -> None:
     script = "\n".join([*adoption(place, tools.MYSQL), "DROP USER root@localhost;", ""])
     command = Command(
         [
@@ -183,12 +194,10 @@ def adoption(place: Place, flavour: str) -> list[str]:
     """
     if not place.ours:
         return []
-    user = f"{_quoted(place.user)}@'%'"
-    how = (
-        f"IDENTIFIED BY PASSWORD '{native_hash(place.password)}'"
-        if flavour == MARIADB
-        else f"IDENTIFIED BY {_quoted(place.password.reveal())}"
-    )
+    how = _entering(place.password, flavour)
+    if place.admin is not None:
+        return confining.adoption(place, how, _entering(place.admin.password, flavour))
+    user = confining.account(place.user)
     return [
         f"CREATE USER IF NOT EXISTS {user} {how};",
         f"ALTER USER {user} {how};",
@@ -196,5 +205,7 @@ def adoption(place: Place, flavour: str) -> list[str]:
     ]
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+def _entering(password: Secret, flavour: str) -> str:
+    if flavour == MARIADB:
+        return f"IDENTIFIED BY PASSWORD '{native_hash(password)}'"
+    return f"IDENTIFIED BY {confining.quoted(password.reveal())}"

@@ -10,7 +10,7 @@ from holdfast.domain.errors import (
     NotSupported,
     RestoreDiffers,
 )
-from holdfast.engines.mysql import archive, code, facts, naming
+from holdfast.engines.mysql import archive, code, definers, facts, naming
 from holdfast.engines.mysql.address import connect, nearest
 from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
 from holdfast.engines.mysql.code import Code, Refused
@@ -142,6 +142,18 @@ class Staging:
                 text = b"".join(fetch(member.name)).decode()
                 found += [line.removesuffix(";") for line in text.splitlines() if line[:2] != "--"]
         return found
+
+
+class ConfinedStaging(Staging):
+    """Beside what a managed server holds: nothing that came runs with more than its owner has."""
+
+    def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
+        owner = str(self._address.owner)
+        return [definers.bounded(each, owner) for each in super()._load(admin, fetch)]
+
+    def _rehearse(self, admin: Session, codes: Sequence[Code]) -> None:
+        """As ours: no account of the owner's reaches a staged database, so nobody runs it there."""
+        super()._rehearse(admin, [definers.owned(each, by_owner=False) for each in codes])
 
 
 def recorded(dump: Dump) -> list[Facts]:

@@ -40,6 +40,11 @@ class ToolSet:
         return self.dump.parent
 
     @property
+    def homes(self) -> tuple[Path, ...]:
+        """Where the server's programs and libraries are."""
+        return () if self.server is None else (self.server.parent, self.server.parents[1] / "lib")
+
+    @property
     def series(self) -> str:
         return series(self.version)
 

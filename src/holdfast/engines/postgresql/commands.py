@@ -65,6 +65,11 @@ def pg_restore_script_of(tools: ToolSet, wanted: str, archive: str) -> Command:
     )
 
 
+def pg_restore_statements(tools: ToolSet, wanted: str, archive: str) -> Command:
+    """The entries of the list `wanted` to their SQL, with owners and grants."""
+    return Command([tools.program("pg_restore"), f"--use-list={wanted}", "--file=-", archive])
+
+
 def pg_restore(
     tools: ToolSet,
     address: Address,
@@ -89,7 +94,7 @@ def pg_restore(
 
 
 def initdb(
-    tools: ToolSet, directory: Path, user: str, *, password_file: Path, run_as: str | None
+    tools: ToolSet, directory: Path, user: str, *, password_file: Path, run_as: str | int | None
 ) -> Command:
     """A locale every Debian has and every major understands, so dumps move between majors."""
     return Command(
@@ -109,7 +114,7 @@ def initdb(
 
 
 def postgres(
-    tools: ToolSet, directory: Path, port: int, *, sockets: str, run_as: str | None
+    tools: ToolSet, directory: Path, port: int, *, sockets: str, run_as: str | int | None
 ) -> Command:
     settings: Mapping[str, str] = {
         "listen_addresses": "127.0.0.1",

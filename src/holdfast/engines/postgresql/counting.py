@@ -4,6 +4,7 @@ from holdfast.contracts.engine import Address, Inventory
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import connect
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.confining import as_reader, let_reader_in
 from holdfast.engines.postgresql.inventory import Count, count, merged
 
 
@@ -12,10 +13,11 @@ def inventory(address: Address) -> Inventory:
     counts: dict[str, Count] = {}
     with translated():
         with connect(address) as session:
+            let_reader_in(session, address)
             databases = facts.databases(session)
         for database in databases:
             name = str(database["name"])
-            with connect(address, name) as session:
+            with connect(as_reader(address), name) as session:
                 if name == "postgres" and not facts.has_user_objects(session):
                     continue
                 session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

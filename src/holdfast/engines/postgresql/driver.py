@@ -20,7 +20,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.place import Place, is_foreign
+from holdfast.contracts.place import SETTLED, Place, is_foreign
 from holdfast.engines.postgresql import (
     address,
     archive,
@@ -31,17 +31,20 @@ from holdfast.engines.postgresql import (
     placing,
     preflight,
     probe,
+    server,
     swap,
     tools,
     wheels,
 )
 from holdfast.engines.postgresql.address import secrets
+from holdfast.engines.postgresql.confined import ConfinedStaging
 from holdfast.engines.postgresql.loading import ForeignStaging
 from holdfast.engines.postgresql.rehearsal import Rehearsal
 from holdfast.engines.postgresql.server import Server
 from holdfast.engines.postgresql.staging import Staging
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.hosting import mark
 
 
 class PostgreSQL(Server):
@@ -114,7 +117,8 @@ class PostgreSQL(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        kind = ForeignStaging if dump.foreign else Staging
+        own = Staging if address.owner is None else ConfinedStaging
+        kind = ForeignStaging if dump.foreign else own
         return kind(self.tools_dir, address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
@@ -137,12 +141,21 @@ class PostgreSQL(Server):
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
         return placing.finish(directory, facts)
 
+    def settle(self, place: Place, guard: Guard) -> Sequence[str]:
+        return placing.settle(place, lambda: self._settled(place, guard))
+
+    def _settled(self, place: Place, guard: Guard) -> Sequence[str]:
+        boot = Rehearsal(self.tools_dir, place.directory, place, guard)
+        return boot.settle([server.superuser(place), place.user])
+
     def rehearse(
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        return Rehearsal(self.tools_dir, tree / "data", place, guard).run(
-            facts["superuser"], foreign=is_foreign(facts)
-        )
+        boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
+        proven = boot.run(facts["superuser"], foreign=is_foreign(facts))
+        if place.admin is not None:
+            mark(tree / "data" / SETTLED)
+        return proven
 
     def discard(self, address: Address, attempt: Attempt) -> str:
         return swap.discard(address, attempt)

@@ -33,6 +33,7 @@ from holdfast.domain.errors import (
 from holdfast.engines.postgresql import archive, commands, facts, rewrites, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
+from holdfast.engines.postgresql.confining import as_reader, let_reader_in
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import Count, Name, count, merged
 from holdfast.engines.postgresql.naming import (
@@ -92,6 +93,7 @@ class PostgreSQLDump:
         with connect(self._address, application=self._application) as session:
             server = look(session, self._address)
             end_sessions(session, self._attempt)
+            let_reader_in(session, self._address)
             databases = facts.databases(session)
             everything = {
                 "roles": facts.roles(session) if self._scope.users else [],
@@ -144,7 +146,7 @@ class PostgreSQLDump:
         return PipeSource(command, self._guard, _judge_globals)
 
     def _database(self, database: str) -> Source:
-        session = connect(self._address, database, self._application)
+        session = connect(as_reader(self._address), database, self._application)
         try:
             return DatabaseSource(self._tools, self._address, self._counts, session, self._guard)
         except BaseException:

@@ -9,7 +9,9 @@ swap. The target's own admin and its bootstrap superuser are never changed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.contracts.place import ADMIN
 from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.postgresql.confining import POWERS, READER
 from holdfast.engines.postgresql.statements import Unparsable, split, words
 
 _SUPERUSER_ONLY = {"NOSUPERUSER", "NOREPLICATION", "NOBYPASSRLS"}
@@ -24,6 +26,8 @@ class Target:
     roles: frozenset[str]
     protected: frozenset[str]
     tablespaces: frozenset[str]
+    reserved: frozenset[str] | None = None
+    """Settings that are a superuser's, where nobody but Holdfast may be one; else None."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,20 @@ class _Sorter:
         if len(tokens) < 4 or tokens[3][1].upper() not in ("WITH", "SET", "RESET"):
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
         made_as_shell = role == self._origin.bootstrap and role in self.result.made
-        if not made_as_shell:
-            self._change(role, self._adapted(statement, tokens))
+        if made_as_shell or self._is_reserved(role, tokens):
+            return
+        self._change(role, self._adapted(statement, tokens))
+
+    def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
+        """A setting that only a superuser may choose, where the owner is none."""
+        upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
+        if self._target.reserved is None or "SET" not in upper[3:]:
+            return False
+        position = upper.index("SET", 3)
+        if position + 1 >= len(tokens) or _name(tokens, position + 1) not in self._target.reserved:
+            return False
+        self._note(f"a setting of role {role} was left out: only a superuser may choose it")
+        return True
 
     def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         what = tokens[2][1].upper() if len(tokens) > 2 else ""
@@ -130,6 +146,13 @@ class _Sorter:
         if len(tokens) < 4 or tokens[2][1].upper() != "TO":
             self._grant_on(statement, tokens)
             return
+        given, member = _name(tokens, 1), _name(tokens, 3)
+        if READER in (given, member):
+            return
+        confined = self._target.reserved is not None
+        if confined and (given in (*POWERS, ADMIN) or member == ADMIN):
+            self._note(f"role {given} was not given to {member}: it reaches too far")
+            return
         adapted = self._adapted(statement, tokens)
         if _name(tokens, 3) in self.result.made:
             self.result.now.append(adapted)
@@ -142,7 +165,7 @@ class _Sorter:
         what = upper[position + 1] if position + 1 < len(upper) else ""
         if what == "TABLESPACE":
             self._on_tablespace(_name(tokens, position + 2), statement)
-        elif what == "PARAMETER" and self._target.superuser:
+        elif what == "PARAMETER" and self._target.superuser and self._target.reserved is None:
             self.result.later.append(statement)
         elif what == "PARAMETER":
             self._note("grants on server parameters need a superuser and were left out")
@@ -179,9 +202,17 @@ class _Sorter:
             or self._origin.major < 16 <= self._target.major
         )
         kept = tokens[: _position_of_granted(tokens)] if foreign else tokens
+        if self._target.reserved is not None and tokens[0][1].upper() == "ALTER":
+            kept = [*kept[:3], *(_weaker(token) for token in kept[3:])]
         if not self._target.superuser:
             kept = [t for t in kept if not (t[0] == "word" and t[1].upper() in _SUPERUSER_ONLY)]
-        return statement if len(kept) == len(tokens) else " ".join(token for _, token in kept)
+        return statement if kept == tokens else " ".join(token for _, token in kept)
+
+
+def _weaker(token: tuple[str, str]) -> tuple[str, str]:
+    kind, text = token
+    strong = kind == "word" and text.upper() in ("SUPERUSER", "REPLICATION")
+    return (kind, f"NO{text}") if strong else token
 
 
 def _position_of_granted(tokens: list[tuple[str, str]]) -> int:

@@ -17,8 +17,8 @@ from dataclasses import replace
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from holdfast.contracts.engine import Fetch, Inventory
-from holdfast.domain.errors import EvidenceMissing
+from holdfast.contracts.engine import Address, Attempt, Fetch, Inventory
+from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql import foreign, properties, tools
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
@@ -30,6 +30,7 @@ from holdfast.engines.postgresql.naming import short
 from holdfast.engines.postgresql.script import Rows, Script, Statement
 from holdfast.engines.postgresql.session import watched
 from holdfast.engines.postgresql.staging import Staging
+from holdfast.engines.postgresql.yielding import EXTENSIONS
 from holdfast.kit.seal import Secret
 
 _LEFT_OUT: Sequence[tuple[str, str]] = (
@@ -58,6 +59,23 @@ OWNER = "holdfast_imported"
 """Owns what came with dumps that somebody else made."""
 
 
+def loader_name(attempt: Attempt) -> str:
+    return f"holdfast_load_{short(attempt.op)}"
+
+
+def creation_of(address: Address, loader: str, password: Secret) -> str:
+    """The server is given a verifier: its log must not learn the password. Row security must not
+    keep rows from being counted."""
+    with connect(address, "postgres") as session:
+        verifier = session.pgconn.encrypt_password(
+            password.reveal().encode(), loader.encode(), b"scram-sha-256"
+        )
+        made = SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(
+            Identifier(loader), Literal(verifier.decode())
+        )
+        return made.as_string(session)
+
+
 class ForeignStaging(Staging):
     """One attempt to load one dump of unknown hands beside."""
 
@@ -70,28 +88,18 @@ class ForeignStaging(Staging):
 
     @property
     def _loader(self) -> str:
-        return f"holdfast_load_{short(self._attempt.op)}"
+        return loader_name(self._attempt)
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:  # noqa: ARG002 - its own are left out
         if not target.superuser:
             return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
-        plan = Sorted(now=[self._creation()], made=[self._loader])
+        creation = creation_of(self._address, self._loader, self._password)
+        plan = Sorted(now=[creation], made=[self._loader])
         if OWNER not in target.roles:
             plan.now.append(f"CREATE ROLE {OWNER}")
             plan.made.append(OWNER)
         return plan
-
-    def _creation(self) -> str:
-        """The server is given a verifier: its log must not learn the password."""
-        with connect(self._address, "postgres") as session:
-            verifier = session.pgconn.encrypt_password(
-                self._password.reveal().encode(), self._loader.encode(), b"scram-sha-256"
-            )
-            made = SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                Identifier(self._loader), Literal(verifier.decode())
-            )
-            return made.as_string(session)
 
     def _restore(
         self,
@@ -106,7 +114,8 @@ class ForeignStaging(Staging):
         address = self._address
         if target.superuser:
             self._give_to_loader(placement.staged)
-            address = replace(address, user=self._loader, password=self._password)
+            address = replace(address, user=self._loader, password=self._password, owner=None)
+            self._loader_address = address
         with (
             translated(self._guard),
             connect(address, placement.staged, self._application) as session,
@@ -115,9 +124,14 @@ class ForeignStaging(Staging):
             foreign.script(tools.newest(self._tools_dir), member, fetch(member.name)) as script,
         ):
             self._run(session, helper, script)
-        if target.superuser:
-            self._take_from_loader(placement.staged)
         return Seen()
+
+    def _finish(self, session: Session, placement: Placement) -> None:
+        """Counted and analysed as the loader, before what it made is somebody else's."""
+        if self._loader_address != self._address:
+            self._take_from_loader(placement.staged)
+            self._loader_address = self._address
+        super()._finish(session, placement)
 
     def _helper(self, staged: str, target: Target):
         """A session that may make extensions which the loader may not."""
@@ -144,7 +158,7 @@ class ForeignStaging(Staging):
             session.execute(SQL("DROP OWNED BY {}").format(loader))
             session.execute(
                 SQL("ALTER DATABASE {} OWNER TO {}").format(
-                    Identifier(staged), Identifier(self._address.user)
+                    Identifier(staged), Identifier(self._address.owner or self._address.user)
                 )
             )
 
@@ -201,12 +215,26 @@ class ForeignStaging(Staging):
             return f"a setting this server does not know: {head[:60]}"
         except psycopg.errors.InsufficientPrivilege:
             if helper is not None and head.upper().startswith("CREATE EXTENSION"):
-                _make_extension(helper, head)
+                self._make_extension(helper, head)
             elif not _NEEDS_SUPERUSER.match(head):
                 raise
             else:
                 return f"what needs a superuser: {head[:60]}"
         return None
+
+    def _make_extension(self, helper: Session, head: str) -> None:
+        """Only its name and schema are taken from the dump."""
+        found = foreign.EXTENSION.match(head)
+        if found is None:
+            raise EvidenceMissing(f"not understood: {head[:80]}")
+        name = foreign.unquoted(found, 1)
+        if self._address.owner is not None and name not in EXTENSIONS:
+            raise AddonRefused(f"extension {name} is not among those that this server may have")
+        statement = SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(name))
+        schema = _SCHEMA_OF.search(head)
+        if schema is not None:
+            statement += SQL(" WITH SCHEMA {}").format(Identifier(foreign.unquoted(schema, 1)))
+        helper.execute(statement)
 
 
 def _require_safe(head: str) -> None:
@@ -216,20 +244,6 @@ def _require_safe(head: str) -> None:
         raise EvidenceMissing(f"a dump in the encoding {encoding[1]} cannot be loaded safely")
     if _STRINGS.match(head):
         raise EvidenceMissing("a dump with standard_conforming_strings off cannot be loaded safely")
-
-
-def _make_extension(helper: Session, head: str) -> None:
-    """Only its name and schema are taken from the dump."""
-    name = foreign.EXTENSION.match(head)
-    if name is None:
-        raise EvidenceMissing(f"not understood: {head[:80]}")
-    statement = SQL("CREATE EXTENSION IF NOT EXISTS {}").format(
-        Identifier(foreign.unquoted(name, 1))
-    )
-    schema = _SCHEMA_OF.search(head)
-    if schema is not None:
-        statement += SQL(" WITH SCHEMA {}").format(Identifier(foreign.unquoted(schema, 1)))
-    helper.execute(statement)
 
 
 def _copy(session: Session, text: bytes, chunks: Iterator[bytes]) -> None:

@@ -6,26 +6,67 @@ a managed place the files of that place are used; what came is kept beside them 
 
 import os
 import platform
-import pwd
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import Finish
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.postgresql import tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit import durable
+from holdfast.kit.hosting import give, mark
 from holdfast.kit.process import Command, run
 
 _OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 _SET_ASIDE = (*_OURS, "postgresql.auto.conf")
 _SIGNALS = ("standby.signal", "recovery.signal")
 _CAME = ".from-snapshot"
+_OWNERS = ".before"
+_TUNING = frozenset(
+    (
+        "autovacuum_max_workers",
+        "autovacuum_naptime",
+        "autovacuum_vacuum_cost_delay",
+        "autovacuum_vacuum_cost_limit",
+        "autovacuum_vacuum_scale_factor",
+        "checkpoint_completion_target",
+        "checkpoint_timeout",
+        "default_statistics_target",
+        "effective_cache_size",
+        "effective_io_concurrency",
+        "idle_in_transaction_session_timeout",
+        "jit",
+        "lock_timeout",
+        "log_min_duration_statement",
+        "maintenance_work_mem",
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_parallel_maintenance_workers",
+        "max_parallel_workers",
+        "max_parallel_workers_per_gather",
+        "max_prepared_transactions",
+        "max_replication_slots",
+        "max_wal_senders",
+        "max_wal_size",
+        "max_worker_processes",
+        "min_wal_size",
+        "random_page_cost",
+        "seq_page_cost",
+        "shared_buffers",
+        "statement_timeout",
+        "temp_buffers",
+        "wal_buffers",
+        "wal_compression",
+        "wal_level",
+        "work_mem",
+    )
+)
+"""Settings that cannot harm the machine. All others have to be chosen anew by its operator."""
 _NEEDED = "\n# Holdfast: what the restored data needs\n"
 _USUAL_SEGMENT = 16 << 20
 
@@ -36,7 +77,7 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     data = tree / DATA
     if not (data / "PG_VERSION").is_file():
         raise EvidenceMissing("the snapshot holds no PostgreSQL data directory")
-    for name in _SIGNALS:
+    for name in (*_SIGNALS, SETTLED):
         (data / name).unlink(missing_ok=True)
     for name in _SET_ASIDE:
         came = data / name
@@ -49,6 +90,38 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     _require(conf, needed(tools.server(tools_dir, place.version), data))
     _map_tablespaces(tree, data)
     _own(tree, owner_of(place))
+
+
+def settle(place: Place, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """Settings that the old superuser wrote with ALTER SYSTEM may name programs: only those that
+    tune are kept. `confine` boots the server and changes its roles."""
+    auto = place.directory / "postgresql.auto.conf"
+    if auto.exists():
+        text = auto.read_text(errors="surrogateescape")
+        kept = _tuning(text)
+        if kept != text:
+            _replace(auto.with_name(f"{auto.name}{_OWNERS}"), text)
+            _replace(auto, kept)
+    left = confine()
+    mark(place.directory / SETTLED)
+    return left
+
+
+def _tuning(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(
+        line for line in lines if line.startswith("#") or line.partition("=")[0].strip() in _TUNING
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """There whole or not at all, with the owner of its directory."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_text(text, errors="surrogateescape")
+    draft.chmod(0o600)
+    state = path.parent.stat()
+    os.chown(draft, state.st_uid, state.st_gid)
+    draft.replace(path)
 
 
 def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
@@ -143,17 +216,12 @@ def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
     )
 
 
-def _own(tree: Path, user: str | None) -> None:
+def _own(tree: Path, user: str | int | None) -> None:
     """The server's user owns its data, and nobody else enters it."""
     tree.chmod(0o711)
     (tree / DATA).chmod(0o700)
     spaces = tree / SPACES
     if spaces.is_dir():
         spaces.chmod(0o711)
-    if user is None:
-        return
-    entry = pwd.getpwnam(user)
     for base in (tree / DATA, spaces):
-        for directory, names, files in os.walk(base):
-            for name in (".", *names, *files):
-                os.lchown(Path(directory) / name, entry.pw_uid, entry.pw_gid)
+        give(base, user)

@@ -18,6 +18,7 @@ from holdfast.engines.postgresql.layout import SYSTEM, databases, origin, sectio
 from holdfast.engines.postgresql.naming import is_ours
 from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.session import maintenance
+from holdfast.engines.postgresql.yielding import EXTENSIONS
 
 _SPARE = 1.1  # indexes built anew are smaller, the log of loading them is not nothing
 
@@ -108,6 +109,10 @@ def _extensions(case: Case) -> Iterator[str]:
             yield f"extension {name} {version} is needed, the target offers {offered[name][0]}"
         elif not case.server["super"] and not offered[name][1] and name != "plpgsql":
             yield f"extension {name} can only be created by a superuser"
+        elif case.address.owner is not None and not (
+            offered[name][1] or name in EXTENSIONS or name == "plpgsql"
+        ):
+            yield f"extension {name} is not among those that a server of Holdfast's may have"
 
 
 def _wanted_extensions(case: Case) -> list[tuple[str, str]]:

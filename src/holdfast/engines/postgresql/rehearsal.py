@@ -5,24 +5,47 @@ a private socket only, archives nothing, replicates nothing and loads no foreign
 its own files say, the command line wins.
 """
 
-import shutil
+import os
 import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Place
-from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, RestoreDiffers
-from holdfast.engines.postgresql import amcheck, facts, foreign_roles, placing, tools
+from holdfast.domain.errors import (
+    AddonRefused,
+    AddonUnavailable,
+    EvidenceMissing,
+    RestoreDiffers,
+)
+from holdfast.engines.postgresql import (
+    amcheck,
+    confining,
+    facts,
+    foreign_roles,
+    placing,
+    tools,
+    yielding,
+)
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
-from holdfast.kit.process import DISCARD, Child, Command, Finished, require_success, run
+from holdfast.kit.hosting import cell_of
+from holdfast.kit.process import (
+    DISCARD,
+    Child,
+    Command,
+    Finished,
+    ids_of,
+    require_success,
+    run,
+)
 from holdfast.kit.seal import Secret
 
 _PRIVATE: Mapping[str, str] = {
@@ -51,6 +74,8 @@ _PRIVATE: Mapping[str, str] = {
 _TRUST = "local all all trust\n"
 _PORT = 5432  # only the name of a socket in a private directory
 _LAST_WORDS = 5
+_QUIET_SINCE = 17
+"""From this major on a login fires event triggers, which a setting can keep silent."""
 
 
 class Rehearsal:
@@ -73,8 +98,31 @@ class Rehearsal:
                 address = Address(private, _PORT, superuser, Secret(""), "postgres")
                 self._await(address, child)
                 found = self._look(address)
-                self._adopt(address, foreign=foreign)
+                self._silence(address)
+                if foreign:
+                    self._disarm(address)
+                if self._place.admin is None:
+                    self._let_in(address)
+                else:
+                    found["handedOver"] = self._confine(address)
         return {**found, "checksums": self._checksums()}
+
+    def settle(self, names: Sequence[str]) -> list[str]:
+        """Makes a data directory whose superuser was the addon's owner one of ours. `names`: whom
+        its superuser may be called. Returns what stays with ours and nobody can use."""
+        with (
+            tempfile.TemporaryDirectory(prefix="holdfast-") as private,
+            self._booted(Path(private)) as child,
+        ):
+            tried = [Address(private, _PORT, name, Secret(""), "postgres") for name in names]
+            self._await(tried[0], child, tried[1:])
+            return self._confine(self._of_superuser(tried))
+
+    def _of_superuser(self, tried: Sequence[Address]) -> Address:
+        for address in tried:
+            with suppress(AddonRefused), connect(address) as session:
+                return replace(address, user=confining.bootstrap(session))
+        raise RestoreDiffers("none of its known users is in the data directory")
 
     @contextmanager
     def _booted(self, home: Path) -> Generator[Child]:
@@ -93,10 +141,11 @@ class Rehearsal:
             (home / name).write_text(text)
         for path in (home, *home.iterdir()):
             if user is not None:
-                shutil.chown(path, user)
+                os.chown(path, *ids_of(user))
         settings = {
             **_PRIVATE,
             **placing.needed(self._tools, self._directory),
+            **({"event_triggers": "off"} if self._tools.major >= _QUIET_SINCE else {}),
             "unix_socket_directories": str(home),
             "hba_file": str(home / "hba"),
             "ident_file": str(home / "ident"),
@@ -104,10 +153,11 @@ class Rehearsal:
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         argv = [self._tools.program("postgres"), "-D", str(self._directory), "-p", str(_PORT)]
-        return Command([*argv, *words], cwd=str(self._directory), user=user)
+        cell = cell_of(self._place.cell, self._tools.directory.parent, self._directory.parent, home)
+        return Command([*argv, *words], cwd=str(self._directory), user=user, cell=cell)
 
-    def _await(self, address: Address, child: Child) -> None:
-        """Until recovery has reached consistency and ended."""
+    def _await(self, address: Address, child: Child, others: Sequence[Address] = ()) -> None:
+        """Until recovery has reached consistency and ended. `others`: who might get in instead."""
         while True:
             self._guard.wait(0.1)
             self._guard.moved(0)
@@ -118,6 +168,9 @@ class Rehearsal:
                 connect(address).close()
             except AddonUnavailable:
                 continue
+            except AddonRefused:
+                if not others:
+                    raise
             return
 
     def _look(self, address: Address) -> dict[str, object]:
@@ -131,12 +184,47 @@ class Rehearsal:
                 checked[name] = amcheck.verify(session, self._guard)
         return {"databases": checked}
 
-    def _adopt(self, address: Address, *, foreign: bool) -> None:
-        """The place's own user and password get in; foreign subscriptions stay silent."""
+    def _disarm(self, address: Address) -> None:
+        """Before anybody is let in: whoever is gets what he needs then."""
+        with translated(), connect(address) as session:
+            foreign_roles.disarm(session, self._place.user)
+
+    def _let_in(self, address: Address) -> None:
+        """The place's own user and password get in."""
         with translated(), connect(address) as session:
             _let_in(session, self._place)
-            if foreign:
-                foreign_roles.disarm(session, self._place.user)
+
+    def _confine(self, address: Address) -> list[str]:
+        """The superuser becomes Holdfast's own, and what it owned the addon's owner's."""
+        assert self._place.admin is not None
+        self._name_superuser(address)
+        address = replace(address, user=self._place.admin.user)
+        with translated(self._guard), connect(address) as session:
+            confining.confine_server(session, self._place)
+            confining.hand_over_databases(session, self._place)
+            names, heir = confining.databases(session), confining.heir(session, self._place)
+        left: list[str] = []
+        for name in names:
+            self._guard.check()
+            self._guard.moved(0)
+            with translated(self._guard), connect(address, name) as session:
+                left += [f"{name}: {what}" for what in confine_database(session, self._place, heir)]
+        with translated(self._guard), connect(address) as session:
+            confining.dismiss_doorman(session)
+        return left
+
+    def _name_superuser(self, address: Address) -> None:
+        """In two sessions, since nobody can rename himself."""
+        assert self._place.admin is not None
+        with translated(), connect(address) as session:
+            doorman = confining.admit_doorman(session, self._place.admin)
+        if doorman is not None:
+            with translated(), connect(replace(address, user=doorman)) as session:
+                confining.rename_superuser(session, self._place.admin)
+
+    def _silence(self, address: Address) -> None:
+        """Foreign subscriptions stay silent."""
+        with translated(), connect(address) as session:
             names = [str(database["name"]) for database in facts.databases(session)]
         for name in names:
             with translated(), connect(address, name) as session:
@@ -168,6 +256,23 @@ class Rehearsal:
         if "not enabled" in finished.stderr:
             return "the server keeps none"
         raise EvidenceMissing(f"damaged pages: {finished.stderr.strip()[-300:]}")
+
+
+def confine_database(session: Session, place: Place, heir: str) -> list[str]:
+    """Repeatable. Returns what nobody but Holdfast owns and can use from now on."""
+    typed = yielding.types_in_machine_code(session)
+    if typed:
+        raise RestoreDiffers(
+            f"database {session.info.dbname} has types whose code is a library of nobody's:"
+            f" {', '.join(typed[:5])}; that cannot run on a server whose owner is not trusted"
+            " with this machine"
+        )
+    for statement in yielding.locked_up(session):
+        session.execute(statement)
+    left = yielding.yield_objects(session, heir)
+    yielding.copy_mappings(session, heir)
+    yielding.equip(session, place.user, confining.owner_here(session))
+    return left
 
 
 def _let_in(session: Session, place: Place) -> None:

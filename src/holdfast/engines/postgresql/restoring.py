@@ -17,8 +17,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from holdfast.contracts.engine import Address
+from holdfast.domain.errors import NotSupported
 from holdfast.engines.postgresql import commands, looking, owning, sharing
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
@@ -29,12 +31,15 @@ from holdfast.engines.postgresql.session import watched
 from holdfast.engines.postgresql.sharing import Lists, Share
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
+from holdfast.kit.memfile import file_of
 from holdfast.kit.pipes import feed
 from holdfast.kit.process import Command, require_success, run
 from holdfast.kit.together import together
 
 _HEADS = (1 << 20, 16 << 20)
 """Bytes: the first holds the table of contents of most archives."""
+_LARGEST_HEAD = 256 << 20
+"""For an archive that can only be loaded by its table of contents."""
 _MOST = 8
 """Sessions: more than a server's disks and the memory for sorting should bear."""
 _READERS = 4
@@ -57,11 +62,28 @@ Read = Callable[[], Iterator[bytes]]
 """Opens the archive at its start; gives its plain bytes."""
 
 
+class Apart(Protocol):
+    """What of an archive is not for the session that loads it. Lines of pg_restore's list."""
+
+    def others(self, lines: Sequence[str]) -> Sequence[str]:
+        """Those that are; the rest is remembered, in its order."""
+        ...
+
+    def begin(self, head: str) -> None:
+        """Before anything is loaded."""
+        ...
+
+    def run(self, head: str, loaded: Lists) -> None:
+        """When all that was `loaded` is in. `head` is a file with the table of contents."""
+        ...
+
+
 @dataclass(frozen=True)
 class Loading:
     """Where to, with what, and what the target has no use for: see `commands.pg_restore`.
 
     `rows` of each table, by its name in the inventory. `again`: may the archive be read again?
+    `apart` takes what whoever loads may not do, and is called when all else is in.
     """
 
     tools: ToolSet
@@ -71,20 +93,24 @@ class Loading:
     leave_out: Sequence[str]
     rows: Mapping[str, int]
     again: bool
+    apart: Apart | None = None
 
     def run(self, read: Read, ready: Callable[[], None], guard: Guard) -> Seen:
         """What has been counted and analysed on the way. `ready` returns when the database is
         there: the archive is looked at meanwhile."""
         jobs = min(os.cpu_count() or 1, _MOST)
         chunks, front = read(), b""
-        for size in _HEADS if jobs > 1 else ():
+        heads = _HEADS if self.apart is None else (*_HEADS, _LARGEST_HEAD)
+        for size in heads if jobs > 1 or self.apart is not None else ():
             front += _next(chunks, size - len(front))
-            with _file_of(front[:size]) as head:
+            with file_of(front[:size]) as head:
                 contents = self._contents(head)
                 if contents is not None:
                     ready()
                     archive = _Archive(head, _chained(front, chunks), read)
                     return self._side_by_side(archive, contents, guard, jobs)
+        if self.apart is not None:
+            raise NotSupported("the table of contents of the archive is larger than can be held")
         ready()
         feed(self.command(), _chained(front, chunks), guard)
         return Seen()
@@ -95,15 +121,23 @@ class Loading:
         if listing.status != 0:
             return None
         needs = owning.dependencies(listing.stdout.decode(errors="replace"))
+        lists = self._lists(head)
+        return lists, owning.planned(lists, needs, self._keys(head, lists.after))
+
+    def _lists(self, head: str) -> Lists:
         sections = ("pre-data", "data", "post-data")
         lists = sharing.lists(*(self._listed(head, each) for each in sections))
-        return lists, owning.planned(lists, needs, self._keys(head, lists.after))
+        if self.apart is None:
+            return lists
+        return Lists(*(self.apart.others(part) for part in lists))
 
     def _side_by_side(
         self, archive: "_Archive", contents: tuple[Lists, Plan], guard: Guard, jobs: int
     ) -> Seen:
         head = archive.head
         lists, plan = contents
+        if self.apart is not None:
+            self.apart.begin(head)
         self.restore(head, [*lists.before, *plan.early], guard)
         with self.session(guard) as session:
             soon = [_WRITES_SOON] * session.execute(_MAY_WRITE_SOON).rowcount
@@ -118,6 +152,8 @@ class Loading:
         beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
         beside.run(shares, archive, guard)
         self.restore(head, plan.rest, guard, f"--jobs={jobs}")
+        if self.apart is not None:
+            self.apart.run(head, lists)
         return seen
 
     def _listed(self, head: str, section: str) -> str:
@@ -125,7 +161,7 @@ class Loading:
         return require_success(run(listing)).stdout.decode(errors="replace")
 
     def _keys(self, head: str, after: Sequence[str]) -> frozenset[str]:
-        with _file_of(sharing.text(owning.constraints(after))) as wanted:
+        with file_of(sharing.text(owning.constraints(after))) as wanted:
             script = commands.pg_restore_script_of(self.tools, wanted, head)
             return owning.keys(require_success(run(script)).stdout.decode(errors="replace"))
 
@@ -139,7 +175,7 @@ class Loading:
     ) -> None:
         """What lies in the table of contents of what is listed."""
         if lines:
-            with _file_of(sharing.text(lines)) as wanted:
+            with file_of(sharing.text(lines)) as wanted:
                 command = self.command(f"--use-list={wanted}", *more, head, settings=settings)
                 feed(command, iter(()), guard)
 
@@ -203,7 +239,7 @@ class _Beside:
     def _load(self, share: Share, chunks: Stream, last: bool, part: Guard) -> None:
         """Who finds data last reads to the end, where it shows that all is as it was stored."""
         tables = sharing.tables(share.lines)
-        with _file_of(sharing.text(share.lines)) as wanted:
+        with file_of(sharing.text(share.lines)) as wanted:
             command = self.loading.command(
                 "--verbose", f"--use-list={wanted}", settings=self.settings
             )
@@ -247,16 +283,3 @@ def _chained(head: bytes, rest: Iterator[bytes]) -> Stream:
     if head:
         yield head
     yield from rest
-
-
-@contextmanager
-def _file_of(text: bytes) -> Generator[str]:
-    """In memory, and open to children of ours by its name: the data of a customer is in it."""
-    descriptor = os.memfd_create("holdfast-archive")
-    try:
-        view = memoryview(text)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        yield f"/proc/{os.getpid()}/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

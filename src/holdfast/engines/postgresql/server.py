@@ -7,26 +7,27 @@ socket there is none, and TCP on the loopback is the only way in.
 """
 
 import os
-import pwd
 import shutil
 import signal
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.postgresql import commands, tools
-from holdfast.engines.postgresql.address import connect
+from holdfast.engines.lodging import named, owner
+from holdfast.engines.postgresql import commands, confining, tools, yielding
+from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.kit import durable
-from holdfast.kit.hosting import end, require_reachable, unprivileged
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.hosting import cell_of, end, give, mark, require_reachable, unprivileged
+from holdfast.kit.process import Command, ids_of, require_success, run
 
 _USERS = ("postgres", "nobody")
 _SOCKET_LIMIT = 107
@@ -54,37 +55,41 @@ class Server:
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
-        user = run_as()
+        user = unprivileged(_USERS)  # initdb wants one that has a name
         if user is not None:
-            shutil.chown(fresh, user, pwd.getpwnam(user).pw_gid)
+            os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
         with _password_file(place, user) as password_file:
             command = commands.initdb(
-                chosen, fresh, place.user, password_file=password_file, run_as=user
+                chosen, fresh, superuser(place), password_file=password_file, run_as=user
             )
             require_success(run(command, timeout=_INITDB_SECONDS))
         with (fresh / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
+        if place.admin is not None:
+            mark(fresh / SETTLED)
+        give(fresh, run_as(place))
         durable.sync(fresh / "postgresql.conf")  # initdb has synced the rest
         durable.move(fresh, place.directory)
 
     def command(self, place: Place) -> Command:
         chosen = tools.server(self._tools_dir, place.version)
-        return commands.postgres(
-            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as()
+        command = commands.postgres(
+            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
+        )
+        return replace(
+            command, cell=cell_of(place.cell, chosen.directory.parent, place.directory.parent)
         )
 
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""
         try:
             with translated(), connect(address(place), "postgres") as session:
-                found = session.execute(
-                    "SELECT FROM pg_database WHERE datname = %s", [place.database]
-                ).fetchone()
-                if found is None:
-                    name = Identifier(place.database)
-                    session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+                if place.admin is None:
+                    _make_database(session, place)
+                elif confining.lacks_something(session, place):
+                    _furnish(session, place)
         except (AddonUnavailable, AddonRefused):
             return False
         return True
@@ -114,19 +119,46 @@ class Server:
 
 
 def address(place: Place) -> Address:
-    return Address("127.0.0.1", place.port, place.user, place.password, place.database)
+    """As whom Holdfast works on it."""
+    known = Address("127.0.0.1", place.port, place.user, place.password, place.database)
+    if place.admin is None:
+        return known
+    login = place.admin
+    return replace(known, user=login.user, password=login.password, owner=place.user)
 
 
-def run_as() -> str | None:
+def superuser(place: Place) -> str:
+    return place.user if place.admin is None else place.admin.user
+
+
+def _make_database(session: Session, place: Place) -> None:
+    found = session.execute(
+        "SELECT FROM pg_database WHERE datname = %s", [place.database]
+    ).fetchone()
+    if found is None:
+        name = Identifier(place.database)
+        session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+
+
+def _furnish(session: Session, place: Place) -> None:
+    """The owner's role and database, and what each database has for its owner. The password of a
+    role that is there already stays: it is its owner's to change."""
+    confining.confine_server(session, place, keep_password=True)
+    confining.own_database(session, place)
+    names = confining.databases(session)
+    for name in names:
+        with translated(), connect(address(place), name) as inside:
+            yielding.equip(inside, place.user, confining.owner_here(inside))
+
+
+def run_as(place: Place | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return unprivileged(_USERS)
+    return named(place, _USERS)
 
 
-def owner_of(place: Place) -> str | None:
+def owner_of(place: Place) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    if os.geteuid() != 0 or not place.directory.exists():
-        return run_as()
-    return pwd.getpwuid(place.directory.stat().st_uid).pw_name
+    return owner(place, _USERS)
 
 
 def sockets(place: Place) -> str:
@@ -141,15 +173,15 @@ def _complete(directory: Path) -> bool:
 
 
 @contextmanager
-def _password_file(place: Place, user: str | None) -> Generator[Path]:
+def _password_file(place: Place, user: str | int | None) -> Generator[Path]:
     """Readable by the server's user alone, and gone afterwards."""
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)
     try:
-        os.write(descriptor, place.password.reveal().encode())
+        os.write(descriptor, address(place).password.reveal().encode())
         os.close(descriptor)
         if user is not None:
-            shutil.chown(path, user)
+            os.chown(path, *ids_of(user))
         yield path
     finally:
         path.unlink(missing_ok=True)

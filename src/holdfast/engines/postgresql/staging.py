@@ -14,9 +14,9 @@ collects statistics on them.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
 from holdfast.engines.postgresql import archive, facts, properties, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.confining import READER, reserved_settings
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
@@ -40,9 +41,10 @@ from holdfast.engines.postgresql.naming import (
     is_older_stage,
     stages_prefix,
 )
-from holdfast.engines.postgresql.restoring import Loading
+from holdfast.engines.postgresql.restoring import Apart, Loading
 from holdfast.engines.postgresql.session import drop, maintenance, names, watched
 from holdfast.engines.postgresql.statistics import Tables
+from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.together import together
 
@@ -67,6 +69,7 @@ class Staging:
         self._tools_dir = tools_dir
         self._address = nearest(address)
         self._placed = placements(address, dump, attempt)
+        self._loader_address = self._address
         self._dump = dump
         self._attempt = attempt
         self._guard = guard
@@ -109,8 +112,16 @@ class Staging:
             major=server["major"],
             superuser=server["super"],
             roles=frozenset(str(role["name"]) for role in facts.roles(session)),
-            protected=frozenset((self._address.user, str(server["bootstrap"]))),
+            protected=frozenset(
+                (
+                    self._address.user,
+                    str(server["bootstrap"]),
+                    READER,
+                    *([self._address.owner] if self._address.owner else []),
+                )
+            ),
             tablespaces=frozenset(facts.tablespaces(session)),
+            reserved=None if self._address.owner is None else reserved_settings(session),
         )
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
@@ -160,6 +171,7 @@ class Staging:
             seen = self._restore(placement, fetch, server, target, ready)
         with self._within(placement, self._guard) as session:
             counted = self._count(session, placement, seen)
+        with self._inside(self._address, placement, self._guard) as session:
             self._finish(session, placement)
         return counted
 
@@ -176,7 +188,7 @@ class Staging:
         made.result()
         if placement.facts is not None:
             with self._maintenance() as session, session.transaction():
-                _run_each(session, properties.ownership(placement.staged, placement.facts))
+                run_each(session, properties.ownership(placement.staged, placement.facts))
 
     def _restore(
         self,
@@ -195,21 +207,30 @@ class Staging:
         wanted = self._dump.facts.get("tablespaces")
         known = set(wanted) <= target.tablespaces if isinstance(wanted, list) else False  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         users = self._dump.facts.get("users", True)
-        unused = [
-            *([] if known else ["tablespaces"]),
-            *([] if users else ["owner", "privileges"]),
-        ]
+        unused = self._left_out(tablespaces=not known, users=not users)
         rows = {t.name: t.rows for t in self._dump.inventory.tables if t.database == placement.name}
         loading = Loading(
             chosen,
-            self._address,
+            self._loader_address,
             placement.staged,
             self._application,
             leave_out=unused,
             rows=rows,
             again=self._dump.near and self._dump.size >= SEVERAL_READERS,
+            apart=self._apart(placement, chosen),
         )
         return loading.run(partial(fetch, str(placement.member)), ready, self._guard)
+
+    def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:
+        """What the target has no use for."""
+        return [
+            *(["tablespaces"] if tablespaces else []),
+            *(["owner", "privileges"] if users else []),
+        ]
+
+    def _apart(self, placement: Placement, chosen: ToolSet) -> Apart | None:  # noqa: ARG002
+        """None: who loads may do all of it."""
+        return None
 
     def _count(self, session: Session, placement: Placement, seen: Seen) -> Count:
         tables = Tables(session, seen.analysed)
@@ -228,11 +249,15 @@ class Staging:
         together([rows, *[statistics] * analysts], self._guard)
         return counted[0]
 
+    def _within(self, placement: Placement, guard: Guard) -> AbstractContextManager[Session]:
+        """As who loaded: to look at a table may run what came with it."""
+        return self._inside(self._loader_address, placement, guard)
+
     @contextmanager
-    def _within(self, placement: Placement, guard: Guard) -> Generator[Session]:
+    def _inside(self, address: Address, placement: Placement, guard: Guard) -> Generator[Session]:
         with (
             translated(guard),
-            connect(self._address, placement.staged, self._application) as session,
+            connect(address, placement.staged, self._application) as session,
             watched(session, guard),
         ):
             yield session
@@ -244,7 +269,7 @@ class Staging:
         if placement.facts is not None:
             for statement in self._settings(session, placement.staged, placement.facts):
                 self._set(session, statement)
-        _run_each(session, properties.finishing(placement.staged, placement.facts))
+        run_each(session, properties.finishing(placement.staged, placement.facts))
 
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
         return properties.settings(staged, recorded)
@@ -256,7 +281,7 @@ class Staging:
             self._attempt.say(f"a setting this server no longer knows was left out: {error}")
 
 
-def _run_each(session: Session, statements: Iterator[Composed]) -> None:
+def run_each(session: Session, statements: Iterator[Composed]) -> None:
     for statement in statements:
         session.execute(statement)
 

@@ -4,6 +4,7 @@ Nothing in it is secret: users and password digests are in the ACL file beside i
 rewrite it (`CONFIG REWRITE`), so it is read as the server would: the last word on a name wins.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -14,7 +15,16 @@ from holdfast.engines.redis.tools import REDIS, VALKEY
 from holdfast.kit import durable
 
 FILE = "redis.conf"
-_COMMANDED = {"aclfile", "daemonize", "dir", "pidfile", "port", "unixsocket", "unixsocketperm"}
+_LOCKS = ("enable-protected-configs", "enable-debug-command", "enable-module-command")
+LOCKED = tuple(word for name in _LOCKS for word in (f"--{name}", "no"))
+"""On a command line: nobody, our administrator neither, has the server write files elsewhere,
+debug itself or load a library."""
+_REACHES = {"include", "loadmodule", "logfile", "rename-command", "syslog-enabled"}
+"""What an owner may have had written who had every right."""
+_COMMANDED = {
+    *("aclfile", "bind", "daemonize", "dir", "pidfile", "port", "unixsocket", "unixsocketperm"),
+    *_LOCKS,
+}
 """What every command line says; `CONFIG REWRITE` writes it down all the same."""
 _MADE_FOR = re.compile(rf"^# made for ({REDIS}|{VALKEY})$", re.MULTILINE)
 _UNITS = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "k": 1000, "m": 1000**2, "g": 1000**3}
@@ -73,6 +83,23 @@ def settle_in(path: Path) -> None:
     lines = path.read_text(errors="surrogateescape").splitlines(keepends=True)
     kept = [line for line in lines if line.partition(" ")[0].lower() not in _COMMANDED]
     durable.write(path, "".join(kept), path.stat().st_mode & 0o777)
+
+
+def confine(path: Path) -> None:
+    """Takes out what names files, programs or addresses. There whole or not at all."""
+    lines = path.read_text(errors="surrogateescape").splitlines(keepends=True)
+    unwanted = _COMMANDED | _REACHES
+    kept = [line for line in lines if line.strip().partition(" ")[0].lower() not in unwanted]
+    replace_text(path, "".join(kept))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """With the owner and mode it had."""
+    state, draft = path.stat(), path.with_name(f"{path.name}.new")
+    draft.write_text(text, errors="surrogateescape")
+    draft.chmod(state.st_mode & 0o777)
+    os.chown(draft, state.st_uid, state.st_gid)
+    draft.replace(path)
 
 
 def require(path: Path, name: str, value: str) -> None:

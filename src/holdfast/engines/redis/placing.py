@@ -13,13 +13,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import Finish
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.domain.snapshot import MANIFEST
 from holdfast.engines.redis import acl, conf, tools
 from holdfast.engines.redis.capture import DATA, RDB
-from holdfast.engines.redis.server import own
+from holdfast.engines.redis.server import confine, own
 from holdfast.kit import durable
+from holdfast.kit.hosting import mark
 
 CAME = f"{acl.FILE}.from-snapshot"
 
@@ -73,6 +74,8 @@ def arrange(tree: Path, place: Place) -> None:
     for name in (conf.FILE, acl.FILE):
         shutil.copy(place.directory / name, data / name)
     conf.settle_in(data / conf.FILE)
+    confine(data, place)
+    mark(data / SETTLED)
     settings = conf.read(data / conf.FILE)
     _require_databases(tree, settings)
     target = _where(data, settings)
@@ -85,7 +88,7 @@ def arrange(tree: Path, place: Place) -> None:
         _write_manifest(target, settings)
     durable.sync_tree(data)
     tree.chmod(0o711)
-    own(data)
+    own(data, place)
 
 
 def _appends(settings: Mapping[str, str]) -> bool:

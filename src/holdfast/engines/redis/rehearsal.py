@@ -20,7 +20,7 @@ from holdfast.engines.redis.server import argv_for, run_as
 from holdfast.engines.redis.tools import ToolSet
 from holdfast.kit.backoff import pauses
 from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import ended
+from holdfast.kit.hosting import cell_of, ended
 from holdfast.kit.process import Command, Detached, start_detached
 
 _NOWHERE = "127.0.0.1 0"
@@ -76,7 +76,8 @@ class Rehearsal:
         if "tls-port" in conf.read(self._data / conf.FILE):
             words += ["--tls-port", "0"]
         argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_NOWHERE.split()]
-        return Command(argv, cwd=str(self._data), user=run_as())
+        cell = cell_of(self._place.cell, self._tools.directory, self._data.parent)
+        return Command(argv, cwd=str(self._data), user=run_as(self._place), cell=cell)
 
     def _await(self, server: Detached) -> None:
         """Until everything is loaded, however long that takes: an abort ends the server."""

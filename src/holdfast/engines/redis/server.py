@@ -5,28 +5,30 @@ it is complete. The server listens on the loopback only, and no password is in i
 configuration: the ACL file holds digests.
 """
 
-import os
-import pwd
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from redis.exceptions import BusyLoadingError
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
+from holdfast.engines.lodging import named
 from holdfast.engines.redis import acl, conf, probe, tools, waiting
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.tools import ToolSet
 from holdfast.kit import durable
 from holdfast.kit.backoff import pauses
-from holdfast.kit.hosting import end, ended, require_reachable, unprivileged
+from holdfast.kit.guard import Guard
+from holdfast.kit.hosting import cell_of, end, ended, give, mark, require_reachable
 from holdfast.kit.process import Command
 
 _USERS = ("redis", "valkey", "nobody")
+_LOCKS_SINCE = 7
 _STOP_SECONDS = 300
 _KILL_SECONDS = 10
 _AGAIN_SECONDS = 2
@@ -57,8 +59,10 @@ class Server:
         ):
             (fresh / name).touch(mode=0o600)
             (fresh / name).write_text(text)
-        own(fresh)
-        user = run_as()
+        if place.admin is not None:
+            mark(fresh / SETTLED)
+        own(fresh, place)
+        user = run_as(place)
         if user is not None:
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
@@ -68,7 +72,14 @@ class Server:
     def command(self, place: Place) -> Command:
         chosen = self.chosen(place)
         argv = [*argv_for(chosen, place.directory), "--port", str(place.port)]
-        return Command(argv, cwd=str(place.directory), user=run_as())
+        cell = cell_of(place.cell, chosen.directory)
+        return Command(argv, cwd=str(place.directory), user=run_as(place), cell=cell)
+
+    def settle(self, place: Place, guard: Guard) -> Sequence[str]:  # noqa: ARG002 - it is short
+        """Two files say who may do what."""
+        confine(place.directory, place)
+        mark(place.directory / SETTLED)
+        return []
 
     def chosen(self, place: Place) -> ToolSet:
         return tools.server(self._tools_dir, place.version, conf.flavour(place.directory))
@@ -147,27 +158,38 @@ def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
         waiting.SOCKET,
         "--unixsocketperm",
         "700",
+        "--bind",
+        "127.0.0.1",
+        *(conf.LOCKED if int(chosen.version.partition(".")[0]) >= _LOCKS_SINCE else ()),
         "--daemonize",
         "no",
     ]
 
 
+def confine(directory: Path, place: Place) -> None:
+    """Repeatable."""
+    if place.admin is None:
+        return
+    conf.confine(directory / conf.FILE)
+    users = directory / acl.FILE
+    conf.replace_text(users, acl.settled(users.read_text(errors="surrogateescape"), place))
+
+
 def address(place: Place) -> Address:
-    return Address("127.0.0.1", place.port, place.user, place.password, "0")
+    """As whom Holdfast works on it."""
+    known = Address("127.0.0.1", place.port, place.user, place.password, "0")
+    if place.admin is None:
+        return known
+    login = place.admin
+    return replace(known, user=login.user, password=login.password, owner=place.user)
 
 
-def run_as() -> str | None:
+def run_as(place: Place | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return unprivileged(_USERS)
+    return named(place, _USERS)
 
 
-def own(directory: Path) -> None:
+def own(directory: Path, place: Place) -> None:
     """The server's user owns its data, and nobody else enters it."""
     directory.chmod(0o700)
-    user = run_as()
-    if user is None:
-        return
-    entry = pwd.getpwnam(user)
-    for base, names, files in os.walk(directory):
-        for name in (".", *names, *files):
-            os.lchown(Path(base) / name, entry.pw_uid, entry.pw_gid)
+    give(directory, run_as(place))

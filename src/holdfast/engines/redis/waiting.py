@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import Login, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis import conf, probe
 from holdfast.engines.redis.address import Session, client
@@ -31,7 +31,7 @@ _OFF = ("no", "0")
 
 @contextmanager
 def reached(directory: Path, place: Place) -> Generator[Session]:
-    """A session as the place's user by the socket, however long the directory's name is."""
+    """A session as the administrator by the socket, however long the directory's name is."""
     with _address(directory, place) as address, client(address) as session:
         yield session
 
@@ -44,7 +44,8 @@ def _address(directory: Path, place: Place) -> Generator[Address]:
         raise AddonUnavailable(f"{directory}: {error.strerror}") from error
     try:
         socket = f"/proc/self/fd/{handle}/{SOCKET}"
-        yield Address(socket, 0, place.user, place.password, "0")
+        login = place.admin or Login(place.user, place.password)
+        yield Address(socket, 0, login.user, login.password, "0")
     finally:
         os.close(handle)
 

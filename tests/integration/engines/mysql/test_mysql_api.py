@@ -4,7 +4,7 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
+from fixtures.managed import admin_of
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
 from fixtures.mysql_data import differences, fill, fingerprint
 from holdfast.contracts.place import Place
@@ -71,8 +72,11 @@ def managed(server: Server, mysql_engine: MySQL) -> Iterator[Pair]:
     api = server.api()
     project = api.project()
     source, target = (manage(api, project, mysql_engine) for _ in range(2))
-    fill(source.made)
-    yield Pair(source, target, fingerprint(source.made))
+    login = admin_of(server, source.made.place.port)
+    place = replace(source.made.place, user=login.user, password=login.password)
+    ours = MySQLServer(mysql_engine, place, source.made.log)
+    fill(source.made, helper=ours)
+    yield Pair(source, target, fingerprint(ours))
     for addon in (source, target):
         api.delete(addon.path)
 

@@ -1,0 +1,21 @@
+"""Whom a server's files belong to, whichever engine it is of, so who runs it."""
+
+import os
+from collections.abc import Iterable
+
+from holdfast.contracts.place import Place
+from holdfast.kit.hosting import unprivileged
+
+
+def named(place: Place | None, users: Iterable[str]) -> str | int | None:
+    """Whom root starts a server as: its own user, else the first of `users` there is. None when we
+    are not root and run it as ourselves."""
+    if place is not None and place.uid is not None and os.geteuid() == 0:
+        return place.uid
+    return unprivileged(users)
+
+
+def owner(place: Place, users: Iterable[str]) -> str | int | None:
+    """Whom the files of a place belong to, or shall; on somebody's own, whom they do now."""
+    given = place.uid is not None or os.geteuid() != 0 or not place.directory.exists()
+    return named(place, users) if given else place.directory.stat().st_uid

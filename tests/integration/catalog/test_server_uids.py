@@ -1,0 +1,99 @@
+"""Users of a machine for managed servers: each has its own, and gives it back when it is gone."""
+
+import pwd
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixtures.keeping import Keeper
+from holdfast.catalog import addons
+from holdfast.catalog.schema import Addon, Project
+from holdfast.domain.addon import NEIGHBOURS
+from holdfast.domain.errors import Permanent
+from holdfast.jobs import servers
+from holdfast.jobs.toolbox import Toolbox, home_of, place_of
+from holdfast.kit.seal import Secret
+from holdfast.views import addons as views
+
+
+@pytest.fixture
+def tools(keeper: Keeper, tmp_path: Path) -> Toolbox:
+    return replace(keeper.toolbox, data_dir=tmp_path, server_uids=range(65_400, 65_402))
+
+
+@pytest.fixture
+def new_managed(
+    keeper: Keeper, tools: Toolbox, new_addon: Callable[[], int]
+) -> Callable[..., Addon]:
+    def make(project: int | None = None) -> Addon:
+        pk = new_addon()
+        with keeper.catalog.write() as session:
+            row = session.get_one(Addon, pk)
+            row.managed, row.node = True, tools.node
+            row.id = f"addon-{pk}"
+            row.project_pk = row.project_pk if project is None else project
+            row.sealed_password = tools.sealer.seal(Secret("s3cr3t"), addons.context(row.uid))
+        home_of(tools.data_dir, row.uid).mkdir(parents=True)
+        with keeper.catalog.read() as session:
+            found = session.get_one(Addon, pk)
+            session.expunge_all()
+        return found
+
+    return make
+
+
+def test_each_gets_one_of_its_own_until_there_are_none(
+    keeper: Keeper, tools: Toolbox, new_managed: Callable[..., Addon]
+) -> None:
+    made = [new_managed() for _ in range(3)]
+    for addon in made[:2]:
+        servers.house(tools, addon)
+        servers.house(tools, addon)
+    assert [place_of(tools, addon).uid for addon in made[:2]] == [65_400, 65_401]
+    with pytest.raises(Permanent, match="HOLDFAST_SERVER_UIDS"):
+        servers.house(tools, made[2])
+    with keeper.catalog.write() as session:
+        servers.vacate(session, made[0])
+    servers.house(tools, made[2])
+    assert made[2].server_uid == 65_400
+
+
+def test_nobody_of_the_machine_has_it(
+    tools: Toolbox, new_managed: Callable[..., Addon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Services may have users that are in no list."""
+    entry = pwd.getpwuid(0)
+
+    def known(uid: int) -> pwd.struct_passwd:
+        if uid in (0, 65_400):
+            return entry
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", known)
+    addon = new_managed()
+    servers.house(tools, addon)
+    assert addon.server_uid == 65_401
+
+
+def test_who_shares_a_user_with_strangers_is_told(
+    keeper: Keeper,
+    tools: Toolbox,
+    new_managed: Callable[..., Addon],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tools = replace(tools, server_uids=None)
+    monkeypatch.setattr(views, "is_unprivileged", lambda: True)
+    one = new_managed()
+    same = new_managed(one.project_pk)
+    log = home_of(tools.data_dir, one.uid) / "server.log"
+    servers.house(tools, one)
+    assert not log.exists()
+    new_managed()
+    servers.house(tools, one)
+    assert NEIGHBOURS in log.read_text()
+    with keeper.catalog.read() as session:
+        project = session.get_one(Project, one.project_pk)
+        shown = views.view(session, project, session.get_one(Addon, same.pk), "team")
+    assert shown.reason == NEIGHBOURS
