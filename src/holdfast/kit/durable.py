@@ -10,10 +10,13 @@ import secrets
 from pathlib import Path
 
 
-def write(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replaces the file, or makes it. Readable by others at no moment unless `mode` says so."""
+def write(path: Path, text: str, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+    """Replaces the file, or makes it. Readable by others at no moment unless `mode` says so.
+    `owner` is a user and a group; None: who we are."""
     draft = _draft(path, text, mode)
     try:
+        if owner is not None:
+            os.chown(draft, *owner)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ The routes come from the API's own document, so a route that is added later is a
 
 import itertools
 import json
+import os
 import re
 import sqlite3
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,7 +105,7 @@ def _fill(parts: Parts, owner: TestClient, team: Team, file: Path) -> None:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+    home, umask = Path(tempfile.mkdtemp(prefix="holdfast-")), os.umask(0o077)
     (home / "files").mkdir()
     for name in ("ours", "theirs"):
         with sqlite3.connect(home / "files" / f"{name}.db") as database:
@@ -116,7 +118,8 @@ def world() -> Iterator[World]:
     app = build_api(parts)
     owner = TestClient(app, headers={"Authorization": f"Bearer {token}"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(destination_routes, "require_bucket", lambda *_: None)
+        tried = SimpleNamespace(settings={})
+        patch.setattr(destination_routes, "require_bucket", lambda *_: tried)
         ours, theirs = Team("shop", "open"), Team("payroll", SECRET)
         for team in (ours, theirs):
             _fill(parts, owner, team, home / "files" / f"{'ours' if team is ours else 'theirs'}.db")
@@ -130,6 +133,7 @@ def world() -> Iterator[World]:
         body = {"name": "ci", "role": "operator", "projects": ["shop"]}
         token = _ok(owner.post("/v1/tokens", json=body))["token"]
         lesser = TestClient(app, headers={"Authorization": f"Bearer {token}"})
+        os.umask(umask)  # an installation inside this process leaves a private one behind
         yield World(parts, owner, lesser, ours, theirs, cross)
 
 

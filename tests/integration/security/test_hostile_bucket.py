@@ -28,7 +28,7 @@ def test_a_dump_that_was_replaced_is_not_restored(
     empty_postgres: Own,
     what: str,
 ) -> None:
-    target = attach_one(own=empty_postgres)
+    target = attach_one(attached.project, own=empty_postgres)
     before = empty_postgres.postgres.run("SELECT datname FROM pg_database ORDER BY 1")
     uid = api.get(f"{attached.path}/backups/{backup}").data["uid"]
     files = sorted(_stored(server, uid), key=lambda path: path.stat().st_size)

@@ -47,4 +47,6 @@ def test_an_inventory_survives_being_written_down() -> None:
     made = inventory(a=1, b=2)
     document = inventories.document(made)
     assert inventories.parse(document) == made
-    assert inventories.tables_by_database(document) == {"d": 2}
+    rows = inventories.rows_by_database(document)
+    assert rows == {"d": {"a": 1, "b": 2}}
+    assert inventories.rows_as_tables(rows) == document["tables"]

@@ -4,7 +4,6 @@ Settings, host-based access and certificates of the copied server belong to wher
 a managed place the files of that place are used; what came is kept beside them for people to read.
 """
 
-import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -116,12 +115,8 @@ def _tuning(text: str) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """There whole or not at all, with the owner of its directory."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_text(text, errors="surrogateescape")
-    draft.chmod(0o600)
     state = path.parent.stat()
-    os.chown(draft, state.st_uid, state.st_gid)
-    draft.replace(path)
+    durable.write(path, text, owner=(state.st_uid, state.st_gid))
 
 
 def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,6 @@ Nothing in it is secret: users and password digests are in the ACL file beside i
 rewrite it (`CONFIG REWRITE`), so it is read as the server would: the last word on a name wins.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -95,11 +94,8 @@ def confine(path: Path) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """With the owner and mode it had."""
-    state, draft = path.stat(), path.with_name(f"{path.name}.new")
-    draft.write_text(text, errors="surrogateescape")
-    draft.chmod(state.st_mode & 0o777)
-    os.chown(draft, state.st_uid, state.st_gid)
-    draft.replace(path)
+    state = path.stat()
+    durable.write(path, text, state.st_mode & 0o777, (state.st_uid, state.st_gid))
 
 
 def require(path: Path, name: str, value: str) -> None:
