@@ -82,7 +82,9 @@ def test_packs_that_are_going_are_not_relied_on(
     pause = Pause()
     monkeypatch.setattr(Objects, "delete", pause.before(Objects.delete))
     first = tidying.open()
-    work = threading.Thread(target=lambda: prune(first, lambda _: None, Doomed((), tidying.note)))
+    work = threading.Thread(
+        target=lambda: prune(first, lambda _: None, before=Doomed((), tidying.note))
+    )
     work.start()
     pause.await_it()
     assert tidying.doomed
@@ -101,7 +103,7 @@ def test_a_tidying_that_lost_its_lease_removes_nothing(tidying: Tidying) -> None
         raise FencedOff
 
     with pytest.raises(FencedOff):
-        prune(tidying.open(), lambda _: None, Doomed((), lost))
+        prune(tidying.open(), lambda _: None, before=Doomed((), lost))
     assert sorted(stat.key for stat in tidying.store.list("r/")) == before
 
 
@@ -124,12 +126,12 @@ def test_the_next_tidying_relies_on_nothing_that_the_first_may_still_remove(
         patched.setattr(Objects, "delete", delete)
         first = tidying.open()
         work = threading.Thread(
-            target=lambda: prune(first, lambda _: None, Doomed((), tidying.note))
+            target=lambda: prune(first, lambda _: None, before=Doomed((), tidying.note))
         )
         work.start()
         while work.is_alive() and not pause.reached.wait(0.01):
             pass
-        prune(tidying.open(), lambda _: None, Doomed(list(tidying.doomed), tidying.note))
+        prune(tidying.open(), lambda _: None, before=Doomed(list(tidying.doomed), tidying.note))
         writer = tidying.open()
         writer.pass_over(tidying.doomed)
         kept.append(keep(writer, b"goes and comes back" * 1000)[1])
