@@ -299,7 +299,15 @@ def fleet(tmp_path: Path, request: pytest.FixtureRequest) -> Fleet:
     for number in range(4):
         machine, running, rhythm = machines[number % 2], Running(), Rhythm(dead=DEAD_SECONDS)
         tools = Toolbox(
-            world.catalog, queue, machine, Sealer(bytes(32)), "node", tmp_path, nothing, nothing
+            world.catalog,
+            queue,
+            machine,
+            Sealer(bytes(32)),
+            "node",
+            tmp_path,
+            nothing,
+            nothing,
+            nothing,
         )
         pulse = Pulse(tools, running, f"w{number}", rhythm)
         workers.append(Process(f"w{number}", machine, running, pulse, Reaper(tools, pulse, rhythm)))

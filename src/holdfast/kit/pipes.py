@@ -40,14 +40,19 @@ class PipeSource:
         return data
 
     def await_output(self) -> None:
-        """Waits until the child has written something or ended. Takes nothing of what it wrote."""
+        """Waits until the child has written something or ended. Takes nothing of what it wrote.
+
+        A child that never speaks is a stall.
+        """
         descriptor = os.dup(self._child.stdout.fileno())  # close() may come meanwhile
+        self._guard.watch_for_stall(on=True)
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
             while self._bytes == 0 and not poll.poll(_LOOK_MS):
                 self._guard.check()
         finally:
+            self._guard.watch_for_stall(on=False)
             os.close(descriptor)
 
     def finish(self) -> Mapping[str, object]:

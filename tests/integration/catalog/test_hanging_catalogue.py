@@ -129,7 +129,15 @@ def begin() -> Iterator[Callable[[str], Beating]]:
         running.enter(Dispatch("op", 1), guard, writes=True)
         nothing: Any = None
         tools = Toolbox(
-            catalog, nothing, clock, Sealer(bytes(32)), "node", Path("/nowhere"), nothing, nothing
+            catalog,
+            nothing,
+            clock,
+            Sealer(bytes(32)),
+            "node",
+            Path("/nowhere"),
+            nothing,
+            nothing,
+            nothing,
         )
         pulse = Pulse(tools, running, "w", Rhythm(beat=0.1, dead=DEAD))
         loops = [Loop("pulse", 0.1, pulse.round), Loop("silence", 0.1, pulse.silence.round)]

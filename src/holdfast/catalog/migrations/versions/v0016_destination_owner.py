@@ -11,5 +11,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Those that are there belong to the installation, and every project may use them."""
-    op.add_column("destinations", sa.Column("project_pk", sa.Integer(), nullable=True))
+    op.add_column("destinations", sa.Column("project_pk", sa.BigInteger(), nullable=True))
     op.add_column("destinations", sa.Column("granted", sa.JSON(), nullable=True))

@@ -12,6 +12,6 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "master_keys",
-        sa.Column("pk", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("pk", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("proof", sa.Text(), nullable=False),
     )
