@@ -156,6 +156,9 @@ class ForeignStaging(Staging):
         ):
             session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
             session.execute(SQL("DROP OWNED BY {}").format(loader))
+            if self._address.owner is not None:  # who is no superuser, and has to get at it
+                member = Identifier(self._address.owner)
+                session.execute(SQL("GRANT {} TO {}").format(owner, member))
             session.execute(
                 SQL("ALTER DATABASE {} OWNER TO {}").format(
                     Identifier(staged), Identifier(self._address.owner or self._address.user)
