@@ -257,6 +257,8 @@ def test_a_backup_may_be_given_a_retention(api: Api, attached: Attached) -> None
     (copy,) = made["copies"]
     assert copy == {"status": "scheduled", "size": "0", "expiresAt": made["expiresAt"]}
     over = await_backup(api, f"{path}/{made['id']}")
+    read = over["copies"][0].pop("readAt")
+    assert datetime.fromisoformat(read) >= taken
     assert over["copies"] == [{**copy, "status": "completed", "size": over["config"]["size"]}]
     api.post(f"{path}/{made['id']}/retain")
     kept = api.get(f"{path}/{made['id']}").data
