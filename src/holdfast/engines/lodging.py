@@ -1,8 +1,10 @@
-"""Whom a server's files belong to, whichever engine it is of, so who runs it."""
+"""What is the same for a server of ours whichever engine it is of: who runs it, who works on it."""
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
+from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Place
 from holdfast.kit.hosting import unprivileged
 
@@ -19,3 +21,12 @@ def owner(place: Place, users: Iterable[str]) -> str | int | None:
     """Whom the files of a place belong to, or shall; on somebody's own, whom they do now."""
     given = place.uid is not None or os.geteuid() != 0 or not place.directory.exists()
     return named(place, users) if given else place.directory.stat().st_uid
+
+
+def address_of(place: Place, database: str) -> Address:
+    """As whom Holdfast works on it: its administrator, where it has one that is not the owner."""
+    known = Address("127.0.0.1", place.port, place.user, place.password, database)
+    if place.admin is None:
+        return known
+    login = place.admin
+    return replace(known, user=login.user, password=login.password, owner=place.user)

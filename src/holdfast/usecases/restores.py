@@ -62,8 +62,12 @@ def start(
     )
     context.session.add(restore)
     context.session.flush()
-    arguments = {"backup": backup.pk, "restore": restore.pk, "replace": may_replace}
-    arguments["trusted"] = trusted
+    arguments = {
+        "backup": backup.pk,
+        "restore": restore.pk,
+        "replace": may_replace,
+        "trusted": trusted,
+    }
     kind = _kind(context, target, backup)
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.contracts.place import ADMIN, Place
 from holdfast.engines.mysql.tools import MARIADB
-from holdfast.engines.mysql.wire import Session, WireError, name
+from holdfast.engines.mysql.wire import Session, WireError, pattern
 
 GLOBAL = ("PROCESS", "SHOW DATABASES")
 """What the owner has beside rights on databases: to see, and not to change."""
@@ -49,7 +49,7 @@ def adoption(place: Place, how: str, admins: str) -> list[str]:
         f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {owner};",
         f"GRANT {', '.join(GLOBAL)} ON *.* TO {owner};",
         *guarded(owner),
-        f"GRANT ALL PRIVILEGES ON {_pattern(place.database)}.* TO {owner}{_passed_on(place)};",
+        f"GRANT ALL PRIVILEGES ON {pattern(place.database)}.* TO {owner}{_passed_on(place)};",
         *procedures(),
     ]
 
@@ -72,10 +72,6 @@ def account(user: str, host: str = "%") -> str:
 
 def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _pattern(database: str) -> str:
-    return name(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
 
 
 def procedures() -> list[str]:

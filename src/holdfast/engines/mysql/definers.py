@@ -15,7 +15,7 @@ from holdfast.engines.mysql.code import Code
 from holdfast.engines.mysql.judging import CODE, unquoted
 from holdfast.engines.mysql.script import TOKEN, tokens
 from holdfast.engines.mysql.tools import MARIADB
-from holdfast.engines.mysql.wire import name
+from holdfast.engines.mysql.wire import name, pattern
 
 OWNER = "holdfast_imported"
 _ACCOUNT = f"`{OWNER}`@`localhost`"
@@ -33,12 +33,8 @@ def readying(flavour: str, databases: Iterable[str]) -> list[str]:
     made = f"CREATE USER IF NOT EXISTS {_ACCOUNT} {locked} ACCOUNT LOCK"
     return [
         made,
-        *(f"GRANT ALL PRIVILEGES ON {_pattern(each)}.* TO {_ACCOUNT}" for each in databases),
+        *(f"GRANT ALL PRIVILEGES ON {pattern(each)}.* TO {_ACCOUNT}" for each in databases),
     ]
-
-
-def _pattern(database: str) -> str:
-    return name(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
 
 
 def owned(code: Code, *, by_owner: bool) -> Code:

@@ -8,7 +8,7 @@ and what they may do ends at the databases that came along.
 from collections.abc import Collection, Sequence
 
 from holdfast.engines.mysql import accounts, facts
-from holdfast.engines.mysql.wire import Session, WireError, name
+from holdfast.engines.mysql.wire import Session, WireError, pattern
 
 _NO_SUCH_GRANT = 1141
 
@@ -30,7 +30,6 @@ def _disarm(session: Session, account: accounts.Account, databases: Sequence[str
         if error.args[0] != _NO_SUCH_GRANT:
             raise
     for database in databases:
-        pattern = name(database.replace("_", "\\_").replace("%", "\\%"))
-        session.execute(f"GRANT ALL PRIVILEGES ON {pattern}.* TO {quoted}")
+        session.execute(f"GRANT ALL PRIVILEGES ON {pattern(database)}.* TO {quoted}")
     if not account.role:
         session.execute(f"ALTER USER {quoted} ACCOUNT LOCK")

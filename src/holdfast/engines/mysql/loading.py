@@ -20,7 +20,7 @@ from holdfast.engines.mysql.complaints import said
 from holdfast.engines.mysql.judging import Fate, judge
 from holdfast.engines.mysql.script import LONGEST, moved, shortened, statements
 from holdfast.engines.mysql.tools import MARIADB
-from holdfast.engines.mysql.wire import Session, WireError, code, name
+from holdfast.engines.mysql.wire import Session, WireError, code, name, pattern
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
 
@@ -151,8 +151,7 @@ def _make_user(
     try:
         admin.execute(f"CREATE USER {user} {_identified(admin, password)}")
         for staged in places.values():
-            pattern = name(staged.replace("_", "\\_"))
-            admin.execute(f"GRANT ALL PRIVILEGES ON {pattern}.* TO {user}")
+            admin.execute(f"GRANT ALL PRIVILEGES ON {pattern(staged)}.* TO {user}")
     except WireError as error:
         if code(error) not in _NOT_ALLOWED:
             raise

@@ -16,7 +16,7 @@ import psutil
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.lodging import named, owner
+from holdfast.engines.lodging import address_of, named, owner
 from holdfast.engines.mysql import commands, confining, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
@@ -108,12 +108,7 @@ class Server:
 
 
 def address(place: Place) -> Address:
-    """As whom Holdfast works on it."""
-    known = Address("127.0.0.1", place.port, place.user, place.password, place.database)
-    if place.admin is None:
-        return known
-    login = place.admin
-    return replace(known, user=login.user, password=login.password, owner=place.user)
+    return address_of(place, place.database)
 
 
 def run_as(place: Place | None = None) -> str | int | None:

@@ -121,6 +121,11 @@ def name(identifier: str) -> str:
     return "`" + identifier.replace("`", "``") + "`"
 
 
+def pattern(database: str) -> str:
+    """A database as GRANT names it: there `_` and `%` stand for others, unless escaped."""
+    return name(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
+
+
 def code(error: BaseException) -> int:
     """The server's number of an error; 0 when there is none."""
     first = error.args[0] if error.args else 0

@@ -21,7 +21,7 @@ from psycopg.sql import SQL, Identifier
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.lodging import named, owner
+from holdfast.engines.lodging import address_of, named, owner
 from holdfast.engines.postgresql import commands, confining, tools, yielding
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
@@ -119,12 +119,7 @@ class Server:
 
 
 def address(place: Place) -> Address:
-    """As whom Holdfast works on it."""
-    known = Address("127.0.0.1", place.port, place.user, place.password, place.database)
-    if place.admin is None:
-        return known
-    login = place.admin
-    return replace(known, user=login.user, password=login.password, owner=place.user)
+    return address_of(place, place.database)
 
 
 def superuser(place: Place) -> str:

@@ -9,7 +9,6 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from redis.exceptions import BusyLoadingError
@@ -17,7 +16,7 @@ from redis.exceptions import BusyLoadingError
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import SETTLED, Place
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.lodging import named
+from holdfast.engines.lodging import address_of, named
 from holdfast.engines.redis import acl, conf, probe, tools, waiting
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.tools import ToolSet
@@ -176,12 +175,7 @@ def confine(directory: Path, place: Place) -> None:
 
 
 def address(place: Place) -> Address:
-    """As whom Holdfast works on it."""
-    known = Address("127.0.0.1", place.port, place.user, place.password, "0")
-    if place.admin is None:
-        return known
-    login = place.admin
-    return replace(known, user=login.user, password=login.password, owner=place.user)
+    return address_of(place, "0")
 
 
 def run_as(place: Place | None = None) -> str | int | None:
