@@ -166,7 +166,10 @@ def test_a_dump_of_it_goes_into_a_server_of_ones_own(
 ) -> None:
     """Without the role that counts, and without a superuser."""
     server, own = managed_postgres(15), blank_server(15)
-    server.as_owner().execute("CREATE TABLE IF NOT EXISTS moved AS SELECT 1 AS x")
+    owner = server.as_owner()
+    owner.execute("DROP SCHEMA public CASCADE")  # other tests' functions refuse to be a superuser's
+    owner.execute("CREATE SCHEMA public")
+    owner.execute("CREATE TABLE moved AS SELECT 1 AS x")
     taken = take(server.engine, server.address)
     log = Log(keep_others=True)
     restore(own.engine, own.address, taken, log)
