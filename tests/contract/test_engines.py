@@ -14,10 +14,11 @@ import pytest
 from fixtures.bench_stage import Stage, come_back
 from fixtures.benches import BENCHES, DUMPS, NEWER, newer
 from fixtures.postgres import Log, a_guard
-from holdfast.contracts.engine import Countable, Dumpable, Engine, Snapshottable
+from holdfast.contracts.engine import Countable, Dumpable, Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.contracts.place import Hostable
+from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import EvidenceMissing, Invalid
 from holdfast.engines.registry import ENGINES
 

@@ -11,9 +11,7 @@ children adopts them with the guard, so that a stop ends them at once.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from pathlib import PurePath
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
@@ -57,15 +55,42 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Inventory:
-    """What there is: rows per table and how many objects of each kind per database.
+class Skipped:
+    """An object that a restore could not make; it holds no data of its own.
 
-    `left_out`: kinds of objects that the loader of a foreign dump never makes.
+    `kind` is the key it is counted under in `Inventory.objects`, empty when it is not counted.
+    """
+
+    database: str
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Rows per table and how many objects of each kind per database.
+
+    `left_out`: kinds of objects that the loader of a foreign dump never makes. `skipped`: objects
+    of a dump that could not be made while it was loaded.
     """
 
     tables: Sequence[Table]
     objects: Mapping[str, Mapping[str, int]]
     left_out: frozenset[str] = frozenset()
+    skipped: Sequence[Skipped] = ()
+
+
+WARNINGS = "warnings"
+"""Fact of a dump, of a member or of a snapshot: the list of its warnings."""
+
+
+def warning(database: str | None, name: str, text: str) -> Mapping[str, str | None]:
+    """What of a completed backup will not restore elsewhere as it is, and the remedy.
+
+    `name` is the object concerned; `database` is None for an object of the whole server.
+    """
+    return {"database": database, "object": name, "text": text}
 
 
 class Source(Protocol):
@@ -166,6 +191,8 @@ class Attempt:
     `say(text)` writes a line to the operation's log. `keep_others`: the server is somebody else's,
     so what a dump lacks stays there; on a server of ours a restore replaces everything.
 
+    `keep_old`: the swap sets the old data aside instead of removing it (`Undoable`).
+
     `number` grows with each attempt. What an attempt stages bears its number, so that one which was
     taken for dead and wakes up writes into nothing of its successor's, and it removes what older
     ones left, never what a newer one made. `staged`: whose staging the step goes on with, None: its
@@ -176,6 +203,7 @@ class Attempt:
     tag: str
     say: Callable[[str], None]
     keep_others: bool = False
+    keep_old: bool = False
     number: int = 0
     staged: int | None = None
     confirm: Callable[[], None] = _confirmed
@@ -258,7 +286,8 @@ class Dumpable(Protocol):
         """Loads the dump beside what the server holds, without touching it.
 
         Removes what older attempts of the same operation left, and ends what they still do there.
-        Returns what was loaded.
+        Returns what was loaded. An object that cannot be made and is not data does not end it: all
+        of them are named in `Inventory.skipped`, and the caller decides.
         """
         ...
 
@@ -276,6 +305,23 @@ class Dumpable(Protocol):
         ...
 
 
+@runtime_checkable
+class Undoable(Protocol):
+    """Restores whose old data can be put back: with `Attempt.keep_old` the swap sets it aside.
+
+    `op` is the operation of that restore. What was set aside is found by its names on the server.
+    """
+
+    def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        """Puts the old data in place of what is there, which is removed. Repeatable until it
+        returns. RestoreDiffers when nothing of `op` is set aside and nothing was put back."""
+        ...
+
+    def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        """Removes what `op` set aside. None is success."""
+        ...
+
+
 COUNTED_IN_ARCHIVE = "countedInArchive"
 """Fact of a member: names of tables whose rows can be counted where they are stored only."""
 
@@ -289,75 +335,6 @@ class Recountable(Protocol):
 
         Reads the member to its end. EvidenceMissing when it is damaged.
         """
-        ...
-
-
-class Cut(Enum):
-    """How a file changes from one copy to the next, so where to cut it into blocks."""
-
-    PAGES = auto()  # in place, page by page
-    CONTENT = auto()  # here and there, and what follows moves
-    WHOLE = auto()  # all of it: small blocks would only be more of them
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One file, directory or symbolic link of a physical copy.
-
-    `path` is relative, `mode` without the type, `mtime` in ns since 1970. `chunks` has to be read
-    before the next piece; nobody changes a chunk after he gave it.
-    """
-
-    path: str
-    mode: int
-    mtime: int
-    directory: bool
-    target: str
-    cut: Cut
-    chunks: Iterator[bytes | memoryview]
-
-
-class Capture(Protocol):
-    """A physical copy in progress. `facts` are there when `pieces` came to its end.
-
-    Among them `files`, and `proven`: what was verified by name, each with a sentence.
-    """
-
-    facts: Mapping[str, object]
-
-    def pieces(self) -> Iterator[Piece]:
-        """EvidenceMissing at the end when what came is not what the server says it sent."""
-        ...
-
-
-@runtime_checkable
-class Snapshottable(Protocol):
-    """Physical copies that a server of the same version starts from."""
-
-    def snapshot(
-        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
-    ) -> AbstractContextManager[Capture]:
-        """Consistent while others write. `rate` in KiB per second. NotSupported names what is
-        missing."""
-        ...
-
-
-@dataclass(frozen=True)
-class Finish:
-    """What makes a server's directory of a snapshot's files: texts to write and modes to set, by
-    path below it, and what a person has to do then, in order."""
-
-    texts: Mapping[str, str]
-    modes: Mapping[str, int]
-    steps: Sequence[str]
-
-
-@runtime_checkable
-class Materialisable(Protocol):
-    """Snapshots whose files a server starts from, wherever somebody puts them."""
-
-    def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
-        """For files that lie in `directory`, an absolute path of some machine."""
         ...
 
 

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from holdfast.contracts.engine import Attempt, Capture, Inventory, Member
+from holdfast.contracts.engine import Attempt, Inventory, Member
+from holdfast.contracts.snapshots import Capture
 from holdfast.kit.guard import Guard
 
 

@@ -14,16 +14,14 @@ from holdfast.catalog.schema import Backup
 from holdfast.contracts.engine import (
     EVERYTHING,
     Address,
-    Capture,
     Dumpable,
     DumpSession,
     Inventory,
     Member,
-    Piece,
     Scope,
-    Snapshottable,
 )
 from holdfast.contracts.foreign import Importable, Ingestible
+from holdfast.contracts.snapshots import Capture, Piece, Snapshottable
 from holdfast.domain import provenance
 from holdfast.domain.backup import FILES, SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from holdfast.catalog import backups, copies, snapshots
 from holdfast.catalog.schema import Backup, Copy, Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.engine import Piece
+from holdfast.contracts.snapshots import Piece
 from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
 from holdfast.domain.units import show_bytes

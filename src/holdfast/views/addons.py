@@ -6,9 +6,10 @@ from holdfast.catalog import addons, operations
 from holdfast.catalog import schedules as rows
 from holdfast.catalog.schema import Addon, Document, Project
 from holdfast.catalog.session import ReadSession
-from holdfast.contracts.engine import Dumpable, Engine, Snapshottable
+from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.contracts.place import Hostable
+from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.addon import NEIGHBOURS, AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.hosting import is_unprivileged

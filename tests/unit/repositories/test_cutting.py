@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.contracts.engine import Cut
+from holdfast.contracts.snapshots import Cut
 from holdfast.repositories.restic.cutting import ByContent, Cutter, Fixed, cutters
 
 AVERAGE = 4096

@@ -19,7 +19,7 @@ from holdfast.api.writing import Writer, Writing
 from holdfast.catalog import addons, backups, copies, projects, repositories
 from holdfast.catalog.schema import Backup, Copy
 from holdfast.catalog.schema import Repository as Row
-from holdfast.contracts.engine import Finish, Materialisable
+from holdfast.contracts.snapshots import Finish, Materialisable
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict

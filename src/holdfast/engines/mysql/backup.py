@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Cut, Piece
+from holdfast.contracts.engine import Address, Attempt
+from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.engines.mysql import facts, tools
 from holdfast.engines.mysql.address import connect, option_file

@@ -8,11 +8,9 @@ from typing import Any
 from holdfast.contracts.engine import (
     Address,
     Attempt,
-    Capture,
     Dump,
     DumpSession,
     Fetch,
-    Finish,
     Inventory,
     Member,
     Probe,
@@ -21,6 +19,7 @@ from holdfast.contracts.engine import (
 )
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.place import SETTLED, Place, is_foreign
+from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.mysql import (
     address,
     archive,

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Finish
 from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.mysql import tools
 from holdfast.engines.mysql.backup import CHECKPOINTS, DATA, DONE, NOTES

@@ -10,7 +10,8 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Cut, Piece
+from holdfast.contracts.engine import Address, Attempt
+from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import connect, nearest

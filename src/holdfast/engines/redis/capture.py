@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Cut, Piece
+from holdfast.contracts.engine import Address, Attempt
+from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.engines.redis import acl, probe
 from holdfast.engines.redis.address import client
 from holdfast.engines.redis.checker import Checker, stock_checker

@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt, Capture, Finish, Inventory, Probe, Traits
+from holdfast.contracts.engine import Address, Attempt, Inventory, Probe, Traits
 from holdfast.contracts.place import Place
+from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.redis import (
     address,
     capture,

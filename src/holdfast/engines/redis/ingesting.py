@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.engine import Attempt, Piece
+from holdfast.contracts.engine import Attempt
+from holdfast.contracts.snapshots import Piece
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.redis.capture import data_piece, proven, rdb_piece
 from holdfast.engines.redis.checker import Checker, stock_checker

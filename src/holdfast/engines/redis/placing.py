@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Finish
 from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.domain.snapshot import MANIFEST
 from holdfast.engines.redis import acl, conf, tools

@@ -9,11 +9,9 @@ from typing import Any
 from holdfast.contracts.engine import (
     Address,
     Attempt,
-    Capture,
     Dump,
     DumpSession,
     Fetch,
-    Finish,
     Inventory,
     Member,
     Probe,
@@ -21,6 +19,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
+from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.errors import NotSupported
 from holdfast.engines.sqlite import dump, foreign, location, restoring, scratch, snapshot, tables
 from holdfast.engines.sqlite.location import Fence, opened

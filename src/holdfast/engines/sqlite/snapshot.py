@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Attempt, Cut, Finish, Piece
+from holdfast.contracts.engine import Attempt
+from holdfast.contracts.snapshots import Cut, Finish, Piece
 from holdfast.engines.sqlite.copying import held
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch

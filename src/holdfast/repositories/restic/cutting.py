@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pyfastcdc import FastCDC
 
-from holdfast.contracts.engine import Cut
+from holdfast.contracts.snapshots import Cut
 from holdfast.domain.snapshot import WHOLE_BLOCK
 
 

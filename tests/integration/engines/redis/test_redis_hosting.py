@@ -20,8 +20,9 @@ from redis.retry import Retry
 from fixtures.holdfast import await_that, free_port
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_servers import FLAVOURS, VALKEY, running_redis, version_of
-from holdfast.contracts.engine import Countable, Dumpable, Snapshottable
+from holdfast.contracts.engine import Countable, Dumpable
 from holdfast.contracts.place import Hostable, Place, Rewindable
+from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,

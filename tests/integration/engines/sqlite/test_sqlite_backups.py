@@ -16,9 +16,10 @@ from fixtures.holdfast import await_that
 from fixtures.postgres import a_guard
 from fixtures.sqlite_data import VALUES, fingerprint, make
 from fixtures.sqlite_desk import Desk
-from holdfast.contracts.engine import Address, Dumpable, Snapshottable
+from holdfast.contracts.engine import Address, Dumpable
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.place import FOREIGN, Hostable
+from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
