@@ -14,6 +14,7 @@ from holdfast.catalog import (
     litter,
     replays,
     repositories,
+    restores,
 )
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.session import ReadSession
@@ -26,10 +27,12 @@ from holdfast.kit.guard import Guard
 from holdfast.kit.steady import Steadiness
 from holdfast.usecases import upkeep
 from holdfast.usecases.imports import part_prefix, retire_upload
+from holdfast.usecases.restores import order_drop
 
 log = logging.getLogger(__name__)
 
-_HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _ROWS_AT_ONCE = 200
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
@@ -66,6 +69,7 @@ class Janitor:
         if self._steady is None or self._steady.holds():
             self._sweep_uploads(self._tools.clock.now())
             self._now_and_then("history", _DAY_MS, self._forget)
+            self._now_and_then("old-data", _MINUTE_MS, self._drop_old_data)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
 
     def _forget_addresses(self) -> None:
@@ -105,6 +109,14 @@ class Janitor:
         while forgotten == _ROWS_AT_ONCE:
             with self._tools.catalog.write() as session:
                 forgotten = history.forget_occurrences(session, before, _ROWS_AT_ONCE)
+
+    def _drop_old_data(self, now: int) -> None:
+        """Orders the removal of what restores set aside until before `now`."""
+        with self._tools.catalog.read() as session:
+            due = restores.with_old_data(session, now, _ROWS_AT_ONCE)
+        for pk in due:
+            with self._tools.catalog.write() as session:
+                order_drop(session, self._tools.queue, restores.get(session, pk), now)
 
     def _forget_worn(self, worn: Callable[[ReadSession, int, int], list[str]], before: int) -> None:
         while True:
