@@ -66,8 +66,9 @@ class Janitor:
         with self._tools.catalog.write() as session:
             replays.forget_old(session)
         self._forget_addresses()
-        if self._steady is None or self._steady.holds():
-            self._sweep_uploads(self._tools.clock.now())
+        steady = self._steady is None or self._steady.holds()
+        self._sweep_uploads(self._tools.clock.now() - _DAY_MS if steady else 0)
+        if steady:
             self._now_and_then("history", _DAY_MS, self._forget)
             self._now_and_then("old-data", _MINUTE_MS, self._drop_old_data)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
@@ -127,10 +128,10 @@ class Janitor:
             with self._tools.catalog.write() as session:
                 history.forget_operations(session, operations)
 
-    def _sweep_uploads(self, now: int) -> None:
-        """Those that became a good backup, and those that nobody has added to for long."""
+    def _sweep_uploads(self, before: int) -> None:
+        """Removes those that became a good backup, and those not added to since `before`."""
         with self._tools.catalog.read() as session:
-            old = {row.pk for row in imports.untouched_since(session, now - _DAY_MS)}
+            old = {row.pk for row in imports.untouched_since(session, before)}
             gone = [
                 row.pk
                 for row in imports.all_uploads(session)
@@ -139,7 +140,7 @@ class Janitor:
             ]
         for pk in gone:
             with self._tools.catalog.write() as session:
-                upload = retire_upload(session, pk, now - _DAY_MS)
+                upload = retire_upload(session, pk, before)
             if upload is not None:
                 self._tools.open_store(None).clear(part_prefix(upload.id))
                 with self._tools.catalog.write() as session:
