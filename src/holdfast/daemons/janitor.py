@@ -67,7 +67,8 @@ class Janitor:
             replays.forget_old(session)
         self._forget_addresses()
         steady = self._steady is None or self._steady.holds()
-        self._sweep_uploads(self._tools.clock.now() - _DAY_MS if steady else 0)
+        before = self._tools.clock.now() - _DAY_MS if steady else imports.DROPPED + 1
+        self._sweep_uploads(before)
         if steady:
             self._now_and_then("history", _DAY_MS, self._forget)
             self._now_and_then("old-data", _MINUTE_MS, self._drop_old_data)
