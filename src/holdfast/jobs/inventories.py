@@ -22,7 +22,7 @@ def parse(found: Document) -> Inventory:
     """The inverse of `document`."""
     tables = [Table(**table) for table in found["tables"]]
     skipped = [Skipped(**item) for item in found.get("skipped", ())]
-    return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())), skipped)
+    return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())), tuple(skipped))
 
 
 def sentence(item: Skipped) -> str:
