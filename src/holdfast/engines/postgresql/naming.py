@@ -15,6 +15,9 @@ STAGE = "holdfast_stage_"
 OLD = "holdfast_old_"
 OURS = (STAGE, OLD)
 BOOK = "book"
+_OURS = re.compile(
+    rf"{STAGE}[0-9a-f]{{10}}_(?:\d+_)?(?:\d+|{BOOK})|{OLD}[0-9a-f]{{10}}_(?:\d+|{BOOK})"
+)
 
 
 def short(text: str) -> str:
@@ -63,7 +66,8 @@ def book(attempt: Attempt) -> str:
 
 
 def is_ours(database: str) -> bool:
-    return database.startswith(OURS)
+    """Exactly the form of our own names: others may begin like them."""
+    return _OURS.fullmatch(database) is not None
 
 
 def member_names(databases: Iterable[str]) -> dict[str, str]:
