@@ -1,8 +1,8 @@
 """What pg_restore could not do, by the entries of its archive, and what each is called.
 
-Without --exit-on-error it goes on after an error and says which entry it was at. Several of them
-write into one place when it works with several sessions, so an entry's own words are only known
-when it is tried again by itself (`retrying`); that it failed is certain.
+Without --exit-on-error it goes on after an error and says which entry it was at. When it works
+with several sessions (--jobs) it does not say that, so any of its entries may have failed. They are
+tried again by themselves, see `retrying`, which tells.
 """
 
 import re
@@ -26,6 +26,8 @@ _LOST = (
 )
 OUTSIDE = ""
 """Stands for what belongs to no entry: settings at the beginning."""
+_ANY = "any"
+"""Stands for an entry that is not named."""
 
 _ENTRY = re.compile(r"^(\d+); \d+ \d+ (.+)$")
 _DATA = ("TABLE DATA ", "BLOBS ", "BLOB ", "SEQUENCE SET ")
@@ -92,12 +94,19 @@ class Failures:
 
 
 class Listening:
-    """To one run of pg_restore. `also` is told each line and says which are no complaint."""
+    """To one run of pg_restore for `lines` of its list. `also` is told each line of what it says,
+    and knows which are no complaint."""
 
-    def __init__(self, failures: Failures, also: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self,
+        failures: Failures,
+        lines: Sequence[str],
+        also: Callable[[str], bool] | None = None,
+    ) -> None:
         self._failures = failures
+        self._lines = lines
         self._also = also
-        self._number = OUTSIDE
+        self._number = _ANY
         self._reasons: dict[str, str] = {}
         self._speaking = False
         self._went_on = False
@@ -123,6 +132,9 @@ class Listening:
         said = " ".join(self._reasons.values())
         if finished.status != 1 or not self._went_on or any(words in said for words in _LOST):
             require_success(finished)
+        unnamed = self._reasons.pop(_ANY, None)
+        if unnamed is not None:
+            self._failures.add({number_of(line): unnamed for line in self._lines})
         self._failures.add(self._reasons)
 
 

@@ -106,23 +106,28 @@ SELECT DISTINCT h.view::regclass::text, t.ftrelid::regclass::text, s.srvname::te
 """
 
 # Functions without a search path of their own that something calls which a restore evaluates.
+# What a generated column calls is an affair of the column up to 14, and of its expression since.
 _CALLED = """
 WITH evaluated AS (
-  SELECT 'pg_class'::regclass AS classid, c.oid, 'index ' || c.oid::regclass AS what
+  SELECT 'pg_class'::regclass AS classid, c.oid, 0 AS part, 'index ' || c.oid::regclass AS what
     FROM pg_class c WHERE c.relkind IN ('i', 'I') AND c.oid >= 16384
   UNION ALL
-  SELECT 'pg_attrdef'::regclass, d.oid, 'generated column ' || d.adrelid::regclass || '.' || attname
-    FROM pg_attrdef d JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
+  SELECT k.classid, k.oid, k.part,
+         'generated column ' || a.attrelid::regclass || '.' || a.attname
+    FROM pg_attrdef d JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum),
+         LATERAL (VALUES ('pg_attrdef'::regclass, d.oid, 0),
+                         ('pg_class'::regclass, a.attrelid, a.attnum)) k (classid, oid, part)
    WHERE a.attgenerated <> ''
   UNION ALL
-  SELECT 'pg_constraint'::regclass, k.oid, 'constraint ' || k.conname
+  SELECT 'pg_constraint'::regclass, k.oid, 0, 'constraint ' || k.conname
     FROM pg_constraint k WHERE k.contype IN ('c', 'x')
   UNION ALL
-  SELECT 'pg_rewrite'::regclass, r.oid, 'materialized view ' || c.oid::regclass
+  SELECT 'pg_rewrite'::regclass, r.oid, 0, 'materialized view ' || c.oid::regclass
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE c.relkind = 'm'
 )
 SELECT e.what, p.oid::regprocedure::text, p.prosrc
-  FROM evaluated e JOIN pg_depend d ON d.classid = e.classid AND d.objid = e.oid
+  FROM evaluated e
+  JOIN pg_depend d ON (d.classid, d.objid, d.objsubid) = (e.classid, e.oid, e.part)
   JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
   JOIN pg_language l ON l.oid = p.prolang
  WHERE l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL

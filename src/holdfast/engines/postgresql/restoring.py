@@ -129,13 +129,13 @@ class Loading:
 
     def _in_one_go(self, whole: Stream, guard: Guard) -> Seen:
         """Without a table of contents at hand nothing can be tried again."""
-        listening = Listening(self.failures)
+        listening = Listening(self.failures, [])
         feed(self.command(), whole, guard, listening.hear, listening.judge)
-        seen, failed = Seen(), self.failures.take()
+        failed = self.failures.take()
         if failed:
             reasons = "; ".join(list(failed.values())[:20])
             raise ChildFailed(f"{len(failed)} entries of {self.retrying.name} failed: {reasons}")
-        return seen
+        return Seen()
 
     def _contents(self, head: str) -> tuple[Lists, Plan] | None:
         """None where the table of contents goes on behind the head."""
@@ -173,6 +173,7 @@ class Loading:
         following = Following(len(shares), max(1, jobs - len(shares)))
         beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
         beside.run(shares, archive, guard)
+        self._retry(archive, lists, guard, seen)
         watching = [line for line in plan.rest if is_watching(line)]
         rest = [line for line in plan.rest if line not in watching]
         self.restore(head, rest, guard, f"--jobs={jobs}")
@@ -216,7 +217,7 @@ class Loading:
     ) -> None:
         """What lies in the table of contents of what is listed."""
         if lines:
-            listening = Listening(self.failures)
+            listening = Listening(self.failures, lines)
             with file_of(sharing.text(lines)) as wanted:
                 command = self.command(f"--use-list={wanted}", *more, head, settings=settings)
                 feed(command, iter(()), guard, listening.hear, listening.judge)
@@ -285,7 +286,7 @@ class _Beside:
             command = self.loading.command(
                 "--verbose", f"--use-list={wanted}", settings=self.settings
             )
-            listening = Listening(self.loading.failures, self.following.heard(tables))
+            listening = Listening(self.loading.failures, share.lines, self.following.heard(tables))
             feed(command, chunks, part, listening.hear, listening.judge)
         if last:
             deque(chunks, maxlen=0)

@@ -29,6 +29,9 @@ _HEADING = re.compile(r"TOC entry (\d+) ")
 _PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path'")
 _THERE = frozenset({"42P06", "42P07", "42710", "42723", "42701"})
 """States of errors that say: this is there already. The first try may have done a part."""
+_SECOND_KEY = "42P16"
+_KEY = re.compile(rb"\bPRIMARY KEY\b")
+_REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (.+)", re.DOTALL)
 _UNKNOWN_SETTING = "42704"
 _NO_ROOM = ("08", "53", "57", "58")
 """Classes of states that tell of the server and not of the object ..."""
@@ -145,11 +148,23 @@ class _Attempt:
                 case Remark(text) if heading := _HEADING.match(text):
                     self._number = heading[1]
                 case Statement(text) if not _PATH.match(text):
-                    self._unless_failed(text, lambda text=text: self._session.execute(text))
+                    self._unless_failed(text, lambda text=text: self._execute(text))
                 case Rows(text, chunks):
                     self._unless_failed(text, lambda text=text, rows=chunks: self._copy(text, rows))
                 case _:
                     continue
+
+    def _execute(self, text: bytes) -> None:
+        """What may have been filled by the first try is not filled again: that may take hours."""
+        refresh = _REFRESH.fullmatch(text)
+        if refresh is None or not self._is_filled(refresh[1]):
+            self._session.execute(text)
+
+    def _is_filled(self, view: bytes) -> bool:
+        row = self._session.execute(
+            "SELECT relispopulated FROM pg_class WHERE oid = to_regclass(%s)", [view.decode()]
+        ).fetchone()
+        return row is not None and bool(row[0])
 
     def _copy(self, text: bytes, chunks: Iterator[bytes]) -> None:
         with self._session.cursor() as cursor, cursor.copy(text) as copy:
@@ -165,6 +180,13 @@ class _Attempt:
             of_server = state.startswith(_NO_ROOM) and state != _FILE_MISSING
             if self._session.broken or of_server:
                 raise of_statement(error) from error
-            known = state in _THERE or (state == _UNKNOWN_SETTING and text[:4].upper() == b"SET ")
-            if not known:
+            if not _is_harmless(state, text):
                 self.reasons.setdefault(self._number, (" ".join(str(error).split()), text))
+
+
+def _is_harmless(state: str, text: bytes) -> bool:
+    return (
+        state in _THERE
+        or (state == _SECOND_KEY and _KEY.search(text) is not None)
+        or (state == _UNKNOWN_SETTING and text[:4].upper() == b"SET ")
+    )
