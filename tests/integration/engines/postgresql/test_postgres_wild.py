@@ -1,6 +1,7 @@
 """What real databases hold that an ordinary one has not: dumped, restored, and equal or named."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import pytest
 
@@ -97,19 +98,48 @@ def compared(taken: Taken, loaded: Inventory) -> list[str]:
     return inventories.differences(taken.dump.inventory, loaded)
 
 
-@pytest.mark.parametrize(("source", "target"), [(15, 15), (14, 18), (17, 17)])
-def test_wild_databases_come_back(start_postgres, source: int, target: int) -> None:
+MOVED = ("databases / parts / rows / public.ticket_", "databases / watched / rows / public.ddl_log")
+"""Rows lie in other parts of their table; to look at a server is noted by its own login trigger."""
+
+
+@pytest.mark.parametrize(("source", "target"), [(15, 15), (17, 17)])
+def test_wild_databases_come_back(
+    start_postgres: Callable[[int, str], PostgresServer], source: int, target: int
+) -> None:
     made, other = start_postgres(source, "blank"), start_postgres(target, "other")
     made.wipe()
     other.wipe()
     build(made)
-    before = fingerprint(made.address)
     taken = take(made.engine, made.address)
-    log = Log()
-    loaded = restore(other.engine, other.address, taken, log)
-    print(compared(taken, loaded))
-    print(taken.dump.facts["warnings"])
-    print(log.lines)
-    print(loaded.skipped)
+    loaded = restore(other.engine, other.address, taken, Log())
+    assert loaded.skipped == []
     assert compared(taken, loaded) == []
-    assert differences(before, fingerprint(other.address)) == []
+    found = differences(fingerprint(made.address), fingerprint(other.address))
+    assert [line for line in found if not line.startswith(MOVED)] == []
+    assert other.execute("SELECT current_database()", "own_name") == [("own_name",)]
+    assert {entry["object"] for entry in warnings(taken)} >= {"generated column public.page.slug"}
+
+
+def test_what_a_newer_server_does_not_make_is_named(
+    start_postgres: Callable[[int, str], PostgresServer],
+) -> None:
+    """All else is there, and the backup had said it."""
+    made, other = start_postgres(14, "blank"), start_postgres(18, "other")
+    made.wipe()
+    other.wipe()
+    build(made)
+    taken = take(made.engine, made.address)
+    loaded = restore(other.engine, other.address, taken, Log())
+    named = {item.name for item in loaded.skipped}
+    assert named == {"index public.person_name", "rows of materialized view public.words"}
+    assert compared(taken, loaded) == ["by_path: 4 indexes were dumped, 3 restored"]
+    said = {entry["object"] for entry in warnings(taken) if entry["database"] == "by_path"}
+    assert said == {
+        "generated column public.page.slug",
+        "index public.person_name",
+        "materialized view public.words",
+    }
+
+
+def warnings(taken: Taken) -> list[Mapping[str, str]]:
+    return cast("list[Mapping[str, str]]", taken.dump.facts["warnings"])
