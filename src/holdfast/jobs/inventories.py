@@ -22,7 +22,7 @@ def document(inventory: Inventory) -> Document:
 def parse(found: Document) -> Inventory:
     """The inverse of `document`."""
     tables = [Table(**table) for table in found["tables"]]
-    skipped = [Skipped(**item) for item in found.get("skipped", ())]
+    skipped = tuple(Skipped(**item) for item in found.get("skipped", ()))
     return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())), skipped)
 
 

@@ -9,7 +9,7 @@ Partitions are counted one by one and compared by their root: a row's partition 
 differs between servers, as the hash of an enum does. Foreign tables are not counted.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -190,7 +190,7 @@ def rows_copied(session: Session, schema: str, table: str) -> int:
         return sum(bytes(block).count(b"\n") for block in out)
 
 
-def names(session: Session) -> Collection[str]:
+def names(session: Session) -> set[str]:
     """The tables, as an inventory names them."""
     listed = session.execute(sql.SQL(_TABLES).format(user_schema=USER_SCHEMA))
     return {dotted((schema, name)) for schema, name, *_ in listed}

@@ -60,6 +60,10 @@ def old_prefix(op: str) -> str:
     return f"{OLD}{short(op)}_"
 
 
+def old_book(op: str) -> str:
+    return f"{old_prefix(op)}{BOOK}"
+
+
 def book(attempt: Attempt) -> str:
     """The small database in which one restore keeps its books."""
     return f"{stage_prefix(attempt)}{BOOK}"
