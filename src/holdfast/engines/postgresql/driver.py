@@ -23,6 +23,7 @@ from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.postgresql import (
     address,
     archive,
+    aside,
     basebackup,
     counting,
     dump,
@@ -122,6 +123,12 @@ class PostgreSQL(Server):
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
+
+    def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        aside.put_back(address, op, attempt, guard)
+
+    def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        aside.drop_aside(address, op, attempt, guard)
 
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
