@@ -13,6 +13,8 @@ _NOT_NOW = (1040, 1053, 1129, 1203, 1205, 1226, 2006, 2013, 2014, 2055)
 _PASSWORD = (1045, 1698, 1862)
 _PRIVILEGE = (1044, 1142, 1143, 1227, 1370, 3530, 4056)
 _LOCK = 1205
+LOST = (2006, 2013, 2055, 0)
+"""Numbers that say nothing of a statement: the connection is gone."""
 
 
 def of_connecting(error: Exception, address: Address) -> Failure:

@@ -4,17 +4,18 @@ Every line is judged: it may make or change an account, grant to it, and nothing
 own accounts, and the one we work as, stay as they are.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from holdfast.contracts.engine import Address, Dump
+from holdfast.contracts.engine import Address
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql import accounts, facts
-from holdfast.engines.mysql.complaints import said
+from holdfast.engines.mysql.complaints import LOST, said
 from holdfast.engines.mysql.confining import softened
 from holdfast.engines.mysql.judging import unquoted
 from holdfast.engines.mysql.script import tokens
-from holdfast.engines.mysql.staging import section
-from holdfast.engines.mysql.wire import Session, WireError
+from holdfast.engines.mysql.wire import Session, WireError, code
 
 _OPENINGS = (
     ("CREATE", "USER", "IF", "NOT", "EXISTS"),
@@ -25,37 +26,75 @@ _OPENINGS = (
 )
 
 
+@dataclass(frozen=True)
+class Unapplied:
+    """A statement about accounts that the server does not take, at least not now."""
+
+    statement: str
+    reason: str
+
+    def sentence(self) -> str:
+        return f"not applied: {self.statement.partition(' IDENTIFIED ')[0][:120]}: {self.reason}"
+
+
 def apply(
     session: Session,
     address: Address,
-    dump: Dump,
     statements: Sequence[str],
     say: Callable[[str], None],
-) -> None:
-    """What the server does not take is said, account by account: the data is in place already."""
+) -> Sequence[Unapplied]:
+    """Makes accounts and gives them their rights.
+
+    Returns what the server does not take: some rights are on code that is not there yet.
+    """
     if not statements:
-        return
-    flavour = facts.server(session)["flavour"]
-    if section(dump, "server")["flavour"] != flavour:
-        say(f"accounts are left as they are: those in the dump are not of {flavour}")
-        return
+        return []
     if "CREATE USER" not in facts.privileges(session):
         say(f"accounts are left as they are: user {address.user} may not make any")
-        return
+        return []
+    fitting = [
+        each
+        for statement in statements
+        if not _concerns_us(statement, address)
+        for part in _with_password(accounts.without_password(statement))
+        for each in ([part] if address.owner is None else softened(part))
+    ]
+    return run(session, fitting)
+
+
+def run(session: Session, statements: Iterable[str]) -> Sequence[Unapplied]:
+    refused: list[Unapplied] = []
     for statement in statements:
-        if _concerns_us(statement, address):
+        try:
+            session.execute(statement)
+        except WireError as error:
+            if code(error) in LOST:
+                raise
+            refused.append(Unapplied(statement, said(error)))
+    return refused
+
+
+def undoing(session: Session, address: Address, statements: Sequence[str]) -> list[str]:
+    """Statements that take away what `statements` are going to make and give."""
+    flavour = facts.server(session)["flavour"]
+    present = {each.quoted() for each in accounts.everyone(session, flavour)}
+    undone: list[str] = []
+    for statement in statements:
+        found = _CREATED.match(statement)
+        if found is None or _concerns_us(statement, address):
             continue
-        for each in _with_password(statement):
-            for fitting in [each] if address.owner is None else softened(each):
-                _run(session, fitting, say)
+        kind, account = found.groups()
+        undone.append(
+            f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}"
+            if account in present
+            else f"DROP {kind} IF EXISTS {account}"
+        )
+    return undone
 
 
-def _run(session: Session, statement: str, say: Callable[[str], None]) -> None:
-    try:
-        session.execute(statement)
-    except WireError as error:
-        opening = statement.partition(" IDENTIFIED ")[0][:120]
-        say(f"not applied: {opening}: {said(error)}")
+_CREATED = re.compile(
+    r"CREATE (USER|ROLE) IF NOT EXISTS (`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?)", re.DOTALL
+)
 
 
 def _concerns_us(statement: str, address: Address) -> bool:

@@ -38,12 +38,18 @@ def is_older_stage(name: str, attempt: Attempt) -> bool:
 
 
 def old_prefix(op: str) -> str:
+    """Of databases with the old data, and of the names that old tables have for a moment."""
     return f"{OLD}{short(op)}_"
 
 
 def book(attempt: Attempt) -> str:
     """The small database in which one restore keeps its books."""
     return f"{stage_prefix(attempt)}{BOOK}"
+
+
+def old_book(op: str) -> str:
+    """The book of the old data that a restore set aside."""
+    return f"{old_prefix(op)}{BOOK}"
 
 
 def loader(op: str, number: int) -> str:

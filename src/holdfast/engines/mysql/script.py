@@ -192,6 +192,36 @@ def moved(statement: bytes, names: dict[bytes, bytes]) -> bytes:
     return result
 
 
+def relocated(statement: bytes, names: dict[bytes, bytes]) -> bytes:
+    """A view's definition that looks into other databases (quoted names)."""
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        qualifier = match["database"]
+        return match.group() if qualifier is None else names.get(qualifier, qualifier) + b"."
+
+    return _QUALIFIED.sub(replace, statement)
+
+
+_QUALIFIED = re.compile(
+    rb"""'(?:[^'\\]|\\.|'')*+'|(?P<database>`(?:[^`]|``)*+`)\.(?=`)|`(?:[^`]|``)*+`""", re.DOTALL
+)
+
+
+def with_row_format(statement: bytes) -> bytes:
+    """A CREATE TABLE of InnoDB that says the row format which it would have by default."""
+    words = [text.upper() for kind, text in tokens(statement, LONGEST) if kind == "word"]
+    if "ROW_FORMAT" in words:
+        return statement
+    return _INNODB.sub(
+        lambda match: match.group() + _USUAL_FORMAT * bool(match["engine"]), statement
+    )
+
+
+_USUAL_FORMAT = b" ROW_FORMAT=DYNAMIC"
+_INNODB = re.compile(
+    rb"""'(?:[^'\\]|\\.|'')*+'|`(?:[^`]|``)*+`|(?P<engine>\bENGINE=InnoDB\b)""", re.DOTALL
+)
+
 _DIRECTORIES = (("DATA", "DIRECTORY"), ("INDEX", "DIRECTORY"))
 
 _DIGITS = re.compile(
