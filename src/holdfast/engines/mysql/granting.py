@@ -15,6 +15,7 @@ from holdfast.engines.mysql.complaints import LOST, said
 from holdfast.engines.mysql.confining import softened
 from holdfast.engines.mysql.judging import unquoted
 from holdfast.engines.mysql.script import tokens
+from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import Session, WireError, code
 
 _OPENINGS = (
@@ -80,21 +81,29 @@ def undoing(session: Session, address: Address, statements: Sequence[str]) -> li
     present = {each.quoted() for each in accounts.everyone(session, flavour)}
     undone: list[str] = []
     for statement in statements:
-        found = _CREATED.match(statement)
-        if found is None or _concerns_us(statement, address):
+        if _concerns_us(statement, address):
             continue
-        kind, account = found.groups()
-        undone.append(
-            f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}"
-            if account in present
-            else f"DROP {kind} IF EXISTS {account}"
-        )
+        if (granted := _ROLE_GRANTED.match(statement)) is not None:
+            undone.insert(0, f"REVOKE {granted[1]} FROM {granted[2]}")
+        elif (created := _CREATED.match(statement)) is not None:
+            undone += _without(created[1], created[2], flavour, present=created[2] in present)
     return undone
 
 
-_CREATED = re.compile(
-    r"CREATE (USER|ROLE) IF NOT EXISTS (`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?)", re.DOTALL
-)
+def _without(kind: str, account: str, flavour: str, *, present: bool) -> list[str]:
+    """As it was before: not there, or without any right; its own ones are given again."""
+    if not present:
+        return [f"DROP {kind} IF EXISTS {account}"]
+    revoked = [f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}"]
+    if kind == "USER":
+        word = "FOR" if flavour == MARIADB else "TO"
+        revoked.insert(0, f"SET DEFAULT ROLE NONE {word} {account}")
+    return revoked
+
+
+_NAME = r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?"
+_ROLE_GRANTED = re.compile(rf"GRANT ({_NAME}(?:,{_NAME})*) TO ({_NAME})", re.DOTALL)
+_CREATED = re.compile(rf"CREATE (USER|ROLE) IF NOT EXISTS ({_NAME})", re.DOTALL)
 
 
 def _concerns_us(statement: str, address: Address) -> bool:
@@ -121,8 +130,19 @@ def _about(found: list[tuple[str, str]], upper: tuple[str, ...]) -> str | None:
 
 
 def _with_password(statement: str) -> list[str]:
-    """An account that was there already gets the password of the dump, too."""
-    made = "CREATE USER IF NOT EXISTS "
-    if not statement.startswith(made) or " IDENTIFIED " not in statement:
+    """An account that was there already gets the password of the dump, too, and its limits.
+
+    A server does not show what is as usual, so that is set first.
+    """
+    created = _CREATED.match(statement)
+    if created is None or " IDENTIFIED " not in statement:
         return [statement]
-    return [statement, f"ALTER USER {statement.removeprefix(made)}"]
+    rest = statement[created.end() :]
+    usual = f"ALTER USER {created[2]} {_USUAL}{'' if ' ACCOUNT ' in rest else ' ACCOUNT UNLOCK'}"
+    return [statement, usual, f"ALTER USER {created[2]}{rest}"]
+
+
+_USUAL = (
+    "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0"
+    " MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT"
+)

@@ -15,7 +15,7 @@ from holdfast.engines.mysql.wire import Session, WireError, code, name
 
 _LINKS = """
 SELECT c.constraint_schema, c.table_name, c.constraint_name, c.unique_constraint_schema,
-       c.referenced_table_name, c.update_rule, c.delete_rule
+       c.referenced_table_name
   FROM information_schema.referential_constraints c
  WHERE c.constraint_schema <> c.unique_constraint_schema
  ORDER BY 1, 2, 3
@@ -37,8 +37,7 @@ class Link:
     name: str
     parent_database: str
     parent: str
-    on_update: str
-    on_delete: str
+    definition: str = ""
     columns: Sequence[str] = ()
     parent_columns: Sequence[str] = ()
 
@@ -50,12 +49,11 @@ class Link:
         return cls(**json.loads(document))
 
     def clause(self, parent_database: str) -> str:
-        columns = ", ".join(name(each) for each in self.columns)
-        referenced = ", ".join(name(each) for each in self.parent_columns)
-        return (
-            f"FOREIGN KEY ({columns}) REFERENCES {name(parent_database)}.{name(self.parent)}"
-            f" ({referenced}) ON UPDATE {self.on_update} ON DELETE {self.on_delete}"
+        """As the server shows it, with a parent in this database."""
+        here, there = (
+            f"REFERENCES {name(each)}." for each in (self.parent_database, parent_database)
         )
+        return self.definition.replace(here, there)
 
     def sentence(self) -> str:
         return f"table {self.database}.{self.table} refers to {self.parent_database}.{self.parent}"
@@ -80,7 +78,11 @@ def into(session: Session, leaving: Collection[str]) -> list[Link]:
 def _with_columns(session: Session, link: Link) -> Link:
     rows = session.rows(_COLUMNS, [link.database, link.table, link.name])
     columns, referenced = zip(*((str(a), str(b)) for a, b in rows), strict=True)
-    return replace(link, columns=columns, parent_columns=referenced)
+    shown = str(session.row(f"SHOW CREATE TABLE {name(link.database)}.{name(link.table)}")[1])
+    opening = f"CONSTRAINT {name(link.name)} FOREIGN KEY"
+    (line,) = (each for each in shown.splitlines() if each.strip().startswith(opening))
+    definition = line.strip().removeprefix(f"CONSTRAINT {name(link.name)} ").removesuffix(",")
+    return replace(link, definition=definition, columns=columns, parent_columns=referenced)
 
 
 def require_parents(links: Iterable[Link], tables: Collection[tuple[str, str]]) -> None:

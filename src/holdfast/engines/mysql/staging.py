@@ -9,7 +9,7 @@ from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, NotSupport
 from holdfast.engines.mysql import archive, code, definers, facts, links, naming
 from holdfast.engines.mysql.address import connect, nearest
 from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
-from holdfast.engines.mysql.code import BODY, Code, Refused
+from holdfast.engines.mysql.code import Code, Refused
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.facts import Facts
 from holdfast.engines.mysql.inventory import Count, begin_snapshot, count, merged
@@ -111,7 +111,7 @@ class Staging:
             kinds = dict(found.objects)
             for one in codes:
                 made = (one.database, one.kind, one.name) not in lost
-                if one.database == each.final and made and not one.name.endswith(BODY):
+                if one.database == each.final and made:
                     kinds[one.kind] = kinds.get(one.kind, 0) + 1
             counts[each.final] = Count(found.tables, kinds)
         admin.execute("COMMIT")
