@@ -141,9 +141,7 @@ def read(session: Session, database: str, refused: list[str]) -> Iterator[Code]:
 
 
 def _read(session: Session, database: str, kind: str, each: str) -> Code:
-    body = kind == "packages" and each.endswith(BODY)
-    plain = each.removesuffix(BODY) if body else each
-    row = session.row(f"SHOW CREATE {_WORD[kind]}{BODY if body else ''} {name(plain)}")
+    row = session.row(shown(database, kind, each))
     statement = row[_COLUMN[kind]]
     if statement is None:
         raise LookupError("its definition may not be read")
@@ -158,6 +156,13 @@ def _read(session: Session, database: str, kind: str, each: str) -> Code:
     if kind == "events":
         settings["time_zone"] = session.literal(str(row[2]))
     return Code(database, kind, each, settings, str(statement).encode())
+
+
+def shown(database: str, kind: str, each: str) -> str:
+    """The statement that shows how it was made."""
+    body = kind == "packages" and each.endswith(BODY)
+    plain = each.removesuffix(BODY) if body else each
+    return f"SHOW CREATE {_WORD[kind]}{BODY if body else ''} {name(database)}.{name(plain)}"
 
 
 def make(session: Session, codes: Iterable[Code], place: Callable[[str], str]) -> Sequence[Refused]:

@@ -94,6 +94,7 @@ class Loader:
                 self._settings.pop(setting, None)
 
     def _go(self, database: str) -> None:
+        database = naming.plain(database)
         if database not in self.places:
             raise EvidenceMissing(f"the dump goes to {database}, which it does not announce")
         self._settings.pop(COLLATION_OF_DATABASE, None)

@@ -16,6 +16,15 @@ BOOK = "book"
 LOADER = "holdfast_load_"
 
 
+RAW = "#mysql50#"
+"""Before the name of a directory that is not encoded as the server encodes names of databases."""
+
+
+def plain(database: str) -> str:
+    """The name that a database has on a server where it is made."""
+    return database.removeprefix(RAW)
+
+
 def short(op: str) -> str:
     """Ten hex characters standing for an operation id, whatever its form."""
     return hashlib.sha256(op.encode()).hexdigest()[:10]

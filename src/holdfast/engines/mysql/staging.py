@@ -239,4 +239,6 @@ def _end_holder(session: Session, lock: str) -> None:
 
 
 def user_databases(session: Session) -> list[str]:
-    return [str(each["name"]) for each in facts.databases(session)]
+    """All but directories that are no databases to any statement."""
+    names = [str(each["name"]) for each in facts.databases(session)]
+    return [each for each in names if naming.plain(each) == each]
