@@ -4,6 +4,7 @@ The server's own users and the administrator are left out: a restore must not ch
 administer the target. Hashes are dumped, never passwords.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -103,4 +104,17 @@ def _until(text: str, words: tuple[str, ...]) -> tuple[str, str]:
 
 def _grants(session: Session, account: Account) -> Iterator[str]:
     for row in session.rows(f"SHOW GRANTS FOR {account.quoted()}"):
-        yield _text(row[0])
+        yield without_password(_text(row[0]))
+
+
+def without_password(grant: str) -> str:
+    """A grant that does not set the account's password anew, which would end its expiry."""
+    found = _WITH_PASSWORD.fullmatch(grant)
+    return grant if found is None else found["grant"] + found["rest"]
+
+
+_WITH_PASSWORD = re.compile(
+    r"(?P<grant>GRANT .+? TO `(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?)"
+    r" IDENTIFIED (?:BY PASSWORD|VIA|WITH) .*?(?P<rest>(?: REQUIRE .*| WITH .*)?)",
+    re.DOTALL,
+)

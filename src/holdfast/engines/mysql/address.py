@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
+from holdfast.engines.mysql import sessions
 from holdfast.engines.mysql.complaints import of_connecting
 from holdfast.engines.mysql.wire import Session, WireError
 from holdfast.kit.seal import Secret
@@ -88,7 +89,7 @@ def connect(address: Address, database: str | None = None) -> Session:
     except (WireError, OSError, ssl.SSLError, ValueError) as error:
         raise of_connecting(error, address) from error
     try:
-        _settle(session)
+        sessions.settle(session)
     except (WireError, OSError) as error:
         session.close()
         raise of_connecting(error, address) from error
@@ -128,26 +129,6 @@ def _context(mode: str, ca: str | None) -> ssl.SSLContext:
     if mode == "required":
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-_LIMITS_MARIADB = (
-    "max_statement_time",
-    "idle_transaction_timeout",
-    "idle_readonly_transaction_timeout",
-    "idle_write_transaction_timeout",
-)
-_LIMITS_MYSQL = ("max_execution_time",)
-
-
-def _settle(session: Session) -> None:
-    """What a user or server is set to must not change what we see or break long sessions."""
-    session.execute(
-        "SET SESSION sql_mode = '', time_zone = '+00:00', wait_timeout = 604800,"
-        " net_read_timeout = 600, net_write_timeout = 600, lock_wait_timeout = 60,"
-        " sql_quote_show_create = 1, group_concat_max_len = 1048576"
-    )
-    limits = _LIMITS_MARIADB if "MariaDB" in session.banner else _LIMITS_MYSQL
-    session.execute(f"SET SESSION {', '.join(f'{limit} = 0' for limit in limits)}")
 
 
 def option_file(address: Address) -> Secret:

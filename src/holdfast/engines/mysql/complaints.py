@@ -11,8 +11,10 @@ from holdfast.kit.guard import Guard
 _NOBODY = (2002, 2003, 2005)
 _NOT_NOW = (1040, 1053, 1129, 1203, 1205, 1226, 2006, 2013, 2014, 2055)
 _PASSWORD = (1045, 1698, 1862)
-_PRIVILEGE = (1044, 1142, 1143, 1227, 1370, 3530, 4056)
+PRIVILEGE = (1044, 1142, 1143, 1227, 1370, 3530, 4056)
 _LOCK = 1205
+LOST = (2006, 2013, 2055, 0)
+"""Numbers that say nothing of a statement: the connection is gone."""
 
 
 def of_connecting(error: Exception, address: Address) -> Failure:
@@ -59,7 +61,7 @@ def translated(guard: Guard | None = None) -> Generator[None]:
 def of_statement(error: BaseException) -> Failure:
     """The failure to raise for a statement that did not work."""
     number, words = code(error), said(error)
-    if number in _PRIVILEGE:
+    if number in PRIVILEGE:
         return AddonRefused(f"a privilege is missing: {words}", reason="privilege")
     if number == _LOCK:
         return AddonUnavailable(f"a lock was not given in time: {words}", reason="lock")

@@ -6,7 +6,7 @@ with and that may only touch the databases that came with the dump.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from holdfast.contracts.place import ADMIN
@@ -15,7 +15,7 @@ from holdfast.engines.mysql.code import Code
 from holdfast.engines.mysql.judging import CODE, unquoted
 from holdfast.engines.mysql.script import TOKEN, tokens
 from holdfast.engines.mysql.tools import MARIADB
-from holdfast.engines.mysql.wire import name, pattern
+from holdfast.engines.mysql.wire import Session, WireError, name, pattern
 
 OWNER = "holdfast_imported"
 _ACCOUNT = f"`{OWNER}`@`localhost`"
@@ -49,6 +49,22 @@ def owned(code: Code, *, by_owner: bool) -> Code:
     return replace(code, statement=" ".join(head).encode() + b" " + opener + statement[at:])
 
 
+def invoked(view: Code) -> Code:
+    """Its statement with the rights of whoever uses it; it belongs to whoever makes it."""
+    words, at, opener = _beginning(view.statement)
+    head = ["CREATE", *words.algorithm, "SQL SECURITY INVOKER"]
+    return replace(view, statement=" ".join(head).encode() + b" " + opener + view.statement[at:])
+
+
+def replacing(view: Code) -> Code:
+    """Its statement in place of a view of the same name."""
+    words, at, opener = _beginning(view.statement)
+    user, host = _definer(view.statement)
+    definer = f"DEFINER={name(user)}" + (f"@{name(host)}" if host else "")
+    head = ["CREATE OR REPLACE", *words.algorithm, *([definer] if user else []), *words.security]
+    return replace(view, statement=" ".join(head).encode() + b" " + opener + view.statement[at:])
+
+
 def bounded(code: Code, owner: str) -> Code:
     """Its statement with the definer it had; with `owner`, where that would be an administrator
     of ours or who makes it."""
@@ -80,6 +96,34 @@ def _definer(statement: bytes) -> tuple[str, str]:
 def _split(token: str) -> tuple[str, str, str]:
     """What is not quoted may be a user and a host in one word."""
     return (unquoted(token), "", "") if token[:1] in "`'\"" else token.partition("@")
+
+
+def homeless(session: Session, codes: Iterable[Code]) -> Iterator[str]:
+    """A sentence for each definer whose account is not on the server."""
+    owned: dict[tuple[str, str], list[Code]] = {}
+    for each in codes:
+        user, host = _definer(each.statement)
+        if user and not user.upper().startswith("CURRENT_"):
+            owned.setdefault((user, host), []).append(each)
+    if not owned:
+        return
+    try:
+        rows = session.rows("SELECT user, host FROM mysql.user")
+    except WireError:
+        return  # this user may not see who is there
+    present = {(_text(user), _text(host)) for user, host in rows}
+    for (user, host), theirs in owned.items():
+        if (user, host) not in present and (user, host or "%") not in present:
+            listed = ", ".join(f"{each.database}.{each.name}" for each in theirs[:5])
+            more = f" and {len(theirs) - 5} more" if len(theirs) > 5 else ""
+            yield (
+                f"the account {user}@{host or '%'} is not on this server: {listed}{more} fail when"
+                " they are used, unless they have the rights of whoever uses them"
+            )
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 class _Words:

@@ -109,6 +109,12 @@ class MySQL(Server):
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
 
+    def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        swap.put_back(address, op, attempt, guard)
+
+    def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        swap.drop_aside(address, op, attempt, guard)
+
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:

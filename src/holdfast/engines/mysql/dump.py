@@ -6,19 +6,28 @@ cannot differ.
 """
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from holdfast.contracts.engine import Address, Attempt, Inventory, Member, Scope, Source
+from holdfast.contracts.engine import (
+    WARNINGS,
+    Address,
+    Attempt,
+    Inventory,
+    Member,
+    Scope,
+    Source,
+    warning,
+)
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure
-from holdfast.engines.mysql import accounts, archive, commands, facts, tools
+from holdfast.engines.mysql import accounts, archive, commands, facts, naming, tools, warnings
 from holdfast.engines.mysql.address import connect, nearest, option_file
-from holdfast.engines.mysql.complaints import of_statement, translated
+from holdfast.engines.mysql.complaints import of_statement, said, translated
 from holdfast.engines.mysql.facts import Facts
 from holdfast.engines.mysql.inventory import Count, begin_snapshot, count, keeps_history, merged
 from holdfast.engines.mysql.locking import Tables, lock_tables, stillness
-from holdfast.engines.mysql.probe import look
+from holdfast.engines.mysql.probe import look, require_whole_reads
 from holdfast.engines.mysql.tools import ToolSet
 from holdfast.engines.mysql.wire import Session, WireError, code, name
 from holdfast.kit.guard import Guard
@@ -36,7 +45,7 @@ _WORKING = (
 )
 """The stock tool marks its reading of rows so."""
 
-_WARNINGS = 20
+_MOST_LINES = 20
 _FIRST = 1 << 16
 _BROKEN_VIEW = (1356, 1449, 1146, 1054, 1305, 1462)
 
@@ -56,6 +65,7 @@ class MySQLDump:
         self._source: ScriptSource | None = None
         self._tables: list[tuple[str, Facts]] = []
         self._ignored: list[str] = []
+        self._warnings: list[Mapping[str, str | None]] = []
         self._history = False
         self.members: Sequence[Member] = ()
         self.facts: Mapping[str, object] = {}
@@ -64,10 +74,15 @@ class MySQLDump:
         """Fills in members and facts."""
         with connect(self._address) as session:
             server = look(session, self._address)
-            databases = self._wanted(facts.databases(session))
+            require_whole_reads(session)
+            databases = self._wanted(list(self._real(session)))
             if self._scope.users:
                 self._script = accounts.script(session, server["flavour"], self._address.owner)
             recorded = [self._inspect(session, database) for database in databases]
+            names = {str(database["raw"]) for database in databases}
+            self._warnings += warnings.of_objects(session, names, server)
+            if self._scope.database is None:
+                self._warnings += warnings.of_server(session, server)
         self._history = keeps_history(server["flavour"], server["version"]) and keeps_history(
             self._tools.flavour, self._tools.version
         )
@@ -86,7 +101,24 @@ class MySQLDump:
             "locked": [f"{database}.{table}" for database, table in self.unsafe],
             "skipped": self._ignored,
             "databases": recorded,
+            WARNINGS: self._warnings,
         }
+
+    def _real(self, session: Session) -> Iterator[Facts]:
+        """Databases under the names that they can have anywhere, `raw` being the one they have.
+
+        A directory that no server made is listed as one, too.
+        """
+        found = facts.databases(session)
+        names = {each["name"] for each in found}
+        for each in found:
+            raw, plain = each["name"], naming.plain(each["name"])
+            if raw != plain:
+                kept = bool(facts.tables(session, raw)) and plain not in names
+                self._warnings.append(warnings.of_odd_name(raw, kept=kept))
+                if not kept:
+                    continue
+            yield {**each, "name": plain, "raw": raw}
 
     def _wanted(self, databases: list[Facts]) -> list[Facts]:
         """All, or the one that was asked for. None at all is only fine on an empty server."""
@@ -97,12 +129,13 @@ class MySQLDump:
         return found
 
     def _inspect(self, session: Session, database: Facts) -> Facts:
-        found = facts.tables(session, database["name"])
-        self._tables += [(database["name"], table) for table in found]
+        raw = str(database["raw"])
+        found = facts.tables(session, raw)
+        self._tables += [(raw, table) for table in found]
         for table in found:
             if table["type"] == "VIEW":
-                self._try_view(session, database["name"], table["name"])
-        return {**database, **facts.needs(session, database, found)}
+                self._try_view(session, raw, table["name"])
+        return {**database, **facts.needs(session, {**database, "name": raw}, found)}
 
     def _try_view(self, session: Session, database: str, view: str) -> None:
         """A view that lost what it looks at cannot be dumped, and would end the whole dump."""
@@ -112,19 +145,23 @@ class MySQLDump:
             if code(error) not in _BROKEN_VIEW:
                 raise
             self._ignored.append(f"{database}.{view}")
-            self._attempt.say(f"view {database}.{view} is broken and left out: {error.args[-1]}")
+            text = f"view {database}.{view} is broken and left out: {said(error)}"
+            self._warnings.append(warning(database, view, text))
 
     def _warn(self, recorded: list[Facts]) -> None:
         if accounts.NOTHING in self._script:
-            self._attempt.say("accounts are left out: the user may not read mysql.user")
+            text = "accounts are left out: the user may not read mysql.user"
+            self._warnings.append(warning(None, "accounts", text))
+        self._warnings += warnings.of_tables(self._tables, history=self._history)
+        self._warnings += warnings.of_references(recorded)
+        for each in self._warnings:
+            self._attempt.say(f"warning: {each['object']}: {each['text']}")
         if self.unsafe:
             listed = ", ".join(f"{database}.{table}" for database, table in self.unsafe[:5])
             self._attempt.say(
                 f"{len(self.unsafe)} tables have no transactions and are locked against writing"
                 f" while the dump runs: {listed}"
             )
-        if not self._history and any(database["versioned"] for database in recorded):
-            self._attempt.say("the history of system-versioned tables is left out")
 
     @property
     def unsafe(self) -> Tables:
@@ -155,7 +192,7 @@ class MySQLDump:
                 first = child.stdout.read(_FIRST)  # its transaction has begun when it speaks
                 still.release()
             opened.callback(self._guard.adopt(counter.cut))
-            names = [str(database["name"]) for database in self._recorded]
+            names = {str(each["raw"]): str(each["name"]) for each in self._recorded}
             counting = Counting(counter, names, history=self._history)
             self._source = ScriptSource(child, first, counting, self._guard, opened.pop_all())
         return self._source
@@ -170,7 +207,7 @@ class MySQLDump:
         return commands.dump(
             self._tools,
             option_file(self._address),
-            [str(database["name"]) for database in self._recorded],
+            [str(database["raw"]) for database in self._recorded],
             history=self._history,
             ignored=self._ignored,
         )
@@ -215,7 +252,8 @@ class TextSource:
 class Counting:
     """Counts all databases in a thread, in a transaction that has begun."""
 
-    def __init__(self, session: Session, databases: Sequence[str], *, history: bool) -> None:
+    def __init__(self, session: Session, databases: Mapping[str, str], *, history: bool) -> None:
+        """`databases`: names on the server, to those they are recorded under."""
         self._session = session
         self._databases = databases
         self._history = history
@@ -226,9 +264,9 @@ class Counting:
 
     def _run(self) -> None:
         try:
-            for database in self._databases:
-                self._counts[database] = count(
-                    self._session, database, database, history=self._history
+            for database, recorded in self._databases.items():
+                self._counts[recorded] = count(
+                    self._session, database, recorded, history=self._history
                 )
         except (WireError, OSError) as error:
             self._trouble = of_statement(error)
@@ -281,14 +319,19 @@ class ScriptSource:
         counts = self._counting.result()
         self._guard.check()
         counted = {(t.database, t.name) for each in counts.values() for t in each.tables}
-        missing = [".".join(each) for each in sorted(counted - self._scan.tables)]
+        scanned = {(naming.plain(database), table) for database, table in self._scan.tables}
+        missing = [".".join(each) for each in sorted(counted - scanned)]
         if missing:
             raise EvidenceMissing(f"tables are not in the dump: {', '.join(missing[:5])}")
         self._counts = counts
         return {
             "processes": [finished.fact()],
             "bytes": self._scan.bytes,
-            "warnings": [line for line in finished.stderr.splitlines() if line][:_WARNINGS],
+            WARNINGS: [
+                warning(None, finished.program, line)
+                for line in finished.stderr.splitlines()[:_MOST_LINES]
+                if line
+            ],
             "tables": len(counted),
             "rows": sum(t.rows for each in counts.values() for t in each.tables),
         }

@@ -37,7 +37,7 @@ _SERVER_FIELDS = (
     "socket",
 )
 _DATABASES = f"""
-SELECT s.schema_name, s.default_character_set_name, s.default_collation_name,
+SELECT s.schema_name, s.default_character_set_name, s.default_collation_name, {{comment}},
        (SELECT coalesce(sum(t.data_length + t.index_length), 0)
           FROM information_schema.tables t WHERE t.table_schema = s.schema_name)
   FROM information_schema.schemata s
@@ -82,10 +82,11 @@ def flavour(banner: str, comment: str) -> str:
 
 def databases(session: Session) -> list[Facts]:
     """Every user database, also an empty one; ours in progress are not."""
-    fields = ("name", "charset", "collation", "size")
+    fields = ("name", "charset", "collation", "comment", "size")
+    comment = "s.schema_comment" if MARIADB in session.banner else "''"
     return [
-        {**dict(zip(fields, row, strict=True)), "size": int(row[3])}
-        for row in session.rows(_DATABASES)
+        {**dict(zip(fields, row, strict=True)), "size": int(row[4])}
+        for row in session.rows(_DATABASES.format(comment=comment))
         if not is_ours(row[0])
     ]
 

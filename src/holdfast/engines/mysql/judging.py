@@ -5,6 +5,7 @@ with it: run at once beside, keep for the swap, go to another database, or leave
 fates are only given to what strangers wrote (`sieve.py`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -28,7 +29,8 @@ class Fate(Enum):
 @dataclass(frozen=True)
 class Verdict:
     """`name` is of the object or database; `kind` of an object that is code, and `database` where
-    it says its own: triggers come as somebody once typed them."""
+    it says its own: triggers come as somebody once typed them. `settings` are what a SET gives to
+    settings that matter and to variables of the session, both as they are written."""
 
     fate: Fate
     kind: str = ""
@@ -39,6 +41,9 @@ class Verdict:
 
 KEPT = ("sql_mode", "character_set_client", "collation_connection", "time_zone")
 """Settings that become a part of an object when it is made."""
+
+COLLATION_OF_DATABASE = "collation of the database"
+"""The same, but it is changed by ALTER DATABASE: the stock tools write it around an object."""
 
 CODE = {
     "VIEW": "views",
@@ -80,6 +85,8 @@ def judge(statement: bytes) -> Verdict:
 
 
 def _upper(found: Tokens, start: int, count: int) -> list[str]:
+    """Capitals of `count` tokens from `start`, which counts from the end when it is negative."""
+    start = start if start >= 0 else max(len(found) + start, 0)
     return [text.upper() if kind != "string" else "" for kind, text in found[start : start + count]]
 
 
@@ -132,6 +139,14 @@ def _create(found: Tokens) -> Verdict | None:
     return Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}", database)
 
 
+def databases_of_trigger(statement: bytes) -> set[str]:
+    """Databases that its beginning says, for itself or its table: people typed it."""
+    found = tokens(statement)
+    words = [text.upper() if kind == "word" else "" for kind, text in found]
+    at = words.index("ON") + 1 if "ON" in words else len(found)
+    return {judge(statement).database, placed(found, at)[0]} - {""}
+
+
 def placed(found: Tokens, at: int) -> tuple[str, str | None]:
     """Database and name of `a.b`, however it is quoted; the database is empty for a plain name."""
     texts = [text for _, text in found[at : at + 3]]
@@ -176,7 +191,7 @@ def _set(found: Tokens) -> Verdict | None:
         value = part[-1][1]
         if known == "names":
             settings["character_set_client"] = value
-        elif known in KEPT and not value.startswith("@"):
+        elif known in KEPT or known.startswith("@"):
             settings[known] = value
     return Verdict(Fate.RUN, settings=settings)
 
@@ -194,7 +209,7 @@ def _setting(part: Tokens) -> str | None:
         return None
     target = words[0]
     if target.startswith("@") and not target.startswith("@@"):
-        return "variable"  # of this session alone
+        return target  # a variable of this session alone
     plain = target.removeprefix("@@")
     return plain.removeprefix("session.") if plain in _SETTABLE else None
 
@@ -217,7 +232,9 @@ def _drop(found: Tokens) -> Verdict | None:
 
 def _alter(found: Tokens) -> Verdict | None:
     if _upper(found, 1, 1) == ["DATABASE"]:
-        return Verdict(Fate.SKIP)
+        collation = found[-1][1] if _upper(found, -2, 1) == ["COLLATE"] else ""
+        fits = re.fullmatch(r"\w+", collation) is not None
+        return Verdict(Fate.SKIP, settings={COLLATION_OF_DATABASE: collation} if fits else {})
     keys = _upper(found, 3, 2) in (["DISABLE", "KEYS"], ["ENABLE", "KEYS"]) and len(found) == 5
     table = _upper(found, 1, 1) == ["TABLE"] and _simple(found, 2) is not None
     return Verdict(Fate.RUN) if table and keys else None

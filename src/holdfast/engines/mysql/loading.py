@@ -13,19 +13,18 @@ from dataclasses import dataclass, field, replace
 from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
 from holdfast.domain.units import show_bytes
-from holdfast.engines.mysql import naming
+from holdfast.engines.mysql import naming, sessions
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.code import Code
-from holdfast.engines.mysql.complaints import said
-from holdfast.engines.mysql.judging import Fate, judge
-from holdfast.engines.mysql.script import LONGEST, moved, shortened, statements
+from holdfast.engines.mysql.complaints import LOST, said
+from holdfast.engines.mysql.judging import COLLATION_OF_DATABASE, Fate, judge
+from holdfast.engines.mysql.script import LONGEST, moved, shortened, statements, with_row_format
 from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import Session, WireError, code, name, pattern
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
 
 _COMMIT_EVERY = 32
-_LOST = (2006, 2013, 2055, 0)
 _NOT_ALLOWED = (1227, 1044, 1045, 1396, 1410)
 
 
@@ -43,8 +42,12 @@ class Loader:
         """`first`: where statements belong that come before any USE."""
         self._database = first
         self._settings: dict[str, str] = {}
+        self._saved: dict[str, str | None] = {}
         self._pending = 0
-        self._most = int(self.session.value("SELECT @@max_allowed_packet"))
+        most, row_format = self.session.row(
+            "SELECT @@max_allowed_packet, @@innodb_default_row_format"
+        )
+        self._most, self._unusual = int(most), row_format != "dynamic"
         quoted = {name(a).encode(): name(b).encode() for a, b in self.places.items()}
         if first is not None:
             self._go(first)
@@ -54,7 +57,7 @@ class Loader:
 
     def _take(self, statement: bytes, quoted: dict[bytes, bytes]) -> None:
         verdict = judge(statement)
-        self._settings.update(verdict.settings)
+        self._note(verdict.settings)
         if verdict.fate is Fate.ROWS:
             self._rows(statement)
             return
@@ -66,11 +69,35 @@ class Loader:
                 raise EvidenceMissing(f"a trigger of {self._database} names {verdict.database}")
             self._keep(verdict.kind, verdict.name, statement)
         elif verdict.fate is Fate.RUN:
-            self._run(moved(statement, quoted) if verdict.name else statement)
+            self._run(self._beside(statement, quoted) if verdict.name else statement)
+
+    def _beside(self, statement: bytes, quoted: dict[bytes, bytes]) -> bytes:
+        """A table or sequence as it is made beside.
+
+        A definition that names no row format means the usual one, in which long keys fit; a server
+        may have another default, and sessions cannot change it.
+        """
+        beside = moved(statement, quoted)
+        return with_row_format(beside) if self._unusual else beside
+
+    def _note(self, given: Mapping[str, str]) -> None:
+        """Keeps what the session's settings are now; scripts put them aside in variables."""
+        for setting, value in given.items():
+            if setting.startswith("@"):
+                source = value.lower().removeprefix("@@").removeprefix("session.")
+                self._saved[setting] = self._settings.get(source)
+            elif not value.startswith("@"):
+                self._settings[setting] = value
+            elif (saved := self._saved.get(value.lower())) is not None:
+                self._settings[setting] = saved
+            else:
+                self._settings.pop(setting, None)
 
     def _go(self, database: str) -> None:
+        database = naming.plain(database)
         if database not in self.places:
             raise EvidenceMissing(f"the dump goes to {database}, which it does not announce")
+        self._settings.pop(COLLATION_OF_DATABASE, None)
         self._database = database
         self._run(f"USE {name(self.places[database])}".encode())
 
@@ -110,7 +137,7 @@ class Loader:
         try:
             self.session.run(statement)
         except WireError as error:
-            if code(error) in _LOST:
+            if code(error) in LOST:
                 raise
             shown = statement[:80].decode(errors="replace")
             raise RestoreDiffers(
@@ -130,7 +157,7 @@ def loading(
     """The loader, and whether it has a user of its own."""
     restricted = _make_user(admin, address, attempt, places)
     with connect(restricted or address) as session:
-        session.execute("SET SESSION foreign_key_checks = 0, unique_checks = 0")
+        sessions.loosen(session)
         release = guard.adopt(session.cut)
         try:
             yield kind(session, places), restricted is not None

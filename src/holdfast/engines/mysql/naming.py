@@ -16,6 +16,15 @@ BOOK = "book"
 LOADER = "holdfast_load_"
 
 
+RAW = "#mysql50#"
+"""Before the name of a directory that is not encoded as the server encodes names of databases."""
+
+
+def plain(database: str) -> str:
+    """The name that a database has on a server where it is made."""
+    return database.removeprefix(RAW)
+
+
 def short(op: str) -> str:
     """Ten hex characters standing for an operation id, whatever its form."""
     return hashlib.sha256(op.encode()).hexdigest()[:10]
@@ -38,12 +47,18 @@ def is_older_stage(name: str, attempt: Attempt) -> bool:
 
 
 def old_prefix(op: str) -> str:
+    """Of databases with the old data, and of the names that old tables have for a moment."""
     return f"{OLD}{short(op)}_"
 
 
 def book(attempt: Attempt) -> str:
     """The small database in which one restore keeps its books."""
     return f"{stage_prefix(attempt)}{BOOK}"
+
+
+def old_book(op: str) -> str:
+    """The book of the old data that a restore set aside."""
+    return f"{old_prefix(op)}{BOOK}"
 
 
 def loader(op: str, number: int) -> str:

@@ -2,7 +2,7 @@
 
 from holdfast.contracts.engine import Address, Probe
 from holdfast.domain.errors import AddonRefused
-from holdfast.engines.mysql import accounts, facts
+from holdfast.engines.mysql import accounts, facts, reads
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.facts import Facts
@@ -19,15 +19,9 @@ def probe(address: Address) -> Probe:
     with translated(), connect(address) as session:
         server = look(session, address)
         databases = facts.databases(session)
-        missing = lacking(session)
+        require_whole_reads(session)
+        _require_rights(session, address, server, [str(each["name"]) for each in databases])
         with_accounts = accounts.readable(session)
-    if missing:
-        raise AddonRefused(
-            f"user {address.user} may not read everything. Missing: {', '.join(missing)}."
-            f" Run: GRANT {', '.join(missing)} ON *.* TO {server['user']}",
-            reason="privilege",
-            missing=missing,
-        )
     return Probe(
         version=server["version"],
         major=".".join(server["version"].split(".")[:2]),
@@ -40,6 +34,49 @@ def probe(address: Address) -> Probe:
             "accounts": with_accounts,
         },
     )
+
+
+def _require_rights(
+    session: Session, address: Address, server: Facts, databases: list[str]
+) -> None:
+    missing, reasons = lacking(session), list[str]()
+    for privilege, reason in reads.denied(session, databases):
+        reasons.append(reason)
+        if privilege and privilege not in missing:
+            missing.append(privilege)
+    if not missing and not reasons:
+        return
+    named = f" Missing: {', '.join(missing)}." if missing else ""
+    granted = f" Run: GRANT {', '.join(missing)} ON *.* TO {server['user']}" if missing else ""
+    refused = f" The server said of {'; of '.join(reasons[:_SHOWN])}." if reasons else ""
+    raise AddonRefused(
+        f"user {address.user} may not read everything.{named}{refused}{granted}",
+        reason="privilege",
+        missing=missing,
+    )
+
+
+_SHOWN = 5
+_UNLIMITED = 18446744073709551615
+
+
+def require_whole_reads(session: Session) -> None:
+    """AddonRefused when every new session is set to read less than there is: the stock tools cannot
+    be told otherwise, and leave out the rest without a word."""
+    limit, joined = session.row("SELECT @@GLOBAL.sql_select_limit, @@GLOBAL.max_join_size")
+    settings = {"sql_select_limit": limit, "max_join_size": joined}
+    wrong = {setting: value for setting, value in settings.items() if int(value) < _UNLIMITED}
+    if "MariaDB" in session.banner:
+        as_of = str(session.value("SELECT @@GLOBAL.system_versioning_asof"))
+        wrong |= {} if as_of == "DEFAULT" else {"system_versioning_asof": as_of}
+    if wrong:
+        shown = ", ".join(f"{setting} is {value}" for setting, value in wrong.items())
+        remedy = "; ".join(f"SET GLOBAL {setting} = DEFAULT" for setting in wrong)
+        raise AddonRefused(
+            f"the server's global {shown}: the stock dump tool would leave rows out, or fail. Run:"
+            f" {remedy}",
+            reason="settings",
+        )
 
 
 def look(session: Session, address: Address) -> Facts:

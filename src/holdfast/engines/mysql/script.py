@@ -17,13 +17,21 @@ LONGEST = 1 << 30
 _ROWS = (b"INSERT INTO ", b"INSERT  IGNORE INTO ", b"REPLACE INTO ")
 _SANDBOX = (b"/*M!999999\\-", b"/*!999999\\-")
 _SPACE = b" \t\r\n"
+_MODE_BYTES = 1024  # more than all names of modes together
 _END_OF_ROWS = re.compile(rb";\r?\n")
 _QUOTED = re.compile(
     rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`"""
     rb"""|--(?=[\s])[^\n]*|\#[^\n]*|/\*(?!M?!).*?\*/""",
     re.DOTALL,
 )
+_QUOTED_PLAIN = re.compile(
+    rb"""'(?:[^']|'')*+'|"(?:[^"]|"")*+"|`(?:[^`]|``)*+`"""
+    rb"""|--(?=[\s])[^\n]*|\#[^\n]*|/\*(?!M?!).*?\*/""",
+    re.DOTALL,
+)
 _OPENERS = re.compile(rb"""['"`#]|--(?=\s)|/\*(?!M?!)""")
+_MODE = re.compile(rb"(?:/\*M?!\d*\s*)?SET\s+(?:SESSION\s+|@@)?sql_mode\s*=\s*(.*)", re.IGNORECASE)
+_PLAIN = b"NO_BACKSLASH_ESCAPES"
 
 
 def statements(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -40,6 +48,7 @@ class _Splitter:
         self._text = bytearray()
         self._at = 0
         self._delimiter = b";"
+        self._quoted = _QUOTED
         self._more = True
 
     def run(self) -> Iterator[bytes]:
@@ -49,8 +58,15 @@ class _Splitter:
             end = self._end()
             statement = bytes(memoryview(self._text)[self._at : end]).rstrip()
             self._at = end + len(self._delimiter)
+            self._follow_mode(statement[:_MODE_BYTES])
             if statement:
                 yield statement
+
+    def _follow_mode(self, statement: bytes) -> None:
+        """Definitions are written in the sql_mode they were made in; a script says it before."""
+        mode = _MODE.match(statement)
+        if mode is not None:
+            self._quoted = _QUOTED_PLAIN if _PLAIN in mode[1].upper() else _QUOTED
 
     def _pull(self) -> bool:
         """More text, if there is any."""
@@ -132,7 +148,7 @@ class _Splitter:
             opener = _OPENERS.search(text, at, end if end >= 0 else len(text))
             if opener is None:
                 return end if end >= 0 else None
-            quoted = _QUOTED.match(text, opener.start())
+            quoted = self._quoted.match(text, opener.start())
             if quoted is None or (quoted.end() == len(text) and self._more):
                 return None
             at = quoted.end()
@@ -191,6 +207,36 @@ def moved(statement: bytes, names: dict[bytes, bytes]) -> bytes:
         raise EvidenceMissing("a table asks for a directory of its own")
     return result
 
+
+def relocated(statement: bytes, names: dict[bytes, bytes]) -> bytes:
+    """A view's definition that looks into other databases (quoted names)."""
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        qualifier = match["database"]
+        return match.group() if qualifier is None else names.get(qualifier, qualifier) + b"."
+
+    return _QUALIFIED.sub(replace, statement)
+
+
+_QUALIFIED = re.compile(
+    rb"""'(?:[^'\\]|\\.|'')*+'|(?P<database>`(?:[^`]|``)*+`)\.(?=`)|`(?:[^`]|``)*+`""", re.DOTALL
+)
+
+
+def with_row_format(statement: bytes) -> bytes:
+    """A CREATE TABLE of InnoDB that says the row format which it would have by default."""
+    words = [text.upper() for kind, text in tokens(statement, LONGEST) if kind == "word"]
+    if "ROW_FORMAT" in words:
+        return statement
+    return _INNODB.sub(
+        lambda match: match.group() + _USUAL_FORMAT * bool(match["engine"]), statement
+    )
+
+
+_USUAL_FORMAT = b" ROW_FORMAT=DYNAMIC"
+_INNODB = re.compile(
+    rb"""'(?:[^'\\]|\\.|'')*+'|`(?:[^`]|``)*+`|(?P<engine>\bENGINE=InnoDB\b)""", re.DOTALL
+)
 
 _DIRECTORIES = (("DATA", "DIRECTORY"), ("INDEX", "DIRECTORY"))
 

@@ -6,7 +6,7 @@ The same sieve stands before the survey of a file and before its load.
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql import facts
-from holdfast.engines.mysql.judging import Fate, Verdict, judge, placed, unquoted
+from holdfast.engines.mysql.judging import Fate, Verdict, databases_of_trigger, judge, unquoted
 from holdfast.engines.mysql.script import LONGEST, tokens
 
 _LEFT_OUT = {
@@ -44,7 +44,6 @@ _ENGINES = frozenset(
 """Tables of others reach for files, other tables or other servers."""
 _UNSAFE = frozenset(["big5", "cp932", "gbk", "gb18030", "sjis"])
 """Character sets in which a quote or a backslash may be half of a character."""
-_SETTINGS = ("character_set_client", "collation_connection")
 
 
 class Sieve:
@@ -74,18 +73,14 @@ class Sieve:
         verdict = judge(statement)
         _require_harmless(verdict, statement)
         if verdict.kind == "triggers":
-            self._require_own(verdict, statement)
+            self._require_own(statement)
         return verdict
 
-    def _require_own(self, trigger: Verdict, statement: bytes) -> None:
+    def _require_own(self, statement: bytes) -> None:
         """EvidenceMissing for a trigger that says another database, its own or its table's."""
-        found = tokens(statement)
-        words = [text.upper() if kind == "word" else "" for kind, text in found]
-        at = words.index("ON") + 1 if "ON" in words else len(found)
-        for database in (trigger.database, placed(found, at)[0]):
-            if database not in ("", self._here):
-                where = self._here or "a database that the file does not name"
-                raise EvidenceMissing(f"a trigger of {where} says database {database}")
+        for database in databases_of_trigger(statement) - {self._here}:
+            where = self._here or "a database that the file does not name"
+            raise EvidenceMissing(f"a trigger of {where} says database {database}")
 
     def _go(self, verdict: Verdict) -> Verdict | None:
         self._system = verdict.name.lower() in facts.SYSTEM
@@ -111,8 +106,8 @@ def _left_out(words: list[str]) -> str | None:
 
 
 def _require_harmless(verdict: Verdict, statement: bytes) -> None:
-    for setting in _SETTINGS:
-        value = unquoted(verdict.settings.get(setting, "")).lower()
+    for given in verdict.settings.values():  # a variable may become a character set later
+        value = unquoted(given).lower()
         if value.partition("_")[0] in _UNSAFE:
             raise EvidenceMissing(f"a dump in the character set {value} cannot be read safely")
     if "\\" in verdict.name or "\\" in verdict.database:

@@ -2,30 +2,25 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
-from holdfast.domain.errors import (
-    AddonUnavailable,
-    EvidenceMissing,
-    NotSupported,
-    RestoreDiffers,
-)
-from holdfast.engines.mysql import archive, code, definers, facts, naming
+from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, NotSupported
+from holdfast.engines.mysql import archive, code, definers, facts, links, naming
 from holdfast.engines.mysql.address import connect, nearest
 from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
 from holdfast.engines.mysql.code import Code, Refused
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.facts import Facts
 from holdfast.engines.mysql.inventory import Count, begin_snapshot, count, merged
-from holdfast.engines.mysql.judging import judge
+from holdfast.engines.mysql.judging import databases_of_trigger
+from holdfast.engines.mysql.links import Link
 from holdfast.engines.mysql.loading import drop_user, loading
+from holdfast.engines.mysql.script import relocated
 from holdfast.engines.mysql.wire import Session, WireError, name
 from holdfast.engines.mysql.wire import code as number
 from holdfast.kit.guard import Guard
 
-_LOOKS_ELSEWHERE = (1049, 1142, 1143, 1146, 1356, 1370, 1305)
-"""What the server says of a view whose tables, routines or rights are not there."""
-_WRONG_SCHEMA = 1435
 _NO_SUCH_THREAD = 1094
 
 
@@ -51,7 +46,8 @@ class Staging:
     def _run(self, admin: Session, fetch: Fetch) -> Inventory:
         become_only(admin, self._attempt)
         clear(admin, self._attempt)
-        book = Book(admin, self._attempt)
+        referring = self._links(admin)
+        book = Book(admin, naming.book(self._attempt))
         book.open()
         for each in self._plan:
             admin.execute(
@@ -59,11 +55,24 @@ class Staging:
                 f" COLLATE {each.collation}"
             )
         codes = self._load(admin, fetch)
-        counts = self._count(admin, codes)
-        self._rehearse(admin, codes)
-        accounts, readying = self._accounts(fetch), self._readying(codes)
+        links.try_beside(admin, referring, self._places, book.database, self._attempt.say)
+        refused = self._rehearse(admin, codes)
+        counts = self._count(admin, codes, refused)
+        accounts, readying = self._fitting_accounts(admin, fetch), self._readying(codes)
         book.write(self._plan, self._final(codes), accounts, readying)
-        return merged(counts)
+        book.mark_ready()
+        return replace(merged(counts), skipped=tuple(each.skipped() for each in refused))
+
+    def _links(self, admin: Session) -> Sequence[Link]:
+        """Foreign keys of databases that stay. PreflightRefused where the backup lacks what they
+        refer to, before anything is loaded."""
+        if not self._attempt.keep_others:
+            return []
+        found = links.into(admin, set(self._places))
+        if not self._dump.imported:
+            tables = self._dump.inventory.tables
+            links.require_parents(found, {(table.database, table.name) for table in tables})
+        return found
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
         attempt, places = self._attempt, self._places
@@ -89,8 +98,11 @@ class Staging:
         """Statements that have to run before the swap makes any code. Repeatable."""
         return []
 
-    def _count(self, admin: Session, codes: Sequence[Code]) -> dict[str, Count]:
+    def _count(
+        self, admin: Session, codes: Sequence[Code], refused: Sequence[Refused]
+    ) -> dict[str, Count]:
         history = bool(self._dump.facts.get("history"))
+        lost = {(each.code.database, each.code.kind, each.code.name) for each in refused}
         counts: dict[str, Count] = {}
         begin_snapshot(admin)
         for each in self._plan:
@@ -98,42 +110,47 @@ class Staging:
             found = count(admin, each.staged, each.final, history=history)
             kinds = dict(found.objects)
             for one in codes:
-                if one.database == each.final and not one.name.endswith(" BODY"):
+                made = (one.database, one.kind, one.name) not in lost
+                if one.database == each.final and made:
                     kinds[one.kind] = kinds.get(one.kind, 0) + 1
             counts[each.final] = Count(found.tables, kinds)
         admin.execute("COMMIT")
         return counts
 
-    def _rehearse(self, admin: Session, codes: Sequence[Code]) -> None:
-        """Makes everything once beside, so that the swap does not find out what is wrong with it.
+    def _rehearse(self, admin: Session, codes: Sequence[Code]) -> Sequence[Refused]:
+        """Makes everything once beside; returns what the server does not take.
 
-        Events are not tried: they would run. Neither can be what looks into other databases, nor
-        what names its own.
+        Definers come into it later: their accounts are not there yet. Events are not tried: they
+        would run. Neither are triggers that name their database.
         """
-        tried = [e for e in codes if e.kind != "events" and not judge(e.statement).database]
+        names = {name(a).encode(): name(b).encode() for a, b in self._places.items()}
+        tried = [
+            self._beside(each, names)
+            for each in codes
+            if each.kind != "events"
+            and not (each.kind == "triggers" and databases_of_trigger(each.statement))
+        ]
         refused = code.make(admin, tried, lambda database: self._places[database])
         for each in self._plan:
             code.drop(admin, each.staged)
-        wrong = [each for each in refused if not self._looks_elsewhere(each, refused)]
-        if wrong:
-            listed = "; ".join(each.sentence() for each in wrong[:5])
-            raise RestoreDiffers(f"the server does not take {listed}")
         for each in refused:
-            self._attempt.say(f"could not be tried beforehand: {each.sentence()}")
+            self._attempt.say(f"the server does not take {each.sentence()}")
+        return refused
 
-    def _looks_elsewhere(self, refused: Refused, others: Sequence[Refused]) -> bool:
-        """Does it, or a view that it needs, name another database of the dump?"""
-        if number(refused.why) == _WRONG_SCHEMA:  # a trigger that says where its table is
-            return True
-        if number(refused.why) not in _LOOKS_ELSEWHERE:
-            return False
-        if refused.code.kind == "triggers":
-            return refused.code.database.encode() in refused.code.statement
-        if refused.code.kind != "views":
-            return False
-        names = [*self._places, *(each.code.name for each in others if each is not refused)]
-        text = refused.code.statement
-        return any(re.search(re.escape(name(each).encode()), text) for each in names)
+    def _beside(self, each: Code, names: dict[bytes, bytes]) -> Code:
+        owned = definers.owned(each, by_owner=False)
+        if each.kind != "views":
+            return owned
+        return replace(owned, statement=relocated(owned.statement, names))
+
+    def _fitting_accounts(self, admin: Session, fetch: Fetch) -> list[str]:
+        statements, flavour = self._accounts(fetch), facts.server(admin)["flavour"]
+        if statements and section(self._dump, "server")["flavour"] != flavour:
+            self._attempt.say(
+                f"accounts are left as they are: those in the dump are not of {flavour}"
+            )
+            return []
+        return statements
 
     def _accounts(self, fetch: Fetch) -> list[str]:
         found: list[str] = []
@@ -150,10 +167,6 @@ class ConfinedStaging(Staging):
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
         owner = str(self._address.owner)
         return [definers.bounded(each, owner) for each in super()._load(admin, fetch)]
-
-    def _rehearse(self, admin: Session, codes: Sequence[Code]) -> None:
-        """As ours: no account of the owner's reaches a staged database, so nobody runs it there."""
-        super()._rehearse(admin, [definers.owned(each, by_owner=False) for each in codes])
 
 
 def recorded(dump: Dump) -> list[Facts]:
@@ -179,6 +192,7 @@ def placements(dump: Dump, attempt: Attempt) -> list[Placement]:
             f"{prefix}{number}",
             _word(database["charset"]),
             _word(database["collation"]),
+            str(database.get("comment", "")),
         )
         for number, database in enumerate(recorded(dump))
     ]
@@ -225,4 +239,6 @@ def _end_holder(session: Session, lock: str) -> None:
 
 
 def user_databases(session: Session) -> list[str]:
-    return [str(each["name"]) for each in facts.databases(session)]
+    """All but directories that are no databases to any statement."""
+    names = [str(each["name"]) for each in facts.databases(session)]
+    return [each for each in names if naming.plain(each) == each]

@@ -1,20 +1,32 @@
-"""Puts staged data in place of the old: one RENAME TABLE of everything, then what names its place.
+"""Puts staged data in place of the old, and old data that was set aside back in its place.
 
-RENAME TABLE moves tables between databases, all or none, also when the server crashes. Views and
-triggers of the old tables would be in its way and are taken off just before; the book remembers
-them until the data has moved. After that there is only one direction: the definitions are made in
-place, the accounts follow, and what is old goes. Each of these can be repeated.
+Until the one statement that moves the tables (`exchange.py`) nothing of the target is touched.
+After it there is only one direction: databases get their properties, accounts are made, then the
+code, and the old data goes, or stays aside with a book of its own. Each of these can be repeated,
+and none of them keeps the next one from being done: the data is in place, and what the server does
+not take is said.
 """
 
 from collections.abc import Callable, Sequence
 
 from holdfast.contracts.engine import Address, Attempt, Dump
-from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure, RestoreDiffers
-from holdfast.engines.mysql import code, facts, granting, naming
+from holdfast.contracts.engine import Table as CountedTable
+from holdfast.domain.errors import Failure, RestoreDiffers
+from holdfast.engines.mysql import (
+    accounts,
+    code,
+    definers,
+    exchange,
+    facts,
+    granting,
+    links,
+    naming,
+)
+from holdfast.engines.mysql import views as viewing
 from holdfast.engines.mysql.address import connect
-from holdfast.engines.mysql.book import AFTER, BEFORE, Book, Placement, databases, drop_database
-from holdfast.engines.mysql.code import Refused
-from holdfast.engines.mysql.complaints import translated
+from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
+from holdfast.engines.mysql.code import Code, Refused
+from holdfast.engines.mysql.complaints import LOST, said, translated
 from holdfast.engines.mysql.inventory import inventory
 from holdfast.engines.mysql.loading import drop_user
 from holdfast.engines.mysql.staging import become_only, clear, user_databases
@@ -22,137 +34,191 @@ from holdfast.engines.mysql.wire import Session, WireError, name
 from holdfast.engines.mysql.wire import code as number
 from holdfast.kit.guard import Guard
 
-_TRIES = 5
-_WAIT_SECONDS = 3
-_LOCKED = (1205, 1213)
-_IN_THE_WAY = ("views", "triggers")
+Say = Callable[[str], None]
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
     with translated(guard), connect(address) as session:
         become_only(session, attempt)
-        book = Book(session, attempt)
+        book = Book(session, naming.book(attempt))
         if not book.exists():
             _require_done(address, dump, session, attempt)
             attempt.say("the swap was done before")
             return
         if not book.moved():
+            _move(session, address, book, attempt)
+        _finish(session, address, book, attempt)
+
+
+def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+    """The old data that restore `op` set aside comes back; what is in its place is dropped."""
+    with translated(guard), connect(address) as session:
+        become_only(session, attempt)
+        book = Book(session, naming.old_book(op))
+        if not book.exists():
+            raise RestoreDiffers("nothing of this restore is set aside on the server any more")
+        if not book.moved():
             if not book.ready():
-                raise RestoreDiffers("not everything was staged")
-            _move(session, book, attempt)
-        _finish(session, address, book, dump, attempt)
+                raise RestoreDiffers("the old data was not set aside as a whole")
+            leaving = _present(session, [*(each.final for each in book.plan()), *book.fresh()])
+            exchange.move(session, book, attempt.op, leaving)
+            attempt.say(f"back in place: {', '.join(each.final for each in book.plan())}")
+        exchange.finish(session, book)
+        _settle(session, address, book, attempt.say)
+        came = set(book.fresh()) - {each.final for each in book.plan()}
+        for database in came:
+            if all(table["type"] == "VIEW" for table in facts.tables(session, database)):
+                drop_database(session, database)
+        for prefix in (naming.old_prefix(attempt.op), naming.old_prefix(op)):
+            _drop_databases(session, prefix, book.database)
+        book.close()
 
 
-def _move(session: Session, book: Book, attempt: Attempt) -> None:
+def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+    with translated(guard), connect(address) as session:
+        become_only(session, attempt)
+        prefix = naming.old_prefix(op)
+        _drop_databases(session, prefix, naming.old_book(op))
+        drop_database(session, naming.old_book(op))
+
+
+def _drop_databases(session: Session, prefix: str, book: str) -> None:
+    """All with this prefix but the book, which goes last."""
+    for database in databases(session, prefix):
+        if database != book:
+            drop_database(session, database)
+
+
+def _move(session: Session, address: Address, book: Book, attempt: Attempt) -> None:
+    if not book.ready():
+        raise RestoreDiffers("not everything was staged")
     plan = book.plan()
-    staged = set(databases(session, naming.stage_prefix(attempt)))
-    missing = {each.staged for each in plan} - staged
+    missing = {each.staged for each in plan} - set(databases(session, naming.stage_prefix(attempt)))
     if missing:
         raise RestoreDiffers(f"nothing is staged in {', '.join(sorted(missing))}")
-    present = set(user_databases(session))
-    old = [each for each in plan if each.final in present]
-    book.keep_previous(
-        kept for each in old for kept in list(code.read(session, each.final, _IN_THE_WAY))
-    )
-    renames: list[tuple[str, str]] = []
-    for place, each in enumerate(plan):
-        if each.final not in present:
-            book.note_fresh(each.final)
-            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(each.final)}")
-        else:
-            aside = f"{naming.old_prefix(attempt.op)}{place}"
-            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(aside)}")
-            renames += _between(session, each.final, aside)
-    for each in plan:
-        renames += _between(session, each.staged, each.final)
-    renames.append((book.table(BEFORE), book.table(AFTER)))
-
-    def move() -> None:
-        for each in old:
-            code.drop(session, each.final, _IN_THE_WAY)
-        _rename(session, renames)
-
-    _insist(session, [each.final for each in plan], move)
+    leaving = _present(session, [each.final for each in plan])
+    if not attempt.keep_others:
+        leaving += [each for each in user_databases(session) if each not in leaving]
+    if attempt.keep_old:
+        _write_old_book(session, address, book, leaving, attempt)
+    exchange.move(session, book, attempt.op, leaving)
     attempt.say(f"in place: {', '.join(each.final for each in plan)}")
 
 
-def _between(session: Session, source: str, target: str) -> list[tuple[str, str]]:
-    return [
-        (f"{name(source)}.{name(table['name'])}", f"{name(target)}.{name(table['name'])}")
-        for table in facts.tables(session, source)
-        if table["type"] != "VIEW"
+def _present(session: Session, wanted: Sequence[str]) -> list[str]:
+    present = set(user_databases(session))
+    return [each for each in wanted if each in present]
+
+
+def _write_old_book(
+    session: Session, address: Address, book: Book, leaving: Sequence[str], attempt: Attempt
+) -> None:
+    """What has to be known to put the old data back. `mark_ready` comes when it is aside."""
+    old = Book(session, naming.old_book(attempt.op))
+    drop_database(session, old.database)
+    old.open()
+    away = exchange.aside(attempt.op, leaving)
+    plan = [
+        Placement(
+            each["name"], away[each["name"]], each["charset"], each["collation"], each["comment"]
+        )
+        for each in facts.databases(session)
+        if each["name"] in away
     ]
+    unread: list[str] = []
+    codes = [each for database in leaving for each in code.read(session, database, unread)]
+    for sentence in unread:
+        attempt.say(f"an undo could not bring back {sentence}")
+    old.write(plan, codes, _accounts(session, address))
+    for each in book.plan():
+        if each.final not in leaving:
+            old.note_fresh(each.final)
+    if accounts.readable(session):
+        old.keep_strays(granting.undoing(session, address, book.accounts()))
 
 
-def _rename(session: Session, renames: Sequence[tuple[str, str]]) -> None:
-    listed = ", ".join(f"{old} TO {new}" for old, new in renames)
-    session.execute(f"RENAME TABLE {listed}")
+def _accounts(session: Session, address: Address) -> list[str]:
+    flavour = facts.server(session)["flavour"]
+    lines = accounts.script(session, flavour, address.owner).splitlines()
+    return [line.removesuffix(";") for line in lines if line and not line.startswith("--")]
 
 
-def _insist(session: Session, held: Sequence[str], action: Callable[[], None]) -> None:
-    """Who holds something in these databases for too long is sent away."""
-    session.execute(f"SET SESSION foreign_key_checks = 0, lock_wait_timeout = {_WAIT_SECONDS}")
-    for remaining in reversed(range(_TRIES)):
-        try:
-            action()
-            break
-        except WireError as error:
-            if number(error) not in _LOCKED:
-                raise
-            if remaining == 0:
-                raise AddonUnavailable(
-                    f"sessions of others hold the tables and do not let go: {error.args[-1]}",
-                    reason="lock",
-                ) from error
-            _send_away(session, held)
-    session.execute("SET SESSION lock_wait_timeout = 60")
-
-
-def _send_away(session: Session, databases: Sequence[str]) -> None:
-    marks = ", ".join(["%s"] * len(databases))
-    for (thread,) in session.rows(
-        f"SELECT id FROM information_schema.processlist WHERE db IN ({marks})"  # noqa: S608
-        " AND id <> connection_id()",
-        list(databases),
-    ):
-        try:
-            session.execute(f"KILL {int(thread)}")
-        except WireError as error:
-            if number(error) == 1095:
-                raise AddonRefused(
-                    "sessions of others hold the tables, and this user may not end them",
-                    reason="lock",
-                ) from error
-
-
-def _finish(session: Session, address: Address, book: Book, dump: Dump, attempt: Attempt) -> None:
+def _finish(session: Session, address: Address, book: Book, attempt: Attempt) -> None:
     """Everything after the data has moved. Repeatable; the book goes last."""
-    plan = book.plan()
-    refused = _settle(session, book)
-    granting.apply(session, address, dump, book.accounts(), attempt.say)
-    _drop_others(session, address, plan, attempt)
-    for each in databases(session, naming.old_prefix(attempt.op)):
-        drop_database(session, each)
+    exchange.finish(session, book)
+    _settle(session, address, book, attempt.say)
+    _drop_others(session, address, book.plan(), attempt)
+    if attempt.keep_old:
+        Book(session, naming.old_book(attempt.op)).mark_ready()
+    else:
+        _drop_databases(session, naming.old_prefix(attempt.op), "")
     _drop_staged(session, attempt)
-    if refused:
-        listed = "; ".join(each.sentence() for each in refused[:5])
-        raise RestoreDiffers(f"the data is in place, but the server does not take {listed}")
     book.close()
 
 
-def _settle(session: Session, book: Book) -> Sequence[Refused]:
-    """What makes moved tables a database again: its properties and its code."""
+def _settle(session: Session, address: Address, book: Book, say: Say) -> None:
+    """Makes moved tables a database again: its properties, its code, and whose that is."""
     plan = book.plan()
     for each in plan:
+        _set_properties(session, each, say)
+        _point_sequences(session, each.final, plan, say)
+        for sentence in code.drop(session, each.final):
+            say(sentence)
+    for refused in granting.run(session, [*book.strays(), *book.readying()]):
+        say(refused.sentence())
+    early = granting.apply(session, address, book.accounts(), say)
+    for problem in _make_code(session, book.codes()):
+        say(f"not made, because the server does not take it: {problem.sentence()}")
+    for refused in granting.run(session, [each.statement for each in early]):
+        say(refused.sentence())
+    links.point(session, book.links(), say)
+    _say_what_is_gone(session, book.codes(), say)
+
+
+def _make_code(session: Session, codes: Sequence[Code]) -> Sequence[Refused]:
+    refused = list(code.make(session, codes, _in_place))
+    if not any(each.code.kind == "views" for each in refused):
+        return refused
+    rest = [each for each in refused if each.code.kind != "views"]
+    views = [each for each in codes if each.kind == "views"]
+    return [*rest, *viewing.make_all(session, views, _in_place)]
+
+
+def _in_place(database: str) -> str:
+    return database
+
+
+def _say_what_is_gone(session: Session, codes: Sequence[Code], say: Say) -> None:
+    """Events whose time is over, which a server drops at once; definers that are not there."""
+    for database in {each.database for each in codes if each.kind == "events"}:
+        present = set(code.present(session, database))
+        for each in codes:
+            gone = (each.kind, each.name) not in present
+            if each.database == database and each.kind == "events" and gone:
+                say(f"event {database}.{each.name} is over: the server drops such at once")
+    for sentence in definers.homeless(session, codes):
+        say(sentence)
+
+
+def _set_properties(session: Session, placed: Placement, say: Say) -> None:
+    comment = (
+        f" COMMENT = {session.literal(placed.comment)}"
+        if "MariaDB" in session.banner
+        else ""  # MySQL has none
+    )
+    try:
         session.execute(
-            f"ALTER DATABASE {name(each.final)} CHARACTER SET {each.charset}"
-            f" COLLATE {each.collation}"
+            f"ALTER DATABASE {name(placed.final)} CHARACTER SET {placed.charset}"
+            f" COLLATE {placed.collation}{comment}"
         )
-        _point_sequences(session, each.final, plan)
-        code.drop(session, each.final)
-    for statement in book.readying():
-        session.execute(statement)
-    return code.make(session, book.codes(), lambda database: database)
+    except WireError as error:
+        _say_unless_lost(error, f"database {placed.final} keeps its properties", say)
+
+
+def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
+    if number(error) in LOST:
+        raise error
+    say(f"{text}: {said(error)}")
 
 
 def _drop_staged(session: Session, attempt: Attempt) -> None:
@@ -163,21 +229,24 @@ def _drop_staged(session: Session, attempt: Attempt) -> None:
             drop_database(session, each)
 
 
-def _point_sequences(session: Session, database: str, plan: Sequence[Placement]) -> None:
-    """Columns that take their default from a sequence still name it where it was staged."""
+def _point_sequences(session: Session, database: str, plan: Sequence[Placement], say: Say) -> None:
+    """Columns that take their default from a sequence still name it where it was before."""
     columns = session.rows(
         "SELECT table_name, column_name, column_default FROM information_schema.columns"
         " WHERE table_schema = %s AND column_default LIKE %s",
-        [database, f"%{naming.STAGE}%"],
+        [database, "%`holdfast\\_%"],
     )
     for table, column, default in columns:
         text = str(default)
         for placed in plan:
             text = text.replace(f"{name(placed.staged)}.", f"{name(placed.final)}.")
-        session.execute(
-            f"ALTER TABLE {name(database)}.{name(table)}"
-            f" ALTER COLUMN {name(column)} SET DEFAULT ({text})"
-        )
+        try:
+            session.execute(
+                f"ALTER TABLE {name(database)}.{name(table)}"
+                f" ALTER COLUMN {name(column)} SET DEFAULT ({text})"
+            )
+        except WireError as error:
+            _say_unless_lost(error, f"the default of {database}.{table}.{column} is {text}", say)
 
 
 def _drop_others(
@@ -199,21 +268,21 @@ def _require_done(address: Address, dump: Dump, session: Session, attempt: Attem
     """Nothing is staged: either all is done, or somebody removed the stage."""
     if databases(session, naming.stage_prefix(attempt)):
         raise RestoreDiffers("what was staged is no longer whole")
-    found = inventory(address)
-    there = {(table.database, table.name) for table in found.tables}
+    there = {_place_of(table) for table in inventory(address).tables}
     wanted = {(t.database or address.database, t.name) for t in dump.inventory.tables}
-    if dump.imported and wanted - there:
+    if wanted - there:
         raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
-    for database, kinds in dump.inventory.objects.items():
-        if not dump.imported and dict(found.objects.get(database, {})) != dict(kinds):
-            raise RestoreDiffers(f"nothing is staged, and {database} is not what was restored")
+
+
+def _place_of(table: CountedTable) -> tuple[str, str]:
+    return table.database, table.name
 
 
 def discard(address: Address, attempt: Attempt) -> str:
     """Before the data moved: takes everything away again. After it: finishes what can be."""
     try:
         with translated(), connect(address) as session:
-            return _discard(session, attempt)
+            return _discard(session, address, attempt)
     except Failure as error:
         raise type(error)(
             f"the state of the target is not known, and databases named holdfast_* may remain: "
@@ -222,34 +291,21 @@ def discard(address: Address, attempt: Attempt) -> str:
         ) from error
 
 
-def _discard(session: Session, attempt: Attempt) -> str:
+def _discard(session: Session, address: Address, attempt: Attempt) -> str:
     become_only(session, attempt)
-    book = Book(session, attempt)
+    book = Book(session, naming.book(attempt))
     if book.exists() and book.moved():
-        refused = _settle(session, book)
-        for each in databases(session, naming.old_prefix(attempt.op)):
-            drop_database(session, each)
+        unmade: list[str] = []
+        exchange.finish(session, book)
+        _settle(session, address, book, unmade.append)
+        _drop_databases(session, naming.old_prefix(attempt.op), "")
         clear(session, attempt)
-        missing = "".join(f"; missing: {each.sentence()}" for each in refused)
+        missing = "".join(f"; {sentence}" for sentence in unmade)
         return f"the restored data is in place; the old data is gone{missing}"
     if book.exists() and book.ready():
-        _put_back(session, book)
+        for each in book.fresh():
+            if not facts.tables(session, each):  # others may have found a use for it
+                drop_database(session, each)
     staged = clear(session, attempt)
-    for each in databases(session, naming.old_prefix(attempt.op)):
-        drop_database(session, each)
+    _drop_databases(session, naming.old_prefix(attempt.op), "")
     return "the target is as it was" + ("; what was staged is removed" if staged else "")
-
-
-def _put_back(session: Session, book: Book) -> None:
-    """Databases that were made, and views and triggers taken off, before the data was to move."""
-    for each in book.fresh():
-        if not facts.tables(session, each):  # somebody else may have found a use for it
-            drop_database(session, each)
-    previous = book.codes("previous")
-    for each in book.plan():
-        there = set(code.present(session, each.final))
-        lost = [p for p in previous if p.database == each.final and (p.kind, p.name) not in there]
-        refused = code.make(session, lost, lambda database: database)
-        if refused:
-            listed = "; ".join(problem.sentence() for problem in refused)
-            raise RestoreDiffers(f"what was taken off could not be put back: {listed}")
