@@ -39,6 +39,7 @@ START = moment("2028-02-28 21:50")  # a leap day begins soon
 SPEED = 900
 ADDONS = 50
 RISK = 0.01
+STILL_SECONDS = 120.0
 
 
 @dataclass
@@ -123,15 +124,20 @@ class Scene:
     def torture(self, seconds: float, least: int) -> None:
         """Kills somebody now and then; most die by themselves, while they dispatch.
 
-        Goes on for `seconds` and until `least` occurrences have fired, on a slow machine too.
+        Goes on for `seconds` and until `least` occurrences have fired, on a slow machine too: there
+        being born takes longer, so that nobody is killed before something has happened since.
         """
-        began = time.monotonic()
-        while (took := time.monotonic() - began) < seconds or self.fired() < least:
-            assert took < 10 * seconds, "next to nothing happens"
+        began = moved = time.monotonic()
+        fired = self.fired()
+        while time.monotonic() - began < seconds or fired < least:
+            assert time.monotonic() - moved < STILL_SECONDS, f"nothing happens after {fired}"
             self.keep_alive()
             self.over.wait(self.dice.uniform(0.05, 0.5))
-            if self.dice.random() < 0.4:
-                self.dice.choice(self.children).kill()
+            before, fired = fired, self.fired()
+            if fired > before:
+                moved = time.monotonic()
+                if self.dice.random() < 0.4:
+                    self.dice.choice(self.children).kill()
         self.over.set()
 
     def fired(self) -> int:

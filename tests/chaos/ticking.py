@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fixtures.catalogs import MASTER_KEY
 from holdfast.bootstrap import Parts, SchedulerProcess, processes
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
@@ -57,7 +58,9 @@ class Ticking:
         log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(log, 2)
         logging.basicConfig(level=logging.WARNING)
-        settings = Settings(data_dir=self.home, database_url=self.url, queue="table")
+        settings = Settings(
+            data_dir=self.home, database_url=self.url, queue="table", master_key=MASTER_KEY
+        )
         parts = Parts(settings, schedule_clock=self.clock)
         queue = MortalQueue(parts.catalog.engine)
         queue.risk = self.risk

@@ -32,6 +32,7 @@ from holdfast.jobs.runner import Drained, Plans, Runner
 from holdfast.jobs.snapshot import SNAPSHOT
 from holdfast.jobs.tidy import TIDY
 from holdfast.jobs.toolbox import Running
+from holdfast.jobs.undo import DROP_OLD, UNDO
 from holdfast.kit import ids
 from holdfast.kit.locks import join
 from holdfast.kit.memory import keep_memory_steady
@@ -48,6 +49,8 @@ PLANS: Plans = {
     Kind.COPY: REPLICATE,
     Kind.REPAIR: REPAIR,
     Kind.TIDY: TIDY,
+    Kind.UNDO: UNDO,
+    Kind.DROP_OLD: DROP_OLD,
     **LIFECYCLE,
 }
 

@@ -64,7 +64,10 @@ def worn_restores(session: ReadSession, before: int, limit: int) -> list[str]:
     newer = aliased(Restore)
     later = select(newer.pk).where(newer.addon_pk == Restore.addon_pk, newer.pk > Restore.pk)
     worn = select(Restore.operation).where(
-        Restore.status.in_(OVER), Restore.completed < before, later.exists()
+        Restore.status.in_(OVER),
+        Restore.completed < before,
+        Restore.old_until.is_(None),
+        later.exists(),
     )
     return list(session.scalars(worn.order_by(Restore.completed).limit(limit)))
 

@@ -3,14 +3,15 @@
 from collections.abc import Collection
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import aliased
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.plain import Plain
 from holdfast.catalog.schema import Addon, Backup, Document, Project, Restore
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
-from holdfast.domain.operation import OVER
+from holdfast.domain.operation import OVER, Status
 
 
 def reading(session: ReadSession, addon_pk: int) -> bool:
@@ -36,11 +37,50 @@ def latest(session: ReadSession, backup_pks: Collection[int]) -> dict[int, Resto
 
 _NEWEST = (
     select(func.max(Restore.pk))
-    .where(Restore.backup_pk.in_(bindparam("backup_pks", expanding=True)))
+    .where(Restore.backup_pk.in_(bindparam("backup_pks", expanding=True)), Restore.undoes.is_(None))
     .group_by(Restore.backup_pk)
 )
 _PLAIN = Plain(Restore)
 _LATEST = _PLAIN.rows.where(Restore.pk.in_(_NEWEST))
+
+
+def later_in_place(session: ReadSession, restore: Restore) -> Restore | None:
+    """A restore into the same addon that ended well after this one and was not undone since."""
+    undoing = aliased(Restore)
+    undone = select(undoing.pk).where(
+        undoing.undoes == Restore.id, undoing.status == Status.COMPLETED
+    )
+    later = select(Restore).where(
+        Restore.addon_pk == restore.addon_pk,
+        Restore.pk > restore.pk,
+        Restore.status == Status.COMPLETED,
+        Restore.undoes.is_(None),
+        ~undone.exists(),
+    )
+    return session.scalar(later.order_by(Restore.pk.desc()).limit(1))
+
+
+def open_undo(session: ReadSession, restore: Restore) -> Restore | None:
+    rows = select(Restore).where(Restore.undoes == restore.id, Restore.status.not_in(OVER))
+    return session.scalar(rows.limit(1))
+
+
+def with_old_data(session: ReadSession, now: int, limit: int) -> list[int]:
+    """Restores whose old data was set aside until before `now`, by pk, oldest first."""
+    due = select(Restore.pk).where(Restore.old_until <= now)
+    return list(session.scalars(due.order_by(Restore.old_until).limit(limit)))
+
+
+def keeping_old_data(session: ReadSession, addon_pk: int) -> list[Restore]:
+    """Restores into an addon whose old data is set aside."""
+    rows = select(Restore).where(Restore.addon_pk == addon_pk, Restore.old_until.is_not(None))
+    return list(session.scalars(rows))
+
+
+def forget_old_data(session: WriteSession, addon_pk: int) -> None:
+    """It is gone with the rest of the addon's data."""
+    for restore in keeping_old_data(session, addon_pk):
+        restore.old_until = None
 
 
 def of_backup(session: ReadSession, caller: Caller, backup: Backup, page: Page) -> Slice[Restore]:

@@ -1,6 +1,7 @@
 """How a command ends that made a backup: it waits, shows it, and its exit status is the verdict."""
 
 from holdfast.cli.options import Waiting
+from holdfast.cli.output import note
 from holdfast.cli.problems import OperationFailed
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
@@ -16,6 +17,11 @@ def awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> Ba
 
 def conclude(session: Session, backup: Backup, *, waited: bool) -> None:
     session.printer.record(backup.document())
+    if backup.warnings:
+        note(
+            f"{backup.warnings} warnings: not everything will restore elsewhere as it is; see"
+            f" `holdfast backup evidence {backup.id}`"
+        )
     if waited and backup.status != GOOD:
         reason = f": {backup.reason}" if backup.reason else ""
         raise OperationFailed(f"the backup {backup.id} ended {backup.status}{reason}")

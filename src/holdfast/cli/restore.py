@@ -1,21 +1,23 @@
 """`holdfast restore`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from holdfast.cli import asking
 from holdfast.cli.loglines import show_lines
 from holdfast.cli.options import InAddon, Limit, Lines, Waiting, Yes
+from holdfast.cli.output import note
 from holdfast.cli.problems import OperationFailed, naming
 from holdfast.cli.progress import watching
 from holdfast.cli.session import Session
 from holdfast.cli.verbs import noun, verb
 from holdfast.client import Client
 from holdfast.client.models import GOOD, Restore
-from holdfast.client.restores import Origin
+from holdfast.client.restores import Choices, Origin
 
 app = noun("Restores into an addon.")
 
@@ -60,12 +62,51 @@ class Giving:
             " their power back. Needs a token of all projects.",
         ),
     ] = False
+    accept_differences: Annotated[
+        bool,
+        typer.Option(
+            "--accept-differences",
+            help="Restore in spite of the differences that the last restore of this backup into"
+            " this addon ended with. They are shown first; a new one still ends the restore.",
+        ),
+    ] = False
+    skip_failed_objects: Annotated[
+        bool,
+        typer.Option(
+            "--skip-failed-objects",
+            help="Of a dump: leave out objects that cannot be made and hold no data, such as"
+            " views, indexes and code. The report names them.",
+        ),
+    ] = False
+    keep_old: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-old",
+            metavar="HOURS",
+            min=0,
+            help="Set the old data aside for that long, for `restore undo`. By default 24 when the"
+            " restore deviates from the backup, else 0.",
+        ),
+    ] = None
     yes: Yes = False
 
-    def confirm(self, addon: str) -> None:
+    def choices(self, addon: str, differences: Sequence[str]) -> Choices:
+        """Asks for what is dangerous; `differences` are those to be accepted."""
         if self.replace:
             question = f"May the present data of {addon} be removed before its successor is there?"
             asking.confirm(question, force=self.yes, option="--yes")
+        if differences:
+            for difference in differences:
+                note(difference)
+            question = f"Restore {addon} in spite of these {len(differences)} differences?"
+            asking.confirm(question, force=self.yes, option="--yes")
+        return Choices(
+            replace=self.replace,
+            trusted=self.trusted,
+            accept_differences=differences,
+            skip_failed_objects=self.skip_failed_objects,
+            keep_old_hours=self.keep_old,
+        )
 
 
 @verb(
@@ -78,20 +119,42 @@ def create(
     session: Session, where: InAddon, backup: Backup, source: From, giving: Giving, waiting: Waiting
 ) -> None:
     """Replace an addon's data with a backup. With --wait the exit status tells how it ended."""
-    which = where.of(session)
-    giving.confirm(which[1])
-    with session.client() as client, naming(replace="--replace", trusted="--trusted"):
-        started = client.restores.create(
-            *which,
-            backup,
-            source.origin(*which),
-            replace=giving.replace,
-            trusted=giving.trusted,
-        )
-        if waiting.wait:
-            restore = _awaited(client, (*which, started.restore_id), waiting)
-        else:
-            restore = client.restores.get(*which, started.restore_id)
+    which, flags = where.of(session), _FLAGS
+    with session.client() as client, naming(**flags):
+        origin = source.origin(*which)
+        seen = _differences(client, which, backup, origin) if giving.accept_differences else ()
+        choices = giving.choices(which[1], seen)
+        started = client.restores.create(*which, backup, origin, choices)
+        _follow(session, client, (*which, started.restore_id), waiting)
+
+
+_FLAGS = {
+    "replace": "--replace",
+    "trusted": "--trusted",
+    "acceptDifferences": "--accept-differences",
+    "skipFailedObjects": "--skip-failed-objects",
+    "keepOldHours": "--keep-old",
+}
+
+
+def _differences(
+    client: Client, which: tuple[str, str], backup: str, origin: Origin | None
+) -> Sequence[str]:
+    """Those of the newest restore of this backup into this addon that found any."""
+    for restore in client.restores.list_of_backup(*which, backup, origin):
+        differences = (restore.report or {}).get("differences")
+        if isinstance(differences, list) and differences:
+            return cast("list[str]", differences)
+    raise typer.BadParameter(
+        f"no restore of {backup} has shown differences yet: restore it without"
+        " --accept-differences first"
+    )
+
+
+def _follow(
+    session: Session, client: Client, which: tuple[str, str, str], waiting: Waiting
+) -> None:
+    restore = _awaited(client, which, waiting) if waiting.wait else client.restores.get(*which)
     _conclude(session, restore, waited=waiting.wait)
 
 
@@ -139,7 +202,13 @@ def show(
         rows = [r.document() for r in islice(found, limit)]
     columns = {"ID": "id", "STATUS": "status", "BACKUP": "backupId"}
     session.printer.rows(
-        rows, {**columns, "STARTED": "restoreTimestamp", "COMPLETED": "completedAt"}
+        rows,
+        {
+            **columns,
+            "STARTED": "restoreTimestamp",
+            "COMPLETED": "completedAt",
+            "UNDO UNTIL": "oldDataUntil",
+        },
     )
 
 
@@ -158,6 +227,20 @@ def abort(session: Session, where: InAddon, restore: Id, source: From) -> None:
         found = client.restores.get(*which, restore)
         client.restores.abort(*which, found, source.origin(*which))
     session.printer.done(f"aborting restore {restore}")
+
+
+@verb(app, "undo", "holdfast restore undo 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders --wait")
+def undo(
+    session: Session, where: InAddon, restore: Id, source: From, waiting: Waiting, yes: Yes = False
+) -> None:
+    """Put back the old data that a restore set aside; what is there now is removed."""
+    which = where.of(session)
+    question = f"Remove the present data of {which[1]} and put back what was there before?"
+    asking.confirm(question, force=yes, option="--yes")
+    with session.client() as client:
+        undone = client.restores.get(*which, restore)
+        started = client.restores.undo(*which, undone, source.origin(*which))
+        _follow(session, client, (*which, started.restore_id), waiting)
 
 
 @verb(app, "logs", "holdfast restore logs 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")

@@ -178,6 +178,7 @@ class Backup(Model):
     last_restore: LastRestore | None = None
     retained: bool | None = None
     reason: str | None = None
+    warnings: int = 0
     progress: Progress | None = None
     schedules: list[Words] = []
     expires_at: str | None = None
@@ -196,7 +197,9 @@ class Restore(Model):
     completed_at: str | None = None
     reason: str | None = None
     progress: Progress | None = None
-    report: object = None
+    report: Words | None = None
+    old_data_until: str | None = None
+    undoes: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -26,6 +26,41 @@ class Origin:
         return {"sourceProjectId": self.project, "sourceAddonId": self.addon}
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What the caller allows and asks for.
+
+    `replace`: without room for a second copy, the present data may be removed first. `trusted`: the
+    caller vouches for what another project's people could have shaped. `accept_differences`: those
+    from the report of a failed restore, word for word. `skip_failed_objects`: objects that cannot
+    be made and hold no data are left out. `keep_old_hours`: how long the old data stays aside.
+    """
+
+    replace: bool = False
+    trusted: bool = False
+    accept_differences: Sequence[str] = ()
+    skip_failed_objects: bool = False
+    keep_old_hours: int | None = None
+
+    def body(self) -> dict[str, object]:
+        """What differs from what the server presumes."""
+        body: dict[str, object] = {}
+        if self.replace:
+            body["replace"] = True
+        if self.trusted:
+            body["trusted"] = True
+        if self.accept_differences:
+            body["acceptDifferences"] = list(self.accept_differences)
+        if self.skip_failed_objects:
+            body["skipFailedObjects"] = True
+        if self.keep_old_hours is not None:
+            body["keepOldHours"] = self.keep_old_hours
+        return body
+
+
+_NO_CHOICES = Choices()
+
+
 def _params(origin: Origin | None) -> dict[str, str | int]:
     return origin.params() if origin else {}
 
@@ -42,17 +77,12 @@ class Restores(Noun[R]):
         addon: str,
         backup: str,
         origin: Origin | None = None,
-        *,
-        replace: bool = False,
-        trusted: bool = False,
+        choices: Choices = _NO_CHOICES,
     ) -> Steps[RestoreStarted]:
-        """`replace`: without room for a second copy, the present data may be removed first.
-        `trusted`: the caller vouches for what another project's people could have shaped.
-        """
         path = _backup(project, addon, backup, "restore")
-        given = {"replace": replace, "trusted": trusted}
-        body = {name: True for name, is_set in given.items() if is_set} or None
-        return parsed(RestoreStarted, (yield from post(path, body, _params(origin))))
+        return parsed(
+            RestoreStarted, (yield from post(path, choices.body() or None, _params(origin)))
+        )
 
     @listing
     def list(self, project: str, addon: str) -> Listing[Restore]:
@@ -76,6 +106,15 @@ class Restores(Noun[R]):
     ) -> Steps[None]:
         path = _backup(project, addon, restore.backup_id or "", "abort-restore")
         yield from post(path, {"restoreId": restore.id}, _params(origin))
+
+    @call
+    def undo(
+        self, project: str, addon: str, restore: Restore, origin: Origin | None = None
+    ) -> Steps[RestoreStarted]:
+        """Puts back the old data that a restore set aside; the undo is a restore itself."""
+        path = _backup(project, addon, restore.backup_id or "", "undo-restore")
+        body = {"restoreId": restore.id}
+        return parsed(RestoreStarted, (yield from post(path, body, _params(origin))))
 
     @call
     def logs(

@@ -31,12 +31,16 @@ class Refillable(Protocol):
     def accept(
         self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
     ) -> Mapping[str, object]:
-        """Proves what was materialised: RestoreDiffers, EvidenceMissing. Target untouched."""
+        """Proves what was materialised: EvidenceMissing when it is damaged. Target untouched.
+
+        Among the answer, `contracts.place.DIFFERENCES`: sentences that the person may accept.
+        """
         ...
 
     def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
         """Puts it in place of the content, all or nothing. Repeatable until it returns.
 
+        With `attempt.keep_old` the old content is set aside for `Undoable` first.
         Asks `attempt.confirm` where no attempt after this one can act meanwhile.
         """
         ...

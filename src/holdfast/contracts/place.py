@@ -62,6 +62,10 @@ class Place:
         return frozenset((self.user, *([self.admin.user] if self.admin else [])))
 
 
+DIFFERENCES = "differences"
+"""Among what a rehearsal proved: a list of sentences, each a difference from the snapshot that the
+person may accept."""
+
 FOREIGN = "foreign"
 """Among the facts that a rehearsal is given: strangers may have shaped the snapshot."""
 
@@ -125,7 +129,8 @@ class Rewindable(Protocol):
         On a place that is not ours the user gets no rights it did not have. Of a foreign snapshot
         (`is_foreign`) nothing keeps its power: no account of it may log in or act on the server.
 
-        RestoreDiffers when it does not start, EvidenceMissing when it is damaged.
+        RestoreDiffers when it does not start, EvidenceMissing when it is damaged. A server that
+        runs and holds something else than was saved is no failure but `DIFFERENCES`.
         """
         ...
 

@@ -14,6 +14,7 @@ from holdfast.catalog import (
     litter,
     replays,
     repositories,
+    restores,
 )
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.session import ReadSession
@@ -26,10 +27,12 @@ from holdfast.kit.guard import Guard
 from holdfast.kit.steady import Steadiness
 from holdfast.usecases import upkeep
 from holdfast.usecases.imports import part_prefix, retire_upload
+from holdfast.usecases.restores import order_drop
 
 log = logging.getLogger(__name__)
 
-_HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
 _ROWS_AT_ONCE = 200
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
@@ -63,9 +66,12 @@ class Janitor:
         with self._tools.catalog.write() as session:
             replays.forget_old(session)
         self._forget_addresses()
-        if self._steady is None or self._steady.holds():
-            self._sweep_uploads(self._tools.clock.now())
+        steady = self._steady is None or self._steady.holds()
+        before = self._tools.clock.now() - _DAY_MS if steady else imports.DROPPED + 1
+        self._sweep_uploads(before)
+        if steady:
             self._now_and_then("history", _DAY_MS, self._forget)
+            self._now_and_then("old-data", _MINUTE_MS, self._drop_old_data)
         self._now_and_then("clocks", _HOUR_MS, self._set_right)
 
     def _forget_addresses(self) -> None:
@@ -106,6 +112,14 @@ class Janitor:
             with self._tools.catalog.write() as session:
                 forgotten = history.forget_occurrences(session, before, _ROWS_AT_ONCE)
 
+    def _drop_old_data(self, now: int) -> None:
+        """Orders the removal of what restores set aside until before `now`."""
+        with self._tools.catalog.read() as session:
+            due = restores.with_old_data(session, now, _ROWS_AT_ONCE)
+        for pk in due:
+            with self._tools.catalog.write() as session:
+                order_drop(session, self._tools.queue, restores.get(session, pk), now)
+
     def _forget_worn(self, worn: Callable[[ReadSession, int, int], list[str]], before: int) -> None:
         while True:
             with self._tools.catalog.read() as session:
@@ -115,10 +129,10 @@ class Janitor:
             with self._tools.catalog.write() as session:
                 history.forget_operations(session, operations)
 
-    def _sweep_uploads(self, now: int) -> None:
-        """Those that became a good backup, and those that nobody has added to for long."""
+    def _sweep_uploads(self, before: int) -> None:
+        """Removes those that became a good backup, and those not added to since `before`."""
         with self._tools.catalog.read() as session:
-            old = {row.pk for row in imports.untouched_since(session, now - _DAY_MS)}
+            old = {row.pk for row in imports.untouched_since(session, before)}
             gone = [
                 row.pk
                 for row in imports.all_uploads(session)
@@ -127,7 +141,7 @@ class Janitor:
             ]
         for pk in gone:
             with self._tools.catalog.write() as session:
-                upload = retire_upload(session, pk, now - _DAY_MS)
+                upload = retire_upload(session, pk, before)
             if upload is not None:
                 self._tools.open_store(None).clear(part_prefix(upload.id))
                 with self._tools.catalog.write() as session:

@@ -47,9 +47,11 @@ class Kind(StrEnum):
     RESTORE = "restore"
     REWIND = "rewind"  # a restore of a snapshot, by exchanging a server's files
     REFILL = "refill"  # a restore of a snapshot, into a database that stays open
+    UNDO = "undo"  # of a restore, with the old data that it set aside
     COPY = "copy"  # of a snapshot, to an additional destination
     REPAIR = "repair"  # of a copy that was lost
     TIDY = "tidy"  # of a snapshot repository
+    DROP_OLD = "drop-old"  # data that a restore set aside, when its time is over
     PROVISION = "provision"
     PAUSE = "pause"
     RESUME = "resume"
@@ -62,6 +64,7 @@ PRIORITY: dict[Kind, int] = {
     Kind.RESTORE: 1,
     Kind.REWIND: 1,
     Kind.REFILL: 1,
+    Kind.UNDO: 1,
     Kind.DELETE: 2,
     Kind.PROVISION: 2,
     Kind.PAUSE: 2,
@@ -73,12 +76,13 @@ PRIORITY: dict[Kind, int] = {
     Kind.COPY: 6,
     Kind.REPAIR: 6,
     Kind.TIDY: 7,
+    Kind.DROP_OLD: 7,
 }
 """1 goes first. Somebody waits for a restore; nobody waits for a backup."""
 
 TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
-RESTORING = frozenset({Kind.RESTORE, Kind.REWIND, Kind.REFILL})
-KEEPING = frozenset({Kind.COPY, Kind.REPAIR, Kind.TIDY})
+RESTORING = frozenset({Kind.RESTORE, Kind.REWIND, Kind.REFILL, Kind.UNDO})
+KEEPING = frozenset({Kind.COPY, Kind.REPAIR, Kind.TIDY, Kind.DROP_OLD})
 """Work on what was taken; the server goes on as it was."""
 
 MAX_ATTEMPTS = 3

@@ -26,6 +26,7 @@ from holdfast.domain.evidence import Check
 from holdfast.domain.inventory import Spot, spot_of
 from holdfast.domain.provenance import Provenance
 from holdfast.domain.snapshot import repository_of, snapshot_key
+from holdfast.jobs import warnings
 from holdfast.jobs.custody import lacking
 from holdfast.kit.seal import Secret
 from holdfast.kit.sign import Stamp
@@ -72,6 +73,7 @@ class _DumpManifest(BaseModel):
     compression: Compression
     created: datetime
     members: Annotated[list[_Member], Field(min_length=1)]
+    facts: Document = {}
     inventory: Document
 
 
@@ -206,6 +208,7 @@ def _dump(
             "members": [each.model_dump() for each in manifest.members],
             "checks": [check.document()],
             "inventory": manifest.inventory,
+            "warnings": warnings.gathered(manifest.facts, [m.facts for m in manifest.members]),
         },
         provenance=_provenance(json.loads(body), spot, is_ours),
     )
@@ -277,6 +280,7 @@ def _snapshot(
             "files": totals.files,
             "checks": [check.document()],
             "facts": manifest.facts,
+            "warnings": warnings.gathered(manifest.facts),
         },
         provenance=Provenance.FOREIGN if "imported" in manifest.facts else manifest.provenance,
     )

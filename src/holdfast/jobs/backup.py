@@ -27,7 +27,7 @@ from holdfast.domain.artifact import (
 from holdfast.domain.backup import FILES, Compression
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
-from holdfast.jobs import inventories
+from holdfast.jobs import inventories, warnings
 from holdfast.jobs.copying import Shelf, copy_member
 from holdfast.jobs.origins import address, dumper, importer, opened
 from holdfast.jobs.proof import checks_of, checks_of_file, require
@@ -200,11 +200,14 @@ def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
     copy = copies.first(session, backup.pk)
     backup.size = copy.size = sum(member.stored_bytes for member in record.members)
     copy.objects, copy.read_at = record.prefix, record.checked
+    found = warnings.gathered(record.facts, [member.facts for member in record.members])
+    backup.warnings = len(found)
     backup.evidence = {
         "manifestSha256": record.manifest_sha256,
         "members": [inventories.member_document(member) for member in record.members],
         "checks": [check.document() for check in record.checks],
         "inventory": record.inventory,
+        "warnings": found,
     }
 
 

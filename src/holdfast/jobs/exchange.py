@@ -12,18 +12,20 @@ notes beside them, what was done; so each function may be repeated. Hold the sea
     <home>/restored              which restore's data serves, with the old data gone
     <home>/given-up              there is no old data: a restore was allowed to remove it first
     <home>/settings              small files of that old data, for the directory that comes
+    <home>/aside-<op>/data       the old data that the restore `op` was told to keep for an undo
+    <home>/aside-<op>/version    the server's version that it is of
 """
 
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.contracts.place import SERVED, Place
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.seats import Seat
-from holdfast.jobs.servers import BESIDE, GIVEN_UP, SETTINGS
+from holdfast.jobs.servers import ASIDE, BESIDE, GIVEN_UP, SETTINGS
 from holdfast.kit import durable
 
 _BEFORE, _GONE, _FAILED = "before", "gone", "failed"
@@ -31,12 +33,30 @@ _TABLESPACES = "tablespaces"
 _STOPPED = "stopped"
 _SERVES = "restored"
 _SETTING_BYTES = 1 << 20
+_VERSION = "version"
 
 
-def exchange(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
+@dataclass(frozen=True)
+class Aside:
+    """Where a restore keeps the old data for an undo, and the server's version it is of."""
+
+    directory: Path
+    version: str
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+
+def aside_of(seat: Seat, op: str, version: str = "") -> Aside:
+    return Aside(seat.home / f"{ASIDE}{op}", version)
+
+
+def exchange(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | None = None) -> None:
     """Puts `tree / "data"` in place of the live directory, which waits in `tree / "before"`.
 
-    The old one goes when the restored server has answered. After a Failure `undo` goes back.
+    When the restored server has answered, the old one goes, or into `keep`. After a Failure `undo`
+    goes back.
     """
     live, ready = seat.place.directory, tree / "data"
     if ready.exists():
@@ -51,7 +71,7 @@ def exchange(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
     elif not ((tree / _BEFORE).exists() or is_settled(seat, tree) or _serves_untried(seat)):
         raise RestoreDiffers("an attempt before this one went back to the old data")
     seat.start()
-    _settle(seat, tree, say)
+    _settle(seat, tree, say, keep)
 
 
 def is_settled(seat: Seat, tree: Path) -> bool:
@@ -69,15 +89,24 @@ def is_settled(seat: Seat, tree: Path) -> bool:
 
 def linked(seat: Seat, tree: Path) -> list[Path]:
     """Links of the live data that lead into a tree: tablespaces lie where they were restored."""
-    live = seat.place.directory
-    links = [path for path in (*live.glob("*"), *live.glob("*/*")) if path.is_symlink()]
+    return _leading_into(seat.place.directory, tree)
+
+
+def _leading_into(data: Path, tree: Path) -> list[Path]:
+    links = [path for path in (*data.glob("*"), *data.glob("*/*")) if path.is_symlink()]
     here = tree.resolve()
     return [path for path in links if here in (path.parent / path.readlink()).resolve().parents]
 
 
+def _is_needed(seat: Seat, tree: Path) -> bool:
+    """Do tablespaces of the live data, or of old data that is kept for an undo, lie in there?"""
+    kept = (aside / "data" for aside in seat.home.glob(f"{ASIDE}*"))
+    return any(_leading_into(data, tree) for data in (seat.place.directory, *kept))
+
+
 def remove(seat: Seat, tree: Path) -> None:
-    """A tree, but nothing that the live data leads to."""
-    if linked(seat, tree):
+    """A tree, but nothing that the live data or kept old data leads to."""
+    if _is_needed(seat, tree):
         _empty(tree)
     else:
         seat.remove(tree)
@@ -91,11 +120,15 @@ def _empty(tree: Path) -> None:
     (tree / _STOPPED).unlink(missing_ok=True)
 
 
-def _settle(seat: Seat, tree: Path, say: Callable[[str], None]) -> None:
+def _settle(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | None) -> None:
     """From the second move on there is no way back: what is removed may be half removed."""
     durable.write(seat.home / _SERVES, tree.name)
     before = tree / _BEFORE
-    if before.exists():
+    if before.exists() and keep is not None:
+        keep.directory.mkdir(mode=0o711, exist_ok=True)
+        durable.write(keep.directory / _VERSION, keep.version)
+        durable.move(before, keep.data)
+    elif before.exists():
         durable.move(before, tree / _GONE)
     (seat.home / GIVEN_UP).unlink(missing_ok=True)
     durable.sync(seat.home)
@@ -174,10 +207,38 @@ def goes_back(seat: Seat, tree: Path) -> bool:
     return (tree / _BEFORE).exists() or not is_settled(seat, tree)
 
 
-def undo(seat: Seat, tree: Path) -> str:
+def take_back(seat: Seat, op: str, tree: Path, say: Callable[[str], None]) -> None:
+    """Puts what the restore `op` set aside in place of the live directory, which goes.
+
+    Repeatable. After a Failure `undo(..., aside)` sets it aside again.
+    """
+    aside = aside_of(seat, op)
+    if aside.data.exists():
+        tree.mkdir(mode=0o711, exist_ok=True)
+        durable.move(aside.data, tree / "data")
+    exchange(seat, tree, say)
+    drop_aside(seat, op)
+
+
+def version_aside(seat: Seat, op: str) -> str:
+    """The server's version that the old data of `op` is of; RestoreDiffers when there is none."""
+    note = _reads(aside_of(seat, op).directory / _VERSION)
+    if note is None:
+        raise RestoreDiffers("the old data of this restore is no longer set aside")
+    return note
+
+
+def drop_aside(seat: Seat, op: str) -> None:
+    directory = aside_of(seat, op).directory
+    if directory.exists():
+        shutil.rmtree(directory)
+
+
+def undo(seat: Seat, tree: Path, aside: Aside | None = None) -> str:
     """Back to the directory from before the exchange; says in what state the addon is.
 
-    Too late when the old data was given up already.
+    Too late when the old data was given up already. `aside`: where the data that was to come is
+    kept again instead of being removed.
     """
     live, before = seat.place.directory, tree / _BEFORE
     state = "the addon is as it was"
@@ -194,6 +255,9 @@ def undo(seat: Seat, tree: Path) -> str:
         state = _bereft(seat)
     elif (seat.wanted or (tree / _STOPPED).exists()) and live.exists():
         seat.start()
+    for came in (tree / "data", tree / _FAILED):
+        if aside is not None and came.exists():
+            durable.move(came, aside.data)
     if tree.exists():
         remove(seat, tree)
     return state

@@ -1,11 +1,11 @@
 """Inventories and members as documents, and what differs between two of them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 
 from holdfast.catalog.schema import Document
-from holdfast.contracts.engine import Inventory, Table
+from holdfast.contracts.engine import Inventory, Skipped, Table
 from holdfast.domain.artifact import StoredMember
 
 
@@ -14,13 +14,21 @@ def document(inventory: Inventory) -> Document:
         "tables": [asdict(table) for table in inventory.tables],
         "objects": {db: dict(kinds) for db, kinds in inventory.objects.items()},
         "leftOut": sorted(inventory.left_out),
+        "skipped": [asdict(item) for item in inventory.skipped],
     }
 
 
 def parse(found: Document) -> Inventory:
     """The inverse of `document`."""
     tables = [Table(**table) for table in found["tables"]]
-    return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())))
+    skipped = [Skipped(**item) for item in found.get("skipped", ())]
+    return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())), skipped)
+
+
+def sentence(item: Skipped) -> str:
+    """An object that could not be made, in one line."""
+    where = f"{item.database}: " if item.database else ""
+    return " ".join(f"{where}{item.name}: {item.reason}".split())
 
 
 def rows_by_database(found: Document) -> dict[str, dict[str, int]]:
@@ -57,7 +65,7 @@ def shortfalls(wanted: Inventory, loaded: Inventory) -> list[str]:
 
 
 def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
-    """Each difference as a sentence; empty when both hold the same."""
+    """Each difference as a sentence; empty when both hold the same but for skipped objects."""
     want = {(t.database, t.name): t.rows for t in wanted.tables}
     have = {(t.database, t.name): t.rows for t in loaded.tables}
     found = [
@@ -65,12 +73,16 @@ def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
         for (db, name), rows in want.items()
         if have.get((db, name)) != rows
     ]
-    found += [f"table {db}.{name} was not in the dump" for db, name in have.keys() - want.keys()]
+    found += [
+        f"table {db}.{name} was not in the dump" for db, name in sorted(have.keys() - want.keys())
+    ]
+    skipped = Counter((item.database, item.kind) for item in loaded.skipped)
     for database, kinds in wanted.objects.items():
         there = loaded.objects.get(database, {})
         found += [
             f"{database}: {count} {kind} were dumped, {there.get(kind, 0)} restored"
             for kind, count in kinds.items()
-            if there.get(kind, 0) != count and kind not in loaded.left_out
+            if not 0 <= count - there.get(kind, 0) <= skipped[database, kind]
+            and kind not in loaded.left_out
         ]
     return found

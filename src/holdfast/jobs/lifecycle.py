@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
-from holdfast.catalog import addons
+from holdfast.catalog import addons, restores
 from holdfast.catalog.session import WriteSession
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.operation import Kind
-from holdfast.jobs import servers
+from holdfast.jobs import servers, undo
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 
@@ -57,14 +57,22 @@ def _remove(job: Job) -> None:
 def _stop_and_destroy(job: Job) -> None:
     if job.addon.managed:
         servers.destroy(job.tools, job.addon)
+    else:
+        undo.drop_all(job)
 
 
-def _becomes(status: AddonStatus) -> Callable[[WriteSession, Job, LifecycleRecord], None]:
+def _becomes(
+    status: AddonStatus, *, forgets: bool
+) -> Callable[[WriteSession, Job, LifecycleRecord], None]:
+    """`forgets`: all data is gone, also what restores had set aside."""
+
     def publish(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
         addon = addons.get(session, job.addon.pk)
         addon.status, addon.reason = status, None
         if status == AddonStatus.DELETED:
             servers.vacate(session, addon)
+        if forgets:
+            restores.forget_old_data(session, job.addon.pk)
         addon.updated = job.tools.clock.now()
 
     return publish
@@ -81,8 +89,11 @@ def _failed(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  
         addon.status = AddonStatus.FAILED
 
 
-def _plan(status: AddonStatus, *steps: Step[LifecycleRecord]) -> Plan[LifecycleRecord]:
-    return Plan(LifecycleRecord, steps, _becomes(status), _clean, failed=_failed)
+def _plan(
+    status: AddonStatus, *steps: Step[LifecycleRecord], forgets: bool = False
+) -> Plan[LifecycleRecord]:
+    published = _becomes(status, forgets=forgets)
+    return Plan(LifecycleRecord, steps, published, _clean, failed=_failed)
 
 
 _START = _step("start", "starting the server", _start)
@@ -95,11 +106,16 @@ LIFECYCLE: dict[Kind, Plan[LifecycleRecord]] = {
     Kind.RESUME: _plan(AddonStatus.RUNNING, _START),
     Kind.RESTART: _plan(AddonStatus.RUNNING, _STOP, _START),
     Kind.RESET: _plan(
-        AddonStatus.RUNNING, _step("destroy", "removing all data", _destroy), _CREATE, _START
+        AddonStatus.RUNNING,
+        _step("destroy", "removing all data", _destroy),
+        _CREATE,
+        _START,
+        forgets=True,
     ),
     Kind.DELETE: _plan(
         AddonStatus.DELETED,
         _step("destroy", "stopping the server and removing its data", _stop_and_destroy),
         _step("remove", "removing the addon's directory", _remove),
+        forgets=True,
     ),
 }

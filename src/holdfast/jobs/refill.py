@@ -12,7 +12,16 @@ from holdfast.contracts.engine import Attempt
 from holdfast.contracts.files import Refillable
 from holdfast.domain.errors import NotSupported, PreflightRefused
 from holdfast.domain.units import show_bytes
-from holdfast.jobs.rewind import RewindRecord, bring, found, publish
+from holdfast.jobs.consent import keep_old_hours
+from holdfast.jobs.rewind import (
+    RewindRecord,
+    bring,
+    deviates,
+    found,
+    judge,
+    publish,
+    report_failure,
+)
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 
@@ -67,7 +76,9 @@ def check(job: Job, record: RewindRecord) -> RewindRecord:
 def swap(job: Job, record: RewindRecord) -> RewindRecord:
     job.guard.check()
     job.say("replacing the content; whoever has it open sees the old or the new")
-    _engine(job).refill(job.address(), _attempt(job, record), job.guard)
+    keep = keep_old_hours(job, deviates=deviates(record)) > 0
+    attempt = replace(_attempt(job, record), keep_old=keep)
+    _engine(job).refill(job.address(), attempt, job.guard)
     return record
 
 
@@ -82,9 +93,11 @@ REFILL = Plan(
         Step("preflight", "checking the target", preflight),
         Step("fetch", "copying the files beside the present ones", fetch),
         Step("check", "checking what came", check),
+        Step("judge", "judging the differences", judge),
         Step("swap", "putting the restored data in place", swap),
     ],
     publish=publish,
     clean=clean,
     writes=True,
+    failed=report_failure,
 )

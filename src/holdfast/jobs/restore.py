@@ -1,8 +1,11 @@
-"""Restoring a dump: read, preflight, stage, compare, swap.
+"""Restoring a dump: read, preflight, stage, compare, judge, swap.
 
 Nothing of the target is touched before everything is loaded beside it and counted; the swap is
 a matter of renames. So a restore that fails or is aborted before the swap leaves the target as
 it was, and one that is taken over starts again with the stage.
+
+A difference between the backup and what was loaded is shown, and the person decides: with their
+consent the restore goes on, and the old data stays aside for a while.
 """
 
 import json
@@ -20,6 +23,7 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import FORMAT, MANIFEST
 from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
 from holdfast.jobs import inventories
+from holdfast.jobs.consent import consent_of, keep_old_hours, note_old_data
 from holdfast.jobs.origins import is_trusted
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
@@ -35,6 +39,8 @@ class RestoreRecord(BaseModel):
     manifest: Document = {}
     staged: int = 0
     loaded: Document = {}
+    differences: list[str] = []
+    skipped: list[str] = []
 
 
 def _backup(job: Job) -> Backup:
@@ -144,20 +150,33 @@ def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
+    """Recorded before it is judged: a restore that ends here shows all it found."""
     wanted = inventories.parse(record.manifest["inventory"])
     loaded = inventories.parse(record.loaded)
     imported = "imported" in record.manifest["facts"]
     tell = inventories.shortfalls if imported else inventories.differences
-    found = tell(wanted, loaded)
-    if found:
-        raise RestoreDiffers("; ".join(found[:20]))
+    differences = tell(wanted, loaded)
+    skipped = [inventories.sentence(item) for item in loaded.skipped]
     rows = sum(table.rows for table in loaded.tables)
-    job.say(f"{len(loaded.tables)} tables with {rows} rows match the backup")
+    verdict = f"{len(differences)} differences" if differences else "as in the backup"
+    job.say(f"{len(loaded.tables)} tables with {rows} rows were loaded: {verdict}")
+    return record.model_copy(update={"differences": differences, "skipped": skipped})
+
+
+def judge(job: Job, record: RestoreRecord) -> RestoreRecord:
+    refusal = consent_of(job).refusal(record.differences, record.skipped)
+    if refusal is not None:
+        raise RestoreDiffers(refusal)
+    for sentence in record.skipped:
+        job.say(f"left out, as was allowed: {sentence}")
+    for sentence in record.differences:
+        job.say(f"accepted: {sentence}")
     return record
 
 
 def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
-    attempt = replace(job.attempt, staged=record.staged)
+    hours = keep_old_hours(job, deviates=bool(record.differences or record.skipped))
+    attempt = replace(job.attempt, staged=record.staged, keep_old=hours > 0)
     _loader(job).swap(job.address(), _dump(job, record), attempt, job.guard)
     return record
 
@@ -169,8 +188,20 @@ def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
         "tables": len(tables),
         "rows": sum(table["rows"] for table in tables),
         "objects": record.loaded["objects"],
-        "differences": [],
+        **_deviations(record),
     }
+    note_old_data(restore, job, deviates=bool(record.differences or record.skipped))
+
+
+def report_failure(session: WriteSession, job: Job, record: RestoreRecord) -> None:
+    """What a person has to have seen before they accept it."""
+    if record.differences or record.skipped:
+        restore = restores.get(session, int(str(job.arguments["restore"])))
+        restore.report = _deviations(record)
+
+
+def _deviations(record: RestoreRecord) -> Document:
+    return {"differences": record.differences, "skipped": record.skipped}
 
 
 def clean(job: Job, record: RestoreRecord) -> str:
@@ -184,9 +215,11 @@ RESTORE = Plan(
         Step("preflight", "checking the target", preflight),
         Step("stage", "loading beside the present data", stage),
         Step("compare", "comparing with the backup", compare),
+        Step("judge", "judging the differences", judge),
         Step("swap", "putting the restored data in place", swap),
     ],
     publish=publish,
     clean=clean,
     writes=True,
+    failed=report_failure,
 )

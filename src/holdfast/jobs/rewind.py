@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.schema import Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.place import FOREIGN, Remembered, Rewindable, is_foreign
+from holdfast.contracts.place import DIFFERENCES, FOREIGN, Remembered, Rewindable, is_foreign
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
     EvidenceMissing,
@@ -34,6 +34,7 @@ from holdfast.domain.snapshot import FORMAT
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import exchange, snapshot_proof
 from holdfast.jobs.adopting import manifest_of
+from holdfast.jobs.consent import consent_of, keep_old_hours, note_old_data
 from holdfast.jobs.origins import is_trusted
 from holdfast.jobs.proof import require
 from holdfast.jobs.seats import Seat, seat_of
@@ -231,6 +232,24 @@ def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
     return record.model_copy(update={"proven": dict(proven)})
 
 
+def judge(job: Job, record: RewindRecord) -> RewindRecord:
+    """A step of its own, so that a restore that ends here shows all differences."""
+    differences = record.proven.get(DIFFERENCES, [])
+    refusal = consent_of(job).refusal(differences, ())
+    if refusal is not None:
+        raise RestoreDiffers(refusal)
+    for sentence in differences:
+        job.say(f"accepted: {sentence}")
+    return record
+
+
+def report_failure(session: WriteSession, job: Job, record: RewindRecord) -> None:
+    """What a person has to have seen before they accept it."""
+    if deviates(record):
+        restore = restores.get(session, int(str(job.arguments["restore"])))
+        restore.report = {DIFFERENCES: record.proven[DIFFERENCES]}
+
+
 def swap(job: Job, record: RewindRecord) -> RewindRecord:
     """From here on it goes forward, or back to where it was."""
     with job.holding(_seat(job).held()):
@@ -239,8 +258,15 @@ def swap(job: Job, record: RewindRecord) -> RewindRecord:
         if job.addon.managed:
             _choose_version(job, str(record.manifest["version"]))
         seat = _seat(job)
-        exchange.exchange(seat, _tree(job, record, seat), job.say)
+        keep = None
+        if keep_old_hours(job, deviates=deviates(record)) and not record.gives_up:
+            keep = exchange.aside_of(seat, job.what.op, record.was)
+        exchange.exchange(seat, _tree(job, record, seat), job.say, keep)
     return record
+
+
+def deviates(record: RewindRecord) -> bool:
+    return bool(record.proven.get(DIFFERENCES))
 
 
 def _tree(job: Job, record: RewindRecord, seat: Seat) -> Path:
@@ -262,7 +288,7 @@ def _locked(job: Job, tree: Path) -> Generator[None]:
 
 def _choose_version(job: Job, wanted: str) -> None:
     """The addon returns to the version of the snapshot, as nearly as this machine can."""
-    _run_as(job, _engine(job).runs_as(_seat(job).place, wanted))
+    run_as(job, _engine(job).runs_as(_seat(job).place, wanted))
     if job.addon.version != wanted:
         job.say(f"a snapshot of {wanted} now runs as {job.addon.version}")
 
@@ -270,19 +296,21 @@ def _choose_version(job: Job, wanted: str) -> None:
 def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
     restore = restores.get(session, int(str(job.arguments["restore"])))
     restore.report = {"files": record.files, "bytes": record.size, **record.proven}
+    if not record.gives_up:
+        note_old_data(restore, job, deviates=deviates(record))
     addon = addons.get(session, job.addon.pk)
     if addon.status in (AddonStatus.FAILED, AddonStatus.ERROR):
         addon.status, addon.reason = AddonStatus.RUNNING, None
 
 
-def _run_as(job: Job, version: str) -> None:
+def run_as(job: Job, version: str) -> None:
     """Before the directories change places: whoever starts the server meanwhile takes it too."""
 
-    def run_as(session: WriteSession) -> None:
+    def change_version(session: WriteSession) -> None:
         addons.get(session, job.addon.pk).version = version
 
     if version and job.addon.version != version:
-        job.change(run_as)
+        job.change(change_version)
         job.addon.version = version
 
 
@@ -297,7 +325,7 @@ def clean(job: Job, record: RewindRecord) -> str:
     with job.holding(seat.held()):
         tree = _tree(job, record, seat)
         if exchange.goes_back(seat, tree):
-            _run_as(job, record.was)
+            run_as(job, record.was)
         seat = _seat(job)
         state = exchange.undo(seat, tree)
         for leftover in seat.all_beside(job.what.op, job.what.fence):
@@ -325,9 +353,11 @@ REWIND = Plan(
         Step("preflight", "checking the addon's machine", preflight),
         Step("fetch", "copying the files beside the present ones", fetch),
         Step("rehearse", "starting the restored server where nobody sees it", rehearse),
+        Step("judge", "judging the differences", judge),
         Step("swap", "putting the restored server in place", swap),
     ],
     publish=publish,
     clean=clean,
     writes=True,
+    failed=report_failure,
 )

@@ -41,6 +41,9 @@ def hostable(engine: Engine) -> Hostable:
 BESIDE = "restore-"
 """How the directories begin that restores make beside the live one."""
 
+ASIDE = "aside-"
+"""How the directories begin where restores keep old data for an undo."""
+
 GIVEN_UP, SETTINGS = "given-up", "settings"
 """What a restore leaves that gave the live data up first: a note, and the small files of it."""
 
@@ -212,8 +215,9 @@ def destroy(tools: Toolbox, addon: Addon) -> None:
     live = place_of(tools, addon).directory
     if live.exists():
         shutil.rmtree(live)
-    for tree in home.glob(f"{BESIDE}*"):
-        remove(tools.engines(addon.kind), tree)
+    for pattern in (f"{BESIDE}*", f"{ASIDE}*"):
+        for tree in home.glob(pattern):
+            remove(tools.engines(addon.kind), tree)
     shutil.rmtree(home / SETTINGS, ignore_errors=True)
     (home / GIVEN_UP).unlink(missing_ok=True)
 

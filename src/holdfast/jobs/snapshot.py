@@ -17,7 +17,7 @@ from holdfast.contracts.snapshots import Piece
 from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
 from holdfast.domain.units import show_bytes
-from holdfast.jobs import snapshot_proof
+from holdfast.jobs import snapshot_proof, warnings
 from holdfast.jobs.mending import make_sound
 from holdfast.jobs.origins import FILES, captured
 from holdfast.jobs.proof import require
@@ -188,6 +188,8 @@ def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
     for each in copies.of_backups(session, [backup.pk])[backup.pk]:
         if each.additional:
             snapshots.order_copy(session, job.tools.queue, each, job.tools.clock.now())
+    found = warnings.gathered(record.facts)
+    backup.warnings = len(found)
     backup.evidence = {
         "snapshot": record.snapshot,
         "tree": record.tree,
@@ -195,6 +197,7 @@ def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
         "storedBytes": record.added,
         "checks": [check.document() for check in record.checks],
         "facts": record.facts,
+        "warnings": found,
     }
 
 

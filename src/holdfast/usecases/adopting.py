@@ -6,6 +6,7 @@ time, so nothing but a person deletes them.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from holdfast.catalog import addons, adopted, backups, projects, repositories
 from holdfast.catalog.schema import Addon, Backup, Copy, Project
@@ -108,6 +109,7 @@ def _backup(context: Context, addon: Addon, found: Found) -> Backup:
         version=found.version,
         retained=False,
         evidence=dict(found.evidence),
+        warnings=len(cast("list[object]", found.evidence["warnings"])),
         created=found.created,
         completed=found.created,
     )

@@ -313,25 +313,6 @@ class AuditForm(StrictForm):
     )
 
 
-class RestoreForm(StrictForm):
-    replace: Annotated[bool, Field(strict=True)] = Field(
-        default=False,
-        description="Extension, snapshots only: where there is no room for a second copy, the "
-        "present data may be removed before the restored data is there. If such a restore fails, "
-        "the addon has no data.",
-    )
-    trusted: Annotated[bool, Field(strict=True)] = Field(
-        default=False,
-        description="Extension, for tokens of all projects: the caller vouches for a backup of"
-        " another project, or one without our stamp. Its roles, owners and definers get their"
-        " power back.",
-    )
-
-
-class AbortRestoreForm(StrictForm):
-    restore_id: Hex24
-
-
 class ScaleForm(Form):
     """Of a managed addon: what it is sold as. Nothing of it limits the server."""
 

@@ -1,17 +1,41 @@
-"""Restores: start one, abort one."""
+"""Restores: start one, abort one, take one back."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from holdfast.catalog import addons, backups, copies, operations, projects, workers
+from holdfast.catalog import addons, backups, copies, operations, projects, restores, workers
 from holdfast.catalog.operations import Order
-from holdfast.catalog.schema import Addon, Backup, Restore
-from holdfast.catalog.session import ReadSession, lock_addon
+from holdfast.catalog.schema import Addon, Backup, Document, Restore
+from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.contracts.engine import Undoable
 from holdfast.contracts.files import Refillable
+from holdfast.contracts.queue import Queue
 from holdfast.domain.backup import FILES, BackupType, restored_by
 from holdfast.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from holdfast.domain.operation import PRIORITY, Kind, Status
 from holdfast.kit import ids
 from holdfast.usecases.context import Context
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the caller allows and asks for.
+
+    `may_replace`: where there is no room for both, the present data may go first. `trusted`: the
+    caller vouches for what others could have shaped. `accepted`: differences from the backup that
+    the caller has seen, word for word. `skips_failed`: objects that cannot be made and hold no data
+    are left out. `keep_old_hours`: how long the old data stays aside; None: only when the restore
+    deviates from the backup.
+    """
+
+    may_replace: bool = False
+    trusted: bool = False
+    accepted: Sequence[str] = ()
+    skips_failed: bool = False
+    keep_old_hours: int | None = None
+
+
+_NO_CHOICES = Choices()
 
 
 def find_backup(session: ReadSession, origin: list[Addon], backup_id: str) -> Backup:
@@ -27,21 +51,13 @@ def start(
     context: Context,
     target: Addon,
     backup: Backup,
+    choices: Choices = _NO_CHOICES,
     *,
-    may_replace: bool = False,
     behind_the_server: bool = False,
-    trusted: bool = False,
 ) -> Restore:
     """Queues the restore of `backup` into `target`; runs as soon as the addon is free, and
-    `behind_the_server` after what was ordered for the server itself before. `may_replace`: where
-    there is no room for both, the present data may go first. `trusted`: the caller vouches for
-    what others could have shaped.
-    """
-    if trusted:
-        _require_vouching(context, backup)
-    if may_replace and backup.type != BackupType.SNAPSHOT:
-        problem = "is for snapshots only: a dump is loaded beside what is there"
-        raise Invalid(f"replace {problem}", {"replace": problem})
+    `behind_the_server` after what was ordered for the server itself before."""
+    _require_fitting(context, target, backup, choices)
     lock_addon(context.session, backup.addon_pk)  # its removal must not begin meanwhile
     context.session.refresh(backup)
     if backup.deleted is not None:
@@ -52,21 +68,15 @@ def start(
     source = addons.get(context.session, backup.addon_pk)
     if source.kind != target.kind:
         raise Conflict(f"a backup of {source.kind} cannot be restored into {target.kind}")
-    restore = Restore(
-        id=ids.hex24(),
-        backup_pk=backup.pk,
-        addon_pk=target.pk,
-        status=Status.SCHEDULED,
-        operation="",
-        created=context.now,
-    )
-    context.session.add(restore)
-    context.session.flush()
+    restore = _row(context, target.pk, backup.pk)
     arguments = {
         "backup": backup.pk,
         "restore": restore.pk,
-        "replace": may_replace,
-        "trusted": trusted,
+        "replace": choices.may_replace,
+        "trusted": choices.trusted,
+        "accept": list(choices.accepted),
+        "skip_failed": choices.skips_failed,
+        "keep_old": choices.keep_old_hours,
     }
     kind = _kind(context, target, backup)
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
@@ -75,6 +85,43 @@ def start(
     queued = operations.create(context.session, context.house.queue, order, context.now)
     restore.operation = queued.id
     return restore
+
+
+def _row(context: Context, addon_pk: int, backup_pk: int, undoes: str | None = None) -> Restore:
+    restore = Restore(
+        id=ids.hex24(),
+        backup_pk=backup_pk,
+        addon_pk=addon_pk,
+        status=Status.SCHEDULED,
+        operation="",
+        created=context.now,
+        undoes=undoes,
+    )
+    context.session.add(restore)
+    context.session.flush()
+    return restore
+
+
+def _require_fitting(context: Context, target: Addon, backup: Backup, choices: Choices) -> None:
+    if choices.trusted:
+        _require_vouching(context, backup)
+    problems: dict[str, str] = {}
+    if choices.may_replace and backup.type != BackupType.SNAPSHOT:
+        problems["replace"] = "is for snapshots only: a dump is loaded beside what is there"
+    elif choices.may_replace and choices.keep_old_hours:
+        problems["keepOldHours"] = "contradicts replace, which lets the old data go first"
+    if choices.skips_failed and backup.type == BackupType.SNAPSHOT:
+        problems["skipFailedObjects"] = "is for dumps only: a snapshot is files, and has them all"
+    if choices.keep_old_hours and not _can_undo(context, target, backup):
+        problems["keepOldHours"] = f"is not possible: restores of {target.kind} cannot be undone"
+    if problems:
+        name, problem = next(iter(problems.items()))
+        raise Invalid(f"{name} {problem}", problems)
+
+
+def _can_undo(context: Context, target: Addon, backup: Backup) -> bool:
+    in_files = _kind(context, target, backup) is Kind.REWIND
+    return in_files or isinstance(context.house.engines(target.kind), Undoable)
 
 
 def _require_vouching(context: Context, backup: Backup) -> None:
@@ -108,6 +155,53 @@ def _require_copy(session: ReadSession, backup: Backup) -> None:
         held = [copy for copy in held if not copy.additional]
     if all(copy.gone is not None or copies.being_removed(session, copy) for copy in held):
         raise Conflict("every copy that restores can read is gone")
+
+
+def undo(context: Context, restore: Restore) -> Restore:
+    """Queues the return of the old data that `restore` set aside; the answer is a restore, too."""
+    lock_addon(context.session, restore.addon_pk)
+    context.session.refresh(restore)
+    if restore.old_until is None:
+        raise Conflict(
+            "the old data of this restore is not set aside; --keep-old (keepOldHours) keeps it"
+        )
+    later = restores.later_in_place(context.session, restore)
+    if later is not None:
+        raise Conflict(f"the restore {later.id} came after it; undo that one first")
+    if restores.open_undo(context.session, restore) is not None:
+        raise Conflict("an undo of this restore is going on already")
+    undoing = _row(context, restore.addon_pk, restore.backup_pk, restore.id)
+    arguments = {"restore": undoing.pk}
+    order = _order_for_old_data(context.session, restore, Kind.UNDO, arguments)
+    undoing.operation = operations.create(
+        context.session, context.house.queue, order, context.now
+    ).id
+    return undoing
+
+
+def order_drop(session: WriteSession, queue: Queue, restore: Restore, now: int) -> None:
+    """Queues the removal of the old data that `restore` set aside, unless that is ordered."""
+    lock_addon(session, restore.addon_pk)
+    session.refresh(restore)
+    going = operations.open_of_addon(session, restore.addon_pk)
+    ordered = any(
+        operation.kind == Kind.DROP_OLD and operation.arguments["undone"] == restore.pk
+        for operation in going
+    )
+    if restore.old_until is None or restore.old_until > now or ordered:
+        return
+    order = _order_for_old_data(session, restore, Kind.DROP_OLD, {})
+    operations.create(session, queue, order, now)
+
+
+def _order_for_old_data(
+    session: ReadSession, restore: Restore, kind: Kind, arguments: Document
+) -> Order:
+    """On the machine, and in the lane, that the restore itself had."""
+    operation = operations.get(session, restore.operation)
+    if operation is None:
+        raise Conflict("the operation of this restore is forgotten")
+    return Order(restore.addon_pk, kind, operation.lane, {"undone": restore.pk, **arguments})
 
 
 def abort(context: Context, restore: Restore) -> None:

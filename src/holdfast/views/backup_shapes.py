@@ -76,6 +76,7 @@ class BackupView(Shape):
     backup_type: str
     retained: bool
     reason: str | None = None
+    warnings: int | None = None
     progress: Document | None = None
     schedules: list[Cause] | None = None
     expires_at: str | None = None
@@ -95,6 +96,9 @@ class RestoreStarted(Shape):
 
 
 class RestoreView(Shape):
+    """`oldDataUntil`: the addon's old data is set aside until then, and an undo puts it back.
+    `undoes`: the id of the restore that this one took back."""
+
     id: str
     backup_id: str
     status: str
@@ -102,6 +106,8 @@ class RestoreView(Shape):
     completed_at: str | None = None
     reason: str | None = None
     report: Document | None = None
+    old_data_until: str | None = None
+    undoes: str | None = None
     progress: Document | None = None
 
 
@@ -231,10 +237,12 @@ class EvidenceView(Shape):
     """A dump has members and an inventory; a snapshot its id, and the new bytes it stored.
 
     `provenance`: `own`, taken from the addon's own server, or `foreign`, shaped by unknown hands.
+    `warnings`: what will not restore elsewhere as it is, each with `database`, `object`, `text`.
     """
 
     provenance: str
     checks: list[Document]
+    warnings: list[Document]
     manifest_sha256: str | None = None
     members: list[MemberView] | None = None
     inventory: Document | None = None

@@ -108,6 +108,7 @@ def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | N
         backup_type=backup.type,
         retained=backup.retained,
         reason=backup.reason,
+        warnings=backup.warnings or None,
         progress=progress,
         schedules=[Cause.model_validate(cause) for cause in backup.schedules or ()] or None,
         expires_at=rfc3339_if(_expires(backup, kept)),

@@ -12,14 +12,16 @@ def view(backup: Backup) -> EvidenceView:
     if "snapshot" in evidence:
         return EvidenceView(
             provenance=backup.provenance,
+            warnings=_warnings(backup),
             snapshot=evidence["snapshot"],
             files=evidence["files"],
-            stored_bytes=evidence["storedBytes"],
+            stored_bytes=evidence.get("storedBytes"),
             checks=evidence["checks"],
             facts=_without_nulls(evidence["facts"]),
         )
     return EvidenceView(
         provenance=backup.provenance,
+        warnings=_warnings(backup),
         manifest_sha256=evidence["manifestSha256"],
         members=[
             MemberView(**{**member, "facts": _without_nulls(member["facts"])})
@@ -28,6 +30,11 @@ def view(backup: Backup) -> EvidenceView:
         checks=evidence["checks"],
         inventory=evidence["inventory"],
     )
+
+
+def _warnings(backup: Backup) -> list[Document]:
+    """Evidence of before there were warnings has none."""
+    return _without_nulls((backup.evidence or {}).get("warnings", []))
 
 
 def _without_nulls(value: Any) -> Any:

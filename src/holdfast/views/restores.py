@@ -23,6 +23,8 @@ def views(session: ReadSession, rows: Sequence[Restore]) -> list[RestoreView]:
             completed_at=rfc3339_if(row.completed),
             reason=row.reason,
             report=row.report,
+            old_data_until=rfc3339_if(row.old_until),
+            undoes=row.undoes,
             progress=progress.get(row.operation),
         )
         for row in rows

@@ -1,4 +1,4 @@
-"""Restore routes: start, list, abort."""
+"""Restore routes: start, list, abort, undo."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -13,7 +13,8 @@ from holdfast.api.writing import Writing
 from holdfast.catalog import restores as rows
 from holdfast.usecases import restores as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import AbortRestoreForm, RestoreForm
+from holdfast.usecases.restore_forms import AbortRestoreForm, RestoreForm, UndoRestoreForm
+from holdfast.usecases.restores import Choices
 from holdfast.views import restores as views
 from holdfast.views.backup_shapes import RestoreList, RestoreStarted
 from holdfast.views.shapes import Empty, Many, One
@@ -26,9 +27,14 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
     def start(context: Context) -> RestoreStarted:
         target = origin.target(context.session, caller)
         backup = origin.backup(context.session, caller)
-        started = verbs.start(
-            context, target, backup, may_replace=form.replace, trusted=form.trusted
+        choices = Choices(
+            may_replace=form.replace,
+            trusted=form.trusted,
+            accepted=form.accept_differences,
+            skips_failed=form.skip_failed_objects,
+            keep_old_hours=form.keep_old_hours,
         )
+        started = verbs.start(context, target, backup, choices)
         return RestoreStarted(restore_id=started.id)
 
     return writing.create(caller, start)
@@ -52,6 +58,17 @@ def abort_restore(
         verbs.abort(context, origin.restore(context.session, caller, form.restore_id))
 
     return writing.undo(caller, abort)
+
+
+@router.post(f"{BACKUP}/undo-restore", response_model=One[RestoreStarted])
+def undo_restore(
+    writing: Writing, caller: Updater, origin: From, form: UndoRestoreForm
+) -> Response:
+    def undo(context: Context) -> RestoreStarted:
+        restore = origin.restore(context.session, caller, form.restore_id)
+        return RestoreStarted(restore_id=verbs.undo(context, restore).id)
+
+    return writing.create(caller, undo)
 
 
 @router.get(f"{ADDON}/restores", response_model=Many[RestoreList])

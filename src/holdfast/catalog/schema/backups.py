@@ -10,7 +10,7 @@ class Backup(Table):
     """What was asked and what became of it; where the bytes are is in its copies.
 
     `schedules` are those that caused it, as they were then. `deleted` means gone for callers.
-    `provenance` is one of `domain.provenance.Provenance`.
+    `provenance` is one of `domain.provenance.Provenance`; `warnings` how many its evidence names.
     """
 
     __tablename__ = "backups"
@@ -29,6 +29,7 @@ class Backup(Table):
     size: Mapped[int]
     version: Mapped[str]
     retained: Mapped[bool]
+    warnings: Mapped[int] = mapped_column(default=0, server_default="0")
     evidence: Mapped[Document | None] = mapped_column(deferred=True)  # large: not for lists
     operation: Mapped[str | None] = mapped_column(String(24), index=True)
     created: Mapped[int]
@@ -199,6 +200,9 @@ class UploadPart(Table):
 
 
 class Restore(Table):
+    """`old_until`: the old data is set aside on the server until then, in ms since 1970; None: it
+    is not, or no more. `undoes`: the id of the restore that this one takes back."""
+
     __tablename__ = "restores"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
     id: Mapped[str] = mapped_column(String(24), unique=True)
@@ -210,7 +214,15 @@ class Restore(Table):
     operation: Mapped[str] = mapped_column(String(24), index=True)
     created: Mapped[int]
     completed: Mapped[int | None]
+    old_until: Mapped[int | None]
+    undoes: Mapped[str | None] = mapped_column(String(24))
     __table_args__ = (
         Index("restores_by_end", "completed"),
+        Index(
+            "restores_with_old_data",
+            "old_until",
+            sqlite_where=text("old_until IS NOT NULL"),
+            postgresql_where=text("old_until IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.place import Place, is_foreign
+from holdfast.contracts.place import DIFFERENCES, Place, is_foreign
 from holdfast.domain.errors import AddonUnavailable, RestoreDiffers
 from holdfast.engines.redis import acl, conf, placing, probe, waiting
 from holdfast.engines.redis.address import Session
@@ -94,18 +94,25 @@ class Rehearsal:
 
     def _look(self, session: Session, facts: Mapping[str, Any]) -> Mapping[str, object]:
         info = probe.told(session)
-        found = {str(number): count for number, count in probe.keys(info).items()}
-        if found != facts["keys"]:
-            raise RestoreDiffers(f"keys per database: {facts['keys']} saved, {found} restored")
+        keys = {str(number): count for number, count in probe.keys(info).items()}
         functions = len(session.ask("FUNCTION LIST"))
+        differences: list[str] = []
+        if keys != facts["keys"]:
+            differences.append(f"keys per database: {facts['keys']} saved, {keys} restored")
         if functions != facts["functions"]:
-            raise RestoreDiffers(
+            differences.append(
                 f"{facts['functions']} function libraries saved, {functions} restored"
             )
         self._require_memory(int(str(info["used_memory"])))
         users = [] if is_foreign(facts) else self._users()
         came, aside = acl.adopt(session, users, self._place)
-        return {"keys": found, "functions": functions, "users": came, "usersSetAside": aside}
+        return {
+            "keys": keys,
+            "functions": functions,
+            "users": came,
+            "usersSetAside": aside,
+            DIFFERENCES: differences,
+        }
 
     def _users(self) -> list[str]:
         path = self._data / placing.CAME

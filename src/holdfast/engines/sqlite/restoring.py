@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from holdfast.contracts.engine import Attempt, Dump, Inventory
-from holdfast.contracts.place import is_foreign
+from holdfast.contracts.place import DIFFERENCES, is_foreign
 from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.engines.sqlite import copying, foreign, loading, tables
@@ -68,11 +68,16 @@ def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
         if problem is not None:
             raise EvidenceMissing(f"the snapshot is damaged: {problem}")
         rows = {table.name: table.rows for table in tables.inventory(session).tables}
-    if rows != facts["rows"]:
-        raise RestoreDiffers(f"rows per table: {facts['rows']} saved, {rows} restored")
+    saved: Mapping[str, int] = facts["rows"]
+    differences = [
+        f"table {name}: {saved.get(name, 'no such table')} rows saved,"
+        f" {rows.get(name, 'no such table')} restored"
+        for name in sorted(saved.keys() | rows.keys())
+        if saved.get(name) != rows.get(name)
+    ]
     durable.sync(came)
     durable.move(came, room / DRAFT)
-    return {"tables": len(rows), "rows": sum(rows.values())}
+    return {"tables": len(rows), "rows": sum(rows.values()), DIFFERENCES: differences}
 
 
 def refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
