@@ -393,6 +393,7 @@ export interface FindingView {
 }
 export interface FinishView {
   texts: Record<string, string>;
+  appended: Record<string, string>;
   modes: Record<string, string>;
   steps: Array<string>;
 }
