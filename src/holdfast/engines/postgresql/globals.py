@@ -98,8 +98,7 @@ class _Sorter:
         )
 
     def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        if "standard_conforming_strings" in statement and tokens[-1][1].lower() != "on":
-            raise Unparsable("standard_conforming_strings is off")
+        """Of the session that would read the text; ours has its own."""
 
     def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)

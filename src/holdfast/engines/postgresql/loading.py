@@ -66,7 +66,7 @@ def loader_name(attempt: Attempt) -> str:
 def creation_of(address: Address, loader: str, password: Secret) -> str:
     """The server is given a verifier: its log must not learn the password. Row security must not
     keep rows from being counted."""
-    with connect(address, "postgres") as session:
+    with connect(address) as session:
         verifier = session.pgconn.encrypt_password(
             password.reveal().encode(), loader.encode(), b"scram-sha-256"
         )

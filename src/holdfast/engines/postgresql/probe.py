@@ -2,13 +2,14 @@
 
 from psycopg import sql
 
-from holdfast.contracts.engine import Address, Probe
+from holdfast.contracts.engine import ABSENT, Address, Probe
 from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import pooler, translated
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import USER_SCHEMA
+from holdfast.engines.postgresql.session import exists
 from holdfast.engines.postgresql.tools import MAJORS
 
 _NAMED = 5  # of many missing privileges, this many are named
@@ -42,10 +43,15 @@ SELECT DISTINCT o.what FROM (
 
 
 def probe(address: Address) -> Probe:
-    """Raises AddonUnavailable or AddonRefused with the reason."""
+    """Raises AddonUnavailable or AddonRefused with the reason.
+
+    That the address's own database is not there is a fact and no refusal: a restore may be meant to
+    bring it back.
+    """
     with translated(), connect(address) as session:
         server = look(session, address)
         databases = facts.databases(session)
+        absent = not exists(session, address.database)
     missing = [] if server["super"] else _missing(address, databases)
     if missing:
         listed = "; ".join(missing[:_NAMED])
@@ -56,7 +62,7 @@ def probe(address: Address) -> Probe:
             reason="privilege",
             missing=missing,
         )
-    return _result(server, databases)
+    return _result(server, databases, address.database if absent else None)
 
 
 def look(session: Session, address: Address) -> Facts:
@@ -87,7 +93,7 @@ def _missing(address: Address, databases: list[Facts]) -> list[str]:
     return found
 
 
-def _result(server: Facts, databases: list[Facts]) -> Probe:
+def _result(server: Facts, databases: list[Facts], absent: str | None) -> Probe:
     return Probe(
         version=server["version"],
         major=str(server["major"]),
@@ -99,5 +105,6 @@ def _result(server: Facts, databases: list[Facts]) -> Probe:
             "databases": [database["name"] for database in databases],
             "consistency": "each database by itself, roles apart",
             "passwords": server["super"],
+            **({ABSENT: absent} if absent is not None else {}),
         },
     )

@@ -24,7 +24,7 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped, Table
 from holdfast.engines.postgresql import archive, disguise, facts, properties, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import translated
@@ -107,7 +107,17 @@ class Staging:
         recorded = {p.name for p in self._placed if p.member is not None}
         loaded = merged({name: one for name, one in counts.items() if name in recorded})
         otherwise = self._dump.facts.get("counting") != COUNTING
-        return replace(loaded, skipped=skipped, left_out=RECOUNTED if otherwise else frozenset())
+        return replace(
+            loaded,
+            tables=self._promised(loaded.tables),
+            skipped=tuple(skipped),
+            left_out=RECOUNTED if otherwise else frozenset(),
+        )
+
+    def _promised(self, tables: Sequence[Table]) -> Sequence[Table]:
+        """Without empty tables whose rows were never dumped: a standby has none of some tables."""
+        promised = {(table.database, table.name) for table in self._dump.inventory.tables}
+        return [t for t in tables if t.rows or (t.database, t.name) in promised]
 
     def _maintenance(self):
         return maintenance(self._address, self._application, guard=self._guard)
