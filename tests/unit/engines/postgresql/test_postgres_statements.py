@@ -58,16 +58,14 @@ def test_comments_and_restrictions_are_dropped() -> None:
 
 def test_strings_of_a_server_where_a_backslash_escapes_say_so() -> None:
     """Its dumps begin with the setting; a text that only looks like it changes nothing."""
-    plain = r"COMMENT ON ROLE a IS 'x\'"
     off, on = (f"SET standard_conforming_strings = {word}" for word in ("off", "on"))
-    assert split(f"{off};\nCOMMENT ON ROLE a IS 'x\\\\;''y\\'';';\n{on};\n{plain};\n") == [
-        r"COMMENT ON ROLE a IS  E'x\\;''y\'';'",
+    escaping, plain = r"COMMENT ON ROLE a IS 'x\\;''y\';z'", r"COMMENT ON ROLE a IS 'x\'"
+    assert split(f"{off};\n{escaping};\n{on};\n{plain};\n") == [
+        r"COMMENT ON ROLE a IS  E'x\\;''y\';z'",
         plain,
     ]
-    assert split(f"COMMENT ON ROLE a IS '\n{off};\n';\n{plain};") == [
-        f"COMMENT ON ROLE a IS '\n{off};\n'",
-        plain,
-    ]
+    forged = f"COMMENT ON ROLE a IS '\n{off};\n'"
+    assert split(f"{forged};\n{plain};") == [forged, plain]
 
 
 @pytest.mark.parametrize(
