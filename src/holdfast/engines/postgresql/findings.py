@@ -15,7 +15,8 @@ from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.inventory import USER_SCHEMA
-from holdfast.engines.postgresql.spelling import readable
+from holdfast.engines.postgresql.session import exists
+from holdfast.engines.postgresql.spelling import is_text, readable
 
 Warning_ = Mapping[str, str | None]
 
@@ -84,6 +85,20 @@ SELECT 'relation ' || c.oid::regclass, 'it is in ' || n.nspname
                       AND m.objid = c.oid AND m.deptype = 'e')
  ORDER BY 1
 """
+
+_PUBLIC_IS_CLOSED_SINCE = 15_00_00
+_CREATING = """
+SELECT DISTINCT r.rolname::text
+  FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_database d ON d.datname = current_database()
+ WHERE n.nspname = 'public' AND NOT r.rolsuper AND NOT pg_has_role(r.oid, d.datdba, 'MEMBER')
+   AND n.nspacl IS NOT DISTINCT FROM (SELECT initprivs FROM pg_init_privs i
+                                       WHERE i.classoid = 'pg_namespace'::regclass
+                                         AND i.objoid = n.oid)
+ ORDER BY 1
+"""
+"""Who creates in `public` only because everybody may."""
 
 _SUBSCRIPTIONS = """
 SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
@@ -169,6 +184,8 @@ _EMPTY_PATH = (
 
 def of_server(session: Session, address: Address) -> Iterator[Warning_]:
     """Of databases that are not in any dump, and of what belongs to no database."""
+    if not exists(session, address.database):
+        yield warning(address.database, "database", "the addon's own database is not there")
     for name, half in session.execute(_UNENTERED).fetchall():
         remedy = (
             "its DROP DATABASE did not finish, and nothing can be read any more; drop it"
@@ -177,6 +194,10 @@ def of_server(session: Session, address: Address) -> Iterator[Warning_]:
             " ALLOW_CONNECTIONS true, or take a snapshot"
         )
         yield warning(readable(name), "database", remedy)
+    for (name,) in session.execute("SELECT datname::text FROM pg_database").fetchall():
+        if not is_text(name):
+            text = "its name is no UTF-8, and it is not in the dump; ALTER DATABASE ... RENAME"
+            yield warning(readable(name), "database", text)
     for slot, kind, database in session.execute(_SLOTS).fetchall():
         text = f"{kind} replication slots are in no dump; make it anew after a restore"
         yield warning(database, f"replication slot {slot}", text)
@@ -204,6 +225,10 @@ def of_database(session: Session) -> Iterator[Warning_]:
     query = sql.SQL(_PASSED_OVER).format(user_schema=USER_SCHEMA)
     for thing, reason in session.execute(query).fetchall():
         yield warning(name, readable(thing), f"not in the dump: {reason}")
+    if session.info.server_version < _PUBLIC_IS_CLOSED_SINCE:
+        for (role,) in session.execute(_CREATING).fetchall():
+            text = f"restored into 15 or newer, {role} may not create in it; grant CREATE there"
+            yield warning(name, "schema public", text)
     for (subscription,) in session.execute(_SUBSCRIPTIONS).fetchall():
         text = (
             "restored without being enabled; ALTER SUBSCRIPTION ... ENABLE and REFRESH PUBLICATION"

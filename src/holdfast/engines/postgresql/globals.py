@@ -41,8 +41,10 @@ class Origin:
 
 @dataclass
 class Sorted:
-    """`now`: new roles and what belongs to them. `later`: for the swap. `notes`: for the log."""
+    """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
+    for the swap. `notes`: for the log."""
 
+    needed: list[str] = field(default_factory=list[str])
     now: list[str] = field(default_factory=list[str])
     later: list[str] = field(default_factory=list[str])
     made: list[str] = field(default_factory=list[str])

@@ -95,9 +95,9 @@ class ForeignStaging(Staging):
             return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
         creation = creation_of(self._address, self._loader, self._password)
-        plan = Sorted(now=[creation], made=[self._loader])
+        plan = Sorted(needed=[creation], made=[self._loader])
         if OWNER not in target.roles:
-            plan.now.append(f"CREATE ROLE {OWNER}")
+            plan.needed.append(f"CREATE ROLE {OWNER}")
             plan.made.append(OWNER)
         return plan
 
