@@ -110,7 +110,7 @@ def clear(session: Session, address: Address, attempt: Attempt) -> bool:
         if name not in books:
             drop(session, name)
     for kept_book in books:
-        for role in _made(address, kept_book, attempt):
+        for role in _made(session, address, kept_book, attempt):
             try:
                 session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
             except psycopg.errors.DependentObjectsStillExist:
@@ -119,8 +119,12 @@ def clear(session: Session, address: Address, attempt: Attempt) -> bool:
     return bool(staged)
 
 
-def _made(address: Address, kept_book: str, attempt: Attempt) -> list[str]:
-    """Empty when the book was never written: then no role was made either."""
+def _made(door: Session, address: Address, kept_book: str, attempt: Attempt) -> list[str]:
+    """Empty when the book was never written: then no role was made either. When it was half
+    dropped they went before it."""
+    half = "SELECT FROM pg_database WHERE datname = %s AND datconnlimit = -2"
+    if door.execute(half, [kept_book]).rowcount:
+        return []
     with connect(address, kept_book, application(attempt)) as session:
         row = session.execute("SELECT to_regclass('public.made') IS NOT NULL").fetchone()
         if row is None or not row[0]:

@@ -129,10 +129,7 @@ class PostgreSQLDump:
     def _warn(self, warnings: Iterable[Mapping[str, str | None]]) -> None:
         for entry in warnings:
             self._warnings.append(entry)
-            self._attempt.say(
-                " ".join(f"{part}:" for part in (entry["database"],) if part)
-                + f" {entry['object']}: {entry['text']}"
-            )
+            self._attempt.say(findings.sentence(entry))
 
     def _inspect(self, databases: Sequence[Facts], bootstrap: str) -> tuple[list[Facts], list[str]]:
         kept: list[Facts] = []

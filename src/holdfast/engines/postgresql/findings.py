@@ -18,7 +18,7 @@ from holdfast.engines.postgresql.inventory import USER_SCHEMA
 from holdfast.engines.postgresql.session import exists
 from holdfast.engines.postgresql.spelling import is_text, readable
 
-Warning_ = Mapping[str, str | None]
+Finding = Mapping[str, str | None]
 
 _UNENTERED = """
 SELECT datname::text, datconnlimit = -2 FROM pg_database
@@ -84,6 +84,17 @@ SELECT 'relation ' || c.oid::regclass, 'it is in ' || n.nspname
    AND NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = 'pg_class'::regclass
                       AND m.objid = c.oid AND m.deptype = 'e')
  ORDER BY 1
+"""
+
+_AT_LOGIN = """
+SELECT evtname::text FROM pg_event_trigger
+ WHERE evtevent = 'login' AND evtenabled <> 'D'
+   AND current_setting('event_triggers', true) = 'on' ORDER BY 1
+"""
+
+_UNLOGGED = """
+SELECT c.oid::regclass::text FROM pg_class c
+ WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY 1
 """
 
 _PUBLIC_IS_CLOSED_SINCE = 15_00_00
@@ -182,7 +193,13 @@ _EMPTY_PATH = (
 )
 
 
-def of_server(session: Session, address: Address) -> Iterator[Warning_]:
+def sentence(entry: Finding) -> str:
+    """For the operation's log."""
+    where = f"{entry['database']}: " if entry["database"] else ""
+    return f"{where}{entry['object']}: {entry['text']}"
+
+
+def of_server(session: Session, address: Address) -> Iterator[Finding]:
     """Of databases that are not in any dump, and of what belongs to no database."""
     if not exists(session, address.database):
         yield warning(address.database, "database", "the addon's own database is not there")
@@ -209,7 +226,7 @@ def of_server(session: Session, address: Address) -> Iterator[Warning_]:
     yield from _of_template(address)
 
 
-def _of_template(address: Address) -> Iterator[Warning_]:
+def _of_template(address: Address) -> Iterator[Finding]:
     try:
         with connect(address, "template1") as session:
             if facts.has_user_objects(session):
@@ -219,12 +236,34 @@ def _of_template(address: Address) -> Iterator[Warning_]:
         return  # closed ones are named, and one that is missing holds nothing
 
 
-def of_database(session: Session) -> Iterator[Warning_]:
+def of_copy(session: Session, address: Address) -> Iterator[Finding]:
+    """Of what a physical copy of the whole server does not bring back."""
+    for slot, kind, database in session.execute(_SLOTS).fetchall():
+        text = f"{kind} replication slots are in no copy; make it anew after a restore"
+        yield warning(database, f"replication slot {slot}", text)
+    for database in facts.databases(session):
+        name = str(database["name"])
+        try:
+            with connect(address, name) as inside:
+                for (table,) in inside.execute(_UNLOGGED).fetchall():
+                    text = "it is unlogged, and comes back empty"
+                    yield warning(name, f"table {readable(table)}", text)
+                for (subscription,) in inside.execute(_SUBSCRIPTIONS).fetchall():
+                    text = "restored without being enabled; ALTER SUBSCRIPTION ... ENABLE"
+                    yield warning(name, f"subscription {readable(subscription)}", text)
+        except AddonRefused:
+            continue  # whoever replicates need not be let into databases
+
+
+def of_database(session: Session) -> Iterator[Finding]:
     """`session` is in the database."""
     name = session.info.dbname
     query = sql.SQL(_PASSED_OVER).format(user_schema=USER_SCHEMA)
     for thing, reason in session.execute(query).fetchall():
         yield warning(name, readable(thing), f"not in the dump: {reason}")
+    for (trigger,) in session.execute(_AT_LOGIN).fetchall():
+        text = "it runs in the sessions of this backup: only a superuser's can do without"
+        yield warning(name, f"event trigger {readable(trigger)}", text)
     if session.info.server_version < _PUBLIC_IS_CLOSED_SINCE:
         for (role,) in session.execute(_CREATING).fetchall():
             text = f"restored into 15 or newer, {role} may not create in it; grant CREATE there"

@@ -182,7 +182,10 @@ def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[s
             found.take(item)
     if found.uncounted:
         raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
-    return {f"{schema}.{name}": rows for (schema, name), rows in found.rows.items()}
+    total: Counter[str] = Counter()
+    for (schema, name), rows in found.rows.items():
+        total[f"{schema}.{name}"] += rows
+    return dict(total)
 
 
 def _inventory(found: _Findings) -> Inventory:
