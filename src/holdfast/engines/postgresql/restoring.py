@@ -15,7 +15,7 @@ What fails does not end the load. It is tried again in the end, and named if it 
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -179,17 +179,22 @@ class Loading:
         self.restore(head, rest, guard, f"--jobs={jobs}")
         self._retry(archive, lists, guard, seen)
         if self.apart is not None:
-            self.restore(head, self.apart.run(head, lists), guard)
+            last = self.apart.run(head, lists)
+            self.restore(head, last, guard)
             seen.skipped += self.apart.skipped
-            self._retry(archive, lists, guard, seen)
+            self._retry(archive, [last], guard, seen)
         self.restore(head, watching, guard)
         self._retry(archive, lists, guard, seen)
         return seen
 
-    def _retry(self, archive: "_Archive", lists: Lists, guard: Guard, seen: Seen) -> None:
+    def _retry(
+        self, archive: "_Archive", lists: Iterable[Sequence[str]], guard: Guard, seen: Seen
+    ) -> None:
         """What was counted and analysed of tables before does not hold for them any more."""
         failed = self.failures.take()
         lines = [line for part in lists for line in part if number_of(line) in failed]
+        for number in failed.keys() - {number_of(line) for line in lines}:
+            seen.skipped += self.retrying.unknown(number, failed[number])
         if not lines:
             return
         if any(is_data(line) for line in lines):
