@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.contracts.engine import Address, Attempt, Piece, Snapshottable
+from holdfast.contracts.engine import Address, Attempt
+from holdfast.contracts.snapshots import Piece, Snapshottable
 from holdfast.domain.snapshot import page_block
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
