@@ -16,7 +16,7 @@ from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.cutting import cutters
-from holdfast.repositories.restic.reading import materialise
+from holdfast.repositories.restic.materialising import materialise
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository
 from holdfast.repositories.restic.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore
