@@ -18,6 +18,7 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql import archive
 from holdfast.engines.postgresql.commands import pg_restore_script
 from holdfast.engines.postgresql.script import Item, Meta, Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.spelling import readable_bytes
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.process import PIPE, Child, require_success
 from holdfast.kit.sniff import described
@@ -113,9 +114,9 @@ class _Findings:
     def take(self, item: Item) -> None:
         match item:
             case Statement(text):
-                self._statement(text.decode(errors="replace"))
+                self._statement(readable_bytes(text))
             case Rows(text, chunks):
-                self._rows(text.decode(errors="replace"), chunks)
+                self._rows(readable_bytes(text), chunks)
             case Meta(text):
                 self._meta(text)
             case Remark(text):
@@ -181,7 +182,10 @@ def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[s
             found.take(item)
     if found.uncounted:
         raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
-    return {f"{schema}.{name}": rows for (schema, name), rows in found.rows.items()}
+    total: Counter[str] = Counter()
+    for (schema, name), rows in found.rows.items():
+        total[f"{schema}.{name}"] += rows
+    return dict(total)
 
 
 def _inventory(found: _Findings) -> Inventory:
