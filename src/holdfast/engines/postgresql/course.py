@@ -34,6 +34,7 @@ _OF_PSQL = frozenset(
 )  # fmt: skip
 """Variables that psql reads itself. Others are put into statements, which is not done here."""
 
+_AS_BYTES = ("UTF8", "UTF-8", "UNICODE", "SQL_ASCII", "EUC_TW", "MULE_INTERNAL")
 _CODECS: Mapping[str, str] = {
     **dict.fromkeys(("UTF8", "UTF-8", "UNICODE", "SQL_ASCII"), "utf-8"),
     **{f"LATIN{n}": f"iso8859-{part}" for n, part in
@@ -57,8 +58,8 @@ class Course:
         self.encoding = "UTF8"
 
     def text(self, statement: bytes) -> str:
-        """As characters; what is none becomes U+FFFD."""
-        return statement.decode(_CODECS[self.encoding], errors="replace")
+        """As characters; what is none is written as `\\xfc`."""
+        return statement.decode(_CODECS[self.encoding], errors="backslashreplace")
 
     def follow(self, item: Item, script: Script) -> None:
         """EvidenceMissing for what cannot be read safely."""

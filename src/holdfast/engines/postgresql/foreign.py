@@ -221,7 +221,7 @@ class _Findings:
         table = _TABLE.match(self.course.text(copy))
         schema = unquoted(table, 1) or self.course.schema if table else ""
         name = unquoted(table, 3) if table else ""
-        if table is None or not schema or "\ufffd" in schema + name or _NOT_LINES.search(table[5]):
+        if table is None or not schema or _NOT_LINES.search(table[5]):
             here.uncounted += 1
         else:
             here.copied[schema, name] += count
