@@ -47,7 +47,9 @@ class Weaver:
         while len(stem.encode()) > room:
             stem = stem[:-1]
         # The number goes in front where the end matters, as with a blank.
-        return f"{stem}_{self.count}" if self.dice.random() < 0.8 else f"{self.count}_{stem}".strip()
+        return (
+            f"{stem}_{self.count}" if self.dice.random() < 0.8 else f"{self.count}_{stem}".strip()
+        )
 
     def statements(self, feature: str) -> Iterator[str]:
         names: dict[str, str] = {}

@@ -246,9 +246,17 @@ SETTINGS = (
     *("statement_timeout = '2s'", "lock_timeout = '1s'", "DateStyle = 'SQL, DMY'"),
     *("IntervalStyle = 'sql_standard'", "extra_float_digits = -5", "bytea_output = 'escape'"),
     *("search_path = pg_catalog", "search_path = 'nowhere'", "timezone = 'Asia/Kathmandu'"),
-    *("row_security = off", "default_transaction_isolation = 'serializable'", "xmloption = document"),
+    *(
+        "row_security = off",
+        "default_transaction_isolation = 'serializable'",
+        "xmloption = document",
+    ),
     *("array_nulls = off", "quote_all_identifiers = on", "transform_null_equals = on"),
-    *("client_encoding = 'LATIN1'", "check_function_bodies = off", "default_toast_compression = pglz"),
+    *(
+        "client_encoding = 'LATIN1'",
+        "check_function_bodies = off",
+        "default_toast_compression = pglz",
+    ),
     *("idle_in_transaction_session_timeout = '1s'", "lo_compat_privileges = on"),
     *("session_replication_role = replica", "backslash_quote = off", "lc_monetary = 'C'"),
 )
