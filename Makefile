@@ -2,12 +2,20 @@
 # Without make: python3 tools/dev.py demo, python3 tools/dev.py test, ...
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SIZE ?=
+SEEDS ?=
+ONLY ?=
 KEEP ?=
 
-.PHONY: demo test test-slow check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-schedules
+.PHONY: demo test-wild:
+	@$(PYTHON) tools/dev.py test-wild $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only "$(ONLY)")
+
+test test-slow check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-schedules
 
 demo:
 	@$(PYTHON) tools/dev.py demo $(if $(SIZE),--size $(SIZE)) $(if $(KEEP),--keep)
+
+test-wild:
+	@$(PYTHON) tools/dev.py test-wild $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only "$(ONLY)")
 
 test test-slow check bench-dump bench-engines bench-snapshots bench-api bench-schedules:
 	@$(PYTHON) tools/dev.py $@

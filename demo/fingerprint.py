@@ -47,7 +47,7 @@ SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid)
                       AND d.objid = p.oid AND d.deptype IN ('e', 'i'))""",
     "triggers": """
 SELECT t.tgrelid::regclass || ' ' || t.tgname, pg_get_triggerdef(t.oid)
-  FROM pg_trigger t WHERE NOT t.tgisinternal""",
+  FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgparentid = 0""",
     "indexes": """
 SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -232,8 +232,11 @@ def connect(address: Address, database: str) -> Session:
 
 
 def _content(session: Session) -> Fingerprint:
+    session.execute('SET search_path TO "$user", public')  # what indexes call may need it
+    rows = _each(session, _TABLES, _rows)
+    session.execute("SET search_path TO ''")
     return {
-        "rows": _each(session, _TABLES, _rows),
+        "rows": rows,
         "sequences": _each(session, _SEQUENCES, _sequence),
         **{
             kind: dict(session.execute(SQL(query).format(user_schema=USER_SCHEMA)).fetchall())

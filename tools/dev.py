@@ -156,6 +156,19 @@ def test_slow(extra: list[str]) -> int:
     return run(str(BIN / "pytest"), "-m", "slow", *extra)
 
 
+def test_wild(extra: list[str]) -> int:
+    """Databases that nobody designed, `--seeds FROM:TO` of each engine and form of backup."""
+    parser = argparse.ArgumentParser(prog="dev.py test-wild")
+    parser.add_argument("--seeds", default="0:100")
+    parser.add_argument("--only", default="", help="as pytest's -k, for example: sqlite and dump")
+    chosen = parser.parse_args(extra)
+    install_packages(TEST)
+    make_venv()
+    os.environ["HOLDFAST_WILD_SEEDS"] = chosen.seeds
+    only = ["-k", chosen.only] if chosen.only else []
+    return run(str(BIN / "pytest"), "-v", "tests/wild", *only)
+
+
 def check(extra: list[str]) -> int:
     """Everything that needs no server: format, lint, types, import contracts."""
     make_venv()
@@ -210,6 +223,7 @@ COMMANDS = {
     "demo": demo,
     "test": test,
     "test-slow": test_slow,
+    "test-wild": test_wild,
     "check": check,
     "bench-dump": bench_dump,
     "bench-engines": bench_engines,

@@ -175,6 +175,7 @@ export interface BackupView {
   backupType: string;
   retained: boolean;
   reason?: string;
+  warnings?: number;
   progress?: Record<string, unknown>;
   schedules?: Array<Cause>;
   expiresAt?: string;
@@ -343,6 +344,7 @@ export interface ErrorEnvelope {
 export interface EvidenceView {
   provenance: string;
   checks: Array<Record<string, unknown>>;
+  warnings: Array<Record<string, unknown>>;
   manifestSha256?: string;
   members?: Array<MemberView>;
   inventory?: Record<string, unknown>;
@@ -391,6 +393,7 @@ export interface FindingView {
 }
 export interface FinishView {
   texts: Record<string, string>;
+  appended: Record<string, string>;
   modes: Record<string, string>;
   steps: Array<string>;
 }
@@ -591,6 +594,9 @@ export interface Resources {
 export interface RestoreForm {
   replace?: boolean;
   trusted?: boolean;
+  acceptDifferences?: Array<string>;
+  skipFailedObjects?: boolean;
+  keepOldHours?: number;
 }
 export interface RestoreList {
   restores: Array<RestoreView>;
@@ -606,6 +612,8 @@ export interface RestoreView {
   completedAt?: string;
   reason?: string;
   report?: Record<string, unknown>;
+  oldDataUntil?: string;
+  undoes?: string;
   progress?: Record<string, unknown>;
 }
 export interface RoleForm {
@@ -725,6 +733,9 @@ export interface TokenView {
   lastUsedAt?: string;
   revokedAt?: string;
   token?: string;
+}
+export interface UndoRestoreForm {
+  restoreId: string;
 }
 export interface Upcoming {
   at: string;
@@ -851,6 +862,7 @@ export interface Calls {
   startRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: RestoreForm }): Promise<RestoreStarted>;
   listBackupRestores(args: { projectId: string; addonId: string; backupId: string; per_page?: number; page?: number; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<RestoreList>>;
   abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
+  undoRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: UndoRestoreForm }): Promise<RestoreStarted>;
   listAddonRestores(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<RestoreList>>;
   /** All on one page: an addon has six at most. The reference has no cursor here. */
   listSchedules(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<ScheduleList>>;

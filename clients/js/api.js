@@ -53,6 +53,7 @@ export const operations = {
   startRestore: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backups/{backupId}/restore", "query": ["sourceProjectId", "sourceAddonId"]},
   listBackupRestores: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backups/{backupId}/restores", "query": ["per_page", "page", "cursor", "sourceProjectId", "sourceAddonId"]},
   abortRestore: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backups/{backupId}/abort-restore", "query": ["sourceProjectId", "sourceAddonId"]},
+  undoRestore: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backups/{backupId}/undo-restore", "query": ["sourceProjectId", "sourceAddonId"]},
   listAddonRestores: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/restores", "query": ["per_page", "page", "cursor"]},
   listSchedules: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules", "query": ["per_page", "page", "cursor"]},
   createSchedule: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backup-schedules"},

@@ -45,6 +45,22 @@ REWIND_POINTS = [
     "swap:after",
     "publish:before",
 ]
+UNDO_POINTS = [
+    "move:2",
+    "put back:after",
+    *(
+        pytest.param(point, marks=pytest.mark.slow)
+        for point in (
+            "look:before",
+            "put back:before",
+            "move:1",
+            "move:3",
+            "move:4",
+            "move:5",
+            "publish:before",
+        )
+    ),
+]
 TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
 
 
@@ -114,6 +130,29 @@ def test_a_restore_in_place_survives_the_death_of_its_worker(house: House, point
         assert found["report"]["files"] > 500
         assert sql(api, "SELECT now FROM state") == [("snapshot",)]
         assert sql(api, "SELECT count(*), count(DISTINCT m) FROM t") == [(ROWS, ROWS)]
+        assert house.leftovers() == []
+        await_that(lambda: api.get(ADDON).data["status"] == "running")
+    finally:
+        house.leave(server)
+
+
+@pytest.mark.parametrize("point", UNDO_POINTS)
+def test_an_undo_survives_the_death_of_its_worker(house: House, point: str) -> None:
+    server = house.start()
+    try:
+        api = server.api()
+        restore = begin_restore(api, keepOldHours=24)
+        await_restore(api, f"{BACKUPS}/good", restore)
+    finally:
+        server.stop()
+    mortal = house.start_mortal(f"undo:{point}")
+    asked = mortal.api().post(f"{BACKUPS}/good/undo-restore", {"restoreId": restore})
+    wait_for_death(mortal)
+    server = house.start()
+    try:
+        api = server.api()
+        await_restore(api, f"{BACKUPS}/good", asked.data["restoreId"])
+        assert sql(api, "SELECT now FROM state") == [("later",)]
         assert house.leftovers() == []
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:

@@ -7,9 +7,10 @@ from sqlalchemy.orm import aliased
 
 from holdfast.catalog.page import Page, Slice, take
 from holdfast.catalog.plain import Plain
-from holdfast.catalog.schema import Addon, Backup, Project, Restore
+from holdfast.catalog.schema import Addon, Backup, Document, Project, Restore
 from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
+from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import OVER, Status
 
 
@@ -89,6 +90,23 @@ def of_backup(session: ReadSession, caller: Caller, backup: Backup, page: Page) 
         into = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
         rows = rows.where(Restore.addon_pk.in_(into.where(Project.id.in_(caller.projects))))
     return take(session, rows, Restore.pk, page, f"restores from {backup.pk}")
+
+
+_RECENT = 20  # what numbers its history only counts upwards
+
+
+def facts_beside(session: ReadSession, backup: Backup) -> list[Document]:
+    """Facts of the newest snapshots of a backup's addon, and reports of the newest restores."""
+    snapshots = (
+        select(Backup.evidence)
+        .where(Backup.addon_pk == backup.addon_pk, Backup.type == BackupType.SNAPSHOT)
+        .order_by(Backup.pk.desc())
+        .limit(_RECENT)
+    )
+    into = select(Restore.report).where(Restore.addon_pk == backup.addon_pk)
+    reports = session.scalars(into.order_by(Restore.pk.desc()).limit(_RECENT))
+    facts = [(evidence or {}).get("facts", {}) for evidence in session.scalars(snapshots)]
+    return [*facts, *(report for report in reports if report)]
 
 
 def of_addon(session: ReadSession, addon: Addon, page: Page) -> Slice[Restore]:

@@ -83,15 +83,9 @@ def show(session: Session, where: InAddon, limit: Limit = None) -> None:
     """List backups, newest first."""
     with session.client() as client:
         found = [b.document() for b in islice(client.backups.list(*where.of(session)), limit)]
-    columns = {
-        "ID": "id",
-        "STATUS": "status",
-        "WARNINGS": "warnings",
-        "TYPE": "backupType",
-        "SIZE": "config.size",
-    }
+    columns = {"ID": "id", "STATUS": "status", "TYPE": "backupType", "SIZE": "config.size"}
     times = {"CREATED": "createdAt", "COMPLETED": "completedAt", "EXPIRES": "expires"}
-    session.printer.rows(found, {**columns, **times}, _told)
+    session.printer.rows(found, {**columns, **times, "WARNINGS": "warnings"}, _told)
 
 
 def _told(backup: Mapping[str, object]) -> dict[str, object]:

@@ -64,6 +64,9 @@ def _finish(draft: Path, finish: Finish) -> None:
     """As little as a server may ask for: texts and modes of what lies in the directory."""
     for name, text in finish.texts.items():
         inside(draft, name).write_text(text)
+    for name, text in finish.appended.items():
+        with inside(draft, name).open("a") as file:
+            file.write(f"\n{text}")
     for name, mode in finish.modes.items():
         inside(draft, name).chmod(int(mode, 8) & 0o777)
 

@@ -251,10 +251,11 @@ class DestinationBackup(Model):
 
 
 class Finish(Model):
-    """What a snapshot's files need in their directory: texts by path, octal modes by path, and
-    steps for a person."""
+    """What a snapshot's files need in their directory: texts to write, texts to append and octal
+    modes, by path, and steps for a person."""
 
     texts: dict[str, str] = {}
+    appended: dict[str, str] = {}
     modes: dict[str, str] = {}
     steps: list[str] = []
 

@@ -47,11 +47,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one table as seen by one consistent snapshot."""
+    """Rows of one table as seen by one consistent snapshot.
+
+    `root` is the partitioned table that this one is a part of, if it is: after a restore rows may
+    lie in another part, so what is compared are the rows of all parts together.
+    """
 
     database: str
     name: str
     rows: int
+    root: str = ""
 
 
 @dataclass(frozen=True)

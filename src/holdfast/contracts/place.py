@@ -19,6 +19,11 @@ SETTLED = "holdfast.settled"
 before its server starts."""
 
 
+SERVED = "served"
+"""A file that `rehearse` may leave in its tree. It is copied beside the tree before that server
+serves, and stays there even if the old one is put back: the next rehearsal knows who has served."""
+
+
 @dataclass(frozen=True)
 class Login:
     """A user of a server, and how it gets in."""
@@ -127,6 +132,16 @@ class Rewindable(Protocol):
         RestoreDiffers when it does not start, EvidenceMissing when it is damaged. A server that
         runs and holds something else than was saved is no failure but `DIFFERENCES`.
         """
+        ...
+
+
+@runtime_checkable
+class Remembered(Protocol):
+    """A server whose successor at a place has to know something of it."""
+
+    def remember(self, place: Place) -> Mapping[str, object]:
+        """Facts that `rehearse` gets with those of the snapshot. Looks, changes nothing; asked
+        while the present data is still there."""
         ...
 
 

@@ -5,7 +5,7 @@ Capabilities like those of `contracts/engine.py`, found by `isinstance`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
@@ -66,12 +66,18 @@ class Snapshottable(Protocol):
 
 @dataclass(frozen=True)
 class Finish:
-    """What makes a server's directory of a snapshot's files: texts to write and modes to set, by
-    path below it, and what a person has to do then, in order."""
+    """What makes a server's directory of a snapshot's files: texts to write, texts to append to
+    what is there and modes to set, by path below it, and what a person has to do then, in order."""
 
     texts: Mapping[str, str]
     modes: Mapping[str, int]
     steps: Sequence[str]
+    appended: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+OTHERS = "others"
+"""Among the facts that `finish` is given: those of the addon's other snapshots, and what restores
+into it reported."""
 
 
 @runtime_checkable

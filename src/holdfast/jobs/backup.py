@@ -30,6 +30,7 @@ from holdfast.domain.units import show_bytes
 from holdfast.jobs import inventories, warnings
 from holdfast.jobs.copying import Shelf, copy_member
 from holdfast.jobs.origins import address, dumper, importer, opened
+from holdfast.jobs.partitions import roots_by_database
 from holdfast.jobs.proof import checks_of, checks_of_file, require
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
@@ -123,12 +124,14 @@ def check(job: Job, record: BackupRecord) -> BackupRecord:
     if backup.source in FILES:
         return _check_file(job, record, shelf)
     counted = inventories.rows_by_database(record.inventory)
+    roots = roots_by_database(record.inventory)
     checks: list[Check] = []
     for member in record.members:
-        checks += checks_of(job, engine, shelf, member, counted[member.database or ""])
+        name = member.database or ""
+        checks += checks_of(job, engine, shelf, member, counted[name], roots.get(name, {}))
     require(checks)
     job.say(f"{len(checks)} checks passed")
-    inventory = {**record.inventory, "tables": inventories.rows_as_tables(counted)}
+    inventory = {**record.inventory, "tables": inventories.rows_as_tables(counted, roots)}
     return record.model_copy(update={"checks": checks, "inventory": inventory})
 
 

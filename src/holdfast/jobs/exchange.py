@@ -8,6 +8,7 @@ notes beside them, what was done; so each function may be repeated. Hold the sea
     <home>/restore-<op>.<n>/gone     the old data from then on
     <home>/restore-<op>.<n>/failed   the restored data, when its server did not answer
     <home>/restore-<op>.<n>/stopped  the server of an attached addon ran, and we stopped it
+    <home>/served                what the engine says of the restored server that served last
     <home>/restored              which restore's data serves, with the old data gone
     <home>/given-up              there is no old data: a restore was allowed to remove it first
     <home>/settings              small files of that old data, for the directory that comes
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from holdfast.contracts.place import Place
+from holdfast.contracts.place import SERVED, Place
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.seats import Seat
 from holdfast.jobs.servers import ASIDE, BESIDE, GIVEN_UP, SETTINGS
@@ -64,6 +65,8 @@ def exchange(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | N
         seat.stop()
         if live.exists():
             durable.move(live, tree / _BEFORE)
+        if (served := _reads(tree / SERVED)) is not None:
+            durable.write(seat.home / SERVED, served)
         durable.move(ready, live)
     elif not ((tree / _BEFORE).exists() or is_settled(seat, tree) or _serves_untried(seat)):
         raise RestoreDiffers("an attempt before this one went back to the old data")

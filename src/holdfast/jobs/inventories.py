@@ -2,11 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from holdfast.catalog.schema import Document
 from holdfast.contracts.engine import Inventory, Skipped, Table
 from holdfast.domain.artifact import StoredMember
+from holdfast.jobs.partitions import rows_compared
 
 
 def document(inventory: Inventory) -> Document:
@@ -21,7 +22,7 @@ def document(inventory: Inventory) -> Document:
 def parse(found: Document) -> Inventory:
     """The inverse of `document`."""
     tables = [Table(**table) for table in found["tables"]]
-    skipped = [Skipped(**item) for item in found.get("skipped", ())]
+    skipped = tuple(Skipped(**item) for item in found.get("skipped", ()))
     return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())), skipped)
 
 
@@ -39,10 +40,17 @@ def rows_by_database(found: Document) -> dict[str, dict[str, int]]:
     return rows
 
 
-def rows_as_tables(rows: Mapping[str, Mapping[str, int]]) -> list[Document]:
-    """The inverse of `rows_by_database`."""
+def rows_as_tables(
+    rows: Mapping[str, Mapping[str, int]], roots: Mapping[str, Mapping[str, str]]
+) -> list[Document]:
+    """The inverse of `rows_by_database`; `roots` as from `partitions`."""
     return [
-        {"database": database, "name": name, "rows": count}
+        {
+            "database": database,
+            "name": name,
+            "rows": count,
+            "root": roots.get(database, {}).get(name, ""),
+        }
         for database, tables in rows.items()
         for name, count in tables.items()
     ]
@@ -54,20 +62,18 @@ def member_document(member: StoredMember) -> Document:
 
 def shortfalls(wanted: Inventory, loaded: Inventory) -> list[str]:
     """For a file that somebody else made: only the tables whose rows could be counted tell."""
-    have = {(t.database, t.name): t.rows for t in loaded.tables}
-    have |= {("", t.name): t.rows for t in loaded.tables}
+    anywhere = [*loaded.tables, *(replace(table, database="") for table in loaded.tables)]
+    want, have = rows_compared(wanted, replace(loaded, tables=anywhere))
     return [
-        f"table {t.name}: {t.rows} rows in the file, "
-        f"{have.get((t.database, t.name), 'no such table')} restored"
-        for t in wanted.tables
-        if have.get((t.database, t.name)) != t.rows
+        f"table {name}: {rows} rows in the file, {have.get((db, name), 'no such table')} restored"
+        for (db, name), rows in want.items()
+        if have.get((db, name)) != rows
     ]
 
 
 def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
     """Each difference as a sentence; empty when both hold the same but for skipped objects."""
-    want = {(t.database, t.name): t.rows for t in wanted.tables}
-    have = {(t.database, t.name): t.rows for t in loaded.tables}
+    want, have = rows_compared(wanted, loaded)
     found = [
         f"table {db}.{name}: {rows} rows dumped, {have.get((db, name), 'no such table')} restored"
         for (db, name), rows in want.items()

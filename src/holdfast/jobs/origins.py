@@ -29,11 +29,12 @@ from holdfast.domain.provenance import Provenance
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.fetch import Body, NotAllowed, fetched, leads_to_this_machine_alone
 from holdfast.kit.seal import Secret
-from holdfast.pipeline.decompress import decompress, recognise
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
+from holdfast.pipeline.unwrap import unwrap
 
 _HEAD = 64 << 10
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what some editors put before text in UTF-8
 
 
 def is_trusted(job: Job) -> bool:
@@ -186,12 +187,8 @@ class _FileSource:
         self._size = body.size
         self._meter, self._digest = Meter(), Digest()
         arrived = self._arriving(body.chunks)
-        first = _at_least(arrived, 16)
-        compression = recognise(first)
-        raw = _chained(first, arrived)
-        self._plain = decompress(raw, compression) if compression else raw
-        self.packing = f"compressed as {compression}" if compression else "not compressed"
-        self.head = _at_least(self._plain, _HEAD)
+        self._plain, self.packing = unwrap(arrived, job.say)
+        self.head = _at_least(self._plain, _HEAD).removeprefix(_BYTE_ORDER_MARK)
         self._held = self.head
 
     def _arriving(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -241,9 +238,3 @@ def _at_least(chunks: Iterator[bytes], count: int) -> bytes:
     while sum(map(len, held)) < count and (chunk := next(chunks, None)) is not None:
         held.append(chunk)
     return b"".join(held)
-
-
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest

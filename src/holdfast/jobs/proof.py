@@ -1,7 +1,7 @@
 """The proof of a stored dump: what is in the store, against what was written and counted."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from holdfast.contracts.engine import COUNTED_IN_ARCHIVE, Dumpable, Member, Recountable
@@ -11,6 +11,7 @@ from holdfast.domain.artifact import StoredMember
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.domain.evidence import Check
 from holdfast.jobs.copying import Shelf
+from holdfast.jobs.partitions import by_root
 from holdfast.jobs.toolbox import Job
 from holdfast.pipeline.decompress import decompress
 from holdfast.pipeline.digest import Digest
@@ -18,9 +19,15 @@ from holdfast.pipeline.meter import Meter
 
 
 def checks_of(
-    job: Job, engine: Dumpable, shelf: Shelf, member: StoredMember, counted: dict[str, int]
+    job: Job,
+    engine: Dumpable,
+    shelf: Shelf,
+    member: StoredMember,
+    counted: dict[str, int],
+    roots: Mapping[str, str],
 ) -> list[Check]:
-    """Every check of one member; `counted` are the rows of its database's tables at dump time.
+    """Every check of one member; `counted` are the rows of its database's tables at dump time,
+    `roots` the tables that some of them are parts of.
 
     What could only be counted where it is stored is added to them.
     """
@@ -29,7 +36,7 @@ def checks_of(
     return [
         evidence.exit_statuses(member.name, statuses),
         evidence.size_floor(member.name, member.plain_bytes),
-        *_read_back(job, engine, shelf, member, counted, written),
+        *_read_back(job, engine, shelf, member, counted, roots, written),
         *_structure(engine, shelf, member, len(counted)),
     ]
 
@@ -40,6 +47,7 @@ def _read_back(
     shelf: Shelf,
     member: StoredMember,
     counted: dict[str, int],
+    roots: Mapping[str, str],
     written: tuple[int, str],
 ) -> Iterator[Check]:
     """The bytes as the store gives them back and, where they can be counted, the rows in them."""
@@ -56,7 +64,7 @@ def _read_back(
         return
     deque(stored, maxlen=0)  # what follows the end of the compressed data
     yield evidence.read_back(member.name, written, (meter.count, digest.hexdigest))
-    yield evidence.rows_match(member.name, rows, counted)
+    yield evidence.rows_match(member.name, by_root(rows, roots), by_root(counted, roots))
     for table in cast("list[str]", member.facts.get(COUNTED_IN_ARCHIVE, [])):
         counted[table] = rows.get(table, 0)
 

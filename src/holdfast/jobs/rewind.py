@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.schema import Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.place import DIFFERENCES, FOREIGN, Rewindable, is_foreign
+from holdfast.contracts.place import DIFFERENCES, FOREIGN, Remembered, Rewindable, is_foreign
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
     EvidenceMissing,
@@ -51,7 +51,8 @@ _BLOCK = 512  # bytes that st_blocks counts in
 
 class RewindRecord(BaseModel):
     """What the steps learned so far. Sizes in bytes; `was` is the addon's version before; `staged`
-    is the number of the attempt that fetched the files."""
+    is the number of the attempt that fetched the files; `former` is what `Remembered` says of the
+    server that is replaced."""
 
     was: str = ""
     staged: int = 0
@@ -60,6 +61,7 @@ class RewindRecord(BaseModel):
     size: int = 0
     gives_up: bool = False
     manifest: Document = {}
+    former: Document = {}
     proven: Document = {}
 
 
@@ -110,7 +112,12 @@ def preflight(job: Job, record: RewindRecord) -> RewindRecord:
     ]
     if problems:
         raise PreflightRefused("; ".join(problems))
-    return record.model_copy(update={"gives_up": _gives_up(job, seat, record)})
+    engine = job.engine()
+    former: Document = {}
+    if isinstance(engine, Remembered):
+        former = dict(engine.remember(seat.place))
+    gives_up = _gives_up(job, seat, record)
+    return record.model_copy(update={"gives_up": gives_up, "former": former})
 
 
 def _untrusted(job: Job, record: RewindRecord) -> list[str]:
@@ -217,7 +224,7 @@ def _write(job: Job, record: RewindRecord, repository: Repository, tree: Path) -
 def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
     """In a lock of its own, for the server goes on meanwhile: of two attempts one would end what
     the other has booted in the same directory."""
-    seat, facts = _seat(job), record.manifest["facts"]
+    seat, facts = _seat(job), {**record.manifest["facts"], **record.former}
     tree, place = _tree(job, record, seat), exchange.model(seat)
     with job.holding(_locked(job, tree)):
         proven = _engine(job).rehearse(tree, place, facts, job.guard)

@@ -2,16 +2,24 @@
 
 import os
 import select
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, cast
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.kit.guard import Guard
-from holdfast.kit.process import DISCARD, PIPE, Child, Command, require_success
+from holdfast.kit.process import DISCARD, PIPE, Child, Command, Finished, require_success
 
 _TAIL = 512
 _LOOK_MS = 200
-_WARNINGS = 20
+_LINES = 20
+
+SAID = "said"
+"""Fact of a source: the first lines that its child wrote beside its output."""
+
+
+def lines_said(facts: Mapping[str, object]) -> Sequence[str]:
+    """Of a finished source."""
+    return cast("list[str]", facts[SAID])
 
 
 class PipeSource:
@@ -61,11 +69,11 @@ class PipeSource:
         require_success(finished)
         if self._bytes == 0:
             raise EvidenceMissing(f"{finished.program} wrote nothing")
-        warnings = [line for line in finished.stderr.splitlines() if line.strip()][:_WARNINGS]
+        said = [line for line in finished.stderr.splitlines() if line.strip()][:_LINES]
         return {
             "processes": [finished.fact()],
             "bytes": self._bytes,
-            "warnings": warnings,
+            SAID: said,
             **self._judge(self._tail),
         }
 
@@ -86,8 +94,10 @@ def feed(
     chunks: Iterator[bytes],
     guard: Guard,
     hear: Callable[[str], bool] | None = None,
+    judge: Callable[[Finished], object] = require_success,
 ) -> None:
-    """Gives a child all chunks and waits for its good end. Who makes the chunks tells the guard.
+    """Gives a child all chunks and waits for its end, which `judge` finds good. Who makes the
+    chunks tells the guard.
 
     The child is waited for after its input has ended: indexes and constraints come last. `hear`
     is told what it says meanwhile (see `Child`), and has been told all of it in the end.
@@ -99,7 +109,7 @@ def feed(
         _pour(child, chunks, guard)
         finished = child.wait()
         guard.check()
-        require_success(finished)
+        judge(finished)
     finally:
         release()
         child.close()

@@ -1,5 +1,17 @@
 """What a file is, as far as its first bytes tell: for saying what somebody gave us instead."""
 
+from collections.abc import Iterator
+
+_UNPACK = "unpack it and import what is in it"
+_DECRYPT = "decrypt it and import what is in it"
+_SHELL = (
+    "as PowerShell's redirection writes it; let the dump tool write the file itself"
+    " (pg_dump --file, mysqldump --result-file)"
+)
+_MESSAGE = (
+    "text that begins with a message of the dump tool; keep its standard error out of the file, or"
+    " take that line away"
+)
 _BEGINNINGS = {
     b"PGDMP": "an archive of pg_dump",
     b"toc.dat\0": "a tar archive of pg_dump",
@@ -14,21 +26,44 @@ _BEGINNINGS = {
     b"VALKEY": "an RDB file of Valkey",
     b"SQLite format 3\0": "an SQLite database",
     b"PRAGMA ": "a dump of SQLite",
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"\x1f\x8b": "a gzip file in a gzip file",
-    b"\xff\xfe": "UTF-16 text, as PowerShell's redirection writes it",
-    b"\xfe\xff": "UTF-16 text",
+    b"mysqldump: ": _MESSAGE,
+    b"mariadb-dump: ": _MESSAGE,
+    b"pg_dump: ": _MESSAGE,
+    b"PK\x03\x04": "a zip archive in other archives",
+    b"BZh": "a bzip2 file in other archives",
+    b"\xfd7zXZ": "an xz file in other archives",
+    b"\x1f\x8b": "a gzip file in other archives",
+    b"7z\xbc\xaf\x27\x1c": f"a 7-Zip archive; {_UNPACK}",
+    b"Rar!\x1a\x07": f"a RAR archive; {_UNPACK}",
+    b"\x04\x22\x4d\x18": f"an lz4 file; {_UNPACK}",
+    b"-----BEGIN PGP MESSAGE": f"encrypted; {_DECRYPT}",
+    b"age-encryption.org": f"encrypted; {_DECRYPT}",
+    b"Salted__": f"encrypted; {_DECRYPT}",
+    b"\xff\xfe": f"UTF-16 text, {_SHELL}",
+    b"\xfe\xff": f"UTF-16 text, {_SHELL}",
     b"<": "a page of HTML or XML",
     b"{": "JSON",
 }
 
 
+def beginnings(head: bytes) -> Iterator[bytes]:
+    """The text from each line of its leading comments on, and from its first statement on: people
+    and their tools write headers above dumps."""
+    text = head.lstrip()
+    while text:
+        yield text
+        if text.startswith((b"--", b"#")):
+            text = text.partition(b"\n")[2].lstrip()
+        elif text.startswith(b"/*") and text[2:3] not in (b"!", b"M"):
+            text = text.partition(b"*/")[2].lstrip()
+        else:
+            return
+
+
 def described(head: bytes) -> str | None:
     """None when nothing is recognised."""
-    text = head.lstrip()
-    for beginning, name in _BEGINNINGS.items():
-        if text.startswith(beginning):
-            return name
+    for text in beginnings(head):
+        for beginning, name in _BEGINNINGS.items():
+            if text.startswith(beginning):
+                return name
     return "a tar archive" if head[257:262] == b"ustar" else None

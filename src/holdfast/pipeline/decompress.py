@@ -8,6 +8,7 @@ Compressed input is cut into small slices, because a few kilobytes of zeros can 
 megabytes; the pieces are gathered again, so a consumer sees chunks worth a system call.
 """
 
+import lzma
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -15,15 +16,18 @@ import zstandard
 from isal import isal_zlib
 
 from holdfast.domain.errors import EvidenceMissing
+from holdfast.pipeline.chunks import Chunks
 from holdfast.pipeline.compress import GZ, ZSTD
 
-_SLICE = 4 << 10
 _GATHER = 1 << 20
 _isal: Any = isal_zlib
-_DAMAGED: tuple[type[Exception], ...] = (_isal.error, zstandard.ZstdError)
+_DAMAGED: tuple[type[Exception], ...] = (
+    *(_isal.error, zstandard.ZstdError),
+    *(OSError, lzma.LZMAError),  # what a bz2 and an xz decompressor raise
+)
 
 
-class _Unpacker(Protocol):
+class Unpacker(Protocol):
     """One member or frame: what follows its end is `unused_data`."""
 
     def decompress(self, data: bytes, /) -> bytes: ...
@@ -39,46 +43,30 @@ def decompress(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
     Raises EvidenceMissing when the input is damaged or stops early, KeyError for an unknown
     compression.
     """
-    return _gathered(_pieces(chunks, _UNPACKERS[compression]))
+    return gathered(_members(Chunks(chunks), UNPACKERS[compression]))
 
 
-def recognise(head: bytes) -> str | None:
-    """The compression of a file that begins so; None: it is not compressed as we know it."""
-    for compression, magic in _MAGIC.items():
-        if head.startswith(magic):
-            return compression
-    return None
+def _members(stream: Chunks, fresh: Callable[[], Unpacker]) -> Iterator[bytes]:
+    yield from unpacked(stream, fresh())
+    while stream.peek(1):
+        yield from unpacked(stream, fresh())
 
 
-def _pieces(chunks: Iterator[bytes], fresh: Callable[[], _Unpacker]) -> Iterator[bytes]:
-    unpacker = fresh()
-    started = ended = False
-    for data in _slices(chunks):
-        rest = data
-        while rest:
-            if ended:
-                unpacker, started = fresh(), False
-            yield _unpack(unpacker, rest)
-            started, ended = True, unpacker.eof
-            rest = unpacker.unused_data if ended else b""
-    if not (started and ended):
-        raise EvidenceMissing("the compressed data stops before its end")
+def unpacked(stream: Chunks, unpacker: Unpacker) -> Iterator[bytes]:
+    """One member, up to its end; what follows it stays in the stream."""
+    while not unpacker.eof:
+        piece = stream.piece()
+        if not piece:
+            raise EvidenceMissing("the compressed data stops before its end")
+        try:
+            yield unpacker.decompress(piece)
+        except _DAMAGED as error:
+            raise EvidenceMissing(f"the compressed data is damaged: {error}") from error
+    stream.give_back(len(unpacker.unused_data))
 
 
-def _slices(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        for offset in range(0, len(chunk), _SLICE):
-            yield chunk[offset : offset + _SLICE]
-
-
-def _unpack(unpacker: _Unpacker, data: bytes) -> bytes:
-    try:
-        return unpacker.decompress(data)
-    except _DAMAGED as error:
-        raise EvidenceMissing(f"the compressed data is damaged: {error}") from error
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Chunks of about 1 MiB out of small pieces."""
     held: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -91,13 +79,12 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _gzip_member() -> _Unpacker:
+def _gzip_member() -> Unpacker:
     return _isal.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
 
 
-def _zstd_frame() -> _Unpacker:
+def _zstd_frame() -> Unpacker:
     return zstandard.ZstdDecompressor().decompressobj()
 
 
-_MAGIC: Mapping[str, bytes] = {GZ: b"\x1f\x8b", ZSTD: b"\x28\xb5\x2f\xfd"}
-_UNPACKERS: Mapping[str, Callable[[], _Unpacker]] = {GZ: _gzip_member, ZSTD: _zstd_frame}
+UNPACKERS: Mapping[str, Callable[[], Unpacker]] = {GZ: _gzip_member, ZSTD: _zstd_frame}

@@ -194,10 +194,11 @@ class MemberView(Shape):
 
 
 class FinishView(Shape):
-    """What a snapshot's files need in their directory: texts to write, modes to set (octal), both
-    by path, and what a person does then."""
+    """What a snapshot's files need in their directory: texts to write, texts to append to what is
+    there and modes to set (octal), by path, and what a person does then."""
 
     texts: dict[str, str]
+    appended: dict[str, str]
     modes: dict[str, str]
     steps: list[str]
 

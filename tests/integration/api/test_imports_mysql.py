@@ -49,6 +49,15 @@ def test_a_file_by_address_goes_into_an_attached_server(
     assert mariadb.execute("SELECT v FROM main.t ORDER BY id") == [("a",), ("b),(",)]
     assert mariadb.execute("CALL main.p()") == [(7,)]
     assert mariadb.execute("SHOW DATABASES LIKE 'others_own'")
+    header = b"\xef\xbb\xbf-- begin app metadata\n-- [app]\n\n/* of the shop */\n# end\n"
+    for name, file in {
+        "/zeros": gzip.compress(PLAIN) + bytes(4096),
+        "/more": gzip.compress(PLAIN[:500]) + gzip.compress(PLAIN[500:]) + b"more",
+        "/header": header + PLAIN,
+    }.items():
+        again = api.post(f"{path}/import", {"importUrl": offered.offer(name, file)}).data["id"]
+        await_backup(api, f"{path}/backups/{again}")
+    assert restored(api, path, again)["report"]["rows"] == 2
     cut = offered.offer("/cut", gzip.compress(PLAIN[: PLAIN.index(b"-- Dump completed")]))
     failed = api.post(f"{path}/import", {"importUrl": cut}).data["id"]
     assert "cut off" in await_backup(api, f"{path}/backups/{failed}", "failed")["reason"]

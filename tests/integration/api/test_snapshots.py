@@ -214,6 +214,11 @@ def test_materialise_writes_what_a_server_starts_from_or_nothing(
         assert ran.status == 0, ran.err
         assert "recovers by itself" in ran.err
         assert rows_of_started(api, managed, home, target) == wanted
+        assert (target / "data/pg_wal/00000002.history").stat().st_size > 0  # a timeline of its own
+        assert not (target / "data/recovery.signal").exists()
+        settings = (target / "data/postgresql.auto.conf").read_text()
+        assert "recovery" not in settings
+        assert "restore_command" not in settings
         again = fresh_holdfast("backup", "materialise", backup, *words)
         assert (again.status, "exists already" in again.err) == (2, True)
         words[-1] = str(Path(home) / "never")

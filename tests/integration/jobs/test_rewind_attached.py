@@ -105,7 +105,7 @@ def test_the_operators_server_is_put_back(house: House) -> None:
     assert house.state() == "snapshot"
     assert house.own.database.run("SHOW work_mem") == [("7MB",)]  # settings are the place's
     assert house.own.data.owner() == owner
-    assert house.own.beside() <= {"lock", "restored", "server.log"}
+    assert house.own.beside() <= {"lock", "restored", "served", "server.log"}
     assert house.api.get(backup).data["lastRestore"]["status"] == "completed"
     (newest, *_) = house.api.get(f"{ADDON}/restores").data["restores"]
     assert (newest["status"], newest["backupId"]) == ("completed", backup.rpartition("/")[2])
@@ -146,7 +146,7 @@ def test_an_abort_leaves_it_as_it_was_or_finishes(house: House) -> None:
         status = house.over(backup, restore)["status"]
         assert status in ("aborted", "completed")
         assert house.state() == ("later" if status == "aborted" else "snapshot")
-        assert house.own.beside() <= {"lock", "restored", "server.log"}
+        assert house.own.beside() <= {"lock", "restored", "served", "server.log"}
 
 
 def test_without_the_operators_word_nothing_is_stopped(house: House) -> None:
@@ -179,7 +179,7 @@ def test_a_death_between_two_renames_ends_with_the_restored_data(house: House, m
     house.restart()
     assert house.over(backup, restore)["status"] == "completed"
     assert house.state() == "snapshot"
-    assert house.own.beside() <= {"lock", "restored", "server.log"}
+    assert house.own.beside() <= {"lock", "restored", "served", "server.log"}
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,8 @@ def _bodies(world: World) -> Iterator[tuple[str, str, dict[str, Any], dict[str, 
     source = {"sourceProjectId": "payroll", "sourceAddonId": theirs.ids["addon_id"]}
     place = theirs.ids["destination_id"]
     for restore in (theirs.ids["restore_id"], world.cross):
+        yield "POST", f"{backup}/undo-restore", {"restoreId": restore}, {}
+        yield "POST", f"{backup}/undo-restore", {"restoreId": restore}, source
         yield "POST", f"{backup}/abort-restore", {"restoreId": restore}, {}
         yield "POST", f"{backup}/abort-restore", {"restoreId": restore}, source
     into = f"{ours.addon}/backups/{theirs.ids['backup_id']}"

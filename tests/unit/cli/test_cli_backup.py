@@ -109,7 +109,7 @@ def test_a_list_is_a_plain_whole_table_without_a_terminal(
     ran = holdfast("backup", "list")
     titles, first, second = ran.out.splitlines()
     assert titles.split() == [
-        *("ID", "STATUS", "TYPE", "SIZE", "CREATED", "COMPLETED", "EXPIRES"),
+        *("ID", "STATUS", "TYPE", "SIZE", "CREATED", "COMPLETED", "EXPIRES", "WARNINGS"),
     ]
     expected = [LONG_ID, "completed", "dump", "1.5", "KiB", "2026-01-20T11:19:53Z"]
     assert first.split() == [*expected, "never"]

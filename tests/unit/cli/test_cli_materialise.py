@@ -42,7 +42,12 @@ def test_the_files_lie_in_the_directory_and_the_steps_are_told(
     holdfast: Holdfast, scripted: ScriptedApi, tmp_path: Path
 ) -> None:
     steps = ["Stop the server.", "Start it."]
-    finish = {"texts": {"data/map": "1 /here"}, "modes": {"data": "700"}, "steps": steps}
+    finish = {
+        "texts": {"data/map": "1 /here"},
+        "appended": {"data/map": "2 /there"},
+        "modes": {"data": "700"},
+        "steps": steps,
+    }
     scripted.data("GET", f"{FILES}/finish", finish)
     reply = packed(directory("data"), "data/table", link("data/other", "table"))
     scripted.raw("GET", FILES, reply)
@@ -54,7 +59,7 @@ def test_the_files_lie_in_the_directory_and_the_steps_are_told(
     assert (oct(data.st_mode), oct(table.st_mode)) == ("0o40700", "0o100644")
     assert (table.st_mtime, table.st_uid) == (1_700_000_000, os.geteuid())
     assert (target / "data" / "other").read_text() == "data/table"
-    assert (target / "data" / "map").read_text() == "1 /here"
+    assert (target / "data" / "map").read_text() == "1 /here\n2 /there"
 
 
 STRANGE = {

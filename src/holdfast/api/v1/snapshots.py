@@ -16,10 +16,10 @@ from holdfast.api.v1.addons import Updater as Changer
 from holdfast.api.v1.backups import BACKUP
 from holdfast.api.v1.destinations import DESTINATION, Updater
 from holdfast.api.writing import Writer, Writing
-from holdfast.catalog import addons, backups, copies, projects, repositories
+from holdfast.catalog import addons, backups, copies, projects, repositories, restores
 from holdfast.catalog.schema import Backup, Copy
 from holdfast.catalog.schema import Repository as Row
-from holdfast.contracts.snapshots import Finish, Materialisable
+from holdfast.contracts.snapshots import OTHERS, Finish, Materialisable
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
@@ -76,13 +76,20 @@ def finish_files(
         backup = at_backup.backup(session, caller)
         _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
         facts = (backups.with_evidence(session, backup.pk).evidence or {}).get("facts", {})
+        facts = {**facts, OTHERS: list(restores.facts_beside(session, backup))}
         engine = api.engines(addons.get(session, backup.addon_pk).kind)
     if isinstance(engine, Materialisable):
         found = engine.finish(PurePosixPath(directory), facts)
     else:
         found = Finish({}, {}, [f"The files of the snapshot are in {directory}."])
     modes = {path: f"{mode:o}" for path, mode in found.modes.items()}
-    return answers.one(FinishView(texts=dict(found.texts), modes=modes, steps=list(found.steps)))
+    shown = FinishView(
+        texts=dict(found.texts),
+        appended=dict(found.appended),
+        modes=modes,
+        steps=list(found.steps),
+    )
+    return answers.one(shown)
 
 
 def _source(api: Api, held: list[Copy]) -> Source:

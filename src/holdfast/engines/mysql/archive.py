@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from holdfast.contracts.engine import Member
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql import accounts
+from holdfast.kit.sniff import beginnings
 
 SCRIPT, ACCOUNTS = "mysql-script", "mysql-accounts"
 TRAILER = b"-- Dump completed"
@@ -18,6 +19,7 @@ _MARK = b"\n-- "
 _DATABASE = b"Current Database: `"
 _TABLE = b"Dumping data for table `"
 _LONGEST = 1024
+_HEAD_BYTES = 64 << 10
 SANDBOX = (
     b"/*M!999999\\- enable the sandbox mode */",
     b"/*!999999\\- enable the sandbox mode */",
@@ -34,7 +36,8 @@ NOTES_RESTORED = b"/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */"
 
 
 def begins(head: bytes) -> bool:
-    return head.lstrip(b"\r\n").startswith(_BEGINNINGS)
+    """Also below the comments that people's tools write above a dump."""
+    return any(text.startswith(_BEGINNINGS) for text in beginnings(head))
 
 
 class Scan:
@@ -51,8 +54,8 @@ class Scan:
 
     def feed(self, data: bytes) -> None:
         self.bytes += len(data)
-        if len(self._head) < _LONGEST:
-            self._head += data[:_LONGEST]
+        if len(self._head) < _HEAD_BYTES:
+            self._head += data[:_HEAD_BYTES]
         self._last = (self._last + data[-256:])[-256:]
         text = self._rest + data
         at = text.find(_MARK)

@@ -78,6 +78,7 @@ class _Database:
     versioned: bool = False
     mixed: bool = False
     rows: dict[str, int | None] = field(default_factory=dict[str, int | None])
+    defined: set[str] = field(default_factory=set[str])
     code: dict[tuple[str, str], None] = field(default_factory=dict[tuple[str, str], None])
 
     def document(self, name: str) -> dict[str, object]:
@@ -159,6 +160,7 @@ class _Reading:
             into.sequences = True
             return
         into.rows.setdefault(verdict.name, 0)
+        into.defined.add(verdict.name)
         into.engines.update(_after(words, "ENGINE"))
         into.collations.update(_after(words, "COLLATE"))
         into.versioned = into.versioned or "VERSIONING" in _after(words, "SYSTEM")
@@ -208,6 +210,12 @@ def survey(plain: Iterator[bytes]) -> Survey:
         )
     if not reading.databases:
         raise EvidenceMissing("the file holds no database, no table and no row")
+    for found in reading.databases.values():
+        for table in sorted(found.rows.keys() - found.defined):
+            raise EvidenceMissing(
+                f"the file holds rows of table {table}, but does not say what it is: it was made"
+                " with --no-create-info. Import a dump that holds the definitions, too"
+            )
     return Survey(_inventory(reading), _facts(reading, bytes(head)))
 
 

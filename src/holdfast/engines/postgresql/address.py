@@ -5,7 +5,7 @@ environment. Everything else about a connection travels as one libpq conninfo st
 keeps a database name full of `=` and quotes from being read as one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -16,7 +16,9 @@ from psycopg.rows import TupleRow
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
+from holdfast.engines.postgresql import settings
 from holdfast.engines.postgresql.complaints import of_connecting
+from holdfast.engines.postgresql.spelling import read_any_name
 from holdfast.kit.seal import Secret
 
 Session = Connection[TupleRow]
@@ -30,6 +32,9 @@ OPTIONS = (
     "gssencmode",
     "connect_timeout",
 )
+DOORS = ("postgres", "template1")
+"""Databases that a server usually has. Any of them may be missing or closed."""
+
 _SCHEMES = ("postgresql", "postgres")
 _IDENTITY = ("host", "port", "user", "password", "dbname")
 
@@ -42,24 +47,6 @@ _KEEPALIVES: Mapping[str, str] = {
     "passfile": "/dev/null/none",  # ~/.pgpass belongs to a person, not to us
     "sslcert": "/dev/null/none",  # and so does ~/.postgresql/postgresql.crt
 }
-
-# Settings a role or database may carry that must not change what we see or break long sessions.
-# row_security=off makes a filtered table an error, where a silent half of it would be a lie.
-_SETTINGS = " ".join(
-    f"-c {setting}"
-    for setting in (
-        "search_path=pg_catalog",
-        "statement_timeout=0",
-        "lock_timeout=0",
-        "idle_in_transaction_session_timeout=0",
-        "idle_session_timeout=0",
-        "default_transaction_read_only=off",
-        "row_security=off",
-    )
-)
-
-_LIMITS_TRANSACTIONS = 17_00_00
-"""From this version on; an older one refuses a session that asks for an option it does not know."""
 
 
 def parse(connection_string: str) -> Address:
@@ -127,12 +114,13 @@ def conninfo(address: Address, database: str, application: str) -> str:
     return make_conninfo(**_parameters(address, database, application))
 
 
-def child_environment(address: Address, settings: Sequence[str] = ()) -> dict[str, str]:
-    """The password, for a child and nobody else. `settings` of its sessions: `name=value`."""
+def child_environment(address: Address, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The password, for a child and nobody else, and the settings of its sessions; `more` of
+    them."""
     return {
         "PGPASSWORD": address.password.reveal(),
         "PGPASSFILE": "/dev/null/none",
-        **({"PGOPTIONS": " ".join(f"-c {each}" for each in settings)} if settings else {}),
+        "PGOPTIONS": settings.of_tool(address, more or {}),
     }
 
 
@@ -151,22 +139,53 @@ def _parameters(address: Address, database: str, application: str) -> dict[str, 
 def connect(
     address: Address, database: str | None = None, application: str = "holdfast"
 ) -> Session:
-    """A session in autocommit. AddonUnavailable or AddonRefused say what went wrong."""
-    parameters = _parameters(address, database or address.database, application)
-    try:
-        session = psycopg.connect(
-            **parameters,  # pyright: ignore[reportArgumentType] - libpq words are strings
-            password=address.password.reveal(),
-            options=_SETTINGS,
-            client_encoding="utf8",
-            autocommit=True,
-            prepare_threshold=None,
-        )
-        if session.info.server_version >= _LIMITS_TRANSACTIONS:
-            session.execute("SET transaction_timeout = 0")
+    """A session in autocommit. AddonUnavailable or AddonRefused say what went wrong.
+
+    Without a `database`, the address's own or, where that cannot be entered, one that is usually
+    there: for what concerns the whole server.
+    """
+    if database is not None:
+        return _open(address, database, application)
+    return enter(address, dict.fromkeys((address.database, *DOORS)), application)
+
+
+def enter(address: Address, databases: Iterable[str], application: str) -> Session:
+    """A session in the first of them that can be entered; the first refusal where none can."""
+    refusal: AddonRefused | None = None
+    for database in databases:
+        try:
+            return _open(address, database, application)
+        except AddonRefused as error:
+            if error.facts.get("reason") not in ("database", "refused"):
+                raise
+            refusal = refusal or error
+    raise refusal or AddonRefused(
+        f"no database of the server at {address.host}:{address.port} can be entered to work from;"
+        " ALTER DATABASE template1 ALLOW_CONNECTIONS true helps",
+        reason="database",
+    )
+
+
+def _open(address: Address, database: str, application: str) -> Session:
+    parameters = _parameters(address, database, application)
+    for power in settings.candidates(address):
+        try:
+            session = psycopg.connect(
+                **parameters,  # pyright: ignore[reportArgumentType] - libpq words are strings
+                password=address.password.reveal(),
+                options=settings.of_session(power),
+                client_encoding="utf8",
+                autocommit=True,
+                prepare_threshold=None,
+            )
+        except psycopg.Error as error:
+            if power.is_refused(str(error)):
+                continue
+            raise of_connecting(error, address, database) from error
+        settings.remember(address, power)
+        read_any_name(session)
         return session
-    except psycopg.Error as error:
-        raise of_connecting(error, address, parameters["dbname"]) from error
+    raise AssertionError("the last power asks for nothing")
 
 
 def nearest(address: Address) -> Address:

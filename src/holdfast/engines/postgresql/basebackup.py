@@ -106,6 +106,7 @@ class Capture:
             "bytes": self._arrived.bytes,
             "tablespaces": self._spaces,
             "superuser": self._about["bootstrap"],
+            "standby": self._about["standby"],
             "machine": self._machine,
         }
 

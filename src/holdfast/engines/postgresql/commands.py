@@ -58,10 +58,11 @@ def pg_restore_script(tools: ToolSet, *options: str) -> Command:
     )
 
 
-def pg_restore_script_of(tools: ToolSet, wanted: str, archive: str) -> Command:
-    """The entries of the list `wanted` to their SQL, each under its number."""
+def pg_restore_script_of(tools: ToolSet, wanted: str, *options: str) -> Command:
+    """The entries of the list `wanted` to their SQL, each under its number. Of an archive on
+    standard input, unless `options` name a file."""
     return Command(
-        [tools.program("pg_restore"), "--verbose", f"--use-list={wanted}", "--file=-", archive]
+        [tools.program("pg_restore"), "--verbose", f"--use-list={wanted}", "--file=-", *options]
     )
 
 
@@ -77,14 +78,13 @@ def pg_restore(
     *,
     application: str,
     options: Sequence[str] = (),
-    settings: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> Command:
-    """From standard input into one database, unless `options` name a file. The first error ends
-    it. `settings` as in `child_environment`."""
+    """From standard input into one database, unless `options` name a file. It goes on after an
+    error: see `failures`. `settings` as in `child_environment`."""
     return Command(
         [
             tools.program("pg_restore"),
-            "--exit-on-error",
             "--no-password",
             f"--dbname={conninfo(address, database, application)}",
             *options,

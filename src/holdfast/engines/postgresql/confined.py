@@ -13,7 +13,7 @@ from dataclasses import replace
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Fetch, Inventory
-from holdfast.engines.postgresql import properties, yielding
+from holdfast.engines.postgresql import disguise, properties, yielding
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target
@@ -70,7 +70,10 @@ class ConfinedStaging(Staging):
             session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(staged, loader))
             session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(staged))
         with connect(self._address, placement.staged, self._application) as session:
-            if session.info.server_version < 15_00_00:
+            disguise.begin(session, placement)
+            if placement.facts is not None and not placement.facts.get("public", True):
+                session.execute("DROP SCHEMA IF EXISTS public")
+            elif session.info.server_version < 15_00_00:
                 session.execute(SQL("ALTER SCHEMA public OWNER TO {}").format(loader))
             for name, schema in self._extensions(placement):
                 self._extend(session, name, schema)
@@ -108,6 +111,7 @@ class ConfinedStaging(Staging):
             chosen,
             self._address,
             self._loader_address,
+            placement.name,
             placement.staged,
             self._application,
             self._guard,

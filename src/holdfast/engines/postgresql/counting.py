@@ -5,7 +5,7 @@ from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.confining import as_reader, let_reader_in
-from holdfast.engines.postgresql.inventory import Count, count, merged
+from holdfast.engines.postgresql.inventory import Count, count, merged, rows_copied
 
 
 def inventory(address: Address) -> Inventory:
@@ -21,5 +21,5 @@ def inventory(address: Address) -> Inventory:
                 if name == "postgres" and not facts.has_user_objects(session):
                     continue
                 session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                counts[name] = count(session, name)
+                counts[name] = count(session, name, otherwise=rows_copied)
     return merged(counts)

@@ -23,6 +23,7 @@ from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.postgresql import (
     address,
     archive,
+    aside,
     basebackup,
     counting,
     dump,
@@ -32,6 +33,7 @@ from holdfast.engines.postgresql import (
     probe,
     server,
     swap,
+    timelines,
     tools,
     wheels,
 )
@@ -123,6 +125,12 @@ class PostgreSQL(Server):
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
 
+    def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        aside.put_back(address, op, attempt, guard)
+
+    def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        aside.drop_aside(address, op, attempt, guard)
+
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
@@ -147,11 +155,15 @@ class PostgreSQL(Server):
         boot = Rehearsal(self.tools_dir, place.directory, place, guard)
         return boot.settle([server.superuser(place), place.user])
 
+    def remember(self, place: Place) -> Mapping[str, object]:
+        chosen = tools.server(self.tools_dir, place.version)
+        return {timelines.USED: timelines.used(chosen, place)}
+
     def rehearse(
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
         boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
-        proven = boot.run(facts["superuser"], foreign=is_foreign(facts))
+        proven = boot.run(dict(facts), foreign=is_foreign(facts))
         if place.admin is not None:
             mark(tree / "data" / SETTLED)
         return proven

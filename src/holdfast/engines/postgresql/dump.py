@@ -7,7 +7,7 @@ counted, which can only be after pg_dump has read it, is counted in the archive.
 """
 
 import threading
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,14 @@ import psycopg
 
 from holdfast.contracts.engine import (
     COUNTED_IN_ARCHIVE,
+    WARNINGS,
     Address,
     Attempt,
     Inventory,
     Member,
     Scope,
     Source,
+    warning,
 )
 from holdfast.domain.errors import (
     AddonRefused,
@@ -30,12 +32,12 @@ from holdfast.domain.errors import (
     EvidenceMissing,
     Failure,
 )
-from holdfast.engines.postgresql import archive, commands, facts, rewrites, tools
+from holdfast.engines.postgresql import archive, commands, facts, findings, rewrites, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
 from holdfast.engines.postgresql.confining import as_reader, let_reader_in
 from holdfast.engines.postgresql.facts import Facts
-from holdfast.engines.postgresql.inventory import Count, Name, count, merged
+from holdfast.engines.postgresql.inventory import COUNTING, Count, Name, count, dotted, merged
 from holdfast.engines.postgresql.naming import (
     application,
     application_prefix,
@@ -47,7 +49,7 @@ from holdfast.engines.postgresql.session import Canceller
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.patience import patient
-from holdfast.kit.pipes import PipeSource
+from holdfast.kit.pipes import PipeSource, lines_said
 
 GLOBALS = Member("globals.sql", archive.GLOBALS, None)
 _LOOKS = 200
@@ -85,6 +87,7 @@ class PostgreSQLDump:
         self._counts: dict[str, Count] = {}
         self._open: list[Source] = []
         self._super = False
+        self._warnings: list[Mapping[str, str | None]] = []
         self.members: Sequence[Member] = ()
         self.facts: Mapping[str, object] = {}
 
@@ -97,9 +100,12 @@ class PostgreSQLDump:
             databases = facts.databases(session)
             everything = {
                 "roles": facts.roles(session) if self._scope.users else [],
+                "everybody": facts.of_everybody(session) if self._scope.users else [],
                 "tablespaces": facts.tablespaces(session),
             }
-        kept, skipped = self._inspect(databases)
+            if self._scope.database is None:
+                self._warn(findings.of_server(session, self._address))
+        kept, skipped = self._inspect(databases, str(server["bootstrap"]))
         names = member_names(str(database["name"]) for database in kept)
         self._super = bool(server["super"])
         self.members = (
@@ -115,9 +121,19 @@ class PostgreSQLDump:
             "consistency": "each database is one snapshot; databases and roles follow each other",
             "databases": [{**database, "member": names[database["name"]]} for database in kept],
             "skipped": skipped,
+            "counting": COUNTING,
+            WARNINGS: self._warnings,
         }
 
-    def _inspect(self, databases: Sequence[Facts]) -> tuple[list[Facts], list[str]]:
+    def _warn(self, warnings: Iterable[Mapping[str, str | None]]) -> None:
+        for entry in warnings:
+            self._warnings.append(entry)
+            self._attempt.say(
+                " ".join(f"{part}:" for part in (entry["database"],) if part)
+                + f" {entry['object']}: {entry['text']}"
+            )
+
+    def _inspect(self, databases: Sequence[Facts], bootstrap: str) -> tuple[list[Facts], list[str]]:
         kept: list[Facts] = []
         skipped: list[str] = []
         for database in databases:
@@ -125,14 +141,21 @@ class PostgreSQLDump:
             if self._scope.database not in (None, name):
                 continue
             with connect(self._address, name, self._application) as session:
-                if name == "postgres" and not facts.has_user_objects(session):
+                if name == "postgres" and self._is_fresh(session, database, bootstrap):
                     skipped.append("postgres: it holds no user objects")
-                else:
-                    own = database if self._scope.users else facts.without_users(database)
-                    kept.append({**own, "extensions": facts.extensions(session)})
+                    continue
+                own = database if self._scope.users else facts.without_users(database)
+                kept.append({**own, **facts.inside(session)})
+                self._warn(findings.of_database(session))
         if self._scope.database is not None and not kept:
             raise AddonRefused(f"the server has no database {self._scope.database} to dump")
         return kept, skipped
+
+    def _is_fresh(self, session: Session, database: Facts, bootstrap: str) -> bool:
+        """On a server of ours its owner has rights in `postgres` from the beginning."""
+        if self._address.owner is not None:
+            return not facts.has_user_objects(session) and not database["settings"]
+        return facts.is_fresh(session, database, bootstrap)
 
     def open(self, member: Member) -> Source:
         source = self._globals() if member.database is None else self._database(member.database)
@@ -148,7 +171,9 @@ class PostgreSQLDump:
     def _database(self, database: str) -> Source:
         session = connect(as_reader(self._address), database, self._application)
         try:
-            return DatabaseSource(self._tools, self._address, self._counts, session, self._guard)
+            return DatabaseSource(
+                self._tools, self._address, self._counts, session, self._guard, self._attempt.say
+            )
         except BaseException:
             session.close()
             raise
@@ -182,8 +207,10 @@ class DatabaseSource:
         counts: dict[str, Count],
         session: Session,
         guard: Guard,
+        say: Callable[[str], None],
     ) -> None:
         self._session = session
+        self._say = say
         self._counts = counts
         self._guard = guard
         self._trouble: Failure | None = None
@@ -238,9 +265,10 @@ class DatabaseSource:
 
     def finish(self) -> Mapping[str, object]:
         found = self._finished()
-        unsure = sorted(".".join(name) for name in self._unsure)
+        unsure = sorted(dotted(name) for name in self._unsure)
         tables = len(self._counts[self._name].tables) + len(unsure)
-        return {**found, "tables": tables, COUNTED_IN_ARCHIVE: unsure}
+        said = [warning(self._name, "pg_dump", line) for line in lines_said(found)]
+        return {**found, "tables": tables, COUNTED_IN_ARCHIVE: unsure, WARNINGS: said}
 
     def _finished(self) -> Mapping[str, object]:
         """A count the server refused ends the snapshot, and pg_dump then names a wrong cause."""
@@ -265,13 +293,15 @@ class DatabaseSource:
     def _count(self) -> None:
         try:
             counted = count(self._session, self._name)
-            self._unsure = rewrites.rewritten(self._session)
+            self._unsure = {*rewrites.rewritten(self._session), *counted.uncounted}
         except psycopg.Error as error:
             self._trouble = of_statement(error)
             return
-        unsure = {".".join(name) for name in self._unsure}
+        for name, reason in counted.uncounted.items():
+            self._say(f"{dotted(name)} is counted in the archive, for it cannot be here: {reason}")
+        unsure = {dotted(name) for name in self._unsure}
         sure = [table for table in counted.tables if table.name not in unsure]
-        self._counts[self._name] = Count(sure, counted.objects)
+        self._counts[self._name] = Count(sure, counted.objects, counted.uncounted)
 
     def close(self) -> None:
         self._release()

@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.naming import is_ours
+from holdfast.engines.postgresql.spelling import is_text
 
 Facts = dict[str, Any]
 
@@ -42,7 +43,7 @@ SELECT d.datname::text, to_jsonb(d) - 'datacl', pg_get_userbyid(d.datdba)::text,
                  ORDER BY r.rolname NULLS FIRST), '[]')
           FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
          WHERE s.setdatabase = d.oid),
-       (SELECT coalesce(jsonb_agg(DISTINCT o.refobjid::regrole::text), '[]')
+       (SELECT coalesce(jsonb_agg(DISTINCT pg_get_userbyid(o.refobjid)::text), '[]')
           FROM pg_shdepend o WHERE o.dbid = d.oid AND o.deptype = 'o'
            AND o.refclassid = 'pg_authid'::regclass)
   FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
@@ -74,7 +75,39 @@ SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamesp
                   AND n.nspname NOT LIKE 'pg\\_%')
     OR EXISTS (SELECT FROM pg_extension WHERE extname <> 'plpgsql')
     OR EXISTS (SELECT FROM pg_largeobject_metadata)
+    OR EXISTS (SELECT FROM pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_publication)
+    OR EXISTS (SELECT FROM pg_event_trigger) OR EXISTS (SELECT FROM pg_default_acl)
+    OR EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_am WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_transform WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_collation WHERE oid >= 16384 AND collnamespace >= 16384)
+    OR EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_ts_config WHERE oid >= 16384)
+    OR EXISTS (SELECT FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+                WHERE d.datname = current_database())
 """
+
+_PUBLIC = """
+SELECT pg_get_userbyid(nspowner)::text,
+       nspacl IS DISTINCT FROM (SELECT initprivs FROM pg_init_privs i
+                                 WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = n.oid)
+  FROM pg_namespace n WHERE nspname = 'public'
+"""
+
+_PATH = """
+SELECT (SELECT substr(setting, 13) FROM unnest(s.setconfig) setting
+         WHERE setting LIKE 'search\\_path=%')
+  FROM pg_db_role_setting s JOIN pg_database d ON d.datname = current_database()
+ WHERE (s.setdatabase = d.oid AND s.setrole IN (0, d.datdba))
+    OR (s.setdatabase = 0 AND s.setrole IN (0, d.datdba))
+ ORDER BY s.setdatabase = 0, s.setrole = 0
+"""
+"""The search path of the owner's sessions, what says the most about it first."""
+
+_EVERYBODY = "SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = 0 AND setrole = 0"
+_USUAL_PATH = '"$user", public'
+_FRESH_COMMENTS = (None, "default administrative connection database")
 
 _TABLESPACES = """
 SELECT spcname::text FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')
@@ -110,7 +143,41 @@ def tablespaces(session: Session) -> list[str]:
 def databases(session: Session) -> list[Facts]:
     """Every user database that allows connections, and `postgres`; ours in progress are not."""
     rows = session.execute(_DATABASES).fetchall()
-    return [_database(row) for row in rows if not is_ours(row[0])]
+    return [_database(row) for row in rows if not is_ours(row[0]) and is_text(row[0])]
+
+
+def of_everybody(session: Session) -> list[str]:
+    """Settings of ALTER ROLE ALL, which no program dumps."""
+    row = session.execute(_EVERYBODY).fetchone()
+    return [] if row is None else list(row[0])
+
+
+def inside(session: Session) -> Facts:
+    """What only a session in a database sees of it and no archive says."""
+    public = session.execute(_PUBLIC).fetchone()
+    paths = [row[0] for row in session.execute(_PATH).fetchall() if row[0] is not None]
+    money = session.execute("SHOW lc_monetary").fetchone()
+    return {
+        "extensions": extensions(session),
+        "public": public is not None,
+        "searchPath": paths[0] if paths else _USUAL_PATH,
+        "money": "C" if money is None else money[0],
+    }
+
+
+def is_fresh(session: Session, database: Facts, bootstrap: str) -> bool:
+    """Is there nothing in `postgres`, and nothing said about it, that a new server has not?"""
+    public = session.execute(_PUBLIC).fetchone()
+    return (
+        not has_user_objects(session)
+        and public is not None
+        and not public[1]
+        and database["acl"] is None
+        and not database["settings"]
+        and database["owner"] == bootstrap
+        and database["comment"] in _FRESH_COMMENTS
+        and database["connectionLimit"] == -1
+    )
 
 
 def _database(row: Sequence[Any]) -> Facts:

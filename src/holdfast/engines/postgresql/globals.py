@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from holdfast.contracts.place import ADMIN
 from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.postgresql import properties
 from holdfast.engines.postgresql.confining import POWERS, READER
 from holdfast.engines.postgresql.statements import Unparsable, split, words
 
@@ -46,6 +47,15 @@ class Sorted:
     later: list[str] = field(default_factory=list[str])
     made: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
+
+    def of_everybody(self, settings: Sequence[str], target: Target) -> None:
+        """ALTER ROLE ALL ... SET, of `name=value` each."""
+        for setting in settings:
+            name = setting.partition("=")[0]
+            if target.superuser and name.lower() not in (target.reserved or ()):
+                self.later.append(properties.of_everybody(setting).as_string())
+            else:
+                self.notes.append(f"left out, for only a superuser may: ALTER ROLE ALL SET {name}")
 
 
 def sort(text: str, origin: Origin, target: Target) -> Sorted:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from holdfast.contracts.engine import Address
+from holdfast.contracts.engine import Address, Skipped
 from holdfast.engines.postgresql import commands, sharing
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
@@ -21,8 +21,7 @@ from holdfast.engines.postgresql.sharing import Lists
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.memfile import file_of
-from holdfast.kit.pipes import feed
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.process import require_success, run
 
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (.+)$")
 _GRANTS = ("ACL ", "DEFAULT ACL ")
@@ -58,18 +57,21 @@ _EVENT_TRIGGER = re.compile(rb"(?:CREATE|COMMENT ON) EVENT TRIGGER\b")
 
 @dataclass
 class HandOver:
-    """One archive that was loaded as `loader` into the database `staged`. `address` is the
-    superuser's; `say` writes to the operation's log."""
+    """One archive of database `name` that was loaded as `loader` into the one that is `staged`.
+    `address` is the superuser's; `say` writes to the operation's log; `skipped` could not be
+    done."""
 
     tools: ToolSet
     address: Address
     loader: Address
+    name: str
     staged: str
     application: str
     guard: Guard
     say: Callable[[str], None]
     extensions: Sequence[tuple[str, str]] = ()
     """Name and schema of those that were made beforehand."""
+    skipped: list[Skipped] = field(default_factory=list[Skipped])
     _taken: list[str] = field(default_factory=list[str])
 
     def others(self, lines: Sequence[str]) -> Sequence[str]:
@@ -109,7 +111,7 @@ class HandOver:
                     )
                 )
 
-    def run(self, head: str, loaded: Lists) -> None:
+    def run(self, head: str, loaded: Lists) -> Sequence[str]:
         for text in {_LEFT_OUT[start] for start in _LEFT_OUT if self._of((start,))}:
             self.say(f"left out: {text}")
         self._publish(head)
@@ -119,18 +121,7 @@ class HandOver:
             self._give_away(session, head, [*owners, *self._of(_PUBLISHED)])
             self._grant(session, head)
             self._watch(session, head)
-        if refreshed := self._of(_REFRESHED):
-            with file_of(sharing.text(refreshed)) as wanted:
-                feed(self._restoring(wanted, head), iter(()), self.guard)
-
-    def _restoring(self, wanted: str, head: str) -> Command:
-        return commands.pg_restore(
-            self.tools,
-            self.loader,
-            self.staged,
-            application=self.application,
-            options=["--no-owner", "--no-privileges", f"--use-list={wanted}", head],
-        )
+        return self._of(_REFRESHED)
 
     def _of(self, starts: tuple[str, ...]) -> list[str]:
         return [line for line in self._taken if _entry(line).startswith(starts)]
@@ -167,14 +158,22 @@ class HandOver:
             _one(session, statement)
         except psycopg.errors.InsufficientPrivilege:
             self._tell(statement)
-        except psycopg.errors.UndefinedObject:
-            if b" PUBLICATION " not in statement[:40]:
+        except psycopg.errors.UndefinedObject as error:
+            if b" PUBLICATION " in statement[:40]:
+                self._tell(statement)
+            else:
+                self._skip(statement, error)
+        except psycopg.Error as error:
+            if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
                 raise
-            self._tell(statement)
+            self._skip(statement, error)
 
     def _tell(self, statement: bytes) -> None:
-        words = " ".join(statement[:100].decode("utf-8", "replace").split())
-        self.say(f"left out, for only a superuser may: {words}")
+        self.say(f"left out, for only a superuser may: {_words(statement)}")
+
+    def _skip(self, statement: bytes, error: psycopg.Error) -> None:
+        reason = " ".join(str(error).split())
+        self.skipped.append(Skipped(self.name, "", _words(statement), reason))
 
     def _give_away(self, session: Session, head: str, lines: Sequence[str]) -> None:
         """Everything gets the owner it had; nothing is ever given to a superuser."""
@@ -229,11 +228,15 @@ class HandOver:
         lines = self._of(_WATCHING)
         for statement in self._statements(head, lines):
             if _EVENT_TRIGGER.match(statement):
-                _one(session, statement)
+                self._unless_refused(session, statement)
         for (name,) in session.execute("SELECT evtname::text FROM pg_event_trigger").fetchall():
             session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
         if lines:
             self.say("event triggers are there and disabled: only a superuser may have them")
+
+
+def _words(statement: bytes) -> str:
+    return " ".join(statement[:100].decode("utf-8", "replace").split())
 
 
 def _one(session: Session, statement: bytes) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from holdfast.contracts.engine import Skipped
 from holdfast.engines.postgresql import sharing
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.inventory import Name, rows
-from holdfast.engines.postgresql.statistics import analyse
+from holdfast.engines.postgresql.statistics import analyse, unless_it_fails
 
 _TABLES = """
 SELECT n.nspname, c.relname,
@@ -60,18 +61,27 @@ class Names:
 
 @dataclass
 class Seen:
-    """What has been seen of tables of one database, by several sessions.
+    """What has been seen of one database, by several sessions.
 
-    `counts`: is a table's number of rows final when its data is in?
+    `counts`: is a table's number of rows final when its data is in? `skipped`: what could not be
+    made.
     """
 
     counts: bool = True
     rows: dict[Name, int] = field(default_factory=dict[Name, int])
     analysed: set[Name] = field(default_factory=set[Name])
+    skipped: list[Skipped] = field(default_factory=list[Skipped])
+
+    def forget(self) -> None:
+        """Rows came after a table was looked at."""
+        self.rows.clear()
+        self.analysed.clear()
 
     def look(self, session: Session, table: Known, *, settled: bool) -> None:
-        if self.counts and table.alone:
-            self.rows[table.name] = rows(session, *table.name)
-        if settled and table.analysable:
-            analyse(session, table.name)
-            self.analysed.add(table.name)
+        """What cannot be queried now is looked at in the end, in other ways."""
+        with unless_it_fails(session):
+            if self.counts and table.alone:
+                self.rows[table.name] = rows(session, *table.name)
+            if settled and table.analysable:
+                analyse(session, table.name)
+                self.analysed.add(table.name)

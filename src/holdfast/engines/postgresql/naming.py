@@ -15,6 +15,9 @@ STAGE = "holdfast_stage_"
 OLD = "holdfast_old_"
 OURS = (STAGE, OLD)
 BOOK = "book"
+_OURS = re.compile(
+    rf"{STAGE}[0-9a-f]{{10}}_(?:\d+_)?(?:\d+|{BOOK})|{OLD}[0-9a-f]{{10}}_(?:\d+|{BOOK})"
+)
 
 
 def short(text: str) -> str:
@@ -57,13 +60,18 @@ def old_prefix(op: str) -> str:
     return f"{OLD}{short(op)}_"
 
 
+def old_book(op: str) -> str:
+    return f"{old_prefix(op)}{BOOK}"
+
+
 def book(attempt: Attempt) -> str:
     """The small database in which one restore keeps its books."""
     return f"{stage_prefix(attempt)}{BOOK}"
 
 
 def is_ours(database: str) -> bool:
-    return database.startswith(OURS)
+    """Exactly the form of our own names: others may begin like them."""
+    return _OURS.fullmatch(database) is not None
 
 
 def member_names(databases: Iterable[str]) -> dict[str, str]:

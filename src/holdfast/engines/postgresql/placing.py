@@ -13,13 +13,12 @@ from typing import Any
 from holdfast.contracts.place import SETTLED, Place
 from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
-from holdfast.engines.postgresql import tools
+from holdfast.engines.postgresql import timelines, tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit import durable
 from holdfast.kit.hosting import give, mark
-from holdfast.kit.process import Command, run
 
 _OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 _SET_ASIDE = (*_OURS, "postgresql.auto.conf")
@@ -147,14 +146,12 @@ def _elsewhere(place: Place) -> list[str]:
 
 def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     """Settings without which a server does not start from this data, whatever its place says."""
-    argv = [chosen.program("pg_controldata"), "-D", str(data)]
-    finished = run(Command(argv, env={"LC_ALL": "C"}, cwd="/"), timeout=60)
-    told = dict(_told(line) for line in finished.stdout.decode(errors="replace").splitlines())
+    control = timelines.controlled(chosen, data)
     try:
-        segment = int(told["Bytes per WAL segment"])
-        prepared = int(told["max_prepared_xacts setting"])
+        segment = int(control["Bytes per WAL segment"])
+        prepared = int(control["max_prepared_xacts setting"])
     except (KeyError, ValueError) as error:
-        raise EvidenceMissing(f"pg_control cannot be read: {finished.stderr[-300:]}") from error
+        raise EvidenceMissing(f"pg_control cannot be read: {error}") from error
     settings: dict[str, str] = {}
     if segment > _USUAL_SEGMENT:
         settings["min_wal_size"] = f"{2 * segment >> 20}MB"
@@ -162,11 +159,6 @@ def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     if prepared:
         settings["max_prepared_transactions"] = str(prepared)
     return settings
-
-
-def _told(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(":")
-    return name.strip(), value.strip()
 
 
 def _require(conf: Path, settings: Mapping[str, str]) -> None:
@@ -197,8 +189,13 @@ def _map_tablespaces(tree: Path, data: Path) -> None:
 def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
     """Tablespaces live beside the data; recovery finds them by absolute paths."""
     spaces = [f"{oid} {directory / SPACES / oid}\n" for oid in sorted(facts["tablespaces"])]
+    texts, appended = timelines.materialised(facts)
     return Finish(
-        texts={f"{DATA}/tablespace_map": "".join(spaces)} if spaces else {},
+        texts={
+            **{f"{DATA}/{name}": text for name, text in texts.items()},
+            **({f"{DATA}/tablespace_map": "".join(spaces)} if spaces else {}),
+        },
+        appended={f"{DATA}/{name}": text for name, text in appended.items()},
         modes={DATA: 0o700},  # the server refuses anything wider
         steps=[
             "Stop the server.",
@@ -206,7 +203,10 @@ def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
             f"Make {directory / DATA} its data directory: move it there, or set data_directory.",
             "Settings outside the data directory (as Debian has them) stay as they are; look at"
             " postgresql.auto.conf in it, which came with the snapshot.",
-            "Start the server: it recovers by itself from the WAL in pg_wal.",
+            "If an archive may hold timelines that Holdfast does not know of, set restore_command"
+            " in postgresql.auto.conf to what fetches from it; leave the other recovery settings.",
+            "Start the server: it recovers by itself from the WAL in pg_wal, begins a new timeline"
+            " and removes the recovery settings from postgresql.auto.conf.",
         ],
     )
 

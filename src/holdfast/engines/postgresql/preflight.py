@@ -205,8 +205,6 @@ def _held(case: Case) -> Iterator[str]:
     """What keeps a database from being renamed or dropped."""
     rows = case.session.execute(
         "SELECT DISTINCT database::text, 'prepared transactions' FROM pg_prepared_xacts"
-        " UNION SELECT datname::text, 'a subscription'"
-        " FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"
         " UNION SELECT database::text, 'an active logical replication slot'"
         " FROM pg_replication_slots WHERE slot_type = 'logical' AND active ORDER BY 1, 2"
     )

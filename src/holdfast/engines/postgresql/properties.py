@@ -16,6 +16,8 @@ _LISTS = {
     "temp_tablespaces",
     "unix_socket_directories",
 }
+_USER = '"$user"'
+_USUAL_PATH = f"{_USER}, public"
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _PRIVILEGES = {"CREATE": "CREATE", "CONNECT": "CONNECT", "TEMPORARY": "TEMPORARY"}
 _LOCALES = {"i": "ICU_LOCALE", "b": "BUILTIN_LOCALE"}
@@ -54,6 +56,43 @@ def _locale(facts: Facts, major: int) -> Iterator[Composed]:
 def _word(text: str) -> SQL:
     """A keyword from our own tables above, never from a dump."""
     return SQL(text)  # pyright: ignore[reportArgumentType]
+
+
+def absences(facts: Facts) -> Iterator[Composed]:
+    """What every new database has and this one had no more; no dump says so."""
+    if not facts.get("public", True):
+        yield SQL("DROP SCHEMA IF EXISTS public").format()
+    if all(extension["name"] != "plpgsql" for extension in facts.get("extensions", ())):
+        yield SQL("DROP EXTENSION IF EXISTS plpgsql").format()
+
+
+def search_path(facts: Facts | None) -> str:
+    """The path with which the database's users find things, as the value of a setting."""
+    path = _recorded_path(facts) if facts is not None else _USUAL_PATH
+    owner = None if facts is None else facts["owner"]
+    if owner is None or _USER not in path:
+        return path
+    quoted = str(owner).replace('"', '""')
+    return path.replace(_USER, f'{_USER}, "{quoted}"')
+
+
+def _recorded_path(facts: Facts) -> str:
+    """Dumps of before name it among their settings only."""
+    if "searchPath" in facts:
+        return str(facts["searchPath"])
+    everybodys = [
+        s for entry in facts["settings"] if entry["role"] is None for s in entry["settings"]
+    ]
+    paths = [
+        setting.partition("=")[2] for setting in everybodys if setting.startswith("search_path=")
+    ]
+    return paths[0] if paths else _USUAL_PATH
+
+
+def of_everybody(setting: str) -> Composed:
+    """ALTER ROLE ALL SET, of `name=value`."""
+    key, _, value = setting.partition("=")
+    return SQL("ALTER ROLE ALL SET {} TO {}").format(_setting(key), _value(key, value))
 
 
 def settings(name: str, facts: Facts) -> Iterator[Composed]:

@@ -2,7 +2,7 @@
 
 A copied server brings its settings, its archiving and its subscriptions along. Here it listens on
 a private socket only, archives nothing, replicates nothing and loads no foreign library; whatever
-its own files say, the command line wins.
+its own files say, the command line wins. It begins a new timeline: see `timelines`.
 """
 
 import os
@@ -34,6 +34,7 @@ from holdfast.engines.postgresql import (
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.server import owner_of
+from holdfast.engines.postgresql.timelines import TIMELINE, NewTimeline
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.hosting import cell_of
@@ -50,7 +51,9 @@ from holdfast.kit.seal import Secret
 
 _PRIVATE: Mapping[str, str] = {
     "listen_addresses": "",
-    "archive_mode": "off",
+    "archive_mode": "on",  # what is written here waits for the place's own archive_command
+    "archive_command": "",
+    "archive_cleanup_command": "",
     "restore_command": "",
     "primary_conninfo": "",
     "max_wal_senders": "0",
@@ -74,6 +77,7 @@ _PRIVATE: Mapping[str, str] = {
 _TRUST = "local all all trust\n"
 _PORT = 5432  # only the name of a socket in a private directory
 _LAST_WORDS = 5
+_ARCHIVES_BY_LIBRARY = 15
 _QUIET_SINCE = 17
 """From this major on a login fires event triggers, which a setting can keep silent."""
 
@@ -88,16 +92,18 @@ class Rehearsal:
         self._user = owner_of(place)
         self._guard = guard
 
-    def run(self, superuser: str, *, foreign: bool = False) -> Mapping[str, object]:
-        """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound.
-        The roles of a `foreign` one lose their power.
+    def run(self, copy: facts.Facts, *, foreign: bool = False) -> Mapping[str, object]:
+        """`copy` holds the facts of the snapshot. Returns those about what was proven;
+        RestoreDiffers or EvidenceMissing when it is not sound. The roles of a `foreign` one lose
+        their power.
         """
+        begun = NewTimeline(self._tools, self._directory.parent, self._place, copy)
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
             home = Path(private)
-            with self._booted(home) as child:
-                address = Address(private, _PORT, superuser, Secret(""), "postgres")
+            with self._booted(home, begun) as child:
+                address = Address(private, _PORT, copy["superuser"], Secret(""), "postgres")
                 self._await(address, child)
-                found = self._look(address)
+                found = self._look(address, begun)
                 self._silence(address)
                 if foreign:
                     self._disarm(address)
@@ -125,8 +131,8 @@ class Rehearsal:
         raise RestoreDiffers("none of its known users is in the data directory")
 
     @contextmanager
-    def _booted(self, home: Path) -> Generator[Child]:
-        child = Child(self._command(home), stdout=DISCARD)
+    def _booted(self, home: Path, begun: NewTimeline | None = None) -> Generator[Child]:
+        child = Child(self._command(home, begun), stdout=DISCARD)
         release = self._guard.adopt(child.kill)
         try:
             yield child
@@ -135,7 +141,7 @@ class Rehearsal:
             release()
             child.close()
 
-    def _command(self, home: Path) -> Command:
+    def _command(self, home: Path, begun: NewTimeline | None) -> Command:
         user = self._user
         for name, text in (("hba", _TRUST), ("ident", ""), ("conf", "")):
             (home / name).write_text(text)
@@ -144,6 +150,8 @@ class Rehearsal:
                 os.chown(path, *ids_of(user))
         settings = {
             **_PRIVATE,
+            **(begun.settings(home) if begun else {}),
+            **({"archive_library": ""} if self._tools.major >= _ARCHIVES_BY_LIBRARY else {}),
             **placing.needed(self._tools, self._directory),
             **({"event_triggers": "off"} if self._tools.major >= _QUIET_SINCE else {}),
             "unix_socket_directories": str(home),
@@ -173,16 +181,17 @@ class Rehearsal:
                     raise
             return
 
-    def _look(self, address: Address) -> dict[str, object]:
+    def _look(self, address: Address, begun: NewTimeline) -> dict[str, object]:
         with translated(), connect(address) as session:
             if facts.server(session)["standby"]:
                 raise RestoreDiffers("the snapshot's server did not end its recovery")
+            timeline = begun.require(session)
             names = [str(database["name"]) for database in facts.databases(session)]
         checked: dict[str, object] = {}
         for name in names:
             with translated(self._guard), connect(address, name) as session:
                 checked[name] = amcheck.verify(session, self._guard)
-        return {"databases": checked}
+        return {"databases": checked, TIMELINE: timeline}
 
     def _disarm(self, address: Address) -> None:
         """Before anybody is let in: whoever is gets what he needs then."""

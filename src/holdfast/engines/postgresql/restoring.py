@@ -2,33 +2,37 @@
 
 All but the data is in the table of contents, which is at the front of an archive: the first
 megabytes are kept in memory while they pass, and are file enough for sessions side by side. Where
-they are not (a table of contents that is larger), and where there is one processor, everything
-goes in one session.
+they are not (a table of contents that is larger) everything goes in one session.
 
 The data is a stream, and a stream is read by one session. As soon as a table is in, others make
 its indexes, count it and have it analysed. Where the archive may be read again and there are more
 than two processors, several sessions load, each reading from the start and skipping what others
-load. What needs more than one table comes when all of them are in.
+load. What needs more than one table comes when all of them are in, event triggers last of all: they
+watch what is done after them.
+
+What fails does not end the load. It is tried again in the end, and named if it fails for good.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from holdfast.contracts.engine import Address
-from holdfast.domain.errors import NotSupported
+from holdfast.contracts.engine import Address, Skipped
+from holdfast.domain.errors import ChildFailed, NotSupported
 from holdfast.engines.postgresql import commands, looking, owning, sharing
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.failures import Failures, Listening, is_data, number_of
 from holdfast.engines.postgresql.following import Following
 from holdfast.engines.postgresql.looking import Names, Seen
 from holdfast.engines.postgresql.owning import Plan
+from holdfast.engines.postgresql.retrying import Archive, Retrying
 from holdfast.engines.postgresql.session import watched
-from holdfast.engines.postgresql.sharing import Lists, Share
+from holdfast.engines.postgresql.sharing import Lists, Share, is_watching
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.memfile import file_of
@@ -45,11 +49,11 @@ _MOST = 8
 _READERS = 4
 """Sessions that each read the whole archive."""
 
-_DURABLE_LATER = "synchronous_commit=off"
+_DURABLE_LATER = {"synchronous_commit": "off"}
 """Whoever ends a restore makes all of it durable: see `Staging`."""
-_ALONE = "max_parallel_maintenance_workers=0"
+_ALONE = {"max_parallel_maintenance_workers": "0"}
 """For a session beside others: processes that help it would take a processor from them."""
-_WRITES_SOON = "backend_flush_after=2MB"
+_WRITES_SOON = {"backend_flush_after": "2MB"}
 """For a session that loads: what it has written goes to the disk meanwhile, not all at the end,
 when the old database is dropped and the server writes down everything."""
 _MAY_WRITE_SOON = (
@@ -63,7 +67,12 @@ Read = Callable[[], Iterator[bytes]]
 
 
 class Apart(Protocol):
-    """What of an archive is not for the session that loads it. Lines of pg_restore's list."""
+    """What of an archive is not for the session that loads it. Lines of pg_restore's list.
+
+    `skipped` could not be done.
+    """
+
+    skipped: list[Skipped]
 
     def others(self, lines: Sequence[str]) -> Sequence[str]:
         """Those that are; the rest is remembered, in its order."""
@@ -73,8 +82,9 @@ class Apart(Protocol):
         """Before anything is loaded."""
         ...
 
-    def run(self, head: str, loaded: Lists) -> None:
-        """When all that was `loaded` is in. `head` is a file with the table of contents."""
+    def run(self, head: str, loaded: Lists) -> Sequence[str]:
+        """When all that was `loaded` is in. `head` is a file with the table of contents. Returns
+        what the session that loads makes last."""
         ...
 
 
@@ -83,7 +93,8 @@ class Loading:
     """Where to, with what, and what the target has no use for: see `commands.pg_restore`.
 
     `rows` of each table, by its name in the inventory. `again`: may the archive be read again?
-    `apart` takes what whoever loads may not do, and is called when all else is in.
+    `apart` takes what whoever loads may not do, and is called when all else is in. `retrying`
+    tries again what failed. `more`: settings of the sessions that load.
     """
 
     tools: ToolSet
@@ -93,15 +104,17 @@ class Loading:
     leave_out: Sequence[str]
     rows: Mapping[str, int]
     again: bool
+    retrying: Retrying
     apart: Apart | None = None
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
+    failures: Failures = field(default_factory=Failures)
 
     def run(self, read: Read, ready: Callable[[], None], guard: Guard) -> Seen:
         """What has been counted and analysed on the way. `ready` returns when the database is
         there: the archive is looked at meanwhile."""
         jobs = min(os.cpu_count() or 1, _MOST)
         chunks, front = read(), b""
-        heads = _HEADS if self.apart is None else (*_HEADS, _LARGEST_HEAD)
-        for size in heads if jobs > 1 or self.apart is not None else ():
+        for size in _HEADS if self.apart is None else (*_HEADS, _LARGEST_HEAD):
             front += _next(chunks, size - len(front))
             with file_of(front[:size]) as head:
                 contents = self._contents(head)
@@ -112,7 +125,16 @@ class Loading:
         if self.apart is not None:
             raise NotSupported("the table of contents of the archive is larger than can be held")
         ready()
-        feed(self.command(), _chained(front, chunks), guard)
+        return self._in_one_go(_chained(front, chunks), guard)
+
+    def _in_one_go(self, whole: Stream, guard: Guard) -> Seen:
+        """Without a table of contents at hand nothing can be tried again."""
+        listening = Listening(self.failures, [])
+        feed(self.command(), whole, guard, listening.hear, listening.judge)
+        failed = self.failures.take()
+        if failed:
+            reasons = "; ".join(list(failed.values())[:20])
+            raise ChildFailed(f"{len(failed)} entries of {self.retrying.name} failed: {reasons}")
         return Seen()
 
     def _contents(self, head: str) -> tuple[Lists, Plan] | None:
@@ -120,7 +142,7 @@ class Loading:
         listing = run(commands.pg_restore_list(self.tools, "--verbose", head))
         if listing.status != 0:
             return None
-        needs = owning.dependencies(listing.stdout.decode(errors="replace"))
+        needs = owning.dependencies(listing.stdout.decode(errors="surrogateescape"))
         lists = self._lists(head)
         return lists, owning.planned(lists, needs, self._keys(head, lists.after))
 
@@ -140,7 +162,7 @@ class Loading:
             self.apart.begin(head)
         self.restore(head, [*lists.before, *plan.early], guard)
         with self.session(guard) as session:
-            soon = [_WRITES_SOON] * session.execute(_MAY_WRITE_SOON).rowcount
+            soon = _WRITES_SOON if session.execute(_MAY_WRITE_SOON).rowcount else {}
             ordered = sharing.needs_order(session)
             known = [] if ordered else looking.tables(session)
             if ordered or owning.compares_with_own_code(session):
@@ -151,19 +173,39 @@ class Loading:
         following = Following(len(shares), max(1, jobs - len(shares)))
         beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
         beside.run(shares, archive, guard)
-        self.restore(head, plan.rest, guard, f"--jobs={jobs}")
+        self._retry(archive, lists, guard, seen)
+        watching = [line for line in plan.rest if is_watching(line)]
+        rest = [line for line in plan.rest if line not in watching]
+        self.restore(head, rest, guard, f"--jobs={jobs}")
+        self._retry(archive, lists, guard, seen)
         if self.apart is not None:
-            self.apart.run(head, lists)
+            self.restore(head, self.apart.run(head, lists), guard)
+            seen.skipped += self.apart.skipped
+            self._retry(archive, lists, guard, seen)
+        self.restore(head, watching, guard)
+        self._retry(archive, lists, guard, seen)
         return seen
+
+    def _retry(self, archive: "_Archive", lists: Lists, guard: Guard, seen: Seen) -> None:
+        """What was counted and analysed of tables before does not hold for them any more."""
+        failed = self.failures.take()
+        lines = [line for part in lists for line in part if number_of(line) in failed]
+        if not lines:
+            return
+        if any(is_data(line) for line in lines):
+            seen.forget()
+        with self.session(guard) as session:
+            whole = Archive(archive.head, lambda: _chained(b"", archive.read()))
+            seen.skipped += self.retrying.run(session, whole, lines, guard)
 
     def _listed(self, head: str, section: str) -> str:
         listing = commands.pg_restore_list(self.tools, f"--section={section}", head)
-        return require_success(run(listing)).stdout.decode(errors="replace")
+        return require_success(run(listing)).stdout.decode(errors="surrogateescape")
 
     def _keys(self, head: str, after: Sequence[str]) -> frozenset[str]:
         with file_of(sharing.text(owning.constraints(after))) as wanted:
             script = commands.pg_restore_script_of(self.tools, wanted, head)
-            return owning.keys(require_success(run(script)).stdout.decode(errors="replace"))
+            return owning.keys(require_success(run(script)).stdout.decode(errors="surrogateescape"))
 
     def restore(
         self,
@@ -171,13 +213,14 @@ class Loading:
         lines: Sequence[str],
         guard: Guard,
         *more: str,
-        settings: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """What lies in the table of contents of what is listed."""
         if lines:
+            listening = Listening(self.failures, lines)
             with file_of(sharing.text(lines)) as wanted:
                 command = self.command(f"--use-list={wanted}", *more, head, settings=settings)
-                feed(command, iter(()), guard)
+                feed(command, iter(()), guard, listening.hear, listening.judge)
 
     @contextmanager
     def session(self, guard: Guard) -> Generator[Session]:
@@ -188,14 +231,14 @@ class Loading:
         ):
             yield session
 
-    def command(self, *more: str, settings: Sequence[str] = ()) -> Command:
+    def command(self, *more: str, settings: Mapping[str, str] | None = None) -> Command:
         return commands.pg_restore(
             self.tools,
             self.address,
             self.database,
             application=self.application,
             options=[*(f"--no-{what}" for what in self.leave_out), *more],
-            settings=[_DURABLE_LATER, *settings],
+            settings={**_DURABLE_LATER, **self.more, **(settings or {})},
         )
 
 
@@ -221,7 +264,7 @@ class _Beside:
     names: Names
     following: Following
     jobs: int
-    settings: Sequence[str]
+    settings: Mapping[str, str]
     seen: Seen
 
     def run(self, shares: Sequence[Share], archive: _Archive, guard: Guard) -> None:
@@ -243,7 +286,8 @@ class _Beside:
             command = self.loading.command(
                 "--verbose", f"--use-list={wanted}", settings=self.settings
             )
-            feed(command, chunks, part, self.following.heard(tables))
+            listening = Listening(self.loading.failures, share.lines, self.following.heard(tables))
+            feed(command, chunks, part, listening.hear, listening.judge)
         if last:
             deque(chunks, maxlen=0)
         left = self._own(self.following.ended(tables))
@@ -251,7 +295,7 @@ class _Beside:
 
     def _follow(self, part: Guard) -> None:
         while tables := self.following.take(part):
-            self.loading.restore(self.head, self._own(tables), part, settings=[_ALONE])
+            self.loading.restore(self.head, self._own(tables), part, settings=_ALONE)
             self._look(tables, part)
 
     def _own(self, tables: Sequence[str]) -> Sequence[str]:

@@ -9,11 +9,11 @@ from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused
-from holdfast.engines.postgresql.address import Session, connect
+from holdfast.engines.postgresql.address import DOORS, Session, connect, enter
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.naming import is_ours
 from holdfast.kit.guard import Guard
 
-_DOORS = ("postgres", "template1")
 _AGAIN_SECONDS = 0.2
 
 
@@ -31,14 +31,21 @@ def maintenance(
 
 
 def _enter(address: Address, application: str, avoid: Collection[str]) -> Session:
-    doors = [door for door in _DOORS if door not in avoid]
-    for door in doors[:-1]:
-        try:
-            return connect(address, door, application)
-        except AddonRefused as error:
-            if error.facts.get("reason") not in ("database", "refused"):
-                raise
-    return connect(address, doors[-1], application)
+    """Any database will do, and any may be missing or closed."""
+    usual = [door for door in (*DOORS, address.database) if door not in avoid]
+    try:
+        return enter(address, usual, application)
+    except AddonRefused:
+        with connect(address, application=application) as session:
+            others = [name for name in _open_databases(session) if name not in avoid]
+        return enter(address, [name for name in others if not is_ours(name)], application)
+
+
+def _open_databases(session: Session) -> Sequence[str]:
+    rows = session.execute(
+        "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1"
+    )
+    return [row[0] for row in rows]
 
 
 @contextmanager
@@ -97,10 +104,16 @@ def names(session: Session, prefix: str = "") -> Sequence[str]:
 
 
 def drop(session: Session, database: str) -> None:
-    """Missing is success. Its sessions are ended."""
+    """Missing is success. Its sessions are ended.
+
+    A drop that the server could not finish leaves a database that nothing works on but another
+    drop: to change it ends the session that tries.
+    """
+    row = session.execute(
+        "SELECT datistemplate AND datconnlimit <> -2 FROM pg_database WHERE datname = %s",
+        [database],
+    ).fetchone()
     quoted = Identifier(database)
-    if database in names(session, database):
-        # Half dropped by a server that stopped meanwhile: nothing but a drop works on it.
-        with suppress(psycopg.errors.ObjectNotInPrerequisiteState):
-            session.execute(SQL("ALTER DATABASE {} IS_TEMPLATE false").format(quoted))
+    if row is not None and row[0]:
+        session.execute(SQL("ALTER DATABASE {} IS_TEMPLATE false").format(quoted))
     session.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted))

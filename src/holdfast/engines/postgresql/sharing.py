@@ -76,7 +76,7 @@ def lists(before: str, data: str, after: str) -> Lists:
 
 def text(lines: Iterable[str]) -> bytes:
     """What `pg_restore --use-list` reads."""
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,11 @@ def divided(data: Sequence[str], rows: Mapping[str, int], most: int) -> Sequence
 def refreshes(after: Iterable[str]) -> bool:
     """Is there a materialised view to be filled? Its query may call functions that write."""
     return any(_entry(line).startswith("MATERIALIZED VIEW DATA ") for line in after)
+
+
+def is_watching(line: str) -> bool:
+    """Is it an event trigger, or said of one?"""
+    return _entry(line).startswith(("EVENT TRIGGER ", "COMMENT - EVENT TRIGGER "))
 
 
 def _share(data: Sequence[str], places: Sequence[int]) -> Share:

@@ -17,21 +17,29 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
-from holdfast.engines.postgresql import archive, facts, properties, tools
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped
+from holdfast.engines.postgresql import archive, disguise, facts, properties, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.confining import READER, reserved_settings
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
-from holdfast.engines.postgresql.inventory import Count, count, merged
+from holdfast.engines.postgresql.inventory import (
+    COUNTING,
+    RECOUNTED,
+    Count,
+    count,
+    merged,
+    rows_copied,
+)
 from holdfast.engines.postgresql.layout import Placement, origin, placements, section
 from holdfast.engines.postgresql.looking import Seen
 from holdfast.engines.postgresql.naming import (
@@ -42,6 +50,7 @@ from holdfast.engines.postgresql.naming import (
     stages_prefix,
 )
 from holdfast.engines.postgresql.restoring import Apart, Loading
+from holdfast.engines.postgresql.retrying import Retrying
 from holdfast.engines.postgresql.session import drop, maintenance, names, watched
 from holdfast.engines.postgresql.statistics import Tables
 from holdfast.engines.postgresql.tools import ToolSet
@@ -83,6 +92,7 @@ class Staging:
             server = facts.server(session)
             target = self._target(session, server)
             replaces = {p.name for p in self._placed} & set(names(session))
+        skipped: list[Skipped] = []
         with self._making(target) as made:
             plan = self._globals(fetch, target)
             self._tell(plan, target)
@@ -91,9 +101,13 @@ class Staging:
             counts: dict[str, Count] = {}
             for placement in self._placed:
                 ready = partial(self._hand_over, placement, made[placement.name])
-                counts[placement.name] = self._load(placement, fetch, server, target, ready)
+                counted, failed = self._load(placement, fetch, server, target, ready)
+                counts[placement.name] = counted
+                skipped += failed
         recorded = {p.name for p in self._placed if p.member is not None}
-        return merged({name: one for name, one in counts.items() if name in recorded})
+        loaded = merged({name: one for name, one in counts.items() if name in recorded})
+        otherwise = self._dump.facts.get("counting") != COUNTING
+        return replace(loaded, skipped=skipped, left_out=RECOUNTED if otherwise else frozenset())
 
     def _maintenance(self):
         return maintenance(self._address, self._application, guard=self._guard)
@@ -127,7 +141,11 @@ class Staging:
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
         members = [m for m in self._dump.members if m.format == archive.GLOBALS]
         text = "".join(archive.collect(fetch(member.name)).decode() for member in members)
-        return sort(text, origin(self._dump), target)
+        plan = sort(text, origin(self._dump), target)
+        everybody = self._dump.facts.get("everybody")
+        if isinstance(everybody, list) and everybody:
+            plan.of_everybody([str(setting) for setting in everybody], target)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return plan
 
     def _tell(self, plan: Sorted, target: Target) -> None:
         for note in plan.notes:
@@ -162,7 +180,7 @@ class Staging:
         server: Facts,
         target: Target,
         ready: Callable[[], None],
-    ) -> Count:
+    ) -> tuple[Count, Sequence[Skipped]]:
         seen = Seen()
         if placement.member is None:
             ready()
@@ -173,7 +191,7 @@ class Staging:
             counted = self._count(session, placement, seen)
         with self._inside(self._address, placement, self._guard) as session:
             self._finish(session, placement)
-        return counted
+        return counted, seen.skipped
 
     def _create(self, placement: Placement, target: Target) -> None:
         """Empty until it has its owner and grants: what few may enter is never open to more."""
@@ -189,6 +207,10 @@ class Staging:
         if placement.facts is not None:
             with self._maintenance() as session, session.transaction():
                 run_each(session, properties.ownership(placement.staged, placement.facts))
+        with self._inside(self._address, placement, self._guard) as session:
+            disguise.begin(session, placement)
+            if placement.facts is not None:
+                run_each(session, properties.absences(placement.facts))
 
     def _restore(
         self,
@@ -217,9 +239,31 @@ class Staging:
             leave_out=unused,
             rows=rows,
             again=self._dump.near and self._dump.size >= SEVERAL_READERS,
+            retrying=Retrying(
+                chosen,
+                placement.name,
+                properties.search_path(placement.facts),
+                [f"--no-{what}" for what in unused],
+                rows,
+                self._attempt.say,
+            ),
             apart=self._apart(placement, chosen),
+            more=self._money(placement),
         )
         return loading.run(partial(fetch, str(placement.member)), ready, self._guard)
+
+    def _money(self, placement: Placement) -> Mapping[str, str]:
+        """Amounts of money are written as the source's locale has them, and are read so."""
+        locale = None if placement.facts is None else placement.facts.get("money")
+        if locale is None:
+            return {}
+        with self._maintenance() as session:
+            try:
+                session.execute("SELECT set_config('lc_monetary', %s, false)", [locale])
+            except psycopg.errors.InvalidParameterValue:
+                self._attempt.say(f"the server has no locale {locale}: look at columns of money")
+                return {}
+        return {"lc_monetary": str(locale)}
 
     def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:
         """What the target has no use for."""
@@ -238,7 +282,7 @@ class Staging:
 
         def rows(part: Guard) -> None:
             with translated(part), watched(session, part):
-                counted.append(count(session, placement.name, seen.rows))
+                counted.append(count(session, placement.name, seen.rows, otherwise=rows_copied))
 
         def statistics(part: Guard) -> None:
             with self._within(placement, part) as analyst:
@@ -265,6 +309,7 @@ class Staging:
     def _finish(self, session: Session, placement: Placement) -> None:
         """From here on the staged database only lacks its name, and is durable. Settings come last
         of all."""
+        disguise.end(session)
         session.execute("SET synchronous_commit = on")  # or less, as a role may have it
         if placement.facts is not None:
             for statement in self._settings(session, placement.staged, placement.facts):

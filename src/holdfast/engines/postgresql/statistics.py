@@ -2,12 +2,14 @@
 
 import threading
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 
-from psycopg.sql import SQL, Identifier
+import psycopg
 
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.inventory import Name
+from holdfast.engines.postgresql.spelling import quoted
 
 _TABLES = """
 SELECT n.nspname, c.relname
@@ -22,7 +24,18 @@ Catalogues were analysed when their server was made: those that have grown by a 
 
 
 def analyse(session: Session, table: Name) -> None:
-    session.execute(SQL("ANALYZE {}").format(Identifier(*table)))
+    session.execute(b"ANALYZE " + quoted(*table))
+
+
+@contextmanager
+def unless_it_fails(session: Session) -> Generator[None]:
+    """Statistics are no data: what an index calls may fail with our search path, and the server
+    collects them by itself in time. A session that ends, or is stopped, is no such failure."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
+            raise
 
 
 class Tables:
@@ -45,4 +58,5 @@ class Tables:
                 if not self._names:
                     return
                 found = self._names.popleft()
-            analyse(session, found)
+            with unless_it_fails(session):
+                analyse(session, found)

@@ -1,53 +1,38 @@
 """Puts staged databases in place of the old ones: one transaction of renames, then drops.
 
 ALTER DATABASE ... RENAME is transactional, so all databases and all changes to roles appear
-together or not at all; no marker has to survive a crash between two of them. RENAME wants the
-database empty of sessions: while it waits it lets nobody new in, so a second session only has to
-end those that are there.
+together or not at all; no marker has to survive a crash between two of them.
 
 Names tell a repetition where it is: while anything is staged nothing was swapped; while anything is
 old everything was, and only drops remain. Of these two there is one or the other until the end,
 because where nothing is replaced there is a book.
 """
 
-import threading
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import psycopg
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address, Attempt, Dump
-from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
-from holdfast.engines.postgresql import facts
+from holdfast.domain.errors import Failure, RestoreDiffers
+from holdfast.engines.postgresql import aside, inventory
 from holdfast.engines.postgresql.address import Session, connect
-from holdfast.engines.postgresql.counting import inventory
+from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.layout import SYSTEM, Placement, placements
 from holdfast.engines.postgresql.naming import (
     application,
     book,
     is_older_stage,
+    is_ours,
+    old_book,
     old_prefix,
     stage_prefix,
     stages_prefix,
 )
+from holdfast.engines.postgresql.renaming import Rename, rename
 from holdfast.engines.postgresql.session import drop, maintenance, names
 from holdfast.engines.postgresql.staging import clear
 from holdfast.kit.guard import Guard
-
-_TRIES = 5
-_EVICT = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
-)
-
-
-@dataclass(frozen=True)
-class Rename:
-    before: str
-    after: str
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
@@ -61,7 +46,11 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         elif not names(session, old_prefix(attempt.op)):
             _require_done(address, dump, placed, set(names(session)))
             attempt.say("the swap was done before")
-        drop_old(session, attempt)
+    if attempt.keep_old:
+        aside.settle(address, attempt, guard)
+    else:
+        aside.drop_old(address, attempt.op, attempt, guard)
+    with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
         _drop_abandoned(session, attempt)
 
 
@@ -83,15 +72,20 @@ def _rename_all(
     missing = [p.name for p in placed if p.staged not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    kept = book(attempt)
-    renames = [
-        *_outgoing(session, placed, attempt),
-        *(Rename(placement.staged, placement.name) for placement in placed),
-        *([Rename(kept, _old_book(attempt))] if kept in present else []),
-    ]
+    kept, outgoing = book(attempt), _outgoing(session, placed, attempt)
     later = _later(address, attempt) if kept in present else []
-    with evicting(address, session.info.dbname, attempt, [r.before for r in renames]):
-        _try_renames(session, renames, later)
+    if attempt.keep_old:
+        if kept not in present:
+            session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(kept)))
+            present.add(kept)
+        aside.note(address, kept, attempt, _at_stake(placed), {r.before: r.after for r in outgoing})
+    renames = [
+        *outgoing,
+        *(Rename(placement.staged, placement.name) for placement in placed),
+        *([Rename(kept, old_book(attempt.op))] if kept in present else []),
+    ]
+    _tell_of_slots(session, outgoing, attempt)
+    rename(address, session, attempt, renames, later)
     attempt.say(f"in place: {', '.join(placement.name for placement in placed)}")
 
 
@@ -100,9 +94,9 @@ def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -
     incoming = _at_stake(placed)
     present = [name for name in names(session) if name in incoming]
     others = [
-        str(database["name"])
-        for database in facts.databases(session)
-        if database["name"] not in incoming and database["name"] not in SYSTEM
+        name
+        for name in _others(session)
+        if name not in incoming and name not in SYSTEM and not is_ours(name)
     ]
     fate = "stays as it is" if attempt.keep_others else "is dropped"
     for name in others:
@@ -118,62 +112,23 @@ def _later(address: Address, attempt: Attempt) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _try_renames(session: Session, renames: Sequence[Rename], later: Sequence[str]) -> None:
-    """Somebody may still slip in between an eviction and a rename: then all of it again."""
-    for remaining in reversed(range(_TRIES)):
-        try:
-            with session.transaction():
-                for rename in renames:
-                    session.execute(
-                        SQL("ALTER DATABASE {} RENAME TO {}").format(
-                            Identifier(rename.before), Identifier(rename.after)
-                        )
-                    )
-                for statement in later:
-                    session.execute(statement.encode())
-            return
-        except psycopg.errors.ObjectInUse as error:
-            if remaining == 0:
-                raise AddonRefused(f"sessions that do not end hold a database: {error}") from error
+def _others(session: Session) -> Sequence[str]:
+    """Also those that were half dropped. What allows no connections is never in a dump, so it
+    stays."""
+    rows = session.execute("SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY 1")
+    return [row[0] for row in rows]
 
 
-@contextmanager
-def evicting(
-    address: Address, door: str, attempt: Attempt, databases: Sequence[str]
-) -> Generator[None]:
-    """Ends every session in these databases, again and again, until the block is left."""
-    over = threading.Event()
-    own = application(attempt)
-
-    def evict(session: Session) -> None:
-        try:
-            while not over.is_set():
-                session.execute(_EVICT, [list(databases)])
-                over.wait(0.2)
-        except psycopg.Error:
-            return  # the renames themselves will say what is wrong with the server
-
-    with connect(address, door, own) as session:
-        session.execute(_EVICT, [list(databases)])
-        thread = threading.Thread(target=evict, args=(session,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-def drop_old(session: Session, attempt: Attempt) -> None:
-    """The book goes first. The server puts all that is new on the disk before it drops anything,
-    and need not do so with the files of the book."""
-    found = names(session, old_prefix(attempt.op))
-    for name in sorted(found, key=lambda name: name != _old_book(attempt)):
-        drop(session, name)
-
-
-def _old_book(attempt: Attempt) -> str:
-    return f"{old_prefix(attempt.op)}book"
+def _tell_of_slots(session: Session, outgoing: Sequence[Rename], attempt: Attempt) -> None:
+    rows = session.execute(
+        "SELECT slot_name::text, database::text FROM pg_replication_slots"
+        " WHERE slot_type = 'logical' AND database = ANY(%s) ORDER BY 1",
+        [[each.before for each in outgoing]],
+    )
+    for slot, database in rows.fetchall():
+        attempt.say(
+            f"logical replication slot {slot} belongs to the old {database} and goes with it"
+        )
 
 
 def _require_done(
@@ -181,15 +136,19 @@ def _require_done(
 ) -> None:
     """Nothing staged and nothing to drop: either all is done, or somebody removed the stage.
 
-    The objects tell; rows may have changed since, the database is in use again.
+    The tables tell; rows may have changed since, the database is in use again.
     """
     missing = [placement.name for placement in placed if placement.name not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    found = inventory(address).objects
-    for database, kinds in dump.inventory.objects.items():
-        if dict(found.get(database, {})) != dict(kinds):
-            raise RestoreDiffers(f"nothing is staged, and {database} is not what was restored")
+    for placement in placed:
+        with translated(), connect(address, placement.name) as session:
+            there = inventory.names(session)
+        wanted = {t.name for t in dump.inventory.tables if t.database == placement.name}
+        if wanted and not wanted & there:
+            raise RestoreDiffers(
+                f"nothing is staged, and {placement.name} holds none of its tables"
+            )
 
 
 def discard(address: Address, attempt: Attempt) -> str:
@@ -200,7 +159,7 @@ def discard(address: Address, attempt: Attempt) -> str:
             end_sessions(session, attempt)
             swapped = bool(names(session, old_prefix(attempt.op)))
             staged = clear(session, address, attempt)
-            drop_old(session, attempt)
+        left = aside.drop_old(address, attempt.op, attempt, None) if swapped else ()
     except Failure as error:
         raise type(error)(
             f"the state of the target is not known, and databases named holdfast_* may remain: "
@@ -208,5 +167,6 @@ def discard(address: Address, attempt: Attempt) -> str:
             **error.facts,
         ) from error
     if swapped:
-        return "the restored data is in place; the old data is gone"
+        fate = f"remains as {', '.join(left)}" if left else "is gone"
+        return f"the restored data is in place; the old data {fate}"
     return "the target is as it was" + ("; what was staged is removed" if staged else "")

@@ -31,6 +31,7 @@ _PRAGMAS = frozenset(
 )
 _FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
 _LAST = (b";", b" ", b"\t", b"\r", b"\f", b"\v")
+_DATA_ALONE = "a dump has to hold its tables, as .dump writes them: rows alone are not enough"
 STEPS = 10_000  # of SQLite's machine, between two looks at the guard
 
 
@@ -129,7 +130,8 @@ def _execute(
             raise EvidenceMissing(
                 f"statement {number + 1} asks for more work or room than its text accounts for"
             ) from error
-        raise EvidenceMissing(f"statement {number + 1} of the dump: {error}") from error
+        alone = f"; {_DATA_ALONE}" if "no such table" in str(error) else ""
+        raise EvidenceMissing(f"statement {number + 1} of the dump: {error}{alone}") from error
     return committed
 
 

@@ -190,6 +190,9 @@ def test_what_is_not_whole_or_not_ours_is_refused_with_what_was_found(
         b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\n": "made with --compact",
         dumped(mariadb, "--no-data", "--no-create-info", "--skip-triggers", "shop", "t"):
             "holds no database",
+        dumped(mariadb, "--no-create-info", "--skip-triggers", "shop"):
+            "rows of table t, but does not say what it is: .* --no-create-info",
+        b"mysqldump: [Warning] Using a password\n" + body: "keep its standard error out",
         b"--\n-- PostgreSQL database dump\n--\n": "a dump of PostgreSQL",
         b"PGDMP\x01": "pg_dump",
         b"-- phpMyAdmin SQL Dump": "phpMyAdmin",

@@ -104,6 +104,7 @@ def test_what_is_not_whole_or_not_ours_is_refused_with_what_was_found(
         text[: len(text) // 2]: "in the middle of a statement|COMMIT",
         text.replace(b"COMMIT;", b"ROLLBACK; -- due to errors"): "in the middle",
         text.replace(b"COMMIT;", b"ROLLBACK;"): "does not end with COMMIT",
+        text.replace(b"CREATE TABLE", b"-- CREATE TABLE"): "no such table.* rows alone",
         text.replace(b"row 7 ", b"row \xff "): "no UTF-8",
         b"-- MySQL dump 10.13": "a dump of MySQL",
         b"PGDMP": "pg_dump",

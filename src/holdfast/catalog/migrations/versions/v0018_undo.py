@@ -21,5 +21,5 @@ def upgrade() -> None:
         postgresql_where=where,
     )
     op.add_column(
-        "backups", sa.Column("warnings", sa.Integer(), nullable=False, server_default="0")
+        "backups", sa.Column("warnings", sa.BigInteger(), nullable=False, server_default="0")
     )

@@ -1,0 +1,182 @@
+"""What pg_restore could not do, by the entries of its archive, and what each is called.
+
+Without --exit-on-error it goes on after an error and says which entry it was at. When it works
+with several sessions (--jobs) it does not say that, so any of its entries may have failed. They are
+tried again by themselves, see `retrying`, which tells.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from holdfast.contracts.engine import Skipped
+from holdfast.kit.process import Finished, require_success
+
+_CONTEXT = re.compile(r"pg_restore: from TOC entry (\d+); ")
+_STAGE = re.compile(r"pg_restore: while (INITIALIZING|FINALIZING|PROCESSING TOC):")
+_ERROR = "pg_restore: error: "
+_WENT_ON = "pg_restore: warning: errors ignored on restore: "
+_LOST = (
+    "server closed the connection",
+    "no connection to the server",
+    "terminating connection",
+    "could not receive data from server",
+    "could not send data to server",
+    "connection has been closed unexpectedly",
+)
+OUTSIDE = ""
+"""Stands for what belongs to no entry: settings at the beginning."""
+_ANY = "any"
+"""Stands for an entry that is not named."""
+
+_ENTRY = re.compile(r"^(\d+); \d+ \d+ (.+)$")
+_DATA = ("TABLE DATA ", "BLOBS ", "BLOB ", "SEQUENCE SET ")
+
+_KINDS: Mapping[str, str] = {
+    "MATERIALIZED VIEW DATA": "",
+    "MATERIALIZED VIEW": "materialized views",
+    "FOREIGN TABLE": "foreign tables",
+    "EVENT TRIGGER": "event triggers",
+    "CHECK CONSTRAINT": "constraints",
+    "FK CONSTRAINT": "constraints",
+    "SEQUENCE OWNED BY": "",
+    "TABLE ATTACH": "",
+    "INDEX ATTACH": "",
+    "FOREIGN DATA WRAPPER": "",
+    "USER MAPPING": "",
+    "ROW SECURITY": "",
+    "DEFAULT ACL": "",
+    "TEXT SEARCH CONFIGURATION": "",
+    "TEXT SEARCH DICTIONARY": "",
+    "OPERATOR CLASS": "",
+    "OPERATOR FAMILY": "",
+    "ACCESS METHOD": "",
+    "PUBLICATION TABLE": "",
+    "SECURITY LABEL": "",
+    "CONSTRAINT": "constraints",
+    "TABLE": "tables",
+    "VIEW": "views",
+    "INDEX": "indexes",
+    "TRIGGER": "triggers",
+    "FUNCTION": "functions",
+    "PROCEDURE": "functions",
+    "AGGREGATE": "functions",
+    "SEQUENCE": "sequences",
+    "EXTENSION": "extensions",
+    "SCHEMA": "schemas",
+    "POLICY": "policies",
+    "DOMAIN": "types",
+    "TYPE": "types",
+}
+"""What an entry is, as lists have it, and how it is counted."""
+_LABELS = {
+    "MATERIALIZED VIEW DATA": "rows of materialized view",
+    "TABLE DATA": "data of table",
+}
+
+
+class Failures:
+    """The entries that failed in the runs that load one database."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reasons: dict[str, str] = {}
+
+    def take(self) -> Mapping[str, str]:
+        """What each complained about, by number; from now on there are none."""
+        with self._lock:
+            taken, self._reasons = self._reasons, {}
+        return taken
+
+    def add(self, reasons: Mapping[str, str]) -> None:
+        with self._lock:
+            self._reasons = {**reasons, **self._reasons}
+
+
+class Listening:
+    """To one run of pg_restore for `lines` of its list. `also` is told each line of what it says,
+    and knows which are no complaint."""
+
+    def __init__(
+        self,
+        failures: Failures,
+        lines: Sequence[str],
+        also: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._failures = failures
+        self._lines = lines
+        self._also = also
+        self._number = _ANY
+        self._reasons: dict[str, str] = {}
+        self._speaking = False
+        self._went_on = False
+
+    def hear(self, line: str) -> bool:
+        entry, stage = _CONTEXT.match(line), _STAGE.match(line)
+        if entry is not None or stage is not None:
+            self._number, self._speaking = (OUTSIDE if entry is None else entry[1]), False
+        elif line.startswith(_ERROR):
+            self._speaking = self._number not in self._reasons
+            self._reasons.setdefault(self._number, line.removeprefix(_ERROR))
+        elif line.startswith("pg_restore: "):
+            self._went_on = self._went_on or line.startswith(_WENT_ON)
+            self._speaking = False
+        elif self._speaking and not line.startswith("Command was:"):
+            self._reasons[self._number] += f" {line}"
+        else:
+            self._speaking = False
+        return self._also is not None and self._also(line)
+
+    def judge(self, finished: Finished) -> None:
+        """ChildFailed when it did not come to its end."""
+        said = " ".join(self._reasons.values())
+        if finished.status != 1 or not self._went_on or any(words in said for words in _LOST):
+            require_success(finished)
+        unnamed = self._reasons.pop(_ANY, None)
+        if unnamed is not None:
+            self._failures.add({number_of(line): unnamed for line in self._lines})
+        self._failures.add(self._reasons)
+
+
+def number_of(line: str) -> str:
+    """Of a line of pg_restore's list."""
+    entry = _ENTRY.match(line)
+    return OUTSIDE if entry is None else entry[1]
+
+
+def is_data(line: str) -> bool:
+    """Is it rows, large objects, or the value of a sequence? Of these nothing is ever skipped."""
+    entry = _ENTRY.match(line)
+    return entry is not None and entry[2].startswith(_DATA)
+
+
+def skipped(database: str, line: str, reason: str, statement: bytes = b"") -> Sequence[Skipped]:
+    """What is missing without that entry. A constraint may have been an index as well."""
+    text = _text(line)
+    what = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), "")
+    kind = _KINDS.get(what, "")
+    if what == "TYPE" and re.search(rb"\bAS \(", statement):
+        kind = "composite types"
+    name = _named(what, text)
+    found = [Skipped(database, kind, name, reason)]
+    if what == "CONSTRAINT":
+        found.append(Skipped(database, "indexes", f"index of {name}", reason))
+    return found
+
+
+def described(line: str) -> str:
+    """`data of table public.t`, for people."""
+    return _named("TABLE DATA", _text(line)) if "TABLE DATA " in line else _text(line)
+
+
+def _text(line: str) -> str:
+    entry = _ENTRY.match(line)
+    return line if entry is None else entry[2]
+
+
+def _named(what: str, text: str) -> str:
+    """Of `VIEW public v owner`: the owner is no part of the name, and `-` is no schema."""
+    rest = text.removeprefix(what).strip() if what else text
+    words = rest.rsplit(" ", 1)[0].removeprefix("- ")
+    label = _LABELS.get(what, what.lower())
+    return f"{label} {words.replace(' ', '.', 1) if what else words}".strip()

@@ -1,0 +1,179 @@
+"""Reads the one file of a zip archive while it streams by.
+
+The list of a zip's contents is at its end, which has not come yet when its content does. So each
+entry is read by the header before it, and that there is one file only is known in the end. Layout:
+APPNOTE.TXT of PKWARE, sections 4.3.7 (local header), 4.3.9 (what follows an entry), 4.5.3 (sizes
+of more than 4 GiB).
+"""
+
+import bz2
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import zstandard
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.pipeline.chunks import Chunks
+from holdfast.pipeline.decompress import Unpacker
+
+ENTRY = b"PK\x03\x04"
+_DIRECTORY, _AFTER, _END = b"PK\x01\x02", b"PK\x07\x08", b"PK\x05\x06"
+_HEADER = struct.Struct("<HHHHHIIIHH")
+_ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 1 << 0, 1 << 3, 1 << 11
+_STORED = 0
+_ZIP64 = 1
+_UNKNOWN_SIZE = 0xFFFFFFFF
+_PIECE_BYTES = 64 << 10
+_END_BYTES = 66 << 10  # the end record and the longest comment
+_METHODS: Mapping[int, Callable[[], Unpacker]] = {
+    8: lambda: zlib.decompressobj(-zlib.MAX_WBITS),
+    12: bz2.BZ2Decompressor,
+    93: lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
+
+
+@dataclass
+class _Entry:
+    """`size` is that of the packed content, in bytes; None: it follows the content."""
+
+    name: str
+    method: int
+    checksum: int
+    size: int | None
+    follows: bool
+
+
+def only_file(stream: Chunks) -> Iterator[bytes]:
+    """EvidenceMissing when there are several, and for what is damaged or cannot be unpacked."""
+    opened = ""
+    while stream.peek(4) == ENTRY:
+        entry = _entry(stream)
+        content = _content(stream, entry)
+        if is_aside(entry.name) or entry.name.endswith("/"):
+            for _ in content:
+                pass
+            continue
+        if opened:
+            raise EvidenceMissing(several("zip archive", opened, entry.name))
+        opened = entry.name
+        yield from content
+    if stream.peek(4) not in (_DIRECTORY, _END):
+        raise EvidenceMissing("the zip archive is damaged or cut off")
+    if not opened:
+        raise EvidenceMissing("the zip archive holds no file")
+    _require_end(stream)
+
+
+def is_aside(name: str) -> bool:
+    """What people's tools put into archives beside what was packed."""
+    last = name.rstrip("/").rpartition("/")[2].lower()
+    return name.startswith("__MACOSX/") or last.startswith((".", "readme", "license"))
+
+
+def several(kind: str, first: str, second: str) -> str:
+    return (
+        f"the {kind} holds several files, {first!r} and {second!r} among them: unpack it and import"
+        " the dump alone"
+    )
+
+
+def _entry(stream: Chunks) -> _Entry:
+    stream.take(4)
+    fixed = stream.take(_HEADER.size)
+    if len(fixed) < _HEADER.size:
+        raise EvidenceMissing("the zip archive is cut off")
+    _, flags, method, _, _, checksum, packed, _, name_bytes, extra_bytes = _HEADER.unpack(fixed)
+    raw = stream.take(name_bytes)
+    name = raw.decode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
+    extra = stream.take(extra_bytes)
+    if flags & _ENCRYPTED:
+        raise EvidenceMissing(
+            f"{name!r} in the zip archive is locked with a password: unpack it and import the dump"
+        )
+    size = _large(extra, packed) if packed == _UNKNOWN_SIZE else packed
+    follows = bool(flags & _SIZES_FOLLOW)
+    known = method in _METHODS if method else not (follows and not size and name[-1:] != "/")
+    if not known:
+        raise EvidenceMissing(
+            f"{name!r} in the zip archive is packed in a way that is not known here"
+            f" (method {method}): unpack it and import the dump"
+        )
+    return _Entry(name, method, checksum, None if follows and not size else size, follows)
+
+
+def _large(extra: bytes, packed: int) -> int:
+    """The packed size of an entry of more than 4 GiB: the second number of its extra field."""
+    place = 0
+    while place + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, place)
+        if kind == _ZIP64 and length >= 16:
+            return int(struct.unpack_from("<Q", extra, place + 12)[0])
+        place += 4 + length
+    return packed
+
+
+def _content(stream: Chunks, entry: _Entry) -> Iterator[bytes]:
+    checksum, packed = 0, 0
+    pieces = _stored(stream, entry) if entry.method == _STORED else _unpacked(stream, entry)
+    for plain, taken in pieces:
+        packed += taken
+        checksum = zlib.crc32(plain, checksum)
+        if plain:
+            yield plain
+    wanted = _checksum_after(stream, packed) if entry.follows else entry.checksum
+    if checksum != wanted:
+        raise EvidenceMissing(f"{entry.name!r} in the zip archive is damaged: its checksum differs")
+
+
+def _stored(stream: Chunks, entry: _Entry) -> Iterator[tuple[bytes, int]]:
+    left = entry.size or 0
+    while left:
+        piece = stream.take(min(left, _PIECE_BYTES))
+        if not piece:
+            raise EvidenceMissing(f"the zip archive is cut off inside {entry.name!r}")
+        left -= len(piece)
+        yield piece, len(piece)
+
+
+def _unpacked(stream: Chunks, entry: _Entry) -> Iterator[tuple[bytes, int]]:
+    unpacker = _METHODS[entry.method]()
+    while not unpacker.eof:
+        piece = stream.piece()
+        if not piece:
+            raise EvidenceMissing(f"the zip archive is cut off inside {entry.name!r}")
+        try:
+            plain = unpacker.decompress(piece)
+        except (zlib.error, OSError, zstandard.ZstdError) as error:
+            raise EvidenceMissing(
+                f"{entry.name!r} in the zip archive is damaged: {error}"
+            ) from error
+        unused = unpacker.unused_data if unpacker.eof else b""
+        stream.give_back(len(unused))
+        yield plain, len(piece) - len(unused)
+
+
+def _checksum_after(stream: Chunks, packed: int) -> int:
+    """What follows an entry whose header was written before its content: signature or none, and
+    sizes of 4 or 8 bytes."""
+    if stream.peek(4) == _AFTER:
+        stream.take(4)
+    found = stream.peek(20)
+    if len(found) < 12:
+        raise EvidenceMissing("the zip archive is cut off")
+    large = len(found) == 20 and struct.unpack_from("<Q", found, 4)[0] == packed
+    small = struct.unpack_from("<I", found, 4)[0] == packed
+    stream.take(20 if large and not (small and found[12:16] in _NEXT) else 12)
+    return int(struct.unpack_from("<I", found)[0])
+
+
+_NEXT = (ENTRY, _DIRECTORY, _END)
+
+
+def _require_end(stream: Chunks) -> None:
+    last = b""
+    for chunk in stream.rest():
+        last = (last + chunk)[-_END_BYTES:]
+    if _END not in last:
+        raise EvidenceMissing("the zip archive is cut off: its end is missing")

@@ -1,0 +1,146 @@
+"""The law of wild databases: a completed backup restores equal, or its evidence had warned.
+
+Each seed is a database that nobody designed. `make test-wild` tries hundreds; every run, a few.
+`HOLDFAST_WILD_SEEDS=from:to` chooses which, so that a found fault can be looked at.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import pytest
+
+from fixtures import sqlite_data
+from fixtures.bench_stage import Stage, opened
+from fixtures.benches import BENCHES, Bench, Instance, SQLiteBench
+from fixtures.holdfast import Api, await_that, fresh
+from wild import mysql, postgresql, redis, sqlite
+
+FILLS: Mapping[str, Callable[..., list[str]]] = {
+    "postgresql": postgresql.fill,
+    "mariadb": mysql.fill,
+    "redis": redis.fill,
+    "valkey": redis.fill,
+    "sqlite": sqlite.fill,
+}
+WILD = {**BENCHES, "sqlite": SQLiteBench(sqlite_data.contents)}
+FEW = range(2)
+
+
+def seeds() -> range:
+    first, _, last = os.environ.get("HOLDFAST_WILD_SEEDS", "").partition(":")
+    return range(int(first), int(last)) if last else FEW
+
+
+def _cases() -> Iterator[Any]:
+    for name in FILLS:
+        for form in WILD[name].forms:
+            for place in ("attached", "managed"):
+                if place == "attached" or WILD[name].managed_version:
+                    yield pytest.param(name, form, place, id=f"{name}-{form}-{place}")
+
+
+@pytest.mark.parametrize(("name", "form", "place"), list(_cases()))
+def test_completed_backups_come_back(stage: Stage, name: str, form: str, place: str) -> None:
+    bench = WILD[name]
+    project = stage.api.project()
+    kind, _, compression = form.partition("-")
+    into = "managed" if kind == "snapshot" and bench.managed_version else place
+    violations: list[str] = []
+    for seed in seeds():
+        with (
+            opened(stage, bench, project, place, "source") as (source, had),
+            opened(stage, bench, project, into, "target") as (target, gets),
+        ):
+            used = FILLS[name](had.url, seed, powerful=place == "attached")
+            trial = Trial(stage.api, bench, kind, compression, source, target)
+            found = list(trial.run(had, gets))
+            violations += [f"seed {seed}: {what}" for what in found]
+            violations += [f"seed {seed} has {', '.join(used)}"] if found else []
+    assert not violations, "\n".join(violations)
+
+
+class Trial:
+    """One database that is backed up and restored."""
+
+    def __init__(
+        self, api: Api, bench: Bench, kind: str, compression: str, source: str, target: str
+    ) -> None:
+        self.api, self.bench, self.kind = api, bench, kind
+        self.body = {"name": fresh("Wild"), "backupType": kind}
+        if compression:
+            self.body["compressionType"] = compression
+        self.source, self.target = source, target
+
+    def run(self, had: Instance, gets: Instance) -> Iterator[str]:
+        before = had.found(None)
+        backup = self.api.post(f"{self.source}/backups", self.body).data["id"]
+        made = self.ended(f"{self.source}/backups/{backup}")
+        if made["status"] != "completed":
+            yield f"no backup: {made['status']}: {made.get('reason')}"
+            return
+        evidence = self.api.get(f"{self.source}/backups/{backup}/evidence").data
+        warnings: list[Any] = evidence["warnings"]
+        restore = self.restored(backup, {})
+        if restore["status"] != "completed":
+            if not warnings:
+                yield f"not restored, without a warning: {restore['reason']}"
+            choices = {
+                "skipFailedObjects": True,
+                "acceptDifferences": (restore.get("report") or {}).get("differences", []),
+                "keepOldHours": 0,
+            }
+            if self.kind == "snapshot":
+                del choices["skipFailedObjects"]
+            restore = self.restored(backup, choices)
+            if restore["status"] != "completed":
+                yield f"not restored by any choice: {restore['reason']}"
+                return
+        for difference in self.differences(before, had, gets):
+            if not any(covers(warning, difference) for warning in warnings):
+                yield f"differs: {difference}"
+
+    def ended(self, path: str) -> dict[str, Any]:
+        return await_that(lambda: (b := self.api.get(path).data).get("completedAt") and b, 300)
+
+    def restored(self, backup: str, choices: dict[str, Any]) -> dict[str, Any]:
+        _, _, project, _, addon = self.source.split("/")
+        origin = {"sourceProjectId": project, "sourceAddonId": addon}
+        path, headers = f"{self.target}/backups/{backup}", {"idempotency-key": fresh("key")}
+        begun = self.api.post(f"{path}/restore", choices, params=origin, headers=headers)
+        assert begun.status == 200, begun
+
+        def over() -> Any:
+            listed = self.api.get(f"{path}/restores", **origin).data["restores"]
+            found = next(each for each in listed if each["id"] == begun.data["restoreId"])
+            return found if found.get("completedAt") else None
+
+        return await_that(over, 300)
+
+    def differences(self, before: Any, had: Instance, gets: Instance) -> list[str]:
+        if self.kind == "dump" or had.login is None or gets.login is None:
+            return list(leaves("", before, gets.found(None)))
+        other = None if had.login.user == gets.login.user else gets.login
+        found = self.bench.physical(gets.found(None if other is None else had.login), other)
+        return list(leaves("", self.bench.physical(before, other), found))
+
+
+def leaves(path: str, one: Any, other: Any) -> Iterator[str]:
+    """Where two nested answers differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in sorted({*one, *other}, key=str):
+            yield from leaves(f"{path}/{key}", one.get(key), other.get(key))
+    elif isinstance(one, list) and isinstance(other, list):
+        missing = [item for item in cast("list[Any]", one) if item not in other]
+        extra = [item for item in cast("list[Any]", other) if item not in one]
+        if missing or extra or len(one) != len(cast("list[Any]", other)):
+            yield f"{path}: lacks {missing!r}, has more {extra!r}"[:600]
+    elif one != other:
+        yield f"{path}: {one!r} / {other!r}"[:400]
+
+
+def covers(warning: Mapping[str, Any], difference: str) -> bool:
+    """Was it said of this object, or of what it belongs to?"""
+    name = str(warning["object"]).rpartition(".")[2].strip('"`')
+    place = difference.partition(":")[0]
+    return name in difference or (warning.get("database") or "/") in place
