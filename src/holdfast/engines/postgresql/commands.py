@@ -132,6 +132,7 @@ def postgres(
             str(port),
             *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
         ],
+        env=tools.environment,
         cwd=str(directory),
         user=run_as,
     )

@@ -78,10 +78,8 @@ class ConfinedStaging(Staging):
 
     def _create(self, placement: Placement, target: Target) -> None:
         """Nobody but a superuser enters it until it belongs to who loads."""
-        statement = properties.creation(
-            placement.staged, placement.facts, target.major, target.tablespaces
-        )
         with self._maintenance() as session:
+            statement = self._creation(session, placement, target)
             session.execute(SQL("{} CONNECTION LIMIT 0").format(statement))
 
     def _hand_over(self, placement: Placement, made: Future[None]) -> None:

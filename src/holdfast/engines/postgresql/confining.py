@@ -302,6 +302,16 @@ def reserved_settings(session: Session) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
+def settable_settings(session: Session) -> frozenset[str]:
+    """Names of settings that this user, who is no superuser, may give to roles and databases."""
+    grants = session.info.server_version >= _PARAMETERS_SINCE * 10_000
+    granted = SQL("has_parameter_privilege(name, 'SET')" if grants else "false")
+    rows = session.execute(
+        SQL("SELECT lower(name) FROM pg_settings WHERE context = 'user' OR {}").format(granted)
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
 def _lock_powers(session: Session) -> None:
     """Before 16 whoever may make roles may grant these, unless they count as superusers."""
     session.execute(

@@ -32,7 +32,15 @@ from holdfast.domain.errors import (
     EvidenceMissing,
     Failure,
 )
-from holdfast.engines.postgresql import archive, commands, facts, findings, rewrites, tools
+from holdfast.engines.postgresql import (
+    archive,
+    blockers,
+    commands,
+    facts,
+    findings,
+    rewrites,
+    tools,
+)
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
 from holdfast.engines.postgresql.confining import as_reader, let_reader_in
@@ -357,7 +365,10 @@ def dump(
         session = PostgreSQLDump(Parts(nearest(address), scope, chosen), attempt, guard)
         session.look()
     try:
-        with patient(guard, session.is_working):
+        with (
+            patient(guard, session.is_working),
+            blockers.told(address, application(attempt), attempt.say),
+        ):
             yield session
     finally:
         session.close()

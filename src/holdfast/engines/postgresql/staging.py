@@ -25,11 +25,19 @@ import psycopg
 from psycopg.sql import Composed
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped, Table
-from holdfast.engines.postgresql import archive, bookkeeping, disguise, facts, properties, tools
+from holdfast.engines.postgresql import (
+    archive,
+    bookkeeping,
+    disguise,
+    facts,
+    locales,
+    properties,
+    tools,
+)
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.bookkeeping import attempted, clear
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.confining import READER, reserved_settings
+from holdfast.engines.postgresql.confining import READER, reserved_settings, settable_settings
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
@@ -140,6 +148,7 @@ class Staging:
             ),
             tablespaces=frozenset(facts.tablespaces(session)),
             reserved=None if self._address.owner is None else reserved_settings(session),
+            settable=None if server["super"] else settable_settings(session),
         )
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
@@ -194,11 +203,12 @@ class Staging:
 
     def _create(self, placement: Placement, target: Target) -> None:
         """Empty until it has its owner and grants: what few may enter is never open to more."""
-        statement = properties.creation(
-            placement.staged, placement.facts, target.major, target.tablespaces
-        )
         with self._maintenance() as session:
-            session.execute(statement)
+            session.execute(self._creation(session, placement, target))
+
+    def _creation(self, session: Session, placement: Placement, target: Target) -> Composed:
+        wanted = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
+        return properties.creation(placement.staged, wanted, target.major, target.tablespaces)
 
     def _hand_over(self, placement: Placement, made: Future[None]) -> None:
         """Waits for a staged database, and gives it to its owner."""

@@ -51,6 +51,33 @@ def test_what_is_left_out_has_the_usual_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "query", "options"),
+    [
+        ("postgresql", "schema=public&pgbouncer=true&connection_limit=1&pool_timeout=0", {}),
+        ("postgresql", "sslaccept=strict&sslmode=require", {"sslmode": "verify-full"}),
+        ("postgresql", "sslmode=no-verify", {"sslmode": "require"}),
+        ("postgres", "ssl=true&options=-c%20search_path%3Da,b%20--x.y%3D4", {"sslmode": "require"}),
+        ("postgresql+asyncpg", "prepared_statement_cache_size=0&ssl=1", {"sslmode": "require"}),
+        ("postgresql+psycopg2", "client_encoding=utf8&application_name=web", {}),
+        ("postgis", "conn_max_age=60", {}),
+        ("pgsql", "charset=utf8&serverVersion=15", {}),
+    ],
+)  # fmt: skip
+def test_what_frameworks_add_is_understood(
+    scheme: str, query: str, options: dict[str, str]
+) -> None:
+    found = parse(f"{scheme}://me:p%40ss@db:6543/app?{query}")
+    assert (found.user, found.host, found.port, found.database) == ("me", "db", 6543, "app")
+    assert (found.password, found.options) == (Secret("p@ss"), options)
+
+
+def test_jdbc_has_its_user_in_the_query() -> None:
+    found = parse("jdbc:postgresql://db/app?user=me&password=p%40s+s&ssl=true&currentSchema=shop")
+    assert (found.user, found.password, found.database) == ("me", Secret("p@s s"), "app")
+    assert found.options == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("host=x user=y", "start with postgresql"),
@@ -58,6 +85,10 @@ def test_what_is_left_out_has_the_usual_values() -> None:
         ("postgresql://u@h/d?passfile=/etc/passwd", "passfile"),
         ("postgresql://u@h/d?service=x", "service"),
         ("postgresql://u@h/d?nonsense=1", "not a PostgreSQL"),
+        ("postgresql://u@h/d?schema=public&nonsense=1", "the option nonsense is not known"),
+        ("postgresql://u@h/d?options=endpoint%3Dep-1", "options"),
+        ("postgresql+psycopg2://u@h/d?sslpassword=x", "sslpassword"),
+        ("mysql+pymysql://u@h/d", "start with postgresql"),
         ("postgresql://u@h:0/d", "port"),
         ("postgresql://u@a,b/d", "one host"),
         ("postgresql://h/d", "user"),
