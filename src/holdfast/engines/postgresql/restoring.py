@@ -32,7 +32,7 @@ from holdfast.engines.postgresql.looking import Names, Seen
 from holdfast.engines.postgresql.owning import Plan
 from holdfast.engines.postgresql.retrying import Archive, Retrying
 from holdfast.engines.postgresql.session import watched
-from holdfast.engines.postgresql.sharing import Lists, Share, is_watching
+from holdfast.engines.postgresql.sharing import Lists, Share, is_filtering, is_watching
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.memfile import file_of
@@ -174,6 +174,8 @@ class Loading:
         beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
         beside.run(shares, archive, guard)
         self._retry(archive, lists, guard, seen)
+        if any(is_filtering(line) for line in plan.rest):
+            self._count_unfiltered(seen, guard)
         watching = [line for line in plan.rest if is_watching(line)]
         rest = [line for line in plan.rest if line not in watching]
         self.restore(head, rest, guard, f"--jobs={jobs}")
@@ -186,6 +188,17 @@ class Loading:
         self.restore(head, watching, guard)
         self._retry(archive, lists, guard, seen)
         return seen
+
+    def _count_unfiltered(self, seen: Seen, guard: Guard) -> None:
+        """Tables whose owner will be filtered, too, can be counted now and by nobody but a
+        superuser later."""
+        with self.session(guard) as session:
+            if session.info.parameter_status("is_superuser") == "on":
+                return
+            for table in looking.tables(session):
+                if table.name not in seen.rows:
+                    guard.check()
+                    seen.look_early(session, table)
 
     def _retry(
         self, archive: "_Archive", lists: Iterable[Sequence[str]], guard: Guard, seen: Seen

@@ -46,6 +46,7 @@ from holdfast.engines.postgresql.inventory import (
     RECOUNTED,
     Count,
     count,
+    dotted,
     merged,
     rows_copied,
 )
@@ -302,6 +303,9 @@ class Staging:
 
         analysts = min(os.cpu_count() or 1, _MOST, len(tables))
         together([rows, *[statistics] * analysts], self._guard)
+        for name, error in counted[0].uncounted.items():
+            reason = " ".join(str(error).split())
+            self._attempt.say(f"{placement.name}: {dotted(name)} cannot be counted: {reason}")
         return counted[0]
 
     def _within(self, placement: Placement, guard: Guard) -> AbstractContextManager[Session]:
