@@ -336,7 +336,9 @@ class Staging:
         self, session: Session, statements: Iterator[Composed], placement: Placement
     ) -> None:
         """What the server refuses of a database's properties is left out and named."""
-        self._properties += attempted(session, statements, self._attempt.say, placement.name)
+        self._properties += attempted(
+            session, statements, self._attempt.say, placement.name, placement.staged
+        )
 
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
         return properties.settings(staged, recorded)

@@ -202,3 +202,30 @@ def test_rows_that_their_owner_may_not_see_are_counted_in_time(
     loaded = restore(target.engine, dba, taken, log)
     assert loaded == taken.dump.inventory
     assert target.execute("SELECT id FROM a.t", "rows") == [(1,)]
+
+
+def test_what_a_server_refuses_of_roles_and_databases_is_named(
+    server: PostgresServer, start_postgres: Callable[[int, str], PostgresServer]
+) -> None:
+    """A library to preload that is not there would let nobody in any more."""
+    server.execute("CREATE ROLE kept LOGIN; CREATE ROLE made LOGIN")
+    for subject in ("ROLE made", "ROLE kept", "DATABASE main"):
+        server.execute(f"ALTER {subject} SET force_parallel_mode = off")
+        if subject != "DATABASE main":
+            listed = "'auto_explain', 'gone'"
+            server.execute(f"ALTER {subject} SET session_preload_libraries = {listed}")
+    target = start_postgres(17, "blank")
+    target.wipe()
+    target.execute("CREATE ROLE kept LOGIN")
+    taken = take(server.engine, server.address)
+    databases = cast("list[dict[str, list[dict[str, list[str]]]]]", taken.dump.facts["databases"])
+    databases[0]["settings"][0]["settings"].append("session_preload_libraries=gone")
+    log = Log()
+    loaded = restore(target.engine, target.address, taken, log)
+    assert sorted((item.database, item.name) for item in loaded.skipped) == [
+        ("", "ALTER ROLE kept SET session_preload_libraries TO 'auto_expla..."),
+        ("", "ALTER ROLE made SET session_preload_libraries TO 'auto_expla..."),
+        ("main", """ALTER DATABASE "main" SET "session_preload_libraries" TO 'go..."""),
+    ]
+    assert sum("no longer knows" in line for line in log.lines) == 3
+    assert target.execute("SELECT 1", "main") == [(1,)]
