@@ -87,6 +87,13 @@ class Retrying:
             )
         ]
 
+    def unknown(self, number: str, reason: str) -> Sequence[Skipped]:
+        """What failed outside of any entry that is known here: at the beginning, a setting."""
+        if number == failures.OUTSIDE:
+            self.say(f"{self.name}: {reason}")
+            return []
+        return [Skipped(self.name, "", f"entry {number} of the archive", reason)]
+
     def _others(self, attempt: "_Attempt", archive: Archive, lines: Sequence[str]) -> None:
         if lines:
             with file_of(sharing.text(lines)) as wanted:
