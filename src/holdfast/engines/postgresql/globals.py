@@ -15,6 +15,7 @@ from holdfast.engines.postgresql import properties
 from holdfast.engines.postgresql.confining import POWERS, READER
 from holdfast.engines.postgresql.statements import Unparsable, split, words
 
+_GRANTOR_NEEDS_RIGHT = 16
 _SUPERUSERS = ("SUPERUSER", "REPLICATION", "BYPASSRLS")
 _SUPERUSER_ONLY = {f"NO{attribute}" for attribute in _SUPERUSERS}
 
@@ -185,9 +186,9 @@ class _Sorter:
     def _may_give(self, given: str, grantor: str | None) -> bool:
         """From 16 on a grantor needs what he gives with the right to: one that is there already
         gets what the dump gives him at the swap."""
-        return grantor is None or (
-            grantor in self.result.made and (given, grantor) not in self._waiting
-        )
+        if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
+            return True
+        return grantor in self.result.made and (given, grantor) not in self._waiting
 
     def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
