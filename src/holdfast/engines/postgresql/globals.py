@@ -34,6 +34,12 @@ class Target:
     settable: frozenset[str] | None = None
     """Settings that a user who is no superuser may give to roles and databases; None: all."""
 
+    admin_of: frozenset[str] | None = None
+    """Roles that a user who is no superuser may give to others; None: all."""
+
+    def may_give(self, role: str) -> bool:
+        return self.admin_of is None or role in self.admin_of
+
     def may_set(self, name: str) -> bool:
         allowed = self.settable is None or name.lower() in self.settable
         return allowed and name.lower() not in (self.reserved or ())
@@ -175,6 +181,12 @@ class _Sorter:
         confined = self._target.reserved is not None
         if confined and (given in (*POWERS, ADMIN) or member == ADMIN):
             self._note(f"role {given} was not given to {member}: it reaches too far")
+            return
+        if given not in self.result.made and not self._target.may_give(given):
+            self._note(
+                f"role {given} was not given to {member}: that needs ADMIN OPTION on it, which a"
+                " superuser gives"
+            )
             return
         adapted = self._adapted(statement, tokens)
         if member in self.result.made and self._may_give(given, _granted_by(words(adapted))):

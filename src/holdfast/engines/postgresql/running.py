@@ -46,7 +46,6 @@ class Run:
         self._course = Course()
         self._encoding = self._course.encoding
         self._made = False
-        self._public_is_gone = False
         self._notes: set[str] = set()
         self.skipped: list[Skipped] = []
 
@@ -102,12 +101,11 @@ class Run:
 
     def _of_public(self, head: str) -> str | None:
         """The schema is there, and empty: what a file drops first, it makes again."""
-        if sieve.DROPS_PUBLIC.match(head):
-            self._public_is_gone = self._made
-            return None if self._made else "statements about the schema public"
-        if sieve.MAKES_PUBLIC.match(head) and not self._public_is_gone:
-            return "statements about the schema public"
-        return None
+        if sieve.MAKES_PUBLIC.match(head):
+            self._session.execute("CREATE SCHEMA IF NOT EXISTS public")
+        elif self._made or not sieve.DROPS_PUBLIC.match(head):
+            return None
+        return "statements about the schema public"
 
     def _note(self, what: str) -> None:
         if what not in self._notes:

@@ -28,7 +28,12 @@ from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, 
 from holdfast.engines.postgresql import archive, disguise, facts, locales, properties, tools
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.confining import READER, reserved_settings, settable_settings
+from holdfast.engines.postgresql.confining import (
+    READER,
+    admin_of,
+    reserved_settings,
+    settable_settings,
+)
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
@@ -137,6 +142,7 @@ class Staging:
             tablespaces=frozenset(facts.tablespaces(session)),
             reserved=None if self._address.owner is None else reserved_settings(session),
             settable=None if server["super"] else settable_settings(session),
+            admin_of=None if server["super"] else admin_of(session),
         )
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:

@@ -131,3 +131,14 @@ def test_who_is_no_superuser_sets_only_what_he_may() -> None:
     assert found.now[1:] == ["ALTER ROLE new WITH LOGIN", "ALTER ROLE new SET work_mem TO '1'"]
     notes = " / ".join(found.notes)
     assert all(word in notes for word in ("BYPASSRLS", "log_statement", "app.x", "app.y"))
+
+
+def test_who_is_no_superuser_gives_only_what_he_administers() -> None:
+    found = sorted_out(
+        "CREATE ROLE new; GRANT old TO new; GRANT new TO old; GRANT mine TO new;",
+        superuser=False,
+        admin_of=frozenset({"mine"}),
+    )
+    assert found.now == ["CREATE ROLE new", "GRANT mine TO new"]
+    assert found.later == ["GRANT new TO old"]
+    assert "ADMIN OPTION" in found.notes[0]
