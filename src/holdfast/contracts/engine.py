@@ -34,6 +34,10 @@ class Address:
     owner: str | None = None
 
 
+ABSENT = "absent"
+"""Fact of a probe: the database of its address, which the server does not have."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """What a server said about itself. `size` in bytes, all user databases together."""

@@ -101,7 +101,9 @@ class Book:
 
     def mark_ready(self) -> None:
         table = self.table(BEFORE)
-        self._session.execute(f"CREATE TABLE IF NOT EXISTS {table} (nothing int) ENGINE=InnoDB")
+        self._session.execute(
+            f"CREATE TABLE IF NOT EXISTS {table} (a int PRIMARY KEY) ENGINE=InnoDB"
+        )
 
     def _insert(self, table: str, rows: Iterable[Sequence[object]]) -> None:
         for place, row in enumerate(rows):

@@ -157,7 +157,8 @@ def loading(
     """The loader, and whether it has a user of its own."""
     restricted = _make_user(admin, address, attempt, places)
     with connect(restricted or address) as session:
-        sessions.loosen(session)
+        with _may_set(admin, restricted):
+            sessions.loosen(session)
         release = guard.adopt(session.cut)
         try:
             yield kind(session, places), restricted is not None
@@ -165,6 +166,22 @@ def loading(
             release()
     if restricted is not None:
         drop_user(admin, attempt)
+
+
+@contextmanager
+def _may_set(admin: Session, loader: Address | None) -> Generator[None]:
+    """MySQL lets few sessions change all of their settings; ours keeps what it set meanwhile."""
+    if loader is None or MARIADB.lower() in admin.banner.lower():
+        yield
+        return
+    user = f"{admin.literal(loader.user)}@{admin.literal(_host(admin))}"
+    with suppress(WireError):
+        admin.execute(f"GRANT SESSION_VARIABLES_ADMIN ON *.* TO {user}")
+    try:
+        yield
+    finally:
+        with suppress(WireError):
+            admin.execute(f"REVOKE SESSION_VARIABLES_ADMIN ON *.* FROM {user}")
 
 
 def _make_user(

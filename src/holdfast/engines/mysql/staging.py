@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, NotSupported
-from holdfast.engines.mysql import archive, code, definers, facts, links, naming
+from holdfast.engines.mysql import archive, code, definers, facts, links, naming, sessions
 from holdfast.engines.mysql.address import connect, nearest
 from holdfast.engines.mysql.book import Book, Placement, databases, drop_database
 from holdfast.engines.mysql.code import Code, Refused
@@ -45,6 +45,7 @@ class Staging:
 
     def _run(self, admin: Session, fetch: Fetch) -> Inventory:
         become_only(admin, self._attempt)
+        sessions.loosen(admin)
         clear(admin, self._attempt)
         referring = self._links(admin)
         book = Book(admin, naming.book(self._attempt))

@@ -7,7 +7,8 @@ and none of them keeps the next one from being done: the data is in place, and w
 not take is said.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.contracts.engine import Table as CountedTable
@@ -21,6 +22,7 @@ from holdfast.engines.mysql import (
     granting,
     links,
     naming,
+    sessions,
 )
 from holdfast.engines.mysql import views as viewing
 from holdfast.engines.mysql.address import connect
@@ -38,8 +40,7 @@ Say = Callable[[str], None]
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-    with translated(guard), connect(address) as session:
-        become_only(session, attempt)
+    with _acting(address, attempt, guard) as session:
         book = Book(session, naming.book(attempt))
         if not book.exists():
             _require_done(address, dump, session, attempt)
@@ -52,8 +53,7 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
 
 def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     """The old data that restore `op` set aside comes back; what is in its place is dropped."""
-    with translated(guard), connect(address) as session:
-        become_only(session, attempt)
+    with _acting(address, attempt, guard) as session:
         book = Book(session, naming.old_book(op))
         if not book.exists():
             raise RestoreDiffers("nothing of this restore is set aside on the server any more")
@@ -75,11 +75,19 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
 
 
 def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-    with translated(guard), connect(address) as session:
-        become_only(session, attempt)
+    with _acting(address, attempt, guard) as session:
         prefix = naming.old_prefix(op)
         _drop_databases(session, prefix, naming.old_book(op))
         drop_database(session, naming.old_book(op))
+
+
+@contextmanager
+def _acting(address: Address, attempt: Attempt, guard: Guard | None = None) -> Generator[Session]:
+    """The session of the one attempt that may act; it takes what tables of other servers are."""
+    with translated(guard), connect(address) as session:
+        become_only(session, attempt)
+        sessions.loosen(session)
+        yield session
 
 
 def _drop_databases(session: Session, prefix: str, book: str) -> None:
@@ -281,7 +289,7 @@ def _place_of(table: CountedTable) -> tuple[str, str]:
 def discard(address: Address, attempt: Attempt) -> str:
     """Before the data moved: takes everything away again. After it: finishes what can be."""
     try:
-        with translated(), connect(address) as session:
+        with _acting(address, attempt) as session:
             return _discard(session, address, attempt)
     except Failure as error:
         raise type(error)(
@@ -292,7 +300,6 @@ def discard(address: Address, attempt: Attempt) -> str:
 
 
 def _discard(session: Session, address: Address, attempt: Attempt) -> str:
-    become_only(session, attempt)
     book = Book(session, naming.book(attempt))
     if book.exists() and book.moved():
         unmade: list[str] = []

@@ -55,8 +55,10 @@ class Origin:
 
 @dataclass
 class Sorted:
-    """`now`: new roles and what belongs to them. `later`: for the swap. `notes`: for the log."""
+    """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
+    for the swap. `notes`: for the log."""
 
+    needed: list[str] = field(default_factory=list[str])
     now: list[str] = field(default_factory=list[str])
     later: list[str] = field(default_factory=list[str])
     made: list[str] = field(default_factory=list[str])
@@ -113,8 +115,7 @@ class _Sorter:
         )
 
     def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        if "standard_conforming_strings" in statement and tokens[-1][1].lower() != "on":
-            raise Unparsable("standard_conforming_strings is off")
+        """Of the session that would read the text; ours has its own."""
 
     def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)

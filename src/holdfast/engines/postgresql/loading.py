@@ -52,7 +52,7 @@ def loader_name(attempt: Attempt) -> str:
 def creation_of(address: Address, loader: str, password: Secret) -> str:
     """The server is given a verifier: its log must not learn the password. Row security must not
     keep rows from being counted."""
-    with connect(address, "postgres") as session:
+    with connect(address) as session:
         verifier = session.pgconn.encrypt_password(
             password.reveal().encode(), loader.encode(), b"scram-sha-256"
         )
@@ -81,9 +81,9 @@ class ForeignStaging(Staging):
             return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
         creation = creation_of(self._address, self._loader, self._password)
-        plan = Sorted(now=[creation], made=[self._loader])
+        plan = Sorted(needed=[creation], made=[self._loader])
         if OWNER not in target.roles:
-            plan.now.append(f"CREATE ROLE {OWNER}")
+            plan.needed.append(f"CREATE ROLE {OWNER}")
             plan.made.append(OWNER)
         return plan
 

@@ -236,6 +236,20 @@ def _held(case: Case) -> Iterator[str]:
         yield f"databases of the target have {len(ours) - _NAMED} more of these"
 
 
+def _doors(case: Case) -> Iterator[str]:
+    """The swap needs a session in a database that it does not rename."""
+    rows = case.session.execute(
+        "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2"
+    ).fetchall()
+    at_stake = {str(database["name"]) for database in case.recorded} | {case.address.database}
+    replaced = set[str]() if case.address.owner is None else {str(d["name"]) for d in case.present}
+    if not {row[0] for row in rows} - at_stake - (replaced - {*SYSTEM}):
+        yield (
+            "every database that can be entered is to be replaced;"
+            " ALTER DATABASE template1 ALLOW_CONNECTIONS true helps"
+        )
+
+
 def _space(case: Case) -> Iterator[str]:
     free = free_bytes(case.server["directory"], case.address)
     needed = int(sum(int(database["size"]) for database in case.recorded) * _SPARE)
@@ -251,5 +265,6 @@ CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
     _locales,
     _privileges,
     _held,
+    _doors,
     _space,
 )

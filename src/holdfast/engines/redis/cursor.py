@@ -35,12 +35,13 @@ class Cursor:
     def skip(self, count: int) -> None:
         self._place += count
 
-    def require_end(self) -> None:
-        """What was skipped last must have been there, and nothing more."""
+    def require_end(self, otherwise: str = "") -> None:
+        """What was skipped last must have been there, and nothing more. `otherwise`: the reason to
+        give when there is more."""
         self._place -= 1
         self._need(1)
         if self._place + 1 < len(self._buffer) or self._more() is not None:
-            raise EvidenceMissing("the RDB goes on after its end")
+            raise EvidenceMissing(otherwise or "the RDB goes on after its end")
         self._ended = True
 
     def length(self) -> int:

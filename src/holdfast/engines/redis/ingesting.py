@@ -1,5 +1,6 @@
 """An RDB that somebody else made becomes a snapshot: read to its end, by the stock checker too."""
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,8 +79,20 @@ class Ingested:
 def require_rdb(head: bytes) -> None:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
     if not head.startswith(_BEGINNINGS):
-        what = described(head) or f"not known here; it begins with {head[:16]!r}"
+        what = _log(head) or described(head) or f"not known here; it begins with {head[:16]!r}"
         raise EvidenceMissing(f"the file is {what}; it has to be an RDB of Redis or Valkey")
+
+
+def _log(head: bytes) -> str | None:
+    """An append-only file is commands as clients send them, or names the files it is made of."""
+    if re.match(rb"(?:#TS:\d|\*\d+\r\n\$\d)", head):
+        return (
+            "an append-only file: commands of clients; let the server write an RDB (BGSAVE, or"
+            " redis-cli --rdb FILE) and take that"
+        )
+    if re.match(rb"file \S+ seq \d|file appendon", head):
+        return "the manifest of an append-only file; take the RDB that it names as type b"
+    return None
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from holdfast.domain.errors import EvidenceMissing, Failure, NotSupported
 from holdfast.engines.redis.cursor import Cursor
 
 _SUM = 8
+_SUMMED = 5  # since this version of the format a file ends with its checksum
 _AHEAD = 4  # chunks that may wait for the walker
 
 # Jones' CRC-64, as the servers compute it.
@@ -29,6 +30,17 @@ _SINGLE_STRING: Final = (0, 9, 10, 11, 12, 13, 16, 17, 20)
 _PLAIN: Final = bytes(kind in _SINGLE_STRING for kind in range(256))
 _STRINGS_PER_ENTRY: Final = {1: 1, 2: 1, 4: 2, 14: 1}
 _STREAMS: Final = {15: 1, 19: 2, 21: 3, 26: 4}
+
+
+_ODD_SCORES: Final = 253
+_IN_A_LOG: Final = (
+    "the file is an append-only file that begins with an RDB: the commands after it would be lost."
+    " Let the server write an RDB (BGSAVE, or redis-cli --rdb FILE) and take that"
+)
+
+
+def _has_sum(version: str) -> bool:
+    return not version.startswith("REDIS") or int(version[-3:]) >= _SUMMED
 
 
 @dataclass
@@ -85,6 +97,7 @@ class RdbReader:
         if isinstance(self._failure, EvidenceMissing):
             raise self._failure
         said, found = int.from_bytes(self._held, "little"), self._crc
+        said *= _has_sum(self._contents.version)
         if said and said != found:
             raise EvidenceMissing(f"the RDB's checksum is {said:016x}, its bytes have {found:016x}")
         if self._failure is not None:
@@ -147,8 +160,8 @@ class _Walk:
             else:
                 self._special(kind)
         self._note(database, keys, expiring)
-        cursor.skip(_SUM)
-        cursor.require_end()
+        cursor.skip(_SUM * _has_sum(into.version))
+        cursor.require_end(_IN_A_LOG if into.aux.get("aof-preamble") == "1" else "")
 
     def _note(self, database: int, keys: int, expiring: int) -> None:
         if keys:
@@ -184,10 +197,8 @@ class _Walk:
             for _ in range(cursor.length()):
                 cursor.skip_lengths(1)
                 cursor.skip_strings(1)
-        elif kind == 5:  # sorted set, binary scores
-            for _ in range(cursor.length()):
-                cursor.skip_strings(1)
-                cursor.skip(8)
+        elif kind in (3, 5):
+            self._sorted_set(binary=kind == 5)
         elif kind in _STREAMS:
             self._stream(_STREAMS[kind])
         elif kind == 7:
@@ -196,6 +207,15 @@ class _Walk:
             self._expiring_hash(kind)
         else:
             raise NotSupported(f"the RDB ({self._into.version}) has a value of unknown type {kind}")
+
+    def _sorted_set(self, *, binary: bool) -> None:
+        """The first versions wrote a score as digits with their number in front; three of these
+        numbers mean infinities and what is no number."""
+        cursor = self._cursor
+        for _ in range(cursor.length()):
+            cursor.skip_strings(1)
+            size = 8 if binary else cursor.byte()
+            cursor.skip(size if size < _ODD_SCORES else 0)
 
     def _expiring_hash(self, kind: int) -> None:
         """Fields with a time to live: Valkey's (22), Redis' as a table (24) or packed (25)."""

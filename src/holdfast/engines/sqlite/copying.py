@@ -19,6 +19,7 @@ from pathlib import Path
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.engines.sqlite.holding import Identity, identity, name_of, pinned
 from holdfast.engines.sqlite.location import BUSY_SECONDS, opened, translated
+from holdfast.kit import durable
 from holdfast.kit.guard import Guard
 from holdfast.kit.pace import Pace
 from holdfast.kit.process import DISCARD, Child, Command, require_success
@@ -128,11 +129,61 @@ def _in_one_go(source: Path, inode: Identity, target: Path, guard: Guard) -> Non
     require_success(finished)
 
 
-def replace(draft: Path, target: Path, guard: Guard) -> None:
-    """AddonUnavailable when others do not let go of the target; then it is as it was."""
+def replace(draft: Path, target: Path, guard: Guard, old: Path | None = None) -> None:
+    """AddonUnavailable when others do not let go of the target; then it is as it was.
+
+    What it held goes to `old`. That is copied when the transaction has begun and nothing of it is
+    in the file yet: what anybody wrote before is in the copy, and nobody writes any more.
+    """
     with opened(draft) as session, opened(target, write=True) as into:
         _agree_on_pages(session, into)
-        _run(session, into, -1, lambda _: guard.check(), target)
+        if old is None:
+            _run(session, into, -1, lambda _: guard.check(), target)
+            return
+        logged = into.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        pages = min(_FEW_PAGES, (_pages(draft, session) + 1) // 2)
+        _run(session, into, pages, _keeping(target, old, guard, logged=logged), target)
+
+
+_FEW_PAGES = 64
+"""So few that all of them fit into the cache of the first step. The last step commits, so there
+have to be two."""
+
+
+def _pages(draft: Path, session: sqlite3.Connection) -> int:
+    """At least two: an empty file gets a free one."""
+    count = int(session.execute("PRAGMA page_count").fetchone()[0])
+    if count < 2:
+        with opened(draft, write=True) as growing:
+            growing.execute("CREATE TABLE holdfast_grows (a)")
+            growing.execute("DROP TABLE holdfast_grows")
+            count = int(growing.execute("PRAGMA page_count").fetchone()[0])
+    return max(count, 2)
+
+
+def _keeping(target: Path, old: Path, guard: Guard, *, logged: bool) -> Callable[[int], None]:
+    kept = [False]
+
+    def moved(done: int) -> None:
+        guard.check()
+        if done and not kept[0]:
+            kept[0] = True
+            _copy_old(target, old, guard, logged=logged)
+
+    return moved
+
+
+def _copy_old(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
+    part = old.with_name(f"{old.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    if logged:
+        with opened(target) as session:
+            _page_by_page(session, target, part, guard, None)
+    else:
+        _in_one_go(target, _inode(target), part, guard)
+    durable.sync(part)
+    durable.move(part, old)
 
 
 def _agree_on_pages(session: sqlite3.Connection, into: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """The SQLite engine: every method is one call into the file that does it."""
 
+import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +22,16 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.errors import NotSupported
-from holdfast.engines.sqlite import dump, foreign, location, restoring, scratch, snapshot, tables
+from holdfast.engines.sqlite import (
+    dump,
+    foreign,
+    journal,
+    location,
+    restoring,
+    scratch,
+    snapshot,
+    tables,
+)
 from holdfast.engines.sqlite.location import Fence, opened
 from holdfast.kit.guard import Guard
 
@@ -43,9 +53,9 @@ class SQLite:
 
     def probe(self, address: Address) -> Probe:
         path = self._fence.path(address)
-        with opened(path) as session:
+        with self._calm(path) as calm, opened(calm) as session:
             session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            journal = str(session.execute("PRAGMA journal_mode").fetchone()[0])
+            mode = str(session.execute("PRAGMA journal_mode").fetchone()[0])
             counted = tables.inventory(session)
         return Probe(
             version=sqlite3.sqlite_version,
@@ -53,7 +63,7 @@ class SQLite:
             flavour="SQLite",
             size=path.lstat().st_size,
             facts={
-                "journalMode": journal,
+                "journalMode": mode,
                 "tables": len(counted.tables),
                 "consistency": "the whole file at one instant",
             },
@@ -76,8 +86,12 @@ class SQLite:
         return {"SQLITE_URI": location.uri(address)}
 
     def inventory(self, address: Address) -> Inventory:
-        with opened(self._fence.path(address)) as session:
+        with self._calm(self._fence.path(address)) as calm, opened(calm) as session:
             return tables.inventory(session)
+
+    def _calm(self, path: Path) -> AbstractContextManager[Path]:
+        tag = f"look-{secrets.token_hex(8)}"
+        return journal.recovered(self._tools_dir, path, tag, lambda _: None)
 
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
@@ -129,7 +143,15 @@ class SQLite:
         return restoring.accept(self.room(attempt), facts)
 
     def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
-        restoring.refill(self.room(attempt), self._fence.path(address), attempt, guard)
+        aside = scratch.aside(self._tools_dir, attempt.op) if attempt.keep_old else None
+        restoring.refill(self.room(attempt), self._fence.path(address), attempt, guard, aside)
+
+    def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        path = self._fence.path(address)
+        restoring.put_back(scratch.aside(self._tools_dir, op), path, attempt, guard)
+
+    def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
+        restoring.drop_aside(scratch.aside(self._tools_dir, op))
 
     def discard(self, address: Address, attempt: Attempt) -> str:  # noqa: ARG002
         return restoring.discard(self._tools_dir, attempt)

@@ -6,14 +6,18 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from holdfast.contracts.engine import Attempt, Inventory, Member
+from holdfast.contracts.engine import WARNINGS, Attempt, Inventory, Member
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.sqlite import copying, loading, tables, text
+from holdfast.engines.sqlite import application, copying, journal, loading, modules, tables, text
+from holdfast.engines.sqlite.application import Missing, Warned
 from holdfast.engines.sqlite.copying import Held
 from holdfast.engines.sqlite.reading import Reader
 from holdfast.engines.sqlite.scratch import scratch
 from holdfast.engines.sqlite.verdict import Verdict, judge, judged
 from holdfast.kit.guard import Guard
+
+UNMADE = "unmade"
+"""Fact of a dump: definitions of virtual tables that are not in its text."""
 
 MEMBER = Member("main.sql", "sqlite sql", tables.MAIN)
 
@@ -71,12 +75,18 @@ class SqlSource:
 class Session:
     """A dump in progress: everything is of one instant, of the file or of its copy."""
 
-    def __init__(self, reader: Reader, verdict: Verdict, guard: Guard) -> None:
+    def __init__(
+        self, reader: Reader, verdict: Verdict, guard: Guard, warnings: Sequence[Warned]
+    ) -> None:
         self._reader = reader
         self._verdict = verdict
         self._guard = guard
         self.members: Sequence[Member] = [MEMBER]
-        self.facts: Mapping[str, object] = reader.ask(_facts)
+        self.facts: Mapping[str, object] = {
+            **reader.ask(_facts),
+            UNMADE: reader.ask(modules.unmakable),
+            WARNINGS: warnings,
+        }
 
     def open(self, member: Member) -> SqlSource:  # noqa: ARG002 - there is one
         return SqlSource(self._reader, self._verdict, self._guard)
@@ -91,16 +101,38 @@ def _facts(session: sqlite3.Connection) -> Mapping[str, object]:
     return {"library": sqlite3.sqlite_version, **found}
 
 
+_TEXT = (
+    "; a dump is loaded without it: indexes that need it are left out, keys are in the order of"
+    " bytes, and stored results unknown, until the application makes them anew. A snapshot is the"
+    " file as it is"
+)
+
+
 @contextmanager
 def dump(tools_dir: Path, path: Path, attempt: Attempt, guard: Guard) -> Generator[Session]:
     with (
         scratch(tools_dir, attempt.tag) as room,
-        copying.held(path) as source,
+        journal.recovered(tools_dir, path, attempt.tag, attempt.say) as calm,
+        copying.held(calm) as source,
         copying.beside(source, guard) as session,
         closing(Reader(session)) as reader,
         judged(partial(_copied, source, room / "copy.db", reader), guard) as verdict,
     ):
-        yield Session(reader, verdict, guard)
+        yield Session(reader, verdict, guard, _warnings(reader, attempt))
+
+
+def _warnings(reader: Reader, attempt: Attempt) -> list[Warned]:
+    beyond = [Missing("module", name) for name in reader.ask(modules.unmakable)]
+    return [
+        *application.warned(reader.taught, _TEXT, attempt),
+        *application.warned(beyond, _MODULE, attempt),
+    ]
+
+
+_MODULE = (
+    "; a dump has its content but a load cannot make the virtual table. A snapshot is the file as"
+    " it is"
+)
 
 
 def _copied(source: Held, copy: Path, reader: Reader, guard: Guard) -> Inventory:

@@ -14,7 +14,7 @@ from pathlib import Path
 from holdfast.contracts.engine import Inventory, Member
 from holdfast.contracts.foreign import Survey
 from holdfast.domain.errors import EvidenceMissing, NotSupported
-from holdfast.engines.sqlite import loading, tables
+from holdfast.engines.sqlite import loading, modules, tables
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
 from holdfast.engines.sqlite.stranger import Stranger
@@ -26,9 +26,6 @@ _MEMBERS = {FILE: Member("imported.db", FILE, None), TEXT: Member("imported.sql"
 _MAGIC = b"SQLite format 3\0"
 _SQL = re.compile(
     rb"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:PRAGMA|BEGIN|CREATE|INSERT)\b", re.IGNORECASE | re.DOTALL
-)
-_USING = re.compile(
-    r"CREATE\s+VIRTUAL\s+TABLE\s.*?\bUSING\s+[\"'`\[]?(\w+)", re.IGNORECASE | re.DOTALL
 )
 _WAL_VERSION = 2
 _HEADER = 100
@@ -112,6 +109,6 @@ def require_known_modules(session: sqlite3.Connection) -> None:
     """Modules that read other files or servers may be built into whatever opens the file next."""
     query = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
     for name, sql in session.execute(query).fetchall():
-        module = _USING.match(str(sql))
-        if module is None or module[1].lower() not in loading.MODULES:
+        module = modules.USING.match(str(sql))
+        if module is None or module[1].lower() not in modules.KNOWN:
             raise EvidenceMissing(f"the virtual table {name} is of a module that is not known here")

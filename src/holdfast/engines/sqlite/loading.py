@@ -7,11 +7,14 @@ but those that a dump has. Dot-commands are a shell's and are syntax errors here
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from holdfast.contracts.engine import Inventory
 from holdfast.domain.errors import EvidenceMissing, Failure
-from holdfast.engines.sqlite import tables
+from holdfast.engines.sqlite import application, functions, modules, tables
+from holdfast.engines.sqlite.application import Missing
 from holdfast.engines.sqlite.location import opened
 from holdfast.kit.guard import Guard
 
@@ -23,10 +26,9 @@ _PRAGMAS = frozenset(
         "auto_vacuum",
         "user_version",
         "application_id",
-        "data_version",
-    ]  # the last is what full-text search asks
+        "data_version",  # what full-text search asks
+    ]
 )
-MODULES = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
 _FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
 _LAST = (b";", b" ", b"\t", b"\r", b"\f", b"\v")
 _DATA_ALONE = "a dump has to hold its tables, as .dump writes them: rows alone are not enough"
@@ -88,10 +90,14 @@ def load(
     with opened(target, write=True) as session:
         session.execute("PRAGMA journal_mode=OFF")
         session.execute("PRAGMA synchronous=OFF")
+        session.execute("PRAGMA ignore_check_constraints=ON")  # rows may be older than a check
+        functions.add(session)
+        session.execute("PRAGMA trusted_schema=ON")  # for stand-ins; all else is asked of `_judge`
         session.set_authorizer(_judge)
+        taught: list[Missing] = []
         text = _Text(plain)
         session.set_progress_handler(lambda: _stopped(guard, reading, text), STEPS)
-        committed = _execute(session, text, reading)
+        committed = _execute(session, text, reading, taught)
         session.set_progress_handler(None, 0)
         if not committed:
             if guard is not None:
@@ -101,15 +107,20 @@ def load(
         problem = tables.require_sound(session)
         if problem is not None:
             raise EvidenceMissing(f"what was loaded is not sound: {problem}")
-        return tables.inventory(session)
+        skipped = application.unmade(session, taught)
+        return replace(tables.inventory(session), skipped=tuple(skipped))
 
 
-def _execute(session: sqlite3.Connection, text: _Text, reading: Reading) -> bool:
+def _execute(
+    session: sqlite3.Connection, text: _Text, reading: Reading, taught: list[Missing]
+) -> bool:
     """Was the last statement a COMMIT?"""
     committed, number = False, 0
     try:
         for statement in text.statements():
-            reading.run(session, statement)
+            application.run_creating(
+                session, taught, statement, partial(reading.run, session, statement)
+            )
             committed, number = statement.strip() == "COMMIT;", number + 1
             del statement
     except UnicodeDecodeError as error:
@@ -144,7 +155,7 @@ def _judge(
         case sqlite3.SQLITE_PRAGMA:
             good = (first or "").lower() in _PRAGMAS
         case sqlite3.SQLITE_CREATE_VTABLE:
-            good = (second or "").lower() in MODULES
+            good = (second or "").lower() in modules.KNOWN
         case sqlite3.SQLITE_FUNCTION:
             good = (second or "").lower() not in _FUNCTIONS
         case _:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from holdfast.engines.sqlite import application
 from holdfast.engines.sqlite.literals import Text
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.tables import Stored
@@ -34,6 +35,7 @@ class Reader:
     def __init__(self, session: sqlite3.Connection) -> None:
         """`session` is in a read transaction, which ends when the reader turns away."""
         self._session = session
+        self.taught = application.teach(session)
         self._turn = threading.Lock()
         self._copy = ExitStack()
         self._query = ""
@@ -69,7 +71,7 @@ class Reader:
     def turn_to(self, copy: Path) -> None:
         """Nothing holds on to the file any more when this returns."""
         session = self._copy.enter_context(opened(copy))
-        session.execute("SELECT 1 FROM sqlite_schema").fetchone()  # that is read without a limit
+        application.teach(session)  # that reads the schema, too: without a limit
         with self._turn:
             self._let_go()
             self._session.rollback()

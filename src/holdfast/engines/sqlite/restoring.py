@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,8 @@ from holdfast.contracts.engine import Attempt, Dump, Inventory
 from holdfast.contracts.place import DIFFERENCES, is_foreign
 from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
 from holdfast.domain.units import show_bytes
-from holdfast.engines.sqlite import copying, foreign, loading, tables
+from holdfast.engines.sqlite import copying, foreign, loading, modules, tables
+from holdfast.engines.sqlite.dump import UNMADE
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import DONE, DRAFT, drop
 from holdfast.engines.sqlite.scratch import room as room_of
@@ -35,10 +37,12 @@ def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
     members = cast("Mapping[str, Mapping[str, Any]]", dump.facts["members"])
     size = 0 if dump.imported else sum(int(facts["bytes"]) for facts in members.values())
     needed = _ROOM * max(size, int(str(dump.facts.get("size", 0))))
-    for place in (path.parent, tools_dir.parent):
+    old = path.stat().st_size  # is set aside
+    for place, more in ((path.parent, 0), (tools_dir.parent, old)):
         free = shutil.disk_usage(place).free
-        if free < needed:
-            problems.append(f"{place} has {show_bytes(free)} free, {show_bytes(needed)} are needed")
+        if free < needed + more:
+            there, wanted = show_bytes(free), show_bytes(needed + more)
+            problems.append(f"{place} has {there} free, {wanted} are needed")
     if problems:
         raise PreflightRefused("; ".join(problems))
 
@@ -55,7 +59,8 @@ def stage(
         reading = Stranger(room / DRAFT) if dump.foreign else None
         loaded = loading.load(plain, room / DRAFT, guard, reading)
     durable.sync_tree(room)
-    return loaded
+    unmade = cast("Mapping[str, str]", dump.facts.get(UNMADE, {}))
+    return replace(loaded, skipped=(*loaded.skipped, *modules.left_out(unmade)))
 
 
 def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
@@ -80,14 +85,30 @@ def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
     return {"tables": len(rows), "rows": sum(rows.values()), DIFFERENCES: differences}
 
 
-def refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
-    """What others wrote after a swap whose end nobody noted is not overwritten by its repetition.
+def refill(
+    room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None = None
+) -> None:
+    """The old content goes to `aside`, which is a room like others.
+
+    What others wrote after a swap whose end nobody noted is not overwritten by its repetition.
 
     Replacing raises the file's schema version by one, in the same transaction: that tells.
     """
     with _alone(room, guard):
         attempt.confirm()
-        _refill(room, path, attempt, guard)
+        _refill(room, path, attempt, guard, aside)
+
+
+def put_back(aside: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
+    if not (aside / DRAFT).exists() and not (aside / DONE).exists():
+        raise RestoreDiffers("nothing of this restore is set aside any more")
+    refill(aside, path, attempt, guard)
+    drop_aside(aside)
+
+
+def drop_aside(aside: Path) -> None:
+    if aside.exists():
+        shutil.rmtree(aside)
 
 
 @contextmanager
@@ -100,13 +121,15 @@ def _alone(room: Path, guard: Guard) -> Generator[None]:
         yield
 
 
-def _refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
+def _refill(room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None) -> None:
     made, before, done = room / DRAFT, room / "before", room / DONE
     if done.exists() or (before.exists() and _was_replaced(path, made, int(before.read_text()))):
         attempt.say("the content was replaced already")
     elif made.exists():
         durable.write(before, str(_version(path)))
-        copying.replace(made, path, guard)
+        if aside is not None:
+            aside.mkdir(mode=0o700, exist_ok=True)
+        copying.replace(made, path, guard, aside / DRAFT if aside else None)
     else:
         raise RestoreDiffers("what was to be restored is gone")
     durable.touch(done)
@@ -114,7 +137,8 @@ def _refill(room: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
 
 
 def _version(path: Path) -> int:
-    with opened(path) as session:
+    """Opened for writing: the journal of an application that died is rolled back first."""
+    with opened(path, write=True) as session:
         return int(session.execute("PRAGMA schema_version").fetchone()[0])
 
 

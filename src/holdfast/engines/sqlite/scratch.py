@@ -17,7 +17,7 @@ from typing import IO
 from holdfast.kit.locks import try_exclusive
 
 _LOCK = "lock"
-_KEPT, _GONE = "op-", "gone-"
+_KEPT, _GONE, _OLD = "op-", "gone-", "old-"
 DRAFT, DONE = "draft.db", "done"
 
 
@@ -63,6 +63,8 @@ def _remove(gone: Path, held: IO[bytes] | None) -> None:
 
 def _sweep(base: Path) -> None:
     for each in base.iterdir():
+        if each.name.startswith(_OLD):
+            continue  # until its operation drops it
         if each.name.startswith(_KEPT):
             if (each / DONE).exists() and not (each / DRAFT).exists():
                 shutil.rmtree(each, ignore_errors=True)
@@ -80,6 +82,11 @@ def room(tools_dir: Path, op: str, attempt: int) -> Path:
     One that was taken for dead may still write into its own; nobody else does.
     """
     return home(tools_dir) / f"{_KEPT}{op}{f'.{attempt}' if attempt else ''}"
+
+
+def aside(tools_dir: Path, op: str) -> Path:
+    """Where the old content of a restore is kept, as a draft of its own."""
+    return home(tools_dir) / f"{_OLD}{op}"
 
 
 def drop(tools_dir: Path, op: str, upto: int) -> None:

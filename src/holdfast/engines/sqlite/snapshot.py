@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.engine import Attempt
+from holdfast.contracts.engine import WARNINGS, Attempt
 from holdfast.contracts.snapshots import Cut, Finish, Piece
+from holdfast.engines.sqlite import application, journal
 from holdfast.engines.sqlite.copying import held
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
@@ -30,11 +31,18 @@ def finish(directory: PurePath) -> Finish:
     return Finish(texts={}, modes={}, steps=steps)
 
 
+_TEXT = (
+    "; its indexes and checks were not looked at, only that the file is whole: a restored file is"
+    " the same, and needs that application as well"
+)
+
+
 class Capture:
     """The copy on its way into the repository; `facts` are there when it has arrived."""
 
-    def __init__(self, path: Path, verdict: Verdict, pace: Pace) -> None:
+    def __init__(self, path: Path, verdict: Verdict, pace: Pace, attempt: Attempt) -> None:
         self._path = path
+        self._attempt = attempt
         self._verdict = verdict
         self._pace = pace
         self._digest = hashlib.sha256()
@@ -58,6 +66,7 @@ class Capture:
         counted = self._verdict.inventory()
         with opened(self._path) as session:
             size, pages = (_number(session, name) for name in ("page_size", "page_count"))
+            taught = application.teach(session)
         rows = {table.name: table.rows for table in counted.tables}
         return {
             "major": sqlite3.sqlite_version.partition(".")[0],
@@ -66,6 +75,7 @@ class Capture:
             "bytes": size * pages,
             "pageSize": size,
             "rows": rows,
+            WARNINGS: application.warned(taught, _TEXT, self._attempt),
             "sha256": self._digest.hexdigest(),
             "proven": {
                 "integrity_check": f"ok: {pages} pages of {size} bytes",
@@ -84,8 +94,11 @@ def capture(
 ) -> Generator[Capture]:
     with scratch(tools_dir, attempt.tag) as room:
         copy = room / "copy.db"
-        with held(path) as source:
+        with (
+            journal.recovered(tools_dir, path, attempt.tag, attempt.say) as calm,
+            held(calm) as source,
+        ):
             source.copy(copy, guard, rate)
         attempt.say("a consistent copy was taken")
         with judged(partial(judge, copy, path), guard) as verdict:
-            yield Capture(copy, verdict, Pace(rate, guard.wait))
+            yield Capture(copy, verdict, Pace(rate, guard.wait), attempt)

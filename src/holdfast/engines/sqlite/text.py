@@ -7,9 +7,11 @@ never writes to the schema by hand. Every row is one line.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from holdfast.engines.sqlite import application, modules
 from holdfast.engines.sqlite.literals import quote
 from holdfast.engines.sqlite.reading import Reader
 from holdfast.engines.sqlite.rows import inserted
@@ -40,7 +42,7 @@ def _schema(session: sqlite3.Connection) -> _Schema:
         pragmas={name: _pragma(session, name) for name in (*_BEFORE, *_AFTER)},
         stored={table.name: table for table in stored(session)},
         tables=_of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"),
-        virtual=_of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'"),
+        virtual=_virtual(session),
         shadows=_shadows(session),
         others=_of_type(session, "type IN ('index', 'trigger', 'view') AND sql IS NOT NULL"),
     )
@@ -77,9 +79,43 @@ def _of_type(session: sqlite3.Connection, condition: str) -> list[tuple[str, str
     return [(str(name), str(sql)) for name, sql in session.execute(query)]
 
 
+def _virtual(session: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Those that a load can make."""
+    beyond = modules.unmakable(session)
+    found = _of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'")
+    return [(name, sql) for name, sql in found if name not in beyond]
+
+
 def _shadows(session: sqlite3.Connection) -> list[str]:
+    """Tables that modules make with their virtual tables, and no others.
+
+    SQLite calls a table so for its name alone, and people give such names to tables of their own,
+    among them those that a full-text index takes its content from.
+    """
     query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
-    return sorted(str(name) for (name,) in session.execute(query))
+    candidates = {str(name) for (name,) in session.execute(query)}
+    return sorted(candidates & _made_by_modules(session, candidates)) if candidates else []
+
+
+def _made_by_modules(session: sqlite3.Connection, candidates: Collection[str]) -> set[str]:
+    """Makes the same virtual tables in an empty file in memory."""
+    ordinary = _of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'")
+    made: set[str] = set()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+        for name, sql in ordinary:
+            if name not in candidates and not name.startswith("sqlite_"):
+                with suppress(sqlite3.Error):
+                    application.run(empty, [], lambda sql=sql: empty.execute(sql))
+        for _, sql in _virtual(session):
+            before = _names(empty)
+            with suppress(sqlite3.Error):
+                empty.execute(sql)
+            made |= _names(empty) - before
+    return made
+
+
+def _names(session: sqlite3.Connection) -> set[str]:
+    return {str(row[0]) for row in session.execute("SELECT name FROM sqlite_schema")}
 
 
 def _ended(sql: str) -> str:

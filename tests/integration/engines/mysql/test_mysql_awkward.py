@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from fixtures.mysql import MySQLServer, Taken, leftovers, restore, take
+from fixtures.mysql import MySQLServer, StartMySQL, Taken, leftovers, restore, take
 from fixtures.mysql_data import _split, differences, fingerprint
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Scope
 from holdfast.domain.errors import PreflightRefused
+from holdfast.engines.mysql.driver import MySQL
 
 ORDER = "SELECT trigger_name FROM information_schema.triggers ORDER BY action_order"
 GONE = "DEFINER=`webapp`@`10.0.0.5`"
@@ -237,3 +238,86 @@ def test_a_restore_that_would_break_them_is_refused(
         engine.stage(address, taken.dump, taken.fetch, log.attempt(), a_guard())
     engine.discard(address, log.attempt())
     assert fingerprint(other_mariadb) == before
+
+
+MYSQL = f"""
+CREATE DATABASE shop CHARACTER SET latin1
+USE shop
+CREATE TABLE t (id int PRIMARY KEY, v varchar(50))
+CREATE FUNCTION latin() RETURNS varchar(10) DETERMINISTIC RETURN 'x'
+ALTER DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci
+CREATE TRIGGER z_trim BEFORE INSERT ON t FOR EACH ROW SET NEW.v = trim(NEW.v)
+CREATE TRIGGER a_tag BEFORE INSERT ON t FOR EACH ROW SET NEW.v = concat(NEW.v, '<')
+INSERT INTO t VALUES (1, ' x ')
+CREATE USER webapp@'10.0.0.5' IDENTIFIED BY 'x'
+GRANT SELECT, SHOW VIEW ON shop.* TO webapp@'10.0.0.5'
+CREATE {GONE} VIEW v_base AS SELECT id, v FROM t
+CREATE {GONE} VIEW a_top AS SELECT id FROM v_base WHERE v <> ''
+CREATE {GONE} FUNCTION twice(n int) RETURNS int DETERMINISTIC RETURN n * 2
+GRANT EXECUTE ON FUNCTION shop.twice TO webapp@'10.0.0.5'
+CREATE {GONE} VIEW a_calls AS SELECT twice(id) AS d FROM t
+SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'
+CREATE PROCEDURE zz_slash() SELECT 'a\\' AS one
+SET SESSION sql_mode = ''
+CREATE VIEW slash AS SELECT 'a\\\\b' AS one FROM t
+CREATE USER expired@'%' IDENTIFIED BY 'z' PASSWORD EXPIRE
+CREATE USER locked@'%' IDENTIFIED BY 'z' ACCOUNT LOCK
+CREATE TABLE checked (a int, CONSTRAINT positive CHECK (a > 0) NOT ENFORCED)
+INSERT INTO checked VALUES (-1)
+CREATE TABLE no_key (a int)
+CREATE TABLE hidden (id int PRIMARY KEY, secret int DEFAULT 7 INVISIBLE, w int AS (id + 1) VIRTUAL)
+INSERT INTO hidden (id) VALUES (1)
+CREATE TABLE parent (a int, b int, KEY (a))
+SET SESSION restrict_fk_on_non_standard_key = OFF
+CREATE TABLE child (a int, CONSTRAINT odd FOREIGN KEY (a) REFERENCES parent (a))
+"""
+HARSH_MYSQL = {
+    "sql_require_primary_key": "ON",
+    "sql_generate_invisible_primary_key": "OFF",
+    "restrict_fk_on_non_standard_key": "ON",
+    "innodb_strict_mode": "ON",
+    "explicit_defaults_for_timestamp": "OFF",
+    "transaction_read_only": "ON",
+    "sql_safe_updates": "ON",
+    "max_execution_time": "1",
+    "sql_select_limit": "3",
+    "completion_type": "2",
+}
+
+
+@pytest.mark.slow
+def test_mysql_takes_what_mysql_once_took(start_mysql: StartMySQL, unstable_mysql: MySQL) -> None:
+    source, target = (start_mysql(role, unstable_mysql) for role in ("source", "target"))
+    for made in (source, target):
+        made.wipe()
+    fill(source, MYSQL)
+    before, taken, log = fingerprint(source), take(source.engine, source.address), Log()
+    kept = {s: target.execute(f"SELECT @@GLOBAL.{s}")[0][0] for s in HARSH_MYSQL}
+    try:
+        target.execute(*(f"SET GLOBAL {s} = {value}" for s, value in HARSH_MYSQL.items()))
+        loaded = restore(target.engine, target.address, taken, log)
+        assert loaded.skipped == (), log.lines
+    finally:
+        with target.connect() as session:
+            for setting, value in kept.items():
+                session.execute(f"SET GLOBAL {setting} = %s", [value])
+    assert differences(before, fingerprint(target)) == []
+    assert not leftovers(target)
+    assert target.execute("SELECT * FROM shop.a_top") == [(1,)]
+
+
+@pytest.mark.slow
+def test_a_newer_mariadb_takes_it_all_too(
+    mariadb: MySQLServer, start_mysql: StartMySQL, unstable_mariadb: MySQL
+) -> None:
+    newer = start_mysql("target", unstable_mariadb)
+    newer.wipe()
+    fill(mariadb)
+    taken, log = take(mariadb.engine, mariadb.address), Log()
+    loaded = restore(newer.engine, newer.address, taken, log)
+    assert loaded == taken.dump.inventory, log.lines
+    again = take(newer.engine, newer.address)
+    newer.wipe()
+    assert restore(newer.engine, newer.address, again, log) == again.dump.inventory
+    newer.execute("INSERT INTO shop.t VALUES (2, ' y ')")
+    assert newer.execute("SELECT v FROM shop.t ORDER BY id") == [("x<>",), ("y<>",)]

@@ -179,7 +179,7 @@ def test_a_repeated_swap_does_not_undo_what_others_wrote(
     address = desk.at("a.db")
     desk.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -11,7 +11,15 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import Invalid
 from holdfast.engines.postgresql import commands
 from holdfast.engines.postgresql.address import child_environment, conninfo, parse
-from holdfast.engines.postgresql.naming import application, is_ours, member_names
+from holdfast.engines.postgresql.naming import (
+    application,
+    book,
+    is_ours,
+    member_names,
+    old_book,
+    old_prefix,
+    stage_prefix,
+)
 from holdfast.engines.postgresql.properties import split_list
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.engines.postgresql.wheels import pip_download
@@ -104,7 +112,7 @@ def test_a_database_name_is_only_ever_a_name(name: str) -> None:
 def test_no_argument_holds_the_password() -> None:
     made = [
         commands.pg_dump(TOOLS, ADDRESS, "d", snapshot="1", application="a"),
-        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=True),
+        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=True),
         commands.pg_restore(TOOLS, ADDRESS, "d", application="a"),
     ]
     for command in made:
@@ -121,7 +129,7 @@ def test_keys_that_lie_in_somebodys_home_are_not_used() -> None:
 
 
 def test_passwords_are_left_out_where_they_cannot_be_read() -> None:
-    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=False)
+    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=False)
     assert "--no-role-passwords" in without.argv
 
 
@@ -145,8 +153,16 @@ def test_member_names_are_safe_and_unique(databases: list[str]) -> None:
 
 def test_our_names_fit_where_they_go() -> None:
     assert len(application(Attempt("o" * 200, "t" * 200, print, number=10**9))) < 63
-    assert is_ours("holdfast_stage_x")
-    assert not is_ours("holdfast")
+    attempt = Attempt("op", "tag", print, number=3)
+    for name in (
+        f"{stage_prefix(attempt)}0",
+        book(attempt),
+        f"{old_prefix('op')}12",
+        old_book("op"),
+    ):
+        assert is_ours(name)
+    for name in ("holdfast", "holdfast_old_prod", "holdfast_stage_x", f"{old_prefix('op')}1 "):
+        assert not is_ours(name)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=5))
