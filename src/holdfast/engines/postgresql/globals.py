@@ -136,7 +136,9 @@ class _Sorter:
         made_as_shell = role == self._origin.bootstrap and role in self.result.made
         if made_as_shell or self._is_reserved(role, tokens):
             return
-        self._change(role, self._adapted(statement, tokens))
+        changes = role in self.result.made or self._target.superuser
+        untouched = role in self._target.protected or not changes
+        self._change(role, statement if untouched else self._adapted(statement, tokens))
 
     def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
         """A setting that only a superuser may choose, where the owner is none."""

@@ -340,5 +340,11 @@ class Staging:
         """What the server refuses of a database's properties is left out and named."""
         self._properties += attempted(session, statements, self._attempt.say, placement.name)
 
-    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
+        if session.info.parameter_status("is_superuser") == "off":
+            allowed = settable_settings(session)
+            names = properties.setting_names(recorded)
+            for name in sorted(names - allowed):
+                self._attempt.say(f"left out, for only a superuser may set it: {name} of {staged}")
+            recorded = properties.with_settings(recorded, names & allowed)
         return properties.settings(staged, recorded)
