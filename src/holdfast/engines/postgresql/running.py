@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Literal
 
 from holdfast.contracts.engine import Skipped
-from holdfast.domain.errors import EvidenceMissing
+from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql import sieve
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.course import Course
@@ -134,15 +134,21 @@ class Run:
         elif self._extend is not None and _is_for_helper(head, error):
             if inside:  # or the other session would not see the schema that it is for
                 self._session.execute("COMMIT")
-            self._extend(head)
+            try:
+                self._extend(head)
+            except (AddonRefused, psycopg.Error) as refusal:
+                self._skip(head, refusal)
             if inside:
                 self._session.execute(f"BEGIN; SAVEPOINT {_SAVEPOINT}")
         elif sieve.skippable(head):
-            reason = " ".join(str(error).split())
-            self.skipped.append(Skipped(self._database, "", head[:100], reason))
-            self._say(f"could not be made: {head[:100]}: {reason}")
+            self._skip(head, error)
         else:
             raise error
+
+    def _skip(self, head: str, error: Exception) -> None:
+        reason = " ".join(str(error).split())
+        self.skipped.append(Skipped(self._database, "", head[:100], reason))
+        self._say(f"could not be made: {head[:100]}: {reason}")
 
 
 def _is_for_helper(head: str, error: psycopg.Error) -> bool:
