@@ -180,7 +180,8 @@ def tokens(statement: bytes, most: int = 64) -> list[tuple[str, str]]:
 
 _PLACED = re.compile(
     rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`"""
-    rb"""|(?P<elsewhere>\b(?:DATA|INDEX)\s+DIRECTORY\s*=?\s*'(?:[^'\\]|\\.|'')*+')"""
+    rb"""|(?P<elsewhere>\b(?:DATA|INDEX)\s+DIRECTORY\s*=?\s*'(?:[^'\\]|\\.|'')*+'"""
+    rb"""|\bTABLESPACE\s*=?\s*(?:`(?:[^`]|``)*+`|\w+))"""
     rb"""|(?P<before>\bREFERENCES\s+|\b(?:next|last|set)val\(\s*)(?P<database>`(?:[^`]|``)*+`)\.""",
     re.DOTALL | re.IGNORECASE,
 )
@@ -188,7 +189,7 @@ _PLACED = re.compile(
 
 def moved(statement: bytes, names: dict[bytes, bytes]) -> bytes:
     """A CREATE TABLE whose foreign keys and sequences are in other databases (quoted names), and
-    whose files are in the data directory.
+    whose files are its own and in the data directory.
 
     EvidenceMissing when it asks for another directory in a way that no stock tool does.
     """
