@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from holdfast.contracts.engine import Address
 
@@ -20,13 +20,14 @@ USER_SCHEMA = SQL("n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\
 Fingerprint = dict[str, Any]
 
 _TABLES = """
-SELECT n.nspname::text, c.relname::text
+SELECT n.nspname::text, c.relname::text, c.relkind::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'm') AND {user_schema} ORDER BY 1, 2
+ WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND {user_schema} ORDER BY 1, 2
 """
 _ROWS = """
-SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM ONLY {} t
+SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM {} t
 """
+_FILLED = "SELECT relispopulated FROM pg_class WHERE oid = {}::regclass"
 _SEQUENCES = """
 SELECT n.nspname::text, c.relname::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -233,7 +234,10 @@ def connect(address: Address, database: str) -> Session:
 
 def _content(session: Session) -> Fingerprint:
     session.execute('SET search_path TO "$user", public')  # what indexes call may need it
-    rows = _each(session, _TABLES, _rows)
+    rows = {
+        f"{schema}.{name}": _rows(session, schema, name, kind)
+        for schema, name, kind in _tables(session)
+    }
     session.execute("SET search_path TO ''")
     return {
         "rows": rows,
@@ -253,8 +257,18 @@ def _each(
     return {f"{schema}.{name}": look(session, Identifier(schema, name)) for schema, name in found}
 
 
-def _rows(session: Session, table: Identifier) -> list[Any]:
-    return list(session.execute(SQL(_ROWS).format(table)).fetchone() or ())
+def _tables(session: Session) -> list[tuple[str, str, str]]:
+    return session.execute(SQL(_TABLES).format(user_schema=USER_SCHEMA)).fetchall()
+
+
+def _rows(session: Session, schema: str, name: str, kind: str) -> list[Any]:
+    """Of a partitioned table those of all its parts: in which one a row is may differ."""
+    table = Identifier(schema, name)
+    filled = session.execute(SQL(_FILLED).format(Literal(table.as_string(session)))).fetchone()
+    if filled != (True,):
+        return ["not filled"]
+    place = SQL("{}" if kind == "p" else "ONLY {}").format(table)
+    return list(session.execute(SQL(_ROWS).format(place)).fetchone() or ())
 
 
 def _sequence(session: Session, sequence: Identifier) -> list[Any]:

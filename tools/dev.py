@@ -31,6 +31,12 @@ TEST: list[Need] = [
     ("MariaDB server, for the engine's tests", "mariadbd", ["mariadb-server"]),
     ("MariaDB client tools", "mariadb-dump", ["mariadb-client"]),
     ("MariaDB's physical backup, for snapshots", "mariadb-backup", ["mariadb-backup"]),
+    ("PgBouncer, to be told from a server", "pgbouncer", ["pgbouncer"]),
+    (
+        "PostGIS, an extension with data of its own",
+        "/usr/share/postgresql/15/extension/postgis.control",
+        ["postgresql-15-postgis-3"],
+    ),
     ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
     ("Redis server, for its tests", "redis-server", ["redis-server"]),
     ("SQLite's shell, to open dumps and snapshots of files", "sqlite3", ["sqlite3"]),

@@ -597,6 +597,7 @@ export interface RestoreForm {
   acceptDifferences?: Array<string>;
   skipFailedObjects?: boolean;
   keepOldHours?: number;
+  locale?: string;
 }
 export interface RestoreList {
   restores: Array<RestoreView>;

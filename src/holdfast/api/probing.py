@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from holdfast.api.state import Api
 from holdfast.catalog import copies, deletions, destinations
 from holdfast.catalog.schema import Destination
-from holdfast.contracts.engine import Engine
+from holdfast.contracts.engine import ABSENT, Engine
 from holdfast.contracts.place import Hostable
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import pick_version
@@ -65,6 +65,9 @@ def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
         probe = engine.probe(address)
     except Failure as error:
         raise Invalid(error.message, {"connectionString": error.message}) from error
+    if ABSENT in probe.facts:
+        problem = f"the server has no database {probe.facts[ABSENT]}"
+        raise Invalid(problem, {"connectionString": problem})
     return Found(address, probe.version, probe)
 
 

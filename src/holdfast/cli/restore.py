@@ -88,6 +88,14 @@ class Giving:
             " restore deviates from the backup, else 0.",
         ),
     ] = None
+    locale: Annotated[
+        str | None,
+        typer.Option(
+            "--locale",
+            help="Of a dump of PostgreSQL: make databases whose own locale the server's machine"
+            " does not have with this one, such as C.UTF-8. They sort otherwise.",
+        ),
+    ] = None
     yes: Yes = False
 
     def choices(self, addon: str, differences: Sequence[str]) -> Choices:
@@ -106,6 +114,7 @@ class Giving:
             accept_differences=differences,
             skip_failed_objects=self.skip_failed_objects,
             keep_old_hours=self.keep_old,
+            locale=self.locale,
         )
 
 
@@ -134,6 +143,7 @@ _FLAGS = {
     "acceptDifferences": "--accept-differences",
     "skipFailedObjects": "--skip-failed-objects",
     "keepOldHours": "--keep-old",
+    "locale": "--locale",
 }
 
 

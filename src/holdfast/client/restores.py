@@ -34,6 +34,7 @@ class Choices:
     caller vouches for what another project's people could have shaped. `accept_differences`: those
     from the report of a failed restore, word for word. `skip_failed_objects`: objects that cannot
     be made and hold no data are left out. `keep_old_hours`: how long the old data stays aside.
+    `locale`: for databases whose own one the target does not have.
     """
 
     replace: bool = False
@@ -41,6 +42,7 @@ class Choices:
     accept_differences: Sequence[str] = ()
     skip_failed_objects: bool = False
     keep_old_hours: int | None = None
+    locale: str | None = None
 
     def body(self) -> dict[str, object]:
         """What differs from what the server presumes."""
@@ -55,6 +57,8 @@ class Choices:
             body["skipFailedObjects"] = True
         if self.keep_old_hours is not None:
             body["keepOldHours"] = self.keep_old_hours
+        if self.locale is not None:
+            body["locale"] = self.locale
         return body
 
 

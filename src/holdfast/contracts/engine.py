@@ -34,6 +34,10 @@ class Address:
     owner: str | None = None
 
 
+ABSENT = "absent"
+"""Fact of a probe: the database of its address, which the server does not have."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """What a server said about itself. `size` in bytes, all user databases together."""
@@ -152,7 +156,8 @@ class Dump:
     """A finished dump as an engine needs to see it again, read from the manifest.
 
     `near`: to fetch a member more than once costs no more than processor time. `size`: plain bytes
-    of all members. `trusted`: people of the addon's own project shaped it.
+    of all members. `trusted`: people of the addon's own project shaped it. `locale`: for databases
+    whose own one the target cannot have; None: such a restore is refused.
     """
 
     version: str
@@ -162,6 +167,7 @@ class Dump:
     near: bool = False
     size: int = 0
     trusted: bool = True
+    locale: str | None = None
 
     @property
     def imported(self) -> bool:

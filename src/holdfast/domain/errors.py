@@ -13,13 +13,18 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 
+def _one_line(text: str) -> str:
+    """Reasons are shown in lists and logs, and servers and tools answer in several lines."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
 class Failure(Exception):
     """Something went wrong."""
 
     code: ClassVar[str] = "failure"
 
     def __init__(self, message: str = "", **facts: object) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.message = _one_line(message or (type(self).__doc__ or "").strip().splitlines()[0])
         self.facts: Mapping[str, object] = facts
         super().__init__(self.message)
 

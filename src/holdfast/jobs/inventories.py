@@ -33,10 +33,12 @@ def sentence(item: Skipped) -> str:
 
 
 def rows_by_database(found: Document) -> dict[str, dict[str, int]]:
-    """Rows of each table, by database and name."""
+    """Rows of each table, by database and name. Two that are called alike, as `a.b` of schema `c`
+    and `b` of schema `c.a` may be, count as one."""
     rows: dict[str, dict[str, int]] = defaultdict(dict)
     for table in found["tables"]:
-        rows[table["database"]][table["name"]] = table["rows"]
+        names = rows[table["database"]]
+        names[table["name"]] = names.get(table["name"], 0) + table["rows"]
     return rows
 
 

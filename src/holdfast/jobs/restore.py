@@ -89,6 +89,7 @@ def _dump(job: Job, record: RestoreRecord) -> Dump:
         },
         inventory=inventories.parse(manifest["inventory"]),
         trusted=is_trusted(job),
+        locale=str(job.arguments["locale"]) if job.arguments.get("locale") else None,
     )
 
 

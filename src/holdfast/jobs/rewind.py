@@ -41,7 +41,8 @@ from holdfast.jobs.seats import Seat, seat_of
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
 from holdfast.kit.locks import try_exclusive
-from holdfast.repositories.restic.reading import Totals, materialise
+from holdfast.repositories.restic.materialising import materialise
+from holdfast.repositories.restic.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 
 _ROOM = 1.05

@@ -40,6 +40,12 @@ class RestoreForm(StrictForm):
         description="Extension: how long the old data stays aside for an undo. By default 24 after"
         " a restore with accepted differences or skipped objects, and 0 else.",
     )
+    locale: Annotated[str, Field(pattern=r"^[\w.@-]{1,63}$")] | None = Field(
+        default=None,
+        description="Extension, dumps of PostgreSQL only: databases whose own locale the target's"
+        " machine does not have are made with this one, such as C.UTF-8.",
+        examples=["C.UTF-8"],
+    )
 
 
 class AbortRestoreForm(StrictForm):

@@ -25,7 +25,7 @@ class Choices:
     caller vouches for what others could have shaped. `accepted`: differences from the backup that
     the caller has seen, word for word. `skips_failed`: objects that cannot be made and hold no data
     are left out. `keep_old_hours`: how long the old data stays aside; None: only when the restore
-    deviates from the backup.
+    deviates from the backup. `locale`: for databases whose own one the target cannot have.
     """
 
     may_replace: bool = False
@@ -33,6 +33,7 @@ class Choices:
     accepted: Sequence[str] = ()
     skips_failed: bool = False
     keep_old_hours: int | None = None
+    locale: str | None = None
 
 
 _NO_CHOICES = Choices()
@@ -77,6 +78,7 @@ def start(
         "accept": list(choices.accepted),
         "skip_failed": choices.skips_failed,
         "keep_old": choices.keep_old_hours,
+        "locale": choices.locale,
     }
     kind = _kind(context, target, backup)
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
@@ -112,6 +114,8 @@ def _require_fitting(context: Context, target: Addon, backup: Backup, choices: C
         problems["keepOldHours"] = "contradicts replace, which lets the old data go first"
     if choices.skips_failed and backup.type == BackupType.SNAPSHOT:
         problems["skipFailedObjects"] = "is for dumps only: a snapshot is files, and has them all"
+    if choices.locale and backup.type == BackupType.SNAPSHOT:
+        problems["locale"] = "is for dumps only: indexes of a snapshot are sorted already"
     if choices.keep_old_hours and not _can_undo(context, target, backup):
         problems["keepOldHours"] = f"is not possible: restores of {target.kind} cannot be undone"
     if problems:

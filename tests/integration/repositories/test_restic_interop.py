@@ -17,9 +17,10 @@ from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.copying import send
 from holdfast.repositories.restic.cutting import Fixed
 from holdfast.repositories.restic.locks import exclusively, shared
+from holdfast.repositories.restic.materialising import materialise
 from holdfast.repositories.restic.mending import mend
 from holdfast.repositories.restic.pruning import prune
-from holdfast.repositories.restic.reading import materialise, prove
+from holdfast.repositories.restic.reading import prove
 from holdfast.repositories.restic.repository import (
     Kept,
     Repository,

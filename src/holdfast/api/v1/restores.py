@@ -33,6 +33,7 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
             accepted=form.accept_differences,
             skips_failed=form.skip_failed_objects,
             keep_old_hours=form.keep_old_hours,
+            locale=form.locale,
         )
         started = verbs.start(context, target, backup, choices)
         return RestoreStarted(restore_id=started.id)

@@ -5,6 +5,7 @@ environment. Everything else about a connection travels as one libpq conninfo st
 keeps a database name full of `=` and quotes from being read as one.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlencode
@@ -19,6 +20,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
 from holdfast.engines.postgresql import settings
 from holdfast.engines.postgresql.complaints import of_connecting
 from holdfast.engines.postgresql.spelling import read_any_name
+from holdfast.engines.postgresql.spoken import understood
 from holdfast.kit.seal import Secret
 
 Session = Connection[TupleRow]
@@ -35,7 +37,7 @@ OPTIONS = (
 DOORS = ("postgres", "template1")
 """Databases that a server usually has. Any of them may be missing or closed."""
 
-_SCHEMES = ("postgresql", "postgres")
+_UNKNOWN_OPTION = re.compile(r'invalid URI query parameter: "([^"]+)"')
 _IDENTITY = ("host", "port", "user", "password", "dbname")
 
 _KEEPALIVES: Mapping[str, str] = {
@@ -50,13 +52,17 @@ _KEEPALIVES: Mapping[str, str] = {
 
 
 def parse(connection_string: str) -> Address:
-    """`postgresql://user:password@host:port/database?sslmode=require` to an Address."""
-    if connection_string.split("://", 1)[0] not in _SCHEMES:
+    """`postgresql://user:password@host:port/database?sslmode=require` to an Address. What
+    frameworks add to it is understood: see `spoken`."""
+    words = understood(connection_string)
+    if words is None:
         raise _invalid("must start with postgresql://")
     try:
-        given = conninfo_to_dict(connection_string)
+        given = conninfo_to_dict(words)
     except psycopg.Error as error:
-        raise _invalid("is not a PostgreSQL connection string") from error
+        unknown = _UNKNOWN_OPTION.search(str(error))
+        why = f": the option {unknown[1]} is not known here" if unknown else ""
+        raise _invalid(f"is not a PostgreSQL connection string{why}") from error
     return _address({key: str(value) for key, value in given.items() if value is not None})
 
 

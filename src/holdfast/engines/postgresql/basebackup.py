@@ -6,14 +6,14 @@ with it. What a server finds wrong with its pages it says in the very last messa
 counts before that one was read.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from holdfast.contracts.engine import Address, Attempt
+from holdfast.contracts.engine import WARNINGS, Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
-from holdfast.engines.postgresql import facts
+from holdfast.engines.postgresql import facts, findings
 from holdfast.engines.postgresql.address import connect, nearest
 from holdfast.engines.postgresql.backup_manifest import Arrived, BackupManifest, algorithm
 from holdfast.engines.postgresql.complaints import translated
@@ -33,8 +33,14 @@ class Capture:
     """One base backup in progress: read `pieces` to their end, then there are `facts`."""
 
     def __init__(
-        self, session: Replication, attempt: Attempt, rate: int | None, about: facts.Facts
+        self,
+        session: Replication,
+        attempt: Attempt,
+        rate: int | None,
+        about: facts.Facts,
+        warnings: Sequence[findings.Finding],
     ) -> None:
+        self._warnings = warnings
         self._session = session
         self._machine = _machine(about["banner"])
         self._arrived = Arrived(algorithm(self._machine))
@@ -106,6 +112,7 @@ class Capture:
             "bytes": self._arrived.bytes,
             "tablespaces": self._spaces,
             "superuser": self._about["bootstrap"],
+            WARNINGS: self._warnings,
             "standby": self._about["standby"],
             "machine": self._machine,
         }
@@ -159,11 +166,14 @@ def capture(
     application = f"holdfast_{attempt.tag}"
     with translated(guard), connect(address, application=application) as session:
         about = facts.server(session)
+        warnings = list(findings.of_copy(session, address))
+    for entry in warnings:
+        attempt.say(findings.sentence(entry))
     with ExitStack() as sessions:
         keeper, address = _opened(sessions, address, application, guard)
         _keep_wal(keeper, attempt)
         session = sessions.enter_context(replication(address, application, guard))
-        yield Capture(session, attempt, rate, about)
+        yield Capture(session, attempt, rate, about, warnings)
 
 
 def _opened(

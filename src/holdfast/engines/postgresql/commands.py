@@ -30,17 +30,18 @@ def pg_dump(
 
 
 def pg_dumpall_globals(
-    tools: ToolSet, address: Address, application: str, *, passwords: bool
+    tools: ToolSet, address: Address, application: str, *, door: str, passwords: bool
 ) -> Command:
-    """Roles, memberships and tablespaces; password hashes only a superuser may read."""
+    """Roles, memberships and tablespaces; password hashes only a superuser may read. `door` is a
+    database that can be entered."""
     return Command(
         [
             tools.program("pg_dumpall"),
             "--globals-only",
             "--no-password",
             *([] if passwords else ["--no-role-passwords"]),
-            f"--dbname={conninfo(address, address.database, application)}",
-            f"--database={address.database}",
+            f"--dbname={conninfo(address, door, application)}",
+            f"--database={door}",
         ],
         env=child_environment(address),
     )
@@ -131,6 +132,7 @@ def postgres(
             str(port),
             *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
         ],
+        env=tools.environment,
         cwd=str(directory),
         user=run_as,
     )

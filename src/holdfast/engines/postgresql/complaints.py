@@ -18,8 +18,10 @@ from holdfast.domain.errors import (
     Failure,
     NotSupported,
 )
+from holdfast.engines.postgresql import locale_names
 from holdfast.kit.guard import Guard
 
+_LONGEST = 1000
 _NOBODY = (
     "Connection refused",
     "timeout expired",
@@ -56,33 +58,43 @@ def of_connecting(error: psycopg.Error, address: Address, database: str) -> Fail
 
 
 def _refusal(text: str, where: str, user: str, database: str) -> AddonRefused:
-    if "password" in text or "authentication failed" in text or "SCRAM" in text:
-        return AddonRefused(
-            f"the server at {where} refused the password of user {user}", reason="password"
-        )
     if "unsupported startup parameter" in text:
         return pooler(where)
-    if f'database "{database}" does not exist' in text:
-        return AddonRefused(f"the server at {where} has no database {database}", reason="database")
-    if f'role "{user}" does not exist' in text:
-        return AddonRefused(f"the server at {where} has no user {user}", reason="user")
-    if "SSL" in text:
-        return AddonRefused(f"TLS with {where} did not work: {_last(text)}", reason="tls")
-    return AddonRefused(
-        f"the server at {where} refused user {user}: {_last(text)}", reason="refused"
-    )
+    locale = locale_names.missing(text)
+    if "password" in text or "authentication failed" in text or "SCRAM" in text:
+        why, reason = f"the server at {where} refused the password of user {user}", "password"
+    elif f'database "{database}" does not exist' in text:
+        why, reason = f"the server at {where} has no database {database}", "database"
+    elif f'role "{user}" does not exist' in text:
+        why, reason = f"the server at {where} has no user {user}", "user"
+    elif locale is not None:
+        how = locale_names.generation(locale) or "restore a dump of it, with another locale"
+        lacks = f"which the machine of the server at {where} does not have; {how}"
+        why, reason = f"database {database} needs the locale {locale}, {lacks}", "locale"
+    elif "SSL" in text:
+        why, reason = f"TLS with {where} did not work: {_last(text)}", "tls"
+    else:
+        why, reason = f"the server at {where} refused user {user}: {_last(text)}", "refused"
+    return AddonRefused(why, reason=reason)
 
 
 def pooler(where: str) -> AddonRefused:
     return AddonRefused(
-        f"a connection pooler answers at {where}; dumps need the server itself: "
-        "give the address behind the pooler",
+        f"a connection pooler answers at {where}; dumps need the server itself, for snapshots and"
+        " settings of a session do not last behind a pooler: give the address behind the pooler"
+        " (PgBouncer's configuration names it in [databases]; usually port 5432)",
         reason="pooler",
     )
 
 
 def _last(text: str) -> str:
-    return text.split("failed: ", 1)[-1][:300]
+    return _shortened(text.split("failed: ", 1)[-1])
+
+
+def _shortened(text: str) -> str:
+    """Hints come last, and are long."""
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
 
 
 @contextmanager
@@ -115,7 +127,7 @@ _CANNOT = {
 
 def of_replication(text: str, where: str) -> Failure:
     """The failure to raise for what a walsender, or the way to it, said."""
-    words = " ".join(text.split())[:500]
+    words = _shortened(text)
     for said, missing in _CANNOT.items():
         if said in words:
             return NotSupported(f"no snapshots of the server at {where}: {missing}")
@@ -128,7 +140,7 @@ def of_replication(text: str, where: str) -> Failure:
 
 def of_statement(error: psycopg.Error) -> Failure:
     """The failure to raise for a statement that did not work."""
-    words = " ".join(str(error).split())[:500]
+    words = _shortened(str(error))
     if isinstance(error, errors.InsufficientPrivilege):
         return AddonRefused(f"a privilege is missing: {words}", reason="privilege")
     if isinstance(error, errors.QueryCanceled | psycopg.InterfaceError):

@@ -6,22 +6,26 @@ columns, partitions). Owners and grants are put as they were when all is in, see
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
+import psycopg
 from psycopg.sql import SQL, Identifier
 
-from holdfast.contracts.engine import Fetch, Inventory
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped
 from holdfast.engines.postgresql import disguise, properties, yielding
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target
 from holdfast.engines.postgresql.handing import HandOver
+from holdfast.engines.postgresql.inventory import Count
 from holdfast.engines.postgresql.layout import Placement
 from holdfast.engines.postgresql.loading import creation_of, loader_name
-from holdfast.engines.postgresql.staging import Staging, run_each
+from holdfast.engines.postgresql.staging import Staging
 from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
 
 
@@ -29,6 +33,12 @@ class ConfinedStaging(Staging):
     """One attempt to load one dump of ours beside what a managed server holds."""
 
     _reserved: frozenset[str] = frozenset()
+
+    def __init__(
+        self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
+    ) -> None:
+        super().__init__(tools_dir, address, dump, attempt, guard)
+        self._unmade: list[Skipped] = []
 
     @property
     def _loader(self) -> str:
@@ -44,6 +54,17 @@ class ConfinedStaging(Staging):
             session.execute(SQL("DROP ROLE {}").format(Identifier(self._loader)))
         return loaded
 
+    def _load(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,
+        target: Target,
+        ready: Callable[[], None],
+    ) -> tuple[Count, Sequence[Skipped]]:
+        counted, skipped = super()._load(placement, fetch, server, target, ready)
+        return counted, [*(s for s in self._unmade if s.database == placement.name), *skipped]
+
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
         plan = super()._globals(fetch, target)
         self._reserved = target.reserved or frozenset()
@@ -51,16 +72,14 @@ class ConfinedStaging(Staging):
         self._loader_address = replace(
             self._address, user=self._loader, password=password, owner=None
         )
-        plan.now.append(creation_of(self._address, self._loader, password))
+        plan.needed.append(creation_of(self._address, self._loader, password))
         plan.made.append(self._loader)
         return plan
 
     def _create(self, placement: Placement, target: Target) -> None:
         """Nobody but a superuser enters it until it belongs to who loads."""
-        statement = properties.creation(
-            placement.staged, placement.facts, target.major, target.tablespaces
-        )
         with self._maintenance() as session:
+            statement = self._creation(session, placement, target)
             session.execute(SQL("{} CONNECTION LIMIT 0").format(statement))
 
     def _hand_over(self, placement: Placement, made: Future[None]) -> None:
@@ -76,7 +95,14 @@ class ConfinedStaging(Staging):
             elif session.info.server_version < 15_00_00:
                 session.execute(SQL("ALTER SCHEMA public OWNER TO {}").format(loader))
             for name, schema in self._extensions(placement):
-                self._extend(session, name, schema)
+                try:
+                    self._extend(session, name, schema)
+                except psycopg.Error as error:
+                    if session.broken:
+                        raise
+                    reason = " ".join(str(error).split())
+                    what = f"extension {name}"
+                    self._unmade.append(Skipped(placement.name, "extensions", what, reason))
             session.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(staged))
 
     def _extensions(self, placement: Placement) -> Sequence[tuple[str, str]]:
@@ -128,10 +154,11 @@ class ConfinedStaging(Staging):
             session.execute(SQL("DROP OWNED BY {}").format(loader))
         yielding.equip(session, self._owner, rightful)
         with session.transaction():
-            self._own(session, placement.staged, facts, rightful)
+            self._own(session, placement, facts, rightful)
         super()._finish(session, replace(placement, facts=facts))
 
-    def _own(self, session: Session, staged: str, facts: Facts | None, owner: str) -> None:
+    def _own(self, session: Session, placement: Placement, facts: Facts | None, owner: str) -> None:
+        staged = placement.staged
         session.execute(
             SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(staged), Identifier(owner))
         )
@@ -140,7 +167,7 @@ class ConfinedStaging(Staging):
                 "UPDATE pg_catalog.pg_database SET datacl = NULL WHERE datname = %s", [staged]
             )
         else:
-            run_each(session, properties.ownership(staged, facts))
+            self._attempted(session, properties.ownership(staged, facts), placement)
 
     def _adapted(self, facts: Facts) -> Facts:
         """What was the old administrator's is the owner's; settings are left out that only a

@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Login, Place
 from holdfast.engines.postgresql.address import Session
+from holdfast.engines.postgresql.naming import is_ours
 from holdfast.kit.seal import Secret
 
 READER = "holdfast_reader"
@@ -301,6 +302,16 @@ def reserved_settings(session: Session) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
+def settable_settings(session: Session) -> frozenset[str]:
+    """Names of settings that this user, who is no superuser, may give to roles and databases."""
+    grants = session.info.server_version >= _PARAMETERS_SINCE * 10_000
+    granted = SQL("has_parameter_privilege(name, 'SET')" if grants else "false")
+    rows = session.execute(
+        SQL("SELECT lower(name) FROM pg_settings WHERE context = 'user' OR {}").format(granted)
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
 def _lock_powers(session: Session) -> None:
     """Before 16 whoever may make roles may grant these, unless they count as superusers."""
     session.execute(
@@ -321,16 +332,15 @@ def _make_reader(session: Session, place: Place) -> None:
 
 def hand_over_databases(session: Session, place: Place) -> None:
     """Those that belong to the superuser, but for the server's own."""
-    admin, owner = _admin(place).user, Identifier(place.user)
-    former = Identifier(heir(session, place))
+    owner, former = Identifier(place.user), Identifier(heir(session, place))
     rows = session.execute(
-        "SELECT datname::text FROM pg_database WHERE datdba = 10 AND NOT starts_with(datname, %s)"
-        " AND datname NOT IN ('postgres', 'template0', 'template1')",
-        [f"{admin.partition('_')[0]}_"],
+        "SELECT datname::text FROM pg_database WHERE datdba = 10"
+        " AND datname NOT IN ('postgres', 'template0', 'template1') AND datconnlimit <> -2"
     ).fetchall()
-    for (database,) in rows:
+    for database in (row[0] for row in rows if not is_ours(row[0])):
         session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(database), former))
-    session.execute(SQL("GRANT CREATE ON DATABASE postgres TO {}").format(owner))
+    if session.execute("SELECT FROM pg_database WHERE datname = 'postgres'").rowcount:
+        session.execute(SQL("GRANT CREATE ON DATABASE postgres TO {}").format(owner))
 
 
 def own_database(session: Session, place: Place) -> None:

@@ -32,7 +32,15 @@ from holdfast.domain.errors import (
     EvidenceMissing,
     Failure,
 )
-from holdfast.engines.postgresql import archive, commands, facts, findings, rewrites, tools
+from holdfast.engines.postgresql import (
+    archive,
+    blockers,
+    commands,
+    facts,
+    findings,
+    rewrites,
+    tools,
+)
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.complaints import of_statement, translated
 from holdfast.engines.postgresql.confining import as_reader, let_reader_in
@@ -87,6 +95,7 @@ class PostgreSQLDump:
         self._counts: dict[str, Count] = {}
         self._open: list[Source] = []
         self._super = False
+        self._door = parts.address.database
         self._warnings: list[Mapping[str, str | None]] = []
         self.members: Sequence[Member] = ()
         self.facts: Mapping[str, object] = {}
@@ -94,7 +103,7 @@ class PostgreSQLDump:
     def look(self) -> None:
         """Fills in members and facts; ends what older attempts of this operation left."""
         with connect(self._address, application=self._application) as session:
-            server = look(session, self._address)
+            server, self._door = look(session, self._address), session.info.dbname
             end_sessions(session, self._attempt)
             let_reader_in(session, self._address)
             databases = facts.databases(session)
@@ -128,10 +137,7 @@ class PostgreSQLDump:
     def _warn(self, warnings: Iterable[Mapping[str, str | None]]) -> None:
         for entry in warnings:
             self._warnings.append(entry)
-            self._attempt.say(
-                " ".join(f"{part}:" for part in (entry["database"],) if part)
-                + f" {entry['object']}: {entry['text']}"
-            )
+            self._attempt.say(findings.sentence(entry))
 
     def _inspect(self, databases: Sequence[Facts], bootstrap: str) -> tuple[list[Facts], list[str]]:
         kept: list[Facts] = []
@@ -164,7 +170,11 @@ class PostgreSQLDump:
 
     def _globals(self) -> Source:
         command = commands.pg_dumpall_globals(
-            self._tools, self._address, self._application, passwords=self._super
+            self._tools,
+            self._address,
+            self._application,
+            door=self._door,
+            passwords=self._super,
         )
         return PipeSource(command, self._guard, _judge_globals)
 
@@ -214,6 +224,7 @@ class DatabaseSource:
         self._counts = counts
         self._guard = guard
         self._trouble: Failure | None = None
+        self._refusals: Sequence[Failure] = ()
         self._name = session.info.dbname
         self._unsure: Collection[Name] = ()
         self._canceller = Canceller(session)
@@ -271,13 +282,16 @@ class DatabaseSource:
         return {**found, "tables": tables, COUNTED_IN_ARCHIVE: unsure, WARNINGS: said}
 
     def _finished(self) -> Mapping[str, object]:
-        """A count the server refused ends the snapshot, and pg_dump then names a wrong cause."""
+        """Where the count was refused, too, its reason is the better one: it names a privilege."""
         try:
             return self._source.finish()
         except ChildFailed as error:
             self._counter.join()
+            refusals = [each for each in self._refusals if isinstance(each, AddonRefused)]
             if isinstance(self._trouble, AddonRefused):
                 raise self._trouble from error
+            if refusals:
+                raise refusals[0] from error
             raise
 
     def _judge(self, tail: bytes) -> Mapping[str, object]:
@@ -297,8 +311,9 @@ class DatabaseSource:
         except psycopg.Error as error:
             self._trouble = of_statement(error)
             return
-        for name, reason in counted.uncounted.items():
-            self._say(f"{dotted(name)} is counted in the archive, for it cannot be here: {reason}")
+        self._refusals = [of_statement(error) for error in counted.uncounted.values()]
+        for name, refusal in zip(counted.uncounted, self._refusals, strict=True):
+            self._say(f"{dotted(name)} is counted where it is stored: {refusal.message}")
         unsure = {dotted(name) for name in self._unsure}
         sure = [table for table in counted.tables if table.name not in unsure]
         self._counts[self._name] = Count(sure, counted.objects, counted.uncounted)
@@ -350,7 +365,10 @@ def dump(
         session = PostgreSQLDump(Parts(nearest(address), scope, chosen), attempt, guard)
         session.look()
     try:
-        with patient(guard, session.is_working):
+        with (
+            patient(guard, session.is_working),
+            blockers.told(address, application(attempt), attempt.say),
+        ):
             yield session
     finally:
         session.close()

@@ -15,9 +15,10 @@ from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.inventory import USER_SCHEMA
-from holdfast.engines.postgresql.spelling import readable
+from holdfast.engines.postgresql.session import exists
+from holdfast.engines.postgresql.spelling import is_text, readable
 
-Warning_ = Mapping[str, str | None]
+Finding = Mapping[str, str | None]
 
 _UNENTERED = """
 SELECT datname::text, datconnlimit = -2 FROM pg_database
@@ -84,6 +85,31 @@ SELECT 'relation ' || c.oid::regclass, 'it is in ' || n.nspname
                       AND m.objid = c.oid AND m.deptype = 'e')
  ORDER BY 1
 """
+
+_AT_LOGIN = """
+SELECT evtname::text FROM pg_event_trigger
+ WHERE evtevent = 'login' AND evtenabled <> 'D'
+   AND current_setting('event_triggers', true) = 'on' ORDER BY 1
+"""
+
+_UNLOGGED = """
+SELECT c.oid::regclass::text FROM pg_class c
+ WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY 1
+"""
+
+_PUBLIC_IS_CLOSED_SINCE = 15_00_00
+_CREATING = """
+SELECT DISTINCT r.rolname::text
+  FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_database d ON d.datname = current_database()
+ WHERE n.nspname = 'public' AND NOT r.rolsuper AND NOT pg_has_role(r.oid, d.datdba, 'MEMBER')
+   AND n.nspacl IS NOT DISTINCT FROM (SELECT initprivs FROM pg_init_privs i
+                                       WHERE i.classoid = 'pg_namespace'::regclass
+                                         AND i.objoid = n.oid)
+ ORDER BY 1
+"""
+"""Who creates in `public` only because everybody may."""
 
 _SUBSCRIPTIONS = """
 SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
@@ -167,8 +193,16 @@ _EMPTY_PATH = (
 )
 
 
-def of_server(session: Session, address: Address) -> Iterator[Warning_]:
+def sentence(entry: Finding) -> str:
+    """For the operation's log."""
+    where = f"{entry['database']}: " if entry["database"] else ""
+    return f"{where}{entry['object']}: {entry['text']}"
+
+
+def of_server(session: Session, address: Address) -> Iterator[Finding]:
     """Of databases that are not in any dump, and of what belongs to no database."""
+    if not exists(session, address.database):
+        yield warning(address.database, "database", "the addon's own database is not there")
     for name, half in session.execute(_UNENTERED).fetchall():
         remedy = (
             "its DROP DATABASE did not finish, and nothing can be read any more; drop it"
@@ -177,6 +211,10 @@ def of_server(session: Session, address: Address) -> Iterator[Warning_]:
             " ALLOW_CONNECTIONS true, or take a snapshot"
         )
         yield warning(readable(name), "database", remedy)
+    for (name,) in session.execute("SELECT datname::text FROM pg_database").fetchall():
+        if not is_text(name):
+            text = "its name is no UTF-8, and it is not in the dump; ALTER DATABASE ... RENAME"
+            yield warning(readable(name), "database", text)
     for slot, kind, database in session.execute(_SLOTS).fetchall():
         text = f"{kind} replication slots are in no dump; make it anew after a restore"
         yield warning(database, f"replication slot {slot}", text)
@@ -188,7 +226,7 @@ def of_server(session: Session, address: Address) -> Iterator[Warning_]:
     yield from _of_template(address)
 
 
-def _of_template(address: Address) -> Iterator[Warning_]:
+def _of_template(address: Address) -> Iterator[Finding]:
     try:
         with connect(address, "template1") as session:
             if facts.has_user_objects(session):
@@ -198,12 +236,38 @@ def _of_template(address: Address) -> Iterator[Warning_]:
         return  # closed ones are named, and one that is missing holds nothing
 
 
-def of_database(session: Session) -> Iterator[Warning_]:
+def of_copy(session: Session, address: Address) -> Iterator[Finding]:
+    """Of what a physical copy of the whole server does not bring back."""
+    for slot, kind, database in session.execute(_SLOTS).fetchall():
+        text = f"{kind} replication slots are in no copy; make it anew after a restore"
+        yield warning(database, f"replication slot {slot}", text)
+    for database in facts.databases(session):
+        name = str(database["name"])
+        try:
+            with connect(address, name) as inside:
+                for (table,) in inside.execute(_UNLOGGED).fetchall():
+                    text = "it is unlogged, and comes back empty"
+                    yield warning(name, f"table {readable(table)}", text)
+                for (subscription,) in inside.execute(_SUBSCRIPTIONS).fetchall():
+                    text = "restored without being enabled; ALTER SUBSCRIPTION ... ENABLE"
+                    yield warning(name, f"subscription {readable(subscription)}", text)
+        except AddonRefused:
+            continue  # whoever replicates need not be let into databases
+
+
+def of_database(session: Session) -> Iterator[Finding]:
     """`session` is in the database."""
     name = session.info.dbname
     query = sql.SQL(_PASSED_OVER).format(user_schema=USER_SCHEMA)
     for thing, reason in session.execute(query).fetchall():
         yield warning(name, readable(thing), f"not in the dump: {reason}")
+    for (trigger,) in session.execute(_AT_LOGIN).fetchall():
+        text = "it runs in the sessions of this backup: only a superuser's can do without"
+        yield warning(name, f"event trigger {readable(trigger)}", text)
+    if session.info.server_version < _PUBLIC_IS_CLOSED_SINCE:
+        for (role,) in session.execute(_CREATING).fetchall():
+            text = f"restored into 15 or newer, {role} may not create in it; grant CREATE there"
+            yield warning(name, "schema public", text)
     for (subscription,) in session.execute(_SUBSCRIPTIONS).fetchall():
         text = (
             "restored without being enabled; ALTER SUBSCRIPTION ... ENABLE and REFRESH PUBLICATION"

@@ -15,7 +15,8 @@ from holdfast.engines.postgresql import properties
 from holdfast.engines.postgresql.confining import POWERS, READER
 from holdfast.engines.postgresql.statements import Unparsable, split, words
 
-_SUPERUSER_ONLY = {"NOSUPERUSER", "NOREPLICATION", "NOBYPASSRLS"}
+_SUPERUSERS = ("SUPERUSER", "REPLICATION", "BYPASSRLS")
+_SUPERUSER_ONLY = {f"NO{attribute}" for attribute in _SUPERUSERS}
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Target:
     tablespaces: frozenset[str]
     reserved: frozenset[str] | None = None
     """Settings that are a superuser's, where nobody but Holdfast may be one; else None."""
+    settable: frozenset[str] | None = None
+    """Settings that a user who is no superuser may give to roles and databases; None: all."""
+
+    def may_set(self, name: str) -> bool:
+        allowed = self.settable is None or name.lower() in self.settable
+        return allowed and name.lower() not in (self.reserved or ())
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,10 @@ class Origin:
 
 @dataclass
 class Sorted:
-    """`now`: new roles and what belongs to them. `later`: for the swap. `notes`: for the log."""
+    """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
+    for the swap. `notes`: for the log."""
 
+    needed: list[str] = field(default_factory=list[str])
     now: list[str] = field(default_factory=list[str])
     later: list[str] = field(default_factory=list[str])
     made: list[str] = field(default_factory=list[str])
@@ -52,7 +61,7 @@ class Sorted:
         """ALTER ROLE ALL ... SET, of `name=value` each."""
         for setting in settings:
             name = setting.partition("=")[0]
-            if target.superuser and name.lower() not in (target.reserved or ()):
+            if target.superuser and target.may_set(name):
                 self.later.append(properties.of_everybody(setting).as_string())
             else:
                 self.notes.append(f"left out, for only a superuser may: ALTER ROLE ALL SET {name}")
@@ -74,6 +83,7 @@ class _Sorter:
         self._origin = origin
         self._target = target
         self.result = Sorted()
+        self._waiting: set[tuple[str, str]] = set()  # a role, and whom it is given to at the swap
 
     def take(self, statement: str) -> None:
         tokens = words(statement)
@@ -98,8 +108,7 @@ class _Sorter:
         )
 
     def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        if "standard_conforming_strings" in statement and tokens[-1][1].lower() != "on":
-            raise Unparsable("standard_conforming_strings is off")
+        """Of the session that would read the text; ours has its own."""
 
     def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)
@@ -125,12 +134,16 @@ class _Sorter:
     def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
         """A setting that only a superuser may choose, where the owner is none."""
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
-        if self._target.reserved is None or "SET" not in upper[3:]:
+        if "SET" not in upper[3:]:
             return False
         position = upper.index("SET", 3)
-        if position + 1 >= len(tokens) or _name(tokens, position + 1) not in self._target.reserved:
+        names = [text for kind, text in tokens[position + 1 : position + 4] if kind != "string"]
+        name = "".join(names[: 3 if names[1:2] == ["."] else 1]).replace('"', "")
+        if self._target.may_set(name):
             return False
-        self._note(f"a setting of role {role} was left out: only a superuser may choose it")
+        self._note(
+            f"the setting {name} of role {role} was left out: only a superuser may choose it"
+        )
         return True
 
     def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
@@ -164,10 +177,18 @@ class _Sorter:
             self._note(f"role {given} was not given to {member}: it reaches too far")
             return
         adapted = self._adapted(statement, tokens)
-        if _name(tokens, 3) in self.result.made:
+        if member in self.result.made and self._may_give(given, _granted_by(words(adapted))):
             self.result.now.append(adapted)
         else:
+            self._waiting.add((given, member))
             self.result.later.append(adapted)
+
+    def _may_give(self, given: str, grantor: str | None) -> bool:
+        """From 16 on a grantor needs what he gives with the right to: one that is there already
+        gets what the dump gives him at the swap."""
+        return grantor is None or (
+            grantor in self.result.made and (given, grantor) not in self._waiting
+        )
 
     def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
@@ -215,8 +236,19 @@ class _Sorter:
         if self._target.reserved is not None and tokens[0][1].upper() == "ALTER":
             kept = [*kept[:3], *(_weaker(token) for token in kept[3:])]
         if not self._target.superuser:
-            kept = [t for t in kept if not (t[0] == "word" and t[1].upper() in _SUPERUSER_ONLY)]
+            kept = self._without_power(kept)
         return statement if kept == tokens else " ".join(token for _, token in kept)
+
+    def _without_power(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Attributes of roles that only a superuser may give or take."""
+        kept: list[tuple[str, str]] = []
+        for kind, text in tokens:
+            word = text.upper() if kind == "word" else ""
+            if word in _SUPERUSERS:
+                self._note(f"only a superuser may give a role {word}: left out")
+            elif word not in _SUPERUSER_ONLY:
+                kept.append((kind, text))
+        return kept
 
 
 def _weaker(token: tuple[str, str]) -> tuple[str, str]:

@@ -29,9 +29,13 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     """Those of the dump, and an empty one where the target's own would otherwise vanish."""
     recorded = _believed(dump)
     prefix = stage_prefix(attempt)
-    if dump.imported:
+    sections = section(dump, "imported").get("sections") if dump.imported else None
+    if dump.imported and not sections:
         return [Placement(address.database, f"{prefix}0", dump.members[0].name, None)]
     placed = [
+        Placement(str(name), f"{prefix}{number}", dump.members[0].name, None)
+        for number, name in enumerate(sections or ())
+    ] or [
         Placement(str(facts["name"]), f"{prefix}{number}", str(facts["member"]), facts)
         for number, facts in enumerate(recorded)
     ]

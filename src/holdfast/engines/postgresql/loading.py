@@ -10,49 +10,35 @@ made, and that user loads.
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
-import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from holdfast.contracts.engine import Address, Attempt, Fetch, Inventory
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
-from holdfast.engines.postgresql import foreign, properties, tools
+from holdfast.engines.postgresql import foreign, properties, sieve, tools
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import translated
+from holdfast.engines.postgresql.course import unquoted
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target
-from holdfast.engines.postgresql.layout import Placement
+from holdfast.engines.postgresql.layout import Placement, section
 from holdfast.engines.postgresql.looking import Seen
 from holdfast.engines.postgresql.naming import short
-from holdfast.engines.postgresql.script import Rows, Script, Statement
+from holdfast.engines.postgresql.running import Run
 from holdfast.engines.postgresql.session import watched
 from holdfast.engines.postgresql.staging import Staging
 from holdfast.engines.postgresql.yielding import EXTENSIONS
 from holdfast.kit.seal import Secret
 
-_LEFT_OUT: Sequence[tuple[str, str]] = (
-    (r"ALTER .+ OWNER TO \S+$", "owners: all belongs to the addon's user"),
-    (r"(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES)\b", "privileges"),
-    (r"SECURITY LABEL\b", "security labels"),
-    (r"SET (SESSION AUTHORIZATION|ROLE)\b", "changes of the role"),
-    (r"SET default_tablespace\b", "tablespaces"),
-    (r"(CREATE|ALTER|DROP|COMMENT ON) DATABASE\b", "statements about the database itself"),
-    (r"COMMENT ON EXTENSION\b", "comments on extensions"),
-    (r"(CREATE|COMMENT ON) SCHEMA public\b", "statements about the schema public"),
-)
-_NEEDS_SUPERUSER = re.compile(
-    r"(CREATE|ALTER|COMMENT ON) (PUBLICATION|EVENT TRIGGER|SUBSCRIPTION)\b", re.IGNORECASE
-)
 _NEVER_LOADED = frozenset({"event triggers"})
 """Kinds of counted objects among what needs a superuser."""
-_SCHEMA_OF = re.compile(rf"WITH SCHEMA {foreign.NAME}", re.IGNORECASE)
-_ENCODING = re.compile(r"SET client_encoding\s*(?:=|TO)\s*'?([\w-]+)", re.IGNORECASE)
-_STRINGS = re.compile(r"SET standard_conforming_strings\s*(?:=|TO)\s*'?off", re.IGNORECASE)
-_UNSAFE = {"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"}
-"""Encodings in which a quote may be half of a character; PostgreSQL has them for clients only."""
+_SCHEMA_OF = re.compile(rf"WITH SCHEMA {sieve.NAME}", re.IGNORECASE)
+_AS_PSQL = 'SET search_path TO "$user", public'
+"""Ours differs; a script counts on what it would meet with the stock client."""
 
 
 OWNER = "holdfast_imported"
@@ -66,7 +52,7 @@ def loader_name(attempt: Attempt) -> str:
 def creation_of(address: Address, loader: str, password: Secret) -> str:
     """The server is given a verifier: its log must not learn the password. Row security must not
     keep rows from being counted."""
-    with connect(address, "postgres") as session:
+    with connect(address) as session:
         verifier = session.pgconn.encrypt_password(
             password.reveal().encode(), loader.encode(), b"scram-sha-256"
         )
@@ -84,7 +70,7 @@ class ForeignStaging(Staging):
     def run(self, fetch: Fetch) -> Inventory:
         loaded = super().run(fetch)
         self._drop_loader()
-        return replace(loaded, left_out=_NEVER_LOADED)
+        return replace(loaded, left_out=loaded.left_out | _NEVER_LOADED)
 
     @property
     def _loader(self) -> str:
@@ -95,9 +81,9 @@ class ForeignStaging(Staging):
             return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
         creation = creation_of(self._address, self._loader, self._password)
-        plan = Sorted(now=[creation], made=[self._loader])
+        plan = Sorted(needed=[creation], made=[self._loader])
         if OWNER not in target.roles:
-            plan.now.append(f"CREATE ROLE {OWNER}")
+            plan.needed.append(f"CREATE ROLE {OWNER}")
             plan.made.append(OWNER)
         return plan
 
@@ -123,8 +109,18 @@ class ForeignStaging(Staging):
             self._helper(placement.staged, target) as helper,
             foreign.script(tools.newest(self._tools_dir), member, fetch(member.name)) as script,
         ):
-            self._run(session, helper, script)
-        return Seen()
+            session.execute(_AS_PSQL)
+            run = Run(
+                session,
+                placement.name,
+                self._attempt.say,
+                self._guard,
+                extend=None if helper is None else partial(self._make_extension, helper),
+                cluster=member.format == foreign.CLUSTER,
+            )
+            several = self._dump.imported and section(self._dump, "imported").get("sections")
+            run.all(script, placement.name if several else None)
+        return Seen(skipped=run.skipped)
 
     def _finish(self, session: Session, placement: Placement) -> None:
         """Counted and analysed as the loader, before what it made is somebody else's."""
@@ -188,68 +184,17 @@ class ForeignStaging(Staging):
         ]
         return properties.settings(staged, {**own, "settings": kept})
 
-    def _run(self, session: Session, helper: Session | None, script: Script) -> None:
-        notes: set[str] = set()
-        for item in script.items():
-            self._guard.check()
-            match item:
-                case Statement(text):
-                    note = self._execute(session, helper, text)
-                    if note is not None and note not in notes:
-                        notes.add(note)
-                        self._attempt.say(f"left out: {note}")
-                case Rows(text, chunks):
-                    _copy(session, text, chunks)
-                case _:
-                    continue
-
-    def _execute(self, session: Session, helper: Session | None, text: bytes) -> str | None:
-        """What was left out, if it was."""
-        head = " ".join(text[:4096].decode(errors="replace").split())
-        for pattern, what in _LEFT_OUT:
-            if re.match(pattern, head, re.IGNORECASE):
-                return what
-        _require_safe(head)
-        try:
-            session.execute(text)
-        except psycopg.errors.UndefinedObject:
-            if not re.match(r"SET\b", head, re.IGNORECASE):
-                raise
-            return f"a setting this server does not know: {head[:60]}"
-        except psycopg.errors.InsufficientPrivilege:
-            if helper is not None and head.upper().startswith("CREATE EXTENSION"):
-                self._make_extension(helper, head)
-            elif not _NEEDS_SUPERUSER.match(head):
-                raise
-            else:
-                return f"what needs a superuser: {head[:60]}"
-        return None
-
     def _make_extension(self, helper: Session, head: str) -> None:
         """Only its name and schema are taken from the dump."""
         found = foreign.EXTENSION.match(head)
         if found is None:
             raise EvidenceMissing(f"not understood: {head[:80]}")
-        name = foreign.unquoted(found, 1)
+        name = unquoted(found, 1)
         if self._address.owner is not None and name not in EXTENSIONS:
             raise AddonRefused(f"extension {name} is not among those that this server may have")
         statement = SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(name))
         schema = _SCHEMA_OF.search(head)
         if schema is not None:
-            statement += SQL(" WITH SCHEMA {}").format(Identifier(foreign.unquoted(schema, 1)))
+            statement += SQL(" WITH SCHEMA {}").format(Identifier(unquoted(schema, 1)))
+        helper.execute(_AS_PSQL)
         helper.execute(statement)
-
-
-def _require_safe(head: str) -> None:
-    """What would make our reading of quotes differ from the server's."""
-    encoding = _ENCODING.match(head)
-    if encoding is not None and encoding[1].upper() in _UNSAFE:
-        raise EvidenceMissing(f"a dump in the encoding {encoding[1]} cannot be loaded safely")
-    if _STRINGS.match(head):
-        raise EvidenceMissing("a dump with standard_conforming_strings off cannot be loaded safely")
-
-
-def _copy(session: Session, text: bytes, chunks: Iterator[bytes]) -> None:
-    with session.cursor() as cursor, cursor.copy(text) as copy:
-        for chunk in chunks:
-            copy.write(chunk)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import psycopg
 from psycopg.sql import SQL, Literal
 
 from holdfast.contracts.engine import Address, Dump
-from holdfast.domain.errors import PreflightRefused, ToolMissing
-from holdfast.engines.postgresql import facts, tools
-from holdfast.engines.postgresql.address import Session
+from holdfast.domain.errors import AddonUnavailable, PreflightRefused, ToolMissing
+from holdfast.engines.postgresql import facts, locales, tools
+from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.disk import free_bytes
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.layout import SYSTEM, databases, origin, section
@@ -115,6 +116,37 @@ def _extensions(case: Case) -> Iterator[str]:
             yield f"extension {name} is not among those that a server of Holdfast's may have"
 
 
+_LIBRARY_PACKAGES = {"libossp-uuid": "libossp-uuid16", "libicu": "libicu72"}
+"""Of Debian 12, for libraries that the wheels' servers expect on the machine."""
+
+
+def _libraries(case: Case) -> Iterator[str]:
+    """Extensions whose library does not load there, found out by loading it: a session of its own
+    may end of it. Only a superuser may; and most are called like their extension."""
+    if not case.server["super"]:
+        return
+    for name, _ in _wanted_extensions(case):
+        library = Literal(f"$libdir/{name}")
+        with (
+            suppress(psycopg.OperationalError, AddonUnavailable),
+            connect(case.address, case.session.info.dbname, "holdfast-preflight") as session,
+        ):
+            try:
+                session.execute(SQL("LOAD {}").format(library))
+            except psycopg.errors.UndefinedFile as error:
+                if "could not load library" in str(error):
+                    yield _does_not_load(name, str(error))
+            except psycopg.Error:
+                continue  # it wants to be preloaded, or has another name
+
+
+def _does_not_load(name: str, error: str) -> str:
+    why = " ".join(error.split()).partition(": ")[2] or error
+    packages = (package for library, package in _LIBRARY_PACKAGES.items() if library in error)
+    how = next((f"; on its machine: apt-get install {package}" for package in packages), "")
+    return f"extension {name} cannot be loaded by the target: {why}{how}"
+
+
 def _wanted_extensions(case: Case) -> list[tuple[str, str]]:
     found = {
         (str(extension["name"]), str(extension["version"]))
@@ -131,42 +163,12 @@ def _parts(version: str) -> list[int]:
 
 
 def _locales(case: Case) -> Iterator[str]:
-    row = case.session.execute(
-        "SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i'),"
-        " pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
-    ).fetchone()
-    assert row is not None
-    for database in case.recorded:
-        if database["provider"] == "i" and not row[0]:
-            yield f"database {database['name']} uses ICU, and the target was built without"
-    wanted = {
-        (str(database["collate"]), str(database["ctype"]))
-        for database in case.recorded
-        if database["encoding"] == row[1]
-    }
-    for collate, ctype in sorted(wanted):
-        if not _has_locale(case.session, collate, ctype):
-            yield f"locale {collate} (ctype {ctype}) is not available on the target's machine"
-
-
-def _has_locale(session: Session, collate: str, ctype: str) -> bool:
-    """Asks the server by making a temporary collation, which is never committed."""
-    if {collate, ctype} <= {"C", "POSIX"}:
-        return True
-    try:
-        with session.transaction(force_rollback=True):
-            session.execute(
-                SQL("CREATE COLLATION pg_temp.holdfast (LC_COLLATE = {}, LC_CTYPE = {})").format(
-                    Literal(collate), Literal(ctype)
-                )
-            )
-    except psycopg.errors.InsufficientPrivilege:
-        return True  # cannot be asked; CREATE DATABASE will say it, before anything is touched
-    except psycopg.Error as error:
-        if isinstance(error, psycopg.OperationalError) and session.broken:
-            raise
-        return False
-    return True
+    chosen = case.dump.locale
+    if chosen is not None and not locales.has(case.session, chosen, chosen):
+        yield f"the chosen locale {chosen} is not available either; {locales.remedy(chosen)}"
+    if chosen is None:
+        found = (locales.obstacle(case.session, database) for database in case.recorded)
+        yield from (obstacle for obstacle in found if obstacle is not None)
 
 
 def _privileges(case: Case) -> Iterator[str]:
@@ -213,6 +215,20 @@ def _held(case: Case) -> Iterator[str]:
             yield f"database {database} of the target has {holder}"
 
 
+def _doors(case: Case) -> Iterator[str]:
+    """The swap needs a session in a database that it does not rename."""
+    rows = case.session.execute(
+        "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2"
+    ).fetchall()
+    at_stake = {str(database["name"]) for database in case.recorded} | {case.address.database}
+    replaced = set[str]() if case.address.owner is None else {str(d["name"]) for d in case.present}
+    if not {row[0] for row in rows} - at_stake - (replaced - {*SYSTEM}):
+        yield (
+            "every database that can be entered is to be replaced;"
+            " ALTER DATABASE template1 ALLOW_CONNECTIONS true helps"
+        )
+
+
 def _space(case: Case) -> Iterator[str]:
     free = free_bytes(case.server["directory"], case.address)
     needed = int(sum(int(database["size"]) for database in case.recorded) * _SPARE)
@@ -224,8 +240,10 @@ CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
     _version,
     _tools,
     _extensions,
+    _libraries,
     _locales,
     _privileges,
     _held,
+    _doors,
     _space,
 )

@@ -2,34 +2,42 @@
 
 from psycopg import sql
 
-from holdfast.contracts.engine import Address, Probe
+from holdfast.contracts.engine import ABSENT, Address, Probe
 from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql import facts
 from holdfast.engines.postgresql.address import Session, connect
 from holdfast.engines.postgresql.complaints import pooler, translated
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.inventory import USER_SCHEMA
+from holdfast.engines.postgresql.session import exists
 from holdfast.engines.postgresql.tools import MAJORS
 
 _NAMED = 5  # of many missing privileges, this many are named
 
-# Dumping needs SELECT on every table and sequence, and USAGE on their schemas; row security
+# pg_dump locks and reads tables and sequences: it needs SELECT on them, and USAGE on their schemas.
+# Of an extension it reads only tables whose rows the extension says are the user's. Row security
 # filters silently, so a table with policies must be ours or we must be exempt.
 _UNREADABLE = """
+WITH dumped AS (
+  SELECT c.oid, c.relkind, n.oid AS schema,
+         quote_ident(n.nspname) AS place, quote_ident(c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE {user_schema} AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'S')
+     AND (EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY(e.extconfig))
+          OR NOT EXISTS (SELECT FROM pg_depend d
+                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                            AND d.deptype = 'e'))
+)
 SELECT DISTINCT o.what FROM (
-  SELECT 'USAGE on schema ' || quote_ident(n.nspname) AS what
-    FROM pg_namespace n WHERE {user_schema} AND NOT has_schema_privilege(n.oid, 'USAGE')
+  SELECT 'USAGE on schema ' || place AS what
+    FROM dumped WHERE NOT has_schema_privilege(schema, 'USAGE')
   UNION ALL
-  SELECT 'SELECT on ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE {user_schema} AND c.relpersistence <> 't'
-     AND CASE WHEN c.relkind IN ('r', 'p', 'm') THEN NOT has_table_privilege(c.oid, 'SELECT')
-              WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT')
-              ELSE false END
+  SELECT 'SELECT on ' || place || '.' || name FROM dumped
+   WHERE CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(oid, 'SELECT')
+              ELSE NOT has_table_privilege(oid, 'SELECT') END
   UNION ALL
-  SELECT 'BYPASSRLS for ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE {user_schema} AND c.relkind IN ('r', 'p') AND row_security_active(c.oid)
+  SELECT 'BYPASSRLS for ' || place || '.' || name
+    FROM dumped WHERE relkind <> 'S' AND row_security_active(oid)
   UNION ALL
   SELECT 'SELECT on large object ' || l.oid
     FROM pg_largeobject_metadata l
@@ -42,10 +50,15 @@ SELECT DISTINCT o.what FROM (
 
 
 def probe(address: Address) -> Probe:
-    """Raises AddonUnavailable or AddonRefused with the reason."""
+    """Raises AddonUnavailable or AddonRefused with the reason.
+
+    That the address's own database is not there is a fact and no refusal: a restore may be meant to
+    bring it back.
+    """
     with translated(), connect(address) as session:
         server = look(session, address)
         databases = facts.databases(session)
+        absent = not exists(session, address.database)
     missing = [] if server["super"] else _missing(address, databases)
     if missing:
         listed = "; ".join(missing[:_NAMED])
@@ -56,7 +69,7 @@ def probe(address: Address) -> Probe:
             reason="privilege",
             missing=missing,
         )
-    return _result(server, databases)
+    return _result(server, databases, address.database if absent else None)
 
 
 def look(session: Session, address: Address) -> Facts:
@@ -87,7 +100,7 @@ def _missing(address: Address, databases: list[Facts]) -> list[str]:
     return found
 
 
-def _result(server: Facts, databases: list[Facts]) -> Probe:
+def _result(server: Facts, databases: list[Facts], absent: str | None) -> Probe:
     return Probe(
         version=server["version"],
         major=str(server["major"]),
@@ -99,5 +112,6 @@ def _result(server: Facts, databases: list[Facts]) -> Probe:
             "databases": [database["name"] for database in databases],
             "consistency": "each database by itself, roles apart",
             "passwords": server["super"],
+            **({ABSENT: absent} if absent is not None else {}),
         },
     )

@@ -162,7 +162,13 @@ class Rehearsal:
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         argv = [self._tools.program("postgres"), "-D", str(self._directory), "-p", str(_PORT)]
         cell = cell_of(self._place.cell, self._tools.directory.parent, self._directory.parent, home)
-        return Command([*argv, *words], cwd=str(self._directory), user=user, cell=cell)
+        return Command(
+            [*argv, *words],
+            env=self._tools.environment,
+            cwd=str(self._directory),
+            user=user,
+            cell=cell,
+        )
 
     def _await(self, address: Address, child: Child, others: Sequence[Address] = ()) -> None:
         """Until recovery has reached consistency and ended. `others`: who might get in instead."""

@@ -33,7 +33,7 @@ _SECOND_KEY = "42P16"
 _KEY = re.compile(rb"\bPRIMARY KEY\b")
 _REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (.+)", re.DOTALL)
 _UNKNOWN_SETTING = "42704"
-_NO_ROOM = ("08", "53", "57", "58")
+_NO_ROOM = ("53", "57", "58")
 """Classes of states that tell of the server and not of the object ..."""
 _FILE_MISSING = "58P01"
 """... but for the library of a function."""

@@ -69,7 +69,10 @@ Item = Statement | Rows | Meta | Remark
 
 
 class Script:
-    """One pass over a dump. EvidenceMissing where the text is cut off or is no SQL."""
+    """One pass over a dump. EvidenceMissing where the text is cut off or is no SQL.
+
+    `escapes`: backslashes have a meaning in all strings, as without standard_conforming_strings.
+    """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -77,6 +80,7 @@ class Script:
         self._ended = False
         self._depth = 0
         self._bodies = 0
+        self.escapes = False
 
     def items(self) -> Iterator[Item]:
         position = 0
@@ -207,7 +211,7 @@ class Script:
         """A doubled quote closes and opens again, which only strings with escapes must know."""
         quote = bytes(self._buffer[start : start + 1])
         before = bytes(self._buffer[max(0, start - 2) : start])
-        if quote == b"'" and _ESCAPED.search(before):
+        if quote == b"'" and (self.escapes or _ESCAPED.search(before)):
             return self._escaped_end(start + 1)
         return self._find(quote, start + 1)
 

@@ -85,7 +85,7 @@ class Server:
     def ready(self, place: Place) -> bool:
         """Makes the application database when it answers for the first time."""
         try:
-            with translated(), connect(address(place), "postgres") as session:
+            with translated(), connect(replace(address(place), database="postgres")) as session:
                 if place.admin is None:
                     _make_database(session, place)
                 elif confining.lacks_something(session, place):

@@ -103,6 +103,11 @@ def names(session: Session, prefix: str = "") -> Sequence[str]:
     return [row[0] for row in rows]
 
 
+def exists(session: Session, database: str) -> bool:
+    row = session.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone()
+    return row is not None
+
+
 def drop(session: Session, database: str) -> None:
     """Missing is success. Its sessions are ended.
 

@@ -22,13 +22,22 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import Composed
 
-from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped
-from holdfast.engines.postgresql import archive, disguise, facts, properties, tools
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped, Table
+from holdfast.engines.postgresql import (
+    archive,
+    bookkeeping,
+    disguise,
+    facts,
+    locales,
+    properties,
+    tools,
+)
 from holdfast.engines.postgresql.address import Session, connect, nearest
+from holdfast.engines.postgresql.bookkeeping import attempted, clear
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.confining import READER, reserved_settings
+from holdfast.engines.postgresql.confining import READER, reserved_settings, settable_settings
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
@@ -43,15 +52,12 @@ from holdfast.engines.postgresql.inventory import (
 from holdfast.engines.postgresql.layout import Placement, origin, placements, section
 from holdfast.engines.postgresql.looking import Seen
 from holdfast.engines.postgresql.naming import (
-    BOOK,
     application,
     book,
-    is_older_stage,
-    stages_prefix,
 )
 from holdfast.engines.postgresql.restoring import Apart, Loading
 from holdfast.engines.postgresql.retrying import Retrying
-from holdfast.engines.postgresql.session import drop, maintenance, names, watched
+from holdfast.engines.postgresql.session import maintenance, names, watched
 from holdfast.engines.postgresql.statistics import Tables
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
@@ -62,11 +68,6 @@ _MOST = 4
 
 SEVERAL_READERS = 256 << 20
 """Bytes of a dump from which on it pays to read it several times."""
-
-_BOOK_TABLES = """
-CREATE TABLE public.made (role text PRIMARY KEY);
-CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
-"""
 
 
 class Staging:
@@ -83,6 +84,7 @@ class Staging:
         self._attempt = attempt
         self._guard = guard
         self._application = application(attempt)
+        self._properties: list[Skipped] = []
 
     def run(self, fetch: Fetch) -> Inventory:
         with self._maintenance() as session:
@@ -97,7 +99,7 @@ class Staging:
             plan = self._globals(fetch, target)
             self._tell(plan, target)
             if plan.made or plan.later or not replaces:
-                self._write_book(plan, target)
+                skipped += self._write_book(plan, target)
             counts: dict[str, Count] = {}
             for placement in self._placed:
                 ready = partial(self._hand_over, placement, made[placement.name])
@@ -107,7 +109,17 @@ class Staging:
         recorded = {p.name for p in self._placed if p.member is not None}
         loaded = merged({name: one for name, one in counts.items() if name in recorded})
         otherwise = self._dump.facts.get("counting") != COUNTING
-        return replace(loaded, skipped=skipped, left_out=RECOUNTED if otherwise else frozenset())
+        return replace(
+            loaded,
+            tables=self._promised(loaded.tables),
+            skipped=tuple(skipped),
+            left_out=RECOUNTED if otherwise else frozenset(),
+        )
+
+    def _promised(self, tables: Sequence[Table]) -> Sequence[Table]:
+        """Without empty tables whose rows were never dumped: a standby has none of some tables."""
+        promised = {(table.database, table.name) for table in self._dump.inventory.tables}
+        return [t for t in tables if t.rows or (t.database, t.name) in promised]
 
     def _maintenance(self):
         return maintenance(self._address, self._application, guard=self._guard)
@@ -136,6 +148,7 @@ class Staging:
             ),
             tablespaces=frozenset(facts.tablespaces(session)),
             reserved=None if self._address.owner is None else reserved_settings(session),
+            settable=None if server["super"] else settable_settings(session),
         )
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
@@ -153,25 +166,19 @@ class Staging:
         if origin(self._dump).major < 15 <= target.major:
             self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
 
-    def _write_book(self, plan: Sorted, target: Target) -> None:
+    def _write_book(self, plan: Sorted, target: Target) -> Sequence[Skipped]:
         with self._maintenance() as session:
             session.execute(properties.creation(book(self._attempt), None, target.major))
         with (
             translated(self._guard),
             connect(self._address, book(self._attempt), self._application) as session,
-            session.transaction(),
         ):
-            session.execute(_BOOK_TABLES)
-            for statement in plan.now:
-                session.execute(statement.encode())
-            for role in plan.made:
-                session.execute("INSERT INTO public.made VALUES (%s)", [role])
-                if not target.superuser:  # or it could make nothing for this role to own
-                    session.execute(SQL("GRANT {} TO CURRENT_USER").format(Identifier(role)))
-            for place, statement in enumerate(plan.later):
-                session.execute("INSERT INTO public.later VALUES (%s, %s)", [place, statement])
+            skipped = bookkeeping.write(
+                session, plan, self._attempt.say, superuser=target.superuser
+            )
         if plan.made:
             self._attempt.say(f"made {len(plan.made)} roles: {', '.join(plan.made)}")
+        return skipped
 
     def _load(
         self,
@@ -191,26 +198,30 @@ class Staging:
             counted = self._count(session, placement, seen)
         with self._inside(self._address, placement, self._guard) as session:
             self._finish(session, placement)
-        return counted, seen.skipped
+        own = [item for item in self._properties if item.database == placement.name]
+        return counted, [*own, *seen.skipped]
 
     def _create(self, placement: Placement, target: Target) -> None:
         """Empty until it has its owner and grants: what few may enter is never open to more."""
-        statement = properties.creation(
-            placement.staged, placement.facts, target.major, target.tablespaces
-        )
         with self._maintenance() as session:
-            session.execute(statement)
+            session.execute(self._creation(session, placement, target))
+
+    def _creation(self, session: Session, placement: Placement, target: Target) -> Composed:
+        wanted = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
+        return properties.creation(placement.staged, wanted, target.major, target.tablespaces)
 
     def _hand_over(self, placement: Placement, made: Future[None]) -> None:
         """Waits for a staged database, and gives it to its owner."""
         made.result()
         if placement.facts is not None:
             with self._maintenance() as session, session.transaction():
-                run_each(session, properties.ownership(placement.staged, placement.facts))
+                ownership = properties.ownership(placement.staged, placement.facts)
+                self._attempted(session, ownership, placement)
         with self._inside(self._address, placement, self._guard) as session:
             disguise.begin(session, placement)
             if placement.facts is not None:
-                run_each(session, properties.absences(placement.facts))
+                absences = properties.absences(placement.facts)
+                self._attempted(session, absences, placement)
 
     def _restore(
         self,
@@ -312,52 +323,16 @@ class Staging:
         disguise.end(session)
         session.execute("SET synchronous_commit = on")  # or less, as a role may have it
         if placement.facts is not None:
-            for statement in self._settings(session, placement.staged, placement.facts):
-                self._set(session, statement)
-        run_each(session, properties.finishing(placement.staged, placement.facts))
+            own = self._settings(session, placement.staged, placement.facts)
+            self._attempted(session, own, placement)
+        for statement in properties.finishing(placement.staged, placement.facts):
+            session.execute(statement)
+
+    def _attempted(
+        self, session: Session, statements: Iterator[Composed], placement: Placement
+    ) -> None:
+        """What the server refuses of a database's properties is left out and named."""
+        self._properties += attempted(session, statements, self._attempt.say, placement.name)
 
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
         return properties.settings(staged, recorded)
-
-    def _set(self, session: Session, statement: Composed) -> None:
-        try:
-            session.execute(statement)
-        except psycopg.errors.UndefinedObject as error:
-            self._attempt.say(f"a setting this server no longer knows was left out: {error}")
-
-
-def run_each(session: Session, statements: Iterator[Composed]) -> None:
-    for statement in statements:
-        session.execute(statement)
-
-
-def clear(session: Session, address: Address, attempt: Attempt) -> bool:
-    """Removes what attempts of this operation up to this one staged: databases first, then roles,
-    then the books.
-
-    Says whether there was anything. A role that got a use elsewhere in the meantime stays, and
-    the log says so.
-    """
-    mine = names(session, stages_prefix(attempt.op))
-    staged = [name for name in mine if is_older_stage(name, attempt)]
-    books = [name for name in staged if name.endswith(f"_{BOOK}")]
-    for name in staged:
-        if name not in books:
-            drop(session, name)
-    for kept_book in books:
-        for role in _made(address, kept_book, attempt):
-            try:
-                session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
-            except psycopg.errors.DependentObjectsStillExist:
-                attempt.say(f"role {role} was made by this restore and is in use by now: it stays")
-        drop(session, kept_book)
-    return bool(staged)
-
-
-def _made(address: Address, kept_book: str, attempt: Attempt) -> list[str]:
-    """Empty when the book was never written: then no role was made either."""
-    with connect(address, kept_book, application(attempt)) as session:
-        row = session.execute("SELECT to_regclass('public.made') IS NOT NULL").fetchone()
-        if row is None or not row[0]:
-            return []
-        return [row[0] for row in session.execute("SELECT role FROM public.made")]

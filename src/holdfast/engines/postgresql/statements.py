@@ -7,9 +7,9 @@ anything it does not expect is an error.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"""
+_PATTERN = r"""
       (?P<space>\s+)
     | (?P<line>--[^\n]*)
     | (?P<block>/\*)
@@ -21,9 +21,14 @@ _TOKEN = re.compile(
     | (?P<end>;)
     | (?P<word>\w[\w$]*)
     | (?P<other>[^'"\\;$])
-    """,
+"""
+_TOKEN = re.compile(_PATTERN, re.VERBOSE | re.DOTALL)
+_ESCAPING = re.compile(
+    _PATTERN.replace(r"(?P<string>'(?:[^']|'')*')", r"(?P<string>'(?:[^'\\]|\\.|'')*')"),
     re.VERBOSE | re.DOTALL,
 )
+"""Where standard_conforming_strings is off."""
+_STRINGS = re.compile(r"SET\s+standard_conforming_strings\s*(?:=|TO)\s*'?(on|off)'?", re.IGNORECASE)
 _HARMLESS_META = re.compile(r"\\(?:un)?restrict [A-Za-z0-9]+\s*")
 
 
@@ -31,21 +36,43 @@ class Unparsable(ValueError):
     """The text is not what pg_dumpall writes."""
 
 
+@dataclass
+class _Strings:
+    """How they are written from here on."""
+
+    escaping: bool = False
+
+    def heed(self, statement: str) -> None:
+        setting = _STRINGS.fullmatch(statement)
+        if setting is not None:
+            self.escaping = setting[1].lower() == "off"
+
+
 def split(text: str) -> Sequence[str]:
-    """The statements of `text` without their semicolons and comments."""
+    """The statements of `text` without their semicolons and comments.
+
+    Strings in which a backslash escapes, as a server with standard_conforming_strings off has them,
+    come out as strings that say so themselves.
+    """
     statements: list[str] = []
     parts: list[str] = []
-    for kind, token in _tokens(text):
+    strings = _Strings()
+    for kind, token in _tokens(text, strings):
         if kind == "end":
             statements.append("".join(parts).strip())
+            strings.heed(statements[-1])
             parts = []
         elif kind == "meta":
             _judge_meta(token, "".join(parts))
+        elif kind == "string" and strings.escaping:
+            parts.append(f" E{token}")
         else:
             parts.append(" " if kind in ("line", "comment") else token)
     if "".join(parts).strip():
         raise Unparsable("the last statement has no end")
-    return [statement for statement in statements if statement]
+    return [
+        statement for statement in statements if statement and not _STRINGS.fullmatch(statement)
+    ]
 
 
 def words(statement: str) -> list[tuple[str, str]]:
@@ -58,10 +85,11 @@ def _judge_meta(token: str, before: str) -> None:
         raise Unparsable(f"a command for psql is not allowed here: {token[:60]!r}")
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def _tokens(text: str, strings: _Strings | None = None) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        pattern = _ESCAPING if strings is not None and strings.escaping else _TOKEN
+        match = pattern.match(text, position)
         if match is None:
             raise Unparsable(f"unexpected text: {text[position : position + 40]!r}")
         kind = match.lastgroup or "other"

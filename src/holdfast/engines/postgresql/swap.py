@@ -16,6 +16,7 @@ from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import Failure, RestoreDiffers
 from holdfast.engines.postgresql import aside, inventory
 from holdfast.engines.postgresql.address import Session, connect
+from holdfast.engines.postgresql.bookkeeping import clear
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.layout import SYSTEM, Placement, placements
@@ -31,7 +32,6 @@ from holdfast.engines.postgresql.naming import (
 )
 from holdfast.engines.postgresql.renaming import Rename, rename
 from holdfast.engines.postgresql.session import drop, maintenance, names
-from holdfast.engines.postgresql.staging import clear
 from holdfast.kit.guard import Guard
 
 

@@ -6,7 +6,7 @@ closest one is chosen, so that what it writes stays readable to its own major.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,13 @@ class ToolSet:
 
     def program(self, name: str) -> str:
         return str(self.directory / name)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its server needs to find its own libraries: those of the wheels were built for
+        another place, and extensions would get the system's libpq, of any version."""
+        libraries = self.directory.parent / "lib"
+        return {"LD_LIBRARY_PATH": str(libraries)} if self.origin == "holdfast" else {}
 
 
 def own_directory(tools_dir: Path) -> Path:

@@ -140,3 +140,59 @@ def test_what_a_user_put_into_an_extensions_table_comes_back(
     assert target.execute("SELECT count(*) FROM settings") == [(3,)]
     target.execute("ALTER SYSTEM RESET ALL")
     target.execute("SELECT pg_reload_conf()")
+
+
+JOBS_CONTROL = "default_version = '1.0'\nrelocatable = false\nschema = jobs\n"
+JOBS = """
+DO $$ BEGIN
+  IF current_database() <> current_setting('jobs.database_name') THEN
+    RAISE EXCEPTION 'can only create extension in %', current_setting('jobs.database_name');
+  END IF;
+END $$;
+CREATE TABLE jobs.run (id bigserial PRIMARY KEY, at timestamptz);
+CREATE TABLE jobs.job (id int PRIMARY KEY, schedule text);
+SELECT pg_extension_config_dump('jobs.job', '');
+"""
+ADDED = """
+CREATE EXTENSION jobs;
+CREATE INDEX run_at ON jobs.run (at);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER touch BEFORE INSERT ON jobs.run FOR EACH ROW EXECUTE FUNCTION touch();
+INSERT INTO jobs.job VALUES (1, '* * * * *');
+CREATE TABLE mine (job int REFERENCES jobs.job); INSERT INTO mine VALUES (1);
+"""
+
+
+def test_an_extension_that_wants_one_database_by_name_is_made_in_it(
+    blank_server: ServerFactory, start_postgres, server_room: Path
+) -> None:
+    """As pg_cron does. What was added to its tables is in no dump, and named."""
+    source, target = start_postgres(NEWEST, "extended"), blank_server(NEWEST)
+    source.wipe()
+    home = server_room / "named" / "extension"
+    home.mkdir(parents=True)
+    (home / "jobs.control").write_text(JOBS_CONTROL)
+    (home / "jobs--1.0.sql").write_text(JOBS)
+    for server in (source, target):
+        server.execute(f"ALTER SYSTEM SET extension_control_path = '{home.parent}:$system'")
+        server.execute("SELECT pg_reload_conf()")
+        server.execute("ALTER ROLE ALL SET jobs.database_name = 'main'")
+    try:
+        source.execute(ADDED)
+        taken = take(source.engine, source.address)
+        warnings = taken.dump.facts["warnings"]
+        assert isinstance(warnings, list)
+        assert [entry["object"] for entry in warnings] == [
+            "index jobs.run_at",
+            "trigger touch of jobs.run",
+        ]
+        loaded = restore(target.engine, target.address, taken, Log())
+        assert loaded == taken.dump.inventory
+        assert target.execute("SELECT current_database(), * FROM jobs.job") == [
+            ("main", 1, "* * * * *")
+        ]
+    finally:
+        for server in (source, target):
+            server.execute("ALTER SYSTEM RESET ALL")
+            server.execute("ALTER ROLE ALL RESET ALL")
+            server.execute("SELECT pg_reload_conf()")

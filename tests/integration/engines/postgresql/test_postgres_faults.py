@@ -24,7 +24,7 @@ from holdfast.domain.errors import (
     Interrupted,
     RestoreDiffers,
 )
-from holdfast.engines.postgresql import commands, naming, rewrites, session, swap
+from holdfast.engines.postgresql import aside, commands, naming, rewrites, session
 from holdfast.engines.postgresql import dump as dumping
 from holdfast.engines.postgresql.address import connect
 from holdfast.kit import patience
@@ -323,7 +323,7 @@ def test_a_stage_is_repeated_after_a_dead_one(server: PostgresServer, taken: Tak
     assert server.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'worker'") == [(True,)]
 
 
-CUTS = {"with a book": range(16), "without": (4, 5, 8, 11)}
+CUTS = {"with a book": range(12), "without": (4, 5, 6, 8)}
 """After how many ALTERs and DROPs of a swap of two databases, with a third to drop; where there is
 a book, a role has to be changed. The last number is all of them."""
 
@@ -419,7 +419,7 @@ def cut_swap(
     mine = replace(attempt("half"), keep_others=True)
     server.engine.stage(address, taken.dump, taken.fetch, mine, a_guard())
     with monkeypatch.context() as patch:
-        patch.setattr(swap, "drop_old", die)
+        patch.setattr(aside, "drop_old", die)
         with pytest.raises(Cut):
             server.engine.swap(address, taken.dump, mine, a_guard())
 

@@ -3,6 +3,7 @@
 import select
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, free_port, restore, take
-from holdfast.contracts.engine import EVERYTHING, Address
+from holdfast.contracts.engine import ABSENT, EVERYTHING, Address
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -57,9 +58,11 @@ def test_an_unknown_host_is_named(server: PostgresServer) -> None:
         server.engine.probe(replace(server.address, host="no-such-host.invalid"))
 
 
-def test_a_missing_database_is_named(server: PostgresServer) -> None:
-    with pytest.raises(AddonRefused, match="has no database nowhere"):
-        server.engine.probe(replace(server.address, database="nowhere"))
+def test_a_missing_database_is_a_fact(server: PostgresServer) -> None:
+    """Not a refusal: a restore may be meant to bring it back. Who attaches a server is refused."""
+    nowhere = replace(server.address, database="nowhere")
+    assert server.engine.probe(nowhere).facts[ABSENT] == "nowhere"
+    assert ABSENT not in server.engine.probe(server.address).facts
 
 
 def test_something_else_at_the_port_is_no_server(server: PostgresServer) -> None:
@@ -81,11 +84,18 @@ def test_a_pooler_is_named(server: PostgresServer) -> None:
         )
         with pytest.raises(AddonRefused, match="connection pooler"):
             server.engine.probe(address)
+        front.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
 def pretend_pooling(front: socket.socket, port: int) -> None:
-    client, _ = front.accept()
+    """One after the other: a session finds out what it may set by trying."""
+    with suppress(OSError):
+        while True:
+            pretend_once(front.accept()[0], port)
+
+
+def pretend_once(client: socket.socket, port: int) -> None:
     with client, socket.create_connection(("127.0.0.1", port)) as behind:
         while ready := select.select([client, behind], [], [], 10)[0]:
             source, sink = (client, behind) if ready[0] is client else (behind, client)

@@ -112,7 +112,7 @@ def test_wild_databases_come_back(
     build(made)
     taken = take(made.engine, made.address)
     loaded = restore(other.engine, other.address, taken, Log())
-    assert loaded.skipped == []
+    assert loaded.skipped == ()
     assert compared(taken, loaded) == []
     found = differences(fingerprint(made.address), fingerprint(other.address))
     assert [line for line in found if not line.startswith(MOVED)] == []

@@ -11,7 +11,15 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import Invalid
 from holdfast.engines.postgresql import commands
 from holdfast.engines.postgresql.address import child_environment, conninfo, parse
-from holdfast.engines.postgresql.naming import application, is_ours, member_names
+from holdfast.engines.postgresql.naming import (
+    application,
+    book,
+    is_ours,
+    member_names,
+    old_book,
+    old_prefix,
+    stage_prefix,
+)
 from holdfast.engines.postgresql.properties import split_list
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.engines.postgresql.wheels import pip_download
@@ -43,6 +51,33 @@ def test_what_is_left_out_has_the_usual_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "query", "options"),
+    [
+        ("postgresql", "schema=public&pgbouncer=true&connection_limit=1&pool_timeout=0", {}),
+        ("postgresql", "sslaccept=strict&sslmode=require", {"sslmode": "verify-full"}),
+        ("postgresql", "sslmode=no-verify", {"sslmode": "require"}),
+        ("postgres", "ssl=true&options=-c%20search_path%3Da,b%20--x.y%3D4", {"sslmode": "require"}),
+        ("postgresql+asyncpg", "prepared_statement_cache_size=0&ssl=1", {"sslmode": "require"}),
+        ("postgresql+psycopg2", "client_encoding=utf8&application_name=web", {}),
+        ("postgis", "conn_max_age=60", {}),
+        ("pgsql", "charset=utf8&serverVersion=15", {}),
+    ],
+)  # fmt: skip
+def test_what_frameworks_add_is_understood(
+    scheme: str, query: str, options: dict[str, str]
+) -> None:
+    found = parse(f"{scheme}://me:p%40ss@db:6543/app?{query}")
+    assert (found.user, found.host, found.port, found.database) == ("me", "db", 6543, "app")
+    assert (found.password, found.options) == (Secret("p@ss"), options)
+
+
+def test_jdbc_has_its_user_in_the_query() -> None:
+    found = parse("jdbc:postgresql://db/app?user=me&password=p%40s+s&ssl=true&currentSchema=shop")
+    assert (found.user, found.password, found.database) == ("me", Secret("p@s s"), "app")
+    assert found.options == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("host=x user=y", "start with postgresql"),
@@ -50,6 +85,10 @@ def test_what_is_left_out_has_the_usual_values() -> None:
         ("postgresql://u@h/d?passfile=/etc/passwd", "passfile"),
         ("postgresql://u@h/d?service=x", "service"),
         ("postgresql://u@h/d?nonsense=1", "not a PostgreSQL"),
+        ("postgresql://u@h/d?schema=public&nonsense=1", "the option nonsense is not known"),
+        ("postgresql://u@h/d?options=endpoint%3Dep-1", "options"),
+        ("postgresql+psycopg2://u@h/d?sslpassword=x", "sslpassword"),
+        ("mysql+pymysql://u@h/d", "start with postgresql"),
         ("postgresql://u@h:0/d", "port"),
         ("postgresql://u@a,b/d", "one host"),
         ("postgresql://h/d", "user"),
@@ -73,7 +112,7 @@ def test_a_database_name_is_only_ever_a_name(name: str) -> None:
 def test_no_argument_holds_the_password() -> None:
     made = [
         commands.pg_dump(TOOLS, ADDRESS, "d", snapshot="1", application="a"),
-        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=True),
+        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=True),
         commands.pg_restore(TOOLS, ADDRESS, "d", application="a"),
     ]
     for command in made:
@@ -90,7 +129,7 @@ def test_keys_that_lie_in_somebodys_home_are_not_used() -> None:
 
 
 def test_passwords_are_left_out_where_they_cannot_be_read() -> None:
-    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", passwords=False)
+    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=False)
     assert "--no-role-passwords" in without.argv
 
 
@@ -114,8 +153,16 @@ def test_member_names_are_safe_and_unique(databases: list[str]) -> None:
 
 def test_our_names_fit_where_they_go() -> None:
     assert len(application(Attempt("o" * 200, "t" * 200, print, number=10**9))) < 63
-    assert is_ours("holdfast_stage_x")
-    assert not is_ours("holdfast")
+    attempt = Attempt("op", "tag", print, number=3)
+    for name in (
+        f"{stage_prefix(attempt)}0",
+        book(attempt),
+        f"{old_prefix('op')}12",
+        old_book("op"),
+    ):
+        assert is_ours(name)
+    for name in ("holdfast", "holdfast_old_prod", "holdfast_stage_x", f"{old_prefix('op')}1 "):
+        assert not is_ours(name)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=5))

@@ -96,7 +96,6 @@ def test_tablespaces_are_never_made() -> None:
         "GRANT SELECT ON t TO old;",
         "GRANT ALL ON DATABASE main TO old;",
         "COMMENT ON DATABASE main IS 'x';",
-        "SET standard_conforming_strings = off;",
         "DO 'x';",
     ],
 )

@@ -56,6 +56,18 @@ def test_comments_and_restrictions_are_dropped() -> None:
     assert split(text) == ["SET x = 'on'"]
 
 
+def test_strings_of_a_server_where_a_backslash_escapes_say_so() -> None:
+    """Its dumps begin with the setting; a text that only looks like it changes nothing."""
+    off, on = (f"SET standard_conforming_strings = {word}" for word in ("off", "on"))
+    escaping, plain = r"COMMENT ON ROLE a IS 'x\\;''y\';z'", r"COMMENT ON ROLE a IS 'x\'"
+    assert split(f"{off};\n{escaping};\n{on};\n{plain};\n") == [
+        r"COMMENT ON ROLE a IS  E'x\\;''y\';z'",
+        plain,
+    ]
+    forged = f"COMMENT ON ROLE a IS '\n{off};\n'"
+    assert split(f"{forged};\n{plain};") == [forged, plain]
+
+
 @pytest.mark.parametrize(
     "text",
     [

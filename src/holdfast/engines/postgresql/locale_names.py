@@ -1,0 +1,26 @@
+"""Names of libc's locales: which one a server misses, and how its machine gets it."""
+
+import re
+
+_OF_LINUX = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)(?:\.([\w-]+))?(@\w+)?")
+_IN_ERROR = re.compile(r'initialized with LC_(?:COLLATE|CTYPE) "([^"]+)"')
+
+
+def missing(error: str) -> str | None:
+    """The locale that a server says it does not know, of a database that it does not open."""
+    found = _IN_ERROR.search(error)
+    return found[1] if found else None
+
+
+def generation(name: str) -> str | None:
+    """As an instruction for the person who administers the machine; None for a name that no Linux
+    has, such as those of Windows."""
+    found = _OF_LINUX.fullmatch(name)
+    if found is None:
+        return None
+    language, charset, variant = found[1], found[2] or "UTF-8", found[3] or ""
+    charset = "UTF-8" if charset.lower() in ("utf8", "utf-8") else charset
+    return (
+        f"on its machine, as root (Debian's package locales): echo '{language}.{charset}{variant}"
+        f" {charset}' >> /etc/locale.gen && locale-gen, then restart the server"
+    )
