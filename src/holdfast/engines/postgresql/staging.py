@@ -37,7 +37,12 @@ from holdfast.engines.postgresql import (
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.bookkeeping import attempted, clear
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.confining import READER, reserved_settings, settable_settings
+from holdfast.engines.postgresql.confining import (
+    READER,
+    admin_of,
+    reserved_settings,
+    settable_settings,
+)
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
@@ -150,6 +155,7 @@ class Staging:
             tablespaces=frozenset(facts.tablespaces(session)),
             reserved=None if self._address.owner is None else reserved_settings(session),
             settable=None if server["super"] else settable_settings(session),
+            admin_of=None if server["super"] else admin_of(session),
         )
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
@@ -340,5 +346,11 @@ class Staging:
             session, statements, self._attempt.say, placement.name, placement.staged
         )
 
-    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
+        if session.info.parameter_status("is_superuser") == "off":
+            allowed = settable_settings(session)
+            names = properties.setting_names(recorded)
+            for name in sorted(names - allowed):
+                self._attempt.say(f"left out, for only a superuser may set it: {name} of {staged}")
+            recorded = properties.with_settings(recorded, names & allowed)
         return properties.settings(staged, recorded)
