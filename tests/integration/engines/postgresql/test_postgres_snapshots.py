@@ -465,3 +465,18 @@ def test_a_rehearsal_that_is_stopped_leaves_no_server(
         copy.rehearse(guard)
     assert copy.origin.engine.running(replace(blank.place, directory=copy.tree / "data")) is None
     assert Log().lines == []
+
+
+def test_a_copy_needs_no_database_by_name(
+    blank: PostgresServer, take_physical: TakePhysical
+) -> None:
+    """What it does not bring back is in its warnings."""
+    blank.execute("CREATE DATABASE beside")
+    blank.execute("CREATE UNLOGGED TABLE passing (a int)")
+    blank.execute("DROP DATABASE postgres")
+    copy = take_physical(blank)
+    warned = [(w["database"], w["object"], w["text"]) for w in copy.facts["warnings"]]
+    assert warned == [("main", "table public.passing", "it is unlogged, and comes back empty")]
+    assert set(copy.rehearse()["databases"]) == {"beside", "main"}  # type: ignore[call-overload]
+    with copy.started() as started:
+        assert started.execute(COUNT) == blank.execute(COUNT)
