@@ -121,9 +121,8 @@ def _names(session: sqlite3.Connection) -> set[str]:
 
 def _ended(sql: str) -> str:
     """A comment at the end must not swallow the semicolon; a name may look like one."""
-    last = None
-    for last in _PIECES.finditer(sql):
-        pass
+    pieces = list(_PIECES.finditer(sql))
+    last = pieces[-1] if pieces else None
     open_comment = last is not None and last.group().startswith("--") and last.end() == len(sql)
     return f"{sql}\n;\n" if open_comment else f"{sql};\n"
 
