@@ -13,7 +13,9 @@ from holdfast.engines.mysql.naming import LOADER
 from holdfast.engines.mysql.tools import MARIADB
 from holdfast.engines.mysql.wire import Session, WireError
 
-SYSTEM_USERS = ("root", "mysql", "PUBLIC", "debian-sys-maint", "healthcheck", ADMIN)
+SYSTEM_USERS = ("root", "mysql", "debian-sys-maint", "healthcheck", ADMIN)
+_EVERYBODY = "PUBLIC"
+"""A role that all accounts of MariaDB 10.11 and newer have."""
 _INTERNAL = ("mariadb.", "mysql.")
 _SYSTEM_PREFIXES = ("mariadb.", "mysql.", LOADER)
 HEAD = "-- Accounts, their roles and grants, written by Holdfast from what the server shows"
@@ -60,7 +62,7 @@ def everyone(session: Session, flavour: str) -> list[Account]:
     role = "is_role = 'Y'" if flavour == MARIADB else "false"
     rows = session.rows(f"SELECT user, host, {role} FROM mysql.user ORDER BY 3 DESC, 1, 2")  # noqa: S608
     found = [Account(_text(row[0]), _text(row[1]), bool(row[2])) for row in rows]
-    return [a for a in found if not a.user.startswith(_INTERNAL) and a.user != "PUBLIC"]
+    return [a for a in found if not a.user.startswith(_INTERNAL) and a.user != _EVERYBODY]
 
 
 def _text(value: object) -> str:
@@ -76,6 +78,7 @@ def script(session: Session, flavour: str, owner: str | None = None) -> str:
     lines = [
         *(creation for creation, _ in made),
         *(line for account in found for line in _grants(session, account)),
+        *_grants_to_everybody(session, flavour),
         *(default for _, default in made if default),  # a default role has to be granted first
     ]
     return "\n".join([HEAD, *(f"{line};" for line in lines), TRAILER, ""])
@@ -105,6 +108,15 @@ def _until(text: str, words: tuple[str, ...]) -> tuple[str, str]:
 def _grants(session: Session, account: Account) -> Iterator[str]:
     for row in session.rows(f"SHOW GRANTS FOR {account.quoted()}"):
         yield without_password(_text(row[0]))
+
+
+def _grants_to_everybody(session: Session, flavour: str) -> list[str]:
+    if flavour != MARIADB:
+        return []
+    try:
+        return [_text(row[0]) for row in session.rows(f"SHOW GRANTS FOR {_EVERYBODY}")]
+    except WireError:
+        return []  # older than 10.11
 
 
 def without_password(grant: str) -> str:

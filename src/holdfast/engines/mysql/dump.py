@@ -8,6 +8,7 @@ cannot differ.
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.contracts.engine import (
@@ -65,6 +66,7 @@ class MySQLDump:
         self._source: ScriptSource | None = None
         self._tables: list[tuple[str, Facts]] = []
         self._ignored: list[str] = []
+        self._ignored_of: list[str] = []
         self._warnings: list[Mapping[str, str | None]] = []
         self._history = False
         self.members: Sequence[Member] = ()
@@ -145,6 +147,7 @@ class MySQLDump:
             if code(error) not in _BROKEN_VIEW:
                 raise
             self._ignored.append(f"{database}.{view}")
+            self._ignored_of.append(naming.plain(database))
             text = f"view {database}.{view} is broken and left out: {said(error)}"
             self._warnings.append(warning(database, view, text))
 
@@ -218,7 +221,16 @@ class MySQLDump:
             return Inventory([], {})
         if self._source is None:
             raise EvidenceMissing("the databases were not dumped")
-        return merged(self._source.counted())
+        return self._without_broken(merged(self._source.counted()))
+
+    def _without_broken(self, found: Inventory) -> Inventory:
+        """Views that are left out are not in the dump."""
+        objects = {database: dict(kinds) for database, kinds in found.objects.items()}
+        for database in self._ignored_of:
+            objects[database]["views"] -= 1
+            if not objects[database]["views"]:
+                del objects[database]["views"]
+        return replace(found, objects=objects)
 
     def is_working(self) -> bool:
         """Whether the server reads rows for the stock tool: not waiting for locks, nor for us."""

@@ -70,6 +70,7 @@ class _Database:
 
     charset: str | None = None
     collation: str | None = None
+    comment: str = ""
     size: int = 0
     engines: set[str] = field(default_factory=set[str])
     collations: set[str] = field(default_factory=set[str])
@@ -86,6 +87,7 @@ class _Database:
             "name": name,
             "charset": self.charset,
             "collation": self.collation,
+            "comment": self.comment,
             "size": self.size,
             "engines": sorted(self.engines),
             "collations": sorted(self.collations),
@@ -149,6 +151,7 @@ class _Reading:
         into.mixed = name != name.lower()
         into.charset = next(iter(_after(words, "SET")), None)
         into.collation = next(iter(_after(words, "COLLATE")), None)
+        into.comment = _comment(statement)
         into.collations.update(_after(words, "COLLATE"))
 
     def _define(self, verdict: Verdict, statement: bytes) -> None:
@@ -169,6 +172,17 @@ class _Reading:
             referred = kind == "word" and text.upper() == "REFERENCES"
             if referred and found[at + 2][1].startswith("."):
                 into.references.add(unquoted(found[at + 1][1]))
+
+
+def _comment(statement: bytes) -> str:
+    """What a CREATE DATABASE says last."""
+    found = tokens(statement, LONGEST)
+    if len(found) < 2 or found[-2][1].upper() != "COMMENT" or found[-1][0] != "string":
+        return ""
+    return _ESCAPED.sub(lambda match: match[1] or "'", found[-1][1][1:-1])
+
+
+_ESCAPED = re.compile(r"\\(.)|''", re.DOTALL)
 
 
 def _words(statement: bytes) -> list[str]:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from holdfast.domain.errors import PreflightRefused
+from holdfast.engines.mysql import naming
 from holdfast.engines.mysql.complaints import LOST, said
+from holdfast.engines.mysql.script import with_mended_keys
 from holdfast.engines.mysql.wire import Session, WireError, code, name
 
 _LINKS = """
@@ -67,18 +69,39 @@ class Link:
 
 def into(session: Session, leaving: Collection[str]) -> list[Link]:
     """Foreign keys from databases that are not among `leaving` to tables of those that are."""
-    links = [Link(*map(str, row)) for row in session.rows(_LINKS)]
     return [
         _with_columns(session, link)
-        for link in links
-        if link.parent_database in leaving and link.database not in leaving
+        for link in _all(session)
+        if link.parent_database in leaving
+        and link.database not in leaving
+        and not naming.is_ours(link.database)
+    ]
+
+
+def _all(session: Session) -> list[Link]:
+    return [Link(*map(str, row)) for row in session.rows(_LINKS)]
+
+
+def stranded(session: Session, homes: Mapping[str, str]) -> list[Link]:
+    """Foreign keys of databases that are in place to tables that are nowhere: they still name the
+    database in which theirs waited. `homes`: the database that each of those has become."""
+    return [
+        replace(
+            whole,
+            parent_database=homes[link.parent_database],
+            definition=whole.clause(homes[link.parent_database]),
+        )
+        for link in _all(session)
+        if link.parent_database in homes and link.database in homes.values()
+        for whole in [_with_columns(session, link)]
     ]
 
 
 def _with_columns(session: Session, link: Link) -> Link:
     rows = session.rows(_COLUMNS, [link.database, link.table, link.name])
     columns, referenced = zip(*((str(a), str(b)) for a, b in rows), strict=True)
-    shown = str(session.row(f"SHOW CREATE TABLE {name(link.database)}.{name(link.table)}")[1])
+    row = session.row(f"SHOW CREATE TABLE {name(link.database)}.{name(link.table)}")
+    shown = with_mended_keys(str(row[1]).encode()).decode()
     opening = f"CONSTRAINT {name(link.name)} FOREIGN KEY"
     (line,) = (each for each in shown.splitlines() if each.strip().startswith(opening))
     definition = line.strip().removeprefix(f"CONSTRAINT {name(link.name)} ").removesuffix(",")

@@ -157,6 +157,19 @@ def _privileges(case: Case) -> Iterator[str]:
         )
 
 
+def _read_only(case: Case) -> Iterator[str]:
+    """MySQL keeps single databases from being written to."""
+    if case.server["flavour"] == MARIADB:
+        return
+    rows = case.session.rows(
+        "SELECT schema_name FROM information_schema.schemata_extensions"
+        " WHERE options LIKE '%READ ONLY=1%'"
+    )
+    wanted = {str(database["name"]) for database in case.databases}
+    for name in sorted({str(row[0]) for row in rows} & wanted):
+        yield f"database {name} is read-only there; run ALTER DATABASE `{name}` READ ONLY = 0"
+
+
 def _space(case: Case) -> Iterator[str]:
     """Everything is loaded beside what is there."""
     directory = data_directory(case.session, case.address)
@@ -171,4 +184,4 @@ def _space(case: Case) -> Iterator[str]:
         )
 
 
-CHECKS = (_version, _collations, _engines, _features, _names, _privileges, _space)
+CHECKS = (_version, _collations, _engines, _features, _names, _privileges, _read_only, _space)

@@ -34,6 +34,29 @@ _MODE = re.compile(rb"(?:/\*M?!\d*\s*)?SET\s+(?:SESSION\s+|@@)?sql_mode\s*=\s*(.
 _PLAIN = b"NO_BACKSLASH_ESCAPES"
 
 
+_TABLE = b"CREATE TABLE `"
+_END_OF_COLUMNS = b"\n) "
+_KEY = re.compile(
+    rb"^(  CONSTRAINT `)(.*)(` FOREIGN KEY \(`)(.*)"
+    rb"(`\) REFERENCES (?:`(?:[^`]|``)*`\.)?`(?:[^`]|``)*` \(`)(.*)(`\)(?: ON [A-Z ]+)?,?)$",
+    re.MULTILINE,
+)
+
+
+def with_mended_keys(definition: bytes) -> bytes:
+    """MariaDB before 11 shows names in foreign keys without doubling their backticks."""
+    return _KEY.sub(_mended, definition)
+
+
+def _mended(match: re.Match[bytes]) -> bytes:
+    """Each name with its backticks doubled once, whether they were or not."""
+    parts = list(match.groups())
+    for place in (1, 3, 5):
+        names = (each.replace(b"``", b"`") for each in parts[place].split(b"`, `"))
+        parts[place] = b"`, `".join(each.replace(b"`", b"``") for each in names)
+    return b"".join(parts)
+
+
 def statements(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Each statement without its delimiter; comments and DELIMITER lines are left out.
 
@@ -120,6 +143,8 @@ class _Splitter:
         """Where the delimiter of the statement that begins here is."""
         if self._delimiter == b";" and self._text.startswith(_ROWS, self._at):
             return self._end_of_rows()
+        if self._text.startswith(_TABLE, self._at):
+            self._mend_keys()
         searched = self._at
         while True:
             found = self._find(searched)
@@ -128,6 +153,13 @@ class _Splitter:
             if not self._pull():
                 raise EvidenceMissing("the script ends inside a statement")
             searched = self._at  # schema statements are small: read again from the beginning
+
+    def _mend_keys(self) -> None:
+        while (end := self._text.find(_END_OF_COLUMNS, self._at)) < 0 and self._pull():
+            pass
+        shown = bytes(self._text[self._at : end]) if end >= 0 else b""
+        if b" FOREIGN KEY (" in shown:
+            self._text[self._at : end] = with_mended_keys(shown)
 
     def _end_of_rows(self) -> int:
         searched = self._at
@@ -180,7 +212,8 @@ def tokens(statement: bytes, most: int = 64) -> list[tuple[str, str]]:
 
 _PLACED = re.compile(
     rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|`(?:[^`]|``)*+`"""
-    rb"""|(?P<elsewhere>\b(?:DATA|INDEX)\s+DIRECTORY\s*=?\s*'(?:[^'\\]|\\.|'')*+')"""
+    rb"""|(?P<elsewhere>\b(?:DATA|INDEX)\s+DIRECTORY\s*=?\s*'(?:[^'\\]|\\.|'')*+'"""
+    rb"""|\bTABLESPACE\s*=?\s*(?:`(?:[^`]|``)*+`|\w+))"""
     rb"""|(?P<before>\bREFERENCES\s+|\b(?:next|last|set)val\(\s*)(?P<database>`(?:[^`]|``)*+`)\.""",
     re.DOTALL | re.IGNORECASE,
 )
@@ -188,7 +221,7 @@ _PLACED = re.compile(
 
 def moved(statement: bytes, names: dict[bytes, bytes]) -> bytes:
     """A CREATE TABLE whose foreign keys and sequences are in other databases (quoted names), and
-    whose files are in the data directory.
+    whose files are its own and in the data directory.
 
     EvidenceMissing when it asks for another directory in a way that no stock tool does.
     """

@@ -179,7 +179,8 @@ def _settle(session: Session, address: Address, book: Book, say: Say) -> None:
         say(f"not made, because the server does not take it: {problem.sentence()}")
     for refused in granting.run(session, [each.statement for each in early]):
         say(refused.sentence())
-    links.point(session, book.links(), say)
+    homes = {each.staged: each.final for each in plan}
+    links.point(session, [*book.links(), *links.stranded(session, homes)], say)
     _say_what_is_gone(session, book.codes(), say)
 
 

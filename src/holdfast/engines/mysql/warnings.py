@@ -26,6 +26,11 @@ _ENCRYPTED = """
 SELECT table_schema, table_name FROM information_schema.tables
  WHERE create_options RLIKE 'encrypt(ed|ion)`?=.?y'
 """
+_SHARED = """
+SELECT substring_index(t.name, '/', 1), substring_index(t.name, '/', -1)
+  FROM information_schema.innodb_tables t WHERE t.space_type = 'General'
+   AND t.name NOT LIKE 'mysql/%'
+"""
 _READ_ONLY = """
 SELECT schema_name, schema_name FROM information_schema.schemata_extensions
  WHERE options LIKE '%READ ONLY=1%'
@@ -60,6 +65,13 @@ def of_objects(session: Session, databases: Collection[str], server: Facts) -> W
             if database in databases:
                 yield warning(
                     database, database, "this database is read-only; a restored one is not"
+                )
+        for database, table in _rows(session, _SHARED):
+            if database in databases:
+                yield warning(
+                    database,
+                    table,
+                    "this table is in a general tablespace; a restored one has a file of its own",
                 )
 
 

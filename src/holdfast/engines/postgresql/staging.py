@@ -51,6 +51,7 @@ from holdfast.engines.postgresql.inventory import (
     RECOUNTED,
     Count,
     count,
+    dotted,
     merged,
     rows_copied,
 )
@@ -308,6 +309,9 @@ class Staging:
 
         analysts = min(os.cpu_count() or 1, _MOST, len(tables))
         together([rows, *[statistics] * analysts], self._guard)
+        for name, error in counted[0].uncounted.items():
+            reason = " ".join(str(error).split())
+            self._attempt.say(f"{placement.name}: {dotted(name)} cannot be counted: {reason}")
         return counted[0]
 
     def _within(self, placement: Placement, guard: Guard) -> AbstractContextManager[Session]:
@@ -338,7 +342,9 @@ class Staging:
         self, session: Session, statements: Iterator[Composed], placement: Placement
     ) -> None:
         """What the server refuses of a database's properties is left out and named."""
-        self._properties += attempted(session, statements, self._attempt.say, placement.name)
+        self._properties += attempted(
+            session, statements, self._attempt.say, placement.name, placement.staged
+        )
 
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
         if session.info.parameter_status("is_superuser") == "off":

@@ -6,6 +6,7 @@ Virtual tables are created as they were, and then their shadow tables filled, so
 never writes to the schema by hand. Every row is one line.
 """
 
+import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -119,8 +120,17 @@ def _names(session: sqlite3.Connection) -> set[str]:
 
 
 def _ended(sql: str) -> str:
-    """A comment at the end must not swallow the semicolon."""
-    return f"{sql}\n;\n" if "--" in sql.rpartition("\n")[2] else f"{sql};\n"
+    """A comment at the end must not swallow the semicolon; a name may look like one."""
+    last = None
+    for last in _PIECES.finditer(sql):
+        pass
+    open_comment = last is not None and last.group().startswith("--") and last.end() == len(sql)
+    return f"{sql}\n;\n" if open_comment else f"{sql};\n"
+
+
+_PIECES = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
 
 
 def _bookkeeping(reader: Reader, found: _Schema) -> Iterator[str]:

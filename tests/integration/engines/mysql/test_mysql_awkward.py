@@ -29,6 +29,7 @@ INSERT INTO t VALUES (1, ' x ')
 CREATE USER webapp@'10.0.0.5' IDENTIFIED BY 'x'
 GRANT SELECT, SHOW VIEW ON shop.* TO webapp@'10.0.0.5'
 CREATE ROLE keeper
+GRANT SELECT ON shop.* TO PUBLIC
 GRANT SELECT ON shop.* TO keeper
 CREATE {GONE} VIEW v_base AS SELECT id, v FROM t
 CREATE {GONE} VIEW a_top AS SELECT id FROM v_base WHERE v <> ''
@@ -133,6 +134,8 @@ def test_what_a_server_once_took_comes_back_under_any_settings(
     assert other_mariadb.execute("SELECT v FROM shop.t ORDER BY id") == [("x<>",), ("y<>",)]
     assert other_mariadb.execute("SELECT * FROM shop.a_top") == [(1,), (2,)]
     assert other_mariadb.execute("SELECT * FROM shop.a_calls") == [(2,), (4,)]
+    everybody = "SHOW GRANTS FOR PUBLIC"
+    assert other_mariadb.execute(everybody) == mariadb.execute(everybody) != []
     assert other_mariadb.execute("SET sql_mode = 'ORACLE'", "SELECT shop.pk.g(2)") == [(4,)]
 
 
