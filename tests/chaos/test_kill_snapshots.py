@@ -42,6 +42,7 @@ REWIND_POINTS = [
     "move:2",
     "move:3",
     "move:4",
+    "move:5",
     "swap:after",
     "publish:before",
 ]
@@ -183,7 +184,7 @@ def test_a_server_that_does_not_answer_makes_way_for_the_old_one(house: House) -
         house.leave(mortal)
 
 
-@pytest.mark.parametrize("move", ["3", "4"])  # the third and fourth rename go back
+@pytest.mark.parametrize("move", ["4", "5"])  # the fourth and fifth change go back
 def test_going_back_survives_the_death_of_its_worker(house: House, move: str) -> None:
     mortal = house.start_mortal(f"rewind:move:{move}", MORTAL_START="fail")
     restore = begin_restore(mortal.api())

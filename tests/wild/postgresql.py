@@ -26,7 +26,7 @@ PLAIN: Mapping[str, str] = {
     "serial": "CREATE TABLE <t> (<a> bigserial PRIMARY KEY, <b> text);;"
     " INSERT INTO <t> (<b>) SELECT 'x' FROM generate_series(1, <#n>)",
     "sequence": "CREATE SEQUENCE <s> INCREMENT -3 MAXVALUE 99 START 50 CYCLE CACHE 5;;"
-    " SELECT nextval(<'q'>::regclass) FROM (SELECT 1) x WHERE false;; CREATE SEQUENCE <q>;;"
+    " CREATE SEQUENCE <q>;;"
     " SELECT setval(quote_ident(<'q'>)::regclass, <#n>, false)",
     "generated column": "CREATE TABLE <t> (<a> int, <b> int GENERATED ALWAYS AS (<a> * 2) STORED);;"
     " INSERT INTO <t> (<a>) VALUES (1), (2)",
@@ -149,7 +149,7 @@ PLAIN: Mapping[str, str] = {
     " INSERT INTO <v> VALUES (5)",
     "row trigger": "CREATE TABLE <t> (<a> int);; CREATE TABLE <u> (<a> int);;"
     " CREATE FUNCTION <f>() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN INSERT INTO <u> VALUES (NEW.<a>); RETURN NEW; END $$;;"
+    " $wild$ BEGIN INSERT INTO <u> VALUES (NEW.<a>); RETURN NEW; END $wild$;;"
     " CREATE TRIGGER <g> AFTER INSERT ON <t> FOR EACH ROW WHEN (NEW.<a> > 0) EXECUTE FUNCTION <f>();;"
     " INSERT INTO <t> VALUES (1), (2);; ALTER TABLE <t> ENABLE ALWAYS TRIGGER <g>",
     "constraint trigger": "CREATE TABLE <t> (<a> int);;"
@@ -191,7 +191,7 @@ PLAIN: Mapping[str, str] = {
     " SELECT lo_create(0)",
     "temporary table": "CREATE TEMPORARY TABLE <t> (<a> int)",
     "invalid index": "CREATE TABLE <t> (<a> int);; INSERT INTO <t> VALUES (1), (1);;"
-    " DO $$ BEGIN CREATE UNIQUE INDEX <i> ON <t> (<a>); EXCEPTION WHEN unique_violation THEN END $$",
+    " DO $wild$ BEGIN CREATE UNIQUE INDEX <i> ON <t> (<a>); EXCEPTION WHEN unique_violation THEN END $wild$",
     "grants": "CREATE TABLE <t> (<a> int, <b> int);; GRANT SELECT ON <t> TO PUBLIC;;"
     " GRANT UPDATE (<b>) ON <t> TO PUBLIC;; CREATE SCHEMA <s>;; GRANT USAGE ON SCHEMA <s> TO PUBLIC;;"
     " CREATE FUNCTION <f>() RETURNS int LANGUAGE sql AS 'SELECT 1';;"
@@ -212,11 +212,11 @@ POWERFUL: Mapping[str, str] = {
     " ALTER ROLE <r> SET search_path = 'x', public;; ALTER ROLE <r> SET work_mem = '7MB';;"
     " COMMENT ON ROLE <r> IS 'somebody'",
     "ddl event trigger": "CREATE TABLE <l> (<a> text);; CREATE FUNCTION <f>() RETURNS event_trigger"
-    " LANGUAGE plpgsql AS $$ BEGIN INSERT INTO <l> VALUES (tg_tag); END $$;;"
+    " LANGUAGE plpgsql AS $wild$ BEGIN INSERT INTO <l> VALUES (tg_tag); END $wild$;;"
     " CREATE EVENT TRIGGER <e> ON ddl_command_end EXECUTE FUNCTION <f>();;"
     " ALTER EVENT TRIGGER <e> ENABLE ALWAYS;; CREATE TABLE <t> (<a> int)",
     "event trigger that refuses": "CREATE FUNCTION <f>() RETURNS event_trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN RAISE EXCEPTION 'no %', tg_tag; END $$;;"
+    " $wild$ BEGIN RAISE EXCEPTION 'no %', tg_tag; END $wild$;;"
     " CREATE TABLE <t> (<a> int);; CREATE EVENT TRIGGER <e> ON sql_drop EXECUTE FUNCTION <f>()",
     "publication": "CREATE TABLE <t> (<a> int PRIMARY KEY, <b> int);;"
     " CREATE PUBLICATION <p> FOR TABLE <t> (<a>) WHERE (<a> > 5) WITH (publish = 'insert')",
@@ -230,7 +230,7 @@ POWERFUL: Mapping[str, str] = {
     " INSERT INTO <t> VALUES ('a=>1', 'x');; CREATE INDEX ON <t> USING gin (<b> gin_trgm_ops)",
     "unqualified function of an extension": "CREATE EXTENSION IF NOT EXISTS unaccent;;"
     " CREATE FUNCTION <f>(text) RETURNS text LANGUAGE sql IMMUTABLE AS"
-    " $$ SELECT unaccent('unaccent', $1) $$;; CREATE TABLE <t> (<a> text);;"
+    " $wild$ SELECT unaccent('unaccent', $1) $wild$;; CREATE TABLE <t> (<a> text);;"
     " INSERT INTO <t> VALUES ('Zoë');; CREATE INDEX ON <t> (<f>(<a>))",
     "view over a dead server": "CREATE EXTENSION IF NOT EXISTS postgres_fdw;;"
     " CREATE SERVER <s> FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1');;"

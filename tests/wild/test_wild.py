@@ -40,6 +40,7 @@ def _cases() -> Iterator[Any]:
                     yield pytest.param(name, form, place, id=f"{name}-{form}-{place}")
 
 
+@pytest.mark.timeout(0)  # as long as there are seeds
 @pytest.mark.parametrize(("name", "form", "place"), list(_cases()))
 def test_completed_backups_come_back(stage: Stage, name: str, form: str, place: str) -> None:
     bench = WILD[name]

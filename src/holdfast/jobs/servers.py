@@ -16,7 +16,7 @@ from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
 from holdfast.catalog.session import CatalogClash, WriteSession
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import SETTLED, Hostable, Place, Succeeding
+from holdfast.contracts.place import SERVED, SETTLED, Hostable, Place, Succeeding
 from holdfast.domain.addon import NEIGHBOURS
 from holdfast.domain.errors import AddonUnavailable, NotSupported, Permanent
 from holdfast.jobs.toolbox import SERVER_LOG, Toolbox, home_of, place_of
@@ -219,7 +219,8 @@ def destroy(tools: Toolbox, addon: Addon) -> None:
         for tree in home.glob(pattern):
             remove(tools.engines(addon.kind), tree)
     shutil.rmtree(home / SETTINGS, ignore_errors=True)
-    (home / GIVEN_UP).unlink(missing_ok=True)
+    for note in (GIVEN_UP, SERVED):
+        (home / note).unlink(missing_ok=True)
 
 
 def remove_home(tools: Toolbox, addon: Addon) -> None:

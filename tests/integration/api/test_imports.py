@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import re
 import subprocess
+import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,44 @@ def test_a_file_is_known_by_its_content(
     assert all(check["passed"] for check in evidence["checks"])
     told = api.get(f"{target.path}/backups/{backup['id']}/logs").data
     assert "very-secret" not in f"{told}{backup}{evidence}"
+
+
+def test_files_are_opened_as_people_pack_them(api: Api, target: Attached, offered: Offered) -> None:
+    text = (
+        b"\xef\xbb\xbf-- by hand\n-- [app]\nCREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\n\\.\n"
+    )
+    room = BytesIO()
+    with zipfile.ZipFile(room, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "dump.sql.gz", gzip.compress(text[:50]) + gzip.compress(text[50:]) + b"\0" * 99
+        )
+        archive.writestr("__MACOSX/._dump.sql.gz", b"?")
+    backup = imported(api, target, importUrl=offered.offer("/z", room.getvalue()))
+    one = f"{target.path}/backups/{backup['id']}"
+    told = str(api.get(f"{one}/logs").data)
+    assert "foreign-plain, compressed as zip in gz" in told
+    assert "99 B after the end of the gz data are no part of it: passed over" in told
+    await_restore(api, one, api.post(f"{one}/restore").data["restoreId"])
+    assert target.postgres.run("SELECT a FROM t", target.database) == [(1,)]
+    rows_alone = offered.offer("/rows", b"COPY public.t (a) FROM stdin;\n1\n\\.\n")
+    assert "--data-only" in imported(api, target, "failed", importUrl=rows_alone)["reason"]
+
+
+def test_a_file_of_a_whole_server_becomes_its_databases(
+    api: Api, own_postgres: Own, target: Attached, offered: Offered
+) -> None:
+    server = own_postgres.postgres
+    one, other = server.create(), server.create()
+    for name in (one, other):
+        server.run(f"CREATE TABLE here AS SELECT '{name}' AS name", name)
+    dumps = [pg_dump(Own(server, name), "--create", "--clean") for name in (one, other)]
+    for name in (one, other):
+        server.run(f"DROP DATABASE {name}")
+    backup = imported(api, target, importUrl=offered.offer("/all", b"\n".join(dumps)))
+    path = f"{target.path}/backups/{backup['id']}"
+    await_restore(api, path, api.post(f"{path}/restore").data["restoreId"])
+    for name in (one, other):
+        assert target.postgres.run("SELECT name FROM here", name) == [(name,)]
 
 
 def test_nobody_who_loads_a_strangers_file_is_left_behind(

@@ -167,7 +167,7 @@ def test_a_line_that_names_another_servers_directory_changes_nothing(house: Hous
 
 
 @pytest.mark.parametrize(
-    "move", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 4))]
+    "move", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 4, 5))]
 )
 def test_a_death_between_two_renames_ends_with_the_restored_data(house: House, move: int) -> None:
     house.be("snapshot")

@@ -69,7 +69,7 @@ class Room:
     def require_restored(self) -> None:
         assert self.sql("SELECT now FROM state") == [("snapshot",)]
         assert self.api.get(ADDON).data["status"] == "running"
-        known = {"data", "lock", "server.log", "restored"}
+        known = {"data", "lock", "server.log", "restored", "served"}
         assert {path.name for path in self.addon.iterdir()} == known
 
 

@@ -14,7 +14,7 @@ from holdfast.contracts.engine import WARNINGS, Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql import facts, findings
-from holdfast.engines.postgresql.address import connect, nearest
+from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.backup_manifest import Arrived, BackupManifest, algorithm
 from holdfast.engines.postgresql.complaints import translated
 from holdfast.engines.postgresql.copy_stream import CopyStream
@@ -114,6 +114,7 @@ class Capture:
             "superuser": self._about["bootstrap"],
             WARNINGS: self._warnings,
             "standby": self._about["standby"],
+            "locales": self._about["locales"],
             "machine": self._machine,
         }
 
@@ -159,13 +160,21 @@ def _whole(path: str, body: bytes) -> Piece:
     return Piece(path, 0o600, 0, directory=False, target="", cut=Cut.WHOLE, chunks=iter([body]))
 
 
+def _locales(session: Session) -> list[str]:
+    """Those of libc that databases need wherever they are opened."""
+    rows = session.execute(
+        "SELECT DISTINCT unnest(ARRAY[datcollate, datctype]::text[]) FROM pg_database ORDER BY 1"
+    )
+    return [row[0] for row in rows]
+
+
 @contextmanager
 def capture(
     address: Address, attempt: Attempt, guard: Guard, rate: int | None
 ) -> Generator[Capture]:
     application = f"holdfast_{attempt.tag}"
     with translated(guard), connect(address, application=application) as session:
-        about = facts.server(session)
+        about = {**facts.server(session), "locales": _locales(session)}
         warnings = list(findings.of_copy(session, address))
     for entry in warnings:
         attempt.say(findings.sentence(entry))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from holdfast.contracts.engine import Address, Attempt, Skipped
 from holdfast.engines.postgresql.address import Session, connect
@@ -22,6 +22,8 @@ CREATE TABLE public.made (role text PRIMARY KEY);
 CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
 """
 _SETS = re.compile(r"\bSET\b")
+_PRELOADS = re.compile(r'SET "?(session|local)_preload_libraries"? TO (.+)', re.DOTALL)
+_QUOTED = re.compile(r"'((?:[^']|'')+)'")
 _SHOWN = 60
 """Characters of a statement: behind them may be a verifier of a password."""
 
@@ -71,14 +73,17 @@ def attempted(
     statements: Iterable[str | Composed],
     say: Callable[[str], None],
     database: str = "",
+    staged: str = "",
 ) -> Sequence[Skipped]:
     """Carries out each by itself, and returns what the server refuses. `say` is told of settings
-    that it does not know: newer versions have done away with them."""
+    that it does not know: newer versions have done away with them. A statement about the `staged`
+    database is shown as one about `database`."""
     skipped: list[Skipped] = []
     for statement in statements:
         text = statement if isinstance(statement, str) else statement.as_string(session)
         try:
             with session.transaction():
+                _require_libraries(session, text)
                 session.execute(text.encode())
         except psycopg.Error as error:
             if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
@@ -87,8 +92,21 @@ def attempted(
             if isinstance(error, psycopg.errors.UndefinedObject) and _SETS.search(text):
                 say(f"a setting this server no longer knows was left out: {reason}")
             else:
-                skipped.append(Skipped(database, "", _shown(text), reason))
+                shown = _shown(text.replace(staged, database) if staged else text)
+                skipped.append(Skipped(database, "", shown, reason))
     return skipped
+
+
+def _require_libraries(session: Session, text: str) -> None:
+    """One that is not there would let nobody in any more, and the server takes its name unseen."""
+    setting = _PRELOADS.search(text)
+    if setting is None or session.info.parameter_status("is_superuser") != "on":
+        return
+    place = "$libdir/plugins/" if setting[1] == "local" else ""
+    for quoted in _QUOTED.findall(setting[2]):
+        library = quoted.replace("''", "'")
+        path = library if "/" in library else f"{place}{library}"
+        session.execute(SQL("LOAD {}").format(Literal(path)))
 
 
 def _shown(text: str) -> str:

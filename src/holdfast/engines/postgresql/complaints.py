@@ -50,7 +50,7 @@ def of_connecting(error: psycopg.Error, address: Address, database: str) -> Fail
     """The failure to raise for a connect that did not work."""
     text = " ".join(str(error).split())
     where = f"{address.host}:{address.port}"
-    if any(words in text for words in _NOBODY):
+    if "FATAL: " not in text and any(words in text for words in _NOBODY):
         return AddonUnavailable(f"nobody answers at {where}: {_last(text)}", reason="host")
     if any(words in text for words in _NOT_NOW):
         return AddonUnavailable(f"the server at {where} is not ready: {_last(text)}", reason="busy")

@@ -302,6 +302,16 @@ def reserved_settings(session: Session) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
+def admin_of(session: Session) -> frozenset[str] | None:
+    """Roles that this user, who is no superuser, may give to others; None: all but superusers."""
+    if session.info.server_version < _SELF_GRANT_SINCE * 10_000:
+        return None
+    rows = session.execute(
+        "SELECT rolname::text FROM pg_roles WHERE pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')"
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
 def settable_settings(session: Session) -> frozenset[str]:
     """Names of settings that this user, who is no superuser, may give to roles and databases."""
     grants = session.info.server_version >= _PARAMETERS_SINCE * 10_000

@@ -7,8 +7,11 @@ in the catalogues of one database, so no other one sees this; the planner puts t
 function in the place of a call, also of one whose implementation is built in.
 """
 
+from collections.abc import Mapping
+from typing import LiteralString
+
 import psycopg
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.engines.postgresql.address import Session
@@ -29,6 +32,17 @@ _IS_BUILT_IN = (
 )
 
 
+_EVENT_TRIGGERS = (
+    "SELECT evtname::text, evtenabled::text FROM pg_catalog.pg_event_trigger"
+    " WHERE evtenabled <> 'D'"
+)
+_ENABLED: Mapping[str, LiteralString] = {
+    "O": "ENABLE",
+    "A": "ENABLE ALWAYS",
+    "R": "ENABLE REPLICA",
+}
+
+
 def begin(session: Session, placement: Placement) -> None:
     """Where the session's user may: functions of the server belong to a superuser."""
     body = SQL("SELECT {}::name").format(Literal(placement.name)).as_string(session)
@@ -39,10 +53,21 @@ def begin(session: Session, placement: Placement) -> None:
 
 
 def end(session: Session) -> None:
-    """Repeatable. A database that kept it would call itself something else after a rename."""
+    """Repeatable. A database that kept it would call itself something else after a rename.
+
+    By now the user's event triggers are there. They hear of no change of event triggers, so they
+    are out of the way while the function is put back.
+    """
     if _is_built_in(session):
         return
-    session.execute(_BUILT_IN)
+    with session.transaction():
+        triggers = session.execute(_EVENT_TRIGGERS).fetchall()
+        for name, _ in triggers:
+            session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
+        session.execute(_BUILT_IN)
+        for name, mode in triggers:
+            again = SQL("ALTER EVENT TRIGGER {} " + _ENABLED[mode])
+            session.execute(again.format(Identifier(name)))
     if not _is_built_in(session):
         raise RestoreDiffers(f"{session.info.dbname} does not get its own name back")
 

@@ -83,6 +83,13 @@ SELECT 'relation ' || c.oid::regclass, 'it is in ' || n.nspname
    AND c.relkind IN ('r', 'v', 'm', 'f', 'S', 'p')
    AND NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = 'pg_class'::regclass
                       AND m.objid = c.oid AND m.deptype = 'e')
+UNION ALL
+SELECT 'language ' || l.lanname, 'pg_dump does not say what carries it out: create it where the'
+       ' dump is restored, or make an extension of it'
+  FROM pg_language l JOIN pg_proc h ON h.oid = l.lanplcallfoid
+ WHERE l.oid >= 16384 AND h.pronamespace = 'pg_catalog'::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = 'pg_language'::regclass
+                      AND m.objid = l.oid AND m.deptype = 'e')
  ORDER BY 1
 """
 

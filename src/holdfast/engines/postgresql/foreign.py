@@ -21,8 +21,8 @@ from holdfast.engines.postgresql.course import Course, unquoted
 from holdfast.engines.postgresql.naming import is_ours
 from holdfast.engines.postgresql.script import Item, Remark, Rows, Script, Statement
 from holdfast.engines.postgresql.sieve import NAME
-from holdfast.engines.postgresql.tools import ToolSet
-from holdfast.kit.process import PIPE, Child, require_success
+from holdfast.engines.postgresql.tools import MAJORS, ToolSet
+from holdfast.kit.process import PIPE, Child, Finished, require_success
 from holdfast.kit.sniff import described
 
 CUSTOM, TAR, DIRECTORY = "foreign-custom", "foreign-tar", "foreign-directory"
@@ -113,7 +113,7 @@ def script(
             child = Child(pg_restore_script(tools, *options, "--format=directory", str(room)))
             try:
                 yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
-                require_success(child.wait())
+                _require_read(child.wait())
             finally:
                 child.close()
         return
@@ -137,6 +137,16 @@ def _require_good(child: Child, feeder: threading.Thread, trouble: list[BaseExce
     feeder.join()
     if trouble:
         raise trouble[0]
+    _require_read(finished)
+
+
+def _require_read(finished: Finished) -> None:
+    if "unsupported version" in finished.stderr:
+        raise EvidenceMissing(
+            "the archive was made by a pg_dump that is newer than every pg_restore here:"
+            f" holdfast tools install postgresql {MAJORS[-1]}, or make it as plain SQL"
+            f" (--format=plain). {finished.program} says: {finished.stderr.strip()[-200:]}"
+        )
     require_success(finished)
 
 

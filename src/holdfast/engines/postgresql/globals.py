@@ -15,6 +15,7 @@ from holdfast.engines.postgresql import properties
 from holdfast.engines.postgresql.confining import POWERS, READER
 from holdfast.engines.postgresql.statements import Unparsable, split, words
 
+_GRANTOR_NEEDS_RIGHT = 16
 _SUPERUSERS = ("SUPERUSER", "REPLICATION", "BYPASSRLS")
 _SUPERUSER_ONLY = {f"NO{attribute}" for attribute in _SUPERUSERS}
 
@@ -32,6 +33,12 @@ class Target:
     """Settings that are a superuser's, where nobody but Holdfast may be one; else None."""
     settable: frozenset[str] | None = None
     """Settings that a user who is no superuser may give to roles and databases; None: all."""
+
+    admin_of: frozenset[str] | None = None
+    """Roles that a user who is no superuser may give to others; None: all."""
+
+    def may_give(self, role: str) -> bool:
+        return self.admin_of is None or role in self.admin_of
 
     def may_set(self, name: str) -> bool:
         allowed = self.settable is None or name.lower() in self.settable
@@ -129,7 +136,9 @@ class _Sorter:
         made_as_shell = role == self._origin.bootstrap and role in self.result.made
         if made_as_shell or self._is_reserved(role, tokens):
             return
-        self._change(role, self._adapted(statement, tokens))
+        changes = role in self.result.made or self._target.superuser
+        untouched = role in self._target.protected or not changes
+        self._change(role, statement if untouched else self._adapted(statement, tokens))
 
     def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
         """A setting that only a superuser may choose, where the owner is none."""
@@ -176,6 +185,12 @@ class _Sorter:
         if confined and (given in (*POWERS, ADMIN) or member == ADMIN):
             self._note(f"role {given} was not given to {member}: it reaches too far")
             return
+        if given not in self.result.made and not self._target.may_give(given):
+            self._note(
+                f"role {given} was not given to {member}: that needs ADMIN OPTION on it, which a"
+                " superuser gives"
+            )
+            return
         adapted = self._adapted(statement, tokens)
         if member in self.result.made and self._may_give(given, _granted_by(words(adapted))):
             self.result.now.append(adapted)
@@ -186,9 +201,9 @@ class _Sorter:
     def _may_give(self, given: str, grantor: str | None) -> bool:
         """From 16 on a grantor needs what he gives with the right to: one that is there already
         gets what the dump gives him at the swap."""
-        return grantor is None or (
-            grantor in self.result.made and (given, grantor) not in self._waiting
-        )
+        if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
+            return True
+        return grantor in self.result.made and (given, grantor) not in self._waiting
 
     def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]

@@ -162,10 +162,20 @@ def _one_by_one(
             found |= _in_turn(session, [name], rows)
         except psycopg.Error as error:
             _require_alive(session, error)
-            if otherwise is None:
-                uncounted[name] = error
-            else:
-                found |= _in_turn(session, [name], otherwise)
+            uncounted[name] = error
+            if otherwise is not None and _counted_otherwise(session, name, otherwise, found):
+                del uncounted[name]
+
+
+def _counted_otherwise(
+    session: Session, name: Name, otherwise: Rows, found: dict[Name, int]
+) -> bool:
+    try:
+        found |= _in_turn(session, [name], otherwise)
+    except psycopg.Error as error:
+        _require_alive(session, error)
+        return False
+    return True
 
 
 def _require_alive(session: Session, error: psycopg.Error) -> None:

@@ -168,9 +168,7 @@ class ForeignStaging(Staging):
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
         """Only those that any role may change for itself."""
         own = {**recorded, "settings": [e for e in recorded["settings"] if e["role"] is None]}
-        names = {
-            setting.partition("=")[0].lower() for e in own["settings"] for setting in e["settings"]
-        }
+        names = properties.setting_names(own)
         rows = session.execute(
             "SELECT lower(name) FROM pg_settings WHERE context = 'user' AND lower(name) = ANY(%s)",
             [sorted(names - {"local_preload_libraries"})],
@@ -178,11 +176,7 @@ class ForeignStaging(Staging):
         harmless = {str(row[0]) for row in rows}
         for name in sorted(names - harmless):
             self._attempt.say(f"left out: the setting {name} of {staged}")
-        kept = [
-            {**e, "settings": [s for s in e["settings"] if s.partition("=")[0].lower() in harmless]}
-            for e in own["settings"]
-        ]
-        return properties.settings(staged, {**own, "settings": kept})
+        return properties.settings(staged, properties.with_settings(own, harmless))
 
     def _make_extension(self, helper: Session, head: str) -> None:
         """Only its name and schema are taken from the dump."""

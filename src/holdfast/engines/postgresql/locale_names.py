@@ -1,7 +1,11 @@
 """Names of libc's locales: which one a server misses, and how its machine gets it."""
 
 import re
+from collections.abc import Iterable, Sequence
 
+from holdfast.kit.process import Command, run
+
+_EVERYWHERE = frozenset({"c", "posix"})
 _OF_LINUX = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)(?:\.([\w-]+))?(@\w+)?")
 _IN_ERROR = re.compile(r'initialized with LC_(?:COLLATE|CTYPE) "([^"]+)"')
 
@@ -24,3 +28,17 @@ def generation(name: str) -> str | None:
         f"on its machine, as root (Debian's package locales): echo '{language}.{charset}{variant}"
         f" {charset}' >> /etc/locale.gen && locale-gen, then restart the server"
     )
+
+
+def lacking(names: Iterable[str]) -> Sequence[str]:
+    """Those that this machine does not have."""
+    listed = run(Command(["locale", "-a"], cwd="/")).stdout.decode(errors="replace").split()
+    there = _EVERYWHERE | {_normal(name) for name in listed}
+    return [name for name in names if listed and _normal(name) not in there]
+
+
+def _normal(name: str) -> str:
+    """`en_US.UTF-8` and `en_US.utf8` are the same locale."""
+    language, dot, rest = name.partition(".")
+    charset, at, variant = rest.partition("@")
+    return f"{language}{dot}{charset.replace('-', '')}{at}{variant}".lower()

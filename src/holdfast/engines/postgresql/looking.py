@@ -77,6 +77,11 @@ class Seen:
         self.rows.clear()
         self.analysed.clear()
 
+    def look_early(self, session: Session, table: Known) -> None:
+        """Where nobody can count it later."""
+        with unless_it_fails(session):
+            self.rows[table.name] = rows(session, *table.name)
+
     def look(self, session: Session, table: Known, *, settled: bool) -> None:
         """What cannot be queried now is looked at in the end, in other ways."""
         with unless_it_fails(session):

@@ -13,7 +13,7 @@ from typing import Any
 from holdfast.contracts.place import SETTLED, Place
 from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
-from holdfast.engines.postgresql import timelines, tools
+from holdfast.engines.postgresql import locale_names, timelines, tools
 from holdfast.engines.postgresql.basebackup import DATA, SPACES
 from holdfast.engines.postgresql.server import owner_of
 from holdfast.engines.postgresql.tools import ToolSet
@@ -125,6 +125,11 @@ def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> lis
     machine = manifest["facts"]["machine"]
     if machine != platform.machine():
         problems.append(f"the snapshot is of a {machine}, this is a {platform.machine()}")
+    for name in locale_names.lacking(manifest["facts"].get("locales", ())):
+        how = locale_names.generation(name) or "restore a dump of it, with another locale"
+        problems.append(
+            f"the snapshot needs the locale {name}, which is not on this machine; {how}"
+        )
     try:
         tools.server(tools_dir, place.version)
     except ToolMissing as error:

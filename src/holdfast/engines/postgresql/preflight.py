@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.engine import Address, Dump
 from holdfast.domain.errors import AddonUnavailable, PreflightRefused, ToolMissing
@@ -21,6 +21,8 @@ from holdfast.engines.postgresql.probe import look
 from holdfast.engines.postgresql.session import maintenance
 from holdfast.engines.postgresql.yielding import EXTENSIONS
 
+_NAMED = 10  # of many things that hold databases
+_SETS_ROLES = 16  # from this major on a member may be one who may not act as the role
 _SPARE = 1.1  # indexes built anew are smaller, the log of loading them is not nothing
 
 
@@ -70,7 +72,7 @@ def preflight(tools_dir: Path, address: Address, dump: Dump) -> None:
 
 def _version(case: Case) -> Iterator[str]:
     source, target = origin(case.dump).major, int(case.server["major"])
-    if target < source:
+    if target < source and not case.dump.imported:  # of a file, what fails is named one by one
         yield f"the backup is of PostgreSQL {source}, the target is {target}: it must not be older"
     if case.server["standby"]:
         yield "the target is a standby and cannot be written to"
@@ -105,11 +107,16 @@ def _extensions(case: Case) -> Iterator[str]:
     offered = {row[0]: (row[1], row[2]) for row in rows}
     for name, version in _wanted_extensions(case):
         if name not in offered:
-            yield f"extension {name} {version} is not available on the target"
+            yield (
+                f"extension {name} {version} is not available on the target: install its package"
+                f" on that machine (apt-cache search postgresql-{case.server['major']} shows them)"
+            )
         elif _parts(offered[name][0]) < _parts(version):
             yield f"extension {name} {version} is needed, the target offers {offered[name][0]}"
         elif not case.server["super"] and not offered[name][1] and name != "plpgsql":
-            yield f"extension {name} can only be created by a superuser"
+            yield (
+                f"extension {name} can only be created by a superuser: attach the target with one"
+            )
         elif case.address.owner is not None and not (
             offered[name][1] or name in EXTENSIONS or name == "plpgsql"
         ):
@@ -177,11 +184,21 @@ def _privileges(case: Case) -> Iterator[str]:
     mine = case.roles[str(case.server["user"])]
     user = mine["name"]
     if not mine["createdb"]:
-        yield f"user {user} needs CREATEDB (or superuser)"
+        yield f"user {user} needs CREATEDB (ALTER ROLE {_quoted(user)} CREATEDB)"
     if not mine["createrole"] and (missing := _missing_roles(case)):
-        yield f"user {user} needs CREATEROLE to make {', '.join(missing)}"
+        yield (
+            f"user {user} needs CREATEROLE to make {', '.join(missing)}"
+            f" (ALTER ROLE {_quoted(user)} CREATEROLE)"
+        )
     for role in _foreign_owners(case):
-        yield f"user {user} must be a member of role {role}, or a superuser"
+        yield (
+            f"user {user} must be a member of role {role} (GRANT {_quoted(role)} TO"
+            f" {_quoted(user)}), or a superuser"
+        )
+
+
+def _quoted(name: object) -> str:
+    return Identifier(str(name)).as_string()
 
 
 def _missing_roles(case: Case) -> list[str]:
@@ -197,8 +214,8 @@ def _foreign_owners(case: Case) -> list[str]:
     owners |= case.owners
     rows = case.session.execute(
         "SELECT rolname::text FROM pg_roles"
-        " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, 'MEMBER') ORDER BY 1",
-        [sorted(owners)],
+        " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, %s) ORDER BY 1",
+        [sorted(owners), "SET" if int(case.server["major"]) >= _SETS_ROLES else "MEMBER"],
     )
     return [row[0] for row in rows]
 
@@ -206,13 +223,17 @@ def _foreign_owners(case: Case) -> list[str]:
 def _held(case: Case) -> Iterator[str]:
     """What keeps a database from being renamed or dropped."""
     rows = case.session.execute(
-        "SELECT DISTINCT database::text, 'prepared transactions' FROM pg_prepared_xacts"
-        " UNION SELECT database::text, 'an active logical replication slot'"
+        "SELECT database::text, 'the prepared transaction ' || gid || ' of ' || owner"
+        " || ' since ' || date_trunc('second', prepared) || ' (end it with ROLLBACK PREPARED or'"
+        " || ' COMMIT PREPARED ' || quote_literal(gid) || ')' FROM pg_prepared_xacts"
+        " UNION SELECT database::text, 'the active logical replication slot ' || slot_name"
+        " || ' (stop who reads it, pid ' || active_pid || ')'"
         " FROM pg_replication_slots WHERE slot_type = 'logical' AND active ORDER BY 1, 2"
-    )
-    for database, holder in rows:
-        if not is_ours(database):
-            yield f"database {database} of the target has {holder}"
+    ).fetchall()
+    ours = [(database, holder) for database, holder in rows if not is_ours(database)]
+    yield from (f"database {name} of the target has {holder}" for name, holder in ours[:_NAMED])
+    if len(ours) > _NAMED:
+        yield f"databases of the target have {len(ours) - _NAMED} more of these"
 
 
 def _doors(case: Case) -> Iterator[str]:

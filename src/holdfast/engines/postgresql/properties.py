@@ -1,6 +1,6 @@
 """What belongs to a database rather than in it: locale, owner, grants, settings, comment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from psycopg import sql
 from psycopg.sql import SQL, Composed, Identifier, Literal
@@ -102,6 +102,21 @@ def settings(name: str, facts: Facts) -> Iterator[Composed]:
         for setting in entry["settings"]:
             key, _, value = setting.partition("=")
             yield SQL("{} SET {} TO {}").format(subject, _setting(key), _value(key, value))
+
+
+def setting_names(facts: Facts) -> set[str]:
+    """In lower case."""
+    listed = (setting for entry in facts["settings"] for setting in entry["settings"])
+    return {setting.partition("=")[0].lower() for setting in listed}
+
+
+def with_settings(facts: Facts, names: Collection[str]) -> Facts:
+    """With those settings only."""
+    entries = [
+        {**e, "settings": [s for s in e["settings"] if s.partition("=")[0].lower() in names]}
+        for e in facts["settings"]
+    ]
+    return {**facts, "settings": entries}
 
 
 def _subject(database: str, role: str | None) -> Composed:

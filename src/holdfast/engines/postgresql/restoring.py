@@ -15,7 +15,7 @@ What fails does not end the load. It is tried again in the end, and named if it 
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +32,7 @@ from holdfast.engines.postgresql.looking import Names, Seen
 from holdfast.engines.postgresql.owning import Plan
 from holdfast.engines.postgresql.retrying import Archive, Retrying
 from holdfast.engines.postgresql.session import watched
-from holdfast.engines.postgresql.sharing import Lists, Share, is_watching
+from holdfast.engines.postgresql.sharing import Lists, Share, is_filtering, is_watching
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard
 from holdfast.kit.memfile import file_of
@@ -174,22 +174,40 @@ class Loading:
         beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
         beside.run(shares, archive, guard)
         self._retry(archive, lists, guard, seen)
+        if any(is_filtering(line) for line in plan.rest):
+            self._count_unfiltered(seen, guard)
         watching = [line for line in plan.rest if is_watching(line)]
         rest = [line for line in plan.rest if line not in watching]
         self.restore(head, rest, guard, f"--jobs={jobs}")
         self._retry(archive, lists, guard, seen)
         if self.apart is not None:
-            self.restore(head, self.apart.run(head, lists), guard)
+            last = self.apart.run(head, lists)
+            self.restore(head, last, guard)
             seen.skipped += self.apart.skipped
-            self._retry(archive, lists, guard, seen)
+            self._retry(archive, [last], guard, seen)
         self.restore(head, watching, guard)
         self._retry(archive, lists, guard, seen)
         return seen
 
-    def _retry(self, archive: "_Archive", lists: Lists, guard: Guard, seen: Seen) -> None:
+    def _count_unfiltered(self, seen: Seen, guard: Guard) -> None:
+        """Tables whose owner will be filtered, too, can be counted now and by nobody but a
+        superuser later."""
+        with self.session(guard) as session:
+            if session.info.parameter_status("is_superuser") == "on":
+                return
+            for table in looking.tables(session):
+                if table.name not in seen.rows:
+                    guard.check()
+                    seen.look_early(session, table)
+
+    def _retry(
+        self, archive: "_Archive", lists: Iterable[Sequence[str]], guard: Guard, seen: Seen
+    ) -> None:
         """What was counted and analysed of tables before does not hold for them any more."""
         failed = self.failures.take()
         lines = [line for part in lists for line in part if number_of(line) in failed]
+        for number in failed.keys() - {number_of(line) for line in lines}:
+            seen.skipped += self.retrying.unknown(number, failed[number])
         if not lines:
             return
         if any(is_data(line) for line in lines):

@@ -30,6 +30,8 @@ _PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path'")
 _THERE = frozenset({"42P06", "42P07", "42710", "42723", "42701"})
 """States of errors that say: this is there already. The first try may have done a part."""
 _SECOND_KEY = "42P16"
+_NO_TABLE_OF_ITS_OWN = "42809"
+_ATTACH = re.compile(rb"\bATTACH PARTITION\b")
 _KEY = re.compile(rb"\bPRIMARY KEY\b")
 _REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (.+)", re.DOTALL)
 _UNKNOWN_SETTING = "42704"
@@ -84,6 +86,13 @@ class Retrying:
                 self.name, line, *attempt.reasons[failures.number_of(line)]
             )
         ]
+
+    def unknown(self, number: str, reason: str) -> Sequence[Skipped]:
+        """What failed outside of any entry that is known here: at the beginning, a setting."""
+        if number == failures.OUTSIDE:
+            self.say(f"{self.name}: {reason}")
+            return []
+        return [Skipped(self.name, "", f"entry {number} of the archive", reason)]
 
     def _others(self, attempt: "_Attempt", archive: Archive, lines: Sequence[str]) -> None:
         if lines:
@@ -188,5 +197,6 @@ def _is_harmless(state: str, text: bytes) -> bool:
     return (
         state in _THERE
         or (state == _SECOND_KEY and _KEY.search(text) is not None)
+        or (state == _NO_TABLE_OF_ITS_OWN and _ATTACH.search(text) is not None)
         or (state == _UNKNOWN_SETTING and text[:4].upper() == b"SET ")
     )

@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Literal
 
 from holdfast.contracts.engine import Skipped
-from holdfast.domain.errors import EvidenceMissing
+from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql import sieve
 from holdfast.engines.postgresql.address import Session
 from holdfast.engines.postgresql.course import Course
@@ -46,7 +46,6 @@ class Run:
         self._course = Course()
         self._encoding = self._course.encoding
         self._made = False
-        self._public_is_gone = False
         self._notes: set[str] = set()
         self.skipped: list[Skipped] = []
 
@@ -102,12 +101,11 @@ class Run:
 
     def _of_public(self, head: str) -> str | None:
         """The schema is there, and empty: what a file drops first, it makes again."""
-        if sieve.DROPS_PUBLIC.match(head):
-            self._public_is_gone = self._made
-            return None if self._made else "statements about the schema public"
-        if sieve.MAKES_PUBLIC.match(head) and not self._public_is_gone:
-            return "statements about the schema public"
-        return None
+        if sieve.MAKES_PUBLIC.match(head):
+            self._session.execute("CREATE SCHEMA IF NOT EXISTS public")
+        elif self._made or not sieve.DROPS_PUBLIC.match(head):
+            return None
+        return "statements about the schema public"
 
     def _note(self, what: str) -> None:
         if what not in self._notes:
@@ -136,15 +134,21 @@ class Run:
         elif self._extend is not None and _is_for_helper(head, error):
             if inside:  # or the other session would not see the schema that it is for
                 self._session.execute("COMMIT")
-            self._extend(head)
+            try:
+                self._extend(head)
+            except (AddonRefused, psycopg.Error) as refusal:
+                self._skip(head, refusal)
             if inside:
                 self._session.execute(f"BEGIN; SAVEPOINT {_SAVEPOINT}")
         elif sieve.skippable(head):
-            reason = " ".join(str(error).split())
-            self.skipped.append(Skipped(self._database, "", head[:100], reason))
-            self._say(f"could not be made: {head[:100]}: {reason}")
+            self._skip(head, error)
         else:
             raise error
+
+    def _skip(self, head: str, error: Exception) -> None:
+        reason = " ".join(str(error).split())
+        self.skipped.append(Skipped(self._database, "", head[:100], reason))
+        self._say(f"could not be made: {head[:100]}: {reason}")
 
 
 def _is_for_helper(head: str, error: psycopg.Error) -> bool:

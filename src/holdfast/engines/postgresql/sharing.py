@@ -114,6 +114,11 @@ def is_watching(line: str) -> bool:
     return _entry(line).startswith(("EVENT TRIGGER ", "COMMENT - EVENT TRIGGER "))
 
 
+def is_filtering(line: str) -> bool:
+    """Does it turn on row security?"""
+    return _entry(line).startswith("ROW SECURITY ")
+
+
 def _share(data: Sequence[str], places: Sequence[int]) -> Share:
     ends = [at for at in places if _entry(data[at]).startswith(_HAS_DATA)]
     return Share([data[at] for at in places], max(ends, default=-1))

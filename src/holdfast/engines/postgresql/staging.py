@@ -37,7 +37,12 @@ from holdfast.engines.postgresql import (
 from holdfast.engines.postgresql.address import Session, connect, nearest
 from holdfast.engines.postgresql.bookkeeping import attempted, clear
 from holdfast.engines.postgresql.complaints import translated
-from holdfast.engines.postgresql.confining import READER, reserved_settings, settable_settings
+from holdfast.engines.postgresql.confining import (
+    READER,
+    admin_of,
+    reserved_settings,
+    settable_settings,
+)
 from holdfast.engines.postgresql.dump import end_sessions
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target, sort
@@ -46,6 +51,7 @@ from holdfast.engines.postgresql.inventory import (
     RECOUNTED,
     Count,
     count,
+    dotted,
     merged,
     rows_copied,
 )
@@ -149,6 +155,7 @@ class Staging:
             tablespaces=frozenset(facts.tablespaces(session)),
             reserved=None if self._address.owner is None else reserved_settings(session),
             settable=None if server["super"] else settable_settings(session),
+            admin_of=None if server["super"] else admin_of(session),
         )
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
@@ -302,6 +309,9 @@ class Staging:
 
         analysts = min(os.cpu_count() or 1, _MOST, len(tables))
         together([rows, *[statistics] * analysts], self._guard)
+        for name, error in counted[0].uncounted.items():
+            reason = " ".join(str(error).split())
+            self._attempt.say(f"{placement.name}: {dotted(name)} cannot be counted: {reason}")
         return counted[0]
 
     def _within(self, placement: Placement, guard: Guard) -> AbstractContextManager[Session]:
@@ -332,7 +342,15 @@ class Staging:
         self, session: Session, statements: Iterator[Composed], placement: Placement
     ) -> None:
         """What the server refuses of a database's properties is left out and named."""
-        self._properties += attempted(session, statements, self._attempt.say, placement.name)
+        self._properties += attempted(
+            session, statements, self._attempt.say, placement.name, placement.staged
+        )
 
-    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:  # noqa: ARG002 - a foreign dump's are asked about
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
+        if session.info.parameter_status("is_superuser") == "off":
+            allowed = settable_settings(session)
+            names = properties.setting_names(recorded)
+            for name in sorted(names - allowed):
+                self._attempt.say(f"left out, for only a superuser may set it: {name} of {staged}")
+            recorded = properties.with_settings(recorded, names & allowed)
         return properties.settings(staged, recorded)

@@ -178,6 +178,7 @@ REFUSED = {
     b"\\set schema x\nCREATE TABLE t (a int);\n": "command for psql",
     b"CREATE TABLE t (a int);\nCOPY t FROM '$$PATH$$/3.dat';\n": "import the tar archive itself",
     b"SET client_encoding = 'SJIS';\nCREATE TABLE t (a int);\n": "encoding SJIS .* --encoding=UTF8",
+    b"PGDMP\x01\x20\x00\x04\x08\x01": "newer than every pg_restore here: holdfast tools install",
     b"SET statement_timeout = 0;\n": "no statement that makes anything",
     b"pg_dump: warning: x\n--\n-- PostgreSQL database dump\n--\n": "standard error",
     b"\xff\xfeC\0": "--file",

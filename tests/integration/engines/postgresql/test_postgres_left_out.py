@@ -11,6 +11,7 @@ import pytest
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, free_port, restore, take
 from holdfast.engines.postgresql import tools
 from holdfast.jobs import inventories
+from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
@@ -176,3 +177,55 @@ def copied_with_pg_basebackup(primary: PostgresServer, directory: Path) -> None:
     )  # fmt: skip
     owner = primary.place.directory.stat()
     subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", str(directory)], check=True)
+
+
+def test_rows_that_their_owner_may_not_see_are_counted_in_time(
+    server: PostgresServer, start_postgres: Callable[[int, str], PostgresServer]
+) -> None:
+    """By who restores, when that is no superuser."""
+    target = start_postgres(17, "blank")
+    target.wipe()
+    target.execute("CREATE ROLE dba LOGIN CREATEDB CREATEROLE PASSWORD 'pw'")
+    target.execute("DROP DATABASE main", "postgres")
+    server.execute("CREATE ROLE app")
+    server.execute("CREATE DATABASE rows OWNER app")
+    server.execute(
+        "SET ROLE app; CREATE SCHEMA a; CREATE TABLE a.t AS SELECT 1 AS id;"
+        "ALTER TABLE a.t ENABLE ROW LEVEL SECURITY; ALTER TABLE a.t FORCE ROW LEVEL SECURITY",
+        "rows",
+    )
+    server.execute("DROP DATABASE main", "postgres")
+    address = replace(server.address, database="rows")
+    taken = take(server.engine, address)
+    dba = replace(target.address, user="dba", password=Secret("pw"), database="rows")
+    log = Log(keep_others=True)
+    loaded = restore(target.engine, dba, taken, log)
+    assert loaded == taken.dump.inventory
+    assert target.execute("SELECT id FROM a.t", "rows") == [(1,)]
+
+
+def test_what_a_server_refuses_of_roles_and_databases_is_named(
+    server: PostgresServer, start_postgres: Callable[[int, str], PostgresServer]
+) -> None:
+    """A library to preload that is not there would let nobody in any more."""
+    server.execute("CREATE ROLE kept LOGIN; CREATE ROLE made LOGIN")
+    for subject in ("ROLE made", "ROLE kept", "DATABASE main"):
+        server.execute(f"ALTER {subject} SET force_parallel_mode = off")
+        if subject != "DATABASE main":
+            listed = "'auto_explain', 'gone'"
+            server.execute(f"ALTER {subject} SET session_preload_libraries = {listed}")
+    target = start_postgres(17, "blank")
+    target.wipe()
+    target.execute("CREATE ROLE kept LOGIN")
+    taken = take(server.engine, server.address)
+    databases = cast("list[dict[str, list[dict[str, list[str]]]]]", taken.dump.facts["databases"])
+    databases[0]["settings"][0]["settings"].append("session_preload_libraries=gone")
+    log = Log()
+    loaded = restore(target.engine, target.address, taken, log)
+    assert sorted((item.database, item.name) for item in loaded.skipped) == [
+        ("", "ALTER ROLE kept SET session_preload_libraries TO 'auto_expla..."),
+        ("", "ALTER ROLE made SET session_preload_libraries TO 'auto_expla..."),
+        ("main", """ALTER DATABASE "main" SET "session_preload_libraries" TO 'go..."""),
+    ]
+    assert sum("no longer knows" in line for line in log.lines) == 3
+    assert target.execute("SELECT 1", "main") == [(1,)]

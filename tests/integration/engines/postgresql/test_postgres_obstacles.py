@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 
+from fixtures.physical import TakePhysical
 from fixtures.postgres import (
     Log,
     PostgresServer,
@@ -15,8 +17,9 @@ from fixtures.postgres import (
     take,
 )
 from holdfast.contracts.engine import EVERYTHING, Address
-from holdfast.domain.errors import PreflightRefused
+from holdfast.domain.errors import AddonRefused, PreflightRefused
 from holdfast.engines.postgresql import blockers
+from holdfast.engines.postgresql.complaints import of_connecting, of_statement
 from holdfast.kit.seal import Secret
 
 
@@ -180,3 +183,34 @@ def test_who_holds_a_lock_is_said(
     assert "a lock on public.busy in database main" in said or "a lock on busy" in said
     assert f"pid {pid} " in said
     assert "user admin, application 'migration'" in said
+
+
+def test_a_snapshot_names_the_locale_that_its_new_machine_lacks(
+    blank_server: ServerFactory, take_physical: TakePhysical
+) -> None:
+    """A server that was started with locales of its own, as Docker's images have them."""
+    server = blank_server(15)
+    facts = take_physical(server).facts
+    assert "C.UTF-8" in facts["locales"]
+    manifest = {"version": "15", "facts": facts}
+    assert list(server.engine.obstacles(server.place, manifest)) == []
+    manifest["facts"] = {**facts, "locales": ["C", "en_US.utf8"]}
+    (told,) = server.engine.obstacles(server.place, manifest)
+    assert "needs the locale en_US.utf8" in told
+    assert "locale-gen, then restart the server" in told
+
+
+def test_a_database_whose_locale_is_gone_says_how_it_comes_back() -> None:
+    text = (
+        "connection failed: FATAL:  database locale is incompatible with operating system\nDETAIL:"
+        '  The database was initialized with LC_COLLATE "de_DE@euro",  which is not recognized by'
+        " setlocale().\nHINT:  Recreate the database with another locale or install the missing"
+        " locale."
+    )
+    address = Address("db", 5432, "u", Secret(""), "app")
+    failure = of_connecting(psycopg.OperationalError(text), address, "app")
+    assert "database app needs the locale de_DE@euro" in failure.message
+    assert "locale-gen" in failure.message
+    long = of_statement(psycopg.errors.UndefinedTable(f"{'x ' * 300}\nHINT:  to the end."))
+    assert long.message.endswith("HINT: to the end.")
+    assert AddonRefused("one\n\n  two\r\nthree").message == "one two three"

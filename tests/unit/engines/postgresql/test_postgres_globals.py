@@ -54,7 +54,7 @@ def test_the_sources_bootstrap_superuser_becomes_a_shell() -> None:
 
 def test_a_grantor_the_target_does_not_know_is_dropped() -> None:
     text = "CREATE ROLE new; GRANT old TO new WITH ADMIN OPTION GRANTED BY {};"
-    kept = sorted_out(text.format('"granted by me"')).now[1]
+    (kept,) = sorted_out(text.format('"granted by me"')).later
     assert kept == 'GRANT old TO new WITH ADMIN OPTION GRANTED BY "granted by me"'
     assert sorted_out(text.format("source_boss")).now[1] == "GRANT old TO new WITH ADMIN OPTION"
     assert sorted_out(text.format("lead"), major=16).now[1] == "GRANT old TO new WITH ADMIN OPTION"
@@ -102,3 +102,42 @@ def test_tablespaces_are_never_made() -> None:
 def test_everything_else_is_refused(text: str) -> None:
     with pytest.raises(EvidenceMissing):
         sorted_out(text)
+
+
+def test_what_is_given_by_who_gets_the_right_at_the_swap_waits_too() -> None:
+    seventeen = sort(
+        "CREATE ROLE team; CREATE ROLE a; CREATE ROLE b; CREATE ROLE c;"
+        "GRANT team TO old WITH ADMIN OPTION; GRANT team TO a WITH ADMIN OPTION GRANTED BY old;"
+        "GRANT team TO b GRANTED BY a; GRANT a TO c WITH ADMIN OPTION; GRANT a TO b GRANTED BY c;",
+        Origin(major=17, bootstrap="source_boss"),
+        replace(TARGET, major=17),
+    )
+    assert seventeen.later == [
+        "GRANT team TO old WITH ADMIN OPTION",
+        "GRANT team TO a WITH ADMIN OPTION GRANTED BY old",
+        "GRANT team TO b GRANTED BY a",
+    ]
+
+
+def test_who_is_no_superuser_sets_only_what_he_may() -> None:
+    found = sorted_out(
+        "CREATE ROLE new; ALTER ROLE new WITH BYPASSRLS LOGIN; ALTER ROLE new SET work_mem TO '1';"
+        "ALTER ROLE new SET log_statement TO 'all'; ALTER ROLE new SET \"app.x\" TO 'y';"
+        "ALTER ROLE new SET app.y TO 'z';",
+        superuser=False,
+        settable=frozenset({"work_mem"}),
+    )
+    assert found.now[1:] == ["ALTER ROLE new WITH LOGIN", "ALTER ROLE new SET work_mem TO '1'"]
+    notes = " / ".join(found.notes)
+    assert all(word in notes for word in ("BYPASSRLS", "log_statement", "app.x", "app.y"))
+
+
+def test_who_is_no_superuser_gives_only_what_he_administers() -> None:
+    found = sorted_out(
+        "CREATE ROLE new; GRANT old TO new; GRANT new TO old; GRANT mine TO new;",
+        superuser=False,
+        admin_of=frozenset({"mine"}),
+    )
+    assert found.now == ["CREATE ROLE new", "GRANT mine TO new"]
+    assert found.later == ["GRANT new TO old"]
+    assert "ADMIN OPTION" in found.notes[0]
