@@ -99,8 +99,6 @@ def _stand_in(session: sqlite3.Connection, missing: Missing) -> None:
     if missing.kind == "collation":
         session.create_collation(missing.name, lambda one, other: (one > other) - (one < other))
     else:
-        with suppress(sqlite3.DatabaseError):  # where a load forbids it, it is on
-            session.execute("PRAGMA trusted_schema=ON")  # else a schema may not call it
         session.create_function(missing.name, -1, _told, deterministic=True)
     with suppress(sqlite3.DatabaseError):
         session.execute("PRAGMA writable_schema=RESET")

@@ -15,6 +15,7 @@ from holdfast.contracts.engine import Inventory, Member
 from holdfast.contracts.foreign import Survey
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.engines.sqlite import loading, modules, tables
+from holdfast.engines.sqlite.location import guard as guard_schema
 from holdfast.engines.sqlite.location import opened
 from holdfast.engines.sqlite.scratch import scratch
 from holdfast.engines.sqlite.stranger import Stranger
@@ -90,7 +91,7 @@ def _check(target: Path) -> Inventory:
             file.seek(18)
             file.write(b"\1\1")
     with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as session:
-        session.execute("PRAGMA trusted_schema=OFF")
+        guard_schema(session)
         session.execute("PRAGMA cell_size_check=ON")
         pages, each = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
         if pages * each != size:

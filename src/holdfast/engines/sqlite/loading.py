@@ -15,7 +15,7 @@ from holdfast.contracts.engine import Inventory
 from holdfast.domain.errors import EvidenceMissing, Failure
 from holdfast.engines.sqlite import application, functions, modules, tables
 from holdfast.engines.sqlite.application import Missing
-from holdfast.engines.sqlite.location import opened
+from holdfast.engines.sqlite.location import UNSAFE, opened
 from holdfast.kit.guard import Guard
 
 _PRAGMAS = frozenset(
@@ -29,7 +29,6 @@ _PRAGMAS = frozenset(
         "data_version",  # what full-text search asks
     ]
 )
-_FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
 _LAST = (b";", b" ", b"\t", b"\r", b"\f", b"\v")
 _DATA_ALONE = "a dump has to hold its tables, as .dump writes them: rows alone are not enough"
 STEPS = 10_000  # of SQLite's machine, between two looks at the guard
@@ -92,7 +91,6 @@ def load(
         session.execute("PRAGMA synchronous=OFF")
         session.execute("PRAGMA ignore_check_constraints=ON")  # rows may be older than a check
         functions.add(session)
-        session.execute("PRAGMA trusted_schema=ON")  # for stand-ins; all else is asked of `_judge`
         session.set_authorizer(_judge)
         taught: list[Missing] = []
         text = _Text(plain)
@@ -157,7 +155,7 @@ def _judge(
         case sqlite3.SQLITE_CREATE_VTABLE:
             good = (second or "").lower() in modules.KNOWN
         case sqlite3.SQLITE_FUNCTION:
-            good = (second or "").lower() not in _FUNCTIONS
+            good = (second or "").lower() not in UNSAFE
         case _:
             good = database in (None, "main", "temp")
     return sqlite3.SQLITE_OK if good else sqlite3.SQLITE_DENY

@@ -105,8 +105,27 @@ def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
         with holding.pinned(path) as file:
             connection = holding.connected(connect, holding.identity(file), path)
         with closing(connection):
-            connection.execute("PRAGMA trusted_schema=OFF")
+            guard(connection)
             yield connection
+
+
+UNSAFE = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
+"""Functions that reach out of the file, whoever wrote them into its schema."""
+
+
+def guard(session: sqlite3.Connection) -> None:
+    """No schema makes this session call an unsafe function.
+
+    `trusted_schema=OFF` would do so, too, but it refuses JSON functions in indexes and computed
+    columns: to some versions of SQLite a file that has them is malformed then.
+    """
+    session.set_authorizer(_allow)
+
+
+def _allow(action: int, first: str | None, second: str | None, *_: object) -> int:
+    del first
+    unsafe = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in UNSAFE
+    return sqlite3.SQLITE_DENY if unsafe else sqlite3.SQLITE_OK
 
 
 @contextmanager

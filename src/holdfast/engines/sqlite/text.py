@@ -121,10 +121,8 @@ def _names(session: sqlite3.Connection) -> set[str]:
 
 def _ended(sql: str) -> str:
     """A comment at the end must not swallow the semicolon; a name may look like one."""
-    last = None
-    for last in _PIECES.finditer(sql):
-        pass
-    open_comment = last is not None and last.group().startswith("--") and last.end() == len(sql)
+    pieces = list(_PIECES.finditer(sql))
+    open_comment = pieces and pieces[-1].group()[:2] == "--" and pieces[-1].end() == len(sql)
     return f"{sql}\n;\n" if open_comment else f"{sql};\n"
 
 

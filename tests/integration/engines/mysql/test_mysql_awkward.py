@@ -53,6 +53,11 @@ CREATE TABLE in_memory (v varchar(255)) ENGINE=MEMORY
 INSERT INTO in_memory SELECT repeat('x', 250) FROM seq_1_to_5000
 CREATE TABLE hidden (id int PRIMARY KEY, secret int INVISIBLE DEFAULT 7, w int AS (id + 1))
 INSERT INTO hidden (id) VALUES (1)
+SET SESSION foreign_key_checks = OFF
+CREATE TABLE dangling (a int, FOREIGN KEY (a) REFERENCES gone (x))
+CREATE TABLE `p``x` (`a``b` int, c int, PRIMARY KEY (`a``b`, c))
+CREATE TABLE `c``x` (`q``r` int, s int, CONSTRAINT `k``k` FOREIGN KEY (`q``r`, s)
+ REFERENCES `p``x` (`a``b`, c) ON DELETE CASCADE)
 CREATE TABLE long_key (v varchar(255), KEY (v)) CHARACTER SET utf8mb4
 SET SESSION sql_mode = 'ORACLE'
 CREATE PACKAGE pk AS FUNCTION g(a int) RETURN int; END
