@@ -1,5 +1,6 @@
 """Restores of snapshots in place, and where the data lies afterwards: tablespaces and aborts."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -54,7 +55,8 @@ class Room:
     def space(self, name: str) -> Path:
         made = self.spare / name
         made.mkdir()
-        shutil.chown(made, (self.addon / "data").owner())
+        state = (self.addon / "data").stat()
+        os.chown(made, state.st_uid, state.st_gid)
         return made
 
 

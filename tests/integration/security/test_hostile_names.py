@@ -205,8 +205,12 @@ def test_a_socket_where_we_would_be_our_own_user_is_no_address(path: str) -> Non
         parse_postgresql(f"postgresql://user:password@/db?host={named}")
 
 
+def test_settings_of_a_connection_string_go_no_further() -> None:
+    assert parse_postgresql("postgresql://u:p@h/db?options=-c%20role%3Dx").options == {}
+
+
 @pytest.mark.parametrize(
-    "tail", ["?options=-c%20x%3Dy", "?passfile=/etc/passwd", "?service=x", "?hostaddr=10.0.0.1"]
+    "tail", ["?options=-d%205", "?passfile=/etc/passwd", "?service=x", "?hostaddr=10.0.0.1"]
 )
 def test_a_connection_string_brings_no_settings_of_its_own(tail: str) -> None:
     with pytest.raises(Invalid, match="not supported"):

@@ -12,15 +12,26 @@ _LOCK_WAIT = "--lock-wait-timeout=120000"  # a table locked longer than this fai
 
 
 def pg_dump(
-    tools: ToolSet, address: Address, database: str, *, snapshot: str, application: str
+    tools: ToolSet,
+    address: Address,
+    database: str,
+    *,
+    encoding: str,
+    snapshot: str,
+    application: str,
 ) -> Command:
-    """Custom format, uncompressed: the pipeline compresses better and faster than -Z does."""
+    """Custom format, uncompressed: the pipeline compresses better and faster than -Z does.
+
+    `encoding` is the database's. Without it a dump is in that of its session, which a role or a
+    database may set to one that lacks characters of the data.
+    """
     return Command(
         [
             tools.program("pg_dump"),
             "--format=custom",
             "--compress=0",
             "--no-password",
+            f"--encoding={encoding}",
             _LOCK_WAIT,
             f"--snapshot={snapshot}",
             f"--dbname={conninfo(address, database, application)}",
@@ -39,6 +50,7 @@ def pg_dumpall_globals(
             tools.program("pg_dumpall"),
             "--globals-only",
             "--no-password",
+            "--encoding=UTF8",
             *([] if passwords else ["--no-role-passwords"]),
             f"--dbname={conninfo(address, door, application)}",
             f"--database={door}",

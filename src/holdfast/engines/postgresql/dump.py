@@ -246,6 +246,7 @@ class DatabaseSource:
                 chosen,
                 address,
                 self._name,
+                encoding=str(self._session.info.parameter_status("server_encoding")),
                 snapshot=snapshot,
                 application=self._session.info.get_parameters()["application_name"],
             )

@@ -123,6 +123,7 @@ def _extensions(case: Case) -> Iterator[str]:
             yield f"extension {name} is not among those that a server of Holdfast's may have"
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _LIBRARY_PACKAGES = {"libossp-uuid": "libossp-uuid16", "libicu": "libicu72"}
 """Of Debian 12, for libraries that the wheels' servers expect on the machine."""
 
@@ -133,6 +134,8 @@ def _libraries(case: Case) -> Iterator[str]:
     if not case.server["super"]:
         return
     for name, _ in _wanted_extensions(case):
+        if not _PLAIN.fullmatch(name):
+            continue  # whoever shaped the dump named it; as a path it would lead elsewhere
         library = Literal(f"$libdir/{name}")
         with (
             suppress(psycopg.OperationalError, AddonUnavailable),

@@ -37,6 +37,7 @@ _LABEL = "backup_label"
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _ASK_SECONDS = 60
+_MOST_ASKED = 1000
 _MARK = "# until recovery has ended"
 _CONF = "postgresql.auto.conf"
 
@@ -94,10 +95,14 @@ def used(chosen: ToolSet, place: Place) -> int:
     own user; a server that is down cannot say what that is.
     """
     highest = latest(chosen, place.directory)
-    command = None if place.ours or not highest else _restore_command(place)
-    while command and _is_archived(command, highest + 1, place):
-        highest += 1
-    return highest
+    command = "" if place.ours or not highest else _restore_command(place)
+    for timeline in range(highest + 1, highest + 1 + _MOST_ASKED):
+        if not command or not _is_archived(command, timeline, place):
+            return timeline - 1
+    raise EvidenceMissing(
+        "the server's restore_command finds a history of every timeline it is asked for: it has to"
+        " fail for what its archive does not hold"
+    )
 
 
 def _restore_command(place: Place) -> str:

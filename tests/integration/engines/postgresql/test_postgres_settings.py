@@ -48,7 +48,8 @@ CREATE TABLE v (a int[], t timestamptz, i interval, f float8, b bytea, s text, n
   CHECK (n = NULL OR n > 0));
 INSERT INTO v VALUES (ARRAY[1, NULL], '2024-02-01 10:00+00', '-1 day 02:03:04', 1.0/3,
   '\\x00ff', 'back\\slash ''q''', 1), (NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-CREATE TABLE words (a text[]); INSERT INTO words VALUES ('{NULL,"NULL"}');
+CREATE TABLE words (a text[]); INSERT INTO words VALUES ('{NULL,"NULL"}'), ('{日本}');
+CREATE TABLE "日本" (a int);
 CREATE TABLE big AS SELECT i, md5(i::text) FROM generate_series(1, 30000) i;
 CREATE INDEX ON big (md5);
 """

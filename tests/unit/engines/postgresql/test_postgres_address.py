@@ -103,7 +103,7 @@ def test_what_is_wrong_with_it_is_said(text: str, why: str) -> None:
 
 @given(NAMES)
 def test_a_database_name_is_only_ever_a_name(name: str) -> None:
-    command = commands.pg_dump(TOOLS, ADDRESS, name, snapshot="1", application="a")
+    command = commands.pg_dump(TOOLS, ADDRESS, name, encoding="UTF8", snapshot="1", application="a")
     given_info = next(word for word in command.argv if word.startswith("--dbname="))
     found = conninfo_to_dict(given_info.removeprefix("--dbname="))
     assert (found["dbname"], found["host"], found["sslmode"]) == (name, "db", "require")
@@ -111,7 +111,7 @@ def test_a_database_name_is_only_ever_a_name(name: str) -> None:
 
 def test_no_argument_holds_the_password() -> None:
     made = [
-        commands.pg_dump(TOOLS, ADDRESS, "d", snapshot="1", application="a"),
+        commands.pg_dump(TOOLS, ADDRESS, "d", encoding="UTF8", snapshot="1", application="a"),
         commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=True),
         commands.pg_restore(TOOLS, ADDRESS, "d", application="a"),
     ]

@@ -54,7 +54,7 @@ def test_the_sources_bootstrap_superuser_becomes_a_shell() -> None:
 
 def test_a_grantor_the_target_does_not_know_is_dropped() -> None:
     text = "CREATE ROLE new; GRANT old TO new WITH ADMIN OPTION GRANTED BY {};"
-    (kept,) = sorted_out(text.format('"granted by me"')).later
+    kept = sorted_out(text.format('"granted by me"')).now[1]
     assert kept == 'GRANT old TO new WITH ADMIN OPTION GRANTED BY "granted by me"'
     assert sorted_out(text.format("source_boss")).now[1] == "GRANT old TO new WITH ADMIN OPTION"
     assert sorted_out(text.format("lead"), major=16).now[1] == "GRANT old TO new WITH ADMIN OPTION"
