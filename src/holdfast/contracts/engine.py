@@ -157,7 +157,8 @@ class Dump:
 
     `near`: to fetch a member more than once costs no more than processor time. `size`: plain bytes
     of all members. `trusted`: people of the addon's own project shaped it. `locale`: for databases
-    whose own one the target cannot have; None: such a restore is refused.
+    whose own one the target cannot have; None: such a restore is refused. `skips_failed`: objects
+    that cannot be made may be left out, so what only they need is no obstacle.
     """
 
     version: str
@@ -168,6 +169,7 @@ class Dump:
     size: int = 0
     trusted: bool = True
     locale: str | None = None
+    skips_failed: bool = False
 
     @property
     def imported(self) -> bool:
@@ -324,8 +326,8 @@ class Undoable(Protocol):
     """
 
     def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-        """Puts the old data in place of what is there, which is removed. Repeatable until it
-        returns. RestoreDiffers when nothing of `op` is set aside and nothing was put back."""
+        """Puts the old data in place of what is there, which is removed. Repeatable until
+        `drop_aside` is called. RestoreDiffers when nothing of `op` is set aside or was put back."""
         ...
 
     def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:

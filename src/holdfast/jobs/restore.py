@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from holdfast.catalog import backups, copies, restores
+from holdfast.catalog import backups, copies, operations, restores
 from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.session import WriteSession
-from holdfast.contracts.engine import Dump, Dumpable, Member
+from holdfast.contracts.engine import Attempt, Dump, Dumpable, Member
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import FORMAT, MANIFEST
 from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
@@ -30,6 +30,9 @@ from holdfast.jobs.toolbox import Job
 from holdfast.pipeline.decompress import decompress
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
+
+JUDGED = "judge"
+"""The step after which the swap begins."""
 
 
 class RestoreRecord(BaseModel):
@@ -90,6 +93,7 @@ def _dump(job: Job, record: RestoreRecord) -> Dump:
         inventory=inventories.parse(manifest["inventory"]),
         trusted=is_trusted(job),
         locale=str(job.arguments["locale"]) if job.arguments.get("locale") else None,
+        skips_failed=consent_of(job).skips_failed,
     )
 
 
@@ -176,10 +180,18 @@ def judge(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
-    hours = keep_old_hours(job, deviates=bool(record.differences or record.skipped))
-    attempt = replace(job.attempt, staged=record.staged, keep_old=hours > 0)
-    _loader(job).swap(job.address(), _dump(job, record), attempt, job.guard)
+    _loader(job).swap(job.address(), _dump(job, record), _attempt(job, record), job.guard)
     return record
+
+
+def _attempt(job: Job, record: RestoreRecord) -> Attempt:
+    """With what was staged, by this attempt or one before it."""
+    hours = keep_old_hours(job, deviates=_deviates(record))
+    return replace(job.attempt, staged=record.staged, keep_old=hours > 0)
+
+
+def _deviates(record: RestoreRecord) -> bool:
+    return bool(record.differences or record.skipped)
 
 
 def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
@@ -191,14 +203,18 @@ def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
         "objects": record.loaded["objects"],
         **_deviations(record),
     }
-    note_old_data(restore, job, deviates=bool(record.differences or record.skipped))
+    note_old_data(restore, job, deviates=_deviates(record))
 
 
 def report_failure(session: WriteSession, job: Job, record: RestoreRecord) -> None:
-    """What a person has to have seen before they accept it."""
-    if record.differences or record.skipped:
-        restore = restores.get(session, int(str(job.arguments["restore"])))
+    """What a person has to have seen before they accept it. Once the swap had begun the old data
+    may be set aside."""
+    restore = restores.get(session, int(str(job.arguments["restore"])))
+    if _deviates(record):
         restore.report = _deviations(record)
+    operation = operations.get(session, job.what.op)
+    if operation is not None and operation.step == JUDGED:
+        note_old_data(restore, job, deviates=_deviates(record))
 
 
 def _deviations(record: RestoreRecord) -> Document:
@@ -206,7 +222,7 @@ def _deviations(record: RestoreRecord) -> Document:
 
 
 def clean(job: Job, record: RestoreRecord) -> str:
-    return _loader(job).discard(job.address(), replace(job.attempt, staged=record.staged))
+    return _loader(job).discard(job.address(), _attempt(job, record))
 
 
 RESTORE = Plan(
@@ -216,7 +232,7 @@ RESTORE = Plan(
         Step("preflight", "checking the target", preflight),
         Step("stage", "loading beside the present data", stage),
         Step("compare", "comparing with the backup", compare),
-        Step("judge", "judging the differences", judge),
+        Step(JUDGED, "judging the differences", judge),
         Step("swap", "putting the restored data in place", swap),
     ],
     publish=publish,

@@ -109,7 +109,6 @@ def drop(job: Job, record: UndoRecord) -> UndoRecord:
     restore, _ = _undone(job)
     if restore.old_until is not None:
         _drop(job, restore)
-        job.say("the old data is dropped")
     return record
 
 
@@ -151,6 +150,7 @@ UNDO = Plan(
     steps=[
         Step("look", "looking for the old data", look),
         Step("put back", "putting the old data back", put_back),
+        Step("drop", "removing what is left of it", drop),
     ],
     publish=publish,
     clean=clean,

@@ -11,16 +11,19 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from fixtures.holdfast import (
     OVER,
     Api,
+    Server,
     await_backup,
     await_restore,
     await_that,
     fresh,
     start_holdfast,
 )
+from fixtures.managed import admin_of
 
 BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 ADDON = "/projects/places/addons/source"
@@ -30,12 +33,28 @@ ADDON = "/projects/places/addons/source"
 class Room:
     """One installation with one managed server, and a directory its user may write."""
 
-    api: Api
+    server: Server
     addon: Path
     spare: Path
 
+    @property
+    def api(self) -> Api:
+        return self.server.api()
+
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         uri = self.api.get(f"{ADDON}/credentials").data["secrets"]["POSTGRES_URI"]
+        return self._run(uri, statement)
+
+    def make_tablespace(self, name: str) -> None:
+        """Only an administrator may; the owner may use it."""
+        uri = self.api.get(f"{ADDON}/credentials").data["secrets"]["POSTGRES_URI"]
+        parts = conninfo_to_dict(uri)
+        login = admin_of(self.server, int(str(parts["port"])))
+        whole = make_conninfo(uri, user=login.user, password=login.password.reveal())
+        self._run(whole, f"CREATE TABLESPACE {name} LOCATION '{self.space(name)}'")
+        self._run(whole, f"GRANT CREATE ON TABLESPACE {name} TO PUBLIC")
+
+    def _run(self, uri: str, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(uri, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
@@ -74,7 +93,7 @@ def room() -> Iterator[Room]:
         api.post("/projects/places/addons", body)
         await_that(lambda: api.get(ADDON).data["status"] == "running")
         (addon,) = (home / "data" / "addons").iterdir()
-        yield Room(api, addon, spare)
+        yield Room(server, addon, spare)
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
@@ -124,7 +143,7 @@ def test_a_snapshot_is_as_gentle_as_it_was_asked_to_be(room: Room) -> None:
 @pytest.mark.slow
 def test_tablespaces_follow_every_restore_and_go_with_the_data(room: Room) -> None:
     for name in ("one", "two"):
-        room.sql(f"CREATE TABLESPACE {name} LOCATION '{room.space(name)}'")
+        room.make_tablespace(name)
         room.sql(f"CREATE TABLE in_{name} TABLESPACE {name} AS SELECT generate_series(1, 999) AS g")
     backup = room.snapshot()
     for _ in range(2):

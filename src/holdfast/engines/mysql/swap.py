@@ -52,7 +52,8 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
 
 
 def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-    """The old data that restore `op` set aside comes back; what is in its place is dropped."""
+    """The old data that restore `op` set aside comes back; what is in its place is dropped. The
+    book stays, so that a repetition knows; `drop_aside` removes it."""
     with _acting(address, attempt, guard) as session:
         book = Book(session, naming.old_book(op))
         if not book.exists():
@@ -71,7 +72,6 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
                 drop_database(session, database)
         for prefix in (naming.old_prefix(attempt.op), naming.old_prefix(op)):
             _drop_databases(session, prefix, book.database)
-        book.close()
 
 
 def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:

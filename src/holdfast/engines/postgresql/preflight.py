@@ -64,9 +64,14 @@ def preflight(tools_dir: Path, address: Address, dump: Dump) -> None:
             present=facts.databases(session),
         )
         obstacles = [obstacle for check in CHECKS for obstacle in check(case)]
+        missing = [obstacle for check in LEFT_OUT for obstacle in check(case)]
+    way_out = ""
+    if missing and not dump.skips_failed:
+        obstacles += missing
+        way_out = "; --skip-failed-objects (skipFailedObjects) restores without what needs it"
     if obstacles:
         raise PreflightRefused(
-            "the restore cannot work: " + "; ".join(obstacles), obstacles=obstacles
+            f"the restore cannot work: {'; '.join(obstacles)}{way_out}", obstacles=obstacles
         )
 
 
@@ -263,11 +268,11 @@ def _space(case: Case) -> Iterator[str]:
 CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
     _version,
     _tools,
-    _extensions,
-    _libraries,
     _locales,
     _privileges,
     _held,
     _doors,
     _space,
 )
+LEFT_OUT: tuple[Callable[[Case], Iterator[str]], ...] = (_extensions, _libraries)
+"""What a person may do without: objects that cannot be made for it are skipped and named."""

@@ -103,7 +103,6 @@ def put_back(aside: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
     if not (aside / DRAFT).exists() and not (aside / DONE).exists():
         raise RestoreDiffers("nothing of this restore is set aside any more")
     refill(aside, path, attempt, guard)
-    drop_aside(aside)
 
 
 def drop_aside(aside: Path) -> None:

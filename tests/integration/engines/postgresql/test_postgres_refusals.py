@@ -179,9 +179,19 @@ def test_every_obstacle_is_listed_and_nothing_is_touched(
     told = "; ".join(caught.value.facts["obstacles"])
     assert "extension postgis 3.4 is not available" in told
     assert "extension citext 99.0 is needed" in told
+    assert "--skip-failed-objects" in caught.value.message
     assert "locale xx_XX.UTF-8" in told
     assert "bytes free" in told
     assert differences(before, fingerprint(server.address)) == []
+
+
+def test_a_missing_extension_may_be_left_out(server: PostgresServer, taken: Taken) -> None:
+    wanted = {"name": "postgis", "version": "3.4", "schema": "public"}
+    databases = [{**found, "extensions": [wanted]} for found in taken.dump.facts["databases"]]
+    dump = replace(taken.dump, facts={**taken.dump.facts, "databases": databases})
+    with pytest.raises(PreflightRefused, match="postgis"):
+        server.engine.preflight(server.address, dump)
+    server.engine.preflight(server.address, replace(dump, skips_failed=True))
 
 
 def test_lacking_privileges_are_listed(server: PostgresServer, taken: Taken) -> None:
