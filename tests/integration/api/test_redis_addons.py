@@ -117,7 +117,8 @@ def test_users_of_another_projects_snapshot_stay_away(room: Room) -> None:
     source = room.managed("redis", "Foreign")
     client = room.inside(source)
     client.set("a", "then")
-    client.execute_command("ACL", "SETUSER", "boss", "on", ">known", "~*", "+@all")
+    administrator = room.inside_as_admin(source)
+    administrator.execute_command("ACL", "SETUSER", "boss", "on", ">known", "~*", "+@all")
     backup = room.snapshot(source)
     room.api.post("/projects", {"name": "Other keys"})
     origin = {"projectId": "keys", "addonId": source.rpartition("/")[2]}
@@ -129,7 +130,7 @@ def test_users_of_another_projects_snapshot_stay_away(room: Room) -> None:
         fork = f"/projects/{project}/addons/{made['id']}"
         await_that(lambda fork=fork: completed_restore(room.api, fork))
         assert room.inside(fork).get("a") == b"then"
-        known = room.inside(fork).execute_command("ACL", "USERS")
+        known = room.inside_as_admin(fork).execute_command("ACL", "USERS")
         assert [name for name in known if name == b"boss"] == users
 
 
