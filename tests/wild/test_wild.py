@@ -25,6 +25,14 @@ FILLS: Mapping[str, Callable[..., list[str]]] = {
 }
 WILD = {**BENCHES, "sqlite": SQLiteBench(sqlite_data.contents)}
 FEW = range(2)
+FAST = {
+    ("postgresql", "dump-zstd", "attached"),
+    ("mariadb", "dump-zstd", "attached"),
+    ("valkey", "snapshot", "attached"),
+    ("sqlite", "dump-zstd", "attached"),
+    ("sqlite", "snapshot", "attached"),
+}
+"""What every run tries; the slow one, and `make test-wild`, try the rest."""
 
 
 def seeds() -> range:
@@ -37,7 +45,8 @@ def _cases() -> Iterator[Any]:
         for form in WILD[name].forms:
             for place in ("attached", "managed"):
                 if place == "attached" or WILD[name].managed_version:
-                    yield pytest.param(name, form, place, id=f"{name}-{form}-{place}")
+                    marks = () if (name, form, place) in FAST else pytest.mark.slow
+                    yield pytest.param(name, form, place, marks=marks, id=f"{name}-{form}-{place}")
 
 
 @pytest.mark.timeout(0)  # as long as there are seeds

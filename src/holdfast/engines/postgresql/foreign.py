@@ -293,7 +293,10 @@ def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[s
         found.read()
     if found.here.uncounted:
         raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
-    return {f"{schema}.{name}": rows for (schema, name), rows in found.here.rows.items()}
+    total: Counter[str] = Counter()
+    for (schema, name), rows in found.here.rows.items():
+        total[f"{schema}.{name}"] += rows  # names with dots may be spelled alike
+    return dict(total)
 
 
 def _inventory(found: _Findings) -> Inventory:
