@@ -129,6 +129,7 @@ def test_a_server_without_its_file_is_stopped_too(redis_engine: Redis, place: Pl
     assert not running.is_running()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_server_that_writes_its_first_log_ends_when_it_has(
     redis_engine: Redis, place: Place, flavour: str
@@ -140,7 +141,7 @@ def test_a_server_that_writes_its_first_log_ends_when_it_has(
     start(redis_engine, place)
     client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
     client.execute_command("EVAL", "for i=1,100 do redis.call('set', i, i) end", 0)
-    client.config_set("rdb-key-save-delay", 50_000)  # five seconds for all of them
+    client.config_set("rdb-key-save-delay", 10_000)  # a second for all of them
     client.config_set("appendonly", "yes")
     await_that(lambda: client.info("persistence")["aof_rewrite_in_progress"])
     redis_engine.stop(place)
