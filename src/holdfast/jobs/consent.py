@@ -1,13 +1,26 @@
 """What the person who ordered a restore allowed in advance, and how long the old data stays."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from holdfast.catalog.schema import Restore
 from holdfast.contracts.engine import Undoable
 from holdfast.domain.differences import KEEP_OLD_HOURS, Consent
+from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.toolbox import Job
 
 _HOUR_MS = 3_600_000
+
+
+def require_consent(job: Job, differences: Sequence[str], skipped: Sequence[str] = ()) -> None:
+    """RestoreDiffers unless the person allowed all of it; the log says what they allowed."""
+    refusal = consent_of(job).refusal(differences, skipped)
+    if refusal is not None:
+        raise RestoreDiffers(refusal)
+    for sentence in skipped:
+        job.say(f"left out, as was allowed: {sentence}")
+    for sentence in differences:
+        job.say(f"accepted: {sentence}")
 
 
 def consent_of(job: Job) -> Consent:

@@ -21,9 +21,9 @@ from holdfast.catalog.session import WriteSession
 from holdfast.contracts.engine import Attempt, Dump, Dumpable, Member
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import FORMAT, MANIFEST
-from holdfast.domain.errors import EvidenceMissing, NotSupported, RestoreDiffers
+from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.jobs import inventories
-from holdfast.jobs.consent import consent_of, keep_old_hours, note_old_data
+from holdfast.jobs.consent import consent_of, keep_old_hours, note_old_data, require_consent
 from holdfast.jobs.origins import is_trusted
 from holdfast.jobs.step import Plan, Step
 from holdfast.jobs.toolbox import Job
@@ -169,13 +169,7 @@ def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def judge(job: Job, record: RestoreRecord) -> RestoreRecord:
-    refusal = consent_of(job).refusal(record.differences, record.skipped)
-    if refusal is not None:
-        raise RestoreDiffers(refusal)
-    for sentence in record.skipped:
-        job.say(f"left out, as was allowed: {sentence}")
-    for sentence in record.differences:
-        job.say(f"accepted: {sentence}")
+    require_consent(job, record.differences, record.skipped)
     return record
 
 

@@ -34,7 +34,7 @@ from holdfast.domain.snapshot import FORMAT
 from holdfast.domain.units import show_bytes
 from holdfast.jobs import exchange, snapshot_proof
 from holdfast.jobs.adopting import manifest_of
-from holdfast.jobs.consent import consent_of, keep_old_hours, note_old_data
+from holdfast.jobs.consent import keep_old_hours, note_old_data, require_consent
 from holdfast.jobs.origins import is_trusted
 from holdfast.jobs.proof import require
 from holdfast.jobs.seats import Seat, seat_of
@@ -235,12 +235,7 @@ def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
 
 def judge(job: Job, record: RewindRecord) -> RewindRecord:
     """A step of its own, so that a restore that ends here shows all differences."""
-    differences = record.proven.get(DIFFERENCES, [])
-    refusal = consent_of(job).refusal(differences, ())
-    if refusal is not None:
-        raise RestoreDiffers(refusal)
-    for sentence in differences:
-        job.say(f"accepted: {sentence}")
+    require_consent(job, record.proven.get(DIFFERENCES, []))
     return record
 
 

@@ -29,7 +29,7 @@ def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -
     """
     writer = _Writer(target, moved)
     part = partial(repository.objects.part, "data")
-    with writer, Opening(repository.key, part) as opening:
+    with writer, Opening(part, repository.plain) as opening:
         for batch in opening.blocks(_places(repository, tree, writer)):
             for block in batch:
                 writer.write(block)

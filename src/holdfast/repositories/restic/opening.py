@@ -5,21 +5,14 @@ line full; sha256, zstd and the ciphers release the interpreter's lock, so the c
 Blocks go in batches, and only so many are on their way: memory is bounded however slow the writer.
 """
 
-import hashlib
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import NamedTuple
 
-import zstandard
-
-from holdfast.domain.errors import SealBroken
-from holdfast.repositories.restic.crypto import Key
 from holdfast.repositories.restic.index import Place
-from holdfast.repositories.restic.pack import Entry
+from holdfast.repositories.restic.reading import extent, runs, sliced
 
 BATCH_BYTES = 2 << 20
 """Plain bytes of a batch, about: large enough that a request is worth its latency."""
@@ -38,23 +31,16 @@ _OPENING = min(4, os.cpu_count() or 1)
 Part = Callable[[str, int, int], bytes]
 """Pack, start and end to its stored bytes; called by several threads."""
 
-
-class _Run(NamedTuple):
-    """Neighbours in one pack, fetched with one request."""
-
-    pack: str
-    start: int
-    end: int
-    places: list[Place]
+Plain = Callable[[Place, memoryview], bytes]
+"""The plain bytes of a sealed blob, proven by its id; called by several threads."""
 
 
 class Opening:
     """One reader's. An error of a thread is raised where its results are taken."""
 
-    def __init__(self, key: Key, part: Part) -> None:
-        self._key = key
+    def __init__(self, part: Part, plain: Plain) -> None:
         self._part = part
-        self._own = threading.local()
+        self._plain = plain
         self._fetching = ThreadPoolExecutor(FETCHING, "fetching")
         self._opening = ThreadPoolExecutor(_OPENING, "opening")
 
@@ -77,46 +63,19 @@ class Opening:
         """
         going: deque[Future[list[bytes]]] = deque()
         for batch in _batches(places):
-            fetched = [self._fetching.submit(self._fetch, run) for run in _runs(batch)]
+            fetched = [self._fetching.submit(self._fetch, run) for run in runs(batch, _GAP_BYTES)]
             going.append(self._opening.submit(self._opened, fetched))
             if len(going) >= AHEAD:
                 yield going.popleft().result()
         while going:
             yield going.popleft().result()
 
-    def _fetch(self, run: _Run) -> list[tuple[Place, memoryview]]:
-        whole = memoryview(self._part(run.pack, run.start, run.end))
-        return [
-            (place, whole[start : start + place.entry.stored])
-            for place in run.places
-            for start in (place.entry.offset - run.start,)
-        ]
+    def _fetch(self, run: Sequence[Place]) -> list[tuple[Place, memoryview]]:
+        pack, start, end = extent(run)
+        return sliced(run, memoryview(self._part(pack, start, end)))
 
     def _opened(self, fetched: Sequence[Future[list[tuple[Place, memoryview]]]]) -> list[bytes]:
-        """One pass for each kind of work, while its code and tables are at hand."""
-        sealed = [blob for run in fetched for blob in run.result()]
-        packed = [self._key.open(stored) for _, stored in sealed]
-        entries = [place.entry for place, _ in sealed]
-        plain = [self._unpacked(entry, data) for entry, data in zip(entries, packed, strict=True)]
-        for entry, data in zip(entries, plain, strict=True):
-            if hashlib.sha256(data).digest() != entry.id:
-                raise _broken(entry)
-        return plain
-
-    def _unpacked(self, entry: Entry, data: bytes) -> bytes:
-        if not entry.plain:
-            return data
-        if not hasattr(self._own, "expand"):
-            self._own.expand = zstandard.ZstdDecompressor()
-        expand: zstandard.ZstdDecompressor = self._own.expand
-        try:
-            return expand.decompress(data, max_output_size=entry.plain)
-        except zstandard.ZstdError as error:
-            raise _broken(entry) from error
-
-
-def _broken(entry: Entry) -> SealBroken:
-    return SealBroken(f"blob {entry.id.hex()} is not what was written")
+        return [self._plain(place, sealed) for run in fetched for place, sealed in run.result()]
 
 
 def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
@@ -130,19 +89,3 @@ def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _runs(batch: Sequence[Place]) -> Iterator[_Run]:
-    run: _Run | None = None
-    for place in batch:
-        entry = place.entry
-        goes_on = run is not None and run.pack == place.pack
-        if run is not None and goes_on and 0 <= entry.offset - run.end <= _GAP_BYTES:
-            run.places.append(place)
-            run = run._replace(end=entry.offset + entry.stored)
-            continue
-        if run is not None:
-            yield run
-        run = _Run(place.pack, entry.offset, entry.offset + entry.stored, [place])
-    if run is not None:
-        yield run

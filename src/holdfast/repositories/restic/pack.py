@@ -5,9 +5,12 @@
 """
 
 import struct
+import threading
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import NamedTuple
+
+import zstandard
 
 from holdfast.domain.errors import SealBroken
 from holdfast.repositories.restic.crypto import OVERHEAD, Key
@@ -37,6 +40,23 @@ class Entry(NamedTuple):
     @property
     def size(self) -> int:
         return self.plain or self.stored - OVERHEAD
+
+
+_own = threading.local()
+
+
+def unpacked(data: bytes, entry: Entry) -> bytes:
+    """A compressed blob's plain bytes; SealBroken when they are not what was written.
+
+    Each thread keeps its decompressor: making one takes longer than a small blob.
+    """
+    if not hasattr(_own, "expand"):
+        _own.expand = zstandard.ZstdDecompressor()
+    expand: zstandard.ZstdDecompressor = _own.expand
+    try:
+        return expand.decompress(data, max_output_size=entry.plain)
+    except zstandard.ZstdError as error:
+        raise SealBroken(f"blob {entry.id.hex()} is not what was written") from error
 
 
 def header(entries: list[Entry], key: Key) -> bytes:

@@ -33,20 +33,32 @@ def blobs(repository: Repository, content: Sequence[str]) -> Iterator[bytes]:
 
 def fetch(repository: Repository, places: Iterable[Place]) -> Iterator[tuple[Place, memoryview]]:
     """The sealed bytes of these blobs, in order; nothing is proven yet."""
-    for run in _runs(places):
-        first, last = run[0].entry, run[-1].entry
-        end = last.offset + last.stored
-        whole = repository.part(run[0].pack, first.offset, end)
-        for place in run:
-            start = place.entry.offset - first.offset
-            yield place, whole[start : start + place.entry.stored]
+    for run in runs(places):
+        yield from sliced(run, repository.part(*extent(run)))
 
 
-def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
-    """Blobs that one request can fetch: next to each other in one pack."""
+def extent(run: Sequence[Place]) -> tuple[str, int, int]:
+    """The pack of a run, and where in it the run starts and ends."""
+    first, last = run[0].entry, run[-1].entry
+    return run[0].pack, first.offset, last.offset + last.stored
+
+
+def sliced(run: Sequence[Place], whole: memoryview) -> list[tuple[Place, memoryview]]:
+    """The sealed bytes of each blob of a run, of which `whole` are the stored bytes."""
+    first = run[0].entry.offset
+    starts = [place.entry.offset - first for place in run]
+    return [
+        (place, whole[start : start + place.entry.stored])
+        for place, start in zip(run, starts, strict=True)
+    ]
+
+
+def runs(places: Iterable[Place], gap: int = 0) -> Iterator[list[Place]]:
+    """Blobs that one request can fetch: next to each other in one pack, with at most `gap` bytes
+    between two."""
     run: list[Place] = []
     for place in places:
-        if run and not _adjoins(run, place):
+        if run and not _adjoins(run, place, gap):
             yield run
             run = []
         run.append(place)
@@ -54,12 +66,12 @@ def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
         yield run
 
 
-def _adjoins(run: Sequence[Place], place: Place) -> bool:
-    first, last = run[0], run[-1]
+def _adjoins(run: Sequence[Place], place: Place, gap: int) -> bool:
+    pack, start, end = extent(run)
     return (
-        last.pack == place.pack
-        and last.entry.offset + last.entry.stored == place.entry.offset
-        and place.entry.offset + place.entry.stored - first.entry.offset <= _RANGE_BYTES
+        pack == place.pack
+        and 0 <= place.entry.offset - end <= gap
+        and place.entry.offset + place.entry.stored - start <= _RANGE_BYTES
     )
 
 
