@@ -6,10 +6,7 @@ SEEDS ?=
 ONLY ?=
 KEEP ?=
 
-.PHONY: demo test-wild:
-	@$(PYTHON) tools/dev.py test-wild $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only "$(ONLY)")
-
-test test-slow check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-schedules
+.PHONY: demo test test-slow test-wild check bench-dump bench-engines bench-snapshot bench-snapshots bench-api bench-schedules
 
 demo:
 	@$(PYTHON) tools/dev.py demo $(if $(SIZE),--size $(SIZE)) $(if $(KEEP),--keep)
