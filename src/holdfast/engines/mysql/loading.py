@@ -4,7 +4,6 @@ Statements go one by one over a session of ours, judged before: no stock client 
 nothing in them can reach this machine. What names its own database is kept for later.
 """
 
-import hashlib
 import secrets
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,8 +17,9 @@ from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.code import Code
 from holdfast.engines.mysql.complaints import LOST, said
 from holdfast.engines.mysql.judging import COLLATION_OF_DATABASE, Fate, judge
+from holdfast.engines.mysql.passwords import identified_by
 from holdfast.engines.mysql.script import LONGEST, moved, shortened, statements, with_row_format
-from holdfast.engines.mysql.tools import MARIADB
+from holdfast.engines.mysql.tools import MARIADB, MYSQL
 from holdfast.engines.mysql.wire import Session, WireError, code, name, pattern
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
@@ -206,16 +206,8 @@ def _make_user(
 
 
 def _identified(admin: Session, password: Secret) -> str:
-    """MariaDB takes a hash, so that no log of the server holds the password."""
-    if MARIADB.lower() not in admin.banner.lower():
-        return f"IDENTIFIED BY {admin.literal(password.reveal())}"
-    return f"IDENTIFIED BY PASSWORD '{native_hash(password)}'"
-
-
-def native_hash(password: Secret) -> str:
-    """What mysql_native_password keeps; SHA-1 is that format's choice."""
-    once = hashlib.sha1(password.reveal().encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+    flavour = MARIADB if MARIADB.lower() in admin.banner.lower() else MYSQL
+    return identified_by(flavour, password, admin.literal)
 
 
 def _host(admin: Session) -> str:

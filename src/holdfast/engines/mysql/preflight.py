@@ -13,9 +13,9 @@ from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
 from holdfast.engines.mysql.facts import Facts
 from holdfast.engines.mysql.here import data_directory
-from holdfast.engines.mysql.importing import DEFINING, addressed
 from holdfast.engines.mysql.probe import look
 from holdfast.engines.mysql.staging import recorded, section
+from holdfast.engines.mysql.targets import DEFINING, addressed
 from holdfast.engines.mysql.tools import MARIADB, parts, series
 from holdfast.engines.mysql.wire import Session
 

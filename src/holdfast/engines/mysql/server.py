@@ -20,7 +20,7 @@ from holdfast.engines.lodging import address_of, named, owner
 from holdfast.engines.mysql import commands, confining, tools
 from holdfast.engines.mysql.address import connect
 from holdfast.engines.mysql.complaints import translated
-from holdfast.engines.mysql.loading import native_hash
+from holdfast.engines.mysql.passwords import identified_by
 from holdfast.engines.mysql.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.wire import name
 from holdfast.kit import durable
@@ -189,18 +189,14 @@ def adoption(place: Place, flavour: str) -> list[str]:
     """
     if not place.ours:
         return []
-    how = _entering(place.password, flavour)
+    how = identified_by(flavour, place.password, confining.quoted)
     if place.admin is not None:
-        return confining.adoption(place, how, _entering(place.admin.password, flavour))
+        return confining.adoption(
+            place, how, identified_by(flavour, place.admin.password, confining.quoted)
+        )
     user = confining.account(place.user)
     return [
         f"CREATE USER IF NOT EXISTS {user} {how};",
         f"ALTER USER {user} {how};",
         f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;",
     ]
-
-
-def _entering(password: Secret, flavour: str) -> str:
-    if flavour == MARIADB:
-        return f"IDENTIFIED BY PASSWORD '{native_hash(password)}'"
-    return f"IDENTIFIED BY {confining.quoted(password.reveal())}"

@@ -22,7 +22,7 @@ from holdfast.engines.postgresql.globals import Sorted, Target
 from holdfast.engines.postgresql.handing import HandOver
 from holdfast.engines.postgresql.inventory import Count
 from holdfast.engines.postgresql.layout import Placement
-from holdfast.engines.postgresql.loading import creation_of, loader_name
+from holdfast.engines.postgresql.loader_role import creation_of, loader_name
 from holdfast.engines.postgresql.staging import Staging
 from holdfast.engines.postgresql.tools import ToolSet
 from holdfast.kit.guard import Guard

@@ -15,9 +15,9 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier
 
-from holdfast.contracts.engine import Address, Attempt, Fetch, Inventory
+from holdfast.contracts.engine import Fetch, Inventory
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql import foreign, properties, sieve, tools
 from holdfast.engines.postgresql.address import Session, connect
@@ -26,8 +26,8 @@ from holdfast.engines.postgresql.course import unquoted
 from holdfast.engines.postgresql.facts import Facts
 from holdfast.engines.postgresql.globals import Sorted, Target
 from holdfast.engines.postgresql.layout import Placement, section
+from holdfast.engines.postgresql.loader_role import creation_of, loader_name
 from holdfast.engines.postgresql.looking import Seen
-from holdfast.engines.postgresql.naming import short
 from holdfast.engines.postgresql.running import Run
 from holdfast.engines.postgresql.session import watched
 from holdfast.engines.postgresql.staging import Staging
@@ -43,23 +43,6 @@ _AS_PSQL = 'SET search_path TO "$user", public'
 
 OWNER = "holdfast_imported"
 """Owns what came with dumps that somebody else made."""
-
-
-def loader_name(attempt: Attempt) -> str:
-    return f"holdfast_load_{short(attempt.op)}"
-
-
-def creation_of(address: Address, loader: str, password: Secret) -> str:
-    """The server is given a verifier: its log must not learn the password. Row security must not
-    keep rows from being counted."""
-    with connect(address) as session:
-        verifier = session.pgconn.encrypt_password(
-            password.reveal().encode(), loader.encode(), b"scram-sha-256"
-        )
-        made = SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(
-            Identifier(loader), Literal(verifier.decode())
-        )
-        return made.as_string(session)
 
 
 class ForeignStaging(Staging):
