@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from demo.fill import Address
-from holdfast.engines.postgresql import address as postgresql
-from holdfast.engines.postgresql import commands, tools
+from holdfast.engines.postgresql.client import address as postgresql
+from holdfast.engines.postgresql.client import commands, tools
 
 
 class Stock:

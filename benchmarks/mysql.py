@@ -7,8 +7,9 @@ from pathlib import Path
 
 from benchmarks.contest import STOCK, Ours, Work, shell, started
 from holdfast.contracts.engine import Address
-from holdfast.engines.mysql import create, server
-from holdfast.engines.mysql.address import connect, nearest
+from holdfast.engines.mysql import create
+from holdfast.engines.mysql.client.address import connect, nearest
+from holdfast.engines.mysql.hosting import server
 
 ROW = "concat(md5(seq), ' ', repeat(sha2(seq, 256), 6), ' the same words in every row', seq % 97)"
 

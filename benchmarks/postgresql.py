@@ -11,8 +11,9 @@ from psycopg.sql import SQL, Identifier
 
 from benchmarks.contest import STOCK, Ours, Work, shell, started
 from holdfast.contracts.engine import Address
-from holdfast.engines.postgresql import create, server
-from holdfast.engines.postgresql.address import Session, connect, nearest
+from holdfast.engines.postgresql import create
+from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.hosting import server
 
 ROW = (
     "md5(g::text) || repeat(encode(sha256(g::text::bytea), 'hex'), 6)"

@@ -11,9 +11,10 @@ from typing import Any
 
 from benchmarks.contest import STOCK, Work, attempt, guard, shell, started
 from holdfast.contracts.place import Place
-from holdfast.engines.redis import create, server
-from holdfast.engines.redis.address import client
+from holdfast.engines.redis import create
+from holdfast.engines.redis.client.address import client
 from holdfast.engines.redis.driver import Redis
+from holdfast.engines.redis.hosting import server
 from holdfast.pipeline.compress import Zstd
 from holdfast.pipeline.decompress import decompress
 

@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.contest import STOCK, Ours, Work, shell
-from holdfast.engines.sqlite import create, scratch
+from holdfast.engines.sqlite import create
+from holdfast.engines.sqlite.client import scratch
 
 
 @contextmanager

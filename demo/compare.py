@@ -11,7 +11,7 @@ from typing import Any
 
 from demo.fill import Address
 from demo.fingerprint import Fingerprint, differences, fingerprint
-from holdfast.engines.postgresql import address as postgresql
+from holdfast.engines.postgresql.client import address as postgresql
 
 _PER_SERVER = ("roles", "memberships")
 

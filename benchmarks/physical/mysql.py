@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.physical.contest import Contest, Holdfast, restic, stream
 from benchmarks.server import hosted
 from holdfast.contracts.engine import Address
-from holdfast.engines.mysql import server
-from holdfast.engines.mysql.address import connect, nearest
+from holdfast.engines.mysql.client.address import connect, nearest
+from holdfast.engines.mysql.hosting import server
 
 _ROW_BYTES = 600
 _ROW = (

@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks.physical.contest import Contest, Holdfast, Tool, restic, shell, stream
 from benchmarks.server import hosted
-from holdfast.engines.postgresql import server
+from holdfast.engines.postgresql.hosting import server
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ROW_BYTES = 600

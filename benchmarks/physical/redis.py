@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.physical.contest import Contest, Holdfast, restic, shell, stream
 from benchmarks.server import hosted
-from holdfast.engines.redis import server
-from holdfast.engines.redis.address import client
+from holdfast.engines.redis.client.address import client
+from holdfast.engines.redis.hosting import server
 
 _VALUE_BYTES = 600
 _AT_ONCE = 5000

@@ -17,7 +17,7 @@ from fakes.cutting_proxy import cutting
 from fixtures.attached import ROWS, Attached, Own, attach
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.offered import FORBIDDEN, Offered
-from holdfast.engines.postgresql.loading import OWNER
+from holdfast.engines.postgresql.imports.staging import OWNER
 
 pytestmark = pytest.mark.sqlite_first
 

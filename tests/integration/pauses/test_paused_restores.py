@@ -14,7 +14,9 @@ from holdfast.contracts.place import Place
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import FencedOff
 from holdfast.domain.operation import Kind
-from holdfast.engines.sqlite import copying, loading, restoring
+from holdfast.engines.sqlite.imports import load
+from holdfast.engines.sqlite.physical import file_copy
+from holdfast.engines.sqlite.restore import restore
 from holdfast.jobs import rewind, servers
 from holdfast.jobs.lifecycle import LIFECYCLE, LifecycleRecord
 from holdfast.jobs.seats import Seat
@@ -38,7 +40,7 @@ def test_who_comes_late_to_the_swap_overwrites_nothing(
     installation: Installation, restoring_one: Dispatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = Pause()
-    monkeypatch.setattr(restoring, "_alone", pause.before(restoring._alone))
+    monkeypatch.setattr(restore, "_alone", pause.before(restore._alone))
     thread = installation.start(restoring_one)
     pause.await_it()
     installation.run(installation.take_over(restoring_one))
@@ -54,7 +56,7 @@ def test_who_is_paused_in_the_swap_keeps_others_waiting(
 ) -> None:
     """Whoever goes on before it ended could not know whether the content is replaced again."""
     pause = Pause()
-    monkeypatch.setattr(copying, "replace", pause.before(copying.replace))
+    monkeypatch.setattr(file_copy, "replace", pause.before(file_copy.replace))
     first = installation.start(restoring_one)
     pause.await_it()
     second = installation.start(installation.take_over(restoring_one))
@@ -74,7 +76,7 @@ def test_who_goes_on_staging_writes_into_its_own(
     installation.run_all()
     installation.restore(backup)
     what, pause = installation.work(), Pause()
-    monkeypatch.setattr(loading, "load", pause.before(loading.load))
+    monkeypatch.setattr(load, "load", pause.before(load.load))
     thread = installation.start(what)
     pause.await_it()
     installation.run(installation.take_over(what))

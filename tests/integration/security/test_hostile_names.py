@@ -8,9 +8,9 @@ from fixtures.attached import Attached
 from fixtures.holdfast import Api, Server, await_backup, fresh
 from fixtures.s3 import S3Server
 from holdfast.domain.errors import Invalid
-from holdfast.engines.mysql.address import parse as parse_mysql
-from holdfast.engines.postgresql.address import parse as parse_postgresql
-from holdfast.engines.redis.address import parse as parse_redis
+from holdfast.engines.mysql.client.address import parse as parse_mysql
+from holdfast.engines.postgresql.client.address import parse as parse_postgresql
+from holdfast.engines.redis.client.address import parse as parse_redis
 
 pytestmark = pytest.mark.sqlite_first
 

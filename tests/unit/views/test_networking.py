@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Address
-from holdfast.engines.mysql.address import parse as mysql
-from holdfast.engines.postgresql.address import parse as postgresql
+from holdfast.engines.mysql.client.address import parse as mysql
+from holdfast.engines.postgresql.client.address import parse as postgresql
 from holdfast.views.addons import networking
 
 

@@ -20,24 +20,16 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.place import SETTLED, Place, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
-from holdfast.engines.mysql import (
-    address,
-    archive,
-    backup,
-    dump,
-    foreign,
-    inventory,
-    placing,
-    preflight,
-    probe,
-    swap,
-    tools,
-)
-from holdfast.engines.mysql.importing import ForeignStaging
-from holdfast.engines.mysql.rehearsal import Rehearsal
-from holdfast.engines.mysql.server import Server
-from holdfast.engines.mysql.staging import ConfinedStaging, Staging
-from holdfast.engines.mysql.tools import ToolSet
+from holdfast.engines.mysql.client import address, tools
+from holdfast.engines.mysql.client.tools import ToolSet
+from holdfast.engines.mysql.dump import archive, dump, inventory, probe
+from holdfast.engines.mysql.hosting.server import Server
+from holdfast.engines.mysql.imports import survey
+from holdfast.engines.mysql.imports.staging import ForeignStaging
+from holdfast.engines.mysql.physical import data_directory, snapshot
+from holdfast.engines.mysql.physical.rehearsal import Rehearsal
+from holdfast.engines.mysql.restore import preflight, swap
+from holdfast.engines.mysql.restore.staging import ConfinedStaging, Staging
 from holdfast.kit.guard import Guard
 from holdfast.kit.hosting import mark
 
@@ -85,10 +77,10 @@ class MySQL(Server):
         return dump.dump(self.tools_dir, address, scope, attempt, guard)
 
     def recognise(self, head: bytes) -> Member:
-        return foreign.recognise(head)
+        return survey.recognise(head)
 
     def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:  # noqa: ARG002 - of one kind
-        return foreign.survey(plain)
+        return survey.survey(plain)
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(member, plain)
@@ -118,23 +110,23 @@ class MySQL(Server):
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
-        return backup.capture(self.tools_dir, address, attempt, guard, rate)
+        return snapshot.capture(self.tools_dir, address, attempt, guard, rate)
 
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return placing.obstacles(self.tools_dir, place, manifest)
+        return data_directory.obstacles(self.tools_dir, place, manifest)
 
     def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - any place is alike
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, place: Place) -> None:
-        placing.arrange(self.tools_dir, tree, place)
+        data_directory.arrange(self.tools_dir, tree, place)
 
     def finish(
         self,
         directory: PurePath,
         facts: Mapping[str, Any],  # noqa: ARG002 - every copy is finished alike
     ) -> Finish:
-        return placing.finish(directory)
+        return data_directory.finish(directory)
 
     def settle(self, place: Place, guard: Guard) -> Sequence[str]:
         Rehearsal(self.tools_dir, place.directory, place, guard).settle()

@@ -20,30 +20,19 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.place import SETTLED, Place, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
-from holdfast.engines.postgresql import (
-    address,
-    archive,
-    aside,
-    basebackup,
-    counting,
-    dump,
-    foreign,
-    placing,
-    preflight,
-    probe,
-    server,
-    swap,
-    timelines,
-    tools,
-    wheels,
-)
-from holdfast.engines.postgresql.address import secrets
-from holdfast.engines.postgresql.confined import ConfinedStaging
-from holdfast.engines.postgresql.loading import ForeignStaging
-from holdfast.engines.postgresql.rehearsal import Rehearsal
-from holdfast.engines.postgresql.server import Server
-from holdfast.engines.postgresql.staging import Staging
-from holdfast.engines.postgresql.tools import ToolSet
+from holdfast.engines.postgresql.client import address, tools
+from holdfast.engines.postgresql.client.address import secrets
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.dump import archive, dump, probe, server_inventory
+from holdfast.engines.postgresql.hosting import server, wheels
+from holdfast.engines.postgresql.hosting.server import Server
+from holdfast.engines.postgresql.imports import survey
+from holdfast.engines.postgresql.imports.staging import ForeignStaging
+from holdfast.engines.postgresql.physical import data_directory, snapshot, timelines
+from holdfast.engines.postgresql.physical.rehearsal import Rehearsal
+from holdfast.engines.postgresql.restore import old_databases, preflight, swap
+from holdfast.engines.postgresql.restore.confined_staging import ConfinedStaging
+from holdfast.engines.postgresql.restore.staging import Staging
 from holdfast.kit.guard import Guard
 from holdfast.kit.hosting import mark
 
@@ -98,19 +87,19 @@ class PostgreSQL(Server):
         return dump.dump(self.tools_dir, address, scope, attempt, guard)
 
     def recognise(self, head: bytes) -> Member:
-        return foreign.recognise(head)
+        return survey.recognise(head)
 
     def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
-        return foreign.survey(tools.newest(self.tools_dir), member, plain)
+        return survey.survey(tools.newest(self.tools_dir), member, plain)
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(tools.newest(self.tools_dir), member, plain)
 
     def recount(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
-        return foreign.recount(tools.newest(self.tools_dir), member, plain)
+        return survey.recount(tools.newest(self.tools_dir), member, plain)
 
     def inventory(self, address: Address) -> Inventory:
-        return counting.inventory(address)
+        return server_inventory.inventory(address)
 
     def preflight(self, address: Address, dump: Dump) -> None:
         preflight.preflight(self.tools_dir, address, dump)
@@ -126,30 +115,30 @@ class PostgreSQL(Server):
         swap.swap(address, dump, attempt, guard)
 
     def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-        aside.put_back(address, op, attempt, guard)
+        old_databases.put_back(address, op, attempt, guard)
 
     def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-        aside.drop_aside(address, op, attempt, guard)
+        old_databases.drop_aside(address, op, attempt, guard)
 
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
-        return basebackup.capture(address, attempt, guard, rate)
+        return snapshot.capture(address, attempt, guard, rate)
 
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return placing.obstacles(self.tools_dir, place, manifest)
+        return data_directory.obstacles(self.tools_dir, place, manifest)
 
     def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - all places are alike
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, place: Place) -> None:
-        placing.arrange(self.tools_dir, tree, place)
+        data_directory.arrange(self.tools_dir, tree, place)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
-        return placing.finish(directory, facts)
+        return data_directory.finish(directory, facts)
 
     def settle(self, place: Place, guard: Guard) -> Sequence[str]:
-        return placing.settle(place, lambda: self._settled(place, guard))
+        return data_directory.settle(place, lambda: self._settled(place, guard))
 
     def _settled(self, place: Place, guard: Guard) -> Sequence[str]:
         boot = Rehearsal(self.tools_dir, place.directory, place, guard)

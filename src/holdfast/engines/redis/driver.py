@@ -8,20 +8,14 @@ from typing import Any
 from holdfast.contracts.engine import Address, Attempt, Inventory, Probe, Traits
 from holdfast.contracts.place import Place
 from holdfast.contracts.snapshots import Capture, Finish
-from holdfast.engines.redis import (
-    address,
-    capture,
-    ingesting,
-    placing,
-    probe,
-    tools,
-    waiting,
-    wheels,
-)
-from holdfast.engines.redis.address import secrets
-from holdfast.engines.redis.rehearsal import Rehearsal
-from holdfast.engines.redis.server import Server
-from holdfast.engines.redis.tools import ToolSet
+from holdfast.engines.redis.client import address, probe, tools
+from holdfast.engines.redis.client.address import secrets
+from holdfast.engines.redis.client.tools import ToolSet
+from holdfast.engines.redis.hosting import private_server, wheels
+from holdfast.engines.redis.hosting.server import Server
+from holdfast.engines.redis.imports import ingest
+from holdfast.engines.redis.physical import data_directory, snapshot
+from holdfast.engines.redis.physical.rehearsal import Rehearsal
 from holdfast.kit.guard import Guard
 
 
@@ -76,25 +70,25 @@ class Redis(Server):
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
-        return capture.capture(self.tools_dir, address, attempt, guard, rate)
+        return snapshot.capture(self.tools_dir, address, attempt, guard, rate)
 
     def ingest(
         self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[Capture]:
-        return ingesting.ingested(self.tools_dir, plain, attempt, guard)
+        return ingest.ingested(self.tools_dir, plain, attempt, guard)
 
     def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return placing.obstacles(self.tools_dir, place, manifest)
+        return data_directory.obstacles(self.tools_dir, place, manifest)
 
     def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - it was checked before
         """The addon keeps its version: `obstacles` made sure that it reads the snapshot."""
         return place.version
 
     def arrange(self, tree: Path, place: Place) -> None:
-        placing.arrange(tree, place)
+        data_directory.arrange(tree, place)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:  # noqa: ARG002
-        return placing.finish(directory)
+        return data_directory.finish(directory)
 
     def rehearse(
         self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
@@ -102,7 +96,7 @@ class Redis(Server):
         return Rehearsal(self.chosen(place), tree, place, guard).run(facts)
 
     def admit(self, place: Place) -> None:
-        waiting.admit(place)
+        private_server.admit(place)
 
     def dismiss(self, directory: Path) -> None:
-        waiting.dismiss(directory)
+        private_server.dismiss(directory)

@@ -22,17 +22,12 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.errors import NotSupported
-from holdfast.engines.sqlite import (
-    dump,
-    foreign,
-    journal,
-    location,
-    restoring,
-    scratch,
-    snapshot,
-    tables,
-)
-from holdfast.engines.sqlite.location import Fence, opened
+from holdfast.engines.sqlite.client import journal, location, scratch, tables
+from holdfast.engines.sqlite.client.location import Fence, opened
+from holdfast.engines.sqlite.dump import dump
+from holdfast.engines.sqlite.imports import survey
+from holdfast.engines.sqlite.physical import snapshot
+from holdfast.engines.sqlite.restore import restore
 from holdfast.kit.guard import Guard
 
 
@@ -113,20 +108,20 @@ class SQLite:
         return dump.examine(self._tools_dir, plain)
 
     def recognise(self, head: bytes) -> Member:
-        return foreign.recognise(head)
+        return survey.recognise(head)
 
     def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
-        return foreign.survey(self._tools_dir, member, plain)
+        return survey.survey(self._tools_dir, member, plain)
 
     def preflight(self, address: Address, dump: Dump) -> None:
-        restoring.preflight(self._tools_dir, self._fence.path(address), dump)
+        restore.preflight(self._tools_dir, self._fence.path(address), dump)
 
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
         self._fence.path(address)
         plain = fetch(dump.members[0].name)
-        return restoring.stage(self._tools_dir, dump, plain, attempt, guard)
+        return restore.stage(self._tools_dir, dump, plain, attempt, guard)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
         """One transaction of the target, so whoever has it open sees the old or the new."""
@@ -140,18 +135,18 @@ class SQLite:
     ) -> Mapping[str, object]:
         self._fence.path(address)
         guard.check()
-        return restoring.accept(self.room(attempt), facts)
+        return restore.accept(self.room(attempt), facts)
 
     def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
         aside = scratch.aside(self._tools_dir, attempt.op) if attempt.keep_old else None
-        restoring.refill(self.room(attempt), self._fence.path(address), attempt, guard, aside)
+        restore.refill(self.room(attempt), self._fence.path(address), attempt, guard, aside)
 
     def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         path = self._fence.path(address)
-        restoring.put_back(scratch.aside(self._tools_dir, op), path, attempt, guard)
+        restore.put_back(scratch.aside(self._tools_dir, op), path, attempt, guard)
 
     def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
-        restoring.drop_aside(scratch.aside(self._tools_dir, op))
+        restore.drop_aside(scratch.aside(self._tools_dir, op))
 
     def discard(self, address: Address, attempt: Attempt) -> str:  # noqa: ARG002
-        return restoring.discard(self._tools_dir, attempt)
+        return restore.discard(self._tools_dir, attempt)

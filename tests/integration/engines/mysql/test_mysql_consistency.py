@@ -9,8 +9,8 @@ from fixtures.mysql_bank import busy, check_books, open_bank
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import EVERYTHING
 from holdfast.domain.errors import AddonUnavailable
-from holdfast.engines.mysql import locking
-from holdfast.engines.mysql.wire import WireError
+from holdfast.engines.mysql.client.connection import WireError
+from holdfast.engines.mysql.dump import consistent_sessions
 from holdfast.kit.seal import Secret
 
 
@@ -65,7 +65,7 @@ def test_a_lock_that_is_not_given_ends_the_dump_and_nobody_waits_for_it(
     mariadb: MySQLServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else's long statement must not make the dump hold up everybody."""
-    monkeypatch.setattr(locking, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(consistent_sessions, "_WAIT_SECONDS", 1)
     mariadb.execute("CREATE TABLE main.t (a int)")
     with mariadb.connect() as holder:
         holder.execute("LOCK TABLES main.t WRITE")

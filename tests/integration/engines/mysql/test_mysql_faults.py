@@ -19,7 +19,7 @@ from holdfast.domain.errors import (
     Interrupted,
     PreflightRefused,
 )
-from holdfast.engines.mysql import preflight
+from holdfast.engines.mysql.restore import preflight
 from holdfast.kit.seal import Secret
 
 

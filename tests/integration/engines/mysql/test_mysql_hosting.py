@@ -8,7 +8,7 @@ from fixtures.mysql import MySQLServer
 from fixtures.postgres import a_guard, free_port
 from holdfast.contracts.place import Place
 from holdfast.engines.mysql.driver import MySQL
-from holdfast.engines.mysql.rehearsal import Rehearsal
+from holdfast.engines.mysql.physical.rehearsal import Rehearsal
 from holdfast.kit.seal import Secret
 
 

@@ -12,8 +12,8 @@ from fixtures.mysql import MySQLServer, StartMySQL, leftovers, restore, take
 from fixtures.mysql_data import ODD, differences, fill, fingerprint
 from fixtures.postgres import Log, a_guard
 from holdfast.domain.errors import EvidenceMissing, Failure, PreflightRefused
-from holdfast.engines.mysql.definers import OWNER
 from holdfast.engines.mysql.driver import MySQL
+from holdfast.engines.mysql.restore.definers import OWNER
 from holdfast.jobs import inventories
 
 

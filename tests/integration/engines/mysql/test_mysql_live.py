@@ -13,8 +13,8 @@ from fixtures.mysql import MySQLServer, StartMySQL, leftovers, take
 from fixtures.mysql_data import differences, fill, fingerprint
 from fixtures.postgres import Log, a_guard
 from holdfast.domain.errors import AddonUnavailable, RestoreDiffers
-from holdfast.engines.mysql import exchange
 from holdfast.engines.mysql.driver import MySQL
+from holdfast.engines.mysql.restore import renaming
 
 LIVE = (
     "CREATE DATABASE shop CHARACTER SET utf8mb4",
@@ -75,8 +75,8 @@ def unmarked(made: MySQLServer) -> int:
 def check_triggers_stay(
     source: MySQLServer, target: MySQLServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_WAIT_SECONDS", 1)
-    monkeypatch.setattr(exchange, "_TRIES", 1)
+    monkeypatch.setattr(renaming, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(renaming, "_TRIES", 1)
     for made in (source, target):
         made.execute(*LIVE)
     taken, engine, log = take(source.engine, source.address), target.engine, Log()

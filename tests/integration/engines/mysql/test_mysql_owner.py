@@ -12,9 +12,9 @@ from fixtures.managed import OWNER, managed_place
 from fixtures.mysql import MySQLServer, restore, take
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.place import ADMIN, SETTLED
-from holdfast.engines.mysql.confining import account, softened
+from holdfast.engines.mysql.client.connection import Session, WireError
 from holdfast.engines.mysql.driver import MySQL
-from holdfast.engines.mysql.wire import Session, WireError
+from holdfast.engines.mysql.hosting.administrator import account, softened
 
 SECRET = managed_place(Path("/nowhere/at/all")).admin.password
 

@@ -8,8 +8,8 @@ import pytest
 from fixtures.mysql import MySQLServer, StartMySQL, Taken, leftovers, take
 from fixtures.mysql_data import differences, fill, fingerprint
 from fixtures.postgres import Log, a_guard
-from holdfast.engines.mysql import exchange
-from holdfast.engines.mysql import swap as swapping
+from holdfast.engines.mysql.restore import renaming
+from holdfast.engines.mysql.restore import swap as swapping
 
 
 class Killed(BaseException):
@@ -46,8 +46,8 @@ def target(start_mysql: StartMySQL) -> MySQLServer:
 POINTS = ("keep_links", "rename", "finish", "_settle", "apply", "_drop_others", "_drop_staged")
 OWNERS: dict[str, Any] = {
     "keep_links": swapping.Book,
-    "rename": exchange,
-    "finish": exchange,
+    "rename": renaming,
+    "finish": renaming,
     "apply": swapping.granting,
 }
 
@@ -143,7 +143,7 @@ def test_a_discarded_stage_leaves_nothing(
 def test_sessions_that_hold_a_table_do_not_hold_up_a_swap(
     target: MySQLServer, taken: tuple[Taken, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(renaming, "_WAIT_SECONDS", 1)
     dump, attempt = taken[0], Log().attempt("op", "1")
     target.engine.stage(target.address, dump.dump, dump.fetch, attempt, a_guard())
     with target.connect("shop") as holder:

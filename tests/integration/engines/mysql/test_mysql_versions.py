@@ -8,7 +8,8 @@ from fixtures.mysql import MySQLServer, StartMySQL, restore, take
 from fixtures.mysql_data import differences, fill, fingerprint
 from fixtures.postgres import Log
 from holdfast.domain.errors import PreflightRefused, ToolMissing
-from holdfast.engines.mysql import create, tools
+from holdfast.engines.mysql import create
+from holdfast.engines.mysql.client import tools
 from holdfast.engines.mysql.driver import MySQL
 
 pytestmark = pytest.mark.slow

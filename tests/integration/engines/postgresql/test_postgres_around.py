@@ -11,8 +11,9 @@ from demo.fingerprint import differences, fingerprint
 from fixtures.certificates import Certified
 from fixtures.postgres import TOOLS, Log, ServerFactory, restore, take, url_of
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, PreflightRefused
-from holdfast.engines.postgresql import create, tools
-from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql import create
+from holdfast.engines.postgresql.client import tools
+from holdfast.engines.postgresql.client.address import connect
 from holdfast.engines.postgresql.driver import PostgreSQL
 
 OLDEST, NEWEST = min(tools.MAJORS), max(tools.MAJORS)

@@ -8,7 +8,7 @@ import pytest
 from fixtures.postgres import Log, PostgresServer, ServerFactory, a_guard, restore, take
 from holdfast.contracts.engine import Attempt
 from holdfast.domain.errors import RestoreDiffers
-from holdfast.engines.postgresql import aside
+from holdfast.engines.postgresql.restore import old_databases
 
 
 @pytest.fixture
@@ -50,12 +50,14 @@ def test_old_data_is_put_back(server: PostgresServer) -> None:
     log = Log()
     restored_with_old_data_kept(server, log)
     server.execute("INSERT INTO t VALUES (3)")
-    real, undo = aside.drop_old, log.attempt("undo")
+    real, undo = old_databases.drop_old, log.attempt("undo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aside, "drop_old", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            old_databases, "drop_old", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             server.engine.put_back(server.address, "restore", undo, a_guard())
-    assert real is aside.drop_old
+    assert real is old_databases.drop_old
     assert ours(server) != []
     server.engine.put_back(server.address, "restore", undo, a_guard())
     assert server.execute("SELECT a FROM t") == [(2,)]
@@ -103,7 +105,7 @@ def test_old_data_that_cannot_be_dropped_is_no_failure(server: PostgresServer) -
     taken = take(server.engine, server.address)
     log = Log()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aside, "drop", refused)
+        patch.setattr(old_databases, "drop", refused)
         restore(server.engine, server.address, taken, log)
     assert server.execute("SELECT a FROM t") == [(1,)]
     assert len(ours(server)) == 2

@@ -8,9 +8,9 @@ from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from fixtures.rich_data import LATIN, ODD, fill
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.address import connect
-from holdfast.engines.postgresql.inventory import count
-from holdfast.engines.postgresql.tools import MAJORS
+from holdfast.engines.postgresql.client.address import connect
+from holdfast.engines.postgresql.client.tools import MAJORS
+from holdfast.engines.postgresql.dump.inventory import count
 
 
 @pytest.fixture(scope="module", params=MAJORS)

@@ -24,9 +24,11 @@ from holdfast.domain.errors import (
     Interrupted,
     RestoreDiffers,
 )
-from holdfast.engines.postgresql import aside, commands, naming, rewrites, session
-from holdfast.engines.postgresql import dump as dumping
-from holdfast.engines.postgresql.address import connect
+from holdfast.engines.postgresql.client import commands, databases, object_names
+from holdfast.engines.postgresql.client.address import connect
+from holdfast.engines.postgresql.dump import dump as dumping
+from holdfast.engines.postgresql.dump import rewritten_tables
+from holdfast.engines.postgresql.restore import old_databases
 from holdfast.kit import patience
 from holdfast.kit.process import Command
 
@@ -111,7 +113,7 @@ def test_a_stop_between_two_statements_ends_the_next_one(server: PostgresServer)
     with server.connect() as holder, server.connect() as waiter:
         holder.execute("BEGIN; LOCK TABLE big")
         waiter.execute("SET statement_timeout = '20s'")
-        with session.watched(waiter, guard):
+        with databases.watched(waiter, guard):
             guard.stop(Interrupted("stop"))
             with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
                 waiter.execute("SELECT count(*) FROM big")
@@ -229,7 +231,7 @@ def test_tables_that_are_rewritten_again_and_again_end_the_dump(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dumping, "_TRIES", 2)
-    monkeypatch.setattr(rewrites, "rewritten", lambda _: [("public", "a")])
+    monkeypatch.setattr(rewritten_tables, "rewritten", lambda _: [("public", "a")])
     with (
         server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump,
         pytest.raises(EvidenceMissing, match=r"public\.a was truncated .* in each of 2 tries"),
@@ -350,7 +352,7 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
     server.execute("CREATE DATABASE third")
     mine = attempt("swap", "1")
     server.engine.stage(server.address, taken.dump, taken.fetch, mine, a_guard())
-    assert (naming.book(attempt("swap")) in session_names(server)) == (way == "with a book")
+    assert (object_names.book(attempt("swap")) in staged_names(server)) == (way == "with a book")
     changing = ("ALTER", "DROP")
     count = 0
     original = psycopg.Connection.execute
@@ -376,12 +378,12 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
     server.engine.swap(server.address, taken.dump, later, a_guard())
     server.engine.swap(server.address, taken.dump, later, a_guard())
     assert differences(before, fingerprint(server.address)) == []
-    assert session_names(server) == []
+    assert staged_names(server) == []
 
 
-def session_names(server: PostgresServer) -> list[str]:
+def staged_names(server: PostgresServer) -> list[str]:
     with server.connect("postgres") as opened:
-        return [name for prefix in naming.OURS for name in session.names(opened, prefix)]
+        return [name for prefix in object_names.OURS for name in databases.names(opened, prefix)]
 
 
 @pytest.mark.parametrize("way", CUTS)
@@ -394,7 +396,7 @@ def test_a_cut_swap_can_be_discarded_into_one_state_or_the_other(
     cut_swap(server, server.address, take(server.engine, server.address), monkeypatch)
     assert "in place" in server.engine.discard(server.address, attempt("half"))
     assert server.execute("SELECT t FROM big WHERE i = 1") == [("newer",)]
-    assert session_names(server) == []
+    assert staged_names(server) == []
 
 
 def test_a_cut_swap_that_replaced_nothing_is_known_for_one(
@@ -409,7 +411,7 @@ def test_a_cut_swap_that_replaced_nothing_is_known_for_one(
     cut_swap(server, address, taken, monkeypatch)
     assert "in place" in server.engine.discard(address, attempt("half"))
     assert server.execute("SELECT a FROM t", "second") == [(1,)]
-    assert session_names(server) == []
+    assert staged_names(server) == []
 
 
 def cut_swap(
@@ -419,7 +421,7 @@ def cut_swap(
     mine = replace(attempt("half"), keep_others=True)
     server.engine.stage(address, taken.dump, taken.fetch, mine, a_guard())
     with monkeypatch.context() as patch:
-        patch.setattr(aside, "drop_old", die)
+        patch.setattr(old_databases, "drop_old", die)
         with pytest.raises(Cut):
             server.engine.swap(address, taken.dump, mine, a_guard())
 
@@ -462,11 +464,11 @@ def test_the_default_database_stays_when_the_dump_lacks_it(
     server: PostgresServer, taken: Taken
 ) -> None:
     only = [m for m in taken.dump.members if m.database != "main"]
-    databases = [d for d in taken.dump.facts["databases"] if d["name"] != "main"]
+    others = [d for d in taken.dump.facts["databases"] if d["name"] != "main"]
     dump = Dump(
         taken.dump.version,
         only,
-        {**taken.dump.facts, "databases": databases},
+        {**taken.dump.facts, "databases": others},
         taken.dump.inventory,
     )
     server.engine.stage(server.address, dump, taken.fetch, attempt(), a_guard())

@@ -9,7 +9,7 @@ import pytest
 from fixtures.postgres import PostgresServer, free_port
 from holdfast.contracts.place import Place
 from holdfast.domain.errors import Permanent, ToolMissing
-from holdfast.engines.postgresql import server as hosting
+from holdfast.engines.postgresql.hosting import server as hosting
 from holdfast.kit.seal import Secret
 
 

@@ -13,8 +13,8 @@ from fixtures.imported import pieces, taken_in
 from fixtures.postgres import Log, PostgresServer, ServerFactory, a_guard
 from holdfast.contracts.engine import Inventory
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql import foreign
-from holdfast.engines.postgresql.loading import OWNER
+from holdfast.engines.postgresql.imports import survey
+from holdfast.engines.postgresql.imports.staging import OWNER
 from holdfast.jobs import inventories
 
 
@@ -259,7 +259,7 @@ def test_whatever_pg_dump_writes_comes_in(
 ) -> None:
     if "--format=directory" in options:
         body = directory_of(debian_postgres, source, tmp_path, "d", *options)
-        assert foreign.recognise(body[: 64 << 10]).format == foreign.DIRECTORY
+        assert survey.recognise(body[: 64 << 10]).format == survey.DIRECTORY
     else:
         body = dumped(debian_postgres, source, *options)
     load(target, body)

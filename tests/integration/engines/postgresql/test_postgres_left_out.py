@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, free_port, restore, take
-from holdfast.engines.postgresql import tools
+from holdfast.engines.postgresql.client import tools
 from holdfast.jobs import inventories
 from holdfast.kit.seal import Secret
 

@@ -18,8 +18,8 @@ from fixtures.postgres import (
 )
 from holdfast.contracts.engine import EVERYTHING, Address
 from holdfast.domain.errors import AddonRefused, PreflightRefused
-from holdfast.engines.postgresql import blockers
-from holdfast.engines.postgresql.complaints import of_connecting, of_statement
+from holdfast.engines.postgresql.client import blockers
+from holdfast.engines.postgresql.client.server_errors import of_connecting, of_statement
 from holdfast.kit.seal import Secret
 
 

@@ -11,7 +11,8 @@ import pytest
 from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, take
 from holdfast.contracts.engine import Inventory
-from holdfast.engines.postgresql import looking, naming, restoring, session
+from holdfast.engines.postgresql.client import databases, object_names
+from holdfast.engines.postgresql.load import pg_restore, table_checks
 from holdfast.kit.backoff import pauses
 
 MAJOR = 17
@@ -108,7 +109,7 @@ UNKNOWN_TO_THE_PLANNER = (
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr(restoring, "_HEADS", (1 << 16,))
+    monkeypatch.setattr(pg_restore, "_HEADS", (1 << 16,))
 
 
 @pytest.fixture
@@ -139,8 +140,8 @@ class Held:
             with self.server.connect("postgres") as opened:
                 (staged,) = (
                     name
-                    for name in session.names(opened, naming.stages_prefix("op"))
-                    if not name.endswith(naming.BOOK)
+                    for name in databases.names(opened, object_names.stages_prefix("op"))
+                    if not name.endswith(object_names.BOOK)
                 )
             if self.server.execute(self.until, staged):
                 return
@@ -220,7 +221,7 @@ def test_an_index_that_cannot_be_made_is_left_out_and_named(server: PostgresServ
 def test_what_was_counted_on_the_way_is_what_is_compared(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "rows", lambda *_: 7)
+    monkeypatch.setattr(table_checks, "rows", lambda *_: 7)
     server.execute(FILLING)
     taken = take(server.engine, server.address)
     analysed = "SELECT 1 FROM pg_statistic WHERE starelid = 'filling'::regclass"

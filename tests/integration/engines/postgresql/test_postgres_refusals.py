@@ -19,7 +19,8 @@ from holdfast.domain.errors import (
     PreflightRefused,
     ToolMissing,
 )
-from holdfast.engines.postgresql import create, tools
+from holdfast.engines.postgresql import create
+from holdfast.engines.postgresql.client import tools
 from holdfast.kit.seal import Secret
 
 MAJOR = 16

@@ -11,8 +11,9 @@ from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from fixtures.rich_data import fill
 from holdfast.domain.errors import ChildFailed, EvidenceMissing, Interrupted
-from holdfast.engines.postgresql import naming, restoring, session
-from holdfast.engines.postgresql.staging import SEVERAL_READERS
+from holdfast.engines.postgresql.client import databases, object_names
+from holdfast.engines.postgresql.load import pg_restore
+from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS
 from holdfast.kit.backoff import pauses
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
@@ -47,9 +48,9 @@ def processors(monkeypatch: pytest.MonkeyPatch) -> None:
 def used(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The arguments of every pg_restore that loads something."""
     seen: list[list[str]] = []
-    real = restoring.feed
+    real = pg_restore.feed
     monkeypatch.setattr(
-        restoring, "feed", lambda command, *more: (seen.append(command.argv), real(command, *more))
+        pg_restore, "feed", lambda command, *more: (seen.append(command.argv), real(command, *more))
     )
     return seen
 
@@ -63,7 +64,7 @@ def server(blank_server: ServerFactory) -> PostgresServer:
 
 @pytest.fixture
 def taken(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Taken:
-    monkeypatch.setattr(restoring, "_HEADS", (64, 1 << 16))
+    monkeypatch.setattr(pg_restore, "_HEADS", (64, 1 << 16))
     return near(take(server.engine, server.address))
 
 
@@ -89,15 +90,15 @@ def test_every_way_brings_everything_back(
     fill(server)
     server.execute(SPOKEN_OF)
     if way == "one by one":
-        monkeypatch.setattr(restoring, "_HEADS", (64,))
+        monkeypatch.setattr(pg_restore, "_HEADS", (64,))
     before = fingerprint(server.address)
     taken = take(server.engine, server.address)
     log = Log()
     restore(server.engine, server.address, near(taken) if way == "several read" else taken, log)
     assert differences(before, fingerprint(server.address)) == []
     assert server.execute(UNKNOWN_TO_THE_PLANNER) == []
-    databases = len(taken.dump.members) - 1
-    expected = {"several read": databases + 3, "one reads": databases, "one by one": 0}
+    count = len(taken.dump.members) - 1
+    expected = {"several read": count + 3, "one reads": count, "one by one": 0}
     assert readers(used) == expected[way]
     assert any("--jobs=8" in argv for argv in used) == (way != "one by one")
 
@@ -217,4 +218,4 @@ def require_nothing_left(server: PostgresServer) -> None:
         time.sleep(pause)
     assert "as it was" in server.engine.discard(server.address, Log().attempt())
     with server.connect("postgres") as opened:
-        assert [name for each in naming.OURS for name in session.names(opened, each)] == []
+        assert [name for each in object_names.OURS for name in databases.names(opened, each)] == []

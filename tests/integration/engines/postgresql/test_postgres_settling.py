@@ -140,7 +140,7 @@ def test_to_be_interrupted_does_no_harm(
     old.engine.stop(old.place)
     for name in ("rename_superuser", "_weaken_others", "_make_reader", "hand_over_databases"):
         with monkeypatch.context() as context:
-            context.setattr(f"holdfast.engines.postgresql.confining.{name}", stopped)
+            context.setattr(f"holdfast.engines.postgresql.hosting.administrator.{name}", stopped)
             with pytest.raises(RuntimeError, match="stopped"):
                 old.engine.settle(place, a_guard())
         assert not (place.directory / SETTLED).exists()

@@ -27,8 +27,8 @@ from holdfast.domain.errors import (
     NotSupported,
     RestoreDiffers,
 )
-from holdfast.engines.postgresql import basebackup
 from holdfast.engines.postgresql.driver import PostgreSQL
+from holdfast.engines.postgresql.physical import snapshot
 from holdfast.kit.process import Command, require_success, run
 from holdfast.kit.seal import Secret
 
@@ -96,7 +96,7 @@ def test_every_major_gives_a_copy_that_starts(
 def test_a_server_of_unknown_byte_order_gives_sha256(
     blank: PostgresServer, take_physical: TakePhysical, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(basebackup, "algorithm", lambda _: "SHA256")
+    monkeypatch.setattr(snapshot, "algorithm", lambda _: "SHA256")
     facts = take_physical(blank).facts
     assert facts["proven"] == {
         "server's manifest": f"{facts['files']} files have its size and SHA256"

@@ -30,8 +30,9 @@ from holdfast.domain.errors import (
     Permanent,
     ToolMissing,
 )
-from holdfast.engines.redis import conf, server, tools, waiting, wheels
+from holdfast.engines.redis.client import tools
 from holdfast.engines.redis.driver import Redis
+from holdfast.engines.redis.hosting import config_file, private_server, server, wheels
 from holdfast.kit import process
 from holdfast.kit.seal import Secret
 
@@ -72,7 +73,7 @@ def test_the_life_of_a_server(redis_engine: Redis, place: Place, flavour: str) -
     assert not redis_engine.ready(place)
     redis_engine.initialise(place)
     redis_engine.initialise(place)
-    assert conf.flavour(place.directory).lower() == flavour
+    assert config_file.flavour(place.directory).lower() == flavour
     start(redis_engine, place)
     running = psutil.Process(redis_engine.running(place))
     assert running.username() != "root"
@@ -96,7 +97,7 @@ def test_the_life_of_a_server(redis_engine: Redis, place: Place, flavour: str) -
     assert redis_engine.running(place) is None
     redis_engine.stop(place)
     start(redis_engine, place)
-    assert conf.flavour(place.directory).lower() == flavour
+    assert config_file.flavour(place.directory).lower() == flavour
     redis_engine.stop(place)
 
 
@@ -106,8 +107,10 @@ def test_a_server_that_loads_for_long_is_waited_for(redis_engine: Redis, place: 
     client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
     client.execute_command("EVAL", "for i=1,60000 do redis.call('set', i, i) end", 0)
     redis_engine.stop(place)
-    conf.require(place.directory / conf.FILE, "key-load-delay", "20")
-    conf.require(place.directory / conf.FILE, "loading-process-events-interval-bytes", "1024")
+    config_file.require(place.directory / config_file.FILE, "key-load-delay", "20")
+    config_file.require(
+        place.directory / config_file.FILE, "loading-process-events-interval-bytes", "1024"
+    )
     with place.directory.with_name("log").open("ab") as log:
         process.start_detached(redis_engine.command(place), log)
     await_that(lambda: redis_engine.running(place))
@@ -123,7 +126,7 @@ def test_a_server_without_its_file_is_stopped_too(redis_engine: Redis, place: Pl
     redis_engine.initialise(place)
     start(redis_engine, place)
     running = psutil.Process(redis_engine.running(place))
-    (place.directory / waiting.PID_FILE).unlink()
+    (place.directory / private_server.PID_FILE).unlink()
     assert redis_engine.running(place) is None
     redis_engine.stop(place)
     assert not running.is_running()
@@ -137,7 +140,7 @@ def test_a_server_that_writes_its_first_log_ends_when_it_has(
     """It refuses the first signal, and forgets it."""
     place = replace(place, version=version_of(redis_engine, flavour))
     redis_engine.initialise(place)
-    conf.require(place.directory / conf.FILE, "appendonly", "no")
+    config_file.require(place.directory / config_file.FILE, "appendonly", "no")
     start(redis_engine, place)
     client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
     client.execute_command("EVAL", "for i=1,100 do redis.call('set', i, i) end", 0)

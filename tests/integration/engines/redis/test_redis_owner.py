@@ -14,8 +14,9 @@ from fixtures.managed import OWNER, managed_place
 from fixtures.postgres import a_guard
 from fixtures.redis_servers import FLAVOURS, version_of
 from holdfast.contracts.place import ADMIN, SETTLED, Place
-from holdfast.engines.redis import acl, conf
+from holdfast.engines.redis.client import acl
 from holdfast.engines.redis.driver import Redis
+from holdfast.engines.redis.hosting import config_file
 from holdfast.kit import process
 
 REFUSED = (
@@ -132,7 +133,7 @@ def test_an_old_server_is_changed(redis_engine: Redis, place: Place) -> None:
     session.execute_command("ACL", "SAVE")
     session.execute_command("CONFIG", "REWRITE")
     redis_engine.stop(old)
-    path = place.directory / conf.FILE
+    path = place.directory / config_file.FILE
     path.write_text(path.read_text() + "loadmodule /tmp/evil.so\nbind 0.0.0.0\n")
     redis_engine.settle(place, a_guard())
     redis_engine.settle(place, a_guard())

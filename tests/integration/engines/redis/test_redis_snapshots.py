@@ -31,8 +31,9 @@ from holdfast.domain.errors import (
     NotSupported,
     RestoreDiffers,
 )
-from holdfast.engines.redis import conf, create
+from holdfast.engines.redis import create
 from holdfast.engines.redis.driver import Redis
+from holdfast.engines.redis.hosting import config_file
 from holdfast.kit import process
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
@@ -85,7 +86,7 @@ class Hands:
         place = Place(home / "data", free_port(), version, "holdfast", Secret("pw"), "defaultdb")
         self.engine.initialise(place)
         for name, value in settings.items():
-            conf.require(place.directory / conf.FILE, name.replace("_", "-"), value)
+            config_file.require(place.directory / config_file.FILE, name.replace("_", "-"), value)
         return place
 
     def restore(self, taken: Taken, place: Place) -> Mapping[str, object]:

@@ -28,7 +28,8 @@ from holdfast.domain.errors import (
     Invalid,
     PreflightRefused,
 )
-from holdfast.engines.sqlite import create, scratch
+from holdfast.engines.sqlite import create
+from holdfast.engines.sqlite.client import scratch
 from holdfast.kit.seal import Secret
 
 
@@ -157,8 +158,8 @@ def test_open_connections_survive_a_restore(desk: Desk) -> None:
 
 
 def test_a_locked_file_stays_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdfast.engines.sqlite.copying.BUSY_SECONDS", 0.5)
-    monkeypatch.setattr("holdfast.engines.sqlite.location.BUSY_SECONDS", 0.5)
+    monkeypatch.setattr("holdfast.engines.sqlite.physical.file_copy.BUSY_SECONDS", 0.5)
+    monkeypatch.setattr("holdfast.engines.sqlite.client.location.BUSY_SECONDS", 0.5)
     make(desk.home / "a.db")
     taken = desk.take("a.db")
     with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as other:

@@ -17,8 +17,8 @@ from holdfast.domain.errors import (
     EvidenceMissing,
     Interrupted,
 )
-from holdfast.engines.sqlite import text
-from holdfast.engines.sqlite.reading import Reader
+from holdfast.engines.sqlite.dump import script
+from holdfast.engines.sqlite.dump.row_reader import Reader
 
 
 def damage(path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_file_that_was_replaced_while_it_was_copied_is_not_taken_for_it(
     def replaced(*_: object) -> None:
         (desk.home / "b.db").rename(desk.home / "a.db")
 
-    monkeypatch.setattr("holdfast.engines.sqlite.copying._in_one_go", replaced)
+    monkeypatch.setattr("holdfast.engines.sqlite.physical.file_copy._in_one_go", replaced)
     with pytest.raises(AddonUnavailable, match="was replaced by another file"):
         desk.take("a.db")
 
@@ -114,7 +114,7 @@ def test_large_values_are_written_in_pieces_and_come_back(desk: Desk, encoding: 
             session.execute("INSERT INTO t VALUES (?, 2)", [value])
             session.executemany("INSERT INTO t VALUES (?, ?)", [(n, f"{n}") for n in range(200)])
         session.execute("COMMIT")
-        longest = max(len(piece) for piece in text.statements(Reader(session)))
+        longest = max(len(piece) for piece in script.statements(Reader(session)))
     assert longest < 5 << 20
     taken = desk.take("a.db")
     (desk.home / "b.db").touch()

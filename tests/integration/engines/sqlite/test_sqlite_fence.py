@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
-from holdfast.engines.sqlite import holding, location
-from holdfast.engines.sqlite.copying import held
-from holdfast.engines.sqlite.location import opened
+from holdfast.engines.sqlite.client import file_handles, location
+from holdfast.engines.sqlite.client.location import opened
+from holdfast.engines.sqlite.physical.file_copy import held
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 
@@ -74,7 +74,7 @@ def test_a_link_that_comes_between_the_look_and_the_opening_gains_nothing(
         return real(*arguments, **options)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(location.sqlite3, "connect", late)
-    monkeypatch.setattr(holding, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(file_handles, "_PAUSE_SECONDS", 0)
     with pytest.raises(AddonUnavailable, match="another file"):
         word(mine)
 

@@ -12,7 +12,8 @@ from fixtures.imported import pieces, taken_in
 from fixtures.postgres import Log, a_guard
 from fixtures.sqlite_data import fingerprint, make
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.sqlite import create, scratch
+from holdfast.engines.sqlite import create
+from holdfast.engines.sqlite.client import scratch
 from holdfast.engines.sqlite.driver import SQLite
 from holdfast.jobs import inventories
 

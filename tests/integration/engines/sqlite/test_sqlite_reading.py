@@ -13,8 +13,9 @@ from fixtures.sqlite_data import contents, fingerprint, make
 from fixtures.sqlite_desk import Desk
 from holdfast.contracts.engine import EVERYTHING
 from holdfast.domain.errors import AddonUnavailable, ChildFailed, Interrupted
-from holdfast.engines.sqlite import copying, scratch
-from holdfast.engines.sqlite.copying import Held
+from holdfast.engines.sqlite.client import scratch
+from holdfast.engines.sqlite.physical import file_copy
+from holdfast.engines.sqlite.physical.file_copy import Held
 from holdfast.kit.guard import Guard
 
 SOME = 1 << 16
@@ -111,7 +112,7 @@ def test_what_hinders_the_copy_ends_the_dump(desk: Desk, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise ChildFailed("cp: no space left on device")
 
-    monkeypatch.setattr(copying, "_in_one_go", full)
+    monkeypatch.setattr(file_copy, "_in_one_go", full)
     make(desk.home / "a.db")
     with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), a_guard()) as session:
         source = session.open(session.members[0])
@@ -147,7 +148,7 @@ def test_both_begin_anew_until_they_see_the_same(
     """Others commit between the two beginnings, twice."""
     path = desk.home / "a.db"
     make(path, wal=True)
-    begin, begun = copying.begin, list[int]()
+    begin, begun = file_copy.begin, list[int]()
 
     with impatient(path) as other:
 
@@ -157,8 +158,8 @@ def test_both_begin_anew_until_they_see_the_same(
                 other.execute(f"INSERT INTO parent VALUES ({len(begun)})")
             begin(session)
 
-        monkeypatch.setattr(copying, "begin", interfered)
-        with copying.held(path) as source, copying.beside(source, a_guard()) as session:
+        monkeypatch.setattr(file_copy, "begin", interfered)
+        with file_copy.held(path) as source, file_copy.beside(source, a_guard()) as session:
             assert len(begun) == 7  # one alone, and three times both
             other.execute("INSERT INTO parent VALUES (99)")
             query = "SELECT group_concat(id) FROM parent"
@@ -171,7 +172,7 @@ def test_a_log_that_never_rests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
         return False
 
     make(desk.home / "a.db", wal=True)
-    monkeypatch.setattr(copying, "BUSY_SECONDS", 0.1)
-    monkeypatch.setattr(copying, "_alike", never)
+    monkeypatch.setattr(file_copy, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(file_copy, "_alike", never)
     with pytest.raises(AddonUnavailable, match=r"a\.db is written to without any pause"):
         desk.take("a.db")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import ToolMissing
-from holdfast.engines.mysql import tools
-from holdfast.engines.mysql.tools import MARIADB, MYSQL, ToolSet
+from holdfast.engines.mysql.client import tools
+from holdfast.engines.mysql.client.tools import MARIADB, MYSQL, ToolSet
 
 Have = Callable[..., None]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.engines.mysql.script import statements, with_mended_keys, with_row_format
+from holdfast.engines.mysql.dump.script import statements, with_mended_keys, with_row_format
 
 KEY = (
     b"  CONSTRAINT `k%sk` FOREIGN KEY (`q%sr`, `s`) REFERENCES `d`.`p``x` (`a%sb`, `c`)"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.mysql.judging import Fate, judge
-from holdfast.engines.mysql.script import moved, shortened, statements
+from holdfast.engines.mysql.dump.script import moved, shortened, statements
+from holdfast.engines.mysql.dump.statement_rules import Fate, judge
 
 SCRIPT = rb"""/*M!999999\- enable the sandbox mode */
 -- MariaDB dump; don't split here

@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.contracts.engine import Member
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.mysql import accounts
-from holdfast.engines.mysql.archive import ACCOUNTS, SCRIPT, Scan, examine
-from holdfast.engines.mysql.mbstream import MbStream
+from holdfast.engines.mysql.dump import accounts
+from holdfast.engines.mysql.dump.archive import ACCOUNTS, SCRIPT, Scan, examine
+from holdfast.engines.mysql.physical.mbstream import MbStream
 
 DUMP = (
     b"-- MySQL dump 10.13\n--\n-- Current Database: `a``b`\n--\n"

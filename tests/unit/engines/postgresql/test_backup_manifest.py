@@ -7,7 +7,11 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.backup_manifest import Arrived, BackupManifest, algorithm
+from holdfast.engines.postgresql.physical.backup_manifest import (
+    Arrived,
+    BackupManifest,
+    algorithm,
+)
 
 _SEGMENT = 16 << 20
 _RELATION, _WAL = "base/1/1259", "pg_wal/000000010000000000000002"

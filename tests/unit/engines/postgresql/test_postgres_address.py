@@ -9,9 +9,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import Invalid
-from holdfast.engines.postgresql import commands
-from holdfast.engines.postgresql.address import child_environment, conninfo, parse
-from holdfast.engines.postgresql.naming import (
+from holdfast.engines.postgresql.client import commands
+from holdfast.engines.postgresql.client.address import child_environment, conninfo, parse
+from holdfast.engines.postgresql.client.object_names import (
     application,
     book,
     is_ours,
@@ -20,9 +20,9 @@ from holdfast.engines.postgresql.naming import (
     old_prefix,
     stage_prefix,
 )
-from holdfast.engines.postgresql.properties import split_list
-from holdfast.engines.postgresql.tools import ToolSet
-from holdfast.engines.postgresql.wheels import pip_download
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.hosting.wheels import pip_download
+from holdfast.engines.postgresql.restore.properties import split_list
 from holdfast.kit.seal import Secret
 
 TOOLS = ToolSet(17, "17.1", Path("/opt/pg/bin"), "system", server=True)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from holdfast.domain.errors import Interrupted
-from holdfast.engines.postgresql.following import Following
+from holdfast.engines.postgresql.load.loaded_tables import Following
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 

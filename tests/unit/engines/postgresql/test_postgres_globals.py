@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.globals import Origin, Sorted, Target, sort
+from holdfast.engines.postgresql.restore.globals import Origin, Sorted, Target, sort
 
 ORIGIN = Origin(major=15, bootstrap="source_boss")
 TARGET = Target(

@@ -1,7 +1,7 @@
 """What makes the first start of a materialised directory begin a timeline of its own."""
 
 from holdfast.contracts.snapshots import OTHERS
-from holdfast.engines.postgresql import timelines
+from holdfast.engines.postgresql.physical import timelines
 
 FACTS = {"start": {"timeline": 2}, "end": {"timeline": 2}, "standby": False}
 

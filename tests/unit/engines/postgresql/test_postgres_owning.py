@@ -2,9 +2,15 @@
 
 import pytest
 
-from holdfast.engines.postgresql.looking import Known, Names
-from holdfast.engines.postgresql.owning import Plan, constraints, dependencies, keys, planned
-from holdfast.engines.postgresql.sharing import lists
+from holdfast.engines.postgresql.load.early_indexes import (
+    Plan,
+    constraints,
+    dependencies,
+    keys,
+    planned,
+)
+from holdfast.engines.postgresql.load.load_plan import lists
+from holdfast.engines.postgresql.load.table_checks import Known, Names
 
 BEFORE = """
 3; 3079 17035 EXTENSION - citext

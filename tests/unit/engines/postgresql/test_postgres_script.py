@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.script import Meta, Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.dump.script import Meta, Remark, Rows, Script, Statement
 
 DUMP = rb"""--
 -- PostgreSQL database dump

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.engines.postgresql.sharing import divided, lists, text
+from holdfast.engines.postgresql.load.load_plan import divided, lists, text
 
 BEFORE = """;
 ; Archive created at 2026-11-28 05:00:00 UTC

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.engines.postgresql.statements import Unparsable, split, words
+from holdfast.engines.postgresql.dump.statements import Unparsable, split, words
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 

@@ -7,7 +7,7 @@ import pytest
 from crcmod.crcmod import mkCrcFun
 
 from holdfast.domain.errors import EvidenceMissing, NotSupported
-from holdfast.engines.redis.rdb import Contents, RdbReader
+from holdfast.engines.redis.physical.rdb import Contents, RdbReader
 
 _sum = mkCrcFun(0x1AD93D23594C935A9, initCrc=0, rev=True, xorOut=0)
 

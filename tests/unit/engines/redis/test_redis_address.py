@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.domain.errors import Invalid
-from holdfast.engines.redis.address import parse, secrets
+from holdfast.engines.redis.client.address import parse, secrets
 
 
 def test_everything_is_taken_apart() -> None:

@@ -1,0 +1,126 @@
+"""What a server says about itself, as JSON values: version, databases, tables, privileges.
+
+Recorded with each dump: a restore has to know what the databases need before it begins.
+"""
+
+import re
+from typing import Any
+
+from holdfast.engines.mysql.client.connection import Session
+from holdfast.engines.mysql.client.object_names import is_ours
+from holdfast.engines.mysql.client.tools import MARIADB, MYSQL
+
+Facts = dict[str, Any]
+
+SYSTEM = ("mysql", "information_schema", "performance_schema", "sys", "ndbinfo")
+SEQUENCE = "SEQUENCE"
+VERSIONED = "SYSTEM VERSIONED"
+TABLE_TYPES = ("BASE TABLE", VERSIONED)
+TRANSACTIONAL = ("InnoDB", "ROCKSDB", "TokuDB", "ndbcluster")
+NO_DATA = ("MRG_MyISAM", "MRG_MYISAM", "FEDERATED", "CONNECT", "OQGRAPH", "SPIDER")
+"""Engines whose rows are elsewhere: the stock tool dumps only the definition."""
+
+_SERVER = """
+SELECT @@version, @@version_comment, @@datadir, @@port, @@read_only, @@lower_case_table_names,
+       @@log_bin, current_user(), @@hostname, @@socket
+"""
+_SERVER_FIELDS = (
+    "banner",
+    "comment",
+    "directory",
+    "port",
+    "readOnly",
+    "lowerCase",
+    "binaryLog",
+    "user",
+    "host",
+    "socket",
+)
+_DATABASES = f"""
+SELECT s.schema_name, s.default_character_set_name, s.default_collation_name, {{comment}},
+       (SELECT coalesce(sum(t.data_length + t.index_length), 0)
+          FROM information_schema.tables t WHERE t.table_schema = s.schema_name)
+  FROM information_schema.schemata s
+ WHERE lower(s.schema_name) NOT IN ({", ".join(f"'{name}'" for name in SYSTEM)}) ORDER BY 1
+"""  # noqa: S608 - of constants
+"""Sizes are asked of nobody else's tables: the server opens each for it."""
+_TABLES = """
+SELECT table_name, table_type, coalesce(engine, '') FROM information_schema.tables
+ WHERE table_schema = %s AND table_type <> 'SYSTEM VIEW' ORDER BY 1
+"""
+_COLLATIONS = """
+SELECT table_collation FROM information_schema.tables
+ WHERE table_schema = %s AND table_collation IS NOT NULL
+UNION SELECT collation_name FROM information_schema.columns
+ WHERE table_schema = %s AND collation_name IS NOT NULL
+"""
+_FOREIGN = """
+SELECT DISTINCT unique_constraint_schema FROM information_schema.referential_constraints
+ WHERE constraint_schema = %s AND unique_constraint_schema <> constraint_schema
+"""
+
+
+def server(session: Session) -> Facts:
+    found = dict(zip(_SERVER_FIELDS, session.row(_SERVER), strict=True))
+    match = re.match(r"(?:5\.5\.5-)?(\d+\.\d+\.\d+)", found["banner"])
+    return {
+        **found,
+        "flavour": flavour(found["banner"], found["comment"]),
+        "version": match[1] if match else found["banner"],
+        "readOnly": str(found["readOnly"]) not in ("0", "OFF"),
+        "binaryLog": bool(found["binaryLog"]),
+    }
+
+
+def flavour(banner: str, comment: str) -> str:
+    """`MariaDB`, `MySQL`, or the name of what speaks their protocol."""
+    for other in ("TiDB", "Vitess", "Aurora", "SingleStore", "MemSQL", "OceanBase", "Dolt"):
+        if other.lower() in f"{banner} {comment}".lower():
+            return other
+    return MARIADB if "mariadb" in banner.lower() else MYSQL
+
+
+def databases(session: Session) -> list[Facts]:
+    """Every user database, also an empty one; ours in progress are not."""
+    fields = ("name", "charset", "collation", "comment", "size")
+    comment = "s.schema_comment" if MARIADB in session.banner else "''"
+    return [
+        {**dict(zip(fields, row, strict=True)), "size": int(row[4])}
+        for row in session.rows(_DATABASES.format(comment=comment))
+        if not is_ours(row[0])
+    ]
+
+
+def tables(session: Session, database: str) -> list[Facts]:
+    """Tables, views and sequences of one database, with their engines."""
+    fields = ("name", "type", "engine")
+    return [dict(zip(fields, row, strict=True)) for row in session.rows(_TABLES, [database])]
+
+
+def needs(session: Session, database: Facts, found: list[Facts]) -> Facts:
+    """What a target must offer to hold this database."""
+    name = database["name"]
+    collations = {str(row[0]) for row in session.rows(_COLLATIONS, [name, name])}
+    return {
+        "engines": sorted({t["engine"] for t in found if t["engine"] and t["type"] in TABLE_TYPES}),
+        "collations": sorted(collations | {str(database["collation"])}),
+        "references": sorted(str(row[0]) for row in session.rows(_FOREIGN, [name])),
+        "sequences": any(t["type"] == SEQUENCE for t in found),
+        "versioned": any(t["type"] == VERSIONED for t in found),
+        "mixedCase": any(t["name"] != t["name"].lower() for t in [*found, database]),
+    }
+
+
+def privileges(session: Session) -> set[str]:
+    """Global privileges of who we are, in capitals; dynamic ones of MySQL too."""
+    user, _, host = str(session.value("SELECT current_user()")).rpartition("@")
+    grantee = f"'{user}'@'{host}'"
+    rows = session.rows(
+        "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = %s",
+        [grantee],
+    )
+    return {str(row[0]).upper() for row in rows}
+
+
+def may_lock_everything(held: set[str]) -> bool:
+    return bool(held & {"RELOAD", "SUPER", "FLUSH_TABLES"})

@@ -1,0 +1,385 @@
+"""One dump in progress: the accounts, and one script with all databases.
+
+The stock tool dumps all databases in one transaction. A session of ours begins another one in the
+same moment and counts while the tool reads: what the script holds and what the inventory says
+cannot differ.
+"""
+
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from holdfast.contracts.engine import (
+    WARNINGS,
+    Address,
+    Attempt,
+    Inventory,
+    Member,
+    Scope,
+    Source,
+    warning,
+)
+from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure
+from holdfast.engines.mysql.client import commands, facts, object_names, tools
+from holdfast.engines.mysql.client.address import connect, nearest, option_file
+from holdfast.engines.mysql.client.connection import Session, WireError, code, name
+from holdfast.engines.mysql.client.facts import Facts
+from holdfast.engines.mysql.client.server_errors import of_statement, said, translated
+from holdfast.engines.mysql.client.tools import ToolSet
+from holdfast.engines.mysql.dump import accounts, archive, warnings
+from holdfast.engines.mysql.dump.consistent_sessions import Tables, lock_tables, stillness
+from holdfast.engines.mysql.dump.inventory import (
+    Count,
+    begin_snapshot,
+    count,
+    keeps_history,
+    merged,
+)
+from holdfast.engines.mysql.dump.probe import look, require_whole_reads
+from holdfast.kit.guard import Guard
+from holdfast.kit.patience import patient
+from holdfast.kit.process import Child, require_success
+from holdfast.kit.readahead import ReadAhead
+
+ACCOUNTS = Member("accounts.sql", archive.ACCOUNTS, None)
+SCRIPT = Member("databases.sql", archive.SCRIPT, None)
+
+_WORKING = (
+    "SELECT 1 FROM information_schema.processlist WHERE command = 'Query' AND id <> connection_id()"
+    " AND info LIKE '%SQL_NO_CACHE%' AND state NOT LIKE 'Waiting for%'"
+    " AND state NOT IN ('Writing to net', 'Sending to client')"
+)
+"""The stock tool marks its reading of rows so."""
+
+_MOST_LINES = 20
+_FIRST = 1 << 16
+_BROKEN_VIEW = (1356, 1449, 1146, 1054, 1305, 1462)
+
+
+class MySQLDump:
+    """The DumpSession of one attempt."""
+
+    def __init__(
+        self, address: Address, chosen: ToolSet, scope: Scope, attempt: Attempt, guard: Guard
+    ) -> None:
+        self._address = address
+        self._tools = chosen
+        self._scope = scope
+        self._attempt = attempt
+        self._guard = guard
+        self._script = ""
+        self._source: ScriptSource | None = None
+        self._tables: list[tuple[str, Facts]] = []
+        self._ignored: list[str] = []
+        self._ignored_of: list[str] = []
+        self._warnings: list[Mapping[str, str | None]] = []
+        self._history = False
+        self.members: Sequence[Member] = ()
+        self.facts: Mapping[str, object] = {}
+
+    def look(self) -> None:
+        """Fills in members and facts."""
+        with connect(self._address) as session:
+            server = look(session, self._address)
+            require_whole_reads(session)
+            databases = self._wanted(list(self._real(session)))
+            if self._scope.users:
+                self._script = accounts.script(session, server["flavour"], self._address.owner)
+            recorded = [self._inspect(session, database) for database in databases]
+            names = {str(database["raw"]) for database in databases}
+            self._warnings += warnings.of_objects(session, names, server)
+            if self._scope.database is None:
+                self._warnings += warnings.of_server(session, server)
+        self._history = keeps_history(server["flavour"], server["version"]) and keeps_history(
+            self._tools.flavour, self._tools.version
+        )
+        self._warn(recorded)
+        self.members = (
+            *([ACCOUNTS] if self._scope.users else []),
+            *([SCRIPT] if databases else []),
+        )
+        self.facts = {
+            "server": {key: server[key] for key in ("version", "flavour", "user", "lowerCase")},
+            "tools": {"version": self._tools.version, "flavour": self._tools.flavour},
+            "consistency": "all databases are one snapshot; accounts and definitions of routines,"
+            " views, triggers and events were read beside it",
+            "accounts": self._scope.users and accounts.NOTHING not in self._script,
+            "history": self._history,
+            "locked": [f"{database}.{table}" for database, table in self.unsafe],
+            "skipped": self._ignored,
+            "databases": recorded,
+            WARNINGS: self._warnings,
+        }
+
+    def _real(self, session: Session) -> Iterator[Facts]:
+        """Databases under the names that they can have anywhere, `raw` being the one they have.
+
+        A directory that no server made is listed as one, too.
+        """
+        found = facts.databases(session)
+        names = {each["name"] for each in found}
+        for each in found:
+            raw, plain = each["name"], object_names.plain(each["name"])
+            if raw != plain:
+                kept = bool(facts.tables(session, raw)) and plain not in names
+                self._warnings.append(warnings.of_odd_name(raw, kept=kept))
+                if not kept:
+                    continue
+            yield {**each, "name": plain, "raw": raw}
+
+    def _wanted(self, databases: list[Facts]) -> list[Facts]:
+        """All, or the one that was asked for. None at all is only fine on an empty server."""
+        one = self._scope.database
+        found = [each for each in databases if one in (None, each["name"])]
+        if not found and (one is not None or not self._scope.users):
+            raise AddonRefused(f"the server has no database {one or ''} to dump")
+        return found
+
+    def _inspect(self, session: Session, database: Facts) -> Facts:
+        raw = str(database["raw"])
+        found = facts.tables(session, raw)
+        self._tables += [(raw, table) for table in found]
+        for table in found:
+            if table["type"] == "VIEW":
+                self._try_view(session, raw, table["name"])
+        return {**database, **facts.needs(session, {**database, "name": raw}, found)}
+
+    def _try_view(self, session: Session, database: str, view: str) -> None:
+        """A view that lost what it looks at cannot be dumped, and would end the whole dump."""
+        try:
+            session.rows(f"SHOW FIELDS FROM {name(database)}.{name(view)}")
+        except WireError as error:
+            if code(error) not in _BROKEN_VIEW:
+                raise
+            self._ignored.append(f"{database}.{view}")
+            self._ignored_of.append(object_names.plain(database))
+            text = f"view {database}.{view} is broken and left out: {said(error)}"
+            self._warnings.append(warning(database, view, text))
+
+    def _warn(self, recorded: list[Facts]) -> None:
+        if accounts.NOTHING in self._script:
+            text = "accounts are left out: the user may not read mysql.user"
+            self._warnings.append(warning(None, "accounts", text))
+        self._warnings += warnings.of_tables(self._tables, history=self._history)
+        self._warnings += warnings.of_references(recorded)
+        for each in self._warnings:
+            self._attempt.say(f"warning: {each['object']}: {each['text']}")
+        if self.unsafe:
+            listed = ", ".join(f"{database}.{table}" for database, table in self.unsafe[:5])
+            self._attempt.say(
+                f"{len(self.unsafe)} tables have no transactions and are locked against writing"
+                f" while the dump runs: {listed}"
+            )
+
+    @property
+    def unsafe(self) -> Tables:
+        """Tables that a transaction does not hold still."""
+        return [
+            (database, table["name"])
+            for database, table in self._tables
+            if table["type"] in facts.TABLE_TYPES
+            and table["engine"] not in (*facts.TRANSACTIONAL, *facts.NO_DATA)
+        ]
+
+    @property
+    def _everything(self) -> Tables:
+        return [(db, t["name"]) for db, t in self._tables if t["type"] in facts.TABLE_TYPES]
+
+    def open(self, member: Member) -> Source:
+        if member.format == archive.ACCOUNTS:
+            return TextSource(self._script.encode())
+        with ExitStack() as opened, translated(self._guard):
+            counter = opened.enter_context(connect(self._address))
+            keeper = opened.enter_context(connect(self._address))
+            with stillness(self._address, self._everything, self._guard) as still:
+                lock_tables(keeper, self.unsafe)
+                begin_snapshot(counter)
+                child = Child(self._command())
+                opened.callback(child.close)
+                opened.callback(self._guard.adopt(child.kill))
+                first = child.stdout.read(_FIRST)  # its transaction has begun when it speaks
+                still.release()
+            opened.callback(self._guard.adopt(counter.cut))
+            names = {str(each["raw"]): str(each["name"]) for each in self._recorded}
+            counting = Counting(counter, names, history=self._history)
+            self._source = ScriptSource(child, first, counting, self._guard, opened.pop_all())
+        return self._source
+
+    @property
+    def _recorded(self) -> list[Facts]:
+        found = self.facts["databases"]
+        assert isinstance(found, list)
+        return list(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+    def _command(self):
+        return commands.dump(
+            self._tools,
+            option_file(self._address),
+            [str(database["raw"]) for database in self._recorded],
+            history=self._history,
+            ignored=self._ignored,
+        )
+
+    def inventory(self) -> Inventory:
+        """EvidenceMissing when the script was not dumped to its end."""
+        if SCRIPT not in self.members:
+            return Inventory([], {})
+        if self._source is None:
+            raise EvidenceMissing("the databases were not dumped")
+        return self._without_broken(merged(self._source.counted()))
+
+    def _without_broken(self, found: Inventory) -> Inventory:
+        """Views that are left out are not in the dump."""
+        objects = {database: dict(kinds) for database, kinds in found.objects.items()}
+        for database in self._ignored_of:
+            objects[database]["views"] -= 1
+            if not objects[database]["views"]:
+                del objects[database]["views"]
+        return replace(found, objects=objects)
+
+    def is_working(self) -> bool:
+        """Whether the server reads rows for the stock tool: not waiting for locks, nor for us."""
+        with translated(), connect(self._address) as session:
+            return bool(session.rows(_WORKING))
+
+    def close(self) -> None:
+        if self._source is not None:
+            self._source.close()
+
+
+class TextSource:
+    """A member made of text we have already."""
+
+    def __init__(self, text: bytes) -> None:
+        self._rest = text
+        self._bytes = len(text)
+
+    def read(self, size: int) -> bytes:
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def finish(self) -> Mapping[str, object]:
+        """No child made it: what stands for one is our own session, which had no error."""
+        return {"processes": [{"program": "SHOW GRANTS", "exitStatus": 0}], "bytes": self._bytes}
+
+    def close(self) -> None:
+        self._rest = b""
+
+
+class Counting:
+    """Counts all databases in a thread, in a transaction that has begun."""
+
+    def __init__(self, session: Session, databases: Mapping[str, str], *, history: bool) -> None:
+        """`databases`: names on the server, to those they are recorded under."""
+        self._session = session
+        self._databases = databases
+        self._history = history
+        self._trouble: Failure | None = None
+        self._counts: dict[str, Count] = {}
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for database, recorded in self._databases.items():
+                self._counts[recorded] = count(
+                    self._session, database, recorded, history=self._history
+                )
+        except (WireError, OSError) as error:
+            self._trouble = of_statement(error)
+
+    def result(self) -> dict[str, Count]:
+        self._thread.join()
+        if self._trouble is not None:
+            raise self._trouble
+        return self._counts
+
+    def stop(self) -> None:
+        self._session.cut()
+        self._thread.join(10)
+
+
+class ScriptSource:
+    """The output of the stock tool, read along. `opened` ends what belongs to it."""
+
+    def __init__(
+        self, child: Child, first: bytes, counting: Counting, guard: Guard, opened: ExitStack
+    ) -> None:
+        self._child = child
+        self._output = ReadAhead(child.stdout.read)
+        self._first = first
+        self._counting = counting
+        self._guard = guard
+        self._opened = opened
+        self._scan = archive.Scan()
+        self._counts: dict[str, Count] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def read(self, size: int) -> bytes:
+        if self._first:
+            data, self._first = self._first[:size], self._first[size:]
+        else:
+            data = self._output.read(size)
+        self._scan.feed(data)
+        return data
+
+    def finish(self) -> Mapping[str, object]:
+        finished = self._child.wait()
+        self._guard.check()
+        require_success(finished)
+        problem = self._scan.problem()
+        if problem is not None:
+            raise EvidenceMissing(f"the dump is not whole: {problem}")
+        counts = self._counting.result()
+        self._guard.check()
+        counted = {(t.database, t.name) for each in counts.values() for t in each.tables}
+        scanned = {(object_names.plain(database), table) for database, table in self._scan.tables}
+        missing = [".".join(each) for each in sorted(counted - scanned)]
+        if missing:
+            raise EvidenceMissing(f"tables are not in the dump: {', '.join(missing[:5])}")
+        self._counts = counts
+        return {
+            "processes": [finished.fact()],
+            "bytes": self._scan.bytes,
+            WARNINGS: [
+                warning(None, finished.program, line)
+                for line in finished.stderr.splitlines()[:_MOST_LINES]
+                if line
+            ],
+            "tables": len(counted),
+            "rows": sum(t.rows for each in counts.values() for t in each.tables),
+        }
+
+    def counted(self) -> dict[str, Count]:
+        if self._counts is None:
+            raise EvidenceMissing("the databases were not dumped to their end")
+        return self._counts
+
+    def close(self) -> None:
+        self._counting.stop()
+        self._child.kill()
+        self._output.close()
+        self._opened.close()
+
+
+@contextmanager
+def dump(
+    tools_dir: Path, address: Address, scope: Scope, attempt: Attempt, guard: Guard
+) -> Generator[MySQLDump]:
+    """ToolMissing before anything starts when no client fits the server."""
+    with translated(guard):
+        with connect(address) as session:
+            server = look(session, address)
+        chosen = tools.choose(tools_dir, server["flavour"], server["version"])
+        made = MySQLDump(nearest(address), chosen, scope, attempt, guard)
+        made.look()
+    try:
+        with patient(guard, made.is_working):
+            yield made
+    finally:
+        made.close()

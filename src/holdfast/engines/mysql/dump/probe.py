@@ -1,0 +1,104 @@
+"""Looks at a server before anything is promised: version, size, and may we read everything?"""
+
+from holdfast.contracts.engine import Address, Probe
+from holdfast.domain.errors import AddonRefused
+from holdfast.engines.mysql.client import facts
+from holdfast.engines.mysql.client.address import connect
+from holdfast.engines.mysql.client.connection import Session
+from holdfast.engines.mysql.client.facts import Facts
+from holdfast.engines.mysql.client.server_errors import translated
+from holdfast.engines.mysql.client.tools import OLDEST, parts
+from holdfast.engines.mysql.dump import accounts, trial_reads
+
+_READING = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+"""Without them the stock tool leaves things out, some of them silently. SELECT on everything also
+shows the bodies of routines."""
+
+
+def probe(address: Address) -> Probe:
+    """Raises AddonUnavailable or AddonRefused with the reason."""
+    with translated(), connect(address) as session:
+        server = look(session, address)
+        databases = facts.databases(session)
+        require_whole_reads(session)
+        _require_rights(session, address, server, [str(each["name"]) for each in databases])
+        with_accounts = accounts.readable(session)
+    return Probe(
+        version=server["version"],
+        major=".".join(server["version"].split(".")[:2]),
+        flavour=server["flavour"],
+        size=sum(int(database["size"]) for database in databases),
+        facts={
+            "databases": [database["name"] for database in databases],
+            "readOnly": server["readOnly"],
+            "consistency": "all databases in one snapshot, accounts apart",
+            "accounts": with_accounts,
+        },
+    )
+
+
+def _require_rights(
+    session: Session, address: Address, server: Facts, databases: list[str]
+) -> None:
+    missing, reasons = lacking(session), list[str]()
+    for privilege, reason in trial_reads.denied(session, databases):
+        reasons.append(reason)
+        if privilege and privilege not in missing:
+            missing.append(privilege)
+    if not missing and not reasons:
+        return
+    named = f" Missing: {', '.join(missing)}." if missing else ""
+    granted = f" Run: GRANT {', '.join(missing)} ON *.* TO {server['user']}" if missing else ""
+    refused = f" The server said of {'; of '.join(reasons[:_SHOWN])}." if reasons else ""
+    raise AddonRefused(
+        f"user {address.user} may not read everything.{named}{refused}{granted}",
+        reason="privilege",
+        missing=missing,
+    )
+
+
+_SHOWN = 5
+_UNLIMITED = 18446744073709551615
+
+
+def require_whole_reads(session: Session) -> None:
+    """AddonRefused when every new session is set to read less than there is: the stock tools cannot
+    be told otherwise, and leave out the rest without a word."""
+    limit, joined = session.row("SELECT @@GLOBAL.sql_select_limit, @@GLOBAL.max_join_size")
+    settings = {"sql_select_limit": limit, "max_join_size": joined}
+    wrong = {setting: value for setting, value in settings.items() if int(value) < _UNLIMITED}
+    if "MariaDB" in session.banner:
+        as_of = str(session.value("SELECT @@GLOBAL.system_versioning_asof"))
+        wrong |= {} if as_of == "DEFAULT" else {"system_versioning_asof": as_of}
+    if wrong:
+        shown = ", ".join(f"{setting} is {value}" for setting, value in wrong.items())
+        remedy = "; ".join(f"SET GLOBAL {setting} = DEFAULT" for setting in wrong)
+        raise AddonRefused(
+            f"the server's global {shown}: the stock dump tool would leave rows out, or fail. Run:"
+            f" {remedy}",
+            reason="settings",
+        )
+
+
+def look(session: Session, address: Address) -> Facts:
+    """The server's facts; refuses look-alikes and versions that are too old."""
+    server = facts.server(session)
+    where, flavour = f"{address.host}:{address.port}", server["flavour"]
+    if flavour not in OLDEST:
+        raise AddonRefused(f"{flavour} at {where} is neither MariaDB nor MySQL", reason="flavour")
+    if parts(server["version"]) < OLDEST[flavour]:
+        oldest = ".".join(map(str, OLDEST[flavour]))
+        raise AddonRefused(
+            f"{flavour} {server['version']} at {where} is too old: {oldest} at least",
+            reason="version",
+        )
+    return server
+
+
+def lacking(session: Session) -> list[str]:
+    """Privileges a dump of everything needs and this user has not."""
+    held = facts.privileges(session)
+    missing = [privilege for privilege in _READING if privilege not in held]
+    if not facts.may_lock_everything(held) and "LOCK TABLES" not in held:
+        missing.append("LOCK TABLES")
+    return missing

@@ -1,0 +1,273 @@
+"""What a statement of a dump may be: only what the stock tools write.
+
+Everything else is refused before it runs. What is allowed is told apart by what a restore does
+with it: run at once beside, keep for the swap, go to another database, or leave out. The last two
+fates are only given to what strangers wrote (`sieve.py`).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.mysql.dump.script import tokens
+
+Tokens = list[tuple[str, str]]
+
+
+class Fate(Enum):
+    RUN = "run"
+    ROWS = "rows"
+    CODE = "code"
+    GO = "go to a database"
+    SKIP = "skip"
+    DROP = "drop a stand-in"
+    DATABASE = "announce a database"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`name` is of the object or database; `kind` of an object that is code, and `database` where
+    it says its own: triggers come as somebody once typed them. `settings` are what a SET gives to
+    settings that matter and to variables of the session, both as they are written."""
+
+    fate: Fate
+    kind: str = ""
+    name: str = ""
+    database: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+KEPT = ("sql_mode", "character_set_client", "collation_connection", "time_zone")
+"""Settings that become a part of an object when it is made."""
+
+COLLATION_OF_DATABASE = "collation of the database"
+"""The same, but it is changed by ALTER DATABASE: the stock tools write it around an object."""
+
+CODE = {
+    "VIEW": "views",
+    "TRIGGER": "triggers",
+    "PROCEDURE": "procedures",
+    "FUNCTION": "functions",
+    "EVENT": "events",
+    "PACKAGE": "packages",
+}
+_MODIFIERS = {"ALGORITHM", "DEFINER", "SQL", "SECURITY", "AGGREGATE", "OR", "REPLACE"}
+_SETTABLE = {
+    *KEPT,
+    "names",
+    "character_set_results",
+    "unique_checks",
+    "foreign_key_checks",
+    "sql_notes",
+    "sql_quote_show_create",
+    "autocommit",
+    "system_versioning_insert_history",
+    "session.system_versioning_insert_history",
+    "note_verbosity",
+    "show_create_table_skip_secondary_engine",
+}
+_ELSEWHERE = {"session.sql_log_bin", "global.gtid_purged", "gtid_purged", "sql_log_bin"}
+"""Settings of replication, which are no business of a restore."""
+
+
+def judge(statement: bytes) -> Verdict:
+    """EvidenceMissing for a statement that no stock tool writes."""
+    found = tokens(statement)
+    head = found[0][1].upper() if found else ""
+    handler = _HANDLERS.get(head)
+    verdict = handler(found) if handler is not None else None
+    if verdict is None:
+        shown = statement[:60].decode(errors="replace")
+        raise EvidenceMissing(f"the dump holds a statement that is not allowed: {shown!r}")
+    return verdict
+
+
+def _upper(found: Tokens, start: int, count: int) -> list[str]:
+    """Capitals of `count` tokens from `start`, which counts from the end when it is negative."""
+    start = start if start >= 0 else max(len(found) + start, 0)
+    return [text.upper() if kind != "string" else "" for kind, text in found[start : start + count]]
+
+
+def _simple(found: Tokens, at: int) -> str | None:
+    """The name at this place, unless it says a database as well.
+
+    In double quotes it is a name where the definition's own sql_mode says so.
+    """
+    if at >= len(found) or "." in _bare(found, at):
+        return None
+    if found[at][0] not in ("name", "word") and not found[at][1].startswith('"'):
+        return None
+    following = found[at + 1][1] if at + 1 < len(found) else ""
+    return None if following.startswith(".") else unquoted(found[at][1])
+
+
+def _bare(found: Tokens, at: int) -> str:
+    return found[at][1] if found[at][0] == "word" else ""
+
+
+def unquoted(token: str) -> str:
+    quote = token[:1]
+    return token[1:-1].replace(quote * 2, quote) if quote in ("`", '"', "'") else token
+
+
+def _create(found: Tokens) -> Verdict | None:
+    second = _upper(found, 1, 1)
+    if second == ["DATABASE"]:
+        return Verdict(Fate.SKIP)
+    if second in (["TABLE"], ["SEQUENCE"]):
+        name = _simple(found, 2)
+        return None if name is None else Verdict(Fate.RUN, name=name)
+    at = 1
+    while at < len(found) and found[at][1].upper() not in CODE:
+        allowed = found[at][0] in ("name", "string") or found[at][1] in ("=", "@")
+        known = found[at][1].upper() in (*_MODIFIERS, "UNDEFINED", "MERGE", "TEMPTABLE")
+        host = found[at][0] == "word" and found[at - 1][1] in ("=", "@")
+        if not (allowed or known or host or found[at][1].upper() in ("INVOKER", "NONE")):
+            return None
+        at += 1
+    if at >= len(found):
+        return None
+    kind = CODE[found[at][1].upper()]
+    at += 2 if _upper(found, at + 1, 1) == ["BODY"] else 1
+    at += 3 if _upper(found, at, 3) == ["IF", "NOT", "EXISTS"] else 0
+    body = "BODY" if found[at - 1][1].upper() == "BODY" else ""
+    database, name = placed(found, at) if kind == "triggers" else ("", _simple(found, at))
+    if name is None:
+        return None
+    return Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}", database)
+
+
+def databases_of_trigger(statement: bytes) -> set[str]:
+    """Databases that its beginning says, for itself or its table: people typed it."""
+    found = tokens(statement)
+    words = [text.upper() if kind == "word" else "" for kind, text in found]
+    at = words.index("ON") + 1 if "ON" in words else len(found)
+    return {judge(statement).database, placed(found, at)[0]} - {""}
+
+
+def placed(found: Tokens, at: int) -> tuple[str, str | None]:
+    """Database and name of `a.b`, however it is quoted; the database is empty for a plain name."""
+    texts = [text for _, text in found[at : at + 3]]
+    word = _bare(found, at) if at < len(found) else ""
+    if "." in word:
+        database, _, rest = word.partition(".")
+        return database, rest or (unquoted(texts[1]) if len(texts) > 1 else None)
+    if len(texts) > 1 and texts[1].startswith("."):
+        rest = texts[1][1:] or (texts[2] if len(texts) > 2 else "")
+        return unquoted(texts[0]), unquoted(rest) or None
+    return "", _simple(found, at)
+
+
+def _insert(found: Tokens) -> Verdict | None:
+    at = next((i for i, (_, text) in enumerate(found[:3]) if text.upper() == "INTO"), 0)
+    table = _simple(found, at + 1)
+    if not at or table is None:
+        return None
+    rows = Verdict(Fate.ROWS, name=table)
+    at += 2
+    if at < len(found) and found[at][1] == "(":
+        while at < len(found) and found[at][1] != ")":
+            at += 1
+        if at >= len(found) - 1:  # more columns than tokens were read: the server will judge
+            return rows
+        at += 1
+    return rows if _upper(found, at, 1) == ["VALUES"] else None
+
+
+def _set(found: Tokens) -> Verdict | None:
+    settings: dict[str, str] = {}
+    at = 1
+    while at < len(found):
+        end = next((i for i in range(at, len(found)) if found[i][1] == ","), len(found))
+        part = found[at:end]
+        at = end + 1
+        known = _setting(part)
+        if known is None:
+            return None
+        if known in _ELSEWHERE:
+            return Verdict(Fate.SKIP)
+        value = part[-1][1]
+        if known == "names":
+            settings["character_set_client"] = value
+        elif known in KEPT or known.startswith("@"):
+            settings[known] = value
+    return Verdict(Fate.RUN, settings=settings)
+
+
+def _setting(part: Tokens) -> str | None:
+    """The name of what is set, when it may be: to one value, or to another setting."""
+    words = [text.lower() for _, text in part]
+    if words[:1] == ["session"]:
+        words = words[1:]
+    if len(words) == 2 and words[0] == "names":
+        return "names"
+    if len(words) >= 3 and words[0].lstrip("@") in _ELSEWHERE:
+        return words[0].lstrip("@")
+    if len(words) != 3 or words[1] != "=" or words[2] in ("(", "select"):
+        return None
+    target = words[0]
+    if target.startswith("@") and not target.startswith("@@"):
+        return target  # a variable of this session alone
+    plain = target.removeprefix("@@")
+    return plain.removeprefix("session.") if plain in _SETTABLE else None
+
+
+def _exactly(*words: str) -> Callable[[Tokens], Verdict | None]:
+    def handler(found: Tokens) -> Verdict | None:
+        return Verdict(Fate.SKIP) if tuple(_upper(found, 0, len(words))) == words else None
+
+    return handler
+
+
+def _drop(found: Tokens) -> Verdict | None:
+    """The databases that are loaded into are empty: nothing has to go before."""
+    words = _upper(found, 1, 4)
+    at = 2 if words[:1] == ["PACKAGE"] and words[1:2] == ["BODY"] else 1
+    dropped = words[:1][0] if words else ""
+    allowed = dropped in ("TABLE", "SEQUENCE", *CODE) and words[at : at + 2] == ["IF", "EXISTS"]
+    return Verdict(Fate.SKIP) if allowed else None
+
+
+def _alter(found: Tokens) -> Verdict | None:
+    if _upper(found, 1, 1) == ["DATABASE"]:
+        collation = found[-1][1] if _upper(found, -2, 1) == ["COLLATE"] else ""
+        fits = re.fullmatch(r"\w+", collation) is not None
+        return Verdict(Fate.SKIP, settings={COLLATION_OF_DATABASE: collation} if fits else {})
+    keys = _upper(found, 3, 2) in (["DISABLE", "KEYS"], ["ENABLE", "KEYS"]) and len(found) == 5
+    table = _upper(found, 1, 1) == ["TABLE"] and _simple(found, 2) is not None
+    return Verdict(Fate.RUN) if table and keys else None
+
+
+def _setval(found: Tokens) -> Verdict | None:
+    """`DO SETVAL(`sequence`, 5, 0)`."""
+    shape = [text.upper() if at != 3 else "" for at, (_, text) in enumerate(found)]
+    numbers = [text for text in shape[5:-1] if text != ","]
+    fits = shape[1:3] == ["SETVAL", "("] and shape[-1] == ")" and _simple(found, 3) is not None
+    return Verdict(Fate.RUN) if fits and all(_number(each) for each in numbers) else None
+
+
+def _number(text: str) -> bool:
+    return text == "-" or text.isdigit()
+
+
+def _use(found: Tokens) -> Verdict | None:
+    name = _simple(found, 1)
+    return None if name is None or len(found) != 2 else Verdict(Fate.GO, name=name)
+
+
+_HANDLERS: Mapping[str, Callable[[Tokens], Verdict | None]] = {
+    "CREATE": _create,
+    "INSERT": _insert,
+    "REPLACE": _insert,
+    "SET": _set,
+    "DROP": _drop,
+    "ALTER": _alter,
+    "DO": _setval,
+    "SELECT": _setval,
+    "USE": _use,
+    "LOCK": _exactly("LOCK", "TABLES"),
+    "UNLOCK": _exactly("UNLOCK", "TABLES"),
+    "COMMIT": _exactly("COMMIT"),
+}

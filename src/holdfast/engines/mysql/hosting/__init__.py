@@ -1,0 +1,1 @@
+"""Servers that Holdfast runs itself: processes, and who administers them."""

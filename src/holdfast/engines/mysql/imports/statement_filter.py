@@ -1,0 +1,136 @@
+"""What of a stranger's script is run at all: `judging.py` says what a dump may hold, this what of
+it belongs to the dumped databases, and what is too dangerous from somebody nobody knows.
+
+The same sieve stands before the survey of a file and before its load.
+"""
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.mysql.client import facts
+from holdfast.engines.mysql.dump.script import LONGEST, tokens
+from holdfast.engines.mysql.dump.statement_rules import (
+    Fate,
+    Verdict,
+    databases_of_trigger,
+    judge,
+    unquoted,
+)
+
+_LEFT_OUT = {
+    ("GRANT",): "grants",
+    ("REVOKE",): "grants",
+    ("CREATE", "USER"): "accounts",
+    ("CREATE", "ROLE"): "accounts",
+    ("CREATE", "OR", "REPLACE", "USER"): "accounts",
+    ("CREATE", "OR", "REPLACE", "ROLE"): "accounts",
+    ("ALTER", "USER"): "accounts",
+    ("DROP", "USER"): "accounts",
+    ("DROP", "ROLE"): "accounts",
+    ("SET", "DEFAULT", "ROLE"): "accounts",
+    ("SELECT", "COALESCE"): "accounts",
+    ("SET", "ROLE"): "accounts",
+    ("EXECUTE", "IMMEDIATE"): "accounts",
+    ("FLUSH", "PRIVILEGES"): "accounts",
+    ("INSTALL", "PLUGIN"): "plugins",
+    ("UNINSTALL", "PLUGIN"): "plugins",
+    ("CREATE", "SERVER"): "addresses of other servers",
+    ("CREATE", "OR", "REPLACE", "SERVER"): "addresses of other servers",
+    ("FLUSH", "TABLES"): "flushes of tables",
+    ("CHANGE", "MASTER"): "settings of replication",
+    ("CHANGE", "REPLICATION"): "settings of replication",
+    ("SET", "GLOBAL", "GTID_SLAVE_POS"): "settings of replication",
+    ("START", "SLAVE"): "settings of replication",
+    ("STOP", "SLAVE"): "settings of replication",
+    ("STOP", "ALL", "SLAVES"): "settings of replication",
+    ("DROP", "DATABASE"): "the dropping of databases: a restore replaces them",
+}
+_SYSTEM = "databases of the server itself"
+_ENGINES = frozenset(
+    ["innodb", "myisam", "aria", "memory", "heap", "archive", "csv", "rocksdb", "tokudb"]
+)
+"""Tables of others reach for files, other tables or other servers."""
+_UNSAFE = frozenset(["big5", "cp932", "gbk", "gb18030", "sjis"])
+"""Character sets in which a quote or a backslash may be half of a character."""
+
+
+class Sieve:
+    """One pass over a script. `left_out` says what was passed over."""
+
+    def __init__(self) -> None:
+        self.left_out: set[str] = set()
+        self._system = False
+        self._here = ""
+
+    def take(self, statement: bytes) -> Verdict | None:
+        """None: it is left out. EvidenceMissing: the whole file is refused."""
+        found = tokens(statement, 12)
+        words = [text.upper() if kind == "word" else "" for kind, text in found]
+        if words[:1] == ["USE"]:
+            return self._go(judge(statement))
+        if words[:2] == ["CREATE", "DATABASE"]:
+            return self._database(found)
+        if self._system:
+            self.left_out.add(_SYSTEM)
+            return None
+        if (what := _left_out(words)) is not None:
+            self.left_out.add(what)
+            return None
+        if words[:4] == ["DROP", "TABLE", "IF", "EXISTS"] and len(found) == 5:
+            return Verdict(Fate.DROP, name=unquoted(found[4][1]))
+        verdict = judge(statement)
+        _require_harmless(verdict, statement)
+        if verdict.kind == "triggers":
+            self._require_own(statement)
+        return verdict
+
+    def _require_own(self, statement: bytes) -> None:
+        """EvidenceMissing for a trigger that says another database, its own or its table's."""
+        for database in databases_of_trigger(statement) - {self._here}:
+            where = self._here or "a database that the file does not name"
+            raise EvidenceMissing(f"a trigger of {where} says database {database}")
+
+    def _go(self, verdict: Verdict) -> Verdict | None:
+        self._system = verdict.name.lower() in facts.SYSTEM
+        self._here = verdict.name
+        return None if self._system else verdict
+
+    def _database(self, found: list[tuple[str, str]]) -> Verdict | None:
+        """`CREATE DATABASE IF NOT EXISTS name ...`."""
+        texts = [text.upper() for _, text in found]
+        at = 5 if texts[2:5] == ["IF", "NOT", "EXISTS"] else 2
+        name = unquoted(found[at][1]) if at < len(found) else ""
+        if not name:
+            raise EvidenceMissing("a statement makes a database without a name")
+        return None if name.lower() in facts.SYSTEM else Verdict(Fate.DATABASE, name=name)
+
+
+def _left_out(words: list[str]) -> str | None:
+    """What `mariadb-dump --system` adds, and others that dump more than databases."""
+    if words[:1] == ["CREATE"] and "FUNCTION" in words and "SONAME" in words:
+        return "functions of libraries"
+    found = (what for opening, what in _LEFT_OUT.items() if tuple(words[: len(opening)]) == opening)
+    return next(found, None)
+
+
+def _require_harmless(verdict: Verdict, statement: bytes) -> None:
+    for given in verdict.settings.values():  # a variable may become a character set later
+        value = unquoted(given).lower()
+        if value.partition("_")[0] in _UNSAFE:
+            raise EvidenceMissing(f"a dump in the character set {value} cannot be read safely")
+    if "\\" in verdict.name or "\\" in verdict.database:
+        raise EvidenceMissing(f"a name with a backslash cannot be read safely: {verdict.name!r}")
+    if verdict.fate is Fate.RUN and verdict.name:
+        _require_local(verdict.name, statement)
+
+
+def _require_local(table: str, statement: bytes) -> None:
+    """EvidenceMissing for a table whose rows are not in the server's own files."""
+    texts = [text for _, text in tokens(statement, LONGEST)]
+    for at, text in enumerate(texts):
+        if text.upper() != "ENGINE":
+            continue
+        value = next((each for each in texts[at + 1 : at + 3] if each != "="), "")
+        if unquoted(value).lower() not in _ENGINES:
+            raise EvidenceMissing(
+                f"table {table} is of the storage engine {unquoted(value)}, which is not imported:"
+                " it reaches for what is not in the dump"
+            )

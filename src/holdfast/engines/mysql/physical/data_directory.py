@@ -1,0 +1,100 @@
+"""Makes of a materialised snapshot a data directory that our own server can run.
+
+The copy of a running server becomes consistent by applying the log that came with it. That is done
+once, by the tool that made the copy, and it is safe to do it again after it was cut off.
+"""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.snapshots import Finish
+from holdfast.domain.errors import EvidenceMissing, ToolMissing
+from holdfast.engines.mysql.client import tools
+from holdfast.engines.mysql.client.tools import MARIADB, series
+from holdfast.engines.mysql.hosting.server import COMPLETE, owner_of
+from holdfast.engines.mysql.physical.snapshot import CHECKPOINTS, DATA, DONE, NOTES
+from holdfast.kit.hosting import give
+from holdfast.kit.process import Command, require_success, run
+
+_PREPARE_SECONDS = 24 * 3600
+_PREPARED = ("log-applied", "full-prepared")
+_LEFT_BY_OTHERS = ("master.info", "relay-log.info", "multi-master.info", "auto.cnf")
+
+
+def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
+    """Applies the log and gives the files to the server's user. Repeatable."""
+    data = tree / DATA
+    if not is_prepared(data):
+        _prepare(tools_dir, data, place)
+    for name in _LEFT_BY_OTHERS:  # a restored server replicates from nobody
+        (data / name).unlink(missing_ok=True)
+    (data / COMPLETE).touch()
+    (data / SETTLED).unlink(missing_ok=True)
+    _own(tree, data, owner_of(place))
+
+
+def is_prepared(data: Path) -> bool:
+    """Was the log applied?"""
+    found = next(
+        (file for each in NOTES if (file := data / f"{each}{CHECKPOINTS}").is_file()), None
+    )
+    if found is None:
+        raise EvidenceMissing("the snapshot holds no copy made by mariadb-backup")
+    notes = found.read_text()
+    return any(word in notes for word in _PREPARED)
+
+
+def _prepare(tools_dir: Path, data: Path, place: Place) -> None:
+    chosen = tools.server(tools_dir, place.version)
+    if chosen.backup is None:
+        raise ToolMissing(f"mariadb-backup {chosen.series} is not installed")
+    argv = [str(chosen.backup), "--no-defaults", "--prepare", f"--target-dir={data}"]
+    finished = require_success(run(Command(argv, cwd="/"), timeout=_PREPARE_SECONDS))
+    said = finished.stderr.rstrip().endswith(DONE)
+    if not said or not is_prepared(data):
+        raise EvidenceMissing(f"the copy could not be made consistent: {finished.stderr[-500:]}")
+
+
+def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
+    """A physical copy runs under its own series only, and on its own kind of processor."""
+    facts = manifest["facts"]
+    copied, here = f"{facts['flavour']} {facts['series']}", series(place.version)
+    problems: list[str] = []
+    try:
+        chosen = tools.server(tools_dir, place.version)
+        if chosen.flavour != MARIADB or facts["series"] != here:
+            problems.append(f"the snapshot is of {copied}, the addon of {chosen.flavour} {here}")
+        elif chosen.backup is None:
+            problems.append(f"mariadb-backup {here} is not installed")
+    except ToolMissing as error:
+        problems.append(error.message)
+    if facts["machine"] != platform.machine():
+        problems.append(f"the snapshot is of a {facts['machine']}, this is a {platform.machine()}")
+    return problems
+
+
+def finish(directory: PurePath) -> Finish:
+    """The log has to be applied first: without it the files are of many moments."""
+    data = directory / DATA
+    return Finish(
+        texts={},
+        modes={DATA: 0o700},
+        steps=[
+            f"Apply the log that came with it: mariadb-backup --prepare --target-dir={data}"
+            " (of the same series as the server); it ends with `completed OK!`.",
+            "Stop the server.",
+            f"Give the files to its user: chown -R mysql: {directory}",
+            f"Make {data} its data directory: move it there, or set datadir.",
+            "Start the server. Users and passwords are those of the snapshot.",
+        ],
+    )
+
+
+def _own(tree: Path, data: Path, user: str | int | None) -> None:
+    """The server's user owns its data, and nobody else enters it."""
+    tree.chmod(0o711)
+    data.chmod(0o700)
+    give(data, user)

@@ -1,0 +1,187 @@
+"""Everything that would stop a restore, found before anything is touched, and all of it at once."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.contracts.engine import Address, Dump
+from holdfast.domain.errors import PreflightRefused
+from holdfast.domain.units import show_bytes
+from holdfast.engines.mysql.client import facts
+from holdfast.engines.mysql.client.address import connect
+from holdfast.engines.mysql.client.connection import Session
+from holdfast.engines.mysql.client.disk import data_directory
+from holdfast.engines.mysql.client.facts import Facts
+from holdfast.engines.mysql.client.server_errors import translated
+from holdfast.engines.mysql.client.tools import MARIADB, parts, series
+from holdfast.engines.mysql.dump.probe import look
+from holdfast.engines.mysql.restore.staging import recorded, section
+from holdfast.engines.mysql.restore.targets import DEFINING, addressed
+
+WRITING = (
+    "SELECT",
+    "INSERT",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INDEX",
+    "REFERENCES",
+    "CREATE VIEW",
+    "SHOW VIEW",
+    "TRIGGER",
+    "EVENT",
+    "CREATE ROUTINE",
+    "ALTER ROUTINE",
+)
+_DEFINERS = ("SUPER", "SET USER", "SET_USER_ID")
+_ROUTINES = ("procedures", "functions", "packages", "triggers", "events", "views")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the checks look at."""
+
+    address: Address
+    dump: Dump
+    session: Session
+    server: Facts
+
+    @property
+    def source(self) -> dict[str, object]:
+        return dict(section(self.dump, "server"))
+
+    @property
+    def databases(self) -> list[Facts]:
+        return recorded(self.dump)
+
+
+def preflight(address: Address, dump: Dump) -> None:
+    """Raises PreflightRefused with every obstacle."""
+    with translated(), connect(address) as session:
+        if dump.foreign:
+            dump = addressed(session, address, dump)
+        case = Case(address, dump, session, look(session, address))
+        obstacles = [obstacle for check in CHECKS for obstacle in check(case)]
+    if obstacles:
+        raise PreflightRefused(
+            "the restore cannot work: " + "; ".join(obstacles), obstacles=obstacles
+        )
+
+
+def _version(case: Case) -> Iterator[str]:
+    there, here = str(case.source["flavour"]), str(case.server["flavour"])
+    old, new = str(case.source["version"]), str(case.server["version"])
+    if there == here and parts(new)[:2] < parts(old)[:2]:
+        yield (
+            f"the backup is of {there} {series(old)}, the target is {series(new)}:"
+            " it must not be older"
+        )
+    if case.server["readOnly"]:
+        yield "the target is read-only"
+
+
+def _collations(case: Case) -> Iterator[str]:
+    offered = {
+        str(row[0])
+        for row in case.session.rows("SELECT collation_name FROM information_schema.collations")
+    }
+    if case.server["flavour"] == MARIADB:  # since 10.10 some are listed without their charset
+        offered |= {str(row[0]) for row in case.session.rows("SHOW COLLATION")}
+        offered |= _full_names(case.session)
+    for database in case.databases:
+        for collation in database["collations"]:
+            if collation not in offered:
+                yield f"collation {collation} (in {database['name']}) is not on the target"
+
+
+def _full_names(session: Session) -> set[str]:
+    found = session.rows(
+        "SELECT 1 FROM information_schema.columns WHERE table_schema = 'information_schema'"
+        " AND table_name = 'COLLATION_CHARACTER_SET_APPLICABILITY'"
+        " AND column_name = 'FULL_COLLATION_NAME'"
+    )
+    if not found:
+        return set()
+    rows = session.rows(
+        "SELECT full_collation_name FROM information_schema.collation_character_set_applicability"
+    )
+    return {str(row[0]) for row in rows}
+
+
+def _engines(case: Case) -> Iterator[str]:
+    rows = case.session.rows(
+        "SELECT engine FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')"
+    )
+    offered = {str(row[0]).lower() for row in rows}
+    for database in case.databases:
+        for engine in database["engines"]:
+            if engine.lower() not in offered:
+                yield f"storage engine {engine} (in {database['name']}) is not on the target"
+
+
+def _features(case: Case) -> Iterator[str]:
+    """What only MariaDB has; and references that cannot move along."""
+    inside = {str(database["name"]) for database in case.databases}
+    for database in case.databases:
+        if case.server["flavour"] != MARIADB:
+            for feature, words in (("sequences", "sequences"), ("versioned", "versioned tables")):
+                if database[feature]:
+                    yield f"{database['name']} has {words}, which MySQL does not know"
+        for other in sorted(set(database["references"]) - inside):
+            yield f"{database['name']} has foreign keys to {other}, which the backup lacks"
+
+
+def _names(case: Case) -> Iterator[str]:
+    mixed = [str(database["name"]) for database in case.databases if database["mixedCase"]]
+    if mixed and int(case.server["lowerCase"]) != int(str(case.source["lowerCase"])):
+        yield (
+            f"lower_case_table_names is {case.server['lowerCase']} on the target and was"
+            f" {case.source['lowerCase']}: names in {', '.join(mixed)} would change"
+        )
+
+
+def _privileges(case: Case) -> Iterator[str]:
+    held = facts.privileges(case.session)
+    missing = [privilege for privilege in WRITING if privilege not in held]
+    if missing:
+        yield (
+            f"user {case.address.user} lacks privileges on *.*: {', '.join(missing)}"
+            " (databases are made beside under other names)"
+        )
+    kinds = {kind for objects in case.dump.inventory.objects.values() for kind in objects}
+    if kinds & set(_ROUTINES) and not (case.dump.foreign or held & DEFINING):
+        yield (
+            f"user {case.address.user} may not make objects for other definers:"
+            f" it needs {' or '.join(_DEFINERS)}"
+        )
+
+
+def _read_only(case: Case) -> Iterator[str]:
+    """MySQL keeps single databases from being written to."""
+    if case.server["flavour"] == MARIADB:
+        return
+    rows = case.session.rows(
+        "SELECT schema_name FROM information_schema.schemata_extensions"
+        " WHERE options LIKE '%READ ONLY=1%'"
+    )
+    wanted = {str(database["name"]) for database in case.databases}
+    for name in sorted({str(row[0]) for row in rows} & wanted):
+        yield f"database {name} is read-only there; run ALTER DATABASE `{name}` READ ONLY = 0"
+
+
+def _space(case: Case) -> Iterator[str]:
+    """Everything is loaded beside what is there."""
+    directory = data_directory(case.session, case.address)
+    if directory is None:
+        return
+    needed = sum(int(database["size"]) for database in case.databases)
+    free = shutil.disk_usage(Path(directory)).free
+    if free < needed:
+        yield (
+            f"there is no room for a second copy: {show_bytes(needed)} are needed,"
+            f" {show_bytes(free)} are free"
+        )
+
+
+CHECKS = (_version, _collations, _engines, _features, _names, _privileges, _read_only, _space)

@@ -1,0 +1,74 @@
+"""Where a dump goes whose file does not say it: database, character set and collation."""
+
+from dataclasses import replace
+
+from holdfast.contracts.engine import Address, Dump, Table
+from holdfast.domain.errors import PreflightRefused
+from holdfast.engines.mysql.client import facts
+from holdfast.engines.mysql.client.connection import Session
+from holdfast.engines.mysql.restore.staging import recorded
+
+DEFINING = frozenset(["SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"])
+"""One of these lets a user make objects for other definers."""
+
+
+def addressed(session: Session, address: Address, dump: Dump) -> Dump:
+    """The dump with what its file does not say: where it goes, and in which character set.
+
+    PreflightRefused when that cannot be known.
+    """
+    databases = [_settled(session, address, each) for each in recorded(dump)]
+    names = [each["name"] for each in databases]
+    if len(set(names)) < len(names):
+        raise PreflightRefused(f"two databases of the file would become {address.database}")
+    inventory = replace(
+        dump.inventory,
+        tables=[
+            Table(t.database or address.database, t.name, t.rows) for t in dump.inventory.tables
+        ],
+    )
+    return replace(dump, facts={**dump.facts, "databases": databases}, inventory=inventory)
+
+
+def _settled(session: Session, address: Address, database: facts.Facts) -> facts.Facts:
+    name = str(database["name"] or address.database)
+    if not name:
+        raise PreflightRefused(
+            "the file does not say which database it is of, and the addon's connection string"
+            " names none to load it into"
+        )
+    charset, collation = database["charset"], database["collation"]
+    if charset is None:
+        charset, collation = _of_target(session, name)
+    elif collation is None:
+        collation = _of_charset(session, str(charset))
+    collations = sorted({*database["collations"], str(collation)})
+    return {
+        **database,
+        "name": name,
+        "charset": charset,
+        "collation": collation,
+        "collations": collations,
+    }
+
+
+def _of_target(session: Session, database: str) -> tuple[str, str]:
+    """What the database has there, or would have."""
+    rows = session.rows(
+        "SELECT default_character_set_name, default_collation_name"
+        " FROM information_schema.schemata WHERE schema_name = %s"
+        " UNION ALL SELECT @@character_set_server, @@collation_server",
+        [database],
+    )
+    return str(rows[0][0]), str(rows[0][1])
+
+
+def _of_charset(session: Session, charset: str) -> str:
+    rows = session.rows(
+        "SELECT default_collate_name FROM information_schema.character_sets"
+        " WHERE character_set_name = %s OR (%s = 'utf8' AND character_set_name = 'utf8mb3')",
+        [charset, charset],
+    )
+    if not rows:
+        raise PreflightRefused(f"the target does not know the character set {charset}")
+    return str(rows[0][0])

@@ -1,0 +1,1 @@
+"""Talking to a PostgreSQL server: addresses, sessions, names, errors, and the stock tools."""

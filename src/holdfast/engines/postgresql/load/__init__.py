@@ -1,0 +1,1 @@
+"""Loading one archive into one database, with pg_restore."""

@@ -1,0 +1,158 @@
+"""What of an archive is loaded when, and by which session: read from the lists of pg_restore.
+
+The order is that of a single pg_restore: what comes before the data, the data, what comes after,
+and no grant before the data is in (an owner may have taken the right to write from himself).
+Tables do not need each other to be loaded, so their data may go to several sessions; everything
+else of the data (large objects with what is said of them, values of sequences) stays together in
+the first one. Each list is in the order of the archive: a stream cannot be read backwards.
+"""
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from psycopg.sql import SQL
+
+from holdfast.engines.postgresql.client.address import Session
+
+_ENTRY = re.compile(r"^\d+; \d+ \d+ (.+)$")
+_TABLE = "TABLE DATA "
+_HAS_DATA = (_TABLE, "BLOBS ")
+
+_CALLS_OWN_CODE = SQL(
+    """
+WITH expression AS (
+  SELECT 'pg_constraint'::regclass AS classid, oid FROM pg_constraint WHERE contype = 'c'
+  UNION ALL
+  SELECT 'pg_attrdef'::regclass, d.oid
+    FROM pg_attrdef d JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
+   WHERE a.attgenerated <> ''
+)
+SELECT EXISTS (
+  SELECT FROM expression e
+    JOIN pg_depend d ON d.classid = e.classid AND d.objid = e.oid
+   WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     AND NOT EXISTS (SELECT FROM pg_depend m
+                      WHERE m.classid = d.refclassid AND m.objid = d.refobjid
+                        AND m.deptype = 'e')
+)
+"""
+)
+"""Built-in functions have no entry in pg_depend, those of extensions are theirs."""
+
+
+def needs_order(session: Session) -> bool:
+    """Is there a check or a generated column that calls a function of the user's?
+
+    It may look into other tables, against the manual, and then works in the dump's order only.
+    """
+    row = session.execute(_CALLS_OWN_CODE).fetchone()
+    return row is None or bool(row[0])
+
+
+class Lists(NamedTuple):
+    """Lines of pg_restore's list, in the order in which they are to be carried out."""
+
+    before: Sequence[str]
+    data: Sequence[str]
+    after: Sequence[str]
+
+
+def lists(before: str, data: str, after: str) -> Lists:
+    """From what `pg_restore --list` says of each section; the grants go to the end."""
+    first, second, third = (
+        [line for line in part.split("\n") if line and not line.startswith(";")]
+        for part in (before, data, after)
+    )
+    grants = [line for line in (*first, *second) if _is_grant(line)]
+    return Lists(
+        [line for line in first if not _is_grant(line)],
+        [line for line in second if not _is_grant(line)],
+        [*grants, *third],
+    )
+
+
+def text(lines: Iterable[str]) -> bytes:
+    """What `pg_restore --use-list` reads."""
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one session loads. `end` is the place in the archive of the last data it wants."""
+
+    lines: Sequence[str]
+    end: int
+
+
+def divided(data: Sequence[str], rows: Mapping[str, int], most: int) -> Sequence[Share]:
+    """At most so many shares, with about as many rows each; one where there is one table.
+
+    `rows` by schema and table, a dot between; a table it does not know counts as empty.
+    """
+    known = {words(name): count for name, count in rows.items()}
+    tables = {at: _rows(line, known) for at, line in enumerate(data) if _is_table(line)}
+    places: list[list[int]] = [[] for _ in range(max(1, min(most, len(tables))))]
+    places[0] = [at for at in range(len(data)) if at not in tables]
+    lightest = [(0, number) for number in range(len(places))]
+    for at in sorted(tables, key=lambda at: -tables[at]):
+        weight, number = lightest[0]
+        places[number].append(at)
+        heapq.heapreplace(lightest, (weight + tables[at] + 1, number))
+    return [_share(data, sorted(chosen)) for chosen in places]
+
+
+def refreshes(after: Iterable[str]) -> bool:
+    """Is there a materialised view to be filled? Its query may call functions that write."""
+    return any(_entry(line).startswith("MATERIALIZED VIEW DATA ") for line in after)
+
+
+def is_watching(line: str) -> bool:
+    """Is it an event trigger, or said of one?"""
+    return _entry(line).startswith(("EVENT TRIGGER ", "COMMENT - EVENT TRIGGER "))
+
+
+def is_filtering(line: str) -> bool:
+    """Does it turn on row security?"""
+    return _entry(line).startswith("ROW SECURITY ")
+
+
+def _share(data: Sequence[str], places: Sequence[int]) -> Share:
+    ends = [at for at in places if _entry(data[at]).startswith(_HAS_DATA)]
+    return Share([data[at] for at in places], max(ends, default=-1))
+
+
+def _entry(line: str) -> str:
+    match = _ENTRY.match(line)
+    return match[1] if match else ""
+
+
+def _is_grant(line: str) -> bool:
+    return _entry(line).startswith("ACL ")
+
+
+def _is_table(line: str) -> bool:
+    return _entry(line).startswith(_TABLE)
+
+
+def names(line: str) -> Iterator[str]:
+    """What the table may be called whose data the line is about, as `words` has it; the longest
+    first, as a list does not say where a name ends."""
+    found = words(_entry(line)[len(_TABLE) :]).split(" ")
+    return (" ".join(found[:length]) for length in range(len(found), 0, -1))
+
+
+def words(name: str) -> str:
+    """Lists have spaces between schema, table and owner, and in them; names may have dots."""
+    return re.sub(r"[.\s]", " ", name)
+
+
+def _rows(line: str, known: Mapping[str, int]) -> int:
+    return next((known[name] for name in names(line) if name in known), 0)
+
+
+def tables(lines: Iterable[str]) -> Sequence[str]:
+    """Those of them that are the data of tables."""
+    return [line for line in lines if _is_table(line)]

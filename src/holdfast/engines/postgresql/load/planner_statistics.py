@@ -1,0 +1,62 @@
+"""The planner's statistics of a loaded database, collected by several sessions at once."""
+
+import threading
+from collections import deque
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+
+import psycopg
+
+from holdfast.engines.postgresql.client.address import Session
+from holdfast.engines.postgresql.client.name_bytes import quoted
+from holdfast.engines.postgresql.dump.inventory import Name
+
+_TABLES = """
+SELECT n.nspname, c.relname
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND (c.oid >= 16384
+        OR pg_relation_size(c.oid) > c.relpages * 1.1 * current_setting('block_size')::int)
+ ORDER BY c.relkind = 'p' DESC, c.relpages DESC
+"""
+"""ANALYZE of a partitioned table is one of its partitions, too. The large ones come first.
+Catalogues were analysed when their server was made: those that have grown by a tenth are again."""
+
+
+def analyse(session: Session, table: Name) -> None:
+    session.execute(b"ANALYZE " + quoted(*table))
+
+
+@contextmanager
+def unless_it_fails(session: Session) -> Generator[None]:
+    """Statistics are no data: what an index calls may fail with our search path, and the server
+    collects them by itself in time. A session that ends, or is stopped, is no such failure."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
+            raise
+
+
+class Tables:
+    """All that ANALYZE would look at; each is looked at once, by whichever session comes first.
+
+    `done` have been looked at before.
+    """
+
+    def __init__(self, session: Session, done: Collection[Name]) -> None:
+        self._lock = threading.Lock()
+        found = session.execute(_TABLES).fetchall()
+        self._names = deque(name for name in found if name not in done)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def analyse(self, session: Session) -> None:
+        while True:
+            with self._lock:
+                if not self._names:
+                    return
+                found = self._names.popleft()
+            with unless_it_fails(session):
+                analyse(session, found)

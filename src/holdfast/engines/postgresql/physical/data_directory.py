@@ -1,0 +1,228 @@
+"""Makes of a materialised snapshot a data directory that our own server can run.
+
+Settings, host-based access and certificates of the copied server belong to where it came from. At
+a managed place the files of that place are used; what came is kept beside them for people to read.
+"""
+
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.snapshots import Finish
+from holdfast.domain.errors import EvidenceMissing, ToolMissing
+from holdfast.engines.postgresql.client import locale_names, tools
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.hosting.server import owner_of
+from holdfast.engines.postgresql.physical import timelines
+from holdfast.engines.postgresql.physical.snapshot import DATA, SPACES
+from holdfast.kit import durable
+from holdfast.kit.hosting import give, mark
+
+_OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
+_SET_ASIDE = (*_OURS, "postgresql.auto.conf")
+_SIGNALS = ("standby.signal", "recovery.signal")
+_CAME = ".from-snapshot"
+_OWNERS = ".before"
+_TUNING = frozenset(
+    (
+        "autovacuum_max_workers",
+        "autovacuum_naptime",
+        "autovacuum_vacuum_cost_delay",
+        "autovacuum_vacuum_cost_limit",
+        "autovacuum_vacuum_scale_factor",
+        "checkpoint_completion_target",
+        "checkpoint_timeout",
+        "default_statistics_target",
+        "effective_cache_size",
+        "effective_io_concurrency",
+        "idle_in_transaction_session_timeout",
+        "jit",
+        "lock_timeout",
+        "log_min_duration_statement",
+        "maintenance_work_mem",
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_parallel_maintenance_workers",
+        "max_parallel_workers",
+        "max_parallel_workers_per_gather",
+        "max_prepared_transactions",
+        "max_replication_slots",
+        "max_wal_senders",
+        "max_wal_size",
+        "max_worker_processes",
+        "min_wal_size",
+        "random_page_cost",
+        "seq_page_cost",
+        "shared_buffers",
+        "statement_timeout",
+        "temp_buffers",
+        "wal_buffers",
+        "wal_compression",
+        "wal_level",
+        "work_mem",
+    )
+)
+"""Settings that cannot harm the machine. All others have to be chosen anew by its operator."""
+_NEEDED = "\n# Holdfast: what the restored data needs\n"
+_USUAL_SEGMENT = 16 << 20
+
+
+def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
+    """The place's own configuration files are copied from its live directory, where they lie in
+    it: Debian's servers have theirs elsewhere. Repeatable."""
+    data = tree / DATA
+    if not (data / "PG_VERSION").is_file():
+        raise EvidenceMissing("the snapshot holds no PostgreSQL data directory")
+    for name in (*_SIGNALS, SETTLED):
+        (data / name).unlink(missing_ok=True)
+    for name in _SET_ASIDE:
+        came = data / name
+        if came.exists() and not (data / f"{name}{_CAME}").exists():
+            durable.move(came, data / f"{name}{_CAME}")
+    for name in _OURS if place.ours else _SET_ASIDE:
+        if place.ours or (place.directory / name).exists():
+            shutil.copyfile(place.directory / name, data / name)
+    conf = data / ("postgresql.conf" if place.ours else "postgresql.auto.conf")
+    _require(conf, needed(tools.server(tools_dir, place.version), data))
+    _map_tablespaces(tree, data)
+    _own(tree, owner_of(place))
+
+
+def settle(place: Place, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """Settings that the old superuser wrote with ALTER SYSTEM may name programs: only those that
+    tune are kept. `confine` boots the server and changes its roles."""
+    auto = place.directory / "postgresql.auto.conf"
+    if auto.exists():
+        text = auto.read_text(errors="surrogateescape")
+        kept = _tuning(text)
+        if kept != text:
+            _replace(auto.with_name(f"{auto.name}{_OWNERS}"), text)
+            _replace(auto, kept)
+    left = confine()
+    mark(place.directory / SETTLED)
+    return left
+
+
+def _tuning(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(
+        line for line in lines if line.startswith("#") or line.partition("=")[0].strip() in _TUNING
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """There whole or not at all, with the owner of its directory."""
+    state = path.parent.stat()
+    durable.write(path, text, owner=(state.st_uid, state.st_gid))
+
+
+def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
+    """A physical copy runs under its own major version only, and on its own kind of processor."""
+    major, here = str(manifest["facts"]["major"]), place.version.partition(".")[0]
+    problems = [] if major == here else [f"the snapshot is of PostgreSQL {major}, the addon {here}"]
+    machine = manifest["facts"]["machine"]
+    if machine != platform.machine():
+        problems.append(f"the snapshot is of a {machine}, this is a {platform.machine()}")
+    for name in locale_names.lacking(manifest["facts"].get("locales", ())):
+        how = locale_names.generation(name) or "restore a dump of it, with another locale"
+        problems.append(
+            f"the snapshot needs the locale {name}, which is not on this machine; {how}"
+        )
+    try:
+        tools.server(tools_dir, place.version)
+    except ToolMissing as error:
+        problems.append(error.message)
+    return problems if place.ours else [*problems, *_elsewhere(place)]
+
+
+def _elsewhere(place: Place) -> list[str]:
+    """Is the directory that of the server at the addon's address, as its lock file says?"""
+    try:
+        lines = (place.directory / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []  # it is not running; whoever starts it will see where it runs from
+    port = lines[3].strip() if len(lines) > 3 else "?"
+    if port == str(place.port):
+        return []
+    return [f"the server in {place.directory} listens on port {port}, the addon's on {place.port}"]
+
+
+def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
+    """Settings without which a server does not start from this data, whatever its place says."""
+    control = timelines.controlled(chosen, data)
+    try:
+        segment = int(control["Bytes per WAL segment"])
+        prepared = int(control["max_prepared_xacts setting"])
+    except (KeyError, ValueError) as error:
+        raise EvidenceMissing(f"pg_control cannot be read: {error}") from error
+    settings: dict[str, str] = {}
+    if segment > _USUAL_SEGMENT:
+        settings["min_wal_size"] = f"{2 * segment >> 20}MB"
+        settings["max_wal_size"] = f"{64 * segment >> 20}MB"
+    if prepared:
+        settings["max_prepared_transactions"] = str(prepared)
+    return settings
+
+
+def _require(conf: Path, settings: Mapping[str, str]) -> None:
+    """Below the place's own settings; what an earlier restore wrote there is gone."""
+    present = conf.read_text(errors="surrogateescape") if conf.exists() else ""
+    own = present.partition(_NEEDED)[0]
+    lines = [f"{name} = {value}\n" for name, value in settings.items()]
+    text = own + (_NEEDED + "".join(lines) if lines else "")
+    conf.write_text(text, errors="surrogateescape")
+
+
+def _map_tablespaces(tree: Path, data: Path) -> None:
+    """Recovery makes the links from `tablespace_map`: they shall lead to what came with it."""
+    spaces = tree / SPACES
+    found = sorted(each.name for each in spaces.iterdir()) if spaces.is_dir() else []
+    links = data / "pg_tblspc"
+    links.mkdir(mode=0o700, exist_ok=True)
+    for name in found:
+        link = links / name
+        if link.is_symlink():
+            link.unlink()
+    lines = [f"{name} {spaces / name}\n" for name in found]
+    (data / "tablespace_map").unlink(missing_ok=True)
+    if lines:
+        (data / "tablespace_map").write_text("".join(lines))
+
+
+def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
+    """Tablespaces live beside the data; recovery finds them by absolute paths."""
+    spaces = [f"{oid} {directory / SPACES / oid}\n" for oid in sorted(facts["tablespaces"])]
+    texts, appended = timelines.materialised(facts)
+    return Finish(
+        texts={
+            **{f"{DATA}/{name}": text for name, text in texts.items()},
+            **({f"{DATA}/tablespace_map": "".join(spaces)} if spaces else {}),
+        },
+        appended={f"{DATA}/{name}": text for name, text in appended.items()},
+        modes={DATA: 0o700},  # the server refuses anything wider
+        steps=[
+            "Stop the server.",
+            f"Give the files to its user: chown -R postgres: {directory}",
+            f"Make {directory / DATA} its data directory: move it there, or set data_directory.",
+            "Settings outside the data directory (as Debian has them) stay as they are; look at"
+            " postgresql.auto.conf in it, which came with the snapshot.",
+            "If an archive may hold timelines that Holdfast does not know of, set restore_command"
+            " in postgresql.auto.conf to what fetches from it; leave the other recovery settings.",
+            "Start the server: it recovers by itself from the WAL in pg_wal, begins a new timeline"
+            " and removes the recovery settings from postgresql.auto.conf.",
+        ],
+    )
+
+
+def _own(tree: Path, user: str | int | None) -> None:
+    """The server's user owns its data, and nobody else enters it."""
+    tree.chmod(0o711)
+    (tree / DATA).chmod(0o700)
+    spaces = tree / SPACES
+    if spaces.is_dir():
+        spaces.chmod(0o711)
+    for base in (tree / DATA, spaces):
+        give(base, user)

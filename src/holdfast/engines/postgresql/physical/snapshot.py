@@ -1,0 +1,211 @@
+"""A physical copy of a running server, by streaming base backup.
+
+The WAL that makes it consistent comes with it; a temporary slot keeps the server from removing
+that WAL meanwhile. The server's own manifest arrives last, and every file that passed is compared
+with it. What a server finds wrong with its pages it says in the very last message, so nothing
+counts before that one was read.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from holdfast.contracts.engine import WARNINGS, Address, Attempt
+from holdfast.contracts.snapshots import Cut, Piece
+from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
+from holdfast.engines.postgresql.client import facts
+from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.client.server_errors import translated
+from holdfast.engines.postgresql.dump import warnings
+from holdfast.engines.postgresql.physical.backup_manifest import (
+    Arrived,
+    BackupManifest,
+    algorithm,
+)
+from holdfast.engines.postgresql.physical.copy_stream import CopyStream
+from holdfast.engines.postgresql.physical.replication import Replication, replication
+from holdfast.engines.postgresql.physical.tar_stream import TarEntry, TarStream
+from holdfast.kit.guard import Guard
+
+DATA, SPACES = "data", "tablespaces"
+MANIFEST = "backup_manifest"
+
+_STREAM = 15  # since this version all archives come in one COPY
+Chunks = Iterator[bytes | memoryview]
+
+
+class Capture:
+    """One base backup in progress: read `pieces` to their end, then there are `facts`."""
+
+    def __init__(
+        self,
+        session: Replication,
+        attempt: Attempt,
+        rate: int | None,
+        about: facts.Facts,
+        findings: Sequence[warnings.Finding],
+    ) -> None:
+        self._warnings = findings
+        self._session = session
+        self._machine = _machine(about["banner"])
+        self._arrived = Arrived(algorithm(self._machine))
+        self._segment = _bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
+        version = session.ask("SHOW server_version_num")[0]["server_version_num"]
+        self._major = int(version) // 10_000
+        session.send(_command(self._major, attempt.tag, rate, self._arrived.algorithm))
+        start = session.rows()[0]
+        self._spaces = {
+            row["spcoid"]: row["spclocation"] for row in session.rows() if row["spcoid"]
+        }
+        self._about = about
+        self._start = {"lsn": start["recptr"], "timeline": int(start["tli"])}
+        self.facts: Mapping[str, Any] = {}
+
+    def pieces(self) -> Iterator[Piece]:
+        """Each piece's bytes have to be read before the next piece."""
+        stream = self._streamed if self._major >= _STREAM else self._one_by_one
+        manifest = b""
+        for name, chunks in stream():
+            if name == MANIFEST:
+                manifest = b"".join(bytes(chunk) for chunk in chunks)
+                continue
+            tar = TarStream(chunks)
+            for entry in tar.entries():
+                yield self._piece(name, entry, tar)
+        yield _whole(f"{DATA}/{MANIFEST}", manifest)
+        self._finish(manifest)
+
+    def _streamed(self) -> Iterator[tuple[str, Chunks]]:
+        self._session.result()
+        stream = CopyStream(self._session.copied())
+        for name in stream.names():
+            yield name, stream.data()
+
+    def _one_by_one(self) -> Iterator[tuple[str, Chunks]]:
+        """Before 15: each tablespace in a COPY of its own, then the base, then the manifest."""
+        for name in (*(f"{space}.tar" for space in self._spaces), "base.tar", MANIFEST):
+            self._session.result()
+            yield name, self._session.copied()
+
+    def _piece(self, archive: str, entry: TarEntry, tar: TarStream) -> Piece:
+        space = archive.removesuffix(".tar")
+        inside = DATA if space == "base" else f"{SPACES}/{space}"
+        known = entry.path if space == "base" else f"pg_tblspc/{space}/{entry.path}"
+        file = not entry.directory and not entry.target
+        return Piece(
+            path=f"{inside}/{entry.path}".rstrip("/"),
+            mode=entry.mode,
+            mtime=entry.mtime * 1_000_000_000,
+            directory=entry.directory,
+            target=entry.target,
+            cut=Cut.PAGES if _has_pages(known) else Cut.WHOLE,
+            chunks=self._arrived.passing(known, tar.data()) if file else iter(()),
+        )
+
+    def _finish(self, manifest: bytes) -> None:
+        end = self._session.rows()[0]
+        while self._session.result() is not None:
+            pass  # the last word: CommandComplete, or what was wrong with the pages
+        listed = BackupManifest(manifest)
+        listed.require(self._arrived, self._segment)
+        self.facts = {
+            "start": self._start,
+            "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
+            "major": self._major,
+            "files": self._arrived.files,
+            "proven": {"server's manifest": self._proven()},
+            "bytes": self._arrived.bytes,
+            "tablespaces": self._spaces,
+            "superuser": self._about["bootstrap"],
+            WARNINGS: self._warnings,
+            "standby": self._about["standby"],
+            "locales": self._about["locales"],
+            "machine": self._machine,
+        }
+
+    def _proven(self) -> str:
+        return f"{self._arrived.files} files have its size and {self._arrived.algorithm}"
+
+
+def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
+    """`rate` in KiB per second; None: as fast as it goes."""
+    if major >= _STREAM:
+        limit = f", MAX_RATE {rate}" if rate else ""
+        return (
+            f"BASE_BACKUP (LABEL '{label}', PROGRESS true, CHECKPOINT 'fast', WAL true,"
+            f" TABLESPACE_MAP true, MANIFEST 'yes', MANIFEST_CHECKSUMS '{checksums}'{limit})"
+        )
+    limit = f" MAX_RATE {rate}" if rate else ""
+    return (
+        f"BASE_BACKUP LABEL '{label}' PROGRESS FAST WAL{limit}"
+        f" TABLESPACE_MAP MANIFEST 'yes' MANIFEST_CHECKSUMS '{checksums}'"
+    )
+
+
+def _bytes(setting: str) -> int:
+    """`16MB` to bytes."""
+    units = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+    unit = next((unit for unit in units if setting.endswith(unit)), "")
+    if not unit:
+        raise EvidenceMissing(f"the server's WAL segments have an unknown size {setting!r}")
+    return int(setting.removesuffix(unit)) * units[unit]
+
+
+def _machine(banner: str) -> str:
+    """`PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...` to `x86_64`."""
+    return banner.partition(" on ")[2].partition("-")[0]
+
+
+def _has_pages(path: str) -> bool:
+    """Relation files change page by page; everything else changes as a whole."""
+    return path.startswith(("base/", "global/", "pg_tblspc/"))
+
+
+def _whole(path: str, body: bytes) -> Piece:
+    return Piece(path, 0o600, 0, directory=False, target="", cut=Cut.WHOLE, chunks=iter([body]))
+
+
+def _locales(session: Session) -> list[str]:
+    """Those of libc that databases need wherever they are opened."""
+    rows = session.execute(
+        "SELECT DISTINCT unnest(ARRAY[datcollate, datctype]::text[]) FROM pg_database ORDER BY 1"
+    )
+    return [row[0] for row in rows]
+
+
+@contextmanager
+def capture(
+    address: Address, attempt: Attempt, guard: Guard, rate: int | None
+) -> Generator[Capture]:
+    application = f"holdfast_{attempt.tag}"
+    with translated(guard), connect(address, application=application) as session:
+        about = {**facts.server(session), "locales": _locales(session)}
+        findings = list(warnings.of_copy(session, address))
+    for finding in findings:
+        attempt.say(warnings.sentence(finding))
+    with ExitStack() as sessions:
+        keeper, address = _opened(sessions, address, application, guard)
+        _keep_wal(keeper, attempt)
+        session = sessions.enter_context(replication(address, application, guard))
+        yield Capture(session, attempt, rate, about, findings)
+
+
+def _opened(
+    sessions: ExitStack, address: Address, application: str, guard: Guard
+) -> tuple[Replication, Address]:
+    """A session, and where it goes: to the server's Unix socket, unless nobody may replicate there
+    (its rules are its own)."""
+    near = nearest(address)
+    if near != address:
+        with suppress(NotSupported, AddonRefused):
+            return sessions.enter_context(replication(near, application, guard)), near
+    return sessions.enter_context(replication(address, application, guard)), address
+
+
+def _keep_wal(session: Replication, attempt: Attempt) -> None:
+    """The slot ends with its connection, however that ends."""
+    name = f"holdfast_{attempt.tag}"
+    try:
+        session.ask(f"CREATE_REPLICATION_SLOT {name} TEMPORARY PHYSICAL RESERVE_WAL")
+    except AddonRefused as error:
+        attempt.say(f"no replication slot ({error.message}): heavy writing may end this snapshot")

@@ -1,0 +1,196 @@
+"""Loads a dump of ours into a server whose superuser is Holdfast's own.
+
+Who loads is a role made for that: it owns the staged database and can do nothing else, because to
+load runs functions that the addon's owner could have shaped (behind checks, defaults, generated
+columns, partitions). Owners and grants are put as they were when all is in, see `handing`.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped
+from holdfast.engines.postgresql.client.address import Session, connect
+from holdfast.engines.postgresql.client.facts import Facts
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.dump.inventory import Count
+from holdfast.engines.postgresql.hosting import ownership
+from holdfast.engines.postgresql.load.privileged_entries import HandOver
+from holdfast.engines.postgresql.restore import database_name, properties
+from holdfast.engines.postgresql.restore.globals import Sorted, Target
+from holdfast.engines.postgresql.restore.layout import Placement
+from holdfast.engines.postgresql.restore.loader_role import creation_of, loader_name
+from holdfast.engines.postgresql.restore.staging import Staging
+from holdfast.kit.guard import Guard
+from holdfast.kit.seal import Secret
+
+
+class ConfinedStaging(Staging):
+    """One attempt to load one dump of ours beside what a managed server holds."""
+
+    _reserved: frozenset[str] = frozenset()
+
+    def __init__(
+        self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
+    ) -> None:
+        super().__init__(tools_dir, address, dump, attempt, guard)
+        self._unmade: list[Skipped] = []
+
+    @property
+    def _loader(self) -> str:
+        return loader_name(self._attempt)
+
+    @property
+    def _owner(self) -> str:
+        return str(self._address.owner)
+
+    def run(self, fetch: Fetch) -> Inventory:
+        loaded = super().run(fetch)
+        with self._maintenance() as session:
+            session.execute(SQL("DROP ROLE {}").format(Identifier(self._loader)))
+        return loaded
+
+    def _load(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,
+        target: Target,
+        ready: Callable[[], None],
+    ) -> tuple[Count, Sequence[Skipped]]:
+        counted, skipped = super()._load(placement, fetch, server, target, ready)
+        return counted, [*(s for s in self._unmade if s.database == placement.name), *skipped]
+
+    def _globals(self, fetch: Fetch, target: Target) -> Sorted:
+        plan = super()._globals(fetch, target)
+        self._reserved = target.reserved or frozenset()
+        password = Secret(secrets.token_urlsafe(32))
+        self._loader_address = replace(
+            self._address, user=self._loader, password=password, owner=None
+        )
+        plan.needed.append(creation_of(self._address, self._loader, password))
+        plan.made.append(self._loader)
+        return plan
+
+    def _create(self, placement: Placement, target: Target) -> None:
+        """Nobody but a superuser enters it until it belongs to who loads."""
+        with self._maintenance() as session:
+            statement = self._creation(session, placement, target)
+            session.execute(SQL("{} CONNECTION LIMIT 0").format(statement))
+
+    def _hand_over(self, placement: Placement, made: Future[None]) -> None:
+        made.result()
+        staged, loader = Identifier(placement.staged), Identifier(self._loader)
+        with self._maintenance() as session:
+            session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(staged, loader))
+            session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(staged))
+        with connect(self._address, placement.staged, self._application) as session:
+            database_name.begin(session, placement)
+            if placement.facts is not None and not placement.facts.get("public", True):
+                session.execute("DROP SCHEMA IF EXISTS public")
+            elif session.info.server_version < 15_00_00:
+                session.execute(SQL("ALTER SCHEMA public OWNER TO {}").format(loader))
+            for name, schema in self._extensions(placement):
+                try:
+                    self._extend(session, name, schema)
+                except psycopg.Error as error:
+                    if session.broken:
+                        raise
+                    reason = " ".join(str(error).split())
+                    what = f"extension {name}"
+                    self._unmade.append(Skipped(placement.name, "extensions", what, reason))
+            session.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(staged))
+
+    def _extensions(self, placement: Placement) -> Sequence[tuple[str, str]]:
+        """Those that only a superuser may make; who loads makes the others."""
+        found: list[Facts] = [] if placement.facts is None else placement.facts["extensions"]
+        return [
+            (str(each["name"]), str(each["schema"]))
+            for each in found
+            if each["name"] in ownership.EXTENSIONS
+        ]
+
+    def _extend(self, session: Session, name: str, schema: str) -> None:
+        """Before anything of the owner's is there that its script could meet."""
+        place, loader = Identifier(schema), Identifier(self._loader)
+        if schema not in ("public", "pg_catalog"):
+            session.execute(
+                SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(place, loader)
+            )
+        session.execute(SQL("CREATE EXTENSION {} WITH SCHEMA {}").format(Identifier(name), place))
+        if name == "postgres_fdw":
+            session.execute(
+                SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}, {}").format(
+                    Identifier(name), loader, Identifier(self._owner)
+                )
+            )
+
+    def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:  # noqa: ARG002
+        return ["owner", "privileges", "tablespaces"]
+
+    def _apart(self, placement: Placement, chosen: ToolSet) -> HandOver:
+        return HandOver(
+            chosen,
+            self._address,
+            self._loader_address,
+            placement.name,
+            placement.staged,
+            self._application,
+            self._guard,
+            self._attempt.say,
+            self._extensions(placement),
+        )
+
+    def _finish(self, session: Session, placement: Placement) -> None:
+        loader, owner = Identifier(self._loader), Identifier(self._owner)
+        facts = None if placement.facts is None else self._adapted(placement.facts)
+        rightful = self._owner if facts is None else str(facts["owner"])
+        with session.transaction():
+            session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
+            session.execute(SQL("DROP OWNED BY {}").format(loader))
+        ownership.equip(session, self._owner, rightful)
+        with session.transaction():
+            self._own(session, placement, facts, rightful)
+        super()._finish(session, replace(placement, facts=facts))
+
+    def _own(self, session: Session, placement: Placement, facts: Facts | None, owner: str) -> None:
+        staged = placement.staged
+        session.execute(
+            SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(staged), Identifier(owner))
+        )
+        if facts is None or facts["acl"] is None:  # as after CREATE DATABASE: everybody may enter
+            session.execute(
+                "UPDATE pg_catalog.pg_database SET datacl = NULL WHERE datname = %s", [staged]
+            )
+        else:
+            self._attempted(session, properties.ownership(staged, facts), placement)
+
+    def _adapted(self, facts: Facts) -> Facts:
+        """What was the old administrator's is the owner's; settings are left out that only a
+        superuser may choose."""
+        ours = self._address.user
+        acl = None if facts["acl"] is None else [self._of_owner(each) for each in facts["acl"]]
+        settings = [
+            {**entry, "settings": [s for s in entry["settings"] if self._may_be_set(s)]}
+            for entry in facts["settings"]
+            if entry["role"] != ours
+        ]
+        owner = self._owner if facts["owner"] in (None, ours) else facts["owner"]
+        return {**facts, "owner": owner, "acl": acl, "settings": settings}
+
+    def _of_owner(self, entry: Mapping[str, object]) -> dict[str, object]:
+        names = ("grantor", "grantee")
+        ours = {n: self._owner for n in names if entry[n] == self._address.user}
+        return {**entry, **ours}
+
+    def _may_be_set(self, setting: str) -> bool:
+        name = setting.partition("=")[0]
+        if name.lower() in self._reserved:
+            self._attempt.say(f"left out, for only a superuser may set it: {name}")
+            return False
+        return True

@@ -1,0 +1,77 @@
+"""Lets a database that is being loaded take itself for the one it is going to be.
+
+It bears a name of ours until the swap. Some code asks for the name of its database: pg_cron may
+only be made in the one that the server's configuration names, and a user's check may ask, too.
+While a database is loaded, its own `current_database()` says the name it will have. Functions are
+in the catalogues of one database, so no other one sees this; the planner puts the body of an SQL
+function in the place of a call, also of one whose implementation is built in.
+"""
+
+from collections.abc import Mapping
+from typing import LiteralString
+
+import psycopg
+from psycopg.sql import SQL, Identifier, Literal
+
+from holdfast.domain.errors import RestoreDiffers
+from holdfast.engines.postgresql.client.address import Session
+from holdfast.engines.postgresql.restore.layout import Placement
+
+_DISGUISED = (
+    "CREATE OR REPLACE FUNCTION pg_catalog.current_database() RETURNS name LANGUAGE sql"
+    " STABLE STRICT PARALLEL SAFE AS {}"
+)
+_BUILT_IN = (
+    "CREATE OR REPLACE FUNCTION pg_catalog.current_database() RETURNS name LANGUAGE internal"
+    " STABLE STRICT PARALLEL SAFE AS 'current_database'"
+)
+_IS_BUILT_IN = (
+    "SELECT l.lanname = 'internal' FROM pg_catalog.pg_proc p"
+    " JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+    " WHERE p.oid = 'pg_catalog.current_database()'::regprocedure"
+)
+
+
+_EVENT_TRIGGERS = (
+    "SELECT evtname::text, evtenabled::text FROM pg_catalog.pg_event_trigger"
+    " WHERE evtenabled <> 'D'"
+)
+_ENABLED: Mapping[str, LiteralString] = {
+    "O": "ENABLE",
+    "A": "ENABLE ALWAYS",
+    "R": "ENABLE REPLICA",
+}
+
+
+def begin(session: Session, placement: Placement) -> None:
+    """Where the session's user may: functions of the server belong to a superuser."""
+    body = SQL("SELECT {}::name").format(Literal(placement.name)).as_string(session)
+    try:
+        session.execute(SQL(_DISGUISED).format(Literal(body)))
+    except psycopg.errors.InsufficientPrivilege:
+        return
+
+
+def end(session: Session) -> None:
+    """Repeatable. A database that kept it would call itself something else after a rename.
+
+    By now the user's event triggers are there. They hear of no change of event triggers, so they
+    are out of the way while the function is put back.
+    """
+    if _is_built_in(session):
+        return
+    with session.transaction():
+        triggers = session.execute(_EVENT_TRIGGERS).fetchall()
+        for name, _ in triggers:
+            session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
+        session.execute(_BUILT_IN)
+        for name, mode in triggers:
+            again = SQL("ALTER EVENT TRIGGER {} " + _ENABLED[mode])
+            session.execute(again.format(Identifier(name)))
+    if not _is_built_in(session):
+        raise RestoreDiffers(f"{session.info.dbname} does not get its own name back")
+
+
+def _is_built_in(session: Session) -> bool:
+    row = session.execute(_IS_BUILT_IN).fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,301 @@
+"""Roles and other things that belong to the whole server: what a dump's globals may do here.
+
+The text is taken apart and judged statement by statement; psql never sees it. Roles that are
+missing are made at once, because databases need owners, and are noted so that a discarded
+restore takes them away again. Whatever would change a role that is already there waits for the
+swap. The target's own admin and its bootstrap superuser are never changed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from holdfast.contracts.place import ADMIN
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.postgresql.dump.statements import Unparsable, split, words
+from holdfast.engines.postgresql.hosting.administrator import POWERS, READER
+from holdfast.engines.postgresql.restore import properties
+
+_GRANTOR_NEEDS_RIGHT = 16
+_SUPERUSERS = ("SUPERUSER", "REPLICATION", "BYPASSRLS")
+_SUPERUSER_ONLY = {f"NO{attribute}" for attribute in _SUPERUSERS}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server to load into. `protected` are roles that stay as they are."""
+
+    major: int
+    superuser: bool
+    roles: frozenset[str]
+    protected: frozenset[str]
+    tablespaces: frozenset[str]
+    reserved: frozenset[str] | None = None
+    """Settings that are a superuser's, where nobody but Holdfast may be one; else None."""
+    settable: frozenset[str] | None = None
+    """Settings that a user who is no superuser may give to roles and databases; None: all."""
+
+    admin_of: frozenset[str] | None = None
+    """Roles that a user who is no superuser may give to others; None: all."""
+
+    def may_give(self, role: str) -> bool:
+        return self.admin_of is None or role in self.admin_of
+
+    def may_set(self, name: str) -> bool:
+        allowed = self.settable is None or name.lower() in self.settable
+        return allowed and name.lower() not in (self.reserved or ())
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The server the dump came from."""
+
+    major: int
+    bootstrap: str
+
+
+@dataclass
+class Sorted:
+    """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
+    for the swap. `notes`: for the log."""
+
+    needed: list[str] = field(default_factory=list[str])
+    now: list[str] = field(default_factory=list[str])
+    later: list[str] = field(default_factory=list[str])
+    made: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+    def of_everybody(self, settings: Sequence[str], target: Target) -> None:
+        """ALTER ROLE ALL ... SET, of `name=value` each."""
+        for setting in settings:
+            name = setting.partition("=")[0]
+            if target.superuser and target.may_set(name):
+                self.later.append(properties.of_everybody(setting).as_string())
+            else:
+                self.notes.append(f"left out, for only a superuser may: ALTER ROLE ALL SET {name}")
+
+
+def sort(text: str, origin: Origin, target: Target) -> Sorted:
+    """EvidenceMissing when the text holds anything pg_dumpall does not write."""
+    sorter = _Sorter(origin, target)
+    try:
+        for statement in split(text):
+            sorter.take(statement)
+    except Unparsable as error:
+        raise EvidenceMissing(f"the globals of the dump cannot be read: {error}") from error
+    return sorter.result
+
+
+class _Sorter:
+    def __init__(self, origin: Origin, target: Target) -> None:
+        self._origin = origin
+        self._target = target
+        self.result = Sorted()
+        self._waiting: set[tuple[str, str]] = set()  # a role, and whom it is given to at the swap
+
+    def take(self, statement: str) -> None:
+        tokens = words(statement)
+        head = " ".join(token.upper() for _, token in tokens[:2])
+        for opening, handle in self._handlers():
+            if head == opening or head.split(" ", 1)[0] == opening:
+                handle(statement, tokens)
+                return
+        raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+
+    def _handlers(self) -> Sequence[tuple[str, Callable[[str, list[tuple[str, str]]], None]]]:
+        return (
+            ("SET", self._set),
+            ("CREATE ROLE", self._create),
+            ("ALTER ROLE", self._alter),
+            ("COMMENT ON", self._comment),
+            ("SECURITY LABEL", self._skip),
+            ("CREATE TABLESPACE", self._tablespace),
+            ("ALTER TABLESPACE", self._tablespace),
+            ("GRANT", self._grant),
+            ("REVOKE", self._grant_on),
+        )
+
+    def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        """Of the session that would read the text; ours has its own."""
+
+    def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        role = _name(tokens, 2)
+        _expect_end(tokens, 3)
+        if role in self._target.roles or role in self._target.protected:
+            return
+        self.result.made.append(role)
+        self.result.now.append(statement)
+        if role == self._origin.bootstrap:
+            self.result.notes.append(
+                f"role {role} was the source's bootstrap superuser: made without its rights"
+            )
+
+    def _alter(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        role = _name(tokens, 2)
+        if len(tokens) < 4 or tokens[3][1].upper() not in ("WITH", "SET", "RESET"):
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+        made_as_shell = role == self._origin.bootstrap and role in self.result.made
+        if made_as_shell or self._is_reserved(role, tokens):
+            return
+        changes = role in self.result.made or self._target.superuser
+        untouched = role in self._target.protected or not changes
+        self._change(role, statement if untouched else self._adapted(statement, tokens))
+
+    def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
+        """A setting that only a superuser may choose, where the owner is none."""
+        upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
+        if "SET" not in upper[3:]:
+            return False
+        position = upper.index("SET", 3)
+        names = [text for kind, text in tokens[position + 1 : position + 4] if kind != "string"]
+        name = "".join(names[: 3 if names[1:2] == ["."] else 1]).replace('"', "")
+        if self._target.may_set(name):
+            return False
+        self._note(
+            f"the setting {name} of role {role} was left out: only a superuser may choose it"
+        )
+        return True
+
+    def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        what = tokens[2][1].upper() if len(tokens) > 2 else ""
+        if what == "TABLESPACE":
+            self._on_tablespace(_name(tokens, 3), statement)
+        elif what == "ROLE":
+            self._change(_name(tokens, 3), statement)
+        else:
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+
+    def _change(self, role: str, statement: str) -> None:
+        if role in self._target.protected:
+            return
+        if role in self.result.made:
+            self.result.now.append(statement)
+        elif self._target.superuser:
+            self.result.later.append(statement)
+        else:
+            self._note(f"role {role} stays as it is: only a superuser may change it")
+
+    def _grant(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        if len(tokens) < 4 or tokens[2][1].upper() != "TO":
+            self._grant_on(statement, tokens)
+            return
+        given, member = _name(tokens, 1), _name(tokens, 3)
+        if READER in (given, member):
+            return
+        confined = self._target.reserved is not None
+        if confined and (given in (*POWERS, ADMIN) or member == ADMIN):
+            self._note(f"role {given} was not given to {member}: it reaches too far")
+            return
+        if given not in self.result.made and not self._target.may_give(given):
+            self._note(
+                f"role {given} was not given to {member}: that needs ADMIN OPTION on it, which a"
+                " superuser gives"
+            )
+            return
+        adapted = self._adapted(statement, tokens)
+        if member in self.result.made and self._may_give(given, _granted_by(words(adapted))):
+            self.result.now.append(adapted)
+        else:
+            self._waiting.add((given, member))
+            self.result.later.append(adapted)
+
+    def _may_give(self, given: str, grantor: str | None) -> bool:
+        """From 16 on a grantor needs what he gives with the right to: one that is there already
+        gets what the dump gives him at the swap."""
+        if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
+            return True
+        return grantor in self.result.made and (given, grantor) not in self._waiting
+
+    def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
+        position = upper.index("ON") if "ON" in upper else len(upper)
+        what = upper[position + 1] if position + 1 < len(upper) else ""
+        if what == "TABLESPACE":
+            self._on_tablespace(_name(tokens, position + 2), statement)
+        elif what == "PARAMETER" and self._target.superuser and self._target.reserved is None:
+            self.result.later.append(statement)
+        elif what == "PARAMETER":
+            self._note("grants on server parameters need a superuser and were left out")
+        else:
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+
+    def _tablespace(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        name = _name(tokens, 2)
+        if name not in self._target.tablespaces:
+            self._note(f"tablespace {name} is not on this server: its contents go to the default")
+        elif tokens[0][1].upper() == "ALTER" and self._target.superuser:
+            self.result.later.append(statement)
+
+    def _on_tablespace(self, name: str, statement: str) -> None:
+        if name in self._target.tablespaces and self._target.superuser:
+            self.result.later.append(statement)
+
+    def _skip(self, statement: str, tokens: list[tuple[str, str]]) -> None:  # noqa: ARG002
+        self._note("security labels of roles were left out")
+
+    def _note(self, text: str) -> None:
+        if text not in self.result.notes:
+            self.result.notes.append(text)
+
+    def _adapted(self, statement: str, tokens: list[tuple[str, str]]) -> str:
+        """Without what the target would refuse: a grantor it does not know, attributes not ours.
+
+        Before 16 a grantor needed no right of its own; 16 and later would refuse such a grant.
+        """
+        grantor = _granted_by(tokens)
+        foreign = grantor is not None and (
+            grantor == self._origin.bootstrap
+            or not self._target.superuser
+            or self._origin.major < 16 <= self._target.major
+        )
+        kept = tokens[: _position_of_granted(tokens)] if foreign else tokens
+        if self._target.reserved is not None and tokens[0][1].upper() == "ALTER":
+            kept = [*kept[:3], *(_weaker(token) for token in kept[3:])]
+        if not self._target.superuser:
+            kept = self._without_power(kept)
+        return statement if kept == tokens else " ".join(token for _, token in kept)
+
+    def _without_power(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Attributes of roles that only a superuser may give or take."""
+        kept: list[tuple[str, str]] = []
+        for kind, text in tokens:
+            word = text.upper() if kind == "word" else ""
+            if word in _SUPERUSERS:
+                self._note(f"only a superuser may give a role {word}: left out")
+            elif word not in _SUPERUSER_ONLY:
+                kept.append((kind, text))
+        return kept
+
+
+def _weaker(token: tuple[str, str]) -> tuple[str, str]:
+    kind, text = token
+    strong = kind == "word" and text.upper() in ("SUPERUSER", "REPLICATION")
+    return (kind, f"NO{text}") if strong else token
+
+
+def _position_of_granted(tokens: list[tuple[str, str]]) -> int:
+    upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
+    for index in range(len(upper) - 2):
+        if upper[index : index + 2] == ["GRANTED", "BY"]:
+            return index
+    return len(tokens)
+
+
+def _granted_by(tokens: list[tuple[str, str]]) -> str | None:
+    position = _position_of_granted(tokens)
+    return _name(tokens, position + 2) if position < len(tokens) else None
+
+
+def _name(tokens: list[tuple[str, str]], index: int) -> str:
+    if index >= len(tokens):
+        raise Unparsable("a statement ends where a name should be")
+    kind, token = tokens[index]
+    if kind == "identifier":
+        return token[1:-1].replace('""', '"')
+    if kind == "word":
+        return token.lower()
+    raise Unparsable(f"{token[:40]!r} is where a name should be")
+
+
+def _expect_end(tokens: list[tuple[str, str]], length: int) -> None:
+    if len(tokens) != length:
+        raise Unparsable("a statement is longer than it may be")

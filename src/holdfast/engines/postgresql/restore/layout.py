@@ -1,0 +1,77 @@
+"""Which database goes where in one restore: the same answer for every attempt of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holdfast.contracts.engine import Address, Attempt, Dump
+from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.engines.postgresql.client.facts import Facts, without_users
+from holdfast.engines.postgresql.client.object_names import stage_prefix
+from holdfast.engines.postgresql.restore.globals import Origin
+
+TEMPLATES = ("template0", "template1")
+SYSTEM = ("postgres", *TEMPLATES)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One database to be: `member` is None for one that stays empty, and `facts` are, too;
+    nobody recorded those of a database that somebody else dumped.
+    """
+
+    name: str
+    staged: str
+    member: str | None
+    facts: Facts | None
+
+
+def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Placement]:
+    """Those of the dump, and an empty one where the target's own would otherwise vanish."""
+    recorded = _believed(dump)
+    prefix = stage_prefix(attempt)
+    sections = section(dump, "imported").get("sections") if dump.imported else None
+    if dump.imported and not sections:
+        return [Placement(address.database, f"{prefix}0", dump.members[0].name, None)]
+    placed = [
+        Placement(str(name), f"{prefix}{number}", dump.members[0].name, None)
+        for number, name in enumerate(sections or ())
+    ] or [
+        Placement(str(facts["name"]), f"{prefix}{number}", str(facts["member"]), facts)
+        for number, facts in enumerate(recorded)
+    ]
+    names = {placement.name for placement in placed}
+    if attempt.keep_others:
+        return placed
+    if address.database not in names and address.database not in SYSTEM:
+        placed.append(Placement(address.database, f"{prefix}{len(placed)}", None, None))
+    return placed
+
+
+def _believed(dump: Dump) -> list[Facts]:
+    """What the dump says of its databases, as far as whoever shaped it may decide that here."""
+    recorded = databases(dump)
+    if not dump.foreign:
+        return recorded
+    forbidden = sorted({str(facts["name"]) for facts in recorded} & set(TEMPLATES))
+    if forbidden:  # what is in a template is in every database that is made from then on
+        raise EvidenceMissing(f"a foreign dump holds the server's own {', '.join(forbidden)}")
+    return [{**without_users(facts), "template": False} for facts in recorded]
+
+
+def databases(dump: Dump) -> list[Facts]:
+    recorded = dump.facts.get("databases")
+    if not isinstance(recorded, list):
+        raise NotSupported("the dump does not say which databases it holds")
+    return [dict(entry) for entry in recorded]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def origin(dump: Dump) -> Origin:
+    server = section(dump, "server")
+    return Origin(int(server["major"]), str(server["bootstrap"]))
+
+
+def section(dump: Dump, name: str) -> Facts:
+    found = dump.facts.get(name)
+    if not isinstance(found, dict):
+        raise NotSupported(f"the dump says nothing of its {name}")
+    return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

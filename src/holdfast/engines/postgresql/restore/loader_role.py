@@ -1,0 +1,25 @@
+"""The role that loads what the addon's owner or a stranger may have shaped: it can do little."""
+
+from psycopg.sql import SQL, Identifier, Literal
+
+from holdfast.contracts.engine import Attempt
+from holdfast.engines.postgresql.client.address import Address, connect
+from holdfast.engines.postgresql.client.object_names import short
+from holdfast.kit.seal import Secret
+
+
+def loader_name(attempt: Attempt) -> str:
+    return f"holdfast_load_{short(attempt.op)}"
+
+
+def creation_of(address: Address, loader: str, password: Secret) -> str:
+    """The server is given a verifier: its log must not learn the password. Row security must not
+    keep rows from being counted."""
+    with connect(address) as session:
+        verifier = session.pgconn.encrypt_password(
+            password.reveal().encode(), loader.encode(), b"scram-sha-256"
+        )
+        made = SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(
+            Identifier(loader), Literal(verifier.decode())
+        )
+        return made.as_string(session)

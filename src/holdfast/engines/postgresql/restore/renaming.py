@@ -1,0 +1,88 @@
+"""Renames databases, all in one transaction, while their sessions are ended.
+
+RENAME wants a database empty of sessions: while it waits it lets nobody new in, so a second session
+only has to end those that are there.
+"""
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from holdfast.contracts.engine import Address, Attempt
+from holdfast.domain.errors import AddonRefused
+from holdfast.engines.postgresql.client.address import Session, connect
+from holdfast.engines.postgresql.client.object_names import application
+
+_TRIES = 5
+_EVICT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
+)
+
+
+@dataclass(frozen=True)
+class Rename:
+    before: str
+    after: str
+
+
+def rename(
+    address: Address,
+    session: Session,
+    attempt: Attempt,
+    renames: Sequence[Rename],
+    later: Sequence[str] = (),
+) -> None:
+    """All of them together, with what is to be done `later`, or none."""
+    with evicting(address, session.info.dbname, attempt, [r.before for r in renames]):
+        _try_renames(session, renames, later)
+
+
+def _try_renames(session: Session, renames: Sequence[Rename], later: Sequence[str]) -> None:
+    """Somebody may still slip in between an eviction and a rename: then all of it again."""
+    for remaining in reversed(range(_TRIES)):
+        try:
+            with session.transaction():
+                for rename in renames:
+                    session.execute(
+                        SQL("ALTER DATABASE {} RENAME TO {}").format(
+                            Identifier(rename.before), Identifier(rename.after)
+                        )
+                    )
+                for statement in later:
+                    session.execute(statement.encode())
+            return
+        except psycopg.errors.ObjectInUse as error:
+            if remaining == 0:
+                raise AddonRefused(f"sessions that do not end hold a database: {error}") from error
+
+
+@contextmanager
+def evicting(
+    address: Address, door: str, attempt: Attempt, databases: Sequence[str]
+) -> Generator[None]:
+    """Ends every session in these databases, again and again, until the block is left."""
+    over = threading.Event()
+    own = application(attempt)
+
+    def evict(session: Session) -> None:
+        try:
+            while not over.is_set():
+                session.execute(_EVICT, [list(databases)])
+                over.wait(0.2)
+        except psycopg.Error:
+            return  # the renames themselves will say what is wrong with the server
+
+    with connect(address, door, own) as session:
+        session.execute(_EVICT, [list(databases)])
+        thread = threading.Thread(target=evict, args=(session,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

@@ -1,0 +1,345 @@
+"""Loads a dump beside what a server holds: staging databases that nobody else knows of.
+
+One more small database, the book, holds what this restore must remember on the server itself:
+which roles it made (a discard takes them away again) and which statements on roles wait for the
+swap. Roles and the note of them are written in one transaction. There is none where nothing is to
+be remembered: a database is hundreds of files, which the server has to make and to put on the disk.
+
+What loads does not wait until each of its commits is on the disk. The last thing done for a staged
+database is a change of it that is waited for: the server's log is one, so all before it is durable.
+
+Making a database takes a while, so the staged ones are made meanwhile, in their order: the first
+while its dump is looked at, the next one while one is loaded. They are counted while the server
+collects statistics on them.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import psycopg
+from psycopg.sql import Composed
+
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped, Table
+from holdfast.engines.postgresql.client import facts, tools
+from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.client.databases import maintenance, names, watched
+from holdfast.engines.postgresql.client.facts import Facts
+from holdfast.engines.postgresql.client.object_names import application, book
+from holdfast.engines.postgresql.client.server_errors import translated
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.dump import archive
+from holdfast.engines.postgresql.dump.dump import end_sessions
+from holdfast.engines.postgresql.dump.inventory import (
+    COUNTING,
+    RECOUNTED,
+    Count,
+    count,
+    dotted,
+    merged,
+    rows_copied,
+)
+from holdfast.engines.postgresql.hosting.administrator import (
+    READER,
+    admin_of,
+    reserved_settings,
+    settable_settings,
+)
+from holdfast.engines.postgresql.load.pg_restore import Apart, Loading
+from holdfast.engines.postgresql.load.planner_statistics import Tables
+from holdfast.engines.postgresql.load.retries import Retrying
+from holdfast.engines.postgresql.load.table_checks import Seen
+from holdfast.engines.postgresql.restore import database_name, ledger, locales, properties
+from holdfast.engines.postgresql.restore.globals import Sorted, Target, sort
+from holdfast.engines.postgresql.restore.layout import Placement, origin, placements, section
+from holdfast.engines.postgresql.restore.ledger import attempted, clear
+from holdfast.kit.guard import Guard
+from holdfast.kit.together import together
+
+_MOST = 4
+"""Sessions that collect statistics."""
+
+SEVERAL_READERS = 256 << 20
+"""Bytes of a dump from which on it pays to read it several times."""
+
+
+class Staging:
+    """One attempt to load one dump beside."""
+
+    def __init__(
+        self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
+    ) -> None:
+        self._tools_dir = tools_dir
+        self._address = nearest(address)
+        self._placed = placements(address, dump, attempt)
+        self._loader_address = self._address
+        self._dump = dump
+        self._attempt = attempt
+        self._guard = guard
+        self._application = application(attempt)
+        self._properties: list[Skipped] = []
+
+    def run(self, fetch: Fetch) -> Inventory:
+        with self._maintenance() as session:
+            self._attempt.confirm()
+            end_sessions(session, self._attempt)
+            clear(session, self._address, self._attempt)
+            server = facts.server(session)
+            target = self._target(session, server)
+            replaces = {p.name for p in self._placed} & set(names(session))
+        skipped: list[Skipped] = []
+        with self._making(target) as made:
+            plan = self._globals(fetch, target)
+            self._tell(plan, target)
+            if plan.made or plan.later or not replaces:
+                skipped += self._write_book(plan, target)
+            counts: dict[str, Count] = {}
+            for placement in self._placed:
+                ready = partial(self._hand_over, placement, made[placement.name])
+                counted, failed = self._load(placement, fetch, server, target, ready)
+                counts[placement.name] = counted
+                skipped += failed
+        recorded = {p.name for p in self._placed if p.member is not None}
+        loaded = merged({name: one for name, one in counts.items() if name in recorded})
+        otherwise = self._dump.facts.get("counting") != COUNTING
+        return replace(
+            loaded,
+            tables=self._promised(loaded.tables),
+            skipped=tuple(skipped),
+            left_out=RECOUNTED if otherwise else frozenset(),
+        )
+
+    def _promised(self, tables: Sequence[Table]) -> Sequence[Table]:
+        """Without empty tables whose rows were never dumped: a standby has none of some tables."""
+        promised = {(table.database, table.name) for table in self._dump.inventory.tables}
+        return [t for t in tables if t.rows or (t.database, t.name) in promised]
+
+    def _maintenance(self):
+        return maintenance(self._address, self._application, guard=self._guard)
+
+    @contextmanager
+    def _making(self, target: Target) -> Generator[Mapping[str, Future[None]]]:
+        """The staged databases on their way, by the names they will have."""
+        with ThreadPoolExecutor(1, thread_name_prefix="making") as pool:
+            try:
+                yield {p.name: pool.submit(self._create, p, target) for p in self._placed}
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _target(self, session: Session, server: Facts) -> Target:
+        return Target(
+            major=server["major"],
+            superuser=server["super"],
+            roles=frozenset(str(role["name"]) for role in facts.roles(session)),
+            protected=frozenset(
+                (
+                    self._address.user,
+                    str(server["bootstrap"]),
+                    READER,
+                    *([self._address.owner] if self._address.owner else []),
+                )
+            ),
+            tablespaces=frozenset(facts.tablespaces(session)),
+            reserved=None if self._address.owner is None else reserved_settings(session),
+            settable=None if server["super"] else settable_settings(session),
+            admin_of=None if server["super"] else admin_of(session),
+        )
+
+    def _globals(self, fetch: Fetch, target: Target) -> Sorted:
+        members = [m for m in self._dump.members if m.format == archive.GLOBALS]
+        text = "".join(archive.collect(fetch(member.name)).decode() for member in members)
+        plan = sort(text, origin(self._dump), target)
+        everybody = self._dump.facts.get("everybody")
+        if isinstance(everybody, list) and everybody:
+            plan.of_everybody([str(setting) for setting in everybody], target)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return plan
+
+    def _tell(self, plan: Sorted, target: Target) -> None:
+        for note in plan.notes:
+            self._attempt.say(note)
+        if origin(self._dump).major < 15 <= target.major:
+            self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
+
+    def _write_book(self, plan: Sorted, target: Target) -> Sequence[Skipped]:
+        with self._maintenance() as session:
+            session.execute(properties.creation(book(self._attempt), None, target.major))
+        with (
+            translated(self._guard),
+            connect(self._address, book(self._attempt), self._application) as session,
+        ):
+            skipped = ledger.write(session, plan, self._attempt.say, superuser=target.superuser)
+        if plan.made:
+            self._attempt.say(f"made {len(plan.made)} roles: {', '.join(plan.made)}")
+        return skipped
+
+    def _load(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,
+        target: Target,
+        ready: Callable[[], None],
+    ) -> tuple[Count, Sequence[Skipped]]:
+        seen = Seen()
+        if placement.member is None:
+            ready()
+        else:
+            self._attempt.say(f"loading {placement.name}")
+            seen = self._restore(placement, fetch, server, target, ready)
+        with self._within(placement, self._guard) as session:
+            counted = self._count(session, placement, seen)
+        with self._inside(self._address, placement, self._guard) as session:
+            self._finish(session, placement)
+        own = [item for item in self._properties if item.database == placement.name]
+        return counted, [*own, *seen.skipped]
+
+    def _create(self, placement: Placement, target: Target) -> None:
+        """Empty until it has its owner and grants: what few may enter is never open to more."""
+        with self._maintenance() as session:
+            session.execute(self._creation(session, placement, target))
+
+    def _creation(self, session: Session, placement: Placement, target: Target) -> Composed:
+        wanted = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
+        return properties.creation(placement.staged, wanted, target.major, target.tablespaces)
+
+    def _hand_over(self, placement: Placement, made: Future[None]) -> None:
+        """Waits for a staged database, and gives it to its owner."""
+        made.result()
+        if placement.facts is not None:
+            with self._maintenance() as session, session.transaction():
+                ownership = properties.ownership(placement.staged, placement.facts)
+                self._attempted(session, ownership, placement)
+        with self._inside(self._address, placement, self._guard) as session:
+            database_name.begin(session, placement)
+            if placement.facts is not None:
+                absences = properties.absences(placement.facts)
+                self._attempted(session, absences, placement)
+
+    def _restore(
+        self,
+        placement: Placement,
+        fetch: Fetch,
+        server: Facts,
+        target: Target,
+        ready: Callable[[], None],
+    ) -> Seen:
+        """`ready` returns when there is a database to load into."""
+        chosen = tools.choose(
+            self._tools_dir,
+            int(server["major"]),
+            archive_major=int(section(self._dump, "tools")["major"]),
+        )
+        wanted = self._dump.facts.get("tablespaces")
+        known = set(wanted) <= target.tablespaces if isinstance(wanted, list) else False  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        users = self._dump.facts.get("users", True)
+        unused = self._left_out(tablespaces=not known, users=not users)
+        rows = {t.name: t.rows for t in self._dump.inventory.tables if t.database == placement.name}
+        loading = Loading(
+            chosen,
+            self._loader_address,
+            placement.staged,
+            self._application,
+            leave_out=unused,
+            rows=rows,
+            again=self._dump.near and self._dump.size >= SEVERAL_READERS,
+            retrying=Retrying(
+                chosen,
+                placement.name,
+                properties.search_path(placement.facts),
+                [f"--no-{what}" for what in unused],
+                rows,
+                self._attempt.say,
+            ),
+            apart=self._apart(placement, chosen),
+            more=self._money(placement),
+        )
+        return loading.run(partial(fetch, str(placement.member)), ready, self._guard)
+
+    def _money(self, placement: Placement) -> Mapping[str, str]:
+        """Amounts of money are written as the source's locale has them, and are read so."""
+        locale = None if placement.facts is None else placement.facts.get("money")
+        if locale is None:
+            return {}
+        with self._maintenance() as session:
+            try:
+                session.execute("SELECT set_config('lc_monetary', %s, false)", [locale])
+            except psycopg.errors.InvalidParameterValue:
+                self._attempt.say(f"the server has no locale {locale}: look at columns of money")
+                return {}
+        return {"lc_monetary": str(locale)}
+
+    def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:
+        """What the target has no use for."""
+        return [
+            *(["tablespaces"] if tablespaces else []),
+            *(["owner", "privileges"] if users else []),
+        ]
+
+    def _apart(self, placement: Placement, chosen: ToolSet) -> Apart | None:  # noqa: ARG002
+        """None: who loads may do all of it."""
+        return None
+
+    def _count(self, session: Session, placement: Placement, seen: Seen) -> Count:
+        tables = Tables(session, seen.analysed)
+        counted: list[Count] = []
+
+        def rows(part: Guard) -> None:
+            with translated(part), watched(session, part):
+                counted.append(count(session, placement.name, seen.rows, otherwise=rows_copied))
+
+        def statistics(part: Guard) -> None:
+            with self._within(placement, part) as analyst:
+                analyst.execute("SET synchronous_commit = off")
+                tables.analyse(analyst)
+
+        analysts = min(os.cpu_count() or 1, _MOST, len(tables))
+        together([rows, *[statistics] * analysts], self._guard)
+        for name, error in counted[0].uncounted.items():
+            reason = " ".join(str(error).split())
+            self._attempt.say(f"{placement.name}: {dotted(name)} cannot be counted: {reason}")
+        return counted[0]
+
+    def _within(self, placement: Placement, guard: Guard) -> AbstractContextManager[Session]:
+        """As who loaded: to look at a table may run what came with it."""
+        return self._inside(self._loader_address, placement, guard)
+
+    @contextmanager
+    def _inside(self, address: Address, placement: Placement, guard: Guard) -> Generator[Session]:
+        with (
+            translated(guard),
+            connect(address, placement.staged, self._application) as session,
+            watched(session, guard),
+        ):
+            yield session
+
+    def _finish(self, session: Session, placement: Placement) -> None:
+        """From here on the staged database only lacks its name, and is durable. Settings come last
+        of all."""
+        database_name.end(session)
+        session.execute("SET synchronous_commit = on")  # or less, as a role may have it
+        if placement.facts is not None:
+            own = self._settings(session, placement.staged, placement.facts)
+            self._attempted(session, own, placement)
+        for statement in properties.finishing(placement.staged, placement.facts):
+            session.execute(statement)
+
+    def _attempted(
+        self, session: Session, statements: Iterator[Composed], placement: Placement
+    ) -> None:
+        """What the server refuses of a database's properties is left out and named."""
+        self._properties += attempted(
+            session, statements, self._attempt.say, placement.name, placement.staged
+        )
+
+    def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
+        if session.info.parameter_status("is_superuser") == "off":
+            allowed = settable_settings(session)
+            names = properties.setting_names(recorded)
+            for name in sorted(names - allowed):
+                self._attempt.say(f"left out, for only a superuser may set it: {name} of {staged}")
+            recorded = properties.with_settings(recorded, names & allowed)
+        return properties.settings(staged, recorded)

@@ -1,0 +1,72 @@
+"""Looks at a server before anything is promised, and counts its keys."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from holdfast.contracts.engine import Address, Inventory, Probe, Table
+from holdfast.domain.errors import AddonRefused
+from holdfast.engines.redis.client.address import Session, client
+from holdfast.engines.redis.client.tools import REDIS, VALKEY, series
+
+_OLDEST = 7
+
+
+def probe(address: Address) -> Probe:
+    """Raises AddonUnavailable or AddonRefused with the reason."""
+    with client(address) as session:
+        info = told(session)
+    name, version = flavour(info), running_version(info)
+    where = f"{address.host}:{address.port}"
+    if int(version.partition(".")[0]) < _OLDEST:
+        raise AddonRefused(
+            f"{name} {version} at {where} is too old: 7.0 at least", reason="version"
+        )
+    return Probe(
+        version=version,
+        major=series(version),
+        flavour=name,
+        size=int(str(info.get("used_memory_dataset", info.get("used_memory", 0)))),
+        facts={
+            "role": str(info.get("role", "")),
+            "cluster": cluster(info),
+            "keys": {str(number): count for number, count in keys(info).items()},
+            "consistency": "the whole server at one instant",
+        },
+    )
+
+
+def told(session: Session) -> Mapping[str, object]:
+    return session.ask("INFO")
+
+
+def flavour(info: Mapping[str, object]) -> str:
+    return VALKEY if info.get("server_name") == "valkey" else REDIS
+
+
+def running_version(info: Mapping[str, object]) -> str:
+    """Valkey tells old clients a version of Redis as well."""
+    return str(info.get("valkey_version") or info.get("redis_version") or "0")
+
+
+def cluster(info: Mapping[str, object]) -> bool:
+    return str(info.get("cluster_enabled", 0)) == "1"
+
+
+def keys(info: Mapping[str, object]) -> dict[int, int]:
+    """How many keys each database has that has any."""
+    found: dict[int, int] = {}
+    for name, value in info.items():
+        if name.startswith("db") and name[2:].isdigit():
+            found[int(name[2:])] = int(cast("Mapping[str, int]", value)["keys"])
+    return found
+
+
+def inventory(address: Address) -> Inventory:
+    """Each database as one table of keys."""
+    with client(address) as session:
+        info = told(session)
+    counted = sorted(keys(info).items())
+    return Inventory(
+        tables=[Table(str(number), "keys", count) for number, count in counted],
+        objects={str(number): {"keys": count} for number, count in counted},
+    )

@@ -1,0 +1,1 @@
+"""RDB files that somebody else made."""

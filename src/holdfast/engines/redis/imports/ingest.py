@@ -1,0 +1,103 @@
+"""An RDB that somebody else made becomes a snapshot: read to its end, by the stock checker too."""
+
+import re
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from holdfast.contracts.engine import Attempt
+from holdfast.contracts.snapshots import Piece
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.foreign_formats import described
+from holdfast.engines.redis.client.tools import REDIS, VALKEY, series
+from holdfast.engines.redis.physical.checker import Checker, stock_checker
+from holdfast.engines.redis.physical.rdb import Contents, RdbReader
+from holdfast.engines.redis.physical.snapshot import data_piece, proven, rdb_piece
+from holdfast.kit.guard import Guard
+
+_BEGINNINGS = (b"REDIS", b"VALKEY")
+_VERSIONS = {VALKEY: "valkey-ver", REDIS: "redis-ver"}
+_ROOM = 16
+
+
+class Ingested:
+    """One file on its way: read `pieces` to their end, then there are `facts`."""
+
+    def __init__(self, plain: Iterator[bytes], checker: Checker, attempt: Attempt) -> None:
+        self._plain = plain
+        self._checker = checker
+        self._attempt = attempt
+        self.facts: Mapping[str, Any] = {}
+
+    def pieces(self) -> Iterator[Piece]:
+        yield data_piece()
+        reader = RdbReader()
+        try:
+            yield rdb_piece(self._passing(reader))
+            self._finish(reader.finish())
+        finally:
+            reader.close()
+
+    def _passing(self, reader: RdbReader) -> Iterator[bytes]:
+        head = b""
+        while len(head) < _ROOM and (chunk := next(self._plain, None)) is not None:
+            head += chunk
+        require_rdb(head)
+        yield from self._feed(reader, head)
+        for chunk in self._plain:
+            yield from self._feed(reader, chunk)
+
+    def _feed(self, reader: RdbReader, chunk: bytes) -> Iterator[bytes]:
+        reader.feed(chunk)
+        self._checker.feed(chunk)
+        yield chunk
+
+    def _finish(self, contents: Contents) -> None:
+        total = sum(contents.keys.values())
+        checked = self._checker.finish(total)
+        if checked is None:
+            self._attempt.say(
+                f"no server that reads {contents.version} is installed here: the stock checker did"
+                " not look at the file"
+            )
+        if not contents.checksum:
+            self._attempt.say("the file was written without a checksum")
+        flavour = VALKEY if _VERSIONS[VALKEY] in contents.aux else REDIS
+        version = contents.aux.get(_VERSIONS[flavour], "0")
+        self.facts = {
+            **contents.facts(),
+            "flavour": flavour,
+            "version": version,
+            "major": series(version),
+            "users": None,
+            "files": 1,
+            "proven": proven(contents, total, checked),
+        }
+
+
+def require_rdb(head: bytes) -> None:
+    """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
+    if not head.startswith(_BEGINNINGS):
+        what = _log(head) or described(head) or f"not known here; it begins with {head[:16]!r}"
+        raise EvidenceMissing(f"the file is {what}; it has to be an RDB of Redis or Valkey")
+
+
+def _log(head: bytes) -> str | None:
+    """An append-only file is commands as clients send them, or names the files it is made of."""
+    if re.match(rb"(?:#TS:\d|\*\d+\r\n\$\d)", head):
+        return (
+            "an append-only file: commands of clients; let the server write an RDB (BGSAVE, or"
+            " redis-cli --rdb FILE) and take that"
+        )
+    if re.match(rb"file \S+ seq \d|file appendon", head):
+        return "the manifest of an append-only file; take the RDB that it names as type b"
+    return None
+
+
+@contextmanager
+def ingested(
+    tools_dir: Path, plain: Iterator[bytes], attempt: Attempt, guard: Guard
+) -> Generator[Ingested]:
+    with stock_checker(tools_dir, guard) as checker:
+        yield Ingested(plain, checker, attempt)

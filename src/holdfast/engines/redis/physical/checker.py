@@ -1,0 +1,85 @@
+"""The stock checker, fed with the RDB while it passes: nothing has to lie on a disk for it."""
+
+import contextlib
+import re
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from holdfast.domain.errors import EvidenceMissing
+from holdfast.engines.redis.client import tools
+from holdfast.engines.redis.client.tools import ToolSet
+from holdfast.kit.guard import Guard
+from holdfast.kit.process import PIPE, Child
+
+_VERSION_BYTES = 9
+_READ = re.compile(r"(\d+) keys read")
+_LAST_WORDS = 4
+
+
+class Checker:
+    """Starts with the first chunk, which says which version of the checker is needed."""
+
+    def __init__(self, tools_dir: Path, guard: Guard) -> None:
+        self._tools_dir = tools_dir
+        self._guard = guard
+        self._resources = ExitStack()
+        self._begun = False
+        self._first = b""
+        self._child: Child | None = None
+        self._tools: ToolSet | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        if not self._begun:
+            self._first += chunk
+            if len(self._first) < _VERSION_BYTES:
+                return
+            self._begin(self._first[:_VERSION_BYTES].decode("ascii", "replace"))
+            chunk = self._first
+        if self._child is not None:
+            with contextlib.suppress(BrokenPipeError):  # its verdict is heard at the end
+                _write_all(self._child, chunk)
+
+    def _begin(self, version: str) -> None:
+        self._begun = True
+        self._tools = tools.reader(self._tools_dir, version)
+        if self._tools is not None:
+            command = self._resources.enter_context(tools.checking(self._tools))
+            self._child = Child(command, stdin=PIPE)
+            self._resources.callback(self._child.close)
+            self._resources.callback(self._guard.adopt(self._child.kill))
+
+    def finish(self, keys: int) -> str | None:
+        """What was proven, as a sentence; None when no checker here reads this version."""
+        if self._child is None or self._tools is None:
+            return None
+        self._child.stdin.close()
+        said = self._child.stdout.read().decode(errors="replace")
+        finished = self._child.wait()
+        read = _READ.search(said)
+        if finished.status != 0 or read is None:
+            self._guard.check()
+            words = " / ".join(said.splitlines()[-_LAST_WORDS:]) or finished.stderr[-300:]
+            raise EvidenceMissing(f"{self._tools.checker} does not accept the RDB: {words}")
+        if int(read[1]) != keys:
+            raise EvidenceMissing(f"{self._tools.checker} read {read[1]} keys, we read {keys}")
+        return f"{self._tools.checker} {self._tools.version} read {keys} keys: the RDB looks OK"
+
+    def close(self) -> None:
+        self._resources.close()
+
+
+def _write_all(child: Child, chunk: bytes) -> None:
+    """An unbuffered pipe may take a part."""
+    view = memoryview(chunk)
+    while view:
+        view = view[child.stdin.write(view) :]
+
+
+@contextmanager
+def stock_checker(tools_dir: Path, guard: Guard) -> Generator[Checker]:
+    checker = Checker(tools_dir, guard)
+    try:
+        yield checker
+    finally:
+        checker.close()

@@ -1,0 +1,140 @@
+"""Which files of this machine may be touched, and how they are opened.
+
+Whoever calls the API names a path on the host, so only regular files below directories that the
+operator allowed are opened, never through a symbolic link or `..`, and never our own.
+"""
+
+import sqlite3
+import stat
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from holdfast.contracts.engine import Address
+from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
+from holdfast.engines.sqlite.client import file_handles
+from holdfast.kit.seal import Secret
+
+BUSY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Fence:
+    """`roots` are allowed; `private` is ours, wherever it lies."""
+
+    roots: Sequence[Path] = ()
+    private: Path | None = None
+
+    def path(self, address: Address) -> Path:
+        """The file, looked at anew each time. AddonRefused says why not."""
+        path = Path(address.database)
+        if not self.roots:
+            raise AddonRefused(
+                "this Holdfast touches no files: start it with --sqlite-roots DIR or set"
+                " HOLDFAST_SQLITE_ROOTS to the directories it may back up from",
+                reason="roots",
+            )
+        root = next((root for root in self.roots if path.is_relative_to(root)), None)
+        if root is None or ".." in path.parts:
+            allowed = ", ".join(str(root) for root in self.roots)
+            raise AddonRefused(f"{path} is not below {allowed}", reason="roots")
+        if self.private is not None and path.resolve().is_relative_to(self.private.resolve()):
+            raise AddonRefused(f"{path} belongs to Holdfast itself", reason="roots")
+        _require_plain(path, root)
+        return path
+
+
+def _require_plain(path: Path, root: Path) -> None:
+    below = path.relative_to(root).parts
+    for depth in range(1, len(below) + 1):
+        each = root.joinpath(*below[:depth])
+        try:
+            mode = each.lstat().st_mode
+        except OSError as error:
+            raise AddonUnavailable(f"{each}: {error.strerror}") from error
+        if stat.S_ISLNK(mode):
+            raise AddonRefused(f"{each} is a symbolic link", reason="link")
+        if not (stat.S_ISREG(mode) if each == path else stat.S_ISDIR(mode)):
+            raise AddonRefused(f"{each} is not a regular file", reason="file")
+
+
+def parse(connection_string: str) -> Address:
+    """`sqlite:///srv/app/data.db` to an Address. SQLAlchemy writes the same with four slashes."""
+    parts = urlsplit(connection_string)
+    path = unquote(parts.path)
+    if path.startswith("//"):
+        path = f"/{path.lstrip('/')}"
+    if parts.scheme != "sqlite":
+        raise _invalid("must start with sqlite:///")
+    if parts.netloc or parts.query or parts.fragment:
+        raise _invalid("must be sqlite:/// and an absolute path, and nothing else")
+    if not path.startswith("/") or path.endswith("/") or not path.isprintable():
+        raise _invalid("names no absolute path of a file")
+    if any(part in (".", "..") for part in path.split("/")):
+        raise _invalid("must not have . or .. in its path")
+    return Address("", 0, "", Secret(""), str(Path(path)))
+
+
+def _invalid(what: str) -> Invalid:
+    return Invalid(f"the connection string {what}", {"connectionString": what})
+
+
+def uri(address: Address) -> str:
+    return f"sqlite://{quote(address.database)}"
+
+
+@contextmanager
+def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
+    """In autocommit, of the very file that is there now, and through no link. AddonUnavailable or
+    AddonRefused say what went wrong."""
+    mode = "rw" if write else "ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"file:{quote(str(path))}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=0,  # a megabyte of rows is never asked for again
+        )
+
+    with translated(path):
+        with file_handles.pinned(path) as file:
+            connection = file_handles.connected(connect, file_handles.identity(file), path)
+        with closing(connection):
+            guard(connection)
+            yield connection
+
+
+UNSAFE = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
+"""Functions that reach out of the file, whoever wrote them into its schema."""
+
+
+def guard(session: sqlite3.Connection) -> None:
+    """No schema makes this session call an unsafe function.
+
+    `trusted_schema=OFF` would do so, too, but it refuses JSON functions in indexes and computed
+    columns: to some versions of SQLite a file that has them is malformed then.
+    """
+    session.set_authorizer(_allow)
+
+
+def _allow(action: int, first: str | None, second: str | None, *_: object) -> int:
+    del first
+    unsafe = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in UNSAFE
+    return sqlite3.SQLITE_DENY if unsafe else sqlite3.SQLITE_OK
+
+
+@contextmanager
+def translated(path: Path) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        busy = "locked" in str(error) or "busy" in str(error)
+        kind = AddonUnavailable if busy or "unable to open" in str(error) else AddonRefused
+        raise kind(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise AddonRefused(f"{path}: {error}", reason="file") from error

@@ -1,0 +1,140 @@
+"""A database file as SQL text that the stock `sqlite3` shell reads.
+
+As `.dump` writes it, with what `.dump` loses: texts with NUL bytes or that are no UTF-8, rowids
+that no column shows, page size, encoding, `auto_vacuum`, `user_version` and `application_id`.
+Virtual tables are created as they were, and then their shadow tables filled, so that loading
+never writes to the schema by hand. Every row is one line.
+"""
+
+import re
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from holdfast.engines.sqlite.client import application, modules
+from holdfast.engines.sqlite.client.literals import quote
+from holdfast.engines.sqlite.client.tables import Stored, identifier, stored
+from holdfast.engines.sqlite.dump.row_reader import Reader
+from holdfast.engines.sqlite.dump.row_writer import inserted
+
+FIRST = "PRAGMA foreign_keys=OFF;\n"
+LAST = "COMMIT;\n"
+_BEFORE = ("encoding", "page_size", "auto_vacuum")
+_AFTER = ("user_version", "application_id")
+
+
+@dataclass(frozen=True)
+class _Schema:
+    """What a file says of itself. Everything of a kind in the order in which it was made."""
+
+    encoding: str
+    pragmas: Mapping[str, str]
+    stored: Mapping[str, Stored]
+    tables: Sequence[tuple[str, str]]
+    virtual: Sequence[tuple[str, str]]
+    shadows: Sequence[str]
+    others: Sequence[tuple[str, str]]
+
+
+def _schema(session: sqlite3.Connection) -> _Schema:
+    return _Schema(
+        encoding=str(session.execute("PRAGMA encoding").fetchone()[0]),
+        pragmas={name: _pragma(session, name) for name in (*_BEFORE, *_AFTER)},
+        stored={table.name: table for table in stored(session)},
+        tables=_of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"),
+        virtual=_virtual(session),
+        shadows=_shadows(session),
+        others=_of_type(session, "type IN ('index', 'trigger', 'view') AND sql IS NOT NULL"),
+    )
+
+
+def statements(reader: Reader) -> Iterator[str]:
+    """In pieces of some rows each; the whole is one consistent script."""
+    found = reader.ask(_schema)
+    yield FIRST
+    yield from (f"PRAGMA {name}={found.pragmas[name]};\n" for name in _BEFORE)
+    yield "BEGIN TRANSACTION;\n"
+    for name, sql in found.tables:
+        if name in found.stored and name not in found.shadows and not name.startswith("sqlite_"):
+            yield _ended(sql)
+            yield from inserted(reader, found.stored[name], found.encoding)
+    yield from (_ended(sql) for _, sql in found.virtual)
+    for name in found.shadows:
+        yield f"DELETE FROM {identifier(name)};\n"  # noqa: S608 - a line of the dump
+        yield from inserted(reader, found.stored[name], found.encoding)
+    yield from _bookkeeping(reader, found)
+    yield from (_ended(sql) for _, sql in found.others)
+    yield from (f"PRAGMA {name}={found.pragmas[name]};\n" for name in _AFTER)
+    yield LAST
+
+
+def _pragma(session: sqlite3.Connection, name: str) -> str:
+    """A number, or a quoted name of an encoding."""
+    value = session.execute(f"PRAGMA {name}").fetchone()[0]
+    return quote(value) if isinstance(value, str) else str(value)
+
+
+def _of_type(session: sqlite3.Connection, condition: str) -> list[tuple[str, str]]:
+    query = f"SELECT name, sql FROM sqlite_schema WHERE {condition} ORDER BY rowid"  # noqa: S608
+    return [(str(name), str(sql)) for name, sql in session.execute(query)]
+
+
+def _virtual(session: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Those that a load can make."""
+    beyond = modules.unmakable(session)
+    found = _of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'")
+    return [(name, sql) for name, sql in found if name not in beyond]
+
+
+def _shadows(session: sqlite3.Connection) -> list[str]:
+    """Tables that modules make with their virtual tables, and no others.
+
+    SQLite calls a table so for its name alone, and people give such names to tables of their own,
+    among them those that a full-text index takes its content from.
+    """
+    query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
+    candidates = {str(name) for (name,) in session.execute(query)}
+    return sorted(candidates & _made_by_modules(session, candidates)) if candidates else []
+
+
+def _made_by_modules(session: sqlite3.Connection, candidates: Collection[str]) -> set[str]:
+    """Makes the same virtual tables in an empty file in memory."""
+    ordinary = _of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'")
+    made: set[str] = set()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+        for name, sql in ordinary:
+            if name not in candidates and not name.startswith("sqlite_"):
+                with suppress(sqlite3.Error):
+                    application.run(empty, [], lambda sql=sql: empty.execute(sql))
+        for _, sql in _virtual(session):
+            before = _names(empty)
+            with suppress(sqlite3.Error):
+                empty.execute(sql)
+            made |= _names(empty) - before
+    return made
+
+
+def _names(session: sqlite3.Connection) -> set[str]:
+    return {str(row[0]) for row in session.execute("SELECT name FROM sqlite_schema")}
+
+
+def _ended(sql: str) -> str:
+    """A comment at the end must not swallow the semicolon; a name may look like one."""
+    pieces = list(_PIECES.finditer(sql))
+    open_comment = pieces and pieces[-1].group()[:2] == "--" and pieces[-1].end() == len(sql)
+    return f"{sql}\n;\n" if open_comment else f"{sql};\n"
+
+
+_PIECES = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
+
+
+def _bookkeeping(reader: Reader, found: _Schema) -> Iterator[str]:
+    if "sqlite_sequence" in found.stored:
+        yield "DELETE FROM sqlite_sequence;\n"
+        yield from inserted(reader, found.stored["sqlite_sequence"], found.encoding)
+    if "sqlite_stat1" in found.stored:
+        yield "ANALYZE sqlite_schema;\nDELETE FROM sqlite_stat1;\n"
+        yield from inserted(reader, found.stored["sqlite_stat1"], found.encoding)

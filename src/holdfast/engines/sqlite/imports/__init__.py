@@ -1,0 +1,1 @@
+"""Loading SQL text and files that somebody else made, within bounds."""

@@ -1,0 +1,116 @@
+"""Files that somebody else made: databases and their dumps as SQL, read to their end.
+
+SQL runs as `loading.py` runs ours, in an empty file under SQLite's authorizer, and may take work
+and room in proportion to its length only. What the stock shell writes for virtual tables, rows of
+the schema itself, is not run: the tables are created as they were, and their shadow tables filled.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from holdfast.contracts.engine import Inventory, Member
+from holdfast.contracts.foreign import Survey
+from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.engines.foreign_formats import described
+from holdfast.engines.sqlite.client import modules, tables
+from holdfast.engines.sqlite.client.location import guard as guard_schema
+from holdfast.engines.sqlite.client.location import opened
+from holdfast.engines.sqlite.client.scratch import scratch
+from holdfast.engines.sqlite.imports.confinement import Stranger
+from holdfast.engines.sqlite.imports.load import load as load_text
+from holdfast.kit.guard import Guard
+
+FILE, TEXT = "foreign-sqlite-file", "foreign-sqlite-sql"
+_MEMBERS = {FILE: Member("imported.db", FILE, None), TEXT: Member("imported.sql", TEXT, None)}
+_MAGIC = b"SQLite format 3\0"
+_SQL = re.compile(
+    rb"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:PRAGMA|BEGIN|CREATE|INSERT)\b", re.IGNORECASE | re.DOTALL
+)
+_WAL_VERSION = 2
+_HEADER = 100
+
+
+def recognise(head: bytes) -> Member:
+    """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
+    if head.startswith(_MAGIC):
+        return _MEMBERS[FILE]
+    what = described(head)
+    if what is None and b"\0" not in head and _SQL.match(head):
+        return _MEMBERS[TEXT]
+    if what == "a dump of SQLite":
+        return _MEMBERS[TEXT]
+    raise EvidenceMissing(
+        f"the file is {what or f'not known here; it begins with {head[:24]!r}'}."
+        " It has to be an SQLite database, or what the shell's .dump writes"
+    )
+
+
+def survey(tools_dir: Path, member: Member, plain: Iterator[bytes]) -> Survey:
+    """Reads all of it. EvidenceMissing when it is cut off, damaged or asks for too much."""
+    with scratch(tools_dir, f"survey-{id(plain):x}") as room:
+        found = load(member, plain, room / "survey.db", None)
+        with opened(room / "survey.db") as session:
+            (encoding,) = session.execute("PRAGMA encoding").fetchone()
+        size = (room / "survey.db").stat().st_size
+    facts = {
+        "library": sqlite3.sqlite_version,
+        "encoding": encoding,
+        "size": size,
+        "tableData": len(found.tables),
+        "rows": sum(table.rows for table in found.tables),
+        "objects": dict(found.objects.get(tables.MAIN, {})),
+    }
+    return Survey(found, facts)
+
+
+def load(member: Member, plain: Iterator[bytes], target: Path, guard: Guard | None) -> Inventory:
+    """Makes `target` of it, checked and counted."""
+    if member.format == TEXT:
+        return load_text(plain, target, guard, Stranger(target))
+    _write(plain, target)
+    try:
+        return _check(target)
+    except (sqlite3.Error, NotSupported) as error:
+        raise EvidenceMissing(f"the file is damaged or needs more than is here: {error}") from error
+
+
+def _write(plain: Iterator[bytes], target: Path) -> None:
+    target.touch(mode=0o600)
+    with target.open("wb") as file:
+        for chunk in plain:
+            file.write(chunk)
+
+
+def _check(target: Path) -> Inventory:
+    size = target.stat().st_size
+    with target.open("r+b") as file:
+        header = bytearray(file.read(_HEADER))
+        if _WAL_VERSION in header[18:20]:  # its log did not come along: only what is in the file
+            file.seek(18)
+            file.write(b"\1\1")
+    with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as session:
+        guard_schema(session)
+        session.execute("PRAGMA cell_size_check=ON")
+        pages, each = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
+        if pages * each != size:
+            raise EvidenceMissing(f"the file has {size} bytes; {pages} pages of {each} are meant")
+        require_known_modules(session)
+        problem = tables.require_sound(session)
+        if problem is not None:
+            raise EvidenceMissing(f"the file is damaged: {problem}")
+        return tables.inventory(session)
+
+
+_SIZES = ("page_count", "page_size")
+
+
+def require_known_modules(session: sqlite3.Connection) -> None:
+    """Modules that read other files or servers may be built into whatever opens the file next."""
+    query = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
+    for name, sql in session.execute(query).fetchall():
+        module = modules.USING.match(str(sql))
+        if module is None or module[1].lower() not in modules.KNOWN:
+            raise EvidenceMissing(f"the virtual table {name} is of a module that is not known here")

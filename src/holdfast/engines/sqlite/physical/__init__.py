@@ -1,0 +1,1 @@
+"""Snapshots: consistent copies of files in use."""

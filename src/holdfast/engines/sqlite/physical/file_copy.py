@@ -1,0 +1,223 @@
+"""A consistent copy of a file in use, and a file in use replaced.
+
+A copy is one read transaction of the source, and others may read in it, too. With a write-ahead log
+nobody waits for it, so it goes page by page through the online backup API and may be paced. With a
+rollback journal writers wait until it ends, and nothing in the file changes meanwhile: the system
+copies it in one go, which takes a third of the time, or none where files can share their blocks.
+That is a child's work: a process that closes a file loses its locks on it.
+
+Replacing is one write transaction of the target: whoever has the file open sees the old content or
+the new, and a crash in the middle is rolled back by the journal.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from holdfast.domain.errors import AddonUnavailable
+from holdfast.engines.sqlite.client.file_handles import Identity, identity, name_of, pinned
+from holdfast.engines.sqlite.client.location import BUSY_SECONDS, opened, translated
+from holdfast.kit import durable
+from holdfast.kit.guard import Guard
+from holdfast.kit.pace import Pace
+from holdfast.kit.process import DISCARD, Child, Command, require_success
+
+_PAGES = 2048
+_SQLITE_BUSY = (5, 6)
+
+
+class Held:
+    """A file in use in a read transaction: what is read of it does not change."""
+
+    def __init__(self, path: Path, session: sqlite3.Connection, inode: Identity) -> None:
+        begin(session)
+        self.path = path
+        self.session = session
+        self.logged = session.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        self._inode = inode
+
+    def copy(self, target: Path, guard: Guard, rate: int | None = None) -> None:
+        """Of one instant. Whether it is sound is not known yet: see `verdict.py`."""
+        target.touch(mode=0o600)
+        if self.logged:
+            _page_by_page(self.session, self.path, target, guard, rate)
+        else:
+            _in_one_go(self.path, self._inode, target, guard)
+            if _inode(self.path) != self._inode:
+                raise AddonUnavailable(f"{self.path} was replaced by another file meanwhile")
+
+    def release(self) -> None:
+        self.session.rollback()
+
+
+@contextmanager
+def held(path: Path) -> Generator[Held]:
+    inode = _inode(path)
+    with opened(path) as session:
+        yield Held(path, session, inode)
+
+
+@contextmanager
+def beside(source: Held, guard: Guard) -> Generator[sqlite3.Connection]:
+    """A session that sees what `source` sees and may be used while that is copied.
+
+    Who reads a log sees what was committed when his own transaction began, so both are begun
+    anew until nothing was committed between the two.
+    """
+    if not source.logged:
+        yield source.session
+        return
+    deadline = time.monotonic() + BUSY_SECONDS
+    with opened(source.path) as session:
+        while not _alike(source.session, session):
+            guard.check()
+            if time.monotonic() > deadline:
+                raise AddonUnavailable(f"{source.path} is written to without any pause")
+        yield session
+
+
+def _alike(first: sqlite3.Connection, second: sqlite3.Connection) -> bool:
+    """Whether their new transactions see the same."""
+    for session in (first, second):
+        session.rollback()
+    before = _version(second)
+    for session in (first, second):
+        begin(session)
+    return _version(second) == before
+
+
+def _version(session: sqlite3.Connection) -> int:
+    """Another one whenever somebody else committed something since the last time."""
+    return int(session.execute("PRAGMA data_version").fetchone()[0])
+
+
+def begin(session: sqlite3.Connection) -> None:
+    """A read transaction that has begun: SQLite's own waits for the first question."""
+    session.execute("BEGIN")
+    session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _inode(path: Path) -> Identity:
+    found = path.lstat()
+    return found.st_dev, found.st_ino
+
+
+def _page_by_page(
+    session: sqlite3.Connection, source: Path, target: Path, guard: Guard, rate: int | None
+) -> None:
+    size = int(session.execute("PRAGMA page_size").fetchone()[0])
+    pages = -1 if rate is None else max(1, min(_PAGES, rate * 1024 // size))
+    with opened(target, write=True) as into:
+        into.execute("PRAGMA synchronous=OFF")  # a copy of a dead machine is made anew
+        _run(session, into, pages, _paced(guard, Pace(rate, guard.wait), size), source)
+    with opened(target, write=True) as into:
+        into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _in_one_go(source: Path, inode: Identity, target: Path, guard: Guard) -> None:
+    with pinned(source) as file:
+        if identity(file) != inode:
+            raise AddonUnavailable(f"{source} was replaced by another file meanwhile")
+        argv = ["cp", "--reflink=auto", "--", name_of(file), str(target)]
+        with closing(Child(Command(argv), stdout=DISCARD)) as child:
+            release = guard.adopt(child.kill)
+            finished = child.wait()
+            release()
+    guard.check()
+    require_success(finished)
+
+
+def replace(draft: Path, target: Path, guard: Guard, old: Path | None = None) -> None:
+    """AddonUnavailable when others do not let go of the target; then it is as it was.
+
+    What it held goes to `old`. That is copied when the transaction has begun and nothing of it is
+    in the file yet: what anybody wrote before is in the copy, and nobody writes any more.
+    """
+    with opened(draft) as session, opened(target, write=True) as into:
+        _agree_on_pages(session, into)
+        if old is None:
+            _run(session, into, -1, lambda _: guard.check(), target)
+            return
+        logged = into.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        pages = min(_FEW_PAGES, (_pages(draft, session) + 1) // 2)
+        _run(session, into, pages, _keeping(target, old, guard, logged=logged), target)
+
+
+_FEW_PAGES = 64
+"""So few that all of them fit into the cache of the first step. The last step commits, so there
+have to be two."""
+
+
+def _pages(draft: Path, session: sqlite3.Connection) -> int:
+    """At least two: an empty file gets a free one."""
+    count = int(session.execute("PRAGMA page_count").fetchone()[0])
+    if count < 2:
+        with opened(draft, write=True) as growing:
+            growing.execute("CREATE TABLE holdfast_grows (a)")
+            growing.execute("DROP TABLE holdfast_grows")
+            count = int(growing.execute("PRAGMA page_count").fetchone()[0])
+    return max(count, 2)
+
+
+def _keeping(target: Path, old: Path, guard: Guard, *, logged: bool) -> Callable[[int], None]:
+    kept = [False]
+
+    def moved(done: int) -> None:
+        guard.check()
+        if done and not kept[0]:
+            kept[0] = True
+            _copy_old(target, old, guard, logged=logged)
+
+    return moved
+
+
+def _copy_old(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
+    part = old.with_name(f"{old.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    if logged:
+        with opened(target) as session:
+            _page_by_page(session, target, part, guard, None)
+    else:
+        _in_one_go(target, _inode(target), part, guard)
+    durable.sync(part)
+    durable.move(part, old)
+
+
+def _agree_on_pages(session: sqlite3.Connection, into: sqlite3.Connection) -> None:
+    """A write-ahead log cannot hold pages of another size."""
+    sizes = [each.execute("PRAGMA page_size").fetchone()[0] for each in (session, into)]
+    if sizes[0] != sizes[1] and into.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        into.execute("PRAGMA journal_mode=DELETE")
+
+
+def _paced(guard: Guard, pace: Pace, size: int) -> Callable[[int], None]:
+    before = [0]
+
+    def moved(done: int) -> None:
+        guard.check()
+        guard.moved(0)
+        pace.moved((done - before[0]) * size)
+        before[0] = done
+
+    return moved
+
+
+def _run(
+    session: sqlite3.Connection,
+    into: sqlite3.Connection,
+    pages: int,
+    moved: Callable[[int], None],
+    busy: Path,
+) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+
+    def progress(status: int, remaining: int, total: int) -> None:
+        if status in _SQLITE_BUSY and time.monotonic() > deadline:
+            raise AddonUnavailable(f"{busy} is locked by others for too long")
+        moved(total - remaining)
+
+    with translated(busy):
+        session.backup(into, pages=pages, progress=progress, sleep=0.05)

@@ -1,0 +1,1 @@
+"""Restoring dumps and snapshots into files in use."""
