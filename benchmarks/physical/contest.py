@@ -71,6 +71,10 @@ def stream(home: Path, capture: str, unpack: str, **environment: str) -> Tool:
     return Tool("stream + zstd", directory, take, put)
 
 
+INCOMPLETE = 3
+"""restic's exit status when a file went away while it read: a running server removes some."""
+
+
 def restic(home: Path, *what: str, before: Callable[[], None] = lambda: None) -> Tool:
     """The stock `restic backup` of these paths. `before` is part of each capture."""
     directory = home / "restic"
@@ -78,7 +82,9 @@ def restic(home: Path, *what: str, before: Callable[[], None] = lambda: None) ->
 
     def say(*words: str) -> None:
         line = ["restic", "--no-cache", "-q", "-r", str(directory), *words]
-        subprocess.run(line, env=environment, check=True)
+        done = subprocess.run(line, env=environment, check=False)
+        if done.returncode not in (0, INCOMPLETE):
+            raise RuntimeError(f"restic ended with status {done.returncode}")
 
     def take() -> None:
         before()

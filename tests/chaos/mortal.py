@@ -24,8 +24,9 @@ from holdfast.cli.main import main
 from holdfast.daemons import pruner
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
-from holdfast.jobs import exchange, rewind, servers
-from holdfast.jobs.toolbox import home_of
+from holdfast.jobs.snapshots import data_directories, restore_in_place
+from holdfast.usecases import managed_servers
+from holdfast.usecases.toolbox import home_of
 
 MEGABYTE = 1 << 20
 
@@ -57,7 +58,7 @@ def deadly(step: Any, when: str) -> Any:
 
 def die_after_move(last: int) -> None:
     """Notes that are put in place are moves, too."""
-    done, real = itertools.count(1), exchange.durable
+    done, real = itertools.count(1), data_directories.durable
 
     def counted(change: Callable[..., None]) -> Callable[..., None]:
         def changed(*words: Any) -> None:
@@ -68,7 +69,7 @@ def die_after_move(last: int) -> None:
         return changed
 
     changes = {"move": counted(real.move), "write": counted(real.write)}
-    vars(exchange)["durable"] = SimpleNamespace(**{**vars(real), **changes})
+    vars(data_directories)["durable"] = SimpleNamespace(**{**vars(real), **changes})
 
 
 def die_when_forgetting(when: str) -> None:
@@ -85,28 +86,28 @@ def die_when_forgetting(when: str) -> None:
 
 def never_answer() -> None:
     """Only what a restore put in place: its own directory is the one without `data`."""
-    start = servers.start
+    start = managed_servers.start
 
     def refuse(tools: Any, addon: Any, wait: Any) -> bool:
         home = home_of(tools.data_dir, addon.uid)
-        if any((tree / "before").exists() for tree in home.glob(f"{servers.BESIDE}*")):
+        if any((tree / "before").exists() for tree in home.glob(f"{managed_servers.BESIDE}*")):
             start(tools, addon, wait)
             raise AddonUnavailable("the server does not answer in this test")
         return start(tools, addon, wait)
 
-    servers.start = refuse
+    managed_servers.start = refuse
 
 
 def be_cramped(free: int) -> None:
-    usage = rewind.shutil.disk_usage
-    rewind.shutil.disk_usage = lambda path: usage(path)._replace(free=free)
+    usage = restore_in_place.shutil.disk_usage
+    restore_in_place.shutil.disk_usage = lambda path: usage(path)._replace(free=free)
 
 
 def never_write() -> None:
     def refuse(*_: Any) -> Any:
         raise OSError("the disk does not write in this test")
 
-    rewind.materialise = refuse
+    restore_in_place.materialise = refuse
 
 
 def mortal(plan: Any, name: str, when: str) -> Any:

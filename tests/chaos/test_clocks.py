@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from fixtures.timetables import DAY, HOUR, MINUTE, SetClock
 from fixtures.year import POLICY, STEP, Planned, World
 from holdfast.bootstrap import PLANS
-from holdfast.catalog import chores, operations, repositories, snapshots
+from holdfast.catalog import chores, operations, repositories
 from holdfast.catalog.operations import Order
 from holdfast.catalog.schedules import rule
 from holdfast.catalog.schema import (
@@ -35,12 +35,14 @@ from holdfast.daemons.reaper import Reaper
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import ANY_LANE, Kind, Status
 from holdfast.domain.schedule import next_due
-from holdfast.jobs.toolbox import Running, Toolbox
+from holdfast.jobs.core.leftovers import remover
 from holdfast.kit import ids
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
 from holdfast.kit.steady import Steadiness
 from holdfast.queues.table import TableQueue
+from holdfast.usecases.running_jobs import Running
+from holdfast.usecases.toolbox import Toolbox
 
 YEAR = 365 * DAY
 SKEWS = [10 * MINUTE, -10 * MINUTE, 3 * HOUR, -3 * HOUR, 40 * DAY, -40 * DAY, 9 * YEAR, -9 * YEAR]
@@ -71,7 +73,7 @@ class SteppingWorld(World):
         tools = self.scheduler._tools
         steady = Steadiness(self.clock, 6 * HOUR / 1000)
         self.pruner = Pruner(tools, POLICY, steady)
-        self.janitor = Janitor(tools, PLANS, POLICY, steady)
+        self.janitor = Janitor(tools, remover(tools, PLANS), POLICY, steady)
 
     def _plan(self) -> list[Planned]:
         begin, planned = self.real + DAY, list[Planned]()
@@ -99,7 +101,7 @@ class SteppingWorld(World):
                 row = Repository(addon_pk=addon.pk, prefix="r/", sealed_password="", created=now)
                 session.add(row)
                 session.flush()
-            snapshots.tidy_later(session, addon.pk, None, now)
+            repositories.prune_later(session, addon.pk, None, now)
             chores.ask(session, "reading 7", now)
             chores.take(session, "reading 7", now, 0)
             session.execute(update(Copy).where(Copy.next_try.is_(None)).values(next_try=now + HOUR))

@@ -29,9 +29,9 @@ from holdfast.daemons.scheduler import Scheduler
 from holdfast.domain.operation import Status
 from holdfast.domain.schedule import Scheduling
 from holdfast.kit.clock import SystemClock
-from holdfast.usecases import schedules as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import ScheduleForm
+from holdfast.usecases.forms.forms import ScheduleForm
+from holdfast.usecases.schedules import schedules as verbs
 
 HOST = multiprocessing.get_context("forkserver")
 HOST.set_forkserver_preload(["holdfast.bootstrap"])  # so that being born again is quick

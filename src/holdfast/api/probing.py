@@ -24,8 +24,8 @@ from holdfast.kit.fetch import leads_to_this_machine_alone
 from holdfast.usecases.addons import Found, managed_address
 from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.destinations import driver_options
-from holdfast.usecases.forms import AddonForm, AddonPatch, DestinationPatch
-from holdfast.usecases.store_settings import StoreSettings
+from holdfast.usecases.forms.forms import AddonForm, AddonPatch, DestinationPatch
+from holdfast.usecases.forms.store_settings import StoreSettings
 
 _SAMPLE = 50
 """Copies that are looked up when a destination gets another address."""

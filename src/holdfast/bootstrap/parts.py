@@ -17,7 +17,6 @@ from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import Invalid, StoreUnavailable
 from holdfast.engines.registry import ENGINES, load_engine
-from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.fetch import Rules, parse_networks
 from holdfast.kit.seal import Sealer
@@ -28,6 +27,7 @@ from holdfast.settings import Settings
 from holdfast.stores.local.marking import holds_objects, make_mark, read_mark
 from holdfast.stores.registry import location, open_store, settle
 from holdfast.usecases.context import House
+from holdfast.usecases.toolbox import Toolbox
 
 _PATIENCE_SHARE = 0.6
 """Of the time after which others take over: so long the catalogue may take for an answer."""

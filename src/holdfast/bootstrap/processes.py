@@ -21,22 +21,23 @@ from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.operation import ANY_LANE, Kind
 from holdfast.domain.retention import DAY_MS
-from holdfast.jobs.backup import BACKUP
-from holdfast.jobs.lifecycle import LIFECYCLE
-from holdfast.jobs.refill import REFILL
-from holdfast.jobs.repair import REPAIR
-from holdfast.jobs.replicate import REPLICATE
-from holdfast.jobs.restore import RESTORE
-from holdfast.jobs.rewind import REWIND
-from holdfast.jobs.runner import Drained, Plans, Runner
-from holdfast.jobs.snapshot import SNAPSHOT
-from holdfast.jobs.tidy import TIDY
-from holdfast.jobs.toolbox import Running
-from holdfast.jobs.undo import DROP_OLD, UNDO
+from holdfast.jobs.copies.repair import REPAIR
+from holdfast.jobs.copies.replicate import REPLICATE
+from holdfast.jobs.core.leftovers import remover
+from holdfast.jobs.core.runner import Drained, Plans, Runner
+from holdfast.jobs.dumps.backup import BACKUP
+from holdfast.jobs.dumps.restore import RESTORE
+from holdfast.jobs.hosting.lifecycle import LIFECYCLE
+from holdfast.jobs.snapshots.prune import TIDY
+from holdfast.jobs.snapshots.restore_in_place import REWIND
+from holdfast.jobs.snapshots.restore_open_file import REFILL
+from holdfast.jobs.snapshots.snapshot import SNAPSHOT
+from holdfast.jobs.snapshots.undo import DROP_OLD, UNDO
 from holdfast.kit import ids
 from holdfast.kit.locks import join
 from holdfast.kit.memory import keep_memory_steady
 from holdfast.kit.steady import Steadiness
+from holdfast.usecases.running_jobs import Running
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,14 @@ class SchedulerProcess:
         policy, steady = policy_of(parts.settings), Steadiness(clock, parts.settings.settle)
         audit_every = round(parts.settings.audit_every * _HOUR_MS)
         read_within = round(parts.settings.read_within * DAY_MS)
+        janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
-            Loop("janitor", _CLEAN_SECONDS, Janitor(tools, PLANS, policy, steady).round),
+            Loop(
+                "janitor",
+                _CLEAN_SECONDS,
+                Janitor(tools, remover(tools, PLANS), policy, steady).round,
+            ),
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
             Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
             Loop("reader", _CLEAN_SECONDS, Reader(tools, read_within).round),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, bindparam, select, update
+from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from holdfast.catalog.schema import Addon, Recovery, Repository
 from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
@@ -113,3 +113,26 @@ def at_destination(session: ReadSession, destination_pk: int | None) -> Sequence
         Repository.destination_pk.is_not_distinct_from(destination_pk)
     )
     return session.scalars(wanted.order_by(Repository.pk)).all()
+
+
+_PRUNE_AFTER_MS = 3_600_000
+"""Snapshots that expire within this time are pruned by one job."""
+
+
+def prune_later(session: WriteSession, addon_pk: int, place: int | None, now: int) -> None:
+    """Prune the repository soon: a snapshot in it is gone."""
+    mine = update(Repository).where(
+        Repository.addon_pk == addon_pk,
+        Repository.destination_pk.is_not_distinct_from(place),
+        Repository.tidy_due.is_(None),
+    )
+    session.execute(mine.values(tidy_due=now + _PRUNE_AFTER_MS))
+
+
+def prune_now(session: WriteSession, repository_pk: int, now: int) -> None:
+    """Prune the repository now, because something in it is damaged."""
+    mine = update(Repository).where(
+        Repository.pk == repository_pk,
+        or_(Repository.tidy_due.is_(None), Repository.tidy_due > now + _PRUNE_AFTER_MS),
+    )
+    session.execute(mine.values(tidy_due=now))

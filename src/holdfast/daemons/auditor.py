@@ -11,10 +11,11 @@ from holdfast.daemons import custodian
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure
 from holdfast.domain.inventory import damage
-from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.clock import rfc3339
-from holdfast.usecases import removals, stocktaking
-from holdfast.usecases.stocktaking import Group, Judged, Strangers
+from holdfast.usecases.retention import deletion
+from holdfast.usecases.store_check import object_check
+from holdfast.usecases.store_check.object_check import Group, Judged, Strangers
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Auditor:
                 seen.add(key)
             for key in judged.back:
                 with self._tools.catalog.write() as session:
-                    removals.find(session, key, began)
+                    deletion.find(session, key, began)
             for group, why in judged.foreign:
                 strangers.add(group, why, began)
             for group, proof in judged.leftovers:
@@ -86,16 +87,16 @@ class Auditor:
         return problem
 
     def _judged(self, store: ObjectStore, place: int | None) -> Iterator[Judged]:
-        found = stocktaking.groups(store)
+        found = object_check.groups(store)
         while batch := list(islice(found, _AT_ONCE)):
             with self._tools.catalog.read() as session:
-                yield stocktaking.judge(session, place, batch)
+                yield object_check.judge(session, place, batch)
 
     def _sweep(self, store: ObjectStore, place: int | None, group: Group, proof: str) -> str | None:
         """Removes a leftover. One that cannot be removed stays an open finding."""
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
-            finding = stocktaking.report_leftover(session, place, group, proof, now)
+            finding = object_check.report_leftover(session, place, group, proof, now)
         try:
             removed = store.clear(group.prefix)
         except Failure as failure:
@@ -125,10 +126,10 @@ class Auditor:
         now = self._tools.clock.now()
         if problem is not None:
             with self._tools.catalog.write() as session:
-                removals.lose(session, suspect.copy_pk, problem, now)
+                deletion.lose(session, suspect.copy_pk, problem, now)
         elif suspect.lost:
             with self._tools.catalog.write() as session:
-                removals.find(session, suspect.copy_pk, now)
+                deletion.find(session, suspect.copy_pk, now)
 
 
 def _name(place: int | None) -> str:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from itertools import groupby
 
-from holdfast.catalog import chores, findings, operations, repositories, snapshots, stock
+from holdfast.catalog import chores, findings, operations, repositories, stock
 from holdfast.catalog.findings import Sighting
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.schema import Repository as Row
@@ -20,15 +20,15 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.inventory import neighbourhood
 from holdfast.domain.snapshot import EVERYTHING, ROOT, Stretch, next_stretch, repository_of
-from holdfast.jobs import custody
-from holdfast.jobs.custody import Look
-from holdfast.jobs.toolbox import Toolbox
-from holdfast.jobs.vaults import snapshot_id
 from holdfast.kit.clock import rfc3339
 from holdfast.repositories.restic.objects import is_shaped
 from holdfast.repositories.restic.repository import Repository
-from holdfast.usecases import removals, stocktaking
-from holdfast.usecases.stocktaking import Group, Strangers
+from holdfast.usecases.retention import deletion
+from holdfast.usecases.snapshot_repositories import snapshot_id
+from holdfast.usecases.store_check import object_check, snapshot_check
+from holdfast.usecases.store_check.object_check import Group, Strangers
+from holdfast.usecases.store_check.snapshot_check import Look
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     thorough = thorough or any(copy.lost for copy in held)
     names = [snapshot_id(copy) for copy in held]
     stretch = EVERYTHING if everything else _stretch(row, began, round_ms)
-    found = custody.look(tools, row, Look(names, thorough, stretch))
+    found = snapshot_check.look(tools, row, Look(names, thorough, stretch))
     _note_damage(tools, row, found)
     for copy in held:
         _note(tools, copy, found.wrong[snapshot_id(copy)])
@@ -91,7 +91,7 @@ def _stretch(row: Row, now: int, round_ms: int) -> Stretch:
     return next_stretch(row.read_upto, now - (row.read_at or row.created), round_ms)
 
 
-def _note_damage(tools: Toolbox, row: Row, found: custody.Found) -> None:
+def _note_damage(tools: Toolbox, row: Row, found: snapshot_check.Found) -> None:
     """Tidying puts it right, and is ordered at once: damage of an index object or a key harms no
     snapshot by itself, but the next one may."""
     now = tools.clock.now()
@@ -102,7 +102,7 @@ def _note_damage(tools: Toolbox, row: Row, found: custody.Found) -> None:
             findings.report(session, seen, now)
     if found.damaged or any(found.wrong.values()):
         with tools.catalog.write() as session:
-            snapshots.tidy_now(session, row.pk, now)
+            repositories.prune_now(session, row.pk, now)
 
 
 def _note(tools: Toolbox, copy: Copy, problem: str | None) -> None:
@@ -112,9 +112,9 @@ def _note(tools: Toolbox, copy: Copy, problem: str | None) -> None:
     now = tools.clock.now()
     with tools.catalog.write() as session:
         if problem is None:
-            removals.find(session, copy.pk, now)
+            deletion.find(session, copy.pk, now)
         else:
-            removals.lose(session, copy.pk, problem, now)
+            deletion.lose(session, copy.pk, problem, now)
 
 
 def _account(
@@ -168,12 +168,12 @@ def _proof(tools: Toolbox, row: Row, repository: Repository, key: str) -> str | 
 def _sweep(tools: Toolbox, store: ObjectStore, row: Row, group: Group, proof: str) -> None:
     now = tools.clock.now()
     with tools.catalog.write() as session:
-        finding = stocktaking.report_leftover(session, row.destination_pk, group, proof, now)
+        finding = object_check.report_leftover(session, row.destination_pk, group, proof, now)
     store.delete(group.prefix)
     log.info("leftovers removed", extra={"prefix": group.prefix, "proof": proof})
     with tools.catalog.write() as session:
         findings.settle(session, finding, f"removed at {rfc3339(now)}", now)
-        snapshots.tidy_later(session, row.addon_pk, row.destination_pk, now)
+        repositories.prune_later(session, row.addon_pk, row.destination_pk, now)
 
 
 def _drop_unfinished(tools: Toolbox, store: ObjectStore, row: Row, began: int) -> None:

@@ -2,11 +2,9 @@
 of what has been gone for long, and what a wrong clock left in the future."""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from holdfast.catalog import (
-    addons,
     chores,
     copies,
     history,
@@ -19,15 +17,13 @@ from holdfast.catalog import (
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.session import ReadSession
 from holdfast.contracts.queue import Dispatch
-from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.domain.operation import ANY_LANE
 from holdfast.domain.retention import Policy
-from holdfast.jobs.step import Plan
-from holdfast.jobs.toolbox import Job, Toolbox
-from holdfast.kit.guard import Guard
 from holdfast.kit.steady import Steadiness
-from holdfast.usecases import upkeep
 from holdfast.usecases.imports import part_prefix, retire_upload
 from holdfast.usecases.restores import order_drop
+from holdfast.usecases.retention import expiry
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +40,13 @@ class Janitor:
     def __init__(
         self,
         tools: Toolbox,
-        plans: Mapping[Kind, Plan[Any]],
+        remove_leftovers: Callable[[Operation], None],
         policy: Policy,
         steady: Steadiness | None = None,
     ) -> None:
         self._steady = steady
         self._tools = tools
-        self._plans = plans
+        self._remove_leftovers = remove_leftovers
         self._policy = policy
         self._looked_at = 0
         self._pauses: dict[str, tuple[float, float]] = {}
@@ -156,20 +152,19 @@ class Janitor:
             if self._steady is None or self._steady.holds():
                 imports.draw_near(session, now)
         with self._tools.catalog.read() as session:
-            put_off = upkeep.put_off(session, now, self._policy)
+            put_off = expiry.put_off(session, now, self._policy)
         if put_off:
             log.warning("a clock was ahead", extra={"addons": len(put_off)})
             with self._tools.catalog.write() as session:
-                upkeep.set_right(session, put_off, now)
+                expiry.set_right(session, put_off, now)
 
     def _clean(self, operation: Operation) -> None:
         """What is bound to one machine is cleaned up there, by its workers."""
         if operation.lane != ANY_LANE:
             self._have_cleaned(operation)
             return
-        plan = self._plans[Kind(operation.kind)]
         try:
-            plan.clean(self._job(operation), plan.record.model_validate(operation.record))
+            self._remove_leftovers(operation)
         except Exception as error:  # noqa: BLE001 - one that fails must not hold up the others
             log.warning("leftovers remain", extra={"op": operation.id, "error": str(error)})
             return
@@ -185,11 +180,3 @@ class Janitor:
         with self._tools.catalog.write() as session:
             if litter.dispatch_cleaning(session, self._tools.queue, operation.id):
                 self._pauses[operation.id] = now + pause, min(2 * pause, _LONGEST_PAUSE)
-
-    def _job(self, operation: Operation) -> Job:
-        with self._tools.catalog.read() as session:
-            addon = addons.get(session, operation.addon_pk)
-            session.expunge(addon)
-        what = Dispatch(operation.id, operation.fence)
-        guard = Guard(self._tools.clock)
-        return Job(self._tools, what, addon, operation.arguments, guard, over=True)

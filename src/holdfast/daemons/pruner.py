@@ -12,11 +12,11 @@ from holdfast.domain.errors import Failure, StoreRefused
 from holdfast.domain.inventory import damage
 from holdfast.domain.retention import Policy
 from holdfast.domain.snapshot import is_in_repository, is_snapshot_key
-from holdfast.jobs import custody
-from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.steady import Steadiness
-from holdfast.usecases import removals, upkeep
-from holdfast.usecases.removals import Decision, Proof, Step
+from holdfast.usecases.retention import deletion, expiry
+from holdfast.usecases.retention.deletion import Decision, Proof, Step
+from holdfast.usecases.store_check import snapshot_check
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ class Pruner:
             return
         now = self._tools.clock.now()
         with self._tools.catalog.read() as session:
-            due = upkeep.due(session, now, _ADDONS_A_ROUND)
+            due = expiry.due(session, now, _ADDONS_A_ROUND)
         for addon_pk in due:
             with self._tools.catalog.write() as session:
-                upkeep.prune_due(session, addon_pk, now, self._policy)
+                expiry.prune_due(session, addon_pk, now, self._policy)
 
     def remove(self) -> None:
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
@@ -119,7 +119,7 @@ class Pruner:
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
             for proof in proofs:
-                removals.ask_to_read(session, proof.copy_pk, now)
+                deletion.ask_to_read(session, proof.copy_pk, now)
             deletions.wait(session, pk, why, now + _READ_MS)
 
     def _carry_out(self, pk: int) -> None:
@@ -134,7 +134,7 @@ class Pruner:
             note = left_behind(store)
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
-            removals.finish(session, pk, now, Outcome(decision.address, note))
+            deletion.finish(session, pk, now, Outcome(decision.address, note))
 
     def _decide(self, pk: int) -> Decision:
         """Asks until nothing is left to prove. What is missing is lost, and judged again."""
@@ -142,7 +142,7 @@ class Pruner:
         for _ in range(_LOOKS):
             now = self._tools.clock.now()
             with self._tools.catalog.write() as session:
-                decision = removals.decide(session, pk, proven, now, self._policy.read_ms)
+                decision = deletion.decide(session, pk, proven, now, self._policy.read_ms)
             if decision.step is not Step.PROVE:
                 return decision
             sound = [proof for proof in decision.floor if self._proven(proof)]
@@ -157,12 +157,12 @@ class Pruner:
             return True
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
-            removals.lose(session, proof.copy_pk, problem, now)
+            deletion.lose(session, proof.copy_pk, problem, now)
         return False
 
     def _damage(self, proof: Proof) -> str | None:
         if is_snapshot_key(proof.prefix):
-            return custody.damage_of(self._tools, proof.copy_pk)
+            return snapshot_check.damage_of(self._tools, proof.copy_pk)
         found = self._tools.open_store(proof.place).list(proof.prefix)
         return damage(proof.prefix, proof.sizes, {stat.key: stat.size for stat in found})
 

@@ -11,8 +11,9 @@ from holdfast.catalog.patience import hurried
 from holdfast.daemons.silence import Silence
 from holdfast.domain.errors import FencedOff, Interrupted, Stalled
 from holdfast.domain.operation import Status
-from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit.guard import Guard
+from holdfast.usecases.running_jobs import Running
+from holdfast.usecases.toolbox import Toolbox
 
 _PATIENCE_SHARE = 0.25
 """Of `dead`: a beat that takes longer is tried again over another connection."""

@@ -15,10 +15,10 @@ from holdfast.catalog import backups, reading
 from holdfast.catalog.schema import Copy, Document
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, FencedOff
-from holdfast.jobs import rereading
-from holdfast.jobs.toolbox import Toolbox
 from holdfast.kit.pace import Pace
-from holdfast.usecases import removals
+from holdfast.usecases.retention import deletion
+from holdfast.usecases.store_check import dump_check
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Reader:
         try:
             store = self._tools.open_store(copy.destination_pk)
             moved = _Progress(self._tools, copy.pk, began + reading.LEASE_MS, rate).moved
-            problem = rereading.flaw(store, copy.objects or "", evidence, moved)
+            problem = dump_check.flaw(store, copy.objects or "", evidence, moved)
         except FencedOff:
             return  # another process reads it, and says what it found
         except Failure as failure:
@@ -85,9 +85,9 @@ class Reader:
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
             if problem is None:
-                removals.found_right(session, copy.pk, began, now)
+                deletion.found_right(session, copy.pk, began, now)
             else:
-                removals.spoil(session, copy.pk, problem, now)
+                deletion.spoil(session, copy.pk, problem, now)
 
 
 def _sleep(seconds: float) -> None:

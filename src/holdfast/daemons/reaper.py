@@ -6,7 +6,7 @@ from holdfast.catalog import operations, workers
 from holdfast.contracts.queue import Dispatch
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.vitals import Vitals
-from holdfast.jobs.toolbox import Toolbox
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 

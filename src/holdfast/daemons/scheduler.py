@@ -8,10 +8,11 @@ because it may have gone back before.
 import logging
 import threading
 
-from holdfast.catalog import operations, snapshots
+from holdfast.catalog import operations, snapshot_work
 from holdfast.catalog.session import take_turns
-from holdfast.jobs.toolbox import Toolbox
-from holdfast.usecases import firing
+from holdfast.usecases import snapshot_upkeep
+from holdfast.usecases.schedules import firing
+from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +57,13 @@ class Scheduler:
 
     def _look_after_snapshots(self, now: int) -> None:
         with self._tools.catalog.read() as session:
-            if not snapshots.is_any_due(session, now):
+            if not snapshot_work.is_any_due(session, now):
                 return
         with self._tools.catalog.write() as session:
             take_turns(session)
-            snapshots.retry_copies(session, self._tools.queue, now)
-            snapshots.order_repairs(session, self._tools.queue, now)
-            snapshots.order_tidying(session, self._tools.queue, now)
+            snapshot_upkeep.retry_copies(session, self._tools.queue, now)
+            snapshot_upkeep.order_repairs(session, self._tools.queue, now)
+            snapshot_upkeep.order_pruning(session, self._tools.queue, now)
 
     def _realign(self) -> None:
         while True:

@@ -8,8 +8,8 @@ database stops before that, by his own clock, which goes on while the machine sl
 import threading
 
 from holdfast.domain.errors import WorkerLost
-from holdfast.jobs.toolbox import Running
 from holdfast.kit.clock import Clock
+from holdfast.usecases.running_jobs import Running
 
 _SHARE = 0.6
 """Of `dead`: the rest is for the writer to stop, whatever it is at."""

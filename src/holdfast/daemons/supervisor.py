@@ -14,9 +14,9 @@ from holdfast.contracts.place import Place
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
-from holdfast.jobs import servers
-from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit.locks import try_exclusive
+from holdfast.usecases import managed_servers
+from holdfast.usecases.toolbox import Toolbox, home_of, place_of
 
 log = logging.getLogger(__name__)
 
@@ -48,19 +48,22 @@ class Supervisor:
 
     def _is_well(self, addon: Addon) -> bool:
         """Cheap, because it is asked all the time: is the process there, and was it fine?"""
-        server, place = servers.hostable(self._tools.engines(addon.kind)), self._place(addon)
-        alive = server.running(place) is not None and servers.is_settled(place)
+        server, place = (
+            managed_servers.hostable(self._tools.engines(addon.kind)),
+            self._place(addon),
+        )
+        alive = server.running(place) is not None and managed_servers.is_settled(place)
         return alive and addon.status == AddonStatus.RUNNING
 
     def _place(self, addon: Addon) -> Place:
         return place_of(self._tools, addon)
 
     def _look_after(self, addon: Addon) -> None:
-        with servers.held(self._tools, addon):
+        with managed_servers.held(self._tools, addon):
             if self._is_being_changed(addon):
                 return
             try:
-                started = servers.start(self._tools, addon, time.sleep)
+                started = managed_servers.start(self._tools, addon, time.sleep)
             except Failure as error:
                 self._pause(addon)
                 self._show(addon, AddonStatus.ERROR, error.message)
@@ -118,6 +121,6 @@ class Supervisor:
     def _stop(self, addon: Addon) -> None:
         if not home_of(self._tools.data_dir, addon.uid).exists():
             return  # never made, or removed already
-        with servers.held(self._tools, addon):
-            servers.dismiss_waiting(self._tools, addon)
-            servers.stop(self._tools, addon)
+        with managed_servers.held(self._tools, addon):
+            managed_servers.dismiss_waiting(self._tools, addon)
+            managed_servers.stop(self._tools, addon)

@@ -18,10 +18,11 @@ from holdfast.domain.naming import slug
 from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
-from holdfast.usecases import forks, schedules
+from holdfast.usecases import forks
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import AddonForm, AddonPatch, ScaleForm
+from holdfast.usecases.forms.forms import AddonForm, AddonPatch, ScaleForm
 from holdfast.usecases.names import name_taken
+from holdfast.usecases.schedules import schedules
 
 DEFAULT_USER = "holdfast"
 DEFAULT_DATABASE = "defaultdb"

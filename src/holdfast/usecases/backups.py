@@ -1,15 +1,6 @@
 """Backups: create, abort, delete, retain."""
 
-from holdfast.catalog import (
-    addons,
-    backups,
-    copies,
-    deletions,
-    holdings,
-    operations,
-    projects,
-    snapshots,
-)
+from holdfast.catalog import addons, backups, copies, deletions, holdings, operations, projects
 from holdfast.catalog.copies import Wanted
 from holdfast.catalog.deletions import Doomed
 from holdfast.catalog.operations import Order
@@ -30,10 +21,11 @@ from holdfast.domain.provenance import provenance_of
 from holdfast.domain.retention import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
-from holdfast.usecases import upkeep
+from holdfast.usecases import snapshot_upkeep
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import BackupForm
+from holdfast.usecases.forms.forms import BackupForm
 from holdfast.usecases.places import known_destination
+from holdfast.usecases.retention import expiry
 
 _MORE = "additionalDestinations"
 
@@ -118,7 +110,7 @@ def retry_copy(context: Context, backup: Backup, place: int) -> None:
         raise Conflict(f"the copy is {copy.status}; only failed copies of snapshots are retried")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; there is nothing to copy")
-    snapshots.order_copy(session, context.house.queue, copy, context.now)
+    snapshot_upkeep.order_copy(session, context.house.queue, copy, context.now)
 
 
 def repair(context: Context, backup: Backup) -> None:
@@ -132,7 +124,7 @@ def repair(context: Context, backup: Backup) -> None:
     if not copies.readable(held):
         raise Conflict("no copy of this backup is whole, so there is nothing to repair it from")
     for copy in lost:
-        snapshots.order_repair(session, context.house.queue, copy, context.now)
+        snapshot_upkeep.order_repair(session, context.house.queue, copy, context.now)
 
 
 def retain(context: Context, backup: Backup) -> None:
@@ -172,7 +164,7 @@ def delete(context: Context, addon: Addon, backup: Backup, *, force: bool = Fals
     for copy in copies.of_backups(session, [backup.pk])[backup.pk]:
         if copy.gone is None and not copies.being_removed(session, copy):
             _stop_making(context, copy)
-            prefix = upkeep.removed_with(session, backup, copy.objects)
+            prefix = expiry.removed_with(session, backup, copy.objects)
             deletions.mark(session, _doomed(context, copy, prefix, force=force), context.now)
 
 

@@ -9,7 +9,7 @@ from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import Credentials, DestinationForm, DestinationPatch
+from holdfast.usecases.forms.forms import Credentials, DestinationForm, DestinationPatch
 from holdfast.usecases.names import name_taken
 
 NOTHING: Mapping[str, object] = {}

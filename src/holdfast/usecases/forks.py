@@ -10,7 +10,7 @@ from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict, Failure, Invalid, NotFound
 from holdfast.usecases import restores
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import ForkSource
+from holdfast.usecases.forms.forms import ForkSource
 
 LATEST = "latest"
 

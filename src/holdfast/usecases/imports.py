@@ -17,7 +17,7 @@ from holdfast.kit.seal import Secret
 from holdfast.usecases.backups import new_backup
 from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import BackupForm, ImportForm, UploadForm
+from holdfast.usecases.forms.forms import BackupForm, ImportForm, UploadForm
 
 _COMMON = {"name", "compression_type", "custom_destination_id"}
 

@@ -6,7 +6,7 @@ from holdfast.domain.errors import Conflict
 from holdfast.domain.naming import slug
 from holdfast.usecases import addons as addon_verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import ProjectForm, ProjectPatch
+from holdfast.usecases.forms.forms import ProjectForm, ProjectPatch
 from holdfast.usecases.names import name_taken
 
 

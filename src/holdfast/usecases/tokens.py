@@ -9,7 +9,7 @@ from holdfast.domain.naming import slug
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import RoleForm, TokenForm
+from holdfast.usecases.forms.forms import RoleForm, TokenForm
 
 _DAY_MS = 86_400_000
 

@@ -24,10 +24,11 @@ from holdfast.contracts.queue import Dispatch
 from holdfast.daemons.loop import Loop
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.domain.errors import FencedOff, WorkerLost
-from holdfast.jobs.toolbox import Running, Toolbox
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Sealer
+from holdfast.usecases.running_jobs import Running
+from holdfast.usecases.toolbox import Toolbox
 
 DEAD = 6.0
 

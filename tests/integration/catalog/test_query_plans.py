@@ -26,7 +26,8 @@ from holdfast.daemons.reader import Reader
 from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
-from holdfast.jobs.toolbox import Running
+from holdfast.jobs.core.leftovers import remover
+from holdfast.usecases.running_jobs import Running
 from holdfast.views.backups import texts
 
 GROWING = (
@@ -77,7 +78,7 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
         reaper.find_lost()
         Supervisor(tools, tmp_path / "supervisor.lock").round()
         Scheduler(tools, 1).round()
-        Janitor(tools, PLANS, POLICY).round()
+        Janitor(tools, remover(tools, PLANS), POLICY).round()
         keeper.pruner.round()
         Auditor(tools, 0).round()
         Reader(tools, 30 * DAY).round()

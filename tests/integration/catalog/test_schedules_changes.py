@@ -9,7 +9,7 @@ from holdfast.catalog import occurrences, schedules
 from holdfast.catalog.page import Page
 from holdfast.catalog.schema import Addon, Schedule
 from holdfast.domain.errors import Conflict, Invalid, NotFound
-from holdfast.usecases import schedules as verbs
+from holdfast.usecases.schedules import schedules as verbs
 
 
 def living(timetable: Timetable, addon: int) -> list[Schedule]:

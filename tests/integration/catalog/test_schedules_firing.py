@@ -297,7 +297,7 @@ def test_whoever_has_an_addon_holds_up_nobody_else(
 def test_more_than_one_batch_is_due(
     timetable: Timetable, new_addon: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.usecases.firing.BATCH", 3)
+    monkeypatch.setattr("holdfast.usecases.schedules.firing.BATCH", 3)
     for _ in range(8):
         addon = new_addon()
         timetable.add(addon, wish("hourly"))

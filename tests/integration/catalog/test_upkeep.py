@@ -14,7 +14,7 @@ from holdfast.domain.errors import StoreRefused, StoreUnavailable
 from holdfast.domain.operation import Status
 from holdfast.domain.retention import is_last_good
 from holdfast.kit.clock import rfc3339
-from holdfast.usecases import upkeep
+from holdfast.usecases.retention import expiry
 
 
 def test_what_expired_is_marked_with_its_reason_waits_and_goes(
@@ -114,7 +114,7 @@ def test_all_at_once_when_told_to(keeper: Keeper, kept_addon: int) -> None:
         keeper.backup(kept_addon)
     keeper.clock.at += DAY
     with keeper.catalog.write() as session:
-        pruned = upkeep.prune_addon(
+        pruned = expiry.prune_addon(
             session, kept_addon, keeper.clock.at, replace(POLICY, share=1.0)
         )
     assert (pruned.marked, pruned.called_off, pruned.expired) == (8, 0, 0)
@@ -351,8 +351,8 @@ def test_several_pruners_at_once_do_it_once(keeper: Keeper, new_addon: Callable[
 
 def set_right(keeper: Keeper) -> list[int]:
     with keeper.catalog.write() as session:
-        put_off = upkeep.put_off(session, keeper.clock.at, POLICY)
-        upkeep.set_right(session, put_off, keeper.clock.at)
+        put_off = expiry.put_off(session, keeper.clock.at, POLICY)
+        expiry.set_right(session, put_off, keeper.clock.at)
         return put_off
 
 

@@ -15,9 +15,9 @@ from holdfast.catalog.schema import Addon, Operation, Reading, Repository
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import SealBroken
 from holdfast.domain.operation import Status
-from holdfast.jobs.mending import make_sound
-from holdfast.jobs.tidy import TIDY
-from holdfast.jobs.toolbox import Job
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.snapshots.index_repair import make_sound
+from holdfast.jobs.snapshots.prune import TIDY
 from holdfast.kit import ids
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret

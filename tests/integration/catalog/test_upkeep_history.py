@@ -20,13 +20,14 @@ from holdfast.catalog.schema import (
     Schedule,
 )
 from holdfast.daemons.janitor import Janitor
+from holdfast.jobs.core.leftovers import remover
 
 TABLES = (Backup, Copy, Deletion, Finding, Line, Operation, Restore)
 
 
 def clean(keeper: Keeper, **later: int) -> None:
     keeper.clock.at += sum(n * {"days": DAY, "hours": HOUR}[unit] for unit, n in later.items())
-    Janitor(keeper.toolbox, PLANS, POLICY).round()
+    Janitor(keeper.toolbox, remover(keeper.toolbox, PLANS), POLICY).round()
 
 
 def counts(keeper: Keeper) -> list[int]:

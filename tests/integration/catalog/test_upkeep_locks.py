@@ -12,12 +12,12 @@ from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, Operation, Repository
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import Status
-from holdfast.jobs.repair import REPAIR
-from holdfast.jobs.replicate import REPLICATE
-from holdfast.jobs.snapshot import SNAPSHOT
-from holdfast.jobs.step import Plan
-from holdfast.jobs.tidy import TIDY
-from holdfast.jobs.toolbox import Job
+from holdfast.jobs.copies.repair import REPAIR
+from holdfast.jobs.copies.replicate import REPLICATE
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.core.step import Plan
+from holdfast.jobs.snapshots.prune import TIDY
+from holdfast.jobs.snapshots.snapshot import SNAPSHOT
 from holdfast.kit.guard import Guard
 from holdfast.repositories.restic.locks import Sign, exclusively
 

@@ -9,12 +9,13 @@ from fixtures.keeping import BODY, MEMBER, Keeper
 from fixtures.kept_repairs import repair
 from fixtures.kept_snapshots import take
 from fixtures.timetables import DAY, HOUR
-from holdfast.catalog import chores, reading, snapshots
+from holdfast.catalog import chores, reading
 from holdfast.catalog.schema import Copy
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.reader import Reader
 from holdfast.domain.errors import Failure, StoreUnavailable
 from holdfast.domain.operation import Status
+from holdfast.usecases import snapshot_upkeep
 
 MONTH = 30 * DAY
 
@@ -209,7 +210,7 @@ def test_a_damaged_dump_is_made_again_from_its_other_copy(keeper: Keeper, kept_a
     keeper.read_everything()
     assert [copy.lost is not None for copy in keeper.copies(pk)] == [True, False]
     with keeper.catalog.write() as session:
-        assert snapshots.order_repairs(session, keeper.toolbox.queue, keeper.clock.at) == 1
+        assert snapshot_upkeep.order_repairs(session, keeper.toolbox.queue, keeper.clock.at) == 1
     repair(keeper, the_copy(keeper, pk))
     copy = the_copy(keeper, pk)
     assert (copy.lost, copy.spoiled, copy.read_at) == (None, None, keeper.clock.at)

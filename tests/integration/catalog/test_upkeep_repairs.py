@@ -6,13 +6,14 @@ from sqlalchemy import select
 from fixtures.keeping import Keeper
 from fixtures.kept_repairs import a_job, repair
 from fixtures.kept_snapshots import OFFSITE, audit, flip, lost, pack_of_blocks, packs, take, write
-from holdfast.catalog import chores, snapshots
+from holdfast.catalog import chores, snapshot_work
 from holdfast.catalog.schema import Operation, Repository
 from holdfast.domain.errors import Conflict, Failure
 from holdfast.domain.operation import Status
-from holdfast.jobs.mending import make_sound
+from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.kit import ids
 from holdfast.usecases import backups as verbs
+from holdfast.usecases import snapshot_upkeep
 
 
 def ask_to_read(keeper: Keeper) -> None:
@@ -110,9 +111,9 @@ def test_repairs_are_ordered_once_and_only_where_another_copy_is_whole(
     assert (lost(keeper, made), lost(keeper, alone)) == ([True, False], [True])
     queue = keeper.toolbox.queue
     with keeper.catalog.write() as session:
-        assert snapshots.is_any_due(session, keeper.clock.at)
-        assert snapshots.order_repairs(session, queue, keeper.clock.at) == 1
-        assert snapshots.order_repairs(session, queue, keeper.clock.at) == 0
+        assert snapshot_work.is_any_due(session, keeper.clock.at)
+        assert snapshot_upkeep.order_repairs(session, queue, keeper.clock.at) == 1
+        assert snapshot_upkeep.order_repairs(session, queue, keeper.clock.at) == 0
     (operation,) = keeper.rows(select(Operation).where(Operation.kind == "repair"))
     assert operation.arguments["copy"] == keeper.copies(made)[0].pk
     assert [copy.status for copy in keeper.copies(made)] == [Status.COMPLETED] * 2
@@ -158,9 +159,9 @@ def test_a_repair_in_vain_leaves_the_copy_lost_and_is_tried_later(
     copy = keeper.copies(made)[0]
     assert (copy.status, lost(keeper, made), copy.tries) == ("completed", [True, False], 1)
     with keeper.catalog.write() as session:
-        assert snapshots.order_repairs(session, keeper.toolbox.queue, keeper.clock.at) == 0
+        assert snapshot_upkeep.order_repairs(session, keeper.toolbox.queue, keeper.clock.at) == 0
         later = keeper.clock.at + 3_600_000
-        assert snapshots.order_repairs(session, keeper.toolbox.queue, later) == 1
+        assert snapshot_upkeep.order_repairs(session, keeper.toolbox.queue, later) == 1
 
 
 def test_what_is_written_after_a_loss_relies_on_nothing_that_is_gone(

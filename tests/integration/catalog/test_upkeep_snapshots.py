@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 
 from fixtures.keeping import Keeper
 from fixtures.kept_snapshots import OFFSITE, audit, lost, packs, take, write
-from holdfast.catalog import snapshots
+from holdfast.catalog import snapshot_work
 from holdfast.catalog.schema import Copy, Repository
 from holdfast.daemons.pruner import remove
 from holdfast.domain.errors import StoreRefused
@@ -171,10 +171,10 @@ def test_a_copy_on_its_way_out_is_not_made_again(keeper: Keeper, kept_addon: int
         failed = update(Copy).where(Copy.pk == more.pk)
         session.execute(failed.values(status=Status.FAILED, next_try=1))
     with keeper.catalog.read() as session:
-        assert snapshots.is_any_due(session, keeper.clock.at)
+        assert snapshot_work.is_any_due(session, keeper.clock.at)
     keeper.delete(made, force=True)
     with keeper.catalog.read() as session:
-        assert not snapshots.is_any_due(session, keeper.clock.at)
+        assert not snapshot_work.is_any_due(session, keeper.clock.at)
 
 
 def test_uploads_that_a_dead_worker_left_are_removed_after_a_day(

@@ -19,14 +19,16 @@ from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import ChildFailed, DestinationFull, StoreRefused, StoreUnavailable
 from holdfast.domain.operation import ANY_LANE, MAX_ATTEMPTS, Kind, Status
-from holdfast.jobs.runner import Drained, Runner
-from holdfast.jobs.step import Plan, Step
-from holdfast.jobs.toolbox import Job, Running, Toolbox
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.core.runner import Drained, Runner
+from holdfast.jobs.core.step import Plan, Step
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.settings import Settings
 from holdfast.stores.memory.driver import open_store
 from holdfast.stores.memory.options import Options
+from holdfast.usecases.running_jobs import Running
+from holdfast.usecases.toolbox import Toolbox
 
 
 class Bench:

@@ -22,11 +22,11 @@ from holdfast.contracts.snapshots import Snapshottable
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.engines.registry import load_engine
-from holdfast.jobs import servers
-from holdfast.jobs.toolbox import Toolbox, home_of, place_of
 from holdfast.kit import process
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.seal import Secret
+from holdfast.usecases import managed_servers
+from holdfast.usecases.toolbox import Toolbox, home_of, place_of
 
 UIDS = range(65_450, 65_460)
 
@@ -71,7 +71,7 @@ def old(
         assert time.monotonic() < deadline, (home / "server.log").read_text()
         time.sleep(0.1)
     yield addon
-    servers.stop(tools, fresh(keeper, pk))
+    managed_servers.stop(tools, fresh(keeper, pk))
 
 
 def fresh(keeper: Keeper, pk: int) -> Addon:

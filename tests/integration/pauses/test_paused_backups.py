@@ -6,8 +6,8 @@ import pytest
 
 from fixtures.pauses import Installation, Pause, PausedStore
 from holdfast.domain.errors import Failure
-from holdfast.jobs.runner import Runner
-from holdfast.jobs.toolbox import Job
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.core.runner import Runner
 
 
 def assert_whole(installation: Installation) -> None:

@@ -17,13 +17,14 @@ from holdfast.domain.operation import Kind
 from holdfast.engines.sqlite.imports import load
 from holdfast.engines.sqlite.physical import file_copy
 from holdfast.engines.sqlite.restore import restore
-from holdfast.jobs import rewind, servers
-from holdfast.jobs.lifecycle import LIFECYCLE, LifecycleRecord
-from holdfast.jobs.seats import Seat
-from holdfast.jobs.toolbox import Job
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.hosting.lifecycle import LIFECYCLE, LifecycleRecord
+from holdfast.jobs.snapshots import restore_in_place
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 from holdfast.kit.seal import Secret
+from holdfast.usecases import managed_servers
+from holdfast.usecases.server_control import Seat
 
 
 @pytest.fixture(params=["dump", "snapshot"])
@@ -112,7 +113,7 @@ def test_who_comes_late_to_a_reset_destroys_no_new_data(
     installation: Installation, fence: int, destroys: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, destroyed = a_job(installation, Kind.RESET, fence), list[int]()
-    monkeypatch.setattr(servers, "destroy", lambda tools, addon: destroyed.append(1))
+    monkeypatch.setattr(managed_servers, "destroy", lambda tools, addon: destroyed.append(1))
     step, ended = LIFECYCLE[Kind.RESET].steps[0], list[BaseException]()
 
     def reset() -> None:
@@ -121,7 +122,7 @@ def test_who_comes_late_to_a_reset_destroys_no_new_data(
         except FencedOff as error:
             ended.append(error)
 
-    with servers.held(job.tools, job.addon):  # others are at it
+    with managed_servers.held(job.tools, job.addon):  # others are at it
         thread = threading.Thread(target=reset)
         thread.start()
         thread.join(0.2)
@@ -134,7 +135,7 @@ def a_seat(home: Path, **more: Any) -> Seat:
     place = Place(home / "data", 1, "15", "u", Secret(""), "d")
     return Seat(
         place, home, True, lambda: False, lambda: None, lambda: None,
-        lambda tree: servers.remove(None, tree), **more,
+        lambda tree: managed_servers.remove(None, tree), **more,
     )  # fmt: skip
 
 
@@ -148,10 +149,10 @@ def test_who_comes_late_to_a_restore_in_place_clears_nothing(
     before = sorted(home.rglob("*"))
     if fence == 1:
         with pytest.raises(FencedOff):
-            rewind._clear(job, a_seat(home), gives_up=True)
+            restore_in_place._clear(job, a_seat(home), gives_up=True)
         assert [path for path in sorted(home.rglob("*")) if path.name != "lock"] == before
     else:
-        rewind._clear(job, a_seat(home), gives_up=False)
+        restore_in_place._clear(job, a_seat(home), gives_up=False)
         assert not (home / "restore-op.1").exists()
         assert (home / "restore-other" / "tablespaces").exists()
         assert list((home / "restore-op.2").iterdir()) == []
@@ -165,9 +166,9 @@ def test_who_comes_late_to_the_end_of_a_restore_puts_nothing_back(
     job, home = a_job(installation, Kind.REWIND, 1), tmp_path / "home"
     (home / "data").mkdir(parents=True)
     (home / "restore-op.1" / "before").mkdir(parents=True)
-    monkeypatch.setattr(rewind, "seat_of", lambda tools, addon: a_seat(home))
+    monkeypatch.setattr(restore_in_place, "seat_of", lambda tools, addon: a_seat(home))
     with pytest.raises(FencedOff):
-        rewind.REWIND.clean(job, rewind.RewindRecord(was="14", staged=1))
+        restore_in_place.REWIND.clean(job, restore_in_place.RewindRecord(was="14", staged=1))
     assert (home / "data").exists()
     assert (home / "restore-op.1" / "before").exists()
     assert job.addon.version != "14"

@@ -18,6 +18,7 @@ from holdfast.catalog.schema import Operation, Repository, Upload
 from holdfast.daemons import custodian
 from holdfast.daemons.janitor import Janitor
 from holdfast.domain.errors import FencedOff
+from holdfast.jobs.core.leftovers import remover
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.cutting import Fixed
 from holdfast.repositories.restic.objects import Objects
@@ -187,7 +188,7 @@ def test_an_upload_that_is_going_is_none_any_more(
     tools, policy = installation.parts.toolbox, policy_of(installation.parts.settings)
     pause, store = Pause(), installation.parts.store(None)
     monkeypatch.setattr(store, "clear", pause.before(store.clear))
-    work = threading.Thread(target=Janitor(tools, PLANS, policy).round)
+    work = threading.Thread(target=Janitor(tools, remover(tools, PLANS), policy).round)
     work.start()
     pause.await_it()
     sent = {"content": b"def", "params": {"offset": 3}}

@@ -8,10 +8,10 @@ from holdfast.contracts.queue import Dispatch
 from holdfast.daemons.silence import Silence
 from holdfast.daemons.vitals import Vitals
 from holdfast.domain.errors import WorkerLost
-from holdfast.jobs.toolbox import Running
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 from holdfast.kit.steady import Steadiness
+from holdfast.usecases.running_jobs import Running
 
 DEAD = 30.0
 YEAR = 365 * 86_400.0

@@ -8,11 +8,11 @@ import pytest
 from holdfast.domain.artifact import stamped_part
 from holdfast.domain.inventory import spot_of
 from holdfast.domain.provenance import Provenance
-from holdfast.jobs import adopting
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.sign import Stamp
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
+from holdfast.usecases.adoption import survey
 
 UID = "01234567-89ab-cdef-0123-456789abcdef"
 OURS, OTHERS = Stamp(bytes(32), "manifests"), Stamp(b"x" * 32, "manifests")
@@ -43,13 +43,13 @@ def adopted(manifest: dict[str, Any], project: str = "shop") -> Provenance:
         upload = store.begin(prefix + key)
         upload.write(body)
         upload.commit()
-    place = adopting.survey(store)
+    place = survey.survey(store)
     assert spot_of(f"{prefix}manifest.json") is not None
-    shelves = adopting.dumps(
-        store, place.dumps[project, "orders"], [], lambda m: adopting.is_stamped(OURS, m)
+    shelves = survey.dumps(
+        store, place.dumps[project, "orders"], [], lambda m: survey.is_stamped(OURS, m)
     )
     (shelf,) = shelves
-    assert not isinstance(shelf, adopting.Problem)
+    assert not isinstance(shelf, survey.Problem)
     (found,) = shelf.backups
     return found.provenance
 
@@ -73,4 +73,4 @@ def test_a_changed_manifest_has_no_stamp_any_more(key: str) -> None:
     changed = stamped(OURS)
     before = changed[key]
     changed[key] = before + "x" if isinstance(before, str) else [*before, 1]
-    assert not adopting.is_stamped(OURS, changed)
+    assert not survey.is_stamped(OURS, changed)

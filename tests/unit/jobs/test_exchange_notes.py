@@ -6,9 +6,10 @@ import pytest
 
 from holdfast.contracts.place import Place
 from holdfast.domain.errors import RestoreDiffers
-from holdfast.jobs import exchange, servers
-from holdfast.jobs.seats import Seat
+from holdfast.jobs.snapshots import data_directories
 from holdfast.kit.seal import Secret
+from holdfast.usecases import managed_servers
+from holdfast.usecases.server_control import Seat
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def seat(tmp_path: Path) -> Seat:
     place = Place(tmp_path / "data", 1, "15", "u", Secret(""), "d")
     return Seat(
         place, tmp_path, True, lambda: False, lambda: None, lambda: None,
-        lambda tree: servers.remove(None, tree),
+        lambda tree: managed_servers.remove(None, tree),
     )  # fmt: skip
 
 
@@ -40,9 +41,9 @@ def test_a_settled_restore_goes_on(seat: Seat, note: str | None, aside: str | No
         (tree / aside).mkdir()
     if note is not None:
         (seat.home / "restored").write_text(note)
-    assert exchange.is_settled(seat, tree)
-    exchange.exchange(seat, tree, print)
-    assert exchange.undo(seat, tree) == "the restored server is in place"
+    assert data_directories.is_settled(seat, tree)
+    data_directories.exchange(seat, tree, print)
+    assert data_directories.undo(seat, tree) == "the restored server is in place"
     assert (tree / "tablespaces" / "16400" / "rows").read_text() == "live"
     assert (seat.home / "restored").read_text() == tree.name
 
@@ -51,8 +52,8 @@ def test_what_live_links_lead_to_outlives_an_undo(seat: Seat) -> None:
     """Even when everything else says that the tree is of no use."""
     tree = serving(seat)
     (tree / "failed").mkdir()
-    assert not exchange.is_settled(seat, tree)
-    exchange.undo(seat, tree)
+    assert not data_directories.is_settled(seat, tree)
+    data_directories.undo(seat, tree)
     assert not (tree / "failed").exists()
     assert (tree / "tablespaces" / "16400" / "rows").exists()
 
@@ -63,15 +64,15 @@ def test_what_is_not_settled_is_not_taken_for_it(seat: Seat, there: str) -> None
     tree = seat.beside("op", 1)
     for name in (there, "gone"):
         (tree / name).mkdir(parents=True)
-    assert not exchange.is_settled(seat, tree)
+    assert not data_directories.is_settled(seat, tree)
 
 
 def test_a_tree_that_was_never_put_in_place_is_none(seat: Seat) -> None:
     seat.place.directory.mkdir()
     tree = seat.beside("op", 1)
     tree.mkdir()
-    assert not exchange.is_settled(seat, tree)
+    assert not data_directories.is_settled(seat, tree)
     with pytest.raises(RestoreDiffers):
-        exchange.exchange(seat, tree, print)
-    assert exchange.undo(seat, tree) == "the addon is as it was"
+        data_directories.exchange(seat, tree, print)
+    assert data_directories.undo(seat, tree) == "the addon is as it was"
     assert not tree.exists()

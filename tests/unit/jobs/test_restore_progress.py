@@ -3,7 +3,7 @@
 import os
 from types import SimpleNamespace
 
-from holdfast.jobs.restore import _fetcher
+from holdfast.jobs.dumps.restore import _fetcher
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.guard import Guard
 from holdfast.pipeline.compress import Zstd

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from holdfast.contracts.engine import Inventory, Table
-from holdfast.jobs import inventories
-from holdfast.jobs.backup import BACKUP
-from holdfast.jobs.restore import RESTORE
-from holdfast.jobs.step import remaining
+from holdfast.jobs.core.step import remaining
+from holdfast.jobs.dumps import inventories
+from holdfast.jobs.dumps.backup import BACKUP
+from holdfast.jobs.dumps.restore import RESTORE
 
 
 @pytest.mark.parametrize("plan", [BACKUP, RESTORE])

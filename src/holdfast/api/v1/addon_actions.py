@@ -18,7 +18,7 @@ from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Invalid
 from holdfast.usecases import addons as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import NetworkForm, ScaleForm, SecurityForm, VersionForm
+from holdfast.usecases.forms.forms import NetworkForm, ScaleForm, SecurityForm, VersionForm
 from holdfast.views import addons as views
 from holdfast.views.addon_shapes import Containers, CredentialsView, VersionView
 from holdfast.views.containers import containers_of

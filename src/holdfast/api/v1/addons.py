@@ -18,7 +18,7 @@ from holdfast.domain.errors import Conflict
 from holdfast.domain.naming import slug
 from holdfast.usecases import addons as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import AddonForm, AddonPatch
+from holdfast.usecases.forms.forms import AddonForm, AddonPatch
 from holdfast.views import addons as views
 from holdfast.views.addon_shapes import AddonList, AddonView
 from holdfast.views.shapes import Empty, Many, One

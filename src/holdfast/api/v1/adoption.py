@@ -19,13 +19,13 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import Caller
 from holdfast.domain.adoption import Problem, Shelf
 from holdfast.domain.errors import Invalid
-from holdfast.jobs import adopting
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.repository import add_key, open_repository
-from holdfast.usecases.adopting import take_in
+from holdfast.usecases.adoption import survey
+from holdfast.usecases.adoption.adopt import take_in
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import StrictForm
+from holdfast.usecases.forms.forms import StrictForm
 from holdfast.views import backups as views
 from holdfast.views.backup_shapes import Adopted, AdoptionProblem
 from holdfast.views.shapes import One
@@ -58,16 +58,16 @@ class _Visit:
     passphrase: Secret | None
     trusted: bool
 
-    def at(self, whole: adopting.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
+    def at(self, whole: survey.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
         shelf = whole.dumps.get(addon, {})
-        yield from adopting.dumps(self.store, shelf, self._known(shelf.keys()), self._is_ours)
+        yield from survey.dumps(self.store, shelf, self._known(shelf.keys()), self._is_ours)
         for prefix in whole.repositories.get(addon, ()):
             owner = self._owner(prefix)
             if owner is None or adopted.MARK in owner.spec:  # else it was made here
-                yield from adopting.snapshots(self.store, prefix, self.passphrase, self._known)
+                yield from survey.snapshots(self.store, prefix, self.passphrase, self._known)
 
     def _is_ours(self, manifest: Document) -> bool:
-        return self.trusted or adopting.is_stamped(self.api.stamp, manifest)
+        return self.trusted or survey.is_stamped(self.api.stamp, manifest)
 
     def _known(self, uids: Collection[str]) -> set[str]:
         with self.api.catalog.read() as session:
@@ -112,7 +112,7 @@ def _adopt(
     given = form.passphrase
     passphrase = Secret(given.get_secret_value()) if given is not None else None
     visit = _Visit(api, api.open_store(place), place, passphrase, form.trusted)
-    whole = adopting.survey(visit.store)
+    whole = survey.survey(visit.store)
     rest = [addon for addon in whole.addons if "/".join(addon) > (form.after or "")]
     now, later = rest[:_ADDONS_AT_ONCE], rest[_ADDONS_AT_ONCE:]
     found = [each for addon in now for each in visit.at(whole, addon)]

@@ -18,7 +18,7 @@ from holdfast.domain.access import Caller
 from holdfast.domain.errors import Conflict
 from holdfast.usecases import backups as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import BackupForm
+from holdfast.usecases.forms.forms import BackupForm
 from holdfast.views import backups as views
 from holdfast.views import evidence
 from holdfast.views.backup_shapes import BackupList, BackupView, EvidenceView

@@ -20,7 +20,7 @@ from holdfast.domain.access import Caller, Permission
 from holdfast.kit.seal import Sealer
 from holdfast.usecases import destinations as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import DestinationForm, DestinationPatch
+from holdfast.usecases.forms.forms import DestinationForm, DestinationPatch
 from holdfast.views import backups as backup_views
 from holdfast.views import destinations as views
 from holdfast.views.backup_shapes import DestinationList, DestinationView, StoredBackup

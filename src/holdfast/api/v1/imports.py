@@ -21,7 +21,7 @@ from holdfast.domain.access import Caller
 from holdfast.domain.errors import Invalid, NotFound, TooLarge
 from holdfast.usecases import imports as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import ImportForm, UploadForm
+from holdfast.usecases.forms.forms import ImportForm, UploadForm
 from holdfast.views import backups as views
 from holdfast.views.backup_shapes import BackupView, UploadView
 from holdfast.views.shapes import Empty, One

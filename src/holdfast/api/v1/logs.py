@@ -17,7 +17,7 @@ from holdfast.catalog import journal
 from holdfast.catalog.schema import Addon
 from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller, Permission
-from holdfast.jobs.toolbox import SERVER_LOG, home_of
+from holdfast.usecases.toolbox import SERVER_LOG, home_of
 from holdfast.views.containers import container_name
 from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
 from holdfast.views.other_shapes import LogLine

@@ -14,7 +14,7 @@ from holdfast.api.writing import Writing
 from holdfast.catalog import projects as rows
 from holdfast.domain.access import Caller, Permission
 from holdfast.usecases import projects as verbs
-from holdfast.usecases.forms import ProjectForm, ProjectPatch
+from holdfast.usecases.forms.forms import ProjectForm, ProjectPatch
 from holdfast.views import projects as views
 from holdfast.views.project_shapes import ProjectList, ProjectResult, ProjectView
 from holdfast.views.shapes import Empty, Many, One

@@ -13,7 +13,7 @@ from holdfast.api.writing import Writing
 from holdfast.catalog import restores as rows
 from holdfast.usecases import restores as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.restore_forms import AbortRestoreForm, RestoreForm, UndoRestoreForm
+from holdfast.usecases.forms.restores import AbortRestoreForm, RestoreForm, UndoRestoreForm
 from holdfast.usecases.restores import Choices
 from holdfast.views import restores as views
 from holdfast.views.backup_shapes import RestoreList, RestoreStarted

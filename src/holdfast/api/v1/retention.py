@@ -17,9 +17,9 @@ from holdfast.api.writing import Writing
 from holdfast.catalog import chores, deletions, destinations, findings, reading, repositories
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Forbidden
-from holdfast.usecases import upkeep
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import AuditForm, PruneForm
+from holdfast.usecases.forms.forms import AuditForm, PruneForm
+from holdfast.usecases.retention import expiry
 from holdfast.views import retention as views
 from holdfast.views.retention import Scope
 from holdfast.views.retention_shapes import (
@@ -93,7 +93,7 @@ def prune_addon(
 
     def prune(context: Context) -> PruneAnswer:
         addon, policy = at.addon(context.session, caller), replace(api.policy, share=share)
-        done = upkeep.prune_addon(context.session, addon.pk, context.now, policy)
+        done = expiry.prune_addon(context.session, addon.pk, context.now, policy)
         return PruneAnswer(marked=done.marked, called_off=done.called_off, expired=done.expired)
 
     return writing.change(caller, prune)

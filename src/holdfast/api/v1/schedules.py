@@ -19,9 +19,9 @@ from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import Invalid, NotFound
 from holdfast.kit.clock import parse_rfc3339
-from holdfast.usecases import schedules as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import ScheduleForm, SchedulePatch
+from holdfast.usecases.forms.forms import ScheduleForm, SchedulePatch
+from holdfast.usecases.schedules import schedules as verbs
 from holdfast.views import schedules as views
 from holdfast.views.explanations import explain
 from holdfast.views.schedule_shapes import (

@@ -24,14 +24,14 @@ from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import Status
-from holdfast.jobs.snapshot_proof import UNUSABLE, Source, source_at
-from holdfast.jobs.vaults import RECOVERY, Vaults
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.repository import add_key
 from holdfast.repositories.restic.tarring import tar
 from holdfast.usecases import backups as verbs
 from holdfast.usecases.context import Context
+from holdfast.usecases.snapshot_repositories import RECOVERY, Vaults
+from holdfast.usecases.snapshot_sources import UNUSABLE, Source, source_at
 from holdfast.views.backup_shapes import FinishView, KitRepository, RecoveryKit
 from holdfast.views.shapes import Empty, One
 

@@ -16,7 +16,7 @@ from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Conflict, NotFound
 from holdfast.usecases import tokens as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms import RoleForm, TokenForm
+from holdfast.usecases.forms.forms import RoleForm, TokenForm
 from holdfast.views import tokens as views
 from holdfast.views.other_shapes import RoleList, RoleView, TokenList, TokenView
 from holdfast.views.shapes import Empty, Many, One

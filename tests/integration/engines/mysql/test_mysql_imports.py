@@ -14,7 +14,7 @@ from fixtures.postgres import Log, a_guard
 from holdfast.domain.errors import EvidenceMissing, Failure, PreflightRefused
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.engines.mysql.restore.definers import OWNER
-from holdfast.jobs import inventories
+from holdfast.jobs.dumps import inventories
 
 
 def dumped(made: MySQLServer, *options: str, program: str = "mariadb-dump") -> bytes:

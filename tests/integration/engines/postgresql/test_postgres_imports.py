@@ -15,7 +15,7 @@ from holdfast.contracts.engine import Inventory
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.imports import survey
 from holdfast.engines.postgresql.imports.staging import OWNER
-from holdfast.jobs import inventories
+from holdfast.jobs.dumps import inventories
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, free_port, restore, take
 from holdfast.engines.postgresql.client import tools
-from holdfast.jobs import inventories
+from holdfast.jobs.dumps import inventories
 from holdfast.kit.seal import Secret
 
 

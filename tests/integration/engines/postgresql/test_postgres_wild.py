@@ -8,7 +8,7 @@ import pytest
 from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, Taken, restore, take
 from holdfast.contracts.engine import Inventory
-from holdfast.jobs import inventories
+from holdfast.jobs.dumps import inventories
 
 WITHOUT_PUBLIC = """
 CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY); INSERT INTO app.t VALUES (1), (2);

@@ -33,9 +33,9 @@ from holdfast.domain.errors import Interrupted
 from holdfast.engines.redis import create
 from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file
-from holdfast.jobs import servers
 from holdfast.kit import process
 from holdfast.kit.seal import Secret
+from holdfast.usecases import managed_servers
 
 
 @dataclass
@@ -290,9 +290,9 @@ def test_who_stops_or_removes_everything_ends_it_too(house: House) -> None:
     tools: Any = SimpleNamespace(engines=lambda _: house.engine, data_dir=house.tree.parents[2])
     addon: Any = SimpleNamespace(kind="redis", uid="1")
     first = house.rehearse()
-    servers.dismiss_waiting(tools, addon)
+    managed_servers.dismiss_waiting(tools, addon)
     assert not psutil.pid_exists(first)
     second = house.rehearse()
-    servers.remove(house.engine, house.tree)
+    managed_servers.remove(house.engine, house.tree)
     assert not psutil.pid_exists(second)
     assert house.client().ping()

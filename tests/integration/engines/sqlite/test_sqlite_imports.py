@@ -15,7 +15,7 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.sqlite import create
 from holdfast.engines.sqlite.client import scratch
 from holdfast.engines.sqlite.driver import SQLite
-from holdfast.jobs import inventories
+from holdfast.jobs.dumps import inventories
 
 
 @pytest.fixture

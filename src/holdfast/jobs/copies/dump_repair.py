@@ -1,0 +1,108 @@
+"""Making a copy of a dump again that was found lost or damaged, from one that is whole.
+
+Every object is sent as it is stored and compared with its digest before it becomes visible; the
+manifest goes last, and everything is read back. The copy stays lost until that was right.
+"""
+
+from holdfast.catalog import backups, copies, findings, reading
+from holdfast.catalog.schema import Copy, Document
+from holdfast.catalog.session import WriteSession
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.backup import BackupType
+from holdfast.domain.errors import EvidenceMissing, Failure, ObjectMissing
+from holdfast.jobs.copies import replicate
+from holdfast.jobs.copies.replicate import CopyRecord
+from holdfast.jobs.core.job import Job
+from holdfast.pipeline.digest import Digest
+from holdfast.usecases.store_check import dump_check
+from holdfast.usecases.store_check.dump_check import Written
+
+
+def is_about_dump(job: Job) -> bool:
+    with job.tools.catalog.read() as session:
+        backup = backups.get(session, replicate.wanted(job).backup_pk)
+    return backup.type == BackupType.DUMP
+
+
+def find(job: Job, record: CopyRecord) -> CopyRecord:
+    """The first copy that is good as far as the catalogue knows; reading it tells the rest."""
+    copy = replicate.wanted(job)
+    sources = _sources(job, copy)
+    if not sources:
+        raise ObjectMissing("no other copy of this dump is whole")
+    return record.model_copy(update={"source_pk": sources[0].pk, "prefix": str(copy.objects)})
+
+
+def copy(job: Job, record: CopyRecord) -> CopyRecord:
+    """From the first copy that gives every byte as it was written."""
+    wanted, problem = replicate.wanted(job), "no other copy of this dump is whole"
+    evidence, into = _evidence(job, wanted), job.tools.open_store(wanted.destination_pk)
+    for source in _sources(job, wanted):
+        try:
+            _send(job, source, into, record.prefix, evidence)
+        except Failure as failure:
+            job.guard.check()
+            problem = failure.message
+            job.say(f"a copy cannot be read from: {problem}")
+            with job.tools.catalog.write() as session:
+                reading.ask(session, [source.pk], job.tools.clock.now())
+        else:
+            return record.model_copy(update={"source_pk": source.pk})
+    raise EvidenceMissing(problem)
+
+
+def check(job: Job, record: CopyRecord) -> CopyRecord:
+    wanted, began = replicate.wanted(job), job.tools.clock.now()
+    store = job.tools.open_store(wanted.destination_pk)
+    problem = dump_check.flaw(store, record.prefix, _evidence(job, wanted), job.moved)
+    if problem is not None:
+        raise EvidenceMissing(problem)
+    return record.model_copy(update={"checked": began})
+
+
+def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
+    made = copies.get(session, int(str(job.arguments["copy"])))
+    if made is None:
+        raise ObjectMissing("the copy's row is gone")
+    reading.was_right(session, made.pk, record.checked)
+    made.lost, made.tries, made.next_try = None, 0, None
+    for finding in findings.open_of_copy(session, made.pk):
+        now = job.tools.clock.now()
+        findings.settle(session, finding.pk, "it was made again from another copy", now)
+
+
+def _sources(job: Job, wanted: Copy) -> list[Copy]:
+    with job.tools.catalog.read() as session:
+        held = copies.of_backups(session, [wanted.backup_pk])[wanted.backup_pk]
+        session.expunge_all()
+    return [copy for copy in copies.readable(held) if copy.pk != wanted.pk]
+
+
+def _evidence(job: Job, copy: Copy) -> Document:
+    with job.tools.catalog.read() as session:
+        return backups.with_evidence(session, copy.backup_pk).evidence or {}
+
+
+def _send(job: Job, source: Copy, into: ObjectStore, prefix: str, evidence: Document) -> None:
+    store = job.tools.open_store(source.destination_pk)
+    manifest, *members = dump_check.written(evidence)
+    for item in (*members, manifest):
+        _send_object(job, (store, f"{source.objects}{item.name}"), into, prefix, item)
+
+
+def _send_object(
+    job: Job, source: tuple[ObjectStore, str], into: ObjectStore, prefix: str, item: Written
+) -> None:
+    (store, key), digest = source, Digest()
+    upload = into.begin(f"{prefix}{item.name}")
+    try:
+        for chunk in store.get(key):
+            digest.feed(chunk)
+            upload.write(chunk)
+            job.moved(len(chunk))
+        if digest.hexdigest != item.sha256:
+            raise EvidenceMissing(f"{key} is not what was written")
+        upload.commit()
+    except BaseException:
+        upload.abort()
+        raise

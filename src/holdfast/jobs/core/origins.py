@@ -1,0 +1,240 @@
+"""Where the bytes of a backup come from: the addon's own server, another one, or a file.
+
+A file is read once: what it is, is decided by its first bytes, its compression too. It becomes the
+only member of a dump like ours, compressed as was asked for; whether it is whole is found out
+when it is read back from the store. Where an engine has only snapshots, a file becomes one.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from holdfast.catalog import addons, backups, imports
+from holdfast.catalog.schema import Backup
+from holdfast.contracts.engine import (
+    EVERYTHING,
+    Address,
+    Dumpable,
+    DumpSession,
+    Inventory,
+    Member,
+    Scope,
+)
+from holdfast.contracts.foreign import Importable, Ingestible
+from holdfast.contracts.snapshots import Capture, Piece, Snapshottable
+from holdfast.domain import provenance
+from holdfast.domain.backup import FILES, SourceType
+from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.provenance import Provenance
+from holdfast.jobs.core.job import Job
+from holdfast.kit.fetch import Body, NotAllowed, fetched, leads_to_this_machine_alone
+from holdfast.kit.seal import Secret
+from holdfast.pipeline.digest import Digest
+from holdfast.pipeline.meter import Meter
+from holdfast.pipeline.unwrap import unwrap
+
+_HEAD = 64 << 10
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what some editors put before text in UTF-8
+
+
+def is_trusted(job: Job) -> bool:
+    """Whether a restore may give the backup's content its power back: see `domain.provenance`.
+
+    The caller may have vouched for it.
+    """
+    if job.arguments.get("trusted"):
+        return True
+    with job.tools.catalog.read() as session:
+        backup = backups.get(session, int(str(job.arguments["backup"])))
+        source = addons.get(session, backup.addon_pk)
+        same_project = source.project_pk == job.addon.project_pk
+        return provenance.is_trusted(Provenance(backup.provenance), same_project=same_project)
+
+
+def dumper(job: Job) -> Dumpable:
+    engine = job.engine()
+    if not isinstance(engine, Dumpable):
+        raise NotSupported(f"{engine.title} has no logical dumps; take a snapshot instead")
+    return engine
+
+
+def importer(job: Job) -> Importable:
+    engine = job.engine()
+    if not isinstance(engine, Importable):
+        raise NotSupported(f"files cannot be imported into {engine.title}")
+    return engine
+
+
+def address(job: Job, backup: Backup) -> Address:
+    """The server to dump."""
+    if backup.source != SourceType.LIVE_INSTANCE:
+        job.require_running()
+        return job.address()
+    found = job.engine().parse(_sealed(job, backup).reveal())
+    if found.host and leads_to_this_machine_alone(found.host):
+        raise NotAllowed(f"{found.host} is a link-local address, where no server is")
+    return found
+
+
+def _sealed(job: Job, backup: Backup) -> Secret:
+    with job.tools.catalog.read() as session:
+        sealed = imports.of_backup(session, backup.pk).sealed
+    if sealed is None:
+        raise NotSupported("the address of this import was forgotten when it ended")
+    return job.tools.sealer.open(sealed, imports.context(backup.uid))
+
+
+def _scope(job: Job, backup: Backup) -> Scope:
+    """Imports leave users where they are: they belong to the other server."""
+    if backup.source != SourceType.LIVE_INSTANCE:
+        return EVERYTHING
+    with job.tools.catalog.read() as session:
+        every = imports.of_backup(session, backup.pk).every_database
+    return Scope(None if every else address(job, backup).database, users=False)
+
+
+@contextmanager
+def opened(job: Job, backup: Backup) -> Generator[DumpSession]:
+    if backup.source not in FILES:
+        found, scope = address(job, backup), _scope(job, backup)
+        with dumper(job).dump(found, scope, job.attempt, job.guard) as session:
+            yield session
+        return
+    with _file(job, backup) as body:
+        job.guard.bytes_expected = body.size
+        yield _FileDump(importer(job), job, backup, body)
+
+
+@contextmanager
+def captured(job: Job, backup: Backup, rate: int | None) -> Generator[Capture]:
+    """A physical copy of the addon's own server, or of the one that a file came from."""
+    engine = job.engine()
+    if backup.source not in FILES:
+        if not isinstance(engine, Snapshottable):
+            raise NotSupported(f"{engine.title} has no snapshots here")
+        with engine.snapshot(job.address(), job.attempt, job.guard, rate) as session:
+            yield session
+        return
+    if not isinstance(engine, Ingestible):
+        raise NotSupported(f"files cannot be imported into {engine.title}")
+    with _file(job, backup) as body:
+        job.guard.bytes_expected = body.size
+        source = _FileSource(job, backup, body)
+        job.say(f"the file is {source.packing}")
+        with engine.ingest(source.chunks(), job.attempt, job.guard) as session:
+            yield _FileCapture(session, source)
+
+
+class _FileCapture:
+    """The Capture of a file that somebody else made."""
+
+    def __init__(self, session: Capture, source: "_FileSource") -> None:
+        self._session = session
+        self._source = source
+        self.facts: Mapping[str, Any] = {}
+
+    def pieces(self) -> Iterator[Piece]:
+        yield from self._session.pieces()
+        facts, arrival = self._session.facts, dict(self._source.finish())
+        proven = {
+            **cast("Mapping[str, str]", facts["proven"]),
+            "arrival": f"{arrival['arrived']}",
+        }
+        self.facts = {**facts, "imported": arrival, "proven": proven}
+
+
+@contextmanager
+def _file(job: Job, backup: Backup) -> Generator[Body]:
+    if backup.source == SourceType.EXTERNAL_DUMP:
+        url = _sealed(job, backup).reveal()
+        with fetched(url, job.tools.import_rules, job.tools.clock.monotonic) as body:
+            yield body
+        return
+    with job.tools.catalog.read() as session:
+        upload_pk = imports.of_backup(session, backup.pk).upload_pk
+        if upload_pk is None:
+            raise EvidenceMissing("the uploaded file is gone")
+        upload = imports.upload(session, upload_pk)
+        keys = [part.key for part in imports.parts(session, upload_pk)]
+        size = upload.received
+    store = job.tools.open_store(None)
+    yield Body(size, (chunk for key in keys for chunk in store.get(key)))
+
+
+class _FileDump:
+    """The DumpSession of a file that somebody else made."""
+
+    def __init__(self, engine: Importable, job: Job, backup: Backup, body: Body) -> None:
+        self._source = _FileSource(job, backup, body)
+        member = engine.recognise(self._source.head)
+        job.say(f"the file is {member.format}, {self._source.packing}")
+        self.members: Sequence[Member] = (member,)
+        self.facts: Mapping[str, object] = {"imported": {}}
+
+    def open(self, member: Member) -> "_FileSource":  # noqa: ARG002 - there is one
+        return self._source
+
+    def inventory(self) -> Inventory:
+        """Known when it was read back."""
+        return Inventory([], {})
+
+
+class _FileSource:
+    """The plain bytes of a file. What arrived is judged when all of it has."""
+
+    def __init__(self, job: Job, backup: Backup, body: Body) -> None:
+        self._job, self._backup = job, backup
+        self._size = body.size
+        self._meter, self._digest = Meter(), Digest()
+        arrived = self._arriving(body.chunks)
+        self._plain, self.packing = unwrap(arrived, job.say)
+        self.head = _at_least(self._plain, _HEAD).removeprefix(_BYTE_ORDER_MARK)
+        self._held = self.head
+
+    def _arriving(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._job.guard.check()
+            self._meter.feed(chunk)
+            self._digest.feed(chunk)
+            yield chunk
+
+    def read(self, size: int) -> bytes:
+        if not self._held:
+            self._held = next(self._plain, b"")
+        taken, self._held = self._held[:size], self._held[size:]
+        return taken
+
+    def chunks(self) -> Iterator[bytes]:
+        while chunk := self.read(_HEAD):
+            yield chunk
+
+    def finish(self) -> Mapping[str, object]:
+        """EvidenceMissing when it is not what was announced."""
+        arrived = {"bytes": self._meter.count, "sha256": self._digest.hexdigest}
+        announced = self._announced()
+        for name, wanted in announced.items():
+            if arrived[name] != wanted:
+                raise EvidenceMissing(
+                    f"the file was announced with {name} {wanted}; {arrived[name]} arrived"
+                )
+        return {"arrived": arrived, "announced": announced}
+
+    def _announced(self) -> dict[str, object]:
+        found: dict[str, object] = {"bytes": self._size}
+        if self._backup.source == SourceType.FILE_UPLOAD:
+            with self._job.tools.catalog.read() as session:
+                upload_pk = imports.of_backup(session, self._backup.pk).upload_pk
+                upload = imports.upload(session, upload_pk or 0)
+                found = {"bytes": upload.size, "sha256": upload.sha256}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def close(self) -> None:
+        """The connection is closed by who opened it."""
+
+
+def _at_least(chunks: Iterator[bytes], count: int) -> bytes:
+    """The first bytes, `count` or more unless there are fewer."""
+    held: list[bytes] = []
+    while sum(map(len, held)) < count and (chunk := next(chunks, None)) is not None:
+        held.append(chunk)
+    return b"".join(held)

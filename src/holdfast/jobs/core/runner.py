@@ -1,0 +1,193 @@
+"""Runs one dispatched operation to its end, or as far as this worker lives.
+
+Never raises: whatever happens becomes the operation's ending. An ending that cannot be written
+(the catalogue is away) is tried until it lands or the fence says somebody else took over. Who is
+fenced off cleans up nothing either: what lies there may be its successor's. And nothing is cleaned
+up before the row says that the operation will end badly: a worker that is paused between its last
+look at the row and the removal would otherwise destroy what a successor completed meanwhile.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from holdfast.catalog import addons, journal, litter, operations
+from holdfast.catalog.operations import Ending
+from holdfast.catalog.schema import Operation
+from holdfast.catalog.session import CatalogAway
+from holdfast.contracts.queue import Dispatch
+from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
+from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
+from holdfast.jobs.core.job import AWAY_SECONDS, Job
+from holdfast.jobs.core.step import Plan, Step, remaining
+from holdfast.kit.guard import Guard
+from holdfast.usecases.running_jobs import Running
+from holdfast.usecases.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Plans = Mapping[Kind, Plan[Any]]
+
+
+class Drained(Failure):
+    """This worker is stopping; another one goes on with the operation."""
+
+    code = "drained"
+
+
+@dataclass(frozen=True)
+class Runner:
+    tools: Toolbox
+    plans: Plans
+    running: Running
+    worker: str
+
+    def run(self, op: str, fence: int) -> None:
+        what = Dispatch(op, fence)
+        begun = _insist(lambda: self._begin(what))
+        if begun is None:
+            return
+        job, operation = begun
+        plan = self.plans[Kind(operation.kind)]
+        self.running.enter(what, job.guard, writes=plan.writes)
+        try:
+            if operation.status in OVER:
+                self._remove_litter(plan, job, operation)
+            else:
+                self._carry_out(plan, job, operation)
+        except FencedOff:
+            log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
+        except Drained:
+            self._hand_over(what)
+        except Exception:
+            log.exception("operation could not be ended", extra={"op": op})
+        finally:
+            self.running.leave(what)
+
+    def _begin(self, what: Dispatch) -> tuple[Job, Operation] | None:
+        tools = self.tools
+        with tools.catalog.write() as session:
+            operation = operations.begin(session, what, self.worker, tools.clock.now())
+            if operation is None:
+                return None
+            addon = addons.get(session, operation.addon_pk)
+        guard, over = Guard(tools.clock), operation.status in OVER
+        return Job(tools, what, addon, operation.arguments, guard, over=over), operation
+
+    def _hand_over(self, what: Dispatch) -> None:
+        """If this cannot be written, others find out by the heartbeat that ends."""
+        try:
+            with self.tools.catalog.write() as session:
+                operations.hand_over(session, self.tools.queue, what)
+                text = "its worker is stopping; the next one starts it again"
+                journal.write(session, what.op, self.tools.clock.now(), text)
+        except CatalogAway as error:
+            log.warning("not handed over", extra={"op": what.op, "error": str(error.orig)})
+
+    def _carry_out(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
+        record = plan.record.model_validate(operation.record)
+        if operation.verdict is not None:
+            code, reason = operation.error_code, operation.reason
+            self._conclude(plan, job, record, Ending(Status(operation.verdict), code, reason))
+            return
+        try:
+            if operation.status == Status.ABORTING:
+                raise Interrupted("aborted on request")
+            if operation.attempt > MAX_ATTEMPTS:
+                raise Failure(f"given up after {MAX_ATTEMPTS} attempts that lost their worker")
+            if operation.attempt > 1:
+                job.say(f"taken over: attempt {operation.attempt}")
+            for step in remaining(plan, operation.step):
+                job.guard.check()
+                job.say(step.says)
+                record = _work(step, job, record)
+                job.save(step.name, record.model_dump(mode="json"))
+        except (FencedOff, Drained):
+            raise
+        except Exception as error:  # noqa: BLE001 - every failure is an ending with a reason
+            self._end_badly(plan, job, record, _verdict(error))
+        else:
+            ending = Ending(Status.COMPLETED)
+            _insist(lambda: self._write_ending(plan, job, record, ending))
+
+    def _end_badly(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
+        """First the row says that nobody goes on with it; only then anything is removed."""
+        _insist(lambda: self._decide(job.what, ending))
+        self._conclude(plan, job, record, ending)
+
+    def _conclude(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
+        state, left = self._clean(plan, job, record)
+        reason = f"{ending.reason}{f' ({state})' if state else ''}"
+        final = Ending(ending.status, ending.code, reason, left)
+        _insist(lambda: self._write_ending(plan, job, record, final))
+
+    def _decide(self, what: Dispatch, ending: Ending) -> None:
+        with self.tools.catalog.write() as session:
+            if not operations.decide(session, what, ending):
+                raise FencedOff
+
+    def _remove_litter(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
+        """It ended before, and not everything could be removed then."""
+        _, left = self._clean(plan, job, plan.record.model_validate(operation.record))
+        _insist(lambda: self._write_cleaned(job.what, left=left))
+
+    def _write_cleaned(self, what: Dispatch, *, left: bool) -> None:
+        with self.tools.catalog.write() as session:
+            litter.cleaned(session, self.tools.queue, what, left=left)
+
+    def _clean(self, plan: Plan[Any], job: Job, record: Any) -> tuple[str, bool]:
+        try:
+            return plan.clean(job, record), False
+        except FencedOff:
+            raise
+        except Exception as error:  # noqa: BLE001 - the janitor tries again, the row remembers
+            log.warning("leftovers remain", extra={"op": job.what.op, "error": str(error)})
+            return f"leftovers remain and will be removed: {error}", True
+
+    def _write_ending(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
+        now = self.tools.clock.now()
+        with self.tools.catalog.write() as session:
+            ended = operations.finish(session, self.tools.queue, job.what, ending, now)
+            if ended is None:
+                raise FencedOff
+            if ending.status is Status.COMPLETED:
+                plan.publish(session, job, record)
+            else:
+                plan.failed(session, job, record)
+            text = f"{ended.status}: {ended.reason}" if ended.reason else ended.status
+            journal.write(session, job.what.op, now, text)
+
+
+def _work(step: Step[Any], job: Job, record: Any) -> Any:
+    """A step that finds the catalogue away is repeated whole when it is back."""
+    while True:
+        try:
+            return step.work(job, record)
+        except CatalogAway as error:
+            job.await_catalog(str(error.orig))
+
+
+def _insist(change: Callable[[], T]) -> T:
+    """Not the guard's wait: a stopped operation still has to write how it ended."""
+    while True:
+        try:
+            return change()
+        except CatalogAway as error:
+            log.warning("catalogue away, trying again", extra={"error": str(error.orig)})
+            threading.Event().wait(AWAY_SECONDS)
+
+
+def _verdict(error: Exception) -> Ending:
+    match error:
+        case Interrupted():
+            return Ending(Status.ABORTED, error.code, error.message)
+        case NotSupported():
+            return Ending(Status.NOT_SUPPORTED, error.code, error.message)
+        case Failure():
+            return Ending(Status.FAILED, error.code, error.message)
+        case _:
+            log.error("operation met an unknown failure", exc_info=error)
+            return Ending(Status.FAILED, "internal", f"internal error: {type(error).__name__}")

@@ -1,0 +1,1 @@
+"""Jobs about dumps: take, restore, prove, repair."""

@@ -1,0 +1,241 @@
+"""Restoring a dump: read, preflight, stage, compare, judge, swap.
+
+Nothing of the target is touched before everything is loaded beside it and counted; the swap is
+a matter of renames. So a restore that fails or is aborted before the swap leaves the target as
+it was, and one that is taken over starts again with the stage.
+
+A difference between the backup and what was loaded is shown, and the person decides: with their
+consent the restore goes on, and the old data stays aside for a while.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from holdfast.catalog import backups, copies, operations, restores
+from holdfast.catalog.schema import Backup, Document
+from holdfast.catalog.session import WriteSession
+from holdfast.contracts.engine import Attempt, Dump, Dumpable, Member
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.artifact import FORMAT, MANIFEST
+from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.jobs.core.consent import (
+    consent_of,
+    keep_old_hours,
+    note_old_data,
+    require_consent,
+)
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.core.origins import is_trusted
+from holdfast.jobs.core.step import Plan, Step
+from holdfast.jobs.dumps import inventories
+from holdfast.pipeline.decompress import decompress
+from holdfast.pipeline.digest import Digest
+from holdfast.pipeline.meter import Meter
+
+JUDGED = "judge"
+"""The step after which the swap begins."""
+
+
+class RestoreRecord(BaseModel):
+    """What the steps learned so far. `manifest` is the stored one, its digest checked; `staged` is
+    the number of the attempt that loaded it."""
+
+    manifest: Document = {}
+    staged: int = 0
+    loaded: Document = {}
+    differences: list[str] = []
+    skipped: list[str] = []
+
+
+def _backup(job: Job) -> Backup:
+    with job.tools.catalog.read() as session:
+        return backups.with_evidence(session, int(str(job.arguments["backup"])))
+
+
+def _source(job: Job, backup: Backup) -> tuple[ObjectStore, str]:
+    """The store that holds the backup, and its prefix there."""
+    with job.tools.catalog.read() as session:
+        copy = copies.first(session, backup.pk)
+    return job.tools.open_store(copy.destination_pk), str(copy.objects)
+
+
+def _loader(job: Job) -> Dumpable:
+    engine = job.engine()
+    if not isinstance(engine, Dumpable):
+        raise NotSupported(f"{engine.title} cannot load dumps")
+    return engine
+
+
+def read(job: Job, record: RestoreRecord) -> RestoreRecord:
+    job.require_running()
+    backup = _backup(job)
+    store, prefix = _source(job, backup)
+    body = b"".join(store.get(f"{prefix}{MANIFEST}"))
+    digest = Digest()
+    digest.feed(body)
+    wanted = (backup.evidence or {}).get("manifestSha256")
+    if digest.hexdigest != wanted:
+        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hexdigest}, not {wanted}")
+    manifest = json.loads(body)
+    if manifest.get("format") != FORMAT:
+        raise NotSupported(f"unknown dump format {manifest.get('format')!r}")
+    return record.model_copy(update={"manifest": manifest})
+
+
+def _dump(job: Job, record: RestoreRecord) -> Dump:
+    manifest = record.manifest
+    return Dump(
+        version=manifest["version"],
+        members=[Member(m["name"], m["format"], m["database"]) for m in manifest["members"]],
+        facts={
+            **manifest["facts"],
+            "members": {m["name"]: m["facts"] for m in manifest["members"]},
+        },
+        inventory=inventories.parse(manifest["inventory"]),
+        trusted=is_trusted(job),
+        locale=str(job.arguments["locale"]) if job.arguments.get("locale") else None,
+        skips_failed=consent_of(job).skips_failed,
+    )
+
+
+def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
+    dump = _dump(job, record)
+    if dump.foreign:
+        job.say(
+            "strangers may have shaped this backup: it is loaded with the least power, without"
+            " its roles, owners and privileges"
+        )
+    _loader(job).preflight(job.address(), dump)
+    return record
+
+
+def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
+    store, prefix = _source(job, _backup(job))
+    size = sum(m["plain_bytes"] for m in record.manifest["members"])
+    job.guard.bytes_expected = size
+    dump = replace(_dump(job, record), near=store.near, size=size)
+    fetch = _fetcher(job, store, prefix, record.manifest)
+    loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
+    update = {"loaded": inventories.document(loaded), "staged": job.what.fence}
+    return record.model_copy(update=update)
+
+
+def _fetcher(
+    job: Job, store: ObjectStore, prefix: str, manifest: Document
+) -> Callable[[str], Iterator[bytes]]:
+    """What of a member was read before is no progress the second time."""
+    members = {member["name"]: member for member in manifest["members"]}
+    furthest = dict.fromkeys(members, 0)
+
+    def fetch(name: str) -> Iterator[bytes]:
+        member, place = members[name], 0
+        stored = _proven(member, store.get(prefix + member["key"]))
+        job.guard.watch_for_stall(on=True)
+        try:
+            for chunk in decompress(stored, manifest["compression"]):
+                job.guard.check()
+                yield chunk
+                place += len(chunk)
+                job.guard.moved(max(0, place - furthest[name]))
+                furthest[name] = max(place, furthest[name])
+        finally:
+            job.guard.watch_for_stall(on=False)
+
+    return fetch
+
+
+def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Passes the stored bytes on and raises at the end if they are not those of the backup."""
+    meter, digest = Meter(), Digest()
+    for chunk in chunks:
+        meter.feed(chunk)
+        digest.feed(chunk)
+        yield chunk
+    if (meter.count, digest.hexdigest) != (member["stored_bytes"], member["stored_sha256"]):
+        raise EvidenceMissing(f"{member['key']} is not what was stored: its digest differs")
+
+
+def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
+    """Recorded before it is judged: a restore that ends here shows all it found."""
+    wanted = inventories.parse(record.manifest["inventory"])
+    loaded = inventories.parse(record.loaded)
+    imported = "imported" in record.manifest["facts"]
+    tell = inventories.shortfalls if imported else inventories.differences
+    differences = tell(wanted, loaded)
+    skipped = [inventories.sentence(item) for item in loaded.skipped]
+    rows = sum(table.rows for table in loaded.tables)
+    verdict = f"{len(differences)} differences" if differences else "as in the backup"
+    job.say(f"{len(loaded.tables)} tables with {rows} rows were loaded: {verdict}")
+    return record.model_copy(update={"differences": differences, "skipped": skipped})
+
+
+def judge(job: Job, record: RestoreRecord) -> RestoreRecord:
+    require_consent(job, record.differences, record.skipped)
+    return record
+
+
+def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
+    _loader(job).swap(job.address(), _dump(job, record), _attempt(job, record), job.guard)
+    return record
+
+
+def _attempt(job: Job, record: RestoreRecord) -> Attempt:
+    """With what was staged, by this attempt or one before it."""
+    hours = keep_old_hours(job, deviates=_deviates(record))
+    return replace(job.attempt, staged=record.staged, keep_old=hours > 0)
+
+
+def _deviates(record: RestoreRecord) -> bool:
+    return bool(record.differences or record.skipped)
+
+
+def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
+    restore = restores.get(session, int(str(job.arguments["restore"])))
+    tables = record.loaded["tables"]
+    restore.report = {
+        "tables": len(tables),
+        "rows": sum(table["rows"] for table in tables),
+        "objects": record.loaded["objects"],
+        **_deviations(record),
+    }
+    note_old_data(restore, job, deviates=_deviates(record))
+
+
+def report_failure(session: WriteSession, job: Job, record: RestoreRecord) -> None:
+    """What a person has to have seen before they accept it. Once the swap had begun the old data
+    may be set aside."""
+    restore = restores.get(session, int(str(job.arguments["restore"])))
+    if _deviates(record):
+        restore.report = _deviations(record)
+    operation = operations.get(session, job.what.op)
+    if operation is not None and operation.step == JUDGED:
+        note_old_data(restore, job, deviates=_deviates(record))
+
+
+def _deviations(record: RestoreRecord) -> Document:
+    return {"differences": record.differences, "skipped": record.skipped}
+
+
+def clean(job: Job, record: RestoreRecord) -> str:
+    return _loader(job).discard(job.address(), _attempt(job, record))
+
+
+RESTORE = Plan(
+    record=RestoreRecord,
+    steps=[
+        Step("read", "reading the manifest", read),
+        Step("preflight", "checking the target", preflight),
+        Step("stage", "loading beside the present data", stage),
+        Step("compare", "comparing with the backup", compare),
+        Step(JUDGED, "judging the differences", judge),
+        Step("swap", "putting the restored data in place", swap),
+    ],
+    publish=publish,
+    clean=clean,
+    writes=True,
+    failed=report_failure,
+)

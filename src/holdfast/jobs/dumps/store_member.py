@@ -1,0 +1,57 @@
+"""One member of a dump on its way: from the engine's child through the pipeline into the store."""
+
+from dataclasses import dataclass
+
+from holdfast.contracts.engine import DumpSession, Member
+from holdfast.contracts.store import ObjectStore
+from holdfast.domain.artifact import StoredMember
+from holdfast.domain.backup import SUFFIX, Compression
+from holdfast.domain.units import show_bytes
+from holdfast.jobs.core.job import Job
+from holdfast.pipeline.compress import compressor
+from holdfast.pipeline.digest import Digest
+from holdfast.pipeline.meter import Meter
+from holdfast.pipeline.pump import pump
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the members of one attempt go, and how they are compressed."""
+
+    store: ObjectStore
+    prefix: str
+    compression: Compression
+
+
+def copy_member(job: Job, session: DumpSession, member: Member, shelf: Shelf) -> StoredMember:
+    """Commits the upload only after every process behind the bytes is known to have ended well."""
+    name = f"{member.name}.{SUFFIX[shelf.compression]}"
+    plain, plain_digest = Meter(job.guard.moved), Digest()
+    stored, stored_digest = Meter(), Digest()
+    stages = [plain, plain_digest, compressor(shelf.compression), stored, stored_digest]
+    upload = shelf.store.begin(shelf.prefix + name)
+    source = session.open(member)
+    try:
+        job.guard.watch_for_stall(on=True)
+        pump(source.read, stages, upload, job.guard)
+        facts = source.finish()
+        job.guard.check()
+        upload.commit()
+    except BaseException:
+        upload.abort()
+        raise
+    finally:
+        job.guard.watch_for_stall(on=False)
+        source.close()
+    job.say(f"{name}: {show_bytes(plain.count)} in, {show_bytes(stored.count)} stored")
+    return StoredMember(
+        name=member.name,
+        key=name,
+        format=member.format,
+        database=member.database,
+        plain_bytes=plain.count,
+        plain_sha256=plain_digest.hexdigest,
+        stored_bytes=stored.count,
+        stored_sha256=stored_digest.hexdigest,
+        facts=facts,
+    )

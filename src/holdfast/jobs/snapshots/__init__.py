@@ -1,0 +1,1 @@
+"""Jobs about snapshots: take, restore, replicate, repair, prune, undo."""

@@ -1,0 +1,167 @@
+"""Takes a restore back with the old data that it set aside, and drops that data later.
+
+A dump's old data is on the server itself, and its engine puts it back (`Undoable`). A snapshot's is
+a data directory beside the live one, which changes places with it (`exchange.py`). Whether there is
+anything is what the restore's row says: an undo and a drop are operations of the same addon, so
+they never run at once.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from holdfast.catalog import operations, restores
+from holdfast.catalog.schema import Operation, Restore
+from holdfast.catalog.session import WriteSession
+from holdfast.contracts.engine import Undoable
+from holdfast.domain.errors import Failure, NotSupported, RestoreDiffers
+from holdfast.domain.operation import Kind
+from holdfast.jobs.core.job import Job
+from holdfast.jobs.core.step import Plan, Step
+from holdfast.jobs.snapshots import data_directories
+from holdfast.jobs.snapshots.restore_in_place import run_as
+from holdfast.usecases.server_control import Seat, seat_of
+
+_RETRY_MS = 3_600_000
+"""Before dropping old data is tried again."""
+
+
+class UndoRecord(BaseModel):
+    """`version` is the one of the old data, `was` the addon's before the undo."""
+
+    version: str = ""
+    was: str = ""
+
+
+def _undone(job: Job) -> tuple[Restore, Operation]:
+    """The restore that is taken back, and its operation."""
+    with job.tools.catalog.read() as session:
+        restore = restores.get(session, int(str(job.arguments["undone"])))
+    return restore, _operation_of(job, restore)
+
+
+def _operation_of(job: Job, restore: Restore) -> Operation:
+    with job.tools.catalog.read() as session:
+        operation = operations.get(session, restore.operation)
+    if operation is None:
+        raise RestoreDiffers("the operation of this restore is forgotten")
+    return operation
+
+
+def _engine(job: Job) -> Undoable:
+    engine = job.engine()
+    if not isinstance(engine, Undoable):
+        raise NotSupported(f"{engine.title} restores cannot be undone")
+    return engine
+
+
+def look(job: Job, record: UndoRecord) -> UndoRecord:
+    restore, operation = _undone(job)
+    in_files = operation.kind == Kind.REWIND
+    job.require_running(enters=not in_files)
+    if restore.old_until is None:
+        raise RestoreDiffers("the old data of this restore is no longer set aside")
+    if not in_files:
+        _engine(job)
+        return record
+    version = data_directories.version_aside(seat_of(job.tools, job.addon), operation.id)
+    return record.model_copy(update={"version": version, "was": job.addon.version})
+
+
+def put_back(job: Job, record: UndoRecord) -> UndoRecord:
+    _, operation = _undone(job)
+    if operation.kind != Kind.REWIND:
+        _engine(job).put_back(job.address(), operation.id, job.attempt, job.guard)
+        return record
+    with job.holding(seat_of(job.tools, job.addon).held()):
+        job.guard.check()
+        job.say("stopping the server; the old data takes its place again")
+        if job.addon.managed:
+            run_as(job, record.version)
+        seat = seat_of(job.tools, job.addon)
+        data_directories.take_back(seat, operation.id, _tree(job, seat), job.say)
+    return record
+
+
+def _tree(job: Job, seat: Seat) -> Path:
+    """One for all attempts: they act in the seat's lock only, and go on where it was left."""
+    return seat.beside(job.what.op)
+
+
+def publish(session: WriteSession, job: Job, record: UndoRecord) -> None:  # noqa: ARG001
+    restores.get(session, int(str(job.arguments["undone"]))).old_until = None
+
+
+def clean(job: Job, record: UndoRecord) -> str:
+    restore, operation = _undone(job)
+    if operation.kind != Kind.REWIND or restore.old_until is None:
+        return ""
+    seat = seat_of(job.tools, job.addon)
+    with job.holding(seat.held()):
+        tree = _tree(job, seat)
+        if record.was and data_directories.goes_back(seat, tree):
+            run_as(job, record.was)
+            seat = seat_of(job.tools, job.addon)
+        return data_directories.undo(seat, tree, data_directories.aside_of(seat, operation.id))
+
+
+def drop(job: Job, record: UndoRecord) -> UndoRecord:
+    restore, _ = _undone(job)
+    if restore.old_until is not None:
+        _drop(job, restore)
+    return record
+
+
+def _drop(job: Job, restore: Restore) -> None:
+    operation = _operation_of(job, restore)
+    if operation.kind == Kind.REWIND:
+        seat = seat_of(job.tools, job.addon)
+        with job.holding(seat.held()):
+            data_directories.drop_aside(seat, operation.id)
+    else:
+        _engine(job).drop_aside(job.address(), operation.id, job.attempt, job.guard)
+
+
+def drop_all(job: Job) -> None:
+    """Whatever restores into this addon have set aside. What cannot be removed is named in the log:
+    it does not keep the addon from being deleted."""
+    with job.tools.catalog.read() as session:
+        kept = restores.keeping_old_data(session, job.addon.pk)
+        session.expunge_all()
+    for restore in kept:
+        try:
+            _drop(job, restore)
+        except Failure as error:
+            job.say(f"old data of the restore {restore.id} stays on the server: {error.message}")
+
+
+def _try_later(session: WriteSession, job: Job, record: UndoRecord) -> None:  # noqa: ARG001
+    restore = restores.get(session, int(str(job.arguments["undone"])))
+    if restore.old_until is not None:
+        restore.old_until = job.tools.clock.now() + _RETRY_MS
+
+
+def _nothing(job: Job, record: UndoRecord) -> str:  # noqa: ARG001 - a drop leaves nothing behind
+    return ""
+
+
+UNDO = Plan(
+    record=UndoRecord,
+    steps=[
+        Step("look", "looking for the old data", look),
+        Step("put back", "putting the old data back", put_back),
+        Step("drop", "removing what is left of it", drop),
+    ],
+    publish=publish,
+    clean=clean,
+    writes=True,
+)
+
+DROP_OLD = Plan(
+    record=UndoRecord,
+    steps=[Step("drop", "dropping the old data of a restore", drop)],
+    publish=publish,
+    clean=_nothing,
+    writes=True,
+    failed=_try_later,
+)

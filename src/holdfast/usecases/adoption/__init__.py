@@ -1,0 +1,1 @@
+"""Taking in backups that no row knows."""

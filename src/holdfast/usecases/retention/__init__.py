@@ -1,0 +1,1 @@
+"""What expired, and how it is deleted."""

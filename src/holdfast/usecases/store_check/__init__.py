@@ -1,0 +1,1 @@
+"""Comparing what stores hold with what the catalogue says."""
