@@ -34,7 +34,7 @@ from benchmarks.requester import Connection
 from demo.place import place
 from demo.screen import Screen
 from demo.server import Server
-from holdfast.catalog.page import DEFAULT_SIZE
+from holdfast.catalog.database.page import DEFAULT_SIZE
 from holdfast.client import Client
 from holdfast.kit.seal import Secret
 

@@ -11,7 +11,7 @@ from itertools import count
 from multiprocessing.connection import Connection as Pipe
 
 from benchmarks.requester import Connection
-from holdfast.catalog.page import DEFAULT_SIZE
+from holdfast.catalog.database.page import DEFAULT_SIZE
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from holdfast.catalog.migrate import migrate
+from holdfast.catalog.database.migrate import migrate
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon, Backup, Copy, Operation, Project
-from holdfast.catalog.session import Catalog
 
 PROJECT = "archive"
 ADDON = "shop"

@@ -11,8 +11,8 @@ from holdfast.contracts.engine import EVERYTHING, Address, Attempt, Dump, Dumpab
 from holdfast.contracts.place import Hostable, Place
 from holdfast.kit.backoff import pauses
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
-from holdfast.kit.process import start_detached
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.process import start_detached
 from holdfast.kit.seal import Secret
 from holdfast.pipeline.compress import Zstd
 from holdfast.pipeline.decompress import decompress

@@ -8,9 +8,9 @@ import uuid
 
 from sqlalchemy import insert, select, update
 
-from holdfast.catalog.migrate import migrate
+from holdfast.catalog.database.migrate import migrate
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon, Project, Schedule
-from holdfast.catalog.session import Catalog
 from holdfast.kit import ids
 
 _AT_ONCE = 10_000

@@ -21,8 +21,8 @@ from benchmarks.shelves import DAY_MS, DAYS, DESTINATION, fill_shelves
 from demo.place import place
 from demo.screen import Screen
 from demo.server import Server
-from holdfast.catalog.session import Catalog
-from holdfast.domain.retention import Policy
+from holdfast.catalog.database.session import Catalog
+from holdfast.domain.retention.rules import Policy
 from holdfast.views import retention
 
 _PLAN_SECONDS = 20.0

@@ -21,9 +21,9 @@ from benchmarks.server import catalogue_server
 from demo.place import place
 from demo.screen import Screen
 from holdfast.bootstrap import Parts
-from holdfast.catalog import workers
-from holdfast.catalog.clock import DatabaseClock
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.database.clock import DatabaseClock
+from holdfast.catalog.database.session import Catalog
+from holdfast.catalog.work import workers
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.settings import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import Hostable, Place
 from holdfast.engines.registry import load_engine
-from holdfast.kit.process import start_detached
+from holdfast.kit.processes.process import start_detached
 from holdfast.kit.seal import Secret
 
 _NAME = "holdfast"

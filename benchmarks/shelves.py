@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from benchmarks.fleet import addon_row
-from holdfast.catalog.migrate import migrate
+from holdfast.catalog.database.migrate import migrate
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon, Backup, Copy, Destination, Project
-from holdfast.catalog.session import Catalog
 
 DESTINATION = "offsite"
 DAYS = 60

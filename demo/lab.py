@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from demo.fill import Address
 from holdfast.client import Client, Patience
-from holdfast.client.models import Backup, Progress, Restore
+from holdfast.client.models.models import Backup, Progress, Restore
 from holdfast.client.restores import Origin
 from holdfast.kit.clock import parse_rfc3339
 

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 import zstandard
 
-from holdfast.client.models import Backup, Document
+from holdfast.client.models.models import Backup, Document
 
 _CHUNK = 1 << 20
 

@@ -11,7 +11,7 @@ from demo.screen import Screen
 from demo.server import Server
 from demo.sizes import mb, rate
 from holdfast.client import Client
-from holdfast.client.models import Backup
+from holdfast.client.models.models import Backup
 
 _SABOTAGE = "UPDATE shop.review SET body = overlay(body placing 'x' from 3) WHERE id = 7"
 

@@ -12,7 +12,7 @@ import pytest
 
 import holdfast
 from holdfast.bootstrap import PLANS
-from holdfast.cli.local import LOCAL
+from holdfast.cli.machine.local import LOCAL
 from holdfast.domain import errors
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import MAX_ATTEMPTS, MOVES, OVER, PRIORITY, Kind, Status
@@ -24,7 +24,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 MIGRATIONS = ROOT / "catalog" / "migrations"  # data tables
 REGISTRIES = {ROOT / place for place in ("engines/registry.py", "stores/registry.py")}
-REGISTRIES.add(ROOT / "cli/local.py")
+REGISTRIES.add(ROOT / "cli/machine/local.py")
 VENDORS = {ROOT / "stores/s3/client.py"}  # the type of what a library hands out untyped
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -13,12 +13,12 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.contracts.snapshots import Piece, Snapshottable
 from holdfast.domain.snapshot import page_block
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.cutting import cutters
-from holdfast.repositories.restic.materialising import materialise
+from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.write.cutting import cutters
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore
 from holdfast.stores.local.options import Options
 

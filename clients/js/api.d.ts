@@ -131,7 +131,7 @@ export interface AuditForm {
   readData?: boolean;
 }
 export interface AuditList {
-  audits: Array<holdfast__views__retention_shapes__AuditView>;
+  audits: Array<holdfast__views__shapes__retention__AuditView>;
 }
 export interface AuditObject {
   kind: string;
@@ -781,7 +781,7 @@ export interface holdfast__views__audit__AuditView {
   before?: Record<string, unknown>;
   after?: Record<string, unknown>;
 }
-export interface holdfast__views__retention_shapes__AuditView {
+export interface holdfast__views__shapes__retention__AuditView {
   destinationId?: string;
   dueAt: string;
   endedAt?: string;

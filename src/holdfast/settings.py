@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from holdfast.domain.addon import Control
 from holdfast.domain.errors import Invalid
-from holdfast.domain.schedule import Interval
+from holdfast.domain.schedules.schedule import Interval
 from holdfast.kit import durable, ids
 from holdfast.kit.seal import Secret, new_key
 

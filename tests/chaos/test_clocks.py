@@ -12,9 +12,7 @@ from sqlalchemy import select, update
 from fixtures.timetables import DAY, HOUR, MINUTE, SetClock
 from fixtures.year import POLICY, STEP, Planned, World
 from holdfast.bootstrap import PLANS
-from holdfast.catalog import chores, operations, repositories
-from holdfast.catalog.operations import Order
-from holdfast.catalog.schedules import rule
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import (
     Addon,
     Backup,
@@ -26,7 +24,10 @@ from holdfast.catalog.schema import (
     Schedule,
     Upload,
 )
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.storage import repositories
+from holdfast.catalog.work import chores, operations
+from holdfast.catalog.work.operations import Order
+from holdfast.catalog.work.schedules import rule
 from holdfast.contracts.queue import Dispatch
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.pruner import Pruner
@@ -34,12 +35,12 @@ from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.reaper import Reaper
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import ANY_LANE, Kind, Status
-from holdfast.domain.schedule import next_due
+from holdfast.domain.schedules.schedule import next_due
 from holdfast.jobs.core.leftovers import remover
 from holdfast.kit import ids
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Sealer
-from holdfast.kit.steady import Steadiness
+from holdfast.kit.steady_clock import Steadiness
 from holdfast.queues.table import TableQueue
 from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox

@@ -21,13 +21,13 @@ from sqlalchemy import func, select, text
 
 from chaos.ticking import FastClock, Ticking
 from fixtures.timetables import CALLER, DAY, SetClock, Timetable, moment, wish
-from holdfast.catalog import operations, schedules
-from holdfast.catalog.operations import Ending
+from holdfast.catalog.database.session import Catalog, WriteSession, lock_addon, take_turns
 from holdfast.catalog.schema import Addon, Copy, Occurrence, Operation, Schedule
-from holdfast.catalog.session import Catalog, WriteSession, lock_addon, take_turns
+from holdfast.catalog.work import operations, schedules
+from holdfast.catalog.work.operations import Ending
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.domain.operation import Status
-from holdfast.domain.schedule import Scheduling
+from holdfast.domain.schedules.schedule import Scheduling
 from holdfast.kit.clock import SystemClock
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import ScheduleForm

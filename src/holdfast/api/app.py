@@ -5,37 +5,32 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
 from holdfast import __version__
-from holdfast.api import errors, health, reference, state
-from holdfast.api.arrival import Arrival
-from holdfast.api.body import BodyGate
-from holdfast.api.limits import Limits
-from holdfast.api.state import Api
+from holdfast.api import reference
 from holdfast.api.v1 import (
     account,
-    addon_actions,
-    addons,
     adoption,
     audit,
-    backups,
     destinations,
-    downloads,
-    imports,
     logs,
-    pitr,
     projects,
-    restores,
     retention,
     schedules,
-    snapshots,
     tokens,
 )
+from holdfast.api.v1.addons import actions, addons
+from holdfast.api.v1.backups import backups, downloads, imports, pitr, restores, snapshots
 from holdfast.domain.errors import NotFound
+from holdfast.http import errors, health, state
+from holdfast.http.arrival import Arrival
+from holdfast.http.body import BodyGate
+from holdfast.http.limits.rates import Limits
+from holdfast.http.state import Api
 
 _NOUNS: list[APIRouter] = [
     account.router,
     projects.router,
     addons.router,
-    addon_actions.router,
+    actions.router,
     backups.router,
     downloads.router,
     imports.router,

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Collection, Iterator
 
-from holdfast.api.state import Api
-from holdfast.catalog import readings
 from holdfast.catalog.schema import Copy
+from holdfast.catalog.storage import open_downloads
+from holdfast.http.state import Api
 
 _EVERY_SECONDS = 60.0
 
@@ -16,7 +16,7 @@ class InUse:
     def __init__(self, api: Api, copies: Collection[Copy]) -> None:
         self._catalog = api.catalog
         with self._catalog.write() as session:
-            self._pks = readings.begin(session, [copy.pk for copy in copies])
+            self._pks = open_downloads.begin(session, [copy.pk for copy in copies])
 
     def chunks(self, body: Iterator[bytes]) -> Iterator[bytes]:
         since = time.monotonic()
@@ -26,10 +26,10 @@ class InUse:
                 if time.monotonic() - since > _EVERY_SECONDS:
                     since = time.monotonic()
                     with self._catalog.write() as session:
-                        readings.go_on(session, self._pks)
+                        open_downloads.go_on(session, self._pks)
         finally:
             self.end()
 
     def end(self) -> None:
         with self._catalog.write() as session:
-            readings.end(session, self._pks)
+            open_downloads.end(session, self._pks)

@@ -7,9 +7,9 @@ from fastapi import Depends, Query
 from pydantic import WithJsonSchema
 
 from holdfast.catalog import addons, backups, destinations, projects, restores
-from holdfast.catalog.page import Page
+from holdfast.catalog.database.page import Page
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Destination, Project, Restore
-from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import Forbidden, NotFound
 from holdfast.usecases.restores import find_backup

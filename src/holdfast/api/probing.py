@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 
 from pydantic.alias_generators import to_camel
 
-from holdfast.api.state import Api
-from holdfast.catalog import copies, deletions, destinations
+from holdfast.catalog import destinations
 from holdfast.catalog.schema import Destination
+from holdfast.catalog.storage import copies, deletions
 from holdfast.contracts.engine import ABSENT, Engine
 from holdfast.contracts.place import Hostable
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid, ObjectMissing
+from holdfast.http.state import Api
 from holdfast.kit.fetch import leads_to_this_machine_alone
 from holdfast.usecases.addons import Found, managed_address
 from holdfast.usecases.certificates import require_certificates

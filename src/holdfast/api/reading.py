@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from typing import ParamSpec, TypeVar, cast
 
-from holdfast.api.state import Api
+from holdfast.http.state import Api
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 from starlette.responses import HTMLResponse, Response
 
-from holdfast.views.shapes import ErrorEnvelope
+from holdfast.views.shapes.base import ErrorEnvelope
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,18 +8,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from holdfast import settings as config
-from holdfast.api import serving
 from holdfast.api.app import create_app
-from holdfast.api.bounds import Bounds
-from holdfast.api.state import Api
-from holdfast.api.tails import Tails
-from holdfast.api.throttle import Throttle
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.conformance.store import check_store
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import NotSupported
 from holdfast.engines.registry import ENGINES
+from holdfast.http import serving
+from holdfast.http.limits.bounds import Bounds
+from holdfast.http.limits.live_logs import Tails
+from holdfast.http.limits.throttle import Throttle
+from holdfast.http.state import Api
 from holdfast.kit.fetch import Network, parse_networks
 from holdfast.kit.sign import Signer
 from holdfast.settings import Settings

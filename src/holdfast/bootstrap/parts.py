@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import settings as config
-from holdfast.catalog import destinations, master_key, store_marks
-from holdfast.catalog.migrate import migrate
-from holdfast.catalog.session import PATIENCE, Catalog
+from holdfast.catalog import destinations, master_key
+from holdfast.catalog.database.migrate import migrate
+from holdfast.catalog.database.session import PATIENCE, Catalog
+from holdfast.catalog.storage import store_marks
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue

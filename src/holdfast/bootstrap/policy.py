@@ -1,6 +1,6 @@
 """How retention works in this installation."""
 
-from holdfast.domain.retention import DAY_MS, Policy
+from holdfast.domain.retention.rules import DAY_MS, Policy
 from holdfast.settings import Settings
 
 _HOUR_MS = 3_600_000

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
-from holdfast.catalog import workers
-from holdfast.catalog.clock import DatabaseClock
-from holdfast.catalog.session import CatalogAway
+from holdfast.catalog.database.clock import DatabaseClock
+from holdfast.catalog.database.session import CatalogAway
+from holdfast.catalog.work import workers
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
@@ -20,7 +20,7 @@ from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.operation import ANY_LANE, Kind
-from holdfast.domain.retention import DAY_MS
+from holdfast.domain.retention.rules import DAY_MS
 from holdfast.jobs.copies.repair import REPAIR
 from holdfast.jobs.copies.replicate import REPLICATE
 from holdfast.jobs.core.leftovers import remover
@@ -35,8 +35,8 @@ from holdfast.jobs.snapshots.snapshot import SNAPSHOT
 from holdfast.jobs.snapshots.undo import DROP_OLD, UNDO
 from holdfast.kit import ids
 from holdfast.kit.locks import join
-from holdfast.kit.memory import keep_memory_steady
-from holdfast.kit.steady import Steadiness
+from holdfast.kit.processes.memory import keep_memory_steady
+from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.running_jobs import Running
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,7 @@ class SchedulerProcess:
         janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
         self._loops = [
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
-            Loop(
-                "janitor",
-                _CLEAN_SECONDS,
-                Janitor(tools, remover(tools, PLANS), policy, steady).round,
-            ),
+            Loop("janitor", _CLEAN_SECONDS, janitor.round),
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
             Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
             Loop("reader", _CLEAN_SECONDS, Reader(tools, read_within).round),

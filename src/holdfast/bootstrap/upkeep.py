@@ -2,7 +2,7 @@
 
 from holdfast import settings as config
 from holdfast.bootstrap.parts import Parts
-from holdfast.catalog.session import CatalogClash
+from holdfast.catalog.database.session import CatalogClash
 from holdfast.conformance.machine import Finding, examine
 from holdfast.contracts.equipment import Equippable
 from holdfast.domain.errors import NotSupported

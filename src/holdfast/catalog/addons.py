@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, select
 
-from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, AddonEvent, Project
-from holdfast.catalog.session import ReadSession
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import ADMIN, Login
 from holdfast.domain.addon import Desired

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import event, inspect, select
 
-from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import (
     Addon,
     AuditEntry,
@@ -29,7 +30,6 @@ from holdfast.catalog.schema import (
     Token,
     Upload,
 )
-from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 
 State = dict[str, Any]

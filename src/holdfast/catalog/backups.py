@@ -5,10 +5,10 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import undefer
 
-from holdfast.catalog.page import Listing, Page, Slice
-from holdfast.catalog.plain import Plain
+from holdfast.catalog.database.page import Listing, Page, Slice
+from holdfast.catalog.database.plain import Plain
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Backup, Copy
-from holdfast.catalog.session import ReadSession
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import Status
 

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from holdfast.catalog import projects
-from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Destination
-from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller, Possession
 from holdfast.kit.seal import Sealer
 

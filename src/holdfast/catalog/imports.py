@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, func, select, update
 
+from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Backup, Import, Upload, UploadPart
-from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.operation import OVER
 
 DROPPED = 0

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import select, text
 
-from holdfast.catalog import addons, destinations, imports, repositories
+from holdfast.catalog import addons, destinations, imports
+from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import (
     Addon,
     Backup,
@@ -18,7 +19,7 @@ from holdfast.catalog.schema import (
     Recovery,
     Repository,
 )
-from holdfast.catalog.session import ReadSession, WriteSession
+from holdfast.catalog.storage import repositories
 from holdfast.domain.errors import Failure, MasterKeyMissing, MasterKeyWrong, SealBroken
 from holdfast.kit.seal import Sealer, Secret
 

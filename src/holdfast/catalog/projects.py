@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from sqlalchemy import bindparam, select
 
-from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Project
-from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import Caller
 
 

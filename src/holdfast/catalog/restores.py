@@ -5,10 +5,10 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import aliased
 
-from holdfast.catalog.page import Page, Slice, take
-from holdfast.catalog.plain import Plain
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.plain import Plain
+from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Addon, Backup, Document, Project, Restore
-from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import OVER, Status

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, bindparam, select, update
 
-from holdfast.catalog.page import Page, Slice, take
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Role, Token
-from holdfast.catalog.session import ReadSession, WriteSession
 from holdfast.domain.access import BUILT_IN, Caller
 from holdfast.kit.seal import Secret
 

@@ -7,10 +7,10 @@ from typing import Annotated, cast
 
 import typer
 
-from holdfast.cli.options import Limit
-from holdfast.cli.session import Session
-from holdfast.cli.text import flatten
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.session.options import Limit
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal.text import flatten
 
 app = noun("The audit log: who changed what, and from where.")
 

@@ -7,13 +7,14 @@ from typing import Annotated, cast
 
 import typer
 
-from holdfast.cli import asking, recovery
-from holdfast.cli.options import EvenLast, Force, Limit, Yes
-from holdfast.cli.output import note
-from holdfast.cli.problems import naming
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
-from holdfast.client.models import AdoptionProblem
+from holdfast.cli import recovery
+from holdfast.cli.session.options import EvenLast, Force, Limit, Yes
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.output import note
+from holdfast.cli.terminal.problems import naming
+from holdfast.client.models.models import AdoptionProblem
 from holdfast.kit.clock import rfc3339
 
 app = noun("Backup destinations: S3-compatible stores of your own.")
@@ -53,7 +54,7 @@ class Keys:
         found = cast("dict[str, object]", given.get("credentials") or {})
         merged = {**found, **{name: value for name, value in options.items() if value is not None}}
         if self.secret_key_file is not None or (merged and "secretKey" not in merged):
-            key = asking.secret(self.secret_key_file, "Secret key", "--secret-key-file")
+            key = prompts.secret(self.secret_key_file, "Secret key", "--secret-key-file")
             merged["secretKey"] = key.reveal()
         return {**given, "credentials": merged} if merged else given
 
@@ -98,11 +99,11 @@ class Fields:
             " projects where the installation owns it, no other where a project does.",
         ),
     ] = None
-    file: asking.BodyFile = None
+    file: prompts.BodyFile = None
 
     def body(self, **options: object) -> dict[str, object]:
         given = {**options, "description": self.description, "projects": self.grant or None}
-        return asking.body(self.file, given)
+        return prompts.body(self.file, given)
 
 
 @verb(app, "list", "holdfast destination list")
@@ -172,7 +173,7 @@ def update(
 @verb(app, "delete", "holdfast destination delete off-site --force")
 def delete(session: Session, destination: Id, force: Force = False) -> None:
     """Delete a destination; refused while backups are stored there."""
-    asking.confirm(f"Delete the destination {destination}?", force=force)
+    prompts.confirm(f"Delete the destination {destination}?", force=force)
     with session.client() as client:
         client.destinations.delete(destination)
     session.printer.done(f"deleted destination {destination}")
@@ -236,7 +237,7 @@ def delete_backup(
     force: EvenLast = False,
 ) -> None:
     """Delete a backup by its uid, also when its addon or project is gone."""
-    asking.confirm(f"Delete the backup {uid}?", force=yes or force, option="--yes")
+    prompts.confirm(f"Delete the backup {uid}?", force=yes or force, option="--yes")
     with session.client() as client, naming(force="--force"):
         client.backups.delete_stored(uid, force=force)
     session.printer.done(f"deleted backup {uid}")
@@ -296,7 +297,7 @@ def adopt(
     """
     place = _place(destination, platform)
     secret = (
-        None if dumps_only else asking.secret(passphrase_file, "Passphrase", "--passphrase-file")
+        None if dumps_only else prompts.secret(passphrase_file, "Passphrase", "--passphrase-file")
     )
     found: list[Mapping[str, object]] = []
     problems: list[AdoptionProblem] = []

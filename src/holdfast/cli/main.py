@@ -7,25 +7,13 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import (
-    addon,
-    audit,
-    backup,
-    context,
-    destination,
-    login,
-    machine,
-    project,
-    restore,
-    retention,
-    role,
-    schedule,
-    server,
-    server_info,
-    token,
-)
-from holdfast.cli.output import note
-from holdfast.cli.problems import MEANING, UNEXPECTED, sentence, status_of
+from holdfast.cli import audit, destination, project, restore, retention, role, schedule, token
+from holdfast.cli.addon import addon
+from holdfast.cli.backup import backup
+from holdfast.cli.machine import doctor, server
+from holdfast.cli.session import context, login, server_info
+from holdfast.cli.terminal.output import note
+from holdfast.cli.terminal.problems import MEANING, UNEXPECTED, sentence, status_of
 from holdfast.domain.errors import Failure
 
 _EPILOG = "\n\n".join(
@@ -46,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _register in (login.register, server_info.register, server.register, machine.register):
+for _register in (login.register, server_info.register, server.register, doctor.register):
     _register(app)
 
 app.add_typer(context.app, name="context")

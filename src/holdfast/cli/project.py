@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import asking
-from holdfast.cli.options import Force, Limit
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.session.options import Force, Limit
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
 
 app = noun("Projects: what addons live in.")
 
@@ -20,11 +20,11 @@ Id = Annotated[str, typer.Argument(metavar="PROJECT", help="Project id.")]
 class Fields:
     description: Annotated[str | None, typer.Option("--description")] = None
     color: Annotated[str | None, typer.Option("--color", help="#rgb or #rrggbb.")] = None
-    file: asking.BodyFile = None
+    file: prompts.BodyFile = None
 
     def body(self, **more: object) -> dict[str, object]:
         fields = {"description": self.description, "color": self.color, **more}
-        return asking.body(self.file, fields)
+        return prompts.body(self.file, fields)
 
 
 @verb(app, "list", "holdfast project list")
@@ -78,7 +78,7 @@ def delete(
 ) -> None:
     """Delete a project."""
     extent = " and everything in it" if with_contents else ""
-    asking.confirm(f"Delete the project {project}{extent}?", force=force)
+    prompts.confirm(f"Delete the project {project}{extent}?", force=force)
     with session.client() as client:
         client.projects.delete(project, with_contents=with_contents)
     session.printer.done(f"deleted project {project}{extent}")

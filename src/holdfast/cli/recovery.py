@@ -1,6 +1,6 @@
 """The recovery kit as people keep it: what to install, what to type, and the passphrase."""
 
-from holdfast.client.models import RecoveryKit
+from holdfast.client.models.models import RecoveryKit
 
 _HEAD = """\
 HOLDFAST RECOVERY KIT

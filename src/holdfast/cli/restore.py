@@ -7,16 +7,16 @@ from typing import Annotated, cast
 
 import typer
 
-from holdfast.cli import asking
-from holdfast.cli.loglines import show_lines
-from holdfast.cli.options import InAddon, Limit, Lines, Waiting, Yes
-from holdfast.cli.output import note
-from holdfast.cli.problems import OperationFailed, naming
-from holdfast.cli.progress import watching
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.session.log_lines import show_lines
+from holdfast.cli.session.options import InAddon, Limit, Lines, Waiting, Yes
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.output import note
+from holdfast.cli.terminal.problems import OperationFailed, naming
+from holdfast.cli.terminal.progress import watching
 from holdfast.client import Client
-from holdfast.client.models import GOOD, Restore
+from holdfast.client.models.models import GOOD, Restore
 from holdfast.client.restores import Choices, Origin
 
 app = noun("Restores into an addon.")
@@ -102,12 +102,12 @@ class Giving:
         """Asks for what is dangerous; `differences` are those to be accepted."""
         if self.replace:
             question = f"May the present data of {addon} be removed before its successor is there?"
-            asking.confirm(question, force=self.yes, option="--yes")
+            prompts.confirm(question, force=self.yes, option="--yes")
         if differences:
             for difference in differences:
                 note(difference)
             question = f"Restore {addon} in spite of these {len(differences)} differences?"
-            asking.confirm(question, force=self.yes, option="--yes")
+            prompts.confirm(question, force=self.yes, option="--yes")
         return Choices(
             replace=self.replace,
             trusted=self.trusted,
@@ -246,7 +246,7 @@ def undo(
     """Put back the old data that a restore set aside; what is there now is removed."""
     which = where.of(session)
     question = f"Remove the present data of {which[1]} and put back what was there before?"
-    asking.confirm(question, force=yes, option="--yes")
+    prompts.confirm(question, force=yes, option="--yes")
     with session.client() as client:
         undone = client.restores.get(*which, restore)
         started = client.restores.undo(*which, undone, source.origin(*which))

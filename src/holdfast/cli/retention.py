@@ -7,11 +7,11 @@ from typing import Annotated, cast
 
 import typer
 
-from holdfast.cli.options import InAddon, Limit
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.session.options import InAddon, Limit
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.when import until
-from holdfast.client.upkeep import AddonPlan
+from holdfast.client.models.upkeep import AddonPlan
 
 app = noun("Retention: what is kept and what goes, when, and why.")
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import asking
-from holdfast.cli.options import Force, Limit
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.session.options import Force, Limit
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
 
 app = noun("Roles: what a token may do.")
 
@@ -20,11 +20,11 @@ class Fields:
         list[str] | None,
         typer.Option("--permission", help="Such as `Project > Addons > General > Read`; repeat."),
     ] = None
-    file: asking.BodyFile = None
+    file: prompts.BodyFile = None
 
     def body(self, name: str | None) -> dict[str, object]:
         fields = {"name": name, "permissions": self.permission or None}
-        return asking.body(self.file, fields)
+        return prompts.body(self.file, fields)
 
 
 @verb(app, "list", "holdfast role list")
@@ -54,7 +54,7 @@ def delete(
     force: Force = False,
 ) -> None:
     """Delete a role; its tokens are revoked."""
-    asking.confirm(f"Delete the role {role} and revoke its tokens?", force=force)
+    prompts.confirm(f"Delete the role {role} and revoke its tokens?", force=force)
     with session.client() as client:
         client.roles.delete(role)
     session.printer.done(f"deleted role {role}")

@@ -7,12 +7,12 @@ from typing import Annotated, cast
 
 import typer
 
-from holdfast.cli import asking
-from holdfast.cli.backup import OPTIONS, Compression, Kind
-from holdfast.cli.options import Force, InAddon, Limit
-from holdfast.cli.problems import naming
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.backup.backup import OPTIONS, Compression, Kind
+from holdfast.cli.session.options import Force, InAddon, Limit
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.problems import naming
 from holdfast.cli.when import Every, When, in_words, until, weekday
 from holdfast.client import Client
 
@@ -40,10 +40,10 @@ class What:
     destination: Annotated[
         str | None, typer.Option("--destination", "-d", help="Destination id, for dumps.")
     ] = None
-    file: asking.BodyFile = None
+    file: prompts.BodyFile = None
 
     def body(self, when: When) -> dict[str, object]:
-        given = asking.body(
+        given = prompts.body(
             self.file,
             {
                 "scheduling": when.scheduling(),
@@ -148,7 +148,7 @@ def delete(session: Session, where: InAddon, schedule: Id, force: Force = False)
     """Delete a schedule. Its backups stay until they expire."""
     with session.client() as client:
         which = _resolved(client, session, where, schedule)
-        asking.confirm(f"Delete the schedule {schedule} of {which[1]}?", force=force)
+        prompts.confirm(f"Delete the schedule {schedule} of {which[1]}?", force=force)
         client.schedules.delete(*which)
     session.printer.done(f"deleted schedule {which[2]}")
 

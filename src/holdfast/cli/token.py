@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import asking
-from holdfast.cli.options import Force, Limit
-from holdfast.cli.output import note
-from holdfast.cli.session import Session
-from holdfast.cli.verbs import noun, verb
+from holdfast.cli.session.options import Force, Limit
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.output import note
 
 app = noun("API tokens.")
 
@@ -25,7 +25,7 @@ class Fields:
     expires: Annotated[
         int | None, typer.Option("--expires-in-days", min=1, help="Default: never.")
     ] = None
-    file: asking.BodyFile = None
+    file: prompts.BodyFile = None
 
     def body(self, name: str | None) -> dict[str, object]:
         fields = {
@@ -34,7 +34,7 @@ class Fields:
             "projects": self.project or None,
             "expiresInDays": self.expires,
         }
-        return asking.body(self.file, fields)
+        return prompts.body(self.file, fields)
 
 
 @verb(app, "list", "holdfast token list")
@@ -67,7 +67,7 @@ def revoke(
     force: Force = False,
 ) -> None:
     """End a token at once."""
-    asking.confirm(f"Revoke the token {token_id}?", force=force)
+    prompts.confirm(f"Revoke the token {token_id}?", force=force)
     with session.client() as client:
         client.tokens.revoke(token_id)
     session.printer.done(f"revoked token {token_id}")

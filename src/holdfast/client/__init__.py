@@ -1,7 +1,8 @@
 """Typed HTTP client of the v1 API, blocking and asyncio: all that the command line knows of it."""
 
 from holdfast.client.api import AsyncClient, Client
-from holdfast.client.errors import (
+from holdfast.client.logs import LogQuery
+from holdfast.client.transport.errors import (
     ApiError,
     Conflict,
     Invalid,
@@ -13,9 +14,8 @@ from holdfast.client.errors import (
     Unauthenticated,
     Unreachable,
 )
-from holdfast.client.logs import LogQuery
-from holdfast.client.transport import Link
-from holdfast.client.waiting import Patience
+from holdfast.client.transport.transport import Link
+from holdfast.client.transport.waiting import Patience
 
 __all__ = [
     "ApiError",

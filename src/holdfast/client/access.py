@@ -1,9 +1,9 @@
 """Tokens and roles."""
 
-from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, listing, post
-from holdfast.client.models import Role, Token
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, path_of
+from holdfast.client.models.models import Role, Token
+from holdfast.client.transport.calls import Listing, Noun, R, Steps, call, delete, listing, post
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, path_of
 
 
 class Tokens(Noun[R]):

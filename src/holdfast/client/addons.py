@@ -2,11 +2,29 @@
 
 from collections.abc import Sequence
 
-from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
 from holdfast.client.logs import LogQuery, lines_of
-from holdfast.client.models import Addon, AddonType, Container, Credentials, LogLine, Version
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, path_of
+from holdfast.client.models.models import (
+    Addon,
+    AddonType,
+    Container,
+    Credentials,
+    LogLine,
+    Version,
+)
+from holdfast.client.transport.calls import (
+    Listing,
+    Noun,
+    R,
+    Steps,
+    call,
+    delete,
+    get,
+    listing,
+    patch,
+    post,
+)
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, path_of
 
 
 def _path(project: str, *rest: str) -> str:

@@ -6,18 +6,18 @@ from typing import Self
 
 from holdfast.client import addons, awaited, backups, blocking, restores
 from holdfast.client.access import Roles, Tokens
-from holdfast.client.async_transport import AsyncTransport
 from holdfast.client.audit import AuditLog
-from holdfast.client.calls import Awaiting, Blocking, Noun, R, Steps, call, get
 from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
-from holdfast.client.models import About, Addon, Backup, Document, Restore
-from holdfast.client.parse import parsed
+from holdfast.client.models.models import About, Addon, Backup, Document, Restore
 from holdfast.client.projects import Projects
 from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
-from holdfast.client.transport import Link, Transport, path_of
-from holdfast.client.waiting import Patience, Waiter, ignore
+from holdfast.client.transport.async_transport import AsyncTransport
+from holdfast.client.transport.calls import Awaiting, Blocking, Noun, R, Steps, call, get
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Link, Transport, path_of
+from holdfast.client.transport.waiting import Patience, Waiter, ignore
 from holdfast.kit.seal import Secret
 
 BROKEN = frozenset({"failed", "error", "errorAllocating", "deleted"})

@@ -1,8 +1,8 @@
 """The audit log: who changed what, and from where."""
 
-from holdfast.client.calls import Listing, Noun, R, listing
-from holdfast.client.models import Model, Words
-from holdfast.client.transport import Params, path_of
+from holdfast.client.models.models import Model, Words
+from holdfast.client.transport.calls import Listing, Noun, R, listing
+from holdfast.client.transport.transport import Params, path_of
 
 
 class Actor(Model):

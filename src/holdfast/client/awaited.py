@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from holdfast.client import addons, backups, restores
-from holdfast.client.calls import Awaiting
-from holdfast.client.download import AsyncDownload, opened_awaited
 from holdfast.client.logs import LogQuery, follow
-from holdfast.client.models import LogLine, Restore
+from holdfast.client.models.models import LogLine, Restore
+from holdfast.client.transport.calls import Awaiting
+from holdfast.client.transport.download import AsyncDownload, opened_awaited
 
 
 class Addons(addons.Addons[Awaiting]):

@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 
-from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, post
-from holdfast.client.errors import Answer, ServerFault
 from holdfast.client.logs import LogQuery, lines_of
-from holdfast.client.models import Backup, Document, Finish, LogLine
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, path_of
+from holdfast.client.models.models import Backup, Document, Finish, LogLine
+from holdfast.client.transport.calls import (
+    Listing,
+    Noun,
+    R,
+    Steps,
+    call,
+    delete,
+    get,
+    listing,
+    post,
+)
+from holdfast.client.transport.errors import Answer, ServerFault
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, path_of
 
 
 def backup_path(project: str, addon: str, *rest: str) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from holdfast.client import addons, backups, restores
-from holdfast.client.calls import Blocking
-from holdfast.client.download import Download, opened
 from holdfast.client.logs import LogQuery, tail
-from holdfast.client.models import LogLine, Restore
+from holdfast.client.models.models import LogLine, Restore
+from holdfast.client.transport.calls import Blocking
+from holdfast.client.transport.download import Download, opened
 
 
 class Addons(addons.Addons[Blocking]):

@@ -2,10 +2,27 @@
 
 from dataclasses import dataclass, field
 
-from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
-from holdfast.client.models import Adopted, Destination, DestinationBackup, RecoveryKit, Words
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, Envelope, Request, Turning, path_of
+from holdfast.client.models.models import (
+    Adopted,
+    Destination,
+    DestinationBackup,
+    RecoveryKit,
+    Words,
+)
+from holdfast.client.transport.calls import (
+    Listing,
+    Noun,
+    R,
+    Steps,
+    call,
+    delete,
+    get,
+    listing,
+    patch,
+    post,
+)
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, Envelope, Request, Turning, path_of
 from holdfast.kit.seal import Secret
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from holdfast.client.calls import Noun, Pause, R, Steps, ask, call, get, post
-from holdfast.client.errors import Unreachable
-from holdfast.client.models import Backup, Upload
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, Request, path_of
+from holdfast.client.models.models import Backup, Upload
+from holdfast.client.transport.calls import Noun, Pause, R, Steps, ask, call, get, post
+from holdfast.client.transport.errors import Unreachable
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, Request, path_of
 
 _TRIES = 8
 _LONGEST_PAUSE = 30.0

@@ -14,11 +14,17 @@ from websockets.asyncio.client import connect as connect_awaited
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import connect
 
-from holdfast.client.calls import Steps, get
-from holdfast.client.errors import Answer, ServerFault, Unauthenticated, Unreachable, error_for
-from holdfast.client.models import LogLine
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import Address, user_agent
+from holdfast.client.models.models import LogLine
+from holdfast.client.transport.calls import Steps, get
+from holdfast.client.transport.errors import (
+    Answer,
+    ServerFault,
+    Unauthenticated,
+    Unreachable,
+    error_for,
+)
+from holdfast.client.transport.parse import parsed, parsed_all
+from holdfast.client.transport.transport import Address, user_agent
 
 _MAX_FRAME = 16 << 20
 

@@ -1,9 +1,20 @@
 """Projects."""
 
-from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
-from holdfast.client.models import Project
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, path_of
+from holdfast.client.models.models import Project
+from holdfast.client.transport.calls import (
+    Listing,
+    Noun,
+    R,
+    Steps,
+    call,
+    delete,
+    get,
+    listing,
+    patch,
+    post,
+)
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, path_of
 
 
 class Projects(Noun[R]):

@@ -7,12 +7,12 @@ restore, so `get` looks for it among the addon's restores, newest first.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.client.calls import Listing, Noun, R, Steps, ask, call, listing, post
-from holdfast.client.errors import Answer, NotFound
 from holdfast.client.logs import LogQuery, lines_of
-from holdfast.client.models import LogLine, Restore, RestoreStarted
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import path_of
+from holdfast.client.models.models import LogLine, Restore, RestoreStarted
+from holdfast.client.transport.calls import Listing, Noun, R, Steps, ask, call, listing, post
+from holdfast.client.transport.errors import Answer, NotFound
+from holdfast.client.transport.parse import parsed, parsed_all
+from holdfast.client.transport.transport import path_of
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from holdfast.client.calls import Listing, Noun, R, Steps, ask, call, listing, post
-from holdfast.client.models import Words
-from holdfast.client.parse import parsed, parsed_all
-from holdfast.client.transport import path_of
-from holdfast.client.upkeep import AddonPlan, Audit, Deletion, Finding, Pruned
+from holdfast.client.models.models import Words
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, Pruned
+from holdfast.client.transport.calls import Listing, Noun, R, Steps, ask, call, listing, post
+from holdfast.client.transport.parse import parsed, parsed_all
+from holdfast.client.transport.transport import path_of
 
 
 class Retention(Noun[R]):

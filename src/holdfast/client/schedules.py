@@ -1,9 +1,20 @@
 """Backup schedules of an addon."""
 
-from holdfast.client.calls import Listing, Noun, R, Steps, call, delete, get, listing, patch, post
-from holdfast.client.parse import parsed
-from holdfast.client.transport import Body, path_of
-from holdfast.client.upkeep import Explanation, Made, Occurrence, Schedule, Upcoming
+from holdfast.client.models.upkeep import Explanation, Made, Occurrence, Schedule, Upcoming
+from holdfast.client.transport.calls import (
+    Listing,
+    Noun,
+    R,
+    Steps,
+    call,
+    delete,
+    get,
+    listing,
+    patch,
+    post,
+)
+from holdfast.client.transport.parse import parsed
+from holdfast.client.transport.transport import Body, path_of
 
 
 def _path(project: str, addon: str, *rest: str) -> str:

@@ -10,8 +10,8 @@ from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import Hostable
 from holdfast.domain.units import show_bytes
 from holdfast.kit.clock import Clock, rfc3339
-from holdfast.kit.hosting import can_hide, is_unprivileged
-from holdfast.kit.process import Command, run, which
+from holdfast.kit.processes.hosting import can_hide, is_unprivileged
+from holdfast.kit.processes.process import Command, run, which
 
 LITTLE_SPACE = 1 << 30
 _OLDEST_SANE = 1_767_225_600_000  # 2026-01-01: no installation of this program is older

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from holdfast.contracts.engine import Address, Attempt
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from holdfast.contracts.engine import Attempt, Inventory, Member
 from holdfast.contracts.snapshots import Capture
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from holdfast.kit.cell import Cell
-from holdfast.kit.guard import Guard
-from holdfast.kit.process import Command
+from holdfast.kit.processes.cell import Cell
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.process import Command
 from holdfast.kit.seal import Secret
 
 ADMIN = "holdfast_internal"

@@ -2,7 +2,7 @@
 
 A dispatch is the pair (operation id, fence). The queue must start each dispatch at least once on
 some worker; running one twice is harmless, because the second changes nothing (see
-`catalog/operations.py`).
+`catalog/work/operations.py`).
 """
 
 from collections.abc import Callable, Collection

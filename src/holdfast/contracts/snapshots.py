@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
 
 from holdfast.contracts.engine import Address, Attempt
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 class Cut(Enum):

@@ -4,13 +4,15 @@ import logging
 from collections.abc import Iterator
 from itertools import islice
 
-from holdfast.catalog import chores, destinations, findings, stock
-from holdfast.catalog.stock import Expected
+from holdfast.catalog import destinations
+from holdfast.catalog.storage import findings, store_contents
+from holdfast.catalog.storage.store_contents import Expected
+from holdfast.catalog.work import chores
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons import custodian
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure
-from holdfast.domain.inventory import damage
+from holdfast.domain.store_check import damage
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.retention import deletion
 from holdfast.usecases.store_check import object_check
@@ -82,7 +84,7 @@ class Auditor:
         self._miss(store, place, seen)
         with self._tools.catalog.write() as session:
             strangers.report(session, place, began)
-            for pk in stock.stale(session, place, began):
+            for pk in store_contents.stale(session, place, began):
                 findings.settle(session, pk, "it is not there any more", began)
         return problem
 
@@ -112,8 +114,10 @@ class Auditor:
         after = 0
         while True:
             with self._tools.catalog.read() as session:
-                keys = stock.completed_at(session, place, after, _AT_ONCE)
-                suspects = stock.expected(session, [key for key in keys if key not in seen])
+                keys = store_contents.completed_at(session, place, after, _AT_ONCE)
+                suspects = store_contents.expected(
+                    session, [key for key in keys if key not in seen]
+                )
             for suspect in suspects:
                 self._look_again(store, suspect)
             if not keys:

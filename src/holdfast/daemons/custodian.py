@@ -12,16 +12,17 @@ import logging
 from collections.abc import Iterator
 from itertools import groupby
 
-from holdfast.catalog import chores, findings, operations, repositories, stock
-from holdfast.catalog.findings import Sighting
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.schema import Repository as Row
+from holdfast.catalog.storage import findings, repositories, store_contents
+from holdfast.catalog.storage.findings import Sighting
+from holdfast.catalog.work import chores, operations
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
-from holdfast.domain.inventory import neighbourhood
 from holdfast.domain.snapshot import EVERYTHING, ROOT, Stretch, next_stretch, repository_of
+from holdfast.domain.store_check import neighbourhood
 from holdfast.kit.clock import rfc3339
-from holdfast.repositories.restic.objects import is_shaped
+from holdfast.repositories.restic.format.objects import is_shaped
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.retention import deletion
 from holdfast.usecases.snapshot_repositories import snapshot_id
@@ -59,7 +60,7 @@ def compare(
 def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     """Loses what is damaged, and finds what is whole again."""
     with tools.catalog.read() as session:
-        held = stock.snapshots_in(session, row)
+        held = store_contents.snapshots_in(session, row)
         session.expunge_all()
     if not held and not tools.vaults.is_made(row):
         return
@@ -123,7 +124,7 @@ def _account(
     """The listing comes before the rows: what was published meanwhile is known to them."""
     there = {stat.key: stat for stat in store.list(f"{row.prefix}snapshots/")}
     with tools.catalog.read() as session:
-        unknown = sorted(set(there) - stock.snapshot_keys(session, row))
+        unknown = sorted(set(there) - store_contents.snapshot_keys(session, row))
     repository = _opened(tools, row) if unknown else None
     for key in unknown:
         group = Group(key, None)
@@ -158,8 +159,8 @@ def _proof(tools: Toolbox, row: Row, repository: Repository, key: str) -> str | 
     if len(uids) != 1 or found.original or found.extra.get("username") != _OURS:
         return None
     with tools.catalog.read() as session:
-        ended = stock.ended_snapshot(session, row, uids[0])
-        if ended is None or key in stock.snapshot_keys(session, row):
+        ended = store_contents.ended_snapshot(session, row, uids[0])
+        if ended is None or key in store_contents.snapshot_keys(session, row):
             return None
         backup, proof = ended
         return proof if found.time == backup.created * 1_000_000 else None

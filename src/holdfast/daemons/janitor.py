@@ -4,22 +4,15 @@ of what has been gone for long, and what a wrong clock left in the future."""
 import logging
 from collections.abc import Callable
 
-from holdfast.catalog import (
-    chores,
-    copies,
-    history,
-    imports,
-    litter,
-    replays,
-    repositories,
-    restores,
-)
+from holdfast.catalog import imports, restores
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Operation
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.storage import copies, history, repositories
+from holdfast.catalog.work import chores, leftovers, replays
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import ANY_LANE
-from holdfast.domain.retention import Policy
-from holdfast.kit.steady import Steadiness
+from holdfast.domain.retention.rules import Policy
+from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.imports import part_prefix, retire_upload
 from holdfast.usecases.restores import order_drop
 from holdfast.usecases.retention import expiry
@@ -53,7 +46,7 @@ class Janitor:
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
-            littered = litter.littered(session, self._looked_at)
+            littered = leftovers.littered(session, self._looked_at)
             session.expunge_all()
         # All get their turn, however many cannot be cleaned up just now.
         self._looked_at = littered[-1].pk if littered else 0
@@ -169,7 +162,7 @@ class Janitor:
             log.warning("leftovers remain", extra={"op": operation.id, "error": str(error)})
             return
         with self._tools.catalog.write() as session:
-            litter.cleaned(session, self._tools.queue, Dispatch(operation.id, operation.fence))
+            leftovers.cleaned(session, self._tools.queue, Dispatch(operation.id, operation.fence))
 
     def _have_cleaned(self, operation: Operation) -> None:
         """With growing pauses: while it is cleaned up nothing else is done to the addon."""
@@ -178,5 +171,5 @@ class Janitor:
         if now < due:
             return
         with self._tools.catalog.write() as session:
-            if litter.dispatch_cleaning(session, self._tools.queue, operation.id):
+            if leftovers.dispatch_cleaning(session, self._tools.queue, operation.id):
                 self._pauses[operation.id] = now + pause, min(2 * pause, _LONGEST_PAUSE)

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Sequence
 from itertools import chain, islice
 
-from holdfast.catalog import deletions
-from holdfast.catalog.deletions import Outcome
+from holdfast.catalog.storage import deletions
+from holdfast.catalog.storage.deletions import Outcome
 from holdfast.contracts.store import ObjectStore, Versioned
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, StoreRefused
-from holdfast.domain.inventory import damage
-from holdfast.domain.retention import Policy
+from holdfast.domain.retention.rules import Policy
 from holdfast.domain.snapshot import is_in_repository, is_snapshot_key
-from holdfast.kit.steady import Steadiness
+from holdfast.domain.store_check import damage
+from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.retention import deletion, expiry
 from holdfast.usecases.retention.deletion import Decision, Proof, Step
 from holdfast.usecases.store_check import snapshot_check

@@ -6,12 +6,12 @@ moved. `silence.py` watches over whether beats arrive.
 
 from dataclasses import dataclass
 
-from holdfast.catalog import operations, workers
-from holdfast.catalog.patience import hurried
+from holdfast.catalog.database.deadlines import hurried
+from holdfast.catalog.work import operations, workers
 from holdfast.daemons.silence import Silence
 from holdfast.domain.errors import FencedOff, Interrupted, Stalled
 from holdfast.domain.operation import Status
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox
 

@@ -11,11 +11,12 @@ cut off begins anew; it holds up nobody, because each place has its own thread.
 import logging
 import threading
 
-from holdfast.catalog import backups, reading
+from holdfast.catalog import backups
 from holdfast.catalog.schema import Copy, Document
+from holdfast.catalog.storage import dump_checks
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, FencedOff
-from holdfast.kit.pace import Pace
+from holdfast.kit.rate_limit import Pace
 from holdfast.usecases.retention import deletion
 from holdfast.usecases.store_check import dump_check
 from holdfast.usecases.toolbox import Toolbox
@@ -41,7 +42,7 @@ class Reader:
     def round(self) -> None:
         now = self._tools.clock.now()
         with self._tools.catalog.read() as session:
-            places = reading.places_to_read(session, now, self._before(now))
+            places = dump_checks.places_to_read(session, now, self._before(now))
         for place in places:
             self._lanes.start(place, lambda place=place: self._turn(place))
         self._lanes.wait(_WAIT_SECONDS)
@@ -53,14 +54,16 @@ class Reader:
         for _ in range(_READS_A_TURN):
             now = self._tools.clock.now()
             with self._tools.catalog.read() as session:
-                copy = reading.next_to_read(session, place, now, self._before(now))
-                rate = self._rate(reading.bytes_at(session, place)) if copy is not None else None
+                copy = dump_checks.next_to_read(session, place, now, self._before(now))
+                rate = (
+                    self._rate(dump_checks.bytes_at(session, place)) if copy is not None else None
+                )
                 evidence = backups.with_evidence(session, copy.backup_pk).evidence if copy else None
                 session.expunge_all()
             if copy is None:
                 return
             with self._tools.catalog.write() as session:
-                mine = reading.take(session, copy.pk, now)
+                mine = dump_checks.take(session, copy.pk, now)
             if mine:
                 paced = rate if copy.read_asked is None else None
                 self._read(copy, evidence or {}, now, paced)
@@ -73,14 +76,14 @@ class Reader:
         """What could not be read is tried again later, and says so; it is not lost for that."""
         try:
             store = self._tools.open_store(copy.destination_pk)
-            moved = _Progress(self._tools, copy.pk, began + reading.LEASE_MS, rate).moved
+            moved = _Progress(self._tools, copy.pk, began + dump_checks.LEASE_MS, rate).moved
             problem = dump_check.flaw(store, copy.objects or "", evidence, moved)
         except FencedOff:
             return  # another process reads it, and says what it found
         except Failure as failure:
             log.warning("a dump could not be read", extra={"copy": copy.pk, "why": failure.message})
             with self._tools.catalog.write() as session:
-                reading.try_later(session, copy.pk, self._tools.clock.now() + _AGAIN_MS)
+                dump_checks.try_later(session, copy.pk, self._tools.clock.now() + _AGAIN_MS)
             return
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
@@ -107,8 +110,8 @@ class _Progress:
         """FencedOff when another process took the reading over."""
         self._pace.moved(count)
         now = self._tools.clock.now()
-        if now > self._until - reading.LEASE_MS // 2:
+        if now > self._until - dump_checks.LEASE_MS // 2:
             with self._tools.catalog.write() as session:
-                if not reading.hold_on(session, self._copy_pk, self._until, now):
+                if not dump_checks.hold_on(session, self._copy_pk, self._until, now):
                     raise FencedOff
-            self._until = now + reading.LEASE_MS
+            self._until = now + dump_checks.LEASE_MS

@@ -2,7 +2,7 @@
 
 import logging
 
-from holdfast.catalog import operations, workers
+from holdfast.catalog.work import operations, workers
 from holdfast.contracts.queue import Dispatch
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.vitals import Vitals

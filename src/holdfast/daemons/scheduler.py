@@ -8,8 +8,9 @@ because it may have gone back before.
 import logging
 import threading
 
-from holdfast.catalog import operations, snapshot_work
-from holdfast.catalog.session import take_turns
+from holdfast.catalog.database.session import take_turns
+from holdfast.catalog.storage import snapshot_work
+from holdfast.catalog.work import operations
 from holdfast.usecases import snapshot_upkeep
 from holdfast.usecases.schedules import firing
 from holdfast.usecases.toolbox import Toolbox

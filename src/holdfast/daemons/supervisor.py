@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import IO
 
-from holdfast.catalog import addons, operations
+from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
+from holdfast.catalog.work import operations
 from holdfast.contracts.place import Place
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure

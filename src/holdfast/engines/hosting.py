@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from holdfast.contracts.engine import Address
 from holdfast.contracts.place import Place
-from holdfast.kit.hosting import unprivileged
+from holdfast.kit.processes.hosting import unprivileged
 
 
 def named(place: Place | None, users: Iterable[str]) -> str | int | None:

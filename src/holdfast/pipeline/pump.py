@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from holdfast.contracts.stage import Stage
 from holdfast.contracts.store import Upload
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.pipeline.chain import Chain
 
 CHUNK = 1 << 20

@@ -7,9 +7,10 @@ removed.
 
 from dataclasses import dataclass
 
-from holdfast.catalog import addons, operations
-from holdfast.catalog.operations import Order
+from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, AddonEvent, Document, Project
+from holdfast.catalog.work import operations
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Address, Probe
 from holdfast.contracts.files import Rooted
 from holdfast.domain.addon import AddonStatus, Desired, is_newer_minor, pick_version

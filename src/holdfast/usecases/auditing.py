@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from holdfast.catalog.audit import Change, Watch
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import AuditEntry
-from holdfast.catalog.session import WriteSession
 from holdfast.domain.access import Caller
 
 T = TypeVar("T")

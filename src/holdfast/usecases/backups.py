@@ -1,11 +1,13 @@
 """Backups: create, abort, delete, retain."""
 
-from holdfast.catalog import addons, backups, copies, deletions, holdings, operations, projects
-from holdfast.catalog.copies import Wanted
-from holdfast.catalog.deletions import Doomed
-from holdfast.catalog.operations import Order
+from holdfast.catalog import addons, backups, projects
+from holdfast.catalog.database.session import lock_addon
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
-from holdfast.catalog.session import lock_addon
+from holdfast.catalog.storage import copies, deletions, holdings
+from holdfast.catalog.storage.copies import Wanted
+from holdfast.catalog.storage.deletions import Doomed
+from holdfast.catalog.work import operations
+from holdfast.catalog.work.operations import Order
 from holdfast.domain.backup import (
     BackupType,
     Compression,
@@ -18,7 +20,7 @@ from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.domain.naming import free_slug
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.provenance import provenance_of
-from holdfast.domain.retention import is_last_good
+from holdfast.domain.retention.rules import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases import snapshot_upkeep

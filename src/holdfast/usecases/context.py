@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.database.session import WriteSession
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.queue import Queue
 from holdfast.domain.access import Caller
-from holdfast.domain.schedule import MOST_DAYS, Interval
+from holdfast.domain.schedules.schedule import MOST_DAYS, Interval
 from holdfast.kit.seal import Sealer
 
 

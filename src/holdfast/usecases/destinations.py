@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.catalog import addons, copies, deletions, destinations, projects, schedules
+from holdfast.catalog import addons, destinations, projects
 from holdfast.catalog.schema import Destination
+from holdfast.catalog.storage import copies, deletions
+from holdfast.catalog.work import schedules
 from holdfast.domain.errors import Conflict, Invalid
 from holdfast.domain.naming import slug
 from holdfast.kit.seal import Secret

@@ -4,10 +4,11 @@ Nothing is restored by it: that is a second step, for which the caller asks when
 there. What was asked for is sealed, because addresses hold secrets.
 """
 
-from holdfast.catalog import addons, imports, operations
-from holdfast.catalog.operations import Order
+from holdfast.catalog import addons, imports
+from holdfast.catalog.database.session import WriteSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Import, Project, Upload, UploadPart
-from holdfast.catalog.session import WriteSession, lock_addon
+from holdfast.catalog.work import operations
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.domain.backup import BackupType, SourceType, taken_by

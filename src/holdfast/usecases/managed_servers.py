@@ -13,17 +13,17 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from holdfast.catalog import addons
+from holdfast.catalog.database.session import CatalogClash, WriteSession
 from holdfast.catalog.schema import Addon
-from holdfast.catalog.session import CatalogClash, WriteSession
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import SERVED, SETTLED, Hostable, Place, Succeeding
 from holdfast.domain.addon import NEIGHBOURS
 from holdfast.domain.errors import AddonUnavailable, NotSupported, Permanent
-from holdfast.kit import process
 from holdfast.kit.backoff import pauses
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import give
 from holdfast.kit.locks import exclusive
+from holdfast.kit.processes import process
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import give
 from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 
 log = logging.getLogger(__name__)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.catalog import addons, backups, copies, operations, projects, restores, workers
-from holdfast.catalog.operations import Order
+from holdfast.catalog import addons, backups, projects, restores
+from holdfast.catalog.database.session import ReadSession, WriteSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Document, Restore
-from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.catalog.storage import copies
+from holdfast.catalog.work import operations, workers
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Undoable
 from holdfast.contracts.files import Refillable
 from holdfast.contracts.queue import Queue

@@ -3,7 +3,7 @@
 import threading
 
 from holdfast.contracts.queue import Dispatch
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 class Running:

@@ -23,8 +23,8 @@ from holdfast.domain.errors import (
     NotSupported,
     Permanent,
 )
-from holdfast.kit import process
-from holdfast.kit.process import Command, require_success
+from holdfast.kit.processes import process
+from holdfast.kit.processes.process import Command, require_success
 from holdfast.usecases import managed_servers
 from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 

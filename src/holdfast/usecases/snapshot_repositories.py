@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.catalog import repositories
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon, Copy
 from holdfast.catalog.schema import Repository as Row
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.storage import repositories
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing
 from holdfast.domain.snapshot import CIRCLE

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from holdfast.catalog.schema import Copy
 from holdfast.domain.errors import ObjectMissing, SealBroken, StoreRefused, StoreUnavailable
-from holdfast.repositories.restic.mending import missing_packs
-from holdfast.repositories.restic.reading import Totals, prove
+from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
+from holdfast.repositories.restic.upkeep.mending import missing_packs
 from holdfast.usecases.snapshot_repositories import snapshot_id
 from holdfast.usecases.store_check import snapshot_check
 

@@ -1,9 +1,11 @@
 """Orders work on snapshots: further copies, repairs, pruning."""
 
-from holdfast.catalog import addons, copies, operations, projects, repositories, snapshot_work
-from holdfast.catalog.operations import Order
+from holdfast.catalog import addons, projects
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Copy
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import copies, repositories, snapshot_work
+from holdfast.catalog.work import operations
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.queue import Queue
 from holdfast.domain.operation import Kind, Status
 

@@ -1,8 +1,8 @@
 """Tokens and roles: create, revoke, delete. A token's value is shown once and kept as a digest."""
 
 from holdfast.catalog import projects, tokens
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Role, Token
-from holdfast.catalog.session import WriteSession
 from holdfast.domain.access import BUILT_IN, unknown_permissions
 from holdfast.domain.errors import Conflict, Forbidden, Invalid
 from holdfast.domain.naming import slug

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.catalog import addons
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon
-from holdfast.catalog.session import Catalog
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.place import Place
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control
-from holdfast.kit.cell import Cell
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import PUBLIC_ONLY, Rules
+from holdfast.kit.processes.cell import Cell
 from holdfast.kit.seal import Sealer
 from holdfast.kit.sign import Stamp
 from holdfast.usecases.snapshot_repositories import Vaults

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 
-from holdfast.catalog import addons, operations
-from holdfast.catalog import schedules as rows
+from holdfast.catalog import addons
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Document, Project
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.work import operations
+from holdfast.catalog.work import schedules as rows
 from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
 from holdfast.contracts.place import Hostable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.addon import NEIGHBOURS, AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339
-from holdfast.kit.hosting import is_unprivileged
+from holdfast.kit.processes.hosting import is_unprivileged
 from holdfast.kit.seal import Sealer
 from holdfast.views import schedules
-from holdfast.views.addon_shapes import (
+from holdfast.views.projects import LOCAL, cluster
+from holdfast.views.shapes.addons import (
     AddonConfig,
     AddonItem,
     AddonSpec,
@@ -33,8 +35,7 @@ from holdfast.views.addon_shapes import (
     UpgradeState,
     VersionView,
 )
-from holdfast.views.project_shapes import SpecType
-from holdfast.views.projects import LOCAL, cluster
+from holdfast.views.shapes.projects import SpecType
 
 _MODES = ("sslmode", "ssl-mode")
 _LOOSE = ("disable", "allow", "prefer", "disabled", "preferred")

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from holdfast.catalog.schema import AuditEntry
 from holdfast.kit.clock import rfc3339
-from holdfast.views.shapes import Document, Shape
+from holdfast.views.shapes.base import Document, Shape
 
 
 class AuditActor(Shape):

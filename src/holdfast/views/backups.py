@@ -4,23 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from holdfast.catalog import (
-    addons,
-    backups,
-    copies,
-    deletions,
-    destinations,
-    operations,
-    projects,
-    restores,
-)
-from holdfast.catalog.plain import is_plain
+from holdfast.catalog import addons, backups, destinations, projects, restores
+from holdfast.catalog.database.plain import is_plain
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Document, Project, Restore
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.storage import copies, deletions
+from holdfast.catalog.work import operations
 from holdfast.domain.operation import Status
+from holdfast.kit.cache import Memo
 from holdfast.kit.clock import rfc3339, rfc3339_if
-from holdfast.kit.memo import Memo
-from holdfast.views.backup_shapes import (
+from holdfast.views.shapes.backups import (
     BackupConfig,
     BackupSource,
     BackupView,
@@ -32,8 +25,8 @@ from holdfast.views.backup_shapes import (
     StoredBackup,
     StoredConfig,
 )
-from holdfast.views.schedule_shapes import AdditionalDestinationView, SchedulingView
-from holdfast.views.shapes import text_of
+from holdfast.views.shapes.base import text_of
+from holdfast.views.shapes.schedules import AdditionalDestinationView, SchedulingView
 
 _MOVING = (Status.IN_PROGRESS, Status.ABORTING)
 _KEPT = 1000

@@ -2,7 +2,7 @@
 
 from holdfast.catalog.schema import Addon
 from holdfast.domain.addon import AddonStatus
-from holdfast.views.addon_shapes import Container
+from holdfast.views.shapes.addons import Container
 
 _STATES = {
     AddonStatus.RUNNING: "TASK_RUNNING",

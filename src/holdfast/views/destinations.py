@@ -1,11 +1,11 @@
 """Destinations as the API shows them: secrets only where the reference shows them, if at all."""
 
 from holdfast.catalog import destinations, projects
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Destination
-from holdfast.catalog.session import ReadSession
 from holdfast.kit.clock import rfc3339
 from holdfast.kit.seal import Sealer
-from holdfast.views.backup_shapes import DestinationCredentials, DestinationView
+from holdfast.views.shapes.backups import DestinationCredentials, DestinationView
 
 MASK = "********"
 

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from holdfast.catalog.schema import Backup, Document
-from holdfast.views.backup_shapes import EvidenceView, MemberView
+from holdfast.views.shapes.backups import EvidenceView, MemberView
 
 
 def view(backup: Backup) -> EvidenceView:

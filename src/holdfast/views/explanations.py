@@ -2,14 +2,15 @@
 
 from itertools import pairwise
 
-from holdfast.catalog import backups, occurrences
-from holdfast.catalog import schedules as rows
+from holdfast.catalog import backups
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Backup, Occurrence, Schedule
-from holdfast.catalog.session import ReadSession
-from holdfast.domain.schedule import Outcome, Scheduling, is_due, latest_due, next_due
+from holdfast.catalog.work import occurrences
+from holdfast.catalog.work import schedules as rows
+from holdfast.domain.schedules.schedule import Outcome, Scheduling, is_due, latest_due, next_due
 from holdfast.kit.clock import rfc3339
 from holdfast.views import schedules as views
-from holdfast.views.schedule_shapes import Companion, Explanation
+from holdfast.views.shapes.schedules import Companion, Explanation
 
 _UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from holdfast.catalog.schema import Line
 from holdfast.kit.clock import parse_rfc3339, rfc3339
-from holdfast.kit.search import matching
-from holdfast.views.other_shapes import LogLine
+from holdfast.kit.processes.search import matching
+from holdfast.views.shapes.others import LogLine
 
 DEFAULT_LIMIT = 500
 LARGEST_LIMIT = 10_000

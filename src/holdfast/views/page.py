@@ -1,6 +1,6 @@
 """Paging parameters as callers send them."""
 
-from holdfast.catalog.page import DEFAULT_SIZE, Page
+from holdfast.catalog.database.page import DEFAULT_SIZE, Page
 from holdfast.domain.errors import Invalid
 
 LARGEST = 100

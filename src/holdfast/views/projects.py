@@ -1,10 +1,10 @@
 """Projects as the API shows them."""
 
 from holdfast.catalog import addons
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Project
-from holdfast.catalog.session import ReadSession
 from holdfast.kit.clock import rfc3339
-from holdfast.views.project_shapes import (
+from holdfast.views.shapes.projects import (
     Cluster,
     ProjectAddon,
     ProjectItem,

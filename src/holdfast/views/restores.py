@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from holdfast.catalog import backups, operations
+from holdfast.catalog import backups
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Restore
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.work import operations
 from holdfast.domain.operation import OVER, Status
 from holdfast.kit.clock import rfc3339, rfc3339_if
-from holdfast.views.backup_shapes import RestoreView
+from holdfast.views.shapes.backups import RestoreView
 
 
 def views(session: ReadSession, rows: Sequence[Restore]) -> list[RestoreView]:

@@ -4,16 +4,18 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.catalog import chores, deletions, destinations, holdings, projects
-from holdfast.catalog.holdings import Holding, Holdings, Leaving
-from holdfast.catalog.page import Page, Slice
+from holdfast.catalog import destinations, projects
+from holdfast.catalog.database.page import Page, Slice
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Deletion, Finding, Project
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.storage import deletions, holdings
+from holdfast.catalog.storage.holdings import Holding, Holdings, Leaving
+from holdfast.catalog.work import chores
 from holdfast.domain.access import Caller
-from holdfast.domain.outlook import Fate, Outlook, foresee
-from holdfast.domain.retention import Policy
+from holdfast.domain.retention.outlook import Fate, Outlook, foresee
+from holdfast.domain.retention.rules import Policy
 from holdfast.kit.clock import rfc3339, rfc3339_if
-from holdfast.views.retention_shapes import (
+from holdfast.views.shapes.retention import (
     AddonPlan,
     Amount,
     AuditView,

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from holdfast.catalog import backups, destinations
-from holdfast.catalog import schedules as rows
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Backup, Occurrence, Schedule
-from holdfast.catalog.session import ReadSession
-from holdfast.domain.schedule import Outcome, upcoming
+from holdfast.catalog.work import schedules as rows
+from holdfast.domain.schedules.schedule import Outcome, upcoming
 from holdfast.kit.clock import rfc3339, rfc3339_if
-from holdfast.views.schedule_shapes import (
+from holdfast.views.shapes.schedules import (
     AdditionalDestinationView,
     CausedBackup,
     OccurrenceView,

@@ -1,11 +1,11 @@
 """Tokens and roles as the API shows them; never a token's value or digest."""
 
 from holdfast.catalog import tokens
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Role, Token
-from holdfast.catalog.session import ReadSession
 from holdfast.domain.access import BUILT_IN
 from holdfast.kit.clock import rfc3339, rfc3339_if
-from holdfast.views.other_shapes import RoleView, TokenView
+from holdfast.views.shapes.others import RoleView, TokenView
 
 
 def view(token: Token) -> TokenView:

@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.connecting import opened
 from fixtures.holdfast import Server, await_backup, await_that, fresh
-from holdfast.api.v1.imports import LARGEST_PART
+from holdfast.api.v1.backups.imports import LARGEST_PART
 
 MB = 1_000_000
 SLOW = 16

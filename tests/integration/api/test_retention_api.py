@@ -12,7 +12,7 @@ from fixtures.keeping import Keeper
 from fixtures.listening import listening
 from holdfast.bootstrap import Parts, make_owner
 from holdfast.catalog import addons, projects
-from holdfast.catalog.findings import Sighting, report
+from holdfast.catalog.storage.findings import Sighting, report
 from holdfast.settings import Settings
 
 READ = "Project > Addons > General > Read"

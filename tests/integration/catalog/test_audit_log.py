@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from holdfast.catalog.database.session import Catalog, WriteSession
 from holdfast.catalog.schema import Addon, AuditEntry, Destination, Project, Token
-from holdfast.catalog.session import Catalog, WriteSession
 from holdfast.domain.access import BUILT_IN, Caller
 from holdfast.usecases.auditing import Change, Origin, audited
 

@@ -9,12 +9,12 @@ from sqlalchemy import update
 
 from fixtures.asked import listening
 from fixtures.timetables import DAY, SetClock
-from holdfast.api.callers import Callers
-from holdfast.api.turns import Turns
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Role, Token
-from holdfast.catalog.session import Catalog
 from holdfast.catalog.tokens import digest
 from holdfast.domain.errors import Unauthenticated
+from holdfast.http.callers import Callers
+from holdfast.http.limits.turns import Turns
 from holdfast.kit.seal import Secret
 
 TOKEN = Secret("hf-a-token")

@@ -4,8 +4,8 @@ import pytest
 
 from fixtures.timetables import HOUR, MINUTE, Timetable, moment, wish
 from holdfast.views.explanations import explain, span
-from holdfast.views.schedule_shapes import Explanation
 from holdfast.views.schedules import history
+from holdfast.views.shapes.schedules import Explanation
 
 
 def why(timetable: Timetable, schedule_pk: int, at: str) -> Explanation:

@@ -15,17 +15,17 @@ import pytest
 from sqlalchemy import text
 
 from fixtures.debian_postgres import Database, running_postgres
-from holdfast.catalog import workers
-from holdfast.catalog.migrate import migrate
-from holdfast.catalog.patience import hurried
+from holdfast.catalog.database.deadlines import hurried
+from holdfast.catalog.database.migrate import migrate
+from holdfast.catalog.database.session import Catalog, CatalogAway
 from holdfast.catalog.schema import Operation
-from holdfast.catalog.session import Catalog, CatalogAway
+from holdfast.catalog.work import workers
 from holdfast.contracts.queue import Dispatch
 from holdfast.daemons.loop import Loop
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.domain.errors import FencedOff, WorkerLost
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Sealer
 from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox

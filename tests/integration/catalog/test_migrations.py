@@ -9,10 +9,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
-from holdfast.catalog.migrate import migrate, newest
+from holdfast.catalog.database.migrate import migrate, newest
+from holdfast.catalog.database.session import Catalog
+from holdfast.catalog.database.upgrading import config
 from holdfast.catalog.schema import Copy, Deletion, Restore, Table
-from holdfast.catalog.session import Catalog
-from holdfast.catalog.upgrading import config
 
 FIRST_VERSION = """
 INSERT INTO projects (pk, id, name, created, updated) VALUES (1, 'p', 'P', 1, 1);
@@ -37,9 +37,9 @@ INSERT INTO deletions (destination_pk, prefix, reason, created, tries)
 
 MIGRATE = """
 import sys
-from holdfast.catalog.migrate import migrate
-from holdfast.catalog.session import Catalog
-from holdfast.catalog.upgrading import config
+from holdfast.catalog.database.migrate import migrate
+from holdfast.catalog.database.session import Catalog
+from holdfast.catalog.database.upgrading import config
 migrate(Catalog(sys.argv[1]))
 """
 

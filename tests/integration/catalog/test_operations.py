@@ -9,10 +9,10 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from fakes.queues import ListQueue
-from holdfast.catalog import litter, operations
-from holdfast.catalog.operations import Ending, Order
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Operation
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.work import leftovers, operations
+from holdfast.catalog.work.operations import Ending, Order
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import ANY_LANE, OVER, Kind, Status
 
@@ -319,6 +319,6 @@ def test_litter_is_listed_in_turns(desk: Desk, new_addon: Callable[[], int]) -> 
         assert desk.begin(what)
         desk.finish(what, Ending(Status.FAILED, "x", "y", litter=True))
     with desk.catalog.read() as session:
-        first = litter.littered(session, 0, 2)
-        rest = litter.littered(session, first[-1].pk, 2)
+        first = leftovers.littered(session, 0, 2)
+        rest = leftovers.littered(session, first[-1].pk, 2)
     assert [operation.id for operation in first + rest] == made

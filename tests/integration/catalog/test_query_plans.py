@@ -16,9 +16,9 @@ from fixtures.keeping import POLICY, Keeper
 from fixtures.timetables import DAY
 from holdfast.bootstrap import PLANS
 from holdfast.catalog import backups
-from holdfast.catalog.page import Page
+from holdfast.catalog.database.page import Page
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Backup
-from holdfast.catalog.session import Catalog
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.pulse import Pulse, Rhythm

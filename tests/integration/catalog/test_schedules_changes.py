@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fixtures.timetables import Timetable, moment, wish
-from holdfast.catalog import occurrences, schedules
-from holdfast.catalog.page import Page
+from holdfast.catalog.database.page import Page
 from holdfast.catalog.schema import Addon, Schedule
+from holdfast.catalog.work import occurrences, schedules
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.usecases.schedules import schedules as verbs
 

@@ -9,10 +9,10 @@ from sqlalchemy import update
 from fixtures.holdfast import await_that
 from fixtures.timetables import DAY, HOUR, MINUTE, Timetable, moment, wish
 from holdfast.bootstrap import SchedulerProcess
-from holdfast.catalog import firing as queries
-from holdfast.catalog.clock import DatabaseClock
+from holdfast.catalog.database.clock import DatabaseClock
+from holdfast.catalog.database.session import lock_addon
 from holdfast.catalog.schema import Addon, Backup, Schedule
-from holdfast.catalog.session import lock_addon
+from holdfast.catalog.work import firing as queries
 from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.seal import Secret
 

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from holdfast.catalog import replays
-from holdfast.catalog.page import Page, take
-from holdfast.catalog.replays import WINDOW_MS
+from holdfast.catalog.database.page import Page, take
+from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Line, Replay, Role
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.work import replays
+from holdfast.catalog.work.replays import WINDOW_MS
 from holdfast.domain.errors import Invalid
 from integration.catalog.test_operations import at_once
 

@@ -14,9 +14,9 @@ from holdfast.contracts.place import Place
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Permanent
-from holdfast.kit.guard import Guard
 from holdfast.kit.locks import exclusive, try_exclusive
-from holdfast.kit.process import Command
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.process import Command
 from holdfast.kit.seal import Secret
 from holdfast.usecases.toolbox import Toolbox, home_of
 

@@ -9,10 +9,10 @@ import pytest
 
 from fixtures.keeping import POLICY, Keeper
 from fixtures.timetables import DAY, HOUR, MINUTE
-from holdfast.catalog import holdings
+from holdfast.catalog.storage import holdings
 from holdfast.domain.errors import StoreRefused, StoreUnavailable
 from holdfast.domain.operation import Status
-from holdfast.domain.retention import is_last_good
+from holdfast.domain.retention.rules import is_last_good
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.retention import expiry
 

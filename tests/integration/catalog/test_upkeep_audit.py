@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 
 from fixtures.keeping import Keeper
 from fixtures.timetables import DAY, HOUR, MINUTE
-from holdfast.catalog import chores
 from holdfast.catalog.schema import Chore, Copy, Operation
+from holdfast.catalog.work import chores
 from holdfast.daemons.auditor import Auditor
 from holdfast.domain.errors import StoreRefused, StoreUnavailable
 from holdfast.domain.operation import Status

@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 from fixtures.keeping import Keeper
 from fixtures.kept_snapshots import audit, flip, lost, packs, take, write
 from fixtures.timetables import DAY
-from holdfast.catalog import addons, readings
+from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, Operation, Reading, Repository
+from holdfast.catalog.storage import open_downloads
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import SealBroken
 from holdfast.domain.operation import Status
@@ -19,11 +20,11 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.jobs.snapshots.prune import TIDY
 from holdfast.kit import ids
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.pruning import Rules, prune
-from holdfast.repositories.restic.reading import prove
+from holdfast.repositories.restic.read.reading import prove
 from holdfast.repositories.restic.repository import ensure_repository
+from holdfast.repositories.restic.upkeep.pruning import Rules, prune
 
 KINDS = ["index", "keys", "snapshots"]
 
@@ -207,11 +208,11 @@ def test_what_a_download_reads_is_not_removed(keeper: Keeper, kept_addon: int) -
     keeper.platform.delete(write(keeper, copy, ids.uid()))
     before = packs(keeper)
     with keeper.catalog.write() as session:
-        pks = readings.begin(session, [copy.pk])
+        pks = open_downloads.begin(session, [copy.pk])
     assert not tidy(keeper, kept_addon)
     assert packs(keeper) == before
     with keeper.catalog.write() as session:
-        readings.end(session, pks)
+        open_downloads.end(session, pks)
     assert tidy(keeper, kept_addon)
     assert set(packs(keeper)) < set(before)
 

@@ -7,7 +7,6 @@ from sqlalchemy import func, select, update
 from fixtures.keeping import POLICY, Keeper
 from fixtures.timetables import DAY, HOUR
 from holdfast.bootstrap import PLANS
-from holdfast.catalog import chores
 from holdfast.catalog.schema import (
     Backup,
     Copy,
@@ -19,6 +18,7 @@ from holdfast.catalog.schema import (
     Restore,
     Schedule,
 )
+from holdfast.catalog.work import chores
 from holdfast.daemons.janitor import Janitor
 from holdfast.jobs.core.leftovers import remover
 

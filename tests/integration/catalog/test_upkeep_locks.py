@@ -18,7 +18,7 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan
 from holdfast.jobs.snapshots.prune import TIDY
 from holdfast.jobs.snapshots.snapshot import SNAPSHOT
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.repositories.restic.locks import Sign, exclusively
 
 SECOND = Dispatch("op", 2)

@@ -6,16 +6,16 @@ import pytest
 
 from fixtures.keeping import POLICY, Keeper
 from fixtures.timetables import CALLER, DAY, HOUR
-from holdfast.catalog import deletions, findings
-from holdfast.catalog.page import Page
+from holdfast.catalog.database.page import Page
 from holdfast.catalog.schema import Addon
+from holdfast.catalog.storage import deletions, findings
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import StoreUnavailable
 from holdfast.domain.operation import Status
 from holdfast.kit.clock import parse_rfc3339
 from holdfast.views import retention
 from holdfast.views.retention import Scope
-from holdfast.views.retention_shapes import AddonPlan, PlannedCopy
+from holdfast.views.shapes.retention import AddonPlan, PlannedCopy
 
 
 def plan_of(keeper: Keeper, addon_pk: int) -> AddonPlan:

@@ -9,8 +9,9 @@ from fixtures.keeping import BODY, MEMBER, Keeper
 from fixtures.kept_repairs import repair
 from fixtures.kept_snapshots import take
 from fixtures.timetables import DAY, HOUR
-from holdfast.catalog import chores, reading
 from holdfast.catalog.schema import Copy
+from holdfast.catalog.storage import dump_checks
+from holdfast.catalog.work import chores
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.reader import Reader
 from holdfast.domain.errors import Failure, StoreUnavailable
@@ -154,11 +155,11 @@ def test_one_process_reads_a_dump_and_a_dead_ones_is_taken_over(
     pk = keeper.backup(kept_addon, days=99)
     copy_pk, now = the_copy(keeper, pk).pk, keeper.clock.at
     with keeper.catalog.write() as session:
-        reading.ask(session, [copy_pk], now)
-        assert reading.take(session, copy_pk, now)
-        assert not reading.take(session, copy_pk, now)
-        assert reading.hold_on(session, copy_pk, now + reading.LEASE_MS, now + 1)
-        assert not reading.hold_on(session, copy_pk, now + reading.LEASE_MS, now + 2)
+        dump_checks.ask(session, [copy_pk], now)
+        assert dump_checks.take(session, copy_pk, now)
+        assert not dump_checks.take(session, copy_pk, now)
+        assert dump_checks.hold_on(session, copy_pk, now + dump_checks.LEASE_MS, now + 1)
+        assert not dump_checks.hold_on(session, copy_pk, now + dump_checks.LEASE_MS, now + 2)
     counted = keeper.fail(None)
     read(keeper)
     assert counted.calls == []
@@ -182,7 +183,7 @@ def test_everything_is_read_when_somebody_asks_for_it(keeper: Keeper, kept_addon
     keeper.backup(kept_addon, Status.FAILED)
     keeper.clock.at += HOUR
     with keeper.catalog.write() as session:
-        reading.ask_for_place(session, there, keeper.clock.at)
+        dump_checks.ask_for_place(session, there, keeper.clock.at)
     read(keeper, within=0)
     assert (the_copy(keeper, other).read_at, the_copy(keeper, here).read_at) == (
         keeper.clock.at, keeper.clock.at - HOUR,

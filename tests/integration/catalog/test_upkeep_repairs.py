@@ -6,8 +6,9 @@ from sqlalchemy import select
 from fixtures.keeping import Keeper
 from fixtures.kept_repairs import a_job, repair
 from fixtures.kept_snapshots import OFFSITE, audit, flip, lost, pack_of_blocks, packs, take, write
-from holdfast.catalog import chores, snapshot_work
 from holdfast.catalog.schema import Operation, Repository
+from holdfast.catalog.storage import snapshot_work
+from holdfast.catalog.work import chores
 from holdfast.domain.errors import Conflict, Failure
 from holdfast.domain.operation import Status
 from holdfast.jobs.snapshots.index_repair import make_sound

@@ -5,8 +5,8 @@ from sqlalchemy import select, update
 
 from fixtures.keeping import Keeper
 from fixtures.kept_snapshots import OFFSITE, audit, lost, packs, take, write
-from holdfast.catalog import snapshot_work
 from holdfast.catalog.schema import Copy, Repository
+from holdfast.catalog.storage import snapshot_work
 from holdfast.daemons.pruner import remove
 from holdfast.domain.errors import StoreRefused
 from holdfast.domain.operation import Status

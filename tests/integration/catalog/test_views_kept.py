@@ -12,12 +12,12 @@ from sqlalchemy import update
 
 from fixtures.keeping import START, Keeper
 from fixtures.timetables import DAY
-from holdfast.api import answers
 from holdfast.catalog import backups
-from holdfast.catalog.page import Page
+from holdfast.catalog.database.page import Page
 from holdfast.catalog.schema import Backup, Copy, Destination, Restore
-from holdfast.views.backup_shapes import BackupList
+from holdfast.http import answers
 from holdfast.views.backups import texts, views
+from holdfast.views.shapes.backups import BackupList
 
 CAUSE = {
     "id": "nightly", "interval": "daily", "minute": [0], "hour": [3], "retentionTime": 7,

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select, update
 
-from holdfast.catalog import workers
+from holdfast.catalog.database.session import Catalog, database_now
 from holdfast.catalog.schema import Worker
-from holdfast.catalog.session import Catalog, database_now
+from holdfast.catalog.work import workers
 
 YEARS = 10 * 365 * 86_400_000
 

@@ -10,11 +10,13 @@ import pytest
 from fakes.stores import FaultyStore
 from fixtures.attached import Own
 from holdfast.bootstrap import PLANS, Parts
-from holdfast.catalog import addons, backups, copies, journal, operations
-from holdfast.catalog.copies import Wanted
-from holdfast.catalog.journal import Window
-from holdfast.catalog.operations import Order
+from holdfast.catalog import addons, backups
 from holdfast.catalog.schema import Addon, Backup, Operation, Project
+from holdfast.catalog.storage import copies
+from holdfast.catalog.storage.copies import Wanted
+from holdfast.catalog.work import journal, operations
+from holdfast.catalog.work.journal import Window
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import ChildFailed, DestinationFull, StoreRefused, StoreUnavailable

@@ -22,8 +22,8 @@ from holdfast.contracts.snapshots import Snapshottable
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.engines.registry import load_engine
-from holdfast.kit import process
 from holdfast.kit.clock import SystemClock
+from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
 from holdfast.usecases import managed_servers
 from holdfast.usecases.toolbox import Toolbox, home_of, place_of

@@ -21,7 +21,7 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.hosting.lifecycle import LIFECYCLE, LifecycleRecord
 from holdfast.jobs.snapshots import restore_in_place
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 from holdfast.usecases import managed_servers
 from holdfast.usecases.server_control import Seat

@@ -20,13 +20,13 @@ from holdfast.daemons.janitor import Janitor
 from holdfast.domain.errors import FencedOff
 from holdfast.jobs.core.leftovers import remover
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.cutting import Fixed
-from holdfast.repositories.restic.objects import Objects
-from holdfast.repositories.restic.pruning import Doomed, prune
-from holdfast.repositories.restic.reading import Totals, prove
+from holdfast.repositories.restic.format.objects import Objects
+from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository as Open
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.upkeep.pruning import Doomed, prune
+from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
 from holdfast.usecases.imports import retire_upload

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.locks import exclusively, shared
-from holdfast.repositories.restic.pruning import prune
 from holdfast.repositories.restic.repository import Snapshot, open_repository
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.upkeep.pruning import prune
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore
 from holdfast.stores.local.options import Options
 

@@ -11,10 +11,10 @@ import pytest
 
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.locks import exclusively
-from holdfast.repositories.restic.materialising import materialise
-from holdfast.repositories.restic.pruning import prune
+from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.upkeep.pruning import prune
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore
 from holdfast.stores.local.options import Options
 

@@ -14,13 +14,10 @@ from fixtures.s3 import S3Server
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import NotSupported
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.copying import send
-from holdfast.repositories.restic.cutting import Fixed
 from holdfast.repositories.restic.locks import exclusively, shared
-from holdfast.repositories.restic.materialising import materialise
-from holdfast.repositories.restic.mending import mend
-from holdfast.repositories.restic.pruning import prune
-from holdfast.repositories.restic.reading import prove
+from holdfast.repositories.restic.read.materialise import materialise
+from holdfast.repositories.restic.read.reading import prove
+from holdfast.repositories.restic.read.tar import tar
 from holdfast.repositories.restic.repository import (
     Kept,
     Repository,
@@ -29,8 +26,11 @@ from holdfast.repositories.restic.repository import (
     open_repository,
     restore_keys,
 )
-from holdfast.repositories.restic.tarring import tar
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.upkeep.mending import mend
+from holdfast.repositories.restic.upkeep.pruning import prune
+from holdfast.repositories.restic.write.copying import send
+from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore
 from holdfast.stores.local.options import Options as LocalOptions
 from holdfast.stores.s3.driver import S3Store

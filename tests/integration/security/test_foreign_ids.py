@@ -23,8 +23,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from holdfast.api.v1 import destinations as destination_routes
 from holdfast.bootstrap import Parts, build_api, make_owner
-from holdfast.catalog import journal
 from holdfast.catalog.schema import Backup, Copy, Restore, Table
+from holdfast.catalog.work import journal
 from holdfast.domain.access import Permission
 from holdfast.settings import Settings, prepare_data_dir
 

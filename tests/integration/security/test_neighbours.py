@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from fixtures.managed import OwnersServer, managed_place, running
-from holdfast.kit.hosting import can_hide
-from holdfast.kit.process import Command, run
+from holdfast.kit.processes.hosting import can_hide
+from holdfast.kit.processes.process import Command, run
 
 FIRST_UID = 65_100
 

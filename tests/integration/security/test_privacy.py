@@ -15,11 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from fixtures.attached import Own, attach
 from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
-from holdfast.api.health import _problems
 from holdfast.catalog import tokens
-from holdfast.catalog.session import Catalog
+from holdfast.catalog.database.session import Catalog
 from holdfast.domain.errors import StoreUnavailable
-from holdfast.kit.process import Command, run
+from holdfast.http.health import _problems
+from holdfast.kit.processes.process import Command, run
 from holdfast.kit.seal import Secret
 
 MASTER = "5e" * 32
@@ -27,7 +27,7 @@ BILLING = {"deploymentPlan": "x", "storage": 1, "replicas": 1}
 
 PRIVATE = """
 import ctypes, resource
-from holdfast.kit.hardening import keep_memory_private
+from holdfast.kit.processes.hardening import keep_memory_private
 keep_memory_private()
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))
 """

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.pipeline.compress import Zstd
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.pump import pump

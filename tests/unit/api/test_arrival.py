@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api.arrival import Arrival
+from holdfast.http.arrival import Arrival
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.fetch import parse_networks
 

@@ -6,7 +6,8 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from holdfast.api import app, writing
+from holdfast.api import app
+from holdfast.http import writing
 
 CHANGE_NOTHING = {"update_network", "update_security", "start_recovery"}
 """They are there for the official clients: checked, and answered."""

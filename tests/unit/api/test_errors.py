@@ -6,7 +6,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from holdfast.api import errors
 from holdfast.domain.errors import (
     Conflict,
     Failure,
@@ -17,6 +16,7 @@ from holdfast.domain.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
+from holdfast.http import errors
 
 
 def answer_to(raised: Exception) -> tuple[int, dict[str, object]]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast.api.bounds import Bounds
-from holdfast.api.throttle import Throttle, TooMany
+from holdfast.http.limits.bounds import Bounds
+from holdfast.http.limits.throttle import Throttle, TooMany
 from holdfast.kit.clock import SystemClock
 
 HERE = "192.0.2.1"

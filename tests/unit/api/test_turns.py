@@ -6,8 +6,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from holdfast.api import turns
-from holdfast.api.turns import Turns
+from holdfast.http.limits import turns
+from holdfast.http.limits.turns import Turns
 
 
 def test_one_at_a_time_in_their_order() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fakes.scripted_api import Reply, ScriptedApi
 from fixtures.http_api import Holdfast
-from holdfast.cli.problems import MEANING, STATUS
+from holdfast.cli.terminal.problems import MEANING, STATUS
 
 
 @pytest.mark.parametrize(

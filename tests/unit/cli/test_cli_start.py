@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from holdfast.cli.local import LOCAL, local
+from holdfast.cli.machine.local import LOCAL, local
 
 HEAVY = ["boto3", "dbos", "fastapi", "psycopg", "sqlalchemy", "uvicorn", "holdfast.bootstrap"]
 LOADED = """
@@ -29,7 +29,7 @@ def test_nothing_of_the_server_is_loaded(words: list[str]) -> None:
         timeout=30,
     )
     loaded = json.loads(done.stdout.splitlines()[-1])
-    assert "holdfast.cli.addon" in loaded
+    assert "holdfast.cli.addon.addon" in loaded
     assert [name for name in HEAVY if name in loaded] == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.scripted_api import Reply, ScriptedApi
 from holdfast.client import ApiError, Client, ServerFault, Unreachable
-from holdfast.client.download import Download
+from holdfast.client.transport.download import Download
 
 BACKUP = "/v1/projects/p/addons/a/backups/b"
 CONTENT = gzip.compress(b"a dump" * 1000)

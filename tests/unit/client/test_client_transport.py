@@ -17,7 +17,7 @@ from holdfast.client import (
     Unauthenticated,
     Unreachable,
 )
-from holdfast.client.transport import normalise_host
+from holdfast.client.transport.transport import normalise_host
 from holdfast.kit.seal import Secret
 
 PROJECTS = "/v1/projects"

@@ -5,7 +5,7 @@ import pytest
 from fakes.scripted_api import ScriptedApi
 from fixtures.http_api import PausingClock
 from holdfast.client import Client, NotFound, Patience, ServerFault, TimedOut
-from holdfast.client.models import Addon, Backup
+from holdfast.client.models.models import Addon, Backup
 
 BACKUP = "/v1/projects/p/addons/a/backups/b"
 RESTORES = "/v1/projects/p/addons/a/restores"

@@ -9,8 +9,8 @@ from holdfast.daemons.silence import Silence
 from holdfast.daemons.vitals import Vitals
 from holdfast.domain.errors import WorkerLost
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
-from holdfast.kit.steady import Steadiness
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.running_jobs import Running
 
 DEAD = 30.0

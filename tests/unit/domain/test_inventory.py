@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.artifact import attempt_prefix
-from holdfast.domain.inventory import Class, Known, Spot, classify, damage, neighbourhood, spot_of
+from holdfast.domain.store_check import (
+    Class,
+    Known,
+    Spot,
+    classify,
+    damage,
+    neighbourhood,
+    spot_of,
+)
 
 UID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SPOT = Spot("shop", "db", UID, 2)

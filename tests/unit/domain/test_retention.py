@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.domain.errors import Invalid
-from holdfast.domain.retention import (
+from holdfast.domain.retention.rules import (
     DAY_MS,
     Held,
     Policy,

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from holdfast.domain.retention import (
+from holdfast.domain.retention.rules import (
     DAY_MS,
     Held,
     State,

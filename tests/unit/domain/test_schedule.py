@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.domain.schedule import (
+from holdfast.domain.schedules.schedule import (
     Interval,
     Scheduling,
     count_due,

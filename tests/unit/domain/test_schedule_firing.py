@@ -6,8 +6,15 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.domain.firing import Decision, Due, Run, decide
-from holdfast.domain.schedule import Interval, Outcome, Scheduling, latest_due, next_due, upcoming
+from holdfast.domain.schedules.firing import Decision, Due, Run, decide
+from holdfast.domain.schedules.schedule import (
+    Interval,
+    Outcome,
+    Scheduling,
+    latest_due,
+    next_due,
+    upcoming,
+)
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_795_000_000_000

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from holdfast.domain.artifact import stamped_part
-from holdfast.domain.inventory import spot_of
 from holdfast.domain.provenance import Provenance
+from holdfast.domain.store_check import spot_of
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.sign import Stamp
 from holdfast.stores.memory.driver import MemoryStore

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from holdfast.jobs.dumps.restore import _fetcher
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.pipeline.compress import Zstd
 from holdfast.pipeline.digest import Digest
 from holdfast.stores.memory.driver import MemoryStore

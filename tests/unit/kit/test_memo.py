@@ -1,6 +1,6 @@
 """A result is used again exactly as long as what it was made of is equal."""
 
-from holdfast.kit.memo import Memo
+from holdfast.kit.cache import Memo
 
 
 class Maker:

@@ -7,8 +7,8 @@ import pytest
 
 from fixtures.holdfast import await_that
 from holdfast.domain.errors import AddonUnavailable
-from holdfast.kit import readahead
-from holdfast.kit.readahead import ReadAhead
+from holdfast.kit import read_ahead
+from holdfast.kit.read_ahead import ReadAhead
 
 
 class Sender:
@@ -35,7 +35,7 @@ def everything(pieces: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readahead, "PATIENCE_SECONDS", 0.002)
+    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 0.002)
 
 
 def taken(ahead: ReadAhead, size: int) -> Iterator[bytes]:
@@ -56,7 +56,7 @@ def test_what_was_read_ahead_comes_first(size: int) -> None:
 
 
 def test_nothing_more_is_read_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readahead, "_MOST", 30)
+    monkeypatch.setattr(read_ahead, "_MOST", 30)
     sender = Sender(50)
     ahead = ReadAhead(sender.read)
     await_that(lambda: sender.sent == 5)
@@ -77,7 +77,7 @@ def test_an_error_comes_after_what_came_before_it() -> None:
 
 
 def test_who_reads_all_the_time_is_not_read_ahead_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readahead, "PATIENCE_SECONDS", 3600.0)
+    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 3600.0)
     sender = Sender(50)
     ahead = ReadAhead(sender.read)
     for number in range(1, 51):
@@ -88,8 +88,8 @@ def test_who_reads_all_the_time_is_not_read_ahead_of(monkeypatch: pytest.MonkeyP
 
 def test_in_a_hurry_all_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """But no more than there is room for."""
-    monkeypatch.setattr(readahead, "PATIENCE_SECONDS", 3600.0)
-    monkeypatch.setattr(readahead, "_MOST", 120)
+    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 3600.0)
+    monkeypatch.setattr(read_ahead, "_MOST", 120)
     sender, hurry = Sender(50), threading.Event()
     ahead = ReadAhead(sender.read, hurry)
     assert ahead.read(6) == b"000001"

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.domain.errors import Invalid
-from holdfast.kit.search import matching
+from holdfast.kit.processes.search import matching
 
 
 def test_it_says_which_texts_match() -> None:

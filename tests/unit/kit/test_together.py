@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.domain.errors import ChildFailed, Interrupted
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
-from holdfast.kit.together import together
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.together import together
 
 
 @pytest.fixture

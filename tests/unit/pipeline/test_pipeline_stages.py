@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.domain.errors import EvidenceMissing, Interrupted, StoreUnavailable
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.pipeline.chain import Chain
 from holdfast.pipeline.compress import GZ, SUFFIXES, ZSTD, Gzip, Zstd, compressor
 from holdfast.pipeline.decompress import decompress

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.contracts.snapshots import Cut
-from holdfast.repositories.restic.cutting import ByContent, Cutter, Fixed, cutters
+from holdfast.repositories.restic.write.cutting import ByContent, Cutter, Fixed, cutters
 
 AVERAGE = 4096
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import SealBroken
-from holdfast.repositories.restic import gojson
+from holdfast.repositories.restic.format import go_json
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ from holdfast.repositories.restic import gojson
     ],
 )
 def test_names_are_quoted_as_go_does(name: bytes, quoted: str) -> None:
-    assert gojson.quote(name) == quoted
-    assert gojson.unquote(quoted) == name
+    assert go_json.quote(name) == quoted
+    assert go_json.unquote(quoted) == name
 
 
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "replace")))
 def test_every_name_survives_quoting_and_json(name: bytes) -> None:
-    document = json.loads(gojson.dumps({"name": gojson.quote(name)}))
+    document = json.loads(go_json.dumps({"name": go_json.quote(name)}))
 
-    assert gojson.unquote(document["name"]) == name
+    assert go_json.unquote(document["name"]) == name
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_json_means_what_was_said(text: str) -> None:
-    assert json.loads(gojson.dumps([text])) == [text]
+    assert json.loads(go_json.dumps([text])) == [text]
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_json_means_what_was_said(text: str) -> None:
     ],
 )
 def test_text_is_written_as_go_does(text: str, written: bytes) -> None:
-    assert gojson.dumps(text) == written
+    assert go_json.dumps(text) == written
 
 
 @pytest.mark.parametrize("text", ["\\", "\\x1", "\\q", "\\xzz", "\\ud800", "\\U00110000"])
 def test_what_no_quoting_writes_is_named(text: str) -> None:
     with pytest.raises(SealBroken, match="no name"):
-        gojson.unquote(text)
+        go_json.unquote(text)
 
 
 @given(st.integers(-62_135_596_800_000_000_000, 253_402_300_799_999_999_999))
 def test_instants_come_back_exactly(instant: int) -> None:
-    assert gojson.parse_instant(gojson.instant(instant)) == instant
+    assert go_json.parse_instant(go_json.instant(instant)) == instant
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_instants_come_back_exactly(instant: int) -> None:
     ],
 )
 def test_instants_are_written_as_go_does(instant: int, text: str) -> None:
-    assert gojson.instant(instant) == text
+    assert go_json.instant(instant) == text
 
 
 def test_instants_of_other_zones_are_understood() -> None:
-    assert gojson.parse_instant("1970-01-01T02:00:00.25+02:00") == 250_000_000
-    assert gojson.parse_instant("1970-01-01T00:00:00-01:00") == 3_600_000_000_000
+    assert go_json.parse_instant("1970-01-01T02:00:00.25+02:00") == 250_000_000
+    assert go_json.parse_instant("1970-01-01T00:00:00-01:00") == 3_600_000_000_000

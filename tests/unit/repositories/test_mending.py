@@ -8,13 +8,13 @@ from fakes.stores import FaultyStore
 from fixtures.timetables import SetClock
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import StoreUnavailable
-from holdfast.repositories.restic import crypto
-from holdfast.repositories.restic.cutting import Fixed
-from holdfast.repositories.restic.mending import mend, missing_packs, spoiled_packs
-from holdfast.repositories.restic.objects import Objects
-from holdfast.repositories.restic.reading import needs, prove
+from holdfast.repositories.restic.format import crypto
+from holdfast.repositories.restic.format.objects import Objects
+from holdfast.repositories.restic.read.reading import needs, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.upkeep.mending import mend, missing_packs, spoiled_packs
+from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
 

@@ -17,12 +17,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from fakes.stores import FaultyStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic import crypto, packer, pruning
-from holdfast.repositories.restic.copying import send
-from holdfast.repositories.restic.objects import Objects, seal_document
-from holdfast.repositories.restic.pruning import prune
+from holdfast.repositories.restic.format import crypto
+from holdfast.repositories.restic.format.objects import Objects, seal_document
 from holdfast.repositories.restic.repository import Repository, Snapshot, ensure_repository
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.upkeep import pruning
+from holdfast.repositories.restic.upkeep.pruning import prune
+from holdfast.repositories.restic.write import packer
+from holdfast.repositories.restic.write.copying import send
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
 

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from fakes.stores import FaultyStore
 from holdfast.domain.errors import NotSupported, ObjectMissing, SealBroken, StoreUnavailable
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic import crypto, index, keys, materialising, pack, tree
+from holdfast.repositories.restic.format import crypto, index, keys, pack, tree
+from holdfast.repositories.restic.format.objects import Objects, seal_document
+from holdfast.repositories.restic.format.pack import BlobType, Entry
+from holdfast.repositories.restic.format.tree import Node
 from holdfast.repositories.restic.locks import HOST, Sign, drop_dead, exclusively, shared
-from holdfast.repositories.restic.materialising import materialise
-from holdfast.repositories.restic.objects import Objects, seal_document
-from holdfast.repositories.restic.pack import BlobType, Entry
+from holdfast.repositories.restic.read import materialise as materialising
+from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.repository import Repository
-from holdfast.repositories.restic.tree import Node
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
 

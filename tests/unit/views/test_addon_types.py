@@ -6,8 +6,8 @@ import pytest
 
 from fixtures.programs import CLIENTS, POSTGRES, SERVER
 from holdfast.engines import mysql, postgresql, redis
-from holdfast.views.addon_shapes import AddonType
 from holdfast.views.addons import addon_type
+from holdfast.views.shapes.addons import AddonType
 
 
 def claims(kind: AddonType) -> dict[str, bool]:

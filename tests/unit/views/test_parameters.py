@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.catalog import page as cursors
-from holdfast.catalog.page import Page
+from holdfast.catalog.database import page as cursors
+from holdfast.catalog.database.page import Page
 from holdfast.domain.errors import Invalid
 from holdfast.views.page import LARGEST, parse_page
 

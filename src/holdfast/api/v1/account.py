@@ -6,14 +6,14 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from holdfast import __version__
-from holdfast.api import answers
-from holdfast.api.auth import Known, requires
-from holdfast.api.state import State
 from holdfast.domain.access import Caller, Permission
+from holdfast.http import answers
+from holdfast.http.auth import Known, requires
+from holdfast.http.state import State
 from holdfast.views import addons as views
-from holdfast.views.addon_shapes import AddonTypes
-from holdfast.views.other_shapes import About, Team, TeamList
-from holdfast.views.shapes import Empty, Many, One
+from holdfast.views.shapes.addons import AddonTypes
+from holdfast.views.shapes.base import Empty, Many, One
+from holdfast.views.shapes.others import About, Team, TeamList
 
 router = APIRouter(tags=["account"])
 

@@ -8,17 +8,17 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 from starlette.responses import Response
 
-from holdfast.api.auth import require_all_projects
 from holdfast.api.places import destination_at
-from holdfast.api.state import Api, State
 from holdfast.api.v1.destinations import DESTINATION, Updater
-from holdfast.api.writing import Writing
-from holdfast.catalog import adopted
 from holdfast.catalog.schema import Addon, Copy, Document
+from holdfast.catalog.storage import adopted
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import Caller
 from holdfast.domain.adoption import Problem, Shelf
 from holdfast.domain.errors import Invalid
+from holdfast.http.auth import require_all_projects
+from holdfast.http.state import Api, State
+from holdfast.http.writing import Writing
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.repositories.restic.repository import add_key, open_repository
@@ -27,8 +27,8 @@ from holdfast.usecases.adoption.adopt import take_in
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import StrictForm
 from holdfast.views import backups as views
-from holdfast.views.backup_shapes import Adopted, AdoptionProblem
-from holdfast.views.shapes import One
+from holdfast.views.shapes.backups import Adopted, AdoptionProblem
+from holdfast.views.shapes.base import One
 
 router = APIRouter(tags=["snapshots"])
 

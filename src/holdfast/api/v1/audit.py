@@ -5,19 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from holdfast.api import answers
-from holdfast.api.auth import requires
 from holdfast.api.places import Paging
 from holdfast.api.reading import in_turn
-from holdfast.api.state import State
 from holdfast.catalog import audit as rows
 from holdfast.catalog.audit import Wanted
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Invalid
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import State
 from holdfast.kit.clock import parse_rfc3339
 from holdfast.views import audit as views
 from holdfast.views.audit import AuditEntries
-from holdfast.views.shapes import Many
+from holdfast.views.shapes.base import Many
 
 router = APIRouter(tags=["audit log"])
 

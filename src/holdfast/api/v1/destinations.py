@@ -5,26 +5,26 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from holdfast.api import answers
-from holdfast.api.auth import requires
 from holdfast.api.places import Paging, destination_at, own_destination_at, owns
 from holdfast.api.probing import changed_bucket, require_bucket
 from holdfast.api.reading import in_turn
-from holdfast.api.state import Api, State
-from holdfast.api.writing import Writing
-from holdfast.catalog import copies
 from holdfast.catalog import destinations as rows
-from holdfast.catalog.page import Page
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.database.page import Page
+from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.storage import copies
 from holdfast.domain.access import Caller, Permission
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import Api, State
+from holdfast.http.writing import Writing
 from holdfast.kit.seal import Sealer
 from holdfast.usecases import destinations as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import DestinationForm, DestinationPatch
 from holdfast.views import backups as backup_views
 from holdfast.views import destinations as views
-from holdfast.views.backup_shapes import DestinationList, DestinationView, StoredBackup
-from holdfast.views.shapes import Empty, Many, One
+from holdfast.views.shapes.backups import DestinationList, DestinationView, StoredBackup
+from holdfast.views.shapes.base import Empty, Many, One
 
 router = APIRouter(tags=["backup destinations"])
 

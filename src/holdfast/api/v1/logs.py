@@ -5,23 +5,23 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, WebSocket
 from starlette.responses import Response
 
-from holdfast.api import answers
-from holdfast.api.auth import requires
+from holdfast.api.live_log import Feed, serve_tail
 from holdfast.api.logging_query import DESCRIBED, parse_log_query
 from holdfast.api.places import AtAddon, From
-from holdfast.api.state import Api, State, of
-from holdfast.api.tail import Feed, serve_tail
-from holdfast.api.v1.addons import ADDON
-from holdfast.api.v1.backups import BACKUP
-from holdfast.catalog import journal
+from holdfast.api.v1.addons.addons import ADDON
+from holdfast.api.v1.backups.backups import BACKUP
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.work import journal
 from holdfast.domain.access import Caller, Permission
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import Api, State, of
 from holdfast.usecases.toolbox import SERVER_LOG, home_of
 from holdfast.views.containers import container_name
 from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
-from holdfast.views.other_shapes import LogLine
-from holdfast.views.shapes import Many
+from holdfast.views.shapes.base import Many
+from holdfast.views.shapes.others import LogLine
 
 router = APIRouter(tags=["logs"])
 

@@ -5,19 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from holdfast.api import answers
-from holdfast.api.auth import requires
 from holdfast.api.places import Paging, project_at
 from holdfast.api.reading import in_turn
-from holdfast.api.state import State
-from holdfast.api.writing import Writing
 from holdfast.catalog import projects as rows
 from holdfast.domain.access import Caller, Permission
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import State
+from holdfast.http.writing import Writing
 from holdfast.usecases import projects as verbs
 from holdfast.usecases.forms.forms import ProjectForm, ProjectPatch
 from holdfast.views import projects as views
-from holdfast.views.project_shapes import ProjectList, ProjectResult, ProjectView
-from holdfast.views.shapes import Empty, Many, One
+from holdfast.views.shapes.base import Empty, Many, One
+from holdfast.views.shapes.projects import ProjectList, ProjectResult, ProjectView
 
 router = APIRouter(tags=["projects"])
 

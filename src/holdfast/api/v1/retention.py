@@ -7,22 +7,25 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from holdfast.api import answers
-from holdfast.api.auth import requires
 from holdfast.api.places import AtAddon, Paging, own_destination_at
 from holdfast.api.reading import in_turn
-from holdfast.api.state import State
-from holdfast.api.v1.addons import ADDON, Reader, Updater
-from holdfast.api.writing import Writing
-from holdfast.catalog import chores, deletions, destinations, findings, reading, repositories
+from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
+from holdfast.catalog import destinations
+from holdfast.catalog.storage import deletions, dump_checks, findings, repositories
+from holdfast.catalog.work import chores
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Forbidden
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import State
+from holdfast.http.writing import Writing
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import AuditForm, PruneForm
 from holdfast.usecases.retention import expiry
 from holdfast.views import retention as views
 from holdfast.views.retention import Scope
-from holdfast.views.retention_shapes import (
+from holdfast.views.shapes.base import Many, One
+from holdfast.views.shapes.retention import (
     AddonPlan,
     AuditList,
     DeletionList,
@@ -31,7 +34,6 @@ from holdfast.views.retention_shapes import (
     PlanTotals,
     PruneAnswer,
 )
-from holdfast.views.shapes import Many, One
 
 router = APIRouter(tags=["retention"])
 
@@ -151,7 +153,7 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
                 if form.read_data:
                     chores.ask(context.session, chores.reading_of(row.pk), context.now)
             if form.read_data:
-                reading.ask_for_place(context.session, place, context.now)
+                dump_checks.ask_for_place(context.session, place, context.now)
             chores.ask(context.session, chores.audit_of(place), context.now)
         return AuditList(audits=views.audits(context.session, caller))
 

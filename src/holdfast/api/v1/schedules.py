@@ -6,25 +6,26 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import WithJsonSchema
 from starlette.responses import Response
 
-from holdfast.api import answers
 from holdfast.api.places import AddonPath, AtAddon, Paging
 from holdfast.api.reading import in_turn
-from holdfast.api.state import State
-from holdfast.api.v1.addons import ADDON, Reader, Updater
-from holdfast.api.writing import Writing
-from holdfast.catalog import occurrences
-from holdfast.catalog import schedules as rows
+from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
+from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Schedule
-from holdfast.catalog.session import ReadSession
+from holdfast.catalog.work import occurrences
+from holdfast.catalog.work import schedules as rows
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import Invalid, NotFound
+from holdfast.http import answers
+from holdfast.http.state import State
+from holdfast.http.writing import Writing
 from holdfast.kit.clock import parse_rfc3339
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import ScheduleForm, SchedulePatch
 from holdfast.usecases.schedules import schedules as verbs
 from holdfast.views import schedules as views
 from holdfast.views.explanations import explain
-from holdfast.views.schedule_shapes import (
+from holdfast.views.shapes.base import Empty, Many, One
+from holdfast.views.shapes.schedules import (
     Explanation,
     OccurrenceList,
     ScheduleList,
@@ -32,7 +33,6 @@ from holdfast.views.schedule_shapes import (
     ScheduleView,
     UpcomingList,
 )
-from holdfast.views.shapes import Empty, Many, One
 
 router = APIRouter(tags=["backup schedules"])
 

@@ -5,21 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from holdfast.api import answers
-from holdfast.api.auth import requires
 from holdfast.api.places import Paging
 from holdfast.api.reading import in_turn
-from holdfast.api.state import State
-from holdfast.api.writing import Writing
 from holdfast.catalog import tokens as rows
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Conflict, NotFound
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import State
+from holdfast.http.writing import Writing
 from holdfast.usecases import tokens as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import RoleForm, TokenForm
 from holdfast.views import tokens as views
-from holdfast.views.other_shapes import RoleList, RoleView, TokenList, TokenView
-from holdfast.views.shapes import Empty, Many, One
+from holdfast.views.shapes.base import Empty, Many, One
+from holdfast.views.shapes.others import RoleList, RoleView, TokenList, TokenView
 
 router = APIRouter(tags=["tokens and roles"])
 

@@ -30,8 +30,8 @@ from holdfast.engines.mysql.physical import data_directory, snapshot
 from holdfast.engines.mysql.physical.rehearsal import Rehearsal
 from holdfast.engines.mysql.restore import preflight, swap
 from holdfast.engines.mysql.restore.staging import ConfinedStaging, Staging
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import mark
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import mark
 
 
 class MySQL(Server):

@@ -33,8 +33,8 @@ from holdfast.engines.postgresql.physical.rehearsal import Rehearsal
 from holdfast.engines.postgresql.restore import old_databases, preflight, swap
 from holdfast.engines.postgresql.restore.confined_staging import ConfinedStaging
 from holdfast.engines.postgresql.restore.staging import Staging
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import mark
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import mark
 
 
 class PostgreSQL(Server):

@@ -16,7 +16,7 @@ from holdfast.engines.redis.hosting.server import Server
 from holdfast.engines.redis.imports import ingest
 from holdfast.engines.redis.physical import data_directory, snapshot
 from holdfast.engines.redis.physical.rehearsal import Rehearsal
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 class Redis(Server):

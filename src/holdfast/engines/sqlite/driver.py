@@ -28,7 +28,7 @@ from holdfast.engines.sqlite.dump import dump
 from holdfast.engines.sqlite.imports import survey
 from holdfast.engines.sqlite.physical import snapshot
 from holdfast.engines.sqlite.restore import restore
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 class SQLite:

@@ -4,9 +4,10 @@ Every object is sent as it is stored and compared with its digest before it beco
 manifest goes last, and everything is read back. The copy stays lost until that was right.
 """
 
-from holdfast.catalog import backups, copies, findings, reading
+from holdfast.catalog import backups
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Copy, Document
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import copies, dump_checks, findings
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import EvidenceMissing, Failure, ObjectMissing
@@ -45,7 +46,7 @@ def copy(job: Job, record: CopyRecord) -> CopyRecord:
             problem = failure.message
             job.say(f"a copy cannot be read from: {problem}")
             with job.tools.catalog.write() as session:
-                reading.ask(session, [source.pk], job.tools.clock.now())
+                dump_checks.ask(session, [source.pk], job.tools.clock.now())
         else:
             return record.model_copy(update={"source_pk": source.pk})
     raise EvidenceMissing(problem)
@@ -64,7 +65,7 @@ def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
     made = copies.get(session, int(str(job.arguments["copy"])))
     if made is None:
         raise ObjectMissing("the copy's row is gone")
-    reading.was_right(session, made.pk, record.checked)
+    dump_checks.was_right(session, made.pk, record.checked)
     made.lost, made.tries, made.next_try = None, 0, None
     for finding in findings.open_of_copy(session, made.pk):
         now = job.tools.clock.now()

@@ -6,8 +6,8 @@ snapshot needs was read back. It may be the platform's copy, made again from an 
 the other way round.
 """
 
-from holdfast.catalog import copies, findings
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.database.session import WriteSession
+from holdfast.catalog.storage import copies, findings
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.jobs.copies import dump_repair, replicate

@@ -7,9 +7,9 @@ status of its own; one that fails is tried again and changes nothing of the back
 
 from pydantic import BaseModel
 
-from holdfast.catalog import copies
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Copy
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import copies
 from holdfast.domain.errors import ObjectMissing
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.domain.units import show_bytes
@@ -18,10 +18,10 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import proof
 from holdfast.jobs.snapshots.index_repair import make_sound
-from holdfast.repositories.restic.copying import send
 from holdfast.repositories.restic.locks import drop_dead, shared
-from holdfast.repositories.restic.reading import Totals
+from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Repository
+from holdfast.repositories.restic.write.copying import send
 
 
 class CopyRecord(BaseModel):

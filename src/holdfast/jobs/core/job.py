@@ -5,15 +5,16 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from holdfast.catalog import addons, journal, litter, operations
+from holdfast.catalog import addons
+from holdfast.catalog.database.session import CatalogAway, ReadSession, WriteSession
 from holdfast.catalog.schema import Addon, Copy, Document
-from holdfast.catalog.session import CatalogAway, ReadSession, WriteSession
+from holdfast.catalog.work import journal, leftovers, operations
 from holdfast.contracts.engine import Address, Attempt, Engine
 from holdfast.contracts.place import SETTLED
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.repositories.restic.locks import Sign
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.toolbox import Toolbox, place_of
@@ -78,7 +79,7 @@ class Job:
         self._insist(write)
 
     def _is_ours(self, session: ReadSession) -> bool:
-        ask = litter.cleans if self.over else operations.holds
+        ask = leftovers.cleans if self.over else operations.holds
         return ask(session, self.what)
 
     def require_hold(self) -> None:

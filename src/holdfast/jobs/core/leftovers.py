@@ -9,7 +9,7 @@ from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import Kind
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.toolbox import Toolbox
 
 

@@ -13,16 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from holdfast.catalog import addons, journal, litter, operations
-from holdfast.catalog.operations import Ending
+from holdfast.catalog import addons
+from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.schema import Operation
-from holdfast.catalog.session import CatalogAway
+from holdfast.catalog.work import journal, leftovers, operations
+from holdfast.catalog.work.operations import Ending
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
 from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
 from holdfast.jobs.core.job import AWAY_SECONDS, Job
 from holdfast.jobs.core.step import Plan, Step, remaining
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox
 
@@ -136,7 +137,7 @@ class Runner:
 
     def _write_cleaned(self, what: Dispatch, *, left: bool) -> None:
         with self.tools.catalog.write() as session:
-            litter.cleaned(session, self.tools.queue, what, left=left)
+            leftovers.cleaned(session, self.tools.queue, what, left=left)
 
     def _clean(self, plan: Plan[Any], job: Job, record: Any) -> tuple[str, bool]:
         try:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.database.session import WriteSession
 from holdfast.jobs.core.job import Job
 
 R = TypeVar("R", bound=BaseModel)

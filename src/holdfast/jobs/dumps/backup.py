@@ -13,9 +13,10 @@ import json
 
 from pydantic import BaseModel
 
-from holdfast.catalog import backups, copies
+from holdfast.catalog import backups
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Document
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import copies
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import (
     MANIFEST,

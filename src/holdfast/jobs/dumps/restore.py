@@ -15,9 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from holdfast.catalog import backups, copies, operations, restores
+from holdfast.catalog import backups, restores
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Document
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import copies
+from holdfast.catalog.work import operations
 from holdfast.contracts.engine import Attempt, Dump, Dumpable, Member
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import FORMAT, MANIFEST

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from holdfast.catalog import addons, restores
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.database.session import WriteSession
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.operation import Kind
 from holdfast.jobs.core.job import Job

@@ -6,16 +6,17 @@ for older snapshots that need the same blocks. What a damaged or lost index obje
 by the headers of the packs themselves.
 """
 
-from holdfast.catalog import chores, repositories, stock
+from holdfast.catalog.storage import repositories, store_contents
+from holdfast.catalog.work import chores
 from holdfast.jobs.core.job import Job
 from holdfast.repositories.restic.locks import exclusively
-from holdfast.repositories.restic.mending import (
+from holdfast.repositories.restic.repository import Repository
+from holdfast.repositories.restic.upkeep.mending import (
     mend,
     missing_packs,
     spoiled_packs,
     unlisted_packs,
 )
-from holdfast.repositories.restic.repository import Repository
 
 
 def make_sound(job: Job, repository: Repository, destination_pk: int | None) -> None:
@@ -28,7 +29,7 @@ def make_sound(job: Job, repository: Repository, destination_pk: int | None) -> 
         row = repositories.find(session, job.addon.pk, destination_pk)
         known = set((row and row.spoiled) or ())
         doomed = (row and row.doomed) or []
-        lacking = row is not None and stock.any_lost_in(session, row)
+        lacking = row is not None and store_contents.any_lost_in(session, row)
     repository.pass_over(doomed)
     regain = lacking and unlisted_packs(repository)
     if not (missing_packs(repository) or known or repository.damaged or regain):

@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import Iterator
 
-from holdfast.catalog import copies, destinations
+from holdfast.catalog import destinations
 from holdfast.catalog.schema import Copy
+from holdfast.catalog.storage import copies
 from holdfast.domain.errors import (
     RestoreDiffers,
 )
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.job import Job
-from holdfast.repositories.restic.mending import missing_packs, spoiled_packs
-from holdfast.repositories.restic.reading import Totals, needs, prove
+from holdfast.repositories.restic.read.reading import Totals, needs, prove
 from holdfast.repositories.restic.repository import Repository
+from holdfast.repositories.restic.upkeep.mending import missing_packs, spoiled_packs
 from holdfast.usecases.snapshot_sources import UNUSABLE, Source, source_at
 from holdfast.usecases.store_check import snapshot_check
 

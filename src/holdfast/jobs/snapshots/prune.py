@@ -12,9 +12,10 @@ from collections.abc import Collection
 
 from pydantic import BaseModel
 
-from holdfast.catalog import readings, repositories, restores
+from holdfast.catalog import restores
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Repository
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import open_downloads, repositories
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.job import Job
@@ -22,7 +23,7 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import snapshot_objects
 from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.repositories.restic.locks import drop_dead, exclusively
-from holdfast.repositories.restic.pruning import Doomed, Rules, prune
+from holdfast.repositories.restic.upkeep.pruning import Doomed, Rules, prune
 
 LATER_MS = 3_600_000
 DAMAGED_MS = 24 * LATER_MS
@@ -82,7 +83,9 @@ def _tidy(job: Job, row: Repository, record: TidyRecord) -> TidyRecord:
 def _is_read(job: Job, row: Repository) -> bool:
     """Whoever reads says so in a row before he loads the index."""
     with job.tools.catalog.read() as session:
-        return restores.reading(session, row.addon_pk) or readings.any_of(session, row.addon_pk)
+        return restores.reading(session, row.addon_pk) or open_downloads.any_of(
+            session, row.addon_pk
+        )
 
 
 def _doom(job: Job, packs: Collection[str]) -> None:

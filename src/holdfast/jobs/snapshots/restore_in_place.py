@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from holdfast.catalog import addons, restores
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
-from holdfast.catalog.session import WriteSession
 from holdfast.contracts.place import DIFFERENCES, FOREIGN, Remembered, Rewindable, is_foreign
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
@@ -39,8 +39,8 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import data_directories, proof
 from holdfast.kit.locks import try_exclusive
-from holdfast.repositories.restic.materialising import materialise
-from holdfast.repositories.restic.reading import Totals
+from holdfast.repositories.restic.read.materialise import materialise
+from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.adoption.survey import manifest_of
 from holdfast.usecases.server_control import Seat, seat_of

@@ -10,9 +10,10 @@ import json
 
 from pydantic import BaseModel
 
-from holdfast.catalog import backups, copies, repositories
+from holdfast.catalog import backups
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Copy, Document
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.storage import copies, repositories
 from holdfast.contracts.snapshots import Piece
 from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
@@ -24,11 +25,11 @@ from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import proof
 from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.kit.clock import rfc3339
-from holdfast.repositories.restic.cutting import Cutter, cutters
 from holdfast.repositories.restic.locks import drop_dead, shared
-from holdfast.repositories.restic.reading import Totals
+from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Snapshot
-from holdfast.repositories.restic.writing import SnapshotWriter
+from holdfast.repositories.restic.write.cutting import Cutter, cutters
+from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.usecases import backup_warnings, snapshot_upkeep
 
 

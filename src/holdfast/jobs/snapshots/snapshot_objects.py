@@ -7,14 +7,16 @@ rows of the backup, so losing the object loses nothing while the tree and its bl
 import logging
 from collections.abc import Mapping
 
-from holdfast.catalog import addons, chores, copies, findings, operations, stock
+from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
 from holdfast.catalog.schema import Repository as Row
-from holdfast.catalog.stock import Rooted
+from holdfast.catalog.storage import copies, findings, store_contents
+from holdfast.catalog.storage.store_contents import Rooted
+from holdfast.catalog.work import chores, operations
 from holdfast.domain.errors import FencedOff, ObjectMissing, SealBroken
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.jobs.core.job import Job
-from holdfast.repositories.restic.reading import prove
+from holdfast.repositories.restic.read.reading import prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
 from holdfast.usecases.snapshot_repositories import snapshot_id
 
@@ -27,13 +29,15 @@ PATIENCE_MS = 30 * 86_400_000
 def trees(job: Job, row: Row) -> Mapping[str, str]:
     """By the name of its object, the tree of every snapshot that must stay."""
     with job.tools.catalog.read() as session:
-        return {snapshot_id(each.copy): each.tree for each in stock.rooted_in(session, row)}
+        return {
+            snapshot_id(each.copy): each.tree for each in store_contents.rooted_in(session, row)
+        }
 
 
 def make_right(job: Job, row: Row, repository: Repository) -> None:
     """Only for who holds the addon's slot and has the repository to himself."""
     with job.tools.catalog.read() as session:
-        rooted = stock.rooted_in(session, row)
+        rooted = store_contents.rooted_in(session, row)
         addon = addons.get(session, row.addon_pk)
         session.expunge_all()
     readable, broken = repository.readable_snapshots()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from holdfast.catalog import operations, restores
+from holdfast.catalog import restores
+from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Operation, Restore
-from holdfast.catalog.session import WriteSession
+from holdfast.catalog.work import operations
 from holdfast.contracts.engine import Undoable
 from holdfast.domain.errors import Failure, NotSupported, RestoreDiffers
 from holdfast.domain.operation import Kind

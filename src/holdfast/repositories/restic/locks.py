@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from holdfast.domain.errors import Failure, ObjectMissing, SealBroken, StoreUnavailable
-from holdfast.repositories.restic import gojson
-from holdfast.repositories.restic.objects import Document, seal_document
+from holdfast.repositories.restic.format import go_json
+from holdfast.repositories.restic.format.objects import Document, seal_document
 from holdfast.repositories.restic.repository import Repository
 
 HOST = "holdfast"
@@ -86,7 +86,7 @@ class _Lock:
 
     def put(self, now: int) -> None:
         document: Document = {
-            "time": gojson.instant(now),
+            "time": go_json.instant(now),
             "exclusive": self.exclusive,
             "hostname": HOST,
             "username": str(self.sign),
@@ -151,4 +151,4 @@ def _read(repository: Repository, name: str) -> Document:
 
 
 def _age(lock: Document) -> int:
-    return gojson.parse_instant(lock["time"]) if "time" in lock else 0
+    return go_json.parse_instant(lock["time"]) if "time" in lock else 0

@@ -14,15 +14,20 @@ from functools import partial
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import Failure, NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic import crypto, gojson, keys, tree
-from holdfast.repositories.restic import index as indexes
-from holdfast.repositories.restic import pack as packs
 from holdfast.repositories.restic.ahead import Ahead
-from holdfast.repositories.restic.crypto import Key
-from holdfast.repositories.restic.index import Index, Place
-from holdfast.repositories.restic.objects import Document, Objects, open_document, seal_document
-from holdfast.repositories.restic.pack import BlobType, Entry
-from holdfast.repositories.restic.tree import Node
+from holdfast.repositories.restic.format import crypto, go_json, keys, tree
+from holdfast.repositories.restic.format import index as indexes
+from holdfast.repositories.restic.format import pack as packs
+from holdfast.repositories.restic.format.crypto import Key
+from holdfast.repositories.restic.format.index import Index, Place
+from holdfast.repositories.restic.format.objects import (
+    Document,
+    Objects,
+    open_document,
+    seal_document,
+)
+from holdfast.repositories.restic.format.pack import BlobType, Entry
+from holdfast.repositories.restic.format.tree import Node
 
 VERSION = 2
 
@@ -54,7 +59,7 @@ class Snapshot:
     def document(self) -> Document:
         document = {key: self.extra[key] for key in _FOREIGN if key in self.extra}
         document |= {
-            "time": gojson.instant(self.time),
+            "time": go_json.instant(self.time),
             "tree": self.tree,
             "paths": list(self.paths),
             "hostname": self.host,
@@ -181,7 +186,7 @@ class Repository:
     def snapshot(self, name: str) -> Snapshot:
         kept = self.document("snapshots", name)
         return Snapshot(
-            time=gojson.parse_instant(kept["time"]),
+            time=go_json.parse_instant(kept["time"]),
             tree=kept["tree"],
             host=kept.get("hostname", ""),
             paths=kept.get("paths") or (),
@@ -282,13 +287,13 @@ def ensure_repository(
     if used:
         raise SealBroken(f"the config of the repository {prefix} is gone; its keys are left alone")
     key = keys.first_key(password, prefix)
-    objects.put("keys", keys.key_file(key, password, "holdfast", gojson.instant(now)))
+    objects.put("keys", keys.key_file(key, password, "holdfast", go_json.instant(now)))
     config: Document = {
         "version": VERSION,
         "id": hashlib.sha256(f"{prefix} {password.reveal()}".encode()).hexdigest(),
         "chunker_polynomial": _POLYNOMIAL,
     }
-    objects.put("config", key.seal(gojson.dumps(config)))
+    objects.put("config", key.seal(go_json.dumps(config)))
     return Repository(objects, key, config)
 
 
@@ -372,7 +377,7 @@ def restore_keys(repository: Repository, password: Secret, now: int) -> list[str
     done = list[str]()
     objects, damaged = repository.objects, repository.damaged
     if ("config", "") in damaged:
-        objects.put("config", repository.key.seal(gojson.dumps(repository.config)))
+        objects.put("config", repository.key.seal(go_json.dumps(repository.config)))
         done.append("the config was written anew")
     broken = [name for kind, name in damaged if kind == "keys"]
     if "" in broken:
@@ -388,5 +393,5 @@ def restore_keys(repository: Repository, password: Secret, now: int) -> list[str
 
 def add_key(repository: Repository, password: Secret, who: str, now: int) -> str:
     """Another password that opens it; returns the name of its key file."""
-    body = keys.key_file(repository.key, password, who, gojson.instant(now))
+    body = keys.key_file(repository.key, password, who, go_json.instant(now))
     return repository.objects.put("keys", body)

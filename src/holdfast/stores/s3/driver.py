@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from holdfast.contracts.store import Stat, Upload
 from holdfast.kit.backoff import Backoff
-from holdfast.kit.memory import keep_memory_steady
+from holdfast.kit.processes.memory import keep_memory_steady
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
 from holdfast.stores.s3.bucket import Bucket, milliseconds
 from holdfast.stores.s3.buffers import Room

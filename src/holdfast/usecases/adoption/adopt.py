@@ -8,9 +8,10 @@ time, so nothing but a person deletes them.
 from collections.abc import Sequence
 from typing import cast
 
-from holdfast.catalog import addons, adopted, backups, projects, repositories
+from holdfast.catalog import addons, backups, projects
 from holdfast.catalog.schema import Addon, Backup, Copy, Project
 from holdfast.catalog.schema import Repository as Row
+from holdfast.catalog.storage import adopted, repositories
 from holdfast.domain.adoption import Found, Shelf
 from holdfast.domain.backup import BackupType, source_of
 from holdfast.domain.operation import Status

@@ -17,21 +17,21 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from holdfast.catalog.schema import Document
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain import inventory, snapshot
+from holdfast.domain import snapshot, store_check
 from holdfast.domain.adoption import Found, Problem, Shelf
 from holdfast.domain.artifact import MANIFEST, stamped_part
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import EvidenceMissing, Failure
 from holdfast.domain.evidence import Check
-from holdfast.domain.inventory import Spot, spot_of
 from holdfast.domain.provenance import Provenance
 from holdfast.domain.snapshot import repository_of, snapshot_key
+from holdfast.domain.store_check import Spot, spot_of
 from holdfast.kit.seal import Secret
 from holdfast.kit.sign import Stamp
 from holdfast.pipeline.digest import Digest
-from holdfast.repositories.restic.mending import missing_packs
-from holdfast.repositories.restic.reading import blobs, prove
+from holdfast.repositories.restic.read.reading import blobs, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot, open_repository
+from holdfast.repositories.restic.upkeep.mending import missing_packs
 from holdfast.usecases import backup_warnings
 from holdfast.usecases.store_check.snapshot_check import lacking
 
@@ -113,7 +113,7 @@ class Place:
 def survey(store: ObjectStore) -> Place:
     """From the keys alone."""
     found = Place()
-    for stat in store.list(inventory.ROOT):
+    for stat in store.list(store_check.ROOT):
         spot = spot_of(stat.key)
         if spot is not None:
             shelf = found.dumps.setdefault((spot.project, spot.addon), {})
@@ -189,7 +189,7 @@ def _dump(
     if manifest.backup.uid != spot.uid:
         raise EvidenceMissing(f"its manifest is of the backup {manifest.backup.uid}")
     wanted = {each.key: each.stored_bytes for each in manifest.members}
-    problem = inventory.damage(spot.prefix, wanted, sizes)
+    problem = store_check.damage(spot.prefix, wanted, sizes)
     if problem is not None:
         raise EvidenceMissing(problem)
     check = Check("adopted", True, f"{len(wanted)} members are there in their sizes")

@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 from holdfast.domain import naming
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import Invalid
-from holdfast.domain.schedule import Interval, problems
+from holdfast.domain.schedules.schedule import Interval, problems
 from holdfast.kit.fetch import require_url
 from holdfast.usecases.forms.store_settings import Granted, StoreSettings
 from holdfast.usecases.forms.texts import (

@@ -10,27 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from holdfast.catalog import (
-    backups,
-    chores,
+from holdfast.catalog import backups, destinations
+from holdfast.catalog.database.session import ReadSession, WriteSession, lock_addon
+from holdfast.catalog.schema import Backup, Copy, Deletion
+from holdfast.catalog.storage import (
     copies,
     deletions,
-    destinations,
+    dump_checks,
     findings,
     holdings,
-    reading,
     repositories,
-    stock,
+    store_contents,
 )
-from holdfast.catalog.deletions import Outcome
-from holdfast.catalog.findings import Sighting
-from holdfast.catalog.holdings import Holding, Holdings
-from holdfast.catalog.schema import Backup, Copy, Deletion
-from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.catalog.storage.deletions import Outcome
+from holdfast.catalog.storage.findings import Sighting
+from holdfast.catalog.storage.holdings import Holding, Holdings
+from holdfast.catalog.work import chores
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import OVER, Status
-from holdfast.domain.retention import Held, State, floor
+from holdfast.domain.retention.rules import Held, State, floor
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +205,7 @@ def _proof(session: ReadSession, holding: Holding, bounds: Span) -> Proof:
         copy_pk=holding.held.key,
         place=holding.held.place,
         prefix=holding.objects or "",
-        sizes=stock.sizes_of(backup.evidence),
+        sizes=store_contents.sizes_of(backup.evidence),
         backup=holding.backup,
         unread=_is_unread(session, backup, holding.held.key, bounds),
     )
@@ -229,7 +228,7 @@ def ask_to_read(session: WriteSession, copy_pk: int, now: int) -> None:
     if copy is None:
         return
     if backups.get(session, copy.backup_pk).type != BackupType.SNAPSHOT:
-        reading.ask(session, [copy_pk], now)
+        dump_checks.ask(session, [copy_pk], now)
         return
     row = repositories.find(session, copy.addon_pk, copy.destination_pk)
     if row is not None:
@@ -243,7 +242,7 @@ def found_right(session: WriteSession, copy_pk: int, began: int, now: int) -> No
     if copy is None:
         return
     lock_addon(session, copy.addon_pk)
-    reading.was_right(session, copy_pk, began)
+    dump_checks.was_right(session, copy_pk, began)
     if copy.lost is not None:
         find(session, copy_pk, now)
     deletions.hasten(session, copy.addon_pk)
@@ -252,7 +251,7 @@ def found_right(session: WriteSession, copy_pk: int, began: int, now: int) -> No
 def spoil(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
     """Bytes of a dump are not what was written: it is lost until they are."""
     lose(session, copy_pk, problem, now)
-    reading.was_wrong(session, copy_pk, problem, now)
+    dump_checks.was_wrong(session, copy_pk, problem, now)
 
 
 def _begin(session: WriteSession, deletion: Deletion, copy: Copy, now: int) -> None:

@@ -7,14 +7,15 @@ beside each other and beside callers; what one of them did, the next finds done.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.catalog import addons, backups, copies, deletions, holdings, projects
-from holdfast.catalog.deletions import Doomed
-from holdfast.catalog.holdings import Holding, Holdings
+from holdfast.catalog import addons, backups, projects
+from holdfast.catalog.database.session import ReadSession, WriteSession, lock_addon
 from holdfast.catalog.schema import Backup, Deletion
-from holdfast.catalog.session import ReadSession, WriteSession, lock_addon
+from holdfast.catalog.storage import copies, deletions, holdings
+from holdfast.catalog.storage.deletions import Doomed
+from holdfast.catalog.storage.holdings import Holding, Holdings
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.backup import BackupType
-from holdfast.domain.retention import Policy, State, Verdict, within_share
+from holdfast.domain.retention.rules import Policy, State, Verdict, within_share
 from holdfast.kit.clock import rfc3339
 
 

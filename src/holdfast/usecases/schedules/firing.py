@@ -8,25 +8,27 @@ process may be killed anywhere: an instant is decided completely or not at all, 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.catalog import addons, backups, copies, firing, occurrences, operations, schedules
-from holdfast.catalog.copies import Wanted
-from holdfast.catalog.firing import Mark
-from holdfast.catalog.operations import Order
-from holdfast.catalog.schema import Addon, Backup, Copy, Document, Occurrence, Schedule
-from holdfast.catalog.session import (
+from holdfast.catalog import addons, backups
+from holdfast.catalog.database.session import (
     ReadSession,
     WriteSession,
     insert_all,
     lock_addons,
     try_lock_addons,
 )
+from holdfast.catalog.schema import Addon, Backup, Copy, Document, Occurrence, Schedule
+from holdfast.catalog.storage import copies
+from holdfast.catalog.storage.copies import Wanted
+from holdfast.catalog.work import firing, occurrences, operations, schedules
+from holdfast.catalog.work.firing import Mark
+from holdfast.catalog.work.operations import Order
 from holdfast.contracts.queue import Queue
 from holdfast.domain.backup import BackupType, default_name, source_of, taken_by
-from holdfast.domain.firing import Due, Run, decide
 from holdfast.domain.naming import free_slug, slug
 from holdfast.domain.operation import Status
 from holdfast.domain.provenance import Provenance
-from holdfast.domain.schedule import next_due
+from holdfast.domain.schedules.firing import Due, Run, decide
+from holdfast.domain.schedules.schedule import next_due
 from holdfast.kit import ids
 from holdfast.kit.clock import Clock, rfc3339
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.catalog import addons, occurrences, schedules
+from holdfast.catalog import addons
+from holdfast.catalog.database.session import lock_addon
 from holdfast.catalog.schema import Addon, Schedule
-from holdfast.catalog.session import lock_addon
+from holdfast.catalog.work import occurrences, schedules
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import Conflict, Invalid, NotFound
-from holdfast.domain.firing import Due, missed
-from holdfast.domain.schedule import (
+from holdfast.domain.schedules.firing import Due, missed
+from holdfast.domain.schedules.schedule import (
     MOST_UNEXPIRED,
     Interval,
     Scheduling,

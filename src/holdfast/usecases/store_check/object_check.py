@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 
-from holdfast.catalog import findings, stock
-from holdfast.catalog.findings import Sighting
-from holdfast.catalog.session import ReadSession, WriteSession
+from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.storage import findings, store_contents
+from holdfast.catalog.storage.findings import Sighting
 from holdfast.contracts.store import ObjectStore, Stat
-from holdfast.domain.inventory import (
+from holdfast.domain.store_check import (
     ROOT,
     YOUNG_MS,
     Class,
@@ -77,7 +77,7 @@ class Judged:
 
 def judge(session: ReadSession, place: int | None, found: Sequence[Group]) -> Judged:
     uids = {group.spot.uid for group in found if group.spot is not None}
-    known = stock.shelved(session, place, uids)
+    known = store_contents.shelved(session, place, uids)
     judged = Judged()
     for group in found:
         shelved = known.get(group.spot.uid) if group.spot else None
@@ -91,7 +91,7 @@ def judge(session: ReadSession, place: int | None, found: Sequence[Group]) -> Ju
     return judged
 
 
-def _live(judged: Judged, group: Group, shelved: stock.Shelved) -> None:
+def _live(judged: Judged, group: Group, shelved: store_contents.Shelved) -> None:
     copy = shelved.copy
     if copy is None or copy.objects != group.prefix:
         return  # published by a copy elsewhere

@@ -10,13 +10,13 @@ before.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.catalog import copies, repositories
 from holdfast.catalog.schema import Repository as Row
+from holdfast.catalog.storage import copies, repositories
 from holdfast.domain.errors import ObjectMissing, SealBroken, StoreUnavailable
 from holdfast.domain.snapshot import NOTHING, Stretch
-from holdfast.repositories.restic.mending import missing_packs, spoiled_packs
-from holdfast.repositories.restic.reading import needs
+from holdfast.repositories.restic.read.reading import needs
 from holdfast.repositories.restic.repository import Repository
+from holdfast.repositories.restic.upkeep.mending import missing_packs, spoiled_packs
 from holdfast.usecases.snapshot_repositories import snapshot_id
 from holdfast.usecases.toolbox import Toolbox
 

@@ -8,14 +8,14 @@ import pytest
 from fixtures.mysql import MySQLServer
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import EVERYTHING
-from holdfast.kit import readahead
+from holdfast.kit import read_ahead
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def curt(mariadb: MySQLServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MySQLServer]:
-    monkeypatch.setattr(readahead, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 1.0)
     mariadb.execute("SET GLOBAL net_write_timeout = 6")
     yield mariadb
     mariadb.execute("SET GLOBAL net_write_timeout = 60")

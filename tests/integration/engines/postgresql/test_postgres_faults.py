@@ -29,8 +29,8 @@ from holdfast.engines.postgresql.client.address import connect
 from holdfast.engines.postgresql.dump import dump as dumping
 from holdfast.engines.postgresql.dump import rewritten_tables
 from holdfast.engines.postgresql.restore import old_databases
-from holdfast.kit import patience
-from holdfast.kit.process import Command
+from holdfast.kit.processes import patience
+from holdfast.kit.processes.process import Command
 
 MAJOR = 17
 BIG = "CREATE TABLE big AS SELECT i, repeat(md5(i::text), 20) AS t FROM generate_series(1, 40000) i"

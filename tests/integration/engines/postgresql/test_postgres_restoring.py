@@ -15,7 +15,7 @@ from holdfast.engines.postgresql.client import databases, object_names
 from holdfast.engines.postgresql.load import pg_restore
 from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS
 from holdfast.kit.backoff import pauses
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 
 MAJOR = 17

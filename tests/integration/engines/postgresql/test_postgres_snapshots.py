@@ -29,7 +29,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.engines.postgresql.driver import PostgreSQL
 from holdfast.engines.postgresql.physical import snapshot
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.processes.process import Command, require_success, run
 from holdfast.kit.seal import Secret
 
 FILL = (

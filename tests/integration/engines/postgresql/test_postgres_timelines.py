@@ -20,7 +20,7 @@ from fixtures.postgres import PostgresServer, ServerFactory, a_guard, free_port
 from holdfast.contracts.place import SERVED
 from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.physical import timelines
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.processes.process import Command, require_success, run
 
 ROWS = "INSERT INTO kept SELECT %s, md5(g::text) FROM generate_series(1, 500) g"
 

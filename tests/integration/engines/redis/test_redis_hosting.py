@@ -33,7 +33,7 @@ from holdfast.domain.errors import (
 from holdfast.engines.redis.client import tools
 from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file, private_server, server, wheels
-from holdfast.kit import process
+from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
 
 

@@ -17,7 +17,7 @@ from holdfast.contracts.place import ADMIN, SETTLED, Place
 from holdfast.engines.redis.client import acl
 from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file
-from holdfast.kit import process
+from holdfast.kit.processes import process
 
 REFUSED = (
     "CONFIG SET dir /tmp",

@@ -9,7 +9,7 @@ from fixtures.physical import write
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_servers import FLAVOURS, running_redis
 from holdfast.engines.redis.driver import Redis
-from holdfast.kit import readahead
+from holdfast.kit import read_ahead
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def test_a_snapshot_outlasts_a_slow_store(
     flavour: str,
     diskless: str,
 ) -> None:
-    monkeypatch.setattr(readahead, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 1.0)
     with running_redis(
         flavour, repl_diskless_sync=diskless, repl_timeout="6", rdbcompression="no"
     ) as server:

@@ -34,8 +34,8 @@ from holdfast.domain.errors import (
 from holdfast.engines.redis import create
 from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file
-from holdfast.kit import process
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes import process
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 
 

@@ -33,7 +33,7 @@ from holdfast.domain.errors import Interrupted
 from holdfast.engines.redis import create
 from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file
-from holdfast.kit import process
+from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
 from holdfast.usecases import managed_servers
 

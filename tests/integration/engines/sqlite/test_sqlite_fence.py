@@ -12,7 +12,7 @@ from holdfast.engines.sqlite.client import file_handles, location
 from holdfast.engines.sqlite.client.location import opened
 from holdfast.engines.sqlite.physical.file_copy import held
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 def database(path: Path, word: str) -> Path:

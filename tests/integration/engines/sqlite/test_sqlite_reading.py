@@ -16,7 +16,7 @@ from holdfast.domain.errors import AddonUnavailable, ChildFailed, Interrupted
 from holdfast.engines.sqlite.client import scratch
 from holdfast.engines.sqlite.physical import file_copy
 from holdfast.engines.sqlite.physical.file_copy import Held
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 SOME = 1 << 16
 

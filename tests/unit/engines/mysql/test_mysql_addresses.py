@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.domain.errors import Invalid
 from holdfast.engines.mysql.client.address import option_file, parse, secrets
-from holdfast.kit.process import PRIVATE, Command, run
+from holdfast.kit.processes.process import PRIVATE, Command, run
 from holdfast.kit.seal import Secret
 
 

@@ -7,7 +7,7 @@ import pytest
 from holdfast.domain.errors import Interrupted
 from holdfast.engines.postgresql.load.loaded_tables import Following
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 BEGUN = 'pg_restore: processing data for table "public.{}"'
 

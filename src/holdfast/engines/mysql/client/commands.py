@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
-from holdfast.kit.process import PRIVATE, Command
+from holdfast.kit.processes.process import PRIVATE, Command
 from holdfast.kit.seal import Secret
 
 

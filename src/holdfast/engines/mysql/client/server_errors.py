@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
 from holdfast.engines.mysql.client.connection import WireError, code
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _NOBODY = (2002, 2003, 2005)
 _NOT_NOW = (1040, 1053, 1129, 1203, 1205, 1226, 2006, 2013, 2014, 2055)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
-from holdfast.kit.process import Command, run, which
+from holdfast.kit.processes.process import Command, run, which
 
 MARIADB, MYSQL = "MariaDB", "MySQL"
 OLDEST = {MARIADB: (10, 6), MYSQL: (8, 0)}

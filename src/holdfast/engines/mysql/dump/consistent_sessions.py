@@ -13,7 +13,7 @@ from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.engines.mysql.client.address import connect
 from holdfast.engines.mysql.client.connection import Session, WireError, code, name
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 HOLD_SECONDS = 20.0
 """Longer than this nobody is kept waiting: the dump gives up instead."""

@@ -38,10 +38,10 @@ from holdfast.engines.mysql.dump.inventory import (
     merged,
 )
 from holdfast.engines.mysql.dump.probe import look, require_whole_reads
-from holdfast.kit.guard import Guard
-from holdfast.kit.patience import patient
-from holdfast.kit.process import Child, require_success
-from holdfast.kit.readahead import ReadAhead
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.patience import patient
+from holdfast.kit.processes.process import Child, require_success
+from holdfast.kit.read_ahead import ReadAhead
 
 ACCOUNTS = Member("accounts.sql", archive.ACCOUNTS, None)
 SCRIPT = Member("databases.sql", archive.SCRIPT, None)

@@ -25,8 +25,15 @@ from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
 from holdfast.engines.mysql.hosting import administrator
 from holdfast.kit import durable
-from holdfast.kit.hosting import cell_of, end, give, mark, require_reachable, unprivileged
-from holdfast.kit.process import PRIVATE, Command, ids_of, require_success, run
+from holdfast.kit.processes.hosting import (
+    cell_of,
+    end,
+    give,
+    mark,
+    require_reachable,
+    unprivileged,
+)
+from holdfast.kit.processes.process import PRIVATE, Command, ids_of, require_success, run
 from holdfast.kit.seal import Secret
 
 _USERS = ("mysql", "nobody")

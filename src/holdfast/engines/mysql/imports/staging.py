@@ -15,7 +15,7 @@ from holdfast.engines.mysql.restore import definers
 from holdfast.engines.mysql.restore.load import Loader, loading
 from holdfast.engines.mysql.restore.staging import Staging, recorded
 from holdfast.engines.mysql.restore.targets import DEFINING, addressed
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 class ForeignLoader(Loader):

@@ -16,8 +16,8 @@ from holdfast.engines.mysql.client import tools
 from holdfast.engines.mysql.client.tools import MARIADB, series
 from holdfast.engines.mysql.hosting.server import COMPLETE, owner_of
 from holdfast.engines.mysql.physical.snapshot import CHECKPOINTS, DATA, DONE, NOTES
-from holdfast.kit.hosting import give
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.processes.hosting import give
+from holdfast.kit.processes.process import Command, require_success, run
 
 _PREPARE_SECONDS = 24 * 3600
 _PREPARED = ("log-applied", "full-prepared")

@@ -20,9 +20,9 @@ from holdfast.engines.mysql.client.tools import ToolSet
 from holdfast.engines.mysql.hosting import administrator
 from holdfast.engines.mysql.hosting.server import adoption, owner_of
 from holdfast.engines.mysql.physical import foreign_accounts
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import cell_of, give
-from holdfast.kit.process import DISCARD, Child, Command
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import cell_of, give
+from holdfast.kit.processes.process import DISCARD, Child, Command
 from holdfast.kit.seal import Secret
 
 _SOCKET = "s"

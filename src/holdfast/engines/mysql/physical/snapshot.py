@@ -22,10 +22,10 @@ from holdfast.engines.mysql.client.facts import Facts
 from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet, series
 from holdfast.engines.mysql.physical.mbstream import MbStream
-from holdfast.kit.guard import Guard
-from holdfast.kit.pace import Pace
-from holdfast.kit.process import PRIVATE, Child, Command, require_success
-from holdfast.kit.readahead import ReadAhead
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.process import PRIVATE, Child, Command, require_success
+from holdfast.kit.rate_limit import Pace
+from holdfast.kit.read_ahead import ReadAhead
 
 DATA = "data"
 NOTES = ("mariadb_backup_", "xtrabackup_")

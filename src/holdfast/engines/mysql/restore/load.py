@@ -27,7 +27,7 @@ from holdfast.engines.mysql.dump.script import (
 )
 from holdfast.engines.mysql.dump.statement_rules import COLLATION_OF_DATABASE, Fate, judge
 from holdfast.engines.mysql.dump.stored_code import Code
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 
 _COMMIT_EVERY = 32

@@ -21,7 +21,7 @@ from holdfast.engines.mysql.restore import definers, foreign_keys
 from holdfast.engines.mysql.restore.foreign_keys import Link
 from holdfast.engines.mysql.restore.ledger import Book, Placement, databases, drop_database
 from holdfast.engines.mysql.restore.load import drop_user, loading
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _NO_SUCH_THREAD = 1094
 

@@ -26,7 +26,7 @@ from holdfast.engines.mysql.restore import views as viewing
 from holdfast.engines.mysql.restore.ledger import Book, Placement, databases, drop_database
 from holdfast.engines.mysql.restore.load import drop_user
 from holdfast.engines.mysql.restore.staging import become_only, clear, user_databases
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 Say = Callable[[str], None]
 

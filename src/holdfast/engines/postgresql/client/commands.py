@@ -6,7 +6,7 @@ from pathlib import Path
 from holdfast.contracts.engine import Address
 from holdfast.engines.postgresql.client.address import child_environment, conninfo
 from holdfast.engines.postgresql.client.tools import ToolSet
-from holdfast.kit.process import Command
+from holdfast.kit.processes.process import Command
 
 _LOCK_WAIT = "--lock-wait-timeout=120000"  # a table locked longer than this fails the dump loudly
 

@@ -12,7 +12,7 @@ from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql.client.address import DOORS, Session, connect, enter
 from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.engines.postgresql.client.server_errors import translated
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _AGAIN_SECONDS = 0.2
 

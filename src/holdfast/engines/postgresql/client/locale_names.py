@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from holdfast.kit.process import Command, run
+from holdfast.kit.processes.process import Command, run
 
 _EVERYWHERE = frozenset({"c", "posix"})
 _OF_LINUX = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)(?:\.([\w-]+))?(@\w+)?")

@@ -19,7 +19,7 @@ from holdfast.domain.errors import (
     NotSupported,
 )
 from holdfast.engines.postgresql.client import locale_names
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _LONGEST = 1000
 _NOBODY = (

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
-from holdfast.kit.process import Command, run, which
+from holdfast.kit.processes.process import Command, run, which
 
 MAJORS = (14, 15, 16, 17, 18)
 _DEBIAN = Path("/usr/lib/postgresql")

@@ -15,8 +15,8 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.client.commands import pg_restore_list
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump.statements import Unparsable, split
-from holdfast.kit.pipes import write_all
-from holdfast.kit.process import PIPE, Child
+from holdfast.kit.processes.pipes import write_all
+from holdfast.kit.processes.process import PIPE, Child
 
 ARCHIVE = "pg_dump-custom"
 GLOBALS = "pg_dumpall-globals"

@@ -55,9 +55,9 @@ from holdfast.engines.postgresql.dump.inventory import (
 )
 from holdfast.engines.postgresql.dump.probe import look
 from holdfast.engines.postgresql.hosting.administrator import as_reader, let_reader_in
-from holdfast.kit.guard import Guard
-from holdfast.kit.patience import patient
-from holdfast.kit.pipes import PipeSource, lines_said
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.patience import patient
+from holdfast.kit.processes.pipes import PipeSource, lines_said
 
 GLOBALS = Member("globals.sql", archive.GLOBALS, None)
 _LOOKS = 200

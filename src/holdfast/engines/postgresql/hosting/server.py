@@ -27,8 +27,15 @@ from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.hosting import administrator, ownership
 from holdfast.kit import durable
-from holdfast.kit.hosting import cell_of, end, give, mark, require_reachable, unprivileged
-from holdfast.kit.process import Command, ids_of, require_success, run
+from holdfast.kit.processes.hosting import (
+    cell_of,
+    end,
+    give,
+    mark,
+    require_reachable,
+    unprivileged,
+)
+from holdfast.kit.processes.process import Command, ids_of, require_success, run
 
 _USERS = ("postgres", "nobody")
 _SOCKET_LIMIT = 107

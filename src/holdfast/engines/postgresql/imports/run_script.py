@@ -17,7 +17,7 @@ from holdfast.engines.postgresql.client.address import Session
 from holdfast.engines.postgresql.dump.script import Item, Rows, Script, Statement
 from holdfast.engines.postgresql.imports import statement_filter
 from holdfast.engines.postgresql.imports.script_state import Course
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _HEAD_BYTES = 4096
 _SAVEPOINT = "holdfast_may_fail"

@@ -24,7 +24,7 @@ from holdfast.engines.postgresql.dump.script import Item, Remark, Rows, Script, 
 from holdfast.engines.postgresql.imports import directory_format, statement_filter
 from holdfast.engines.postgresql.imports.script_state import Course, unquoted
 from holdfast.engines.postgresql.imports.statement_filter import NAME
-from holdfast.kit.process import PIPE, Child, Finished, require_success
+from holdfast.kit.processes.process import PIPE, Child, Finished, require_success
 
 CUSTOM, TAR, DIRECTORY = "foreign-custom", "foreign-tar", "foreign-directory"
 PLAIN, CLUSTER = "foreign-plain", "foreign-cluster"

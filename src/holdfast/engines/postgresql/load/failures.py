@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from holdfast.contracts.engine import Skipped
-from holdfast.kit.process import Finished, require_success
+from holdfast.kit.processes.process import Finished, require_success
 
 _CONTEXT = re.compile(r"pg_restore: from TOC entry (\d+); ")
 _STAGE = re.compile(r"pg_restore: while (INITIALIZING|FINALIZING|PROCESSING TOC):")

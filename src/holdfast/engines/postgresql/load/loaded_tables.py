@@ -9,7 +9,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _BEGINS = "pg_restore: processing data for table "
 _PROGRESS = tuple(

@@ -35,11 +35,11 @@ from holdfast.engines.postgresql.load.load_plan import Lists, Share, is_filterin
 from holdfast.engines.postgresql.load.loaded_tables import Following
 from holdfast.engines.postgresql.load.retries import Archive, Retrying
 from holdfast.engines.postgresql.load.table_checks import Names, Seen
-from holdfast.kit.guard import Guard
-from holdfast.kit.memfile import file_of
-from holdfast.kit.pipes import feed
-from holdfast.kit.process import Command, require_success, run
-from holdfast.kit.together import together
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.memfile import file_of
+from holdfast.kit.processes.pipes import feed
+from holdfast.kit.processes.process import Command, require_success, run
+from holdfast.kit.processes.together import together
 
 _HEADS = (1 << 20, 16 << 20)
 """Bytes: the first holds the table of contents of most archives."""

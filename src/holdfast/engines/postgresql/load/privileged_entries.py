@@ -20,9 +20,9 @@ from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump.script import Script, Statement
 from holdfast.engines.postgresql.load import load_plan
 from holdfast.engines.postgresql.load.load_plan import Lists
-from holdfast.kit.guard import Guard
-from holdfast.kit.memfile import file_of
-from holdfast.kit.process import require_success, run
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.memfile import file_of
+from holdfast.kit.processes.process import require_success, run
 
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (.+)$")
 _GRANTS = ("ACL ", "DEFAULT ACL ")

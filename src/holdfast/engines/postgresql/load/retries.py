@@ -22,9 +22,9 @@ from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump.archive import feed
 from holdfast.engines.postgresql.dump.script import Remark, Rows, Script, Statement
 from holdfast.engines.postgresql.load import failures, load_plan
-from holdfast.kit.guard import Guard
-from holdfast.kit.memfile import file_of
-from holdfast.kit.process import PIPE, Child, Command, require_success, run
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.memfile import file_of
+from holdfast.kit.processes.process import PIPE, Child, Command, require_success, run
 
 _HEADING = re.compile(r"TOC entry (\d+) ")
 _PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path'")

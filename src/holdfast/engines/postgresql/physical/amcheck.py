@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Literal
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.client.address import Session
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _TABLES = """
 SELECT c.oid, c.oid::regclass::text FROM pg_class c

@@ -19,7 +19,7 @@ from holdfast.engines.postgresql.hosting.server import owner_of
 from holdfast.engines.postgresql.physical import timelines
 from holdfast.engines.postgresql.physical.snapshot import DATA, SPACES
 from holdfast.kit import durable
-from holdfast.kit.hosting import give, mark
+from holdfast.kit.processes.hosting import give, mark
 
 _OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
 _SET_ASIDE = (*_OURS, "postgresql.auto.conf")

@@ -30,9 +30,9 @@ from holdfast.engines.postgresql.hosting import administrator, ownership
 from holdfast.engines.postgresql.hosting.server import owner_of
 from holdfast.engines.postgresql.physical import amcheck, data_directory, foreign_roles
 from holdfast.engines.postgresql.physical.timelines import TIMELINE, NewTimeline
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import cell_of
-from holdfast.kit.process import (
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import cell_of
+from holdfast.kit.processes.process import (
     DISCARD,
     Child,
     Command,

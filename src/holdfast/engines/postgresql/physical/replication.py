@@ -18,7 +18,7 @@ from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonUnavailable, Failure
 from holdfast.engines.postgresql.client.address import conninfo
 from holdfast.engines.postgresql.client.server_errors import of_replication
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _LISTEN_MS = 200  # how long a stop may go unheard when the server is silent
 _CONNECT_MS = 30_000

@@ -25,7 +25,7 @@ from holdfast.engines.postgresql.physical.backup_manifest import (
 from holdfast.engines.postgresql.physical.copy_stream import CopyStream
 from holdfast.engines.postgresql.physical.replication import Replication, replication
 from holdfast.engines.postgresql.physical.tar_stream import TarEntry, TarStream
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 DATA, SPACES = "data", "tablespaces"
 MANIFEST = "backup_manifest"

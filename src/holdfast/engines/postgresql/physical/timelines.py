@@ -23,8 +23,8 @@ from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.hosting.server import address, owner_of
 from holdfast.kit import durable
-from holdfast.kit.hosting import give
-from holdfast.kit.process import Command, ids_of, run
+from holdfast.kit.processes.hosting import give
+from holdfast.kit.processes.process import Command, ids_of, run
 
 USED = "timelinesUsed"
 """Among the facts that a rehearsal is given: the highest timeline of the server it replaces."""

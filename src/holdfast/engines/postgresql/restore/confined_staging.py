@@ -26,7 +26,7 @@ from holdfast.engines.postgresql.restore.globals import Sorted, Target
 from holdfast.engines.postgresql.restore.layout import Placement
 from holdfast.engines.postgresql.restore.loader_role import creation_of, loader_name
 from holdfast.engines.postgresql.restore.staging import Staging
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 
 

@@ -22,7 +22,7 @@ from holdfast.engines.postgresql.client.object_names import application, old_boo
 from holdfast.engines.postgresql.client.server_errors import of_statement, translated
 from holdfast.engines.postgresql.dump.dump import end_sessions
 from holdfast.engines.postgresql.restore.renaming import Rename, rename
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _TABLES = """
 DROP TABLE IF EXISTS public.aside;

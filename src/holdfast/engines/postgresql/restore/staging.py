@@ -57,8 +57,8 @@ from holdfast.engines.postgresql.restore import database_name, ledger, locales, 
 from holdfast.engines.postgresql.restore.globals import Sorted, Target, sort
 from holdfast.engines.postgresql.restore.layout import Placement, origin, placements, section
 from holdfast.engines.postgresql.restore.ledger import attempted, clear
-from holdfast.kit.guard import Guard
-from holdfast.kit.together import together
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.together import together
 
 _MOST = 4
 """Sessions that collect statistics."""

@@ -33,7 +33,7 @@ from holdfast.engines.postgresql.restore import old_databases
 from holdfast.engines.postgresql.restore.layout import SYSTEM, Placement, placements
 from holdfast.engines.postgresql.restore.ledger import clear
 from holdfast.engines.postgresql.restore.renaming import Rename, rename
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:

@@ -1,9 +1,9 @@
 """The replication protocol, as far as a full copy needs it.
 
 We present ourselves as a replica that wants the RDB alone (`rdb-only`), so the server keeps no
-command stream for us; who takes nothing for a minute is hung up on (`kit/readahead.py`). It answers
-`+FULLRESYNC <id> <offset>`, sends empty lines as signs of life until its child has begun, and then
-the RDB: either with its length in front (it was written to the server's disk first) or, straight
+command stream for us; who takes nothing for a minute is hung up on (`kit/read_ahead.py`). It
+answers `+FULLRESYNC <id> <offset>`, sends empty lines as signs of life until its child has begun,
+and then the RDB: either with its length in front (it was written to the server's disk first) or, straight
 from the child, between two copies of a random mark of 40 bytes.
 """
 
@@ -17,8 +17,8 @@ from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, Failure, NotSupported
 from holdfast.engines.redis.client.address import plain_connection
 from holdfast.engines.redis.client.server_errors import of_reply
-from holdfast.kit.guard import Guard
-from holdfast.kit.readahead import ReadAhead
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.read_ahead import ReadAhead
 
 _SILENCE_SECONDS = 90.0
 """Servers send an empty line every 10 s while they prepare."""

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
-from holdfast.kit.process import Command, run, which
+from holdfast.kit.processes.process import Command, run, which
 
 REDIS, VALKEY = "Redis", "Valkey"
 _PROGRAMS = {"redis-server": REDIS, "valkey-server": VALKEY}

@@ -20,7 +20,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis.client import probe
 from holdfast.engines.redis.client.address import Session, client
 from holdfast.engines.redis.hosting import config_file
-from holdfast.kit.hosting import end
+from holdfast.kit.processes.hosting import end
 
 PID_FILE, SOCKET = "redis.pid", "redis.sock"
 STRICT = "sanitize-dump-payload"

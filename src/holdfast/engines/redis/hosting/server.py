@@ -23,9 +23,9 @@ from holdfast.engines.redis.client.tools import ToolSet
 from holdfast.engines.redis.hosting import config_file, private_server
 from holdfast.kit import durable
 from holdfast.kit.backoff import pauses
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import cell_of, end, ended, give, mark, require_reachable
-from holdfast.kit.process import Command
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import cell_of, end, ended, give, mark, require_reachable
+from holdfast.kit.processes.process import Command
 
 _USERS = ("redis", "valkey", "nobody")
 _LOCKS_SINCE = 7

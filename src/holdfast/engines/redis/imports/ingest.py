@@ -14,7 +14,7 @@ from holdfast.engines.redis.client.tools import REDIS, VALKEY, series
 from holdfast.engines.redis.physical.checker import Checker, stock_checker
 from holdfast.engines.redis.physical.rdb import Contents, RdbReader
 from holdfast.engines.redis.physical.snapshot import data_piece, proven, rdb_piece
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _BEGINNINGS = (b"REDIS", b"VALKEY")
 _VERSIONS = {VALKEY: "valkey-ver", REDIS: "redis-ver"}

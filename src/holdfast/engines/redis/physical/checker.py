@@ -9,8 +9,8 @@ from pathlib import Path
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.redis.client import tools
 from holdfast.engines.redis.client.tools import ToolSet
-from holdfast.kit.guard import Guard
-from holdfast.kit.process import PIPE, Child
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.process import PIPE, Child
 
 _VERSION_BYTES = 9
 _READ = re.compile(r"(\d+) keys read")

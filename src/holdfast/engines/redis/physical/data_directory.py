@@ -21,7 +21,7 @@ from holdfast.engines.redis.hosting import config_file
 from holdfast.engines.redis.hosting.server import confine, own
 from holdfast.engines.redis.physical.snapshot import DATA, RDB
 from holdfast.kit import durable
-from holdfast.kit.hosting import mark
+from holdfast.kit.processes.hosting import mark
 
 CAME = f"{acl.FILE}.from-snapshot"
 

@@ -21,9 +21,9 @@ from holdfast.engines.redis.hosting.server import argv_for, run_as
 from holdfast.engines.redis.physical import data_directory
 from holdfast.engines.redis.physical.snapshot import DATA
 from holdfast.kit.backoff import pauses
-from holdfast.kit.guard import Guard
-from holdfast.kit.hosting import cell_of, ended
-from holdfast.kit.process import Command, Detached, start_detached
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import cell_of, ended
+from holdfast.kit.processes.process import Command, Detached, start_detached
 
 _NOWHERE = "127.0.0.1 0"
 _LAST_BYTES, _LAST_WORDS = 4096, 5

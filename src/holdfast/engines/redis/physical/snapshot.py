@@ -17,8 +17,8 @@ from holdfast.engines.redis.client.address import client
 from holdfast.engines.redis.client.replication import Replication, Start, replication
 from holdfast.engines.redis.physical.checker import Checker, stock_checker
 from holdfast.engines.redis.physical.rdb import Contents, RdbReader
-from holdfast.kit.guard import Guard
-from holdfast.kit.pace import Pace
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.rate_limit import Pace
 
 DATA, RDB = "data", "dump.rdb"
 

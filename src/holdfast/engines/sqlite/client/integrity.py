@@ -13,7 +13,7 @@ from holdfast.contracts.engine import Inventory
 from holdfast.domain.errors import EvidenceMissing, Interrupted
 from holdfast.engines.sqlite.client import tables
 from holdfast.engines.sqlite.client.location import opened, translated
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 
 class Verdict:

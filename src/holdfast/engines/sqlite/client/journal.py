@@ -13,7 +13,7 @@ from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.sqlite.client.file_handles import name_of, pinned
 from holdfast.engines.sqlite.client.location import opened
 from holdfast.engines.sqlite.client.scratch import scratch
-from holdfast.kit.process import Command, require_success, run
+from holdfast.kit.processes.process import Command, require_success, run
 
 _READ_ONLY = "attempt to write a readonly database"
 _TRIES = 20

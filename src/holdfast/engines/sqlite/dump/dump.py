@@ -17,7 +17,7 @@ from holdfast.engines.sqlite.dump.row_reader import Reader
 from holdfast.engines.sqlite.imports import load
 from holdfast.engines.sqlite.physical import file_copy
 from holdfast.engines.sqlite.physical.file_copy import Held
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 UNMADE = "unmade"
 """Fact of a dump: definitions of virtual tables that are not in its text."""

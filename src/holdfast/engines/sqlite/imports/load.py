@@ -16,7 +16,7 @@ from holdfast.domain.errors import EvidenceMissing, Failure
 from holdfast.engines.sqlite.client import application, functions, modules, tables
 from holdfast.engines.sqlite.client.application import Missing
 from holdfast.engines.sqlite.client.location import UNSAFE, opened
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 _PRAGMAS = frozenset(
     [

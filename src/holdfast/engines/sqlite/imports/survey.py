@@ -21,7 +21,7 @@ from holdfast.engines.sqlite.client.location import opened
 from holdfast.engines.sqlite.client.scratch import scratch
 from holdfast.engines.sqlite.imports.confinement import Stranger
 from holdfast.engines.sqlite.imports.load import load as load_text
-from holdfast.kit.guard import Guard
+from holdfast.kit.processes.guard import Guard
 
 FILE, TEXT = "foreign-sqlite-file", "foreign-sqlite-sql"
 _MEMBERS = {FILE: Member("imported.db", FILE, None), TEXT: Member("imported.sql", TEXT, None)}

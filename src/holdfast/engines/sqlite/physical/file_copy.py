@@ -20,9 +20,9 @@ from holdfast.domain.errors import AddonUnavailable
 from holdfast.engines.sqlite.client.file_handles import Identity, identity, name_of, pinned
 from holdfast.engines.sqlite.client.location import BUSY_SECONDS, opened, translated
 from holdfast.kit import durable
-from holdfast.kit.guard import Guard
-from holdfast.kit.pace import Pace
-from holdfast.kit.process import DISCARD, Child, Command, require_success
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.process import DISCARD, Child, Command, require_success
+from holdfast.kit.rate_limit import Pace
 
 _PAGES = 2048
 _SQLITE_BUSY = (5, 6)

@@ -15,8 +15,8 @@ from holdfast.engines.sqlite.client.integrity import Verdict, judge, judged
 from holdfast.engines.sqlite.client.location import opened
 from holdfast.engines.sqlite.client.scratch import scratch
 from holdfast.engines.sqlite.physical.file_copy import held
-from holdfast.kit.guard import Guard
-from holdfast.kit.pace import Pace
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.rate_limit import Pace
 
 FILE = "data/database.db"
 

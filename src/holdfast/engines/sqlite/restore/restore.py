@@ -28,8 +28,8 @@ from holdfast.engines.sqlite.imports.confinement import Stranger
 from holdfast.engines.sqlite.physical import file_copy
 from holdfast.engines.sqlite.physical.snapshot import FILE
 from holdfast.kit import durable
-from holdfast.kit.guard import Guard
 from holdfast.kit.locks import try_exclusive
+from holdfast.kit.processes.guard import Guard
 
 _ROOM = 2  # indexes may be as large as the text again
 

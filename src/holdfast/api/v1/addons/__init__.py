@@ -1,0 +1,1 @@
+"""Addons: the databases, and what can be done with their servers."""

@@ -1,0 +1,127 @@
+"""A7 to A14: what can be done with an addon's server."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from holdfast.api.places import AddonPath, AtAddon
+from holdfast.api.reading import in_turn
+from holdfast.api.v1.addons.addons import ADDON, Deleter, Reader, Updater
+from holdfast.catalog.schema import Addon
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Invalid
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import State
+from holdfast.http.writing import Writer, Writing
+from holdfast.usecases import addons as verbs
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms.forms import NetworkForm, ScaleForm, SecurityForm, VersionForm
+from holdfast.views import addons as views
+from holdfast.views.containers import containers_of
+from holdfast.views.shapes.addons import Containers, CredentialsView, VersionView
+from holdfast.views.shapes.base import Empty, One
+
+router = APIRouter(tags=["addons"])
+
+Viewer = Annotated[Caller, Depends(requires(Permission.INSTANCES_VIEW))]
+Verb = Callable[[Context, Addon], None]
+
+
+def _act(writing: Writer, caller: Caller, at: AddonPath, verb: Verb) -> Response:
+    return writing.change(caller, lambda context: verb(context, at.addon(context.session, caller)))
+
+
+@router.post(f"{ADDON}/pause", response_model=One[Empty])
+def pause_addon(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    return _act(writing, caller, at, verbs.pause)
+
+
+@router.post(f"{ADDON}/resume", response_model=One[Empty])
+def resume_addon(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    return _act(writing, caller, at, verbs.resume)
+
+
+@router.post(f"{ADDON}/restart", response_model=One[Empty])
+def restart_addon(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    return _act(writing, caller, at, verbs.restart)
+
+
+@router.post(f"{ADDON}/reset", response_model=One[Empty])
+def reset_addon(writing: Writing, caller: Deleter, at: AtAddon) -> Response:
+    """Wipes all data; connection details stay."""
+    return _act(writing, caller, at, verbs.reset)
+
+
+@router.get(f"{ADDON}/credentials", response_model=One[CredentialsView])
+def get_credentials(api: State, caller: Reader, at: AtAddon) -> Response:
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        return answers.one(views.credentials(addon, api.engines(addon.kind), api.house.sealer))
+
+
+@router.get(f"{ADDON}/version", response_model=One[VersionView])
+@in_turn
+def get_version(api: State, caller: Reader, at: AtAddon) -> Response:
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        return answers.one(views.version(session, addon, api.engines(addon.kind)))
+
+
+@router.post(f"{ADDON}/version", response_model=One[Empty])
+def update_version(
+    api: State,
+    writing: Writing,
+    caller: Updater,
+    at: AtAddon,
+    form: VersionForm,
+) -> Response:
+    """Minor upgrades of managed servers: the same data directory under newer binaries."""
+
+    def update(context: Context, addon: Addon) -> None:
+        verbs.upgrade(context, addon, form.version)
+
+    return _act(writing, caller, at, update)
+
+
+@router.post(f"{ADDON}/scale", response_model=One[Empty])
+def scale_addon(writing: Writing, caller: Updater, at: AtAddon, form: ScaleForm) -> Response:
+    def scale(context: Context, addon: Addon) -> None:
+        verbs.scale(context, addon, form)
+
+    return _act(writing, caller, at, scale)
+
+
+@router.post(f"{ADDON}/network-settings", response_model=One[Empty])
+def update_network(api: State, caller: Updater, at: AtAddon, form: NetworkForm) -> Response:
+    """Says yes to what is so already; how a server is reached is not changed here."""
+    with api.catalog.read() as session:
+        networking = views.networking(at.addon(session, caller))
+    there = networking.model_dump(by_alias=True)
+    wanted = form.model_dump(by_alias=True, exclude_none=True)
+    problems = {
+        name: f"is {str(there[name]).lower()} and cannot be changed"
+        for name, value in wanted.items()
+        if value != there[name]
+    }
+    if problems:
+        raise Invalid("how the addon's server is reached cannot be changed here", problems)
+    return answers.nothing()
+
+
+@router.post(f"{ADDON}/security", response_model=One[Empty])
+def update_security(api: State, caller: Updater, at: AtAddon, form: SecurityForm) -> Response:
+    """There are no policies but none: ignoring one would leave a server more open than asked."""
+    with api.catalog.read() as session:
+        at.addon(session, caller)
+    return answers.nothing()
+
+
+@router.get(f"{ADDON}/containers", response_model=One[Containers])
+def get_containers(api: State, caller: Viewer, at: AtAddon) -> Response:
+    """A managed server is shown as one container; an attached one is not ours to show."""
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+    return answers.one(Containers(containers=containers_of(addon)))

@@ -1,0 +1,115 @@
+"""A1 to A6: addons, managed and attached."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
+from holdfast.api.probing import found_for, moved_to
+from holdfast.api.reading import in_turn
+from holdfast.catalog import addons as rows
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Conflict
+from holdfast.domain.naming import slug
+from holdfast.http import answers
+from holdfast.http.auth import requires
+from holdfast.http.state import State
+from holdfast.http.writing import Writing
+from holdfast.usecases import addons as verbs
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms.forms import AddonForm, AddonPatch
+from holdfast.views import addons as views
+from holdfast.views.shapes.addons import AddonList, AddonView
+from holdfast.views.shapes.base import Empty, Many, One
+
+router = APIRouter(tags=["addons"])
+
+Reader = Annotated[Caller, Depends(requires(Permission.ADDON_READ))]
+Creator = Annotated[Caller, Depends(requires(Permission.ADDON_CREATE))]
+Updater = Annotated[Caller, Depends(requires(Permission.ADDON_UPDATE))]
+Deleter = Annotated[Caller, Depends(requires(Permission.ADDON_DELETE))]
+
+ADDONS = "/projects/{project_id}/addons"
+ADDON = "/projects/{project_id}/addons/{addon_id}"
+
+
+@router.get(ADDONS, response_model=Many[AddonList])
+@in_turn
+def list_addons(api: State, caller: Reader, page: Paging, project_id: str) -> Response:
+    with api.catalog.read() as session:
+        project = project_at(session, caller, project_id)
+        found = rows.listed(session, project, page)
+        items = views.items(session, project, found.items, api.team_id)
+    return answers.many(AddonList(addons=items), len(items), found.cursor)
+
+
+@router.post(ADDONS, response_model=One[AddonView])
+def create_addon(
+    api: State, writing: Writing, caller: Creator, project_id: str, form: AddonForm
+) -> Response:
+    _require_project(api, caller, project_id)
+    found = found_for(api, form)
+
+    def create(context: Context) -> AddonView:
+        project = project_at(context.session, caller, project_id)
+        addon = verbs.create(context, project, form, found)
+        return views.view(context.session, project, addon, api.team_id)
+
+    return writing.create(caller, create)
+
+
+def _require_project(api: State, caller: Caller, project_id: str) -> None:
+    """Before a server is probed on behalf of somebody who may not even see the project."""
+    with api.catalog.read() as session:
+        project_at(session, caller, project_id)
+
+
+@router.put(ADDONS, response_model=One[AddonView])
+def put_addon(
+    api: State, writing: Writing, caller: Creator, project_id: str, form: AddonForm
+) -> Response:
+    """Creates the addon, or updates the one of that name."""
+    with api.catalog.read() as session:
+        project = project_at(session, caller, project_id)
+        existing = rows.find(session, project.pk, slug(form.name))
+    if existing is None:
+        return create_addon(api, writing, caller, project_id, form)
+    if existing.kind != form.type:
+        raise Conflict(f"the addon {existing.id!r} exists already as {existing.kind}")
+    return patch_addon(api, writing, caller, AddonPath(project_id, existing.id), form)
+
+
+@router.get(ADDON, response_model=One[AddonView])
+@in_turn
+def get_addon(api: State, caller: Reader, at: AtAddon) -> Response:
+    with api.catalog.read() as session:
+        project, addon = at.both(session, caller)
+        return answers.one(views.view(session, project, addon, api.team_id))
+
+
+@router.patch(ADDON, response_model=One[AddonView])
+def patch_addon(
+    api: State,
+    writing: Writing,
+    caller: Updater,
+    at: AtAddon,
+    form: AddonPatch,
+) -> Response:
+    with api.catalog.read() as session:
+        kind = at.addon(session, caller).kind
+    found = moved_to(api, kind, form)
+
+    def patch(context: Context) -> AddonView:
+        project, addon = at.both(context.session, caller)
+        verbs.patch(context, addon, form, found)
+        return views.view(context.session, project, addon, api.team_id)
+
+    return writing.change(caller, patch)
+
+
+@router.delete(ADDON, response_model=One[Empty])
+def delete_addon(writing: Writing, caller: Deleter, at: AtAddon) -> Response:
+    return writing.undo(
+        caller, lambda context: verbs.delete(context, at.addon(context.session, caller))
+    )

@@ -1,0 +1,1 @@
+"""Backups: list and create them, download, import and restore."""

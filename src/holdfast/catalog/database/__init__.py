@@ -1,0 +1,1 @@
+"""Connections to the catalogue, paging, and the migration of its schema."""

@@ -1,0 +1,63 @@
+"""Brings the catalogue to this version's schema; several processes may start at once.
+
+Mostly there is nothing to do, and every start asks. Then the catalogue only says where it is:
+what migrates is not loaded, and no million rows are looked through for dangling references.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from holdfast.catalog.database.deadlines import hurried
+from holdfast.catalog.database.session import Catalog
+
+_LOCK = 7341
+_VERSIONS = Path(__file__).parents[1] / "migrations" / "versions"
+_UPGRADING = "holdfast.catalog.database.upgrading"
+
+
+def newest() -> str:
+    """The revision that this version's files end with: `v0001_first.py` is 0001."""
+    return max(path.name[1:5] for path in _VERSIONS.glob("v[0-9]*.py"))
+
+
+def migrate(catalog: Catalog) -> None:
+    """One process migrates, the others wait: an advisory lock, or SQLite's write lock."""
+    with hurried(None), catalog.engine.connect() as connection:
+        if _revision(connection) == newest():
+            return
+        if catalog.is_sqlite:
+            _check_references(connection, on=False)
+        with connection.begin():
+            if not catalog.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            import_module(_UPGRADING).upgrade(connection)
+            if catalog.is_sqlite:
+                _require_references(connection)
+        if catalog.is_sqlite:
+            _check_references(connection, on=True)
+
+
+def _revision(connection: Connection) -> str | None:
+    """None: there is no schema yet."""
+    with connection.begin():
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _check_references(connection: Connection, *, on: bool) -> None:
+    """SQLite changes a table by making it anew; while the old one is gone, references dangle.
+
+    The switch works outside transactions only, so it goes to the driver itself.
+    """
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
+    cursor.close()
+
+
+def _require_references(connection: Connection) -> None:
+    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if dangling:
+        raise RuntimeError(f"the migration broke references: {dangling[:5]}")

@@ -1,0 +1,200 @@
+"""Connections to the catalogue: one engine to read, one to write, on SQLite or PostgreSQL.
+
+The type of a session says who may write: a `ReadSession` refuses to flush. `write()` is one
+transaction that commits at the end of the block; only the edges (api, cli server, jobs/runner,
+daemons) open one. On SQLite a write transaction takes the write lock at BEGIN, so two writers
+queue instead of failing half-way.
+"""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, cast
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import BigInteger
+
+from holdfast.catalog.database.deadlines import make_patient
+
+PATIENCE = 20.0
+"""Seconds. Below the time after which others take over from a worker that is silent."""
+
+CatalogAway = (OperationalError, InterfaceError, InternalError)
+"""What a broken connection to the catalogue raises, for those who may not know SQLAlchemy."""
+
+CatalogClash = IntegrityError
+"""Somebody else took the name (or the slot) between our look and our writing: look again."""
+
+
+class ReadSession(Session):
+    """Sees one consistent state; cannot change it."""
+
+    def flush(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - SQLAlchemy's signature
+        if not isinstance(self, WriteSession) and (self.new or self.dirty or self.deleted):
+            raise TypeError("a ReadSession was asked to write")
+        super().flush()
+
+
+class WriteSession(ReadSession):
+    """One transaction that may change rows."""
+
+
+class database_now(FunctionElement[int]):  # noqa: N801 - reads as an SQL function
+    """The database's own clock, ms since 1970: hosts' clocks differ, the database has one."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(database_now, "postgresql")
+def _now_postgresql(*_: object, **__: object) -> str:
+    return "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+
+
+@compiles(database_now, "sqlite")
+def _now_sqlite(*_: object, **__: object) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+class Catalog:
+    """The catalogue at one database URL (`sqlite:///path` or `postgresql://...`)."""
+
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        """`patience`: seconds after which an answer of PostgreSQL is not waited for any more."""
+        self.url, self._patience = _with_driver(url), patience
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
+            self._reader = _sqlite_engine(self.url, begin="BEGIN", read_only=True)
+        else:
+            self.engine = self._reader = _postgresql_engine(self.url, patience)
+        self._write = sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
+        self._read = sessionmaker(self._reader, class_=ReadSession)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Generator[ReadSession]:
+        with self._read() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Generator[WriteSession]:
+        with self._write.begin() as session:
+            yield session
+
+    def ping(self) -> None:
+        """Raises SQLAlchemyError when the database does not answer."""
+        with self._reader.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def engine_of_its_own(self) -> Engine | None:
+        """For a library that brings its own SQL: as patient as ours. None: it makes one itself."""
+        return None if self.is_sqlite else _postgresql_engine(self.url, self._patience)
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self._reader.dispose()
+
+
+def insert_all(session: WriteSession, rows: Iterable[object]) -> None:
+    """Inserts rows that are not looked at again: a third of the work of adding them."""
+    session.bulk_save_objects(rows)
+
+
+def take_turns(session: WriteSession) -> None:
+    """Callers' changes follow each other on PostgreSQL as they do on SQLite; they are short.
+
+    Always before any other lock: only callers take this one, so nobody waits in a circle.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(7341, 0)"))
+
+
+def lock_addon(session: WriteSession, addon_pk: int) -> None:
+    """Serialises changes to one addon's queue; SQLite's write lock already does."""
+    lock_addons(session, [addon_pk])
+
+
+def lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> None:
+    """All of them, in one order for everybody, so that nobody waits in a circle."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(7340, key) FROM unnest(CAST(:keys AS int[])) key"),
+            {"keys": sorted({_lock_key(pk) for pk in addon_pks})},
+        )
+
+
+def try_lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> set[int]:
+    """Those whose lock is ours now; never waits, so it may be taken in any order."""
+    keys = {pk: _lock_key(pk) for pk in addon_pks}
+    if session.get_bind().dialect.name != "postgresql":
+        return set(keys)
+    tried = session.execute(
+        text(
+            "SELECT key, pg_try_advisory_xact_lock(7340, key) FROM unnest(CAST(:keys AS int[])) key"
+        ),
+        {"keys": sorted(set(keys.values()))},
+    )
+    held = {key for key, ours in tried if ours}
+    return {pk for pk, key in keys.items() if key in held}
+
+
+def _lock_key(addon_pk: int) -> int:
+    return addon_pk % 2**31
+
+
+def _with_driver(url: str) -> URL:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _postgresql_engine(url: URL, patience: float) -> Engine:
+    limits = "-c idle_in_transaction_session_timeout=15s -c lock_timeout=10s"
+    engine = create_engine(
+        url,
+        pool_size=20,
+        max_overflow=20,
+        pool_pre_ping=True,
+        insertmanyvalues_page_size=50,  # psycopg takes statements apart in Python: not huge ones
+        connect_args={
+            "options": limits,
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(patience * 1000),  # of data that nobody acknowledges
+            "application_name": "holdfast",
+        },
+    )
+    make_patient(engine, patience)
+    return engine
+
+
+def _sqlite_engine(url: URL, begin: str, *, read_only: bool = False) -> Engine:
+    engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"timeout": 30})
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"]
+    if read_only:
+        pragmas.append("query_only=ON")
+
+    @event.listens_for(engine, "connect")
+    def on_connect(raw: DBAPIConnection, _: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        cast("Any", raw).isolation_level = None  # we say BEGIN ourselves, below
+        cursor = raw.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,19 @@
+"""Carries the schema from revision to revision: loaded when there is something to do."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+
+def config() -> Config:
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    return settings
+
+
+def upgrade(connection: Connection) -> None:
+    settings = config()
+    settings.attributes["connection"] = connection
+    command.upgrade(settings, "head")

@@ -1,0 +1,1 @@
+"""Rows about what is stored: copies, deletions, findings, repositories."""

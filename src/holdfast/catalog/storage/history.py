@@ -1,0 +1,133 @@
+"""Rows of what has been gone for long: removed a few at a time, all that belongs together."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Delete, Update, and_, delete, or_, select, update
+from sqlalchemy.orm import aliased
+
+from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.schema import (
+    Addon,
+    Backup,
+    Copy,
+    Deletion,
+    Finding,
+    Line,
+    Occurrence,
+    Operation,
+    Reading,
+    Restore,
+    Schedule,
+)
+from holdfast.domain.operation import OVER, Status
+
+
+def forgettable(session: ReadSession, before: int, limit: int) -> list[int]:
+    """Backups of which nothing is left anywhere since before that instant, the oldest first."""
+    here = select(Copy.pk).where(
+        Copy.backup_pk == Backup.pk, (Copy.gone.is_(None)) | (Copy.gone >= before)
+    )
+    used = select(Restore.pk).where(Restore.backup_pk == Backup.pk, Restore.status.not_in(OVER))
+    rows = select(Backup.pk).where(Backup.deleted < before, ~here.exists(), ~used.exists())
+    return list(session.scalars(rows.order_by(Backup.deleted, Backup.pk).limit(limit)))
+
+
+def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
+    """The backups and everything said about them: deletions, findings, restores, logs."""
+    kept = list(session.scalars(select(Copy.pk).where(Copy.backup_pk.in_(backup_pks))))
+    works = [
+        *session.scalars(select(Backup.operation).where(Backup.pk.in_(backup_pks))),
+        *session.scalars(select(Restore.operation).where(Restore.backup_pk.in_(backup_pks))),
+    ]
+    named = [work for work in works if work is not None]
+    decided = update(Occurrence).where(Occurrence.backup_pk.in_(backup_pks))
+    _do(session, decided.values(backup_pk=None))
+    _do(session, delete(Deletion).where(Deletion.copy_pk.in_(kept)))
+    _do(session, delete(Finding).where(Finding.copy_pk.in_(kept)))
+    _do(session, delete(Reading).where(Reading.copy_pk.in_(kept)))
+    _do(session, delete(Copy).where(Copy.pk.in_(kept)))
+    _do(session, delete(Restore).where(Restore.backup_pk.in_(backup_pks)))
+    _do(session, delete(Backup).where(Backup.pk.in_(backup_pks)))
+    _do(session, delete(Line).where(Line.operation.in_(named)))
+    _do(session, delete(Operation).where(Operation.id.in_(named)))
+
+
+def forget_settled(session: WriteSession, before: int) -> None:
+    """Findings settled, and deletions of no copy done, before that instant."""
+    _do(session, delete(Finding).where(Finding.settled < before))
+    _do(session, delete(Deletion).where(Deletion.copy_pk.is_(None), Deletion.done < before))
+
+
+def worn_restores(session: ReadSession, before: int, limit: int) -> list[str]:
+    """Operations of restores that ended before that instant, of backups that may live on. Each
+    addon's newest restore stays."""
+    newer = aliased(Restore)
+    later = select(newer.pk).where(newer.addon_pk == Restore.addon_pk, newer.pk > Restore.pk)
+    worn = select(Restore.operation).where(
+        Restore.status.in_(OVER),
+        Restore.completed < before,
+        Restore.old_until.is_(None),
+        later.exists(),
+    )
+    return list(session.scalars(worn.order_by(Restore.completed).limit(limit)))
+
+
+def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
+    """Operations that ended before that instant and that no backup, copy or restore names.
+
+    Of each addon the newest stays, and the newest failure, which it shows; nothing does when the
+    addon itself is gone for as long.
+    """
+    newer, failed = aliased(Operation), aliased(Operation)
+    later = select(newer.pk).where(
+        newer.addon_pk == Operation.addon_pk,
+        newer.status.in_(OVER),
+        newer.pk > Operation.pk,
+    )
+    failed_later = select(failed.pk).where(
+        failed.addon_pk == Operation.addon_pk,
+        failed.status == Status.FAILED,
+        failed.pk > Operation.pk,
+    )
+    lived = select(Addon.pk).where(Addon.pk == Operation.addon_pk, Addon.deleted < before)
+    named = [
+        select(table.pk).where(table.operation == Operation.id) for table in (Backup, Copy, Restore)
+    ]
+    outlived = and_(later.exists(), or_(Operation.status != Status.FAILED, failed_later.exists()))
+    worn = select(Operation.id).where(
+        Operation.status.in_(OVER),
+        Operation.slot.is_(None),
+        Operation.litter.is_(False),
+        Operation.ended < before,
+        *(~each.exists() for each in named),
+        or_(outlived, lived.exists()),
+    )
+    return list(session.scalars(worn.order_by(Operation.ended).limit(limit)))
+
+
+def forget_operations(session: WriteSession, operations: Collection[str]) -> None:
+    """With their logs, and the restores that they were."""
+    _do(session, delete(Restore).where(Restore.operation.in_(operations)))
+    _do(session, delete(Line).where(Line.operation.in_(operations)))
+    _do(session, delete(Operation).where(Operation.id.in_(operations)))
+
+
+def forget_occurrences(session: WriteSession, before: int, limit: int) -> int:
+    """What was decided about instants long ago. Each living schedule's newest decision stays."""
+    newer = aliased(Occurrence)
+    later = select(newer.pk).where(
+        newer.schedule_pk == Occurrence.schedule_pk, newer.instant > Occurrence.instant
+    )
+    gone = select(Schedule.pk).where(
+        Schedule.pk == Occurrence.schedule_pk, Schedule.deleted.is_not(None)
+    )
+    worn = select(Occurrence.pk).where(
+        Occurrence.decided < before, or_(later.exists(), gone.exists())
+    )
+    pks = list(session.scalars(worn.order_by(Occurrence.decided).limit(limit)))
+    _do(session, delete(Occurrence).where(Occurrence.pk.in_(pks)))
+    return len(pks)
+
+
+def _do(session: WriteSession, statement: Update | Delete) -> None:
+    session.execute(statement.execution_options(synchronize_session=False))

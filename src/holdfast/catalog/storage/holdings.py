@@ -1,0 +1,248 @@
+"""What an addon holds, as the judge of retention takes it.
+
+Copies on their way out for certain (their backup is hidden, or their removal has begun) are no
+longer held: nobody may count on them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Integer, and_, func, or_, select, type_coerce
+
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project, Restore
+from holdfast.catalog.storage import open_downloads
+from holdfast.domain.access import Caller
+from holdfast.domain.backup import IMPORTED
+from holdfast.domain.operation import OVER, Status
+from holdfast.domain.retention.rules import Held, State, Verdict, judge
+
+_FAILED = (Status.FAILED, Status.NOT_SUPPORTED)
+_ENDS = {Status.FAILED: State.BAD, Status.NOT_SUPPORTED: State.BAD, Status.ABORTED: State.VOID}
+_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One copy, with what a person wants to know of it. Instants in ms, retention in days."""
+
+    held: Held
+    backup: str
+    status: str
+    size: int
+    taken: int
+    retention: int | None
+    objects: str | None
+    marked: int | None
+    review: int | None
+    due: int | None  # when it is marked: from then on it may be removed
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A copy that nobody may count on any more, and the deletion that takes it."""
+
+    addon_pk: int
+    backup: str
+    status: str
+    size: int
+    taken: int
+    deletion: Deletion
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose copy it is, by ids."""
+
+    project: str
+    addon: str
+    backup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """All copies of one addon; `past` are failures whose records are gone."""
+
+    addon_pk: int
+    present: list[Holding]
+    past: list[Held] = field(default_factory=list[Held])
+
+    @property
+    def held(self) -> list[Held]:
+        return [holding.held for holding in self.present]
+
+    def judged(self, now: int) -> list[Verdict]:
+        """In the order of `present`."""
+        return judge(self.held, now, self.past)
+
+
+def of_addon(session: ReadSession, addon_pk: int) -> Holdings:
+    found = next(_stream(session, [addon_pk]), None)
+    return found or Holdings(addon_pk, [])
+
+
+def of_addons(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Holdings]:
+    return {each.addon_pk: each for each in _stream(session, addon_pks)}
+
+
+def of_all(session: ReadSession) -> Iterator[Holdings]:
+    """Addon by addon, never all at once in memory."""
+    return _stream(session, None)
+
+
+def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator[Holdings]:
+    begun, due = _open(session, addon_pks)
+    in_use = _being_restored(session)
+    past = _past(session, addon_pks)
+    plain = session.connection()  # rows without the mapper's work: there may be millions
+    rows: Any = plain.execute(
+        _within(_PRESENT, addon_pks),
+        execution_options={} if addon_pks is not None else {"yield_per": _AT_ONCE},
+    )
+    for addon_pk, group in groupby(rows, key=_addon_of):
+        present = [_holding(row, in_use, due) for row in group if row[1] not in begun]
+        yield Holdings(addon_pk, present, past.get(addon_pk, []))
+
+
+_PRESENT: Any = (
+    select(
+        Copy.addon_pk,
+        Copy.pk,
+        Copy.backup_pk,
+        Copy.destination_pk,
+        Copy.status,
+        Copy.expires,
+        Copy.lost,
+        Copy.objects,
+        Copy.size,
+        Copy.retention,
+        Copy.marked,
+        Copy.review,
+        Backup.status.label("whole"),
+        type_coerce(Backup.retained, Integer),
+        Backup.source,
+        Backup.id,
+        Backup.created,
+    )
+    .join(Backup, Backup.pk == Copy.backup_pk)
+    .where(Copy.gone.is_(None), Backup.deleted.is_(None))
+    .order_by(Copy.addon_pk, Copy.pk)
+)
+
+
+def _addon_of(row: Any) -> int:
+    return row[0]
+
+
+def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holding:
+    (_, key, backup_pk, place, status, expires, lost, objects, *rest) = row
+    (size, retention, marked, review, whole, retained, source, backup, taken) = rest
+    proven = lost is None and objects is not None
+    held = Held(
+        key,
+        backup_pk,
+        place,
+        _state(status, whole, proven=proven),
+        expires,
+        bool(retained),
+        backup_pk in in_use,
+        source in IMPORTED,
+    )
+    when = due.get(key) if marked is not None else None
+    return Holding(held, backup, status, size, taken, retention, objects, marked, review, when)
+
+
+def _state(status: str, whole: str, *, proven: bool) -> State:
+    """An additional copy that nobody came to make shares the fate of the whole backup."""
+    if status == Status.COMPLETED:
+        return State.GOOD if proven else State.LOST
+    return _ENDS.get(Status(status)) or _ENDS.get(Status(whole)) or State.MAKING
+
+
+def _within(rows: Any, addon_pks: Collection[int] | None) -> Any:
+    return rows if addon_pks is None else rows.where(Copy.addon_pk.in_(addon_pks))
+
+
+def _open(
+    session: ReadSession, addon_pks: Collection[int] | None
+) -> tuple[set[int], dict[int, int]]:
+    """Copies whose objects are being removed, and when those that only wait are due."""
+    rows: Any = select(Deletion.copy_pk, Deletion.begun, Deletion.due).where(
+        Deletion.done.is_(None), Deletion.copy_pk.is_not(None)
+    )
+    if addon_pks is not None:
+        rows = rows.join(Copy, Copy.pk == Deletion.copy_pk).where(Copy.addon_pk.in_(addon_pks))
+    begun, due = set[int](), dict[int, int]()
+    found: Any = session.execute(rows)
+    for copy_pk, since, at in found:
+        if since is not None:
+            begun.add(copy_pk)
+        else:
+            due[copy_pk] = at
+    return begun, due
+
+
+def _being_restored(session: ReadSession) -> set[int]:
+    going = select(Restore.backup_pk).where(Restore.status.not_in(OVER))
+    return {*session.scalars(going), *open_downloads.backups_read(session)}
+
+
+def _past(session: ReadSession, addon_pks: Collection[int] | None) -> dict[int, list[Held]]:
+    """The newest failure at each place whose record is gone or hidden."""
+    failed: Any = (
+        select(Copy.addon_pk, Copy.destination_pk, func.max(Copy.backup_pk))
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(
+            or_(Copy.gone.is_not(None), Backup.deleted.is_not(None)),
+            and_(Copy.status.in_(_FAILED), Copy.lost.is_(None)),
+            Backup.source.not_in(IMPORTED),
+        )
+        .group_by(Copy.addon_pk, Copy.destination_pk)
+    )
+    found: dict[int, list[Held]] = {}
+    rows: Any = session.execute(_within(failed, addon_pks))
+    for addon_pk, place, backup_pk in rows:
+        found.setdefault(addon_pk, []).append(Held(0, backup_pk, place, State.BAD, None))
+    return found
+
+
+def leaving(session: ReadSession, addon_pks: Collection[int] | None) -> list[Leaving]:
+    """What is on its way out for certain, the newest deletion first."""
+    going = or_(Deletion.begun.is_not(None), Backup.deleted.is_not(None))
+    rows: Any = (
+        select(Copy.addon_pk, Backup.id, Copy.status, Copy.size, Backup.created, Deletion)
+        .join(Copy, Copy.pk == Deletion.copy_pk)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(Deletion.done.is_(None), going)
+        .order_by(Deletion.pk.desc())
+    )
+    return [Leaving(*row) for row in session.execute(_within(rows, addon_pks))]
+
+
+def addons_holding(
+    session: ReadSession, caller: Caller, page: Page, project: str | None, addon: str | None
+) -> Slice[Addon]:
+    """Addons that have a copy anywhere, deleted ones too; of projects that the caller sees."""
+    held = select(Copy.pk).where(Copy.addon_pk == Addon.pk, Copy.gone.is_(None))
+    rows = select(Addon).join(Project, Project.pk == Addon.project_pk).where(held.exists())
+    if caller.projects is not None:
+        rows = rows.where(Project.id.in_(caller.projects))
+    if project is not None:
+        rows = rows.where(Project.id == project)
+    if addon is not None:
+        rows = rows.where(Addon.id == addon)
+    return take(session, rows, Addon.pk, page, f"plan {project} {addon}")
+
+
+def owners(session: ReadSession, copy_pks: Collection[int]) -> dict[int, Owner]:
+    rows = (
+        select(Copy.pk, Project.id, Addon.id, Backup.id)
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .join(Addon, Addon.pk == Copy.addon_pk)
+        .join(Project, Project.pk == Addon.project_pk)
+        .where(Copy.pk.in_(copy_pks))
+    )
+    return {row[0]: Owner(row[1], row[2], row[3]) for row in session.execute(rows)}

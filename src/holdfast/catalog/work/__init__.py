@@ -1,0 +1,1 @@
+"""Rows about work: operations, schedules, occurrences, chores, workers."""

@@ -1,0 +1,35 @@
+"""The log of each operation, line by line, for people."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.schema import Line
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which lines: instants in ms, `after` a line's pk for following a log."""
+
+    start: int | None = None
+    end: int | None = None
+    after: int = 0
+    limit: int = 500
+    newest: bool = True
+
+
+def write(session: WriteSession, operation: str, at: int, text: str) -> None:
+    session.add(Line(operation=operation, at=at, text=text))
+
+
+def read(session: ReadSession, operation: str, window: Window) -> list[Line]:
+    """Lines in the order written; of more than `limit`, the newest (or oldest) ones."""
+    wanted = select(Line).where(Line.operation == operation, Line.pk > window.after)
+    if window.start is not None:
+        wanted = wanted.where(Line.at >= window.start)
+    if window.end is not None:
+        wanted = wanted.where(Line.at <= window.end)
+    order = Line.pk.desc() if window.newest else Line.pk
+    lines = list(session.scalars(wanted.order_by(order).limit(window.limit)))
+    return lines[::-1] if window.newest else lines

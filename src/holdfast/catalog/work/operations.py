@@ -1,0 +1,392 @@
+"""Operation rows: who may do what, now. Each function is part of one caller's transaction.
+
+The laws (see docs/adr/0003): status moves only along `domain.operation.MOVES`; at most one
+operation per addon holds the slot; who writes must hold the current fence. A function that finds
+itself fenced off says so (None or False) and has changed nothing.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Update,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from holdfast.catalog.database.session import (
+    ReadSession,
+    WriteSession,
+    insert_all,
+    lock_addon,
+    lock_addons,
+)
+from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
+from holdfast.contracts.queue import Dispatch, Queue
+from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
+from holdfast.kit import ids
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an operation ends: the status, and for people why."""
+
+    status: Status
+    code: str | None = None
+    reason: str | None = None
+    litter: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done to which addon, in which lane of the queue, and under which id."""
+
+    addon_pk: int
+    kind: Kind
+    lane: str
+    arguments: Document
+    id: str = field(default_factory=ids.hex24)
+    priority: int | None = None
+    """None: that of its kind."""
+
+
+def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Operation:
+    """Adds the operation and dispatches it if nothing else is at work on the addon."""
+    create_all(session, queue, [order], now)
+    return session.scalars(select(Operation).where(Operation.id == order.id)).one()
+
+
+def create_all(session: WriteSession, queue: Queue, orders: Collection[Order], now: int) -> None:
+    """The same for many at once, in a handful of statements."""
+    insert_all(session, [_row(order, now) for order in orders])
+    _promote_all(session, queue, {order.addon_pk for order in orders})
+
+
+def _row(order: Order, now: int) -> Operation:
+    return Operation(
+        id=order.id,
+        addon_pk=order.addon_pk,
+        kind=order.kind,
+        lane=order.lane,
+        priority=order.priority or PRIORITY[order.kind],
+        status=Status.SCHEDULED,
+        slot=None,
+        fence=0,
+        attempt=0,
+        arguments=order.arguments,
+        record={},
+        created=now,
+    )
+
+
+def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
+    """Dispatches the addon's next waiting operation if its slot is free."""
+    _promote_all(session, queue, {addon_pk})
+
+
+def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> None:
+    lock_addons(session, addon_pks)
+    held = select(Operation.addon_pk).where(Operation.addon_pk.in_(addon_pks), Operation.slot == 1)
+    free = addon_pks.difference(session.scalars(held))
+    place = func.row_number().over(
+        partition_by=Operation.addon_pk, order_by=(Operation.priority, Operation.pk)
+    )
+    waiting = (
+        select(Operation.pk, place.label("place"))
+        .where(Operation.addon_pk.in_(free), Operation.status == Status.SCHEDULED)
+        .subquery()
+    )
+    chosen = (
+        select(Operation)
+        .join(waiting, waiting.c.pk == Operation.pk)
+        .where(waiting.c.place == 1)
+        .order_by(Operation.priority, Operation.pk)
+    )
+    dispatch(session, queue, session.scalars(chosen).all() if free else ())
+
+
+def dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
+    """Each under a new fence, with its addon's slot."""
+    for operation in operations:
+        operation.slot = 1
+        operation.fence += 1
+        operation.worker = None
+    session.flush()
+    connection = session.connection()
+    for operation in operations:
+        what = Dispatch(operation.id, operation.fence)
+        queue.dispatch(connection, what, operation.priority, operation.lane)
+
+
+def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Operation | None:
+    """Makes `worker` the holder; None when the dispatch is stale or the work is over.
+
+    The caller must look at the status (`aborting` means clean up and end; one that is over means
+    remove its leftovers), at the verdict, and at `attempt`, which counts the starts.
+    """
+    operation = _held(session, what)
+    if operation is None:
+        return None
+    if operation.status in OVER:
+        operation.worker = worker
+        return operation
+    if operation.status == Status.SCHEDULED:
+        operation.status = Status.IN_PROGRESS
+        operation.started = now
+        _mirror(session, operation.id, Status.IN_PROGRESS, None, None)
+    operation.attempt += 1
+    operation.worker = worker
+    session.flush()
+    return operation
+
+
+def holds(session: ReadSession, what: Dispatch) -> bool:
+    """Is this still the dispatch that may change things?"""
+    current = select(Operation.pk).where(
+        Operation.id == what.op, Operation.fence == what.fence, Operation.slot == 1
+    )
+    return session.scalar(current) is not None
+
+
+def locked(session: WriteSession, op: str) -> Operation | None:
+    """Its row, under the addon's lock. That comes first, always: one order, so no two changes wait
+    for each other."""
+    addon_pk = session.scalar(select(Operation.addon_pk).where(Operation.id == op))
+    if addon_pk is None:
+        return None
+    lock_addon(session, addon_pk)
+    return session.scalar(
+        select(Operation).where(Operation.id == op).execution_options(populate_existing=True)
+    )
+
+
+def _held(session: WriteSession, what: Dispatch) -> Operation | None:
+    operation = locked(session, what.op)
+    holds = operation is not None and operation.slot == 1 and operation.fence == what.fence
+    return operation if holds else None
+
+
+def save(session: WriteSession, what: Dispatch, step: str, record: Document) -> bool:
+    """Keeps what a finished step learned. False: fenced off."""
+    return _changed(session, _fenced(what).values(step=step, record=record))
+
+
+def report(session: WriteSession, what: Dispatch, progress: Document) -> bool:
+    """Shows how far it is. False: fenced off."""
+    return _changed(session, _fenced(what).values(progress=progress))
+
+
+def _fenced(what: Dispatch) -> Update:
+    return update(Operation).where(
+        Operation.id == what.op, Operation.fence == what.fence, Operation.slot == 1
+    )
+
+
+def _changed(session: WriteSession, statement: Update) -> bool:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def decide(session: WriteSession, what: Dispatch, ending: Ending) -> bool:
+    """Decides how it will end, before anything of it is removed. False: fenced off.
+
+    Whoever takes over finds the verdict and never goes on with the work: so what is removed from
+    now on, however late, is nothing that a successor completes.
+    """
+    operation = _held(session, what)
+    if operation is None:
+        return False
+    operation.verdict = operation.verdict or ending.status
+    operation.error_code, operation.reason = ending.code, ending.reason
+    session.flush()
+    return True
+
+
+def finish(
+    session: WriteSession, queue: Queue, what: Dispatch, ending: Ending, now: int
+) -> Operation | None:
+    """Ends the operation, frees the slot and dispatches the next one. None: fenced off.
+
+    A failure that meets an abort request ends as aborted; completion wins over it.
+    """
+    operation = _held(session, what)
+    if operation is None:
+        return None
+    status = ending.status
+    if operation.status == Status.ABORTING and status is not Status.COMPLETED:
+        status = Status.ABORTED
+    _end(session, operation, Ending(status, ending.code, ending.reason, ending.litter), now)
+    promote(session, queue, operation.addon_pk)
+    return operation
+
+
+def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) -> None:
+    if not may_move(Status(operation.status), ending.status):
+        raise ValueError(f"{operation.id}: {operation.status} may not become {ending.status}")
+    operation.status = ending.status
+    operation.error_code = ending.code
+    operation.reason = ending.reason
+    operation.litter = ending.litter
+    operation.slot = operation.verdict = None
+    operation.progress = None
+    operation.ended = now
+    _mirror(session, operation.id, ending.status, ending.reason, now)
+    session.flush()
+
+
+def _mirror(
+    session: WriteSession, op: str, status: Status, reason: str | None, ended: int | None
+) -> None:
+    """The backup or restore shows its operation's state: same transaction, so never apart.
+
+    Of a backup's copies the first one does, too. An additional one that is not over ends with a
+    failed operation; that the operation completed says nothing about it.
+    """
+    completed = ended if status in OVER else None
+    for table in (Backup, Restore, Copy):
+        session.execute(
+            update(table)
+            .where(table.operation == op)
+            .values(status=status, reason=reason, completed=completed)
+            .execution_options(synchronize_session=False)
+        )
+    backup = select(Backup.pk).where(Backup.operation == op).scalar_subquery()
+    session.execute(
+        update(Copy)
+        .where(Copy.backup_pk == backup, _follows(status))
+        .values(status=status, completed=completed)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _follows(status: Status) -> ColumnElement[bool]:
+    first = Copy.additional.is_(False)
+    return first if status is Status.COMPLETED else or_(first, Copy.status.not_in(OVER))
+
+
+def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -> Status | None:
+    """Asks for the end. Returns the new status, or None when the work is over already."""
+    operation = locked(session, op)
+    if operation is None or Status(operation.status) in OVER:
+        return None
+    if operation.status == Status.SCHEDULED:
+        _end(session, operation, Ending(Status.ABORTED, "aborted", reason), now)
+        promote(session, queue, operation.addon_pk)
+        return Status.ABORTED
+    if operation.status == Status.IN_PROGRESS:
+        operation.status = Status.ABORTING
+        operation.reason = reason
+        _mirror(session, op, Status.ABORTING, reason, None)
+    session.flush()
+    return Status.ABORTING
+
+
+def take_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
+    """Dispatches anew what a dead worker held. False: somebody else did, or it is over."""
+    operation = _held(session, what)
+    if operation is None:
+        return False
+    dispatch(session, queue, [operation])
+    return True
+
+
+def hand_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
+    """Dispatches anew what a stopping worker leaves; its start does not count as an attempt."""
+    operation = _held(session, what)
+    if operation is None:
+        return False
+    operation.attempt -= 1
+    dispatch(session, queue, [operation])
+    return True
+
+
+def dispatched(session: ReadSession) -> list[Dispatch]:
+    rows = session.execute(select(Operation.id, Operation.fence).where(Operation.slot == 1))
+    return [Dispatch(op, fence) for op, fence in rows]
+
+
+_BUSY = select(Operation.addon_pk).where(Operation.slot == 1)
+_WAITING = (
+    select(Operation.addon_pk)
+    .where(Operation.status == Status.SCHEDULED, Operation.addon_pk.not_in(_BUSY))
+    .distinct()
+)
+
+
+def waiting_addons(session: ReadSession) -> list[int]:
+    """Addons with something to do and nothing being done."""
+    return list(session.scalars(_WAITING))
+
+
+def last_failure(session: ReadSession, addon_pk: int) -> str | None:
+    """Why the addon's latest failed operation failed."""
+    failed = select(Operation.reason).where(
+        Operation.addon_pk == addon_pk, Operation.status == Status.FAILED
+    )
+    return session.scalar(failed.order_by(Operation.pk.desc()).limit(1))
+
+
+def states(session: ReadSession, running: Collection[str]) -> dict[str, tuple[Status, int]]:
+    """Status and fence of the named operations: how a worker learns of aborts and takeovers."""
+    rows = session.execute(
+        select(Operation.id, Operation.status, Operation.fence).where(Operation.id.in_(running))
+    )
+    return {op: (Status(status), fence) for op, status, fence in rows}
+
+
+def get(session: ReadSession, op: str) -> Operation | None:
+    return session.scalar(select(Operation).where(Operation.id == op))
+
+
+def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str]:
+    """Addon to the kind of work being done on it right now."""
+    rows = session.execute(
+        select(Operation.addon_pk, Operation.kind).where(
+            Operation.slot == 1,
+            Operation.addon_pk.in_(addon_pks),
+            Operation.status.in_((Status.IN_PROGRESS, Status.ABORTING)),
+        )
+    )
+    return {row.addon_pk: row.kind for row in rows}
+
+
+def is_busy(session: ReadSession, addon_pk: int) -> bool:
+    """Does any operation hold the addon's slot?"""
+    held = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
+    return session.scalar(held.limit(1)) is not None
+
+
+def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
+    going = [status for status in MOVES if status not in OVER]
+    return list(
+        session.scalars(
+            select(Operation)
+            .where(Operation.addon_pk == addon_pk, Operation.status.in_(going))
+            .order_by(Operation.pk)
+        )
+    )
+
+
+def restores_from(session: ReadSession, backup_pk: int) -> bool:
+    """Is this backup being restored right now?"""
+    going = [status for status in MOVES if status not in OVER]
+    reading = select(Restore.pk).where(Restore.backup_pk == backup_pk, Restore.status.in_(going))
+    return session.scalar(reading.limit(1)) is not None
+
+
+def progress_of(session: ReadSession, ops: Collection[str]) -> dict[str, Document]:
+    """Operation to what it last reported, with the step it is in."""
+    rows = session.execute(
+        select(Operation.id, Operation.step, Operation.progress).where(Operation.id.in_(ops))
+    )
+    return {row.id: _so_far(row.step, row.progress) for row in rows}
+
+
+def _so_far(step: str | None, progress: Document | None) -> Document:
+    """Without nulls: the official clients read null as a value."""
+    known: Document = {"after": step, **(progress or {})}
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,56 @@
+"""Heartbeats: each worker counts its own. Whoever watches sees whether the count goes on; `seen` is
+the database's time of the last one, and no judgement rests on it."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import case, delete, insert, select, update
+
+from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
+from holdfast.catalog.schema import Worker
+
+_SLACK_MS = 5_000
+
+
+def join(session: WriteSession, worker: str, node: str, controls: Iterable[str] = ()) -> None:
+    row = {"id": worker, "node": node, "controls": sorted(controls), "beats": 0}
+    session.execute(insert(Worker).values(**row, seen=database_now()))
+
+
+def beat(session: WriteSession, worker: str, node: str, controls: Iterable[str] = ()) -> None:
+    """Says we live; joins again if somebody took us for dead meanwhile."""
+    beat = {"seen": database_now(), "beats": Worker.beats + 1}
+    seen = update(Worker).where(Worker.id == worker).values(beat)
+    if session.execute(seen.returning(Worker.id)).first() is None:
+        join(session, worker, node, controls)
+
+
+def node_in_control(session: ReadSession, addon: str) -> str | None:
+    """The machine whose operator lets its worker stop and start this attached addon's server.
+
+    Of several, one that beat last; a beat of the future was left by a clock that was ahead, and
+    its worker has not beaten since."""
+    left = case((Worker.seen > database_now() + _SLACK_MS, 1), else_=0)
+    order = (left, Worker.seen.desc())
+    rows = session.execute(select(Worker.node, Worker.controls).order_by(*order))
+    return next((node for node, controls in rows if addon in controls), None)
+
+
+def leave(session: WriteSession, worker: str) -> None:
+    session.execute(delete(Worker).where(Worker.id == worker))
+
+
+def leave_node(session: WriteSession, node: str) -> None:
+    """Removes all workers of a node: the caller holds the lock that proves they are dead."""
+    session.execute(delete(Worker).where(Worker.node == node))
+
+
+def beats(session: ReadSession) -> dict[str, int]:
+    """How often each has beaten who joined and did not leave, silent or not."""
+    rows = session.execute(select(Worker.id, Worker.beats))
+    return {row.id: row.beats for row in rows}
+
+
+def bury(session: WriteSession, silent: Mapping[str, int]) -> None:
+    """Forgets workers that have not beaten since they were seen at these counts."""
+    for worker, count in silent.items():
+        session.execute(delete(Worker).where(Worker.id == worker, Worker.beats == count))

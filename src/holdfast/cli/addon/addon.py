@@ -1,0 +1,181 @@
+"""`holdfast addon`: the databases. What one does with a running one is in `addon_power.py`."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.addon import inside, power
+from holdfast.cli.addon.power import OneAddon, settle
+from holdfast.cli.session.options import Force, InProject, Limit, Waiting
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
+
+app = noun("Addons: the databases to back up.")
+power.register(app)
+inside.register(app)
+
+Name = Annotated[str | None, typer.Argument(help="Name, unless --file has it.")]
+Type = Annotated[str | None, typer.Option("--type", "-t", help="See `holdfast addon types`.")]
+Description = Annotated[str | None, typer.Option("--description")]
+
+StringFile = Annotated[
+    str | None,
+    typer.Option(
+        "--connection-string-file", help="Connection string from FILE (`-`: standard input)."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Managed:
+    """A server Holdfast runs. The three sizes are the `billing` of the API."""
+
+    type: Type = None
+    version: Annotated[str, typer.Option("--version", help="`latest`, `17-latest` or exact.")] = (
+        "latest"
+    )
+    plan: Annotated[str, typer.Option("--plan", help="Deployment plan.")] = "nf-compute-10"
+    storage: Annotated[int, typer.Option("--storage", min=1, help="Megabytes.")] = 4096
+    replicas: Annotated[int, typer.Option("--replicas", min=1)] = 1
+    fork: Annotated[
+        str | None,
+        typer.Option("--fork", help="Begin with a backup: [PROJECT/]ADDON/BACKUP or a uid."),
+    ] = None
+    file: prompts.BodyFile = None
+
+    def body(self, name: str | None) -> dict[str, object]:
+        source = None if self.fork is None else _source(self.fork)
+        given = prompts.body(self.file, {"name": name, "type": self.type, "source": source})
+        billing = {
+            "deploymentPlan": self.plan,
+            "storage": self.storage,
+            "replicas": self.replicas,
+        }
+        return {"version": self.version, "billing": billing, **given}
+
+
+def _source(text: str) -> dict[str, object]:
+    """`orders/latest`, `shop/orders/latest` or a backup's uid, as the API takes it."""
+    match text.split("/"):
+        case [uid]:
+            return {"backupUid": uid}
+        case [addon, backup]:
+            return {"addonId": addon, "backupId": backup}
+        case [project, addon, backup]:
+            return {"projectId": project, "addonId": addon, "backupId": backup}
+        case _:
+            raise typer.BadParameter("--fork is [PROJECT/]ADDON/BACKUP or a backup's uid")
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A server of one's own; without a file its connection string is asked for."""
+
+    type: Type = None
+    connection_string_file: StringFile = None
+    description: Description = None
+    file: prompts.BodyFile = None
+
+    def body(self, name: str | None) -> dict[str, object]:
+        options = {"name": name, "type": self.type, "description": self.description}
+        given = prompts.body(self.file, options)
+        if "connectionString" in given and self.connection_string_file is None:
+            return given
+        secret = prompts.secret(
+            self.connection_string_file, "Connection string", "--connection-string-file"
+        )
+        return {**given, "connectionString": secret.reveal()}
+
+
+@verb(app, "types", "holdfast addon types")
+def types(session: Session) -> None:
+    """List the kinds of database and what each can do on the server's machine."""
+    with session.client() as client:
+        found = [t.document() for t in client.addons.types()]
+    columns = {"TYPE": "type", "NAME": "name", "DUMPS": "features.backupsDump"}
+    session.printer.rows(found, {**columns, "VERSIONS": "major"})
+
+
+@verb(app, "list", "holdfast addon list --project shop")
+def show(session: Session, where: InProject, limit: Limit = None) -> None:
+    """List the addons of a project."""
+    with session.client() as client:
+        found = [a.document() for a in islice(client.addons.list(where.of(session)), limit)]
+    columns = {"ID": "id", "NAME": "name", "TYPE": "spec.type", "STATUS": "status"}
+    session.printer.rows(found, {**columns, "MANAGED": "managed"})
+
+
+@verb(
+    app,
+    "create",
+    "holdfast addon create orders --project shop --type postgresql --wait",
+    "holdfast addon create rehearsal -p shop -t postgresql --fork orders/latest --wait",
+)
+def create(
+    session: Session, where: InProject, managed: Managed, waiting: Waiting, name: Name = None
+) -> None:
+    """Create an addon that Holdfast runs itself."""
+    project = where.of(session)
+    with session.client() as client:
+        made = client.addons.create(project, managed.body(name))
+        settle(session, client, (project, made), waiting)
+
+
+@verb(
+    app,
+    "attach",
+    "holdfast addon attach orders --project shop --type postgresql",
+    "holdfast addon attach orders -p shop -t postgresql --connection-string-file url.txt",
+)
+def attach(
+    session: Session, where: InProject, attached: Attached, waiting: Waiting, name: Name = None
+) -> None:
+    """Attach a database server of your own; it is probed at once and never deleted."""
+    project = where.of(session)
+    with session.client() as client:
+        made = client.addons.create(project, attached.body(name))
+        settle(session, client, (project, made), waiting)
+
+
+@verb(app, "get", "holdfast addon get orders --project shop")
+def get(session: Session, one: OneAddon) -> None:
+    """Show an addon."""
+    with session.client() as client:
+        session.printer.record(client.addons.get(*one.of(session)).document())
+
+
+@verb(
+    app,
+    "update",
+    "holdfast addon update orders --project shop --description 'All orders'",
+    "holdfast addon update orders --project shop --connection-string-file url.txt",
+)
+def update(
+    session: Session,
+    one: OneAddon,
+    description: Description = None,
+    connection_string_file: StringFile = None,
+    file: prompts.BodyFile = None,
+) -> None:
+    """Change an addon; an attached one can be told its new address or password."""
+    body = prompts.body(file, {"description": description})
+    if connection_string_file is not None:
+        found = prompts.secret(
+            connection_string_file, "Connection string", "--connection-string-file"
+        )
+        body["connectionString"] = found.reveal()
+    with session.client() as client:
+        session.printer.record(client.addons.update(*one.of(session), body).document())
+
+
+@verb(app, "delete", "holdfast addon delete orders --project shop --force")
+def delete(session: Session, one: OneAddon, force: Force = False) -> None:
+    """Delete an addon. A server of your own is only detached, its data stays."""
+    project, addon = one.named(session)
+    prompts.confirm(f"Delete the addon {addon} of {project}?", force=force)
+    with session.client() as client:
+        client.addons.delete(project, addon)
+    session.printer.done(f"deleted addon {addon}")

@@ -1,0 +1,101 @@
+"""`holdfast addon pause|resume|restart|reset`, and waiting for an addon to settle."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.session.options import Force, InAddon, Waiting
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import verb
+from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.problems import OperationFailed
+from holdfast.cli.terminal.progress import watching
+from holdfast.client import Client
+from holdfast.client.models.models import Addon
+
+
+@dataclass(frozen=True)
+class OneAddon(InAddon):
+    """The addon a verb is about, as an argument or like everywhere else."""
+
+    target: Annotated[str | None, typer.Argument(metavar="[ADDON]", help="Addon id.")] = None
+
+    def of(self, session: Session) -> tuple[str, str]:
+        return InAddon(self.project, self.target or self.addon).of(session)
+
+    def named(self, session: Session) -> tuple[str, str]:
+        """For verbs that destroy: a default from the context or the environment is not enough."""
+        if not self.target:
+            raise typer.BadParameter("name the addon as an argument")
+        return self.of(session)
+
+
+def settle(session: Session, client: Client, which: tuple[str, Addon], waiting: Waiting) -> None:
+    """Prints the addon, after waiting for it to run if that was asked for."""
+    project, addon = which
+    if waiting.wait:
+        addon = _awaited(client, (project, addon.id), "running", waiting)
+    session.printer.record(addon.document())
+    _judge(addon, "running", waiting)
+
+
+def _awaited(client: Client, which: tuple[str, str], wanted: str, waiting: Waiting) -> Addon:
+    with watching(which[1]) as listener:
+        return client.wait_for_addon(*which, (wanted,), waiting.patience(), listener)
+
+
+def _judge(addon: Addon, wanted: str, waiting: Waiting) -> None:
+    if waiting.wait and addon.status != wanted:
+        reason = f": {addon.reason}" if addon.reason else ""
+        raise OperationFailed(f"the addon {addon.id} is {addon.status}{reason}")
+
+
+def _report(session: Session, which: tuple[str, str], wanted: str, waiting: Waiting) -> None:
+    with session.client() as client:
+        if waiting.wait:
+            addon = _awaited(client, which, wanted, waiting)
+        else:
+            addon = client.addons.get(*which)
+    session.printer.record(addon.document())
+    _judge(addon, wanted, waiting)
+
+
+def pause(session: Session, one: OneAddon, waiting: Waiting) -> None:
+    """Stop an addon's server; its data stays."""
+    which = one.of(session)
+    with session.client() as client:
+        client.addons.pause(*which)
+    _report(session, which, "paused", waiting)
+
+
+def resume(session: Session, one: OneAddon, waiting: Waiting) -> None:
+    """Start a paused addon's server again."""
+    which = one.of(session)
+    with session.client() as client:
+        client.addons.resume(*which)
+    _report(session, which, "running", waiting)
+
+
+def restart(session: Session, one: OneAddon, waiting: Waiting) -> None:
+    """Stop and start an addon's server."""
+    which = one.of(session)
+    with session.client() as client:
+        client.addons.restart(*which)
+    _report(session, which, "running", waiting)
+
+
+def reset(session: Session, one: OneAddon, waiting: Waiting, force: Force = False) -> None:
+    """Wipe an addon's data; how to connect to it stays the same."""
+    which = one.named(session)
+    prompts.confirm(f"Wipe all data of the addon {which[1]}?", force=force)
+    with session.client() as client:
+        client.addons.reset(*which)
+    _report(session, which, "running", waiting)
+
+
+def register(app: typer.Typer) -> None:
+    verb(app, "pause", "holdfast addon pause orders --project shop --wait")(pause)
+    verb(app, "resume", "holdfast addon resume orders --project shop --wait")(resume)
+    verb(app, "restart", "holdfast addon restart orders --project shop --wait")(restart)
+    verb(app, "reset", "holdfast addon reset orders --project shop --force --wait")(reset)

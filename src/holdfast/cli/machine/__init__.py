@@ -1,0 +1,1 @@
+"""Commands about this machine: processes, doctor, tools."""

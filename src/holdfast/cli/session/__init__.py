@@ -1,0 +1,1 @@
+"""Which server commands talk to, as whom, and how commands are declared."""

@@ -1,0 +1,1 @@
+"""What people see: prompts, tables, progress, exit statuses."""

@@ -1,0 +1,110 @@
+"""The objects of schedules and retention as the client sees them; see `models` for the rules."""
+
+from pydantic import Field
+
+from holdfast.client.models.models import Model, Words
+
+
+class Scheduling(Model):
+    interval: str = ""
+    minute: list[int] = Field(default=[])
+    hour: list[int] = Field(default=[])
+    day: list[int] = Field(default=[])
+
+
+class Schedule(Model):
+    id: str
+    backup_type: str = ""
+    backup_compression_type: str | None = None
+    additional_destinations: list[Words] = Field(default=[])
+    custom_destination_id: str | None = None
+    scheduling: Scheduling = Scheduling()
+    retention_time: int | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    next_at: str | None = None
+
+
+class Made(Model):
+    id: str
+
+
+class Upcoming(Model):
+    at: str
+
+
+class Occurrence(Model):
+    """What became of one instant, or of `count` missed ones from `since` to `at`."""
+
+    at: str
+    outcome: str = ""
+    since: str | None = None
+    count: int = 1
+    reason: str = ""
+    decided_at: str | None = None
+    late_seconds: float | None = None
+    backup: Words | None = None
+
+
+class Explanation(Model):
+    at: str
+    outcome: str = ""
+    sentence: str = ""
+
+
+class Owner(Model):
+    id: str = ""
+    name: str = ""
+    deleted: bool = False
+
+
+class PlannedCopy(Model):
+    """`fate` is kept, expired, marked, going or stuck."""
+
+    backup_id: str = ""
+    destination_id: str | None = None
+    status: str = ""
+    size: str = "0"
+    fate: str = ""
+    reasons: list[str] = Field(default=[])
+    expires_at: str | None = None
+    deletes_at: str | None = None
+    earliest_at: str | None = None
+    deletion: Words | None = None
+
+
+class AddonPlan(Model):
+    project: Owner = Owner()
+    addon: Owner = Owner()
+    copies: list[PlannedCopy] = Field(default=[])
+
+
+class Pruned(Model):
+    marked: int = 0
+    called_off: int = 0
+    expired: int = 0
+
+
+class Deletion(Model):
+    id: str
+    state: str = ""
+    reason: str = ""
+    backup_id: str | None = None
+    due_at: str | None = None
+    done_at: str | None = None
+    last_error: str | None = None
+
+
+class Finding(Model):
+    id: str
+    kind: str = ""
+    prefix: str = ""
+    reason: str = ""
+    outcome: str | None = None
+
+
+class Audit(Model):
+    destination_id: str | None = None
+    due_at: str | None = None
+    ended_at: str | None = None
+    problem: str | None = None

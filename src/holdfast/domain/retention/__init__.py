@@ -1,0 +1,1 @@
+"""Which copies may go, and when."""

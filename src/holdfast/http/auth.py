@@ -1,0 +1,45 @@
+"""Who asks: a bearer token to a caller, and the permission each route needs."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from holdfast.domain.access import Caller, Permission
+from holdfast.domain.errors import Forbidden, Unauthenticated
+from holdfast.http.limits.rates import AUTHENTICATED
+from holdfast.http.state import State
+from holdfast.kit.seal import Secret
+
+
+async def authenticate(request: Request, api: State) -> Caller:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not value.strip():
+        raise Unauthenticated("an API token is required: Authorization: Bearer <token>")
+    caller = await api.callers.of(Secret(value.strip()))
+    request.scope["state"][AUTHENTICATED] = True
+    return caller
+
+
+Known = Annotated[Caller, Depends(authenticate)]
+
+
+def check(caller: Caller, permission: Permission) -> None:
+    if not caller.may(permission):
+        raise Forbidden(f"the token lacks the permission {permission!s}")
+
+
+def require_all_projects(caller: Caller) -> None:
+    """What opens every project's data is for tokens that see every project."""
+    if caller.projects is not None:
+        raise Forbidden("the token is restricted to some projects; this needs one that is not")
+
+
+def requires(permission: Permission) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
+    """A dependency that gives the caller, if it may."""
+
+    async def allowed(caller: Known) -> Caller:
+        check(caller, permission)
+        return caller
+
+    return allowed

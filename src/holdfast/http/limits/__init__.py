@@ -1,0 +1,1 @@
+"""How much the outside may take of a process."""

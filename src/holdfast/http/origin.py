@@ -1,0 +1,30 @@
+"""From a request to its origin in the audit log."""
+
+from fastapi import Request
+
+from holdfast.catalog.audit import Change
+from holdfast.http.arrival import address_of, id_of
+from holdfast.usecases.auditing import Origin
+
+_NAMED = ("restore", "schedule", "upload", "backup", "destination", "token", "role", "addon")
+
+
+def origin_of(request: Request) -> Origin:
+    """The action is the name of the route: `create_backup`, `patch_project`, ..."""
+    return Origin(
+        request=id_of(request),
+        address=address_of(request),
+        action=str(request.scope["route"].name),
+        asked=_asked(request),
+    )
+
+
+def _asked(request: Request) -> Change:
+    """The innermost thing that the path names; without one, the installation."""
+    named = request.path_params
+    project, addon = named.get("project_id"), named.get("addon_id")
+    kind = next((kind for kind in _NAMED if f"{kind}_id" in named), None)
+    if kind is None:
+        kind = "installation" if project is None else "project"
+    name = named.get(f"{kind}_id", named.get("uid", project or ""))
+    return Change(kind, str(name), project, addon, before=None, after=None)

@@ -1,0 +1,50 @@
+"""How the API listens: uvicorn, with our own connections."""
+
+import ssl
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from holdfast.domain.errors import Invalid
+from holdfast.http.connection import Door
+from holdfast.http.limits.bounds import Bounds
+from holdfast.kit.fetch import Network
+
+_PING_SECONDS = 20.0
+_FRAME_BYTES = 64 << 10
+"""The only frame that a client has to send holds a token."""
+
+
+def config(
+    app: ASGIApp,
+    bounds: Bounds,
+    tls: tuple[str, str] | None,
+    proxies: tuple[Network, ...],
+) -> uvicorn.Config:
+    """`tls` are the files of a certificate and its key. Raises Invalid when they do not fit."""
+    made = uvicorn.Config(
+        app,
+        http=cast("Any", partial(Door, bounds=bounds, proxies=proxies)),
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # whom to believe is a setting of ours: http/arrival.py
+        timeout_keep_alive=max(1, round(bounds.idle_timeout)),
+        timeout_graceful_shutdown=10,
+        ws="websockets-sansio",
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
+        ws_max_size=_FRAME_BYTES,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
+    )
+    try:
+        made.load()
+    except (ssl.SSLError, OSError) as error:
+        problem = f"tls_certificate and tls_key cannot be used: {error}"
+        raise Invalid(problem, {"tls_certificate": problem}) from error
+    return made

@@ -1,0 +1,1 @@
+"""Starting other programs, watching them, and what they may not see."""

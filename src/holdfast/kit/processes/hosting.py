@@ -1,0 +1,108 @@
+"""What running somebody's server takes, whichever it is: whose it is, where it may go, its end."""
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from holdfast.domain.errors import Permanent
+from holdfast.kit.processes.cell import Cell
+from holdfast.kit.processes.confine import NOT_HIDDEN
+from holdfast.kit.processes.process import Command, ids_of, run
+
+
+def give(tree: Path, user: str | int | None) -> None:
+    """All of it to that user; links are not followed. Permanent for a file with another name,
+    which may be anywhere."""
+    if user is None or os.geteuid() != 0:
+        return
+    ids = ids_of(user)
+    for base, names, files in os.walk(tree):
+        for name in (".", *names, *files):
+            path = Path(base) / name
+            state = path.lstat()
+            if (state.st_uid, state.st_gid) == ids:
+                continue
+            if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode):
+                raise Permanent(f"{path} has another name elsewhere, so it is not given away")
+            os.lchown(path, *ids)
+
+
+def is_unprivileged() -> bool:
+    """Do all servers of this installation run as we do?"""
+    return os.geteuid() != 0
+
+
+@cache
+def can_hide() -> bool:
+    """May this process hide files from servers? Tried once."""
+    if os.geteuid() != 0:
+        return False
+    tried = run(Command(["true"], cwd="/", cell=Cell(())))
+    return tried.status == 0 and NOT_HIDDEN not in tried.stderr
+
+
+def cell_of(cell: Cell | None, *visible: Path) -> Cell | None:
+    return None if cell is None else cell.with_visible(*visible)
+
+
+def unprivileged(users: Iterable[str]) -> str | None:
+    """The first of `users` there is, for root to start a server as; None when we are not root and
+    run it as ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next((user for user in users if user in known), None)
+
+
+def require_reachable(directory: object, user: str | int) -> None:
+    """A private parent directory would fail later, with a worse message."""
+    if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
+        raise Permanent(
+            f"user {user} runs the server and cannot reach {directory}: "
+            "every directory above it needs the x permission for others"
+        )
+
+
+def mark(path: Path) -> None:
+    """An empty file in a data directory, which the server may read as any other when it copies
+    itself."""
+    path.touch()
+    path.chmod(0o600)
+    state = path.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(path, state.st_uid, state.st_gid)
+
+
+def end(pid: int, steps: Iterable[tuple[int, float]]) -> None:
+    """Sends one signal after the other, each with its seconds to take effect. Already gone is
+    success; Permanent when the last one does not help."""
+    try:
+        process = psutil.Process(pid)
+        for sent, seconds in steps:
+            process.send_signal(sent)
+            if gone(process, seconds):
+                return
+    except psutil.NoSuchProcess:
+        return
+    raise Permanent(f"the server with pid {pid} does not end")
+
+
+def ended(pid: int, seconds: float) -> bool:
+    """Waits for its end that long."""
+    try:
+        return gone(psutil.Process(pid), seconds)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def gone(process: psutil.Process, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except psutil.TimeoutExpired:
+        return False
+    return True

@@ -1,0 +1,27 @@
+"""Pieces of work side by side, of which none may fail alone."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from holdfast.domain.errors import Failure, Interrupted
+from holdfast.kit.processes.guard import Guard
+
+
+def together(works: Sequence[Callable[[Guard], None]], guard: Guard) -> None:
+    """Each in a thread of its own, with a guard that the first failure stops; that one is raised.
+
+    Returns, or raises, when all of them have ended.
+    """
+    with guard.part() as part, ThreadPoolExecutor(len(works), "together") as pool:
+        started = [pool.submit(_carry_out, work, part) for work in works]
+    for future in started:
+        future.result()
+
+
+def _carry_out(work: Callable[[Guard], None], part: Guard) -> None:
+    try:
+        work(part)
+    except BaseException as error:
+        part.stop(error if isinstance(error, Failure) else Interrupted("work beside it failed"))
+        raise
+    part.check()

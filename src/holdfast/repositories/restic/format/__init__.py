@@ -1,0 +1,1 @@
+"""The objects of a restic repository: packs, trees, indexes, keys."""

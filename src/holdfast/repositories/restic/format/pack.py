@@ -1,0 +1,119 @@
+"""Packs: many sealed blobs in one object, with a sealed table of contents at its end.
+
+`blob | blob | ... | sealed header | length of the sealed header, uint32 LE`. Each header entry is
+`type(1) | stored length(4) | [plain length(4) when compressed] | id(32)`.
+"""
+
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+import zstandard
+
+from holdfast.domain.errors import SealBroken
+from holdfast.repositories.restic.format.crypto import OVERHEAD, Key
+
+_PLAIN, _COMPRESSED = struct.Struct("<BI32s"), struct.Struct("<BII32s")
+_LENGTH = struct.Struct("<I")
+
+
+class BlobType(IntEnum):
+    DATA = 0
+    TREE = 1
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class Entry(NamedTuple):
+    """One blob of a pack. Sizes in bytes; `plain` is 0 for one that is not compressed."""
+
+    id: bytes
+    type: BlobType
+    offset: int
+    stored: int
+    plain: int
+
+    @property
+    def size(self) -> int:
+        return self.plain or self.stored - OVERHEAD
+
+
+_own = threading.local()
+
+
+def unpacked(data: bytes, entry: Entry) -> bytes:
+    """A compressed blob's plain bytes; SealBroken when they are not what was written.
+
+    Each thread keeps its decompressor: making one takes longer than a small blob.
+    """
+    if not hasattr(_own, "expand"):
+        _own.expand = zstandard.ZstdDecompressor()
+    expand: zstandard.ZstdDecompressor = _own.expand
+    try:
+        return expand.decompress(data, max_output_size=entry.plain)
+    except zstandard.ZstdError as error:
+        raise SealBroken(f"blob {entry.id.hex()} is not what was written") from error
+
+
+def header(entries: list[Entry], key: Key) -> bytes:
+    """What ends a pack of these blobs."""
+    table = b"".join(_packed(entry) for entry in entries)
+    sealed = key.seal(table)
+    return sealed + _LENGTH.pack(len(sealed))
+
+
+def _packed(entry: Entry) -> bytes:
+    if entry.plain:
+        return _COMPRESSED.pack(entry.type + 2, entry.stored, entry.plain, entry.id)
+    return _PLAIN.pack(entry.type, entry.stored, entry.id)
+
+
+def size(entries: Iterable[Entry]) -> int:
+    """How long the whole pack of these blobs is."""
+    return OVERHEAD + _LENGTH.size + sum(share(entry) for entry in entries)
+
+
+def share(entry: Entry) -> int:
+    """What a blob takes of its pack: itself, and its line in the header."""
+    return entry.stored + (_COMPRESSED if entry.plain else _PLAIN).size
+
+
+def header_size(tail: bytes) -> int:
+    """Of the sealed header, from the last four bytes of a pack."""
+    return int(_LENGTH.unpack(tail)[0])
+
+
+def read_header(
+    stored: int, part: Callable[[int, int], bytes | memoryview], key: Key
+) -> list[Entry]:
+    """What a whole pack says of itself: `part` reads its bytes from one offset to another, `stored`
+    is its length. SealBroken when that is not what was written."""
+    if stored < _LENGTH.size:
+        raise SealBroken("a pack is too short")
+    length = header_size(bytes(part(stored - _LENGTH.size, stored)))
+    begin = stored - _LENGTH.size - length
+    if begin < 0:
+        raise SealBroken("the header of a pack cannot be read")
+    entries = parse(bytes(part(begin, stored - _LENGTH.size)), key)
+    if not entries or size(entries) != stored:
+        raise SealBroken("the header of a pack does not fit its length")
+    return entries
+
+
+def parse(sealed: bytes, key: Key) -> list[Entry]:
+    table, entries, at, offset = key.open(sealed), list[Entry](), 0, 0
+    while at < len(table):
+        compressed = table[at] >= 2
+        layout = _COMPRESSED if compressed else _PLAIN
+        try:
+            kind, stored, *rest = layout.unpack_from(table, at)
+            blob = BlobType(kind - 2 if compressed else kind)
+        except (struct.error, ValueError) as error:
+            raise SealBroken("the header of a pack cannot be read") from error
+        entries.append(Entry(rest[-1], blob, offset, stored, rest[0] if compressed else 0))
+        at, offset = at + layout.size, offset + stored
+    return entries

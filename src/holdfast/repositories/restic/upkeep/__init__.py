@@ -1,0 +1,1 @@
+"""Repairing the index, and pruning."""

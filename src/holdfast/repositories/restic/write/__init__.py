@@ -1,0 +1,1 @@
+"""Writing a snapshot: cutting, sealing, packing."""

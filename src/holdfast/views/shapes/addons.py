@@ -1,0 +1,157 @@
+"""Answers about addons and their types."""
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+from holdfast.views.shapes.base import Document, Shape
+from holdfast.views.shapes.projects import Cluster, SpecType
+from holdfast.views.shapes.schedules import ScheduleView
+
+
+class Features(Shape):
+    backups_dump: bool
+    custom_db_name: bool
+    fork_addon: bool
+    import_dump: bool
+    import_live: bool
+    scale_replicas: bool
+    tls: bool
+    external_access: bool
+    backups_snapshot: bool
+    managed: bool
+
+    model_config = ConfigDict(
+        alias_generator=lambda name: to_camel(name).replace("customDbName", "customDBName"),
+        populate_by_name=True,
+    )
+
+
+class Choice(Shape):
+    options: list[int]
+    default: int
+
+
+class Resources(Shape):
+    storage: Choice
+    replicas: Choice
+
+
+class AddonType(Shape):
+    type: str
+    name: str
+    description: str
+    features: Features
+    versions: list[str]
+    major: list[str]
+    resources: Resources
+    missing: str | None = None
+
+
+class AddonTypes(Shape):
+    addon_types: list[AddonType]
+
+
+class AddonItem(Shape):
+    id: str
+    name: str
+    app_id: str
+    tags: list[str]
+    description: str | None = None
+    spec: SpecType
+    status: str
+    managed: bool
+
+
+class AddonList(Shape):
+    addons: list[AddonItem]
+
+
+class Server(Shape):
+    host: str
+    port: int
+    database: str
+    user: str
+
+
+class Deployment(Shape):
+    replicas: int
+    storage_class: str
+    storage_size: int
+    plan_id: str
+    region: str
+
+
+class Networking(Shape):
+    tls_enabled: bool
+    external_access_enabled: bool
+
+
+class AddonConfig(Shape):
+    version_tag: str
+    lifecycle_status: str
+    deployment: Deployment
+    networking: Networking
+
+
+class AddonSpec(SpecType):
+    config: AddonConfig
+
+
+class AddonView(AddonItem):
+    created_at: str
+    updated_at: str
+    cluster: Cluster
+    spec: AddonSpec  # pyright: ignore[reportIncompatibleVariableOverride]
+    type: str
+    version: str
+    billing: Document | None = None
+    source: Document | None = None
+    address: Server
+    backup_schedules: list[ScheduleView]
+    reason: str | None = None
+
+
+class CredentialsView(Shape):
+    secrets: dict[str, str]
+    envs: dict[str, str]
+
+
+class Upgrade(Shape):
+    version: str
+    type: str
+
+
+class UpgradeState(Shape):
+    status: str
+
+
+class PastUpgrade(Shape):
+    upgrade_id: str
+    status: UpgradeState
+    created_at: str
+    upgrade_type: str
+    previous_version: str
+    new_version: str
+    completed_at: str | None = None
+
+
+class VersionView(Shape):
+    version: str
+    upgrade_to: list[Upgrade]
+    lifecycle_status: str
+    upgrade_history: list[PastUpgrade]
+
+
+class Container(Shape):
+    name: str
+    created_at: int
+    updated_at: int
+    status: str
+
+
+class Containers(Shape):
+    containers: list[Container]
+
+
+class PitrWindow(Shape):
+    has_valid_window: bool
