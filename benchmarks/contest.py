@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from holdfast.contracts.engine import EVERYTHING, Address, Attempt, Dump, Dumpable
-from holdfast.contracts.place import Hostable, Place
+from holdfast.contracts.local_servers import Hostable, LocalServer
 from holdfast.kit.backoff import pauses
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
@@ -39,17 +39,17 @@ def shell(home: Path, command: str) -> None:
     subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=home, check=True)
 
 
-def started(engine: Server, directory: Path, version: str) -> Place:
+def started(engine: Server, directory: Path, version: str) -> LocalServer:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = int(sock.getsockname()[1])
-    place = Place(directory, port, version, "admin", Secret("bench"), "main")
+    place = LocalServer(directory, port, version, "admin", Secret("bench"), "main")
     engine.initialise(place)
     serve(engine, place)
     return place
 
 
-def serve(engine: Server, place: Place) -> None:
+def serve(engine: Server, place: LocalServer) -> None:
     with place.directory.with_suffix(".log").open("ab") as log:
         start_detached(engine.command(place), log)
     for pause in pauses(0.1):

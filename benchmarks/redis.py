@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import STOCK, Work, attempt, guard, shell, started
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.engines.redis import create
 from holdfast.engines.redis.client.address import client
 from holdfast.engines.redis.driver import Redis
@@ -41,7 +41,7 @@ def redis(home: Path, rows: int) -> Generator[Work]:
 
 
 class _Contest:
-    def __init__(self, engine: Redis, home: Path, full: Place, empty: Place) -> None:
+    def __init__(self, engine: Redis, home: Path, full: LocalServer, empty: LocalServer) -> None:
         self._engine = engine
         self._home = home
         self._full, self._empty = full, empty

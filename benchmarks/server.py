@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import Hostable, Place
+from holdfast.contracts.local_servers import Hostable, LocalServer
 from holdfast.engines.registry import load_engine
 from holdfast.kit.processes.process import start_detached
 from holdfast.kit.seal import Secret
@@ -17,14 +17,14 @@ _NAME = "holdfast"
 
 
 @contextmanager
-def hosted(kind: str, home: Path) -> Generator[tuple[Engine, Place]]:
+def hosted(kind: str, home: Path) -> Generator[tuple[Engine, LocalServer]]:
     """An empty server of this kind, the newest version there is, in `home / kind`."""
     engine = load_engine(kind, home / "tools")
     if not isinstance(engine, Hostable):
         raise TypeError("the engine cannot run servers")
     version = max(engine.versions(), key=lambda v: [int(part) for part in v.split(".")])
     password = Secret(secrets.token_hex(12))
-    place = Place(home / kind, _free_port(), version, _NAME, password, _NAME)
+    place = LocalServer(home / kind, _free_port(), version, _NAME, password, _NAME)
     engine.initialise(place)
     log = home / f"{kind}.log"
     with log.open("ab") as output:

@@ -124,20 +124,31 @@ export interface AuditActor {
   role: string;
 }
 export interface AuditEntries {
-  entries: Array<holdfast__views__audit__AuditView>;
+  entries: Array<AuditView>;
 }
 export interface AuditForm {
   destinationId?: string;
   readData?: boolean;
 }
 export interface AuditList {
-  audits: Array<holdfast__views__shapes__retention__AuditView>;
+  audits: Array<StoreCheckView>;
 }
 export interface AuditObject {
   kind: string;
   id: string;
   project?: string;
   addon?: string;
+}
+export interface AuditView {
+  id: string;
+  at: string;
+  requestId: string;
+  address: string;
+  actor: AuditActor;
+  action: string;
+  object: AuditObject;
+  before?: Record<string, unknown>;
+  after?: Record<string, unknown>;
 }
 export interface BackupConfig {
   source: BackupSource;
@@ -688,6 +699,12 @@ export interface Server {
 export interface SpecType {
   type: string;
 }
+export interface StoreCheckView {
+  destinationId?: string;
+  dueAt: string;
+  endedAt?: string;
+  problem?: string;
+}
 export interface StoredBackup {
   id: string;
   name: string;
@@ -769,23 +786,6 @@ export interface VersionView {
   upgradeTo: Array<Upgrade>;
   lifecycleStatus: string;
   upgradeHistory: Array<PastUpgrade>;
-}
-export interface holdfast__views__audit__AuditView {
-  id: string;
-  at: string;
-  requestId: string;
-  address: string;
-  actor: AuditActor;
-  action: string;
-  object: AuditObject;
-  before?: Record<string, unknown>;
-  after?: Record<string, unknown>;
-}
-export interface holdfast__views__shapes__retention__AuditView {
-  destinationId?: string;
-  dueAt: string;
-  endedAt?: string;
-  problem?: string;
 }
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {

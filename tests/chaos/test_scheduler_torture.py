@@ -175,7 +175,7 @@ class Scene:
             lock_addon(session, addon_pk)
             old = {row.pk: schedules.rule(row) for row in schedules.of_addon(session, addon_pk)}
             since = max(now, _decided(session, list(old)))
-            context = Context(session, CALLER, now, self.timetable.parts.house)
+            context = Context(session, CALLER, now, self.timetable.parts.services)
             verbs.replace_all(context, session.get_one(Addon, addon_pk), forms)
             session.flush()
             new = {row.pk: schedules.rule(row) for row in schedules.of_addon(session, addon_pk)}

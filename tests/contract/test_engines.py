@@ -17,7 +17,7 @@ from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Countable, Dumpable, Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.foreign import Importable, Ingestible
-from holdfast.contracts.place import Hostable
+from holdfast.contracts.local_servers import Hostable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import EvidenceMissing, Invalid
 from holdfast.engines.registry import ENGINES

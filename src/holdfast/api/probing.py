@@ -16,7 +16,7 @@ from holdfast.catalog import destinations
 from holdfast.catalog.schema import Destination
 from holdfast.catalog.storage import copies, deletions
 from holdfast.contracts.engine import ABSENT, Engine
-from holdfast.contracts.place import Hostable
+from holdfast.contracts.local_servers import Hostable
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid, ObjectMissing
@@ -58,7 +58,7 @@ def moved_to(api: Api, kind: str, form: AddonPatch) -> Found | None:
 
 def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
     address = engine.parse(connection_string)
-    require_certificates(address, engine, api.house.certificates)
+    require_certificates(address, engine, api.services.certificates)
     if address.host and leads_to_this_machine_alone(address.host):
         problem = "names a link-local address, where no server is"
         raise Invalid(f"the connection string {problem}", {"connectionString": problem})
@@ -141,7 +141,7 @@ def changed_bucket(
     given = form.given()
     if form.credentials is None and not given:
         return {}
-    before = destinations.options(destination, api.house.sealer)
+    before = destinations.options(destination, api.services.sealer)
     credentials = (
         driver_options(form.credentials, destination.prefix) if form.credentials else before
     )

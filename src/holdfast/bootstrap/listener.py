@@ -31,7 +31,7 @@ def build_api(parts: Parts) -> FastAPI:
     return create_app(
         Api(
             catalog=parts.catalog,
-            house=parts.house,
+            services=parts.services,
             policy=policy_of(settings),
             clock=parts.clock,
             data_dir=settings.data_dir,

@@ -27,7 +27,7 @@ from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
 from holdfast.stores.local.marking import holds_objects, make_mark, read_mark
 from holdfast.stores.registry import location, open_store, settle
-from holdfast.usecases.context import House
+from holdfast.usecases.context import Services
 from holdfast.usecases.toolbox import Toolbox
 
 _PATIENCE_SHARE = 0.6
@@ -199,7 +199,7 @@ class Parts:
         )
 
     @cached_property
-    def house(self) -> House:
+    def services(self) -> Services:
         settings = self.settings
         rules = settings.import_bytes, settings.caps, settings.certificate_directories
-        return House(self.queue, self.sealer, self.node, self.engine, *rules)
+        return Services(self.queue, self.sealer, self.node, self.engine, *rules)

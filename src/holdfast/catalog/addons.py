@@ -9,7 +9,7 @@ from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, AddonEvent, Project
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import ADMIN, Login
+from holdfast.contracts.local_servers import ADMIN, Login
 from holdfast.domain.addon import Desired
 from holdfast.domain.operation import ANY_LANE
 from holdfast.kit.seal import Sealer

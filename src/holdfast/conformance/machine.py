@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import Hostable
+from holdfast.contracts.local_servers import Hostable
 from holdfast.domain.units import show_bytes
 from holdfast.kit.clock import Clock, rfc3339
 from holdfast.kit.processes.hosting import can_hide, is_unprivileged

@@ -62,7 +62,7 @@ def _look(tools: Toolbox, row: Row, began: int, round_ms: int) -> Iterator[int]:
     with tools.catalog.read() as session:
         held = store_contents.snapshots_in(session, row)
         session.expunge_all()
-    if not held and not tools.vaults.is_made(row):
+    if not held and not tools.snapshot_repositories.is_made(row):
         return
     name = chores.custody_of(row.pk)
     with tools.catalog.write() as session:
@@ -140,7 +140,7 @@ def _account(
 def _opened(tools: Toolbox, row: Row) -> Repository | None:
     """None: it cannot be read, so nothing about it can be proven."""
     try:
-        return tools.vaults.of_row(row)
+        return tools.snapshot_repositories.of_row(row)
     except (ObjectMissing, SealBroken):
         return None
 

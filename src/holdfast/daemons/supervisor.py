@@ -11,7 +11,7 @@ from typing import IO
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
 from holdfast.catalog.work import operations
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
@@ -56,7 +56,7 @@ class Supervisor:
         alive = server.running(place) is not None and managed_servers.is_settled(place)
         return alive and addon.status == AddonStatus.RUNNING
 
-    def _place(self, addon: Addon) -> Place:
+    def _place(self, addon: Addon) -> LocalServer:
         return place_of(self._tools, addon)
 
     def _look_after(self, addon: Addon) -> None:

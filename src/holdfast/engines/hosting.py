@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.kit.processes.hosting import unprivileged
 
 
-def named(place: Place | None, users: Iterable[str]) -> str | int | None:
+def named(place: LocalServer | None, users: Iterable[str]) -> str | int | None:
     """Whom root starts a server as: its own user, else the first of `users` there is. None when we
     are not root and run it as ourselves."""
     if place is not None and place.uid is not None and os.geteuid() == 0:
@@ -17,13 +17,13 @@ def named(place: Place | None, users: Iterable[str]) -> str | int | None:
     return unprivileged(users)
 
 
-def owner(place: Place, users: Iterable[str]) -> str | int | None:
+def owner(place: LocalServer, users: Iterable[str]) -> str | int | None:
     """Whom the files of a place belong to, or shall; on somebody's own, whom they do now."""
     given = place.uid is not None or os.geteuid() != 0 or not place.directory.exists()
     return named(place, users) if given else place.directory.stat().st_uid
 
 
-def address_of(place: Place, database: str) -> Address:
+def address_of(place: LocalServer, database: str) -> Address:
     """As whom Holdfast works on it: its administrator, where it has one that is not the owner."""
     known = Address("127.0.0.1", place.port, place.user, place.password, database)
     if place.admin is None:

@@ -72,7 +72,7 @@ def _database(api: Api) -> str | None:
 
 def _queue(api: Api) -> str | None:
     try:
-        api.house.queue.orphans([_NOBODY])
+        api.services.queue.orphans([_NOBODY])
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises means not ready
         return _hidden("queue", str(error))
     return None

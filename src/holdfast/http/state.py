@@ -22,7 +22,7 @@ from holdfast.http.limits.turns import Turns
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import Network
 from holdfast.kit.sign import Signer, Stamp
-from holdfast.usecases.context import House
+from holdfast.usecases.context import Services
 
 _STORED_AT_ONCE = 4
 _READS_AT_ONCE = 4
@@ -35,7 +35,7 @@ class Api:
     `locate` says where a key of a store is, in words that the stock snapshot tool takes."""
 
     catalog: Catalog
-    house: House
+    services: Services
     policy: Policy
     clock: Clock
     data_dir: Path

@@ -47,7 +47,7 @@ class Writer:
         return audited(session, caller, origin, context.now, lambda: work(context))
 
     def _context(self, session: WriteSession, caller: Caller) -> Context:
-        return Context(session, caller, self.api.clock.now(), self.api.house)
+        return Context(session, caller, self.api.clock.now(), self.api.services)
 
     def _transaction(self, work: Callable[[WriteSession], T]) -> T:
         """One at a time: what a verb looked at does not change before it has written."""

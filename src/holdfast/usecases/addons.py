@@ -77,7 +77,7 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
         kind=form.type,
         version=found.version,
         managed=managed,
-        node=context.house.node if managed or _is_here(context, form.type) else None,
+        node=context.services.node if managed or _is_here(context, form.type) else None,
         desired=Desired.RUNNING,
         status=AddonStatus.PRE_DEPLOYMENT if managed else AddonStatus.RUNNING,
         host=address.host,
@@ -85,7 +85,7 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
         user=address.user,
         database=address.database,
         options=dict(address.options),
-        sealed_password=context.house.sealer.seal(address.password, addons.context(uid)),
+        sealed_password=context.services.sealer.seal(address.password, addons.context(uid)),
         tags=form.tags or [],
         spec=_spec(form),
         created=context.now,
@@ -95,7 +95,7 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
 
 def _is_here(context: Context, kind: str) -> bool:
     """Attached files are on the machine that looked at them."""
-    return isinstance(context.house.engines(kind), Rooted)
+    return isinstance(context.services.engines(kind), Rooted)
 
 
 def _spec(form: AddonForm) -> Document:
@@ -112,7 +112,7 @@ def _spec(form: AddonForm) -> Document:
 
 def _order(context: Context, addon: Addon, kind: Kind) -> None:
     order = Order(addon.pk, kind, addons.lane(addon), {})
-    operations.create(context.session, context.house.queue, order, context.now)
+    operations.create(context.session, context.services.queue, order, context.now)
 
 
 def patch(context: Context, addon: Addon, form: AddonPatch, found: Found | None) -> Addon:
@@ -135,11 +135,13 @@ def _move(context: Context, addon: Addon, found: Found) -> None:
         problem = "a managed addon has no connection string of its own"
         raise Invalid(problem, {"connectionString": problem})
     address = found.address
-    addon.node = context.house.node if _is_here(context, addon.kind) else None
+    addon.node = context.services.node if _is_here(context, addon.kind) else None
     addon.host, addon.port = address.host, address.port
     addon.user, addon.database = address.user, address.database
     addon.options, addon.version = dict(address.options), found.version
-    addon.sealed_password = context.house.sealer.seal(address.password, addons.context(addon.uid))
+    addon.sealed_password = context.services.sealer.seal(
+        address.password, addons.context(addon.uid)
+    )
 
 
 def delete(context: Context, addon: Addon) -> None:
@@ -151,7 +153,7 @@ def delete(context: Context, addon: Addon) -> None:
     for operation in operations.open_of_addon(context.session, addon.pk):
         operations.abort(
             context.session,
-            context.house.queue,
+            context.services.queue,
             operation.id,
             "the addon was deleted",
             context.now,
@@ -214,7 +216,7 @@ def upgrade(context: Context, addon: Addon, wanted: str) -> None:
     """Restarts a managed server under newer binaries of the same major version."""
     _require_managed(addon, "upgraded")
     _require(addon, {AddonStatus.RUNNING}, "upgraded")
-    engine = context.house.engines(addon.kind)
+    engine = context.services.engines(addon.kind)
     version = pick_version(wanted, list(engine.versions()))
     if version is None:
         problem = f"version {wanted!r} is not installed here"

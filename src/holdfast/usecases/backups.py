@@ -38,7 +38,7 @@ def create(context: Context, project: Project, addon: Addon, form: BackupForm) -
     arguments = {"backup": backup.pk, "project": project.id, "rate": form.max_rate}
     kind = taken_by(form.backup_type)
     order = Order(addon.pk, kind, addons.lane(addon), arguments, str(backup.operation))
-    operations.create(context.session, context.house.queue, order, context.now)
+    operations.create(context.session, context.services.queue, order, context.now)
     return backup
 
 
@@ -92,7 +92,7 @@ def wanted_copies(context: Context, addon: Addon, form: BackupForm) -> list[Want
 def abort(context: Context, backup: Backup) -> None:
     if backup.operation is None or not operations.abort(
         context.session,
-        context.house.queue,
+        context.services.queue,
         backup.operation,
         f"aborted by {context.caller.name}",
         context.now,
@@ -112,7 +112,7 @@ def retry_copy(context: Context, backup: Backup, place: int) -> None:
         raise Conflict(f"the copy is {copy.status}; only failed copies of snapshots are retried")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; there is nothing to copy")
-    snapshot_upkeep.order_copy(session, context.house.queue, copy, context.now)
+    snapshot_upkeep.order_copy(session, context.services.queue, copy, context.now)
 
 
 def repair(context: Context, backup: Backup) -> None:
@@ -126,7 +126,7 @@ def repair(context: Context, backup: Backup) -> None:
     if not copies.readable(held):
         raise Conflict("no copy of this backup is whole, so there is nothing to repair it from")
     for copy in lost:
-        snapshot_upkeep.order_repair(session, context.house.queue, copy, context.now)
+        snapshot_upkeep.order_repair(session, context.services.queue, copy, context.now)
 
 
 def retain(context: Context, backup: Backup) -> None:
@@ -174,7 +174,7 @@ def _stop_making(context: Context, copy: Copy) -> None:
     """An additional copy may still be on its way when the backup itself is over."""
     if copy.operation is not None and Status(copy.status) not in OVER:
         why = f"the backup was deleted by {context.caller.name}"
-        operations.abort(context.session, context.house.queue, copy.operation, why, context.now)
+        operations.abort(context.session, context.services.queue, copy.operation, why, context.now)
 
 
 def _doomed(context: Context, copy: Copy, prefix: str, *, force: bool) -> Doomed:

@@ -1,4 +1,4 @@
-"""What every verb gets: the transaction, who asks, when it is, and the house's means."""
+"""What every verb gets: the transaction, who asks, when it is, and the installation's services."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from holdfast.kit.seal import Sealer
 
 
 @dataclass(frozen=True)
-class House:
+class Services:
     """The same for every request of a process. `engines` raises Invalid for an unknown kind.
 
     `import_bytes` is the size of the largest file, `caps` are the longest retentions of schedules,
@@ -34,4 +34,4 @@ class Context:
     session: WriteSession
     caller: Caller
     now: int
-    house: House
+    services: Services

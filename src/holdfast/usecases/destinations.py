@@ -32,7 +32,7 @@ def _public(credentials: Credentials) -> dict[str, Any]:
 
 def _seal(context: Context, destination_id: str, credentials: Credentials) -> str:
     secret = Secret(credentials.secret_key.get_secret_value())
-    return context.house.sealer.seal(secret, destinations.context(destination_id))
+    return context.services.sealer.seal(secret, destinations.context(destination_id))
 
 
 def add(

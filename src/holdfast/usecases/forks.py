@@ -81,7 +81,7 @@ def _require_fit(context: Context, addon: Addon, backup: Backup) -> None:
     if owner.kind != addon.kind:
         problem = f"the source is of type {owner.kind}"
         raise Invalid(f"type: {problem}", {"type": problem})
-    series = context.house.engines(addon.kind).series
+    series = context.services.engines(addon.kind).series
     old, new = series(backup.version), series(addon.version)
     fits = old == new if backup.type == BackupType.SNAPSHOT else _numbers(old) <= _numbers(new)
     if not fits:

@@ -28,13 +28,13 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
     engine = _able(context, addon, source)
     if secret is not None and source is SourceType.LIVE_INSTANCE:
         address = engine.parse(secret.reveal())  # what is no address is said at once
-        require_certificates(address, engine, context.house.certificates)
+        require_certificates(address, engine, context.services.certificates)
     lock_addon(context.session, addon.pk)
     upload = _finished_upload(context, addon, form)
     common = form.model_dump(include=_COMMON, by_alias=True, exclude_none=True)
     wish = BackupForm.model_validate({"backupType": _type(engine, source), **common})
     backup = new_backup(context, addon, wish, source)
-    sealed = context.house.sealer.seal(secret, imports.context(backup.uid)) if secret else None
+    sealed = context.services.sealer.seal(secret, imports.context(backup.uid)) if secret else None
     context.session.add(
         Import(
             backup_pk=backup.pk,
@@ -46,7 +46,7 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
     arguments = {"backup": backup.pk, "project": project.id}
     lane = addons.lane(addon)
     order = Order(addon.pk, taken_by(wish.backup_type), lane, arguments, str(backup.operation))
-    operations.create(context.session, context.house.queue, order, context.now)
+    operations.create(context.session, context.services.queue, order, context.now)
     return backup
 
 
@@ -59,7 +59,7 @@ def _source(form: ImportForm) -> tuple[SourceType, Secret | None]:
 
 
 def _able(context: Context, addon: Addon, source: SourceType) -> Engine:
-    engine = context.house.engines(addon.kind)
+    engine = context.services.engines(addon.kind)
     live = source is SourceType.LIVE_INSTANCE
     if not isinstance(engine, Dumpable if live else Importable | Ingestible):
         what = "dumps of other servers" if live else "files"
@@ -91,8 +91,8 @@ def find_upload(context: Context, addon: Addon, upload_id: str) -> Upload:
 
 
 def begin_upload(context: Context, addon: Addon, form: UploadForm) -> Upload:
-    if form.size is not None and form.size > context.house.import_bytes:
-        problem = f"is more than the {context.house.import_bytes} bytes that are allowed"
+    if form.size is not None and form.size > context.services.import_bytes:
+        problem = f"is more than the {context.services.import_bytes} bytes that are allowed"
         raise Invalid(f"size {problem}", {"size": problem})
     upload = Upload(
         id=ids.hex24(),
@@ -138,7 +138,7 @@ def add_part(context: Context, addon: Addon, upload_id: str, part: UploadPart) -
     lock_addon(context.session, addon.pk)
     upload = find_upload(context, addon, upload_id)
     context.session.refresh(upload)
-    if place_for(upload, part.start, part.size, context.house.import_bytes) is None:
+    if place_for(upload, part.start, part.size, context.services.import_bytes) is None:
         return upload
     part.upload_pk = upload.pk
     context.session.add(part)

@@ -16,7 +16,7 @@ from holdfast.catalog import addons
 from holdfast.catalog.database.session import CatalogClash, WriteSession
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import SERVED, SETTLED, Hostable, Place, Succeeding
+from holdfast.contracts.local_servers import SERVED, SETTLED, Hostable, LocalServer, Succeeding
 from holdfast.domain.addon import NEIGHBOURS
 from holdfast.domain.errors import AddonUnavailable, NotSupported, Permanent
 from holdfast.kit.backoff import pauses
@@ -67,7 +67,7 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     `wait(seconds)` sleeps between looks. AddonUnavailable when it does not answer in time, or
     when a restore that was cut off has its data directory.
     """
-    house(tools, addon)
+    make_room(tools, addon)
     engine, place = hostable(tools.engines(addon.kind)), place_of(tools, addon)
     if not place.directory.exists():
         raise AddonUnavailable("the server's data directory is not in its place")
@@ -92,7 +92,7 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
 _ASK_AGAIN = 10
 
 
-def house(tools: Toolbox, addon: Addon) -> None:
+def make_room(tools: Toolbox, addon: Addon) -> None:
     """Gives the server a user of this machine that nobody else has, where we can; else says so in
     the server's log. Permanent when there is none left."""
     if tools.server_uids is None:
@@ -141,7 +141,7 @@ def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:
         output.write(f"holdfast: {text}\n".encode())
 
 
-def give_away(place: Place) -> None:
+def give_away(place: LocalServer) -> None:
     """All files of the server that stands still are its user's."""
     for path in (place.directory, *place.directory.parent.glob(f"{BESIDE}*/tablespaces")):
         give(path, place.uid)
@@ -152,12 +152,12 @@ def vacate(session: WriteSession, addon: Addon) -> None:
     addons.get(session, addon.pk).server_uid = None
 
 
-def is_settled(place: Place) -> bool:
+def is_settled(place: LocalServer) -> bool:
     """Is the administrator of this data directory ours? Cheap."""
     return place.admin is None or (place.directory / SETTLED).exists()
 
 
-def _settle(tools: Toolbox, addon: Addon, engine: Hostable, place: Place) -> None:
+def _settle(tools: Toolbox, addon: Addon, engine: Hostable, place: LocalServer) -> None:
     """What an older Holdfast made is changed before its server starts, and stopped for that."""
     if is_settled(place):
         return
@@ -200,7 +200,7 @@ def _dismiss(engine: object, tree: Path) -> None:
 
 def create(tools: Toolbox, addon: Addon) -> None:
     """A data directory, if there is none yet."""
-    house(tools, addon)
+    make_room(tools, addon)
     place = place_of(tools, addon)
     if not place.directory.exists():
         hostable(tools.engines(addon.kind)).initialise(place)

@@ -86,7 +86,7 @@ def start(
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:
         order = replace(order, priority=PRIORITY[Kind.PROVISION])
-    queued = operations.create(context.session, context.house.queue, order, context.now)
+    queued = operations.create(context.session, context.services.queue, order, context.now)
     restore.operation = queued.id
     return restore
 
@@ -127,7 +127,7 @@ def _require_fitting(context: Context, target: Addon, backup: Backup, choices: C
 
 def _can_undo(context: Context, target: Addon, backup: Backup) -> bool:
     in_files = _kind(context, target, backup) is Kind.REWIND
-    return in_files or isinstance(context.house.engines(target.kind), Undoable)
+    return in_files or isinstance(context.services.engines(target.kind), Undoable)
 
 
 def _require_vouching(context: Context, backup: Backup) -> None:
@@ -150,7 +150,7 @@ def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
 
 def _kind(context: Context, target: Addon, backup: Backup) -> Kind:
     kind = restored_by(BackupType(backup.type))
-    stays_open = isinstance(context.house.engines(target.kind), Refillable)
+    stays_open = isinstance(context.services.engines(target.kind), Refillable)
     return Kind.REFILL if kind is Kind.REWIND and stays_open else kind
 
 
@@ -180,7 +180,7 @@ def undo(context: Context, restore: Restore) -> Restore:
     arguments = {"restore": undoing.pk}
     order = _order_for_old_data(context.session, restore, Kind.UNDO, arguments)
     undoing.operation = operations.create(
-        context.session, context.house.queue, order, context.now
+        context.session, context.services.queue, order, context.now
     ).id
     return undoing
 
@@ -213,7 +213,7 @@ def _order_for_old_data(
 def abort(context: Context, restore: Restore) -> None:
     if not operations.abort(
         context.session,
-        context.house.queue,
+        context.services.queue,
         restore.operation,
         f"aborted by {context.caller.name}",
         context.now,

@@ -15,7 +15,7 @@ from pathlib import Path
 from holdfast.catalog import addons, projects
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Address, Engine
-from holdfast.contracts.place import Hostable, Place
+from holdfast.contracts.local_servers import Hostable, LocalServer
 from holdfast.domain.addon import Control, Desired
 from holdfast.domain.errors import (
     AddonRefused,
@@ -34,14 +34,14 @@ _LAST_WORDS = 500
 
 
 @dataclass(frozen=True)
-class Seat:
+class ServerControl:
     """One server's place on this machine. `home` is our own directory on the same file system.
 
     `runs` says whether the server is up, `start` returns when it answers, `stop` when it is gone;
     both may be repeated. `wanted`: somebody sees to it that it runs.
     """
 
-    place: Place
+    place: LocalServer
     home: Path
     wanted: bool
     runs: Callable[[], bool]
@@ -69,14 +69,14 @@ class Seat:
         return managed_servers.hold(self.home)
 
 
-def seat_of(tools: Toolbox, addon: Addon) -> Seat:
+def control_of(tools: Toolbox, addon: Addon) -> ServerControl:
     """NotSupported for an attached addon that the operator of this machine said nothing about."""
     return _managed(tools, addon) if addon.managed else _attached(tools, addon)
 
 
-def _managed(tools: Toolbox, addon: Addon) -> Seat:
+def _managed(tools: Toolbox, addon: Addon) -> ServerControl:
     place, engine = place_of(tools, addon), managed_servers.hostable(tools.engines(addon.kind))
-    return Seat(
+    return ServerControl(
         place=place,
         home=home_of(tools.data_dir, addon.uid),
         wanted=addon.desired == Desired.RUNNING,
@@ -91,7 +91,7 @@ def _started(tools: Toolbox, addon: Addon) -> None:
     managed_servers.start(tools, addon, time.sleep)
 
 
-def _attached(tools: Toolbox, addon: Addon) -> Seat:
+def _attached(tools: Toolbox, addon: Addon) -> ServerControl:
     control = tools.controls.get(path_of(tools, addon))
     if control is None:
         raise NotSupported(
@@ -100,7 +100,7 @@ def _attached(tools: Toolbox, addon: Addon) -> Seat:
             " follow its steps"
         )
     address = addons.address(addon, tools.sealer)
-    place = Place(
+    place = LocalServer(
         directory=control.directory.resolve(),
         port=addon.port,
         version=addon.version,
@@ -112,7 +112,7 @@ def _attached(tools: Toolbox, addon: Addon) -> Seat:
     home = place.directory.with_name(f"{place.directory.name}.holdfast")
     engine, log = tools.engines(addon.kind), home / SERVER_LOG
     server = _Attached(tools, engine, address, place, control, log)
-    return Seat(
+    return ServerControl(
         place=place,
         home=home,
         wanted=False,
@@ -137,7 +137,7 @@ class _Attached:
     tools: Toolbox
     engine: Engine
     address: Address
-    place: Place
+    place: LocalServer
     control: Control
     log: Path
 

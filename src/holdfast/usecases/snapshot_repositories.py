@@ -26,7 +26,7 @@ RECOVERY = "recovery"
 
 
 @dataclass(frozen=True)
-class Vaults:
+class SnapshotRepositories:
     """`open_store` takes a destination's pk, None for the platform's."""
 
     catalog: Catalog

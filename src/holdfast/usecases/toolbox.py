@@ -9,7 +9,7 @@ from holdfast.catalog import addons
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control
@@ -18,7 +18,7 @@ from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.processes.cell import Cell
 from holdfast.kit.seal import Sealer
 from holdfast.kit.sign import Stamp
-from holdfast.usecases.snapshot_repositories import Vaults
+from holdfast.usecases.snapshot_repositories import SnapshotRepositories
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +52,13 @@ class Toolbox:
     server_uids: range | None = None
 
     @property
-    def vaults(self) -> Vaults:
-        return Vaults(self.catalog, self.sealer, self.open_store)
+    def snapshot_repositories(self) -> SnapshotRepositories:
+        return SnapshotRepositories(self.catalog, self.sealer, self.open_store)
 
 
-def place_of(tools: Toolbox, addon: Addon) -> Place:
+def place_of(tools: Toolbox, addon: Addon) -> LocalServer:
     home = home_of(tools.data_dir, addon.uid)
-    return Place(
+    return LocalServer(
         directory=home / "data",
         port=addon.port,
         version=addon.version,

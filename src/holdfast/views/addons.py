@@ -9,7 +9,7 @@ from holdfast.catalog.work import operations
 from holdfast.catalog.work import schedules as rows
 from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
-from holdfast.contracts.place import Hostable
+from holdfast.contracts.local_servers import Hostable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.addon import NEIGHBOURS, AddonStatus, is_newer_minor, shown_status
 from holdfast.kit.clock import rfc3339

@@ -18,13 +18,13 @@ from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.shapes.retention import (
     AddonPlan,
     Amount,
-    AuditView,
     DeletionView,
     FindingView,
     Owner,
     PlannedCopy,
     PlanTotals,
     Removal,
+    StoreCheckView,
 )
 
 
@@ -234,7 +234,7 @@ def _place_names(
     return destinations.ids_of(session, {r.destination_pk for r in rows if r.destination_pk})
 
 
-def audits(session: ReadSession, caller: Caller) -> list[AuditView]:
+def audits(session: ReadSession, caller: Caller) -> list[StoreCheckView]:
     """When each store was compared with the catalogue, and what kept it from being."""
     known = {
         row.pk
@@ -245,7 +245,7 @@ def audits(session: ReadSession, caller: Caller) -> list[AuditView]:
     places = {chores.audited(row.name): row for row in rows}
     names = destinations.ids_of(session, {place for place in places if place is not None})
     return [
-        AuditView(
+        StoreCheckView(
             destination_id=names.get(place or 0),
             due_at=rfc3339(row.due),
             ended_at=rfc3339_if(row.ended),

@@ -10,7 +10,7 @@ import pytest
 from fixtures.keeping import Keeper
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Permanent
@@ -29,21 +29,21 @@ class Servers:
     trouble: Exception = field(default_factory=Exception)
     stopped: list[Path] = field(default_factory=list)
 
-    def initialise(self, place: Place) -> None: ...
+    def initialise(self, place: LocalServer) -> None: ...
 
-    def settle(self, place: Place, guard: Guard) -> list[str]:
+    def settle(self, place: LocalServer, guard: Guard) -> list[str]:
         raise AssertionError(f"{place.directory} needs nothing before it is stopped, {guard}")
 
-    def command(self, place: Place) -> Command:
+    def command(self, place: LocalServer) -> Command:
         raise AssertionError(f"nothing is started at {place.directory}")
 
-    def ready(self, place: Place) -> bool:
+    def ready(self, place: LocalServer) -> bool:
         return self.running(place) is not None
 
-    def running(self, place: Place) -> int | None:
+    def running(self, place: LocalServer) -> int | None:
         return None if place.directory in self.stopped else 1
 
-    def stop(self, place: Place) -> None:
+    def stop(self, place: LocalServer) -> None:
         if place.directory == self.stubborn:
             raise self.trouble
         self.stopped.append(place.directory)

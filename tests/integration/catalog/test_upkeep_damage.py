@@ -80,7 +80,7 @@ def test_a_damaged_object_is_reported_and_put_right(
     harm: Callable[[Keeper, str], object],
 ) -> None:
     older, newer = (take(keeper, kept_addon, days=60) for _ in range(2))
-    keeper.toolbox.vaults.of_row(the_row(keeper))
+    keeper.toolbox.snapshot_repositories.of_row(the_row(keeper))
     key = f"{the_row(keeper).prefix}config" if kind == "config" else keys_of(keeper, kind)[0]
     harm(keeper, key)
     with caplog.at_level(logging.ERROR):
@@ -94,7 +94,7 @@ def test_a_damaged_object_is_reported_and_put_right(
     audit(keeper, days=1)
     assert (lost(keeper, older), lost(keeper, newer)) == ([False], [False])
     assert not [each for each in keeper.findings() if each.settled is None]
-    repository = keeper.toolbox.vaults.of_row(the_row(keeper))
+    repository = keeper.toolbox.snapshot_repositories.of_row(the_row(keeper))
     assert repository.damaged == {}
     readable, broken = repository.readable_snapshots()
     assert (len(readable), broken) == (2, {})
@@ -165,7 +165,7 @@ def test_the_master_key_is_kept_for_its_own_place_alone(keeper: Keeper, kept_add
             .values(sealed_key=rows[0].sealed_key)
         )  # fmt: skip
     with pytest.raises(SealBroken):
-        keeper.toolbox.vaults.of_row(keeper.rows(select(Repository).where(
+        keeper.toolbox.snapshot_repositories.of_row(keeper.rows(select(Repository).where(
             Repository.pk == rows[1].pk))[0])  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_a_kept_key_opens_no_repository_that_somebody_put_in_its_place(
         keeper.platform.delete(key)
     ensure_repository(keeper.platform, row.prefix, Secret("another"), 1)
     with pytest.raises(SealBroken, match="opens no key"):
-        keeper.toolbox.vaults.of_row(row)
+        keeper.toolbox.snapshot_repositories.of_row(row)
 
 
 def test_strays_in_a_repository_are_shown_and_left_alone(keeper: Keeper, kept_addon: int) -> None:
@@ -198,7 +198,7 @@ def test_the_next_snapshot_mends_the_index_first(keeper: Keeper, kept_addon: int
     flip(keeper, keys_of(keeper, "index")[0])
     job = tidying(keeper, kept_addon)
     make_sound(job, job.repository(None), None)
-    assert keeper.toolbox.vaults.of_row(the_row(keeper)).damaged == {}
+    assert keeper.toolbox.snapshot_repositories.of_row(the_row(keeper)).damaged == {}
 
 
 def test_what_a_download_reads_is_not_removed(keeper: Keeper, kept_addon: int) -> None:
@@ -223,7 +223,7 @@ def test_a_reader_who_came_while_the_index_was_written_finds_its_packs(
     made = take(keeper, kept_addon, days=60)
     keeper.platform.delete(write(keeper, keeper.copies(made)[0], ids.uid()))
     before = packs(keeper)
-    repository = keeper.toolbox.vaults.of_row(the_row(keeper))
+    repository = keeper.toolbox.snapshot_repositories.of_row(the_row(keeper))
     pruned = prune(repository, lambda _: None, Rules(may_remove=lambda: False))
     assert (pruned.packs, pruned.left > 0) == (0, True)
     assert set(packs(keeper)) >= set(before)

@@ -52,7 +52,7 @@ def job(keeper: Keeper, kept_addon: int) -> Job:
 
 
 def leave_lock(keeper: Keeper, row: Repository) -> None:
-    repository = keeper.toolbox.vaults.of_row(row)
+    repository = keeper.toolbox.snapshot_repositories.of_row(row)
     with exclusively(repository, keeper.clock.at * 1_000_000, Sign(SECOND.op, 1)):
         ((name, _),) = repository.objects.names("locks")
         body = repository.objects.get("locks", name)

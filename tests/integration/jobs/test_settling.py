@@ -17,7 +17,7 @@ from fixtures.postgres import TOOLS, a_guard, free_port
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import EVERYTHING, Attempt, Dumpable
-from holdfast.contracts.place import ADMIN, SETTLED
+from holdfast.contracts.local_servers import ADMIN, SETTLED
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import AddonStatus, Desired

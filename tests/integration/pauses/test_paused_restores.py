@@ -10,7 +10,7 @@ from sqlalchemy import select
 from fixtures.pauses import Installation, Pause
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, Operation
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.errors import FencedOff
 from holdfast.domain.operation import Kind
@@ -24,7 +24,7 @@ from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 from holdfast.usecases import managed_servers
-from holdfast.usecases.server_control import Seat
+from holdfast.usecases.server_control import ServerControl
 
 
 @pytest.fixture(params=["dump", "snapshot"])
@@ -131,9 +131,9 @@ def test_who_comes_late_to_a_reset_destroys_no_new_data(
     assert (destroyed == [1], ended == []) == (destroys, destroys)
 
 
-def a_seat(home: Path, **more: Any) -> Seat:
-    place = Place(home / "data", 1, "15", "u", Secret(""), "d")
-    return Seat(
+def a_seat(home: Path, **more: Any) -> ServerControl:
+    place = LocalServer(home / "data", 1, "15", "u", Secret(""), "d")
+    return ServerControl(
         place, home, True, lambda: False, lambda: None, lambda: None,
         lambda tree: managed_servers.remove(None, tree), **more,
     )  # fmt: skip

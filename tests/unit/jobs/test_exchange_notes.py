@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.snapshots import data_directories
 from holdfast.kit.seal import Secret
 from holdfast.usecases import managed_servers
-from holdfast.usecases.server_control import Seat
+from holdfast.usecases.server_control import ServerControl
 
 
 @pytest.fixture
-def seat(tmp_path: Path) -> Seat:
-    place = Place(tmp_path / "data", 1, "15", "u", Secret(""), "d")
-    return Seat(
+def seat(tmp_path: Path) -> ServerControl:
+    place = LocalServer(tmp_path / "data", 1, "15", "u", Secret(""), "d")
+    return ServerControl(
         place, tmp_path, True, lambda: False, lambda: None, lambda: None,
         lambda tree: managed_servers.remove(None, tree),
     )  # fmt: skip
 
 
-def serving(seat: Seat) -> Path:
+def serving(seat: ServerControl) -> Path:
     """Restored data serves, and one of its tablespaces lies in the restore's tree."""
     tree = seat.beside("op", 1)
     rows = tree / "tablespaces" / "16400"
@@ -35,7 +35,9 @@ def serving(seat: Seat) -> Path:
 
 @pytest.mark.parametrize("note", ["", None], ids=["empty", "gone"])
 @pytest.mark.parametrize("aside", ["gone", None], ids=["put aside", "removed"])
-def test_a_settled_restore_goes_on(seat: Seat, note: str | None, aside: str | None) -> None:
+def test_a_settled_restore_goes_on(
+    seat: ServerControl, note: str | None, aside: str | None
+) -> None:
     tree = serving(seat)
     if aside is not None:
         (tree / aside).mkdir()
@@ -48,7 +50,7 @@ def test_a_settled_restore_goes_on(seat: Seat, note: str | None, aside: str | No
     assert (seat.home / "restored").read_text() == tree.name
 
 
-def test_what_live_links_lead_to_outlives_an_undo(seat: Seat) -> None:
+def test_what_live_links_lead_to_outlives_an_undo(seat: ServerControl) -> None:
     """Even when everything else says that the tree is of no use."""
     tree = serving(seat)
     (tree / "failed").mkdir()
@@ -59,7 +61,7 @@ def test_what_live_links_lead_to_outlives_an_undo(seat: Seat) -> None:
 
 
 @pytest.mark.parametrize("there", ["data", "before", "failed"])
-def test_what_is_not_settled_is_not_taken_for_it(seat: Seat, there: str) -> None:
+def test_what_is_not_settled_is_not_taken_for_it(seat: ServerControl, there: str) -> None:
     seat.place.directory.mkdir()
     tree = seat.beside("op", 1)
     for name in (there, "gone"):
@@ -67,7 +69,7 @@ def test_what_is_not_settled_is_not_taken_for_it(seat: Seat, there: str) -> None
     assert not data_directories.is_settled(seat, tree)
 
 
-def test_a_tree_that_was_never_put_in_place_is_none(seat: Seat) -> None:
+def test_a_tree_that_was_never_put_in_place_is_none(seat: ServerControl) -> None:
     seat.place.directory.mkdir()
     tree = seat.beside("op", 1)
     tree.mkdir()

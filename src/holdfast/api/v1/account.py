@@ -41,4 +41,4 @@ def list_teams(api: State, caller: TeamReader) -> Response:
 
 @router.get("/about", response_model=One[About])
 def about(api: State, caller: Known) -> Response:
-    return answers.one(About(version=__version__, team=api.team_id, node=api.house.node))
+    return answers.one(About(version=__version__, team=api.team_id, node=api.services.node))

@@ -38,7 +38,7 @@ Deleter = Annotated[Caller, Depends(requires(Permission.DESTINATION_DELETE))]
 
 
 def _shown(api: Api) -> Sealer | None:
-    return None if api.mask_secrets else api.house.sealer
+    return None if api.mask_secrets else api.services.sealer
 
 
 @router.get(DESTINATIONS, response_model=Many[DestinationList])

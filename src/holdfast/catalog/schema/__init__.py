@@ -25,9 +25,9 @@ from holdfast.catalog.schema.backups import (
     UploadPart,
 )
 from holdfast.catalog.schema.base import BigKey, Document, Table
+from holdfast.catalog.schema.snapshot_repositories import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
-from holdfast.catalog.schema.vaults import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.work import Line, Operation
 
 __all__ = [

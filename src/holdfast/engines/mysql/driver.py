@@ -18,7 +18,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.place import SETTLED, Place, is_foreign
+from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.mysql.client import address, tools
 from holdfast.engines.mysql.client.tools import ToolSet
@@ -112,13 +112,13 @@ class MySQL(Server):
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(self.tools_dir, address, attempt, guard, rate)
 
-    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, place, manifest)
 
-    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - any place is alike
+    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - any place is alike
         return tools.server(self.tools_dir, version).version
 
-    def arrange(self, tree: Path, place: Place) -> None:
+    def arrange(self, tree: Path, place: LocalServer) -> None:
         data_directory.arrange(self.tools_dir, tree, place)
 
     def finish(
@@ -128,7 +128,7 @@ class MySQL(Server):
     ) -> Finish:
         return data_directory.finish(directory)
 
-    def settle(self, place: Place, guard: Guard) -> Sequence[str]:
+    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
         Rehearsal(self.tools_dir, place.directory, place, guard).settle()
         mark(place.directory / SETTLED)
         return []
@@ -136,7 +136,7 @@ class MySQL(Server):
     def rehearse(
         self,
         tree: Path,
-        place: Place,
+        place: LocalServer,
         facts: Mapping[str, Any],
         guard: Guard,
     ) -> Mapping[str, object]:

@@ -18,7 +18,7 @@ from holdfast.contracts.engine import (
     Traits,
 )
 from holdfast.contracts.foreign import Survey
-from holdfast.contracts.place import SETTLED, Place, is_foreign
+from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.postgresql.client import address, tools
 from holdfast.engines.postgresql.client.address import secrets
@@ -125,31 +125,31 @@ class PostgreSQL(Server):
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(address, attempt, guard, rate)
 
-    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, place, manifest)
 
-    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - all places are alike
+    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - all places are alike
         return tools.server(self.tools_dir, version).version
 
-    def arrange(self, tree: Path, place: Place) -> None:
+    def arrange(self, tree: Path, place: LocalServer) -> None:
         data_directory.arrange(self.tools_dir, tree, place)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
         return data_directory.finish(directory, facts)
 
-    def settle(self, place: Place, guard: Guard) -> Sequence[str]:
+    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
         return data_directory.settle(place, lambda: self._settled(place, guard))
 
-    def _settled(self, place: Place, guard: Guard) -> Sequence[str]:
+    def _settled(self, place: LocalServer, guard: Guard) -> Sequence[str]:
         boot = Rehearsal(self.tools_dir, place.directory, place, guard)
         return boot.settle([server.superuser(place), place.user])
 
-    def remember(self, place: Place) -> Mapping[str, object]:
+    def remember(self, place: LocalServer) -> Mapping[str, object]:
         chosen = tools.server(self.tools_dir, place.version)
         return {timelines.USED: timelines.used(chosen, place)}
 
     def rehearse(
-        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
         boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
         proven = boot.run(dict(facts), foreign=is_foreign(facts))

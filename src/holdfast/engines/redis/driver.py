@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.contracts.engine import Address, Attempt, Inventory, Probe, Traits
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.redis.client import address, probe, tools
 from holdfast.engines.redis.client.address import secrets
@@ -77,25 +77,25 @@ class Redis(Server):
     ) -> AbstractContextManager[Capture]:
         return ingest.ingested(self.tools_dir, plain, attempt, guard)
 
-    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, place, manifest)
 
-    def runs_as(self, place: Place, version: str) -> str:  # noqa: ARG002 - it was checked before
+    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - it was checked before
         """The addon keeps its version: `obstacles` made sure that it reads the snapshot."""
         return place.version
 
-    def arrange(self, tree: Path, place: Place) -> None:
+    def arrange(self, tree: Path, place: LocalServer) -> None:
         data_directory.arrange(tree, place)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:  # noqa: ARG002
         return data_directory.finish(directory)
 
     def rehearse(
-        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
         return Rehearsal(self.chosen(place), tree, place, guard).run(facts)
 
-    def admit(self, place: Place) -> None:
+    def admit(self, place: LocalServer) -> None:
         private_server.admit(place)
 
     def dismiss(self, directory: Path) -> None:

@@ -10,7 +10,7 @@ from holdfast.catalog.database.session import CatalogAway, ReadSession, WriteSes
 from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.work import journal, leftovers, operations
 from holdfast.contracts.engine import Address, Attempt, Engine
-from holdfast.contracts.place import SETTLED
+from holdfast.contracts.local_servers import SETTLED
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
@@ -122,7 +122,7 @@ class Job:
     def repository(self, destination_pk: int | None) -> Repository:
         """The addon's own at a place, made when there is none yet."""
         if destination_pk not in self.opened:
-            self.opened[destination_pk] = self.tools.vaults.ensure(
+            self.opened[destination_pk] = self.tools.snapshot_repositories.ensure(
                 str(self.arguments["project"]), self.addon, destination_pk, self.tools.clock.now()
             )
         return self.opened[destination_pk]
@@ -130,9 +130,9 @@ class Job:
     def repository_of(self, copy: Copy) -> Repository:
         """The one that holds a snapshot's copy, of whatever addon."""
         if copy.addon_pk != self.addon.pk:
-            return self.tools.vaults.of_copy(copy)
+            return self.tools.snapshot_repositories.of_copy(copy)
         if copy.destination_pk not in self.opened:
-            self.opened[copy.destination_pk] = self.tools.vaults.of_copy(copy)
+            self.opened[copy.destination_pk] = self.tools.snapshot_repositories.of_copy(copy)
         return self.opened[copy.destination_pk]
 
     def require_running(self, *, enters: bool = True) -> None:

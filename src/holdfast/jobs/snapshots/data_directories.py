@@ -22,11 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from holdfast.contracts.place import SERVED, Place
+from holdfast.contracts.local_servers import SERVED, LocalServer
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.kit import durable
 from holdfast.usecases.managed_servers import ASIDE, BESIDE, GIVEN_UP, SETTINGS
-from holdfast.usecases.server_control import Seat
+from holdfast.usecases.server_control import ServerControl
 
 _BEFORE, _GONE, _FAILED = "before", "gone", "failed"
 _TABLESPACES = "tablespaces"
@@ -48,11 +48,13 @@ class Aside:
         return self.directory / "data"
 
 
-def aside_of(seat: Seat, op: str, version: str = "") -> Aside:
+def aside_of(seat: ServerControl, op: str, version: str = "") -> Aside:
     return Aside(seat.home / f"{ASIDE}{op}", version)
 
 
-def exchange(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | None = None) -> None:
+def exchange(
+    seat: ServerControl, tree: Path, say: Callable[[str], None], keep: Aside | None = None
+) -> None:
     """Puts `tree / "data"` in place of the live directory, which waits in `tree / "before"`.
 
     When the restored server has answered, the old one goes, or into `keep`. After a Failure `undo`
@@ -74,7 +76,7 @@ def exchange(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | N
     _settle(seat, tree, say, keep)
 
 
-def is_settled(seat: Seat, tree: Path) -> bool:
+def is_settled(seat: ServerControl, tree: Path) -> bool:
     """Does this restore's data serve, with the old data given up?
 
     The note says so; where that was lost, the directories do: the live one is there, and in the
@@ -87,7 +89,7 @@ def is_settled(seat: Seat, tree: Path) -> bool:
     return there and not waiting and ((tree / _GONE).exists() or bool(linked(seat, tree)))
 
 
-def linked(seat: Seat, tree: Path) -> list[Path]:
+def linked(seat: ServerControl, tree: Path) -> list[Path]:
     """Links of the live data that lead into a tree: tablespaces lie where they were restored."""
     return _leading_into(seat.place.directory, tree)
 
@@ -98,13 +100,13 @@ def _leading_into(data: Path, tree: Path) -> list[Path]:
     return [path for path in links if here in (path.parent / path.readlink()).resolve().parents]
 
 
-def _is_needed(seat: Seat, tree: Path) -> bool:
+def _is_needed(seat: ServerControl, tree: Path) -> bool:
     """Do tablespaces of the live data, or of old data that is kept for an undo, lie in there?"""
     kept = (aside / "data" for aside in seat.home.glob(f"{ASIDE}*"))
     return any(_leading_into(data, tree) for data in (seat.place.directory, *kept))
 
 
-def remove(seat: Seat, tree: Path) -> None:
+def remove(seat: ServerControl, tree: Path) -> None:
     """A tree, but nothing that the live data or kept old data leads to."""
     if _is_needed(seat, tree):
         _empty(tree)
@@ -120,7 +122,9 @@ def _empty(tree: Path) -> None:
     (tree / _STOPPED).unlink(missing_ok=True)
 
 
-def _settle(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | None) -> None:
+def _settle(
+    seat: ServerControl, tree: Path, say: Callable[[str], None], keep: Aside | None
+) -> None:
     """From the second move on there is no way back: what is removed may be half removed."""
     durable.write(seat.home / _SERVES, tree.name)
     before = tree / _BEFORE
@@ -138,7 +142,7 @@ def _settle(seat: Seat, tree: Path, say: Callable[[str], None], keep: Aside | No
         say(f"not all of what was there before could be removed: {error}")
 
 
-def _forget(seat: Seat, tree: Path) -> None:
+def _forget(seat: ServerControl, tree: Path) -> None:
     """Older restores and the old data; tablespaces live on where they were restored."""
     shutil.rmtree(seat.home / SETTINGS, ignore_errors=True)
     for each in seat.home.glob(f"{BESIDE}*"):
@@ -148,7 +152,7 @@ def _forget(seat: Seat, tree: Path) -> None:
             remove(seat, each)
 
 
-def give_up(seat: Seat, tree: Path) -> None:
+def give_up(seat: ServerControl, tree: Path) -> None:
     """Removes the live data before its successor is there. No way back; may be repeated.
 
     Only for a machine without room for both, and only when somebody allowed it.
@@ -163,12 +167,12 @@ def give_up(seat: Seat, tree: Path) -> None:
         shutil.rmtree(tree / _GONE)
 
 
-def is_given_up(seat: Seat) -> bool:
+def is_given_up(seat: ServerControl) -> bool:
     """Is there no old data to go back to?"""
     return (seat.home / GIVEN_UP).exists()
 
 
-def model(seat: Seat) -> Place:
+def model(seat: ServerControl) -> LocalServer:
     """The place as restored data is arranged for: with what is left of the live directory."""
     kept = seat.home / SETTINGS
     if seat.place.directory.exists() or not kept.exists():
@@ -176,7 +180,7 @@ def model(seat: Seat) -> Place:
     return replace(seat.place, directory=kept)
 
 
-def _keep_settings(seat: Seat) -> None:
+def _keep_settings(seat: ServerControl) -> None:
     """Whatever is small and lies at the top: configuration is, wherever an engine keeps it."""
     live, kept = seat.place.directory, seat.home / SETTINGS
     draft = kept.with_name(f"{kept.name}.new")
@@ -197,17 +201,17 @@ def _copy(source: Path, target: Path) -> None:
     durable.sync(target)
 
 
-def _serves_untried(seat: Seat) -> bool:
+def _serves_untried(seat: ServerControl) -> bool:
     """Is what a restore put in place all there is?"""
     return is_given_up(seat) and seat.place.directory.exists()
 
 
-def goes_back(seat: Seat, tree: Path) -> bool:
+def goes_back(seat: ServerControl, tree: Path) -> bool:
     """Would `undo` leave the old data in place?"""
     return (tree / _BEFORE).exists() or not is_settled(seat, tree)
 
 
-def take_back(seat: Seat, op: str, tree: Path, say: Callable[[str], None]) -> None:
+def take_back(seat: ServerControl, op: str, tree: Path, say: Callable[[str], None]) -> None:
     """Puts what the restore `op` set aside in place of the live directory, which goes.
 
     Repeatable. After a Failure `undo(..., aside)` sets it aside again.
@@ -220,7 +224,7 @@ def take_back(seat: Seat, op: str, tree: Path, say: Callable[[str], None]) -> No
     drop_aside(seat, op)
 
 
-def version_aside(seat: Seat, op: str) -> str:
+def version_aside(seat: ServerControl, op: str) -> str:
     """The server's version that the old data of `op` is of; RestoreDiffers when there is none."""
     note = _reads(aside_of(seat, op).directory / _VERSION)
     if note is None:
@@ -228,13 +232,13 @@ def version_aside(seat: Seat, op: str) -> str:
     return note
 
 
-def drop_aside(seat: Seat, op: str) -> None:
+def drop_aside(seat: ServerControl, op: str) -> None:
     directory = aside_of(seat, op).directory
     if directory.exists():
         shutil.rmtree(directory)
 
 
-def undo(seat: Seat, tree: Path, aside: Aside | None = None) -> str:
+def undo(seat: ServerControl, tree: Path, aside: Aside | None = None) -> str:
     """Back to the directory from before the exchange; says in what state the addon is.
 
     Too late when the old data was given up already. `aside`: where the data that was to come is
@@ -263,7 +267,7 @@ def undo(seat: Seat, tree: Path, aside: Aside | None = None) -> str:
     return state
 
 
-def _bereft(seat: Seat) -> str:
+def _bereft(seat: ServerControl) -> str:
     lost = "what the addon held before was given up for a restore and is gone"
     if seat.place.directory.exists():
         return f"{lost}; restored data is in its place, but its server did not answer"

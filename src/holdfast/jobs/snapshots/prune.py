@@ -57,7 +57,7 @@ def tidy(job: Job, record: TidyRecord) -> TidyRecord:
 
 def _tidy(job: Job, row: Repository, record: TidyRecord) -> TidyRecord:
     now = job.tools.clock.now()
-    repository, said = job.tools.vaults.restored(row, now)
+    repository, said = job.tools.snapshot_repositories.restored(row, now)
     for sentence in said:
         job.say(sentence)
     make_sound(job, repository, row.destination_pk)
@@ -99,7 +99,7 @@ def _doom(job: Job, packs: Collection[str]) -> None:
 
 def _unlock(job: Job, row: Repository) -> None:
     if job.inherits:
-        drop_dead(job.tools.vaults.of_row(row), job.sign)
+        drop_dead(job.tools.snapshot_repositories.of_row(row), job.sign)
 
 
 def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:

@@ -18,7 +18,13 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
-from holdfast.contracts.place import DIFFERENCES, FOREIGN, Remembered, Rewindable, is_foreign
+from holdfast.contracts.local_servers import (
+    DIFFERENCES,
+    FOREIGN,
+    Remembered,
+    Rewindable,
+    is_foreign,
+)
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
     EvidenceMissing,
@@ -43,7 +49,7 @@ from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.adoption.survey import manifest_of
-from holdfast.usecases.server_control import Seat, seat_of
+from holdfast.usecases.server_control import ServerControl, control_of
 
 _ROOM = 1.05
 _SPARE_BYTES = 64 << 20
@@ -73,8 +79,8 @@ def _engine(job: Job) -> Rewindable:
     return engine
 
 
-def _seat(job: Job) -> Seat:
-    return seat_of(job.tools, job.addon)
+def _seat(job: Job) -> ServerControl:
+    return control_of(job.tools, job.addon)
 
 
 def read(job: Job, record: RewindRecord) -> RewindRecord:
@@ -138,7 +144,7 @@ def _untrusted(job: Job, record: RewindRecord) -> list[str]:
     ]
 
 
-def _gives_up(job: Job, seat: Seat, record: RewindRecord) -> bool:
+def _gives_up(job: Job, seat: ServerControl, record: RewindRecord) -> bool:
     """Must the present data go before there is room for the copy? PreflightRefused unless that
     was allowed, and helps."""
     free = shutil.disk_usage(seat.home if seat.home.exists() else seat.home.parent).free
@@ -194,7 +200,7 @@ def bring(job: Job, record: RewindRecord, tree: Path, clear: Callable[[], None])
         raise problem
 
 
-def _clear(job: Job, seat: Seat, *, gives_up: bool) -> None:
+def _clear(job: Job, seat: ServerControl, *, gives_up: bool) -> None:
     """Room for the copy: what an attempt before left goes, and the live data where it must."""
     op, attempt = job.what.op, job.what.fence
     tree = seat.beside(op, attempt)
@@ -265,7 +271,7 @@ def deviates(record: RewindRecord) -> bool:
     return bool(record.proven.get(DIFFERENCES))
 
 
-def _tree(job: Job, record: RewindRecord, seat: Seat) -> Path:
+def _tree(job: Job, record: RewindRecord, seat: ServerControl) -> Path:
     """What was fetched, by this attempt or one before it."""
     return seat.beside(job.what.op, record.staged)
 

@@ -21,7 +21,7 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import data_directories
 from holdfast.jobs.snapshots.restore_in_place import run_as
-from holdfast.usecases.server_control import Seat, seat_of
+from holdfast.usecases.server_control import ServerControl, control_of
 
 _RETRY_MS = 3_600_000
 """Before dropping old data is tried again."""
@@ -65,7 +65,7 @@ def look(job: Job, record: UndoRecord) -> UndoRecord:
     if not in_files:
         _engine(job)
         return record
-    version = data_directories.version_aside(seat_of(job.tools, job.addon), operation.id)
+    version = data_directories.version_aside(control_of(job.tools, job.addon), operation.id)
     return record.model_copy(update={"version": version, "was": job.addon.version})
 
 
@@ -74,17 +74,17 @@ def put_back(job: Job, record: UndoRecord) -> UndoRecord:
     if operation.kind != Kind.REWIND:
         _engine(job).put_back(job.address(), operation.id, job.attempt, job.guard)
         return record
-    with job.holding(seat_of(job.tools, job.addon).held()):
+    with job.holding(control_of(job.tools, job.addon).held()):
         job.guard.check()
         job.say("stopping the server; the old data takes its place again")
         if job.addon.managed:
             run_as(job, record.version)
-        seat = seat_of(job.tools, job.addon)
+        seat = control_of(job.tools, job.addon)
         data_directories.take_back(seat, operation.id, _tree(job, seat), job.say)
     return record
 
 
-def _tree(job: Job, seat: Seat) -> Path:
+def _tree(job: Job, seat: ServerControl) -> Path:
     """One for all attempts: they act in the seat's lock only, and go on where it was left."""
     return seat.beside(job.what.op)
 
@@ -97,12 +97,12 @@ def clean(job: Job, record: UndoRecord) -> str:
     restore, operation = _undone(job)
     if operation.kind != Kind.REWIND or restore.old_until is None:
         return ""
-    seat = seat_of(job.tools, job.addon)
+    seat = control_of(job.tools, job.addon)
     with job.holding(seat.held()):
         tree = _tree(job, seat)
         if record.was and data_directories.goes_back(seat, tree):
             run_as(job, record.was)
-            seat = seat_of(job.tools, job.addon)
+            seat = control_of(job.tools, job.addon)
         return data_directories.undo(seat, tree, data_directories.aside_of(seat, operation.id))
 
 
@@ -116,7 +116,7 @@ def drop(job: Job, record: UndoRecord) -> UndoRecord:
 def _drop(job: Job, restore: Restore) -> None:
     operation = _operation_of(job, restore)
     if operation.kind == Kind.REWIND:
-        seat = seat_of(job.tools, job.addon)
+        seat = control_of(job.tools, job.addon)
         with job.holding(seat.held()):
             data_directories.drop_aside(seat, operation.id)
     else:

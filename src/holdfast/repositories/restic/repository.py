@@ -19,7 +19,7 @@ from holdfast.repositories.restic.format import crypto, go_json, keys, tree
 from holdfast.repositories.restic.format import index as indexes
 from holdfast.repositories.restic.format import pack as packs
 from holdfast.repositories.restic.format.crypto import Key
-from holdfast.repositories.restic.format.index import Index, Place
+from holdfast.repositories.restic.format.index import BlobLocation, Index
 from holdfast.repositories.restic.format.objects import (
     Document,
     Objects,
@@ -226,7 +226,7 @@ class Repository:
             raise ObjectMissing(f"no pack of the repository holds {kind.word} blob {blob.hex()}")
         return row
 
-    def place(self, blob: bytes, kind: BlobType) -> Place:
+    def place(self, blob: bytes, kind: BlobType) -> BlobLocation:
         """ObjectMissing when it is in no pack."""
         found = self.index.find(blob, kind)
         if found is None:
@@ -244,7 +244,7 @@ class Repository:
         """Stored bytes of a pack, for one thread that reads one after the other."""
         return self._ahead.part(pack, start, end, self.packs.get(pack, end))
 
-    def plain(self, place: Place, sealed: bytes | memoryview) -> bytes:
+    def plain(self, place: BlobLocation, sealed: bytes | memoryview) -> bytes:
         """Proven by its id. Several threads may ask at once."""
         data = self.key.open(sealed)
         if place.entry.plain:

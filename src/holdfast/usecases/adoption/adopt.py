@@ -27,10 +27,10 @@ def take_in(
 
     What another request took in meanwhile is not taken in again.
     """
-    context.house.engines(shelf.kind)  # Invalid: nobody here could restore it
+    context.services.engines(shelf.kind)  # Invalid: nobody here could restore it
     addon = _addon(context, _project(context, shelf), shelf)
     if password is not None:
-        sealed = context.house.sealer.seal(password, repositories.context(shelf.repository))
+        sealed = context.services.sealer.seal(password, repositories.context(shelf.repository))
         made = Row(
             addon_pk=addon.pk,
             destination_pk=place,
@@ -62,7 +62,7 @@ def _addon(context: Context, project: Project, shelf: Shelf) -> Addon:
             uid=uid, project_pk=project.pk, id=shelf.addon, name=shelf.addon, kind=shelf.kind,
             version=shelf.backups[-1].version, managed=False, desired="stopped", status="deleted",
             host="", port=0, user="", database="", options={},
-            sealed_password=context.house.sealer.seal(Secret(""), addons.context(uid)),
+            sealed_password=context.services.sealer.seal(Secret(""), addons.context(uid)),
             tags=[], spec={adopted.MARK: True}, created=shelf.backups[0].created,
             updated=context.now, deleted=context.now,
         )  # fmt: skip

@@ -79,7 +79,7 @@ class _Reader:
         return found
 
     def check_retention(self, rule: Scheduling, days: int, below: str = "") -> None:
-        field, most = f"{below}retentionTime", self.context.house.caps[rule.interval]
+        field, most = f"{below}retentionTime", self.context.services.caps[rule.interval]
         if days > most:
             raise self._wrong(field, f"is at most {most} days for {rule.interval} schedules")
         held = most_kept(rule, days)

@@ -66,7 +66,7 @@ def look(tools: Toolbox, row: Row, how: Look) -> Found:
     why = ""
     for _ in range(_LOOKS):
         try:
-            repository = tools.vaults.of_row(row)
+            repository = tools.snapshot_repositories.of_row(row)
             spoiled = _read(repository, row, how)
             return Found(_confirmed(repository, how, spoiled), spoiled, _damaged(repository))
         except (ObjectMissing, SealBroken) as error:

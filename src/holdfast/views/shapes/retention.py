@@ -108,7 +108,7 @@ class FindingList(Shape):
     findings: list[FindingView]
 
 
-class AuditView(Shape):
+class StoreCheckView(Shape):
     """The inventory of one store; without `destinationId` that is the platform's own."""
 
     destination_id: str | None = None
@@ -118,7 +118,7 @@ class AuditView(Shape):
 
 
 class AuditList(Shape):
-    audits: list[AuditView]
+    audits: list[StoreCheckView]
 
 
 class PruneAnswer(Shape):

@@ -15,7 +15,7 @@ from fixtures.holdfast import Api, Server, await_backup, await_restore, await_th
 from fixtures.managed import admin_of
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
 from fixtures.mysql_data import differences, fill, fingerprint
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.kit.seal import Secret
 
@@ -49,7 +49,7 @@ def manage(api: Api, project: str, engine: MySQL) -> Addon:
     path = f"/projects/{project}/addons/{made['id']}"
     await_that(lambda: api.get(path).data["status"] == "running")
     uri = urlsplit(api.get(f"{path}/credentials").data["secrets"]["MYSQL_URI"])
-    place = Place(
+    place = LocalServer(
         Path("/nowhere"),
         int(uri.port or 0),
         engine.versions()[0],

@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.mysql import MySQLServer
 from fixtures.postgres import a_guard, free_port
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.engines.mysql.physical.rehearsal import Rehearsal
 from holdfast.kit.seal import Secret
@@ -31,7 +31,7 @@ def test_no_server_takes_what_is_another_ones(
     home = mysql_room / "alone"
     home.mkdir(mode=0o755)
     version = mysql_engine.versions()[0]
-    place = Place(home / "data", free_port(), version, "admin", Secret("s3cret"), "main")
+    place = LocalServer(home / "data", free_port(), version, "admin", Secret("s3cret"), "main")
     made = MySQLServer(mysql_engine, place, home / "log")
     mysql_engine.initialise(place)
     made.start()

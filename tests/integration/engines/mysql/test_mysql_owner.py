@@ -11,7 +11,7 @@ from fixtures import mysql_data
 from fixtures.managed import OWNER, managed_place
 from fixtures.mysql import MySQLServer, restore, take
 from fixtures.postgres import Log, a_guard
-from holdfast.contracts.place import ADMIN, SETTLED
+from holdfast.contracts.local_servers import ADMIN, SETTLED
 from holdfast.engines.mysql.client.connection import Session, WireError
 from holdfast.engines.mysql.driver import MySQL
 from holdfast.engines.mysql.hosting.administrator import account, softened

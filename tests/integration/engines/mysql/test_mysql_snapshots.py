@@ -14,7 +14,7 @@ from fixtures.mysql_bank import busy, check_books, open_bank
 from fixtures.mysql_data import differences, fill, fingerprint
 from fixtures.physical import TakePhysical
 from fixtures.postgres import Log, a_guard, free_port
-from holdfast.contracts.place import Rewindable
+from holdfast.contracts.local_servers import Rewindable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import EvidenceMissing, Failure, NotSupported, RestoreDiffers
 from holdfast.engines.mysql.driver import MySQL

@@ -7,21 +7,21 @@ import psutil
 import pytest
 
 from fixtures.postgres import PostgresServer, free_port
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import Permanent, ToolMissing
 from holdfast.engines.postgresql.hosting import server as hosting
 from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
-def place(server_room, request: pytest.FixtureRequest) -> Place:
+def place(server_room, request: pytest.FixtureRequest) -> LocalServer:
     name = "".join(c for c in request.node.name if c.isalnum())[-40:]
-    return Place(
+    return LocalServer(
         server_room / name / "data", free_port(), "18", "boss", Secret("pw"), 'app "x"; $(id)'
     )
 
 
-def test_the_life_of_a_server(postgres_engine, place: Place) -> None:
+def test_the_life_of_a_server(postgres_engine, place: LocalServer) -> None:
     server = PostgresServer(postgres_engine, place, place.directory.with_name("log"))
     assert postgres_engine.running(place) is None
     assert not postgres_engine.ready(place)
@@ -43,7 +43,7 @@ def test_the_life_of_a_server(postgres_engine, place: Place) -> None:
     postgres_engine.stop(place)
 
 
-def test_a_crashed_server_starts_again(postgres_engine, place: Place) -> None:
+def test_a_crashed_server_starts_again(postgres_engine, place: LocalServer) -> None:
     server = PostgresServer(postgres_engine, place, place.directory.with_name("log"))
     postgres_engine.initialise(place)
     server.start()
@@ -60,7 +60,7 @@ def test_a_crashed_server_starts_again(postgres_engine, place: Place) -> None:
         postgres_engine.stop(place)
 
 
-def test_a_half_made_directory_is_replaced(postgres_engine, place: Place) -> None:
+def test_a_half_made_directory_is_replaced(postgres_engine, place: LocalServer) -> None:
     for half in (place.directory, place.directory.with_name("data.new")):
         (half / "base").mkdir(parents=True)
         (half / "PG_VERSION").write_text("18\n")
@@ -69,12 +69,12 @@ def test_a_half_made_directory_is_replaced(postgres_engine, place: Place) -> Non
     assert not place.directory.with_name("data.new").exists()
 
 
-def test_an_unknown_version_names_the_tools(postgres_engine, place: Place) -> None:
+def test_an_unknown_version_names_the_tools(postgres_engine, place: LocalServer) -> None:
     with pytest.raises(ToolMissing, match="PostgreSQL 42"):
         postgres_engine.initialise(replace(place, version="42.1"))
 
 
-def test_a_private_parent_is_reported(postgres_engine, place: Place) -> None:
+def test_a_private_parent_is_reported(postgres_engine, place: LocalServer) -> None:
     if hosting.run_as() is None:
         pytest.skip("only root hands its servers to another user")
     place.directory.parent.mkdir(mode=0o700)
@@ -82,6 +82,6 @@ def test_a_private_parent_is_reported(postgres_engine, place: Place) -> None:
         postgres_engine.initialise(place)
 
 
-def test_a_long_path_has_no_socket(place: Place) -> None:
+def test_a_long_path_has_no_socket(place: LocalServer) -> None:
     assert hosting.sockets(place) == f'"{place.directory}"'
     assert hosting.sockets(replace(place, directory=place.directory / ("x" * 90))) == ""

@@ -11,7 +11,7 @@ import pytest
 from fixtures.managed import OWNER, managed_place
 from fixtures.physical import TakePhysical
 from fixtures.postgres import Log, PostgresServer, Taken, a_guard, restore, take
-from holdfast.contracts.place import SETTLED
+from holdfast.contracts.local_servers import SETTLED
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.engines.postgresql.driver import PostgreSQL
 

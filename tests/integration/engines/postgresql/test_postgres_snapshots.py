@@ -18,7 +18,7 @@ from fixtures.postgres import (
     a_guard,
     free_port,
 )
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import (
     AddonUnavailable,
     EvidenceMissing,
@@ -227,8 +227,8 @@ def test_a_server_with_large_wal_segments_and_prepared_transactions(
         postgres_engine.stop(place)
 
 
-def blank_place(directory: Path) -> Place:
-    return Place(directory, 0, "15", "admin", Secret("p"), "main")
+def blank_place(directory: Path) -> LocalServer:
+    return LocalServer(directory, 0, "15", "admin", Secret("p"), "main")
 
 
 def resize_segments(server: PostgresServer, megabytes: int) -> None:

@@ -17,7 +17,7 @@ import pytest
 from fixtures.holdfast import await_that
 from fixtures.physical import Physical, TakePhysical
 from fixtures.postgres import PostgresServer, ServerFactory, a_guard, free_port
-from holdfast.contracts.place import SERVED
+from holdfast.contracts.local_servers import SERVED
 from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.physical import timelines
 from holdfast.kit.processes.process import Command, require_success, run

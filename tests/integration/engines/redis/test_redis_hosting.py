@@ -21,7 +21,7 @@ from fixtures.holdfast import await_that, free_port
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_servers import FLAVOURS, VALKEY, running_redis, version_of
 from holdfast.contracts.engine import Countable, Dumpable
-from holdfast.contracts.place import Hostable, Place, Rewindable
+from holdfast.contracts.local_servers import Hostable, LocalServer, Rewindable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import (
     AddonRefused,
@@ -38,18 +38,18 @@ from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
-def place(redis_engine: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(redis_engine: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     home = Path(tmp_path_factory.mktemp("redis"))
     for parent in (home, *home.parents[:2]):
         parent.chmod(0o755)
     version = version_of(redis_engine, "valkey")
-    made = Place(home / "a b" / "data", free_port(), version, "boss", Secret("s3cr3t"), "db")
+    made = LocalServer(home / "a b" / "data", free_port(), version, "boss", Secret("s3cr3t"), "db")
     made.directory.parent.mkdir(mode=0o755)
     yield made
     redis_engine.stop(made)
 
 
-def start(engine: Redis, place: Place) -> None:
+def start(engine: Redis, place: LocalServer) -> None:
     with place.directory.with_name("log").open("ab") as log:
         process.start_detached(engine.command(place), log)
     await_that(lambda: engine.ready(place))
@@ -67,7 +67,7 @@ def test_it_has_the_capabilities_it_claims(redis_engine: Redis) -> None:
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_the_life_of_a_server(redis_engine: Redis, place: Place, flavour: str) -> None:
+def test_the_life_of_a_server(redis_engine: Redis, place: LocalServer, flavour: str) -> None:
     place = replace(place, version=version_of(redis_engine, flavour))
     assert redis_engine.running(place) is None
     assert not redis_engine.ready(place)
@@ -101,7 +101,9 @@ def test_the_life_of_a_server(redis_engine: Redis, place: Place, flavour: str) -
     redis_engine.stop(place)
 
 
-def test_a_server_that_loads_for_long_is_waited_for(redis_engine: Redis, place: Place) -> None:
+def test_a_server_that_loads_for_long_is_waited_for(
+    redis_engine: Redis, place: LocalServer
+) -> None:
     redis_engine.initialise(place)
     start(redis_engine, place)
     client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
@@ -121,7 +123,7 @@ def test_a_server_that_loads_for_long_is_waited_for(redis_engine: Redis, place: 
     assert client.dbsize() == 60_000
 
 
-def test_a_server_without_its_file_is_stopped_too(redis_engine: Redis, place: Place) -> None:
+def test_a_server_without_its_file_is_stopped_too(redis_engine: Redis, place: LocalServer) -> None:
     """One that has just been started has not written it yet."""
     redis_engine.initialise(place)
     start(redis_engine, place)
@@ -135,7 +137,7 @@ def test_a_server_without_its_file_is_stopped_too(redis_engine: Redis, place: Pl
 @pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_server_that_writes_its_first_log_ends_when_it_has(
-    redis_engine: Redis, place: Place, flavour: str
+    redis_engine: Redis, place: LocalServer, flavour: str
 ) -> None:
     """It refuses the first signal, and forgets it."""
     place = replace(place, version=version_of(redis_engine, flavour))
@@ -154,7 +156,7 @@ def test_a_server_that_writes_its_first_log_ends_when_it_has(
     assert b"Writing initial AOF, can't exit" in place.directory.with_name("log").read_bytes()
 
 
-def test_what_cannot_run_says_why(redis_engine: Redis, place: Place) -> None:
+def test_what_cannot_run_says_why(redis_engine: Redis, place: LocalServer) -> None:
     with pytest.raises(ToolMissing, match=r"Redis or Valkey 5\.0 is not installed"):
         redis_engine.initialise(replace(place, version="5.0.1"))
     half = place.directory.with_name("data.new")

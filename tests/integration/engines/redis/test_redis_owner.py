@@ -13,7 +13,7 @@ from fixtures.holdfast import await_that
 from fixtures.managed import OWNER, managed_place
 from fixtures.postgres import a_guard
 from fixtures.redis_servers import FLAVOURS, version_of
-from holdfast.contracts.place import ADMIN, SETTLED, Place
+from holdfast.contracts.local_servers import ADMIN, SETTLED, LocalServer
 from holdfast.engines.redis.client import acl
 from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file
@@ -64,7 +64,7 @@ SCRIPTS = (
 @pytest.fixture(params=FLAVOURS)
 def place(
     redis_engine: Redis, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Place]:
+) -> Iterator[LocalServer]:
     home = Path(tmp_path_factory.mktemp("redis"))
     for parent in (home, *home.parents[:2]):
         parent.chmod(0o755)
@@ -77,18 +77,20 @@ def place(
     redis_engine.stop(made)
 
 
-def start(engine: Redis, place: Place) -> None:
+def start(engine: Redis, place: LocalServer) -> None:
     with place.directory.with_name("log").open("ab") as log:
         process.start_detached(engine.command(place), log)
     await_that(lambda: engine.ready(place))
 
 
-def client(place: Place, user: str | None = OWNER, password: str | None = None) -> redis.Redis:
+def client(
+    place: LocalServer, user: str | None = OWNER, password: str | None = None
+) -> redis.Redis:
     secret = password or place.password.reveal()
     return redis.Redis(port=place.port, username=user, password=secret, decode_responses=True)
 
 
-def require_confined(place: Place) -> None:
+def require_confined(place: LocalServer) -> None:
     for user in (OWNER, "default"):
         session = client(place, user)
         for command in REFUSED:
@@ -108,7 +110,7 @@ def require_confined(place: Place) -> None:
         session.flushall()
 
 
-def test_what_reaches_the_machine_is_refused(redis_engine: Redis, place: Place) -> None:
+def test_what_reaches_the_machine_is_refused(redis_engine: Redis, place: LocalServer) -> None:
     redis_engine.initialise(place)
     start(redis_engine, place)
     require_confined(place)
@@ -121,7 +123,7 @@ def test_what_reaches_the_machine_is_refused(redis_engine: Redis, place: Place) 
     assert listening == {"127.0.0.1"}
 
 
-def test_an_old_server_is_changed(redis_engine: Redis, place: Place) -> None:
+def test_an_old_server_is_changed(redis_engine: Redis, place: LocalServer) -> None:
     """Its owner had every right, and gave them on."""
     old = replace(place, admin=None)
     redis_engine.initialise(old)
@@ -149,7 +151,7 @@ def test_an_old_server_is_changed(redis_engine: Redis, place: Place) -> None:
     require_confined(place)
 
 
-def test_users_of_a_snapshot_get_no_more(place: Place) -> None:
+def test_users_of_a_snapshot_get_no_more(place: LocalServer) -> None:
     text = acl.settled(
         f"user {ADMIN} on nopass ~* +@all\nuser a on #00 ~* +@all (+@all ~b)\n", place
     )

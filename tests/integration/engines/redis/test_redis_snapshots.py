@@ -22,7 +22,7 @@ from fixtures.redis_data import DATABASES, fill, fingerprint, known_before
 from fixtures.redis_servers import FLAVOURS, RedisServer, running_redis, version_of
 from fixtures.unstable import unstable
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import DIFFERENCES, Place
+from holdfast.contracts.local_servers import DIFFERENCES, LocalServer
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -79,17 +79,19 @@ class Hands:
         (tree / "holdfast" / "manifest.json").write_text(json.dumps(taken.manifest))
         return taken
 
-    def place(self, flavour: str, **settings: str) -> Place:
+    def place(self, flavour: str, **settings: str) -> LocalServer:
         home = Path(tempfile.mkdtemp(dir=self.room))
         home.chmod(0o755)
         version = version_of(self.engine, flavour)
-        place = Place(home / "data", free_port(), version, "holdfast", Secret("pw"), "defaultdb")
+        place = LocalServer(
+            home / "data", free_port(), version, "holdfast", Secret("pw"), "defaultdb"
+        )
         self.engine.initialise(place)
         for name, value in settings.items():
             config_file.require(place.directory / config_file.FILE, name.replace("_", "-"), value)
         return place
 
-    def restore(self, taken: Taken, place: Place) -> Mapping[str, object]:
+    def restore(self, taken: Taken, place: LocalServer) -> Mapping[str, object]:
         """As a job does it, without a server that runs there already, and whose rehearsed one
         died: an ordinary start reads what lies there."""
         assert self.engine.obstacles(place, taken.manifest) == []
@@ -104,7 +106,7 @@ class Hands:
         return proven
 
     @contextmanager
-    def started(self, place: Place) -> Iterator["redis.Redis"]:
+    def started(self, place: LocalServer) -> Iterator["redis.Redis"]:
         with place.directory.with_name("log").open("ab") as log:
             process.start_detached(self.engine.command(place), log)
         try:
@@ -117,7 +119,7 @@ class Hands:
             self.engine.stop(place)
 
 
-def inside(place: Place, db: int = 0) -> "redis.Redis":
+def inside(place: LocalServer, db: int = 0) -> "redis.Redis":
     return redis.Redis(port=place.port, username="holdfast", password="pw", db=db, protocol=2)
 
 

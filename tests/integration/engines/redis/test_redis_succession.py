@@ -28,7 +28,7 @@ from fixtures.redis_servers import (
     version_of,
 )
 from fixtures.unstable import unstable
-from holdfast.contracts.place import Place, Succeeding
+from holdfast.contracts.local_servers import LocalServer, Succeeding
 from holdfast.domain.errors import Interrupted
 from holdfast.engines.redis import create
 from holdfast.engines.redis.driver import Redis
@@ -43,7 +43,7 @@ class House:
     """A place with a server that people use, and a snapshot arranged beside it."""
 
     engine: Redis
-    place: Place
+    place: LocalServer
     tree: Path
     facts: Mapping[str, Any]
     before: Mapping[str, Any]
@@ -113,7 +113,7 @@ def house(request: pytest.FixtureRequest, redis_engine: Redis) -> Iterator[House
     tree.mkdir(parents=True)
     facts, before = _snapshot(redis_engine, flavour, tree)
     version = version_of(redis_engine, newer.rpartition("-")[2])
-    place = Place(
+    place = LocalServer(
         addon / "data", free_port(), version, "boss", Secret("pw"), "db", log=addon / "server.log"
     )
     redis_engine.initialise(place)

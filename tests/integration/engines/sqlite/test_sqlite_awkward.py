@@ -15,7 +15,7 @@ from fixtures.postgres import Taken, a_guard
 from fixtures.sqlite_data import contents, make
 from fixtures.sqlite_desk import Desk
 from holdfast.contracts.engine import WARNINGS, Undoable
-from holdfast.contracts.place import DIFFERENCES
+from holdfast.contracts.local_servers import DIFFERENCES
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, RestoreDiffers
 
 

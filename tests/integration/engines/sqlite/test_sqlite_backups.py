@@ -18,7 +18,7 @@ from fixtures.sqlite_data import VALUES, fingerprint, make
 from fixtures.sqlite_desk import Desk
 from holdfast.contracts.engine import Address, Dumpable
 from holdfast.contracts.files import Rooted
-from holdfast.contracts.place import FOREIGN, Hostable
+from holdfast.contracts.local_servers import FOREIGN, Hostable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import (
     AddonRefused,

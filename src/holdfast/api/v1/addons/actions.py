@@ -59,7 +59,7 @@ def reset_addon(writing: Writing, caller: Deleter, at: AtAddon) -> Response:
 def get_credentials(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         addon = at.addon(session, caller)
-        return answers.one(views.credentials(addon, api.engines(addon.kind), api.house.sealer))
+        return answers.one(views.credentials(addon, api.engines(addon.kind), api.services.sealer))
 
 
 @router.get(f"{ADDON}/version", response_model=One[VersionView])

@@ -31,7 +31,7 @@ from holdfast.repositories.restic.read.tar import tar
 from holdfast.repositories.restic.repository import add_key
 from holdfast.usecases import backups as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.snapshot_repositories import RECOVERY, Vaults
+from holdfast.usecases.snapshot_repositories import RECOVERY, SnapshotRepositories
 from holdfast.usecases.snapshot_sources import UNUSABLE, Source, source_at
 from holdfast.views.shapes.backups import FinishView, KitRepository, RecoveryKit
 from holdfast.views.shapes.base import Empty, One
@@ -43,8 +43,8 @@ _TAR = {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"description": "The tar.", "content": _TAR}}
 
 
-def _vaults(api: Api) -> Vaults:
-    return Vaults(api.catalog, api.house.sealer, api.open_store)
+def _vaults(api: Api) -> SnapshotRepositories:
+    return SnapshotRepositories(api.catalog, api.services.sealer, api.open_store)
 
 
 @router.get(f"{BACKUP}/files", response_class=StreamingResponse, responses=_ANSWERS)
@@ -158,7 +158,7 @@ def _kit(writing: Writer, caller: Caller, place: int | None) -> RecoveryKit:
     now = api.clock.now()
 
     def keep(context: Context) -> None:
-        repositories.keep_recovery(context.session, place, passphrase, api.house.sealer, now)
+        repositories.keep_recovery(context.session, place, passphrase, api.services.sealer, now)
 
     writing.change(caller, keep)
     with api.catalog.read() as session:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.contracts.place import ADMIN
+from holdfast.contracts.local_servers import ADMIN
 from holdfast.engines.mysql.client.connection import Session, WireError
 from holdfast.engines.mysql.client.object_names import LOADER
 from holdfast.engines.mysql.client.tools import MARIADB

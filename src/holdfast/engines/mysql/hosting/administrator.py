@@ -9,7 +9,7 @@ the owner was the administrator, keep of it what the owner has.
 import re
 from collections.abc import Iterable, Iterator
 
-from holdfast.contracts.place import ADMIN, Place
+from holdfast.contracts.local_servers import ADMIN, LocalServer
 from holdfast.engines.mysql.client.connection import Session, WireError, pattern
 from holdfast.engines.mysql.client.tools import MARIADB
 
@@ -36,7 +36,7 @@ _DATA = frozenset(
 """Privileges there are on a single database."""
 
 
-def adoption(place: Place, how: str, admins: str) -> list[str]:
+def adoption(place: LocalServer, how: str, admins: str) -> list[str]:
     """Statements, each in a line, that make a server ours. Repeatable. `how` and `admins` say how
     the owner and the administrator get in."""
     admin, owner = account(ADMIN), account(place.user)
@@ -54,7 +54,7 @@ def adoption(place: Place, how: str, admins: str) -> list[str]:
     ]
 
 
-def _passed_on(place: Place) -> str:
+def _passed_on(place: LocalServer) -> str:
     """A name that could be read as a pattern would let its owner grant on what the pattern fits."""
     return "" if set(place.database) & set("_%\\") else " WITH GRANT OPTION"
 

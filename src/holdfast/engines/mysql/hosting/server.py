@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.hosting import address_of, named, owner
 from holdfast.engines.mysql.client import commands, tools
@@ -49,7 +49,7 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: Place) -> None:
+    def initialise(self, place: LocalServer) -> None:
         """ToolMissing without server programs; Permanent when the user cannot reach the place."""
         if (place.directory / COMPLETE).is_file():
             return
@@ -76,13 +76,13 @@ class Server:
         durable.sync_tree(fresh)
         durable.move(fresh, place.directory)
 
-    def command(self, place: Place) -> Command:
+    def command(self, place: LocalServer) -> Command:
         chosen, user = tools.server(self._tools_dir, place.version), run_as(place)
         room_aside(place.directory, user)
         command = commands.server(chosen, place.directory, place.port, run_as=user)
         return replace(command, cell=cell_of(place.cell, *chosen.homes))
 
-    def ready(self, place: Place) -> bool:
+    def ready(self, place: LocalServer) -> bool:
         """Makes the application database when it answers for the first time."""
         try:
             with translated(), connect(address(place)) as session:
@@ -91,7 +91,7 @@ class Server:
             return False
         return True
 
-    def running(self, place: Place) -> int | None:
+    def running(self, place: LocalServer) -> int | None:
         try:
             pid = int((place.directory / commands.PID_FILE).read_text())
             process = psutil.Process(pid)
@@ -102,7 +102,7 @@ class Server:
         except (OSError, ValueError, psutil.Error):
             return None
 
-    def stop(self, place: Place) -> None:
+    def stop(self, place: LocalServer) -> None:
         """Cleanly; killed after a grace, which the next start recovers from."""
         pid = self.running(place)
         if pid is not None:
@@ -115,11 +115,11 @@ class Server:
             )
 
 
-def address(place: Place) -> Address:
+def address(place: LocalServer) -> Address:
     return address_of(place, place.database)
 
 
-def run_as(place: Place | None = None) -> str | int | None:
+def run_as(place: LocalServer | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
     return named(place, _USERS)
 
@@ -136,13 +136,13 @@ def room_aside(directory: Path, user: str | int | None) -> Path:
     return made
 
 
-def owner_of(place: Place) -> str | int | None:
+def owner_of(place: LocalServer) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
     return owner(place, _USERS)
 
 
 def _initialise_mariadb(
-    chosen: ToolSet, directory: Path, place: Place, user: str | int | None
+    chosen: ToolSet, directory: Path, place: LocalServer, user: str | int | None
 ) -> None:
     script = "\n".join(["FLUSH PRIVILEGES;", *adoption(place, MARIADB), *_NO_ROOT, ""])
     command = Command(
@@ -169,7 +169,7 @@ _NO_ROOT = (
 
 
 def _initialise_mysql(
-    chosen: ToolSet, directory: Path, place: Place, user: str | int | None
+    chosen: ToolSet, directory: Path, place: LocalServer, user: str | int | None
 ) -> None:
     script = "\n".join([*adoption(place, tools.MYSQL), "DROP USER root@localhost;", ""])
     command = Command(
@@ -190,7 +190,7 @@ def _initialise_mysql(
     require_success(run(command, timeout=_INIT_SECONDS))
 
 
-def adoption(place: Place, flavour: str) -> list[str]:
+def adoption(place: LocalServer, flavour: str) -> list[str]:
     """Lets the place's user in, as the administrator. Repeatable. Each line is a statement.
 
     Not on a place that is not ours: who may do what there was its owner's decision.

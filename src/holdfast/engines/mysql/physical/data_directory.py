@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.mysql.client import tools
@@ -24,7 +24,7 @@ _PREPARED = ("log-applied", "full-prepared")
 _LEFT_BY_OTHERS = ("master.info", "relay-log.info", "multi-master.info", "auto.cnf")
 
 
-def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
+def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
     """Applies the log and gives the files to the server's user. Repeatable."""
     data = tree / DATA
     if not is_prepared(data):
@@ -47,7 +47,7 @@ def is_prepared(data: Path) -> bool:
     return any(word in notes for word in _PREPARED)
 
 
-def _prepare(tools_dir: Path, data: Path, place: Place) -> None:
+def _prepare(tools_dir: Path, data: Path, place: LocalServer) -> None:
     chosen = tools.server(tools_dir, place.version)
     if chosen.backup is None:
         raise ToolMissing(f"mariadb-backup {chosen.series} is not installed")
@@ -58,7 +58,7 @@ def _prepare(tools_dir: Path, data: Path, place: Place) -> None:
         raise EvidenceMissing(f"the copy could not be made consistent: {finished.stderr[-500:]}")
 
 
-def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """A physical copy runs under its own series only, and on its own kind of processor."""
     facts = manifest["facts"]
     copied, here = f"{facts['flavour']} {facts['series']}", series(place.version)

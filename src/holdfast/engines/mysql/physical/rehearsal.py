@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, RestoreDiffers
 from holdfast.engines.mysql.client import facts, tools
 from holdfast.engines.mysql.client.address import connect
@@ -33,7 +33,7 @@ _CHECKED = ("InnoDB", "MyISAM", "Aria", "ARCHIVE", "CSV")
 class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
-    def __init__(self, tools_dir: Path, directory: Path, place: Place, guard: Guard) -> None:
+    def __init__(self, tools_dir: Path, directory: Path, place: LocalServer, guard: Guard) -> None:
         self._tools: ToolSet = tools.server(tools_dir, place.version)
         self._directory = directory
         self._place = place

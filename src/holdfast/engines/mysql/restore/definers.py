@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from holdfast.contracts.place import ADMIN
+from holdfast.contracts.local_servers import ADMIN
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql.client.connection import Session, WireError, name, pattern
 from holdfast.engines.mysql.client.tools import MARIADB

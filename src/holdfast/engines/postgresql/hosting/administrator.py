@@ -14,7 +14,7 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Login, Place
+from holdfast.contracts.local_servers import LocalServer, Login
 from holdfast.engines.postgresql.client.address import Session
 from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.kit.seal import Secret
@@ -59,7 +59,7 @@ def _reader(password: Secret) -> Login:
     return Login(READER, Secret(hashlib.sha256(text).hexdigest()))
 
 
-def lacks_something(session: Session, place: Place) -> bool:
+def lacks_something(session: Session, place: LocalServer) -> bool:
     """Is there no role of the owner's, none of ours, or no application database?"""
     row = session.execute(
         "SELECT (SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)) < 2"
@@ -90,7 +90,7 @@ def admit_doorman(session: Session, admin: Login) -> str | None:
     return _DOORMAN
 
 
-def heir(session: Session, place: Place) -> str:
+def heir(session: Session, place: LocalServer) -> str:
     """The role that has what the superuser had, under the name that one had. Made when there is
     none, before the superuser's password is another."""
     row = session.execute(
@@ -135,7 +135,7 @@ def bootstrap(session: Session) -> str:
     return str(row[0])
 
 
-def confine_server(session: Session, place: Place, *, keep_password: bool = False) -> None:
+def confine_server(session: Session, place: LocalServer, *, keep_password: bool = False) -> None:
     """Roles and what is said about the whole server. `session` is the superuser's, as `admin`."""
     admin, owner = _admin(place), Identifier(place.user)
     major = session.info.server_version // 10_000
@@ -164,7 +164,7 @@ def confine_server(session: Session, place: Place, *, keep_password: bool = Fals
     _make_reader(session, place)
 
 
-def _admin(place: Place) -> Login:
+def _admin(place: LocalServer) -> Login:
     assert place.admin is not None
     return place.admin
 
@@ -201,7 +201,7 @@ def _weaken_others(session: Session) -> None:
         session.execute(SQL("ALTER ROLE {} NOSUPERUSER NOREPLICATION").format(Identifier(role)))
 
 
-def _hand_on_memberships(session: Session, place: Place, major: int) -> None:
+def _hand_on_memberships(session: Session, place: LocalServer, major: int) -> None:
     """Who was a member of the old superuser is one of the owner; who owned all may be all."""
     owner, former = Identifier(place.user), Identifier(heir(session, place))
     members = session.execute(
@@ -330,7 +330,7 @@ def _lock_powers(session: Session) -> None:
     )
 
 
-def _make_reader(session: Session, place: Place) -> None:
+def _make_reader(session: Session, place: LocalServer) -> None:
     """A member of the owner's role, so that it may enter every database the owner may."""
     login = _reader(_admin(place).password)
     if not _role_exists(session, login.user):
@@ -340,7 +340,7 @@ def _make_reader(session: Session, place: Place) -> None:
         session.execute(SQL("GRANT {} TO {}").format(Identifier(role), Identifier(login.user)))
 
 
-def hand_over_databases(session: Session, place: Place) -> None:
+def hand_over_databases(session: Session, place: LocalServer) -> None:
     """Those that belong to the superuser, but for the server's own."""
     owner, former = Identifier(place.user), Identifier(heir(session, place))
     rows = session.execute(
@@ -353,7 +353,7 @@ def hand_over_databases(session: Session, place: Place) -> None:
         session.execute(SQL("GRANT CREATE ON DATABASE postgres TO {}").format(owner))
 
 
-def own_database(session: Session, place: Place) -> None:
+def own_database(session: Session, place: LocalServer) -> None:
     """The application's, made when there is none."""
     found = session.execute(
         "SELECT FROM pg_database WHERE datname = %s", [place.database]

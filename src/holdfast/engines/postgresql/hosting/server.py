@@ -19,7 +19,7 @@ import psutil
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.hosting import address_of, named, owner
 from holdfast.engines.postgresql.client import commands, tools
@@ -53,7 +53,7 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: Place) -> None:
+    def initialise(self, place: LocalServer) -> None:
         """ToolMissing without server programs; Permanent when the user cannot reach the place."""
         if _complete(place.directory):
             return
@@ -81,7 +81,7 @@ class Server:
         durable.sync(fresh / "postgresql.conf")  # initdb has synced the rest
         durable.move(fresh, place.directory)
 
-    def command(self, place: Place) -> Command:
+    def command(self, place: LocalServer) -> Command:
         chosen = tools.server(self._tools_dir, place.version)
         command = commands.postgres(
             chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
@@ -90,7 +90,7 @@ class Server:
             command, cell=cell_of(place.cell, chosen.directory.parent, place.directory.parent)
         )
 
-    def ready(self, place: Place) -> bool:
+    def ready(self, place: LocalServer) -> bool:
         """Makes the application database when it answers for the first time."""
         try:
             with translated(), connect(replace(address(place), database="postgres")) as session:
@@ -102,7 +102,7 @@ class Server:
             return False
         return True
 
-    def running(self, place: Place) -> int | None:
+    def running(self, place: LocalServer) -> int | None:
         try:
             lines = (place.directory / "postmaster.pid").read_text().splitlines()
             process = psutil.Process(int(lines[0]))
@@ -112,7 +112,7 @@ class Server:
         except (OSError, ValueError, IndexError, psutil.Error):
             return None
 
-    def stop(self, place: Place) -> None:
+    def stop(self, place: LocalServer) -> None:
         """Fast shutdown; immediate after a grace, which the next start recovers from."""
         pid = self.running(place)
         if pid is not None:
@@ -126,15 +126,15 @@ class Server:
             )
 
 
-def address(place: Place) -> Address:
+def address(place: LocalServer) -> Address:
     return address_of(place, place.database)
 
 
-def superuser(place: Place) -> str:
+def superuser(place: LocalServer) -> str:
     return place.user if place.admin is None else place.admin.user
 
 
-def _make_database(session: Session, place: Place) -> None:
+def _make_database(session: Session, place: LocalServer) -> None:
     found = session.execute(
         "SELECT FROM pg_database WHERE datname = %s", [place.database]
     ).fetchone()
@@ -143,7 +143,7 @@ def _make_database(session: Session, place: Place) -> None:
         session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
 
 
-def _furnish(session: Session, place: Place) -> None:
+def _furnish(session: Session, place: LocalServer) -> None:
     """The owner's role and database, and what each database has for its owner. The password of a
     role that is there already stays: it is its owner's to change."""
     administrator.confine_server(session, place, keep_password=True)
@@ -154,17 +154,17 @@ def _furnish(session: Session, place: Place) -> None:
             ownership.equip(inside, place.user, administrator.owner_here(inside))
 
 
-def run_as(place: Place | None = None) -> str | int | None:
+def run_as(place: LocalServer | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
     return named(place, _USERS)
 
 
-def owner_of(place: Place) -> str | int | None:
+def owner_of(place: LocalServer) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
     return owner(place, _USERS)
 
 
-def sockets(place: Place) -> str:
+def sockets(place: LocalServer) -> str:
     """The value of unix_socket_directories, a quoted list; empty where no socket fits."""
     path = str(place.directory)
     too_long = len(os.fsencode(f"{path}/.s.PGSQL.{place.port}")) > _SOCKET_LIMIT
@@ -176,7 +176,7 @@ def _complete(directory: Path) -> bool:
 
 
 @contextmanager
-def _password_file(place: Place, user: str | int | None) -> Generator[Path]:
+def _password_file(place: LocalServer, user: str | int | None) -> Generator[Path]:
     """Readable by the server's user alone, and gone afterwards."""
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)

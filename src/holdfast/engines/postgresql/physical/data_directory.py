@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.postgresql.client import locale_names, tools
@@ -70,7 +70,7 @@ _NEEDED = "\n# Holdfast: what the restored data needs\n"
 _USUAL_SEGMENT = 16 << 20
 
 
-def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
+def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
     """The place's own configuration files are copied from its live directory, where they lie in
     it: Debian's servers have theirs elsewhere. Repeatable."""
     data = tree / DATA
@@ -91,7 +91,7 @@ def arrange(tools_dir: Path, tree: Path, place: Place) -> None:
     _own(tree, owner_of(place))
 
 
-def settle(place: Place, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
+def settle(place: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
     """Settings that the old superuser wrote with ALTER SYSTEM may name programs: only those that
     tune are kept. `confine` boots the server and changes its roles."""
     auto = place.directory / "postgresql.auto.conf"
@@ -119,7 +119,7 @@ def _replace(path: Path, text: str) -> None:
     durable.write(path, text, owner=(state.st_uid, state.st_gid))
 
 
-def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """A physical copy runs under its own major version only, and on its own kind of processor."""
     major, here = str(manifest["facts"]["major"]), place.version.partition(".")[0]
     problems = [] if major == here else [f"the snapshot is of PostgreSQL {major}, the addon {here}"]
@@ -138,7 +138,7 @@ def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> lis
     return problems if place.ours else [*problems, *_elsewhere(place)]
 
 
-def _elsewhere(place: Place) -> list[str]:
+def _elsewhere(place: LocalServer) -> list[str]:
     """Is the directory that of the server at the addon's address, as its lock file says?"""
     try:
         lines = (place.directory / "postmaster.pid").read_text().splitlines()

@@ -15,7 +15,7 @@ from pathlib import Path
 from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Place
+from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import (
     AddonRefused,
     AddonUnavailable,
@@ -79,7 +79,7 @@ _QUIET_SINCE = 17
 class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
-    def __init__(self, tools_dir: Path, directory: Path, place: Place, guard: Guard) -> None:
+    def __init__(self, tools_dir: Path, directory: Path, place: LocalServer, guard: Guard) -> None:
         self._tools: ToolSet = tools.server(tools_dir, place.version)
         self._directory = directory
         self._place = place
@@ -267,7 +267,7 @@ class Rehearsal:
         raise EvidenceMissing(f"damaged pages: {finished.stderr.strip()[-300:]}")
 
 
-def confine_database(session: Session, place: Place, heir: str) -> list[str]:
+def confine_database(session: Session, place: LocalServer, heir: str) -> list[str]:
     """Repeatable. Returns what nobody but Holdfast owns and can use from now on."""
     typed = ownership.types_in_machine_code(session)
     if typed:
@@ -284,7 +284,7 @@ def confine_database(session: Session, place: Place, heir: str) -> list[str]:
     return left
 
 
-def _let_in(session: Session, place: Place) -> None:
+def _let_in(session: Session, place: LocalServer) -> None:
     """The password crosses as a verifier only, so no log can hold it.
 
     On a place that is not ours no role is made and none gets rights: who may do what was the

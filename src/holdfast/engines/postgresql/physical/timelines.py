@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.place import SERVED, Place
+from holdfast.contracts.local_servers import SERVED, LocalServer
 from holdfast.contracts.snapshots import OTHERS
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing
 from holdfast.engines.postgresql.client.address import Session, connect
@@ -88,7 +88,7 @@ def latest(chosen: ToolSet, data: Path) -> int:
     return max(current(chosen, data), *(int(name[1], 16) for name in names if name), 0)
 
 
-def used(chosen: ToolSet, place: Place) -> int:
+def used(chosen: ToolSet, place: LocalServer) -> int:
     """The highest timeline that the server at a place and its archive know of.
 
     The archive of a server that is not ours is asked with its own `restore_command`, run as its
@@ -105,14 +105,14 @@ def used(chosen: ToolSet, place: Place) -> int:
     )
 
 
-def _restore_command(place: Place) -> str:
+def _restore_command(place: LocalServer) -> str:
     with suppress(AddonRefused, AddonUnavailable), connect(address(place)) as session:
         row = session.execute("SELECT current_setting('restore_command', true)").fetchone()
         return str(row[0] or "") if row else ""
     return ""
 
 
-def _is_archived(command: str, timeline: int, place: Place) -> bool:
+def _is_archived(command: str, timeline: int, place: LocalServer) -> bool:
     user = owner_of(place)
     with tempfile.TemporaryDirectory(prefix="holdfast-") as directory:
         if user is not None:
@@ -138,7 +138,9 @@ class NewTimeline:
     need: whoever restores from an archive finds the latest timeline by counting.
     """
 
-    def __init__(self, chosen: ToolSet, tree: Path, place: Place, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, chosen: ToolSet, tree: Path, place: LocalServer, facts: Mapping[str, Any]
+    ) -> None:
         self._chosen = chosen
         self._data = tree / "data"
         self._facts = facts

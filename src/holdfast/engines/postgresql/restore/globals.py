@@ -9,7 +9,7 @@ swap. The target's own admin and its bootstrap superuser are never changed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.contracts.place import ADMIN
+from holdfast.contracts.local_servers import ADMIN
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.dump.statements import Unparsable, split, words
 from holdfast.engines.postgresql.hosting.administrator import POWERS, READER

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from holdfast.contracts.place import ADMIN, Place
+from holdfast.contracts.local_servers import ADMIN, LocalServer
 from holdfast.engines.redis.client.address import Session
 from holdfast.kit.seal import Secret
 
@@ -54,7 +54,7 @@ def listed(session: Session) -> Sequence[str] | None:
     return [text for text in texts if not text.startswith(f"user {ADMIN} ")]
 
 
-def of_place(place: Place) -> str:
+def of_place(place: LocalServer) -> str:
     """A managed server's first users: ours, its owner's, and `default` for clients that only know
     passwords. The last two have the place's password, and all rights that do not reach further than
     its data.
@@ -67,25 +67,25 @@ def _digest(password: Secret) -> str:
     return hashlib.sha256(password.reveal().encode()).hexdigest()
 
 
-def _rights(place: Place) -> str:
+def _rights(place: LocalServer) -> str:
     return "+@all" if place.admin is None else " ".join(("+@all", "-@dangerous", *HARMLESS))
 
 
-def _admins(place: Place) -> str:
+def _admins(place: LocalServer) -> str:
     if place.admin is None:
         return ""
     login = place.admin
     return f"user {login.user} on sanitize-payload #{_digest(login.password)} ~* &* +@all\n"
 
 
-def settled(text: str, place: Place) -> str:
+def settled(text: str, place: LocalServer) -> str:
     """The users of a server whose owner had every right, with ours beside. Passwords stay."""
     lines = [line for line in text.splitlines() if line.split()[:1] == ["user"]]
     kept = [_confined(line.split(), place) for line in lines]
     return _admins(place) + "".join(f"{line}\n" for line in kept if line)
 
 
-def _confined(words: Sequence[str], place: Place) -> str:
+def _confined(words: Sequence[str], place: LocalServer) -> str:
     """A user's line without what reaches further than the data; none for one that has our name."""
     name = words[1]
     if name == ADMIN:
@@ -105,7 +105,9 @@ def _weaker(rules: Sequence[str]) -> list[str]:
     ]
 
 
-def adopt(session: Session, lines: Sequence[str], place: Place) -> tuple[list[str], list[str]]:
+def adopt(
+    session: Session, lines: Sequence[str], place: LocalServer
+) -> tuple[list[str], list[str]]:
     """Makes the snapshot's users exist beside the place's own two, whose passwords stay.
 
     On a server whose owner does not administer it they get no right to.

@@ -3,8 +3,8 @@
 We present ourselves as a replica that wants the RDB alone (`rdb-only`), so the server keeps no
 command stream for us; who takes nothing for a minute is hung up on (`kit/read_ahead.py`). It
 answers `+FULLRESYNC <id> <offset>`, sends empty lines as signs of life until its child has begun,
-and then the RDB: either with its length in front (it was written to the server's disk first) or, straight
-from the child, between two copies of a random mark of 40 bytes.
+and then the RDB: either with its length in front (it was written to the server's disk first) or,
+straight from the child, between two copies of a random mark of 40 bytes.
 """
 
 import contextlib

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import Login, Place
+from holdfast.contracts.local_servers import LocalServer, Login
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.redis.client import probe
 from holdfast.engines.redis.client.address import Session, client
@@ -31,14 +31,14 @@ _OFF = ("no", "0")
 
 
 @contextmanager
-def reached(directory: Path, place: Place) -> Generator[Session]:
+def reached(directory: Path, place: LocalServer) -> Generator[Session]:
     """A session as the administrator by the socket, however long the directory's name is."""
     with _address(directory, place) as address, client(address) as session:
         yield session
 
 
 @contextmanager
-def _address(directory: Path, place: Place) -> Generator[Address]:
+def _address(directory: Path, place: LocalServer) -> Generator[Address]:
     try:
         handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
@@ -78,7 +78,7 @@ def _runs_in(process: psutil.Process, directory: Path) -> bool:
         return False
 
 
-def may_go_on(data: Path, place: Place) -> bool:
+def may_go_on(data: Path, place: LocalServer) -> bool:
     """Can a rehearsed server become what an ordinary start makes of these settings?
 
     A replica, a node of a cluster and a port for TLS cannot be made afterwards as they would be.
@@ -87,7 +87,7 @@ def may_go_on(data: Path, place: Place) -> bool:
     return place.ours and all(settings.get(name, "no") in _OFF for name in _ELSEWHERE)
 
 
-def admit(place: Place) -> None:
+def admit(place: LocalServer) -> None:
     """See `Succeeding`. Only what has no port waits: nothing else is ended here."""
     if not waits(place):
         return
@@ -103,7 +103,7 @@ def admit(place: Place) -> None:
             dismiss(place.directory)  # whoever asked starts an ordinary one now
 
 
-def waits(place: Place) -> bool:
+def waits(place: LocalServer) -> bool:
     """False also when it does not say: a server that may be in use is left alone."""
     if running_in(place.directory) is None or not (place.directory / SOCKET).is_socket():
         return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from redis.exceptions import BusyLoadingError
 
 from holdfast.contracts.engine import Address
-from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.hosting import address_of, named
 from holdfast.engines.redis.client import acl, probe, tools
@@ -43,7 +43,7 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: Place) -> None:
+    def initialise(self, place: LocalServer) -> None:
         """ToolMissing without a server program; Permanent when its user cannot reach the place."""
         if (place.directory / config_file.FILE).is_file():
             return
@@ -69,22 +69,22 @@ class Server:
         durable.sync_tree(fresh)
         durable.move(fresh, place.directory)
 
-    def command(self, place: Place) -> Command:
+    def command(self, place: LocalServer) -> Command:
         chosen = self.chosen(place)
         argv = [*argv_for(chosen, place.directory), "--port", str(place.port)]
         cell = cell_of(place.cell, chosen.directory)
         return Command(argv, cwd=str(place.directory), user=run_as(place), cell=cell)
 
-    def settle(self, place: Place, guard: Guard) -> Sequence[str]:  # noqa: ARG002 - it is short
+    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:  # noqa: ARG002 - it is short
         """Two files say who may do what."""
         confine(place.directory, place)
         mark(place.directory / SETTLED)
         return []
 
-    def chosen(self, place: Place) -> ToolSet:
+    def chosen(self, place: LocalServer) -> ToolSet:
         return tools.server(self._tools_dir, place.version, config_file.flavour(place.directory))
 
-    def ready(self, place: Place) -> bool:
+    def ready(self, place: LocalServer) -> bool:
         """A server that is loading its data is waited for."""
         deadline = time.monotonic() + _LOADING_SECONDS
         for pause in pauses(0.1):
@@ -100,10 +100,10 @@ class Server:
             time.sleep(pause)
         return False
 
-    def running(self, place: Place) -> int | None:
+    def running(self, place: LocalServer) -> int | None:
         return private_server.running_in(place.directory)
 
-    def stop(self, place: Place) -> None:
+    def stop(self, place: LocalServer) -> None:
         """The server writes what its settings promise, then ends; killed after a grace."""
         pid = private_server.left_in(place.directory)
         if pid is None or (_shuts_down(place) and ended(pid, _STOP_SECONDS)):
@@ -112,7 +112,7 @@ class Server:
         end(pid, (*asked, (signal.SIGKILL, _KILL_SECONDS)))
 
 
-def _shuts_down(place: Place) -> bool:
+def _shuts_down(place: LocalServer) -> bool:
     """Without an RDB that nobody reads: the next start reads the log, and the server synchronises
     that now. Only when both are so, whatever was set meanwhile."""
     path, asked = place.directory / config_file.FILE, False
@@ -166,7 +166,7 @@ def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
     ]
 
 
-def confine(directory: Path, place: Place) -> None:
+def confine(directory: Path, place: LocalServer) -> None:
     """Repeatable."""
     if place.admin is None:
         return
@@ -175,16 +175,16 @@ def confine(directory: Path, place: Place) -> None:
     config_file.replace_text(users, acl.settled(users.read_text(errors="surrogateescape"), place))
 
 
-def address(place: Place) -> Address:
+def address(place: LocalServer) -> Address:
     return address_of(place, "0")
 
 
-def run_as(place: Place | None = None) -> str | int | None:
+def run_as(place: LocalServer | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
     return named(place, _USERS)
 
 
-def own(directory: Path, place: Place) -> None:
+def own(directory: Path, place: LocalServer) -> None:
     """The server's user owns its data, and nobody else enters it."""
     directory.chmod(0o700)
     give(directory, run_as(place))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.place import SETTLED, Place
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.contracts.snapshots import Finish
 from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.domain.snapshot import MANIFEST
@@ -46,7 +46,7 @@ def finish(directory: PurePath) -> Finish:
     )
 
 
-def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """The addon keeps its version, which has to read what the snapshot's server wrote."""
     facts = manifest["facts"]
     if not (place.directory / config_file.FILE).is_file():
@@ -68,7 +68,7 @@ def obstacles(tools_dir: Path, place: Place, manifest: Mapping[str, Any]) -> lis
     return problems
 
 
-def arrange(tree: Path, place: Place) -> None:
+def arrange(tree: Path, place: LocalServer) -> None:
     """The place's own settings and users are copied from its live directory. Repeatable."""
     data = tree / DATA
     came = data / acl.FILE

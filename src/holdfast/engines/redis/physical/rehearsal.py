@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.contracts.place import DIFFERENCES, Place, is_foreign
+from holdfast.contracts.local_servers import DIFFERENCES, LocalServer, is_foreign
 from holdfast.domain.errors import AddonUnavailable, RestoreDiffers
 from holdfast.engines.redis.client import acl, probe
 from holdfast.engines.redis.client.address import Session
@@ -33,7 +33,7 @@ _STOP_SECONDS = 60.0
 class Rehearsal:
     """One private boot of `tree / "data"`."""
 
-    def __init__(self, chosen: ToolSet, tree: Path, place: Place, guard: Guard) -> None:
+    def __init__(self, chosen: ToolSet, tree: Path, place: LocalServer, guard: Guard) -> None:
         self._tools = chosen
         self._data = tree / DATA
         self._place = place

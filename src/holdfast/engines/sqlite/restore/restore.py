@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from holdfast.contracts.engine import Attempt, Dump, Inventory
-from holdfast.contracts.place import DIFFERENCES, is_foreign
+from holdfast.contracts.local_servers import DIFFERENCES, is_foreign
 from holdfast.domain.errors import EvidenceMissing, PreflightRefused, RestoreDiffers
 from holdfast.domain.units import show_bytes
 from holdfast.engines.sqlite.client import modules, tables

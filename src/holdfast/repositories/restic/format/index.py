@@ -18,7 +18,7 @@ _FREE = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BlobLocation:
     """A blob and the pack it is in."""
 
     pack: str
@@ -80,16 +80,16 @@ class Index:
         row = self._seat(_key(blob, kind))[1]
         return None if row == _FREE else row - 1
 
-    def find(self, blob: bytes, kind: BlobType) -> Place | None:
+    def find(self, blob: bytes, kind: BlobType) -> BlobLocation | None:
         row = self._seat(_key(blob, kind))[1]
         return None if row == _FREE else self._place(row)
 
-    def _place(self, row: int) -> Place:
+    def _place(self, row: int) -> BlobLocation:
         row_bytes = _ROW.unpack_from(self._rows, (row - 1) * _ROW.size)
         blob, pack, offset, stored, plain, kind = cast("_Row", row_bytes)
-        return Place(self._packs[pack], Entry(blob, BlobType(kind), offset, stored, plain))
+        return BlobLocation(self._packs[pack], Entry(blob, BlobType(kind), offset, stored, plain))
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[BlobLocation]:
         for row in range(1, self._count + 1):
             yield self._place(row)
 

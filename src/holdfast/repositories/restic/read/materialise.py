@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from holdfast.domain.errors import NotSupported, SealBroken
-from holdfast.repositories.restic.format.index import Place
+from holdfast.repositories.restic.format.index import BlobLocation
 from holdfast.repositories.restic.format.pack import BlobType
 from holdfast.repositories.restic.format.tree import Node
 from holdfast.repositories.restic.read.opening import Opening
@@ -36,7 +36,7 @@ def materialise(repository: Repository, tree: str, target: Path, moved: Moved) -
         return writer.finish()
 
 
-def _places(repository: Repository, tree: str, writer: "_Writer") -> Iterator[Place]:
+def _places(repository: Repository, tree: str, writer: "_Writer") -> Iterator[BlobLocation]:
     """Where every block of every file is, in the order in which the writer will need them."""
     for path, node in repository.walk(tree):
         writer.expect(path, node)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from holdfast.repositories.restic.format.index import Place
+from holdfast.repositories.restic.format.index import BlobLocation
 from holdfast.repositories.restic.read.reading import extent, runs, sliced
 
 BATCH_BYTES = 2 << 20
@@ -31,7 +31,7 @@ _OPENING = min(4, os.cpu_count() or 1)
 Part = Callable[[str, int, int], bytes]
 """Pack, start and end to its stored bytes; called by several threads."""
 
-Plain = Callable[[Place, memoryview], bytes]
+Plain = Callable[[BlobLocation, memoryview], bytes]
 """The plain bytes of a sealed blob, proven by its id; called by several threads."""
 
 
@@ -56,7 +56,7 @@ class Opening:
         for pool in (self._fetching, self._opening):
             pool.shutdown(cancel_futures=True)
 
-    def blocks(self, places: Iterable[Place]) -> Iterator[list[bytes]]:
+    def blocks(self, places: Iterable[BlobLocation]) -> Iterator[list[bytes]]:
         """The plain bytes of these blobs in order, a batch at a time, each proven by its id.
 
         SealBroken when one is not what was written; what the store raises.
@@ -70,16 +70,18 @@ class Opening:
         while going:
             yield going.popleft().result()
 
-    def _fetch(self, run: Sequence[Place]) -> list[tuple[Place, memoryview]]:
+    def _fetch(self, run: Sequence[BlobLocation]) -> list[tuple[BlobLocation, memoryview]]:
         pack, start, end = extent(run)
         return sliced(run, memoryview(self._part(pack, start, end)))
 
-    def _opened(self, fetched: Sequence[Future[list[tuple[Place, memoryview]]]]) -> list[bytes]:
+    def _opened(
+        self, fetched: Sequence[Future[list[tuple[BlobLocation, memoryview]]]]
+    ) -> list[bytes]:
         return [self._plain(place, sealed) for run in fetched for place, sealed in run.result()]
 
 
-def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
-    batch: list[Place] = []
+def _batches(places: Iterable[BlobLocation]) -> Iterator[list[BlobLocation]]:
+    batch: list[BlobLocation] = []
     size = 0
     for place in places:
         batch.append(place)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.domain.errors import SealBroken
-from holdfast.repositories.restic.format.index import Place
+from holdfast.repositories.restic.format.index import BlobLocation
 from holdfast.repositories.restic.format.pack import BlobType
 from holdfast.repositories.restic.repository import Repository
 
@@ -31,19 +31,21 @@ def blobs(repository: Repository, content: Sequence[str]) -> Iterator[bytes]:
         yield repository.plain(place, sealed)
 
 
-def fetch(repository: Repository, places: Iterable[Place]) -> Iterator[tuple[Place, memoryview]]:
+def fetch(
+    repository: Repository, places: Iterable[BlobLocation]
+) -> Iterator[tuple[BlobLocation, memoryview]]:
     """The sealed bytes of these blobs, in order; nothing is proven yet."""
     for run in runs(places):
         yield from sliced(run, repository.part(*extent(run)))
 
 
-def extent(run: Sequence[Place]) -> tuple[str, int, int]:
+def extent(run: Sequence[BlobLocation]) -> tuple[str, int, int]:
     """The pack of a run, and where in it the run starts and ends."""
     first, last = run[0].entry, run[-1].entry
     return run[0].pack, first.offset, last.offset + last.stored
 
 
-def sliced(run: Sequence[Place], whole: memoryview) -> list[tuple[Place, memoryview]]:
+def sliced(run: Sequence[BlobLocation], whole: memoryview) -> list[tuple[BlobLocation, memoryview]]:
     """The sealed bytes of each blob of a run, of which `whole` are the stored bytes."""
     first = run[0].entry.offset
     starts = [place.entry.offset - first for place in run]
@@ -53,10 +55,10 @@ def sliced(run: Sequence[Place], whole: memoryview) -> list[tuple[Place, memoryv
     ]
 
 
-def runs(places: Iterable[Place], gap: int = 0) -> Iterator[list[Place]]:
+def runs(places: Iterable[BlobLocation], gap: int = 0) -> Iterator[list[BlobLocation]]:
     """Blobs that one request can fetch: next to each other in one pack, with at most `gap` bytes
     between two."""
-    run: list[Place] = []
+    run: list[BlobLocation] = []
     for place in places:
         if run and not _adjoins(run, place, gap):
             yield run
@@ -66,7 +68,7 @@ def runs(places: Iterable[Place], gap: int = 0) -> Iterator[list[Place]]:
         yield run
 
 
-def _adjoins(run: Sequence[Place], place: Place, gap: int) -> bool:
+def _adjoins(run: Sequence[BlobLocation], place: BlobLocation, gap: int) -> bool:
     pack, start, end = extent(run)
     return (
         pack == place.pack
@@ -106,5 +108,5 @@ def _pack_of(repository: Repository, blob: str, kind: BlobType) -> str:
     return repository.place(bytes.fromhex(blob), kind).pack
 
 
-def _find(repository: Repository, blob: str) -> Place:
+def _find(repository: Repository, blob: str) -> BlobLocation:
     return repository.place(bytes.fromhex(blob), BlobType.DATA)

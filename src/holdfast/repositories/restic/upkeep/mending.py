@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.repositories.restic.format import pack as packs
-from holdfast.repositories.restic.format.index import Index, Place
+from holdfast.repositories.restic.format.index import BlobLocation, Index
 from holdfast.repositories.restic.read.reading import Moved
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.write.packer import Packer
@@ -85,7 +85,7 @@ def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> Mend
             continue
         dropped.append(name)
         if name in sizes:
-            _save(repository, packer, (Place(name, entry) for entry in entries), moved)
+            _save(repository, packer, (BlobLocation(name, entry) for entry in entries), moved)
     packer.flush()
     broken = {name for kind, name in repository.damaged if kind == "index"}
     for name in indexes:
@@ -116,7 +116,9 @@ def _everything(
             yield name, entries
 
 
-def _save(repository: Repository, packer: Packer, places: Iterator[Place], moved: Moved) -> None:
+def _save(
+    repository: Repository, packer: Packer, places: Iterator[BlobLocation], moved: Moved
+) -> None:
     for place in places:
         entry = place.entry
         end = entry.offset + entry.stored

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from holdfast.domain.errors import SealBroken
 from holdfast.repositories.restic.format import pack as packs
-from holdfast.repositories.restic.format.index import Index, Place
+from holdfast.repositories.restic.format.index import BlobLocation, Index
 from holdfast.repositories.restic.read.reading import Moved, fetch
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import spoiled_packs
@@ -148,7 +148,7 @@ def _shares(index: Index, used: bytearray) -> dict[str, int]:
     return shares
 
 
-def _moving(index: Index, used: bytearray, kept: set[str]) -> Iterator[Place]:
+def _moving(index: Index, used: bytearray, kept: set[str]) -> Iterator[BlobLocation]:
     """Blobs in use whose packs go."""
     for needs, place in zip(used, index.places(), strict=True):
         if needs and place.pack not in kept:
@@ -157,7 +157,7 @@ def _moving(index: Index, used: bytearray, kept: set[str]) -> Iterator[Place]:
 
 def _write_anew(
     repository: Repository,
-    moving: Iterable[Place],
+    moving: Iterable[BlobLocation],
     kept: set[str],
     found: _Found,
     moved: Moved,

@@ -33,7 +33,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Place:
+class LocalServer:
     """Where a server lives on this machine. `ours` false: it is an attached addon's, whose users
     and settings are its owner's, and whose files belong to whom `directory` does. `log` is the
     file that a server of ours writes its output to.
@@ -79,26 +79,26 @@ def is_foreign(facts: Mapping[str, Any]) -> bool:
 class Hostable(Protocol):
     """A server of this kind that Holdfast runs itself from a data directory."""
 
-    def initialise(self, place: Place) -> None:
+    def initialise(self, place: LocalServer) -> None:
         """Creates the data directory. A half-made one from a dead attempt is replaced."""
         ...
 
-    def settle(self, place: Place, guard: Guard) -> Sequence[str]:
+    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
         """Changes a data directory of an older Holdfast, whose server does not run, to one whose
         administrator is `place.admin`. Repeatable. Says what nobody can use any more."""
         ...
 
-    def command(self, place: Place) -> Command: ...
+    def command(self, place: LocalServer) -> Command: ...
 
-    def ready(self, place: Place) -> bool:
+    def ready(self, place: LocalServer) -> bool:
         """Does it answer and let us in?"""
         ...
 
-    def running(self, place: Place) -> int | None:
+    def running(self, place: LocalServer) -> int | None:
         """The pid of the server that serves this directory, or None."""
         ...
 
-    def stop(self, place: Place) -> None:
+    def stop(self, place: LocalServer) -> None:
         """Stops cleanly and waits; kills after a grace. Not running is success."""
         ...
 
@@ -108,20 +108,20 @@ class Rewindable(Protocol):
     """A server on this machine that can be put back to a snapshot. `tree` is what a snapshot was
     made of, materialised beside the place's own directory."""
 
-    def obstacles(self, place: Place, manifest: Mapping[str, Any]) -> Sequence[str]:
+    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
         ...
 
-    def runs_as(self, place: Place, version: str) -> str:
+    def runs_as(self, place: LocalServer, version: str) -> str:
         """The version that a snapshot of `version` will run as at this place."""
         ...
 
-    def arrange(self, tree: Path, place: Place) -> None:
+    def arrange(self, tree: Path, place: LocalServer) -> None:
         """Makes `tree / "data"` a data directory for this place. Repeatable."""
         ...
 
     def rehearse(
-        self, tree: Path, place: Place, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
         """Boots it privately, checks it, lets the place's user in, stops it cleanly; one that is
         `Succeeding` may stay. What a dead attempt left running is ended first.
@@ -139,7 +139,7 @@ class Rewindable(Protocol):
 class Remembered(Protocol):
     """A server whose successor at a place has to know something of it."""
 
-    def remember(self, place: Place) -> Mapping[str, object]:
+    def remember(self, place: LocalServer) -> Mapping[str, object]:
         """Facts that `rehearse` gets with those of the snapshot. Looks, changes nothing; asked
         while the present data is still there."""
         ...
@@ -153,7 +153,7 @@ class Succeeding(Protocol):
     its directory may be renamed meanwhile, and is always one to start from, too.
     """
 
-    def admit(self, place: Place) -> None:
+    def admit(self, place: LocalServer) -> None:
         """Opens a server that waits in the place's directory; one that cannot be opened is ended,
         and an ordinary start has to follow. Where none waits nothing happens. Repeatable."""
         ...
