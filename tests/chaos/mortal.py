@@ -25,7 +25,7 @@ from holdfast.daemons import pruner
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
 from holdfast.jobs.snapshots import data_directories, restore_in_place
-from holdfast.usecases import managed_servers
+from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import home_of
 
 MEGABYTE = 1 << 20

@@ -25,7 +25,7 @@ from holdfast.kit.clock import rfc3339
 from holdfast.repositories.restic.format.objects import is_shaped
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.retention import deletion
-from holdfast.usecases.snapshot_repositories import snapshot_id
+from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 from holdfast.usecases.store_check import object_check, snapshot_check
 from holdfast.usecases.store_check.object_check import Group, Strangers
 from holdfast.usecases.store_check.snapshot_check import Look

@@ -11,8 +11,8 @@ import threading
 from holdfast.catalog.database.session import take_turns
 from holdfast.catalog.storage import snapshot_work
 from holdfast.catalog.work import operations
-from holdfast.usecases import snapshot_upkeep
 from holdfast.usecases.schedules import firing
+from holdfast.usecases.snapshots import snapshot_upkeep
 from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
 from holdfast.kit.locks import try_exclusive
-from holdfast.usecases import managed_servers
+from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import Toolbox, home_of, place_of
 
 log = logging.getLogger(__name__)

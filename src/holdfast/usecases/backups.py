@@ -23,11 +23,11 @@ from holdfast.domain.provenance import provenance_of
 from holdfast.domain.retention.rules import is_last_good
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339
-from holdfast.usecases import snapshot_upkeep
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import BackupForm
 from holdfast.usecases.places import known_destination
 from holdfast.usecases.retention import expiry
+from holdfast.usecases.snapshots import snapshot_upkeep
 
 _MORE = "additionalDestinations"
 

@@ -18,7 +18,7 @@ from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.processes.cell import Cell
 from holdfast.kit.seal import Sealer
 from holdfast.kit.sign import Stamp
-from holdfast.usecases.snapshot_repositories import SnapshotRepositories
+from holdfast.usecases.snapshots.snapshot_repositories import SnapshotRepositories
 
 log = logging.getLogger(__name__)
 

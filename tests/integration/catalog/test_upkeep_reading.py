@@ -16,7 +16,7 @@ from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.reader import Reader
 from holdfast.domain.errors import Failure, StoreUnavailable
 from holdfast.domain.operation import Status
-from holdfast.usecases import snapshot_upkeep
+from holdfast.usecases.snapshots import snapshot_upkeep
 
 MONTH = 30 * DAY
 

@@ -14,7 +14,7 @@ from holdfast.domain.operation import Status
 from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.kit import ids
 from holdfast.usecases import backups as verbs
-from holdfast.usecases import snapshot_upkeep
+from holdfast.usecases.snapshots import snapshot_upkeep
 
 
 def ask_to_read(keeper: Keeper) -> None:

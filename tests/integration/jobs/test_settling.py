@@ -25,7 +25,7 @@ from holdfast.engines.registry import load_engine
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
-from holdfast.usecases import managed_servers
+from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import Toolbox, home_of, place_of
 
 UIDS = range(65_450, 65_460)

@@ -23,8 +23,8 @@ from holdfast.jobs.snapshots import restore_in_place
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
-from holdfast.usecases import managed_servers
-from holdfast.usecases.server_control import ServerControl
+from holdfast.usecases.hosting import managed_servers
+from holdfast.usecases.hosting.server_control import ServerControl
 
 
 @pytest.fixture(params=["dump", "snapshot"])

@@ -169,7 +169,7 @@ def test_who_asks_whether_we_are_ready_learns_no_names() -> None:
 
     parts = SimpleNamespace(
         catalog=SimpleNamespace(ping=away),
-        house=SimpleNamespace(queue=SimpleNamespace(orphans=broken)),
+        services=SimpleNamespace(queue=SimpleNamespace(orphans=broken)),
         open_store=broken,
     )
     problems = _problems(cast("Any", parts))

@@ -8,8 +8,8 @@ from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.jobs.snapshots import data_directories
 from holdfast.kit.seal import Secret
-from holdfast.usecases import managed_servers
-from holdfast.usecases.server_control import ServerControl
+from holdfast.usecases.hosting import managed_servers
+from holdfast.usecases.hosting.server_control import ServerControl
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_nothing_else_of_the_product_renames(tmp_path: Path) -> None:
     known = {
         "kit/durable.py",
         "stores/local/upload.py",  # its own order, with parents that may be pruned beside it
-        "usecases/managed_servers.py",  # an older log
+        "usecases/hosting/managed_servers.py",  # an older log
         "engines/sqlite/client/scratch.py",  # on its way to be removed
     }
     source = Path(durable.__file__).parents[1]

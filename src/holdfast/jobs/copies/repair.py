@@ -16,7 +16,7 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import proof
-from holdfast.usecases.snapshot_repositories import snapshot_id
+from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 
 
 def find(job: Job, record: CopyRecord) -> CopyRecord:

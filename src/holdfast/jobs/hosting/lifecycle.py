@@ -15,7 +15,7 @@ from holdfast.domain.operation import Kind
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import undo
-from holdfast.usecases import managed_servers
+from holdfast.usecases.hosting import managed_servers
 
 
 class LifecycleRecord(BaseModel):

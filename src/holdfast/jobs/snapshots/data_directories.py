@@ -25,8 +25,8 @@ from pathlib import Path
 from holdfast.contracts.local_servers import SERVED, LocalServer
 from holdfast.domain.errors import RestoreDiffers
 from holdfast.kit import durable
-from holdfast.usecases.managed_servers import ASIDE, BESIDE, GIVEN_UP, SETTINGS
-from holdfast.usecases.server_control import ServerControl
+from holdfast.usecases.hosting.managed_servers import ASIDE, BESIDE, GIVEN_UP, SETTINGS
+from holdfast.usecases.hosting.server_control import ServerControl
 
 _BEFORE, _GONE, _FAILED = "before", "gone", "failed"
 _TABLESPACES = "tablespaces"

@@ -15,7 +15,7 @@ from holdfast.jobs.core.job import Job
 from holdfast.repositories.restic.read.reading import Totals, needs, prove
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs, spoiled_packs
-from holdfast.usecases.snapshot_sources import UNUSABLE, Source, source_at
+from holdfast.usecases.snapshots.snapshot_sources import UNUSABLE, Source, source_at
 from holdfast.usecases.store_check import snapshot_check
 
 

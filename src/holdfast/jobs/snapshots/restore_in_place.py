@@ -49,7 +49,7 @@ from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.adoption.survey import manifest_of
-from holdfast.usecases.server_control import ServerControl, control_of
+from holdfast.usecases.hosting.server_control import ServerControl, control_of
 
 _ROOM = 1.05
 _SPARE_BYTES = 64 << 20

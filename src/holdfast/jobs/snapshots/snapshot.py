@@ -30,7 +30,8 @@ from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Snapshot
 from holdfast.repositories.restic.write.cutting import Cutter, cutters
 from holdfast.repositories.restic.write.writing import SnapshotWriter
-from holdfast.usecases import backup_warnings, snapshot_upkeep
+from holdfast.usecases import backup_warnings
+from holdfast.usecases.snapshots import snapshot_upkeep
 
 
 class SnapshotRecord(BaseModel):

@@ -18,7 +18,7 @@ from holdfast.domain.snapshot import snapshot_key
 from holdfast.jobs.core.job import Job
 from holdfast.repositories.restic.read.reading import prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
-from holdfast.usecases.snapshot_repositories import snapshot_id
+from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import data_directories
 from holdfast.jobs.snapshots.restore_in_place import run_as
-from holdfast.usecases.server_control import ServerControl, control_of
+from holdfast.usecases.hosting.server_control import ServerControl, control_of
 
 _RETRY_MS = 3_600_000
 """Before dropping old data is tried again."""

@@ -17,7 +17,7 @@ from holdfast.domain.snapshot import NOTHING, Stretch
 from holdfast.repositories.restic.read.reading import needs
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs, spoiled_packs
-from holdfast.usecases.snapshot_repositories import snapshot_id
+from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 from holdfast.usecases.toolbox import Toolbox
 
 _LOOKS = 5

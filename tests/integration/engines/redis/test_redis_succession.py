@@ -35,7 +35,7 @@ from holdfast.engines.redis.driver import Redis
 from holdfast.engines.redis.hosting import config_file
 from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
-from holdfast.usecases import managed_servers
+from holdfast.usecases.hosting import managed_servers
 
 
 @dataclass

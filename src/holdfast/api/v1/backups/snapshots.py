@@ -31,8 +31,8 @@ from holdfast.repositories.restic.read.tar import tar
 from holdfast.repositories.restic.repository import add_key
 from holdfast.usecases import backups as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.snapshot_repositories import RECOVERY, SnapshotRepositories
-from holdfast.usecases.snapshot_sources import UNUSABLE, Source, source_at
+from holdfast.usecases.snapshots.snapshot_repositories import RECOVERY, SnapshotRepositories
+from holdfast.usecases.snapshots.snapshot_sources import UNUSABLE, Source, source_at
 from holdfast.views.shapes.backups import FinishView, KitRepository, RecoveryKit
 from holdfast.views.shapes.base import Empty, One
 

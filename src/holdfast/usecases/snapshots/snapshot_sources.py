@@ -8,7 +8,7 @@ from holdfast.domain.errors import ObjectMissing, SealBroken, StoreRefused, Stor
 from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
 from holdfast.repositories.restic.upkeep.mending import missing_packs
-from holdfast.usecases.snapshot_repositories import snapshot_id
+from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 from holdfast.usecases.store_check import snapshot_check
 
 UNUSABLE = (ObjectMissing, SealBroken, StoreUnavailable, StoreRefused)

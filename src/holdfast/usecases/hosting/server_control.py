@@ -25,7 +25,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.kit.processes import process
 from holdfast.kit.processes.process import Command, require_success
-from holdfast.usecases import managed_servers
+from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, place_of
 
 _STOP_SECONDS = 300.0

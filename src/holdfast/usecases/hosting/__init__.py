@@ -1,0 +1,1 @@
+"""Managed servers, and where a server of this machine has its data directory."""

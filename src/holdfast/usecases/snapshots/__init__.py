@@ -1,0 +1,1 @@
+"""Repositories of snapshots: opened, read from, kept up."""

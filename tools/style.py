@@ -1,0 +1,199 @@
+"""Counts what makes code hard to read, against budgets that only go down.
+
+`python tools/style.py` prints the counts and fails above a budget; with paths it lists each place in
+them. Standard library only, as everything in this folder. The rules are those of CONTRIBUTING.md;
+the words come from docs/glossary.md.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "holdfast"
+
+VAGUE = frozenset(
+    [
+        "found",
+        "each",
+        "what",
+        "held",
+        "kept",
+        "made",
+        "place",
+        "wanted",
+        "given",
+        "those",
+        "these",
+        "here",
+        "there",
+        "taken",
+        "said",
+        "told",
+        "asked",
+        "gone",
+        "known",
+        "thing",
+        "things",
+        "how",
+        "who",
+        "whose",
+        "where",
+        "them",
+        "it",
+        "stuff",
+        "got",
+        "had",
+        "came",
+        "went",
+        "seen",
+        "done",
+    ]
+)
+"""Names of variables and parameters that say nothing of what they hold."""
+
+BANNED = {
+    r"\b(?:[Ss]omebody|[Nn]obody|[Ww]hoever)\b": "name who it is: the owner, the caller, a worker",
+    r"\b(?:[Vv]ault|[Ss]eat|[Ss]helf|[Ss]helves|[Hh]ouse|[Ss]tocktaking|[Cc]ustody)s?\b": "see docs/glossary.md",
+    r"\b[Rr]e(?:wind|fill)\b": "restore in place",
+    r"\b(?:tidy|tidying|tidied)\b": "prune",
+}
+"""Second names of things that have one, as they stand in docstrings, comments and names."""
+
+MAX_SUBJECT = 60
+"""Characters of a commit's subject."""
+
+BUDGETS = {
+    "vague variables, % of functions": 100.0,
+    "once-called private helpers, % of functions": 100.0,
+    "lines with somebody, nobody or whoever": 10_000,
+    "lines with a banned second name": 10_000,
+    "modules in the fullest folder": 14,
+    "riddles: names of routes in docstrings": 100,
+}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Place = tuple[str, str]
+
+
+def sources(paths: list[Path]) -> list[Path]:
+    migrations = SOURCE / "catalog" / "migrations"
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    return sorted(file for file in files if migrations not in file.parents)
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def own_nodes(function: Function) -> Iterator[ast.AST]:
+    """The nodes of a function without those of functions inside of it."""
+    waiting: list[ast.AST] = list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, Function):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def vague_names(function: Function) -> set[str]:
+    names = {
+        node.id
+        for node in own_nodes(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    names |= {node.arg for node in own_nodes(function) if isinstance(node, ast.arg)}
+    return names & VAGUE
+
+
+def once_called(tree: ast.Module) -> Iterator[Function]:
+    """Private functions that only one other place of their file names."""
+    uses = Counter(
+        node.id if isinstance(node, ast.Name) else node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name | ast.Attribute)
+    )
+    for function in functions(tree):
+        private = function.name.startswith("_") and not function.name.startswith("__")
+        if private and not function.decorator_list and uses[function.name] == 1:
+            yield function
+
+
+def vague(files: list[Path]) -> tuple[list[Place], int]:
+    places, total = [], 0
+    for file in files:
+        for function in functions(ast.parse(file.read_text())):
+            total += 1
+            if names := vague_names(function):
+                place = f"{file.relative_to(ROOT)}:{function.lineno} {function.name}"
+                places.append((place, ", ".join(sorted(names))))
+    return places, total
+
+
+def helpers(files: list[Path]) -> list[Place]:
+    return [
+        (f"{file.relative_to(ROOT)}:{function.lineno} {function.name}", "called once")
+        for file in files
+        for function in once_called(ast.parse(file.read_text()))
+    ]
+
+
+def matching(files: list[Path], pattern: str, remedy: str) -> list[Place]:
+    return [
+        (f"{file.relative_to(ROOT)}:{number}", f"{line.strip()[:90]} -> {remedy}")
+        for file in files
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def fullest(files: list[Path]) -> tuple[int, str]:
+    folders = Counter(file.parent for file in files if file.name != "__init__.py")
+    folder, count = folders.most_common(1)[0]
+    return count, str(folder.relative_to(ROOT))
+
+
+def long_subjects(since: str) -> list[Place]:
+    listed = subprocess.run(
+        ["git", "log", "--no-merges", "--format=%h %s", f"{since}..HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line.partition(" ") for line in listed.stdout.splitlines()]
+    return [(name, subject) for name, _, subject in lines if len(subject) > MAX_SUBJECT]
+
+
+def main() -> int:
+    paths = [Path(word).resolve() for word in sys.argv[1:]]
+    files = sources(paths or [SOURCE])
+    vague_places, total = vague(files)
+    once = helpers(files)
+    (riddle, remedy), *banned = BANNED.items()
+    persons = matching(files, riddle, remedy)
+    second = [place for pattern, word in banned for place in matching(files, pattern, word)]
+    routes = matching(files, r'^\s*"""(?:[A-Z]\d+\b.*)', "say the duty, not the route's code")
+    if paths:
+        for where, why in [*vague_places, *once, *persons, *second, *routes]:
+            print(f"{where}: {why}")
+    count, _ = fullest(files)
+    counts = {
+        "vague variables, % of functions": 100 * len(vague_places) / total,
+        "once-called private helpers, % of functions": 100 * len(once) / total,
+        "lines with somebody, nobody or whoever": len(persons),
+        "lines with a banned second name": len(second),
+        "modules in the fullest folder": count,
+        "riddles: names of routes in docstrings": len(routes),
+    }
+    for name, value in counts.items():
+        print(f"{value:8.1f}  {name} (budget {BUDGETS[name]:g})")
+    over = [name for name, value in counts.items() if value > BUDGETS[name]]
+    return 1 if over and not paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
