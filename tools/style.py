@@ -16,15 +16,50 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "holdfast"
 
-VAGUE = frozenset(
-    ["found", "each", "what", "held", "kept", "made", "place", "wanted", "given", "those", "these", "here", "there", "taken", "said", "told", "asked", "gone", "known", "thing", "things", "how", "who", "whose", "where", "them", "it", "stuff", "got", "had", "came", "went", "seen", "done"]
+VAGUE = set(
+    [
+        "found",
+        "each",
+        "what",
+        "held",
+        "kept",
+        "made",
+        "place",
+        "wanted",
+        "given",
+        "those",
+        "these",
+        "here",
+        "there",
+        "taken",
+    ]
 )
+VAGUE |= set(
+    [
+        "said",
+        "told",
+        "asked",
+        "gone",
+        "known",
+        "thing",
+        "things",
+        "how",
+        "who",
+        "whose",
+        "where",
+        "them",
+        "it",
+        "stuff",
+    ]
+)
+VAGUE |= set(["got", "had", "came", "went", "seen", "done"])
 """Names of variables and parameters that say nothing of what they hold."""
 
 BANNED = {
     r"\b(?:[Ss]omebody|[Nn]obody|[Ww]hoever)\b": "name who it is: the owner, the caller, a worker",
-    r"\b(?:[Vv]aults?|[Ss]eats?|[Ss]hel(?:f|ves)|[Hh]ouses?|[Ss]tocktaking|[Cc]ustody)\b": "a store,"
-    " a data directory, an installation, a store check",
+    r"\b(?:[Vv]aults?|[Hh]ouses?)\b": "a repository, an installation",
+    r"\b(?:[Ss]eats?|[Ss]hel(?:f|ves))\b": "a data directory, a store",
+    r"\b(?:[Ss]tocktaking|[Cc]ustody)\b": "a store check",
     r"\b[Rr]e(?:wind|fill)\b": "restore in place",
     r"\b(?:tidy|tidying|tidied)\b": "prune",
 }
