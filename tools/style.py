@@ -16,43 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "holdfast"
 
-VAGUE = set(
-    [
-        "found",
-        "each",
-        "what",
-        "held",
-        "kept",
-        "made",
-        "place",
-        "wanted",
-        "given",
-        "those",
-        "these",
-        "here",
-        "there",
-        "taken",
-    ]
+VAGUE = re.compile(
+    "found|each|what|held|kept|made|place|wanted|given|those|these|here|there|taken|said|told|asked"
+    "|gone|known|things?|how|who|whose|where|them|it|stuff|got|had|came|went|seen|done"
 )
-VAGUE |= set(
-    [
-        "said",
-        "told",
-        "asked",
-        "gone",
-        "known",
-        "thing",
-        "things",
-        "how",
-        "who",
-        "whose",
-        "where",
-        "them",
-        "it",
-        "stuff",
-    ]
-)
-VAGUE |= set(["got", "had", "came", "went", "seen", "done"])
 """Names of variables and parameters that say nothing of what they hold."""
 
 BANNED = {
@@ -108,7 +75,7 @@ def vague_names(function: Function) -> set[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     names |= {node.arg for node in own_nodes(function) if isinstance(node, ast.arg)}
-    return names & VAGUE
+    return {name for name in names if VAGUE.fullmatch(name)}
 
 
 def once_called(tree: ast.Module) -> Iterator[Function]:
