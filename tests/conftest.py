@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = [
     "fixtures.http_api",
@@ -35,6 +37,24 @@ pytest_plugins = [
 ]
 
 
+LANES = (
+    *("tests/chaos", "tests/integration/api", "tests/integration/engines"),
+    *("tests/integration/catalog", "tests/e2e", "tests/integration/jobs", "tests/compat"),
+    *("tests/contract", "tests/unit"),
+)
+"""Folders whose tests stay together, because many of them share one server and follow it through
+its life. What takes longest comes first, so that no lane begins with it when the others end."""
+
+
+def lane_of(nodeid: str) -> str:
+    """The folder that a test belongs to: one of LANES, or the part of `tests` it lies in."""
+    named = [lane for lane in LANES if nodeid.startswith(f"{lane}/")]
+    if named:
+        return named[0]
+    depth = 3 if nodeid.startswith("tests/integration/") else 2
+    return "/".join(nodeid.partition("::")[0].split("/")[:depth])
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is marked `sqlite_first` meets the other catalogue in the slow run."""
@@ -43,6 +63,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         server = parameters.params.get("server") if parameters else None
         if server == "postgresql" and item.get_closest_marker("sqlite_first"):
             item.add_marker(pytest.mark.slow)
+    order = {lane: number for number, lane in enumerate(LANES)}
+    items.sort(key=lambda item: order.get(lane_of(item.nodeid), len(LANES)))
+
+
+class LaneScheduling(LoadScopeScheduling):
+    """Gives each worker whole lanes. (xdist's own `loadgroup` needs a node id that pytest 9.2 no
+    longer lets it change.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return lane_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LaneScheduling:
+    return LaneScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,49 +110,15 @@ def demo(extra: list[str]) -> int:
 
 
 def test(extra: list[str]) -> int:
-    """All of it in parts, or what `extra` names in one."""
+    """All of it in lanes, or what `extra` names in one.
+
+    Most tests wait for servers, so three lanes run on two cores. `tests/conftest.py` says which
+    tests stay together in one lane.
+    """
     install_packages(TEST)
     make_venv()
-    if extra:
-        return run(str(BIN / "pytest"), "-m", "not slow", *extra)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        ended = list(pool.map(_test_part, _parts()))
-    failed = [part for part, status in ended if status not in (0, _NO_TESTS)]
-    say(f"failed: {' '.join(failed)}" if failed else "all tests passed")
-    return len(failed)
-
-
-_AT_ONCE = 3
-_NO_TESTS = 5
-
-
-def _parts() -> list[str]:
-    """What takes longest begins first. A part's tests run one after the other, because many of
-    them share one server and follow it through its life."""
-    first = [
-        *("tests/chaos", "tests/integration/api", "tests/integration/engines"),
-        *("tests/integration/catalog", "tests/e2e", "tests/integration/jobs", "tests/compat"),
-        *("tests/contract", "tests/unit"),
-    ]
-    folders = [*(ROOT / "tests/integration").iterdir(), *(ROOT / "tests").iterdir()]
-    rest = sorted(
-        str(each.relative_to(ROOT))
-        for each in folders
-        if any(each.rglob("test_*.py")) or each.match("test_*.py")
-    )
-    return [*first, *(part for part in rest if part not in (*first, "tests/integration"))]
-
-
-def _test_part(part: str) -> tuple[str, int]:
-    """Most tests wait for servers, so three parts run at a time on two cores; each is shown when
-    it has ended."""
-    words = [str(BIN / "pytest"), "-m", "not slow", "-q", "-p", "no:cacheprovider", part]
-    done = subprocess.run(
-        words, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    sys.stdout.buffer.write(f"\n-- {part}\n".encode() + done.stdout)
-    sys.stdout.flush()
-    return part, done.returncode
+    lanes = [] if extra else ["-n", "3", "--no-loadscope-reorder"]
+    return run(str(BIN / "pytest"), "-m", "not slow", "-p", "no:cacheprovider", *lanes, *extra)
 
 
 def test_slow(extra: list[str]) -> int:
@@ -185,6 +150,7 @@ def check(extra: list[str]) -> int:
             ["ruff", "check", "."],
             ["pyright"],
             ["lint-imports"],
+            ["python", "tools/style.py"],
         )
         if run(str(BIN / words[0]), *words[1:]) != 0
     ]
