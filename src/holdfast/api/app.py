@@ -13,6 +13,7 @@ from holdfast.api.v1 import (
     destinations,
     logs,
     projects,
+    protection,
     retention,
     schedules,
     tokens,
@@ -29,6 +30,7 @@ from holdfast.http.state import Api
 _NOUNS: list[APIRouter] = [
     account.router,
     projects.router,
+    protection.router,
     addons.router,
     actions.router,
     backups.router,

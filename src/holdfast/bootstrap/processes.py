@@ -13,6 +13,7 @@ from holdfast.catalog.work import workers
 from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
+from holdfast.daemons.protection import ProtectionCheck
 from holdfast.daemons.pruner import Pruner
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.reader import Reader
@@ -79,6 +80,7 @@ class SchedulerProcess:
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
             Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
             Loop("reader", _CLEAN_SECONDS, Reader(tools, read_within).round),
+            Loop("protection", _CLEAN_SECONDS, ProtectionCheck(tools).round),
         ]
 
     def start(self) -> None:

@@ -21,6 +21,7 @@ from holdfast.catalog.schema import (
     Deletion,
     Destination,
     Document,
+    ObjectiveRow,
     Project,
     Recovery,
     Restore,
@@ -91,6 +92,9 @@ _SEEN: Mapping[type[Table], Seen] = {
     Recovery: Seen("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),
     Token: Seen("token", "id", ("name", "role", "projects", "expires", "revoked")),
     Role: Seen("role", "id", ("name", "permissions")),
+    ObjectiveRow: Seen(
+        "objective", "scope", ("max_age_ms", "max_restore_ms", "proof_ms", "places")
+    ),
 }
 
 

@@ -38,3 +38,9 @@ def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Project]:
 def by_pk(session: ReadSession, pks: Collection[int]) -> dict[int, Project]:
     """Those that are gone too."""
     return {row.pk: row for row in session.scalars(select(Project).where(Project.pk.in_(pks)))}
+
+
+def living_ids(session: ReadSession) -> dict[int, str]:
+    """Of every living project, by key."""
+    rows = select(Project.pk, Project.id).where(Project.deleted.is_(None))
+    return dict(session.execute(rows).all())

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import audit, destination, project, restore, retention, role, schedule, token
+from holdfast.cli import (
+    audit,
+    destination,
+    project,
+    protection,
+    restore,
+    retention,
+    role,
+    schedule,
+    token,
+)
 from holdfast.cli.addon import addon
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
@@ -34,8 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _register in (login.register, server_info.register, server.register, doctor.register):
-    _register(app)
+for _nouns in (login, server_info, server, doctor, protection):
+    _nouns.register(app)
 
 app.add_typer(context.app, name="context")
 app.add_typer(project.app, name="project")
@@ -48,6 +58,7 @@ app.add_typer(destination.app, name="destination")
 app.add_typer(token.app, name="token")
 app.add_typer(role.app, name="role")
 app.add_typer(audit.app, name="audit")
+app.add_typer(protection.app, name="objective")
 
 
 def _show_version(wanted: bool) -> None:

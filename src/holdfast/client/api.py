@@ -11,6 +11,7 @@ from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
 from holdfast.client.models.models import About, Addon, Backup, Document, Restore
 from holdfast.client.projects import Projects
+from holdfast.client.protection import Protections
 from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
 from holdfast.client.transport.async_transport import AsyncTransport
@@ -37,6 +38,7 @@ class _Calls(Noun[R]):
         self.tokens = Tokens(runner)
         self.roles = Roles(runner)
         self.audit = AuditLog(runner)
+        self.protection = Protections(runner)
 
     @property
     def host(self) -> str:

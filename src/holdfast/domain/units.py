@@ -9,3 +9,11 @@ def show_bytes(count: float) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def show_duration(ms: int) -> str:
+    """`93_600_000` to `26 h`: whole units, the largest that leaves at least two of them."""
+    for unit, size in (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
+        if abs(ms) >= 2 * size:
+            return f"{ms // size} {unit}"
+    return f"{ms // 1000} s"

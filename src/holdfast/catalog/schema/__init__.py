@@ -25,6 +25,7 @@ from holdfast.catalog.schema.backups import (
     UploadPart,
 )
 from holdfast.catalog.schema.base import BigKey, Document, Table
+from holdfast.catalog.schema.protection import ObjectiveRow, ProtectionRow
 from holdfast.catalog.schema.snapshot_repositories import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
@@ -45,9 +46,11 @@ __all__ = [
     "Import",
     "Line",
     "MasterKey",
+    "ObjectiveRow",
     "Occurrence",
     "Operation",
     "Project",
+    "ProtectionRow",
     "Reading",
     "Recovery",
     "Replay",

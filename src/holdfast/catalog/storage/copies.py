@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.plain import Plain
 from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.database.touched import touch_copy
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project
 from holdfast.domain.access import Caller
 from holdfast.domain.artifact import MANIFEST
@@ -250,6 +251,7 @@ def to_repair(session: ReadSession, now: int) -> list[Copy]:
 def lose(session: WriteSession, pk: int, now: int | None) -> None:
     """Its objects were found missing; None: they are there again."""
     _change(session, update(Copy).where(Copy.pk == pk).values(lost=now))
+    touch_copy(session, pk)
 
 
 def _change(session: WriteSession, statement: Update) -> None:

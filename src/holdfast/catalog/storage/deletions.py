@@ -13,6 +13,7 @@ from sqlalchemy import or_, select, update
 from holdfast.catalog import destinations
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.database.touched import touch_copy
 from holdfast.catalog.schema import Addon, Copy, Deletion, Project
 from holdfast.domain.access import Caller
 
@@ -167,6 +168,8 @@ def finish(session: WriteSession, pk: int, now: int, said: Outcome) -> bool:
     deletion.tries += 1
     deletion.last_error = deletion.next_try = None
     session.execute(update(Copy).where(Copy.pk == deletion.copy_pk).values(gone=now, review=None))
+    if deletion.copy_pk is not None:
+        touch_copy(session, deletion.copy_pk)
     return True
 
 

@@ -25,6 +25,7 @@ from holdfast.catalog.database.session import (
     lock_addon,
     lock_addons,
 )
+from holdfast.catalog.database.touched import touch_operation
 from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
 from holdfast.contracts.queue import Dispatch, Queue
 from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
@@ -235,6 +236,7 @@ def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) 
     operation.progress = None
     operation.ended = now
     _mirror(session, operation.id, ending.status, ending.reason, now)
+    touch_operation(session, operation.id)
     session.flush()
 
 

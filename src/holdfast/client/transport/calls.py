@@ -177,6 +177,10 @@ def post(path: str, body: Body | None = None, params: Params | None = None) -> S
     return (yield from ask(Request("POST", path, params, body))).data
 
 
+def put(path: str, body: Body) -> Steps[object]:
+    return (yield from ask(Request("PUT", path, None, body))).data
+
+
 def patch(path: str, body: Body) -> Steps[object]:
     return (yield from ask(Request("PATCH", path, None, body))).data
 

@@ -1,0 +1,39 @@
+"""Which addons a transaction changed something about, for what is derived of them at its end."""
+
+from dataclasses import dataclass, field
+
+from holdfast.catalog.database.session import WriteSession
+
+_TOUCHED = "touched"
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Keys of addons and copies, ids of operations: all name addons."""
+
+    addons: set[int] = field(default_factory=set[int])
+    copies: set[int] = field(default_factory=set[int])
+    operations: set[str] = field(default_factory=set[str])
+
+
+def _touched(session: WriteSession) -> Touched:
+    return session.info.setdefault(_TOUCHED, Touched())
+
+
+def touch_addon(session: WriteSession, *addon_pks: int) -> None:
+    _touched(session).addons.update(addon_pks)
+
+
+def touch_copy(session: WriteSession, copy_pk: int) -> None:
+    """The addon of a copy of which only the key is known."""
+    _touched(session).copies.add(copy_pk)
+
+
+def touch_operation(session: WriteSession, operation_id: str) -> None:
+    """The addon of an operation, and the one whose backup it restores."""
+    _touched(session).operations.add(operation_id)
+
+
+def take_touched(session: WriteSession) -> Touched:
+    """What was touched since the last call."""
+    return session.info.pop(_TOUCHED, None) or Touched()

@@ -1,0 +1,393 @@
+"""Facts about the protection of each addon: one row, so that no list ever counts backups.
+
+A row is derived again in the transaction that changed something it depends on, just before that
+commits: `touch_addon` and `touch_copy` name what changed where a statement changes rows without
+loading them, and the session tells of the others. `differences` derives all rows from nothing and
+compares: a difference means that a change was not noticed.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from sqlalchemy import and_, event, func, select
+from sqlalchemy.orm import UOWTransaction
+
+from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.database.touched import Touched, take_touched, touch_addon
+from holdfast.catalog.schema import (
+    Addon,
+    Backup,
+    Copy,
+    Occurrence,
+    Operation,
+    ProtectionRow,
+    Restore,
+    Schedule,
+)
+from holdfast.catalog.work import schedules
+from holdfast.domain.addon import Desired
+from holdfast.domain.backup import IMPORTED
+from holdfast.domain.errors import NotFound
+from holdfast.domain.operation import OVER, Status
+from holdfast.domain.protection import (
+    DAY_MS,
+    HISTORY_DAYS,
+    Day,
+    Facts,
+    longest_gap,
+    with_day,
+)
+from holdfast.domain.schedules.schedule import Outcome
+
+_AT_ONCE = 500
+_BAD = (Status.FAILED, Status.NOT_SUPPORTED)
+_OWN = Backup.source.not_in(sorted(IMPORTED))
+_GOOD_COPY = and_(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))
+
+Values = dict[str, Any]
+"""The columns of a row of facts, by name."""
+
+
+@event.listens_for(WriteSession, "after_flush")
+def _note_changes(session: WriteSession, _: UOWTransaction) -> None:
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if isinstance(row, Copy | Backup):
+            if row not in session.new or row.status == Status.COMPLETED:
+                touch_addon(session, row.addon_pk)
+        elif isinstance(row, Schedule):
+            touch_addon(session, row.addon_pk)
+        elif isinstance(row, Addon):
+            touch_addon(session, row.pk)
+
+
+@event.listens_for(WriteSession, "before_commit")
+def _derive(session: WriteSession) -> None:
+    session.flush()
+    addon_pks = _addons_of(session, take_touched(session))
+    if addon_pks:
+        refresh(session, addon_pks)
+        session.flush()
+        take_touched(session)
+
+
+def _addons_of(session: WriteSession, touched: Touched) -> set[int]:
+    addon_pks = set(touched.addons)
+    if touched.copies:
+        addon_pks.update(session.scalars(select(Copy.addon_pk).where(Copy.pk.in_(touched.copies))))
+    if touched.operations:
+        own = select(Operation.addon_pk).where(Operation.id.in_(touched.operations))
+        restored = select(Backup.addon_pk).join(Restore, Restore.backup_pk == Backup.pk)
+        addon_pks.update(session.scalars(own))
+        addon_pks.update(session.scalars(restored.where(Restore.operation.in_(touched.operations))))
+    return addon_pks
+
+
+def refresh(session: WriteSession, addon_pks: Collection[int], *, whole: bool = False) -> None:
+    """Derives the rows of these addons again; of their history only the last two days, unless the
+    `whole` of it."""
+    rows = {
+        row.addon_pk: row
+        for row in session.scalars(
+            select(ProtectionRow).where(ProtectionRow.addon_pk.in_(addon_pks))
+        )
+    }
+    fresh = _derived(session, addon_pks, rows, whole=whole)
+    for addon_pk in set(addon_pks) - fresh.keys():
+        if addon_pk in rows:  # the addon is deleted
+            session.delete(rows[addon_pk])
+    for addon_pk, values in fresh.items():
+        row = rows.get(addon_pk)
+        if row is None:
+            session.add(ProtectionRow(addon_pk=addon_pk, **values))
+            continue
+        for name, value in values.items():
+            if getattr(row, name) != value:
+                setattr(row, name, value)
+
+
+def differences(session: ReadSession, addon_pks: Collection[int]) -> dict[int, list[str]]:
+    """The columns in which the rows of these addons are not what is derived from nothing."""
+    stored = select(ProtectionRow).where(ProtectionRow.addon_pk.in_(addon_pks))
+    rows = {row.addon_pk: row for row in session.scalars(stored)}
+    found: dict[int, list[str]] = {}
+    for addon_pk, values in _derived(session, addon_pks, {}, whole=True).items():
+        row = rows.get(addon_pk)
+        if row is None:
+            found[addon_pk] = [NO_ROW]
+            continue
+        columns = [
+            name
+            for name, value in values.items()
+            # An old proof is remembered when the rows of its restore are gone.
+            if getattr(row, name) != value and not (name in _PROOF and value is None)
+        ]
+        if columns:
+            found[addon_pk] = columns
+    return found
+
+
+_PROOF = ("proven", "proof_ms")
+NO_ROW = "no row"
+"""What `differences` says of an addon that has none yet."""
+
+
+def rebuild(session: WriteSession, addon_pks: Iterable[int]) -> None:
+    """Derives the rows of these addons from nothing; an old proof is kept."""
+    chosen = list(addon_pks)
+    stored = select(ProtectionRow).where(ProtectionRow.addon_pk.in_(chosen))
+    for row in session.scalars(stored):
+        row.days = []
+    session.flush()
+    refresh(session, chosen, whole=True)
+
+
+def _derived(
+    session: ReadSession,
+    addon_pks: Collection[int],
+    rows: Mapping[int, ProtectionRow],
+    *,
+    whole: bool,
+) -> dict[int, Values]:
+    living = select(Addon).where(Addon.pk.in_(addon_pks), Addon.deleted.is_(None))
+    addons = list(session.scalars(living.where(Addon.desired != Desired.DELETED)))
+    keys = [addon.pk for addon in addons]
+    plans = schedules.of_addons(session, keys)
+    good, bytes_by_addon = _good(session, keys), _bytes(session, keys)
+    failures, proofs = _failures(session, keys, good), _proofs(session, keys)
+    days = _days(session, keys, {} if whole else rows)
+    derived: dict[int, Values] = {}
+    for addon in addons:
+        row, plan = rows.get(addon.pk), plans.get(addon.pk, [])
+        proven, proof_ms = proofs.get(addon.pk, (None, None))
+        if row is not None and (proven is None or (row.proven or 0) > proven):
+            proven, proof_ms = row.proven, row.proof_ms
+        failing, failure = failures.get(addon.pk, (None, None))
+        history = [Day(**day) for day in row.days] if row is not None else []
+        fresh = days.get(addon.pk, [])
+        newest = max((day.start for day in (*history, *fresh)), default=0)
+        derived[addon.pk] = {
+            "created": addon.created,
+            "planned": min((schedule.created for schedule in plan), default=None),
+            "paused": addon.updated if addon.desired == Desired.PAUSED else None,
+            "longest_gap_ms": longest_gap(tuple(sorted(map(schedules.rule, plan), key=repr))),
+            "next_due": min((schedule.next_due for schedule in plan), default=None),
+            **good.get(addon.pk, _NOTHING_GOOD),
+            "failing": failing,
+            "failure": failure,
+            "proven": proven,
+            "proof_ms": proof_ms,
+            "bytes": bytes_by_addon.get(addon.pk, 0),
+            "days": [asdict(day) for day in with_day(history, fresh, newest)],
+        }
+    return derived
+
+
+_NOTHING_GOOD: Values = {
+    "first_good": None,
+    "last_good": None,
+    "last_good_backup": None,
+    "places": 0,
+    "lost": 0,
+    "lost_since": None,
+}
+
+
+def _good(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Values]:
+    bounds = (
+        select(Copy.addon_pk, func.min(Backup.pk), func.max(Backup.pk))
+        .join(Backup, Backup.pk == Copy.backup_pk)
+        .where(Copy.addon_pk.in_(addon_pks), _GOOD_COPY, Backup.deleted.is_(None), _OWN)
+        .group_by(Copy.addon_pk)
+    )
+    rows = [tuple(row) for row in session.execute(bounds)]
+    backup_pks = {pk for _, first, last in rows for pk in (first, last)}
+    taken = dict(
+        session.execute(select(Backup.pk, Backup.created).where(Backup.pk.in_(backup_pks))).all()
+    )
+    places: dict[int, set[int | None]] = defaultdict(set)
+    lost: dict[int, list[int]] = defaultdict(list)
+    copies = select(Copy.backup_pk, Copy.destination_pk, Copy.status, Copy.lost).where(
+        Copy.backup_pk.in_({last for _, _, last in rows}), Copy.gone.is_(None)
+    )
+    for backup_pk, destination_pk, status, lost_since in session.execute(copies):
+        if lost_since is not None:
+            lost[backup_pk].append(lost_since)
+        elif status == Status.COMPLETED:
+            places[backup_pk].add(destination_pk)
+    return {
+        addon_pk: {
+            "first_good": taken[first],
+            "last_good": taken[last],
+            "last_good_backup": last,
+            "places": len(places[last]),
+            "lost": len(lost[last]),
+            "lost_since": min(lost[last], default=None),
+        }
+        for addon_pk, first, last in rows
+    }
+
+
+def _failures(
+    session: ReadSession, addon_pks: Collection[int], good: Mapping[int, Values]
+) -> dict[int, tuple[int, str | None]]:
+    """Of addons whose newest ended backup is not good: when the first of those was taken, and why
+    the newest one is not."""
+    first: dict[int, int] = {}
+    newest: dict[int, str | None] = {}
+    for addon_pk in addon_pks:
+        since = good.get(addon_pk, _NOTHING_GOOD)["last_good_backup"] or 0
+        ended = (
+            select(Backup.created, Backup.status, Backup.reason)
+            .where(Backup.addon_pk == addon_pk, Backup.pk > since, _OWN)
+            .where(Backup.status.in_((*_BAD, Status.COMPLETED)))
+            .order_by(Backup.pk)
+        )
+        for created, status, reason in session.execute(ended):
+            first.setdefault(addon_pk, created)
+            lost = status == Status.COMPLETED
+            newest[addon_pk] = "its copies are lost or deleted" if lost else reason
+    return {addon_pk: (created, newest[addon_pk]) for addon_pk, created in first.items()}
+
+
+def _proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, int]]:
+    """The last restore of a backup of each addon that ended well, and how long it took."""
+    ended = (
+        select(Backup.addon_pk, Operation.ended, Operation.started)
+        .join(Restore, Restore.backup_pk == Backup.pk)
+        .join(Operation, Operation.id == Restore.operation)
+        .where(
+            Backup.addon_pk.in_(addon_pks),
+            Restore.status == Status.COMPLETED,
+            Restore.undoes.is_(None),
+            Operation.ended.is_not(None),
+        )
+    )
+    proofs: dict[int, tuple[int, int]] = {}
+    for addon_pk, end, start in session.execute(ended):
+        if end is not None and end >= proofs.get(addon_pk, (0, 0))[0]:
+            proofs[addon_pk] = end, end - (start or end)
+    return proofs
+
+
+def _bytes(session: ReadSession, addon_pks: Collection[int]) -> dict[int, int]:
+    stored = (
+        select(Copy.addon_pk, func.sum(Copy.size))
+        .where(Copy.addon_pk.in_(addon_pks), _GOOD_COPY)
+        .group_by(Copy.addon_pk)
+    )
+    return {addon_pk: int(total or 0) for addon_pk, total in session.execute(stored)}
+
+
+def _days(
+    session: ReadSession, addon_pks: Collection[int], rows: Mapping[int, ProtectionRow]
+) -> dict[int, list[Day]]:
+    """The days whose count may have changed: the last two of an addon with a row, else all that are
+    remembered. The time is that of the newest occurrence."""
+    newest = dict(
+        session.execute(
+            select(Schedule.addon_pk, func.max(Occurrence.instant))
+            .join(Occurrence, Occurrence.schedule_pk == Schedule.pk)
+            .where(Schedule.addon_pk.in_(addon_pks))
+            .group_by(Schedule.addon_pk)
+        ).all()
+    )
+    since = {
+        addon_pk: at - at % DAY_MS - (1 if addon_pk in rows else HISTORY_DAYS - 1) * DAY_MS
+        for addon_pk, at in newest.items()
+    }
+    if not since:
+        return {}
+    decided = (
+        select(
+            Schedule.addon_pk,
+            Occurrence.instant,
+            Occurrence.outcome,
+            Occurrence.count,
+            Occurrence.backup_pk,
+            Backup.status,
+        )
+        .join(Schedule, Schedule.pk == Occurrence.schedule_pk)
+        .outerjoin(Backup, Backup.pk == Occurrence.backup_pk)
+        .where(Schedule.addon_pk.in_(since), Occurrence.instant >= min(since.values()))
+        .order_by(Schedule.addon_pk, Occurrence.instant)
+    )
+    return _counted(row for row in session.execute(decided) if row[1] >= since[row[0]])
+
+
+def _counted(
+    decided: Iterable[tuple[int, int, str, int, int | None, str | None]],
+) -> dict[int, list[Day]]:
+    """One backup that several schedules wanted was due once."""
+    counts: dict[tuple[int, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    seen: set[int] = set()
+    for addon_pk, instant, outcome, count, backup_pk, status in decided:
+        day = counts[addon_pk, instant - instant % DAY_MS]
+        if outcome != Outcome.FIRED:
+            day["due"] += count
+            day["missed"] += count
+            continue
+        if backup_pk is None or backup_pk in seen:
+            continue
+        seen.add(backup_pk)
+        day["due"] += 1
+        if status == Status.COMPLETED:
+            day["good"] += 1
+        elif status in OVER:
+            day["failed"] += 1
+    days: dict[int, list[Day]] = defaultdict(list)
+    for (addon_pk, start), numbers in counts.items():
+        days[addon_pk].append(Day(start, **numbers))
+    return days
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedRow:
+    """What is known of one living addon; `kind` is its engine's, `bytes` all its good copies'."""
+
+    addon_pk: int
+    project_pk: int
+    id: str
+    name: str
+    kind: str
+    facts: Facts
+    bytes: int
+    days: Sequence[Day] = ()
+
+
+def rows_of(session: ReadSession, project_pks: Collection[int] | None) -> list[ProtectedRow]:
+    """Every living addon, without its days. `project_pks` None: of all projects."""
+    listed = _ROWS if project_pks is None else _ROWS.where(Addon.project_pk.in_(project_pks))
+    return [_protected(row) for row in session.execute(listed)]
+
+
+def row_of(session: ReadSession, addon_pk: int) -> ProtectedRow:
+    """One addon with its days. NotFound when it is deleted."""
+    row = session.execute(_ROWS.where(Addon.pk == addon_pk)).one_or_none()
+    if row is None:
+        raise NotFound("this addon is deleted")
+    days = session.scalar(select(ProtectionRow.days).where(ProtectionRow.addon_pk == addon_pk))
+    return replace(_protected(row), days=[Day(**day) for day in days or ()])
+
+
+_FACTS = [getattr(ProtectionRow, field.name) for field in fields(Facts)]
+_ROWS: Any = (
+    select(
+        Addon.pk, Addon.project_pk, Addon.id, Addon.name, Addon.kind, ProtectionRow.bytes, *_FACTS
+    )
+    .join(ProtectionRow, Addon.pk == ProtectionRow.addon_pk)
+    .where(Addon.deleted.is_(None))
+    .order_by(Addon.pk)
+)
+
+
+def _protected(row: Any) -> ProtectedRow:
+    addon_pk, project_pk, identifier, name, kind, stored, *known = row
+    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, Facts(*known), stored)
+
+
+def living_after(session: ReadSession, addon_pk: int) -> list[int]:
+    """Keys of living addons after one, in their order, some at a time."""
+    following = select(Addon.pk).where(Addon.pk > addon_pk, Addon.deleted.is_(None))
+    return list(session.scalars(following.order_by(Addon.pk).limit(_AT_ONCE)))

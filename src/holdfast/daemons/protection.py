@@ -1,0 +1,53 @@
+"""Derives the protection of every addon from nothing now and then, and reports a difference.
+
+The rows are kept by each transaction that changes something; a difference means that one did not
+notice its change. The row is put right and the log names its columns, so that it is not silent.
+"""
+
+import logging
+
+from holdfast.catalog import protection
+from holdfast.catalog.work import chores
+from holdfast.usecases.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+_CHORE = "protection"
+_EVERY_MS = 6 * 3_600_000
+
+
+class ProtectionCheck:
+    """One of all schedulers does it."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    def round(self) -> None:
+        now = self._tools.clock.now()
+        with self._tools.catalog.read() as session:
+            if not chores.is_due(session, _CHORE, now, _EVERY_MS):
+                return
+        with self._tools.catalog.write() as session:
+            if not chores.take(session, _CHORE, now, _EVERY_MS):
+                return
+        self.check()
+        with self._tools.catalog.write() as session:
+            chores.end(session, _CHORE, now + _EVERY_MS, now, None)
+
+    def check(self) -> None:
+        """Compares all living addons, some at a time, each lot in one transaction."""
+        last = 0
+        while True:
+            with self._tools.catalog.write() as session:
+                addon_pks = protection.living_after(session, last)
+                if not addon_pks:
+                    return
+                different = protection.differences(session, addon_pks)
+                protection.rebuild(session, different)
+            for addon_pk, columns in different.items():
+                if columns != [protection.NO_ROW]:  # it was made before there were rows
+                    log.error(
+                        "protection facts differ",
+                        extra={"addon": addon_pk, "columns": ", ".join(columns)},
+                    )
+            last = addon_pks[-1]
