@@ -462,6 +462,18 @@ export interface Networking {
   tlsEnabled: boolean;
   externalAccessEnabled: boolean;
 }
+export interface ObjectiveForm {
+  maxAgeMinutes?: number;
+  maxRestoreMinutes?: number;
+  provenWithinDays?: number;
+  places?: number;
+}
+export interface ObjectiveView {
+  maxAgeMinutes?: number;
+  maxRestoreMinutes?: number;
+  provenWithinDays?: number;
+  places?: number;
+}
 export interface OccurrenceList {
   occurrences: Array<OccurrenceView>;
 }
@@ -570,6 +582,57 @@ export interface ProjectView {
   jobs?: Array<Record<string, unknown>>;
   addons: Array<ProjectAddon>;
   cluster: Cluster;
+}
+export interface ProtectedAddon {
+  id: string;
+  name: string;
+  type: string;
+  projectId: string;
+}
+export interface ProtectionDay {
+  date: string;
+  due: number;
+  good: number;
+  failed: number;
+  missed: number;
+}
+export interface ProtectionItem {
+  addon: ProtectedAddon;
+  state: string;
+  since?: string;
+  reasons: Array<ProtectionReason>;
+  firstGoodAt?: string;
+  lastGoodAt?: string;
+  nextDueAt?: string;
+  maxAgeMinutes?: number;
+  provenAt?: string;
+  proofSeconds?: number;
+  places: number;
+  bytes: string;
+}
+export interface ProtectionReason {
+  sentence: string;
+  since: string;
+}
+export interface ProtectionView {
+  addon: ProtectedAddon;
+  state: string;
+  since?: string;
+  reasons: Array<ProtectionReason>;
+  firstGoodAt?: string;
+  lastGoodAt?: string;
+  nextDueAt?: string;
+  maxAgeMinutes?: number;
+  provenAt?: string;
+  proofSeconds?: number;
+  places: number;
+  bytes: string;
+  objective: ObjectiveView;
+  days: Array<ProtectionDay>;
+}
+export interface ProtectionWall {
+  addons: Array<ProtectionItem>;
+  counts: Record<string, number>;
 }
 export interface PruneAnswer {
   marked: number;
@@ -699,6 +762,7 @@ export interface Server {
 export interface SpecType {
   type: string;
 }
+export type State = "unprotected" | "no plan" | "at risk" | "paused" | "protected";
 export interface StoreCheckView {
   destinationId?: string;
   dueAt: string;
@@ -802,6 +866,22 @@ export interface Calls {
   getProject(args: { projectId: string }): Promise<ProjectView>;
   patchProject(args: { projectId: string; body: ProjectPatch }): Promise<ProjectResult>;
   deleteProject(args: { projectId: string; delete_child_objects?: boolean }): Promise<Empty>;
+  /** Every addon that the token sees, the worst first. */
+  getProtection(args?: { projectId?: string; state?: Array<State> }): Promise<ProtectionWall>;
+  /** The state of one addon, its reasons, its objective and its last 14 days. */
+  getAddonProtection(args: { projectId: string; addonId: string }): Promise<ProtectionView>;
+  /** What was set for all addons. */
+  getObjective(): Promise<ObjectiveView>;
+  /** Sets it for all addons; what is left out goes back to the default. */
+  putObjective(args: { body: ObjectiveForm }): Promise<ObjectiveView>;
+  /** What was set for the addons of a project. */
+  getProjectObjective(args: { projectId: string }): Promise<ObjectiveView>;
+  /** Sets it for the addons of a project; what is left out is up to the installation's. */
+  putProjectObjective(args: { projectId: string; body: ObjectiveForm }): Promise<ObjectiveView>;
+  /** What was set for an addon itself. */
+  getAddonObjective(args: { projectId: string; addonId: string }): Promise<ObjectiveView>;
+  /** Sets it for an addon; what is left out is up to its project's. */
+  putAddonObjective(args: { projectId: string; addonId: string; body: ObjectiveForm }): Promise<ObjectiveView>;
   listAddons(args: { projectId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<AddonList>>;
   createAddon(args: { projectId: string; body: AddonForm }): Promise<AddonView>;
   /** Creates the addon, or updates the one of that name. */
