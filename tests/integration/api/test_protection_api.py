@@ -59,7 +59,7 @@ def test_a_schedule_a_backup_and_a_restore_change_what_is_said(
     assert protected["maxAgeMinutes"] == 24 * 60 + 15
     assert protected["places"] == 1
     assert "provenAt" not in protected
-    restore = api.post(f"{backup}/restore").data["id"]
+    restore = api.post(f"{backup}/restore").data["restoreId"]
     await_restore(api, backup, restore)
     proven = state_of(api, attached)
     assert proven["provenAt"]
