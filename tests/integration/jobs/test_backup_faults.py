@@ -19,7 +19,13 @@ from holdfast.catalog.work.journal import Window
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import AddonStatus, Desired
-from holdfast.domain.errors import ChildFailed, DestinationFull, StoreRefused, StoreUnavailable
+from holdfast.domain.errors import (
+    ChildFailed,
+    DestinationFull,
+    StoreRefused,
+    StoreUnavailable,
+    WorkerLost,
+)
 from holdfast.domain.operation import ANY_LANE, MAX_ATTEMPTS, Kind, Status
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.runner import Drained, Runner
@@ -240,6 +246,22 @@ def test_a_drained_operation_is_dispatched_anew_and_loses_no_attempt(bench: Benc
         assert bench.look(op).fence == fence + 1
     bench.run(op, fence=MAX_ATTEMPTS + 3)
     assert bench.look(op).status == Status.COMPLETED
+
+
+def test_an_operation_whose_worker_lost_contact_goes_on_as_a_new_attempt(bench: Bench) -> None:
+    op = bench.order()
+
+    def lose_contact(step: Step[Any], job: Job, record: Any) -> Any:
+        job.guard.stop(WorkerLost("no contact with the catalogue for 20 s"))
+        job.guard.check()
+
+    bench.run(op, plan=with_step("copy", lose_contact))
+    waiting = bench.look(op)
+    assert (waiting.status, waiting.fence) == (Status.IN_PROGRESS, 2)
+    assert "no contact with the catalogue for 20 s; it is started again" in bench.log(op)
+    bench.run(op, fence=2)
+    ended = bench.look(op)
+    assert (ended.status, ended.attempt) == (Status.COMPLETED, 2)
 
 
 def test_an_operation_that_keeps_losing_its_worker_is_given_up(bench: Bench) -> None:

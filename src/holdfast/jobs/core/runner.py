@@ -19,7 +19,7 @@ from holdfast.catalog.schema import Operation
 from holdfast.catalog.work import journal, leftovers, operations
 from holdfast.catalog.work.operations import Ending
 from holdfast.contracts.queue import Dispatch
-from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
+from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported, WorkerLost
 from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
 from holdfast.jobs.core.job import AWAY_SECONDS, Job
 from holdfast.jobs.core.step import Plan, Step, remaining
@@ -108,11 +108,22 @@ class Runner:
                 job.save(step.name, record.model_dump(mode="json"))
         except (FencedOff, Drained):
             raise
+        except WorkerLost as error:
+            # Others were free to take it; when none did it goes on here, as an attempt of its own.
+            reason = error.message
+            _insist(lambda: self._start_again(job.what, reason))
         except Exception as error:  # noqa: BLE001 - every failure is an ending with a reason
             self._end_badly(plan, job, record, _verdict(error))
         else:
             ending = Ending(Status.COMPLETED)
             _insist(lambda: self._write_ending(plan, job, record, ending))
+
+    def _start_again(self, what: Dispatch, reason: str) -> None:
+        with self.tools.catalog.write() as session:
+            if not operations.take_over(session, self.tools.queue, what):
+                raise FencedOff
+            text = f"{reason}; it is started again"
+            journal.write(session, what.op, self.tools.clock.now(), text)
 
     def _end_badly(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
         """First the row says that nobody goes on with it; only then anything is removed."""
