@@ -1004,4 +1004,6 @@ export interface Calls {
   live(): Promise<unknown>;
   /** 503 with the reason for each part that cannot be reached. */
   ready(): Promise<unknown>;
+  /** In Prometheus' text format: the addons that the token sees, and the work there is. */
+  getMetrics(): Promise<Response>;
 }

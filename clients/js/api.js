@@ -101,4 +101,5 @@ export const operations = {
   download: {"method": "GET", "path": "/v1/downloads/{uid}/{name}", "query": ["expires", "by", "signature"], "raw": true},
   live: {"method": "GET", "path": "/healthz"},
   ready: {"method": "GET", "path": "/readyz"},
+  getMetrics: {"method": "GET", "path": "/metrics", "raw": true},
 };

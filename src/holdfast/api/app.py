@@ -21,7 +21,7 @@ from holdfast.api.v1 import (
 from holdfast.api.v1.addons import actions, addons
 from holdfast.api.v1.backups import backups, downloads, imports, pitr, restores, snapshots
 from holdfast.domain.errors import NotFound
-from holdfast.http import errors, health, state
+from holdfast.http import errors, health, metrics, state
 from holdfast.http.arrival import Arrival
 from holdfast.http.body import BodyGate
 from holdfast.http.limits.rates import Limits
@@ -95,6 +95,7 @@ def _routed() -> FastAPI:
         app.include_router(noun, prefix="/v1")
     app.include_router(downloads.files)
     app.include_router(health.router, responses=reference.ENVELOPE)
+    app.include_router(metrics.router)
     app.include_router(reference.router)
     # Last: routes are made when a request comes as far as them, and many installations need none
     # of these.

@@ -26,6 +26,21 @@ def wall(
     session: ReadSession, caller: Caller, now: int, project: str | None, states: Sequence[str]
 ) -> ProtectionWall:
     """Every addon that the caller sees, the worst first, then by project and id."""
+    verdicts = judged(session, caller, now, project)
+    verdicts.sort(key=lambda judged: (ORDER[judged[1].state], judged[2], judged[0].id))
+    counts = Counter(str(verdict.state) for _, verdict, _ in verdicts)
+    items = [
+        _item(row, verdict, project_id)
+        for row, verdict, project_id in verdicts
+        if not states or verdict.state in states
+    ]
+    return ProtectionWall(addons=items, counts=dict(counts))
+
+
+def judged(
+    session: ReadSession, caller: Caller, now: int, project: str | None
+) -> list[tuple[ProtectedRow, Protection, str]]:
+    """Every addon that the caller sees, its verdict, and the id of its project."""
     names = {
         pk: identifier
         for pk, identifier in projects.living_ids(session).items()
@@ -34,19 +49,15 @@ def wall(
     chosen = objectives.of_all(session)
     everything = caller.projects is None and project is None
     rows = protection.rows_of(session, None if everything else list(names))
-    judged = [
-        (row, judge(row.facts, objectives.effective(chosen, row.project_pk, row.addon_pk), now))
+    return [
+        (
+            row,
+            judge(row.facts, objectives.effective(chosen, row.project_pk, row.addon_pk), now),
+            names[row.project_pk],
+        )
         for row in rows
         if row.project_pk in names
     ]
-    judged.sort(key=lambda pair: (ORDER[pair[1].state], names[pair[0].project_pk], pair[0].id))
-    counts = Counter(str(verdict.state) for _, verdict in judged)
-    items = [
-        _item(row, verdict, names[row.project_pk])
-        for row, verdict in judged
-        if not states or verdict.state in states
-    ]
-    return ProtectionWall(addons=items, counts=dict(counts))
 
 
 def of_addon(session: ReadSession, addon_pk: int, project_id: str, now: int) -> ProtectionView:
