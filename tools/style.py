@@ -34,6 +34,9 @@ BANNED = {
 
 MAX_SUBJECT = 60
 """Characters of a commit's subject."""
+COMMITS = 100
+"""The newest, whose subjects are measured."""
+FEW_LINES = 25
 
 BUDGETS = {
     "vague variables, % of functions": 100.0,
@@ -41,11 +44,14 @@ BUDGETS = {
     "lines with somebody, nobody or whoever": 10_000,
     "lines with a banned second name": 10_000,
     "modules in the fullest folder": 14,
-    "riddles: names of routes in docstrings": 100,
+    "docstrings that begin with a route's code": 100,
+    "files of a few lines with one reader": 100,
+    "long subjects among the newest commits": 100,
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Place = tuple[str, str]
+Found = tuple[str, str]
+"""Where something was counted, and what it is."""
 
 
 def sources(paths: list[Path]) -> list[Path]:
@@ -91,7 +97,7 @@ def once_called(tree: ast.Module) -> Iterator[Function]:
             yield function
 
 
-def vague(files: list[Path]) -> tuple[list[Place], int]:
+def vague(files: list[Path]) -> tuple[list[Found], int]:
     places, total = [], 0
     for file in files:
         for function in functions(ast.parse(file.read_text())):
@@ -102,7 +108,7 @@ def vague(files: list[Path]) -> tuple[list[Place], int]:
     return places, total
 
 
-def helpers(files: list[Path]) -> list[Place]:
+def helpers(files: list[Path]) -> list[Found]:
     return [
         (f"{file.relative_to(ROOT)}:{function.lineno} {function.name}", "called once")
         for file in files
@@ -110,7 +116,7 @@ def helpers(files: list[Path]) -> list[Place]:
     ]
 
 
-def matching(files: list[Path], pattern: str, remedy: str) -> list[Place]:
+def matching(files: list[Path], pattern: str, remedy: str) -> list[Found]:
     return [
         (f"{file.relative_to(ROOT)}:{number}", f"{line.strip()[:90]} -> {remedy}")
         for file in files
@@ -125,9 +131,30 @@ def fullest(files: list[Path]) -> tuple[int, str]:
     return count, str(folder.relative_to(ROOT))
 
 
-def long_subjects(since: str) -> list[Place]:
+def small_files(files: list[Path]) -> list[Found]:
+    """Modules of a few lines that only one other module imports: they are always read together."""
+    modules = {
+        ".".join(file.relative_to(ROOT / "src").with_suffix("").parts): file for file in files
+    }
+    importers: dict[str, set[Path]] = {name: set() for name in modules}
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    importers.get(name, set()).add(file)
+    return [
+        (str(file.relative_to(ROOT)), "a few lines that one other module reads")
+        for name, file in modules.items()
+        if file.name != "__init__.py"
+        and len(file.read_text().splitlines()) <= FEW_LINES
+        and len(importers[name]) == 1
+    ]
+
+
+def long_subjects() -> list[Found]:
+    """Of the newest commits: none where there is no history, as in a shallow clone."""
     listed = subprocess.run(
-        ["git", "log", "--no-merges", "--format=%h %s", f"{since}..HEAD"],
+        ["git", "log", "--no-merges", "--format=%h %s", f"-{COMMITS}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -144,9 +171,10 @@ def main() -> int:
     (riddle, remedy), *banned = BANNED.items()
     persons = matching(files, riddle, remedy)
     second = [place for pattern, word in banned for place in matching(files, pattern, word)]
+    tiny = small_files(files)
     routes = matching(files, r'^\s*"""(?:[A-Z]\d+\b.*)', "say the duty, not the route's code")
     if paths:
-        for where, why in [*vague_places, *once, *persons, *second, *routes]:
+        for where, why in [*vague_places, *once, *persons, *second, *routes, *tiny]:
             print(f"{where}: {why}")
     count, _ = fullest(files)
     counts = {
@@ -155,7 +183,9 @@ def main() -> int:
         "lines with somebody, nobody or whoever": len(persons),
         "lines with a banned second name": len(second),
         "modules in the fullest folder": count,
-        "riddles: names of routes in docstrings": len(routes),
+        "docstrings that begin with a route's code": len(routes),
+        "files of a few lines with one reader": len(tiny),
+        "long subjects among the newest commits": len(long_subjects()),
     }
     for name, value in counts.items():
         print(f"{value:8.1f}  {name} (budget {BUDGETS[name]:g})")
