@@ -1,6 +1,7 @@
 """Services that differ from AWS: how they differ is found out, and objects fit into their parts."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything a hundredth as large: parts from 80 KiB, 1.3 MiB of them in memory."""
     for name in ("FIRST", "LARGEST", "IN_MEMORY", "MEMORY", "LARGEST_OBJECT"):
         monkeypatch.setattr(parts, name, getattr(parts, name) // 100)
-    monkeypatch.setattr(buffers, "_SPILL", 256 << 10)
+    monkeypatch.setattr(buffers, "_SPILL_BYTES", 256 << 10)
 
 
 def put(store: S3Store, size: int) -> bytes:
@@ -95,7 +96,7 @@ def test_parts_larger_than_memory_allows_arrive_whole(tmp_path: Path, mode: str)
 def test_without_room_for_large_parts_there_are_more_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffers.Room, "_free", lambda _: 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     with quirky() as service:
         options = service.options(max_parts=100, spool=tmp_path / "spool")
         store = S3Store(Options.model_validate(options))

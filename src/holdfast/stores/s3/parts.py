@@ -1,10 +1,10 @@
-"""How large each part of an upload is, and how many may be under way at once.
+"""Plans how large each part of an upload is, and how many may be under way at once.
 
 The length of a dump is unknown when its first part is sent, and a service allows only so many
 parts: 10,000 at most, 1,000 at some. So parts grow, from 8 MiB to 5 GiB, which is the most that S3
 allows. Where 10,000 are known to be allowed they grow slowly: up to 400 GiB no part is larger than
-what fits in memory. Where fewer are allowed, or nobody knows, they grow so fast that 1,000 parts
-hold more than 5 TB, which is what services of that limit allow.
+what fits in memory. Where fewer are allowed, or the limit is unknown, they grow so fast that 1,000
+parts hold more than 5 TB, which is what services of that limit allow.
 
 Parts that are larger than memory allows wait on disk (`buffers.py`).
 """
@@ -35,11 +35,11 @@ class PartPlan:
 
     @property
     def parts(self) -> int:
-        """How many there may be."""
+        """How many parts an object may have."""
         return self.max_parts or MOST_PARTS
 
     def size(self, number: int) -> int:
-        """Bytes of the part with this number, counted from 1."""
+        """Returns the bytes of the part with this number, counted from 1."""
         if self.equal:
             return self._equal
         for count, size in self._steps():
@@ -50,12 +50,12 @@ class PartPlan:
 
     @property
     def _equal(self) -> int:
-        """As many of them as are allowed hold the largest object."""
-        wanted = -(-LARGEST_OBJECT // self.parts // MIB) * MIB
-        return max(FIRST, min(LARGEST, wanted))
+        """The size with which as many parts as are allowed hold the largest object."""
+        size = -(-LARGEST_OBJECT // self.parts // MIB) * MIB
+        return max(FIRST, min(LARGEST, size))
 
     def _steps(self) -> Iterator[tuple[int, int]]:
-        """How many parts of which size, in turn; all others are of the largest."""
+        """Yields how many parts have which size, in order; all further ones have the largest."""
         if self.max_parts == MOST_PARTS:
             for doubling, share in enumerate((40, 40, 40, 40, 0, 20, 20)):
                 count = MOST_PARTS // share if share else MOST_PARTS * 3 // 10
@@ -66,9 +66,9 @@ class PartPlan:
             yield max(1, fewest * 6 // 1000), min(LARGEST, FIRST << doubling)
 
     def in_flight(self, number: int) -> int:
-        """How many parts may still be on their way while the part after this one is filled.
+        """Returns how many parts may be under way while the part after this one is filled.
 
-        0 means: this one must have arrived before the next is begun.
+        0 means that this part must have arrived before the next is begun.
         """
         size, following = self.size(number), self.size(number + 1)
         if following > IN_MEMORY:
@@ -81,6 +81,6 @@ class PartPlan:
             return min(LARGEST_OBJECT, self.parts * self._equal)
         total, left = 0, self.parts
         for count, size in self._steps():
-            taken = min(left, count)
-            total, left = total + taken * size, left - taken
+            used = min(left, count)
+            total, left = total + used * size, left - used
         return min(LARGEST_OBJECT, total + left * LARGEST)
