@@ -25,7 +25,7 @@ from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository as Open
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
 from holdfast.repositories.restic.upkeep.pruning import Doomed, prune
-from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
@@ -44,7 +44,7 @@ def keep(repository: Open, *bodies: bytes) -> tuple[str, str]:
     """A snapshot of files with these bodies; its id and its tree."""
     writer = SnapshotWriter(repository)
     for number, body in enumerate(bodies):
-        file = writer.file(f"data/{number}".encode(), 0o600, 1, Fixed(1 << 20))
+        file = writer.file(f"data/{number}".encode(), 0o600, 1, FixedCutter(1 << 20))
         file.write(body)
         file.close()
     tree = writer.flush()

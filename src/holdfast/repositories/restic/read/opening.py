@@ -1,8 +1,8 @@
-"""Fetches, opens and proves blocks ahead of the one who writes them; the order stays what it was.
+"""Fetches, decrypts and verifies blocks ahead of their writer, in order.
 
-The store is asked by several threads at once, so that one which answers in 50 ms still keeps its
-line full; sha256, zstd and the ciphers release the interpreter's lock, so the cores share the rest.
-Blocks go in batches, and only so many are on their way: memory is bounded however slow the writer.
+Several threads ask the store, so that the line stays full although each answer takes 50 ms;
+sha256, zstd and the ciphers release the interpreter's lock, so the cores share the rest. Blocks go
+in batches, and only so many are under way: memory is bounded however slow the writer is.
 """
 
 import os
@@ -17,34 +17,34 @@ from holdfast.repositories.restic.read.reading import extent, runs, sliced
 BATCH_BYTES = 2 << 20
 """Plain bytes of a batch, about: large enough that a request is worth its latency."""
 
-FETCHING = 8
+FETCH_THREADS = 8
 """Requests at a time. At 50 ms each that is 300 MB/s."""
 
-AHEAD = 16
-"""Batches on their way: 32 MB of plain bytes, and what they were fetched as."""
+MAX_BATCHES = 16
+"""Batches under way: 32 MB of plain bytes, and the stored bytes they are made of."""
 
 _GAP_BYTES = 64 << 10
-"""Read over rather than asked for again."""
+"""A smaller gap between blobs is read rather than asked around."""
 
-_OPENING = min(4, os.cpu_count() or 1)
+_OPEN_THREADS = min(4, os.cpu_count() or 1)
 
 Part = Callable[[str, int, int], bytes]
-"""Pack, start and end to its stored bytes; called by several threads."""
+"""Returns the stored bytes of a pack from start to end; called by several threads."""
 
 Plain = Callable[[BlobLocation, memoryview], bytes]
-"""The plain bytes of a sealed blob, proven by its id; called by several threads."""
+"""Returns a sealed blob's plain bytes, verified by its id; called by several threads."""
 
 
-class Opening:
-    """One reader's. An error of a thread is raised where its results are taken."""
+class BlobFetcher:
+    """A pipeline for one reader. An error of a thread is raised where its results are taken."""
 
     def __init__(self, part: Part, plain: Plain) -> None:
         self._part = part
         self._plain = plain
-        self._fetching = ThreadPoolExecutor(FETCHING, "fetching")
-        self._opening = ThreadPoolExecutor(_OPENING, "opening")
+        self._fetch_pool = ThreadPoolExecutor(FETCH_THREADS, "fetching")
+        self._open_pool = ThreadPoolExecutor(_OPEN_THREADS, "opening")
 
-    def __enter__(self) -> "Opening":
+    def __enter__(self) -> "BlobFetcher":
         return self
 
     def __exit__(
@@ -53,39 +53,41 @@ class Opening:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        for pool in (self._fetching, self._opening):
+        for pool in (self._fetch_pool, self._open_pool):
             pool.shutdown(cancel_futures=True)
 
-    def blocks(self, places: Iterable[BlobLocation]) -> Iterator[list[bytes]]:
-        """The plain bytes of these blobs in order, a batch at a time, each proven by its id.
+    def blocks(self, locations: Iterable[BlobLocation]) -> Iterator[list[bytes]]:
+        """Yields the plain bytes of these blobs in order, a batch at a time.
 
-        SealBroken when one is not what was written; what the store raises.
+        Raises SealBroken when one is not what was written, and the errors of the store.
         """
-        going: deque[Future[list[bytes]]] = deque()
-        for batch in _batches(places):
-            fetched = [self._fetching.submit(self._fetch, run) for run in runs(batch, _GAP_BYTES)]
-            going.append(self._opening.submit(self._opened, fetched))
-            if len(going) >= AHEAD:
-                yield going.popleft().result()
-        while going:
-            yield going.popleft().result()
+        under_way: deque[Future[list[bytes]]] = deque()
+        for batch in _batches(locations):
+            fetched = [self._fetch_pool.submit(self._fetch, run) for run in runs(batch, _GAP_BYTES)]
+            under_way.append(self._open_pool.submit(self._open, fetched))
+            if len(under_way) >= MAX_BATCHES:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
     def _fetch(self, run: Sequence[BlobLocation]) -> list[tuple[BlobLocation, memoryview]]:
         pack, start, end = extent(run)
         return sliced(run, memoryview(self._part(pack, start, end)))
 
-    def _opened(
+    def _open(
         self, fetched: Sequence[Future[list[tuple[BlobLocation, memoryview]]]]
     ) -> list[bytes]:
-        return [self._plain(place, sealed) for run in fetched for place, sealed in run.result()]
+        return [
+            self._plain(location, sealed) for run in fetched for location, sealed in run.result()
+        ]
 
 
-def _batches(places: Iterable[BlobLocation]) -> Iterator[list[BlobLocation]]:
+def _batches(locations: Iterable[BlobLocation]) -> Iterator[list[BlobLocation]]:
     batch: list[BlobLocation] = []
     size = 0
-    for place in places:
-        batch.append(place)
-        size += place.entry.size
+    for location in locations:
+        batch.append(location)
+        size += location.entry.size
         if size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
