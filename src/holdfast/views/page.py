@@ -1,4 +1,4 @@
-"""Paging parameters as callers send them."""
+"""Parses paging parameters."""
 
 from holdfast.catalog.database.page import DEFAULT_SIZE, Page
 from holdfast.domain.errors import Invalid
