@@ -25,7 +25,7 @@ class Schedule(Model):
     next_at: str | None = None
 
 
-class Made(Model):
+class CreatedSchedule(Model):
     id: str
 
 
@@ -34,7 +34,7 @@ class Upcoming(Model):
 
 
 class Occurrence(Model):
-    """What became of one instant, or of `count` missed ones from `since` to `at`."""
+    """The outcome of one instant, or of `count` missed ones from `since` to `at`."""
 
     at: str
     outcome: str = ""
@@ -58,6 +58,11 @@ class Owner(Model):
     deleted: bool = False
 
 
+class OpenDeletion(Model):
+    tries: int = 0
+    last_error: str | None = None
+
+
 class PlannedCopy(Model):
     """`fate` is kept, expired, marked, going or stuck."""
 
@@ -70,7 +75,7 @@ class PlannedCopy(Model):
     expires_at: str | None = None
     deletes_at: str | None = None
     earliest_at: str | None = None
-    deletion: Words | None = None
+    deletion: OpenDeletion | None = None
 
 
 class AddonPlan(Model):
