@@ -1,4 +1,4 @@
-"""`holdfast audit`: who changed what, and from where."""
+"""`holdfast audit`: lists the changes made through the API, from the audit log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Filters:
     addon: Annotated[str | None, typer.Option("--addon", "-a", help="Only of this addon.")] = None
 
     def params(self) -> dict[str, str | int]:
-        given = {
+        fields = {
             "startTime": self.since,
             "endTime": self.until,
             "actor": self.actor,
@@ -60,7 +60,7 @@ class Filters:
             "projectId": self.project,
             "addonId": self.addon,
         }
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @verb(
@@ -73,18 +73,19 @@ class Filters:
 def show(session: Session, filters: Filters, limit: Limit = None) -> None:
     """List changes made through the API, the newest first."""
     with session.client() as client:
-        found = [e.document() for e in islice(client.audit.list(filters.params()), limit)]
-    session.printer.rows(found, _COLUMNS, _told)
+        entries = [e.document() for e in islice(client.audit.list(filters.params()), limit)]
+    session.printer.rows(entries, _COLUMNS, described)
 
 
-def _told(entry: Document) -> dict[str, object]:
+def described(entry: Document) -> dict[str, object]:
+    """Adds where the change was, and what it was, for people."""
     of = cast("Document", entry.get("object") or {})
-    place = "/".join(str(of[name]) for name in ("project", "addon") if of.get(name))
-    return {**entry, "place": place, "change": _change(entry)}
+    location = "/".join(str(of[name]) for name in ("project", "addon") if of.get(name))
+    return {**entry, "place": location, "change": change_of(entry)}
 
 
-def _change(entry: Document) -> str:
-    """`retained: no -> yes`, for what differs; one word for the rest."""
+def change_of(entry: Document) -> str:
+    """Words a change: `retained: no -> yes` for fields that differ, else one word."""
     before, after = (cast("Document | None", entry.get(name)) for name in ("before", "after"))
     if before is None:
         return "ordered" if after is None else "made"

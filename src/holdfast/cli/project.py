@@ -1,4 +1,4 @@
-"""`holdfast project`."""
+"""`holdfast project`: creates, lists, changes and deletes projects."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -31,8 +31,8 @@ class Fields:
 def show(session: Session, limit: Limit = None) -> None:
     """List the projects this token may see."""
     with session.client() as client:
-        found = [p.document() for p in islice(client.projects.list(), limit)]
-    session.printer.rows(found, {"ID": "id", "NAME": "name", "DESCRIPTION": "description"})
+        documents = [p.document() for p in islice(client.projects.list(), limit)]
+    session.printer.rows(documents, {"ID": "id", "NAME": "name", "DESCRIPTION": "description"})
 
 
 @verb(app, "create", "holdfast project create shop --description 'The shop'")
@@ -43,8 +43,8 @@ def create(
 ) -> None:
     """Create a project."""
     with session.client() as client:
-        made = client.projects.create(fields.body(name=name))
-    session.printer.record(made.document())
+        project = client.projects.create(fields.body(name=name))
+    session.printer.record(project.document())
 
 
 @verb(app, "get", "holdfast project get shop")

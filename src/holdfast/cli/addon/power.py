@@ -1,4 +1,4 @@
-"""`holdfast addon pause|resume|restart|reset`, and waiting for an addon to settle."""
+"""`holdfast addon pause|resume|restart|reset`, and waiting for an addon's state."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +17,7 @@ from holdfast.client.models.models import Addon
 
 @dataclass(frozen=True)
 class OneAddon(InAddon):
-    """The addon a verb is about, as an argument or like everywhere else."""
+    """The addon of a verb, as an argument or as an option."""
 
     target: Annotated[str | None, typer.Argument(metavar="[ADDON]", help="Addon id.")] = None
 
@@ -25,40 +25,33 @@ class OneAddon(InAddon):
         return InAddon(self.project, self.target or self.addon).of(session)
 
     def named(self, session: Session) -> tuple[str, str]:
-        """For verbs that destroy: a default from the context or the environment is not enough."""
+        """Returns the addon named as an argument: no default is enough for verbs that destroy."""
         if not self.target:
             raise typer.BadParameter("name the addon as an argument")
         return self.of(session)
 
 
-def settle(session: Session, client: Client, which: tuple[str, Addon], waiting: Waiting) -> None:
-    """Prints the addon, after waiting for it to run if that was asked for."""
-    project, addon = which
+def settle(
+    session: Session,
+    client: Client,
+    project: str,
+    addon: Addon,
+    waiting: Waiting,
+    state: str = "running",
+) -> None:
+    """Prints the addon; with --wait it waits for the state first, and raises for another one."""
     if waiting.wait:
-        addon = _awaited(client, (project, addon.id), "running", waiting)
+        with watching(addon.id) as listener:
+            addon = client.wait_for_addon(project, addon.id, (state,), waiting.patience(), listener)
     session.printer.record(addon.document())
-    _judge(addon, "running", waiting)
-
-
-def _awaited(client: Client, which: tuple[str, str], wanted: str, waiting: Waiting) -> Addon:
-    with watching(which[1]) as listener:
-        return client.wait_for_addon(*which, (wanted,), waiting.patience(), listener)
-
-
-def _judge(addon: Addon, wanted: str, waiting: Waiting) -> None:
-    if waiting.wait and addon.status != wanted:
+    if waiting.wait and addon.status != state:
         reason = f": {addon.reason}" if addon.reason else ""
         raise OperationFailed(f"the addon {addon.id} is {addon.status}{reason}")
 
 
-def _report(session: Session, which: tuple[str, str], wanted: str, waiting: Waiting) -> None:
+def _report(session: Session, names: tuple[str, str], state: str, waiting: Waiting) -> None:
     with session.client() as client:
-        if waiting.wait:
-            addon = _awaited(client, which, wanted, waiting)
-        else:
-            addon = client.addons.get(*which)
-    session.printer.record(addon.document())
-    _judge(addon, wanted, waiting)
+        settle(session, client, names[0], client.addons.get(*names), waiting, state)
 
 
 def pause(session: Session, one: OneAddon, waiting: Waiting) -> None:

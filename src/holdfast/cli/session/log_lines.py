@@ -1,4 +1,4 @@
-"""Log lines on standard output: time and text, or one JSON object per line."""
+"""Prints log lines: time and text, or one JSON object per line."""
 
 from collections.abc import Iterable
 

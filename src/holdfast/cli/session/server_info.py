@@ -1,4 +1,4 @@
-"""`holdfast about`, `health` and `version`: what is at the other end, and what this is."""
+"""`holdfast about|health|version`: shows the server, its health, and this program's version."""
 
 from importlib import metadata
 
