@@ -24,7 +24,7 @@ from holdfast.repositories.restic.format.objects import Objects
 from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository as Open
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
-from holdfast.repositories.restic.upkeep.pruning import Doomed, prune
+from holdfast.repositories.restic.upkeep.pruning import DoomedPacks, prune
 from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
@@ -84,7 +84,7 @@ def test_packs_that_are_going_are_not_relied_on(
     monkeypatch.setattr(Objects, "delete", pause.before(Objects.delete))
     first = tidying.open()
     work = threading.Thread(
-        target=lambda: prune(first, lambda _: None, before=Doomed((), tidying.note))
+        target=lambda: prune(first, lambda _: None, before=DoomedPacks((), tidying.note))
     )
     work.start()
     pause.await_it()
@@ -104,7 +104,7 @@ def test_a_tidying_that_lost_its_lease_removes_nothing(tidying: Tidying) -> None
         raise FencedOff
 
     with pytest.raises(FencedOff):
-        prune(tidying.open(), lambda _: None, before=Doomed((), lost))
+        prune(tidying.open(), lambda _: None, before=DoomedPacks((), lost))
     assert sorted(stat.key for stat in tidying.store.list("r/")) == before
 
 
@@ -127,12 +127,14 @@ def test_the_next_tidying_relies_on_nothing_that_the_first_may_still_remove(
         patched.setattr(Objects, "delete", delete)
         first = tidying.open()
         work = threading.Thread(
-            target=lambda: prune(first, lambda _: None, before=Doomed((), tidying.note))
+            target=lambda: prune(first, lambda _: None, before=DoomedPacks((), tidying.note))
         )
         work.start()
         while work.is_alive() and not pause.reached.wait(0.01):
             pass
-        prune(tidying.open(), lambda _: None, before=Doomed(list(tidying.doomed), tidying.note))
+        prune(
+            tidying.open(), lambda _: None, before=DoomedPacks(list(tidying.doomed), tidying.note)
+        )
         writer = tidying.open()
         writer.pass_over(tidying.doomed)
         kept.append(keep(writer, b"goes and comes back" * 1000)[1])

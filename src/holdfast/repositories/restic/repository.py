@@ -14,7 +14,6 @@ from functools import partial
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import Failure, NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.ahead import ReadAhead
 from holdfast.repositories.restic.format import crypto, go_json, keys, tree
 from holdfast.repositories.restic.format import index as indexes
 from holdfast.repositories.restic.format import pack as packs
@@ -28,6 +27,7 @@ from holdfast.repositories.restic.format.objects import (
 )
 from holdfast.repositories.restic.format.pack import BlobType, Entry
 from holdfast.repositories.restic.format.tree import Node
+from holdfast.repositories.restic.read_ahead import ReadAhead
 
 VERSION = 2
 

@@ -12,9 +12,9 @@ from holdfast.domain.errors import NotSupported, SealBroken
 from holdfast.repositories.restic.format.index import BlobLocation
 from holdfast.repositories.restic.format.pack import BlobType
 from holdfast.repositories.restic.format.tree import Node
-from holdfast.repositories.restic.read.opening import BlobFetcher
+from holdfast.repositories.restic.read.fetcher import BlobFetcher
 from holdfast.repositories.restic.read.reading import Totals
-from holdfast.repositories.restic.read.syncing import FileSyncer
+from holdfast.repositories.restic.read.syncer import FileSyncer
 from holdfast.repositories.restic.repository import Repository
 
 Moved = Callable[[int], None]

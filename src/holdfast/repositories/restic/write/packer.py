@@ -15,7 +15,7 @@ from holdfast.repositories.restic.format.crypto import Key
 from holdfast.repositories.restic.format.index import Index
 from holdfast.repositories.restic.format.objects import Objects, seal_document
 from holdfast.repositories.restic.format.pack import BlobType, Entry
-from holdfast.repositories.restic.write.sealing import Blob, BlobSealer, Block
+from holdfast.repositories.restic.write.sealer import Blob, BlobSealer, Block
 
 PACK_BYTES = 16 << 20
 _INDEX_BLOBS = 20_000

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.repositories.restic.ahead import ReadAhead
+from holdfast.repositories.restic.read_ahead import ReadAhead
 
 PACKS = {name: random.Random(name).randbytes(3 << 20) for name in "abcdef"}
 SIZE = 3 << 20
