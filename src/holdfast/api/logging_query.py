@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 
 from holdfast.domain.errors import Invalid
 from holdfast.kit.clock import parse_rfc3339
-from holdfast.views.logs import DEFAULT_LIMIT, LARGEST_LIMIT, LogQuery
+from holdfast.views.logs import DEFAULT_LIMIT, MAX_LINES, LogQuery
 
 _FILTERS = ("textIncludes", "textNotIncludes", "regexIncludes", "regexNotIncludes")
 _TYPES = frozenset({"cdn", "mesh", "ingress", "runtime", "build", "backup", "restore"})
@@ -103,7 +103,7 @@ def parse_log_query(query: QueryParams, now: int, limit: int = DEFAULT_LIMIT) ->
     return LogQuery(
         start=start,
         end=end,
-        limit=min(lines or limit, LARGEST_LIMIT),
+        limit=min(lines or limit, MAX_LINES),
         backward=direction != "forward",
         container=query.get("containerName"),
         includes=query.get("textIncludes"),

@@ -35,7 +35,7 @@ def config(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # whom to believe is a setting of ours: http/arrival.py
+        proxy_headers=False,  # http/arrival.py reads them, by a setting of ours
         timeout_keep_alive=max(1, round(bounds.idle_timeout)),
         timeout_graceful_shutdown=10,
         ws="websockets-sansio",

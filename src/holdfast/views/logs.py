@@ -11,7 +11,7 @@ from holdfast.kit.processes.search import matching
 from holdfast.views.shapes.others import LogLine
 
 DEFAULT_LIMIT = 500
-LARGEST_LIMIT = 10_000
+MAX_LINES = 10_000
 _TAIL_BYTES = 4 << 20
 
 

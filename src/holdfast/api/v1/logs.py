@@ -19,7 +19,7 @@ from holdfast.http.auth import requires
 from holdfast.http.state import Api, State, of
 from holdfast.usecases.toolbox import SERVER_LOG, home_of
 from holdfast.views.containers import container_name
-from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
+from holdfast.views.logs import MAX_LINES, LogQuery, operation_lines, server_lines
 from holdfast.views.shapes.base import Many
 from holdfast.views.shapes.others import LogLine
 
@@ -47,7 +47,7 @@ def _of_addon(api: Api, addon: Addon, query: LogQuery) -> list[LogLine]:
 
 
 def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list[LogLine]:
-    limit = LARGEST_LIMIT if query.filters else query.limit
+    limit = MAX_LINES if query.filters else query.limit
     window = journal.Window(query.start, query.end, 0, limit, query.backward)
     return operation_lines(journal.read(session, operation, window), operation, query)
 

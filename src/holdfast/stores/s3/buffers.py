@@ -79,16 +79,16 @@ class PartSpace:
 
     def fitting(self, size: int) -> int:
         """Returns `size`, or what fits in memory when the disk is too full for it."""
-        if size <= parts.IN_MEMORY:
+        if size <= parts.IN_MEMORY_BYTES:
             return size
         existing = self._spool
         while not existing.exists():
             existing = existing.parent
         free = shutil.disk_usage(existing).free
-        return size if free // _DISK_SHARE >= size else parts.IN_MEMORY
+        return size if free // _DISK_SHARE >= size else parts.IN_MEMORY_BYTES
 
     def buffer(self, size: int) -> Buffer:
-        return Buffer(self._spool if size > parts.IN_MEMORY else None)
+        return Buffer(self._spool if size > parts.IN_MEMORY_BYTES else None)
 
 
 def _system_directory() -> Path:

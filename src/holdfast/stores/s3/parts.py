@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MIB, GIB = 1 << 20, 1 << 30
-FIRST = 8 * MIB
-LARGEST = 5 * GIB
-IN_MEMORY = 128 * MIB
+FIRST_PART_BYTES = 8 * MIB
+MAX_PART_BYTES = 5 * GIB
+IN_MEMORY_BYTES = 128 * MIB
 """Larger parts are kept on disk until they have arrived."""
-MEMORY = 128 * MIB
+MEMORY_BYTES = 128 * MIB
 """All parts in memory together: the one being filled and those in flight."""
-IN_FLIGHT = 4
-MOST_PARTS = 10_000
-LARGEST_OBJECT = 5 * GIB << 10
+MAX_IN_FLIGHT = 4
+MAX_PARTS = 10_000
+MAX_OBJECT_BYTES = 5 * GIB << 10
 _GROWTH = 10
 """Doublings from the first part to the largest."""
 
@@ -35,8 +35,8 @@ class PartPlan:
 
     @property
     def parts(self) -> int:
-        """How many parts an object may have."""
-        return self.max_parts or MOST_PARTS
+        """The number of parts that an object may have."""
+        return self.max_parts or MAX_PARTS
 
     def size(self, number: int) -> int:
         """Returns the bytes of the part with this number, counted from 1."""
@@ -46,24 +46,24 @@ class PartPlan:
             number -= count
             if number <= 0:
                 return size
-        return LARGEST
+        return MAX_PART_BYTES
 
     @property
     def _equal(self) -> int:
         """The size with which as many parts as are allowed hold the largest object."""
-        size = -(-LARGEST_OBJECT // self.parts // MIB) * MIB
-        return max(FIRST, min(LARGEST, size))
+        size = -(-MAX_OBJECT_BYTES // self.parts // MIB) * MIB
+        return max(FIRST_PART_BYTES, min(MAX_PART_BYTES, size))
 
     def _steps(self) -> Iterator[tuple[int, int]]:
         """Yields how many parts have which size, in order; all further ones have the largest."""
-        if self.max_parts == MOST_PARTS:
+        if self.max_parts == MAX_PARTS:
             for doubling, share in enumerate((40, 40, 40, 40, 0, 20, 20)):
-                count = MOST_PARTS // share if share else MOST_PARTS * 3 // 10
-                yield count, min(LARGEST, FIRST << doubling)
-            yield MOST_PARTS, min(LARGEST, FIRST << 7)
+                count = MAX_PARTS // share if share else MAX_PARTS * 3 // 10
+                yield count, min(MAX_PART_BYTES, FIRST_PART_BYTES << doubling)
+            yield MAX_PARTS, min(MAX_PART_BYTES, FIRST_PART_BYTES << 7)
         fewest = self.max_parts or 1000
         for doubling in range(_GROWTH):
-            yield max(1, fewest * 6 // 1000), min(LARGEST, FIRST << doubling)
+            yield max(1, fewest * 6 // 1000), min(MAX_PART_BYTES, FIRST_PART_BYTES << doubling)
 
     def in_flight(self, number: int) -> int:
         """Returns how many parts may be under way while the part after this one is filled.
@@ -71,16 +71,16 @@ class PartPlan:
         0 means that this part must have arrived before the next is begun.
         """
         size, following = self.size(number), self.size(number + 1)
-        if following > IN_MEMORY:
-            return 1 if size > IN_MEMORY else 0
-        return min(IN_FLIGHT, MEMORY // following - 1)
+        if following > IN_MEMORY_BYTES:
+            return 1 if size > IN_MEMORY_BYTES else 0
+        return min(MAX_IN_FLIGHT, MEMORY_BYTES // following - 1)
 
     @property
     def max_object_bytes(self) -> int:
         if self.equal:
-            return min(LARGEST_OBJECT, self.parts * self._equal)
+            return min(MAX_OBJECT_BYTES, self.parts * self._equal)
         total, left = 0, self.parts
         for count, size in self._steps():
             used = min(left, count)
             total, left = total + used * size, left - used
-        return min(LARGEST_OBJECT, total + left * LARGEST)
+        return min(MAX_OBJECT_BYTES, total + left * MAX_PART_BYTES)

@@ -19,7 +19,7 @@ from holdfast.stores.s3.bucket import Bucket, Unfinished
 from holdfast.stores.s3.client import connect
 from holdfast.stores.s3.errors import service_code
 from holdfast.stores.s3.options import Options
-from holdfast.stores.s3.parts import MIB, MOST_PARTS
+from holdfast.stores.s3.parts import MAX_PARTS, MIB
 
 T = TypeVar("T")
 
@@ -89,9 +89,9 @@ def _max_parts(bucket: Bucket, options: Options) -> int | None:
 
     def ask(upload: Unfinished) -> int | None:
         _part(bucket, upload, 1, b"x", options)
-        if not _takes(bucket, upload, MOST_PARTS, options):
+        if not _takes(bucket, upload, MAX_PARTS, options):
             return _FEW_PARTS if _takes(bucket, upload, _FEW_PARTS, options) else 100
-        return _FEW_PARTS if _counts_at_the_end(bucket, upload) else MOST_PARTS
+        return _FEW_PARTS if _counts_at_the_end(bucket, upload) else MAX_PARTS
 
     return _with_upload(bucket, options, ask)
 

@@ -22,7 +22,7 @@ from holdfast.stores.s3.bucket import Bucket, Unfinished, milliseconds
 from holdfast.stores.s3.buffers import Buffer, PartSpace
 from holdfast.stores.s3.client import Answer
 from holdfast.stores.s3.errors import service_code
-from holdfast.stores.s3.parts import IN_FLIGHT, PartPlan
+from holdfast.stores.s3.parts import MAX_IN_FLIGHT, PartPlan
 
 
 class S3Upload:
@@ -122,7 +122,7 @@ class S3Upload:
             fields = checksum.of_upload(self._checksum)
             answer = self._bucket.about("beginning", self._key, create, **fields)
             self._upload = Unfinished(self._key, answer["UploadId"])
-            self._senders = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="part")
+            self._senders = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="part")
         return self._upload, self._senders
 
     def _send_part(self, upload: Unfinished, number: int, part: Buffer) -> None:

@@ -30,7 +30,7 @@ router = APIRouter(tags=["imports"])
 
 UPLOADS = f"{ADDON}/uploads"
 UPLOAD = f"{ADDON}/uploads/{{upload_id}}"
-LARGEST_PART = 16 << 20
+MAX_PART_BYTES = 16 << 20
 _CHUNK_BYTES = 1 << 20
 
 
@@ -47,7 +47,7 @@ def import_backup(writing: Writing, caller: Updater, at: AtAddon, form: ImportFo
 
 def _view(upload: Upload) -> UploadView:
     return UploadView(
-        id=upload.id, received=upload.received, size=upload.size, part_size=LARGEST_PART
+        id=upload.id, received=upload.received, size=upload.size, part_size=MAX_PART_BYTES
     )
 
 
@@ -102,8 +102,8 @@ async def spooled_content(request: Request, api: State) -> AsyncIterator[_Spool]
     with tempfile.TemporaryFile(dir=api.data_dir) as file:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > LARGEST_PART:
-                raise TooLarge(f"a part of an upload has at most {LARGEST_PART} bytes")
+            if size > MAX_PART_BYTES:
+                raise TooLarge(f"a part of an upload has at most {MAX_PART_BYTES} bytes")
             file.write(chunk)
         if not size:
             raise Invalid("the part is empty", {"body": "is empty"})
