@@ -86,9 +86,11 @@ def _plans(
     marked = [h.held.key for row in holdings_of.values() for h in row.present if h.due is not None]
     open_ = deletions.open_of(session, marked)
     destination_pks = {h.held.place for row in holdings_of.values() for h in row.present}
-    destination_pks |= {row.deletion.destination_pk for rows_ in leaving.values() for row in rows_}
+    destination_pks |= {
+        copy.deletion.destination_pk for copies in leaving.values() for copy in copies
+    }
     destination_ids = destinations.ids_of(session, {pk for pk in destination_pks if pk is not None})
-    owners = {row: projects.get(session, row) for row in {a.project_pk for a in rows}}
+    owners = {pk: projects.get(session, pk) for pk in {addon.project_pk for addon in rows}}
     return [
         AddonPlan(
             project=_owner(owners[addon.project_pk]),

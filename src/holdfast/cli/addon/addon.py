@@ -121,7 +121,7 @@ def create(
     project = scope.of(session)
     with session.client() as client:
         addon = client.addons.create(project, managed.body(name))
-        settle(session, client, project, addon, waiting)
+        settle(session, client, (project, addon.id), waiting, addon=addon)
 
 
 @verb(
@@ -137,7 +137,7 @@ def attach(
     project = scope.of(session)
     with session.client() as client:
         addon = client.addons.create(project, attached.body(name))
-        settle(session, client, project, addon, waiting)
+        settle(session, client, (project, addon.id), waiting, addon=addon)
 
 
 @verb(app, "get", "holdfast addon get orders --project shop")

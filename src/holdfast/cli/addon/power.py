@@ -34,24 +34,21 @@ class OneAddon(InAddon):
 def settle(
     session: Session,
     client: Client,
-    project: str,
-    addon: Addon,
+    names: tuple[str, str],
     waiting: Waiting,
     state: str = "running",
+    addon: Addon | None = None,
 ) -> None:
     """Prints the addon; with --wait it waits for the state first, and raises for another one."""
     if waiting.wait:
-        with watching(addon.id) as listener:
-            addon = client.wait_for_addon(project, addon.id, (state,), waiting.patience(), listener)
+        with watching(names[1]) as listener:
+            addon = client.wait_for_addon(*names, (state,), waiting.patience(), listener)
+    elif addon is None:
+        addon = client.addons.get(*names)
     session.printer.record(addon.document())
     if waiting.wait and addon.status != state:
         reason = f": {addon.reason}" if addon.reason else ""
         raise OperationFailed(f"the addon {addon.id} is {addon.status}{reason}")
-
-
-def _report(session: Session, names: tuple[str, str], state: str, waiting: Waiting) -> None:
-    with session.client() as client:
-        settle(session, client, names[0], client.addons.get(*names), waiting, state)
 
 
 def pause(session: Session, one: OneAddon, waiting: Waiting) -> None:
@@ -59,7 +56,7 @@ def pause(session: Session, one: OneAddon, waiting: Waiting) -> None:
     which = one.of(session)
     with session.client() as client:
         client.addons.pause(*which)
-    _report(session, which, "paused", waiting)
+        settle(session, client, which, waiting, "paused")
 
 
 def resume(session: Session, one: OneAddon, waiting: Waiting) -> None:
@@ -67,7 +64,7 @@ def resume(session: Session, one: OneAddon, waiting: Waiting) -> None:
     which = one.of(session)
     with session.client() as client:
         client.addons.resume(*which)
-    _report(session, which, "running", waiting)
+        settle(session, client, which, waiting, "running")
 
 
 def restart(session: Session, one: OneAddon, waiting: Waiting) -> None:
@@ -75,7 +72,7 @@ def restart(session: Session, one: OneAddon, waiting: Waiting) -> None:
     which = one.of(session)
     with session.client() as client:
         client.addons.restart(*which)
-    _report(session, which, "running", waiting)
+        settle(session, client, which, waiting, "running")
 
 
 def reset(session: Session, one: OneAddon, waiting: Waiting, force: Force = False) -> None:
@@ -84,7 +81,7 @@ def reset(session: Session, one: OneAddon, waiting: Waiting, force: Force = Fals
     prompts.confirm(f"Wipe all data of the addon {which[1]}?", force=force)
     with session.client() as client:
         client.addons.reset(*which)
-    _report(session, which, "running", waiting)
+        settle(session, client, which, waiting, "running")
 
 
 def register(app: typer.Typer) -> None:

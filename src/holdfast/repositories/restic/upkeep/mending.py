@@ -7,7 +7,6 @@ writer or a copy stores afterwards fill the gap for all snapshots that need them
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.domain.errors import ObjectMissing, SealBroken
@@ -86,11 +85,13 @@ def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> Mend
         dropped.append(name)
         for entry in entries if name in sizes else ():
             end = entry.offset + entry.stored
-            with suppress(ObjectMissing, SealBroken):
+            try:
                 sealed = repository.objects.part("data", name, entry.offset, end)
                 repository.plain(BlobLocation(name, entry), sealed)
-                packer.adopt(entry.id, entry.type, sealed, entry.plain)
-                moved(entry.stored)
+            except (ObjectMissing, SealBroken):
+                continue
+            packer.adopt(entry.id, entry.type, sealed, entry.plain)
+            moved(entry.stored)
     packer.flush()
     broken = {name for kind, name in repository.damaged if kind == "index"}
     for name in indexes:
