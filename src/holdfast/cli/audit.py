@@ -1,9 +1,8 @@
 """`holdfast audit`: lists the changes made through the API, from the audit log."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -11,10 +10,9 @@ from holdfast.cli.session.options import Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal.text import flatten
+from holdfast.client.audit import AuditEntry
 
 app = noun("The audit log: who changed what, and from where.")
-
-Document = Mapping[str, object]
 
 _COLUMNS = {
     "AT": "at",
@@ -73,24 +71,23 @@ class Filters:
 def show(session: Session, filters: Filters, limit: Limit = None) -> None:
     """List changes made through the API, the newest first."""
     with session.client() as client:
-        entries = [e.document() for e in islice(client.audit.list(filters.params()), limit)]
+        entries = list(islice(client.audit.list(filters.params()), limit))
     session.printer.rows(entries, _COLUMNS, described)
 
 
-def described(entry: Document) -> dict[str, object]:
-    """Adds where the change was, and what it was, for people."""
-    of = cast("Document", entry.get("object") or {})
-    location = "/".join(str(of[name]) for name in ("project", "addon") if of.get(name))
-    return {**entry, "place": location, "change": change_of(entry)}
+def described(entry: AuditEntry) -> dict[str, str]:
+    """Words where the change was, and what it was."""
+    location = "/".join(filter(None, (entry.object.project, entry.object.addon)))
+    return {"place": location, "change": change_of(entry)}
 
 
-def change_of(entry: Document) -> str:
+def change_of(entry: AuditEntry) -> str:
     """Words a change: `retained: no -> yes` for fields that differ, else one word."""
-    before, after = (cast("Document | None", entry.get(name)) for name in ("before", "after"))
+    before, after = entry.before, entry.after
     if before is None:
         return "ordered" if after is None else "made"
     if after is None:
         return "gone"
-    old, new = dict(flatten(dict(before))), dict(flatten(dict(after)))
+    old, new = dict(flatten(before)), dict(flatten(after))
     names = dict.fromkeys([*old, *new])
     return "; ".join(f"{name}: {old.get(name) or '-'} -> {new.get(name) or '-'}" for name in names)

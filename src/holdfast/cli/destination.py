@@ -1,6 +1,5 @@
 """`holdfast destination`: the stores for backups."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, cast
@@ -14,7 +13,7 @@ from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import naming
-from holdfast.client.models.models import AdoptionProblem
+from holdfast.client.models.models import AdoptionProblem, DestinationBackup
 from holdfast.kit.clock import rfc3339
 
 app = noun("Backup destinations: S3-compatible stores of your own.")
@@ -113,9 +112,9 @@ class Fields:
 def show(session: Session, limit: Limit = None) -> None:
     """List the backup destinations."""
     with session.client() as client:
-        documents = [d.document() for d in islice(client.destinations.list(), limit)]
+        destinations = list(islice(client.destinations.list(), limit))
     columns = {"ID": "id", "NAME": "name", "TYPE": "type", "BUCKET": "credentials.bucketName"}
-    session.printer.rows(documents, {**columns, "PREFIX": "prefix"})
+    session.printer.rows(destinations, {**columns, "PREFIX": "prefix"})
 
 
 @verb(
@@ -143,7 +142,7 @@ def create(
     body = {"type": "s3", "prefix": "", **fields.body(name=name, prefix=prefix, projectId=owner)}
     with session.client() as client:
         destination = client.destinations.create(service.over(keys.over(body)))
-    session.printer.record(destination.document())
+    session.printer.record(destination)
 
 
 @verb(app, "get", "holdfast destination get off-site")
@@ -197,8 +196,8 @@ def backups(
     """List what is stored in a destination, newest first."""
     store = _chosen_store(destination, platform)
     with session.client() as client:
-        documents = [b.document() for b in islice(client.destinations.backups(store), limit)]
-    session.printer.rows(documents, _STORED, _described)
+        stored = list(islice(client.destinations.backups(store), limit))
+    session.printer.rows(stored, _STORED, _described)
 
 
 _STORED = {
@@ -219,13 +218,12 @@ def _chosen_store(destination: str | None, platform: bool) -> str | None:
     return destination
 
 
-def _described(backup: Mapping[str, object]) -> dict[str, object]:
-    """Adds when it expires: `expiredBy` is ms since 1970, which some servers send as text."""
+def _described(backup: DestinationBackup) -> dict[str, str]:
+    """Words when it expires: `expiredBy` is ms since 1970, which some servers send as text."""
     try:
-        expires = rfc3339(int(float(str(backup["expiredBy"]))))
-    except (KeyError, ValueError):
-        expires = "never"
-    return {**backup, "expires": expires}
+        return {"expires": rfc3339(int(float(str(backup.expired_by))))}
+    except ValueError:
+        return {"expires": "never"}
 
 
 @verb(
@@ -304,11 +302,11 @@ def adopt(
     secret = (
         None if dumps_only else prompts.secret(passphrase_file, "Passphrase", "--passphrase-file")
     )
-    adopted: list[Mapping[str, object]] = []
+    adopted: list[DestinationBackup] = []
     problems: list[AdoptionProblem] = []
     with session.client() as client:
         for part in client.destinations.adopt(store, secret, trusted=trusted):
-            adopted += [problem.document() for problem in part.backups]
+            adopted += part.backups
             problems += part.problems
     session.printer.rows(adopted, _STORED, _described)
     for problem in problems:

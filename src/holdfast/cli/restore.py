@@ -195,7 +195,7 @@ def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> R
 
 
 def _conclude(session: Session, restore: Restore, *, waited: bool) -> None:
-    session.printer.record(restore.document())
+    session.printer.record(restore)
     if waited and restore.status != GOOD:
         reason = f": {restore.reason}" if restore.reason else ""
         raise OperationFailed(f"the restore {restore.id} ended {restore.status}{reason}")
@@ -216,7 +216,7 @@ def show(
             restores = client.restores.list(*names)
         else:
             restores = client.restores.list_of_backup(*names, backup, source.origin(*names))
-        rows = [r.document() for r in islice(restores, limit)]
+        rows = list(islice(restores, limit))
     columns = {"ID": "id", "STATUS": "status", "BACKUP": "backupId"}
     session.printer.rows(
         rows,
@@ -233,7 +233,7 @@ def show(
 def get(session: Session, scope: InAddon, restore: Id) -> None:
     """Show a restore."""
     with session.client() as client:
-        session.printer.record(client.restores.get(*scope.of(session), restore).document())
+        session.printer.record(client.restores.get(*scope.of(session), restore))
 
 
 @verb(app, "abort", "holdfast restore abort 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")

@@ -11,7 +11,7 @@ from holdfast.cli.session.options import InAddon, Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.when import until
-from holdfast.client.models.upkeep import AddonPlan, PlannedCopy
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, PlannedCopy
 
 app = noun("Retention: what is kept and what goes, when, and why.")
 
@@ -48,7 +48,7 @@ def plan(
             copies = [copy for copy in whole.copies if copy.deletes_at]
             plans[number] = whole.model_copy(update={"copies": copies})
     if session.printer.machine:
-        session.printer.rows([p.document() for p in plans if p.copies or not going], {})
+        session.printer.rows([plan for plan in plans if plan.copies or not going], {})
         return
     columns = {"ADDON": "addon", "BACKUP": "backupId", "AT": "place", "SIZE": "size"}
     rows = [row for addon_plan in plans for row in _rows(addon_plan)]
@@ -93,22 +93,20 @@ def deletions(
     """List what was deleted, is being deleted or was called off, and why; newest first."""
     with session.client() as client:
         listed = client.retention.deletions(only_open=only_open)
-        rows = [deletion.document() for deletion in islice(listed, limit)]
+        rows = list(islice(listed, limit))
     columns = {"BACKUP": "backupId", "AT": "place", "STATE": "state", "DUE": "due", "WHY": "why"}
     session.printer.rows(rows, columns, described_deletion)
 
 
-def described_deletion(row: Document) -> Document:
-    """Adds the store, the due time and the reasons, in words."""
-    due = str(row.get("dueAt") or "")
-    over = row.get("doneAt")
-    error = [f"tried {row.get('tries')} times: {row['lastError']}"] if row.get("lastError") else []
-    off = [f"called off: {row['calledOff']}"] if row.get("calledOff") else []
+def described_deletion(deletion: Deletion) -> dict[str, str]:
+    """Words the store, the due time and the reasons."""
+    due = deletion.due_at or ""
+    error = [f"tried {deletion.tries} times: {deletion.last_error}"] if deletion.last_error else []
+    off = [f"called off: {deletion.called_off}"] if deletion.called_off else []
     return {
-        **row,
-        "place": row.get("destinationId") or "(server)",
-        "due": _short(due) if over else f"{_short(due)} ({until(due)})",
-        "why": "; ".join([str(row.get("reason")), *off, *error]),
+        "place": deletion.destination_id or "(server)",
+        "due": _short(due) if deletion.done_at else f"{_short(due)} ({until(due)})",
+        "why": "; ".join([deletion.reason, *off, *error]),
     }
 
 
@@ -120,19 +118,18 @@ def findings(
 ) -> None:
     """List what store checks found: lost backups, leftovers of dead attempts, foreign objects."""
     with session.client() as client:
-        rows = [finding.document() for finding in islice(client.retention.findings(kind), limit)]
+        rows = list(islice(client.retention.findings(kind), limit))
     columns = {"KIND": "kind", "AT": "place", "UNDER": "prefix", "OBJECTS": "objects"}
     columns = {**columns, "SIZE": "bytes", "SEEN": "seenAt", "WHY": "why"}
     session.printer.rows(rows, columns, described_finding)
 
 
-def described_finding(row: Document) -> Document:
-    """Adds the store and the reasons, in words."""
-    outcome = [f"settled: {row['outcome']}"] if row.get("outcome") else []
+def described_finding(finding: Finding) -> dict[str, str]:
+    """Words the store and the reasons."""
+    outcome = [f"settled: {finding.outcome}"] if finding.outcome else []
     return {
-        **row,
-        "place": row.get("destinationId") or "(server)",
-        "why": "; ".join([str(row.get("reason")), *outcome]),
+        "place": finding.destination_id or "(server)",
+        "why": "; ".join([finding.reason, *outcome]),
     }
 
 
@@ -160,17 +157,16 @@ def audit(
     with session.client() as client:
         if not show:
             client.retention.audit(destination, read_data=read_data)
-        rows = [check.document() for check in client.retention.audits()]
+        rows = list(client.retention.audits())
     columns = {"STORE": "place", "DONE": "endedAt", "NEXT": "next", "PROBLEM": "problem"}
     session.printer.rows(rows, columns, described_check)
 
 
-def described_check(row: Document) -> Document:
-    """Adds the store and the next check, in words."""
-    due = str(row.get("dueAt") or "")
-    soon = until(due)
-    store = row.get("destinationId") or "(server)"
-    return {**row, "place": store, "next": "now" if soon.endswith("ago") else soon}
+def described_check(check: Audit) -> dict[str, str]:
+    """Words the store and the next check."""
+    soon = until(check.due_at or "")
+    store = check.destination_id or "(server)"
+    return {"place": store, "next": "now" if soon.endswith("ago") else soon}
 
 
 @verb(
@@ -194,4 +190,4 @@ def prune(
         pruned = client.retention.prune(*scope.of(session), share)
     left = f"; {pruned.expired} expired ones wait for later runs" if pruned.expired else ""
     off = f", {pruned.called_off} called off" if pruned.called_off else ""
-    session.printer.sentence(pruned.document(), f"{pruned.marked} marked for deletion{off}{left}")
+    session.printer.sentence(pruned, f"{pruned.marked} marked for deletion{off}{left}")

@@ -1,9 +1,8 @@
 """`holdfast schedule`: creates, lists and explains backup schedules."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -15,6 +14,7 @@ from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.problems import naming
 from holdfast.cli.when import Every, When, in_words, until, weekday
 from holdfast.client import Client
+from holdfast.client.models.upkeep import Occurrence, Schedule, Upcoming
 
 app = noun("Backup schedules of an addon. All times are UTC.")
 
@@ -77,17 +77,14 @@ def _resolved(client: Client, session: Session, scope: InAddon, name: str) -> Sc
     raise typer.BadParameter(f"{addon} has several {name} schedules: say {several}")
 
 
-def _described(schedule: Mapping[str, object]) -> dict[str, object]:
-    """Adds times, retention and stores, in words."""
-    following = str(schedule.get("nextAt") or "")
-    days = schedule.get("retentionTime")
-    more = cast("list[Mapping[str, object]]", schedule.get("additionalDestinations") or [])
-    stores = ", ".join(["(server)", *(str(extra.get("destinationId")) for extra in more)])
+def _described(schedule: Schedule) -> dict[str, str]:
+    """Words times, retention and stores."""
+    following, days = schedule.next_at or "", schedule.retention_time
+    extras = [extra.destination_id for extra in schedule.additional_destinations]
     return {
-        **schedule,
-        "when": in_words(cast("Mapping[str, object]", schedule.get("scheduling") or {})),
+        "when": in_words(schedule.scheduling),
         "kept": f"{days} day{'' if days == 1 else 's'}",
-        "place": schedule.get("customDestinationId") or stores,
+        "place": schedule.custom_destination_id or ", ".join(["(server)", *extras]),
         "next": f"{following[:16].replace('T', ' ')} ({until(following)})",
     }
 
@@ -99,8 +96,8 @@ _COLUMNS = {"ID": "id", "TYPE": "backupType", "WHEN (UTC)": "when", "KEPT": "kep
 def show(session: Session, scope: InAddon) -> None:
     """List the schedules of an addon."""
     with session.client() as client:
-        documents = [s.document() for s in client.schedules.list(*scope.of(session))]
-    session.printer.rows(documents, {**_COLUMNS, "STORED AT": "place", "NEXT": "next"}, _described)
+        schedules = list(client.schedules.list(*scope.of(session)))
+    session.printer.rows(schedules, {**_COLUMNS, "STORED AT": "place", "NEXT": "next"}, _described)
 
 
 @verb(
@@ -116,7 +113,7 @@ def create(session: Session, scope: InAddon, when: When, fields: BackupOptions) 
     body = fields.body(when)
     with session.client() as client, naming(**OPTIONS, scheduling="--every/--at"):
         schedule = client.schedules.create(*scope.of(session), body)
-    session.printer.rows([schedule.document()], {**_COLUMNS, "NEXT": "next"}, _described)
+    session.printer.rows([schedule], {**_COLUMNS, "NEXT": "next"}, _described)
 
 
 @verb(app, "get", "holdfast schedule get daily --project shop --addon orders")
@@ -124,7 +121,7 @@ def get(session: Session, scope: InAddon, schedule: Id) -> None:
     """Show a schedule."""
     with session.client() as client:
         shown = client.schedules.get(*_resolved(client, session, scope, schedule))
-    session.printer.record(shown.document())
+    session.printer.record(shown)
 
 
 @verb(app, "update", "holdfast schedule update daily -p shop -a orders --keep 60")
@@ -138,7 +135,7 @@ def update(
     with session.client() as client, naming(**OPTIONS):
         which = _resolved(client, session, scope, schedule)
         changed = client.schedules.update(*which, keep)
-    session.printer.rows([changed.document()], {**_COLUMNS, "NEXT": "next"}, _described)
+    session.printer.rows([changed], {**_COLUMNS, "NEXT": "next"}, _described)
 
 
 @verb(app, "delete", "holdfast schedule delete daily --project shop --addon orders --force")
@@ -161,15 +158,14 @@ def upcoming(
     """Show when a schedule is due next."""
     with session.client() as client:
         which = _resolved(client, session, scope, schedule)
-        documents = [u.document() for u in client.schedules.upcoming(*which, count)]
+        instants = list(client.schedules.upcoming(*which, count))
     columns = {"AT": "at", "DAY": "day", "IN": "in"}
-    session.printer.rows(documents, columns, dated)
+    session.printer.rows(instants, columns, dated)
 
 
-def dated(upcoming: Mapping[str, object]) -> dict[str, object]:
-    """Adds the day, and how far off it is."""
-    at = str(upcoming["at"])
-    return {**upcoming, "day": weekday(at), "in": until(at).removeprefix("in ")}
+def dated(instant: Upcoming) -> dict[str, str]:
+    """Words the day, and how far off it is."""
+    return {"day": weekday(instant.at), "in": until(instant.at).removeprefix("in ")}
 
 
 @verb(app, "history", "holdfast schedule history daily -p shop -a orders --limit 20")
@@ -177,17 +173,16 @@ def history(session: Session, scope: InAddon, schedule: Id, limit: Limit = None)
     """Show the outcomes of a schedule's occurrences, the latest first."""
     with session.client() as client:
         which = _resolved(client, session, scope, schedule)
-        documents = [o.document() for o in islice(client.schedules.history(*which), limit)]
+        occurrences = list(islice(client.schedules.history(*which), limit))
     columns = {"AT": "at", "OUTCOME": "outcome", "BACKUP": "backup.id", "STATUS": "backup.status"}
-    session.printer.rows(documents, {**columns, "WHY": "why"}, with_reason)
+    session.printer.rows(occurrences, {**columns, "WHY": "why"}, with_reason)
 
 
-def with_reason(occurrence: Mapping[str, object]) -> dict[str, object]:
-    """Adds the reason, with the number of missed instants."""
-    count = occurrence.get("count")
-    since = str(occurrence.get("since") or "")[:16].replace("T", " ")
-    many = f"{count} since {since}: " if since else ""
-    return {**occurrence, "why": f"{many}{occurrence.get('reason')}"}
+def with_reason(occurrence: Occurrence) -> dict[str, str]:
+    """Words the reason, with the number of missed instants."""
+    since = (occurrence.since or "")[:16].replace("T", " ")
+    many = f"{occurrence.count} since {since}: " if since else ""
+    return {"why": f"{many}{occurrence.reason}"}
 
 
 @verb(app, "why", "holdfast schedule why daily 2026-11-21T03:30Z -p shop -a orders")
@@ -200,4 +195,4 @@ def why(
     """Say why there was a backup at some time, or why not."""
     with session.client() as client:
         explanation = client.schedules.why(*_resolved(client, session, scope, schedule), at)
-    session.printer.sentence(explanation.document(), explanation.sentence)
+    session.printer.sentence(explanation, explanation.sentence)

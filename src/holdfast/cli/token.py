@@ -41,10 +41,10 @@ class Fields:
 def show(session: Session, limit: Limit = None) -> None:
     """List the tokens; never their secret part."""
     with session.client() as client:
-        documents = [t.document() for t in islice(client.tokens.list(), limit)]
+        tokens = list(islice(client.tokens.list(), limit))
     columns = {"ID": "id", "NAME": "name", "ROLE": "role", "PROJECTS": "projects"}
     more = {"EXPIRES": "expiresAt", "LAST USED": "lastUsedAt", "REVOKED": "revokedAt"}
-    session.printer.rows(documents, {**columns, **more})
+    session.printer.rows(tokens, {**columns, **more})
 
 
 @verb(app, "create", "holdfast token create ci --role default --project shop --expires-in-days 90")

@@ -1,14 +1,15 @@
 """Translates the times of a schedule from options to the API's arrays, and from those to words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
+from holdfast.client.models.upkeep import Scheduling
 from holdfast.kit.clock import SystemClock, parse_rfc3339
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -121,11 +122,9 @@ def parse_day(text: str) -> int:
     raise typer.BadParameter(f"--day {text} is not a day: mon to sun, or 0 (Monday) to 6")
 
 
-def in_words(scheduling: Mapping[str, object]) -> str:
-    """Words a schedule's arrays, such as `fri at 18:30`."""
-    minutes, hours, days = (
-        cast("list[int]", scheduling.get(name) or []) for name in ("minute", "hour", "day")
-    )
+def in_words(scheduling: Scheduling) -> str:
+    """Words the times of a schedule, such as `fri at 18:30`."""
+    minutes, hours, days = scheduling.minute, scheduling.hour, scheduling.day
     if not hours:
         return "hourly at " + _joined([f":{minute:02}" for minute in minutes])
     times = _joined([f"{hour:02}:{minute:02}" for hour, minute in product(hours, minutes)])

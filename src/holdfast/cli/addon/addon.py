@@ -94,18 +94,18 @@ class Attached:
 def types(session: Session) -> None:
     """List the kinds of database and what each can do on the server's machine."""
     with session.client() as client:
-        documents = [t.document() for t in client.addons.types()]
+        kinds = list(client.addons.types())
     columns = {"TYPE": "type", "NAME": "name", "DUMPS": "features.backupsDump"}
-    session.printer.rows(documents, {**columns, "VERSIONS": "major"})
+    session.printer.rows(kinds, {**columns, "VERSIONS": "major"})
 
 
 @verb(app, "list", "holdfast addon list --project shop")
 def show(session: Session, scope: InProject, limit: Limit = None) -> None:
     """List the addons of a project."""
     with session.client() as client:
-        documents = [a.document() for a in islice(client.addons.list(scope.of(session)), limit)]
+        addons = list(islice(client.addons.list(scope.of(session)), limit))
     columns = {"ID": "id", "NAME": "name", "TYPE": "spec.type", "STATUS": "status"}
-    session.printer.rows(documents, {**columns, "MANAGED": "managed"})
+    session.printer.rows(addons, {**columns, "MANAGED": "managed"})
 
 
 @verb(
@@ -144,7 +144,7 @@ def attach(
 def get(session: Session, one: OneAddon) -> None:
     """Show an addon."""
     with session.client() as client:
-        session.printer.record(client.addons.get(*one.of(session)).document())
+        session.printer.record(client.addons.get(*one.of(session)))
 
 
 @verb(
@@ -168,7 +168,7 @@ def update(
         )
         body["connectionString"] = connection_string.reveal()
     with session.client() as client:
-        session.printer.record(client.addons.update(*one.of(session), body).document())
+        session.printer.record(client.addons.update(*one.of(session), body))
 
 
 @verb(app, "delete", "holdfast addon delete orders --project shop --force")

@@ -30,14 +30,14 @@ def version(
     with session.client() as client:
         if upgrade_to is not None:
             client.addons.upgrade(*which, upgrade_to)
-        session.printer.record(client.addons.version(*which).document())
+        session.printer.record(client.addons.version(*which))
 
 
 def containers(session: Session, one: OneAddon) -> None:
     """List the running servers of an addon."""
     with session.client() as client:
-        documents = [c.document() for c in client.addons.containers(*one.of(session))]
-    session.printer.rows(documents, {"NAME": "name", "STATUS": "status"})
+        containers = list(client.addons.containers(*one.of(session)))
+    session.printer.rows(containers, {"NAME": "name", "STATUS": "status"})
 
 
 def logs(session: Session, one: OneAddon, lines: Lines) -> None:

@@ -45,7 +45,7 @@ def settle(
             addon = client.wait_for_addon(*names, (state,), waiting.patience(), listener)
     elif addon is None:
         addon = client.addons.get(*names)
-    session.printer.record(addon.document())
+    session.printer.record(addon)
     if waiting.wait and addon.status != state:
         reason = f": {addon.reason}" if addon.reason else ""
         raise OperationFailed(f"the addon {addon.id} is {addon.status}{reason}")

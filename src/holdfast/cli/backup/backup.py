@@ -1,6 +1,5 @@
 """`holdfast backup`: creates, lists, shows and deletes backups."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,6 +15,7 @@ from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.problems import naming
+from holdfast.client.models.models import Backup
 
 app = noun("Backups of an addon.")
 download.register(app)
@@ -83,16 +83,15 @@ class Fields:
 def show(session: Session, scope: InAddon, limit: Limit = None) -> None:
     """List backups, newest first."""
     with session.client() as client:
-        documents = [b.document() for b in islice(client.backups.list(*scope.of(session)), limit)]
+        backups = list(islice(client.backups.list(*scope.of(session)), limit))
     columns = {"ID": "id", "STATUS": "status", "TYPE": "backupType", "SIZE": "config.size"}
     times = {"CREATED": "createdAt", "COMPLETED": "completedAt", "EXPIRES": "expires"}
-    session.printer.rows(documents, {**columns, **times, "WARNINGS": "warnings"}, described)
+    session.printer.rows(backups, {**columns, **times, "WARNINGS": "warnings"}, described)
 
 
-def described(backup: Mapping[str, object]) -> dict[str, object]:
-    """Adds when it expires, in words."""
-    expires = "never" if backup.get("expiresAt") is None else backup["expiresAt"]
-    return {**backup, "expires": expires}
+def described(backup: Backup) -> dict[str, str]:
+    """Words when it expires."""
+    return {"expires": backup.expires_at or "never"}
 
 
 @verb(
@@ -128,7 +127,7 @@ def wait(
 def get(session: Session, scope: InAddon, backup: Id) -> None:
     """Show a backup."""
     with session.client() as client:
-        session.printer.record(client.backups.get(*scope.of(session), backup).document())
+        session.printer.record(client.backups.get(*scope.of(session), backup))
 
 
 @verb(app, "delete", "holdfast backup delete nightly --project shop --addon orders --yes")
@@ -193,4 +192,4 @@ def logs(session: Session, scope: InAddon, backup: Id, lines: Lines) -> None:
 def evidence(session: Session, scope: InAddon, backup: Id) -> None:
     """Show what a backup's status was derived from: checks, digests, exit statuses, rows."""
     with session.client() as client:
-        session.printer.record(client.backups.evidence(*scope.of(session), backup).document())
+        session.printer.record(client.backups.evidence(*scope.of(session), backup))

@@ -15,7 +15,7 @@ def awaited(client: Client, project: str, addon: str, backup: str, waiting: Wait
 
 
 def conclude(session: Session, backup: Backup, *, waited: bool) -> None:
-    session.printer.record(backup.document())
+    session.printer.record(backup)
     if backup.warnings:
         note(
             f"{backup.warnings} warnings: not everything will restore elsewhere as it is; see"

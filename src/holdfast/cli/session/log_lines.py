@@ -8,4 +8,4 @@ from holdfast.client.models.models import LogLine
 
 def show_lines(session: Session, lines: Iterable[LogLine]) -> None:
     for line in lines:
-        session.printer.line(line.document(), f"{line.ts}  {line.log}")
+        session.printer.line(line, f"{line.ts}  {line.log}")

@@ -11,7 +11,7 @@ from holdfast.cli.session.verbs import verb
 def about(session: Session) -> None:
     """Show what the server says about itself."""
     with session.client() as client:
-        session.printer.record(client.about().document())
+        session.printer.record(client.about())
 
 
 def health(session: Session) -> None:

@@ -9,19 +9,20 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from holdfast.cli.terminal.text import dig, flatten, printable, words
+from holdfast.client.models.models import Model
 
 Columns = Mapping[str, str]
 """Column title to the path of its value, such as `{"SIZE": "config.size"}`."""
 
 Document = Mapping[str, object]
-Describe = Callable[[Document], Document]
-"""Adds words for people to a document."""
+T = TypeVar("T", bound=Model | Document)
 
 
 class Format(StrEnum):
@@ -40,33 +41,34 @@ class Printer:
 
     def rows(
         self,
-        documents: Iterable[Document],
+        items: Iterable[T],
         columns: Columns,
-        describe: Describe = dict[str, object],
+        words_for: Callable[[T], Document] = lambda _: {},
     ) -> None:
-        """Prints documents: for people after `describe` added words, for programs as they are."""
-        rows = list(documents)
+        """Prints objects: for programs as they are, for people with the words of `words_for`."""
+        rows = list(items)
         if self.form is Format.JSON:
-            _json(rows)
+            _json([_document(item) for item in rows])
             return
         if not rows:
             note("nothing found")
             return
-        people = [describe(document) for document in rows]
+        people = [{**_document(item), **words_for(item)} for item in rows]
         cells = [[words(path, dig(d, path)) for path in columns.values()] for d in people]
         _table(list(columns), cells)
 
-    def record(self, document: Document) -> None:
+    def record(self, item: Model | Document) -> None:
         """Prints one object, a line per field."""
+        document = _document(item)
         if self.form is Format.JSON:
             _json(document)
         else:
             _table([], [[path, text] for path, text in flatten(dict(document)) if text])
 
-    def sentence(self, document: Document, sentence: str) -> None:
+    def sentence(self, item: Model | Document, sentence: str) -> None:
         """Prints one object as a sentence for people."""
         if self.form is Format.JSON:
-            _json(document)
+            _json(_document(item))
         else:
             print(printable_lines(sentence), flush=True)
 
@@ -76,12 +78,16 @@ class Printer:
             _json({})
         note(sentence)
 
-    def line(self, document: Document, text: str) -> None:
+    def line(self, item: Model, text: str) -> None:
         """Prints one of many objects that come over time: a line of text, or of JSON."""
         if self.form is Format.JSON:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            print(json.dumps(item.document(), ensure_ascii=False), flush=True)
         else:
             print(printable(text), flush=True)
+
+
+def _document(item: Model | Document) -> Document:
+    return item.document() if isinstance(item, Model) else item
 
 
 def note(sentence: str) -> None:

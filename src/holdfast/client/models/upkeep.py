@@ -12,11 +12,15 @@ class Scheduling(Model):
     day: list[int] = Field(default=[])
 
 
+class AdditionalDestination(Model):
+    destination_id: str = ""
+
+
 class Schedule(Model):
     id: str
     backup_type: str = ""
     backup_compression_type: str | None = None
-    additional_destinations: list[Words] = Field(default=[])
+    additional_destinations: list[AdditionalDestination] = Field(default=[])
     custom_destination_id: str | None = None
     scheduling: Scheduling = Scheduling()
     retention_time: int | None = None
@@ -95,14 +99,18 @@ class Deletion(Model):
     state: str = ""
     reason: str = ""
     backup_id: str | None = None
+    destination_id: str | None = None
     due_at: str | None = None
     done_at: str | None = None
+    called_off: str | None = None
+    tries: int = 0
     last_error: str | None = None
 
 
 class Finding(Model):
     id: str
     kind: str = ""
+    destination_id: str | None = None
     prefix: str = ""
     reason: str = ""
     outcome: str | None = None

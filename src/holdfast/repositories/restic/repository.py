@@ -34,7 +34,6 @@ VERSION = 2
 _POLYNOMIAL = "3da3358b4dc173"
 """Irreducible, as restic demands. It would cut only files that `restic` itself adds."""
 
-
 _FOREIGN = ("uid", "gid", "excludes", "program_version", "summary")
 """Fields that `restic` writes in a snapshot object and a copy keeps."""
 
@@ -339,20 +338,16 @@ def _unlocked(
         else:
             with suppress(SealBroken):
                 opened.append(keys.opened(body, password))
-    return next((key for key in opened if _opens_config(objects, key)), next(iter(opened), None))
+    return next(
+        (key for key in opened if _opens(objects, key, ["config"])), next(iter(opened), None)
+    )
 
 
-def _opens_config(objects: Objects, key: Key) -> bool:
-    try:
-        key.open(objects.get("config", ""))
-    except (SealBroken, ObjectMissing):
-        return False
-    return True
-
-
-def _opens(objects: Objects, key: Key) -> bool:
+def _opens(
+    objects: Objects, key: Key, kinds: Sequence[str] = ("config", "snapshots", "index")
+) -> bool:
     """Tells whether this key opens any object, so that it is the key of this very repository."""
-    for kind in ("config", "snapshots", "index"):
+    for kind in kinds:
         names = [""] if kind == "config" else [name for name, _ in objects.names(kind)]
         for name in names:
             with suppress(SealBroken, ObjectMissing):
