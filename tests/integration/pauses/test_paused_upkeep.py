@@ -90,7 +90,7 @@ def test_packs_that_are_going_are_not_relied_on(
     pause.await_it()
     assert tidying.doomed
     writer = tidying.open()
-    writer.pass_over(tidying.doomed)
+    writer.ignore_packs(tidying.doomed)
     _, tree = keep(writer, b"goes and comes back" * 1000)
     pause.end(work)
     assert prove(tidying.open(), tree) == Totals(1, 19_000)
@@ -136,7 +136,7 @@ def test_the_next_tidying_relies_on_nothing_that_the_first_may_still_remove(
             tidying.open(), lambda _: None, before=DoomedPacks(list(tidying.doomed), tidying.note)
         )
         writer = tidying.open()
-        writer.pass_over(tidying.doomed)
+        writer.ignore_packs(tidying.doomed)
         kept.append(keep(writer, b"goes and comes back" * 1000)[1])
         pause.end(work)
     for tree in kept:
