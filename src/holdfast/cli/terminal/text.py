@@ -60,6 +60,6 @@ def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
     elif any(isinstance(item, dict | list) for item in items):
         inner = [(str(index), item) for index, item in enumerate(items)]
     else:
-        yield path, words(path, value)
+        yield path, words(path, cast("object", value))
     for key, part in inner:
         yield from flatten(part, f"{path}.{key}" if path else key)

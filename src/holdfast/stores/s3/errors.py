@@ -69,7 +69,7 @@ def failure(error: Exception, operation: str, key: str) -> Failure:
     """Returns the failure that `error` means. The sentence names operation, key and code."""
     if not isinstance(error, ClientError):
         return _network_failure(error, f"{operation} {key}")
-    response = cast("Mapping[str, Any]", error.response)
+    response = cast("Mapping[str, Any]", cast("Any", error).response)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = str(response.get("Error", {}).get("Code") or status)
     hint = f": {_HINTS[code]}" if code in _HINTS else ""
