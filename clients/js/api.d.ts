@@ -853,9 +853,9 @@ export interface VersionView {
 }
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {
-  /** Any valid token will do. */
+  /** Confirms that the token is valid. */
   login(): Promise<Empty>;
-  /** What can be done on this machine, asked of each engine now. */
+  /** What each engine can do on this machine now. */
   addonTypes(): Promise<AddonTypes>;
   /** One installation is one team. */
   listTeams(): Promise<Page<TeamList>>;
@@ -899,11 +899,11 @@ export interface Calls {
   /** Minor upgrades of managed servers: the same data directory under newer binaries. */
   updateVersion(args: { projectId: string; addonId: string; body: VersionForm }): Promise<Empty>;
   scaleAddon(args: { projectId: string; addonId: string; body: ScaleForm }): Promise<Empty>;
-  /** Says yes to what is so already; how a server is reached is not changed here. */
+  /** Accepts settings that hold already; how a server is reached cannot be changed here. */
   updateNetwork(args: { projectId: string; addonId: string; body: NetworkForm }): Promise<Empty>;
-  /** There are no policies but none: ignoring one would leave a server more open than asked. */
+  /** Accepts no policy at all: ignoring one would leave a server more open than asked. */
   updateSecurity(args: { projectId: string; addonId: string; body: SecurityForm }): Promise<Empty>;
-  /** A managed server is shown as one container; an attached one is not ours to show. */
+  /** Shows a managed server as one container; an attached one has none. */
   getContainers(args: { projectId: string; addonId: string }): Promise<Containers>;
   listBackups(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;
   createBackup(args: { projectId: string; addonId: string; body: BackupForm }): Promise<BackupView>;
@@ -913,66 +913,66 @@ export interface Calls {
   deleteStoredBackup(args: { uid: string; force?: boolean }): Promise<Empty>;
   abortBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<Empty>;
   retainBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<Empty>;
-  /** Extension: what `completed` was derived from. */
+  /** Extension: the evidence from which `completed` was derived. */
   getEvidence(args: { projectId: string; addonId: string; backupId: string }): Promise<EvidenceView>;
   downloadLink(args: { projectId: string; addonId: string; backupId: string }): Promise<DownloadLink>;
-  /** The backup that the import becomes; restoring it is a second step. */
+  /** Makes a backup of the file; restoring it is a second step. */
   importBackup(args: { projectId: string; addonId: string; body: ImportForm }): Promise<BackupView>;
   beginUpload(args: { projectId: string; addonId: string; body: UploadForm }): Promise<UploadView>;
-  /** How many bytes have arrived: where to go on after a broken connection. */
+  /** The bytes that have arrived, to continue after a broken connection. */
   getUpload(args: { uploadId: string; projectId: string; addonId: string }): Promise<UploadView>;
   dropUpload(args: { uploadId: string; projectId: string; addonId: string }): Promise<Empty>;
-  /** The bytes from `offset` on. The same part may be sent again; another place is a 409 that says which byte is wanted. */
+  /** Adds the bytes from `offset` on. The same part may be sent again; any other offset than the next is a 409 that names the next. */
   putPart(args: { uploadId: string; projectId: string; addonId: string; offset: number; body: BodyInit }): Promise<UploadView>;
-  /** The files of a snapshot as a tar, as they come from its repository. */
+  /** The files of a snapshot as a tar, streamed from its repository. */
   files(args: { projectId: string; addonId: string; backupId: string }): Promise<Response>;
-  /** What the files of a snapshot still need before a server starts from them there. */
+  /** The steps that a snapshot's files still need before a server starts from them. */
   finishFiles(args: { projectId: string; addonId: string; backupId: string; directory: string }): Promise<FinishView>;
-  /** Makes an additional copy that failed again now, not only when its pause is over. */
+  /** Makes an additional copy that failed again now, not only after its pause. */
   retryCopy(args: { destinationId: string; projectId: string; addonId: string; backupId: string }): Promise<Empty>;
-  /** Makes copies that were found lost again from one that is whole, the platform's as well. */
+  /** Makes lost copies again from one that is whole, the platform's as well. */
   repair(args: { projectId: string; addonId: string; backupId: string }): Promise<Empty>;
-  /** A new passphrase for every repository at the destination; an older one stops working. */
+  /** A new passphrase for every repository at the destination; the old one stops working. */
   destinationKit(args: { destinationId: string }): Promise<RecoveryKit>;
-  /** The same for the platform's own store. */
+  /** A new passphrase for every repository in the platform's own store. */
   platformKit(): Promise<RecoveryKit>;
-  /** Takes in the backups here that no catalogue entry names. Their addons count as gone. */
+  /** Adopts backups here that no catalogue entry names. Their addons count as deleted. */
   adoptDestination(args: { destinationId: string; body: AdoptionForm }): Promise<Adopted>;
-  /** The same for the platform's own store. */
+  /** Adopts backups in the platform's own store. */
   adoptPlatform(args: { body: AdoptionForm }): Promise<Adopted>;
   startRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: RestoreForm }): Promise<RestoreStarted>;
   listBackupRestores(args: { projectId: string; addonId: string; backupId: string; per_page?: number; page?: number; cursor?: string; sourceProjectId?: string; sourceAddonId?: string }): Promise<Page<RestoreList>>;
   abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
   undoRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: UndoRestoreForm }): Promise<RestoreStarted>;
   listAddonRestores(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<RestoreList>>;
-  /** All on one page: an addon has six at most. The reference has no cursor here. */
+  /** All schedules on one page: an addon has six at most, and the v1 API has no cursor here. */
   listSchedules(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<ScheduleList>>;
   createSchedule(args: { projectId: string; addonId: string; body: ScheduleForm }): Promise<ScheduleMade>;
   /** Extension: one schedule. */
   getSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<ScheduleView>;
   /** Extension: another retention, for backups from now on. The rest cannot be changed. */
   patchSchedule(args: { projectId: string; addonId: string; scheduleId: string; body: SchedulePatch }): Promise<ScheduleView>;
-  /** Its backups stay, and expire as they would have. */
+  /** Deletes the schedule; its backups stay, and expire as before. */
   deleteSchedule(args: { projectId: string; addonId: string; scheduleId: string }): Promise<Empty>;
-  /** Extension: when the schedule is due next, in UTC. */
+  /** Extension: the schedule's next instants, in UTC. */
   listUpcoming(args: { projectId: string; addonId: string; scheduleId: string; next?: number }): Promise<UpcomingList>;
-  /** Extension: what became of its instants, the latest first; also of a deleted schedule. */
+  /** Extension: the outcomes of its instants, the latest first; also of a deleted schedule. */
   listHistory(args: { projectId: string; addonId: string; scheduleId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<OccurrenceList>>;
   /** Extension: why there was a backup at an instant, or why not; also of a deleted schedule. */
   explainInstant(args: { projectId: string; addonId: string; scheduleId: string; at: string }): Promise<Explanation>;
-  /** What becomes of every copy, when and why; addon by addon. Changes nothing. */
+  /** The future of every copy, when and why; addon by addon. Changes nothing. */
   getPlan(args?: { per_page?: number; page?: number; cursor?: string; projectId?: string; addonId?: string }): Promise<Page<PlanList>>;
-  /** The whole plan, counted. Looks at every copy there is, so it takes its time. */
+  /** Totals of the whole plan. Reads every copy's row, so it is slow. */
   getPlanTotals(): Promise<PlanTotals>;
   /** The plan of one addon. */
   getAddonPlan(args: { projectId: string; addonId: string }): Promise<AddonPlan>;
-  /** A prune run now: marks what has expired; the grace period holds all the same. */
+  /** Marks expired backups for deletion now; the grace period still applies. */
   pruneAddon(args: { projectId: string; addonId: string; body: PruneForm }): Promise<PruneAnswer>;
-  /** What went, goes, or was called off, and why; the newest first. */
+  /** Deletions done, due or called off, with reasons; the newest first. */
   listDeletions(args?: { open?: boolean; per_page?: number; page?: number; cursor?: string }): Promise<Page<DeletionList>>;
-  /** What inventories of stores found at odds with the catalogue; the newest first. */
+  /** Differences that store checks found between store and catalogue; the newest first. */
   listFindings(args?: { kind?: Kind; per_page?: number; page?: number; cursor?: string }): Promise<Page<FindingList>>;
-  /** When each store was compared with the catalogue last, and when it will be. */
+  /** The last and the next comparison of each store with the catalogue. */
   listAudits(): Promise<AuditList>;
   /** Compares every store, or one, with the catalogue as soon as possible. */
   orderAudits(args: { body: AuditForm }): Promise<AuditList>;
@@ -983,15 +983,15 @@ export interface Calls {
   getDestination(args: { destinationId: string }): Promise<DestinationView>;
   patchDestination(args: { destinationId: string; body: DestinationPatch }): Promise<Empty>;
   deleteDestination(args: { destinationId: string }): Promise<Empty>;
-  /** The copies kept here. `data` is a bare array: the reference has it so. */
+  /** The copies kept here. `data` is a bare array, as in the v1 API. */
   listDestinationBackups(args: { destinationId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
-  /** The same for the platform's own store. */
+  /** The copies kept in the platform's own store. */
   listPlatformBackups(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
   addonLogs(args: { projectId: string; addonId: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
   backupLogs(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
   restoreLogs(args: { restoreId: string; projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
   listTokens(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<TokenList>>;
-  /** The only answer that holds the token itself; so it is not kept for repeated posts. */
+  /** The only answer with the token itself; so it is not kept for repeated posts. */
   createToken(args: { body: TokenForm }): Promise<TokenView>;
   revokeToken(args: { tokenId: string }): Promise<Empty>;
   listRoles(): Promise<Page<RoleList>>;
@@ -1002,7 +1002,7 @@ export interface Calls {
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
   live(): Promise<unknown>;
-  /** 503 with the reason for each part that cannot be reached. */
+  /** Answers 503 with the parts that cannot be reached. */
   ready(): Promise<unknown>;
   /** In Prometheus' text format: the addons that the token sees, and the work there is. */
   getMetrics(): Promise<Response>;

@@ -1,17 +1,25 @@
-"""The only reader of the environment and of files: everything an operator can choose.
+"""Reads everything an operator can choose, from the environment and from files.
 
-Values given on the command line win over `HOLDFAST_*` variables, which win over the defaults.
+Values from the command line win over `HOLDFAST_*` variables, which win over the defaults.
 """
 
 import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdfast.domain.addon import Control
 from holdfast.domain.errors import Invalid
@@ -22,134 +30,111 @@ from holdfast.kit.seal import Secret, new_key
 DEFAULT_PORT = 8585
 
 
-@dataclass(frozen=True)
-class Settings:
-    """One frozen object per process. Durations in seconds, unless its help says otherwise."""
+def _flag(value: object) -> object:
+    return {"1": True, "true": True, "0": False, "false": False}.get(str(value).lower(), value)
 
-    data_dir: Path = field(
-        default=Path("holdfast-data"), metadata={"help": "where all state lives"}
+
+Flag = Annotated[bool, BeforeValidator(_flag), Strict()]
+SecretText = Annotated[
+    Secret, BeforeValidator(lambda value: Secret(value) if isinstance(value, str) else value)
+]
+
+
+class Settings(BaseSettings):
+    """All settings of a process. Durations in seconds, unless their description says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST_",
+        env_ignore_empty=True,
+        frozen=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
     )
-    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
-    port: int = field(default=DEFAULT_PORT, metadata={"help": "port to listen on"})
-    database_url: str = field(default="", metadata={"help": "catalogue; empty: SQLite in data_dir"})
-    public_url: str = field(
-        default="", metadata={"help": "how clients reach us, for links; empty: as they did"}
+
+    data_dir: Path = Field(Path("holdfast-data"), description="where all state lives")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(DEFAULT_PORT, description="port to listen on")
+    database_url: str = Field("", description="catalogue; empty: SQLite in data_dir")
+    public_url: str = Field("", description="how clients reach us, for links; empty: as they did")
+    team: str = Field("", description="team id; empty: any id means this team")
+    queue: str = Field("dbos", description="durable queue: dbos or table")
+    store_file: str = Field("", description="JSON of the platform store; empty: local")
+    attached_file: str = Field(
+        "", description="JSON of the attached addons whose servers may be stopped to restore"
     )
-    team: str = field(default="", metadata={"help": "team id; empty: any id means this team"})
-    queue: str = field(default="dbos", metadata={"help": "durable queue: dbos or table"})
-    store_file: str = field(
-        default="", metadata={"help": "JSON of the platform store; empty: local"}
+    tools_dir: str = Field("", description="client tools; empty: tools in data_dir")
+    sqlite_roots: str = Field(
+        "", description="directories of SQLite files, with colons between; empty: none"
     )
-    attached_file: str = field(
-        default="",
-        metadata={"help": "JSON of the attached addons whose servers may be stopped to restore"},
+    certificate_roots: str = Field(
+        "",
+        description="directories of certificates and keys that connection strings may name, with"
+        " colons between; empty: certificates in data_dir",
     )
-    tools_dir: str = field(default="", metadata={"help": "client tools; empty: tools in data_dir"})
-    sqlite_roots: str = field(
-        default="",
-        metadata={"help": "directories of SQLite files, with colons between; empty: none"},
+    concurrency: int = Field(2, description="operations at a time per worker")
+    queue_every: float = Field(1.0, description="seconds between two looks for work to begin")
+    beat: float = Field(1.0, description="seconds between heartbeats")
+    dead: float = Field(30.0, description="silence after which a worker is dead")
+    stall: float = Field(300.0, description="no bytes for this long ends a child")
+    grace: float = Field(20.0, description="how long a drain waits for work")
+    catch_up: float = Field(168.0, description="hours: what was missed for longer is not caught up")
+    retention_hourly: int = Field(7, description="days: longest retention of hourly schedules")
+    retention_daily: int = Field(60, description="days: longest retention of daily schedules")
+    retention_weekly: int = Field(120, description="days: longest retention of weekly schedules")
+    prune_share: float = Field(
+        0.25, description="of an addon's backups: the most one prune run marks"
     )
-    certificate_roots: str = field(
-        default="",
-        metadata={
-            "help": "directories of certificates and keys that connection strings may name, with"
-            " colons between; empty: certificates in data_dir"
-        },
+    prune_grace: float = Field(24.0, description="hours between marking a backup and deleting it")
+    prune_every: float = Field(3600.0, description="seconds between prune runs of an addon")
+    audit_every: float = Field(
+        24.0, description="hours between inventories of a store; 0: when asked"
     )
-    concurrency: int = field(default=2, metadata={"help": "operations at a time per worker"})
-    queue_every: float = field(
-        default=1.0, metadata={"help": "seconds between two looks for work to begin"}
+    read_within: float = Field(
+        30.0, description="days in which the bytes of every backup are read once; 0: when asked"
     )
-    beat: float = field(default=1.0, metadata={"help": "seconds between heartbeats"})
-    dead: float = field(default=30.0, metadata={"help": "silence after which a worker is dead"})
-    stall: float = field(default=300.0, metadata={"help": "no bytes for this long ends a child"})
-    grace: float = field(default=20.0, metadata={"help": "how long a drain waits for work"})
-    catch_up: float = field(
-        default=168.0, metadata={"help": "hours: what was missed for longer is not caught up"}
+    settle: float = Field(
+        3600.0, description="seconds a clock must have gone steadily before anything ages out by it"
     )
-    retention_hourly: int = field(
-        default=7, metadata={"help": "days: longest retention of hourly schedules"}
+    history: int = Field(400, description="days the rows of deleted backups are kept")
+    import_networks: str = Field(
+        "", description="private networks that imports by URL may read from: 10.0.0.0/8, ..."
     )
-    retention_daily: int = field(
-        default=60, metadata={"help": "days: longest retention of daily schedules"}
+    import_bytes: int = Field(1 << 40, description="largest file that is fetched or uploaded")
+    import_hours: float = Field(24.0, description="longest time a fetch may take")
+    server_uids: str = Field(
+        "61184-65519", description="uids of managed servers, one for each addon, where we are root"
     )
-    retention_weekly: int = field(
-        default=120, metadata={"help": "days: longest retention of weekly schedules"}
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = Field("auto", description="json, text, or auto by terminal")
+    mask_secrets: Flag = Field(False, description="never show a destination's secrets")
+    trusted_proxies: str = Field(
+        "", description="networks whose X-Forwarded-For and -Proto are believed: 10.0.0.2, ..."
     )
-    prune_share: float = field(
-        default=0.25, metadata={"help": "of an addon's backups: the most one prune run marks"}
+    rate_limit: int = Field(3_600_000, description="requests per token and hour")
+    address_limit: int = Field(
+        1200, description="requests without a valid token per address and minute"
     )
-    prune_grace: float = field(
-        default=24.0, metadata={"help": "hours between marking a backup and deleting it"}
+    guess_limit: int = Field(30, description="wrong tokens per address and minute")
+    connections: int = Field(1000, description="connections at a time")
+    connections_per_address: int = Field(
+        500, description="of these from one address; trusted proxies do not count"
     )
-    prune_every: float = field(
-        default=3600.0, metadata={"help": "seconds between prune runs of an addon"}
+    tails: int = Field(200, description="live logs (WebSockets) at a time")
+    tails_per_token: int = Field(20, description="of these with one token")
+    head_timeout: float = Field(
+        15.0, description="seconds in which a request's headers must be here"
     )
-    audit_every: float = field(
-        default=24.0, metadata={"help": "hours between inventories of a store; 0: when asked"}
+    body_timeout: float = Field(
+        30.0, description="seconds in which some of an awaited body must come"
     )
-    read_within: float = field(
-        default=30.0,
-        metadata={"help": "days in which the bytes of every backup are read once; 0: when asked"},
+    idle_timeout: float = Field(15.0, description="seconds an unused connection is kept open")
+    reader_timeout: float = Field(60.0, description="seconds a client may leave an answer unread")
+    tls_certificate: str = Field(
+        "", description="PEM file, with intermediate certificates; empty: no TLS"
     )
-    settle: float = field(
-        default=3600.0,
-        metadata={"help": "seconds a clock must have gone steadily before anything ages out by it"},
-    )
-    history: int = field(
-        default=400, metadata={"help": "days the rows of deleted backups are kept"}
-    )
-    import_networks: str = field(
-        default="",
-        metadata={"help": "private networks that imports by URL may read from: 10.0.0.0/8, ..."},
-    )
-    import_bytes: int = field(
-        default=1 << 40, metadata={"help": "largest file that is fetched or uploaded"}
-    )
-    import_hours: float = field(default=24.0, metadata={"help": "longest time a fetch may take"})
-    server_uids: str = field(
-        default="61184-65519",
-        metadata={"help": "uids of managed servers, one for each addon, where we are root"},
-    )
-    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
-    log_format: str = field(default="auto", metadata={"help": "json, text, or auto by terminal"})
-    mask_secrets: bool = field(
-        default=False, metadata={"help": "never show a destination's secrets"}
-    )
-    trusted_proxies: str = field(
-        default="",
-        metadata={"help": "networks whose X-Forwarded-For and -Proto are believed: 10.0.0.2, ..."},
-    )
-    rate_limit: int = field(default=3_600_000, metadata={"help": "requests per token and hour"})
-    address_limit: int = field(
-        default=1200,
-        metadata={"help": "requests without a valid token per address and minute"},
-    )
-    guess_limit: int = field(default=30, metadata={"help": "wrong tokens per address and minute"})
-    connections: int = field(default=1000, metadata={"help": "connections at a time"})
-    connections_per_address: int = field(
-        default=500, metadata={"help": "of these from one address; trusted proxies do not count"}
-    )
-    tails: int = field(default=200, metadata={"help": "live logs (WebSockets) at a time"})
-    tails_per_token: int = field(default=20, metadata={"help": "of these with one token"})
-    head_timeout: float = field(
-        default=15.0, metadata={"help": "seconds in which a request's headers must be here"}
-    )
-    body_timeout: float = field(
-        default=30.0, metadata={"help": "seconds in which some of an awaited body must come"}
-    )
-    idle_timeout: float = field(
-        default=15.0, metadata={"help": "seconds an unused connection is kept open"}
-    )
-    reader_timeout: float = field(
-        default=60.0, metadata={"help": "seconds a client may leave an answer unread"}
-    )
-    tls_certificate: str = field(
-        default="", metadata={"help": "PEM file, with intermediate certificates; empty: no TLS"}
-    )
-    tls_key: str = field(default="", metadata={"help": "PEM file of its private key"})
-    owner_token: Secret | None = field(default=None, metadata={"help": "first owner token"})
-    master_key: Secret | None = field(default=None, metadata={"help": "64 hex: seals secrets"})
+    tls_key: str = Field("", description="PEM file of its private key")
+    owner_token: SecretText | None = Field(None, description="first owner token")
+    master_key: SecretText | None = Field(None, description="64 hex: seals secrets")
 
     @property
     def catalog_url(self) -> str:
@@ -166,7 +151,7 @@ class Settings:
 
     @property
     def file_roots(self) -> list[Path]:
-        """Absolute, with links in their own names followed. Invalid for what is no directory."""
+        """Directories of SQLite files, absolute and resolved. Raises Invalid for a missing one."""
         roots = [Path(text) for text in self.sqlite_roots.split(":") if text]
         for root in roots:
             if not root.is_dir():
@@ -176,13 +161,13 @@ class Settings:
 
     @property
     def certificate_directories(self) -> list[Path]:
-        """They need not exist."""
+        """Directories of certificates, which need not exist."""
         named = [Path(text).absolute() for text in self.certificate_roots.split(":") if text]
         return named or [self.data_dir / "certificates"]
 
     @property
     def server_uid_range(self) -> range:
-        """Inclusive in the setting. Invalid for what is no range of users without names."""
+        """The uids of managed servers. Raises Invalid for a setting that is no range."""
         first, _, last = self.server_uids.partition("-")
         problem = "must be two numbers above 0 with a minus between, the smaller first"
         if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last)):
@@ -194,33 +179,24 @@ class Settings:
         return Path(self.tools_dir) if self.tools_dir else self.data_dir / "tools"
 
 
-def load(given: Mapping[str, Any] | None = None) -> Settings:
-    """Raises Invalid naming the setting that makes no sense."""
-    chosen = {name: value for name, value in (given or {}).items() if value is not None}
-    for spec in fields(Settings):
-        variable = f"HOLDFAST_{spec.name.upper()}"
-        if spec.name not in chosen and os.environ.get(variable):
-            chosen[spec.name] = _parse(variable, os.environ[variable], spec.type)
-    chosen["data_dir"] = Path(chosen.get("data_dir", Settings.data_dir)).resolve()
-    return Settings(**chosen)
-
-
-def _parse(variable: str, text: str, kind: Any) -> Any:
+def load(chosen: Mapping[str, Any] | None = None) -> Settings:
+    """Reads the settings, of which the command line has `chosen` some. Raises Invalid."""
+    values = {name: value for name, value in (chosen or {}).items() if value is not None}
     try:
-        if kind is bool:
-            return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
-        if kind == Secret | None:
-            return Secret(text)
-        return kind(text)
-    except (KeyError, ValueError) as error:
-        problem = f"{variable} must be a {kind.__name__}"
+        settings = Settings(**values)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        kind = Settings.model_fields[name].annotation
+        variable = f"HOLDFAST_{name.upper()}"
+        problem = f"{variable} must be a {getattr(kind, '__name__', kind)}"
         raise Invalid(problem, {variable: problem}) from error
+    return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Others may pass through (managed servers run as their own user) but not look.
+    """Makes the directories, which other users may pass (managed servers do) but not list.
 
-    From here on, whatever this process creates is its own user's alone.
+    Everything that this process creates from here on is private to its user.
     """
     os.umask(0o077)
     for directory in (settings.data_dir, settings.data_dir / "addons"):
@@ -229,7 +205,7 @@ def prepare_data_dir(settings: Settings) -> None:
 
 
 def find_master_key(settings: Settings) -> bytes | None:
-    """The 32 bytes that seal secrets, as this machine was given them; None without any."""
+    """Returns the 32 bytes that seal secrets, from the setting or its file; None without any."""
     if settings.master_key is not None:
         return _key_from(settings.master_key.reveal())
     path = settings.data_dir / "master.key"
@@ -237,7 +213,7 @@ def find_master_key(settings: Settings) -> bytes | None:
 
 
 def make_master_key(settings: Settings) -> bytes:
-    """A new one, kept next to the data it protects."""
+    """Makes a master key and stores it next to the data it protects."""
     key = new_key()
     write_private(settings.data_dir / "master.key", key.hex())
     return key
@@ -254,20 +230,17 @@ def _key_from(text: str) -> bytes:
 
 
 def node_id(settings: Settings) -> str:
-    """This machine's share of the data directory: what is bound to it stays with it."""
+    """Returns this machine's id, by which work that is bound to it finds it."""
     path = settings.data_dir / "node.id"
     if not path.exists():
-        write_private(path, f"{_host()}-{ids.hex24()[:8]}")
+        name = "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower())
+        host = name.strip("-")[:40] or "host"
+        write_private(path, f"{host}-{ids.hex24()[:8]}")
     return path.read_text().strip()
 
 
-def _host() -> str:
-    kept = "".join(c if c.isalnum() else "-" for c in socket.gethostname().lower())
-    return kept.strip("-")[:40] or "host"
-
-
 def platform_store(settings: Settings) -> tuple[str, dict[str, Any]]:
-    """Kind and options of the platform's own store."""
+    """Returns kind and options of the platform's own store."""
     if not settings.store_file:
         return "local", {"directory": str(settings.data_dir / "store")}
     try:
@@ -291,7 +264,7 @@ _CONTROLS = TypeAdapter(dict[str, _Control])
 
 
 def attached_controls(settings: Settings) -> dict[str, Control]:
-    """By `project/addon`. The file names commands, so nobody else may be able to write it."""
+    """Returns controls by `project/addon`. The file has commands, so others may not write it."""
     if not settings.attached_file:
         return {}
     path = Path(settings.attached_file)
@@ -299,18 +272,18 @@ def attached_controls(settings: Settings) -> dict[str, Control]:
         state = path.stat()
         if state.st_uid not in (0, os.geteuid()) or state.st_mode & 0o022:
             raise ValueError("only root or this process's own user may be able to write it")
-        found = _CONTROLS.validate_json(path.read_bytes())
+        controls = _CONTROLS.validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         problem = f"attached_file {path} cannot be used: {error}"
         raise Invalid(problem, {"attached_file": problem}) from error
     return {
-        name: Control(Path(each.dataDirectory), each.stop, each.start)
-        for name, each in found.items()
+        name: Control(Path(control.dataDirectory), control.stop, control.start)
+        for name, control in controls.items()
     }
 
 
 def tls_files(settings: Settings) -> tuple[str, str] | None:
-    """Certificate and key. Raises Invalid for one without the other, or a key others may read."""
+    """Returns certificate and key. Raises Invalid for one alone, or a key that others may read."""
     names = {"tls_certificate": settings.tls_certificate, "tls_key": settings.tls_key}
     if not any(names.values()):
         return None
@@ -326,5 +299,5 @@ def tls_files(settings: Settings) -> tuple[str, str] | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Appears whole and readable by us alone, or not at all; an existing file is kept."""
+    """Writes a file, whole or not at all, that only we can read; an existing one is kept."""
     durable.create(path, f"{text}\n")

@@ -8,7 +8,7 @@ import pytest
 from holdfast.conformance.store import LARGE, STEPS, check_store
 from holdfast.contracts.store import ObjectStore
 from holdfast.stores.registry import STORES, open_store
-from holdfast.stores.s3.parts import FIRST
+from holdfast.stores.s3.parts import FIRST_PART_BYTES
 
 S3Options = Callable[..., dict[str, object]]
 
@@ -33,7 +33,7 @@ def test_a_store_obeys_the_law(store: ObjectStore) -> None:
 
 
 def test_the_law_sends_several_parts() -> None:
-    assert FIRST < LARGE
+    assert FIRST_PART_BYTES < LARGE
 
 
 def test_uploads_beside_each_other_do_not_mix(store: ObjectStore) -> None:
@@ -60,7 +60,7 @@ def test_a_written_buffer_is_the_callers_again(store: ObjectStore) -> None:
 
 
 def test_delete_and_clear_remove_unfinished_uploads(store: ObjectStore) -> None:
-    large = bytes(FIRST + 1)
+    large = bytes(FIRST_PART_BYTES + 1)
     for key in ("dead/one", "dead/two"):
         store.begin(key).write(large)  # its process died here
 
@@ -75,7 +75,7 @@ def test_unfinished_uploads_are_listed_in_order_and_apart(store: ObjectStore) ->
     began.commit()
     uploads = [store.begin(key) for key in ("seen/b/c", "seen/b-c", "seen/a", "unseen/x")]
     for upload in uploads:
-        upload.write(bytes(FIRST + 1))
+        upload.write(bytes(FIRST_PART_BYTES + 1))
 
     found = list(store.list("seen/", unfinished=True))
 

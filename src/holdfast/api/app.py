@@ -1,4 +1,4 @@
-"""The application: every route twice (with and without the team), one way to fail."""
+"""Builds the application: every route with and without the team, one handling of errors."""
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import HTTPConnection
@@ -49,15 +49,15 @@ _NOUNS: list[APIRouter] = [
 ]
 
 
-def _known_team(connection: HTTPConnection) -> None:
-    """One installation is one team; with a team configured, other ids do not exist."""
-    team, asked = state.of(connection).team, connection.path_params.get("team_id")
-    if team and asked != team:
-        raise NotFound(f"there is no team {asked!r}")
+def require_team(connection: HTTPConnection) -> None:
+    """Raises NotFound for another team than the configured one: an installation is one team."""
+    team, team_id = state.of(connection).team, connection.path_params.get("team_id")
+    if team and team_id != team:
+        raise NotFound(f"there is no team {team_id!r}")
 
 
 class _Application(FastAPI):
-    """Middleware of the framework is inside its handler of crashes; `Arrival` is around it."""
+    """Puts `Arrival` around the framework's handler of crashes; its own middleware is inside."""
 
     def build_middleware_stack(self) -> ASGIApp:
         api: Api = self.state.api
@@ -65,7 +65,7 @@ class _Application(FastAPI):
 
 
 def describe() -> reference.Document:
-    """The API document, without an installation."""
+    """Returns the API document, without an installation."""
     return reference.Reference(_routed()).document
 
 
@@ -97,13 +97,13 @@ def _routed() -> FastAPI:
     app.include_router(health.router, responses=reference.ENVELOPE)
     app.include_router(metrics.router)
     app.include_router(reference.router)
-    # Last: routes are made when a request comes as far as them, and many installations need none
-    # of these.
+    # Last: the framework builds routes when a request reaches them, and many installations never
+    # need these.
     for noun in _NOUNS:
         app.include_router(
             noun,
             prefix="/v1/teams/{team_id}",
             include_in_schema=False,
-            dependencies=[Depends(_known_team)],
+            dependencies=[Depends(require_team)],
         )
     return app

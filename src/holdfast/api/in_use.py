@@ -1,4 +1,4 @@
-"""Downloads hold on to what they read: nothing of it is removed while they go on."""
+"""Registers downloads, so that the copies they read are not removed meanwhile."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -11,7 +11,7 @@ _EVERY_SECONDS = 60.0
 
 
 class InUse:
-    """From its making on; the rows go with the end of `chunks`, or when nobody moves them on."""
+    """Keeps copies from removal until `chunks` ends; rows that are not refreshed expire."""
 
     def __init__(self, api: Api, copies: Collection[Copy]) -> None:
         self._catalog = api.catalog

@@ -1,18 +1,19 @@
-"""The query parameters of log endpoints, checked one by one, for HTTP and WebSocket alike."""
+"""Checks the query parameters of log endpoints one by one, for HTTP and WebSocket alike."""
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from pydantic import TypeAdapter
 from starlette.datastructures import QueryParams
 
 from holdfast.domain.errors import Invalid
 from holdfast.kit.clock import parse_rfc3339
-from holdfast.views.logs import DEFAULT_LIMIT, LARGEST_LIMIT, LogQuery
+from holdfast.views.logs import DEFAULT_LIMIT, MAX_LINES, LogQuery
 
 _FILTERS = ("textIncludes", "textNotIncludes", "regexIncludes", "regexNotIncludes")
 _TYPES = frozenset({"cdn", "mesh", "ingress", "runtime", "build", "backup", "restore"})
-_LONGEST_REGEX = 200
+_MAX_REGEX_LENGTH = 200
 
 _INSTANT = {"type": "string", "format": "date-time"}
 _COUNT = {"type": "integer", "minimum": 1, "maximum": 10**9}
@@ -27,8 +28,8 @@ _SCHEMAS: Mapping[str, Mapping[str, object]] = {
     "containerName": _TEXT,
     "textIncludes": {**_TEXT, "description": "One of these four at a time."},
     "textNotIncludes": _TEXT,
-    "regexIncludes": {**_TEXT, "maxLength": _LONGEST_REGEX},
-    "regexNotIncludes": {**_TEXT, "maxLength": _LONGEST_REGEX},
+    "regexIncludes": {**_TEXT, "maxLength": _MAX_REGEX_LENGTH},
+    "regexNotIncludes": {**_TEXT, "maxLength": _MAX_REGEX_LENGTH},
 }
 DESCRIBED = {
     "parameters": [
@@ -39,23 +40,24 @@ DESCRIBED = {
 """For the API document, as the routes do not declare them one by one."""
 
 T = TypeVar("T")
+_direction = TypeAdapter(Literal["forward", "backward"]).validate_python
 
 
 class _Reader:
-    """Collects every problem before it complains."""
+    """Parses parameters and collects every problem."""
 
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self.given = given
+    def __init__(self, query: Mapping[str, str]) -> None:
+        self.query = query
         self.problems: dict[str, str] = {}
 
-    def take(self, name: str, parse: Callable[[str], T], wanted: str) -> T | None:
-        text = self.given.get(name)
+    def take(self, name: str, parse: Callable[[str], T], expected: str) -> T | None:
+        text = self.query.get(name)
         if text is None:
             return None
         try:
             return parse(text)
         except (ValueError, re.error, OverflowError):
-            self.problems[name] = f"must be {wanted}"
+            self.problems[name] = f"must be {expected}"
             return None
 
 
@@ -65,64 +67,47 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _direction(text: str) -> bool:
-    return {"forward": False, "backward": True}[text] if text in ("forward", "backward") else _no()
-
-
-def _no() -> bool:
-    raise ValueError
-
-
 def _pattern(text: str) -> str:
-    if len(text) > _LONGEST_REGEX:
+    if len(text) > _MAX_REGEX_LENGTH:
         raise ValueError(text)
     re.compile(text)
     return text
 
 
-def parse_log_query(given: QueryParams, now: int, limit: int = DEFAULT_LIMIT) -> LogQuery:
-    """Raises Invalid naming every parameter that makes no sense."""
-    reader = _Reader(given)
+def parse_log_query(query: QueryParams, now: int, limit: int = DEFAULT_LIMIT) -> LogQuery:
+    """Parses the parameters. Raises Invalid naming every one that makes no sense.
+
+    A duration goes forward from the start, or back from the end or from now.
+    """
+    reader = _Reader(query)
     start = reader.take("startTime", parse_rfc3339, "an ISO 8601 instant")
     end = reader.take("endTime", parse_rfc3339, "an ISO 8601 instant")
     seconds = reader.take("duration", _whole, "a whole number of seconds")
     lines = reader.take("lineLimit", _whole, "a whole number of at least 1")
-    backward = reader.take("direction", _direction, "forward or backward")
+    direction = reader.take("direction", _direction, "forward or backward")
     matches = reader.take("regexIncludes", _pattern, "a regular expression of 200 characters")
     matches_not = reader.take("regexNotIncludes", _pattern, "a regular expression")
-    if not _TYPES.issuperset(given.getlist("type")):
+    if not _TYPES.issuperset(query.getlist("type")):
         reader.problems["type"] = f"must be one of {', '.join(sorted(_TYPES))}"
-    _check_combinations(reader)
+    used = [name for name in _FILTERS if name in query]
+    if len(used) > 1:
+        reader.problems[used[1]] = f"cannot be combined with {used[0]}"
+    if {"startTime", "endTime", "duration"} <= query.keys():
+        reader.problems["duration"] = "combines with at most one of startTime and endTime"
     if reader.problems:
         raise Invalid("the log parameters are not valid", reader.problems)
-    start, end = _spanned(start, end, seconds, now)
+    if seconds is not None and start is not None:
+        end = start + seconds * 1000
+    elif seconds is not None:
+        start = (now if end is None else end) - seconds * 1000
     return LogQuery(
         start=start,
         end=end,
-        limit=min(lines or limit, LARGEST_LIMIT),
-        backward=backward is not False,
-        container=given.get("containerName"),
-        includes=given.get("textIncludes"),
-        excludes=given.get("textNotIncludes"),
+        limit=min(lines or limit, MAX_LINES),
+        backward=direction != "forward",
+        container=query.get("containerName"),
+        includes=query.get("textIncludes"),
+        excludes=query.get("textNotIncludes"),
         matches=matches,
         matches_not=matches_not,
     )
-
-
-def _check_combinations(reader: _Reader) -> None:
-    used = [name for name in _FILTERS if name in reader.given]
-    if len(used) > 1:
-        reader.problems[used[1]] = f"cannot be combined with {used[0]}"
-    if {"startTime", "endTime", "duration"} <= reader.given.keys():
-        reader.problems["duration"] = "combines with at most one of startTime and endTime"
-
-
-def _spanned(
-    start: int | None, end: int | None, seconds: int | None, now: int
-) -> tuple[int | None, int | None]:
-    """A duration stretches from the start, or back from the end or from now."""
-    if seconds is None:
-        return start, end
-    if start is not None:
-        return start, start + seconds * 1000
-    return (now if end is None else end) - seconds * 1000, end

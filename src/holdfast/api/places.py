@@ -1,4 +1,4 @@
-"""From path segments to rows: what a token may not see does not exist for it."""
+"""Finds the rows that path segments name; rows that a token may not see count as missing."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -18,10 +18,13 @@ from holdfast.views.page import parse_page
 T = TypeVar("T")
 _COUNT = WithJsonSchema({"type": "integer", "minimum": 1})
 _CURSOR = WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"})
-"""As documented; they are read as text, so that each problem is named our way."""
+"""Documented types; the values are read as text, so that errors are our own sentences."""
 
 
-async def _page(
+# Dependencies that only combine words are async: they then need no thread, which costs 0.1 ms.
+
+
+async def paging(
     per_page: Annotated[str | None, _COUNT, Query(description="1 to 100, default 50")] = None,
     page: Annotated[str | None, _COUNT, Query(description="ignored beside a cursor")] = None,
     cursor: Annotated[str | None, _CURSOR, Query(description="of the previous page")] = None,
@@ -29,7 +32,7 @@ async def _page(
     return parse_page(per_page, page, cursor)
 
 
-Paging = Annotated[Page, Depends(_page)]
+Paging = Annotated[Page, Depends(paging)]
 
 
 def project_at(session: ReadSession, caller: Caller, project_id: str) -> Project:
@@ -47,14 +50,14 @@ def destination_at(session: ReadSession, caller: Caller, destination_id: str) ->
 
 
 def owns(session: ReadSession, caller: Caller, destination: Destination) -> bool:
-    """Whether the caller may read its keys and change it, where its role has the permission."""
+    """Tells whether the destination is the caller's to read and change, given the permission."""
     if caller.projects is None:
         return True
     return destination.project_pk in projects.keys_of(session, caller.projects)
 
 
 def own_destination_at(session: ReadSession, caller: Caller, destination_id: str) -> Destination:
-    """Forbidden for a destination that the caller may only use."""
+    """Finds a destination. Raises Forbidden for one that the caller may only use."""
     destination = destination_at(session, caller, destination_id)
     if not owns(session, caller, destination):
         raise Forbidden(
@@ -72,27 +75,27 @@ class AddonPath:
         self.addon_id = addon_id
 
     def both(self, session: ReadSession, caller: Caller) -> tuple[Project, Addon]:
-        return self._living(session, caller, addons.at)
+        return self._require(session, caller, addons.at)
 
     def addon(self, session: ReadSession, caller: Caller) -> Addon:
         return self.both(session, caller)[1]
 
     def addon_pk(self, session: ReadSession, caller: Caller) -> int:
-        """For who needs no more of it."""
-        return self._living(session, caller, addons.pk_at)
+        """Returns the primary key alone, which is cheaper."""
+        return self._require(session, caller, addons.pk_at)
 
-    def _living(
+    def _require(
         self,
         session: ReadSession,
         caller: Caller,
         find: Callable[[ReadSession, str, str], T | None],
     ) -> T:
-        seen = caller.sees(self.project_id)
-        found = find(session, self.project_id, self.addon_id) if seen else None
-        if found is None:
+        visible = caller.sees(self.project_id)
+        row = find(session, self.project_id, self.addon_id) if visible else None
+        if row is None:
             project_at(session, caller, self.project_id)
             raise NotFound(f"there is no addon {self.addon_id!r} in project {self.project_id!r}")
-        return found
+        return row
 
 
 class BackupPath(AddonPath):
@@ -109,29 +112,22 @@ class BackupPath(AddonPath):
         return backup
 
 
-# What only puts words together is async: it then needs no thread, of which each costs 0.1 ms.
-
-
-async def _at_addon(project_id: str, addon_id: str) -> AddonPath:
+async def addon_path(project_id: str, addon_id: str) -> AddonPath:
     return AddonPath(project_id, addon_id)
 
 
-async def _at_backup(project_id: str, addon_id: str, backup_id: str) -> BackupPath:
+async def backup_path(project_id: str, addon_id: str, backup_id: str) -> BackupPath:
     return BackupPath(project_id, addon_id, backup_id)
 
 
-AtAddon = Annotated[AddonPath, Depends(_at_addon)]
-AtBackup = Annotated[BackupPath, Depends(_at_backup)]
-
-
-def _sees_target(session: ReadSession, caller: Caller, restore: Restore) -> bool:
-    into = addons.get(session, restore.addon_pk)
-    return caller.sees(projects.get(session, into.project_pk).id)
+AtAddon = Annotated[AddonPath, Depends(addon_path)]
+AtBackup = Annotated[BackupPath, Depends(backup_path)]
 
 
 class Origin:
-    """A restore's two ends: the path names the target and the backup, the query may name the
-    addon that the backup was taken of.
+    """The target and the backup of a restore.
+
+    The path names both; the query may name another addon, of which the backup was taken.
     """
 
     def __init__(
@@ -162,15 +158,17 @@ class Origin:
         return find_backup(session, origin, self._path.backup_id)
 
     def restore(self, session: ReadSession, caller: Caller, restore_id: str) -> Restore:
-        """The restore that the path names, into an addon that the caller sees.
+        """Returns the restore that the path names, into an addon that the caller sees.
 
-        The official client's logs do not say where a restore's backup is from; the restore knows
-        it itself.
+        The official client does not say of which addon the backup is when it asks for a restore's
+        logs; the restore itself knows.
         """
         target = self.target(session, caller)
         restore = restores.find(session, restore_id)
-        if restore is not None and not _sees_target(session, caller, restore):
-            restore = None
+        if restore is not None:
+            into = addons.get(session, restore.addon_pk)
+            if not caller.sees(projects.get(session, into.project_pk).id):
+                restore = None
         if restore is not None and restore.addon_pk == target.pk:
             named = backups.get(session, restore.backup_pk).id == self._path.backup_id
         else:

@@ -1,7 +1,7 @@
-"""Asking a server or a bucket before anything about it is written down.
+"""Probes a server or a bucket before anything about it is written to the catalogue.
 
-A wrong host, password or privilege is the caller's to fix, so it is a 400 that names the field
-and says which; it is asked outside any transaction.
+A wrong host, password or privilege is the caller's to fix, so it is a 400 that names the field.
+Probes run outside any transaction.
 """
 
 import socket
@@ -28,15 +28,15 @@ from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, DestinationPatch
 from holdfast.usecases.forms.store_settings import StoreSettings
 
-_SAMPLE = 50
+_SAMPLE_COPIES = 50
 """Copies that are looked up when a destination gets another address."""
-_TRIES = 2
-"""Somebody waits for the answer: enough for a hiccup, not for an outage."""
+_MAX_ATTEMPTS = 2
+"""The caller waits for the answer: enough for a hiccup, not for an outage."""
 
 
 @dataclass(frozen=True)
 class BucketFound:
-    """A store that works, and how it is spoken to."""
+    """A store that works, and the settings it needs."""
 
     store: ObjectStore
     settings: Mapping[str, object]
@@ -50,7 +50,7 @@ def found_for(api: Api, form: AddonForm) -> Found:
 
 
 def moved_to(api: Api, kind: str, form: AddonPatch) -> Found | None:
-    """The probed new address, if the patch names one."""
+    """Probes the new address, if the patch names one."""
     if form.connection_string is None:
         return None
     return _attached(api, api.engines(kind), form.connection_string.get_secret_value())
@@ -82,92 +82,85 @@ def _managed(engine: Engine, form: AddonForm) -> Found:
     available = list(engine.versions())
     version = pick_version(form.version, available)
     if version is None:
-        there = ", ".join(available) or "none; see `holdfast doctor`"
-        problem = f"version {form.version!r} is not installed here (available: {there})"
+        versions = ", ".join(available) or "none; see `holdfast doctor`"
+        problem = f"version {form.version!r} is not installed here (available: {versions})"
         raise Invalid(problem, {"version": problem})
-    return Found(managed_address(form, _free_port()), version, None)
-
-
-def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        free_port = int(probe.getsockname()[1])
+    return Found(managed_address(form, free_port), version, None)
 
 
 def require_bucket(
-    api: Api, kind: str, options: Mapping[str, Any], given: Collection[str]
+    api: Api, kind: str, options: Mapping[str, Any], chosen: Collection[str]
 ) -> BucketFound:
     """Writes, reads back, lists and deletes in the bucket, or says which of these failed.
 
-    Returns the store, and how its service wants to be spoken to: what of that is not among the
-    settings that were `given` is found out.
+    Returns the store and the settings that its service needs; those that the caller has not
+    `chosen` are found out.
     """
-    _require_place(str(options["endpoint"]))
-    options = {**options, "attempts": _TRIES}
+    _require_public(str(options["endpoint"]))
+    options = {**options, "attempts": _MAX_ATTEMPTS}
     try:
-        api.try_store(kind, options)  # what makes no sense is said before anything is asked
-        settings = {**api.settle_store(kind, options, given)}
-        # Parts of one size are large; with the usual ones what is tried here takes two of them.
+        api.try_store(kind, options)  # invalid options are refused before any request
+        settings = {**api.settle_store(kind, options, chosen)}
+        # Equal parts are large; with usual ones the check sends two of them.
         store = api.try_store(kind, {**options, **settings, "equal_parts": False})
         problem = api.check_store(store, "holdfast-probe/")
     except Invalid as error:
-        details = {_field(name): text for name, text in error.details.items()}
+        details = {
+            to_camel(name) if name in _SETTINGS else f"credentials.{name}": text
+            for name, text in error.details.items()
+        }
         raise Invalid(error.message, details) from error
     except Failure as error:
         problem = error.message
     else:
         if problem is None:
-            named = {name: options[name] for name in given if name in options}
-            return BucketFound(store, {**settings, **named})
+            used = {name: options[name] for name in chosen if name in options}
+            return BucketFound(store, {**settings, **used})
     raise Invalid(f"the destination does not work: {problem}", {"credentials": problem})
 
 
 _SETTINGS = frozenset(StoreSettings.model_fields)
 
 
-def _field(name: str) -> str:
-    """What callers call it."""
-    return to_camel(name) if name in _SETTINGS else f"credentials.{name}"
-
-
 def changed_bucket(
     api: Api, destination: Destination, form: DestinationPatch
 ) -> Mapping[str, object]:
-    """Looks at a destination as the patch would make it; how it has to be spoken to. Nothing is
-    asked when the patch says nothing of that.
+    """Probes a destination as the patch would make it, and returns the settings it needs.
 
-    Another address has to be the same store: what the catalogue keeps there must be found.
+    A patch without credentials or settings probes nothing. At another address the copies that the
+    catalogue lists must be found: it has to be the same store.
     """
-    given = form.given()
-    if form.credentials is None and not given:
+    chosen = form.given()
+    if form.credentials is None and not chosen:
         return {}
     before = destinations.options(destination, api.services.sealer)
     credentials = (
         driver_options(form.credentials, destination.prefix) if form.credentials else before
     )
-    kept = {name: before[name] for name in _SETTINGS if name in before}
-    moved = form.credentials is not None and not _is_same_place(before, credentials)
-    options = {**({} if moved else kept), **credentials, **given}
-    found = require_bucket(api, destination.kind, options, [*given, *({} if moved else kept)])
+    stored = {name: before[name] for name in _SETTINGS if name in before}
+    moved = form.credentials is not None and any(
+        before.get(name) != credentials.get(name) for name in ("endpoint", "bucket_name")
+    )
+    options = {**({} if moved else stored), **credentials, **chosen}
+    bucket = require_bucket(api, destination.kind, options, [*chosen, *({} if moved else stored)])
     if moved:
-        _require_same_objects(api, destination, found.store)
-    return found.settings
-
-
-def _is_same_place(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return all(before.get(name) == after.get(name) for name in ("endpoint", "bucket_name"))
+        _require_same_objects(api, destination, bucket.store)
+    return bucket.settings
 
 
 def _require_same_objects(api: Api, destination: Destination, store: ObjectStore) -> None:
-    """Invalid unless the newest copies that are kept at the destination are found there."""
+    """Raises Invalid unless the destination's newest copies are found in the store."""
     with api.catalog.read() as session:
-        held = copies.newest_objects(session, destination.pk, _SAMPLE)
+        keys = copies.newest_objects(session, destination.pk, _SAMPLE_COPIES)
         waiting = deletions.pending_at(session, destination.pk)
-    missing = [key for key in held if not _has(store, key)]
+    missing = [key for key in keys if not _has(store, key)]
     problem = ""
     if missing:
-        problem = f"{len(missing)} of {len(held)} backups are not there ({missing[0]})"
-    elif waiting and not held:
+        problem = f"{len(missing)} of {len(keys)} backups are not there ({missing[0]})"
+    elif waiting and not keys:
         problem = f"{waiting} deletions are not confirmed by the present one yet"
     if problem:
         raise Invalid(
@@ -189,8 +182,8 @@ def _has(store: ObjectStore, key: str) -> bool:
     return True
 
 
-def _require_place(endpoint: str) -> None:
-    """Whoever may add destinations must not make us ask for what only this machine may know."""
+def _require_public(endpoint: str) -> None:
+    """Raises Invalid for a link-local address, where only this machine may read its secrets."""
     try:
         host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
     except ValueError:

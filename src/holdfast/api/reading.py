@@ -1,4 +1,4 @@
-"""A route that only reads a page or a thing: it waits for its turn, and then gets a thread."""
+"""Runs routes that only read in the API's few reader threads, in turn."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 def in_turn(endpoint: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-    """Its `api` argument, which the framework gives by name, has the turns."""
+    """Wraps a route whose `api` argument, which the framework passes by name, has the turns."""
 
     @wraps(endpoint)
-    async def waiting(*given: P.args, **named: P.kwargs) -> T:
-        api = cast("Api", named["api"])
-        return await api.turns.run(partial(endpoint, *given, **named))
+    async def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
+        api = cast("Api", kwargs["api"])
+        return await api.turns.run(partial(endpoint, *args, **kwargs))
 
     return waiting

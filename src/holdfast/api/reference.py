@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, and a page that shows it without anything from elsewhere."""
+"""Serves the OpenAPI 3.1 document, and a page that shows it without outside resources."""
 
 import json
 from functools import cached_property
@@ -17,7 +17,7 @@ router = APIRouter(include_in_schema=False)
 Document = dict[str, Any]
 
 _ENVELOPE = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
-# By reference: of a model the framework makes a validator for each status of each route. One
+# By reference: for a model the framework would make a validator for each status of each route. One
 # route names the model, so that the document has its schema.
 ERRORS: dict[int | str, Document] = {
     status: {"description": text, "content": _ENVELOPE}
@@ -38,19 +38,19 @@ ENVELOPE: dict[int | str, Document] = {503: {**ERRORS[503], "model": ErrorEnvelo
 
 
 def operation_id(route: APIRoute) -> str:
-    """`create_backup` to `createBackup`: what generated clients call it."""
+    """Returns the name for generated clients: `createBackup` for `create_backup`."""
     return to_camel(route.name)
 
 
 class Reference:
-    """Made when somebody asks for it: describing everything takes longer than starting."""
+    """The document, made on first use: describing every route takes longer than starting."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
 
     @cached_property
     def document(self) -> Document:
-        return _describe(self._app)
+        return describe(self._app)
 
     @cached_property
     def text(self) -> str:
@@ -58,16 +58,17 @@ class Reference:
 
     @cached_property
     def page(self) -> str:
-        return _page(self.document)
+        return page_of(self.document)
 
 
-def _describe(app: FastAPI) -> Document:
-    """FastAPI's document with our envelope instead of its own 422, and bearer tokens."""
+def describe(app: FastAPI) -> Document:
+    """Returns FastAPI's document with our envelope instead of its own 422, and bearer tokens."""
     document: Document = app.openapi()
     for path, operations in document["paths"].items():
         for operation in operations.values():
             operation["responses"].pop("422", None)
-            if not _is_open(path):
+            # Open: health for supervisors, and links that are their own permission.
+            if path.startswith("/v1/") and not path.startswith("/v1/downloads/"):
                 operation["security"] = [{"token": []}]
     components = document["components"]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -78,11 +79,6 @@ def _describe(app: FastAPI) -> Document:
         "Success is always HTTP 200 with `data`; errors come as `error`."
     )
     return document
-
-
-def _is_open(path: str) -> bool:
-    """For supervisors, and behind a link that is its own permission."""
-    return not path.startswith("/v1/") or path.startswith("/v1/downloads/")
 
 
 @router.get("/v1/swagger-json")
@@ -107,8 +103,8 @@ td{padding:.1rem .8rem .1rem 0;vertical-align:top}
 """
 
 
-def _page(document: Document) -> str:
-    """One readable page: an entry per operation, grouped by tag."""
+def page_of(document: Document) -> str:
+    """Returns one readable page: an entry per operation, grouped by tag."""
     groups: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -140,13 +136,13 @@ def _entry(document: Document, method: str, path: str, operation: Document) -> s
 
 
 def _fields(document: Document, schema: Document) -> str:
-    """The body's fields, one level deep: enough to write a request by hand."""
+    """Returns the body's fields, one level deep: enough to write a request by hand."""
     name = schema.get("$ref", "").rpartition("/")[2]
-    found = document["components"]["schemas"].get(name, {})
-    required = set(found.get("required", []))
+    model = document["components"]["schemas"].get(name, {})
+    required = set(model.get("required", []))
     rows = "".join(
         f"<tr><td><code>{escape(field)}</code><td>{'required' if field in required else ''}"
         f"<td>{escape(str(about.get('description', '')))}"
-        for field, about in found.get("properties", {}).items()
+        for field, about in model.get("properties", {}).items()
     )
     return f"<p>Body:</p><table>{rows}</table>" if rows else ""

@@ -1,9 +1,8 @@
-"""`holdfast audit`: who changed what, and from where."""
+"""`holdfast audit`: lists the changes made through the API, from the audit log."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -11,10 +10,9 @@ from holdfast.cli.session.options import Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal.text import flatten
+from holdfast.client.audit import AuditEntry
 
 app = noun("The audit log: who changed what, and from where.")
-
-Document = Mapping[str, object]
 
 _COLUMNS = {
     "AT": "at",
@@ -51,7 +49,7 @@ class Filters:
     addon: Annotated[str | None, typer.Option("--addon", "-a", help="Only of this addon.")] = None
 
     def params(self) -> dict[str, str | int]:
-        given = {
+        fields = {
             "startTime": self.since,
             "endTime": self.until,
             "actor": self.actor,
@@ -60,7 +58,7 @@ class Filters:
             "projectId": self.project,
             "addonId": self.addon,
         }
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @verb(
@@ -73,23 +71,23 @@ class Filters:
 def show(session: Session, filters: Filters, limit: Limit = None) -> None:
     """List changes made through the API, the newest first."""
     with session.client() as client:
-        found = [e.document() for e in islice(client.audit.list(filters.params()), limit)]
-    session.printer.rows(found, _COLUMNS, _told)
+        entries = list(islice(client.audit.list(filters.params()), limit))
+    session.printer.rows(entries, _COLUMNS, described)
 
 
-def _told(entry: Document) -> dict[str, object]:
-    of = cast("Document", entry.get("object") or {})
-    place = "/".join(str(of[name]) for name in ("project", "addon") if of.get(name))
-    return {**entry, "place": place, "change": _change(entry)}
+def described(entry: AuditEntry) -> dict[str, str]:
+    """Words where the change was, and what it was."""
+    location = "/".join(filter(None, (entry.object.project, entry.object.addon)))
+    return {"place": location, "change": change_of(entry)}
 
 
-def _change(entry: Document) -> str:
-    """`retained: no -> yes`, for what differs; one word for the rest."""
-    before, after = (cast("Document | None", entry.get(name)) for name in ("before", "after"))
+def change_of(entry: AuditEntry) -> str:
+    """Words a change: `retained: no -> yes` for fields that differ, else one word."""
+    before, after = entry.before, entry.after
     if before is None:
         return "ordered" if after is None else "made"
     if after is None:
         return "gone"
-    old, new = dict(flatten(dict(before))), dict(flatten(dict(after)))
+    old, new = dict(flatten(before)), dict(flatten(after))
     names = dict.fromkeys([*old, *new])
     return "; ".join(f"{name}: {old.get(name) or '-'} -> {new.get(name) or '-'}" for name in names)

@@ -1,6 +1,5 @@
-"""`holdfast destination`: where dumps can be stored."""
+"""`holdfast destination`: the stores for backups."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, cast
@@ -14,13 +13,13 @@ from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import naming
-from holdfast.client.models.models import AdoptionProblem
+from holdfast.client.models.models import AdoptionProblem, DestinationBackup
 from holdfast.kit.clock import rfc3339
 
 app = noun("Backup destinations: S3-compatible stores of your own.")
 
 Id = Annotated[str, typer.Argument(metavar="DESTINATION", help="Destination id or name.")]
-SomeId = Annotated[
+OptionalId = Annotated[
     str | None, typer.Argument(metavar="[DESTINATION]", help="Destination id or name.")
 ]
 Platform = Annotated[bool, typer.Option("--platform", help="The platform's own store instead.")]
@@ -29,7 +28,7 @@ ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Do not mask t
 
 @dataclass(frozen=True)
 class Keys:
-    """How to sign in to the store. The secret key is never an argument."""
+    """The credentials of a store. The secret key is never an argument."""
 
     bucket: Annotated[str | None, typer.Option("--bucket")] = None
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="Host or URL.")] = None
@@ -43,25 +42,28 @@ class Keys:
         ),
     ] = None
 
-    def over(self, given: dict[str, object]) -> dict[str, object]:
-        """The body's credentials with ours laid over them; absent when nothing was given."""
+    def over(self, body: dict[str, object]) -> dict[str, object]:
+        """Returns the body with these credentials over its own; without any, unchanged."""
         options = {
             "bucketName": self.bucket,
             "endpoint": self.endpoint,
             "region": self.region,
             "accessKey": self.access_key,
         }
-        found = cast("dict[str, object]", given.get("credentials") or {})
-        merged = {**found, **{name: value for name, value in options.items() if value is not None}}
+        credentials = cast("dict[str, object]", body.get("credentials") or {})
+        merged = {
+            **credentials,
+            **{name: value for name, value in options.items() if value is not None},
+        }
         if self.secret_key_file is not None or (merged and "secretKey" not in merged):
             key = prompts.secret(self.secret_key_file, "Secret key", "--secret-key-file")
             merged["secretKey"] = key.reveal()
-        return {**given, "credentials": merged} if merged else given
+        return {**body, "credentials": merged} if merged else body
 
 
 @dataclass(frozen=True)
 class Service:
-    """How the service wants to be spoken to; what is not said is found out by the server."""
+    """Settings of the service; the server finds out those that are left out."""
 
     max_parts: Annotated[
         int | None, typer.Option("--max-parts", help="Parts that it allows per object.")
@@ -77,15 +79,15 @@ class Service:
         str | None, typer.Option("--addressing", help="Of the bucket: auto, path or virtual.")
     ] = None
 
-    def over(self, given: dict[str, object]) -> dict[str, object]:
-        """The body with ours laid over it."""
+    def over(self, body: dict[str, object]) -> dict[str, object]:
+        """Returns the body with these settings over its own."""
         options = {
             "maxParts": self.max_parts,
             "equalParts": self.equal_parts,
             "checksum": self.checksum,
             "addressing": self.addressing,
         }
-        return {**given, **{name: value for name, value in options.items() if value is not None}}
+        return {**body, **{name: value for name, value in options.items() if value is not None}}
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,17 @@ class Fields:
     file: prompts.BodyFile = None
 
     def body(self, **options: object) -> dict[str, object]:
-        given = {**options, "description": self.description, "projects": self.grant or None}
-        return prompts.body(self.file, given)
+        fields = {**options, "description": self.description, "projects": self.grant or None}
+        return prompts.body(self.file, fields)
 
 
 @verb(app, "list", "holdfast destination list")
 def show(session: Session, limit: Limit = None) -> None:
     """List the backup destinations."""
     with session.client() as client:
-        found = [d.document() for d in islice(client.destinations.list(), limit)]
+        destinations = list(islice(client.destinations.list(), limit))
     columns = {"ID": "id", "NAME": "name", "TYPE": "type", "BUCKET": "credentials.bucketName"}
-    session.printer.rows(found, {**columns, "PREFIX": "prefix"})
+    session.printer.rows(destinations, {**columns, "PREFIX": "prefix"})
 
 
 @verb(
@@ -137,18 +139,18 @@ def create(
     ] = None,
 ) -> None:
     """Add a destination; the server tries it first and refuses one that does not work."""
-    given = {"type": "s3", "prefix": "", **fields.body(name=name, prefix=prefix, projectId=owner)}
+    body = {"type": "s3", "prefix": "", **fields.body(name=name, prefix=prefix, projectId=owner)}
     with session.client() as client:
-        made = client.destinations.create(service.over(keys.over(given)))
-    session.printer.record(made.document())
+        destination = client.destinations.create(service.over(keys.over(body)))
+    session.printer.record(destination)
 
 
 @verb(app, "get", "holdfast destination get off-site")
 def get(session: Session, destination: Id, show_secrets: ShowSecrets = False) -> None:
     """Show a destination."""
     with session.client() as client:
-        found = client.destinations.get(destination)
-    session.printer.record(found.document(reveal=show_secrets))
+        shown = client.destinations.get(destination)
+    session.printer.record(shown.document(reveal=show_secrets))
 
 
 @verb(app, "update", "holdfast destination update off-site --name 'Far off site'")
@@ -164,9 +166,9 @@ def update(
 
     Another bucket is another destination, unless the backups of this one are found there.
     """
-    given = fields.body(name=name)
+    body = fields.body(name=name)
     with session.client() as client:
-        client.destinations.update(destination, service.over(keys.over(given)))
+        client.destinations.update(destination, service.over(keys.over(body)))
     session.printer.done(f"updated destination {destination}")
 
 
@@ -187,15 +189,15 @@ def delete(session: Session, destination: Id, force: Force = False) -> None:
 )
 def backups(
     session: Session,
-    destination: SomeId = None,
+    destination: OptionalId = None,
     platform: Platform = False,
     limit: Limit = None,
 ) -> None:
     """List what is stored in a destination, newest first."""
-    place = _place(destination, platform)
+    store = _chosen_store(destination, platform)
     with session.client() as client:
-        found = [b.document() for b in islice(client.destinations.backups(place), limit)]
-    session.printer.rows(found, _STORED, _told)
+        stored = list(islice(client.destinations.backups(store), limit))
+    session.printer.rows(stored, _STORED, _described)
 
 
 _STORED = {
@@ -210,19 +212,18 @@ _STORED = {
 }
 
 
-def _place(destination: str | None, platform: bool) -> str | None:
+def _chosen_store(destination: str | None, platform: bool) -> str | None:
     if platform == (destination is not None):
         raise typer.BadParameter("name a destination, or give --platform")
     return destination
 
 
-def _told(backup: Mapping[str, object]) -> dict[str, object]:
-    """`expiredBy` is milliseconds since 1970; some servers send it as text."""
+def _described(backup: DestinationBackup) -> dict[str, str]:
+    """Words when it expires: `expiredBy` is ms since 1970, which some servers send as text."""
     try:
-        expires = rfc3339(int(float(str(backup["expiredBy"]))))
-    except (KeyError, ValueError):
-        expires = "never"
-    return {**backup, "expires": expires}
+        return {"expires": rfc3339(int(float(str(backup.expired_by))))}
+    except ValueError:
+        return {"expires": "never"}
 
 
 @verb(
@@ -249,15 +250,17 @@ def delete_backup(
     "holdfast destination recovery-kit off-site > kit.txt",
     "holdfast destination recovery-kit --platform > kit.txt",
 )
-def recovery_kit(session: Session, destination: SomeId = None, platform: Platform = False) -> None:
+def recovery_kit(
+    session: Session, destination: OptionalId = None, platform: Platform = False
+) -> None:
     """Make a passphrase that opens all snapshots at a destination without Holdfast.
 
     It replaces the one made before. Keep it where this server is not.
     """
-    place = _place(destination, platform)
+    store = _chosen_store(destination, platform)
     with session.client() as client:
-        kit = client.destinations.recovery_kit(place)
-    session.printer.told(kit.document(reveal=True), recovery.text(kit))
+        kit = client.destinations.recovery_kit(store)
+    session.printer.sentence(kit.document(reveal=True), recovery.text(kit))
 
 
 @verb(
@@ -268,7 +271,7 @@ def recovery_kit(session: Session, destination: SomeId = None, platform: Platfor
 )
 def adopt(
     session: Session,
-    destination: SomeId = None,
+    destination: OptionalId = None,
     platform: Platform = False,
     passphrase_file: Annotated[
         str | None,
@@ -285,28 +288,28 @@ def adopt(
         bool,
         typer.Option(
             "--trusted",
-            help="Nobody else wrote to this place: dumps made under another master key get their"
+            help="Only Holdfast wrote to this store: dumps made under another master key get their"
             " roles, owners and definers back, too, when they are restored.",
         ),
     ] = False,
 ) -> None:
-    """Take in backups that this installation does not know, such as those of a lost one.
+    """Adopt backups that this installation does not know, such as those of a lost one.
 
-    Their addons count as gone; restore or fork the backups by their uid. They stay until somebody
-    deletes them. What looks like a backup and is not whole is named, and the exit code is 1.
+    Their addons count as deleted; restore or fork the backups by their uid. They stay until you
+    delete them. Incomplete backups are listed, and the exit code is then 1.
     """
-    place = _place(destination, platform)
+    store = _chosen_store(destination, platform)
     secret = (
         None if dumps_only else prompts.secret(passphrase_file, "Passphrase", "--passphrase-file")
     )
-    found: list[Mapping[str, object]] = []
+    adopted: list[DestinationBackup] = []
     problems: list[AdoptionProblem] = []
     with session.client() as client:
-        for part in client.destinations.adopt(place, secret, trusted=trusted):
-            found += [each.document() for each in part.backups]
+        for part in client.destinations.adopt(store, secret, trusted=trusted):
+            adopted += part.backups
             problems += part.problems
-    session.printer.rows(found, _STORED, _told)
-    for each in problems:
-        note(f"{each.where}: {each.problem}")
+    session.printer.rows(adopted, _STORED, _described)
+    for problem in problems:
+        note(f"{problem.where}: {problem.problem}")
     if problems:
         raise typer.Exit(1)

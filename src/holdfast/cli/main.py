@@ -1,4 +1,4 @@
-"""`holdfast`: the program, its nouns, and the one place where failures become exit statuses."""
+"""`holdfast`: the program, its nouns, and the exit status of every failure."""
 
 import sys
 from collections.abc import Sequence
@@ -61,8 +61,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(protection.app, name="objective")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(asked_for: bool) -> None:
+    if asked_for:
         print(f"holdfast {metadata.version('holdfast')}")
         raise typer.Exit
 
@@ -71,14 +71,14 @@ def _show_version(wanted: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Database backups that prove they restore."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and exits. A person never sees a traceback."""
+    """Runs one command and exits; failures are sentences, never tracebacks."""
     try:
         app(args=arguments, prog_name="holdfast")
     except Failure as failure:

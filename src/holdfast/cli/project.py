@@ -1,4 +1,4 @@
-"""`holdfast project`."""
+"""`holdfast project`: creates, lists, changes and deletes projects."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -31,8 +31,8 @@ class Fields:
 def show(session: Session, limit: Limit = None) -> None:
     """List the projects this token may see."""
     with session.client() as client:
-        found = [p.document() for p in islice(client.projects.list(), limit)]
-    session.printer.rows(found, {"ID": "id", "NAME": "name", "DESCRIPTION": "description"})
+        projects = list(islice(client.projects.list(), limit))
+    session.printer.rows(projects, {"ID": "id", "NAME": "name", "DESCRIPTION": "description"})
 
 
 @verb(app, "create", "holdfast project create shop --description 'The shop'")
@@ -43,15 +43,15 @@ def create(
 ) -> None:
     """Create a project."""
     with session.client() as client:
-        made = client.projects.create(fields.body(name=name))
-    session.printer.record(made.document())
+        project = client.projects.create(fields.body(name=name))
+    session.printer.record(project)
 
 
 @verb(app, "get", "holdfast project get shop")
 def get(session: Session, project: Id) -> None:
     """Show a project and its addons."""
     with session.client() as client:
-        session.printer.record(client.projects.get(project).document())
+        session.printer.record(client.projects.get(project))
 
 
 @verb(app, "update", "holdfast project update shop --description 'The old shop'")
@@ -64,7 +64,7 @@ def update(
     """Change a project."""
     with session.client() as client:
         changed = client.projects.update(project, fields.body(name=name))
-    session.printer.record(changed.document())
+    session.printer.record(changed)
 
 
 @verb(app, "delete", "holdfast project delete shop --with-contents --force")

@@ -1,4 +1,4 @@
-"""The recovery kit as people keep it: what to install, what to type, and the passphrase."""
+"""Formats the recovery kit for people: what to install, what to type, and the passphrase."""
 
 from holdfast.client.models.models import RecoveryKit
 
@@ -6,7 +6,7 @@ _HEAD = """\
 HOLDFAST RECOVERY KIT
 
 With this page every snapshot below can be read without Holdfast, by restic 0.14 or newer
-(apt-get install restic). Whoever holds it can do the same: keep it away from this server.
+(apt-get install restic). Anybody who holds it can do the same: keep it away from this server.
 
     export RESTIC_PASSWORD='{passphrase}'
 """
@@ -15,7 +15,7 @@ For repositories in S3, first the keys of the bucket:
 
     export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
 """
-_EACH = """
+_REPOSITORY = """
 Project {project}, addon {addon}:
 
     restic -r '{url}' snapshots
@@ -31,7 +31,7 @@ There are no snapshots here yet; the passphrase will open those to come.
 
 
 def text(kit: RecoveryKit) -> str:
-    shelves = [_EACH.format(**each.model_dump()) for each in kit.repositories]
-    keys = _S3 if any(each.url.startswith("s3:") for each in kit.repositories) else ""
+    parts = [_REPOSITORY.format(**repository.model_dump()) for repository in kit.repositories]
+    keys = _S3 if any(repository.url.startswith("s3:") for repository in kit.repositories) else ""
     head = _HEAD.format(passphrase=kit.passphrase.reveal())
-    return "".join([head, keys, *(shelves or [_NONE]), _TAIL])
+    return "".join([head, keys, *(parts or [_NONE]), _TAIL])

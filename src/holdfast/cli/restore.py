@@ -1,4 +1,4 @@
-"""`holdfast restore`."""
+"""`holdfast restore`: starts, follows, lists, aborts and undoes restores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Backup = Annotated[str, typer.Option("--backup", "-b", help="Backup id.")]
 
 @dataclass(frozen=True)
 class From:
-    """The addon a backup was taken of, when it is another one than is restored into."""
+    """The addon of the backup, when it is not the target."""
 
     from_addon: Annotated[
         str | None, typer.Option("--from-addon", help="Addon the backup is of, if another.")
@@ -43,8 +43,8 @@ class From:
 
 
 @dataclass(frozen=True)
-class Giving:
-    """What may be given up for it, and for what the caller vouches."""
+class RestoreOptions:
+    """The options of a restore: permissions, promises and deviations."""
 
     replace: Annotated[
         bool,
@@ -99,7 +99,7 @@ class Giving:
     yes: Yes = False
 
     def choices(self, addon: str, differences: Sequence[str]) -> Choices:
-        """Asks for what is dangerous; `differences` are those to be accepted."""
+        """Returns the choices after confirmation; `differences` are those to be accepted."""
         if self.replace:
             question = f"May the present data of {addon} be removed before its successor is there?"
             prompts.confirm(question, force=self.yes, option="--yes")
@@ -125,16 +125,23 @@ class Giving:
     "holdfast restore create --backup nightly -p shop -a orders-copy --from-addon orders",
 )
 def create(
-    session: Session, where: InAddon, backup: Backup, source: From, giving: Giving, waiting: Waiting
+    session: Session,
+    scope: InAddon,
+    backup: Backup,
+    source: From,
+    options: RestoreOptions,
+    waiting: Waiting,
 ) -> None:
     """Replace an addon's data with a backup. With --wait the exit status tells how it ended."""
-    which, flags = where.of(session), _FLAGS
+    names, flags = scope.of(session), _FLAGS
     with session.client() as client, naming(**flags):
-        origin = source.origin(*which)
-        seen = _differences(client, which, backup, origin) if giving.accept_differences else ()
-        choices = giving.choices(which[1], seen)
-        started = client.restores.create(*which, backup, origin, choices)
-        _follow(session, client, (*which, started.restore_id), waiting)
+        origin = source.origin(*names)
+        differences = (
+            _differences(client, names, backup, origin) if options.accept_differences else ()
+        )
+        choices = options.choices(names[1], differences)
+        started = client.restores.create(*names, backup, origin, choices)
+        _follow(session, client, (*names, started.restore_id), waiting)
 
 
 _FLAGS = {
@@ -150,7 +157,7 @@ _FLAGS = {
 def _differences(
     client: Client, which: tuple[str, str], backup: str, origin: Origin | None
 ) -> Sequence[str]:
-    """Those of the newest restore of this backup into this addon that found any."""
+    """Returns the differences that the newest restore of this backup into this addon found."""
     for restore in client.restores.list_of_backup(*which, backup, origin):
         differences = (restore.report or {}).get("differences")
         if isinstance(differences, list) and differences:
@@ -171,14 +178,14 @@ def _follow(
 @verb(app, "wait", "holdfast restore wait 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
 def wait(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     restore: Id,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0)] = None,
 ) -> None:
     """Wait for a restore to end; the exit status tells how."""
     waiting = Waiting(wait=True, timeout=timeout)
     with session.client() as client:
-        ended = _awaited(client, (*where.of(session), restore), waiting)
+        ended = _awaited(client, (*scope.of(session), restore), waiting)
     _conclude(session, ended, waited=True)
 
 
@@ -188,7 +195,7 @@ def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> R
 
 
 def _conclude(session: Session, restore: Restore, *, waited: bool) -> None:
-    session.printer.record(restore.document())
+    session.printer.record(restore)
     if waited and restore.status != GOOD:
         reason = f": {restore.reason}" if restore.reason else ""
         raise OperationFailed(f"the restore {restore.id} ended {restore.status}{reason}")
@@ -197,19 +204,19 @@ def _conclude(session: Session, restore: Restore, *, waited: bool) -> None:
 @verb(app, "list", "holdfast restore list --project shop --addon orders")
 def show(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     source: From,
     limit: Limit = None,
     backup: Annotated[str | None, typer.Option("--backup", "-b", help="Only of this.")] = None,
 ) -> None:
     """List restores into an addon, newest first."""
-    which = where.of(session)
+    names = scope.of(session)
     with session.client() as client:
         if backup is None:
-            found = client.restores.list(*which)
+            restores = client.restores.list(*names)
         else:
-            found = client.restores.list_of_backup(*which, backup, source.origin(*which))
-        rows = [r.document() for r in islice(found, limit)]
+            restores = client.restores.list_of_backup(*names, backup, source.origin(*names))
+        rows = list(islice(restores, limit))
     columns = {"ID": "id", "STATUS": "status", "BACKUP": "backupId"}
     session.printer.rows(
         rows,
@@ -223,41 +230,41 @@ def show(
 
 
 @verb(app, "get", "holdfast restore get 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
-def get(session: Session, where: InAddon, restore: Id) -> None:
+def get(session: Session, scope: InAddon, restore: Id) -> None:
     """Show a restore."""
     with session.client() as client:
-        session.printer.record(client.restores.get(*where.of(session), restore).document())
+        session.printer.record(client.restores.get(*scope.of(session), restore))
 
 
 @verb(app, "abort", "holdfast restore abort 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
-def abort(session: Session, where: InAddon, restore: Id, source: From) -> None:
+def abort(session: Session, scope: InAddon, restore: Id, source: From) -> None:
     """Stop a restore that is scheduled or in progress."""
-    which = where.of(session)
+    names = scope.of(session)
     with session.client() as client:
-        found = client.restores.get(*which, restore)
-        client.restores.abort(*which, found, source.origin(*which))
+        running = client.restores.get(*names, restore)
+        client.restores.abort(*names, running, source.origin(*names))
     session.printer.done(f"aborting restore {restore}")
 
 
 @verb(app, "undo", "holdfast restore undo 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders --wait")
 def undo(
-    session: Session, where: InAddon, restore: Id, source: From, waiting: Waiting, yes: Yes = False
+    session: Session, scope: InAddon, restore: Id, source: From, waiting: Waiting, yes: Yes = False
 ) -> None:
     """Put back the old data that a restore set aside; what is there now is removed."""
-    which = where.of(session)
-    question = f"Remove the present data of {which[1]} and put back what was there before?"
+    names = scope.of(session)
+    question = f"Remove the present data of {names[1]} and put back what was there before?"
     prompts.confirm(question, force=yes, option="--yes")
     with session.client() as client:
-        undone = client.restores.get(*which, restore)
-        started = client.restores.undo(*which, undone, source.origin(*which))
-        _follow(session, client, (*which, started.restore_id), waiting)
+        undone = client.restores.get(*names, restore)
+        started = client.restores.undo(*names, undone, source.origin(*names))
+        _follow(session, client, (*names, started.restore_id), waiting)
 
 
 @verb(app, "logs", "holdfast restore logs 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
-def logs(session: Session, where: InAddon, restore: Id, lines: Lines) -> None:
+def logs(session: Session, scope: InAddon, restore: Id, lines: Lines) -> None:
     """Show what was logged during a restore."""
-    which, query = where.of(session), lines.query()
+    names, query = scope.of(session), lines.query()
     with session.client() as client:
-        found = client.restores.get(*which, restore)
+        logged = client.restores.get(*names, restore)
         source = client.restores.tail if lines.follow else client.restores.logs
-        show_lines(session, source(*which, found, query))
+        show_lines(session, source(*names, logged, query))

@@ -1,9 +1,9 @@
-"""`holdfast retention`: what is kept and what goes, when, and why."""
+"""`holdfast retention`: plans, lists and starts deletions, and checks of stores."""
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from holdfast.cli.session.options import InAddon, Limit
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.when import until
-from holdfast.client.models.upkeep import AddonPlan
+from holdfast.client.models.upkeep import AddonPlan, Audit, Deletion, Finding, PlannedCopy
 
 app = noun("Retention: what is kept and what goes, when, and why.")
 
@@ -42,49 +42,40 @@ def plan(
 ) -> None:
     """Show what will be deleted, when and why; and why the rest is kept. Changes nothing."""
     with session.client() as client:
-        found = [_narrowed(p, going=going) for p in client.retention.plan(project, addon)]
+        plans = list(client.retention.plan(project, addon))
+    if going:
+        for number, whole in enumerate(plans):
+            copies = [copy for copy in whole.copies if copy.deletes_at]
+            plans[number] = whole.model_copy(update={"copies": copies})
     if session.printer.machine:
-        session.printer.rows([p for p in found if p["copies"] or not going], {})
+        session.printer.rows([plan for plan in plans if plan.copies or not going], {})
         return
     columns = {"ADDON": "addon", "BACKUP": "backupId", "AT": "place", "SIZE": "size"}
-    rows = [row for each in found for row in _rows(each)]
+    rows = [row for addon_plan in plans for row in _rows(addon_plan)]
     session.printer.rows(rows, {**columns, "FATE": "fate", "DELETED": "when", "WHY": "why"})
 
 
-def _narrowed(found: AddonPlan, *, going: bool) -> Document:
-    document = found.document()
-    if not going:
-        return document
-    copies = cast("list[Document]", document.get("copies") or [])
-    return {**document, "copies": [copy for copy in copies if copy.get("deletesAt")]}
-
-
-def _rows(found: Document) -> Iterator[Document]:
-    """Copies with what a person wants to know first."""
-    project, addon = (cast("Document", found.get(name) or {}) for name in ("project", "addon"))
-    gone = " (deleted)" if addon.get("deleted") else ""
-    for copy in cast("list[Document]", found.get("copies") or []):
-        reasons = cast("list[str]", copy.get("reasons") or [])
+def _rows(addon_plan: AddonPlan) -> Iterator[Document]:
+    """Yields the copies of an addon as rows for people."""
+    suffix = " (deleted)" if addon_plan.addon.deleted else ""
+    for copy in addon_plan.copies:
+        reasons = list(copy.reasons)
+        if copy.deletion is not None and copy.deletion.last_error:
+            reasons.append(f"tried {copy.deletion.tries} times: {copy.deletion.last_error}")
         yield {
-            **copy,
-            "addon": f"{project.get('id')}/{addon.get('id')}{gone}",
-            "place": copy.get("destinationId") or "(server)",
+            **copy.document(),
+            "addon": f"{addon_plan.project.id}/{addon_plan.addon.id}{suffix}",
+            "place": copy.destination_id or "(server)",
             "when": _when(copy),
-            "why": "; ".join(reasons + _trouble(copy)),
+            "why": "; ".join(reasons),
         }
 
 
-def _when(copy: Document) -> str:
-    goes, earliest = (str(copy.get(name) or "") for name in ("deletesAt", "earliestAt"))
-    if goes:
-        return f"{_short(goes)} ({until(goes)})"
+def _when(copy: PlannedCopy) -> str:
+    if copy.deletes_at:
+        return f"{_short(copy.deletes_at)} ({until(copy.deletes_at)})"
+    earliest = copy.earliest_at
     return f"not before {_short(earliest)}" if earliest else "never by itself"
-
-
-def _trouble(copy: Document) -> list[str]:
-    deletion = cast("Document", copy.get("deletion") or {})
-    error = deletion.get("lastError")
-    return [f"tried {deletion.get('tries')} times: {error}"] if error else []
 
 
 def _short(instant: str) -> str:
@@ -101,22 +92,21 @@ def deletions(
 ) -> None:
     """List what was deleted, is being deleted or was called off, and why; newest first."""
     with session.client() as client:
-        found = client.retention.deletions(only_open=only_open)
-        rows = [each.document() for each in islice(found, limit)]
+        listed = client.retention.deletions(only_open=only_open)
+        rows = list(islice(listed, limit))
     columns = {"BACKUP": "backupId", "AT": "place", "STATE": "state", "DUE": "due", "WHY": "why"}
-    session.printer.rows(rows, columns, _deletion)
+    session.printer.rows(rows, columns, described_deletion)
 
 
-def _deletion(row: Document) -> Document:
-    due = str(row.get("dueAt") or "")
-    over = row.get("doneAt")
-    error = [f"tried {row.get('tries')} times: {row['lastError']}"] if row.get("lastError") else []
-    off = [f"called off: {row['calledOff']}"] if row.get("calledOff") else []
+def described_deletion(deletion: Deletion) -> dict[str, str]:
+    """Words the store, the due time and the reasons."""
+    due = deletion.due_at or ""
+    error = [f"tried {deletion.tries} times: {deletion.last_error}"] if deletion.last_error else []
+    off = [f"called off: {deletion.called_off}"] if deletion.called_off else []
     return {
-        **row,
-        "place": row.get("destinationId") or "(server)",
-        "due": _short(due) if over else f"{_short(due)} ({until(due)})",
-        "why": "; ".join([str(row.get("reason")), *off, *error]),
+        "place": deletion.destination_id or "(server)",
+        "due": _short(due) if deletion.done_at else f"{_short(due)} ({until(due)})",
+        "why": "; ".join([deletion.reason, *off, *error]),
     }
 
 
@@ -126,19 +116,20 @@ def findings(
     kind: Annotated[Kind | None, typer.Option("--kind", help="Only of this kind.")] = None,
     limit: Limit = None,
 ) -> None:
-    """List what inventories found: lost backups, leftovers of dead attempts, foreign objects."""
+    """List what store checks found: lost backups, leftovers of dead attempts, foreign objects."""
     with session.client() as client:
-        rows = [each.document() for each in islice(client.retention.findings(kind), limit)]
+        rows = list(islice(client.retention.findings(kind), limit))
     columns = {"KIND": "kind", "AT": "place", "UNDER": "prefix", "OBJECTS": "objects"}
-    session.printer.rows(rows, {**columns, "SIZE": "bytes", "SEEN": "seenAt", "WHY": "why"}, _found)
+    columns = {**columns, "SIZE": "bytes", "SEEN": "seenAt", "WHY": "why"}
+    session.printer.rows(rows, columns, described_finding)
 
 
-def _found(row: Document) -> Document:
-    outcome = [f"settled: {row['outcome']}"] if row.get("outcome") else []
+def described_finding(finding: Finding) -> dict[str, str]:
+    """Words the store and the reasons."""
+    outcome = [f"settled: {finding.outcome}"] if finding.outcome else []
     return {
-        **row,
-        "place": row.get("destinationId") or "(server)",
-        "why": "; ".join([str(row.get("reason")), *outcome]),
+        "place": finding.destination_id or "(server)",
+        "why": "; ".join([finding.reason, *outcome]),
     }
 
 
@@ -166,16 +157,16 @@ def audit(
     with session.client() as client:
         if not show:
             client.retention.audit(destination, read_data=read_data)
-        rows = [each.document() for each in client.retention.audits()]
+        rows = list(client.retention.audits())
     columns = {"STORE": "place", "DONE": "endedAt", "NEXT": "next", "PROBLEM": "problem"}
-    session.printer.rows(rows, columns, _audit)
+    session.printer.rows(rows, columns, described_check)
 
 
-def _audit(row: Document) -> Document:
-    due = str(row.get("dueAt") or "")
-    soon = until(due)
-    place = row.get("destinationId") or "(server)"
-    return {**row, "place": place, "next": "now" if soon.endswith("ago") else soon}
+def described_check(check: Audit) -> dict[str, str]:
+    """Words the store and the next check."""
+    soon = until(check.due_at or "")
+    store = check.destination_id or "(server)"
+    return {"place": store, "next": "now" if soon.endswith("ago") else soon}
 
 
 @verb(
@@ -186,7 +177,7 @@ def _audit(row: Document) -> Document:
 )
 def prune(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     share: Annotated[
         float | None,
         typer.Option("--share", help="The most of its backups that may go: up to 1, all."),
@@ -196,7 +187,7 @@ def prune(
     if share is not None and not 0 < share <= 1:
         raise typer.BadParameter("--share is a number above 0, up to 1")
     with session.client() as client:
-        done = client.retention.prune(*where.of(session), share)
-    left = f"; {done.expired} expired ones wait for later runs" if done.expired else ""
-    off = f", {done.called_off} called off" if done.called_off else ""
-    session.printer.told(done.document(), f"{done.marked} marked for deletion{off}{left}")
+        pruned = client.retention.prune(*scope.of(session), share)
+    left = f"; {pruned.expired} expired ones wait for later runs" if pruned.expired else ""
+    off = f", {pruned.called_off} called off" if pruned.called_off else ""
+    session.printer.sentence(pruned, f"{pruned.marked} marked for deletion{off}{left}")

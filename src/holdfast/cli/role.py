@@ -1,4 +1,4 @@
-"""`holdfast role`."""
+"""`holdfast role`: creates, lists and deletes roles."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -31,9 +31,9 @@ class Fields:
 def show(session: Session, limit: Limit = None) -> None:
     """List the roles and their permissions."""
     with session.client() as client:
-        found = [r.document() for r in islice(client.roles.list(), limit)]
+        roles = list(islice(client.roles.list(), limit))
     columns = {"ID": "id", "NAME": "name", "BUILT IN": "builtIn", "PERMISSIONS": "permissions"}
-    session.printer.rows(found, columns)
+    session.printer.rows(roles, columns)
 
 
 @verb(app, "create", "holdfast role create reader --permission 'Project > Addons > General > Read'")
@@ -44,7 +44,7 @@ def create(
 ) -> None:
     """Create a role."""
     with session.client() as client:
-        session.printer.record(client.roles.create(fields.body(name)).document())
+        session.printer.record(client.roles.create(fields.body(name)))
 
 
 @verb(app, "delete", "holdfast role delete reader --force")

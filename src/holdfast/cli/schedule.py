@@ -1,9 +1,8 @@
-"""`holdfast schedule`: when backups are taken by themselves, and what came of it."""
+"""`holdfast schedule`: creates, lists and explains backup schedules."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -15,6 +14,7 @@ from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.problems import naming
 from holdfast.cli.when import Every, When, in_words, until, weekday
 from holdfast.client import Client
+from holdfast.client.models.upkeep import Occurrence, Schedule, Upcoming
 
 app = noun("Backup schedules of an addon. All times are UTC.")
 
@@ -27,11 +27,14 @@ Id = Annotated[
 Keep = Annotated[
     int | None, typer.Option("--keep", "-k", min=1, help="Days until a backup expires.")
 ]
-Which = tuple[str, str, str]
+ScheduleNames = tuple[str, str, str]
+"""Project, addon, schedule."""
 
 
 @dataclass(frozen=True)
-class What:
+class BackupOptions:
+    """The options of a schedule's backups."""
+
     keep: Keep = None
     type: Annotated[Kind | None, typer.Option("--type", "-t", help="Default: dump.")] = None
     compression: Annotated[
@@ -43,7 +46,7 @@ class What:
     file: prompts.BodyFile = None
 
     def body(self, when: When) -> dict[str, object]:
-        given = prompts.body(
+        fields = prompts.body(
             self.file,
             {
                 "scheduling": when.scheduling(),
@@ -53,56 +56,48 @@ class What:
                 "customDestinationId": self.destination,
             },
         )
-        if "scheduling" not in given:
+        if "scheduling" not in fields:
             raise typer.BadParameter("give --every hourly, daily or weekly")
-        if "retentionTime" not in given:
+        if "retentionTime" not in fields:
             raise typer.BadParameter("how long are backups kept? Give --keep DAYS")
-        return {"backupType": Kind.DUMP, **given}
+        return {"backupType": Kind.DUMP, **fields}
 
 
-def _resolved(client: Client, session: Session, where: InAddon, name: str) -> Which:
-    """People know a schedule by its interval; only ids name those that are deleted."""
-    project, addon = where.of(session)
+def _resolved(client: Client, session: Session, scope: InAddon, name: str) -> ScheduleNames:
+    """Finds a schedule by its id or its interval; deleted ones have ids only."""
+    project, addon = scope.of(session)
     if name not in [str(every) for every in Every]:
         return project, addon, name
-    found = [s for s in client.schedules.list(project, addon) if s.scheduling.interval == name]
-    if len(found) == 1:
-        return project, addon, found[0].id
-    if not found:
+    matching = [s for s in client.schedules.list(project, addon) if s.scheduling.interval == name]
+    if len(matching) == 1:
+        return project, addon, matching[0].id
+    if not matching:
         raise typer.BadParameter(f"{addon} has no {name} schedule")
-    several = " or ".join(f"{s.id} ({s.backup_type})" for s in found)
+    several = " or ".join(f"{s.id} ({s.backup_type})" for s in matching)
     raise typer.BadParameter(f"{addon} has several {name} schedules: say {several}")
 
 
-def _told(schedule: Mapping[str, object]) -> dict[str, object]:
-    following = str(schedule.get("nextAt") or "")
+def _described(schedule: Schedule) -> dict[str, str]:
+    """Words times, retention and stores."""
+    following, days = schedule.next_at or "", schedule.retention_time
+    extras = [extra.destination_id for extra in schedule.additional_destinations]
     return {
-        **schedule,
-        "when": in_words(cast("Mapping[str, object]", schedule.get("scheduling") or {})),
-        "kept": _days(schedule.get("retentionTime")),
-        "place": schedule.get("customDestinationId") or _places(schedule),
+        "when": in_words(schedule.scheduling),
+        "kept": f"{days} day{'' if days == 1 else 's'}",
+        "place": schedule.custom_destination_id or ", ".join(["(server)", *extras]),
         "next": f"{following[:16].replace('T', ' ')} ({until(following)})",
     }
-
-
-def _days(count: object) -> str:
-    return f"{count} day{'' if count == 1 else 's'}"
-
-
-def _places(schedule: Mapping[str, object]) -> str:
-    more = cast("list[Mapping[str, object]]", schedule.get("additionalDestinations") or [])
-    return ", ".join(["(server)", *(str(each.get("destinationId")) for each in more)])
 
 
 _COLUMNS = {"ID": "id", "TYPE": "backupType", "WHEN (UTC)": "when", "KEPT": "kept"}
 
 
 @verb(app, "list", "holdfast schedule list --project shop --addon orders")
-def show(session: Session, where: InAddon) -> None:
+def show(session: Session, scope: InAddon) -> None:
     """List the schedules of an addon."""
     with session.client() as client:
-        found = [s.document() for s in client.schedules.list(*where.of(session))]
-    session.printer.rows(found, {**_COLUMNS, "STORED AT": "place", "NEXT": "next"}, _told)
+        schedules = list(client.schedules.list(*scope.of(session)))
+    session.printer.rows(schedules, {**_COLUMNS, "STORED AT": "place", "NEXT": "next"}, _described)
 
 
 @verb(
@@ -113,41 +108,41 @@ def show(session: Session, where: InAddon) -> None:
     "holdfast schedule create -p shop -a orders --every weekly --day sun --at 04:00 --keep 120"
     " --destination off-site --compression zstd",
 )
-def create(session: Session, where: InAddon, when: When, what: What) -> None:
+def create(session: Session, scope: InAddon, when: When, fields: BackupOptions) -> None:
     """Take backups every hour, day or week, and keep each for --keep days."""
-    body = what.body(when)
+    body = fields.body(when)
     with session.client() as client, naming(**OPTIONS, scheduling="--every/--at"):
-        made = client.schedules.create(*where.of(session), body)
-    session.printer.rows([made.document()], {**_COLUMNS, "NEXT": "next"}, _told)
+        schedule = client.schedules.create(*scope.of(session), body)
+    session.printer.rows([schedule], {**_COLUMNS, "NEXT": "next"}, _described)
 
 
 @verb(app, "get", "holdfast schedule get daily --project shop --addon orders")
-def get(session: Session, where: InAddon, schedule: Id) -> None:
+def get(session: Session, scope: InAddon, schedule: Id) -> None:
     """Show a schedule."""
     with session.client() as client:
-        found = client.schedules.get(*_resolved(client, session, where, schedule))
-    session.printer.record(found.document())
+        shown = client.schedules.get(*_resolved(client, session, scope, schedule))
+    session.printer.record(shown)
 
 
 @verb(app, "update", "holdfast schedule update daily -p shop -a orders --keep 60")
 def update(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     schedule: Id,
     keep: Annotated[int, typer.Option("--keep", "-k", min=1, help="Days until one expires.")],
 ) -> None:
     """Change how long future backups are kept. For other times, delete it and create another."""
     with session.client() as client, naming(**OPTIONS):
-        which = _resolved(client, session, where, schedule)
+        which = _resolved(client, session, scope, schedule)
         changed = client.schedules.update(*which, keep)
-    session.printer.rows([changed.document()], {**_COLUMNS, "NEXT": "next"}, _told)
+    session.printer.rows([changed], {**_COLUMNS, "NEXT": "next"}, _described)
 
 
 @verb(app, "delete", "holdfast schedule delete daily --project shop --addon orders --force")
-def delete(session: Session, where: InAddon, schedule: Id, force: Force = False) -> None:
+def delete(session: Session, scope: InAddon, schedule: Id, force: Force = False) -> None:
     """Delete a schedule. Its backups stay until they expire."""
     with session.client() as client:
-        which = _resolved(client, session, where, schedule)
+        which = _resolved(client, session, scope, schedule)
         prompts.confirm(f"Delete the schedule {schedule} of {which[1]}?", force=force)
         client.schedules.delete(*which)
     session.printer.done(f"deleted schedule {which[2]}")
@@ -156,48 +151,48 @@ def delete(session: Session, where: InAddon, schedule: Id, force: Force = False)
 @verb(app, "next", "holdfast schedule next daily -p shop -a orders --count 5")
 def upcoming(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     schedule: Id,
     count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many.")] = 10,
 ) -> None:
     """Show when a schedule is due next."""
     with session.client() as client:
-        which = _resolved(client, session, where, schedule)
-        found = [u.document() for u in client.schedules.upcoming(*which, count)]
+        which = _resolved(client, session, scope, schedule)
+        instants = list(client.schedules.upcoming(*which, count))
     columns = {"AT": "at", "DAY": "day", "IN": "in"}
-    session.printer.rows(found, columns, _dated)
+    session.printer.rows(instants, columns, dated)
 
 
-def _dated(upcoming: Mapping[str, object]) -> dict[str, object]:
-    at = str(upcoming["at"])
-    return {**upcoming, "day": weekday(at), "in": until(at).removeprefix("in ")}
+def dated(instant: Upcoming) -> dict[str, str]:
+    """Words the day, and how far off it is."""
+    return {"day": weekday(instant.at), "in": until(instant.at).removeprefix("in ")}
 
 
 @verb(app, "history", "holdfast schedule history daily -p shop -a orders --limit 20")
-def history(session: Session, where: InAddon, schedule: Id, limit: Limit = None) -> None:
-    """Show what became of a schedule's occurrences, the latest first."""
+def history(session: Session, scope: InAddon, schedule: Id, limit: Limit = None) -> None:
+    """Show the outcomes of a schedule's occurrences, the latest first."""
     with session.client() as client:
-        which = _resolved(client, session, where, schedule)
-        found = [o.document() for o in islice(client.schedules.history(*which), limit)]
+        which = _resolved(client, session, scope, schedule)
+        occurrences = list(islice(client.schedules.history(*which), limit))
     columns = {"AT": "at", "OUTCOME": "outcome", "BACKUP": "backup.id", "STATUS": "backup.status"}
-    session.printer.rows(found, {**columns, "WHY": "why"}, _why)
+    session.printer.rows(occurrences, {**columns, "WHY": "why"}, with_reason)
 
 
-def _why(occurrence: Mapping[str, object]) -> dict[str, object]:
-    count = occurrence.get("count")
-    since = str(occurrence.get("since") or "")[:16].replace("T", " ")
-    many = f"{count} since {since}: " if since else ""
-    return {**occurrence, "why": f"{many}{occurrence.get('reason')}"}
+def with_reason(occurrence: Occurrence) -> dict[str, str]:
+    """Words the reason, with the number of missed instants."""
+    since = (occurrence.since or "")[:16].replace("T", " ")
+    many = f"{occurrence.count} since {since}: " if since else ""
+    return {"why": f"{many}{occurrence.reason}"}
 
 
 @verb(app, "why", "holdfast schedule why daily 2026-11-21T03:30Z -p shop -a orders")
 def why(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     schedule: Id,
     at: Annotated[str, typer.Argument(metavar="INSTANT", help="An RFC 3339 time; UTC.")],
 ) -> None:
     """Say why there was a backup at some time, or why not."""
     with session.client() as client:
-        found = client.schedules.why(*_resolved(client, session, where, schedule), at)
-    session.printer.told(found.document(), found.sentence)
+        explanation = client.schedules.why(*_resolved(client, session, scope, schedule), at)
+    session.printer.sentence(explanation, explanation.sentence)

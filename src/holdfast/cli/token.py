@@ -1,4 +1,4 @@
-"""`holdfast token`."""
+"""`holdfast token`: creates, lists and revokes API tokens."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -41,10 +41,10 @@ class Fields:
 def show(session: Session, limit: Limit = None) -> None:
     """List the tokens; never their secret part."""
     with session.client() as client:
-        found = [t.document() for t in islice(client.tokens.list(), limit)]
+        tokens = list(islice(client.tokens.list(), limit))
     columns = {"ID": "id", "NAME": "name", "ROLE": "role", "PROJECTS": "projects"}
     more = {"EXPIRES": "expiresAt", "LAST USED": "lastUsedAt", "REVOKED": "revokedAt"}
-    session.printer.rows(found, {**columns, **more})
+    session.printer.rows(tokens, {**columns, **more})
 
 
 @verb(app, "create", "holdfast token create ci --role default --project shop --expires-in-days 90")
@@ -55,8 +55,8 @@ def create(
 ) -> None:
     """Create a token and show it, this once."""
     with session.client() as client:
-        made = client.tokens.create(fields.body(name))
-    session.printer.record(made.document(reveal=True))
+        token = client.tokens.create(fields.body(name))
+    session.printer.record(token.document(reveal=True))
     note("keep the token now: it is not shown again")
 
 

@@ -1,14 +1,15 @@
-"""When a schedule is due, from options to the API's arrays, and from those to words."""
+"""Translates the times of a schedule from options to the API's arrays, and from those to words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
+from holdfast.client.models.upkeep import Scheduling
 from holdfast.kit.clock import SystemClock, parse_rfc3339
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -43,30 +44,30 @@ class When:
     ] = None
 
     def scheduling(self) -> dict[str, object] | None:
-        """None when nothing was said: then a file does."""
+        """Returns the API's arrays; None without options, when a file has them."""
         if self.every is None:
             if self.at or self.day or self.hour or self.minute:
                 raise typer.BadParameter("give --every hourly, daily or weekly")
             return None
-        hours, minutes = self._times(self.every)
-        arrays = {"minute": minutes, "hour": hours, "day": [_day(text) for text in self.day or ()]}
-        return {
-            "interval": self.every,
-            **{name: values for name, values in arrays.items() if values},
-        }
-
-    def _times(self, every: Every) -> tuple[list[int], list[int]]:
         if not self.at:
             hours, minutes = self.hour or [], self.minute or []
         elif self.hour or self.minute:
             raise typer.BadParameter("give either --at or --hour and --minute")
         else:
-            hours, minutes = _split(self.at, every)
-        self._check(every, hours, minutes)
-        return hours, minutes
+            hours, minutes = _split(self.at, self.every)
+        self._check(self.every, hours, minutes)
+        arrays = {
+            "minute": minutes,
+            "hour": hours,
+            "day": [parse_day(text) for text in self.day or ()],
+        }
+        return {
+            "interval": self.every,
+            **{name: values for name, values in arrays.items() if values},
+        }
 
     def _check(self, every: Every, hours: list[int], minutes: list[int]) -> None:
-        """What the server would say about its fields, about our options."""
+        """Checks as the server does, with sentences about our options instead of its fields."""
         example = {"hourly": ":30", "daily": "03:30", "weekly": "03:30"}[every]
         if not minutes or (not hours and every is not Every.HOURLY):
             raise typer.BadParameter(f"when? Give --at {example}")
@@ -79,8 +80,12 @@ class When:
 
 
 def _split(times: Sequence[str], every: Every) -> tuple[list[int], list[int]]:
-    """Due is every minute of every hour: times that are not all of these would mean others too."""
-    pairs = {_time(text, every) for text in times}
+    """Splits times into hours and minutes.
+
+    A schedule is due at each of its minutes in each of its hours, so times that are not all of
+    these would mean others, too, and are refused.
+    """
+    pairs = {parse_time(text, every) for text in times}
     hours = sorted({hour for hour, _ in pairs if hour is not None})
     minutes = sorted({minute for _, minute in pairs})
     more = {(h, m) for h, m in product(hours or [None], minutes)} - pairs
@@ -95,10 +100,11 @@ def _split(times: Sequence[str], every: Every) -> tuple[list[int], list[int]]:
     return hours, minutes
 
 
-def _time(text: str, every: Every) -> tuple[int | None, int]:
+def parse_time(text: str, every: Every) -> tuple[int | None, int]:
+    """Parses `03:30`, or `:30` for an hourly schedule, into hour and minute."""
     hour, colon, minute = text.strip().rpartition(":")
-    known = colon and minute.isdecimal() and (hour.isdecimal() or not hour)
-    if not known or int(minute) > 59 or (hour and int(hour) > 23):
+    is_time = colon and minute.isdecimal() and (hour.isdecimal() or not hour)
+    if not is_time or int(minute) > 59 or (hour and int(hour) > 23):
         raise typer.BadParameter(f"--at {text} is not a time such as 03:30, or :30 of each hour")
     if bool(hour) is (every is Every.HOURLY):
         example = ":30" if every is Every.HOURLY else "03:30"
@@ -106,7 +112,8 @@ def _time(text: str, every: Every) -> tuple[int | None, int]:
     return int(hour) if hour else None, int(minute)
 
 
-def _day(text: str) -> int:
+def parse_day(text: str) -> int:
+    """Parses `mon` to `sun`, or 0 (Monday) to 6."""
     name = text.strip().lower()
     if name.isdecimal() and int(name) < len(DAYS):
         return int(name)
@@ -115,11 +122,9 @@ def _day(text: str) -> int:
     raise typer.BadParameter(f"--day {text} is not a day: mon to sun, or 0 (Monday) to 6")
 
 
-def in_words(scheduling: Mapping[str, object]) -> str:
-    """`{"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}` to `fri at 18:30`."""
-    minutes, hours, days = (
-        cast("list[int]", scheduling.get(name) or []) for name in ("minute", "hour", "day")
-    )
+def in_words(scheduling: Scheduling) -> str:
+    """Words the times of a schedule, such as `fri at 18:30`."""
+    minutes, hours, days = scheduling.minute, scheduling.hour, scheduling.day
     if not hours:
         return "hourly at " + _joined([f":{minute:02}" for minute in minutes])
     times = _joined([f"{hour:02}:{minute:02}" for hour, minute in product(hours, minutes)])
@@ -128,7 +133,7 @@ def in_words(scheduling: Mapping[str, object]) -> str:
 
 
 def _joined(words: Sequence[str], most: int = 6) -> str:
-    """What would fill a line is counted instead."""
+    """Joins words; the end of a long list is counted instead."""
     if len(words) > most:
         return f"{', '.join(words[: most - 2])} and {len(words) - most + 2} more"
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
@@ -139,17 +144,18 @@ def weekday(instant: str) -> str:
 
 
 def until(instant: str, now: int | None = None) -> str:
-    """`in 3 h 5 min`, `2 d ago`; nothing for what is not an instant."""
+    """Words the time until an instant: `in 3 h 5 min`, `2 d ago`; empty for any other text."""
     try:
         at = parse_rfc3339(instant)
     except ValueError:
         return ""
     seconds = round((at - (SystemClock().now() if now is None else now)) / 1000)
-    words = _span(abs(seconds))
+    words = span(abs(seconds))
     return f"in {words}" if seconds >= 0 else f"{words} ago"
 
 
-def _span(seconds: int) -> str:
+def span(seconds: int) -> str:
+    """Words a span, such as `3 h 5 min`."""
     for size, unit, part, lesser in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
         if seconds >= size:
             rest = seconds % size // part

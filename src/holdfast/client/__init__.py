@@ -1,4 +1,4 @@
-"""Typed HTTP client of the v1 API, blocking and asyncio: all that the command line knows of it."""
+"""A typed HTTP client of the v1 API, blocking and asyncio; the command line uses nothing else."""
 
 from holdfast.client.api import AsyncClient, Client
 from holdfast.client.logs import LogQuery

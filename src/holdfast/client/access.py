@@ -1,4 +1,4 @@
-"""Tokens and roles."""
+"""Calls for tokens and roles."""
 
 from holdfast.client.models.models import Role, Token
 from holdfast.client.transport.calls import Listing, Noun, R, Steps, call, delete, listing, post
@@ -13,7 +13,7 @@ class Tokens(Noun[R]):
 
     @call
     def create(self, body: Body) -> Steps[Token]:
-        """The only answer that holds the token itself."""
+        """Creates a token; this is the only answer with the token itself."""
         return parsed(Token, (yield from post(path_of("tokens"), body)))
 
     @call

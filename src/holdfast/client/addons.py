@@ -1,4 +1,4 @@
-"""Addons and their types."""
+"""Calls for addons and their types."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ class Addons(Noun[R]):
 
     @call
     def create(self, project: str, body: Body) -> Steps[Addon]:
-        """With `connectionString` the addon is the user's own server, else Holdfast runs one."""
+        """Attaches the user's own server with a `connectionString`, else makes a managed one."""
         return parsed(Addon, (yield from post(_path(project), body)))
 
     @call
@@ -55,7 +55,7 @@ class Addons(Noun[R]):
 
     @call
     def update(self, project: str, addon: str, body: Body) -> Steps[Addon]:
-        """Returns the addon as it is afterwards, asked for again: the answer may be empty."""
+        """Returns the addon from a second request: the first answer may be empty."""
         yield from patch(_path(project, addon), body)
         return (yield from one(project, addon))
 

@@ -1,4 +1,4 @@
-"""The clients, blocking and asyncio: one attribute per noun, and the waits."""
+"""The clients, blocking and asyncio: one attribute per noun, and the waiting calls."""
 
 from collections.abc import Callable, Collection
 from types import TracebackType
@@ -26,7 +26,7 @@ BROKEN = frozenset({"failed", "error", "errorAllocating", "deleted"})
 
 
 class _Calls(Noun[R]):
-    """What both clients have."""
+    """The calls of both clients."""
 
     def __init__(self, runner: R) -> None:
         super().__init__(runner)
@@ -46,7 +46,7 @@ class _Calls(Noun[R]):
 
     @call
     def login(self) -> Steps[None]:
-        """Returns when the server knows the token; raises Unauthenticated when it does not."""
+        """Checks the token. Raises Unauthenticated when the server does not know it."""
         yield from get(path_of("login"))
 
     @call
@@ -90,7 +90,7 @@ class _Calls(Noun[R]):
         """Returns the restore when it has ended, well or not. Raises TimedOut."""
         return (
             yield from self._waiter(patience).until(
-                lambda: restores.found(project, addon, restore), lambda r: r.ended, on_progress
+                lambda: restores.find(project, addon, restore), lambda r: r.ended, on_progress
             )
         )
 
@@ -99,12 +99,12 @@ class _Calls(Noun[R]):
         self,
         project: str,
         addon: str,
-        wanted: Collection[str] = ("running",),
+        states: Collection[str] = ("running",),
         patience: Patience | None = None,
         on_progress: Callable[[Addon], None] = ignore,
     ) -> Steps[Addon]:
-        """Returns the addon in a wanted state or a broken one; look which. Raises TimedOut."""
-        ends = BROKEN | set(wanted)
+        """Returns the addon in one of these states or in a broken one. Raises TimedOut."""
+        ends = BROKEN | set(states)
         return (
             yield from self._waiter(patience).until(
                 lambda: addons.one(project, addon), lambda a: a.status in ends, on_progress
@@ -120,7 +120,7 @@ def _secret(token: Secret | str | None) -> Secret | None:
 
 
 class Client(_Calls[Blocking]):
-    """Talks to one server as one token. Use as a context manager, from one thread at a time."""
+    """A client with one token. Use it as a context manager, from one thread at a time."""
 
     def __init__(
         self, host: str, token: Secret | str | None = None, link: Link | None = None
@@ -146,7 +146,7 @@ class Client(_Calls[Blocking]):
 
 
 class AsyncClient(_Calls[Awaiting]):
-    """The same on asyncio: calls are awaited, lists and logs iterated with `async for`."""
+    """A client for asyncio: calls are awaited, lists and logs iterated with `async for`."""
 
     def __init__(
         self, host: str, token: Secret | str | None = None, link: Link | None = None

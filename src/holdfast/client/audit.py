@@ -1,4 +1,4 @@
-"""The audit log: who changed what, and from where."""
+"""Calls for the audit log."""
 
 from holdfast.client.models.models import Model, Words
 from holdfast.client.transport.calls import Listing, Noun, R, listing
@@ -19,7 +19,7 @@ class Object(Model):
 
 
 class AuditEntry(Model):
-    """`before` absent: it was made; `after` absent: it is gone; both: what differs."""
+    """`before` absent: created; `after` absent: deleted; both: the fields that differ."""
 
     id: str
     at: str = ""
@@ -35,6 +35,6 @@ class AuditEntry(Model):
 class AuditLog(Noun[R]):
     @listing
     def list(self, params: Params | None = None) -> Listing[AuditEntry]:
-        """The newest first. `params`: startTime, endTime, actor, kind, objectId, projectId,
-        addonId."""
+        """Lists entries, the newest first. `params`: startTime, endTime, actor, kind, objectId,
+        projectId, addonId."""
         return Listing(AuditEntry, path_of("audit-log"), "entries", params or {})

@@ -1,4 +1,4 @@
-"""What the asyncio client has besides the shared calls: files and live logs to iterate over."""
+"""Calls of the asyncio client alone: files and live logs to iterate over."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ class Backups(backups.Backups[Awaiting]):
     async def download(
         self, project: str, addon: str, backup: str
     ) -> AsyncGenerator[AsyncDownload]:
-        """The artifact's bytes; use `chunks()` of what the context yields."""
+        """Opens the artifact; iterate over `chunks()` of the download."""
         link = await self.download_link(project, addon, backup)
         async with opened_awaited(self.runner.transport, link, f"{backup}.backup") as download:
             yield download
 
     @asynccontextmanager
     async def files(self, project: str, addon: str, backup: str) -> AsyncGenerator[AsyncDownload]:
-        """A snapshot's files as a tar."""
+        """Opens a snapshot's files as a tar."""
         transport = self.runner.transport
         path = f"{transport.host}{backups.backup_path(project, addon, backup, 'files')}"
         async with opened_awaited(transport, path, f"{backup}.tar", with_token=True) as download:

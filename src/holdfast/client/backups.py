@@ -1,4 +1,4 @@
-"""Backups of an addon."""
+"""Calls for backups of an addon."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def one(project: str, addon: str, backup: str) -> Steps[Backup]:
 class Backups(Noun[R]):
     @listing
     def list(self, project: str, addon: str) -> Listing[Backup]:
-        """Newest first."""
+        """Lists backups, the newest first."""
         return Listing(Backup, _path(project, addon), "backups")
 
     @call
@@ -49,12 +49,12 @@ class Backups(Noun[R]):
 
     @call
     def delete(self, project: str, addon: str, backup: str, *, force: bool = False) -> Steps[None]:
-        """`force`: even when it is the last good one of the addon."""
+        """Deletes a backup; `force` deletes even the addon's last good one."""
         yield from delete(_path(project, addon, backup), {"force": "true"} if force else None)
 
     @call
     def delete_stored(self, uid: str, *, force: bool = False) -> Steps[None]:
-        """One whose addon may be gone, by its `uid`."""
+        """Deletes a backup, whose addon may be deleted, by its `uid`."""
         yield from delete(path_of("stored-backups", uid), {"force": "true"} if force else None)
 
     @call
@@ -67,12 +67,12 @@ class Backups(Noun[R]):
 
     @call
     def retry_copy(self, project: str, addon: str, backup: str, destination: str) -> Steps[None]:
-        """An additional copy that failed, now instead of after its pause."""
+        """Retries an additional copy that failed now, instead of after its pause."""
         yield from post(_path(project, addon, backup, "copies", destination, "retry"))
 
     @call
     def repair(self, project: str, addon: str, backup: str) -> Steps[None]:
-        """Lost copies of a snapshot made again from one that is whole."""
+        """Makes lost copies of a snapshot again from one that is whole."""
         yield from post(_path(project, addon, backup, "repair"))
 
     @call
@@ -89,7 +89,7 @@ class Backups(Noun[R]):
 
     @call
     def finish(self, project: str, addon: str, backup: str, directory: str) -> Steps[Finish]:
-        """What a snapshot's files need that lie in this absolute `directory`."""
+        """Returns what a snapshot's files in this absolute `directory` still need."""
         path = _path(project, addon, backup, "files", "finish")
         return parsed(Finish, (yield from get(path, {"directory": directory})))
 

@@ -1,4 +1,4 @@
-"""What the blocking client has besides the shared calls: files and live logs as plain iterators."""
+"""Calls of the blocking client alone: files and live logs as plain iterators."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -17,12 +17,12 @@ class Addons(addons.Addons[Blocking]):
 
 class Backups(backups.Backups[Blocking]):
     def download(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
-        """The artifact's bytes; use `chunks()` of what the context yields."""
+        """Opens the artifact; iterate over `chunks()` of the download."""
         link = self.download_link(project, addon, backup)
         return opened(self.runner.transport, link, f"{backup}.backup")
 
     def files(self, project: str, addon: str, backup: str) -> AbstractContextManager[Download]:
-        """A snapshot's files as a tar."""
+        """Opens a snapshot's files as a tar."""
         transport = self.runner.transport
         path = f"{transport.host}{backups.backup_path(project, addon, backup, 'files')}"
         return opened(transport, path, f"{backup}.tar", with_token=True)

@@ -1,4 +1,4 @@
-"""Backup destinations."""
+"""Calls for backup destinations."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from holdfast.client.transport.calls import (
     post,
 )
 from holdfast.client.transport.parse import parsed
-from holdfast.client.transport.transport import Body, Envelope, Request, Turning, path_of
+from holdfast.client.transport.transport import Body, Envelope, Pager, Request, path_of
 from holdfast.kit.seal import Secret
 
 
@@ -30,7 +30,7 @@ def _path(*rest: str) -> str:
     return path_of("backup-destinations", *rest)
 
 
-def _place(destination: str | None) -> str:
+def _store_path(destination: str | None) -> str:
     return path_of("platform-store") if destination is None else _path(destination)
 
 
@@ -58,37 +58,39 @@ class Destinations(Noun[R]):
 
     @call
     def recovery_kit(self, destination: str | None) -> Steps[RecoveryKit]:
-        """A new one, for the platform's own store when none is named; older ones end."""
-        return parsed(RecoveryKit, (yield from post(f"{_place(destination)}/recovery-kit")))
+        """Makes a kit for a destination or the platform's own store; the old one ends."""
+        return parsed(RecoveryKit, (yield from post(f"{_store_path(destination)}/recovery-kit")))
 
     @listing
     def backups(self, destination: str | None) -> Listing[DestinationBackup]:
-        """Of the platform's own store when none is named."""
-        return Listing(DestinationBackup, f"{_place(destination)}/backups", None)
+        """Lists backups at a destination, or in the platform's own store."""
+        return Listing(DestinationBackup, f"{_store_path(destination)}/backups", None)
 
     @listing
     def adopt(
         self, destination: str | None, passphrase: Secret | None, *, trusted: bool = False
     ) -> Listing[Adopted]:
-        """Takes in what no catalogue entry names, some addons at a time; again and again until
-        nothing is left. Without the passphrase of the recovery kit, dumps only. `trusted`: nobody
-        else wrote to the place."""
+        """Adopts backups that no catalogue entry names, some addons at a time, until none is left.
+
+        Without the passphrase of the recovery kit, dumps only. `trusted`: only Holdfast wrote to
+        the store.
+        """
         body: Words = {} if passphrase is None else {"passphrase": passphrase.reveal()}
         if trusted:
             body = {**body, "trusted": True}
-        return _Adoption(Adopted, f"{_place(destination)}/adopt", None, body=body)
+        return _Adoption(Adopted, f"{_store_path(destination)}/adopt", None, body=body)
 
 
 @dataclass(frozen=True)
 class _Adoption(Listing[Adopted]):
     body: Words = field(default_factory=dict[str, object], repr=False)
 
-    def turning(self) -> Turning:
-        return _Rounds(self.path, self.body)
+    def pager(self) -> Pager:
+        return _AdoptionPager(self.path, self.body)
 
 
-class _Rounds(Turning):
-    """Posts again and again, each time from where the answer before ended."""
+class _AdoptionPager(Pager):
+    """Posts repeatedly, each time from where the last answer ended."""
 
     def __init__(self, path: str, body: Words) -> None:
         super().__init__(path, None, None)
@@ -99,7 +101,7 @@ class _Rounds(Turning):
         return Request("POST", self._path, body=dict(self._body))
 
     def take(self, page: Envelope) -> list[object]:
-        found = parsed(Adopted, page.data)
-        self.more = found.next is not None
-        self._body["after"] = found.next
+        adopted = parsed(Adopted, page.data)
+        self.more = adopted.next is not None
+        self._body["after"] = adopted.next
         return [page.data]

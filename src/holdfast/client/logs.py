@@ -1,7 +1,7 @@
-"""Logs: a range over HTTP, or a live tail over a WebSocket.
+"""Reads logs: a range over HTTP, or a live tail over a WebSocket.
 
-The socket carries no authorisation header: the token is the first frame. The server ends the
-tail by closing the socket, whatever the code, when there is nothing more to come.
+The socket has no authorisation header: the token is the first frame. The server closes the socket,
+with any code, when no more lines can come.
 """
 
 import json
@@ -26,12 +26,12 @@ from holdfast.client.transport.errors import (
 from holdfast.client.transport.parse import parsed, parsed_all
 from holdfast.client.transport.transport import Address, user_agent
 
-_MAX_FRAME = 16 << 20
+_MAX_FRAME_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which lines. `start` and `end` are RFC 3339; `duration` is seconds back from now."""
+    """A choice of lines. `start` and `end` are RFC 3339; `duration` is seconds back from now."""
 
     start: str | None = None
     end: str | None = None
@@ -40,7 +40,7 @@ class LogQuery:
     contains: str | None = None
 
     def params(self, kind: str) -> dict[str, str | int]:
-        wanted = {
+        fields = {
             "queryType": kind,
             "startTime": self.start,
             "endTime": self.end,
@@ -48,7 +48,7 @@ class LogQuery:
             "lineLimit": self.lines,
             "textIncludes": self.contains,
         }
-        return {name: value for name, value in wanted.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 def lines_of(path: str, query: LogQuery | None) -> Steps[Sequence[LogLine]]:
@@ -59,11 +59,11 @@ def lines_of(path: str, query: LogQuery | None) -> Steps[Sequence[LogLine]]:
 
 
 def tail(address: Address, path: str, query: LogQuery | None) -> Iterator[LogLine]:
-    """Lines as they come; ends when the server has no more. Closing the iterator hangs up."""
+    """Yields lines as they come, until the server has no more. Close it to hang up."""
     try:
-        with _not_opened():
+        with _opening_errors():
             url = _url(address, path, query)
-            socket = connect(url, user_agent_header=user_agent(), max_size=_MAX_FRAME)
+            socket = connect(url, user_agent_header=user_agent(), max_size=_MAX_FRAME_BYTES)
         with socket:
             socket.send(_greeting(address))
             for frame in socket:
@@ -73,12 +73,13 @@ def tail(address: Address, path: str, query: LogQuery | None) -> Iterator[LogLin
 
 
 async def follow(address: Address, path: str, query: LogQuery | None) -> AsyncIterator[LogLine]:
-    """The same, awaited."""
+    """Like `tail`, on asyncio."""
     try:
-        with _not_opened():
+        with _opening_errors():
             url = _url(address, path, query)
-            opening = connect_awaited(url, user_agent_header=user_agent(), max_size=_MAX_FRAME)
-            socket = await opening
+            socket = await connect_awaited(
+                url, user_agent_header=user_agent(), max_size=_MAX_FRAME_BYTES
+            )
         async with socket:
             await socket.send(_greeting(address))
             async for frame in socket:
@@ -93,7 +94,7 @@ def _url(address: Address, path: str, query: LogQuery | None) -> str:
 
 
 @contextmanager
-def _not_opened() -> Generator[None]:
+def _opening_errors() -> Generator[None]:
     try:
         yield
     except InvalidStatus as error:
@@ -112,10 +113,16 @@ def _greeting(address: Address) -> str:
 
 
 def _lines(frame: str | bytes) -> Iterator[LogLine]:
-    kind, data = _frame(frame)
+    try:
+        document = _object(json.loads(frame))
+    except ValueError as error:
+        raise ServerFault(Answer(200, "the log tail sent something that is not JSON")) from error
+    kind, data = document.get("type"), document.get("data")
     match kind:
         case "init":
-            _check_welcome(data)
+            if _object(data).get("auth") != "successful":
+                problem = _text(data, "the server did not accept the token")
+                raise Unauthenticated(Answer(401, problem))
         case "log-lines":
             items = cast("list[object]", data) if isinstance(data, list) else []
             yield from (parsed(LogLine, item) for item in items)
@@ -123,21 +130,6 @@ def _lines(frame: str | bytes) -> Iterator[LogLine]:
             raise ServerFault(Answer(200, _text(data, "the log tail failed")))
         case _:
             raise ServerFault(Answer(200, f"the log tail sent an unknown frame {kind!r}"))
-
-
-def _frame(frame: str | bytes) -> tuple[object, object]:
-    try:
-        parsed_frame: object = json.loads(frame)
-    except ValueError as error:
-        raise ServerFault(Answer(200, "the log tail sent something that is not JSON")) from error
-    document = _object(parsed_frame)
-    return document.get("type"), document.get("data")
-
-
-def _check_welcome(data: object) -> None:
-    welcome = _object(data)
-    if welcome.get("auth") != "successful":
-        raise Unauthenticated(Answer(401, _text(welcome, "the server did not accept the token")))
 
 
 def _object(data: object) -> dict[str, object]:

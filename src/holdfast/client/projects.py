@@ -1,4 +1,4 @@
-"""Projects."""
+"""Calls for projects."""
 
 from holdfast.client.models.models import Project
 from holdfast.client.transport.calls import (
@@ -36,6 +36,6 @@ class Projects(Noun[R]):
 
     @call
     def delete(self, project: str, *, with_contents: bool = False) -> Steps[None]:
-        """Refused with Conflict while it holds something, unless `with_contents`."""
+        """Deletes a project. Raises Conflict while it has addons, unless `with_contents`."""
         params = {"delete_child_objects": "true"} if with_contents else None
         yield from delete(path_of("projects", project), params)

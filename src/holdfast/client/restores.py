@@ -1,4 +1,4 @@
-"""Restores. The addon in every path is the one restored into.
+"""Calls for restores. The addon in every path is the one restored into.
 
 A backup of another addon is named together with its `Origin`. The API has no address for one
 restore, so `get` looks for it among the addon's restores, newest first.
@@ -17,7 +17,7 @@ from holdfast.client.transport.transport import path_of
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose backup it is, when it is not the target's own."""
+    """The addon of the backup, when it is not the target."""
 
     project: str
     addon: str
@@ -28,13 +28,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the caller allows and asks for.
+    """The options of a restore.
 
     `replace`: without room for a second copy, the present data may be removed first. `trusted`: the
-    caller vouches for what another project's people could have shaped. `accept_differences`: those
-    from the report of a failed restore, word for word. `skip_failed_objects`: objects that cannot
-    be made and hold no data are left out. `keep_old_hours`: how long the old data stays aside.
-    `locale`: for databases whose own one the target does not have.
+    caller vouches for a backup that people of another project could have shaped.
+    `accept_differences`: those from the report of a failed restore, word for word.
+    `skip_failed_objects`: objects that cannot be made and hold no data are left out.
+    `keep_old_hours`: how long the old data is kept. `locale`: for databases whose own locale the
+    target does not have.
     """
 
     replace: bool = False
@@ -45,7 +46,7 @@ class Choices:
     locale: str | None = None
 
     def body(self) -> dict[str, object]:
-        """What differs from what the server presumes."""
+        """Returns the options that differ from the defaults."""
         body: dict[str, object] = {}
         if self.replace:
             body["replace"] = True
@@ -90,7 +91,7 @@ class Restores(Noun[R]):
 
     @listing
     def list(self, project: str, addon: str) -> Listing[Restore]:
-        """Every restore into this addon, newest first."""
+        """Lists every restore into this addon, the newest first."""
         return _of_addon(project, addon)
 
     @listing
@@ -102,7 +103,7 @@ class Restores(Noun[R]):
 
     @call
     def get(self, project: str, addon: str, restore: str) -> Steps[Restore]:
-        return (yield from found(project, addon, restore))
+        return (yield from find(project, addon, restore))
 
     @call
     def abort(
@@ -115,7 +116,7 @@ class Restores(Noun[R]):
     def undo(
         self, project: str, addon: str, restore: Restore, origin: Origin | None = None
     ) -> Steps[RestoreStarted]:
-        """Puts back the old data that a restore set aside; the undo is a restore itself."""
+        """Puts back the old data that a restore kept; the undo is a restore itself."""
         path = _backup(project, addon, restore.backup_id or "", "undo-restore")
         body = {"restoreId": restore.id}
         return parsed(RestoreStarted, (yield from post(path, body, _params(origin))))
@@ -131,14 +132,14 @@ def _of_addon(project: str, addon: str) -> Listing[Restore]:
     return Listing(Restore, path_of("projects", project, "addons", addon, "restores"), "restores")
 
 
-def found(project: str, addon: str, restore: str) -> Steps[Restore]:
-    """Page after page until it is there."""
-    turning = _of_addon(project, addon).turning()
-    while turning.more:
-        page = turning.take((yield from ask(turning.request)))
-        for each in parsed_all(Restore, page):
-            if each.id == restore:
-                return each
+def find(project: str, addon: str, restore: str) -> Steps[Restore]:
+    """Reads page after page until the restore is found. Raises NotFound."""
+    pager = _of_addon(project, addon).pager()
+    while pager.more:
+        page = pager.take((yield from ask(pager.request)))
+        for candidate in parsed_all(Restore, page):
+            if candidate.id == restore:
+                return candidate
     raise NotFound(Answer(404, f"the addon {addon} has no restore {restore}"))
 
 

@@ -1,4 +1,4 @@
-"""What retention plans, did and found."""
+"""Calls for retention: plan, prune, deletions, findings, store checks."""
 
 from collections.abc import Sequence
 
@@ -12,40 +12,40 @@ from holdfast.client.transport.transport import path_of
 class Retention(Noun[R]):
     @listing
     def plan(self, project: str | None = None, addon: str | None = None) -> Listing[AddonPlan]:
-        """By addon, also of those that are gone; the newest addon first. Changes nothing."""
+        """Plans by addon, with deleted ones; the newest addon first. Changes nothing."""
         chosen = {"projectId": project, "addonId": addon}
         query = {name: value for name, value in chosen.items() if value is not None}
         return Listing(AddonPlan, path_of("retention", "plan"), "addons", query)
 
     @call
     def prune(self, project: str, addon: str, share: float | None = None) -> Steps[Pruned]:
-        """A prune run now. `share`: the most of the addon's backups that may go, up to 1."""
+        """Prunes now. `share`: the most of the addon's backups that may be marked, up to 1."""
         path = path_of("projects", project, "addons", addon, "prune")
         body = {} if share is None else {"share": share}
         return parsed(Pruned, (yield from post(path, body)))
 
     @listing
     def deletions(self, *, only_open: bool = False) -> Listing[Deletion]:
-        """The newest first."""
+        """Lists deletions, the newest first."""
         query = {"open": "true"} if only_open else {}
         return Listing(Deletion, path_of("retention", "deletions"), "deletions", query)
 
     @listing
     def findings(self, kind: str | None = None) -> Listing[Finding]:
-        """Of one kind (`lost`, `leftover`, `foreign`) or of all, the newest first."""
+        """Lists findings, of one kind (`lost`, `leftover`, `foreign`) or all, the newest first."""
         query = {} if kind is None else {"kind": kind}
         return Listing(Finding, path_of("retention", "findings"), "findings", query)
 
     @call
     def audits(self) -> Steps[Sequence[Audit]]:
-        """When each store was compared with the catalogue last."""
-        turning = Listing(Audit, path_of("retention", "audits"), "audits").turning()
-        return list(parsed_all(Audit, turning.take((yield from ask(turning.request)))))
+        """Returns when each store was last compared with the catalogue."""
+        pager = Listing(Audit, path_of("retention", "audits"), "audits").pager()
+        return list(parsed_all(Audit, pager.take((yield from ask(pager.request)))))
 
     @call
     def audit(self, destination: str | None = None, *, read_data: bool = False) -> Steps[None]:
-        """Has one store or all compared with the catalogue as soon as possible. `read_data`: and
-        every byte of the snapshots there read."""
+        """Orders a check of one store or all against the catalogue; `read_data`: with every byte of
+        the snapshots there."""
         body: Words = {} if destination is None else {"destinationId": destination}
         if read_data:
             body["readData"] = True

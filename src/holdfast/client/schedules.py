@@ -1,6 +1,12 @@
-"""Backup schedules of an addon."""
+"""Calls for backup schedules of an addon."""
 
-from holdfast.client.models.upkeep import Explanation, Made, Occurrence, Schedule, Upcoming
+from holdfast.client.models.upkeep import (
+    CreatedSchedule,
+    Explanation,
+    Occurrence,
+    Schedule,
+    Upcoming,
+)
 from holdfast.client.transport.calls import (
     Listing,
     Noun,
@@ -24,14 +30,14 @@ def _path(project: str, addon: str, *rest: str) -> str:
 class Schedules(Noun[R]):
     @listing
     def list(self, project: str, addon: str) -> Listing[Schedule]:
-        """Newest first."""
+        """Lists schedules, the newest first."""
         return Listing(Schedule, _path(project, addon), "schedules")
 
     @call
     def create(self, project: str, addon: str, body: Body) -> Steps[Schedule]:
         """Body: `scheduling`, `backupType` and `retentionTime`, and where copies go."""
-        made = parsed(Made, (yield from post(_path(project, addon), body)))
-        return parsed(Schedule, (yield from get(_path(project, addon, made.id))))
+        created = parsed(CreatedSchedule, (yield from post(_path(project, addon), body)))
+        return parsed(Schedule, (yield from get(_path(project, addon, created.id))))
 
     @call
     def get(self, project: str, addon: str, schedule: str) -> Steps[Schedule]:
@@ -39,7 +45,7 @@ class Schedules(Noun[R]):
 
     @call
     def update(self, project: str, addon: str, schedule: str, retention: int) -> Steps[Schedule]:
-        """Backups that were taken keep the retention they were taken with."""
+        """Changes the retention of future backups."""
         body = {"retentionTime": retention}
         return parsed(Schedule, (yield from patch(_path(project, addon, schedule), body)))
 
@@ -56,11 +62,11 @@ class Schedules(Noun[R]):
 
     @listing
     def history(self, project: str, addon: str, schedule: str) -> Listing[Occurrence]:
-        """The latest first; also of a deleted schedule."""
+        """Lists outcomes, the latest first; also of a deleted schedule."""
         return Listing(Occurrence, _path(project, addon, schedule, "history"), "occurrences")
 
     @call
     def why(self, project: str, addon: str, schedule: str, at: str) -> Steps[Explanation]:
-        """`at` is an RFC 3339 instant; also of a deleted schedule."""
+        """Explains the instant `at` (RFC 3339); also of a deleted schedule."""
         path = _path(project, addon, schedule, "why")
         return parsed(Explanation, (yield from get(path, {"at": at})))

@@ -1,1 +1,1 @@
-"""The contracts as runnable law: the same code in CI and behind a user's request."""
+"""Runnable checks of contracts: the same code in CI and behind a user's request."""

@@ -1,4 +1,4 @@
-"""What this machine has and lacks, each with how to get it: `holdfast doctor`."""
+"""Examines what this machine has and lacks, with remedies, for `holdfast doctor`."""
 
 import shutil
 import sys
@@ -13,13 +13,13 @@ from holdfast.kit.clock import Clock, rfc3339
 from holdfast.kit.processes.hosting import can_hide, is_unprivileged
 from holdfast.kit.processes.process import Command, run, which
 
-LITTLE_SPACE = 1 << 30
-_OLDEST_SANE = 1_767_225_600_000  # 2026-01-01: no installation of this program is older
+MIN_FREE_BYTES = 1 << 30
+_EARLIEST_SANE_MS = 1_767_225_600_000  # 2026-01-01: no installation of this program is older
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`remedy` is what to do when it is not well."""
+    """One result of an examination; `remedy` says what to do when it is not well."""
 
     name: str
     well: bool
@@ -28,24 +28,36 @@ class Finding:
 
 
 def examine(data_dir: Path, clock: Clock, engines: Sequence[Engine]) -> list[Finding]:
+    """Returns what was found, in the order in which `doctor` shows it."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    free = shutil.disk_usage(_nearest(data_dir)).free
+    now = clock.now()
+    setpriv = which("setpriv")
+    can_run_servers = any(isinstance(e, Hostable) and bool(e.versions()) for e in engines)
     return [
-        _python(),
-        _disk(data_dir),
-        _writable(data_dir),
-        _clock(clock),
-        _synchronised(),
-        _children(),
-        *map(_engine, engines),
-        *(_servers() if any(_hosts(engine) for engine in engines) else ()),
+        Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer"),
+        Finding(
+            "free disk",
+            free >= MIN_FREE_BYTES,
+            f"{show_bytes(free)} at {data_dir}",
+            f"keep at least {show_bytes(MIN_FREE_BYTES)} free, or choose another --data-dir",
+        ),
+        examine_data_directory(data_dir),
+        Finding("clock", now > _EARLIEST_SANE_MS, f"{rfc3339(now)} UTC", "set the clock; run NTP"),
+        examine_synchronisation(),
+        Finding(
+            "setpriv, so that children die with their worker",
+            setpriv is not None,
+            setpriv or "missing",
+            "apt-get install util-linux",
+        ),
+        *map(examine_engine, engines),
+        *(examine_isolation() if can_run_servers else ()),
     ]
 
 
-def _hosts(engine: Engine) -> bool:
-    return isinstance(engine, Hostable) and bool(engine.versions())
-
-
-def _servers() -> list[Finding]:
-    """What keeps managed servers apart."""
+def examine_isolation() -> list[Finding]:
+    """Examines what keeps managed servers apart."""
     root, hides = not is_unprivileged(), can_hide()
     return [
         Finding(
@@ -63,65 +75,37 @@ def _servers() -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
-
-
 def _nearest(path: Path) -> Path:
     return path if path.exists() else _nearest(path.parent)
 
 
-def _disk(data_dir: Path) -> Finding:
-    free = shutil.disk_usage(_nearest(data_dir)).free
-    return Finding(
-        "free disk",
-        free >= LITTLE_SPACE,
-        f"{show_bytes(free)} at {data_dir}",
-        f"keep at least {show_bytes(LITTLE_SPACE)} free, or choose another --data-dir",
-    )
-
-
-def _writable(data_dir: Path) -> Finding:
-    place = _nearest(data_dir)
-    probe = place / ".holdfast-doctor"
+def examine_data_directory(data_dir: Path) -> Finding:
+    existing = _nearest(data_dir)
+    probe = existing / ".holdfast-doctor"
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        return Finding("data directory", well=False, found=str(error), remedy=f"chown {place}")
+        return Finding("data directory", well=False, found=str(error), remedy=f"chown {existing}")
     return Finding("data directory", well=True, found=f"{data_dir} can be written")
 
 
-def _clock(clock: Clock) -> Finding:
-    now = clock.now()
-    return Finding("clock", now > _OLDEST_SANE, f"{rfc3339(now)} UTC", "set the clock; run NTP")
-
-
-def _synchronised() -> Finding:
-    """A container shares its host's clock and has no way to ask; then that is what is said."""
-    asked = "timedatectl"
-    if which(asked) is None:
+def examine_synchronisation() -> Finding:
+    """Examines NTP, where it can: a container shares its host's clock and cannot ask."""
+    program = "timedatectl"
+    if which(program) is None:
         return Finding("clock synchronisation", well=True, found="not asked: no timedatectl here")
-    said = run(Command([asked, "show", "--property=NTPSynchronized", "--value"]), timeout=5)
-    if said.status != 0:
+    answer = run(Command([program, "show", "--property=NTPSynchronized", "--value"]), timeout=5)
+    if answer.status != 0:
         return Finding("clock synchronisation", well=True, found="not asked: no systemd here")
-    yes = said.stdout.strip() == b"yes"
+    yes = answer.stdout.strip() == b"yes"
     return Finding("clock synchronisation", yes, "on" if yes else "off", "timedatectl set-ntp true")
 
 
-def _children() -> Finding:
-    found = which("setpriv")
-    return Finding(
-        "setpriv, so that children die with their worker",
-        found is not None,
-        found or "missing",
-        "apt-get install util-linux",
-    )
-
-
-def _engine(engine: Engine) -> Finding:
+def examine_engine(engine: Engine) -> Finding:
     versions, clients = engine.versions(), engine.clients()
-    found = ", ".join(versions) or (f"clients only: {', '.join(clients)}" if clients else "none")
-    what = "server and client tools" if isinstance(engine, Hostable) else "library"
-    return Finding(f"{engine.title} {what}", bool(versions), found, engine.traits.remedy)
+    versions_text = ", ".join(versions) or (
+        f"clients only: {', '.join(clients)}" if clients else "none"
+    )
+    parts = "server and client tools" if isinstance(engine, Hostable) else "library"
+    return Finding(f"{engine.title} {parts}", bool(versions), versions_text, engine.traits.remedy)

@@ -1,4 +1,4 @@
-"""Successful answers: always HTTP 200, always `{"data": ...}`, never a null."""
+"""Builds successful answers: always HTTP 200, always `{"data": ...}`, never a null."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from holdfast.views.shapes.base import Empty, Many, One, Pagination, text_of
 
 MEDIA = "application/json; charset=utf-8"
-_ONE, _MANY = One[Any], Many[Any]  # kept: a shape that nobody holds is made anew for each answer
+_ONE, _MANY = One[Any], Many[Any]  # referenced here, else pydantic makes them for each answer
 
 
 def _respond(body: BaseModel) -> Response:
@@ -25,12 +25,12 @@ def nothing() -> Response:
 
 
 def many(data: Any, count: int, cursor: str | None) -> Response:
-    """A page: `cursor` is left out exactly when this is the last one."""
+    """Answers with a page; `cursor` is left out exactly when it is the last one."""
     return _respond(_MANY(data=data, pagination=_paging(count, cursor)))
 
 
 def texts(name: str, items: Sequence[str], cursor: str | None) -> Response:
-    """A page of what is JSON already, under its name."""
+    """Answers with a page of items that are JSON already, under their name."""
     paging = text_of(_paging(len(items), cursor))
     text = f'{{"data":{{"{name}":[{",".join(items)}]}},"pagination":{paging}}}'
     return Response(text, media_type=MEDIA)
@@ -41,5 +41,5 @@ def _paging(count: int, cursor: str | None) -> Pagination:
 
 
 def rows(items: Sequence[BaseModel], cursor: str | None) -> Response:
-    """A page whose data is a bare array, as one page of the reference has it."""
+    """Answers with a page whose data is a bare array, as the v1 API has it in some routes."""
     return many(list(items), len(items), cursor)

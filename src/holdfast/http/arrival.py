@@ -1,11 +1,11 @@
-"""The outermost layer of the API: who is at the door, and a name for what they ask.
+"""The outermost layer of the API: finds the caller's address and gives every request an id.
 
-Every request has an id: the caller's own if it is short and harmless, else a new one. It is on
-the answer, in every log line that is written while the request is worked on, and in the audit log.
+The id is the caller's own if it is short and harmless, else a new one. It is on the answer, in
+every log line that is written for the request, and in the audit log.
 
 An address is the socket's, unless that is a proxy the operator trusts: then it is the last one in
-`X-Forwarded-For` that is not such a proxy. What stands before it anybody may have made up. A
-request that did not come through a trusted proxy has its forwarding headers ignored.
+`X-Forwarded-For` that is not such a proxy; a client may have made up earlier ones. Forwarding
+headers of a request that did not come through a trusted proxy are ignored.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 HEADER = "x-request-id"
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_UNKNOWN = "unknown"
+_UNKNOWN_ADDRESS = "unknown"
 _STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
@@ -38,11 +38,11 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def address_in(scope: Scope) -> str:
-    return str((scope.get("client") or (_UNKNOWN, 0))[0])
+    return str((scope.get("client") or (_UNKNOWN_ADDRESS, 0))[0])
 
 
 class Arrival:
-    """ASGI, around everything else, errors included."""
+    """ASGI middleware around everything else, errors included."""
 
     def __init__(self, app: ASGIApp, proxies: tuple[Network, ...], clock: Clock) -> None:
         self._app = app
@@ -52,31 +52,41 @@ class Arrival:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
-        name = _name(Headers(scope=scope).get(HEADER))
-        scope.setdefault("state", {})["request_id"] = name
-        structlog.contextvars.bind_contextvars(request=name)  # ends with the request's own task
+        header = Headers(scope=scope).get(HEADER)
+        request_id = header if header and _HARMLESS.fullmatch(header) else ids.hex24()
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request=request_id)  # ends with the request's task
         self._look_behind_proxies(scope)
         began, status = self._clock.monotonic(), 0
 
-        async def named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] in _STARTS:
                 status = message.get("status", 101)
-                MutableHeaders(scope=message)[HEADER] = name
+                MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
         try:
-            return await self._app(scope, receive, named)
+            return await self._app(scope, receive, send_with_id)
         finally:
             if log.isEnabledFor(logging.DEBUG):
-                log.debug("answered", extra=_line(scope, status, self._clock.monotonic() - began))
+                fields: dict[str, object] = {
+                    "method": scope.get("method", "WEBSOCKET"),
+                    "path": scope["path"],  # without the query, which may hold a signature
+                    "status": status,
+                    "address": address_in(scope),
+                    "ms": round((self._clock.monotonic() - began) * 1000, 1),
+                }
+                log.debug("answered", extra=fields)
 
     def _look_behind_proxies(self, scope: Scope) -> None:
         if not trusts(self._proxies, address_in(scope)):
             return
         headers = Headers(scope=scope)
-        passed = [each.strip() for each in ",".join(headers.getlist("x-forwarded-for")).split(",")]
-        origin = self._origin([each for each in passed if each])
+        passed = [
+            address.strip() for address in ",".join(headers.getlist("x-forwarded-for")).split(",")
+        ]
+        origin = self._origin([address for address in passed if address])
         if origin is not None:
             scope["client"] = (origin, 0)
         scheme = headers.get("x-forwarded-proto", "").strip().lower()
@@ -84,7 +94,7 @@ class Arrival:
             scope["scheme"] = scheme if scope["type"] == "http" else f"ws{scheme[4:]}"
 
     def _origin(self, passed: list[str]) -> str | None:
-        """From the right: each proxy adds the address that it saw."""
+        """Returns the client's address, read from the right: each proxy adds the one it saw."""
         for text in reversed(passed):
             address = _address(text)
             if address is None:
@@ -95,7 +105,7 @@ class Arrival:
 
 
 def trusts(proxies: tuple[Network, ...], text: str) -> bool:
-    """Is this the address of a proxy that may speak for others?"""
+    """Tells whether this is the address of a trusted proxy."""
     if not proxies:
         return False
     try:
@@ -105,26 +115,11 @@ def trusts(proxies: tuple[Network, ...], text: str) -> bool:
     return any(address.version == n.version and address in n for n in proxies)
 
 
-def _name(given: str | None) -> str:
-    return given if given and _HARMLESS.fullmatch(given) else ids.hex24()
-
-
 def _address(text: str) -> str | None:
-    """`192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711` to its address."""
+    """Reads `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711`."""
     for part in (text, text.strip("[]"), text.rpartition(":")[0].strip("[]")):
         try:
             return str(ipaddress.ip_address(part))
         except ValueError:
             continue
     return None
-
-
-def _line(scope: Scope, status: int, seconds: float) -> dict[str, object]:
-    """Without the query, which may hold a signature."""
-    return {
-        "method": scope.get("method", "WEBSOCKET"),
-        "path": scope["path"],
-        "status": status,
-        "address": address_in(scope),
-        "ms": round(seconds * 1000, 1),
-    }

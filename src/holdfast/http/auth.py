@@ -1,4 +1,4 @@
-"""Who asks: a bearer token to a caller, and the permission each route needs."""
+"""Turns a bearer token into a caller, and checks the permission that a route needs."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -30,13 +30,13 @@ def check(caller: Caller, permission: Permission) -> None:
 
 
 def require_all_projects(caller: Caller) -> None:
-    """What opens every project's data is for tokens that see every project."""
+    """Raises Forbidden for a token that is restricted to some projects."""
     if caller.projects is not None:
         raise Forbidden("the token is restricted to some projects; this needs one that is not")
 
 
 def requires(permission: Permission) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
-    """A dependency that gives the caller, if it may."""
+    """Makes a dependency that returns the caller, or raises Forbidden without the permission."""
 
     async def allowed(caller: Known) -> Caller:
         check(caller, permission)

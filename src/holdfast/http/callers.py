@@ -1,7 +1,7 @@
-"""Who asks: from a token to its caller.
+"""Finds the caller of a token.
 
-A token is looked up for each request, unless it was a moment ago and nothing at all in the
-catalogue has changed since: so one that is revoked, or whose role is changed, is refused at once.
+A token is looked up for each request, unless it was a moment ago and the catalogue has not changed
+since: so a token that is revoked, or whose role changed, is refused at once.
 """
 
 from dataclasses import dataclass
@@ -17,41 +17,43 @@ from holdfast.http.limits.turns import Turns
 from holdfast.kit.clock import Clock
 from holdfast.kit.seal import Secret
 
-_KEPT_MS = 1000
+_CACHE_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedHolder:
     edition: int
     at: int
     holder: Holder
 
-    def holds(self, edition: int | None, now: int) -> bool:
+    def is_valid(self, edition: int | None, now: int) -> bool:
         expires = self.holder.expires
-        fresh = self.edition == edition and 0 <= now - self.at < _KEPT_MS
+        fresh = self.edition == edition and 0 <= now - self.at < _CACHE_MS
         return fresh and (expires is None or now < expires)
 
 
 class Callers:
-    """Belongs to the event loop's thread."""
+    """Cache of callers by token. For the event loop's thread."""
 
     def __init__(self, catalog: Catalog, clock: Clock, turns: Turns) -> None:
         self._catalog = catalog
         self._clock = clock
         self._turns = turns
         self._edition = Edition(catalog)
-        self._kept: dict[str, _Kept] = {}
+        self._cache: dict[str, _CachedHolder] = {}
 
     async def of(self, token: Secret) -> Caller:
-        """Raises Unauthenticated for a token that is not valid: it does not say why."""
+        """Returns the caller. Raises Unauthenticated for an invalid token, without the reason."""
         now, edition, digest = self._clock.now(), self._edition.number(), tokens.digest(token)
-        kept = self._kept.get(digest)
-        if kept is not None and kept.holds(edition, now):
-            return kept.holder.caller
-        self._kept = {key: each for key, each in self._kept.items() if each.holds(edition, now)}
+        entry = self._cache.get(digest)
+        if entry is not None and entry.is_valid(edition, now):
+            return entry.holder.caller
+        self._cache = {
+            key: cached for key, cached in self._cache.items() if cached.is_valid(edition, now)
+        }
         holder = await self._turns.run(partial(self._look_up, token, now))
         if edition is not None and not holder.stale:
-            self._kept[digest] = _Kept(edition, now, holder)
+            self._cache[digest] = _CachedHolder(edition, now, holder)
         return holder.caller
 
     def _look_up(self, token: Secret, now: int) -> Holder:

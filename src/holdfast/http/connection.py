@@ -1,11 +1,11 @@
-"""One connection to the API: how much of it may come, how slowly, and how many there may be.
+"""Limits what one connection to the API may send, how slowly, and how many connections there are.
 
 uvicorn reads requests and runs the application; what it does not limit is limited here, before any
 of it is kept: the size and number of headers, the time that headers and body take, how long an
-answer may stay unread, and the number of connections. Whoever is refused gets our own envelope.
+answer may stay unread, and the number of connections. A refused client gets our own envelope.
 
 A body has no time limit as a whole, because large uploads over slow lines are honest work; in each
-period some of it must come, unless it was us who did not want to read.
+period some of it must come, unless we stopped reading.
 """
 
 import asyncio
@@ -32,18 +32,19 @@ from holdfast.kit.fetch import Network
 
 _BYTES_A_SECOND = 256
 _READ_BYTES = 32 << 10
-"""At once, and what waits for the application before we stop reading: times all connections, this
-is what callers without a token can make us keep. asyncio reads eight times as much."""
+"""Bytes read at once, and bytes that wait for the application before we stop reading. Times all
+connections, this is the memory that callers without a token can claim. asyncio reads eight times
+as much."""
 _FRAMING = 64 << 10
 """Bytes of a chunked body that may go into its framing, besides 16 for each byte of content."""
 _TOO_LARGE = f"the headers are larger than {HEADER_BYTES} bytes"
 
 
 class _Refused(Exception):
-    """The parser's callbacks have no other way to stop it."""
+    """Stops the parser from one of its callbacks, which have no other way to do so."""
 
 
-class Door(Connection):
+class LimitedConnection(Connection):
     def __init__(
         self,
         config: Config,
@@ -59,11 +60,11 @@ class Door(Connection):
         self._proxies = proxies
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._refused = False
-        self._wrong = (400, "this is not well-formed HTTP")
-        self._in_head = self._in_body = self._held = False
-        self._fed = self._came = self._content = self._headers = self._header_bytes = 0
+        self._problem = (400, "this is not well-formed HTTP")
+        self._in_head = self._in_body = self._paused = False
+        self._fed = self._received = self._content = self._headers = self._header_bytes = 0
 
-    # How many
+    # Number of connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -71,18 +72,18 @@ class Door(Connection):
             setattr(transport, "max_size", _READ_BYTES)  # noqa: B010 - not in asyncio's types
         if len(self.connections) > self._bounds.connections:
             self._refuse(503, "there are too many connections; try again later")
-        elif self._neighbours() > self._bounds.connections_per_address:
+        elif self._connections_of_address() > self._bounds.connections_per_address:
             self._refuse(429, "there are too many connections from this address")
         else:
             self._after("head", self._bounds.head_timeout, self._slow_head)
 
-    def _neighbours(self) -> int:
-        """Connections from where this one comes, itself included; proxies stand for many."""
+    def _connections_of_address(self) -> int:
+        """Counts connections from this address; 0 for a proxy, which stands for many."""
         if self.client is None or trusts(self._proxies, self.client[0]):
             return 0
         mine = self.client[0]
         clients: Iterator[tuple[str, int] | None] = (
-            getattr(each, "client", None) for each in self.connections
+            getattr(connection, "client", None) for connection in self.connections
         )
         return sum(1 for client in clients if client and client[0] == mine)
 
@@ -94,39 +95,39 @@ class Door(Connection):
         self._stop(*list(self._timers))
         super().handle_websocket_upgrade()
 
-    # How much
+    # Size of a request
 
     def data_received(self, data: bytes) -> None:
         if self._refused or self.parser is None:
             return
         self._unset_keepalive_if_required()
         self._fed += len(data)
-        self._came += len(data)
+        self._received += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
         except httptools.HttpParserError:
-            self._refuse(*self._wrong)
+            self._refuse(*self._problem)
         else:
-            self._judge()
+            self._check_progress()
 
-    def _judge(self) -> None:
-        """What the parser keeps to itself has no size but that of what it was fed."""
+    def _check_progress(self) -> None:
+        """Limits sizes and restarts timers.
+
+        The size of what the parser buffers is unknown, so the bytes fed to it count.
+        """
         if self._in_head and self._fed > HEADER_BYTES:
             self._refuse(431, _TOO_LARGE)
         elif self._in_body and self._fed > _FRAMING + 16 * self._content:
             self._refuse(400, "the body is mostly framing")
-        elif self._in_head or not self._is_working():
+        elif self._in_head or not (self._in_body or self._is_answering()):
             self._after("head", self._bounds.head_timeout, self._slow_head)
         else:
             self._stop("head")
             if self._in_body:
-                self._after("body", self._bounds.body_timeout, self._look_at_body)
-
-    def _is_working(self) -> bool:
-        return self._in_body or self._is_answering()
+                self._after("body", self._bounds.body_timeout, self._check_body_speed)
 
     def _is_answering(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
@@ -138,42 +139,42 @@ class Door(Connection):
         self._fed = self._content = self._headers = self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._weigh(len(url))
+        self._count_header(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
-        self._weigh(len(name) + len(value) + 4)
+        self._count_header(len(name) + len(value) + 4)
         if self._in_head:  # trailers mean nothing to us
             super().on_header(name, value)
 
-    def _weigh(self, size: int) -> None:
+    def _count_header(self, size: int) -> None:
         self._header_bytes += size
         if self._headers > HEADERS:
-            self._wrong = (431, f"there are more than {HEADERS} headers")
+            self._problem = (431, f"there are more than {HEADERS} headers")
             raise _Refused
         if self._header_bytes > HEADER_BYTES:
-            self._wrong = (431, _TOO_LARGE)
+            self._problem = (431, _TOO_LARGE)
             raise _Refused
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._in_head, self._in_body, self._held = False, True, False
-        self._came = 0
+        self._in_head, self._in_body, self._paused = False, True, False
+        self._received = 0
 
     def on_body(self, body: bytes) -> None:
         self._content += len(body)
         super().on_body(body)
         if len(self.cycle.body) >= _READ_BYTES:
             self.flow.pause_reading()
-        self._held = self._held or self.flow.read_paused
+        self._paused = self._paused or self.flow.read_paused
 
     def on_message_complete(self) -> None:
         self._in_body = False
         self._stop("body")
         super().on_message_complete()
 
-    # How slowly
+    # Speed
 
     def _slow_head(self) -> None:
         self._stop("head")
@@ -182,12 +183,12 @@ class Door(Connection):
         else:
             self.transport.close()
 
-    def _look_at_body(self) -> None:
+    def _check_body_speed(self) -> None:
         self._stop("body")
-        enough = self._came >= _BYTES_A_SECOND * self._bounds.body_timeout
-        if enough or self._held or self.flow.read_paused:
-            self._came, self._held = 0, False
-            self._after("body", self._bounds.body_timeout, self._look_at_body)
+        enough = self._received >= _BYTES_A_SECOND * self._bounds.body_timeout
+        if enough or self._paused or self.flow.read_paused:
+            self._received, self._paused = 0, False
+            self._after("body", self._bounds.body_timeout, self._check_body_speed)
         else:
             self._refuse(408, "the body did not come in time")
 
@@ -200,7 +201,7 @@ class Door(Connection):
         self._stop("reader")
 
     def _after(self, name: str, seconds: float, work: Callable[[], None]) -> None:
-        """Starts a timer, unless it runs."""
+        """Starts a timer, unless it runs already."""
         if name not in self._timers:
             self._timers[name] = self.loop.call_later(seconds, work)
 
@@ -211,7 +212,7 @@ class Door(Connection):
                 timer.cancel()
 
     def _refuse(self, status: int, message: str) -> None:
-        """Says why and closes; what is being worked on sees that the caller is gone."""
+        """Answers with the reason and closes; a running request sees its caller leave."""
         self._refused = True
         self._stop(*list(self._timers))
         if self._is_answering():
@@ -220,14 +221,10 @@ class Door(Connection):
             if not self._in_body or self.cycle.response_started:
                 self.transport.abort()  # the answer would be taken for another request's
                 return
-        self.transport.write(_raw(status, message))
+        body = bytes(envelope(status, message, f"http.{status}").body)
+        head = (
+            f"content-type: {MEDIA}\r\ncontent-length: {len(body)}\r\n"
+            f"{HEADER}: {ids.hex24()}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
         self.transport.close()
-
-
-def _raw(status: int, message: str) -> bytes:
-    body = bytes(envelope(status, message, f"http.{status}").body)
-    head = (
-        f"content-type: {MEDIA}\r\ncontent-length: {len(body)}\r\n"
-        f"{HEADER}: {ids.hex24()}\r\nconnection: close\r\n\r\n"
-    )
-    return STATUS_LINE[status] + head.encode() + body

@@ -1,4 +1,4 @@
-"""Everything that goes wrong, as the one error envelope the official clients read."""
+"""Turns every error into the one envelope that the official clients read."""
 
 import logging
 import re
@@ -38,14 +38,14 @@ def envelope(
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Failure, _on_failure)
-    app.add_exception_handler(Exception, _on_crash)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(Failure, answer_failure)
+    app.add_exception_handler(Exception, answer_crash)
 
 
 def path_of(location: Sequence[str | int]) -> str:
-    """`("body", "additionalDestinations", 0, "type")` to `additionalDestinations[0].type`."""
+    """Makes `additionalDestinations[0].type` of `("body", "additionalDestinations", 0, "type")`."""
     text = ""
     for part in location[1:]:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -53,7 +53,7 @@ def path_of(location: Sequence[str | int]) -> str:
 
 
 def details_of(errors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {path_of(each["loc"]): _sentence(each) for each in errors}
+    return {path_of(problem["loc"]): _sentence(problem) for problem in errors}
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
@@ -64,19 +64,19 @@ def _sentence(error: Mapping[str, Any]) -> str:
     return re.sub(r"^\w+ should ", "must ", str(error["msg"]).removeprefix("Value error, "))
 
 
-async def _on_validation(_: Request, error: Exception) -> JSONResponse:
+async def answer_invalid(_: Request, error: Exception) -> JSONResponse:
     problems: Sequence[Mapping[str, Any]] = ()
     if isinstance(error, RequestValidationError):
         problems = error.errors()
-    if any(each["type"] == "json_invalid" for each in problems):
-        found = {"body": "is not well-formed JSON"}
-        return envelope(400, "the request body is not well-formed JSON", "invalid", found)
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        problem = "is not well-formed JSON"
+        return envelope(400, f"the request body {problem}", "invalid", {"body": problem})
     details = details_of(problems)
     sentence = "; ".join(f"{path} {text}" for path, text in sorted(details.items()))
     return envelope(400, f"the request is not valid: {sentence}", "invalid", details)
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
+async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     word = _WORDS.get(status, "the request cannot be answered")
     sentence = f"{word}: {request.method} {request.url.path}"
@@ -85,17 +85,17 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """What the path can be asked with; the framework names those of its first route only."""
+    """Returns the methods of the path; the framework names those of its first route only."""
     routes: Sequence[BaseRoute] = request.app.routes
-    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
     return [
         method
-        for method, scope in asked.items()
+        for method, scope in scopes.items()
         if any(route.matches(scope)[0] is Match.FULL for route in routes)
     ]
 
 
-async def _on_failure(request: Request, error: Exception) -> JSONResponse:
+async def answer_failure(request: Request, error: Exception) -> JSONResponse:
     match error:
         case Invalid() | Conflict():
             return envelope(error.status, error.message, error.code, error.details)
@@ -106,10 +106,10 @@ async def _on_failure(request: Request, error: Exception) -> JSONResponse:
         case Failure():
             return envelope(409, error.message, error.code)
         case _:
-            return await _on_crash(request, error)
+            return await answer_crash(request, error)
 
 
-async def _on_crash(request: Request, error: Exception) -> JSONResponse:
+async def answer_crash(request: Request, error: Exception) -> JSONResponse:
     log.error(
         "unhandled", exc_info=error, extra={"method": request.method, "path": request.url.path}
     )

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready: for supervisors and load balancers, without a token."""
+"""Health routes for supervisors and load balancers, without a token: alive, ready."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
 _FRESH_SECONDS = 1.0
-_NOBODY = "readiness-probe"
+_PROBE_WORKER = "readiness-probe"
 
 
 @router.get("/healthz")
@@ -25,7 +25,7 @@ async def live() -> Response:
 
 @router.get("/readyz")
 async def ready(request: Request, api: State) -> Response:
-    """503 with the reason for each part that cannot be reached."""
+    """Answers 503 with the parts that cannot be reached."""
     problems = await request.app.state.readiness.problems(api)
     if not problems:
         return JSONResponse({"data": {"status": "ok"}})
@@ -35,58 +35,38 @@ async def ready(request: Request, api: State) -> Response:
 
 
 class Readiness:
-    """Looked at once a second at most, whoever asks: anybody may, and it costs a look at the
-    catalogue, the queue and the store."""
+    """Checks catalogue, queue and store, once a second at most, because anybody may ask."""
 
     def __init__(self) -> None:
-        self._looking = asyncio.Lock()
-        self._seen: tuple[float, dict[str, str]] | None = None
+        self._checking = asyncio.Lock()
+        self._last: tuple[float, dict[str, str]] | None = None
 
     async def problems(self, api: Api) -> dict[str, str]:
-        async with self._looking:
+        async with self._checking:
             now = api.clock.monotonic()
-            if self._seen is None or now - self._seen[0] >= _FRESH_SECONDS:
-                self._seen = (now, await run_in_threadpool(_problems, api))
-            return self._seen[1]
+            if self._last is None or now - self._last[0] >= _FRESH_SECONDS:
+                self._last = (now, await run_in_threadpool(problems_of, api))
+            return self._last[1]
 
 
-def _problems(api: Api) -> dict[str, str]:
-    return {
-        part: problem
-        for part, problem in {
-            "database": _database(api),
-            "queue": _queue(api),
-            "store": _store(api),
-        }.items()
-        if problem is not None
-    }
+def problems_of(api: Api) -> dict[str, str]:
+    """Returns a sentence for each part that does not answer.
 
-
-def _database(api: Api) -> str | None:
+    Anybody may ask, so the cause, with names and addresses, goes to the log alone.
+    """
+    causes: dict[str, str] = {}
     try:
         api.catalog.ping()
     except CatalogAway as error:
-        return _hidden("database", str(error.orig))
-    return None
-
-
-def _queue(api: Api) -> str | None:
+        causes["database"] = str(error.orig)
     try:
-        api.services.queue.orphans([_NOBODY])
+        api.services.queue.orphans([_PROBE_WORKER])
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises means not ready
-        return _hidden("queue", str(error))
-    return None
-
-
-def _store(api: Api) -> str | None:
+        causes["queue"] = str(error)
     try:
         next(api.open_store(None).list("readiness/"), None)
     except Failure as error:
-        return _hidden("store", error.message)
-    return None
-
-
-def _hidden(part: str, why: str) -> str:
-    """Anybody may ask, so what went wrong, with names and addresses, is for the log alone."""
-    log.warning("not ready", extra={"part": part, "why": why})
-    return "does not answer; the log says why"
+        causes["store"] = error.message
+    for part, cause in causes.items():
+        log.warning("not ready", extra={"part": part, "why": cause})
+    return dict.fromkeys(causes, "does not answer; the log says why")

@@ -1,4 +1,4 @@
-"""From a request to its origin in the audit log."""
+"""Derives the audit log's origin of a change from its request."""
 
 from fastapi import Request
 
@@ -10,17 +10,17 @@ _NAMED = ("restore", "schedule", "upload", "backup", "destination", "token", "ro
 
 
 def origin_of(request: Request) -> Origin:
-    """The action is the name of the route: `create_backup`, `patch_project`, ..."""
+    """Returns the origin. Its action is the name of the route: `create_backup`, ..."""
     return Origin(
         request=id_of(request),
         address=address_of(request),
         action=str(request.scope["route"].name),
-        asked=_asked(request),
+        asked=_named_object(request),
     )
 
 
-def _asked(request: Request) -> Change:
-    """The innermost thing that the path names; without one, the installation."""
+def _named_object(request: Request) -> Change:
+    """Returns the innermost object that the path names; without one, the installation."""
     named = request.path_params
     project, addon = named.get("project_id"), named.get("addon_id")
     kind = next((kind for kind in _NAMED if f"{kind}_id" in named), None)

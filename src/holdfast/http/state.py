@@ -1,4 +1,4 @@
-"""What the routes work with, built once by bootstrap and kept on the application."""
+"""The parts that routes work with, built once by bootstrap and kept on the application."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -30,9 +30,12 @@ _READS_AT_ONCE = 4
 
 @dataclass(frozen=True)
 class Api:
-    """`open_store` takes a destination's pk; `try_store` a kind and options not kept anywhere;
-    `settle_store` finds out what such a store needs beside what is given;
-    `locate` says where a key of a store is, in words that the stock snapshot tool takes."""
+    """The parts of one installation.
+
+    `open_store` takes a destination's pk; `try_store` a kind and options that are not stored;
+    `settle_store` finds settings that such a store needs beside the chosen ones; `locate` returns
+    the address of a key as the stock `restic` takes it.
+    """
 
     catalog: Catalog
     services: Services
@@ -56,11 +59,11 @@ class Api:
     locate: Callable[[int | None, str], str]
     check_store: Callable[[ObjectStore, str], str | None]
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
-    """Parts of uploads that are on their way to the store; it may keep each in memory."""
+    """Bounds parts of uploads on their way to the store, which may keep each in memory."""
 
     @cached_property
     def turns(self) -> Turns:
-        """Of SQLite one at a time; PostgreSQL takes its time elsewhere."""
+        """Reader threads: one for SQLite; PostgreSQL works outside this process."""
         return Turns(1 if self.catalog.is_sqlite else _READS_AT_ONCE)
 
     @cached_property
@@ -76,8 +79,8 @@ def of(connection: HTTPConnection) -> Api:
     return cast("Api", connection.app.state.api)
 
 
-async def _of_request(request: Request) -> Api:
+async def of_request(request: Request) -> Api:
     return of(request)
 
 
-State = Annotated[Api, Depends(_of_request)]
+State = Annotated[Api, Depends(of_request)]

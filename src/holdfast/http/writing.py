@@ -1,4 +1,4 @@
-"""One request, one transaction: the context a verb runs in, and answers given twice.
+"""Runs a verb in the request's transaction, and answers a repeated request with the first answer.
 
 The official clients repeat a POST whose connection died, without an idempotency header. So the
 answer to a creating POST is kept for ten seconds, under a digest of token, path and body, in the
@@ -24,6 +24,7 @@ from holdfast.http.origin import origin_of
 from holdfast.http.state import Api, State
 from holdfast.usecases.auditing import audited
 from holdfast.usecases.context import Context
+from holdfast.views.shapes.base import Empty
 
 Work = Callable[[Context], BaseModel | None]
 T = TypeVar("T")
@@ -37,26 +38,23 @@ class Writer:
     request: Request
 
     def change(self, caller: Caller, work: Work) -> Response:
-        shape = self._transaction(lambda session: self._done(session, caller, work))
+        shape = self._transaction(lambda session: self._run(session, caller, work))
         return answers.nothing() if shape is None else answers.one(shape)
 
-    def _done(self, session: WriteSession, caller: Caller, work: Work) -> BaseModel | None:
-        """The verb, and what it changed in the audit log."""
-        context = self._context(session, caller)
+    def _run(self, session: WriteSession, caller: Caller, work: Work) -> BaseModel | None:
+        """Runs the verb and writes its changes to the audit log."""
+        context = Context(session, caller, self.api.clock.now(), self.api.services)
         origin = origin_of(self.request)
         return audited(session, caller, origin, context.now, lambda: work(context))
 
-    def _context(self, session: WriteSession, caller: Caller) -> Context:
-        return Context(session, caller, self.api.clock.now(), self.api.services)
-
     def _transaction(self, work: Callable[[WriteSession], T]) -> T:
-        """One at a time: what a verb looked at does not change before it has written."""
+        """Runs one transaction at a time: rows that a verb read do not change before it writes."""
         with self.api.catalog.write() as session:
             take_turns(session)
             return work(session)
 
     def undo(self, caller: Caller, work: Work) -> Response:
-        """After a deletion or an abort the same POST means a new thing: no answer is kept."""
+        """Runs a deletion or an abort, after which the same POST is a new one: forgets answers."""
 
         def undoing(context: Context) -> BaseModel | None:
             replays.forget_all(context.session)
@@ -65,19 +63,6 @@ class Writer:
         return self.change(caller, undoing)
 
     def create(self, caller: Caller, work: Work) -> Response:
-        digest = self._digest(caller)
-
-        def once(session: WriteSession) -> dict[str, Any]:
-            kept = replays.claim(session, digest)
-            if kept is None:
-                kept = _document(self._done(session, caller, work))
-                replays.keep(session, digest, kept)
-            return kept
-
-        answer = {"data": self._transaction(once)}
-        return Response(_compact(answer), media_type=answers.MEDIA)
-
-    def _digest(self, caller: Caller) -> str:
         request = self.request
         parts = [
             caller.token_id,
@@ -87,19 +72,23 @@ class Writer:
             request.state.body_digest,
             request.headers.get("idempotency-key", ""),
         ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+        def once(session: WriteSession) -> dict[str, Any]:
+            answer = replays.claim(session, digest)
+            if answer is None:
+                shape = self._run(session, caller, work) or Empty()
+                answer = shape.model_dump(mode="json", by_alias=True, exclude_none=True)
+                replays.keep(session, digest, answer)
+            return answer
+
+        document = {"data": self._transaction(once)}
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        return Response(text, media_type=answers.MEDIA)
 
 
-def _document(shape: BaseModel | None) -> dict[str, Any]:
-    return {} if shape is None else shape.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-async def _writer(request: Request, api: State) -> Writer:
+async def writer_of(request: Request, api: State) -> Writer:
     return Writer(api, request)
 
 
-Writing = Annotated[Writer, Depends(_writer)]
-
-
-def _compact(document: dict[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+Writing = Annotated[Writer, Depends(writer_of)]

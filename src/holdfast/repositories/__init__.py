@@ -1,1 +1,1 @@
-"""Homes of snapshots: deduplicating, encrypted, in the format of a well-known tool."""
+"""Repositories of snapshots: deduplicating, encrypted, in the format of restic."""

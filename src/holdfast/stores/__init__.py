@@ -1,1 +1,1 @@
-"""Where artifacts live: one folder per kind of destination, one line each in the registry."""
+"""Drivers of stores: one folder per kind, one line each in the registry."""

@@ -1,4 +1,4 @@
-"""The kinds of stores: a module per line, loaded when first asked for."""
+"""Finds the driver of a kind of store; its module is imported on first use."""
 
 import importlib
 from collections.abc import Collection, Mapping
@@ -17,13 +17,13 @@ STORES: Mapping[str, str] = {
 
 
 class _Located(Protocol):
-    """What every driver's options can say of themselves."""
+    """The options of every driver."""
 
     def location(self, key: str) -> str: ...
 
 
 class _Driver(Protocol):
-    """What each driver's module has."""
+    """The module of a driver."""
 
     Options: type[BaseModel]
 
@@ -32,13 +32,13 @@ class _Driver(Protocol):
 
 @runtime_checkable
 class _Settling(Protocol):
-    """What a driver's module has whose services differ."""
+    """The module of a driver whose services differ in what they need."""
 
-    def settle(self, options: BaseModel, given: Collection[str], /) -> Mapping[str, object]: ...
+    def settle(self, options: BaseModel, chosen: Collection[str], /) -> Mapping[str, object]: ...
 
 
 def open_store(kind: str, options: Mapping[str, object]) -> ObjectStore:
-    """A store of this kind; talks to nobody yet. Raises Invalid naming every bad field."""
+    """Returns a store, without a request to it. Raises Invalid naming every bad field."""
     driver = _driver(kind)
     return driver.open_store(_parsed(driver, options))
 
@@ -47,28 +47,33 @@ def _parsed(driver: "_Driver", options: Mapping[str, object]) -> BaseModel:
     try:
         return driver.Options.model_validate(dict(options))
     except ValidationError as error:
-        raise Invalid("The destination's settings are not valid.", _details(error)) from None
+        # Without the values: one of them may be a secret.
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        details = {".".join(map(str, problem["loc"])): problem["msg"] for problem in problems}
+        raise Invalid("The destination's settings are not valid.", details) from None
 
 
 def settle(
-    kind: str, options: Mapping[str, object], given: Collection[str]
+    kind: str, options: Mapping[str, object], chosen: Collection[str]
 ) -> Mapping[str, object]:
-    """The settings that a new store needs and nobody has `given`, found out by asking it. Raises
-    Invalid as `open_store` does."""
+    """Returns settings that a new store needs beside those the user has `chosen`.
+
+    The store is asked. Raises Invalid as `open_store` does.
+    """
     driver = _driver(kind)
     if not isinstance(driver, _Settling):
         return {}
-    return driver.settle(_parsed(driver, options), given)
+    return driver.settle(_parsed(driver, options), chosen)
 
 
 def location(kind: str, options: Mapping[str, object], key: str) -> str:
-    """Where a key of this store is, as the stock snapshot tool wants to be told."""
+    """Returns the address of a key, as the stock `restic` takes it."""
     parsed = _driver(kind).Options.model_validate(dict(options))
     return cast("_Located", parsed).location(key)
 
 
 def options_schema(kind: str) -> Mapping[str, object]:
-    """The JSON schema of a kind's settings: the one description of them."""
+    """Returns the JSON schema of a kind's settings: the one description of them."""
     return _driver(kind).Options.model_json_schema()
 
 
@@ -76,9 +81,3 @@ def _driver(kind: str) -> _Driver:
     if kind not in STORES:
         raise Invalid("Unknown kind of destination.", {"type": f"one of {', '.join(STORES)}"})
     return cast("_Driver", importlib.import_module(STORES[kind]))
-
-
-def _details(error: ValidationError) -> dict[str, str]:
-    """Field to sentence, without the values: one of them may be a secret."""
-    problems = error.errors(include_input=False, include_url=False, include_context=False)
-    return {".".join(map(str, each["loc"])): each["msg"] for each in problems}

@@ -1,4 +1,4 @@
-"""Addons as the API shows them."""
+"""Makes the API's views of addons."""
 
 from collections.abc import Sequence
 
@@ -37,9 +37,9 @@ from holdfast.views.shapes.addons import (
 )
 from holdfast.views.shapes.projects import SpecType
 
-_MODES = ("sslmode", "ssl-mode")
-_LOOSE = ("disable", "allow", "prefer", "disabled", "preferred")
-"""Modes in which a connection may be open to listeners."""
+_TLS_OPTIONS = ("sslmode", "ssl-mode")
+_UNSAFE_MODES = ("disable", "allow", "prefer", "disabled", "preferred")
+"""Modes in which a connection may go without TLS."""
 _STORAGE_MB = [1024, 4096, 10240, 20480, 51200, 102400]
 
 
@@ -64,40 +64,8 @@ def items(
 
 def view(session: ReadSession, project: Project, addon: Addon, team: str) -> AddonView:
     item = items(session, project, [addon], team)[0]
-    return AddonView(
-        **item.model_dump(exclude={"spec"}),
-        created_at=rfc3339(addon.created),
-        updated_at=rfc3339(addon.updated),
-        cluster=cluster(project),
-        spec=AddonSpec(type=addon.kind, config=_config(project, addon)),
-        type=addon.kind,
-        version=addon.version,
-        billing=addon.spec.get("billing"),
-        source=addon.spec.get("source"),
-        address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
-        backup_schedules=schedules.views(session, rows.of_addon(session, addon.pk)),
-        reason=_reason(session, addon),
-    )
-
-
-def _reason(session: ReadSession, addon: Addon) -> str | None:
-    """Why it is not well; a failed addon's reason is that of the operation that failed."""
-    if addon.status == AddonStatus.FAILED:
-        return operations.last_failure(session, addon.pk)
-    return addon.reason or _warning(session, addon)
-
-
-def _warning(session: ReadSession, addon: Addon) -> str | None:
-    """What its owner should know of a server that is well."""
-    shared = addon.managed and addon.node is not None and is_unprivileged()
-    if shared and addons.has_strange_neighbours(session, str(addon.node), addon):
-        return NEIGHBOURS
-    return None
-
-
-def _config(project: Project, addon: Addon) -> AddonConfig:
     billing: Document = addon.spec.get("billing") or {}
-    return AddonConfig(
+    config = AddonConfig(
         version_tag=addon.version,
         lifecycle_status="active",
         deployment=Deployment(
@@ -109,21 +77,52 @@ def _config(project: Project, addon: Addon) -> AddonConfig:
         ),
         networking=networking(addon),
     )
+    return AddonView(
+        **item.model_dump(exclude={"spec"}),
+        created_at=rfc3339(addon.created),
+        updated_at=rfc3339(addon.updated),
+        cluster=cluster(project),
+        spec=AddonSpec(type=addon.kind, config=config),
+        type=addon.kind,
+        version=addon.version,
+        billing=addon.spec.get("billing"),
+        source=addon.spec.get("source"),
+        address=Server(host=addon.host, port=addon.port, database=addon.database, user=addon.user),
+        backup_schedules=schedules.views(session, rows.of_addon(session, addon.pk)),
+        reason=_reason(session, addon),
+    )
+
+
+def _reason(session: ReadSession, addon: Addon) -> str | None:
+    """Returns why the addon is not well, or a warning about a server that is.
+
+    A failed addon's reason is that of the operation that failed.
+    """
+    if addon.status == AddonStatus.FAILED:
+        return operations.last_failure(session, addon.pk)
+    shared = addon.managed and addon.node is not None and is_unprivileged()
+    if addon.reason or not shared:
+        return addon.reason
+    strange = addons.has_strange_neighbours(session, str(addon.node), addon)
+    return NEIGHBOURS if strange else None
 
 
 def networking(addon: Addon) -> Networking:
     return Networking(
-        tls_enabled=any(addon.options.get(word, "disable") not in _LOOSE for word in _MODES),
+        tls_enabled=any(
+            addon.options.get(name, "disable") not in _UNSAFE_MODES for name in _TLS_OPTIONS
+        ),
         external_access_enabled=False,
     )
 
 
 def addon_type(engine: Engine) -> AddonType:
-    """What this engine can do here and now, asked of the engine itself."""
+    """Describes what the engine can do on this machine now, as the engine says."""
     versions, traits = list(engine.versions()), engine.traits
     runs, loads = bool(versions), bool(engine.clients())
     hosts, snapshots = runs and isinstance(engine, Hostable), isinstance(engine, Snapshottable)
     reads = isinstance(engine, Ingestible) and traits.bare_snapshots
+    programs = "server programs" if loads else "programs"
     return AddonType(
         type=engine.kind,
         name=engine.title,
@@ -146,14 +145,8 @@ def addon_type(engine: Engine) -> AddonType:
             storage=Choice(options=_STORAGE_MB, default=_STORAGE_MB[1]),
             replicas=Choice(options=[1], default=1),
         ),
-        missing=None if runs else _missing(engine, loads=loads),
+        missing=None if runs else f"no {programs} are installed: {traits.remedy}",
     )
-
-
-def _missing(engine: Engine, *, loads: bool) -> str:
-    """What keeps something from working here, and what to do about it."""
-    what = "server programs" if loads else "programs"
-    return f"no {what} are installed: {engine.traits.remedy}"
 
 
 def credentials(addon: Addon, engine: Engine, sealer: Sealer) -> CredentialsView:

@@ -1,10 +1,8 @@
-"""The audit log as the API shows it."""
-
-from typing import Any, cast
+"""Makes the API's view of the audit log."""
 
 from holdfast.catalog.schema import AuditEntry
 from holdfast.kit.clock import rfc3339
-from holdfast.views.shapes.base import Document, Shape
+from holdfast.views.shapes.base import Document, Shape, without_nulls
 
 
 class AuditActor(Shape):
@@ -14,7 +12,7 @@ class AuditActor(Shape):
 
 
 class AuditObject(Shape):
-    """`kind` is that of the thing: `project`, `addon`, `backup`, ...; ids as they were then."""
+    """`kind` is `project`, `addon`, `backup`, ...; ids are those at the time of the change."""
 
     kind: str
     id: str
@@ -23,8 +21,8 @@ class AuditObject(Shape):
 
 
 class AuditView(Shape):
-    """`before` absent: it was made; `after` absent: it is gone; both: what differs; neither: work
-    was ordered, and what becomes of that is told elsewhere. Instants are ms since 1970."""
+    """`before` absent: created; `after` absent: deleted; both: the fields that differ; neither:
+    work was ordered, whose result is elsewhere. Instants are ms since 1970."""
 
     id: str
     at: str
@@ -52,18 +50,6 @@ def view(entry: AuditEntry) -> AuditView:
         object=AuditObject(
             kind=entry.kind, id=entry.object, project=entry.project, addon=entry.addon
         ),
-        before=_whole(entry.before),
-        after=_whole(entry.after),
+        before=without_nulls(entry.before),
+        after=without_nulls(entry.after),
     )
-
-
-def _whole(value: Any) -> Any:
-    """What is not there is left out here too, however deep: no answer has a null."""
-    match value:
-        case dict():
-            found = cast("Document", value).items()
-            return {name: _whole(each) for name, each in found if each is not None}
-        case list():
-            return [_whole(each) for each in cast("list[Any]", value)]
-        case _:
-            return value

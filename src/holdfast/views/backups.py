@@ -1,4 +1,4 @@
-"""Backups as the API shows them: one superset in every place."""
+"""Makes the API's views of backups, with the same fields in every answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,22 +28,22 @@ from holdfast.views.shapes.backups import (
 from holdfast.views.shapes.base import text_of
 from holdfast.views.shapes.schedules import AdditionalDestinationView, SchedulingView
 
-_MOVING = (Status.IN_PROGRESS, Status.ABORTING)
-_KEPT = 1000
-"""Backups that rest, with their rows and the text of about 1 kB each."""
+_RUNNING = (Status.IN_PROGRESS, Status.ABORTING)
+_MEMO_SIZE = 1000
+"""Finished backups, with their rows and the text of about 1 kB each."""
 
 
 class _Facts(NamedTuple):
-    """What a view is made of. `copies` has the first one first, `places` those of a whole page."""
+    """The rows behind a view. `copies` has the first one first; `destination_ids` is by pk."""
 
     backup: Backup
     copies: Sequence[Copy]
-    places: Mapping[int, str]
+    destination_ids: Mapping[int, str]
     restored: Restore | None
 
 
-class _Known(NamedTuple):
-    """What is known of the rows of a page, by a few look-ups for all of them."""
+class _Page(NamedTuple):
+    """The rows of a page of backups, from a few queries for all of them."""
 
     facts: Sequence[_Facts]
     leaving: Mapping[int, Deletion]
@@ -54,40 +54,57 @@ class _Known(NamedTuple):
 
 
 def views(session: ReadSession, rows: Sequence[Backup]) -> list[BackupView]:
-    known = _known(session, rows)
-    return [known.view(facts) for facts in known.facts]
+    page = _load(session, rows)
+    return [page.view(facts) for facts in page.facts]
 
 
 def texts(session: ReadSession, rows: Sequence[Backup]) -> list[str]:
-    """The same as JSON, which is kept of those that rest if their rows are plain."""
-    known = _known(session, rows)
+    """Returns the views as JSON; that of finished backups with plain rows is cached."""
+    page = _load(session, rows)
     return [
-        _resting.of(facts.backup.pk, facts) if _rests(facts) else text_of(known.view(facts))
-        for facts in known.facts
+        _memo.of(facts.backup.pk, facts) if _is_cacheable(facts) else text_of(page.view(facts))
+        for facts in page.facts
     ]
 
 
-def _known(session: ReadSession, rows: Sequence[Backup]) -> _Known:
-    kept = copies.shown(session, [backup.pk for backup in rows])
-    every = [copy for each in kept.values() for copy in each]
-    places = destinations.ids_of(session, {c.destination_pk for c in every if c.destination_pk})
-    leaving = _leaving(session, every)
+def _load(session: ReadSession, rows: Sequence[Backup]) -> _Page:
+    copies_of = copies.shown(session, [backup.pk for backup in rows])
+    all_copies = [copy for backup_copies in copies_of.values() for copy in backup_copies]
+    destination_ids = destinations.ids_of(
+        session, {c.destination_pk for c in all_copies if c.destination_pk}
+    )
+    marked = [copy.pk for copy in all_copies if copy.marked and not copy.gone]
+    leaving = deletions.open_of(session, marked) if marked else {}
     restored = restores.latest(session, [backup.pk for backup in rows])
-    moving = [b.operation for b in rows if b.operation and b.status in _MOVING]
-    progress = operations.progress_of(session, moving) if moving else {}
-    facts = [_Facts(b, kept[b.pk], places, restored.get(b.pk)) for b in rows]
-    return _Known(facts, leaving, progress)
+    running = [b.operation for b in rows if b.operation and b.status in _RUNNING]
+    progress = operations.progress_of(session, running) if running else {}
+    facts = [_Facts(b, copies_of[b.pk], destination_ids, restored.get(b.pk)) for b in rows]
+    return _Page(facts, leaving, progress)
 
 
-def _rests(facts: _Facts) -> bool:
-    """Nothing else is said about it: it neither progresses nor waits to be deleted."""
+def _is_cacheable(facts: _Facts) -> bool:
+    """Tells whether the backup neither progresses nor waits for deletion."""
     backup = facts.backup
-    going = backup.status in _MOVING or any(copy.marked for copy in facts.copies)
-    return not going and is_plain(backup)
+    changes = backup.status in _RUNNING or any(copy.marked for copy in facts.copies)
+    return not changes and is_plain(backup)
 
 
 def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | None) -> BackupView:
-    backup, kept, places, restored = facts
+    backup, backup_copies, destination_ids, restored = facts
+    more = [
+        AdditionalDestinationView(
+            destination_id=destination_ids[copy.destination_pk or 0], retention_time=copy.retention
+        )
+        for copy in backup_copies
+        if copy.additional
+    ]
+    config = BackupConfig(
+        source=BackupSource(type=backup.source),
+        size=str(backup.size),
+        compression_type=backup.compression,
+        additional_destinations=more or None,
+        addon_version=backup.version,
+    )
     return BackupView(
         id=backup.id,
         name=backup.name,
@@ -95,41 +112,45 @@ def _view(facts: _Facts, leaving: Mapping[int, Deletion], progress: Document | N
         status=backup.status,
         created_at=rfc3339(backup.created),
         completed_at=rfc3339_if(backup.completed),
-        config=_config(backup, kept, places),
-        custom_destination_id=places.get(kept[0].destination_pk or 0),
-        last_restore=_last(restored),
+        config=config,
+        custom_destination_id=destination_ids.get(backup_copies[0].destination_pk or 0),
+        last_restore=None
+        if restored is None
+        else LastRestore(
+            restore_timestamp=rfc3339(restored.created),
+            status=restored.status,
+            completed_at=rfc3339_if(restored.completed),
+        ),
         backup_type=backup.type,
         retained=backup.retained,
         reason=backup.reason,
         warnings=backup.warnings or None,
         progress=progress,
         schedules=[Cause.model_validate(cause) for cause in backup.schedules or ()] or None,
-        expires_at=rfc3339_if(_expires(backup, kept)),
-        copies=[_copy(backup, copy, places, leaving) for copy in kept if not copy.gone],
+        expires_at=rfc3339_if(_expires(backup, backup_copies)),
+        copies=[
+            _copy(backup, copy, destination_ids, leaving) for copy in backup_copies if not copy.gone
+        ],
     )
 
 
-_resting: Memo[_Facts, str] = Memo(lambda facts: text_of(_view(facts, {}, None)), _KEPT)
+_memo: Memo[_Facts, str] = Memo(lambda facts: text_of(_view(facts, {}, None)), _MEMO_SIZE)
 
 
-def _leaving(session: ReadSession, every: Sequence[Copy]) -> Mapping[int, Deletion]:
-    marked = [copy.pk for copy in every if copy.marked and not copy.gone]
-    return deletions.open_of(session, marked) if marked else {}
-
-
-def _expires(backup: Backup, kept: Sequence[Copy]) -> int | None:
-    """When the last of its copies does; None: never by itself."""
-    ends = [copy.expires for copy in kept if not copy.gone]
+def _expires(backup: Backup, backup_copies: Sequence[Copy]) -> int | None:
+    """Returns when the last copy expires; None for a backup that never expires by itself."""
+    ends = [copy.expires for copy in backup_copies if not copy.gone]
     if backup.retained or None in ends:
         return None
     return max((end for end in ends if end is not None), default=None)
 
 
 def _copy(
-    backup: Backup, copy: Copy, places: Mapping[int, str], leaving: Mapping[int, Deletion]
+    backup: Backup, copy: Copy, destination_ids: Mapping[int, str], leaving: Mapping[int, Deletion]
 ) -> CopyView:
+    deletion = leaving.get(copy.pk)
     return CopyView(
-        destination_id=places.get(copy.destination_pk or 0),
+        destination_id=destination_ids.get(copy.destination_pk or 0),
         status=copy.status,
         reason=copy.reason,
         next_try_at=rfc3339_if(copy.next_try) if copy.status == Status.FAILED else None,
@@ -138,68 +159,37 @@ def _copy(
         read_at=rfc3339_if(copy.read_at or None),
         lost=rfc3339_if(copy.lost),
         spoiled=copy.spoiled,
-        deletion=_pending(leaving.get(copy.pk)),
-    )
-
-
-def _pending(deletion: Deletion | None) -> PendingDeletion | None:
-    if deletion is None:
-        return None
-    return PendingDeletion(
-        at=rfc3339(deletion.due),
-        reason=deletion.reason,
-        begun_at=rfc3339_if(deletion.begun),
-        last_error=deletion.last_error,
-    )
-
-
-def _config(backup: Backup, kept: Sequence[Copy], places: Mapping[int, str]) -> BackupConfig:
-    more = [_additional(copy, places) for copy in kept if copy.additional]
-    return BackupConfig(
-        source=BackupSource(type=backup.source),
-        size=str(backup.size),
-        compression_type=backup.compression,
-        additional_destinations=more or None,
-        addon_version=backup.version,
-    )
-
-
-def _additional(copy: Copy, places: Mapping[int, str]) -> AdditionalDestinationView:
-    return AdditionalDestinationView(
-        destination_id=places[copy.destination_pk or 0], retention_time=copy.retention
-    )
-
-
-def _last(restore: Restore | None) -> LastRestore | None:
-    if restore is None:
-        return None
-    return LastRestore(
-        restore_timestamp=rfc3339(restore.created),
-        status=restore.status,
-        completed_at=rfc3339_if(restore.completed),
+        deletion=None
+        if deletion is None
+        else PendingDeletion(
+            at=rfc3339(deletion.due),
+            reason=deletion.reason,
+            begun_at=rfc3339_if(deletion.begun),
+            last_error=deletion.last_error,
+        ),
     )
 
 
 @dataclass(frozen=True)
 class _Origins:
-    """What the copies of one page are of, looked up at once."""
+    """The backups, addons and projects of a page's copies."""
 
     backups: Mapping[int, Backup]
     addons: Mapping[int, Addon]
     projects: Mapping[int, Project]
 
     @classmethod
-    def of(cls, session: ReadSession, found: Sequence[Copy]) -> "_Origins":
-        taken = backups.by_pk(session, [copy.backup_pk for copy in found])
-        owners = addons.by_pk(session, {copy.addon_pk for copy in found})
+    def of(cls, session: ReadSession, copies_here: Sequence[Copy]) -> "_Origins":
+        backup_rows = backups.by_pk(session, [copy.backup_pk for copy in copies_here])
+        owners = addons.by_pk(session, {copy.addon_pk for copy in copies_here})
         homes = projects.by_pk(session, {addon.project_pk for addon in owners.values()})
-        return cls(taken, owners, homes)
+        return cls(backup_rows, owners, homes)
 
 
-def stored(session: ReadSession, found: Sequence[Copy]) -> list[StoredBackup]:
-    """Copies at a destination; their projects and addons are named also when they are gone."""
-    origins = _Origins.of(session, found)
-    return [_stored(copy, origins) for copy in found]
+def stored(session: ReadSession, copies_here: Sequence[Copy]) -> list[StoredBackup]:
+    """Views copies at a destination; deleted projects and addons are named as well."""
+    origins = _Origins.of(session, copies_here)
+    return [_stored(copy, origins) for copy in copies_here]
 
 
 def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
@@ -216,12 +206,9 @@ def _stored(copy: Copy, origins: _Origins) -> StoredBackup:
         config=StoredConfig(
             addon_version=backup.version, addon_type=addon.kind, size=str(copy.size)
         ),
-        schedules=[_scheduling(cause) for cause in backup.schedules or ()] or None,
+        schedules=[SchedulingView.model_validate(cause) for cause in backup.schedules or ()]
+        or None,
         expired_by=None if backup.retained else copy.expires,
         created_at=rfc3339(backup.created),
         completed_at=rfc3339_if(copy.completed),
     )
-
-
-def _scheduling(cause: Document) -> SchedulingView:
-    return SchedulingView.model_validate(cause)

@@ -1,4 +1,4 @@
-"""The server of a managed addon, shown as the container the v1 API expects."""
+"""Views the server of a managed addon as the container that the v1 API expects."""
 
 from holdfast.catalog.schema import Addon
 from holdfast.domain.addon import AddonStatus
@@ -18,7 +18,7 @@ def container_name(addon: Addon) -> str:
 
 
 def containers_of(addon: Addon) -> list[Container]:
-    """Instants in whole seconds, as the clients expect them here."""
+    """Returns the containers, with instants in whole seconds, as the clients expect here."""
     if not addon.managed:
         return []
     return [

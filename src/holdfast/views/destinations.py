@@ -1,4 +1,4 @@
-"""Destinations as the API shows them: secrets only where the reference shows them, if at all."""
+"""Makes the API's views of destinations; secrets only in the answers where the v1 API has them."""
 
 from holdfast.catalog import destinations, projects
 from holdfast.catalog.database.session import ReadSession

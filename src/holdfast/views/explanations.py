@@ -1,4 +1,4 @@
-"""Why an instant of a schedule did or did not run, in one sentence."""
+"""Explains in one sentence why an instant of a schedule did or did not run."""
 
 from itertools import pairwise
 
@@ -16,15 +16,15 @@ _UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "
 
 
 def explain(session: ReadSession, schedule: Schedule, at: int, now: int) -> Explanation:
-    """What was decided is told first, because the rule may have been another one then."""
+    """Explains an instant. A recorded decision comes first, as the rule may have changed since."""
     rule = rows.rule(schedule)
     decided = occurrences.at(session, schedule.pk, at)
     if decided is not None and (decided.instant == at or is_due(rule, at)):
         return _decided(session, schedule, decided, at)
-    found = _outside(schedule, at)
-    if found is None and not is_due(rule, at):
+    outside = _outside(schedule, at)
+    if outside is None and not is_due(rule, at):
         return _not_an_instant(schedule, rule, at)
-    outcome, sentence = found or _undecided(schedule, at, now)
+    outcome, sentence = outside or _undecided(schedule, at, now)
     return Explanation(at=rfc3339(at), outcome=outcome, sentence=sentence)
 
 
@@ -53,13 +53,15 @@ def _fired(decided: Occurrence, backup: Backup, others: list[Companion]) -> str:
     shared = " and ".join(f"the {other.interval} schedule" for other in others)
     together = f", together with {shared}" if shared else ""
     why = f" ({backup.reason})" if backup.reason else ""
-    gone = f"; it was deleted at {rfc3339(backup.deleted)}" if backup.deleted is not None else ""
-    ending = f"backup {backup.id} is {backup.status}{why}{gone}"
+    deletion = (
+        f"; it was deleted at {rfc3339(backup.deleted)}" if backup.deleted is not None else ""
+    )
+    ending = f"backup {backup.id} is {backup.status}{why}{deletion}"
     return f"It ran {late} after it was due{together}: {ending}."
 
 
 def _outside(schedule: Schedule, at: int) -> tuple[str, str] | None:
-    """Not within the schedule's life."""
+    """Explains an instant before the schedule was created or after it was deleted."""
     if at <= schedule.created:
         return (
             "before",
@@ -74,7 +76,7 @@ def _not_an_instant(schedule: Schedule, rule: Scheduling, at: int) -> Explanatio
     earlier, later = latest_due(rule, at), next_due(rule, at)
     before = rfc3339(earlier) if earlier > schedule.created else None
     after = rfc3339(later) if schedule.deleted is None or later < schedule.deleted else None
-    near = " and ".join(each for each in (before, after) if each)
+    near = " and ".join(instant for instant in (before, after) if instant)
     return Explanation(
         at=rfc3339(at),
         outcome="not-due",
@@ -102,9 +104,9 @@ def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
 
 
 def span(milliseconds: int) -> str:
-    """`90061000` to `1 day 1 hour`: the largest unit, and what is left in the next one.
+    """Words a span: `1 day 1 hour` for `90061000`, the largest unit and the rest in the next one.
 
-    Tenths of a second only where they are worth saying.
+    Tenths of a second only below ten seconds.
     """
     for (size, name), (lesser, smaller) in pairwise(_UNITS):
         if milliseconds >= size:

@@ -1,4 +1,4 @@
-"""Log lines as the API shows them, and which of them were asked for."""
+"""Makes the API's views of log lines, and filters them by a query."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,13 +11,13 @@ from holdfast.kit.processes.search import matching
 from holdfast.views.shapes.others import LogLine
 
 DEFAULT_LIMIT = 500
-LARGEST_LIMIT = 10_000
+MAX_LINES = 10_000
 _TAIL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which lines. Instants in ms; at most one of the text filters is set."""
+    """A choice of lines. Instants in ms; at most one of the text filters is set."""
 
     start: int | None = None
     end: int | None = None
@@ -31,28 +31,28 @@ class LogQuery:
 
     @property
     def filters(self) -> bool:
-        """Does it leave lines out for what they say?"""
+        """Whether it leaves out lines by their text."""
         return any((self.includes, self.excludes, self.matches, self.matches_not))
 
     def chosen(self, lines: list[LogLine]) -> list[LogLine]:
-        """The wanted ones among the lines, and no more than the limit."""
+        """Returns the lines that match, and no more than the limit."""
         if self.includes is not None:
             lines = [line for line in lines if self.includes in line.log]
         if self.excludes is not None:
             lines = [line for line in lines if self.excludes not in line.log]
         if self.matches is not None:
-            lines = _matching(self.matches, lines, wanted=True)
+            lines = _matching(self.matches, lines, included=True)
         if self.matches_not is not None:
-            lines = _matching(self.matches_not, lines, wanted=False)
+            lines = _matching(self.matches_not, lines, included=False)
         return lines[-self.limit :] if self.backward else lines[: self.limit]
 
     def within(self, at: int) -> bool:
         return (self.start is None or at >= self.start) and (self.end is None or at <= self.end)
 
 
-def _matching(pattern: str, lines: list[LogLine], *, wanted: bool) -> list[LogLine]:
-    found = matching(pattern, [line.log for line in lines])
-    return [line for line, hit in zip(lines, found, strict=True) if hit is wanted]
+def _matching(pattern: str, lines: list[LogLine], *, included: bool) -> list[LogLine]:
+    hits = matching(pattern, [line.log for line in lines])
+    return [line for line, hit in zip(lines, hits, strict=True) if hit is included]
 
 
 def operation_lines(lines: Iterable[Line], container: str, query: LogQuery) -> list[LogLine]:
@@ -62,32 +62,31 @@ def operation_lines(lines: Iterable[Line], container: str, query: LogQuery) -> l
 
 
 def server_lines(log: Path, container: str, query: LogQuery) -> list[LogLine]:
-    """The newest (or oldest) wanted lines of a managed server's log, in the order written."""
+    """Returns the newest (or oldest) matching lines of a managed server's log, in file order."""
     if not log.exists() or (query.container is not None and query.container != container):
         return []
-    found = [
+    lines = [
         LogLine(container_id=container, log=text, ts=rfc3339(at))
-        for at, text in _stamped(_tail(log))
+        for at, text in _stamped(log)
         if query.within(at)
     ]
-    return query.chosen(found)
-
-
-def _tail(log: Path) -> list[str]:
-    with log.open("rb") as handle:
-        size = handle.seek(0, 2)
-        handle.seek(max(0, size - _TAIL_BYTES))
-        lines = handle.read().decode(errors="replace").splitlines()
-    return lines[1:] if size > _TAIL_BYTES else lines
+    return query.chosen(lines)
 
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|GMT)\b")
 
 
-def _stamped(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """A line without a time of its own happened with the one before it."""
+def _stamped(log: Path) -> Iterator[tuple[int, str]]:
+    """Yields the last lines of a file with their instants.
+
+    A line without a time of its own has that of the line before it.
+    """
+    with log.open("rb") as handle:
+        size = handle.seek(0, 2)
+        handle.seek(max(0, size - _TAIL_BYTES))
+        lines = handle.read().decode(errors="replace").splitlines()
     at = 0
-    for line in lines:
+    for line in lines[1:] if size > _TAIL_BYTES else lines:
         stamp = _STAMP.match(line)
         if stamp is not None:
             at = parse_rfc3339(stamp.group(1))

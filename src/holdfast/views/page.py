@@ -1,9 +1,9 @@
-"""Paging parameters as callers send them."""
+"""Parses paging parameters."""
 
 from holdfast.catalog.database.page import DEFAULT_SIZE, Page
 from holdfast.domain.errors import Invalid
 
-LARGEST = 100
+MAX_PAGE_SIZE = 100
 _LAST_PAGE = 10_000_000
 
 
@@ -16,7 +16,7 @@ def parse_page(per_page: str | None, page: str | None, cursor: str | None) -> Pa
         problems["page"] = f"must be at most {_LAST_PAGE}"
     if problems:
         raise Invalid("the paging parameters are not valid", problems)
-    return Page(min(size, LARGEST), number, cursor)
+    return Page(min(size, MAX_PAGE_SIZE), number, cursor)
 
 
 def _positive(name: str, text: str | None, default: int, problems: dict[str, str]) -> int:

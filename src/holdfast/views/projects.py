@@ -1,4 +1,4 @@
-"""Projects as the API shows them."""
+"""Makes the API's views of projects."""
 
 from holdfast.catalog import addons
 from holdfast.catalog.database.session import ReadSession

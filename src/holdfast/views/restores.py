@@ -1,4 +1,4 @@
-"""Restores as the API shows them."""
+"""Makes the API's views of restores."""
 
 from collections.abc import Sequence
 

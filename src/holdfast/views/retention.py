@@ -1,7 +1,7 @@
-"""Retention as the API shows it: the plan, deletions, findings, inventories. Nothing writes."""
+"""Makes the API's views of retention: plan, deletions, findings, store checks. Writes nothing."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog import destinations, projects
@@ -30,31 +30,31 @@ from holdfast.views.shapes.retention import (
 
 @dataclass(frozen=True)
 class Scope:
-    """Which addons: by the ids of their project and of themselves; None means all."""
+    """A choice of addons, by the ids of their project and of themselves; None means all."""
 
     project: str | None = None
     addon: str | None = None
 
 
 def plan_of(session: ReadSession, addon: Addon, now: int, policy: Policy) -> AddonPlan:
-    """Every copy of one addon: what becomes of it, when, and why."""
+    """Plans the future of every copy of one addon: what, when, and why."""
     return _plans(session, [addon], now, policy)[0]
 
 
 def plan(
     session: ReadSession, caller: Caller, page: Page, scope: Scope, now: int, policy: Policy
 ) -> Slice[AddonPlan]:  # fmt: skip
-    """By addon, those that are deleted but have backups too, the newest addon first."""
-    found = holdings.addons_holding(session, caller, page, scope.project, scope.addon)
-    return Slice(_plans(session, found.items, now, policy), found.cursor)
+    """Plans by addon, with deleted addons that have backups, the newest addon first."""
+    addons_page = holdings.addons_holding(session, caller, page, scope.project, scope.addon)
+    return Slice(_plans(session, addons_page.items, now, policy), addons_page.cursor)
 
 
 def totals(session: ReadSession, now: int, policy: Policy) -> PlanTotals:
-    """The whole plan, counted: addon by addon, never all of it in memory."""
+    """Counts the whole plan, addon by addon, so that it is never all in memory."""
     count, copies, sizes = 0, Counter[str](), Counter[str]()
-    for held in holdings.of_all(session):
+    for addon_holdings in holdings.of_all(session):
         count += 1
-        for holding, outlook in outlooks(held, now, policy):
+        for holding, outlook in outlooks(addon_holdings, now, policy):
             copies[outlook.fate] += 1
             sizes[outlook.fate] += holding.size
     for leaving in holdings.leaving(session, None):
@@ -64,60 +64,67 @@ def totals(session: ReadSession, now: int, policy: Policy) -> PlanTotals:
     return PlanTotals(addons=count, fates=fates)
 
 
-def outlooks(held: Holdings, now: int, policy: Policy) -> Iterator[tuple[Holding, Outlook]]:
-    """What becomes of each copy that is still held."""
-    waiting = {h.held.key: h.due for h in held.present if h.due is not None}
-    reviews = [h.review for h in held.present if h.review is not None]
+def outlooks(
+    addon_holdings: Holdings, now: int, policy: Policy
+) -> Iterator[tuple[Holding, Outlook]]:
+    """Foresees the future of each copy that is still held."""
+    waiting = {h.held.key: h.due for h in addon_holdings.present if h.due is not None}
+    reviews = [h.review for h in addon_holdings.present if h.review is not None]
     next_run = min(reviews, default=now)
-    found = foresee(held.judged(now), waiting, next_run, now, policy)
-    return zip(held.present, found, strict=True)
+    outlooks_of_copies = foresee(addon_holdings.judged(now), waiting, next_run, now, policy)
+    return zip(addon_holdings.present, outlooks_of_copies, strict=True)
 
 
 def _plans(
     session: ReadSession, rows: Sequence[Addon], now: int, policy: Policy
 ) -> list[AddonPlan]:
     pks = [addon.pk for addon in rows]
-    held = holdings.of_addons(session, pks)
+    holdings_of = holdings.of_addons(session, pks)
     leaving: dict[int, list[Leaving]] = {}
-    for each in holdings.leaving(session, pks):
-        leaving.setdefault(each.addon_pk, []).append(each)
-    marked = [h.held.key for each in held.values() for h in each.present if h.due is not None]
+    for row in holdings.leaving(session, pks):
+        leaving.setdefault(row.addon_pk, []).append(row)
+    marked = [h.held.key for row in holdings_of.values() for h in row.present if h.due is not None]
     open_ = deletions.open_of(session, marked)
-    places = destinations.ids_of(session, _places(held.values(), leaving))
-    owners = {each: projects.get(session, each) for each in {a.project_pk for a in rows}}
+    destination_pks = {h.held.place for row in holdings_of.values() for h in row.present}
+    destination_pks |= {
+        copy.deletion.destination_pk for copies in leaving.values() for copy in copies
+    }
+    destination_ids = destinations.ids_of(session, {pk for pk in destination_pks if pk is not None})
+    owners = {pk: projects.get(session, pk) for pk in {addon.project_pk for addon in rows}}
     return [
         AddonPlan(
             project=_owner(owners[addon.project_pk]),
             addon=_owner(addon),
             copies=[
-                *_leaving(leaving.get(addon.pk, []), places),
-                *_kept(held.get(addon.pk) or Holdings(addon.pk, []), open_, places, (now, policy)),
+                *_leaving(leaving.get(addon.pk, []), destination_ids),
+                *_staying(
+                    holdings_of.get(addon.pk) or Holdings(addon.pk, []),
+                    open_,
+                    destination_ids,
+                    now,
+                    policy,
+                ),
             ],
         )
         for addon in rows
     ]
 
 
-def _places(held: Collection[Holdings], leaving: Mapping[int, list[Leaving]]) -> set[int]:
-    kept = {h.held.place for each in held for h in each.present}
-    going = {each.deletion.destination_pk for rows in leaving.values() for each in rows}
-    return {place for place in kept | going if place is not None}
-
-
 def _owner(row: Addon | Project) -> Owner:
     return Owner(id=row.id, name=row.name, deleted=True if row.deleted else None)
 
 
-def _kept(
-    held: Holdings,
+def _staying(
+    addon_holdings: Holdings,
     open_: Mapping[int, Deletion],
-    places: Mapping[int, str],
-    when: tuple[int, Policy],
+    destination_ids: Mapping[int, str],
+    now: int,
+    policy: Policy,
 ) -> list[PlannedCopy]:
-    found = [
+    planned = [
         PlannedCopy(
             backup_id=holding.backup,
-            destination_id=places.get(holding.held.place or 0),
+            destination_id=destination_ids.get(holding.held.place or 0),
             status=holding.status,
             size=str(holding.size),
             created_at=rfc3339(holding.taken),
@@ -128,25 +135,25 @@ def _kept(
             earliest_at=rfc3339_if(outlook.earliest),
             deletion=_removal(open_.get(holding.held.key)),
         )
-        for holding, outlook in outlooks(held, *when)
+        for holding, outlook in outlooks(addon_holdings, now, policy)
     ]
-    return found[::-1]
+    return planned[::-1]
 
 
-def _leaving(rows: Sequence[Leaving], places: Mapping[int, str]) -> list[PlannedCopy]:
+def _leaving(leaving: Sequence[Leaving], destination_ids: Mapping[int, str]) -> list[PlannedCopy]:
     return [
         PlannedCopy(
-            backup_id=each.backup,
-            destination_id=places.get(each.deletion.destination_pk or 0),
-            status=each.status,
-            size=str(each.size),
-            created_at=rfc3339(each.taken),
-            fate=_fate(each.deletion),
-            reasons=[each.deletion.reason],
-            deletes_at=rfc3339(each.deletion.next_try or each.deletion.due),
-            deletion=_removal(each.deletion),
+            backup_id=row.backup,
+            destination_id=destination_ids.get(row.deletion.destination_pk or 0),
+            status=row.status,
+            size=str(row.size),
+            created_at=rfc3339(row.taken),
+            fate=_fate(row.deletion),
+            reasons=[row.deletion.reason],
+            deletes_at=rfc3339(row.deletion.next_try or row.deletion.due),
+            deletion=_removal(row.deletion),
         )
-        for each in rows
+        for row in leaving
     ]
 
 
@@ -235,22 +242,24 @@ def _place_names(
 
 
 def audits(session: ReadSession, caller: Caller) -> list[StoreCheckView]:
-    """When each store was compared with the catalogue, and what kept it from being."""
-    known = {
+    """Views when each store was compared with the catalogue, and why it was not."""
+    visible = {
         row.pk
         for row in destinations.living(session)
         if destinations.is_visible(session, caller, row)
     }
     rows = chores.named(session, chores.AUDIT)
-    places = {chores.audited(row.name): row for row in rows}
-    names = destinations.ids_of(session, {place for place in places if place is not None})
+    row_of = {chores.audited(row.name): row for row in rows}
+    names = destinations.ids_of(
+        session, {destination_pk for destination_pk in row_of if destination_pk is not None}
+    )
     return [
         StoreCheckView(
-            destination_id=names.get(place or 0),
+            destination_id=names.get(destination_pk or 0),
             due_at=rfc3339(row.due),
             ended_at=rfc3339_if(row.ended),
             problem=row.problem,
         )
-        for place, row in places.items()
-        if place is None or place in known
+        for destination_pk, row in row_of.items()
+        if destination_pk is None or destination_pk in visible
     ]

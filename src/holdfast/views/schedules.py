@@ -1,4 +1,4 @@
-"""Schedules as the API shows them, when they are due next, and what they did."""
+"""Makes the API's views of schedules, their next instants and their history."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,26 +18,31 @@ from holdfast.views.shapes.schedules import (
 )
 
 
-def views(session: ReadSession, found: Sequence[Schedule]) -> list[ScheduleView]:
-    """One look-up for all of them."""
-    wanted = {place for schedule in found for place in rows.places(schedule) if place is not None}
-    places = destinations.ids_of(session, wanted) if wanted else {}
-    return [_view(schedule, places) for schedule in found]
+def views(session: ReadSession, schedules: Sequence[Schedule]) -> list[ScheduleView]:
+    """Views schedules, with one query for the destinations of all."""
+    destination_pks = {
+        destination_pk
+        for schedule in schedules
+        for destination_pk in rows.places(schedule)
+        if destination_pk is not None
+    }
+    destination_ids = destinations.ids_of(session, destination_pks) if destination_pks else {}
+    return [_view(schedule, destination_ids) for schedule in schedules]
 
 
-def _view(schedule: Schedule, places: Mapping[int, str]) -> ScheduleView:
+def _view(schedule: Schedule, destination_ids: Mapping[int, str]) -> ScheduleView:
     more = [
         AdditionalDestinationView(
-            destination_id=places[each["destination"]], retention_time=each["retention"]
+            destination_id=destination_ids[extra["destination"]], retention_time=extra["retention"]
         )
-        for each in schedule.additional
+        for extra in schedule.additional
     ]
     return ScheduleView(
         id=schedule.id,
         backup_type=schedule.type,
         backup_compression_type=schedule.compression,
         additional_destinations=more or None,
-        custom_destination_id=places.get(schedule.destination_pk or 0),
+        custom_destination_id=destination_ids.get(schedule.destination_pk or 0),
         scheduling=SchedulingView(
             interval=schedule.interval,
             minute=schedule.minute,
@@ -55,9 +60,9 @@ def upcoming_of(schedule: Schedule, now: int, count: int) -> list[Upcoming]:
     return [Upcoming(at=rfc3339(at)) for at in upcoming(rows.rule(schedule), now, count)]
 
 
-def history(session: ReadSession, found: Sequence[Occurrence]) -> list[OccurrenceView]:
-    caused = backups.by_pk(session, {each.backup_pk for each in found if each.backup_pk})
-    return [occurrence(each, caused.get(each.backup_pk or 0)) for each in found]
+def history(session: ReadSession, occurrences: Sequence[Occurrence]) -> list[OccurrenceView]:
+    caused = backups.by_pk(session, {row.backup_pk for row in occurrences if row.backup_pk})
+    return [occurrence(row, caused.get(row.backup_pk or 0)) for row in occurrences]
 
 
 def occurrence(decided: Occurrence, backup: Backup | None) -> OccurrenceView:
@@ -70,14 +75,12 @@ def occurrence(decided: Occurrence, backup: Backup | None) -> OccurrenceView:
         reason=decided.reason,
         decided_at=rfc3339(decided.decided),
         late_seconds=(decided.decided - decided.instant) / 1000 if fired else None,
-        backup=_caused(backup) if backup else None,
-    )
-
-
-def _caused(backup: Backup) -> CausedBackup:
-    return CausedBackup(
-        id=backup.id,
-        status=backup.status,
-        reason=backup.reason,
-        deleted_at=rfc3339_if(backup.deleted),
+        backup=None
+        if backup is None
+        else CausedBackup(
+            id=backup.id,
+            status=backup.status,
+            reason=backup.reason,
+            deleted_at=rfc3339_if(backup.deleted),
+        ),
     )

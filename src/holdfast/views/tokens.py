@@ -1,4 +1,4 @@
-"""Tokens and roles as the API shows them; never a token's value or digest."""
+"""Makes the API's views of tokens and roles; never a token's value or digest."""
 
 from holdfast.catalog import tokens
 from holdfast.catalog.database.session import ReadSession
@@ -27,7 +27,7 @@ def role_view(role: Role) -> RoleView:
 
 def roles(session: ReadSession) -> list[RoleView]:
     built_in = [
-        RoleView(id=name, name=name, permissions=sorted(held), built_in=True)
-        for name, held in BUILT_IN.items()
+        RoleView(id=name, name=name, permissions=sorted(permissions), built_in=True)
+        for name, permissions in BUILT_IN.items()
     ]
     return built_in + [role_view(role) for role in tokens.roles(session)]

@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.connecting import opened
 from fixtures.holdfast import Server, await_backup, await_that, fresh
-from holdfast.api.v1.backups.imports import LARGEST_PART
+from holdfast.api.v1.backups.imports import MAX_PART_BYTES
 
 MB = 1_000_000
 SLOW = 16
@@ -56,14 +56,14 @@ def sending(server: Server, head: str, size: int, sent: int) -> Iterator[socket.
 def test_parts_of_uploads_that_come_slowly_wait_on_disk(roomy: tuple[Server, str]) -> None:
     server, addon = roomy
     api = server.api()
-    uploads = [api.post(f"{addon}/uploads", {"size": LARGEST_PART + n}) for n in range(SLOW)]
+    uploads = [api.post(f"{addon}/uploads", {"size": MAX_PART_BYTES + n}) for n in range(SLOW)]
     before = resident(server)
     with ExitStack() as stack:
         connections = []
         for upload in uploads:
             path = f"/v1{addon}/uploads/{upload.data['id']}/content?offset=0"
             head = f"PUT {path} HTTP/1.1\r\nAuthorization: Bearer {server.token}"
-            one = sending(server, head, LARGEST_PART, LARGEST_PART - 1)
+            one = sending(server, head, MAX_PART_BYTES, MAX_PART_BYTES - 1)
             connections.append(stack.enter_context(one))
         await_that(lambda: api.get("/login").status == 200)
         assert resident(server) - before < ALLOWED
@@ -74,7 +74,7 @@ def test_parts_of_uploads_that_come_slowly_wait_on_disk(roomy: tuple[Server, str
         assert resident(server) - before < ALLOWED
     for upload in uploads:
         told = api.get(f"{addon}/uploads/{upload.data['id']}").data
-        assert told["received"] == LARGEST_PART
+        assert told["received"] == MAX_PART_BYTES
 
 
 def test_large_bodies_without_a_token_wait_their_turn(roomy: tuple[Server, str]) -> None:

@@ -305,7 +305,9 @@ def test_the_command_line_goes_on_after_its_connection_was_cut(
     file.write_bytes(pg_dump(own_postgres, "-Fc"))
     words = ("backup", "import", "-p", target.project, "-a", target.addon, "--file", str(file))
     monkeypatch.setenv("HOLDFAST_TOKEN", server.token)
-    monkeypatch.setattr("holdfast.client.imports._TRIES", 1)  # by itself it would go on for minutes
+    monkeypatch.setattr(
+        "holdfast.client.imports._MAX_ATTEMPTS", 1
+    )  # by itself it would go on for minutes
     with cutting(int(server.url.rpartition(":")[2])) as proxy:
         monkeypatch.setenv("HOLDFAST_HOST", f"http://127.0.0.1:{proxy.port}")
         proxy.before = f'"received":{file.stat().st_size}'.encode()

@@ -19,7 +19,7 @@ from holdfast.jobs.core.step import Plan
 from holdfast.jobs.snapshots.prune import TIDY
 from holdfast.jobs.snapshots.snapshot import SNAPSHOT
 from holdfast.kit.processes.guard import Guard
-from holdfast.repositories.restic.locks import Sign, exclusively
+from holdfast.repositories.restic.locks import LockOwner, exclusively
 
 SECOND = Dispatch("op", 2)
 
@@ -53,7 +53,7 @@ def job(keeper: Keeper, kept_addon: int) -> Job:
 
 def leave_lock(keeper: Keeper, row: Repository) -> None:
     repository = keeper.toolbox.snapshot_repositories.of_row(row)
-    with exclusively(repository, keeper.clock.at * 1_000_000, Sign(SECOND.op, 1)):
+    with exclusively(repository, keeper.clock.at * 1_000_000, LockOwner(SECOND.op, 1)):
         ((name, _),) = repository.objects.names("locks")
         body = repository.objects.get("locks", name)
     repository.objects.put("locks", body)

@@ -24,8 +24,8 @@ from holdfast.repositories.restic.format.objects import Objects
 from holdfast.repositories.restic.read.reading import Totals, prove
 from holdfast.repositories.restic.repository import Repository as Open
 from holdfast.repositories.restic.repository import Snapshot, ensure_repository, open_repository
-from holdfast.repositories.restic.upkeep.pruning import Doomed, prune
-from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.upkeep.pruning import DoomedPacks, prune
+from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
@@ -44,7 +44,7 @@ def keep(repository: Open, *bodies: bytes) -> tuple[str, str]:
     """A snapshot of files with these bodies; its id and its tree."""
     writer = SnapshotWriter(repository)
     for number, body in enumerate(bodies):
-        file = writer.file(f"data/{number}".encode(), 0o600, 1, Fixed(1 << 20))
+        file = writer.file(f"data/{number}".encode(), 0o600, 1, FixedCutter(1 << 20))
         file.write(body)
         file.close()
     tree = writer.flush()
@@ -84,13 +84,13 @@ def test_packs_that_are_going_are_not_relied_on(
     monkeypatch.setattr(Objects, "delete", pause.before(Objects.delete))
     first = tidying.open()
     work = threading.Thread(
-        target=lambda: prune(first, lambda _: None, before=Doomed((), tidying.note))
+        target=lambda: prune(first, lambda _: None, before=DoomedPacks((), tidying.note))
     )
     work.start()
     pause.await_it()
     assert tidying.doomed
     writer = tidying.open()
-    writer.pass_over(tidying.doomed)
+    writer.ignore_packs(tidying.doomed)
     _, tree = keep(writer, b"goes and comes back" * 1000)
     pause.end(work)
     assert prove(tidying.open(), tree) == Totals(1, 19_000)
@@ -104,7 +104,7 @@ def test_a_tidying_that_lost_its_lease_removes_nothing(tidying: Tidying) -> None
         raise FencedOff
 
     with pytest.raises(FencedOff):
-        prune(tidying.open(), lambda _: None, before=Doomed((), lost))
+        prune(tidying.open(), lambda _: None, before=DoomedPacks((), lost))
     assert sorted(stat.key for stat in tidying.store.list("r/")) == before
 
 
@@ -127,14 +127,16 @@ def test_the_next_tidying_relies_on_nothing_that_the_first_may_still_remove(
         patched.setattr(Objects, "delete", delete)
         first = tidying.open()
         work = threading.Thread(
-            target=lambda: prune(first, lambda _: None, before=Doomed((), tidying.note))
+            target=lambda: prune(first, lambda _: None, before=DoomedPacks((), tidying.note))
         )
         work.start()
         while work.is_alive() and not pause.reached.wait(0.01):
             pass
-        prune(tidying.open(), lambda _: None, before=Doomed(list(tidying.doomed), tidying.note))
+        prune(
+            tidying.open(), lambda _: None, before=DoomedPacks(list(tidying.doomed), tidying.note)
+        )
         writer = tidying.open()
-        writer.pass_over(tidying.doomed)
+        writer.ignore_packs(tidying.doomed)
         kept.append(keep(writer, b"goes and comes back" * 1000)[1])
         pause.end(work)
     for tree in kept:

@@ -19,7 +19,7 @@ from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.read.reading import prove
 from holdfast.repositories.restic.read.tar import tar
 from holdfast.repositories.restic.repository import (
-    Kept,
+    KeyBackup,
     Repository,
     Snapshot,
     ensure_repository,
@@ -29,7 +29,7 @@ from holdfast.repositories.restic.repository import (
 from holdfast.repositories.restic.upkeep.mending import mend
 from holdfast.repositories.restic.upkeep.pruning import prune
 from holdfast.repositories.restic.write.copying import send
-from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.local.driver import LocalStore
 from holdfast.stores.local.options import Options as LocalOptions
@@ -130,7 +130,7 @@ def save(repository: Repository, seed: int = 0, changed: int = 0) -> str:
         writer.file(path, 0o4755, NOW).close()
     writer.directory(b"data/hollow", 0o2750, NOW)
     writer.link(b"data/link", b'to <"\\\n> \xc3\xbc', NOW)
-    big = writer.file(b"data/big", 0o600, NOW, Fixed(8192))
+    big = writer.file(b"data/big", 0o600, NOW, FixedCutter(8192))
     for number in range(400):
         mine = seed if number < changed else 0
         big.write(f"{mine} {number} ".encode().ljust(8192, b"x"))
@@ -365,7 +365,7 @@ def test_the_stock_tool_opens_what_was_put_right(here: Place, kind: str) -> None
     """With a damaged object it does not; with a foreign file beside it does all along."""
     repository = here.make()
     save(repository, 1)
-    kept = Kept(repository.key, repository.config)
+    kept = KeyBackup(repository.key, repository.config)
     root = here.home / "store" / PREFIX
     victim = root / "config" if kind == "config" else next((root / kind).iterdir())
     body = bytearray(victim.read_bytes())

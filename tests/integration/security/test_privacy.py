@@ -18,7 +18,7 @@ from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
 from holdfast.catalog import tokens
 from holdfast.catalog.database.session import Catalog
 from holdfast.domain.errors import StoreUnavailable
-from holdfast.http.health import _problems
+from holdfast.http.health import problems_of
 from holdfast.kit.processes.process import Command, run
 from holdfast.kit.seal import Secret
 
@@ -172,7 +172,7 @@ def test_who_asks_whether_we_are_ready_learns_no_names() -> None:
         services=SimpleNamespace(queue=SimpleNamespace(orphans=broken)),
         open_store=broken,
     )
-    problems = _problems(cast("Any", parts))
+    problems = problems_of(cast("Any", parts))
     assert problems.keys() == {"database", "queue", "store"}
     assert not any(word in str(problems) for word in ("10.0.0.5", "AKIA", "internal", "holdfast"))
 

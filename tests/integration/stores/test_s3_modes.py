@@ -68,8 +68,8 @@ def test_a_listing_has_more_than_one_page(s3_server: S3Server) -> None:
 def test_an_object_beyond_the_stated_size_is_refused(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.stores.s3.parts.FIRST", 5 << 20)
-    monkeypatch.setattr("holdfast.stores.s3.parts.LARGEST", 5 << 20)
+    monkeypatch.setattr("holdfast.stores.s3.parts.FIRST_PART_BYTES", 5 << 20)
+    monkeypatch.setattr("holdfast.stores.s3.parts.MAX_PART_BYTES", 5 << 20)
     store = S3Store(Options.model_validate(s3_server.options(s3_server.bucket())))
     plan = _Short(20)
     upload = S3Upload(store._bucket, "key", plan, "none")

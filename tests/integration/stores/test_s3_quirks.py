@@ -1,6 +1,7 @@
 """Services that differ from AWS: how they differ is found out, and objects fit into their parts."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,9 +65,15 @@ def test_a_service_that_refuses_everything_is_left_to_the_law_of_stores() -> Non
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything a hundredth as large: parts from 80 KiB, 1.3 MiB of them in memory."""
-    for name in ("FIRST", "LARGEST", "IN_MEMORY", "MEMORY", "LARGEST_OBJECT"):
+    for name in (
+        "FIRST_PART_BYTES",
+        "MAX_PART_BYTES",
+        "IN_MEMORY_BYTES",
+        "MEMORY_BYTES",
+        "MAX_OBJECT_BYTES",
+    ):
         monkeypatch.setattr(parts, name, getattr(parts, name) // 100)
-    monkeypatch.setattr(buffers, "_SPILL", 256 << 10)
+    monkeypatch.setattr(buffers, "_SPILL_BYTES", 256 << 10)
 
 
 def put(store: S3Store, size: int) -> bytes:
@@ -87,7 +94,7 @@ def test_parts_larger_than_memory_allows_arrive_whole(tmp_path: Path, mode: str)
         store = S3Store(Options.model_validate(options))
         body = put(store, 24 * MIB)
         assert b"".join(store.get("dumps/big")) == body
-        assert service.most > parts.IN_MEMORY
+        assert service.most > parts.IN_MEMORY_BYTES
         assert list(spool.iterdir()) == [], "nothing of it has a name"
 
 
@@ -95,13 +102,13 @@ def test_parts_larger_than_memory_allows_arrive_whole(tmp_path: Path, mode: str)
 def test_without_room_for_large_parts_there_are_more_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffers.Room, "_free", lambda _: 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     with quirky() as service:
         options = service.options(max_parts=100, spool=tmp_path / "spool")
         store = S3Store(Options.model_validate(options))
         body = put(store, 24 * MIB)
         assert b"".join(store.get("dumps/big")) == body
-        assert service.most <= parts.IN_MEMORY
+        assert service.most <= parts.IN_MEMORY_BYTES
         assert not (tmp_path / "spool").exists()
         upload = store.begin("dumps/larger")
         with pytest.raises(ObjectTooLarge, match="has not the room to keep larger ones"):

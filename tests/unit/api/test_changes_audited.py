@@ -23,5 +23,5 @@ def test_every_route_that_changes_something_is_watched() -> None:
     routes = [each for noun in app._NOUNS for each in noun.routes if isinstance(each, APIRoute)]
     changing = [each for each in routes if not each.methods <= {"GET", "HEAD"}]
     assert len(changing) > 40
-    past = {each.name for each in changing if writing._writer not in below(each.dependant)}
+    past = {each.name for each in changing if writing.writer_of not in below(each.dependant)}
     assert past == CHANGE_NOTHING

@@ -35,7 +35,7 @@ def test_a_token_counts_from_the_request_that_showed_it_valid(throttle: Throttle
     with pytest.raises(TooMany) as refused:
         throttle.ask("t", HERE)
     assert not refused.value.by_address
-    assert refused.value.told.reset == 3600
+    assert refused.value.limit.reset == 3600
     assert throttle.ask(None, HERE)[1] is False, "the address has a window of its own"
 
 
@@ -44,7 +44,7 @@ def test_a_window_ends(throttle: Throttle, clock: Still) -> None:
         throttle.ask(None, HERE)
     with pytest.raises(TooMany) as refused:
         throttle.ask(None, HERE)
-    assert (refused.value.by_address, refused.value.told.reset) == (True, 60)
+    assert (refused.value.by_address, refused.value.limit.reset) == (True, 60)
     clock.at += 60
     assert throttle.ask(None, HERE)[0].remaining == 4
 

@@ -7,6 +7,7 @@ import pytest
 from fakes.scripted_api import ScriptedApi
 from fixtures.http_api import Holdfast
 from holdfast.cli.when import in_words, until
+from holdfast.client.models.upkeep import Scheduling
 
 SCHEDULES = "/v1/projects/p/addons/a/backup-schedules"
 ID = "0123456789abcdef01234567"
@@ -163,7 +164,7 @@ def test_next_history_and_why(holdfast: Holdfast, scripted: ScriptedApi) -> None
     ],
 )
 def test_arrays_become_words(scheduling: dict[str, Any], words: str) -> None:
-    assert in_words(scheduling) == words
+    assert in_words(Scheduling.model_validate(scheduling)) == words
 
 
 @pytest.mark.parametrize(

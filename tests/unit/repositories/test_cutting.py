@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.contracts.snapshots import Cut
-from holdfast.repositories.restic.write.cutting import ByContent, Cutter, Fixed, cutters
+from holdfast.repositories.restic.write.cutting import ContentCutter, Cutter, FixedCutter, cutters
 
 AVERAGE = 4096
 
@@ -39,7 +39,9 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-@pytest.mark.parametrize("cutter", [Fixed(AVERAGE), ByContent(AVERAGE)], ids=["fixed", "content"])
+@pytest.mark.parametrize(
+    "cutter", [FixedCutter(AVERAGE), ContentCutter(AVERAGE)], ids=["fixed", "content"]
+)
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 5),
@@ -55,17 +57,19 @@ def test_portions_do_not_matter(cutter: Cutter, seed: int, size: int, sizes: lis
 
 
 def test_blocks_by_content_are_neither_small_nor_large() -> None:
-    found = blocks(ByContent(AVERAGE), iter([noise(1, 1_000_000)]))
+    found = blocks(ContentCutter(AVERAGE), iter([noise(1, 1_000_000)]))
     assert min(len(each) for each in found[:-1]) >= AVERAGE // 4
     assert max(len(each) for each in found) <= AVERAGE * 4
-    assert blocks(ByContent(AVERAGE), iter([bytes(100_000)])), "bytes that never say where to cut"
+    assert blocks(ContentCutter(AVERAGE), iter([bytes(100_000)])), (
+        "bytes that never say where to cut"
+    )
 
 
 def test_what_is_inserted_moves_the_blocks_around_it_only() -> None:
     body = noise(1, 1_000_000)
     grown = body[:500_000] + b"some more" + body[500_000:]
-    known = set(blocks(ByContent(AVERAGE), iter([body])))
-    fresh = [each for each in blocks(ByContent(AVERAGE), iter([grown])) if each not in known]
+    known = set(blocks(ContentCutter(AVERAGE), iter([body])))
+    fresh = [each for each in blocks(ContentCutter(AVERAGE), iter([grown])) if each not in known]
     assert 1 <= len(fresh) <= 3
     assert sum(map(len, fresh)) <= 3 * 4 * AVERAGE
 

@@ -13,7 +13,7 @@ from holdfast.repositories.restic.format.objects import Objects
 from holdfast.repositories.restic.read.reading import needs, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
 from holdfast.repositories.restic.upkeep.mending import mend, missing_packs, spoiled_packs
-from holdfast.repositories.restic.write.cutting import Fixed
+from holdfast.repositories.restic.write.cutting import FixedCutter
 from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
@@ -29,7 +29,7 @@ def save(repository: Repository, *texts: bytes) -> str:
     """Each text a file and a block of its own; the tree."""
     writer = SnapshotWriter(repository)
     for number, text in enumerate(texts):
-        file = writer.file(b"data/%d" % number, 0o600, 1, Fixed(1 << 20))
+        file = writer.file(b"data/%d" % number, 0o600, 1, FixedCutter(1 << 20))
         file.write(text)
         file.close()
     tree = writer.flush()
@@ -52,7 +52,7 @@ def harmed() -> tuple[MemoryStore, str, str, list[str]]:
     body = bytearray(b"".join(store.get(key)))
     place = repository.walk(bad)
     blob = next(node for path, node in place if path == b"data/1").content[0]
-    found = next(p for p in repository.index.places() if p.entry.id.hex() == blob)
+    found = next(p for p in repository.index.locations() if p.entry.id.hex() == blob)
     body[found.entry.offset] ^= 1
     upload = store.begin(key)
     upload.write(bytes(body))

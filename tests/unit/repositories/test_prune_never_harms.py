@@ -196,7 +196,7 @@ class Histories(RuleBasedStateMachine):
     def prunes_to_the_end_twice(self, place: int) -> None:
         repository = self.homes[place].open()
         prune(repository, void)
-        assert prune(repository, void) == pruning.Pruned(0, 0, 0)
+        assert prune(repository, void) == pruning.PruneResult(0, 0, 0)
 
     @rule(place=places, which=st.integers(0, 5), moment=moments)
     def copies(self, place: int, which: int, moment: int | None) -> None:
@@ -300,7 +300,7 @@ def test_a_cut_pack_stops_the_prune_before_it_removes_anything() -> None:
 def packs_in_use(home: Home) -> set[str]:
     repository = home.open()
     pruned = {
-        repository.place(bytes.fromhex(blob), pruning.packs.BlobType.DATA).pack
+        repository.locate(bytes.fromhex(blob), pruning.packs.BlobType.DATA).pack
         for snapshot in repository.snapshots()
         for _, node in repository.walk(snapshot.tree)
         for blob in node.content

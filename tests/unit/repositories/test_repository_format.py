@@ -16,7 +16,7 @@ from holdfast.repositories.restic.format import crypto, index, keys, pack, tree
 from holdfast.repositories.restic.format.objects import Objects, seal_document
 from holdfast.repositories.restic.format.pack import BlobType, Entry
 from holdfast.repositories.restic.format.tree import Node
-from holdfast.repositories.restic.locks import HOST, Sign, drop_dead, exclusively, shared
+from holdfast.repositories.restic.locks import HOST, LockOwner, drop_dead_locks, exclusively, shared
 from holdfast.repositories.restic.read import materialise as materialising
 from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.repository import Repository
@@ -117,7 +117,7 @@ def test_a_blob_keeps_its_first_place() -> None:
         "second", [Entry(blob, BlobType.DATA, 7, 40, 0), Entry(blob, BlobType.TREE, 9, 40, 0)]
     )
 
-    assert [(place.pack, place.entry.offset) for place in known.places()] == [
+    assert [(place.pack, place.entry.offset) for place in known.locations()] == [
         ("first", 0),
         ("second", 9),
     ]
@@ -202,7 +202,7 @@ def stored(repository: Repository) -> str:
 def spoil(repository: Repository, *, flip: bool) -> None:
     """Loses, or flips one bit in, the pack of file blocks."""
     store = repository.objects.store
-    (name,) = {p.pack for p in repository.index.places() if p.entry.type == BlobType.DATA}
+    (name,) = {p.pack for p in repository.index.locations() if p.entry.type == BlobType.DATA}
     key = repository.objects.key("data", name)
     body = bytearray(b"".join(store.get(key)))
     body[100] ^= 4
@@ -229,7 +229,7 @@ def test_damage_is_named_and_nothing_wrong_is_written(
 
 def test_a_full_disk_is_not_taken_for_a_whole_file() -> None:
     with Path("/dev/full").open("r+b", buffering=0) as full, pytest.raises(OSError, match="space"):
-        materialising._put(full, b"x" * 5000)
+        materialising.write_all(full, b"x" * 5000)
 
 
 @pytest.mark.parametrize("method", ["begin", "write", "commit"])
@@ -290,7 +290,7 @@ def test_dead_locks_of_ours_are_removed_and_a_long_held_one_stays_young() -> Non
     repository = new_repository()
     dead = foreign_lock(repository, exclusive=True, host=HOST, user="op.1")
 
-    with shared(repository, NOW, Sign("op", 2), refresh=0.001):
+    with shared(repository, NOW, LockOwner("op", 2), refresh=0.001):
         (first,) = (name for name, _ in repository.objects.names("locks"))
         assert first != dead
         while (
@@ -307,8 +307,8 @@ def test_locks_of_ours_that_may_be_a_living_workers_stay_and_are_in_nobodys_way(
 ) -> None:
     repository = new_repository()
     living = foreign_lock(repository, exclusive=True, host=HOST, user=user)
-    drop_dead(repository, Sign("op", 2))
-    with exclusively(repository, NOW + age_minutes * 60 * 1_000_000_000, Sign("op", 2)):
+    drop_dead_locks(repository, LockOwner("op", 2))
+    with exclusively(repository, NOW + age_minutes * 60 * 1_000_000_000, LockOwner("op", 2)):
         names = [name for name, _ in repository.objects.names("locks")]
         assert (living in names) is (age_minutes < 30)
 

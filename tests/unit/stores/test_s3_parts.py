@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from holdfast.domain.errors import ObjectTooLarge
 from holdfast.kit.backoff import Backoff
 from holdfast.stores.s3.bucket import Bucket
-from holdfast.stores.s3.parts import FIRST, IN_FLIGHT, IN_MEMORY, LARGEST, MEMORY, PartPlan
+from holdfast.stores.s3.parts import (
+    FIRST_PART_BYTES,
+    IN_MEMORY_BYTES,
+    MAX_IN_FLIGHT,
+    MAX_PART_BYTES,
+    MEMORY_BYTES,
+    PartPlan,
+)
 from holdfast.stores.s3.upload import S3Upload
 
 GIB, TIB = 1 << 30, 1 << 40
@@ -26,7 +33,7 @@ def test_ten_thousand_parts_hold_the_largest_object_there_is() -> None:
     plan = PartPlan(10_000)
     assert plan.max_object_bytes == 5 * TIB
     assert room(plan, 4000) >= 400 * GIB
-    assert plan.size(4000) <= IN_MEMORY, "so much goes without a disk"
+    assert plan.size(4000) <= IN_MEMORY_BYTES, "so much goes without a disk"
 
 
 def test_a_thousand_parts_hold_what_services_of_that_limit_allow() -> None:
@@ -41,7 +48,7 @@ def test_when_nobody_knows_the_limit_a_thousand_parts_are_enough_too() -> None:
 
 def test_small_objects_are_sent_in_small_parts() -> None:
     for plan in (PartPlan(), PartPlan(10_000), PartPlan(1000)):
-        assert plan.size(1) == FIRST == 8 << 20
+        assert plan.size(1) == FIRST_PART_BYTES == 8 << 20
         assert plan.in_flight(1) >= 3
 
 
@@ -49,9 +56,9 @@ def test_small_objects_are_sent_in_small_parts() -> None:
 @given(max_parts=st.integers(100, 10_000), number=st.integers(1, 10_000))
 def test_parts_of_one_size_hold_the_largest_object_too(max_parts: int, number: int) -> None:
     plan = PartPlan(max_parts, equal=True)
-    assert plan.size(number) == plan.size(1) <= LARGEST
+    assert plan.size(number) == plan.size(1) <= MAX_PART_BYTES
     assert plan.max_object_bytes == min(5 * TIB, max_parts * plan.size(1))
-    assert plan.max_object_bytes == 5 * TIB or plan.size(1) == LARGEST
+    assert plan.max_object_bytes == 5 * TIB or plan.size(1) == MAX_PART_BYTES
 
 
 @settings(deadline=None)  # a machine may be slow
@@ -60,11 +67,11 @@ def test_parts_never_shrink_and_memory_never_overflows(max_parts: int | None, sh
     plan = PartPlan(max_parts)
     number = 1 + int(share * (plan.parts - 2))
 
-    assert FIRST <= plan.size(number) <= plan.size(number + 1) <= LARGEST
+    assert FIRST_PART_BYTES <= plan.size(number) <= plan.size(number + 1) <= MAX_PART_BYTES
     assert plan.max_object_bytes == min(5 * TIB, room(plan, plan.parts))
     kept = [plan.size(number)] * plan.in_flight(number) + [plan.size(number + 1)]
-    assert sum(size for size in kept if size <= IN_MEMORY) <= MEMORY
-    assert plan.in_flight(number) <= 1 or plan.size(number + 1) <= IN_MEMORY
+    assert sum(size for size in kept if size <= IN_MEMORY_BYTES) <= MEMORY_BYTES
+    assert plan.in_flight(number) <= 1 or plan.size(number + 1) <= IN_MEMORY_BYTES
 
 
 class SlowClient:
@@ -102,7 +109,12 @@ class SlowClient:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
     """The plan's own numbers, a thousand times smaller, and nothing on disk."""
-    sizes = {"FIRST": FIRST, "LARGEST": IN_MEMORY, "IN_MEMORY": IN_MEMORY, "MEMORY": MEMORY}
+    sizes = {
+        "FIRST_PART_BYTES": FIRST_PART_BYTES,
+        "MAX_PART_BYTES": IN_MEMORY_BYTES,
+        "IN_MEMORY_BYTES": IN_MEMORY_BYTES,
+        "MEMORY_BYTES": MEMORY_BYTES,
+    }
     for name, value in sizes.items():
         monkeypatch.setattr(f"holdfast.stores.s3.parts.{name}", value >> 10)
     return lambda value: value >> 10
@@ -121,8 +133,8 @@ def test_an_upload_holds_no_more_than_its_share_of_memory(small: Callable[[int],
 
     assert stat.size == plan.max_object_bytes == client.total
     assert client.numbers == list(range(1, 101))
-    assert client.most <= small(MEMORY)
-    assert 1 < client.most_parts <= IN_FLIGHT
+    assert client.most <= small(MEMORY_BYTES)
+    assert 1 < client.most_parts <= MAX_IN_FLIGHT
 
 
 def test_the_byte_after_the_largest_object_is_refused(small: Callable[[int], int]) -> None:

@@ -9,7 +9,7 @@ from holdfast.api.logging_query import parse_log_query
 from holdfast.catalog.schema import Line
 from holdfast.domain.errors import Invalid
 from holdfast.kit.clock import parse_rfc3339
-from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
+from holdfast.views.logs import MAX_LINES, LogQuery, operation_lines, server_lines
 
 NOW = parse_rfc3339("2026-01-20T12:00:00Z")
 
@@ -36,7 +36,7 @@ def test_the_limit_counts_what_is_wanted() -> None:
     assert chosen(parsed(lineLimit="1")) == ["done [x]"]
     assert chosen(parsed(lineLimit="1", direction="forward")) == ["dumping a"]
     assert chosen(parsed(lineLimit="1", textIncludes="dump")) == ["dumping c"]
-    assert parsed(lineLimit=str(10**9)).limit == LARGEST_LIMIT
+    assert parsed(lineLimit=str(10**9)).limit == MAX_LINES
 
 
 def test_spans() -> None:

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from holdfast.catalog.database import page as cursors
 from holdfast.catalog.database.page import Page
 from holdfast.domain.errors import Invalid
-from holdfast.views.page import LARGEST, parse_page
+from holdfast.views.page import MAX_PAGE_SIZE, parse_page
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_sizes_above_the_largest_become_it(size: int, number: int) -> None:
-    assert parse_page(str(size), str(number), None) == Page(min(size, LARGEST), number)
+    assert parse_page(str(size), str(number), None) == Page(min(size, MAX_PAGE_SIZE), number)
 
 
 def test_defaults() -> None:

@@ -1,4 +1,4 @@
-"""L1, T1, X1 and what this installation is."""
+"""Account routes: login, addon types, teams, about this installation."""
 
 from typing import Annotated
 
@@ -22,13 +22,13 @@ TeamReader = Annotated[Caller, Depends(requires(Permission.TEAM_READ))]
 
 @router.get("/login", response_model=One[Empty])
 def login(caller: Known) -> Response:
-    """Any valid token will do."""
+    """Confirms that the token is valid."""
     return answers.nothing()
 
 
 @router.get("/addon-types", response_model=One[AddonTypes])
 def addon_types(api: State, caller: Known) -> Response:
-    """What can be done on this machine, asked of each engine now."""
+    """What each engine can do on this machine now."""
     types = [views.addon_type(api.engines(kind)) for kind in api.engine_kinds]
     return answers.one(AddonTypes(addon_types=types))
 

@@ -1,4 +1,4 @@
-"""Taking in what an installation whose catalogue is lost left at a place."""
+"""Adopts backups in a store that an installation whose catalogue is lost left there."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ from holdfast.views.shapes.base import One
 router = APIRouter(tags=["snapshots"])
 
 _ADDONS_AT_ONCE = 20
-_WHO = "holdfast"
-"""Whose key it is that is added to an adopted repository."""
+_KEY_USER = "holdfast"
+"""The user name of the key that is added to an adopted repository."""
 
 
 class AdoptionForm(StrictForm):
-    """`passphrase` is that of the place's recovery kit; without it only dumps are adopted. `after`
-    goes on where an answer ended that had a `next`. `trusted`: the caller vouches that nobody else
-    wrote to the place, so that dumps without a stamp of this installation (its master key is
-    another one) get their roles, owners and definers back when they are restored."""
+    """`passphrase` is that of the store's recovery kit; without it only dumps are adopted. `after`
+    continues an answer that had a `next`. `trusted`: the caller vouches that only Holdfast wrote to
+    the store, so that dumps without a stamp of this installation (its master key is another one)
+    get their roles, owners and definers back when they are restored."""
 
     passphrase: SecretStr | None = None
     trusted: bool = False
@@ -50,41 +50,43 @@ class AdoptionForm(StrictForm):
 
 @dataclass(frozen=True)
 class _Visit:
-    """One look at a place; the store is read before anything is written to the catalogue."""
+    """Surveys one store, before anything is written to the catalogue."""
 
     api: Api
     store: ObjectStore
-    place: int | None
+    destination_pk: int | None
     passphrase: Secret | None
     trusted: bool
 
     def at(self, whole: survey.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
-        shelf = whole.dumps.get(addon, {})
-        yield from survey.dumps(self.store, shelf, self._known(shelf.keys()), self._is_ours)
+        def is_ours(manifest: Document) -> bool:
+            return self.trusted or survey.is_stamped(self.api.stamp, manifest)
+
+        dumps = whole.dumps.get(addon, {})
+        yield from survey.dumps(self.store, dumps, self._known(dumps.keys()), is_ours)
         for prefix in whole.repositories.get(addon, ()):
             owner = self._owner(prefix)
-            if owner is None or adopted.MARK in owner.spec:  # else it was made here
+            if owner is None or adopted.MARK in owner.spec:  # others were made here
                 yield from survey.snapshots(self.store, prefix, self.passphrase, self._known)
-
-    def _is_ours(self, manifest: Document) -> bool:
-        return self.trusted or survey.is_stamped(self.api.stamp, manifest)
 
     def _known(self, uids: Collection[str]) -> set[str]:
         with self.api.catalog.read() as session:
-            return adopted.known(session, uids, self.place)
+            return adopted.known(session, uids, self.destination_pk)
 
     def _owner(self, prefix: str) -> Addon | None:
         with self.api.catalog.read() as session:
-            return adopted.owner(session, prefix, self.place)
+            return adopted.owner(session, prefix, self.destination_pk)
 
-    def own_key(self, shelf: Shelf) -> Secret | None:
-        """A password of ours for the shelf's repository, beside the owner's; None where there is
-        none to make: for dumps, and where an adoption before made one."""
-        if not shelf.repository or self.passphrase is None or self._owner(shelf.repository):
+    def add_own_key(self, adoptable: Shelf) -> Secret | None:
+        """Adds a password of ours to a repository, beside its owner's, and returns it.
+
+        None for dumps, and for a repository to which an earlier adoption added one.
+        """
+        if not adoptable.repository or self.passphrase is None or self._owner(adoptable.repository):
             return None
         password = Secret(ids.password())
-        repository = open_repository(self.store, shelf.repository, self.passphrase)
-        add_key(repository, password, _WHO, self.api.clock.now() * 1_000_000)
+        repository = open_repository(self.store, adoptable.repository, self.passphrase)
+        add_key(repository, password, _KEY_USER, self.api.clock.now() * 1_000_000)
         return password
 
 
@@ -92,43 +94,45 @@ class _Visit:
 def adopt_destination(
     api: State, writing: Writing, caller: Updater, destination_id: str, form: AdoptionForm
 ) -> Response:
-    """Takes in the backups here that no catalogue entry names. Their addons count as gone."""
+    """Adopts backups here that no catalogue entry names. Their addons count as deleted."""
     require_all_projects(caller)
     with api.catalog.read() as session:
-        place = destination_at(session, caller, destination_id).pk
-    return _adopt(api, writing, caller, place, form)
+        destination_pk = destination_at(session, caller, destination_id).pk
+    return _adopt(api, writing, caller, destination_pk, form)
 
 
 @router.post("/platform-store/adopt", response_model=One[Adopted])
 def adopt_platform(api: State, writing: Writing, caller: Updater, form: AdoptionForm) -> Response:
-    """The same for the platform's own store."""
+    """Adopts backups in the platform's own store."""
     require_all_projects(caller)
     return _adopt(api, writing, caller, None, form)
 
 
 def _adopt(
-    api: Api, writing: Writing, caller: Caller, place: int | None, form: AdoptionForm
+    api: Api, writing: Writing, caller: Caller, destination_pk: int | None, form: AdoptionForm
 ) -> Response:
-    given = form.passphrase
-    passphrase = Secret(given.get_secret_value()) if given is not None else None
-    visit = _Visit(api, api.open_store(place), place, passphrase, form.trusted)
+    secret = form.passphrase
+    passphrase = Secret(secret.get_secret_value()) if secret is not None else None
+    visit = _Visit(api, api.open_store(destination_pk), destination_pk, passphrase, form.trusted)
     whole = survey.survey(visit.store)
     rest = [addon for addon in whole.addons if "/".join(addon) > (form.after or "")]
     now, later = rest[:_ADDONS_AT_ONCE], rest[_ADDONS_AT_ONCE:]
-    found = [each for addon in now for each in visit.at(whole, addon)]
-    shelves = [(each, visit.own_key(each)) for each in found if isinstance(each, Shelf)]
-    problems = [each for each in found if isinstance(each, Problem)]
+    items = [item for addon in now for item in visit.at(whole, addon)]
+    adoptable = [(item, visit.add_own_key(item)) for item in items if isinstance(item, Shelf)]
+    problems = [item for item in items if isinstance(item, Problem)]
 
     def keep(context: Context) -> Adopted:
-        kept: list[Copy] = []
-        for shelf, password in shelves:
+        copies: list[Copy] = []
+        for item, password in adoptable:
             try:
-                kept += take_in(context, place, shelf, password)
+                copies += take_in(context, destination_pk, item, password)
             except Invalid as error:
-                problems.append(Problem(f"{shelf.project}/{shelf.addon}", error.message))
+                problems.append(Problem(f"{item.project}/{item.addon}", error.message))
         return Adopted(
-            backups=views.stored(context.session, kept),
-            problems=[AdoptionProblem(where=each.where, problem=each.what) for each in problems],
+            backups=views.stored(context.session, copies),
+            problems=[
+                AdoptionProblem(where=problem.where, problem=problem.what) for problem in problems
+            ],
             next="/".join(now[-1]) if later else None,
         )
 

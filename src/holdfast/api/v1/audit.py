@@ -1,4 +1,4 @@
-"""Extension: the audit log, who changed what and from where."""
+"""Audit log route (extension): the changes, with their callers and addresses."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ _Text = Annotated[str | None, Query(max_length=200)]
 
 
 class _Span:
-    """Both ends may be missing."""
+    """A span of time, of which both ends are optional."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ def _instant(name: str, text: str | None, problems: dict[str, str]) -> int | Non
 
 
 class _About:
-    """What was changed."""
+    """The object of a change."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ def list_audit_log(
     actor: Annotated[str | None, Query(description="a token's id or name")] = None,
 ) -> Response:
     """Every change made through the API, the newest first; never a secret."""
-    wanted = Wanted(
+    filters = Wanted(
         since=span.start,
         until=span.end,
         actor=actor,
@@ -89,6 +89,6 @@ def list_audit_log(
         addon=about.addon,
     )
     with api.catalog.read() as session:
-        found = rows.listed(session, caller, page, wanted)
-        items = [views.view(entry) for entry in found.items]
-    return answers.many(AuditEntries(entries=items), len(items), found.cursor)
+        entries = rows.listed(session, caller, page, filters)
+        items = [views.view(entry) for entry in entries.items]
+    return answers.many(AuditEntries(entries=items), len(items), entries.cursor)

@@ -15,9 +15,8 @@ from holdfast.catalog.storage import copies
 from holdfast.domain.access import Caller, Permission
 from holdfast.http import answers
 from holdfast.http.auth import requires
-from holdfast.http.state import Api, State
+from holdfast.http.state import State
 from holdfast.http.writing import Writing
-from holdfast.kit.seal import Sealer
 from holdfast.usecases import destinations as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import DestinationForm, DestinationPatch
@@ -37,17 +36,13 @@ Updater = Annotated[Caller, Depends(requires(Permission.DESTINATION_UPDATE))]
 Deleter = Annotated[Caller, Depends(requires(Permission.DESTINATION_DELETE))]
 
 
-def _shown(api: Api) -> Sealer | None:
-    return None if api.mask_secrets else api.services.sealer
-
-
 @router.get(DESTINATIONS, response_model=Many[DestinationList])
 @in_turn
 def list_destinations(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, caller, page)
-        items = [views.view(session, destination, None) for destination in found.items]
-    return answers.many(DestinationList(backup_destinations=items), len(items), found.cursor)
+        listed = rows.listed(session, caller, page)
+        items = [views.view(session, destination, None) for destination in listed.items]
+    return answers.many(DestinationList(backup_destinations=items), len(items), listed.cursor)
 
 
 @router.post(DESTINATIONS, response_model=One[DestinationView])
@@ -67,7 +62,8 @@ def add_destination(
 def get_destination(api: State, caller: Reader, destination_id: str) -> Response:
     with api.catalog.read() as session:
         destination = destination_at(session, caller, destination_id)
-        sealer = _shown(api) if owns(session, caller, destination) else None
+        shows_secrets = not api.mask_secrets and owns(session, caller, destination)
+        sealer = api.services.sealer if shows_secrets else None
         return answers.one(views.view(session, destination, sealer))
 
 
@@ -81,8 +77,8 @@ def patch_destination(
     settings = changed_bucket(api, destination, form)
 
     def patch(context: Context) -> None:
-        found = own_destination_at(context.session, caller, destination_id)
-        verbs.patch(context, found, form, settings)
+        destination_row = own_destination_at(context.session, caller, destination_id)
+        verbs.patch(context, destination_row, form, settings)
 
     return writing.change(caller, patch)
 
@@ -102,7 +98,7 @@ def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -
 def list_destination_backups(
     api: State, caller: Reader, page: Paging, destination_id: str
 ) -> Response:
-    """The copies kept here. `data` is a bare array: the reference has it so."""
+    """The copies kept here. `data` is a bare array, as in the v1 API."""
     with api.catalog.read() as session:
         return _copies(session, caller, page, destination_at(session, caller, destination_id).pk)
 
@@ -110,11 +106,13 @@ def list_destination_backups(
 @router.get("/platform-store/backups", response_model=Many[list[StoredBackup]])
 @in_turn
 def list_platform_backups(api: State, caller: Reader, page: Paging) -> Response:
-    """The same for the platform's own store."""
+    """The copies kept in the platform's own store."""
     with api.catalog.read() as session:
         return _copies(session, caller, page, None)
 
 
-def _copies(session: ReadSession, caller: Caller, page: Page, place: int | None) -> Response:
-    found = copies.at_destination(session, caller, place, page)
-    return answers.rows(backup_views.stored(session, found.items), found.cursor)
+def _copies(
+    session: ReadSession, caller: Caller, page: Page, destination_pk: int | None
+) -> Response:
+    listed = copies.at_destination(session, caller, destination_pk, page)
+    return answers.rows(backup_views.stored(session, listed.items), listed.cursor)

@@ -1,4 +1,4 @@
-"""Logs by range and by WebSocket tail, of addons, backups and restores: the same paths."""
+"""Log routes of addons, backups and restores: by range, and live over a WebSocket."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from holdfast.http.auth import requires
 from holdfast.http.state import Api, State, of
 from holdfast.usecases.toolbox import SERVER_LOG, home_of
 from holdfast.views.containers import container_name
-from holdfast.views.logs import LARGEST_LIMIT, LogQuery, operation_lines, server_lines
+from holdfast.views.logs import MAX_LINES, LogQuery, operation_lines, server_lines
 from holdfast.views.shapes.base import Many
 from holdfast.views.shapes.others import LogLine
 
@@ -29,11 +29,11 @@ Viewer = Annotated[Caller, Depends(requires(Permission.INSTANCE_LOGS))]
 RESTORE_LOGS = f"{BACKUP}/restores/{{restore_id}}/logs"
 
 
-def _query(request: Request, api: State) -> LogQuery:
+def log_query(request: Request, api: State) -> LogQuery:
     return parse_log_query(request.query_params, api.clock.now())
 
 
-Wanted = Annotated[LogQuery, Depends(_query)]
+Query = Annotated[LogQuery, Depends(log_query)]
 
 
 def _answer(lines: list[LogLine]) -> Response:
@@ -41,25 +41,25 @@ def _answer(lines: list[LogLine]) -> Response:
 
 
 def _of_addon(api: Api, addon: Addon, query: LogQuery) -> list[LogLine]:
-    """Only managed servers write a log of ours; it lies on the machine that runs them."""
+    """Reads the server's log; only managed servers have one, on the machine that runs them."""
     log = home_of(api.data_dir, addon.uid) / SERVER_LOG
     return server_lines(log, container_name(addon), query) if addon.managed else []
 
 
 def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list[LogLine]:
-    limit = LARGEST_LIMIT if query.filters else query.limit
+    limit = MAX_LINES if query.filters else query.limit
     window = journal.Window(query.start, query.end, 0, limit, query.backward)
     return operation_lines(journal.read(session, operation, window), operation, query)
 
 
 @router.get(f"{ADDON}/logs", response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
-def addon_logs(api: State, caller: Viewer, query: Wanted, at: AtAddon) -> Response:
+def addon_logs(api: State, caller: Viewer, query: Query, at: AtAddon) -> Response:
     with api.catalog.read() as session:
         return _answer(_of_addon(api, at.addon(session, caller), query))
 
 
 @router.get(f"{BACKUP}/logs", response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
-def backup_logs(api: State, caller: Viewer, query: Wanted, origin: From) -> Response:
+def backup_logs(api: State, caller: Viewer, query: Query, origin: From) -> Response:
     with api.catalog.read() as session:
         backup = origin.backup(session, caller)
         return _answer(_of_operation(session, backup.operation or "", query))
@@ -67,7 +67,7 @@ def backup_logs(api: State, caller: Viewer, query: Wanted, origin: From) -> Resp
 
 @router.get(RESTORE_LOGS, response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
 def restore_logs(
-    api: State, caller: Viewer, query: Wanted, origin: From, restore_id: str
+    api: State, caller: Viewer, query: Query, origin: From, restore_id: str
 ) -> Response:
     with api.catalog.read() as session:
         restore = origin.restore(session, caller, restore_id)
@@ -81,7 +81,7 @@ async def tail_addon(socket: WebSocket, at: AtAddon) -> None:
         with api.catalog.read() as session:
             addon = at.addon(session, caller)
             session.expunge(addon)
-        return Feed.of_server(lambda wanted: _of_addon(api, addon, wanted), query)
+        return Feed.of_server(lambda page: _of_addon(api, addon, page), query)
 
     await serve_tail(socket, find)
 

@@ -1,4 +1,4 @@
-"""P1 to P6: projects."""
+"""Project routes: list, create, put, get, patch, delete."""
 
 from typing import Annotated
 
@@ -31,9 +31,9 @@ Deleter = Annotated[Caller, Depends(requires(Permission.PROJECT_DELETE))]
 @in_turn
 def list_projects(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, caller, page)
-        items = [views.item(project) for project in found.items]
-    return answers.many(ProjectList(projects=items), len(items), found.cursor)
+        listed = rows.listed(session, caller, page)
+        items = [views.item(project) for project in listed.items]
+    return answers.many(ProjectList(projects=items), len(items), listed.cursor)
 
 
 @router.post("/projects", response_model=One[ProjectResult])

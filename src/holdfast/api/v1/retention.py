@@ -1,4 +1,4 @@
-"""Extensions: what retention plans, did and found, and doing it now instead of later."""
+"""Retention routes (extension): plan, deletions, findings, store checks, and prune runs now."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -48,7 +48,7 @@ class Kind(StrEnum):
     DAMAGED = "damaged"
 
 
-def _scope(
+def scope_of(
     project_id: Annotated[str | None, Query(alias="projectId")] = None,
     addon_id: Annotated[str | None, Query(alias="addonId")] = None,
 ) -> Scope:
@@ -57,25 +57,25 @@ def _scope(
 
 @router.get("/retention/plan", response_model=Many[PlanList])
 def get_plan(
-    api: State, caller: Reader, page: Paging, scope: Annotated[Scope, Depends(_scope)]
+    api: State, caller: Reader, page: Paging, scope: Annotated[Scope, Depends(scope_of)]
 ) -> Response:
-    """What becomes of every copy, when and why; addon by addon. Changes nothing."""
+    """The future of every copy, when and why; addon by addon. Changes nothing."""
     with api.catalog.read() as session:
-        found = views.plan(session, caller, page, scope, api.clock.now(), api.policy)
-    return answers.many(PlanList(addons=found.items), len(found.items), found.cursor)
+        planned = views.plan(session, caller, page, scope, api.clock.now(), api.policy)
+    return answers.many(PlanList(addons=planned.items), len(planned.items), planned.cursor)
 
 
 @router.get("/retention/plan/totals", response_model=One[PlanTotals])
 def get_plan_totals(api: State, caller: Reader) -> Response:
-    """The whole plan, counted. Looks at every copy there is, so it takes its time."""
+    """Totals of the whole plan. Reads every copy's row, so it is slow."""
     _require_all_projects(caller, "the totals are")
     with api.catalog.read() as session:
         return answers.one(views.totals(session, api.clock.now(), api.policy))
 
 
-def _require_all_projects(caller: Caller, what: str) -> None:
+def _require_all_projects(caller: Caller, subject: str) -> None:
     if caller.projects is not None:
-        raise Forbidden(f"{what} for tokens that see all projects")
+        raise Forbidden(f"{subject} for tokens that see all projects")
 
 
 @router.get(f"{ADDON}/retention-plan", response_model=One[AddonPlan])
@@ -90,13 +90,15 @@ def get_addon_plan(api: State, caller: Reader, at: AtAddon) -> Response:
 def prune_addon(
     api: State, writing: Writing, caller: Updater, at: AtAddon, form: PruneForm
 ) -> Response:
-    """A prune run now: marks what has expired; the grace period holds all the same."""
+    """Marks expired backups for deletion now; the grace period still applies."""
     share = api.policy.share if form.share is None else form.share
 
     def prune(context: Context) -> PruneAnswer:
         addon, policy = at.addon(context.session, caller), replace(api.policy, share=share)
-        done = expiry.prune_addon(context.session, addon.pk, context.now, policy)
-        return PruneAnswer(marked=done.marked, called_off=done.called_off, expired=done.expired)
+        pruned = expiry.prune_addon(context.session, addon.pk, context.now, policy)
+        return PruneAnswer(
+            marked=pruned.marked, called_off=pruned.called_off, expired=pruned.expired
+        )
 
     return writing.change(caller, prune)
 
@@ -112,11 +114,11 @@ def list_deletions(
         bool, Query(alias="open", description="only those that are neither done nor called off")
     ] = False,
 ) -> Response:
-    """What went, goes, or was called off, and why; the newest first."""
+    """Deletions done, due or called off, with reasons; the newest first."""
     with api.catalog.read() as session:
-        found = deletions.listed(session, caller, page, open_only=only_open)
-        items = views.deletions_view(session, found.items)
-    return answers.many(DeletionList(deletions=items), len(items), found.cursor)
+        listed = deletions.listed(session, caller, page, open_only=only_open)
+        items = views.deletions_view(session, listed.items)
+    return answers.many(DeletionList(deletions=items), len(items), listed.cursor)
 
 
 @router.get("/retention/findings", response_model=Many[FindingList])
@@ -127,17 +129,17 @@ def list_findings(
     page: Paging,
     kind: Annotated[Kind | None, Query(description="lost, leftover, foreign or damaged")] = None,
 ) -> Response:
-    """What inventories of stores found at odds with the catalogue; the newest first."""
+    """Differences that store checks found between store and catalogue; the newest first."""
     with api.catalog.read() as session:
-        found = findings.listed(session, caller, page, kind)
-        items = views.findings_view(session, found.items)
-    return answers.many(FindingList(findings=items), len(items), found.cursor)
+        listed = findings.listed(session, caller, page, kind)
+        items = views.findings_view(session, listed.items)
+    return answers.many(FindingList(findings=items), len(items), listed.cursor)
 
 
 @router.get("/retention/audits", response_model=One[AuditList])
 @in_turn
 def list_audits(api: State, caller: StoreReader) -> Response:
-    """When each store was compared with the catalogue last, and when it will be."""
+    """The last and the next comparison of each store with the catalogue."""
     with api.catalog.read() as session:
         return answers.one(AuditList(audits=views.audits(session, caller)))
 
@@ -147,21 +149,21 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
     """Compares every store, or one, with the catalogue as soon as possible."""
 
     def order(context: Context) -> AuditList:
-        for place in _places(context, caller, form):
-            for row in repositories.at_destination(context.session, place):
+        if form.destination_id is not None:
+            own = own_destination_at(context.session, caller, form.destination_id)
+            destination_pks: list[int | None] = [own.pk]
+        else:
+            _require_all_projects(caller, "audits of every store are")
+            living = destinations.living(context.session)
+            destination_pks = [None, *(destination.pk for destination in living)]
+        for destination_pk in destination_pks:
+            for row in repositories.at_destination(context.session, destination_pk):
                 chores.ask(context.session, chores.custody_of(row.pk), context.now)
                 if form.read_data:
                     chores.ask(context.session, chores.reading_of(row.pk), context.now)
             if form.read_data:
-                dump_checks.ask_for_place(context.session, place, context.now)
-            chores.ask(context.session, chores.audit_of(place), context.now)
+                dump_checks.ask_for_place(context.session, destination_pk, context.now)
+            chores.ask(context.session, chores.audit_of(destination_pk), context.now)
         return AuditList(audits=views.audits(context.session, caller))
 
     return writing.change(caller, order)
-
-
-def _places(context: Context, caller: Caller, form: AuditForm) -> list[int | None]:
-    if form.destination_id is not None:
-        return [own_destination_at(context.session, caller, form.destination_id).pk]
-    _require_all_projects(caller, "audits of every store are")
-    return [None, *(each.pk for each in destinations.living(context.session))]

@@ -1,4 +1,4 @@
-"""S1 to S3, and our extensions: one schedule, its retention, what comes, what was, and why."""
+"""Schedule routes: list, create, delete; as extensions get, patch, occurrences, history, why."""
 
 from typing import Annotated
 
@@ -39,7 +39,7 @@ router = APIRouter(tags=["backup schedules"])
 SCHEDULES = f"{ADDON}/backup-schedules"
 SCHEDULE = f"{SCHEDULES}/{{schedule_id}}"
 
-_LATEST = parse_rfc3339("9000-01-01")
+_MAX_INSTANT_MS = parse_rfc3339("9000-01-01")
 _AT = WithJsonSchema({"type": "string", "format": "date-time"})
 
 
@@ -51,14 +51,14 @@ class SchedulePath(AddonPath):
         self.schedule_id = schedule_id
 
     def schedule(self, session: ReadSession, caller: Caller) -> Schedule:
-        return self._found(rows.find(session, self.addon(session, caller).pk, self.schedule_id))
+        return self._checked(rows.find(session, self.addon(session, caller).pk, self.schedule_id))
 
     def ever(self, session: ReadSession, caller: Caller) -> Schedule:
-        """Also one that was deleted: its past can still be asked for."""
+        """Returns the schedule even if it was deleted: its history stays readable."""
         addon = self.addon(session, caller)
-        return self._found(rows.find_ever(session, addon.pk, self.schedule_id))
+        return self._checked(rows.find_ever(session, addon.pk, self.schedule_id))
 
-    def _found(self, schedule: Schedule | None) -> Schedule:
+    def _checked(self, schedule: Schedule | None) -> Schedule:
         if schedule is None:
             raise NotFound(
                 f"there is no backup schedule {self.schedule_id!r} of addon {self.addon_id!r}"
@@ -66,31 +66,31 @@ class SchedulePath(AddonPath):
         return schedule
 
 
-async def _at_schedule(project_id: str, addon_id: str, schedule_id: str) -> SchedulePath:
+async def schedule_path(project_id: str, addon_id: str, schedule_id: str) -> SchedulePath:
     return SchedulePath(project_id, addon_id, schedule_id)
 
 
-AtSchedule = Annotated[SchedulePath, Depends(_at_schedule)]
+AtSchedule = Annotated[SchedulePath, Depends(schedule_path)]
 
 
 @router.get(SCHEDULES, response_model=Many[ScheduleList])
 @in_turn
 def list_schedules(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
-    """All on one page: an addon has six at most. The reference has no cursor here."""
+    """All schedules on one page: an addon has six at most, and the v1 API has no cursor here."""
     if page.cursor is not None:
         problem = "is not a cursor of this list, which has one page"
         raise Invalid(f"the cursor {problem}", {"cursor": problem})
     with api.catalog.read() as session:
-        found = rows.of_addon(session, at.addon(session, caller).pk)
-        items = views.views(session, found if page.number == 1 else [])
+        listed = rows.of_addon(session, at.addon(session, caller).pk)
+        items = views.views(session, listed if page.number == 1 else [])
     return answers.many(ScheduleList(schedules=items), len(items), None)
 
 
 @router.post(SCHEDULES, response_model=One[ScheduleMade])
 def create_schedule(writing: Writing, caller: Updater, at: AtAddon, form: ScheduleForm) -> Response:
     def create(context: Context) -> ScheduleMade:
-        made = verbs.create(context, at.addon(context.session, caller), form)
-        return ScheduleMade(id=made.id)
+        schedule = verbs.create(context, at.addon(context.session, caller), form)
+        return ScheduleMade(id=schedule.id)
 
     return writing.create(caller, create)
 
@@ -119,7 +119,7 @@ def patch_schedule(
 
 @router.delete(SCHEDULE, response_model=One[Empty])
 def delete_schedule(writing: Writing, caller: Updater, at: AtSchedule) -> Response:
-    """Its backups stay, and expire as they would have."""
+    """Deletes the schedule; its backups stay, and expire as before."""
     return writing.undo(
         caller, lambda context: verbs.delete(context, at.schedule(context.session, caller))
     )
@@ -135,7 +135,7 @@ def list_upcoming(
         int, Query(alias="next", ge=1, le=1000, description="how many of the next instants")
     ] = 10,
 ) -> Response:
-    """Extension: when the schedule is due next, in UTC."""
+    """Extension: the schedule's next instants, in UTC."""
     with api.catalog.read() as session:
         schedule = at.schedule(session, caller)
         return answers.one(
@@ -146,11 +146,11 @@ def list_upcoming(
 @router.get(f"{SCHEDULE}/history", response_model=Many[OccurrenceList])
 @in_turn
 def list_history(api: State, caller: Reader, page: Paging, at: AtSchedule) -> Response:
-    """Extension: what became of its instants, the latest first; also of a deleted schedule."""
+    """Extension: the outcomes of its instants, the latest first; also of a deleted schedule."""
     with api.catalog.read() as session:
-        found = occurrences.listed(session, at.ever(session, caller), page)
-        items = views.history(session, found.items)
-    return answers.many(OccurrenceList(occurrences=items), len(items), found.cursor)
+        listed = occurrences.listed(session, at.ever(session, caller), page)
+        items = views.history(session, listed.items)
+    return answers.many(OccurrenceList(occurrences=items), len(items), listed.cursor)
 
 
 @router.get(f"{SCHEDULE}/why", response_model=One[Explanation])
@@ -161,18 +161,13 @@ def explain_instant(
     instant: Annotated[str, _AT, Query(alias="at", description="an RFC 3339 instant")],
 ) -> Response:
     """Extension: why there was a backup at an instant, or why not; also of a deleted schedule."""
-    asked = _instant(instant)
-    with api.catalog.read() as session:
-        schedule = at.ever(session, caller)
-        return answers.one(explain(session, schedule, asked, api.clock.now()))
-
-
-def _instant(text: str) -> int:
     try:
-        instant = parse_rfc3339(text)
+        instant_ms = parse_rfc3339(instant)
     except (ValueError, OverflowError):
-        instant = -1
-    if not 0 <= instant < _LATEST:
+        instant_ms = -1
+    if not 0 <= instant_ms < _MAX_INSTANT_MS:
         problem = "must be an instant after 1970, such as 2026-11-21T03:00:00Z"
         raise Invalid(f"at {problem}", {"at": problem})
-    return instant
+    with api.catalog.read() as session:
+        schedule = at.ever(session, caller)
+        return answers.one(explain(session, schedule, instant_ms, api.clock.now()))

@@ -1,4 +1,4 @@
-"""Tokens and roles: an extension, since the clients know no endpoints for them."""
+"""Token and role routes: an extension, as the v1 API has none."""
 
 from typing import Annotated
 
@@ -31,14 +31,14 @@ Manager = Annotated[Caller, Depends(requires(Permission.TOKENS_MANAGE))]
 @in_turn
 def list_tokens(api: State, caller: Reader, page: Paging) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, caller, page)
-        items = [views.view(token) for token in found.items]
-    return answers.many(TokenList(tokens=items), len(items), found.cursor)
+        listed = rows.listed(session, caller, page)
+        items = [views.view(token) for token in listed.items]
+    return answers.many(TokenList(tokens=items), len(items), listed.cursor)
 
 
 @router.post("/tokens", response_model=One[TokenView])
 def create_token(writing: Writing, caller: Manager, form: TokenForm) -> Response:
-    """The only answer that holds the token itself; so it is not kept for repeated posts."""
+    """The only answer with the token itself; so it is not kept for repeated posts."""
 
     def create(context: Context) -> TokenView:
         row, token = verbs.create(context, form)
@@ -75,14 +75,10 @@ def create_role(writing: Writing, caller: Manager, form: RoleForm) -> Response:
 def delete_role(writing: Writing, caller: Manager, role_id: str) -> Response:
     def delete(context: Context) -> None:
         role = rows.find_role(context.session, role_id)
+        if role is None and role_id in views.BUILT_IN:
+            raise Conflict(f"the role {role_id!r} is built in and cannot be deleted")
         if role is None:
-            raise _no_such_role(role_id)
+            raise NotFound(f"there is no role {role_id!r}")
         verbs.delete_role(context, role)
 
     return writing.undo(caller, delete)
-
-
-def _no_such_role(role_id: str) -> Exception:
-    if role_id in views.BUILT_IN:
-        return Conflict(f"the role {role_id!r} is built in and cannot be deleted")
-    return NotFound(f"there is no role {role_id!r}")

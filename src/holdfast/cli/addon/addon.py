@@ -1,4 +1,4 @@
-"""`holdfast addon`: the databases. What one does with a running one is in `addon_power.py`."""
+"""`holdfast addon`: creates, attaches, lists and changes databases; see also `power.py`."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -31,7 +31,7 @@ StringFile = Annotated[
 
 @dataclass(frozen=True)
 class Managed:
-    """A server Holdfast runs. The three sizes are the `billing` of the API."""
+    """A server that Holdfast runs. The three sizes are the `billing` of the API."""
 
     type: Type = None
     version: Annotated[str, typer.Option("--version", help="`latest`, `17-latest` or exact.")] = (
@@ -48,17 +48,17 @@ class Managed:
 
     def body(self, name: str | None) -> dict[str, object]:
         source = None if self.fork is None else _source(self.fork)
-        given = prompts.body(self.file, {"name": name, "type": self.type, "source": source})
+        fields = prompts.body(self.file, {"name": name, "type": self.type, "source": source})
         billing = {
             "deploymentPlan": self.plan,
             "storage": self.storage,
             "replicas": self.replicas,
         }
-        return {"version": self.version, "billing": billing, **given}
+        return {"version": self.version, "billing": billing, **fields}
 
 
 def _source(text: str) -> dict[str, object]:
-    """`orders/latest`, `shop/orders/latest` or a backup's uid, as the API takes it."""
+    """Parses `orders/latest`, `shop/orders/latest` or a backup's uid into fields of the API."""
     match text.split("/"):
         case [uid]:
             return {"backupUid": uid}
@@ -72,7 +72,7 @@ def _source(text: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Attached:
-    """A server of one's own; without a file its connection string is asked for."""
+    """A server of the user's own; without a file its connection string is asked for."""
 
     type: Type = None
     connection_string_file: StringFile = None
@@ -81,31 +81,31 @@ class Attached:
 
     def body(self, name: str | None) -> dict[str, object]:
         options = {"name": name, "type": self.type, "description": self.description}
-        given = prompts.body(self.file, options)
-        if "connectionString" in given and self.connection_string_file is None:
-            return given
+        fields = prompts.body(self.file, options)
+        if "connectionString" in fields and self.connection_string_file is None:
+            return fields
         secret = prompts.secret(
             self.connection_string_file, "Connection string", "--connection-string-file"
         )
-        return {**given, "connectionString": secret.reveal()}
+        return {**fields, "connectionString": secret.reveal()}
 
 
 @verb(app, "types", "holdfast addon types")
 def types(session: Session) -> None:
     """List the kinds of database and what each can do on the server's machine."""
     with session.client() as client:
-        found = [t.document() for t in client.addons.types()]
+        kinds = list(client.addons.types())
     columns = {"TYPE": "type", "NAME": "name", "DUMPS": "features.backupsDump"}
-    session.printer.rows(found, {**columns, "VERSIONS": "major"})
+    session.printer.rows(kinds, {**columns, "VERSIONS": "major"})
 
 
 @verb(app, "list", "holdfast addon list --project shop")
-def show(session: Session, where: InProject, limit: Limit = None) -> None:
+def show(session: Session, scope: InProject, limit: Limit = None) -> None:
     """List the addons of a project."""
     with session.client() as client:
-        found = [a.document() for a in islice(client.addons.list(where.of(session)), limit)]
+        addons = list(islice(client.addons.list(scope.of(session)), limit))
     columns = {"ID": "id", "NAME": "name", "TYPE": "spec.type", "STATUS": "status"}
-    session.printer.rows(found, {**columns, "MANAGED": "managed"})
+    session.printer.rows(addons, {**columns, "MANAGED": "managed"})
 
 
 @verb(
@@ -115,13 +115,13 @@ def show(session: Session, where: InProject, limit: Limit = None) -> None:
     "holdfast addon create rehearsal -p shop -t postgresql --fork orders/latest --wait",
 )
 def create(
-    session: Session, where: InProject, managed: Managed, waiting: Waiting, name: Name = None
+    session: Session, scope: InProject, managed: Managed, waiting: Waiting, name: Name = None
 ) -> None:
     """Create an addon that Holdfast runs itself."""
-    project = where.of(session)
+    project = scope.of(session)
     with session.client() as client:
-        made = client.addons.create(project, managed.body(name))
-        settle(session, client, (project, made), waiting)
+        addon = client.addons.create(project, managed.body(name))
+        settle(session, client, (project, addon.id), waiting, addon=addon)
 
 
 @verb(
@@ -131,20 +131,20 @@ def create(
     "holdfast addon attach orders -p shop -t postgresql --connection-string-file url.txt",
 )
 def attach(
-    session: Session, where: InProject, attached: Attached, waiting: Waiting, name: Name = None
+    session: Session, scope: InProject, attached: Attached, waiting: Waiting, name: Name = None
 ) -> None:
     """Attach a database server of your own; it is probed at once and never deleted."""
-    project = where.of(session)
+    project = scope.of(session)
     with session.client() as client:
-        made = client.addons.create(project, attached.body(name))
-        settle(session, client, (project, made), waiting)
+        addon = client.addons.create(project, attached.body(name))
+        settle(session, client, (project, addon.id), waiting, addon=addon)
 
 
 @verb(app, "get", "holdfast addon get orders --project shop")
 def get(session: Session, one: OneAddon) -> None:
     """Show an addon."""
     with session.client() as client:
-        session.printer.record(client.addons.get(*one.of(session)).document())
+        session.printer.record(client.addons.get(*one.of(session)))
 
 
 @verb(
@@ -163,12 +163,12 @@ def update(
     """Change an addon; an attached one can be told its new address or password."""
     body = prompts.body(file, {"description": description})
     if connection_string_file is not None:
-        found = prompts.secret(
+        connection_string = prompts.secret(
             connection_string_file, "Connection string", "--connection-string-file"
         )
-        body["connectionString"] = found.reveal()
+        body["connectionString"] = connection_string.reveal()
     with session.client() as client:
-        session.printer.record(client.addons.update(*one.of(session), body).document())
+        session.printer.record(client.addons.update(*one.of(session), body))
 
 
 @verb(app, "delete", "holdfast addon delete orders --project shop --force")

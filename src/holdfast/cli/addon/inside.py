@@ -1,4 +1,4 @@
-"""`holdfast addon credentials|version|containers|logs`: looking inside one."""
+"""`holdfast addon credentials|version|containers|logs`: shows the inside of an addon."""
 
 from typing import Annotated
 
@@ -14,8 +14,8 @@ from holdfast.cli.session.verbs import verb
 def credentials(session: Session, one: OneAddon) -> None:
     """Show how to connect to an addon, passwords included."""
     with session.client() as client:
-        found = client.addons.credentials(*one.of(session))
-    session.printer.record(found.document(reveal=True))
+        shown = client.addons.credentials(*one.of(session))
+    session.printer.record(shown.document(reveal=True))
 
 
 def version(
@@ -30,14 +30,14 @@ def version(
     with session.client() as client:
         if upgrade_to is not None:
             client.addons.upgrade(*which, upgrade_to)
-        session.printer.record(client.addons.version(*which).document())
+        session.printer.record(client.addons.version(*which))
 
 
 def containers(session: Session, one: OneAddon) -> None:
     """List the running servers of an addon."""
     with session.client() as client:
-        found = [c.document() for c in client.addons.containers(*one.of(session))]
-    session.printer.rows(found, {"NAME": "name", "STATUS": "status"})
+        containers = list(client.addons.containers(*one.of(session)))
+    session.printer.rows(containers, {"NAME": "name", "STATUS": "status"})
 
 
 def logs(session: Session, one: OneAddon, lines: Lines) -> None:

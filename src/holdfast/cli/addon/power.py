@@ -1,4 +1,4 @@
-"""`holdfast addon pause|resume|restart|reset`, and waiting for an addon to settle."""
+"""`holdfast addon pause|resume|restart|reset`, and waiting for an addon's state."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +17,7 @@ from holdfast.client.models.models import Addon
 
 @dataclass(frozen=True)
 class OneAddon(InAddon):
-    """The addon a verb is about, as an argument or like everywhere else."""
+    """The addon of a verb, as an argument or as an option."""
 
     target: Annotated[str | None, typer.Argument(metavar="[ADDON]", help="Addon id.")] = None
 
@@ -25,40 +25,30 @@ class OneAddon(InAddon):
         return InAddon(self.project, self.target or self.addon).of(session)
 
     def named(self, session: Session) -> tuple[str, str]:
-        """For verbs that destroy: a default from the context or the environment is not enough."""
+        """Returns the addon named as an argument: no default is enough for verbs that destroy."""
         if not self.target:
             raise typer.BadParameter("name the addon as an argument")
         return self.of(session)
 
 
-def settle(session: Session, client: Client, which: tuple[str, Addon], waiting: Waiting) -> None:
-    """Prints the addon, after waiting for it to run if that was asked for."""
-    project, addon = which
+def settle(
+    session: Session,
+    client: Client,
+    names: tuple[str, str],
+    waiting: Waiting,
+    state: str = "running",
+    addon: Addon | None = None,
+) -> None:
+    """Prints the addon; with --wait it waits for the state first, and raises for another one."""
     if waiting.wait:
-        addon = _awaited(client, (project, addon.id), "running", waiting)
-    session.printer.record(addon.document())
-    _judge(addon, "running", waiting)
-
-
-def _awaited(client: Client, which: tuple[str, str], wanted: str, waiting: Waiting) -> Addon:
-    with watching(which[1]) as listener:
-        return client.wait_for_addon(*which, (wanted,), waiting.patience(), listener)
-
-
-def _judge(addon: Addon, wanted: str, waiting: Waiting) -> None:
-    if waiting.wait and addon.status != wanted:
+        with watching(names[1]) as listener:
+            addon = client.wait_for_addon(*names, (state,), waiting.patience(), listener)
+    elif addon is None:
+        addon = client.addons.get(*names)
+    session.printer.record(addon)
+    if waiting.wait and addon.status != state:
         reason = f": {addon.reason}" if addon.reason else ""
         raise OperationFailed(f"the addon {addon.id} is {addon.status}{reason}")
-
-
-def _report(session: Session, which: tuple[str, str], wanted: str, waiting: Waiting) -> None:
-    with session.client() as client:
-        if waiting.wait:
-            addon = _awaited(client, which, wanted, waiting)
-        else:
-            addon = client.addons.get(*which)
-    session.printer.record(addon.document())
-    _judge(addon, wanted, waiting)
 
 
 def pause(session: Session, one: OneAddon, waiting: Waiting) -> None:
@@ -66,7 +56,7 @@ def pause(session: Session, one: OneAddon, waiting: Waiting) -> None:
     which = one.of(session)
     with session.client() as client:
         client.addons.pause(*which)
-    _report(session, which, "paused", waiting)
+        settle(session, client, which, waiting, "paused")
 
 
 def resume(session: Session, one: OneAddon, waiting: Waiting) -> None:
@@ -74,7 +64,7 @@ def resume(session: Session, one: OneAddon, waiting: Waiting) -> None:
     which = one.of(session)
     with session.client() as client:
         client.addons.resume(*which)
-    _report(session, which, "running", waiting)
+        settle(session, client, which, waiting, "running")
 
 
 def restart(session: Session, one: OneAddon, waiting: Waiting) -> None:
@@ -82,7 +72,7 @@ def restart(session: Session, one: OneAddon, waiting: Waiting) -> None:
     which = one.of(session)
     with session.client() as client:
         client.addons.restart(*which)
-    _report(session, which, "running", waiting)
+        settle(session, client, which, waiting, "running")
 
 
 def reset(session: Session, one: OneAddon, waiting: Waiting, force: Force = False) -> None:
@@ -91,7 +81,7 @@ def reset(session: Session, one: OneAddon, waiting: Waiting, force: Force = Fals
     prompts.confirm(f"Wipe all data of the addon {which[1]}?", force=force)
     with session.client() as client:
         client.addons.reset(*which)
-    _report(session, which, "running", waiting)
+        settle(session, client, which, waiting, "running")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,5 @@
-"""`holdfast backup`. Downloading one is in `backup_download.py`."""
+"""`holdfast backup`: creates, lists, shows and deletes backups."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,6 +15,7 @@ from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
 from holdfast.cli.terminal import prompts
 from holdfast.cli.terminal.problems import naming
+from holdfast.client.models.models import Backup
 
 app = noun("Backups of an addon.")
 download.register(app)
@@ -43,7 +43,7 @@ OPTIONS = {
     "retentionTime": "--keep",
     "maxRate": "--max-rate",
 }
-"""Fields of the API to the options that say them."""
+"""The option for each field of the API."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,18 @@ class Fields:
 
 
 @verb(app, "list", "holdfast backup list --project shop --addon orders --limit 20")
-def show(session: Session, where: InAddon, limit: Limit = None) -> None:
+def show(session: Session, scope: InAddon, limit: Limit = None) -> None:
     """List backups, newest first."""
     with session.client() as client:
-        found = [b.document() for b in islice(client.backups.list(*where.of(session)), limit)]
+        backups = list(islice(client.backups.list(*scope.of(session)), limit))
     columns = {"ID": "id", "STATUS": "status", "TYPE": "backupType", "SIZE": "config.size"}
     times = {"CREATED": "createdAt", "COMPLETED": "completedAt", "EXPIRES": "expires"}
-    session.printer.rows(found, {**columns, **times, "WARNINGS": "warnings"}, _told)
+    session.printer.rows(backups, {**columns, **times, "WARNINGS": "warnings"}, described)
 
 
-def _told(backup: Mapping[str, object]) -> dict[str, object]:
-    expires = "never" if backup.get("expiresAt") is None else backup["expiresAt"]
-    return {**backup, "expires": expires}
+def described(backup: Backup) -> dict[str, str]:
+    """Words when it expires."""
+    return {"expires": backup.expires_at or "never"}
 
 
 @verb(
@@ -99,43 +99,43 @@ def _told(backup: Mapping[str, object]) -> dict[str, object]:
     "create",
     "holdfast backup create -p shop -a orders --type dump --compression zstd --wait",
 )
-def create(session: Session, where: InAddon, fields: Fields, waiting: Waiting) -> None:
+def create(session: Session, scope: InAddon, fields: Fields, waiting: Waiting) -> None:
     """Back an addon up. With --wait the exit status tells whether the backup is good."""
-    project, addon = where.of(session)
+    project, addon = scope.of(session)
     with session.client() as client, naming(**OPTIONS):
-        made = client.backups.create(project, addon, fields.body())
+        made_backup = client.backups.create(project, addon, fields.body())
         if waiting.wait:
-            made = awaited(client, (project, addon, made.id), waiting)
-    conclude(session, made, waited=waiting.wait)
+            made_backup = awaited(client, project, addon, made_backup.id, waiting)
+    conclude(session, made_backup, waited=waiting.wait)
 
 
 @verb(app, "wait", "holdfast backup wait 2026-01-20-11-19-53 -p shop -a orders --timeout 600")
 def wait(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     backup: Id,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0)] = None,
 ) -> None:
     """Wait for a backup to end; the exit status tells whether it is good."""
     waiting = Waiting(wait=True, timeout=timeout)
     with session.client() as client:
-        ended = awaited(client, (*where.of(session), backup), waiting)
+        ended = awaited(client, *scope.of(session), backup, waiting)
     conclude(session, ended, waited=True)
 
 
 @verb(app, "get", "holdfast backup get nightly --project shop --addon orders")
-def get(session: Session, where: InAddon, backup: Id) -> None:
+def get(session: Session, scope: InAddon, backup: Id) -> None:
     """Show a backup."""
     with session.client() as client:
-        session.printer.record(client.backups.get(*where.of(session), backup).document())
+        session.printer.record(client.backups.get(*scope.of(session), backup))
 
 
 @verb(app, "delete", "holdfast backup delete nightly --project shop --addon orders --yes")
 def delete(
-    session: Session, where: InAddon, backup: Id, yes: Yes = False, force: EvenLast = False
+    session: Session, scope: InAddon, backup: Id, yes: Yes = False, force: EvenLast = False
 ) -> None:
     """Delete a backup and what is stored of it. The last good one is refused without --force."""
-    project, addon = where.of(session)
+    project, addon = scope.of(session)
     prompts.confirm(f"Delete the backup {backup} of {addon}?", force=yes or force, option="--yes")
     with session.client() as client, naming(force="--force"):
         client.backups.delete(project, addon, backup, force=force)
@@ -143,53 +143,53 @@ def delete(
 
 
 @verb(app, "abort", "holdfast backup abort nightly --project shop --addon orders")
-def abort(session: Session, where: InAddon, backup: Id) -> None:
+def abort(session: Session, scope: InAddon, backup: Id) -> None:
     """Stop a backup that is scheduled or in progress."""
     with session.client() as client:
-        client.backups.abort(*where.of(session), backup)
+        client.backups.abort(*scope.of(session), backup)
     session.printer.done(f"aborting backup {backup}")
 
 
 @verb(app, "retain", "holdfast backup retain nightly --project shop --addon orders")
-def retain(session: Session, where: InAddon, backup: Id) -> None:
+def retain(session: Session, scope: InAddon, backup: Id) -> None:
     """Keep a backup for ever, whatever its schedule says."""
     with session.client() as client:
-        client.backups.retain(*where.of(session), backup)
+        client.backups.retain(*scope.of(session), backup)
     session.printer.done(f"backup {backup} is kept until it is deleted")
 
 
 @verb(app, "retry-copy", "holdfast backup retry-copy nightly off-site -p shop -a orders")
 def retry_copy(
     session: Session,
-    where: InAddon,
+    scope: InAddon,
     backup: Id,
     destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="Where it failed.")],
 ) -> None:
     """Make an additional copy of a snapshot again that failed."""
     with session.client() as client:
-        client.backups.retry_copy(*where.of(session), backup, destination)
+        client.backups.retry_copy(*scope.of(session), backup, destination)
     session.printer.done(f"copying {backup} to {destination} again")
 
 
 @verb(app, "repair", "holdfast backup repair nightly -p shop -a orders")
-def repair(session: Session, where: InAddon, backup: Id) -> None:
+def repair(session: Session, scope: InAddon, backup: Id) -> None:
     """Make lost copies of a snapshot again from one that is whole."""
     with session.client() as client:
-        client.backups.repair(*where.of(session), backup)
+        client.backups.repair(*scope.of(session), backup)
     session.printer.done(f"making lost copies of {backup} again")
 
 
 @verb(app, "logs", "holdfast backup logs nightly --project shop --addon orders --follow")
-def logs(session: Session, where: InAddon, backup: Id, lines: Lines) -> None:
+def logs(session: Session, scope: InAddon, backup: Id, lines: Lines) -> None:
     """Show what was logged while a backup was made."""
-    which, query = where.of(session), lines.query()
+    which, query = scope.of(session), lines.query()
     with session.client() as client:
         source = client.backups.tail if lines.follow else client.backups.logs
         show_lines(session, source(*which, backup, query))
 
 
 @verb(app, "evidence", "holdfast backup evidence nightly --project shop --addon orders")
-def evidence(session: Session, where: InAddon, backup: Id) -> None:
+def evidence(session: Session, scope: InAddon, backup: Id) -> None:
     """Show what a backup's status was derived from: checks, digests, exit statuses, rows."""
     with session.client() as client:
-        session.printer.record(client.backups.evidence(*where.of(session), backup).document())
+        session.printer.record(client.backups.evidence(*scope.of(session), backup))

@@ -1,4 +1,4 @@
-"""How a command ends that made a backup: it waits, shows it, and its exit status is the verdict."""
+"""Waits for a backup and shows it; the exit status tells whether it is good."""
 
 from holdfast.cli.session.options import Waiting
 from holdfast.cli.session.session import Session
@@ -9,14 +9,13 @@ from holdfast.client import Client
 from holdfast.client.models.models import GOOD, Backup
 
 
-def awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> Backup:
-    """`which`: project, addon, backup."""
-    with watching(f"backup {which[2]}") as listener:
-        return client.wait_for_backup(*which, waiting.patience(), listener)
+def awaited(client: Client, project: str, addon: str, backup: str, waiting: Waiting) -> Backup:
+    with watching(f"backup {backup}") as listener:
+        return client.wait_for_backup(project, addon, backup, waiting.patience(), listener)
 
 
 def conclude(session: Session, backup: Backup, *, waited: bool) -> None:
-    session.printer.record(backup.document())
+    session.printer.record(backup)
     if backup.warnings:
         note(
             f"{backup.warnings} warnings: not everything will restore elsewhere as it is; see"

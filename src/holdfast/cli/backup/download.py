@@ -1,13 +1,13 @@
-"""`holdfast backup download`: the artifact, whole or not at all.
+"""`holdfast backup download`: writes the artifact, whole or not at all.
 
-The bytes go to a `.part` file beside the target, which only gets its name when all that was
-announced has come. What was there before stays until then.
+The bytes go to a `.part` file beside the target, which replaces the target when all announced bytes
+have come.
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -37,40 +37,35 @@ class Target:
         return path
 
 
-def download(session: Session, where: InAddon, backup: Id, target: Target) -> None:
+def download(session: Session, scope: InAddon, backup: Id, target: Target) -> None:
     """Download a completed dump; it opens with the database's own tools."""
     with (
         session.client() as client,
-        client.backups.download(*where.of(session), backup) as coming,
+        client.backups.download(*scope.of(session), backup) as artifact,
     ):
         if target.output == "-":
-            _to_stdout(coming)
+            _write(artifact, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
             return
-        path = target.path(coming.name)
-        _to_file(coming, path)
-    session.printer.record({"file": str(path), "bytes": coming.received, "sha256": coming.sha256})
+        path = target.path(artifact.name)
+        part = path.with_name(path.name + ".part")
+        try:
+            with part.open("wb") as file:
+                _write(artifact, file)
+            durable.sync(part)
+            durable.move(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    result = {"file": str(path), "bytes": artifact.received, "sha256": artifact.sha256}
+    session.printer.record(result)
 
 
-def _to_stdout(coming: Download) -> None:
-    with transferring(coming.name, coming.expected) as progress:
-        for chunk in coming.chunks():
-            sys.stdout.buffer.write(chunk)
-            progress(coming.received)
-    sys.stdout.buffer.flush()
-
-
-def _to_file(coming: Download, path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file, transferring(path.name, coming.expected) as progress:
-            for chunk in coming.chunks():
-                file.write(chunk)
-                progress(coming.received)
-        durable.sync(part)
-        durable.move(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def _write(artifact: Download, file: BinaryIO) -> None:
+    with transferring(artifact.name, artifact.expected) as progress:
+        for chunk in artifact.chunks():
+            file.write(chunk)
+            progress(artifact.received)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""`holdfast backup import`: a dump of another server, or a file from here or from an address."""
+"""`holdfast backup import`: imports a dump of another server, a local file or a URL."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,12 @@ OPTIONS = {
     "customDestinationId": "--destination",
     "uploadId": "--resume",
 }
-"""Fields of the API to the options that say them."""
+"""The option for each field of the API."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Exactly one source, and what becomes of it."""
+class ImportOptions:
+    """Exactly one source, and the options of the new backup."""
 
     file: Annotated[
         Path | None,
@@ -59,8 +59,8 @@ class Wanted:
     ] = None
 
     def __post_init__(self) -> None:
-        given = [self.file, self.url, self.url_file, self.connection_string_file]
-        if sum(each is not None for each in given) != 1:
+        sources = [self.file, self.url, self.url_file, self.connection_string_file]
+        if sum(source is not None for source in sources) != 1:
             raise typer.BadParameter(
                 "give exactly one of --file, --url, --url-file and --connection-string-file"
             )
@@ -68,7 +68,7 @@ class Wanted:
             raise typer.BadParameter("--resume needs the --file that is being uploaded")
 
     def body(self) -> dict[str, object]:
-        """Without the upload, which has to be made first."""
+        """Returns the body without `uploadId`: the upload comes first."""
         fields: dict[str, object] = {
             "name": self.name,
             "compressionType": self.compression,
@@ -78,34 +78,36 @@ class Wanted:
         if self.url_file is not None:
             fields["importUrl"] = prompts.secret(self.url_file, "URL", "--url-file").reveal()
         if self.connection_string_file is not None:
-            found = prompts.secret(
+            connection_string = prompts.secret(
                 self.connection_string_file, "Connection string", "--connection-string-file"
             )
-            fields["connectionString"] = found.reveal()
+            fields["connectionString"] = connection_string.reveal()
             fields["importAllDatabases"] = not self.only_its_database
         return {name: value for name, value in fields.items() if value is not None}
 
 
-def import_backup(session: Session, where: InAddon, wanted: Wanted, waiting: Waiting) -> None:
+def import_backup(
+    session: Session, scope: InAddon, choices: ImportOptions, waiting: Waiting
+) -> None:
     """Import a dump as a backup; `holdfast restore create` loads it afterwards."""
-    project, addon = where.of(session)
-    body = wanted.body()
-    options = OPTIONS if wanted.url is None else {**OPTIONS, "importUrl": "--url"}
+    project, addon = scope.of(session)
+    body = choices.body()
+    options = OPTIONS if choices.url is None else {**OPTIONS, "importUrl": "--url"}
     with session.client() as client, naming(**options):
-        if wanted.file is not None:
-            body["uploadId"] = _uploaded(client, (project, addon), wanted.file, wanted.resume)
-        made = client.imports.create(project, addon, body)
+        if choices.file is not None:
+            body["uploadId"] = _upload(client, project, addon, choices.file, choices.resume)
+        backup = client.imports.create(project, addon, body)
         if waiting.wait:
-            made = awaited(client, (project, addon, made.id), waiting)
-    conclude(session, made, waited=waiting.wait)
+            backup = awaited(client, project, addon, backup.id, waiting)
+    conclude(session, backup, waited=waiting.wait)
 
 
-def _uploaded(client: Client, where: tuple[str, str], file: Path, resume: str | None) -> str:
+def _upload(client: Client, project: str, addon: str, file: Path, resume: str | None) -> str:
     with transferring(file.name, file.stat().st_size) as progress:
         if resume is None:
-            resume = client.imports.begin(*where, file).id
+            resume = client.imports.begin(project, addon, file).id
             note(f"upload {resume}; if it breaks off, go on with --resume {resume}")
-        return client.imports.send(*where, resume, file, progress).id
+        return client.imports.send(project, addon, resume, file, progress).id
 
 
 def register(app: typer.Typer) -> None:

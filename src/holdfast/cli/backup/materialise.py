@@ -1,7 +1,7 @@
-"""`holdfast backup materialise`: a snapshot's files as a data directory that a server starts from.
+"""`holdfast backup materialise`: writes a snapshot's files as a data directory.
 
-The directory appears whole or not at all. What has to be done with it is printed; nothing is done
-to any server.
+The directory appears whole or not at all. The steps to start a server from it are printed; no
+server is touched.
 """
 
 import shutil
@@ -27,18 +27,18 @@ To = Annotated[
 ]
 
 
-def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
+def materialise(session: Session, scope: InAddon, backup: Id, to: To) -> None:
     """Write a snapshot's files to a directory of this machine and say how to start from it."""
     target = to.absolute()
     if target.exists():
         raise typer.BadParameter(f"{target} exists already", param_hint="--to")
     draft = target.with_name(f".{target.name}.part")
     with session.client() as client:
-        project, addon = where.of(session)
+        project, addon = scope.of(session)
         finish = client.backups.finish(project, addon, backup, str(target))
-        with client.backups.files(project, addon, backup) as coming, _whole(draft, target):
-            with transferring(backup, coming.expected) as progress:
-                unpack(coming.chunks(), draft, lambda: progress(coming.received))
+        with client.backups.files(project, addon, backup) as archive, _whole(draft, target):
+            with transferring(backup, archive.expected) as progress:
+                unpack(archive.chunks(), draft, lambda: progress(archive.received))
             _finish(draft, finish)
     session.printer.record({"directory": str(target)})
     for number, step in enumerate(finish.steps, 1):
@@ -47,9 +47,9 @@ def materialise(session: Session, where: InAddon, backup: Id, to: To) -> None:
 
 @contextmanager
 def _whole(draft: Path, target: Path) -> Generator[None]:
-    """The draft becomes the target when all went well, and is removed when not."""
+    """Moves the draft to the target, or removes it after an error."""
     if draft.exists():
-        shutil.rmtree(draft)  # of a run that was killed: nobody else names a directory so
+        shutil.rmtree(draft)  # left over from a killed run: only this command uses such names
     draft.mkdir(mode=0o700, parents=True)
     try:
         yield
@@ -61,7 +61,7 @@ def _whole(draft: Path, target: Path) -> Generator[None]:
 
 
 def _finish(draft: Path, finish: Finish) -> None:
-    """As little as a server may ask for: texts and modes of what lies in the directory."""
+    """Writes texts and modes inside the directory, all that a server may ask for."""
     for name, text in finish.texts.items():
         inside(draft, name).write_text(text)
     for name, text in finish.appended.items():

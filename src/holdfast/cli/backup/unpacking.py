@@ -1,4 +1,4 @@
-"""A tar that comes from a server, written into a directory and nowhere else.
+"""Unpacks a tar from a server into a directory and nowhere else.
 
 `tarfile`'s own filters do the same, but Debian 12's Python 3.11.2 does not have them yet.
 """
@@ -14,7 +14,7 @@ from holdfast.client.transport.errors import Answer, ServerFault
 
 
 class _Stream(RawIOBase):
-    """Chunks as a file that is read once."""
+    """Reads chunks as a file, once."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -29,14 +29,14 @@ class _Stream(RawIOBase):
             if chunk is None:
                 return 0
             self._rest = chunk
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
+        part = self._rest[: len(buffer)]
+        buffer[: len(part)] = part
+        self._rest = self._rest[len(part) :]
+        return len(part)
 
 
 def unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) -> None:
-    """A server that says more than it should still writes nothing outside of the directory."""
+    """Writes the members of a tar, which a bad server may have made, below the directory only."""
     with tarfile.open(fileobj=_Stream(chunks), mode="r|") as tar:
         for member in tar:
             _write(tar, member, inside(target, member.name), target)
@@ -44,7 +44,7 @@ def unpack(chunks: Iterator[bytes], target: Path, moved: Callable[[], None]) -> 
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, target: Path) -> None:
-    """Owned by who unpacks it, and writable by nobody else."""
+    """Writes a member that belongs to this user and is writable by no other."""
     if member.isdir():
         path.mkdir(exist_ok=True)
     elif member.issym():
@@ -62,7 +62,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, target: Pa
 
 
 def inside(directory: Path, name: str) -> Path:
-    """The path of what may be changed; links that lead out of the directory are followed."""
+    """Returns a path below the directory, or raises; links that lead out are followed first."""
     path = directory / name
     if not path.resolve().is_relative_to(directory.resolve()):
         raise ServerFault(Answer(200, f"the server wants to change {name}, which is not ours"))

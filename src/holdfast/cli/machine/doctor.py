@@ -1,4 +1,4 @@
-"""`holdfast doctor` and `holdfast tools`: what this machine has, lacks, and how to get it."""
+"""`holdfast doctor` and `holdfast tools`: examine this machine, and install programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,12 +24,12 @@ def register(app: typer.Typer) -> None:
 def doctor(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Say what is missing on this machine and how to get it (exit status 1 if anything is)."""
     findings = local("diagnose")(data_dir)
-    rows = [{**found, "state": "ok" if found["well"] else "MISSING"} for found in findings]
+    rows = [{**finding, "state": "ok" if finding["well"] else "MISSING"} for finding in findings]
     columns = {"WHAT": "name", "STATE": "state", "FOUND": "found"}
     Printer(output).rows(rows, columns)
-    missing = [found for found in findings if not found["well"]]
-    for found in missing:
-        note(f"{found['name']}: {found['remedy']}")
+    missing = [finding for finding in findings if not finding["well"]]
+    for finding in missing:
+        note(f"{finding['name']}: {finding['remedy']}")
     raise typer.Exit(1 if missing else 0)
 
 

@@ -1,4 +1,4 @@
-"""What this machine has and what it lacks: heavy to import, so `local` loads it when asked."""
+"""Examines this machine and installs tools: slow to import, so `local` loads it on demand."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""What commands do on this machine instead of asking a server: loaded when such a command runs.
+"""Loads the commands that work on this machine, without a server, when one of them runs.
 
-The whole server is behind these names. Importing it takes longer than most commands take to ask
-one that runs already.
+They import the whole server, which takes longer than most commands need to ask a running one.
 """
 
 import importlib
@@ -22,6 +21,6 @@ LOCAL: Mapping[str, str] = {
 
 
 def local(name: str) -> Callable[..., Any]:
-    """The function of this name, from the module that has it."""
+    """Returns the function of this name, from the module that has it."""
     with collecting_nothing():
         return getattr(importlib.import_module(LOCAL[name]), name)

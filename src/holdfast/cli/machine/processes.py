@@ -1,4 +1,4 @@
-"""The processes of an installation, running: heavy to import, so `local` loads it when asked."""
+"""Runs the processes of an installation: slow to import, so `local` loads it on demand."""
 
 import asyncio
 import logging
@@ -18,15 +18,14 @@ from holdfast.bootstrap import Parts, SchedulerProcess, WorkerProcess
 from holdfast.kit import logs
 from holdfast.kit.processes.hardening import keep_memory_private
 from holdfast.kit.processes.memory import collect_seldom
-from holdfast.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
 
 
-def serve(**given: Any) -> None:
-    parts = _open(given)
+def serve(**options: Any) -> None:
+    parts = _open(options)
     config = bootstrap.listener_config(parts)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
     background.start()
@@ -39,36 +38,36 @@ def serve(**given: Any) -> None:
     _leave()
 
 
-def api(**given: Any) -> None:
-    parts = _open(given)
+def api(**options: Any) -> None:
+    parts = _open(options)
     _listen(parts, bootstrap.listener_config(parts))
     _leave()
 
 
-def worker(**given: Any) -> None:
+def worker(**options: Any) -> None:
     stopping = _stop_on_signal()
-    background = WorkerProcess(_open(given))
+    background = WorkerProcess(_open(options))
     background.start()
     stopping.wait()
     background.drain()
     _leave()
 
 
-def scheduler(**given: Any) -> None:
+def scheduler(**options: Any) -> None:
     stopping = _stop_on_signal()
-    background = SchedulerProcess(_open(given))
+    background = SchedulerProcess(_open(options))
     background.start()
     stopping.wait()
     background.drain()
     _leave()
 
 
-def _open(given: dict[str, Any]) -> Parts:
+def _open(options: dict[str, Any]) -> Parts:
     keep_memory_private()
-    chosen = settings.load(given)
+    chosen = settings.load(options)
     logs.configure(chosen.log_level, chosen.log_format)
     parts = Parts(chosen)
-    _ = parts.master  # a wrong one ends the start, not the first secret that is needed
+    _ = parts.master  # a wrong key ends the start here, not at the first secret that is needed
     if bootstrap.make_owner(parts):
         log.info("owner token written", extra={"file": str(chosen.data_dir / "owner.token")})
     return parts
@@ -88,7 +87,11 @@ def _stop_on_signal() -> threading.Event:
 def _listen(parts: Parts, config: uvicorn.Config) -> None:
     """Serves until SIGTERM or SIGINT, then lets running requests end."""
     chosen = parts.settings
-    listener = _socket(chosen)
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    # Named as TCP: only then does asyncio send at once, instead of 40 ms later (Nagle).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((chosen.host, chosen.port))
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
     collect_seldom()
@@ -96,37 +99,31 @@ def _listen(parts: Parts, config: uvicorn.Config) -> None:
 
 
 class _Listener(uvicorn.Server):
-    """Uvicorn raises the signal that ended it once more, which would kill us before the drain. And
-    it looks ten times a second whether there was one; ours wakes it."""
+    """uvicorn without two habits of its own.
+
+    It raises the signal that ended it once more, which would kill us before the drain; and it polls
+    for a signal ten times a second, where ours wakes it.
+    """
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._signalled = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_exit)
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        if self._loop.is_running():  # not while others are drained
-            self._loop.call_soon_threadsafe(self._told.set)
+        if self._loop.is_running():  # not while the other processes are drained
+            self._loop.call_soon_threadsafe(self._signalled.set)
 
     async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # of 0, each time: it sets the date that answers tell
+        while not await self.on_tick(0):  # 0 each time: then it sets the date of answers
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _TICK_SECONDS)
-
-
-def _socket(chosen: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
-    # Named as TCP: only then does asyncio send at once, instead of 40 ms later (Nagle).
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((chosen.host, chosen.port))
-    return listener
+                await asyncio.wait_for(self._signalled.wait(), _TICK_SECONDS)
 
 
 def _leave() -> None:
-    """Everything is written down; threads that still wait for a dead network do not hold us."""
+    """Ends the process at once; threads may still wait for a dead network, but all is written."""
     logging.shutdown()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""`holdfast serve|api|worker|scheduler`: the processes of an installation."""
+"""`holdfast serve|api|worker|scheduler`: runs the processes of an installation."""
 
 from pathlib import Path
 from typing import Annotated

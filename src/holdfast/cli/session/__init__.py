@@ -1,1 +1,1 @@
-"""Which server commands talk to, as whom, and how commands are declared."""
+"""The server and token of commands, and how commands are declared."""

@@ -1,4 +1,4 @@
-"""`holdfast context`: which server commands talk to, and their default project and addon."""
+"""`holdfast context`: chooses the server for commands, and their default project and addon."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated

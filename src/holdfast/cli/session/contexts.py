@@ -1,4 +1,4 @@
-"""The servers this person is logged in to, kept in one file only they can read."""
+"""Keeps the servers that the user is logged in to, in one file that only the user can read."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from holdfast.kit.seal import Secret
 
 @dataclass(frozen=True)
 class Context:
-    """One server, one token, and what commands mean when they name no project or addon."""
+    """One server, one token, and the default project and addon."""
 
     host: str
     token: Secret | None = None
@@ -24,8 +24,8 @@ class Context:
 
     def document(self) -> dict[str, str]:
         token = self.token.reveal() if self.token else None
-        found = {"host": self.host, "token": token, "project": self.project, "addon": self.addon}
-        return {name: value for name, value in found.items() if value}
+        fields = {"host": self.host, "token": token, "project": self.project, "addon": self.addon}
+        return {name: value for name, value in fields.items() if value}
 
 
 @dataclass(frozen=True)
@@ -50,34 +50,26 @@ def default_path() -> Path:
 
 def load(path: Path) -> Book:
     try:
-        found: object = json.loads(path.read_text())
+        document: object = json.loads(path.read_text())
     except FileNotFoundError:
         return Book()
     except (OSError, ValueError) as error:
         raise ConfigBroken(f"{path} cannot be read: {error}") from error
     try:
-        return _book(found)
+        book = cast("dict[str, object]", document)
+        contexts: dict[str, Context] = {}
+        for name, saved in cast("dict[str, dict[str, str]]", book.get("contexts", {})).items():
+            token = Secret(saved["token"]) if saved.get("token") else None
+            host, project, addon = str(saved["host"]), saved.get("project"), saved.get("addon")
+            contexts[name] = Context(host, token, project, addon)
+        current = book.get("current")
+        return Book(current if isinstance(current, str) else None, contexts)
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigBroken(f"{path} is not a list of contexts: mend or remove it") from error
 
 
-def _book(found: object) -> Book:
-    document = cast("dict[str, object]", found)
-    contexts = cast("dict[str, dict[str, str]]", document.get("contexts", {}))
-    current = document.get("current")
-    return Book(
-        current if isinstance(current, str) else None,
-        {name: _context(saved) for name, saved in contexts.items()},
-    )
-
-
-def _context(saved: Mapping[str, str]) -> Context:
-    token = Secret(saved["token"]) if saved.get("token") else None
-    return Context(str(saved["host"]), token, saved.get("project"), saved.get("addon"))
-
-
 def save(path: Path, book: Book) -> None:
-    """Replaces the file in one step; it is never readable by others, not even for a moment."""
+    """Replaces the file in one step; other users can never read it."""
     contexts = {name: context.document() for name, context in book.contexts.items()}
     text = json.dumps({"current": book.current, "contexts": contexts}, indent=2) + "\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

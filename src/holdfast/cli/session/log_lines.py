@@ -1,4 +1,4 @@
-"""Log lines on standard output: time and text, or one JSON object per line."""
+"""Prints log lines: time and text, or one JSON object per line."""
 
 from collections.abc import Iterable
 
@@ -8,4 +8,4 @@ from holdfast.client.models.models import LogLine
 
 def show_lines(session: Session, lines: Iterable[LogLine]) -> None:
     for line in lines:
-        session.printer.line(line.document(), f"{line.ts}  {line.log}")
+        session.printer.line(line, f"{line.ts}  {line.log}")

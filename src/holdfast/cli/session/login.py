@@ -1,4 +1,4 @@
-"""Logging in and out: proves a token against the server and remembers it."""
+"""`holdfast login|logout`: checks a token with the server and saves it, or forgets it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -53,8 +53,8 @@ def login(account: Account, files: Files) -> None:
     book = files.book()
     name = account.name or host.partition("://")[2]
     old = book.contexts.get(name)
-    kept = (old.project, old.addon) if old and old.host == host else (None, None)
-    contexts.save(files.path, book.with_context(name, Context(host, secret, *kept)))
+    defaults = (old.project, old.addon) if old and old.host == host else (None, None)
+    contexts.save(files.path, book.with_context(name, Context(host, secret, *defaults)))
     files.printer.done(f"logged in to {host}, context {name}")
 
 

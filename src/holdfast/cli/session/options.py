@@ -1,4 +1,4 @@
-"""Groups of options that many commands share: where something is, how to wait, which lines."""
+"""Groups of options that many commands share: project and addon, waiting, log lines."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -42,7 +42,7 @@ class InProject:
     project: _Project = None
 
     def of(self, session: Session) -> str:
-        return _needed("--project", self.project or session.place().project)
+        return _needed("--project", self.project or session.effective().project)
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class InAddon:
     addon: _Addon = None
 
     def of(self, session: Session) -> tuple[str, str]:
-        place = session.place()
-        project = _needed("--project", self.project or place.project)
-        return project, _needed("--addon", self.addon or place.addon)
+        context = session.effective()
+        project = _needed("--project", self.project or context.project)
+        return project, _needed("--addon", self.addon or context.addon)
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,10 @@ class Lines:
     contains: Annotated[str | None, typer.Option("--contains", help="Only with this text.")] = None
 
     def query(self) -> LogQuery:
-        start, duration = _since(self.since)
-        return LogQuery(start=start, duration=duration, lines=self.lines, contains=self.contains)
+        since, seconds = self.since, None
+        if since and since[:-1].isdecimal() and since[-1] in _SECONDS:
+            since, seconds = None, int(since[:-1]) * _SECONDS[since[-1]]
+        return LogQuery(start=since, duration=seconds, lines=self.lines, contains=self.contains)
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _since(text: str | None) -> tuple[str | None, int | None]:
-    if text and text[:-1].isdecimal() and text[-1] in _SECONDS:
-        return None, int(text[:-1]) * _SECONDS[text[-1]]
-    return text, None

@@ -1,4 +1,4 @@
-"""`holdfast about`, `health` and `version`: what is at the other end, and what this is."""
+"""`holdfast about|health|version`: shows the server, its health, and this program's version."""
 
 from importlib import metadata
 
@@ -11,7 +11,7 @@ from holdfast.cli.session.verbs import verb
 def about(session: Session) -> None:
     """Show what the server says about itself."""
     with session.client() as client:
-        session.printer.record(client.about().document())
+        session.printer.record(client.about())
 
 
 def health(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""The options every command has: which server, as whom, and how to print."""
+"""The options of every command: server, token, output."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ PANEL = "Server and output"
 
 @dataclass(frozen=True)
 class Files:
-    """Where the contexts are kept, and how to print: for commands that need no server."""
+    """The file of contexts and the output format, for commands that need no server."""
 
     config: Annotated[
         Path | None,
@@ -43,15 +43,15 @@ class Files:
         return contexts.load(self.path)
 
     def saved(self, name: str) -> Context:
-        found = self.book().contexts.get(name)
-        if found is None:
+        context = self.book().contexts.get(name)
+        if context is None:
             raise typer.BadParameter(f"there is no context {name!r}")
-        return found
+        return context
 
 
 @dataclass(frozen=True)
 class Session(Files):
-    """Which server. A context named on the command line beats the environment."""
+    """The server of a command. A context named on the command line beats the environment."""
 
     context: Annotated[
         str | None,
@@ -77,8 +77,8 @@ class Session(Files):
         ),
     ] = None
 
-    def place(self) -> Context:
-        """The server, token and defaults in force. A saved token only goes to its own server."""
+    def effective(self) -> Context:
+        """Returns the server, token and defaults; a saved token goes to its own server only."""
         book = self.book()
         if self.context is not None:
             return self.saved(self.context)
@@ -93,5 +93,5 @@ class Session(Files):
         return Context(host, self.token)
 
     def client(self) -> Client:
-        place = self.place()
-        return Client(place.host, place.token)
+        context = self.effective()
+        return Client(context.host, context.token)

@@ -1,1 +1,1 @@
-"""What people see: prompts, tables, progress, exit statuses."""
+"""Prompts, tables, progress and exit statuses."""

@@ -1,26 +1,28 @@
-"""What goes to standard output: data, as a table for people or as JSON for programs.
+"""Prints data to standard output, as a table for people or as JSON for programs.
 
 Everything else (notes, progress, questions, errors) goes to standard error. Without a terminal
-a table is plain aligned text, whole whatever its width; on a terminal identifiers, which come
-first, stay on one line and the rest folds. Nothing is ever cut off.
+a table is plain aligned text of any width; on a terminal identifiers, which come first, stay on one
+line and the rest folds. Nothing is ever cut off.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from holdfast.cli.terminal.text import dig, flatten, printable, words
+from holdfast.client.models.models import Model
 
 Columns = Mapping[str, str]
 """Column title to the path of its value, such as `{"SIZE": "config.size"}`."""
 
 Document = Mapping[str, object]
-Telling = Callable[[Document], Document]
+T = TypeVar("T", bound=Model | Document)
 
 
 class Format(StrEnum):
@@ -34,50 +36,58 @@ class Printer:
 
     @property
     def machine(self) -> bool:
-        """Is it a program that reads this?"""
+        """Whether a program reads the output."""
         return self.form is Format.JSON
 
     def rows(
-        self, documents: Iterable[Document], columns: Columns, told: Telling = dict[str, object]
+        self,
+        items: Iterable[T],
+        columns: Columns,
+        words_for: Callable[[T], Document] = lambda _: {},
     ) -> None:
-        """`told` adds what a person would say of each; programs get the documents as they are."""
-        found = list(documents)
+        """Prints objects: for programs as they are, for people with the words of `words_for`."""
+        rows = list(items)
         if self.form is Format.JSON:
-            _json(found)
+            _json([_document(item) for item in rows])
             return
-        if not found:
+        if not rows:
             note("nothing found")
             return
-        people = [told(document) for document in found]
+        people = [{**_document(item), **words_for(item)} for item in rows]
         cells = [[words(path, dig(d, path)) for path in columns.values()] for d in people]
         _table(list(columns), cells)
 
-    def record(self, document: Document) -> None:
-        """One thing, a line per fact."""
+    def record(self, item: Model | Document) -> None:
+        """Prints one object, a line per field."""
+        document = _document(item)
         if self.form is Format.JSON:
             _json(document)
         else:
             _table([], [[path, text] for path, text in flatten(dict(document)) if text])
 
-    def told(self, document: Document, sentence: str) -> None:
-        """One thing that a sentence says."""
+    def sentence(self, item: Model | Document, sentence: str) -> None:
+        """Prints one object as a sentence for people."""
         if self.form is Format.JSON:
-            _json(document)
+            _json(_document(item))
         else:
             print(printable_lines(sentence), flush=True)
 
     def done(self, sentence: str) -> None:
-        """Something without data was done."""
+        """Reports that a command without data succeeded."""
         if self.form is Format.JSON:
             _json({})
         note(sentence)
 
-    def line(self, document: Document, text: str) -> None:
-        """One of many that come over time: a line of text, or of JSON."""
+    def line(self, item: Model, text: str) -> None:
+        """Prints one of many objects that come over time: a line of text, or of JSON."""
         if self.form is Format.JSON:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            print(json.dumps(item.document(), ensure_ascii=False), flush=True)
         else:
             print(printable(text), flush=True)
+
+
+def _document(item: Model | Document) -> Document:
+    return item.document() if isinstance(item, Model) else item
 
 
 def note(sentence: str) -> None:
@@ -93,13 +103,13 @@ def _json(value: object) -> None:
 
 
 def _table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    if sys.stdout.isatty():
-        _drawn(titles, cells)
-    else:
-        print("\n".join(_aligned([titles, *cells] if titles else cells)), flush=True)
-
-
-def _drawn(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    if not sys.stdout.isatty():
+        rows = [titles, *cells] if titles else cells
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+            print("  ".join(padded).rstrip(), flush=True)
+        return
     table = Table(box=None, show_header=bool(titles), header_style="bold", pad_edge=False)
     for index, title in enumerate(titles or [""] * len(cells[0])):
         whole = max(len(row[0]) for row in cells) if index == 0 else None
@@ -107,11 +117,3 @@ def _drawn(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -1,4 +1,4 @@
-"""Failures of the command line itself, and the exit status of every failure there is."""
+"""Failures of the command line itself, and the exit status of every failure."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -74,18 +74,15 @@ MEANING: Mapping[int, str] = {
 
 @contextmanager
 def naming(**options: str) -> Generator[None]:
-    """What the API says of a field, or of what is inside it, is said of the option that gave it."""
+    """Renames fields in an error's details to the options that set them."""
     try:
         yield
     except (Conflict, Invalid) as error:
-        details = {
-            options.get(_root(field), field): problem for field, problem in error.details.items()
-        }
+        details: dict[str, object] = {}
+        for field, problem in error.details.items():
+            root = field.partition(".")[0].partition("[")[0]
+            details[options.get(root, field)] = problem
         raise type(error)(Answer(error.status, error.message, error.id, details)) from error
-
-
-def _root(field: str) -> str:
-    return field.partition(".")[0].partition("[")[0]
 
 
 def status_of(failure: Failure) -> int:
@@ -93,9 +90,9 @@ def status_of(failure: Failure) -> int:
 
 
 def sentence(failure: Failure) -> str:
-    """What a person reads: the message, its id, and one line per detail."""
+    """Words a failure for people: the message, its id, and one line per detail."""
     if not isinstance(failure, ApiError):
         return failure.message
     reference = f" (error id {failure.id})" if failure.id else ""
-    details = [f"  {where}: {what}" for where, what in failure.details.items()]
+    details = [f"  {field}: {problem}" for field, problem in failure.details.items()]
     return "\n".join([f"{failure.message}{reference}", *details])

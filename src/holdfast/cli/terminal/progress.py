@@ -1,4 +1,4 @@
-"""Progress on standard error: a moving bar on a terminal, a line per change without one."""
+"""Shows progress on standard error: a bar on a terminal, else a line per change."""
 
 import sys
 from collections.abc import Callable, Generator
@@ -23,65 +23,65 @@ Watched = Addon | Backup | Restore
 
 
 @contextmanager
-def watching(what: str) -> Generator[Callable[[Watched], None]]:
-    """Yields the listener to hand to a wait. Ctrl-C ends the wait, not what is waited for."""
+def watching(subject: str) -> Generator[Callable[[Watched], None]]:
+    """Yields the listener for a wait. Ctrl-C ends the wait, not the operation."""
     try:
-        with _shown(what) as listener:
+        with _shown(subject) as listener:
             yield listener
     except KeyboardInterrupt:
-        note(f"{what}: no longer waiting; it goes on without us")
+        note(f"{subject}: no longer waiting; it goes on without us")
         raise
 
 
 @contextmanager
-def _shown(what: str) -> Generator[Callable[[Watched], None]]:
+def _shown(subject: str) -> Generator[Callable[[Watched], None]]:
     if not sys.stderr.isatty():
-        yield _Changes(what).show
+        yield _Changes(subject).show
         return
     with _bar() as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(subject, total=None)
 
-        def show(seen: Watched) -> None:
-            bar.update(task, description=_label(what, seen))
-            if seen.progress is not None:
-                bar.update(task, completed=seen.progress.bytes, total=seen.progress.expected)
-            elif not isinstance(seen, Addon) and seen.ended:
+        def show(watched: Watched) -> None:
+            bar.update(task, description=_label(subject, watched))
+            if watched.progress is not None:
+                bar.update(task, completed=watched.progress.bytes, total=watched.progress.expected)
+            elif not isinstance(watched, Addon) and watched.ended:
                 bar.update(task, total=bar.tasks[task].completed)
 
         yield show
 
 
 @contextmanager
-def transferring(what: str, total: int | None) -> Generator[Callable[[int], None]]:
-    """Yields a function to be told how many bytes have come so far."""
+def transferring(subject: str, total: int | None) -> Generator[Callable[[int], None]]:
+    """Yields a function to call with the bytes that have come so far."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     with _bar() as bar:
-        task = bar.add_task(printable(what), total=total)
+        task = bar.add_task(printable(subject), total=total)
         yield lambda count: bar.update(task, completed=count)
 
 
 class _Changes:
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
         self._last = ""
 
-    def show(self, seen: Watched) -> None:
-        label = _label(self._what, seen)
+    def show(self, watched: Watched) -> None:
+        label = _label(self._subject, watched)
         if label != self._last:
             self._last = label
-            moved = seen.progress.bytes if seen.progress else 0
+            moved = watched.progress.bytes if watched.progress else 0
             note(f"{label} ({human_size(moved)})" if moved else label)
 
 
-def _label(what: str, seen: Watched) -> str:
-    step = f", {seen.progress.step}" if seen.progress and seen.progress.step else ""
-    return printable(f"{what}: {seen.status}{step}")
+def _label(subject: str, watched: Watched) -> str:
+    step = f", {watched.progress.step}" if watched.progress and watched.progress.step else ""
+    return printable(f"{subject}: {watched.status}{step}")
 
 
 class _PlainText(TextColumn):
-    """The description as it is: a name with brackets is not markup."""
+    """Shows the description as it is: a name with brackets is not markup."""
 
     def render(self, task: object) -> Text:
         return Text(str(getattr(task, "description", "")))

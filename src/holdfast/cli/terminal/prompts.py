@@ -1,4 +1,4 @@
-"""What a command needs from the person or a file: confirmation, a secret, a body."""
+"""Gets what a command needs from the user or a file: confirmation, a secret, a body."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ BodyFile = Annotated[
 
 
 def confirm(question: str, *, force: bool, option: str = "--force") -> None:
-    """Returns only after a yes. Without a terminal only the option is one."""
+    """Returns only after a yes; without a terminal only the option counts as one."""
     if force:
         return
     if not sys.stdin.isatty():
@@ -32,19 +32,22 @@ def confirm(question: str, *, force: bool, option: str = "--force") -> None:
         raise typer.Exit(0)
 
 
-def secret(file: str | None, what: str, option: str) -> Secret:
-    """From a file, standard input (`-`) or a prompt: an argument would show in process lists."""
+def secret(file: str | None, subject: str, option: str) -> Secret:
+    """Reads a secret from a file, standard input (`-`) or a prompt.
+
+    An argument would show in process lists.
+    """
     if file is not None:
         return Secret(_read(file, option).strip())
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"there is no terminal to ask for the {what} on: give {option}")
+        raise typer.BadParameter(f"there is no terminal to ask for the {subject} on: give {option}")
     with _interruptible():
-        return Secret(typer.prompt(what, hide_input=True, err=True))
+        return Secret(typer.prompt(subject, hide_input=True, err=True))
 
 
 @contextmanager
 def _interruptible() -> Generator[None]:
-    """Ctrl-C at a question is an interruption like any other."""
+    """Makes Ctrl-C at a question an interruption like any other."""
     try:
         yield
     except typer.Abort as error:
@@ -52,17 +55,17 @@ def _interruptible() -> Generator[None]:
 
 
 def body(file: str | None, options: Mapping[str, object]) -> dict[str, object]:
-    """The file's object with what was given as options laid over it."""
-    given = {name: value for name, value in options.items() if value is not None}
+    """Returns the file's object with the given options over it."""
+    fields = {name: value for name, value in options.items() if value is not None}
     if file is None:
-        return given
+        return fields
     try:
-        found: object = json.loads(_read(file, "--file"))
+        document: object = json.loads(_read(file, "--file"))
     except ValueError as error:
         raise typer.BadParameter(f"--file {file} is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise typer.BadParameter(f"--file {file} does not hold a JSON object")
-    return {**cast("dict[str, object]", found), **given}
+    return {**cast("dict[str, object]", document), **fields}
 
 
 def _read(file: str, option: str) -> str:

@@ -1,4 +1,4 @@
-"""Values to words for people. Nothing a server says may steer the terminal."""
+"""Words values for people; text from a server cannot steer the terminal."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ _SIZES = frozenset({"size", "bytes", "expected"})
 
 
 def human_size(count: float) -> str:
-    """`1536` to `1.5 KiB`."""
+    """Words a size: `1.5 KiB` for `1536`."""
     for unit in _UNITS[:-1]:
         if abs(count) < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -19,12 +19,12 @@ def human_size(count: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Without control characters: an escape sequence in a log line stays on the server."""
+    """Replaces control characters, such as escape sequences in a log line."""
     return "".join(c if c.isprintable() or c == "\t" else "�" for c in text)
 
 
 def dig(document: Mapping[str, object], path: str) -> object:
-    """`("config.size")` out of nested objects; None when any part is missing."""
+    """Returns the value at a path such as `config.size`; None when a part is missing."""
     value: object = document
     for part in path.split("."):
         value = _object(value).get(part)
@@ -36,7 +36,7 @@ def _object(value: object) -> dict[str, object]:
 
 
 def words(path: str, value: object) -> str:
-    """One cell. `path` tells sizes from other numbers; instants lose their milliseconds."""
+    """Words one cell. `path` tells sizes from other numbers; instants lose their milliseconds."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -49,20 +49,17 @@ def words(path: str, value: object) -> str:
 
 
 def flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """`{"config": {"size": "1"}}` to `("config.size", "1 B")`; lists of plain values stay one."""
-    inner = _parts(value)
-    if inner is None:
-        yield path, words(path, value)
-        return
+    """Yields `("config.size", "1 B")` for `{"config": {"size": "1"}}`.
+
+    A list of plain values stays one value.
+    """
+    inner: list[tuple[str, object]] = []
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    if isinstance(value, dict):
+        inner = list(_object(cast("object", value)).items())
+    elif any(isinstance(item, dict | list) for item in items):
+        inner = [(str(index), item) for index, item in enumerate(items)]
+    else:
+        yield path, words(path, cast("object", value))
     for key, part in inner:
         yield from flatten(part, f"{path}.{key}" if path else key)
-
-
-def _parts(value: object) -> list[tuple[str, object]] | None:
-    if isinstance(value, dict):
-        return list(_object(cast("object", value)).items())
-    if isinstance(value, list):
-        items = cast("list[object]", value)
-        if any(isinstance(item, dict | list) for item in items):
-            return [(str(index), item) for index, item in enumerate(items)]
-    return None

@@ -1,8 +1,8 @@
 """The objects of the v1 API as the client sees them.
 
-Every field we use is named; what a newer server adds is kept and passed on. Only identifiers and
-states are required, so that a server that leaves something out is not an error here. Secrets
-are `Secret`: they show as asterisks unless a document is asked to reveal them.
+Every field we use is named; fields that a newer server adds are kept. Only identifiers and states
+are required, so that a server may leave out the rest. Secrets are `Secret`: a document masks them
+unless asked to reveal them.
 """
 
 from typing import Annotated
@@ -24,16 +24,16 @@ GOOD = "completed"
 ENDED = frozenset({GOOD, "aborted", "failed", "not-supported"})
 
 
-def _conceal(secret: Secret, info: SerializationInfo) -> str:
-    asked: object = info.context
-    return secret.reveal() if asked == "reveal" else MASK
+def reveal_if_asked(secret: Secret, info: SerializationInfo) -> str:
+    context: object = info.context
+    return secret.reveal() if context == "reveal" else MASK
 
 
-def _secret(value: object) -> Secret:
-    return value if isinstance(value, Secret) else Secret(str(value))
-
-
-SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(_conceal)]
+SecretText = Annotated[
+    Secret,
+    PlainValidator(lambda value: value if isinstance(value, Secret) else Secret(str(value))),
+    PlainSerializer(reveal_if_asked),
+]
 Words = dict[str, object]
 
 
@@ -43,17 +43,17 @@ class Model(BaseModel):
     )
 
     def document(self, *, reveal: bool = False) -> Words:
-        """The JSON object as the server sent it; secrets masked unless `reveal`."""
+        """Returns the JSON object as the server sent it; secrets are masked unless `reveal`."""
         context = "reveal" if reveal else "mask"
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, context=context)
 
 
 class Document(Model):
-    """An answer without promised fields."""
+    """An answer of which no fields are known."""
 
 
 class Upload(Model):
-    """`received` is the place of the next byte; `part_size` the most that one part may have."""
+    """`received` is the offset of the next byte; `part_size` the most bytes in one part."""
 
     id: str
     received: int
@@ -97,7 +97,7 @@ class Address(Model):
 
 
 class Progress(Model):
-    """How far a running operation is. `expected` is absent when nobody can know."""
+    """The progress of a running operation. `expected` is absent when the size is unknown."""
 
     bytes: int = 0
     expected: int | None = None
@@ -150,8 +150,8 @@ class LastRestore(Model):
 
 
 class Copy(Model):
-    """A backup in one place; without `destination_id` that is the server's own store. `read_at`
-    is when every byte of a dump was read last and found right."""
+    """A backup in one store; without `destination_id` the server's own. `read_at` is when every
+    byte of a dump was last read and verified."""
 
     destination_id: str | None = None
     status: str = ""
@@ -252,7 +252,7 @@ class DestinationBackup(Model):
 
 class Finish(Model):
     """What a snapshot's files need in their directory: texts to write, texts to append and octal
-    modes, by path, and steps for a person."""
+    modes, by path; then steps for a person."""
 
     texts: dict[str, str] = {}
     appended: dict[str, str] = {}
@@ -267,7 +267,7 @@ class KitRepository(Model):
 
 
 class RecoveryKit(Model):
-    """Opens every repository of a place without Holdfast."""
+    """Opens every repository of a store without Holdfast."""
 
     passphrase: SecretText
     repositories: list[KitRepository] = []
@@ -279,7 +279,7 @@ class AdoptionProblem(Model):
 
 
 class Adopted(Model):
-    """What is new in the catalogue; `next` when more is left to look at."""
+    """The backups that were adopted; `next` when there are more."""
 
     backups: list[DestinationBackup] = []
     problems: list[AdoptionProblem] = []
@@ -287,7 +287,7 @@ class Adopted(Model):
 
 
 class Token(Model):
-    """`token` is only there in the answer to its creation."""
+    """`token` is present only in the answer to its creation."""
 
     id: str
     name: str = ""

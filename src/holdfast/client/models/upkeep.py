@@ -12,11 +12,15 @@ class Scheduling(Model):
     day: list[int] = Field(default=[])
 
 
+class AdditionalDestination(Model):
+    destination_id: str = ""
+
+
 class Schedule(Model):
     id: str
     backup_type: str = ""
     backup_compression_type: str | None = None
-    additional_destinations: list[Words] = Field(default=[])
+    additional_destinations: list[AdditionalDestination] = Field(default=[])
     custom_destination_id: str | None = None
     scheduling: Scheduling = Scheduling()
     retention_time: int | None = None
@@ -25,7 +29,7 @@ class Schedule(Model):
     next_at: str | None = None
 
 
-class Made(Model):
+class CreatedSchedule(Model):
     id: str
 
 
@@ -34,7 +38,7 @@ class Upcoming(Model):
 
 
 class Occurrence(Model):
-    """What became of one instant, or of `count` missed ones from `since` to `at`."""
+    """The outcome of one instant, or of `count` missed ones from `since` to `at`."""
 
     at: str
     outcome: str = ""
@@ -58,6 +62,11 @@ class Owner(Model):
     deleted: bool = False
 
 
+class OpenDeletion(Model):
+    tries: int = 0
+    last_error: str | None = None
+
+
 class PlannedCopy(Model):
     """`fate` is kept, expired, marked, going or stuck."""
 
@@ -70,7 +79,7 @@ class PlannedCopy(Model):
     expires_at: str | None = None
     deletes_at: str | None = None
     earliest_at: str | None = None
-    deletion: Words | None = None
+    deletion: OpenDeletion | None = None
 
 
 class AddonPlan(Model):
@@ -90,14 +99,18 @@ class Deletion(Model):
     state: str = ""
     reason: str = ""
     backup_id: str | None = None
+    destination_id: str | None = None
     due_at: str | None = None
     done_at: str | None = None
+    called_off: str | None = None
+    tries: int = 0
     last_error: str | None = None
 
 
 class Finding(Model):
     id: str
     kind: str = ""
+    destination_id: str | None = None
     prefix: str = ""
     reason: str = ""
     outcome: str | None = None

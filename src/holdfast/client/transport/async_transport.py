@@ -1,4 +1,4 @@
-"""One request and its answer, awaited: the same rules as `transport.py`, on asyncio."""
+"""Sends requests on asyncio, by the rules of `transport.py`."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from holdfast.client.transport.transport import (
     Envelope,
     Link,
     Request,
-    Tries,
+    Retries,
     connection_errors,
     not_started,
     opened,
@@ -47,10 +47,10 @@ class AsyncTransport(Address):
             await response.aclose()
 
     async def _sent(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        tries = Tries(request, self.link.clock)
+        retries = Retries(request, self.link.clock)
         while True:
             try:
                 return await self._http.send(request, stream=stream)
             except httpx.TransportError as error:
-                pause = tries.pause_after(error)
+                pause = retries.pause_after(error)
             await asyncio.sleep(pause)

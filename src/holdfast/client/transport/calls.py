@@ -1,7 +1,7 @@
-"""One description of each call, carried out blocking or awaited.
+"""Describes each call once, and carries it out blocking or on asyncio.
 
 A call is a generator: it yields requests and pauses, is sent the answers, and returns its value. It
-knows nothing of sockets or of `await`, so `Client` and `AsyncClient` share every one of them.
+has no sockets and no `await`, so `Client` and `AsyncClient` share every call.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from holdfast.client.transport.parse import parsed_all
 from holdfast.client.transport.transport import (
     Body,
     Envelope,
+    Pager,
     Params,
     Request,
     Transport,
-    Turning,
 )
 
 T = TypeVar("T")
@@ -39,19 +39,19 @@ Steps: TypeAlias = Generator[Step, Envelope | None, T]
 
 @dataclass(frozen=True)
 class Listing(Generic[M]):
-    """A list in pages. `key` None: the pages have no container."""
+    """A list in pages. `key` names the list in the page's data; None: the data is the list."""
 
     model: type[M]
     path: str
     key: str | None
     params: Params | None = None
 
-    def turning(self) -> Turning:
-        return Turning(self.path, self.key, self.params)
+    def pager(self) -> Pager:
+        return Pager(self.path, self.key, self.params)
 
 
 class Blocking:
-    """Carries a description out before it returns."""
+    """Carries a call out before it returns."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
@@ -76,13 +76,13 @@ class Blocking:
         return self.transport.send(step)
 
     def pages(self, listing: Listing[M]) -> Iterator[M]:
-        turning = listing.turning()
-        while turning.more:
-            yield from parsed_all(listing.model, turning.take(self.transport.send(turning.request)))
+        pager = listing.pager()
+        while pager.more:
+            yield from parsed_all(listing.model, pager.take(self.transport.send(pager.request)))
 
 
 class Awaiting:
-    """Gives something to await, on asyncio."""
+    """Carries a call out on asyncio."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self.transport = transport
@@ -107,25 +107,25 @@ class Awaiting:
         return await self.transport.send(step)
 
     async def pages(self, listing: Listing[M]) -> AsyncIterator[M]:
-        turning = listing.turning()
-        while turning.more:
-            page = turning.take(await self.transport.send(turning.request))
-            for each in parsed_all(listing.model, page):
-                yield each
+        pager = listing.pager()
+        while pager.more:
+            page = pager.take(await self.transport.send(pager.request))
+            for item in parsed_all(listing.model, page):
+                yield item
 
 
 R = TypeVar("R", Blocking, Awaiting)
 
 
 class Noun(Generic[R]):
-    """What calls are grouped by; `R` says how they are carried out."""
+    """A group of calls; `R` carries them out."""
 
     def __init__(self, runner: R) -> None:
         self.runner: R = runner
 
 
 class call(Generic[P, T]):  # noqa: N801 - a decorator
-    """A method that describes a call, and where it is used carries it out."""
+    """Makes a method that describes a call carry it out."""
 
     def __init__(self, describe: Callable[Concatenate[Any, P], Steps[T]]) -> None:
         self.describe = describe
@@ -144,7 +144,7 @@ class call(Generic[P, T]):  # noqa: N801 - a decorator
 
 
 class listing(Generic[P, M]):  # noqa: N801 - a decorator
-    """The same for lists: items come page after page as they are asked for."""
+    """Like `call`, for lists: items come page after page on demand."""
 
     def __init__(self, describe: Callable[Concatenate[Any, P], Listing[M]]) -> None:
         self.describe = describe

@@ -1,4 +1,4 @@
-"""An artifact from the server to a file: counted, digested, and complete or an error."""
+"""Downloads an artifact: counts and digests it, and raises unless it is complete."""
 
 import hashlib
 import re
@@ -17,8 +17,8 @@ from holdfast.client.transport.transport import Transport
 
 
 @dataclass
-class Arriving:
-    """An open download. `expected` is None when the server did not say how long it is."""
+class OpenDownload:
+    """An open download. `expected` is None when the server did not announce a length."""
 
     name: str
     expected: int | None
@@ -38,18 +38,18 @@ class Arriving:
         self.sha256 = self._digest.hexdigest()
 
 
-class Download(Arriving):
+class Download(OpenDownload):
     def chunks(self) -> Iterator[bytes]:
-        """The bytes as stored. Raises if fewer or more came than were announced."""
+        """Yields the bytes as stored. Raises if fewer or more came than were announced."""
         for chunk in self.response.iter_raw():
             self._note(chunk)
             yield chunk
         self._conclude()
 
 
-class AsyncDownload(Arriving):
+class AsyncDownload(OpenDownload):
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as stored. Raises if fewer or more came than were announced."""
+        """Yields the bytes as stored. Raises if fewer or more came than were announced."""
         async for chunk in self.response.aiter_raw():
             self._note(chunk)
             yield chunk
@@ -79,11 +79,11 @@ def _announced(response: httpx.Response) -> int | None:
 
 
 def suggested_name(response: httpx.Response, otherwise: str) -> str:
-    """Only ever a plain file name: what a server suggests must not choose a directory."""
+    """Returns a plain file name: a server's suggestion must not choose a directory."""
     header = response.headers.get("content-disposition", "")
     match = re.search(r'filename="([^"]+)"|filename=([^;\s]+)', header)
-    wanted = (match.group(1) or match.group(2)) if match else unquote(response.url.path)
-    name = PurePosixPath(wanted.replace("\\", "/")).name
+    suggestion = (match.group(1) or match.group(2)) if match else unquote(response.url.path)
+    name = PurePosixPath(suggestion.replace("\\", "/")).name
     if not match and not PurePosixPath(name).suffix:
         return otherwise
     return otherwise if name in ("", ".", "..") or not name.isprintable() else name

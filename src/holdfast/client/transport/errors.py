@@ -1,4 +1,4 @@
-"""What can go wrong between us and the server, one class per thing a caller does about it."""
+"""The errors of the client, a class for each way in which a caller may react."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class ApiError(Failure):
 
 
 class Unreachable(ApiError):
-    """Nobody answered at that address."""
+    """No server answered at that address."""
 
     code = "api.unreachable"
 
@@ -79,7 +79,7 @@ class ServerFault(ApiError):
 
 
 class TimedOut(Failure):
-    """It took longer than we were willing to wait; it goes on without us."""
+    """The wait ended before the operation, which goes on."""
 
     code = "api.timed-out"
 
@@ -94,11 +94,11 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def error_for(answer: Answer) -> ApiError:
-    """Any other 4xx is something wrong with the request; the rest is the server's doing."""
+    """Returns the error for a status: other 4xx are Invalid, all else is the server's fault."""
     fallback = Invalid if 400 <= answer.status < 500 else ServerFault
     return _BY_STATUS.get(answer.status, fallback)(answer)
 
 
 def local_refusal(message: str) -> Invalid:
-    """A request we do not even send."""
+    """Returns the error for a request that is not even sent."""
     return Invalid(Answer(0, message))

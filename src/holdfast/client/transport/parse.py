@@ -1,4 +1,4 @@
-"""JSON values to models; a value that does not fit is the server's fault, in one sentence."""
+"""Parses JSON values into models; a value that does not fit is a ServerFault."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -16,8 +16,8 @@ def parsed(model: type[M], data: object) -> M:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        message = f"the server's {model.__name__} is not understood: {where}: {first['msg']}"
+        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        message = f"the server's {model.__name__} is not understood: {field}: {first['msg']}"
         raise ServerFault(Answer(200, message)) from error
 
 

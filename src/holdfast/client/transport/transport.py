@@ -1,10 +1,9 @@
-"""One request and its answer: address, token, retries, envelopes, pages.
+"""Sends a request and reads its answer: address, token, retries, envelopes, pages.
 
-What is retried, and why that is safe: only a broken connection, three times, half a second
-apart, as other clients of this API do. The server answers an identical request of the same
-token within ten seconds with the first result, so a POST whose answer got lost is not executed
-twice; one that was lost later than that is reported instead. An answer, whatever its status, is
-never retried.
+Only a broken connection is retried, three times, half a second apart, as other clients of this API
+do. That is safe: the server answers an identical request of the same token within ten seconds with
+the first result, so a POST whose answer got lost is not executed twice; a later loss is reported
+instead. An answer, whatever its status, is never retried.
 """
 
 import contextlib
@@ -33,15 +32,15 @@ Body = Mapping[str, object]
 Params = Mapping[str, str | int]
 
 PAGE = 100
-_ATTEMPTS = 4
-_APART = 0.5
+_MAX_ATTEMPTS = 4
+_PAUSE_SECONDS = 0.5
 _REPEATABLE_SECONDS = 8.0  # below the ten in which the server recognises a repeated POST
 _REPEATABLE_LATE = frozenset({"GET", "DELETE", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True)
 class Link:
-    """How requests travel; the defaults are right outside of tests."""
+    """Clock, pauses, timeout and transport of requests; the defaults are right outside of tests."""
 
     clock: Clock = field(default_factory=SystemClock)
     pause: Callable[[float], None] = time.sleep
@@ -60,7 +59,7 @@ def user_agent() -> str:
 
 
 def normalise_host(host: str) -> str:
-    """`db.example.com/` to `https://db.example.com`; a base path is kept."""
+    """Returns `https://db.example.com` for `db.example.com/`; a base path is kept."""
     host = host.strip()
     host = (host if "://" in host else f"https://{host}").rstrip("/")
     try:
@@ -73,7 +72,7 @@ def normalise_host(host: str) -> str:
 
 
 def path_of(*segments: str) -> str:
-    """`("projects", "a/b")` to `/v1/projects/a%2Fb`. Refuses what would address something else."""
+    """Returns `/v1/projects/a%2Fb` for `("projects", "a/b")`; refuses empty and dot segments."""
     for segment in segments:
         if segment in ("", ".", ".."):
             raise local_refusal(f"{segment!r} is not an identifier")
@@ -82,7 +81,7 @@ def path_of(*segments: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """`body` is sent as JSON, `content` as the bytes that it is."""
+    """A request. `body` is sent as JSON, `content` as it is."""
 
     method: str
     path: str
@@ -92,7 +91,7 @@ class Request:
 
 
 class Address:
-    """Which server, as whom; turns requests into those of the HTTP library."""
+    """A server and a token; makes requests of the HTTP library."""
 
     def __init__(self, host: str, token: Secret | None, link: Link) -> None:
         self.host = normalise_host(host)
@@ -108,28 +107,28 @@ class Address:
             params=request.params,
             json=request.body,
             content=request.content,
-            headers={**_headers(), "Content-Type": kind, **self._rights()},
+            headers={**_headers(), "Content-Type": kind, **self._authorization()},
             extensions={"timeout": self.timeout.as_dict()},
         )
 
     def download(self, url: str, *, with_token: bool) -> httpx.Request:
-        """A link carries its own right, so our token does not travel with it."""
+        """Makes the request for a download; a signed link needs no token, so none is sent."""
         return httpx.Request(
             "GET",
             httpx.URL(self.host + "/").join(url),
             headers={
                 **_headers(),
                 "Accept-Encoding": "identity",
-                **(self._rights() if with_token else {}),
+                **(self._authorization() if with_token else {}),
             },
             extensions={"timeout": self.timeout.as_dict()},
         )
 
-    def _rights(self) -> dict[str, str]:
+    def _authorization(self) -> dict[str, str]:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token.reveal()}"}
 
     def tail_url(self, path: str, params: Params) -> str:
-        """The same address, spoken to over a WebSocket."""
+        """Returns the address of a WebSocket on the same server."""
         url = httpx.URL(f"{self.host}{path}", params=params)
         return str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
 
@@ -138,35 +137,41 @@ def _headers() -> dict[str, str]:
     return {"User-Agent": user_agent(), "Accept": "application/json"}
 
 
-class Turning:
-    """Which page to ask for next, until there is none. `key` None: the list has no container.
+class Pager:
+    """Asks for page after page. `key` names the list in the data; None: the data is the list.
 
     The end is an absent cursor, whatever `hasNextPage` says.
     """
 
     def __init__(self, path: str, key: str | None, params: Params | None) -> None:
         self._path, self._key = path, key
-        self._asked: dict[str, str | int] = {"per_page": PAGE, **(params or {})}
-        self._seen: set[str] = set()
+        self._params: dict[str, str | int] = {"per_page": PAGE, **(params or {})}
+        self._cursors: set[str] = set()
         self.more = True
 
     @property
     def request(self) -> Request:
-        return Request("GET", self._path, dict(self._asked))
+        return Request("GET", self._path, dict(self._params))
 
     def take(self, page: Envelope) -> list[object]:
         self.more = bool(page.cursor)
         if page.cursor:
-            if page.cursor in self._seen:
+            if page.cursor in self._cursors:
                 problem = f"the pages of {self._path} never end: a cursor came back"
                 raise ServerFault(Answer(200, problem))
-            self._seen.add(page.cursor)
-            self._asked["cursor"] = page.cursor
-        return _listed(page.data, self._key)
+            self._cursors.add(page.cursor)
+            self._params["cursor"] = page.cursor
+        items = page.data
+        if self._key is not None and isinstance(items, dict):
+            items = cast("dict[str, object]", items).get(self._key)
+        if not isinstance(items, list):
+            problem = f"the answer holds no list of {self._key or 'items'}"
+            raise ServerFault(Answer(200, problem))
+        return cast("list[object]", items)
 
 
 class Transport(Address):
-    """Carries requests out and waits for the answers."""
+    """Sends requests and waits for the answers."""
 
     def __init__(self, host: str, token: Secret | None, link: Link) -> None:
         super().__init__(host, token, link)
@@ -192,41 +197,39 @@ class Transport(Address):
             response.close()
 
     def _sent(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        tries = Tries(request, self.link.clock)
+        retries = Retries(request, self.link.clock)
         while True:
             try:
                 return self._http.send(request, stream=stream)
             except httpx.TransportError as error:
-                self.link.pause(tries.pause_after(error))
+                self.link.pause(retries.pause_after(error))
 
 
-class Tries:
+class Retries:
     """Decides after each broken connection whether the request is sent again."""
 
     def __init__(self, request: httpx.Request, clock: Clock) -> None:
         self._request, self._clock = request, clock
-        self._made = 0
+        self._attempts = 0
         self._began = clock.monotonic()
 
     def pause_after(self, error: httpx.TransportError) -> float:
-        """Seconds until the next try. Raises Unreachable when there is none."""
-        self._made += 1
+        """Returns seconds until the next attempt. Raises Unreachable when there is none."""
+        self._attempts += 1
         waited = self._clock.monotonic() - self._began
-        if self._made == _ATTEMPTS or not _repeatable(self._request, error, waited):
+        never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        harmless = never_sent or self._request.method in _REPEATABLE_LATE
+        repeatable = harmless or waited < _REPEATABLE_SECONDS
+        if self._attempts == _MAX_ATTEMPTS or not repeatable:
             raise unreachable(self._request, error) from error
-        self._began = self._clock.monotonic() + _APART
-        return _APART
-
-
-def _repeatable(request: httpx.Request, error: httpx.TransportError, waited: float) -> bool:
-    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-    return never_sent or request.method in _REPEATABLE_LATE or waited < _REPEATABLE_SECONDS
+        self._began = self._clock.monotonic() + _PAUSE_SECONDS
+        return _PAUSE_SECONDS
 
 
 def unreachable(request: httpx.Request, error: httpx.TransportError) -> Unreachable:
-    where = f"{request.url.scheme}://{request.url.netloc.decode()}"
-    what = str(error) or type(error).__name__
-    return Unreachable(Answer(0, f"{where} cannot be reached: {what}"))
+    address = f"{request.url.scheme}://{request.url.netloc.decode()}"
+    reason = str(error) or type(error).__name__
+    return Unreachable(Answer(0, f"{address} cannot be reached: {reason}"))
 
 
 @contextlib.contextmanager
@@ -238,7 +241,7 @@ def connection_errors(request: httpx.Request) -> Generator[None]:
 
 
 def opened(response: httpx.Response) -> Envelope:
-    """Takes `data` and the cursor out of an answer, or raises what it says went wrong."""
+    """Returns `data` and the cursor of an answer, or raises the error in it."""
     try:
         parsed: object = response.json()
     except ValueError as error:
@@ -248,11 +251,17 @@ def opened(response: httpx.Response) -> Envelope:
         raise _not_ours(response)
     if not response.is_success:
         raise error_for(_error_answer(response, document))
-    return Envelope(document.get("data", {}), _cursor(document.get("pagination")))
+    pagination = document.get("pagination")
+    cursor = (
+        cast("dict[str, object]", pagination).get("cursor")
+        if isinstance(pagination, dict)
+        else None
+    )
+    return Envelope(document.get("data", {}), str(cursor) if cursor else None)
 
 
 def not_started(response: httpx.Response) -> Exception:
-    """What an answer says that was to be a file and is none; it has been read."""
+    """Returns the error for an answer (read already) that should have been a file."""
     try:
         opened(response)
     except ApiError as error:
@@ -262,8 +271,8 @@ def not_started(response: httpx.Response) -> Exception:
 
 def _not_ours(response: httpx.Response) -> Exception:
     if response.is_redirect:
-        where = response.headers.get("location", "elsewhere")
-        message = f"the server sends us to {where}: use that as the host"
+        location = response.headers.get("location", "elsewhere")
+        message = f"the server sends us to {location}: use that as the host"
     else:
         message = (
             f"the answer (HTTP {response.status_code}) is not JSON: is this a Holdfast server?"
@@ -272,32 +281,14 @@ def _not_ours(response: httpx.Response) -> Exception:
 
 
 def _error_answer(response: httpx.Response, document: Mapping[str, object]) -> Answer:
-    found = document.get("error")
-    error = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    value = document.get("error")
+    error = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     details = error.get("details")
+    retry_after = response.headers.get("retry-after")
     return Answer(
         response.status_code,
         str(error.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"),
         str(error["id"]) if error.get("id") else None,
         cast("dict[str, object]", details) if isinstance(details, dict) else {},
-        _seconds(response.headers.get("retry-after")),
+        float(retry_after) if retry_after and retry_after.isdecimal() else None,
     )
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdecimal() else None
-
-
-def _cursor(pagination: object) -> str | None:
-    if not isinstance(pagination, dict):
-        return None
-    cursor = cast("dict[str, object]", pagination).get("cursor")
-    return str(cursor) if cursor else None
-
-
-def _listed(data: object, key: str | None) -> list[object]:
-    if key is not None and isinstance(data, dict):
-        data = cast("dict[str, object]", data).get(key)
-    if not isinstance(data, list):
-        raise ServerFault(Answer(200, f"the answer holds no list of {key or 'items'}"))
-    return cast("list[object]", data)

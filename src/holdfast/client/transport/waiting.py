@@ -1,7 +1,7 @@
-"""Waiting for something on the server to end, without hammering it and without giving up early.
+"""Waits for an operation of the server to end.
 
 Polls quickly at first and then every two seconds. A server that is away for a moment (restarted,
-busy) does not end the wait: what we wait for goes on without us, and comes back with it.
+busy) does not end the wait: the operation goes on, and comes back with the server.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Patience:
-    """All in seconds. `timeout` None waits for ever; `outage` is how long nobody may answer."""
+    """All in seconds. `timeout` None waits for ever; `outage` is how long a server may be away."""
 
     timeout: float | None = None
     first: float = 0.2
@@ -41,30 +41,33 @@ class Waiter:
     def until(
         self,
         poll: Callable[[], Steps[T]],
-        done: Callable[[T], bool],
+        is_over: Callable[[T], bool],
         on_progress: Callable[[T], None],
     ) -> Steps[T]:
-        """Every state seen goes to `on_progress`, the last one included. Raises TimedOut."""
-        interval = self._patience.first
+        """Polls until `is_over`, and passes every state to `on_progress`. Raises TimedOut."""
+        interval, timeout = self._patience.first, self._patience.timeout
         while True:
-            seen, hint = yield from self._poll(poll)
-            if seen is not None:
-                on_progress(seen)
-                if done(seen):
-                    return seen
-            yield Pause(self._rest(max(interval, hint)))
+            pause = interval
+            try:
+                state = yield from poll()
+            except (Unreachable, RateLimited, ServerFault) as error:
+                self._check_outage(error)
+                pause = max(interval, error.retry_after or 0.0)
+            else:
+                self._away_since = None
+                on_progress(state)
+                if is_over(state):
+                    return state
+            if timeout is not None:
+                left = timeout - (self._clock.monotonic() - self._began)
+                if left <= 0:
+                    raise TimedOut(f"not over after {timeout:g} seconds; it goes on without us")
+                pause = min(pause, left)
+            yield Pause(pause)
             interval = min(interval * 1.5, self._patience.longest)
 
-    def _poll(self, poll: Callable[[], Steps[T]]) -> Steps[tuple[T | None, float]]:
-        try:
-            seen = yield from poll()
-        except (Unreachable, RateLimited, ServerFault) as error:
-            self._forgive(error)
-            return None, error.retry_after or 0.0
-        self._away_since = None
-        return seen, 0.0
-
-    def _forgive(self, error: ApiError) -> None:
+    def _check_outage(self, error: ApiError) -> None:
+        """Raises the error when the server has been away for too long."""
         now = self._clock.monotonic()
         if self._away_since is None:
             self._away_since = now
@@ -72,15 +75,6 @@ class Waiter:
         if not limited and now - self._away_since > self._patience.outage:
             raise error
 
-    def _rest(self, seconds: float) -> float:
-        timeout = self._patience.timeout
-        if timeout is not None:
-            left = timeout - (self._clock.monotonic() - self._began)
-            if left <= 0:
-                raise TimedOut(f"not over after {timeout:g} seconds; it goes on without us")
-            seconds = min(seconds, left)
-        return seconds
-
 
 def ignore(_: object) -> None:
-    """The listener of those who only want the end."""
+    """A listener that does nothing."""

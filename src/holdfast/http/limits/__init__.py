@@ -1,1 +1,1 @@
-"""How much the outside may take of a process."""
+"""Limits on what callers may take of a process."""

@@ -1,4 +1,4 @@
-"""How much the outside may take of this process, in one place; the operator chooses."""
+"""The limits on what callers may take of this process, as the operator sets them."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,11 @@ HEADERS = 100
 
 @dataclass(frozen=True)
 class Bounds:
-    """By the names of the settings. Counts are for this process: `rate_limit` requests with a token
-    an hour; `address_limit` requests without a valid one and `guess_limit` wrong ones from an
-    address a minute. Times in seconds."""
+    """Limits by the names of their settings, for this process. Times in seconds.
+
+    `rate_limit` is requests with a token an hour; `address_limit` and `guess_limit` are requests
+    without a valid token, and wrong tokens, from an address a minute.
+    """
 
     rate_limit: int = 3_600_000
     address_limit: int = 1200

@@ -1,4 +1,4 @@
-"""Live logs that are open: how many there may be, in all and with one token."""
+"""Limits how many live logs are open, in all and with one token."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -17,7 +17,7 @@ class Full(Refused):
 
 
 class Tails:
-    """Those that are open: how many, and how many of each token."""
+    """Counts open live logs, in all and of each token."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds

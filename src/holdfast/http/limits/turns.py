@@ -1,10 +1,10 @@
-"""Short reads of the catalogue, a few at a time.
+"""Runs short reads of the catalogue a few at a time.
 
 Threads that read a page each would mostly fight for the interpreter: with 32 at once a page costs
 up to three times the processor time that it costs alone, and some callers wait long for nothing.
-So reads wait for their turn with one of a few threads, in the order in which they came. Who has
-waited for long goes ahead all the same: then something before it reads very much, and the database
-does that by itself.
+So reads wait for one of a few threads, in the order in which they came. A read that has waited for
+long runs in a thread of its own: then an earlier one reads very much, which the database does
+without the interpreter.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Its threads are for nothing else, and end with the process.
+    """A pool of reader threads, which end with the process.
 
-    An executor does the same, but its futures, and the loop's around them, cost as much as a short
-    question to the database.
+    An executor would do, but its futures, and the loop's around them, cost as much as a short
+    query.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -36,7 +36,7 @@ class Turns:
             threading.Thread(target=self._read, name=name, daemon=True).start()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises."""
+        """Runs `work` in its turn; returns or raises what it does."""
         loop = asyncio.get_running_loop()
         turn = _Turn(loop, work)
         self._waiting.put(turn)
@@ -58,7 +58,7 @@ class Turns:
 
 
 class _Turn:
-    """`over` is true when the work was done, false when its caller does not wait for it."""
+    """One waiting read. `over` is true when the work ran, false when it was given up."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
         self.over: asyncio.Future[bool] = loop.create_future()
@@ -66,20 +66,20 @@ class _Turn:
         self._work = work
         self._context = copy_context()
         self._claimed = threading.Lock()
-        self._found: Any = None
+        self._result: Any = None
         self._error: BaseException | None = None
 
     def claim(self) -> bool:
-        """Only the first one gets it."""
+        """Returns True to the first caller, who then runs or drops the work."""
         return self._claimed.acquire(blocking=False)
 
     def take(self) -> None:
-        """In a reader's thread."""
+        """Runs the work in a reader's thread."""
         try:
-            self._found = self._context.run(self._work)
+            self._result = self._context.run(self._work)
         except BaseException as error:  # noqa: BLE001 - it is raised where the caller waits
             self._error = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile, and nobody waits
+        with suppress(RuntimeError):  # the loop has ended meanwhile, and with it the caller
             self._loop.call_soon_threadsafe(self._end, True)
 
     def give_up(self) -> None:
@@ -93,4 +93,4 @@ class _Turn:
     def result(self) -> Any:
         if self._error is not None:
             raise self._error
-        return self._found
+        return self._result

@@ -18,7 +18,7 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import proof
 from holdfast.jobs.snapshots.index_repair import make_sound
-from holdfast.repositories.restic.locks import drop_dead, shared
+from holdfast.repositories.restic.locks import drop_dead_locks, shared
 from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.write.copying import send
@@ -125,7 +125,7 @@ def unlock(job: Job, record: CopyRecord) -> None:
     """Who died while it copied had locked both ends."""
     if job.inherits and record.source_pk:
         for repository in (_source(job, record), target(job)):
-            drop_dead(repository, job.sign)
+            drop_dead_locks(repository, job.sign)
 
 
 REPLICATE = Plan(

@@ -15,7 +15,7 @@ from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.kit.processes.guard import Guard
-from holdfast.repositories.restic.locks import Sign
+from holdfast.repositories.restic.locks import LockOwner
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.toolbox import Toolbox, place_of
 
@@ -62,9 +62,9 @@ class Job:
         return self.what.fence > 1 and not self.over
 
     @property
-    def sign(self) -> Sign:
+    def sign(self) -> LockOwner:
         """How this attempt signs its locks in a repository."""
-        return Sign(self.what.op, self.what.fence)
+        return LockOwner(self.what.op, self.what.fence)
 
     def say(self, text: str) -> None:
         """A line in the operation's log. FencedOff when it is no longer ours to write."""

@@ -30,7 +30,7 @@ def make_sound(job: Job, repository: Repository, destination_pk: int | None) -> 
         known = set((row and row.spoiled) or ())
         doomed = (row and row.doomed) or []
         lacking = row is not None and store_contents.any_lost_in(session, row)
-    repository.pass_over(doomed)
+    repository.ignore_packs(doomed)
     regain = lacking and unlisted_packs(repository)
     if not (missing_packs(repository) or known or repository.damaged or regain):
         return

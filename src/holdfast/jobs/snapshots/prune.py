@@ -22,8 +22,8 @@ from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import snapshot_objects
 from holdfast.jobs.snapshots.index_repair import make_sound
-from holdfast.repositories.restic.locks import drop_dead, exclusively
-from holdfast.repositories.restic.upkeep.pruning import Doomed, Rules, prune
+from holdfast.repositories.restic.locks import drop_dead_locks, exclusively
+from holdfast.repositories.restic.upkeep.pruning import DoomedPacks, PruneRules, prune
 
 LATER_MS = 3_600_000
 DAMAGED_MS = 24 * LATER_MS
@@ -63,8 +63,8 @@ def _tidy(job: Job, row: Repository, record: TidyRecord) -> TidyRecord:
     make_sound(job, repository, row.destination_pk)
     with exclusively(repository, now * 1_000_000, job.sign):
         snapshot_objects.make_right(job, row, repository)
-        rules = Rules(snapshot_objects.trees(job, row), lambda: not _is_read(job, row))
-        doomed = Doomed(row.doomed or (), lambda packs: _doom(job, packs))
+        rules = PruneRules(snapshot_objects.trees(job, row), lambda: not _is_read(job, row))
+        doomed = DoomedPacks(row.doomed or (), lambda packs: _doom(job, packs))
         pruned = prune(repository, job.moved, rules, doomed)
     for name in pruned.unreadable:
         job.say(
@@ -99,7 +99,7 @@ def _doom(job: Job, packs: Collection[str]) -> None:
 
 def _unlock(job: Job, row: Repository) -> None:
     if job.inherits:
-        drop_dead(job.tools.snapshot_repositories.of_row(row), job.sign)
+        drop_dead_locks(job.tools.snapshot_repositories.of_row(row), job.sign)
 
 
 def publish(session: WriteSession, job: Job, record: TidyRecord) -> None:

@@ -25,7 +25,7 @@ from holdfast.jobs.dumps.proof import require
 from holdfast.jobs.snapshots import proof
 from holdfast.jobs.snapshots.index_repair import make_sound
 from holdfast.kit.clock import rfc3339
-from holdfast.repositories.restic.locks import drop_dead, shared
+from holdfast.repositories.restic.locks import drop_dead_locks, shared
 from holdfast.repositories.restic.read.reading import Totals
 from holdfast.repositories.restic.repository import Snapshot
 from holdfast.repositories.restic.write.cutting import Cutter, cutters
@@ -211,7 +211,7 @@ def clean(job: Job, record: SnapshotRecord) -> str:
     if record.snapshot:
         job.repository(copy.destination_pk).forget(record.snapshot)
     if job.inherits:
-        drop_dead(job.repository(copy.destination_pk), job.sign)
+        drop_dead_locks(job.repository(copy.destination_pk), job.sign)
     return ""
 
 

@@ -1,6 +1,6 @@
-"""Snapshots in restic's repository format, version 2: the stock `restic` opens every one.
+"""Reads and writes snapshots in restic's repository format, version 2; `restic` opens every one.
 
-The format is public (restic's design document). It is written here and not by the binary because
-restic cuts files into pieces of about 1 MiB, which stores most of a database again after a few
-scattered updates; blocks that follow the pages of the database do not.
+The format is public (restic's design document). Holdfast writes it itself because `restic` cuts
+files into pieces of about 1 MiB, which stores most of a database again after a few scattered
+updates; blocks that follow the pages of the database do not.
 """

@@ -1,10 +1,10 @@
-"""Lock objects, for the sake of people who use the stock tool on the same repository.
+"""Writes lock objects, for people who use the stock `restic` on the same repository.
 
-Among ourselves one operation of an addon at a time is the lock, so locks of ours are in nobody's
-way here. Each is signed with its operation and attempt: those of older attempts of the same
-operation are dead ones'. Others stay until they are stale, because who finds them may have been
-taken for dead itself, while they are a living one's. The stock tool takes a lock that is half an
-hour old for dead, so one that is held longer is written anew every few minutes.
+Holdfast itself runs one operation of an addon at a time, so its own locks never block it. Each
+lock names its operation and attempt: locks of older attempts of the same operation are dead. Other
+locks stay until they are stale, because the worker that finds them may have been taken for dead
+itself, while their owner lives. `restic` takes a lock that is half an hour old for dead, so a lock
+that is held longer is written anew every few minutes.
 """
 
 import threading
@@ -19,19 +19,18 @@ from holdfast.repositories.restic.repository import Repository
 
 HOST = "holdfast"
 _STALE_NS = 30 * 60 * 1_000_000_000  # restic itself takes a lock of that age for dead
-REFRESH = 300.0
-"""Seconds."""
+REFRESH_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Sign:
-    """Whose lock it is: an operation, and the number of the attempt."""
+class LockOwner:
+    """The owner of a lock: an operation, and the number of its attempt."""
 
     operation: str = HOST
     attempt: int = 0
 
-    def outlived(self, other: Document) -> bool:
-        """Is this lock one of an older attempt of the same operation?"""
+    def replaces(self, other: Document) -> bool:
+        """Tells whether a lock belongs to this or an older attempt of the same operation."""
         operation, _, attempt = str(other.get("username", "")).rpartition(".")
         ours = other.get("hostname") == HOST and operation == self.operation
         return ours and attempt.isdigit() and int(attempt) <= self.attempt
@@ -40,47 +39,49 @@ class Sign:
         return f"{self.operation}.{self.attempt}"
 
 
-UNSIGNED = Sign()
+ANONYMOUS = LockOwner()
 
 
 @contextmanager
 def shared(
-    repository: Repository, now: int, sign: Sign = UNSIGNED, refresh: float = REFRESH
+    repository: Repository, now: int, owner: LockOwner = ANONYMOUS, refresh: float = REFRESH_SECONDS
 ) -> Generator[None]:
-    """While blocks are written: the stock tool's prune stays away. `now` in ns since 1970.
+    """Locks for writing, so that a `restic prune` stays away. `now` in ns since 1970.
 
-    StoreUnavailable when somebody else has the repository to himself.
+    Raises StoreUnavailable when another program has an exclusive lock.
     """
-    with _held(_Lock(repository, now, sign, exclusive=False), refresh):
+    with _held(_Lock(repository, now, owner, exclusive=False), refresh):
         yield
 
 
 @contextmanager
 def exclusively(
-    repository: Repository, now: int, sign: Sign = UNSIGNED, refresh: float = REFRESH
+    repository: Repository, now: int, owner: LockOwner = ANONYMOUS, refresh: float = REFRESH_SECONDS
 ) -> Generator[None]:
-    """While blocks are removed: nobody else may write, or read what goes.
+    """Locks for removing blocks: other programs may neither write nor read meanwhile.
 
-    StoreUnavailable when somebody else uses the repository.
+    Raises StoreUnavailable when another program uses the repository.
     """
-    with _held(_Lock(repository, now, sign, exclusive=True), refresh):
+    with _held(_Lock(repository, now, owner, exclusive=True), refresh):
         yield
 
 
-def drop_dead(repository: Repository, sign: Sign) -> None:
-    """For who writes nothing more, but took over from a worker that died while it wrote."""
+def drop_dead_locks(repository: Repository, owner: LockOwner) -> None:
+    """Removes locks of dead attempts, for an attempt that itself writes nothing more."""
     for name, _ in list(repository.objects.names("locks")):
-        if sign.outlived(_read(repository, name)):
+        if owner.replaces(_read(repository, name)):
             repository.objects.delete("locks", name)
 
 
 class _Lock:
     """One lock, whose object is replaced by a younger one now and then."""
 
-    def __init__(self, repository: Repository, now: int, sign: Sign, *, exclusive: bool) -> None:
+    def __init__(
+        self, repository: Repository, now: int, owner: LockOwner, *, exclusive: bool
+    ) -> None:
         self.repository = repository
         self.now = now
-        self.sign = sign
+        self.owner = owner
         self.exclusive = exclusive
         self.name = ""
 
@@ -89,7 +90,7 @@ class _Lock:
             "time": go_json.instant(now),
             "exclusive": self.exclusive,
             "hostname": HOST,
-            "username": str(self.sign),
+            "username": str(self.owner),
             "pid": 1,
         }
         body = seal_document(self.repository.key, document)
@@ -106,10 +107,10 @@ class _Lock:
 def _held(lock: _Lock, refresh: float) -> Generator[None]:
     _clear(lock)
     over = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(lock, over, refresh), daemon=True)
+    keeper = threading.Thread(target=_keep_fresh, args=(lock, over, refresh), daemon=True)
     try:
         lock.put(lock.now)
-        _clear(lock)  # somebody else may have looked when we did
+        _clear(lock)  # another program may have looked when we did
         keeper.start()
         yield
     finally:
@@ -119,28 +120,33 @@ def _held(lock: _Lock, refresh: float) -> Generator[None]:
         lock.drop()
 
 
-def _keep(lock: _Lock, over: threading.Event, refresh: float) -> None:
+def _keep_fresh(lock: _Lock, over: threading.Event, refresh: float) -> None:
     now = lock.now
     while not over.wait(refresh):
         now += int(refresh * 1_000_000_000)
         try:
             lock.put(now)
         except Failure:
-            continue  # the store is away: the next time will do, long before the lock is stale
+            continue  # the store is away: the next time is long before the lock is stale
 
 
 def _clear(lock: _Lock) -> None:
-    """Removes dead locks; StoreUnavailable when a living one is in the way."""
+    """Removes dead locks. Raises StoreUnavailable when a living lock is in the way."""
     repository = lock.repository
     for name, _ in list(repository.objects.names("locks")):
         if name == lock.name:
             continue
-        found = _read(repository, name)
-        if lock.sign.outlived(found) or lock.now - _age(found) > _STALE_NS:
+        lock_document = _read(repository, name)
+        time = go_json.parse_instant(lock_document["time"]) if "time" in lock_document else 0
+        if lock.owner.replaces(lock_document) or lock.now - time > _STALE_NS:
             repository.objects.delete("locks", name)
-        elif found.get("hostname") != HOST and (lock.exclusive or found.get("exclusive")):
-            who = f"{found.get('username', '?')}@{found.get('hostname', '?')}"
-            raise StoreUnavailable(f"{who} has locked the repository {repository.objects.prefix}")
+        elif lock_document.get("hostname") != HOST and (
+            lock.exclusive or lock_document.get("exclusive")
+        ):
+            holder = f"{lock_document.get('username', '?')}@{lock_document.get('hostname', '?')}"
+            raise StoreUnavailable(
+                f"{holder} has locked the repository {repository.objects.prefix}"
+            )
 
 
 def _read(repository: Repository, name: str) -> Document:
@@ -148,7 +154,3 @@ def _read(repository: Repository, name: str) -> Document:
         return repository.document("locks", name)
     except (SealBroken, ObjectMissing):
         return {}  # cut off while it was written, or gone meanwhile
-
-
-def _age(lock: Document) -> int:
-    return go_json.parse_instant(lock["time"]) if "time" in lock else 0

@@ -1,7 +1,7 @@
-"""One repository: made, opened, written to, read back.
+"""Makes, opens, writes and reads one repository.
 
-The snapshot object is written last. A writer that dies before leaves packs nobody refers to, which
-prune removes; what was there before is never changed.
+The snapshot object is written last. A writer that dies before leaves unreferenced packs, which
+prune removes; stored objects are never changed.
 """
 
 import hashlib
@@ -14,7 +14,6 @@ from functools import partial
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import Failure, NotSupported, ObjectMissing, SealBroken
 from holdfast.kit.seal import Secret
-from holdfast.repositories.restic.ahead import Ahead
 from holdfast.repositories.restic.format import crypto, go_json, keys, tree
 from holdfast.repositories.restic.format import index as indexes
 from holdfast.repositories.restic.format import pack as packs
@@ -28,15 +27,15 @@ from holdfast.repositories.restic.format.objects import (
 )
 from holdfast.repositories.restic.format.pack import BlobType, Entry
 from holdfast.repositories.restic.format.tree import Node
+from holdfast.repositories.restic.read_ahead import ReadAhead
 
 VERSION = 2
 
 _POLYNOMIAL = "3da3358b4dc173"
-"""Irreducible, as restic demands. Only files that the stock tool adds would be cut with it."""
-
+"""Irreducible, as restic demands. It would cut only files that `restic` itself adds."""
 
 _FOREIGN = ("uid", "gid", "excludes", "program_version", "summary")
-"""What the stock tool says about a snapshot and a copy keeps."""
+"""Fields that `restic` writes in a snapshot object and a copy keeps."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Snapshot:
     extra: Document = field(default_factory=dict[str, object])
 
     def as_copy(self) -> "Snapshot":
-        """The same, for another repository: it remembers where it came from."""
+        """Returns the snapshot object for another repository, with the id of the original."""
         return replace(self, id="", original=self.original or self.id)
 
     def document(self) -> Document:
@@ -72,8 +71,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is enough to open a repository whose key objects or config are damaged. A secret."""
+class KeyBackup:
+    """Key and config, enough to open a repository whose own are damaged. A secret."""
 
     key: Key = field(repr=False)
     config: Document = field(repr=False)
@@ -82,18 +81,18 @@ class Kept:
         return json.dumps({"key": self.key.document(), "config": self.config})
 
     @classmethod
-    def parse(cls, text: str) -> "Kept":
-        """The inverse of `dumps`."""
-        found = json.loads(text)
-        return cls(crypto.parse(found["key"]), found["config"])
+    def parse(cls, text: str) -> "KeyBackup":
+        """Inverts `dumps`."""
+        document = json.loads(text)
+        return cls(crypto.parse(document["key"]), document["config"])
 
 
 class Repository:
-    """Open, with every blob's place known. `packs` are those that the stored index names, with
-    the bytes each must have at least.
+    """An open repository with its index in memory.
 
-    `damaged` are objects that could not be read, by (kind, name), with what is wrong. Those of the
-    index are made up for by the headers of packs; keys and the config by what the caller keeps.
+    `packs` are those that the stored index names, with the bytes each must have at least.
+    `damaged` are unreadable objects by (kind, name), with the problem. The headers of packs replace
+    damaged index objects; a `KeyBackup` replaces damaged keys and a damaged config.
     """
 
     def __init__(self, objects: Objects, key: Key, config: Document | None = None) -> None:
@@ -103,161 +102,162 @@ class Repository:
         self.key = key
         self.index = Index()
         self.packs: dict[str, int] = {}
-        self._passed_over = frozenset[str]()
+        self._ignored = frozenset[str]()
         self.damaged: dict[tuple[str, str], str] = {}
-        self._ahead = Ahead(lambda pack, start, end: objects.part("data", pack, start, end))
+        self._ahead = ReadAhead(lambda pack, start, end: objects.part("data", pack, start, end))
         self.reload()
 
     def require_writable(self) -> None:
-        """NotSupported for version 1, which knows no compression; it is only read."""
+        """Raises NotSupported for version 1, which has no compression and is only read."""
         if self.version != VERSION:
-            where = self.objects.prefix
-            raise NotSupported(f"repository {where} has version {self.version}, not {VERSION}")
+            prefix = self.objects.prefix
+            raise NotSupported(f"repository {prefix} has version {self.version}, not {VERSION}")
 
     def reload(self) -> None:
-        """Reads all index objects anew, and for those that are damaged the headers of packs."""
+        """Reads all index objects anew, and the headers of packs instead of damaged ones."""
         self.index, self.packs = Index(), {}
-        self.damaged = {each: why for each, why in self.damaged.items() if each[0] != "index"}
+        self.damaged = {at: why for at, why in self.damaged.items() if at[0] != "index"}
         for pack, entries in self.known_packs([name for name, _ in self.objects.names("index")]):
-            if pack not in self._passed_over:
+            if pack not in self._ignored:
                 self.index.add(pack, entries)
                 self.packs[pack] = packs.size(entries)
 
-    def pass_over(self, doomed: Iterable[str]) -> None:
-        """As if these packs were not there any more: for who writes while they may go."""
-        if not self._passed_over.issuperset(doomed):
-            self._passed_over |= frozenset(doomed)
+    def ignore_packs(self, doomed: Iterable[str]) -> None:
+        """Treats these packs as removed, for a writer while a prune may remove them."""
+        if not self._ignored.issuperset(doomed):
+            self._ignored |= frozenset(doomed)
             self.reload()
 
     def known_packs(self, names: Iterable[str]) -> Iterator[tuple[str, list[Entry]]]:
-        """Every pack that these index objects name, with its blobs. If one of them is damaged,
-        also every pack that no other one names, as its own header says."""
-        seen = set[str]()
+        """Yields every pack that these index objects name, with its blobs.
+
+        If an index object is damaged, also packs that no other one names, by their own headers.
+        """
+        named = set[str]()
         for pack, entries in self.listing(names):
-            seen.add(pack)
+            named.add(pack)
             yield pack, entries
         if any(kind == "index" for kind, _ in self.damaged):
-            yield from self.unlisted(seen)
+            yield from self.unlisted(named)
 
     def listing(self, names: Iterable[str]) -> Iterator[tuple[str, list[Entry]]]:
-        """Every pack that these index objects name, with its blobs. One that cannot be read is
-        noted as damaged."""
+        """Yields every pack that these index objects name, with its blobs; notes damaged ones."""
         for name in names:
             try:
-                found = list(indexes.parse(self.document("index", name)))
+                entries_by_pack = list(indexes.parse(self.document("index", name)))
             except SealBroken as error:
                 self.damaged["index", name] = error.message
             else:
-                yield from found
+                yield from entries_by_pack
 
     def unlisted(self, listed: Collection[str]) -> Iterator[tuple[str, list[Entry]]]:
-        """Packs that are stored and not among those `listed`, with the blobs that their own headers
-        name. One whose header is damaged too is as good as missing."""
+        """Yields stored packs that are not `listed`, with the blobs that their own headers name.
+
+        A pack whose header is damaged too is left out.
+        """
         for pack, size in list(self.objects.names("data")):
             if pack in listed:
                 continue
             with suppress(SealBroken, ObjectMissing):
-                yield pack, packs.read_header(size, partial(self._stored, pack), self.key)
-
-    def _stored(self, pack: str, start: int, end: int) -> bytes:
-        return self.objects.part("data", pack, start, end)
+                part = partial(self.objects.part, "data", pack)
+                yield pack, packs.read_header(size, part, self.key)
 
     def document(self, kind: str, name: str) -> Document:
         return open_document(self.key, self.objects.get(kind, name))
 
     def snapshots(self) -> list[Snapshot]:
-        """Oldest first."""
-        found = [self.snapshot(name) for name, _ in self.objects.names("snapshots")]
-        return sorted(found, key=lambda snapshot: snapshot.time)
+        """Returns all snapshots, oldest first."""
+        snapshots = [self.snapshot(name) for name, _ in self.objects.names("snapshots")]
+        return sorted(snapshots, key=lambda snapshot: snapshot.time)
 
     def readable_snapshots(self) -> tuple[list[Snapshot], dict[str, str]]:
-        """Those that can be read, oldest first, and the names of the others with what is wrong.
+        """Returns readable snapshots, oldest first, and the names of others with the problem.
 
-        Raises ObjectMissing for one that goes meanwhile.
+        Raises ObjectMissing for one that is removed meanwhile.
         """
-        found, broken = list[Snapshot](), dict[str, str]()
+        readable, broken = list[Snapshot](), dict[str, str]()
         for name, _ in list(self.objects.names("snapshots")):
             try:
-                found.append(self.snapshot(name))
+                readable.append(self.snapshot(name))
             except SealBroken as error:
                 broken[name] = error.message
-        return sorted(found, key=lambda snapshot: snapshot.time), broken
+        return sorted(readable, key=lambda snapshot: snapshot.time), broken
 
     def snapshot(self, name: str) -> Snapshot:
-        kept = self.document("snapshots", name)
+        document = self.document("snapshots", name)
         return Snapshot(
-            time=go_json.parse_instant(kept["time"]),
-            tree=kept["tree"],
-            host=kept.get("hostname", ""),
-            paths=kept.get("paths") or (),
-            tags=kept.get("tags") or (),
+            time=go_json.parse_instant(document["time"]),
+            tree=document["tree"],
+            host=document.get("hostname", ""),
+            paths=document.get("paths") or (),
+            tags=document.get("tags") or (),
             id=name,
-            original=kept.get("original", ""),
-            extra=kept,
+            original=document.get("original", ""),
+            extra=document,
         )
 
     def keep(self, snapshot: Snapshot) -> str:
-        """Makes a tree whose blobs are all stored a snapshot; returns its id."""
+        """Stores the object of a snapshot, whose blobs must all be stored; returns its id."""
         return self.objects.put("snapshots", seal_document(self.key, snapshot.document()))
 
     def forget(self, name: str) -> None:
         self.objects.delete("snapshots", name)
 
-    def has_key_of(self, who: str) -> bool:
-        """Is there a key file that belongs to this user name, and can be read?"""
-        return any(owner == who for _, owner in self._owners())
+    def has_key_of(self, user: str) -> bool:
+        """Tells whether a readable key file belongs to this user name."""
+        return any(owner == user for _, owner in self._owners())
 
-    def drop_keys_of(self, who: str, keep: str) -> None:
-        """All key files of this user name but one."""
+    def drop_keys_of(self, user: str, keep: str) -> None:
+        """Deletes all key files of this user name but one."""
         for name, owner in list(self._owners()):
-            if name != keep and owner == who:
+            if name != keep and owner == user:
                 self.objects.delete("keys", name)
 
     def _owners(self) -> Iterator[tuple[str, str]]:
-        """Key files that can be read, and whose they are."""
+        """Yields readable key files with their user names."""
         for name, _ in list(self.objects.names("keys")):
             with suppress(SealBroken, ObjectMissing):
                 yield name, keys.owner(self.objects.get("keys", name))
 
     def row(self, blob: bytes, kind: BlobType) -> int:
-        """Its row in the index; ObjectMissing when it is in none."""
+        """Returns the blob's row in the index. Raises ObjectMissing."""
         row = self.index.row(blob, kind)
         if row is None:
             raise ObjectMissing(f"no pack of the repository holds {kind.word} blob {blob.hex()}")
         return row
 
-    def place(self, blob: bytes, kind: BlobType) -> BlobLocation:
-        """ObjectMissing when it is in no pack."""
-        found = self.index.find(blob, kind)
-        if found is None:
+    def locate(self, blob: bytes, kind: BlobType) -> BlobLocation:
+        """Returns the pack and position of a blob. Raises ObjectMissing when it is in no pack."""
+        location = self.index.find(blob, kind)
+        if location is None:
             raise ObjectMissing(f"no pack of the repository holds {kind.word} blob {blob.hex()}")
-        return found
+        return location
 
     def read(self, blob: str, kind: BlobType) -> bytes:
-        """One blob's plain bytes, proven by its id."""
-        place = self.place(bytes.fromhex(blob), kind)
-        entry = place.entry
-        sealed = self.part(place.pack, entry.offset, entry.offset + entry.stored)
-        return self.plain(place, sealed)
+        """Returns one blob's plain bytes, verified by its id."""
+        location = self.locate(bytes.fromhex(blob), kind)
+        entry = location.entry
+        sealed = self.part(location.pack, entry.offset, entry.offset + entry.stored)
+        return self.plain(location, sealed)
 
     def part(self, pack: str, start: int, end: int) -> memoryview:
-        """Stored bytes of a pack, for one thread that reads one after the other."""
+        """Returns stored bytes of a pack, with read-ahead. For one thread."""
         return self._ahead.part(pack, start, end, self.packs.get(pack, end))
 
-    def plain(self, place: BlobLocation, sealed: bytes | memoryview) -> bytes:
-        """Proven by its id. Several threads may ask at once."""
+    def plain(self, location: BlobLocation, sealed: bytes | memoryview) -> bytes:
+        """Returns a sealed blob's plain bytes, verified by its id. Thread-safe."""
         data = self.key.open(sealed)
-        if place.entry.plain:
-            data = packs.unpacked(data, place.entry)
-        if hashlib.sha256(data).digest() != place.entry.id:
-            raise SealBroken(f"blob {place.entry.id.hex()} is not what was written")
+        if location.entry.plain:
+            data = packs.unpacked(data, location.entry)
+        if hashlib.sha256(data).digest() != location.entry.id:
+            raise SealBroken(f"blob {location.entry.id.hex()} is not what was written")
         return data
 
     def nodes(self, subtree: str) -> list[Node]:
         return tree.parse(json.loads(self.read(subtree, BlobType.TREE)))
 
     def walk(self, subtree: str, above: bytes = b"") -> Iterator[tuple[bytes, Node]]:
-        """Every node with its path, directories before what is in them."""
+        """Yields every node with its path, directories before their contents."""
         for node in self.nodes(subtree):
             path = above + b"/" + node.name if above else node.name
             yield path, node
@@ -266,24 +266,24 @@ class Repository:
 
 
 def ensure_repository(
-    store: ObjectStore, prefix: str, password: Secret, now: int, kept: Kept | None = None
+    store: ObjectStore, prefix: str, password: Secret, now: int, spare: KeyBackup | None = None
 ) -> Repository:
     """Opens the repository, or makes it when there is none; `now` in ns since 1970.
 
-    Its config is written last: keys without one are those of a making that was cut off, unless
-    there is something that they open (SealBroken without `kept`: nobody but its owner can know
-    what happened).
+    Its config is written last: keys without a config are left over from an interrupted creation,
+    unless there are data that they open (then SealBroken without `spare`, because only the owner
+    can know what happened).
 
-    Whoever makes it with this password makes the same: one that was paused meanwhile and goes on
-    when another has made it long since changes nothing by it. So nothing has to be removed, and
-    keys of an old making, which open no config, are passed over when it is opened.
+    Prefix and password determine key and config: a worker that was paused while another made the
+    repository changes nothing when it goes on. So nothing has to be removed, and keys left over,
+    which open no config, are skipped by `open_repository`.
     """
     objects = Objects(store, prefix)
     used = any(objects.exists(f"{kind}/") for kind in ("data", "index", "snapshots"))
-    if objects.exists("config") or (used and kept is not None):
-        found = open_repository(store, prefix, password, kept)
-        found.require_writable()
-        return found
+    if objects.exists("config") or (used and spare is not None):
+        repository = open_repository(store, prefix, password, spare)
+        repository.require_writable()
+        return repository
     if used:
         raise SealBroken(f"the config of the repository {prefix} is gone; its keys are left alone")
     key = keys.first_key(password, prefix)
@@ -298,18 +298,21 @@ def ensure_repository(
 
 
 def open_repository(
-    store: ObjectStore, prefix: str, password: Secret, kept: Kept | None = None
+    store: ObjectStore, prefix: str, password: Secret, spare: KeyBackup | None = None
 ) -> Repository:
-    """SealBroken when the password opens none of its keys, or its config cannot be read, and
-    nothing is `kept` that makes up for it."""
+    """Opens a repository; `spare` replaces damaged keys and a damaged config.
+
+    Raises SealBroken when the password opens none of its keys, or its config cannot be read, and
+    there is no `spare`.
+    """
     objects, damaged = Objects(store, prefix), dict[tuple[str, str], str]()
     key = _unlocked(objects, password, damaged)
     if key is None:
-        if kept is None or not _opens(objects, kept.key):
+        if spare is None or not _opens(objects, spare.key):
             raise SealBroken("the password opens no key of this repository")
-        key = kept.key
+        key = spare.key
         damaged["keys", ""] = "no key object can be opened with the password of the repository"
-    config = _config(objects, key, kept, damaged)
+    config = _config(objects, key, spare, damaged)
     if config.get("version") not in (1, VERSION):
         raise SealBroken(f"unknown repository version {config.get('version')}")
     repository = Repository(objects, key, config)
@@ -320,8 +323,10 @@ def open_repository(
 def _unlocked(
     objects: Objects, password: Secret, damaged: dict[tuple[str, str], str]
 ) -> Key | None:
-    """The key, by a key object that the password opens, and of several one that opens the config:
-    others are of a making that was cut off."""
+    """Returns the key in a key object that the password opens; of several, one for the config.
+
+    The others are left over from an interrupted creation.
+    """
     opened: list[Key] = []
     for name, _ in list(objects.names("keys")):
         try:
@@ -333,20 +338,16 @@ def _unlocked(
         else:
             with suppress(SealBroken):
                 opened.append(keys.opened(body, password))
-    return next((key for key in opened if _opens_config(objects, key)), next(iter(opened), None))
+    return next(
+        (key for key in opened if _opens(objects, key, ["config"])), next(iter(opened), None)
+    )
 
 
-def _opens_config(objects: Objects, key: Key) -> bool:
-    try:
-        key.open(objects.get("config", ""))
-    except (SealBroken, ObjectMissing):
-        return False
-    return True
-
-
-def _opens(objects: Objects, key: Key) -> bool:
-    """Is this the repository's own key? Whoever put another one in its place has another key."""
-    for kind in ("config", "snapshots", "index"):
+def _opens(
+    objects: Objects, key: Key, kinds: Sequence[str] = ("config", "snapshots", "index")
+) -> bool:
+    """Tells whether this key opens any object, so that it is the key of this very repository."""
+    for kind in kinds:
         names = [""] if kind == "config" else [name for name, _ in objects.names(kind)]
         for name in names:
             with suppress(SealBroken, ObjectMissing):
@@ -356,42 +357,44 @@ def _opens(objects: Objects, key: Key) -> bool:
 
 
 def _config(
-    objects: Objects, key: Key, kept: Kept | None, damaged: dict[tuple[str, str], str]
+    objects: Objects, key: Key, spare: KeyBackup | None, damaged: dict[tuple[str, str], str]
 ) -> Document:
     try:
-        found = json.loads(key.open(objects.get("config", "")))
-        if isinstance(found, dict):
-            return found  # pyright: ignore[reportUnknownVariableType] - JSON object
+        config = json.loads(key.open(objects.get("config", "")))
+        if isinstance(config, dict):
+            return config  # pyright: ignore[reportUnknownVariableType] - JSON object
         raise SealBroken("the config of the repository is no document")
     except (SealBroken, ObjectMissing, ValueError) as error:
-        if kept is None:
-            why = error.message if isinstance(error, Failure) else str(error)
-            raise SealBroken(f"the config of the repository cannot be read: {why}") from error
+        if spare is None:
+            problem = error.message if isinstance(error, Failure) else str(error)
+            raise SealBroken(f"the config of the repository cannot be read: {problem}") from error
         damaged["config", ""] = "the config is missing or not what was written"
-        return kept.config
+        return spare.config
 
 
 def restore_keys(repository: Repository, password: Secret, now: int) -> list[str]:
-    """Writes the config and our key object anew where they are damaged, and puts damaged key
-    objects aside. Returns what was done, as sentences. Nobody else may write meanwhile."""
-    done = list[str]()
+    """Rewrites a damaged config and key object, and sets damaged key objects aside.
+
+    Returns a sentence for each repair. The caller holds the repository alone.
+    """
+    repairs = list[str]()
     objects, damaged = repository.objects, repository.damaged
     if ("config", "") in damaged:
         objects.put("config", repository.key.seal(go_json.dumps(repository.config)))
-        done.append("the config was written anew")
+        repairs.append("the config was written anew")
     broken = [name for kind, name in damaged if kind == "keys"]
     if "" in broken:
         add_key(repository, password, "holdfast", now)
-        done.append("a key object was written anew")
+        repairs.append("a key object was written anew")
     for name in filter(None, broken):
         with suppress(ObjectMissing):
             objects.set_aside("keys", name)
-            done.append(f"the damaged key object {name} was set aside")
-    repository.damaged = {each: why for each, why in damaged.items() if each[0] == "index"}
-    return done
+            repairs.append(f"the damaged key object {name} was set aside")
+    repository.damaged = {at: why for at, why in damaged.items() if at[0] == "index"}
+    return repairs
 
 
-def add_key(repository: Repository, password: Secret, who: str, now: int) -> str:
-    """Another password that opens it; returns the name of its key file."""
-    body = keys.key_file(repository.key, password, who, go_json.instant(now))
+def add_key(repository: Repository, password: Secret, user: str, now: int) -> str:
+    """Adds a password that opens the repository; returns the name of its key file."""
+    body = keys.key_file(repository.key, password, user, go_json.instant(now))
     return repository.objects.put("keys", body)

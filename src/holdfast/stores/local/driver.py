@@ -1,7 +1,7 @@
-"""Objects as files in one directory, nobody else's to read.
+"""Stores objects as private files in one directory.
 
-A key is its path below the directory, so that a person finds a backup without us. What is
-visible was fsynced, file and names, before it became visible.
+A key is its path below the directory, so that a person finds a backup without Holdfast. A file
+and its directories are fsynced before the file becomes visible.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from holdfast.stores.local.options import Options
 from holdfast.stores.local.tree import prune_parents, sync_parents, walk
 from holdfast.stores.local.upload import MARK, PARTIAL, LocalUpload
 
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class LocalStore:
@@ -41,12 +41,14 @@ class LocalStore:
         return LocalUpload(self._root, key, self.max_object_bytes, self._require_mark)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        file = self._open(key)
+        self.stat(key)
+        with translated("reading", key):
+            file = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             while end is None or start < end:
-                wanted = _CHUNK if end is None else min(_CHUNK, end - start)
+                length = _CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - start)
                 with translated("reading", key):
-                    chunk = os.pread(file, wanted, start)
+                    chunk = os.pread(file, length, start)
                 if not chunk:
                     return
                 start += len(chunk)
@@ -58,22 +60,28 @@ class LocalStore:
         path = self._path(key)
         self._require_mark()
         with translated("looking at", key):
-            found = _lstat(path)
-        if found is None or not stat.S_ISREG(found.st_mode):
+            status = _lstat(path)
+        if status is None or not stat.S_ISREG(status.st_mode):
             raise ObjectMissing(f"there is no object {key}")
-        return _stat(key, found)
+        return _stat(key, status)
 
     def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         checked_prefix(prefix)
         self._require_mark()
         with translated("listing", prefix):
             if unfinished:
-                yield from _unfinished(self._root / PARTIAL, prefix)
+                stats = [
+                    _stat(name.rpartition(MARK)[0], status)
+                    for name, status in walk(self._root / PARTIAL, prefix)
+                    if MARK in name
+                ]
+                # Few, so sorted here: their names on disk are longer than their keys.
+                yield from sorted(stats, key=lambda stat: stat.key)
                 return
-            for key, found in walk(self._root, prefix, skip=PARTIAL):
+            for key, status in walk(self._root, prefix, skip=PARTIAL):
                 if not key.startswith(MARK_FILE):
-                    yield _stat(key, found)
-        self._require_mark()  # what went away meanwhile was not listed
+                    yield _stat(key, status)
+        self._require_mark()  # an unmounted store lists nothing, which must not look complete
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -102,40 +110,28 @@ class LocalStore:
         return self._root / key
 
     def _require_mark(self) -> None:
-        """StoreUnavailable when this is not the directory that the catalogue knows."""
+        """Raises StoreUnavailable when this is not the directory that the catalogue knows."""
         if not self._mark:
             return
         with translated("looking at", MARK_FILE):
-            there = read_mark(self._root)
-        if there != self._mark:
-            what = "has no mark of it" if there is None else "is another store"
+            mark = read_mark(self._root)
+        if mark != self._mark:
+            problem = "has no mark of it" if mark is None else "is another store"
             raise StoreUnavailable(
-                f"the store is not there: {self._root} {what} ({MARK_FILE}); is it mounted?"
+                f"the store is not there: {self._root} {problem} ({MARK_FILE}); is it mounted?"
             )
-
-    def _open(self, key: str) -> int:
-        self.stat(key)
-        with translated("reading", key):
-            return os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _remove(root: Path, path: Path) -> bool:
-    """Was there a file? Its absence is durable on return."""
-    found = _lstat(path)
-    if found is None or not stat.S_ISREG(found.st_mode):
+    """Removes a file durably; returns whether there was one."""
+    status = _lstat(path)
+    if status is None or not stat.S_ISREG(status.st_mode):
         return False
     path.unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):
         sync_parents(root, path)
     prune_parents(root, path)
     return True
-
-
-def _unfinished(partial: Path, prefix: str) -> list[Stat]:
-    """Few, so sorted here: their names on disk are longer than their keys."""
-    found = walk(partial, prefix)
-    stats = [_stat(name.rpartition(MARK)[0], each) for name, each in found if MARK in name]
-    return sorted(stats, key=lambda stat: stat.key)
 
 
 def _lstat(path: Path) -> os.stat_result | None:
@@ -145,8 +141,8 @@ def _lstat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _stat(key: str, found: os.stat_result) -> Stat:
-    return Stat(key, found.st_size, found.st_mtime_ns // 1_000_000)
+def _stat(key: str, status: os.stat_result) -> Stat:
+    return Stat(key, status.st_size, status.st_mtime_ns // 1_000_000)
 
 
 def open_store(options: Options) -> LocalStore:

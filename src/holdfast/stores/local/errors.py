@@ -1,4 +1,4 @@
-"""What the operating system said, in the words of a store."""
+"""Translates errors of the operating system into failures of a store."""
 
 import errno
 from collections.abc import Generator
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from holdfast.domain.errors import (
     DestinationFull,
-    Failure,
     ObjectTooLarge,
     StoreRefused,
     StoreUnavailable,
@@ -21,18 +20,15 @@ _REFUSED = {
 
 @contextmanager
 def translated(operation: str, key: str) -> Generator[None]:
-    """Inside, an OSError becomes the failure it means."""
+    """Turns an OSError of the block into the failure it means."""
     try:
         yield
     except OSError as error:
-        raise _failure(error, f"{operation} {key}: {error.strerror}") from error
-
-
-def _failure(error: OSError, message: str) -> Failure:
-    if error.errno in _FULL:
-        return DestinationFull(message)
-    if error.errno == errno.EFBIG:
-        return ObjectTooLarge(message)
-    if error.errno in _REFUSED:
-        return StoreRefused(message)
-    return StoreUnavailable(message)
+        message = f"{operation} {key}: {error.strerror}"
+        if error.errno in _FULL:
+            raise DestinationFull(message) from error
+        if error.errno == errno.EFBIG:
+            raise ObjectTooLarge(message) from error
+        if error.errno in _REFUSED:
+            raise StoreRefused(message) from error
+        raise StoreUnavailable(message) from error

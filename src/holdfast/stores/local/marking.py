@@ -1,20 +1,21 @@
-"""A mark in a directory, by which the store is known again: a mount that is missing has none.
+"""Marks a store's directory, so that a missing mount is noticed.
 
-Without it an empty directory of the root disk would be taken for the store: new backups would go
-there, and all others would count as lost.
+Without the mark an empty directory of the root disk would be taken for the store: new backups
+would go there, and all others would count as lost.
 """
 
 import os
 import secrets
 from pathlib import Path
 
+from holdfast.kit import durable
 from holdfast.stores.local.errors import translated
 
 MARK_FILE = ".holdfast-store"
 
 
 def read_mark(root: Path) -> str | None:
-    """None: there is none, or no such directory."""
+    """Returns the directory's mark; None without a mark or a directory."""
     try:
         return (root / MARK_FILE).read_text().strip() or None
     except (FileNotFoundError, NotADirectoryError):
@@ -22,35 +23,29 @@ def read_mark(root: Path) -> str | None:
 
 
 def make_mark(root: Path) -> str:
-    """The mark that is there from now on: a new one, or that of who was faster. Makes the directory
-    when there is none."""
+    """Marks the directory, which is made if missing, and returns its mark.
+
+    That of another process stays when that process was faster.
+    """
     with translated("marking", str(root)):
-        return _make_mark(root)
-
-
-def _make_mark(root: Path) -> str:
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = root / f"{MARK_FILE}.{secrets.token_hex(6)}"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{secrets.token_hex(16)}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, root / MARK_FILE)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    return read_mark(root) or ""
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = root / f"{MARK_FILE}.{secrets.token_hex(6)}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{secrets.token_hex(16)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, root / MARK_FILE)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        durable.sync(root)
+        return read_mark(root) or ""
 
 
 def holds_objects(root: Path) -> bool:
-    """Is there anything but what we put there ourselves when it was made?"""
+    """Tells whether the directory has more in it than a new store or a new file system has."""
     try:
         names = [path.name for path in root.iterdir()]
     except (FileNotFoundError, NotADirectoryError):

@@ -25,5 +25,5 @@ class Options(BaseModel):
         return value
 
     def location(self, key: str) -> str:
-        """The path itself."""
+        """Returns the object's path."""
         return str(self.directory / key)

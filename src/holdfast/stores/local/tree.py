@@ -1,4 +1,4 @@
-"""Directories of a store: made private, made durable, removed when empty, walked in key order."""
+"""Makes, syncs, prunes and walks the directories of a local store."""
 
 import contextlib
 import os
@@ -9,15 +9,15 @@ from typing import TypeVar
 from holdfast.kit import durable
 
 T = TypeVar("T")
-_PATIENCE = 100
+_MAX_ATTEMPTS = 100
 
 
 def with_parents(root: Path, path: Path, work: Callable[[], T]) -> T:
-    """Does `work` with every directory from the root to the path's own there, mode 0700.
+    """Calls `work` when every directory from the root to the path's own exists, with mode 0700.
 
-    Somebody beside us may prune the still empty directories in between: then once more.
+    Another process may prune the still empty directories meanwhile; then they are made again.
     """
-    for _ in range(_PATIENCE):
+    for _ in range(_MAX_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
             _make_parents(root, path)
             return work()
@@ -47,10 +47,10 @@ def prune_parents(root: Path, path: Path) -> None:
 
 
 def walk(root: Path, prefix: str, skip: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Each regular file under `root` as (relative name, stat), in order of the whole names.
+    """Yields each regular file under `root` as (relative name, stat), in order of whole names.
 
-    Only names starting with `prefix`; `skip` is one top directory left out. What vanishes
-    meanwhile is not there.
+    Only names that start with `prefix`; `skip` is one top directory that is left out. Files that
+    vanish meanwhile are left out.
     """
     yield from _walk(root, "", prefix, skip)
 
@@ -60,31 +60,32 @@ def _walk(
 ) -> Iterator[tuple[str, os.stat_result]]:
     for name, is_directory in _entries(directory):
         full = f"{above}{name}"
-        if is_directory and name.rstrip("/") != skip and _leads(full, prefix):
-            yield from _walk(directory / name, full, prefix, "")
-        elif not is_directory and full.startswith(prefix):
+        if is_directory:
+            on_path = full.startswith(prefix) or prefix.startswith(full)
+            if on_path and name.rstrip("/") != skip:
+                yield from _walk(directory / name, full, prefix, "")
+        elif full.startswith(prefix):
             with contextlib.suppress(FileNotFoundError):
                 yield full, os.lstat(directory / name)
 
 
 def _entries(directory: Path) -> list[tuple[str, bool]]:
-    """Names, directories with their `/`: `a-b` sorts before `a/c`, as the whole keys do."""
+    """Returns sorted names with whether each is a directory.
+
+    Directories have their `/`, so that `a-b` sorts before `a/c`, as the whole keys do.
+    """
     try:
-        with os.scandir(directory) as found:
+        with os.scandir(directory) as listing:
             return sorted(
-                (f"{each.name}/", True) if each.is_dir() else (each.name, False)
-                for each in found
-                if each.is_dir() or each.is_file(follow_symlinks=False)
+                (f"{entry.name}/", True) if entry.is_dir() else (entry.name, False)
+                for entry in listing
+                if entry.is_dir() or entry.is_file(follow_symlinks=False)
             )
     except FileNotFoundError:
         return []
 
 
-def _leads(directory: str, prefix: str) -> bool:
-    return directory.startswith(prefix) or prefix.startswith(directory)
-
-
 def _between(root: Path, path: Path) -> list[Path]:
-    """The directories above the path's own, up to and with the root."""
+    """Returns the directories above the path's own, up to and including the root."""
     parents = path.parent.parents
-    return [each for each in parents if each == root or root in each.parents]
+    return [parent for parent in parents if parent == root or root in parent.parents]

@@ -1,7 +1,7 @@
-"""One file being written beside the others, and put in place by a rename.
+"""Writes one file under `.partial/` and renames it to its key.
 
-The unfinished file lies under `.partial/` at its key's own path with `~` and a random word
-appended (`~` occurs in no key): what a dead process left is found by its key again.
+The unfinished file has its key's own path with `~` and a random word appended. `~` occurs in no
+key, so what a dead process left is found again by its key.
 """
 
 import contextlib
@@ -31,7 +31,8 @@ class LocalUpload:
         self._size = 0
         self._path = root / PARTIAL / f"{key}{MARK}{secrets.token_hex(6)}"
         with translated("writing", key):
-            file = with_parents(root, self._path, lambda: _create(self._path))
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = with_parents(root, self._path, lambda: os.open(self._path, flags, 0o600))
         self._file: int | None = file
 
     def write(self, data: bytes | memoryview) -> None:
@@ -52,9 +53,9 @@ class LocalUpload:
             with_parents(self._root, target, lambda: self._rename(target))
             sync_parents(self._root, target)
             prune_parents(self._root / PARTIAL, self._path)
-            found = target.stat()
+            status = target.stat()
         self._require_mark()
-        return Stat(self._key, found.st_size, found.st_mtime_ns // 1_000_000)
+        return Stat(self._key, status.st_size, status.st_mtime_ns // 1_000_000)
 
     def abort(self) -> None:
         with contextlib.suppress(OSError):
@@ -77,8 +78,3 @@ class LocalUpload:
         if self._file is not None:
             file, self._file = self._file, None
             os.close(file)
-
-
-def _create(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, 0o600)

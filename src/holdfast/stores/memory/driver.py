@@ -1,4 +1,4 @@
-"""Objects in a dictionary: for tests, and the smallest example of what a driver owes."""
+"""Stores objects in a dictionary: for tests, and as the smallest example of a driver."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from holdfast.kit.clock import Clock, SystemClock
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
 from holdfast.stores.memory.options import Options
 
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class MemoryStore:
@@ -28,8 +28,8 @@ class MemoryStore:
     def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         stat, data = self._find(key)
         stop = stat.size if end is None else min(end, stat.size)
-        for offset in range(start, stop, _CHUNK):
-            yield data[offset : min(offset + _CHUNK, stop)]
+        for offset in range(start, stop, _CHUNK_BYTES):
+            yield data[offset : min(offset + _CHUNK_BYTES, stop)]
 
     def stat(self, key: str) -> Stat:
         return self._find(key)[0]
@@ -52,16 +52,16 @@ class MemoryStore:
         with self.lock:
             before = len(self.objects) + len(self.unfinished)
             self.objects = {k: v for k, v in self.objects.items() if not k.startswith(prefix)}
-            kept = {n: s for n, s in self.unfinished.items() if not s.key.startswith(prefix)}
-            self.unfinished = kept
-            return before - len(self.objects) - len(kept)
+            unfinished = {n: s for n, s in self.unfinished.items() if not s.key.startswith(prefix)}
+            self.unfinished = unfinished
+            return before - len(self.objects) - len(unfinished)
 
     def _find(self, key: str) -> tuple[Stat, bytes]:
         with self.lock:
-            found = self.objects.get(checked_key(key))
-        if found is None:
+            stored = self.objects.get(checked_key(key))
+        if stored is None:
             raise ObjectMissing(f"there is no object {key}")
-        return found
+        return stored
 
 
 class MemoryUpload:

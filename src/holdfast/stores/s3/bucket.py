@@ -1,4 +1,4 @@
-"""One bucket as the rest of this folder talks to it: asks, translates failures, tries again."""
+"""Sends requests to one bucket, translates failures and retries temporary ones."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,7 +28,7 @@ class Bucket:
     backoff: Backoff
 
     def ask(self, doing: str, key: str, call: Callable[..., Answer], **request: object) -> Answer:
-        """One request about `key`, repeated while the failure is temporary."""
+        """Sends one request about `key`, and repeats it while the failure is temporary."""
 
         def once() -> Answer:
             try:
@@ -39,11 +39,11 @@ class Bucket:
         return retried(once, self.backoff)
 
     def about(self, doing: str, key: str, call: Callable[..., Answer], **request: object) -> Answer:
-        """The same for requests that name the object."""
+        """Like `ask`, for requests that name the object."""
         return self.ask(doing, key, call, Key=self.prefix + key, **request)
 
     def pausing_with(self, sleep: Callable[[float], None]) -> "Bucket":
-        """The same bucket, waiting between attempts in another way."""
+        """Returns the same bucket with another way to wait between attempts."""
         return replace(self, backoff=replace(self.backoff, sleep=sleep))
 
     def head(self, key: str) -> Answer:
@@ -54,8 +54,8 @@ class Bucket:
         while True:
             call = self.client.list_objects_v2
             page = self.ask("listing", prefix, call, Prefix=self.prefix + prefix, **more)
-            for each in page.get("Contents", ()):
-                yield Stat(self._own(each["Key"]), each["Size"], milliseconds(each))
+            for entry in page.get("Contents", ()):
+                yield Stat(self._own(entry["Key"]), entry["Size"], milliseconds(entry))
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -66,19 +66,19 @@ class Bucket:
             call = self.client.list_multipart_uploads
             full = self.prefix + prefix
             page = self.ask("listing unfinished uploads of", prefix, call, Prefix=full, **more)
-            for each in page.get("Uploads", ()):
-                began = milliseconds(each, "Initiated")
-                yield Unfinished(self._own(each["Key"]), each["UploadId"], began)
+            for entry in page.get("Uploads", ()):
+                began = milliseconds(entry, "Initiated")
+                yield Unfinished(self._own(entry["Key"]), entry["UploadId"], began)
             if not page.get("IsTruncated"):
                 return
             more = {"KeyMarker": page["NextKeyMarker"]}
             more["UploadIdMarker"] = page["NextUploadIdMarker"]
 
-    def abandon(self, what: Unfinished) -> None:
+    def abandon(self, upload: Unfinished) -> None:
         """Aborts an unfinished upload; its absence is success."""
         call = self.client.abort_multipart_upload
         with suppress(ObjectMissing):
-            self.about("aborting", what.key, call, UploadId=what.upload_id)
+            self.about("aborting", upload.key, call, UploadId=upload.upload_id)
 
     def _own(self, full: str) -> str:
         return full.removeprefix(self.prefix)

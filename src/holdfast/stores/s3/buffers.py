@@ -1,7 +1,7 @@
-"""A part until it has arrived: in memory, or on disk where it is larger than memory allows.
+"""Buffers a part until the service has it: in memory, or on disk when memory is too small.
 
-A part that failed is sent again, so all of it is kept. On disk it has no name: what a process that
-dies leaves is gone with it.
+A failed part is sent again, so all of it is kept. Files on disk have no names, so they vanish with
+the process.
 """
 
 import os
@@ -14,15 +14,15 @@ from typing import IO, cast
 from holdfast.domain.errors import StoreRefused
 from holdfast.stores.s3 import parts
 
-_CHUNK = 1 << 20
-_SPILL = 32 << 20
-"""What is larger goes to disk, if it may at all: most objects of such a store are small."""
-_SHARE = 3
-"""One part is filled while another one is sent, and somebody else needs room as well."""
+_CHUNK_BYTES = 1 << 20
+_SPILL_BYTES = 32 << 20
+"""Larger parts go to disk where that is allowed: most objects of such a store are small."""
+_DISK_SHARE = 3
+"""One part is filled while another is sent, and other programs need the disk as well."""
 
 
 class Buffer:
-    """`spool` is where it goes when it is no longer small; None: it stays in memory."""
+    """Bytes of one part. It moves to `spool` when it is no longer small; None: stays in memory."""
 
     def __init__(self, spool: Path | None) -> None:
         self._spool = spool
@@ -34,13 +34,10 @@ class Buffer:
         return self.size
 
     def write(self, data: memoryview) -> None:
-        if self._file is None and (self._spool is None or len(self._memory) + len(data) <= _SPILL):
-            self._memory += data
-        else:
-            self._put_down(data)
         self.size += len(data)
-
-    def _put_down(self, data: memoryview) -> None:
+        if self._file is None and (self._spool is None or self.size <= _SPILL_BYTES):
+            self._memory += data
+            return
         try:
             if self._file is None and self._spool is not None:
                 self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,7 +51,7 @@ class Buffer:
 
     @property
     def body(self) -> bytearray | IO[bytes]:
-        """From its beginning, as the client sends it."""
+        """Returns the part for a request, from its beginning."""
         if self._file is None:
             return self._memory
         self._file.seek(0)
@@ -65,7 +62,7 @@ class Buffer:
             yield self._memory
             return
         self._file.seek(0)
-        while chunk := self._file.read(_CHUNK):
+        while chunk := self._file.read(_CHUNK_BYTES):
             yield chunk
 
     def close(self) -> None:
@@ -74,29 +71,27 @@ class Buffer:
             self._file.close()
 
 
-class Room:
-    """Says how large a part may be here, and where it is kept."""
+class PartSpace:
+    """Decides how large a part may be on this machine, and whether it is kept on disk."""
 
     def __init__(self, spool: Path | None) -> None:
         self._spool = spool or _system_directory()
 
-    def fitting(self, wanted: int) -> int:
-        """As large as wanted, or what fits in memory where the disk has not the room for more."""
-        if wanted <= parts.IN_MEMORY or self._free() // _SHARE >= wanted:
-            return wanted
-        return parts.IN_MEMORY
+    def fitting(self, size: int) -> int:
+        """Returns `size`, or what fits in memory when the disk is too full for it."""
+        if size <= parts.IN_MEMORY_BYTES:
+            return size
+        existing = self._spool
+        while not existing.exists():
+            existing = existing.parent
+        free = shutil.disk_usage(existing).free
+        return size if free // _DISK_SHARE >= size else parts.IN_MEMORY_BYTES
 
     def buffer(self, size: int) -> Buffer:
-        return Buffer(self._spool if size > parts.IN_MEMORY else None)
-
-    def _free(self) -> int:
-        above = self._spool
-        while not above.exists():
-            above = above.parent
-        return shutil.disk_usage(above).free
+        return Buffer(self._spool if size > parts.IN_MEMORY_BYTES else None)
 
 
 def _system_directory() -> Path:
-    """The system's own for large temporary files; the usual one may be in memory."""
+    """Returns the directory for large temporary files; the usual one may be in memory."""
     large = Path("/var/tmp")  # noqa: S108 - the file there has no name
     return large if os.access(large, os.W_OK) else Path(tempfile.gettempdir())

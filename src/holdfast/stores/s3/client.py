@@ -1,8 +1,8 @@
-"""The vendor's client, configured here once; the rest of this folder knows this Protocol only.
+"""Configures the vendor's client; the rest of this folder knows the `Client` protocol only.
 
-Nothing of the machine's own AWS settings is used: a store is what its options say. The client's
-own retries are off, because ours know what may be repeated; its own checksums are off, because
-services other than AWS reject them.
+The machine's own AWS settings are ignored: a store is what its options say. The client's retries
+are off, because ours know what may be repeated; its checksums are off, because services other than
+AWS reject them.
 """
 
 import os
@@ -26,8 +26,8 @@ _ISOLATED = {
 }
 
 
-_ONE_AT_A_TIME = threading.Lock()
-"""A session may not be used by two threads; the clients it makes may."""
+_SESSION_LOCK = threading.Lock()
+"""Two threads may not use a session at once; they may use the clients it makes."""
 
 
 class Client(Protocol):
@@ -44,33 +44,9 @@ class Client(Protocol):
 
 
 def connect(options: Options) -> Client:
-    """Talks to nobody yet. Raises Invalid when no address can be made of the endpoint."""
-    with _ONE_AT_A_TIME:
-        try:
-            client = _session().create_client(
-                "s3",
-                region_name=options.region,
-                endpoint_url=options.endpoint_url,
-                aws_access_key_id=options.access_key.reveal(),
-                aws_secret_access_key=options.secret_key.reveal(),
-                config=_config(options),
-            )
-        except ValueError:
-            problem = "is not the address of a service"
-            raise Invalid(f"the endpoint {problem}", {"endpoint": problem}) from None
-    return cast("Client", client)
-
-
-@cache
-def _session() -> Any:
-    """Shared, as it keeps 13 MB of the service's description; holds no credentials."""
-    make: Any = Session
-    return make(session_vars=_ISOLATED)
-
-
-def _config(options: Options) -> Config:
-    make: Any = Config
-    return make(
+    """Makes a client, without a request. Raises Invalid for an endpoint that is no address."""
+    new_config: Any = Config
+    config = new_config(
         connect_timeout=10,
         read_timeout=60,
         tcp_keepalive=True,
@@ -82,3 +58,24 @@ def _config(options: Options) -> Config:
         response_checksum_validation="when_required",
         ignore_configured_endpoint_urls=True,
     )
+    with _SESSION_LOCK:
+        try:
+            client = _session().create_client(
+                "s3",
+                region_name=options.region,
+                endpoint_url=options.endpoint_url,
+                aws_access_key_id=options.access_key.reveal(),
+                aws_secret_access_key=options.secret_key.reveal(),
+                config=config,
+            )
+        except ValueError:
+            problem = "is not the address of a service"
+            raise Invalid(f"the endpoint {problem}", {"endpoint": problem}) from None
+    return cast("Client", client)
+
+
+@cache
+def _session() -> Any:
+    """Returns the one session: it keeps 13 MB of the service's description, no credentials."""
+    new_session: Any = Session
+    return new_session(session_vars=_ISOLATED)

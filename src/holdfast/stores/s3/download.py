@@ -1,4 +1,4 @@
-"""An object on its way back: one request, and another from where the last one broke off."""
+"""Downloads an object; a request that breaks off is continued by another."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,18 +8,18 @@ from holdfast.stores.s3.bucket import Bucket
 from holdfast.stores.s3.client import Answer
 from holdfast.stores.s3.errors import TROUBLE, failure, service_code
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 def read_object(bucket: Bucket, key: str, start: int, end: int | None) -> Iterator[bytes]:
-    """The bytes [start, end) of one and the same object, whatever the network does.
+    """Yields the bytes [start, end) of one version of an object, across broken connections.
 
-    Gives up when nothing arrived in as many attempts as the backoff has.
+    Raises when nothing arrived in as many attempts as the backoff has.
     """
     etag: str | None = None
     delays = bucket.backoff.delays()
     while end is None or start < end:
-        answer = _request(bucket, key, (start, end), etag)
+        answer = _request(bucket, key, start, end, etag)
         if answer is None:
             return
         etag, body = answer["ETag"], answer["Body"]
@@ -36,10 +36,9 @@ def read_object(bucket: Bucket, key: str, start: int, end: int | None) -> Iterat
 
 
 def _request(
-    bucket: Bucket, key: str, span: tuple[int, int | None], etag: str | None
+    bucket: Bucket, key: str, start: int, end: int | None, etag: str | None
 ) -> Answer | None:
-    """None when the span begins behind the object's end."""
-    start, end = span
+    """Returns None when `start` lies behind the object's end."""
     request: dict[str, object] = {}
     if start > 0 or end is not None:
         request["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
@@ -54,9 +53,9 @@ def _request(
 
 
 def _read(body: Any, bucket: Bucket, key: str, delays: Iterator[float]) -> bytes:
-    """Empty at the end, and when the connection broke and another attempt is due."""
+    """Reads a chunk: empty at the end, and when the connection broke and may be tried again."""
     try:
-        return body.read(CHUNK)
+        return body.read(CHUNK_BYTES)
     except TROUBLE as error:
         delay = next(delays, None)
         if delay is None:

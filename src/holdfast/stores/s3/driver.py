@@ -1,4 +1,4 @@
-"""Objects in a bucket of any service that speaks S3, AWS or not."""
+"""Stores objects in a bucket of any service that speaks S3, AWS or not."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -7,12 +7,12 @@ from holdfast.kit.backoff import Backoff
 from holdfast.kit.processes.memory import keep_memory_steady
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
 from holdfast.stores.s3.bucket import Bucket, milliseconds
-from holdfast.stores.s3.buffers import Room
+from holdfast.stores.s3.buffers import PartSpace
 from holdfast.stores.s3.client import connect
 from holdfast.stores.s3.download import read_object
 from holdfast.stores.s3.options import Options
 from holdfast.stores.s3.parts import PartPlan
-from holdfast.stores.s3.settling import settled
+from holdfast.stores.s3.settling import needed_settings
 from holdfast.stores.s3.upload import S3Upload
 
 
@@ -23,7 +23,7 @@ class S3Store:
     def __init__(self, options: Options, backoff: Backoff | None = None) -> None:
         keep_memory_steady()
         self._plan = PartPlan(options.max_parts, options.wants_equal_parts)
-        self._room = Room(options.spool)
+        self._space = PartSpace(options.spool)
         self._checksum = options.checksum
         self.max_object_bytes = self._plan.max_object_bytes
         self._bucket = Bucket(
@@ -34,20 +34,20 @@ class S3Store:
         )
 
     def begin(self, key: str) -> Upload:
-        return S3Upload(self._bucket, checked_key(key), self._plan, self._checksum, self._room)
+        return S3Upload(self._bucket, checked_key(key), self._plan, self._checksum, self._space)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         return read_object(self._bucket, checked_key(key), start, end)
 
     def stat(self, key: str) -> Stat:
-        found = self._bucket.head(checked_key(key))
-        return Stat(key, found["ContentLength"], milliseconds(found))
+        answer = self._bucket.head(checked_key(key))
+        return Stat(key, answer["ContentLength"], milliseconds(answer))
 
     def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         checked_prefix(prefix)
         if unfinished:
-            found = self._bucket.unfinished(prefix)
-            return (Stat(each.key, 0, each.initiated) for each in found)
+            uploads = self._bucket.unfinished(prefix)
+            return (Stat(upload.key, 0, upload.initiated) for upload in uploads)
         return self._bucket.objects(prefix)
 
     def delete(self, key: str) -> None:
@@ -61,8 +61,8 @@ class S3Store:
         for upload in list(self._bucket.unfinished(checked_clearing(prefix))):
             self._bucket.abandon(upload)
             removed += 1
-        for found in list(self._bucket.objects(prefix)):
-            self._remove(found.key)
+        for stat in list(self._bucket.objects(prefix)):
+            self._remove(stat.key)
             removed += 1
         return removed
 
@@ -76,6 +76,6 @@ def open_store(options: Options) -> S3Store:
     return S3Store(options)
 
 
-def settle(options: Options, given: Collection[str]) -> Mapping[str, object]:
-    """The settings that the service needs and nobody has `given`."""
-    return settled(options, given)
+def settle(options: Options, chosen: Collection[str]) -> Mapping[str, object]:
+    """Returns settings that the service needs beside those the user has `chosen`."""
+    return needed_settings(options, chosen)

@@ -1,4 +1,4 @@
-"""What the service or the network said, in the words of a store.
+"""Translates errors of the service and the network into failures of a store.
 
 Only codes and statuses are repeated: a service's own sentences quote access keys and signatures.
 """
@@ -61,44 +61,35 @@ _HINTS: Mapping[str, str] = {
 
 
 def service_code(error: Failure) -> str:
-    """The service's own word for a failure made here; empty when there was none."""
+    """Returns the service's own code of a failure made here; empty when there was none."""
     return str(error.facts.get("service_code", ""))
 
 
-def _code_of(error: ClientError) -> str:
-    """The service's error code, or the HTTP status when it sent none."""
-    response = cast("Mapping[str, Any]", error.response)
-    return str(response.get("Error", {}).get("Code") or _status_of(error))
-
-
-def _status_of(error: ClientError) -> int:
-    response = cast("Mapping[str, Any]", error.response)
-    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
 def failure(error: Exception, operation: str, key: str) -> Failure:
-    """The failure that `error` means. The sentence names operation, key and code."""
+    """Returns the failure that `error` means. The sentence names operation, key and code."""
     if not isinstance(error, ClientError):
         return _network_failure(error, f"{operation} {key}")
-    code, status = _code_of(error), _status_of(error)
+    response = cast("Mapping[str, Any]", cast("Any", error).response)
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = str(response.get("Error", {}).get("Code") or status)
     hint = f": {_HINTS[code]}" if code in _HINTS else ""
     message = f"{operation} {key}: {code} (HTTP {status}){hint}"
     return _kind(code, status)(message, service_code=code)
 
 
 def _kind(code: str, status: int) -> type[Failure]:
-    known = _KINDS.get(code) or _KINDS.get(str(status))
-    if known:
-        return known
+    kind = _KINDS.get(code) or _KINDS.get(str(status))
+    if kind:
+        return kind
     if status == 429 or (status >= 500 and status != 501):
         return StoreUnavailable
     return ObjectMissing if code in ("404", "NotFound") else StoreRefused
 
 
-def _network_failure(error: Exception, what: str) -> Failure:
-    message = f"{what}: no answer ({type(error).__name__})"
+def _network_failure(error: Exception, action: str) -> Failure:
+    message = f"{action}: no answer ({type(error).__name__})"
     if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return StoreRefused(f"{what}: the service's certificate is not trusted here")
+        return StoreRefused(f"{action}: the service's certificate is not trusted here")
     if isinstance(error, _NO_ANSWER):
         return StoreUnavailable(message)
-    return StoreRefused(f"{what}: {type(error).__name__}")
+    return StoreRefused(f"{action}: {type(error).__name__}")

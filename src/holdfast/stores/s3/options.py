@@ -26,13 +26,9 @@ _R2 = ".r2.cloudflarestorage.com"
 """developers.cloudflare.com/r2/objects/multipart-objects"""
 
 
-def _secret(value: object) -> object:
-    return Secret(value) if isinstance(value, str) else value
-
-
 SecretText = Annotated[
     Secret,
-    BeforeValidator(_secret),
+    BeforeValidator(lambda value: Secret(value) if isinstance(value, str) else value),
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "format": "password"}),
 ]
@@ -101,14 +97,14 @@ class Options(BaseModel):
     @field_validator("region")
     @classmethod
     def _some_region(cls, value: str) -> str:
-        """The vendor's client builds host names of it, and refuses what can be none."""
+        """Refuses what is no part of a host name, because the vendor's client makes one of it."""
         if value.isdigit() or value.startswith("-") or value.endswith("-"):
             raise ValueError("must be a name such as us-east-1")
         return value or "us-east-1"
 
     @property
     def endpoint_url(self) -> str | None:
-        """With a scheme; None for AWS's own endpoint of the region."""
+        """The endpoint with a scheme; None for AWS's own endpoint of the region."""
         if not self.endpoint or "://" in self.endpoint:
             return self.endpoint or None
         return f"https://{self.endpoint}"
@@ -129,7 +125,7 @@ class Options(BaseModel):
 
     @property
     def addressing_style(self) -> str:
-        """`auto` and `virtual` as botocore understands them: AWS alone may be `auto`."""
+        """The addressing for botocore, whose `auto` suits AWS alone."""
         if self.addressing != "auto":
             return self.addressing
         host = self._host

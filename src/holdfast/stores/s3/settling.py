@@ -1,9 +1,10 @@
-"""Finds out how a service wants to be spoken to, by a few cheap requests.
+"""Finds out which settings a service needs, by a few cheap requests.
 
-Only what nobody has said is found out: how the bucket is named in a request, whether it wants a
-checksum, how many parts it allows and whether they must be of one size. Part numbers need not
-follow each other, so two tiny parts tell how many are allowed; services that count only when an
-upload is completed are asked to complete one whose parts do not exist. Everything is removed again.
+Only what the user did not choose is found out: how the bucket is named in a request, whether the
+service wants a checksum, how many parts it allows and whether they must be of one size. Part
+numbers need not follow each other, so two tiny parts tell how many are allowed; services that count
+only when an upload is completed are asked to complete one whose parts do not exist. Everything is
+removed again.
 """
 
 import secrets
@@ -18,7 +19,7 @@ from holdfast.stores.s3.bucket import Bucket, Unfinished
 from holdfast.stores.s3.client import connect
 from holdfast.stores.s3.errors import service_code
 from holdfast.stores.s3.options import Options
-from holdfast.stores.s3.parts import MIB, MOST_PARTS
+from holdfast.stores.s3.parts import MAX_PARTS, MIB
 
 T = TypeVar("T")
 
@@ -32,19 +33,24 @@ _FINAL = {
 """Refusals that no other setting of ours could change."""
 
 
-def settled(options: Options, given: Collection[str]) -> Mapping[str, object]:
-    """The settings, of those not `given`, that this service needs. Empty when it does not work at
-    all: the law of stores says why. About 10 MiB are written in some ten requests."""
-    spoken = _spoken(options, given)
-    if spoken is None:
+def needed_settings(options: Options, chosen: Collection[str]) -> Mapping[str, object]:
+    """Returns settings that this service needs and the user has not `chosen`.
+
+    Empty when the service does not work at all; the store check that follows says why. About
+    10 MiB are written in some ten requests.
+    """
+    accepted = _first_accepted(options, chosen)
+    if accepted is None:
         return {}
-    found = {name: getattr(spoken, name) for name in ("addressing", "checksum")}
-    bucket = _bucket(spoken)
+    settings = {name: getattr(accepted, name) for name in ("addressing", "checksum")}
+    bucket = _bucket(accepted)
     with suppress(Failure):
-        found["max_parts"] = _most_parts(bucket, spoken)
+        settings["max_parts"] = _max_parts(bucket, accepted)
     with suppress(Failure):
-        found["equal_parts"] = _wants_equal_parts(bucket, spoken)
-    return {name: value for name, value in found.items() if name not in given and value is not None}
+        settings["equal_parts"] = _wants_equal_parts(bucket, accepted)
+    return {
+        name: value for name, value in settings.items() if name not in chosen and value is not None
+    }
 
 
 def _bucket(options: Options) -> Bucket:
@@ -52,19 +58,22 @@ def _bucket(options: Options) -> Bucket:
     return Bucket(connect(options), options.bucket_name, options.prefix, backoff)
 
 
-def _spoken(options: Options, given: Collection[str]) -> Options | None:
-    """With the first addressing and checksum that a small object can be written with."""
+def _first_accepted(options: Options, chosen: Collection[str]) -> Options | None:
+    """Returns options with the first addressing and checksum that write a small object."""
     styles = [options.addressing]
-    if "addressing" not in given and options.addressing_style == "path":
+    if "addressing" not in chosen and options.addressing_style == "path":
         styles.append("virtual")
     modes = [options.checksum]
-    if "checksum" not in given:
+    if "checksum" not in chosen:
         modes += [mode for mode in ("md5", "crc32", "sha256") if mode not in modes]
     for style in styles:
         for mode in modes:
             tried = options.model_copy(update={"addressing": style, "checksum": mode})
+            bucket, key = _bucket(tried), f"{_PREFIX}{secrets.token_hex(8)}"
+            fields = checksum.of_part(mode, [b"x"])
             try:
-                _put(_bucket(tried), mode)
+                bucket.about("writing", key, bucket.client.put_object, Body=b"x", **fields)
+                bucket.about("deleting", key, bucket.client.delete_object)
             except StoreRefused as refusal:
                 if service_code(refusal) in _FINAL:
                     return None
@@ -75,21 +84,14 @@ def _spoken(options: Options, given: Collection[str]) -> Options | None:
     return None
 
 
-def _put(bucket: Bucket, mode: str) -> None:
-    key, body = f"{_PREFIX}{secrets.token_hex(8)}", b"x"
-    fields = checksum.of_part(mode, [body])
-    bucket.about("writing", key, bucket.client.put_object, Body=body, **fields)
-    bucket.about("deleting", key, bucket.client.delete_object)
-
-
-def _most_parts(bucket: Bucket, options: Options) -> int | None:
-    """None: it could not be found out. The first part only shows that one can be written so."""
+def _max_parts(bucket: Bucket, options: Options) -> int | None:
+    """Finds how many parts the service allows. The first part shows that parts work at all."""
 
     def ask(upload: Unfinished) -> int | None:
         _part(bucket, upload, 1, b"x", options)
-        if not _takes(bucket, upload, MOST_PARTS, options):
+        if not _takes(bucket, upload, MAX_PARTS, options):
             return _FEW_PARTS if _takes(bucket, upload, _FEW_PARTS, options) else 100
-        return _FEW_PARTS if _counts_at_the_end(bucket, upload) else MOST_PARTS
+        return _FEW_PARTS if _counts_at_the_end(bucket, upload) else MAX_PARTS
 
     return _with_upload(bucket, options, ask)
 
@@ -103,26 +105,23 @@ def _takes(bucket: Bucket, upload: Unfinished, number: int, options: Options) ->
 
 
 def _counts_at_the_end(bucket: Bucket, upload: Unfinished) -> bool:
-    """Is a long list of parts that do not exist refused in other words than a short one?"""
-    few, many = (_refusal(bucket, upload, count) for count in (2, _FEW_PARTS + 1))
-    return few is not None and many is not None and few != many
-
-
-def _refusal(bucket: Bucket, upload: Unfinished, count: int) -> str | None:
-    parts: list[dict[str, object]] = [
-        {"PartNumber": 1 + n, "ETag": f'"{n:032x}"'} for n in range(count)
-    ]
-    try:
-        _complete(bucket, upload, parts)
-    except (StoreRefused, ObjectMissing) as refusal:
-        return service_code(refusal)
-    except Failure:
-        return None
-    return None
+    """Tells whether a long list of missing parts is refused with another code than a short one."""
+    codes: set[str] = set()
+    for count in (2, _FEW_PARTS + 1):
+        parts: list[dict[str, object]] = [
+            {"PartNumber": 1 + number, "ETag": f'"{number:032x}"'} for number in range(count)
+        ]
+        try:
+            _complete(bucket, upload, parts)
+        except (StoreRefused, ObjectMissing) as refusal:
+            codes.add(service_code(refusal))
+        except Failure:
+            continue
+    return len(codes) == 2
 
 
 def _wants_equal_parts(bucket: Bucket, options: Options) -> bool | None:
-    """Are three parts refused of which the second is a byte longer than the first?"""
+    """Tells whether the service refuses three parts, the second a byte longer than the first."""
 
     def ask(upload: Unfinished) -> bool:
         bodies = (bytes(_SMALLEST_PART), bytes(_SMALLEST_PART + 1), b"x")

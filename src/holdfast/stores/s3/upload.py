@@ -1,8 +1,8 @@
-"""An object of unknown length on its way: parts fill one after another and travel side by side.
+"""Uploads an object of unknown length in parts, of which several are sent at once.
 
 What fits into the first part is sent as one request at the end. Every part is kept until it has
-arrived, so a failed one can be sent again; how many are kept is bounded by the plan. A part is as
-large as the plan wants it, or smaller where this machine has not the room to keep it.
+arrived, so a failed one can be sent again; the plan bounds how many are kept. A part is as large as
+the plan says, or smaller when this machine lacks the space to keep it.
 """
 
 import threading
@@ -19,10 +19,10 @@ from holdfast.domain.errors import (
 )
 from holdfast.stores.s3 import checksum
 from holdfast.stores.s3.bucket import Bucket, Unfinished, milliseconds
-from holdfast.stores.s3.buffers import Buffer, Room
+from holdfast.stores.s3.buffers import Buffer, PartSpace
 from holdfast.stores.s3.client import Answer
 from holdfast.stores.s3.errors import service_code
-from holdfast.stores.s3.parts import IN_FLIGHT, PartPlan
+from holdfast.stores.s3.parts import MAX_IN_FLIGHT, PartPlan
 
 
 class S3Upload:
@@ -32,19 +32,19 @@ class S3Upload:
         key: str,
         plan: PartPlan,
         checksum_mode: str,
-        room: Room | None = None,
+        space: PartSpace | None = None,
     ) -> None:
         self._over = threading.Event()
         self._bucket = bucket.pausing_with(self._pause)
-        self._last_word = bucket
+        self._patient_bucket = bucket  # waits although the upload is over
         self._key = key
         self._plan = plan
         self._checksum = checksum_mode
         self._size = 0
-        self._room = room or Room(None)
+        self._space = space or PartSpace(None)
         self._number = 1
-        self._wanted = self._room.fitting(plan.size(1))
-        self._filling = self._room.buffer(self._wanted)
+        self._part_size = self._space.fitting(plan.size(1))
+        self._filling = self._space.buffer(self._part_size)
         self._upload: Unfinished | None = None
         self._senders: ThreadPoolExecutor | None = None
         self._pending: set[Future[None]] = set()
@@ -56,10 +56,10 @@ class S3Upload:
         if self._size > self._plan.max_object_bytes:
             raise ObjectTooLarge(f"at most {self._plan.max_object_bytes} bytes fit into one object")
         while rest:
-            room = self._wanted - len(self._filling)
+            room = self._part_size - len(self._filling)
             self._filling.write(rest[:room])
             rest = rest[room:]
-            if len(self._filling) == self._wanted:
+            if len(self._filling) == self._part_size:
                 self._send()
 
     def commit(self) -> Stat:
@@ -72,7 +72,12 @@ class S3Upload:
         self._over.set()
         self._stop_senders()
         self._filling.close()
-        return self._verified()
+        answer = self._patient_bucket.head(self._key)
+        if answer["ContentLength"] != self._size:
+            raise StoreRefused(
+                f"{self._key} holds {answer['ContentLength']} bytes, {self._size} were written"
+            )
+        return Stat(self._key, self._size, milliseconds(answer))
 
     def abort(self) -> None:
         finished = self._over.is_set()
@@ -82,7 +87,10 @@ class S3Upload:
         if self._upload is None or finished:
             return
         with suppress(Failure):  # what cannot be removed now is found again by its key
-            self._abandon(self._upload)
+            for _ in range(3):  # a part that was under way may outlive the first abort
+                self._patient_bucket.abandon(self._upload)
+                if self._upload not in self._patient_bucket.unfinished(self._key):
+                    return
 
     def _put(self) -> None:
         filled, put = self._filling, self._bucket.client.put_object
@@ -94,7 +102,7 @@ class S3Upload:
         self._bucket.about("writing", self._key, send, **fields)
 
     def _send(self) -> None:
-        """Sends the filled part away and waits until the next one may be filled."""
+        """Sends the filled part and waits until the next one may be filled."""
         upload, senders = self._started()
         if self._number > self._plan.parts:
             raise ObjectTooLarge(
@@ -105,8 +113,8 @@ class S3Upload:
         self._settle(self._plan.in_flight(self._number))
         self._number += 1
         if not self._plan.equal:
-            self._wanted = self._room.fitting(self._plan.size(self._number))
-        self._filling = self._room.buffer(self._wanted)
+            self._part_size = self._space.fitting(self._plan.size(self._number))
+        self._filling = self._space.buffer(self._part_size)
 
     def _started(self) -> tuple[Unfinished, ThreadPoolExecutor]:
         if self._upload is None or self._senders is None:
@@ -114,7 +122,7 @@ class S3Upload:
             fields = checksum.of_upload(self._checksum)
             answer = self._bucket.about("beginning", self._key, create, **fields)
             self._upload = Unfinished(self._key, answer["UploadId"])
-            self._senders = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="part")
+            self._senders = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="part")
         return self._upload, self._senders
 
     def _send_part(self, upload: Unfinished, number: int, part: Buffer) -> None:
@@ -122,7 +130,7 @@ class S3Upload:
         upload_part = self._bucket.client.upload_part
 
         def send(**request: object) -> Answer:
-            """From the beginning of the part, each time."""
+            """Sends the part from its beginning, each time."""
             return upload_part(Body=part.body, **request)
 
         answer = self._bucket.about(
@@ -138,10 +146,10 @@ class S3Upload:
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **repeated}
 
     def _settle(self, allowed: int) -> None:
-        """Waits until at most `allowed` parts are on their way; raises what one of them met."""
+        """Waits until at most `allowed` parts are under way; raises the error of a failed one."""
         while len(self._pending) > allowed:
-            done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
-            for future in done:
+            finished, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in finished:
                 future.result()
 
     def _complete(self, upload: Unfinished) -> None:
@@ -158,27 +166,12 @@ class S3Upload:
                 raise
 
     def _arrived(self) -> bool:
-        """Did an earlier attempt complete it, whose answer was lost?"""
+        """Tells whether an earlier attempt, whose answer was lost, completed the upload."""
         with suppress(ObjectMissing):
-            found = self._bucket.head(self._key)
-            marked = str(found["ETag"]).strip('"').endswith(f"-{len(self._parts)}")
-            return marked and found["ContentLength"] == self._size
+            answer = self._bucket.head(self._key)
+            marked = str(answer["ETag"]).strip('"').endswith(f"-{len(self._parts)}")
+            return marked and answer["ContentLength"] == self._size
         return False
-
-    def _verified(self) -> Stat:
-        found = self._last_word.head(self._key)
-        if found["ContentLength"] != self._size:
-            raise StoreRefused(
-                f"{self._key} holds {found['ContentLength']} bytes, {self._size} were written"
-            )
-        return Stat(self._key, self._size, milliseconds(found))
-
-    def _abandon(self, upload: Unfinished) -> None:
-        """A part that was under way may outlive the first abort: repeat until none is left."""
-        for _ in range(3):
-            self._last_word.abandon(upload)
-            if upload not in self._last_word.unfinished(self._key):
-                return
 
     def _stop_senders(self) -> None:
         if self._senders is not None:

@@ -13,7 +13,7 @@ from holdfast.domain.snapshot import CIRCLE
 from holdfast.kit import ids
 from holdfast.kit.seal import Sealer, Secret
 from holdfast.repositories.restic.repository import (
-    Kept,
+    KeyBackup,
     Repository,
     add_key,
     ensure_repository,
@@ -73,17 +73,17 @@ class SnapshotRepositories:
             add_key(repository, recovery, RECOVERY, now * 1_000_000)
         return done
 
-    def _kept(self, row: Row) -> Kept | None:
+    def _kept(self, row: Row) -> KeyBackup | None:
         if row.sealed_key is None:
             return None
         sealed = self.sealer.open(row.sealed_key, repositories.key_context(row))
-        return Kept.parse(sealed.reveal())
+        return KeyBackup.parse(sealed.reveal())
 
     def _remember(self, row: Row, repository: Repository) -> None:
         """The master key and config, while they can still be read."""
         if row.sealed_key is not None:
             return
-        kept = Secret(Kept(repository.key, repository.config).dumps())
+        kept = Secret(KeyBackup(repository.key, repository.config).dumps())
         sealed = self.sealer.seal(kept, repositories.key_context(row))
         with self.catalog.write() as session:
             repositories.get(session, row.pk).sealed_key = sealed

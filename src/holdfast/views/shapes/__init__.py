@@ -1,1 +1,1 @@
-"""What the API answers, described once."""
+"""The answers of the API, described once."""

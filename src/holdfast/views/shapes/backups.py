@@ -30,7 +30,7 @@ class Cause(SchedulingView):
 
 
 class UploadView(Shape):
-    """`received` is the place of the next byte that is wanted; `part_size` the most in one part."""
+    """`received` is the offset of the next byte; `part_size` the most bytes in one part."""
 
     id: str
     received: int
@@ -39,7 +39,7 @@ class UploadView(Shape):
 
 
 class PendingDeletion(Shape):
-    """Nothing is removed before `at`; until it has begun, it may still be called off."""
+    """A planned deletion. It begins at `at` at the earliest, and may be called off until then."""
 
     at: str
     reason: str
@@ -48,8 +48,8 @@ class PendingDeletion(Shape):
 
 
 class CopyView(Shape):
-    """A backup in one place; without `destinationId` that is the platform's own store. `readAt`
-    is when every byte of a dump was read last and found right, `spoiled` what was wrong with it."""
+    """A backup in one store; without `destinationId` the platform's own. `readAt` is when every
+    byte of a dump was last read and verified, `spoiled` the problem that a check found."""
 
     destination_id: str | None = None
     status: str
@@ -96,8 +96,8 @@ class RestoreStarted(Shape):
 
 
 class RestoreView(Shape):
-    """`oldDataUntil`: the addon's old data is set aside until then, and an undo puts it back.
-    `undoes`: the id of the restore that this one took back."""
+    """`oldDataUntil`: the addon's old data is kept until then, so that an undo can put it back.
+    `undoes`: the id of the restore that this one undid."""
 
     id: str
     backup_id: str
@@ -124,7 +124,7 @@ class DestinationCredentials(Shape):
 
 
 class DestinationView(Shape):
-    """`maxParts` to `addressing` are how the service is spoken to, as said or found out."""
+    """`maxParts` to `addressing` are settings of the service, as chosen or found out."""
 
     id: str
     name: str
@@ -163,7 +163,7 @@ class StoredConfig(Shape):
 
 
 class StoredBackup(Shape):
-    """A copy at a destination. It outlives its addon, which is why that is named and not linked."""
+    """A copy at a destination. It may outlive its addon, so the addon is named and not linked."""
 
     id: str
     name: str
@@ -194,8 +194,8 @@ class MemberView(Shape):
 
 
 class FinishView(Shape):
-    """What a snapshot's files need in their directory: texts to write, texts to append to what is
-    there and modes to set (octal), by path, and what a person does then."""
+    """What a snapshot's files need in their directory: texts to write, texts to append and modes to
+    set (octal), by path; then `steps` for a person."""
 
     texts: dict[str, str]
     appended: dict[str, str]
@@ -204,7 +204,7 @@ class FinishView(Shape):
 
 
 class KitRepository(Shape):
-    """Where a repository is, in the words of the stock tool."""
+    """A repository's address, as the stock `restic` takes it."""
 
     project: str
     addon: str
@@ -212,21 +212,21 @@ class KitRepository(Shape):
 
 
 class RecoveryKit(Shape):
-    """Opens every repository of a place, also those that come later, without Holdfast."""
+    """Opens every repository of a store, also later ones, without Holdfast."""
 
     passphrase: str
     repositories: list[KitRepository]
 
 
 class AdoptionProblem(Shape):
-    """Something that looks like a backup of ours and was left alone."""
+    """Something that looks like a backup of Holdfast and was not adopted."""
 
     where: str
     problem: str
 
 
 class Adopted(Shape):
-    """What is new in the catalogue. `next` is there when more is left to look at."""
+    """The backups that were adopted. `next` is present when there are more."""
 
     backups: list[StoredBackup]
     problems: list[AdoptionProblem]
@@ -236,8 +236,9 @@ class Adopted(Shape):
 class EvidenceView(Shape):
     """A dump has members and an inventory; a snapshot its id, and the new bytes it stored.
 
-    `provenance`: `own`, taken from the addon's own server, or `foreign`, shaped by unknown hands.
-    `warnings`: what will not restore elsewhere as it is, each with `database`, `object`, `text`.
+    `provenance`: `own`, taken from the addon's own server, or `foreign`, of unknown origin.
+    `warnings`: objects that will not restore elsewhere as they are, each with `database`, `object`,
+    `text`.
     """
 
     provenance: str

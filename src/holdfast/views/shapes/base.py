@@ -1,9 +1,9 @@
-"""What we answer: the shapes of the v1 API and our extensions to them.
+"""The base of all answers: the shapes of the v1 API and our extensions to them.
 
 Absent values are left out, never null: the official clients read null as a value.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -17,8 +17,18 @@ class Shape(BaseModel):
 
 
 def text_of(shape: BaseModel) -> str:
-    """JSON as it is sent."""
+    """Returns the shape's JSON, as it is sent."""
     return shape.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def without_nulls(value: Any) -> Any:
+    """Leaves out absent values, however deep: an engine's facts may have them, answers may not."""
+    if isinstance(value, dict):
+        items = cast("Document", value).items()
+        return {key: without_nulls(inner) for key, inner in items if inner is not None}
+    if isinstance(value, list):
+        return [without_nulls(inner) for inner in cast("list[Any]", value)]
+    return value
 
 
 class Pagination(Shape):
@@ -48,4 +58,4 @@ class ErrorEnvelope(Shape):
 
 
 class Empty(Shape):
-    """Nothing to say beyond that it worked."""
+    """An answer without data: the request succeeded."""

@@ -1,4 +1,4 @@
-"""Answers about retention: what is kept and why, what goes and when, what inventories found."""
+"""Answers about retention: plans, deletions, findings and store checks."""
 
 from holdfast.views.shapes.base import Shape
 
@@ -10,7 +10,7 @@ class Owner(Shape):
 
 
 class Removal(Shape):
-    """A deletion on its way. Nothing is removed before `dueAt`; once begun it is not called off."""
+    """An open deletion. It begins at `dueAt` at the earliest; until then it may be called off."""
 
     reason: str
     due_at: str
@@ -21,8 +21,9 @@ class Removal(Shape):
 
 
 class PlannedCopy(Shape):
-    """`fate` is kept, expired, marked, going or stuck. `deletesAt` is when it goes if nothing
-    changes; `earliestAt` when a kept one could, once what else speaks for it has ceased."""
+    """`fate` is kept, expired, marked, going or stuck. `deletesAt` is when the copy is deleted if
+    nothing changes; `earliestAt` when a kept one could be, once all other reasons to keep it end.
+    """
 
     backup_id: str
     destination_id: str | None = None
@@ -38,7 +39,7 @@ class PlannedCopy(Shape):
 
 
 class AddonPlan(Shape):
-    """The newest backup first."""
+    """The planned copies of an addon, the newest backup first."""
 
     project: Owner
     addon: Owner
@@ -55,14 +56,14 @@ class Amount(Shape):
 
 
 class PlanTotals(Shape):
-    """By fate, over all addons."""
+    """Totals by fate, over all addons."""
 
     addons: int
     fates: dict[str, Amount]
 
 
 class DeletionView(Shape):
-    """What went, goes, or was called off, and why."""
+    """A deletion that is done, open or called off, and why."""
 
     id: str
     state: str
@@ -88,7 +89,7 @@ class DeletionList(Shape):
 
 
 class FindingView(Shape):
-    """What an inventory found at odds with the catalogue: lost, leftover, foreign or damaged."""
+    """A difference that a store check found: lost, leftover, foreign or damaged."""
 
     id: str
     kind: str
@@ -109,7 +110,7 @@ class FindingList(Shape):
 
 
 class StoreCheckView(Shape):
-    """The inventory of one store; without `destinationId` that is the platform's own."""
+    """The check of one store; without `destinationId` the platform's own."""
 
     destination_id: str | None = None
     due_at: str

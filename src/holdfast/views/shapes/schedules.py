@@ -1,4 +1,4 @@
-"""Answers about schedules, and about what became of their occurrences."""
+"""Answers about schedules and their occurrences."""
 
 from holdfast.views.shapes.base import Shape
 
@@ -17,7 +17,7 @@ class AdditionalDestinationView(Shape):
 
 
 class ScheduleView(Shape):
-    """`nextAt` is the first occurrence that nobody has decided yet."""
+    """`nextAt` is the first occurrence without a decision yet."""
 
     id: str
     backup_type: str
@@ -55,7 +55,7 @@ class CausedBackup(Shape):
 
 
 class OccurrenceView(Shape):
-    """What became of one instant, or of `count` missed ones from `since` to `at`."""
+    """The outcome of one instant, or of `count` missed ones from `since` to `at`."""
 
     at: str
     since: str | None = None

@@ -1,4 +1,4 @@
-"""A7 to A14: what can be done with an addon's server."""
+"""Routes of an addon's server: power, reset, credentials, version, scale, network, containers."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -96,15 +96,15 @@ def scale_addon(writing: Writing, caller: Updater, at: AtAddon, form: ScaleForm)
 
 @router.post(f"{ADDON}/network-settings", response_model=One[Empty])
 def update_network(api: State, caller: Updater, at: AtAddon, form: NetworkForm) -> Response:
-    """Says yes to what is so already; how a server is reached is not changed here."""
+    """Accepts settings that hold already; how a server is reached cannot be changed here."""
     with api.catalog.read() as session:
         networking = views.networking(at.addon(session, caller))
-    there = networking.model_dump(by_alias=True)
-    wanted = form.model_dump(by_alias=True, exclude_none=True)
+    current = networking.model_dump(by_alias=True)
+    asked_for = form.model_dump(by_alias=True, exclude_none=True)
     problems = {
-        name: f"is {str(there[name]).lower()} and cannot be changed"
-        for name, value in wanted.items()
-        if value != there[name]
+        name: f"is {str(current[name]).lower()} and cannot be changed"
+        for name, value in asked_for.items()
+        if value != current[name]
     }
     if problems:
         raise Invalid("how the addon's server is reached cannot be changed here", problems)
@@ -113,7 +113,7 @@ def update_network(api: State, caller: Updater, at: AtAddon, form: NetworkForm) 
 
 @router.post(f"{ADDON}/security", response_model=One[Empty])
 def update_security(api: State, caller: Updater, at: AtAddon, form: SecurityForm) -> Response:
-    """There are no policies but none: ignoring one would leave a server more open than asked."""
+    """Accepts no policy at all: ignoring one would leave a server more open than asked."""
     with api.catalog.read() as session:
         at.addon(session, caller)
     return answers.nothing()
@@ -121,7 +121,7 @@ def update_security(api: State, caller: Updater, at: AtAddon, form: SecurityForm
 
 @router.get(f"{ADDON}/containers", response_model=One[Containers])
 def get_containers(api: State, caller: Viewer, at: AtAddon) -> Response:
-    """A managed server is shown as one container; an attached one is not ours to show."""
+    """Shows a managed server as one container; an attached one has none."""
     with api.catalog.read() as session:
         addon = at.addon(session, caller)
     return answers.one(Containers(containers=containers_of(addon)))

@@ -1,4 +1,4 @@
-"""A1 to A6: addons, managed and attached."""
+"""Addon routes: list, create, put, get, patch and delete managed and attached addons."""
 
 from typing import Annotated
 
@@ -39,30 +39,25 @@ ADDON = "/projects/{project_id}/addons/{addon_id}"
 def list_addons(api: State, caller: Reader, page: Paging, project_id: str) -> Response:
     with api.catalog.read() as session:
         project = project_at(session, caller, project_id)
-        found = rows.listed(session, project, page)
-        items = views.items(session, project, found.items, api.team_id)
-    return answers.many(AddonList(addons=items), len(items), found.cursor)
+        rows_page = rows.listed(session, project, page)
+        items = views.items(session, project, rows_page.items, api.team_id)
+    return answers.many(AddonList(addons=items), len(items), rows_page.cursor)
 
 
 @router.post(ADDONS, response_model=One[AddonView])
 def create_addon(
     api: State, writing: Writing, caller: Creator, project_id: str, form: AddonForm
 ) -> Response:
-    _require_project(api, caller, project_id)
-    found = found_for(api, form)
+    with api.catalog.read() as session:  # before probing for a caller who may not see the project
+        project_at(session, caller, project_id)
+    probed = found_for(api, form)
 
     def create(context: Context) -> AddonView:
         project = project_at(context.session, caller, project_id)
-        addon = verbs.create(context, project, form, found)
+        addon = verbs.create(context, project, form, probed)
         return views.view(context.session, project, addon, api.team_id)
 
     return writing.create(caller, create)
-
-
-def _require_project(api: State, caller: Caller, project_id: str) -> None:
-    """Before a server is probed on behalf of somebody who may not even see the project."""
-    with api.catalog.read() as session:
-        project_at(session, caller, project_id)
 
 
 @router.put(ADDONS, response_model=One[AddonView])
@@ -98,11 +93,11 @@ def patch_addon(
 ) -> Response:
     with api.catalog.read() as session:
         kind = at.addon(session, caller).kind
-    found = moved_to(api, kind, form)
+    probed = moved_to(api, kind, form)
 
     def patch(context: Context) -> AddonView:
         project, addon = at.both(context.session, caller)
-        verbs.patch(context, addon, form, found)
+        verbs.patch(context, addon, form, probed)
         return views.view(context.session, project, addon, api.team_id)
 
     return writing.change(caller, patch)

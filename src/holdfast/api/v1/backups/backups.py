@@ -1,4 +1,4 @@
-"""B1 to B5, B7 and the evidence of a backup."""
+"""Backup routes: list, create, get, delete, abort, retain, evidence."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -36,9 +36,9 @@ BACKUP = f"{ADDON}/backups/{{backup_id}}"
 @in_turn
 def list_backups(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        found = rows.listed(session, at.addon_pk(session, caller), page)
-        items = views.texts(session, found.items)
-    return answers.texts("backups", items, found.cursor)
+        listed = rows.listed(session, at.addon_pk(session, caller), page)
+        items = views.texts(session, listed.items)
+    return answers.texts("backups", items, listed.cursor)
 
 
 @router.post(BACKUPS, response_model=One[BackupView])
@@ -96,7 +96,7 @@ def retain_backup(writing: Writing, caller: Updater, at: AtBackup) -> Response:
 @router.get(f"{BACKUP}/evidence", response_model=One[EvidenceView])
 @in_turn
 def get_evidence(api: State, caller: Reader, at: AtBackup) -> Response:
-    """Extension: what `completed` was derived from."""
+    """Extension: the evidence from which `completed` was derived."""
     with api.catalog.read() as session:
         backup = at.backup(session, caller)
         if backup.evidence is None:

@@ -1,10 +1,11 @@
-"""B6: a signed, expiring link, and the file behind it, with ranges.
+"""Download routes: a signed link that expires, and the file behind it, with ranges.
 
 The link needs no token. It opens one backup for an hour, as long as the token that asked for it may
 still read.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from holdfast.api.v1.addons.addons import Reader
 from holdfast.api.v1.backups.backups import BACKUP
 from holdfast.catalog import backups, tokens
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Backup, Copy
+from holdfast.catalog.schema import Backup
 from holdfast.catalog.storage import copies
 from holdfast.domain.access import Permission
 from holdfast.domain.backup import SUFFIX, BackupType, Compression
@@ -45,7 +46,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 def download_link(api: State, request: Request, caller: Reader, at: AtBackup) -> Response:
     with api.catalog.read() as session:
         backup = at.backup(session, caller)
-        _require_downloadable(backup)
+    if backup.type != BackupType.DUMP:
+        raise Conflict("a snapshot cannot be downloaded; only dumps can")
+    if backup.status != Status.COMPLETED:
+        raise Conflict(f"the backup is {backup.status}; only completed ones can be downloaded")
     expires = api.clock.now() + _HOUR_MS
     signature = api.signer.sign(_subject(backup.uid, caller.token_id), expires)
     path = f"/v1/downloads/{backup.uid}/{_file_name(backup)}"
@@ -58,32 +62,25 @@ def _subject(uid: str, token_id: str) -> str:
     return f"{uid}|{token_id}"
 
 
-def _require_downloadable(backup: Backup) -> None:
-    if backup.type != BackupType.DUMP:
-        raise Conflict("a snapshot cannot be downloaded; only dumps can")
-    if backup.status != Status.COMPLETED:
-        raise Conflict(f"the backup is {backup.status}; only completed ones can be downloaded")
-
-
 def _file_name(backup: Backup) -> str:
     return f"{backup.id}.tar.{SUFFIX[Compression(str(backup.compression))]}"
 
 
 @dataclass(frozen=True)
 class Permit:
-    """What a link carries."""
+    """The query of a link."""
 
     expires: Annotated[int, Query()]
     by: Annotated[str, Query(description="whose link it is: the id of a token")]
     signature: Annotated[str, Query()]
 
     def require_signed(self, api: Api, uid: str, now: int) -> None:
-        """Forbidden unless we made it, for this backup, and it has not expired."""
+        """Raises Forbidden unless we signed it for this backup and it has not expired."""
         if not api.signer.valid(_subject(uid, self.by), self.expires, self.signature, now):
             raise Forbidden("the link is not valid or has expired; ask for a new one")
 
     def require_held(self, session: ReadSession, now: int) -> None:
-        """Forbidden when the token that asked for it is gone or may no longer read."""
+        """Raises Forbidden when the token that asked for it is gone or may no longer read."""
         caller = tokens.caller_of(session, self.by, now)
         if caller is None or not caller.may(Permission.ADDON_READ):
             raise Forbidden("the token that asked for this link may not read backups any more")
@@ -100,7 +97,7 @@ def download(
 ) -> Response:
     """The dump as one compressed tar that stock tools open."""
     now = api.clock.now()
-    permit.require_signed(api, uid, now)  # strangers do not make us ask the catalogue
+    permit.require_signed(api, uid, now)  # before any query, as strangers may send anything
     with api.catalog.read() as session:
         permit.require_held(session, now)
         backup = backups.by_uid(session, uid)
@@ -108,31 +105,27 @@ def download(
             raise NotFound("the backup is gone")
         copy = copies.first(session, backup.pk)
         session.expunge_all()
-    bundle = _bundle(api, backup)
-    span = _wanted(request, bundle.size)
-    return _stream(request, backup, bundle, span, _reader(api, copy), InUse(api, [copy]))
-
-
-def _reader(api: Api, copy: Copy) -> Read:
-    store = api.open_store(copy.destination_pk)
-    return lambda key, low, high: store.get(f"{copy.objects}{key}", low, high)
-
-
-def _bundle(api: Api, backup: Backup) -> Bundle:
     contents = [
-        Content(m["name"], m["key"], m["plain_bytes"], m["stored_bytes"])
-        for m in (backup.evidence or {})["members"]
+        Content(member["name"], member["key"], member["plain_bytes"], member["stored_bytes"])
+        for member in (backup.evidence or {})["members"]
     ]
-    return Bundle(contents, str(backup.compression), backup.created // 1000)
+    bundle = Bundle(contents, str(backup.compression), backup.created // 1000)
+    start, end = _requested_range(request, bundle.size)
+    store = api.open_store(copy.destination_pk)
+
+    def read(key: str, low: int, high: int) -> Iterator[bytes]:
+        return store.get(f"{copy.objects}{key}", low, high)
+
+    return _stream(request, backup, bundle, start, end, read, InUse(api, [copy]))
 
 
-def _wanted(request: Request, size: int) -> tuple[int, int]:
-    """The range [start, end); the whole file when none, or several, are asked for."""
+def _requested_range(request: Request, size: int) -> tuple[int, int]:
+    """Returns the range [start, end); the whole file unless exactly one is asked for."""
     header = request.headers.get("range", "")
-    asked = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
-    if asked is None or asked.group(0) == "bytes=-":
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if match is None or match.group(0) == "bytes=-":
         return 0, size
-    first, last = asked.groups()
+    first, last = match.groups()
     if not first:
         return max(size - int(last), 0), size
     return int(first), min(int(last) + 1, size) if last else size
@@ -142,11 +135,11 @@ def _stream(
     request: Request,
     backup: Backup,
     bundle: Bundle,
-    span: tuple[int, int],
+    start: int,
+    end: int,
     read: Read,
     in_use: InUse,
 ) -> Response:
-    start, end = span
     headers = {
         "accept-ranges": "bytes",
         "content-disposition": f'attachment; filename="{_file_name(backup)}"',
@@ -159,7 +152,7 @@ def _stream(
     if partial:
         headers["content-range"] = f"bytes {start}-{end - 1}/{bundle.size}"
     headers["content-length"] = str(end - start)
-    body = in_use.chunks(iter(()) if request.method == "HEAD" else bundle.read(*span, read))
+    body = in_use.chunks(iter(()) if request.method == "HEAD" else bundle.read(start, end, read))
     status = 206 if partial else 200
     return StreamingResponse(
         body, status_code=status, headers=headers, media_type="application/octet-stream"

@@ -1,4 +1,4 @@
-"""B8: imports, and (extension) uploads of the files that they may be made of."""
+"""Import routes: imports, and (extension) uploads of the files to import."""
 
 import hashlib
 import tempfile
@@ -30,13 +30,13 @@ router = APIRouter(tags=["imports"])
 
 UPLOADS = f"{ADDON}/uploads"
 UPLOAD = f"{ADDON}/uploads/{{upload_id}}"
-LARGEST_PART = 16 << 20
-_CHUNK = 1 << 20
+MAX_PART_BYTES = 16 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @router.post(f"{ADDON}/import", response_model=One[BackupView])
 def import_backup(writing: Writing, caller: Updater, at: AtAddon, form: ImportForm) -> Response:
-    """The backup that the import becomes; restoring it is a second step."""
+    """Makes a backup of the file; restoring it is a second step."""
 
     def create(context: Context) -> BackupView:
         backup = verbs.create(context, *at.both(context.session, caller), form)
@@ -47,7 +47,7 @@ def import_backup(writing: Writing, caller: Updater, at: AtAddon, form: ImportFo
 
 def _view(upload: Upload) -> UploadView:
     return UploadView(
-        id=upload.id, received=upload.received, size=upload.size, part_size=LARGEST_PART
+        id=upload.id, received=upload.received, size=upload.size, part_size=MAX_PART_BYTES
     )
 
 
@@ -62,12 +62,12 @@ def begin_upload(writing: Writing, caller: Updater, at: AtAddon, form: UploadFor
 @router.get(UPLOAD, response_model=One[UploadView])
 @in_turn
 def get_upload(api: State, caller: Reader, at: AtAddon, upload_id: str) -> Response:
-    """How many bytes have arrived: where to go on after a broken connection."""
+    """The bytes that have arrived, to continue after a broken connection."""
     with api.catalog.read() as session:
-        return answers.one(_view(_found(api, at.addon(session, caller), upload_id)))
+        return answers.one(_view(_find(api, at.addon(session, caller), upload_id)))
 
 
-def _found(api: Api, addon: Addon, upload_id: str) -> Upload:
+def _find(api: Api, addon: Addon, upload_id: str) -> Upload:
     with api.catalog.read() as session:
         upload = rows.find_upload(session, addon.pk, upload_id)
         if upload is None:
@@ -85,7 +85,7 @@ def drop_upload(writing: Writing, caller: Updater, at: AtAddon, upload_id: str) 
 
 
 class _Spool:
-    """A part as it came, in a file without a name: a slow caller takes disk, not memory."""
+    """A part in a file without a name: a slow caller takes disk, not memory."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self.size = size
@@ -93,24 +93,24 @@ class _Spool:
 
     def chunks(self) -> Iterator[bytes]:
         self._file.seek(0)
-        while chunk := self._file.read(_CHUNK):
+        while chunk := self._file.read(_CHUNK_BYTES):
             yield chunk
 
 
-async def _content(request: Request, api: State) -> AsyncIterator[_Spool]:
+async def spooled_content(request: Request, api: State) -> AsyncIterator[_Spool]:
     size = 0
     with tempfile.TemporaryFile(dir=api.data_dir) as file:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > LARGEST_PART:
-                raise TooLarge(f"a part of an upload has at most {LARGEST_PART} bytes")
+            if size > MAX_PART_BYTES:
+                raise TooLarge(f"a part of an upload has at most {MAX_PART_BYTES} bytes")
             file.write(chunk)
         if not size:
             raise Invalid("the part is empty", {"body": "is empty"})
         yield _Spool(file, size)
 
 
-Content = Annotated[_Spool, Depends(_content)]
+Content = Annotated[_Spool, Depends(spooled_content)]
 
 
 @router.put(
@@ -131,15 +131,15 @@ async def put_part(
     content: Content,
     offset: Annotated[int, Query(ge=0, le=1 << 50)],
 ) -> Response:
-    """The bytes from `offset` on. The same part may be sent again; another place is a 409 that
-    says which byte is wanted."""
+    """Adds the bytes from `offset` on. The same part may be sent again; any other offset than the
+    next is a 409 that names the next."""
     part = _Part(writing, caller, at, upload_id)
     async with writing.api.storing:
         return await run_in_threadpool(part.put, content, offset)
 
 
 class _Part:
-    """Stored first, then noted: an object that nobody noted is removed with the upload."""
+    """Stores a part, then records it; an unrecorded object is removed with the upload."""
 
     def __init__(self, writing: Writer, caller: Caller, at: AtAddon, upload_id: str) -> None:
         self._writing = writing
@@ -150,7 +150,7 @@ class _Part:
     def put(self, content: _Spool, offset: int) -> Response:
         api = self._writing.api
         with api.catalog.read() as session:
-            upload = _found(api, self._at.addon(session, self._caller), self._upload_id)
+            upload = _find(api, self._at.addon(session, self._caller), self._upload_id)
         key = verbs.place_for(upload, offset, content.size, api.services.import_bytes)
         if key is None:
             return answers.one(_view(upload))

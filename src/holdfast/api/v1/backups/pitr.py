@@ -1,4 +1,4 @@
-"""Q1 and Q2: point-in-time recovery, which older clients ask about and Holdfast does not have."""
+"""Point-in-time recovery routes, for older clients that ask about it; Holdfast has none."""
 
 from fastapi import APIRouter
 from starlette.responses import Response

@@ -46,9 +46,9 @@ def start_restore(writing: Writing, caller: Updater, origin: From, form: Restore
 def list_backup_restores(api: State, caller: Reader, page: Paging, origin: From) -> Response:
     with api.catalog.read() as session:
         backup = origin.backup(session, caller)
-        found = rows.of_backup(session, caller, backup, page)
-        items = views.views(session, found.items)
-    return answers.many(RestoreList(restores=items), len(items), found.cursor)
+        listed = rows.of_backup(session, caller, backup, page)
+        items = views.views(session, listed.items)
+    return answers.many(RestoreList(restores=items), len(items), listed.cursor)
 
 
 @router.post(f"{BACKUP}/abort-restore", response_model=One[Empty])
@@ -76,6 +76,6 @@ def undo_restore(
 @in_turn
 def list_addon_restores(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        found = rows.of_addon(session, at.addon(session, caller), page)
-        items = views.views(session, found.items)
-    return answers.many(RestoreList(restores=items), len(items), found.cursor)
+        listed = rows.of_addon(session, at.addon(session, caller), page)
+        items = views.views(session, listed.items)
+    return answers.many(RestoreList(restores=items), len(items), listed.cursor)

@@ -1,4 +1,4 @@
-"""Snapshots beyond the v1 API: their files as a tar, and the owner's own way to all of them."""
+"""Snapshot routes beyond the v1 API: files as a tar, retries, repairs, recovery kits."""
 
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -14,7 +14,6 @@ from holdfast.api.v1.backups.backups import BACKUP
 from holdfast.api.v1.destinations import DESTINATION, Updater
 from holdfast.catalog import addons, backups, projects, restores
 from holdfast.catalog.schema import Backup, Copy
-from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.storage import copies, repositories
 from holdfast.contracts.snapshots import OTHERS, Finish, Materialisable
 from holdfast.domain.access import Caller
@@ -43,20 +42,20 @@ _TAR = {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"description": "The tar.", "content": _TAR}}
 
 
-def _vaults(api: Api) -> SnapshotRepositories:
+def _repositories(api: Api) -> SnapshotRepositories:
     return SnapshotRepositories(api.catalog, api.services.sealer, api.open_store)
 
 
 @router.get(f"{BACKUP}/files", response_class=StreamingResponse, responses=_ANSWERS)
 def files(api: State, caller: Reader, at_backup: AtBackup) -> Response:
-    """The files of a snapshot as a tar, as they come from its repository."""
+    """The files of a snapshot as a tar, streamed from its repository."""
     with api.catalog.read() as session:
         backup = at_backup.backup(session, caller)
-        held = _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
+        readable = _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
         session.expunge_all()
-    in_use = InUse(api, held)
+    in_use = InUse(api, readable)
     try:
-        source = _source(api, held)
+        source = _first_source(api, readable)
     except Exception:
         in_use.end()
         raise
@@ -72,7 +71,7 @@ def finish_files(
     at_backup: AtBackup,
     directory: Annotated[str, Query(pattern="^/", description="where the files lie, absolute")],
 ) -> Response:
-    """What the files of a snapshot still need before a server starts from them there."""
+    """The steps that a snapshot's files still need before a server starts from them."""
     with api.catalog.read() as session:
         backup = at_backup.backup(session, caller)
         _readable(backup, copies.of_backups(session, [backup.pk])[backup.pk])
@@ -80,55 +79,55 @@ def finish_files(
         facts = {**facts, OTHERS: list(restores.facts_beside(session, backup))}
         engine = api.engines(addons.get(session, backup.addon_pk).kind)
     if isinstance(engine, Materialisable):
-        found = engine.finish(PurePosixPath(directory), facts)
+        finish = engine.finish(PurePosixPath(directory), facts)
     else:
-        found = Finish({}, {}, [f"The files of the snapshot are in {directory}."])
-    modes = {path: f"{mode:o}" for path, mode in found.modes.items()}
+        finish = Finish({}, {}, [f"The files of the snapshot are in {directory}."])
+    modes = {path: f"{mode:o}" for path, mode in finish.modes.items()}
     shown = FinishView(
-        texts=dict(found.texts),
-        appended=dict(found.appended),
+        texts=dict(finish.texts),
+        appended=dict(finish.appended),
         modes=modes,
-        steps=list(found.steps),
+        steps=list(finish.steps),
     )
     return answers.one(shown)
 
 
-def _source(api: Api, held: list[Copy]) -> Source:
-    """The first copy that is there."""
+def _first_source(api: Api, readable: list[Copy]) -> Source:
+    """Opens the first copy that can be read."""
     problem = ""
-    for copy in held:
+    for copy in readable:
         try:
-            return source_at(copy, _vaults(api).of_copy)
+            return source_at(copy, _repositories(api).of_copy)
         except UNUSABLE as error:
             problem = error.message
     raise Conflict(f"no copy of this snapshot can be read: {problem}")
 
 
-def _readable(backup: Backup, held: list[Copy]) -> list[Copy]:
+def _readable(backup: Backup, all_copies: list[Copy]) -> list[Copy]:
     if backup.type != BackupType.SNAPSHOT:
         raise Conflict("a dump has no files to materialise; download it")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; only completed ones have files")
-    found = copies.readable(held)
-    if not found:
+    readable = copies.readable(all_copies)
+    if not readable:
         raise Conflict("no copy of this snapshot is there any more")
-    return found
+    return readable
 
 
 @router.post(f"{BACKUP}/copies/{{destination_id}}/retry", response_model=One[Empty])
 def retry_copy(writing: Writing, caller: Changer, at: AtBackup, destination_id: str) -> Response:
-    """Makes an additional copy that failed again now, not only when its pause is over."""
+    """Makes an additional copy that failed again now, not only after its pause."""
 
     def retry(context: Context) -> None:
-        place = destination_at(context.session, caller, destination_id).pk
-        verbs.retry_copy(context, at.backup(context.session, caller), place)
+        destination_pk = destination_at(context.session, caller, destination_id).pk
+        verbs.retry_copy(context, at.backup(context.session, caller), destination_pk)
 
     return writing.change(caller, retry)
 
 
 @router.post(f"{BACKUP}/repair", response_model=One[Empty])
 def repair(writing: Writing, caller: Changer, at: AtBackup) -> Response:
-    """Makes copies that were found lost again from one that is whole, the platform's as well."""
+    """Makes lost copies again from one that is whole, the platform's as well."""
 
     def order(context: Context) -> None:
         verbs.repair(context, at.backup(context.session, caller))
@@ -138,47 +137,44 @@ def repair(writing: Writing, caller: Changer, at: AtBackup) -> Response:
 
 @router.post(f"{DESTINATION}/recovery-kit", response_model=One[RecoveryKit])
 def destination_kit(api: State, writing: Writing, caller: Updater, destination_id: str) -> Response:
-    """A new passphrase for every repository at the destination; an older one stops working."""
+    """A new passphrase for every repository at the destination; the old one stops working."""
     require_all_projects(caller)
     with api.catalog.read() as session:
-        place = destination_at(session, caller, destination_id).pk
-    return answers.one(_kit(writing, caller, place))
+        destination_pk = destination_at(session, caller, destination_id).pk
+    return answers.one(_kit(writing, caller, destination_pk))
 
 
 @router.post(f"{_PLATFORM}/recovery-kit", response_model=One[RecoveryKit])
 def platform_kit(writing: Writing, caller: Updater) -> Response:
-    """The same for the platform's own store."""
+    """A new passphrase for every repository in the platform's own store."""
     require_all_projects(caller)
     return answers.one(_kit(writing, caller, None))
 
 
-def _kit(writing: Writer, caller: Caller, place: int | None) -> RecoveryKit:
-    """Shown in this one answer: not kept for a repeated request, as other answers to POST are."""
+def _kit(writing: Writer, caller: Caller, destination_pk: int | None) -> RecoveryKit:
+    """Makes the passphrase, which is in this one answer only and not kept for repeated requests."""
     api, passphrase = writing.api, Secret(ids.password())
     now = api.clock.now()
 
     def keep(context: Context) -> None:
-        repositories.keep_recovery(context.session, place, passphrase, api.services.sealer, now)
+        repositories.keep_recovery(
+            context.session, destination_pk, passphrase, api.services.sealer, now
+        )
 
     writing.change(caller, keep)
     with api.catalog.read() as session:
-        rows = repositories.at_destination(session, place)
+        rows = repositories.at_destination(session, destination_pk)
         session.expunge_all()
-    vaults = _vaults(api)
+    snapshot_repositories = _repositories(api)
+    views: list[KitRepository] = []
     for row in rows:
-        if not vaults.is_made(row):
-            continue  # whoever makes it gives it this key, too
-        repository = vaults.of_row(row)
-        added = add_key(repository, passphrase, RECOVERY, now * 1_000_000)
-        repository.drop_keys_of(RECOVERY, keep=added)
-    return RecoveryKit(
-        passphrase=passphrase.reveal(), repositories=[_shown(api, place, row) for row in rows]
-    )
-
-
-def _shown(api: Api, place: int | None, row: Row) -> KitRepository:
-    with api.catalog.read() as session:
-        addon = addons.get(session, row.addon_pk)
-        project = projects.get(session, addon.project_pk)
-        names = project.id, addon.id
-    return KitRepository(project=names[0], addon=names[1], url=api.locate(place, row.prefix))
+        if snapshot_repositories.is_made(row):  # the worker that makes another adds this key, too
+            repository = snapshot_repositories.of_row(row)
+            added = add_key(repository, passphrase, RECOVERY, now * 1_000_000)
+            repository.drop_keys_of(RECOVERY, keep=added)
+        url = api.locate(destination_pk, row.prefix)
+        with api.catalog.read() as session:
+            addon = addons.get(session, row.addon_pk)
+            project = projects.get(session, addon.project_pk)
+            views.append(KitRepository(project=project.id, addon=addon.id, url=url))
+    return RecoveryKit(passphrase=passphrase.reveal(), repositories=views)

@@ -25,7 +25,7 @@ _CLAMP = bytes.fromhex("ffffff0f" + "fcffff0f" * 3)
 
 @dataclass(frozen=True)
 class Key:
-    """What a repository (or a password) encrypts with; never shown."""
+    """The key of a repository, or one derived from a password; never shown."""
 
     encrypt: bytes = field(repr=False)
     mac_k: bytes = field(repr=False)
@@ -41,7 +41,7 @@ class Key:
         return b"".join((iv, body, Poly1305.generate_tag(self._once(iv), body)))
 
     def open(self, sealed: bytes | memoryview) -> bytes:
-        """SealBroken when it was changed, cut or sealed with another key."""
+        """Decrypts. Raises SealBroken for bytes changed, cut or sealed with another key."""
         view = memoryview(sealed)
         iv, body, mac = bytes(view[:IV]), view[IV:-MAC], bytes(view[-MAC:])
         if len(view) < OVERHEAD:
@@ -54,8 +54,10 @@ class Key:
         return worker.update(body) + worker.finalize()
 
     def _once(self, iv: bytes) -> bytes:
-        """The one-time key of Poly1305. Each thread keeps its worker: making one takes longer than
-        all of its work."""
+        """Returns the one-time key of Poly1305.
+
+        Each thread keeps its cipher: making one takes longer than all of its work.
+        """
         if not hasattr(self._own, "aes"):
             cipher = Cipher(algorithms.AES(self.mac_k), modes.ECB())  # noqa: S305 - one block, as Poly1305-AES is defined
             self._own.aes = cipher.encryptor()
@@ -63,7 +65,7 @@ class Key:
         return self.mac_r + block
 
     def document(self) -> dict[str, object]:
-        """As restic keeps it inside a key file."""
+        """Returns the key as restic keeps it inside a key file."""
         return {
             "mac": {"k": _text(self.mac_k), "r": _text(self.mac_r)},
             "encrypt": _text(self.encrypt),
@@ -79,7 +81,7 @@ def new_key() -> Key:
 
 
 def split(material: bytes) -> Key:
-    """64 bytes of key material, as scrypt gives them."""
+    """Makes a key of 64 bytes of key material, as scrypt returns them."""
     return make(material[:32], material[32:48], material[48:64])
 
 

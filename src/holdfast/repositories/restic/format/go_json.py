@@ -1,4 +1,4 @@
-"""JSON and quoting byte for byte as Go writes them.
+"""Writes JSON and quotes names byte for byte as Go does.
 
 restic computes an object's name from its bytes and refuses to rewrite a tree that it would have
 written differently, so "equal in meaning" is not enough: `<`, `>`, `&` and two line separators
@@ -23,9 +23,10 @@ _ESCAPES = dict(zip('\a\b\f\n\r\t\v\\"', (f"\\{char}" for char in 'abfnrtv\\"'),
 
 
 def dumps(document: object) -> bytes:
-    """Bytes that are no UTF-8 stand in text as `surrogateescape` has them, and are lost as Go does.
+    """Returns the document's JSON.
 
-    Go writes \\b and \\f as \\u0008 and \\u000c, and DEL as it is.
+    Bytes that are no UTF-8 (`surrogateescape` in text) are replaced as Go replaces them. Go writes
+    \\b and \\f as \\u0008 and \\u000c, and DEL as it is.
     """
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     text = _PAIR.sub(lambda pair: _LONG.get(pair[1], pair[0]), text)
@@ -33,7 +34,7 @@ def dumps(document: object) -> bytes:
 
 
 def quote(name: bytes) -> str:
-    """Go's `strconv.Quote` without the quotation marks: bytes that are no UTF-8 become `\\xNN`."""
+    """Quotes as Go's `strconv.Quote`, without the marks: bytes that are no UTF-8 become `\\xNN`."""
     return "".join(map(_quoted, name.decode("utf-8", "surrogateescape")))
 
 
@@ -51,7 +52,7 @@ def _quoted(char: str) -> str:
 
 
 def unquote(text: str) -> bytes:
-    """SealBroken when no `quote` wrote it."""
+    """Inverts `quote`. Raises SealBroken for a text that `quote` cannot have written."""
     out, at = bytearray(), 0
     try:
         while at < len(text):
@@ -59,7 +60,7 @@ def unquote(text: str) -> bytes:
                 out += text[at].encode()
                 at += 1
                 continue
-            at = _escape(text, at + 1, out)
+            at = _unescape(text, at + 1, out)
     except (IndexError, KeyError, ValueError) as error:
         raise SealBroken(f"{text!r} is no name that the repository's format allows") from error
     return bytes(out)
@@ -69,7 +70,8 @@ _SINGLE = {value[1]: ord(key) for key, value in _ESCAPES.items()}
 _WIDTH = {"x": 2, "u": 4, "U": 8}
 
 
-def _escape(text: str, at: int, out: bytearray) -> int:
+def _unescape(text: str, at: int, out: bytearray) -> int:
+    """Appends the bytes of the escape at `at` to `out`; returns where the text goes on."""
     kind = text[at]
     if kind in _SINGLE:
         out.append(_SINGLE[kind])
@@ -84,7 +86,7 @@ def _escape(text: str, at: int, out: bytearray) -> int:
 
 
 def instant(nanoseconds: int) -> str:
-    """RFC 3339 in UTC with as many digits as needed: Go's RFC3339Nano."""
+    """Formats as RFC 3339 in UTC with as many digits as needed: Go's RFC3339Nano."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     base = (_EPOCH + seconds * _SECOND).replace(tzinfo=None).isoformat()
     digits = f"{rest:09d}".rstrip("0")
@@ -92,7 +94,7 @@ def instant(nanoseconds: int) -> str:
 
 
 def parse_instant(text: str) -> int:
-    """RFC 3339 with any number of digits and any offset, to ns since 1970."""
+    """Parses RFC 3339 with any number of digits and any offset; returns ns since 1970."""
     main, _, rest = text.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if rest else ""
     zone = rest[len(digits) :] if rest else ""

@@ -1,4 +1,4 @@
-"""Where every blob is: all index objects of a repository, in memory.
+"""Holds the locations of all blobs of a repository in memory.
 
 A repository of 100 GB in blocks of 32 KiB has three million blobs, so the table is two flat byte
 arrays with open addressing, 63 to 69 bytes for each blob instead of some 300 of a dict.
@@ -42,22 +42,22 @@ class Index:
         return self._count
 
     def add(self, pack: str, entries: Iterable[Entry]) -> None:
-        """A blob that is known already keeps its first place. Rows are never taken out."""
+        """Adds a pack. A known blob keeps its first location; rows are never removed."""
         number = len(self._packs)
         self._packs.append(pack)
         for entry in entries:
             if 3 * self._count >= 2 * self._slots:
                 self._grow()
-            seat, row = self._seat(_key(entry.id, entry.type))
+            slot, row = self._slot(_key(entry.id, entry.type))
             if row == _FREE:
                 self._rows += _ROW.pack(
                     entry.id, number, entry.offset, entry.stored, entry.plain, entry.type
                 )
                 self._count += 1
-                struct.pack_into("<I", self._table, seat, self._count)
+                struct.pack_into("<I", self._table, slot, self._count)
 
-    def _seat(self, key: bytes) -> tuple[int, int]:
-        """The byte offset of the blob's slot, and its row number plus one (0: free)."""
+    def _slot(self, key: bytes) -> tuple[int, int]:
+        """Returns the byte offset of the blob's slot, and its row number plus one (0: free)."""
         slot = int.from_bytes(key[:8], "little") % self._slots
         while True:
             (row,) = struct.unpack_from("<I", self._table, 4 * slot)
@@ -73,25 +73,25 @@ class Index:
         self._slots *= 2
         self._table = bytearray(4 * self._slots)
         for row in range(1, self._count + 1):
-            seat, _ = self._seat(self._key(row))
-            struct.pack_into("<I", self._table, seat, row)
+            slot, _ = self._slot(self._key(row))
+            struct.pack_into("<I", self._table, slot, row)
 
     def row(self, blob: bytes, kind: BlobType) -> int | None:
-        row = self._seat(_key(blob, kind))[1]
+        row = self._slot(_key(blob, kind))[1]
         return None if row == _FREE else row - 1
 
     def find(self, blob: bytes, kind: BlobType) -> BlobLocation | None:
-        row = self._seat(_key(blob, kind))[1]
-        return None if row == _FREE else self._place(row)
+        row = self._slot(_key(blob, kind))[1]
+        return None if row == _FREE else self._location(row)
 
-    def _place(self, row: int) -> BlobLocation:
+    def _location(self, row: int) -> BlobLocation:
         row_bytes = _ROW.unpack_from(self._rows, (row - 1) * _ROW.size)
         blob, pack, offset, stored, plain, kind = cast("_Row", row_bytes)
         return BlobLocation(self._packs[pack], Entry(blob, BlobType(kind), offset, stored, plain))
 
-    def places(self) -> Iterator[BlobLocation]:
+    def locations(self) -> Iterator[BlobLocation]:
         for row in range(1, self._count + 1):
-            yield self._place(row)
+            yield self._location(row)
 
 
 def _key(blob: bytes, kind: BlobType) -> bytes:
@@ -99,41 +99,36 @@ def _key(blob: bytes, kind: BlobType) -> bytes:
 
 
 def document(packs: dict[str, list[Entry]]) -> dict[str, Any]:
-    """One index object for these packs."""
-    return {
-        "packs": [
-            {"id": pack, "blobs": [_blob(entry) for entry in entries]}
-            for pack, entries in packs.items()
-        ]
-    }
+    """Returns the index object for these packs."""
+    listed: list[dict[str, Any]] = []
+    for pack, entries in packs.items():
+        blobs: list[dict[str, Any]] = []
+        for entry in entries:
+            blob = {"id": entry.id.hex(), "type": entry.type.word}
+            blob |= {"offset": entry.offset, "length": entry.stored}
+            if entry.plain:
+                blob["uncompressed_length"] = entry.plain
+            blobs.append(blob)
+        listed.append({"id": pack, "blobs": blobs})
+    return {"packs": listed}
 
 
-def _blob(entry: Entry) -> dict[str, Any]:
-    blob: dict[str, Any] = {
-        "id": entry.id.hex(),
-        "type": entry.type.word,
-        "offset": entry.offset,
-        "length": entry.stored,
-    }
-    if entry.plain:
-        blob["uncompressed_length"] = entry.plain
-    return blob
-
-
-def parse(found: dict[str, Any]) -> Iterator[tuple[str, list[Entry]]]:
-    """Packs with their blobs. `supersedes`, of old objects, says nothing that is needed."""
+def parse(index: dict[str, Any]) -> Iterator[tuple[str, list[Entry]]]:
+    """Yields packs with their blobs. `supersedes`, of old index objects, is not needed."""
     try:
-        for pack in found.get("packs") or ():
-            yield pack["id"], [_entry(blob) for blob in pack["blobs"]]
+        for pack in index.get("packs") or ():
+            yield (
+                pack["id"],
+                [
+                    Entry(
+                        bytes.fromhex(blob["id"]),
+                        BlobType[blob["type"].upper()],
+                        blob["offset"],
+                        blob["length"],
+                        blob.get("uncompressed_length", 0),
+                    )
+                    for blob in pack["blobs"]
+                ],
+            )
     except (KeyError, TypeError, ValueError) as error:
         raise SealBroken("an index object of the repository cannot be read") from error
-
-
-def _entry(blob: dict[str, Any]) -> Entry:
-    return Entry(
-        bytes.fromhex(blob["id"]),
-        BlobType[blob["type"].upper()],
-        blob["offset"],
-        blob["length"],
-        blob.get("uncompressed_length", 0),
-    )

@@ -1,4 +1,7 @@
-"""Key files: each opens the repository with one password, so an owner may hold one of his own."""
+"""Writes and opens key files: each opens the repository with one password.
+
+So the owner of a database may have a password of their own.
+"""
 
 import base64
 import hashlib
@@ -14,14 +17,14 @@ from holdfast.repositories.restic.format.crypto import Key
 _N, _R, _P = 32768, 8, 1  # restic's own parameters: a third of a second and 32 MiB
 
 
-def key_file(key: Key, password: Secret, who: str, created: str) -> bytes:
-    """The body of a new key file; its name is the sha256 of this."""
+def key_file(key: Key, password: Secret, user: str, created: str) -> bytes:
+    """Returns the body of a new key file; the sha256 of the body is its name."""
     salt = secrets.token_bytes(64)
     sealed = _derived(password, salt, _N, _R, _P).seal(json.dumps(key.document()).encode())
     return json.dumps(
         {
             "created": created,
-            "username": who,
+            "username": user,
             "hostname": "holdfast",
             "kdf": "scrypt",
             "N": _N,
@@ -34,12 +37,12 @@ def key_file(key: Key, password: Secret, who: str, created: str) -> bytes:
 
 
 def first_key(password: Secret, prefix: str) -> Key:
-    """The key of a repository to be made: the same for whoever makes it with this password."""
+    """Returns the key of a new repository; password and prefix determine it."""
     return _derived(password, f"holdfast repository {prefix}".encode(), _N, _R, _P)
 
 
 def owner(body: bytes) -> str:
-    """The user name that a key file bears; empty when it is none of ours."""
+    """Returns the user name in a key file; empty for one that Holdfast did not write."""
     try:
         return str(json.loads(body).get("username", ""))
     except (ValueError, AttributeError):
@@ -47,14 +50,14 @@ def owner(body: bytes) -> str:
 
 
 def opened(body: bytes, password: Secret) -> Key:
-    """SealBroken when this password does not open this key file."""
+    """Opens a key file. Raises SealBroken when this password does not open it."""
     try:
-        kept: Mapping[str, object] = json.loads(body)
-        numbers = [int(str(kept[name])) for name in ("N", "r", "p")]
-        salt = base64.b64decode(str(kept["salt"]))
-        sealed = base64.b64decode(str(kept["data"]))
-        if kept["kdf"] != "scrypt":
-            raise SealBroken(f"unknown key derivation {kept['kdf']!r} in a key file")
+        document: Mapping[str, object] = json.loads(body)
+        numbers = [int(str(document[name])) for name in ("N", "r", "p")]
+        salt = base64.b64decode(str(document["salt"]))
+        sealed = base64.b64decode(str(document["data"]))
+        if document["kdf"] != "scrypt":
+            raise SealBroken(f"unknown key derivation {document['kdf']!r} in a key file")
         return crypto.parse(json.loads(_derived(password, salt, *numbers).open(sealed)))
     except (KeyError, TypeError, ValueError) as error:
         raise SealBroken("a key file of the repository cannot be read") from error

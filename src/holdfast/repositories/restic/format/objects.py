@@ -1,4 +1,4 @@
-"""Objects of a repository in an object store: names are the sha256 of what is stored."""
+"""Stores the objects of a repository; the sha256 of the stored bytes is the name."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from holdfast.repositories.restic.format.crypto import Key
 _COMPRESSED = b"\x02"
 _NAME = re.compile(r"[0-9a-f]{64}")
 ASIDE = "damaged/"
-"""Where damaged objects go once they are replaced. The stock tool looks only where it knows."""
+"""Where damaged objects go once they are replaced; `restic` does not look there."""
 _INSIDE = re.compile(
     rf"config|{ASIDE}.+|data/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}|(index|keys|locks|snapshots)/[0-9a-f]{{64}}"
 )
@@ -35,7 +35,7 @@ class Objects:
         return f"{self.prefix}{kind}/{fan}{name}" if kind != "config" else f"{self.prefix}config"
 
     def put(self, kind: str, body: bytes) -> str:
-        """Returns its name. What the store says it holds has to be what was sent."""
+        """Stores an object and returns its name. The store has to confirm its size."""
         name = hashlib.sha256(body).hexdigest()
         upload = self.store.begin(self.key(kind, name))
         try:
@@ -45,36 +45,35 @@ class Objects:
             upload.abort()
             raise
         if stat.size != len(body):
-            self.delete(kind, name)  # half an index object would keep everybody out
+            self.delete(kind, name)  # half an index object would make the repository unreadable
             raise EvidenceMissing(f"{stat.key} has {stat.size} bytes, not {len(body)}")
         return name
 
     def get(self, kind: str, name: str) -> bytes:
-        """SealBroken when the bytes are not those that the name was made of."""
+        """Returns an object. Raises SealBroken when its bytes do not fit its name."""
         body = b"".join(self.store.get(self.key(kind, name)))
         if kind != "config" and hashlib.sha256(body).hexdigest() != name:
             raise SealBroken(f"{self.key(kind, name)} is not what was written")
         return body
 
     def stream(self, kind: str, name: str) -> Iterator[bytes]:
-        """The stored bytes, in chunks."""
+        """Returns the stored bytes, in chunks."""
         return self.store.get(self.key(kind, name))
 
     def part(self, kind: str, name: str, start: int, end: int) -> bytes:
         return b"".join(self.store.get(self.key(kind, name), start, end))
 
     def names(self, kind: str) -> Iterator[tuple[str, int]]:
-        """Every object of a kind, with its size in bytes. What somebody else put there is not one:
-        it has no name of ours."""
+        """Yields every object of a kind, with its size in bytes. Foreign files are left out."""
         for stat in self.store.list(f"{self.prefix}{kind}/"):
             name = stat.key.rpartition("/")[2]
             if _NAME.fullmatch(name) and stat.key == self.key(kind, name):
                 yield name, stat.size
 
     def set_aside(self, kind: str, name: str) -> None:
-        """Moves what cannot be read to where nobody looks for objects. Its bytes stay as they are.
+        """Moves an unreadable object out of the repository's layout, with its bytes unchanged.
 
-        Only once it is replaced, or known to be of no more use to anybody.
+        Only for an object that is replaced, or needed no more.
         """
         key = self.key(kind, name)
         upload = self.store.begin(f"{self.prefix}{ASIDE}{kind}-{name}")
@@ -95,25 +94,25 @@ class Objects:
 
 
 def is_shaped(inside: str) -> bool:
-    """Could this, below a repository's prefix, be an object of it?"""
+    """Tells whether this key, below a repository's prefix, has the shape of one of its objects."""
     return _INSIDE.fullmatch(inside) is not None
 
 
 def seal_document(key: Key, document: object) -> bytes:
-    """As restic keeps index, snapshot and lock objects: compressed, then sealed."""
+    """Compresses and seals a document, as restic keeps index, snapshot and lock objects."""
     packed = zstandard.ZstdCompressor().compress(go_json.dumps(document))
     return key.seal(_COMPRESSED + packed)
 
 
 def open_document(key: Key, sealed: bytes) -> Document:
-    """SealBroken when it is none. Repositories of version 1 have theirs uncompressed."""
+    """Opens a document, which is uncompressed in repositories of version 1. Raises SealBroken."""
     plain = key.open(sealed)
     try:
         if plain[:1] == _COMPRESSED:
             plain = zstandard.ZstdDecompressor().decompressobj().decompress(plain[1:])
-        found = json.loads(plain)
+        document = json.loads(plain)
     except (zstandard.ZstdError, ValueError) as error:
         raise SealBroken("an object of the repository cannot be read") from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise SealBroken("an object of the repository is not a document")
-    return found  # pyright: ignore[reportUnknownVariableType] - JSON object
+    return document  # pyright: ignore[reportUnknownVariableType] - JSON object

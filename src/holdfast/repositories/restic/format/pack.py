@@ -1,4 +1,4 @@
-"""Packs: many sealed blobs in one object, with a sealed table of contents at its end.
+"""Writes and reads packs: many sealed blobs in one object, with a sealed table at its end.
 
 `blob | blob | ... | sealed header | length of the sealed header, uint32 LE`. Each header entry is
 `type(1) | stored length(4) | [plain length(4) when compressed] | id(32)`.
@@ -46,7 +46,7 @@ _own = threading.local()
 
 
 def unpacked(data: bytes, entry: Entry) -> bytes:
-    """A compressed blob's plain bytes; SealBroken when they are not what was written.
+    """Returns a compressed blob's plain bytes. Raises SealBroken for damaged ones.
 
     Each thread keeps its decompressor: making one takes longer than a small blob.
     """
@@ -60,38 +60,40 @@ def unpacked(data: bytes, entry: Entry) -> bytes:
 
 
 def header(entries: list[Entry], key: Key) -> bytes:
-    """What ends a pack of these blobs."""
-    table = b"".join(_packed(entry) for entry in entries)
+    """Returns the header that ends a pack of these blobs."""
+    table = b"".join(
+        _COMPRESSED.pack(entry.type + 2, entry.stored, entry.plain, entry.id)
+        if entry.plain
+        else _PLAIN.pack(entry.type, entry.stored, entry.id)
+        for entry in entries
+    )
     sealed = key.seal(table)
     return sealed + _LENGTH.pack(len(sealed))
 
 
-def _packed(entry: Entry) -> bytes:
-    if entry.plain:
-        return _COMPRESSED.pack(entry.type + 2, entry.stored, entry.plain, entry.id)
-    return _PLAIN.pack(entry.type, entry.stored, entry.id)
-
-
 def size(entries: Iterable[Entry]) -> int:
-    """How long the whole pack of these blobs is."""
+    """Returns the bytes of a whole pack of these blobs."""
     return OVERHEAD + _LENGTH.size + sum(share(entry) for entry in entries)
 
 
 def share(entry: Entry) -> int:
-    """What a blob takes of its pack: itself, and its line in the header."""
+    """Returns the bytes that a blob takes of its pack: itself, and its entry in the header."""
     return entry.stored + (_COMPRESSED if entry.plain else _PLAIN).size
 
 
 def header_size(tail: bytes) -> int:
-    """Of the sealed header, from the last four bytes of a pack."""
+    """Returns the size of the sealed header, from the last four bytes of a pack."""
     return int(_LENGTH.unpack(tail)[0])
 
 
 def read_header(
     stored: int, part: Callable[[int, int], bytes | memoryview], key: Key
 ) -> list[Entry]:
-    """What a whole pack says of itself: `part` reads its bytes from one offset to another, `stored`
-    is its length. SealBroken when that is not what was written."""
+    """Returns the blobs that a pack's own header names.
+
+    `part` reads its bytes from one offset to another, `stored` is its length. Raises SealBroken
+    for a damaged header.
+    """
     if stored < _LENGTH.size:
         raise SealBroken("a pack is too short")
     length = header_size(bytes(part(stored - _LENGTH.size, stored)))

@@ -1,4 +1,4 @@
-"""Trees: directories as restic stores them, each a sorted list of nodes."""
+"""Writes and reads trees: directories as restic stores them, each a sorted list of nodes."""
 
 import base64
 import stat
@@ -18,8 +18,8 @@ _GO_BITS = {stat.S_ISUID: 1 << 23, stat.S_ISGID: 1 << 22, stat.S_ISVTX: 1 << 20}
 class Node:
     """A file, directory or symbolic link. `mode` as `stat` has it; `mtime` in ns since 1970.
 
-    Only in what the stock tool wrote: `other` is the type's word when it is none of these (and the
-    mode then has no type), `xattrs` are extended attributes.
+    Only in trees that `restic` wrote: `other` is the name of any other type (the mode then has no
+    type), `xattrs` are extended attributes.
     """
 
     name: bytes
@@ -44,9 +44,10 @@ class Node:
         return replace(self, subtree=subtree)
 
     def document(self) -> dict[str, Any]:
-        """Field by field in the order in which Go writes them."""
+        """Returns the fields in the order in which Go writes them."""
         moment = go_json.instant(self.mtime)
-        document: dict[str, Any] = {"name": go_json.quote(self.name), "type": self._type()}
+        kind = "dir" if self.is_directory else "file" if self.is_file else "symlink"
+        document: dict[str, Any] = {"name": go_json.quote(self.name), "type": kind}
         mode = _go_mode(self.mode)
         if mode:
             document["mode"] = mode
@@ -65,11 +66,6 @@ class Node:
             document["subtree"] = self.subtree
         return document
 
-    def _type(self) -> str:
-        if self.is_directory:
-            return "dir"
-        return "file" if self.is_file else "symlink"
-
 
 def _go_mode(mode: int) -> int:
     kinds = {stat.S_IFDIR: _GO_DIRECTORY, stat.S_IFLNK: _GO_SYMLINK, stat.S_IFREG: 0}
@@ -77,20 +73,14 @@ def _go_mode(mode: int) -> int:
     return kinds[stat.S_IFMT(mode)] | extra | stat.S_IMODE(mode) & 0o777
 
 
-def _unix_mode(go: int, kind: str) -> int:
-    return (
-        _KINDS.get(kind, 0) | go & 0o777 | sum(unix for unix, bit in _GO_BITS.items() if go & bit)
-    )
-
-
 def dumps(nodes: list[Node]) -> bytes:
-    """The stored form of a directory; its name is the sha256 of this."""
+    """Returns the stored form of a directory; the sha256 of this is its name."""
     ordered = sorted(nodes, key=lambda node: node.name)
     return go_json.dumps({"nodes": [node.document() for node in ordered]}) + b"\n"
 
 
 def parse(document: Mapping[str, Any]) -> list[Node]:
-    """SealBroken when a name would lead out of the directory, or is there twice."""
+    """Reads a directory. Raises SealBroken for a name that leads out of it, or is there twice."""
     nodes = [_parsed(node) for node in document["nodes"] or ()]
     names = {node.name for node in nodes}
     if len(names) < len(nodes) or names & {b"", b".", b".."}:
@@ -104,24 +94,22 @@ def _parsed(node: Mapping[str, Any]) -> Node:
     kind = str(node["type"])
     if kind == "dir" and not node.get("subtree"):
         raise SealBroken(f"the directory {node['name']} of a snapshot has no contents")
+    go_mode = node.get("mode", 0)
+    extra = sum(unix for unix, bit in _GO_BITS.items() if go_mode & bit)
+    target = str(node.get("linktarget", "")).encode()
+    if "linktarget_raw" in node:
+        target = base64.b64decode(node["linktarget_raw"])
     return Node(
         name=go_json.unquote(node["name"]),
-        mode=_unix_mode(node.get("mode", 0), kind),
+        mode=_KINDS.get(kind, 0) | go_mode & 0o777 | extra,
         mtime=go_json.parse_instant(node.get("mtime", "1970-01-01T00:00:00Z")),
         size=node.get("size", 0),
         content=tuple(node.get("content") or ()),
         subtree=node.get("subtree") or "",
-        target=_target(node),
+        target=target,
         other="" if kind in _KINDS else kind,
-        xattrs=tuple(_xattr(each) for each in node.get("extended_attributes") or ()),
+        xattrs=tuple(
+            (str(attribute["name"]), base64.b64decode(attribute.get("value") or ""))
+            for attribute in node.get("extended_attributes") or ()
+        ),
     )
-
-
-def _target(node: Mapping[str, Any]) -> bytes:
-    if "linktarget_raw" in node:
-        return base64.b64decode(node["linktarget_raw"])
-    return str(node.get("linktarget", "")).encode()
-
-
-def _xattr(kept: Mapping[str, Any]) -> tuple[str, bytes]:
-    return str(kept["name"]), base64.b64decode(kept.get("value") or "")

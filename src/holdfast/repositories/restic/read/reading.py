@@ -1,7 +1,7 @@
-"""Reads a snapshot's blobs in order, or only proves that they are all there.
+"""Reads a snapshot's blobs in order, or only verifies that they are all there.
 
-Blobs are fetched in the order of the files; neighbours that lie together in one pack come with one
-request. Every blob is proven by its id, so what is written is what was saved.
+Blobs are fetched in the order of the files; neighbours in one pack come with one request. Every
+blob is verified by its id, so what is written is what was saved.
 """
 
 import os
@@ -19,83 +19,82 @@ Moved = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Totals:
-    """Of a snapshot's files. Sizes in bytes."""
+    """Number and bytes of a snapshot's files."""
 
     files: int
     size: int
 
 
 def blobs(repository: Repository, content: Sequence[str]) -> Iterator[bytes]:
-    """The plain bytes of these blobs, in order."""
-    for place, sealed in fetch(repository, (_find(repository, blob) for blob in content)):
-        yield repository.plain(place, sealed)
+    """Yields the plain bytes of these blobs, in order."""
+    for location, sealed in fetch(repository, (_find(repository, blob) for blob in content)):
+        yield repository.plain(location, sealed)
 
 
 def fetch(
-    repository: Repository, places: Iterable[BlobLocation]
+    repository: Repository, locations: Iterable[BlobLocation]
 ) -> Iterator[tuple[BlobLocation, memoryview]]:
-    """The sealed bytes of these blobs, in order; nothing is proven yet."""
-    for run in runs(places):
+    """Yields the sealed bytes of these blobs, in order, not verified yet."""
+    for run in runs(locations):
         yield from sliced(run, repository.part(*extent(run)))
 
 
 def extent(run: Sequence[BlobLocation]) -> tuple[str, int, int]:
-    """The pack of a run, and where in it the run starts and ends."""
+    """Returns the pack of a run, and where in it the run starts and ends."""
     first, last = run[0].entry, run[-1].entry
     return run[0].pack, first.offset, last.offset + last.stored
 
 
 def sliced(run: Sequence[BlobLocation], whole: memoryview) -> list[tuple[BlobLocation, memoryview]]:
-    """The sealed bytes of each blob of a run, of which `whole` are the stored bytes."""
+    """Returns the sealed bytes of each blob of a run; `whole` are the run's stored bytes."""
     first = run[0].entry.offset
-    starts = [place.entry.offset - first for place in run]
+    starts = [location.entry.offset - first for location in run]
     return [
-        (place, whole[start : start + place.entry.stored])
-        for place, start in zip(run, starts, strict=True)
+        (location, whole[start : start + location.entry.stored])
+        for location, start in zip(run, starts, strict=True)
     ]
 
 
-def runs(places: Iterable[BlobLocation], gap: int = 0) -> Iterator[list[BlobLocation]]:
-    """Blobs that one request can fetch: next to each other in one pack, with at most `gap` bytes
-    between two."""
+def runs(locations: Iterable[BlobLocation], gap: int = 0) -> Iterator[list[BlobLocation]]:
+    """Yields blobs that one request can fetch: in one pack, with at most `gap` bytes between."""
     run: list[BlobLocation] = []
-    for place in places:
-        if run and not _adjoins(run, place, gap):
+    for location in locations:
+        if run and not _adjoins(run, location, gap):
             yield run
             run = []
-        run.append(place)
+        run.append(location)
     if run:
         yield run
 
 
-def _adjoins(run: Sequence[BlobLocation], place: BlobLocation, gap: int) -> bool:
+def _adjoins(run: Sequence[BlobLocation], location: BlobLocation, gap: int) -> bool:
     pack, start, end = extent(run)
     return (
-        pack == place.pack
-        and 0 <= place.entry.offset - end <= gap
-        and place.entry.offset + place.entry.stored - start <= _RANGE_BYTES
+        pack == location.pack
+        and 0 <= location.entry.offset - end <= gap
+        and location.entry.offset + location.entry.stored - start <= _RANGE_BYTES
     )
 
 
 def prove(repository: Repository, tree: str) -> Totals:
-    """Reads all directories, and finds every block of every file in the index.
+    """Reads all directories, and looks every block of every file up in the index.
 
-    ObjectMissing when one is in no pack, SealBroken when a file's blocks do not add up.
+    Raises ObjectMissing when one is in no pack, SealBroken when a file's blocks do not add up.
     """
     files = size = 0
     for path, node in repository.walk(tree):
-        found = sum(_find(repository, blob).entry.size for blob in node.content)
+        total = sum(_find(repository, blob).entry.size for blob in node.content)
         if node.is_file:
-            if found != node.size:
+            if total != node.size:
                 raise SealBroken(
-                    f"{os.fsdecode(path)} has {found} bytes in blocks, not {node.size}"
+                    f"{os.fsdecode(path)} has {total} bytes in blocks, not {node.size}"
                 )
             files, size = files + 1, size + node.size
     return Totals(files, size)
 
 
 def needs(repository: Repository, tree: str) -> Iterator[tuple[bytes, str]]:
-    """Every path of a snapshot, with each pack that it needs; ObjectMissing when one is in none."""
+    """Yields every path of a snapshot with each pack that it needs. Raises ObjectMissing."""
     yield b"/", _pack_of(repository, tree, BlobType.TREE)
     for path, node in repository.walk(tree):
         if node.is_directory:
@@ -105,8 +104,8 @@ def needs(repository: Repository, tree: str) -> Iterator[tuple[bytes, str]]:
 
 
 def _pack_of(repository: Repository, blob: str, kind: BlobType) -> str:
-    return repository.place(bytes.fromhex(blob), kind).pack
+    return repository.locate(bytes.fromhex(blob), kind).pack
 
 
 def _find(repository: Repository, blob: str) -> BlobLocation:
-    return repository.place(bytes.fromhex(blob), BlobType.DATA)
+    return repository.locate(bytes.fromhex(blob), BlobType.DATA)

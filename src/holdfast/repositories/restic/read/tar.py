@@ -1,4 +1,4 @@
-"""A snapshot as one tar, streamed: what the stock tool's `dump` gives, without the stock tool."""
+"""Streams a snapshot as one tar, like `restic dump`."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from holdfast.repositories.restic.repository import Repository
 
 
 def tar(repository: Repository, tree: str) -> Iterator[bytes]:
-    """Directories before what is in them; every block proven by its id on the way."""
+    """Yields the archive, directories before their contents; every block is verified by its id."""
     for path, node in repository.walk(tree):
         yield _header(path, node)
         if node.is_file:
@@ -24,8 +24,8 @@ def tar(repository: Repository, tree: str) -> Iterator[bytes]:
 def _header(path: bytes, node: Node) -> bytes:
     info = tarfile.TarInfo(os.fsdecode(path))
     if node.other or node.xattrs:
-        what = node.other or "file with extended attributes"
-        raise NotSupported(f"{info.name} is a {what}, which this archive cannot hold")
+        kind = node.other or "file with extended attributes"
+        raise NotSupported(f"{info.name} is a {kind}, which this archive cannot hold")
     info.mode = stat.S_IMODE(node.mode)
     info.mtime = node.mtime // 1_000_000_000
     if node.is_directory:

@@ -1,8 +1,8 @@
-"""Reads packs to prove them, and makes the index say what is really there.
+"""Verifies packs, and rebuilds the index so that it names whole packs only.
 
-An index that names a pack which is gone or damaged is worse than none: writers take its blobs for
-stored, so every later snapshot that needs them is damaged as well. A mended index names whole packs
-only; what a writer or a copy sends afterwards fills the gap for all snapshots that need it.
+An index that names a missing or damaged pack is worse than none: writers take its blobs for stored,
+so every later snapshot that needs them is damaged as well. With a mended index, blocks that a
+writer or a copy stores afterwards fill the gap for all snapshots that need them.
 """
 
 import hashlib
@@ -18,9 +18,8 @@ from holdfast.repositories.restic.write.packer import Packer
 
 
 @dataclass(frozen=True)
-class Mended:
-    """Packs that the index names no more, and blobs of them that could be saved; index objects
-    that could not be read were set aside."""
+class MendResult:
+    """Packs dropped from the index, blobs saved from them, and index objects set aside."""
 
     dropped: list[str]
     saved: int
@@ -28,7 +27,7 @@ class Mended:
 
 
 def missing_packs(repository: Repository) -> dict[str, str]:
-    """Packs that the index names and the store lacks or holds too short, with what is wrong."""
+    """Returns packs that the index names and the store lacks or has cut short, with sentences."""
     sizes = dict(repository.objects.names("data"))
     bad: dict[str, str] = {}
     for name, size in repository.packs.items():
@@ -40,19 +39,19 @@ def missing_packs(repository: Repository) -> dict[str, str]:
 
 
 def spoiled_packs(repository: Repository, names: Iterable[str], moved: Moved) -> dict[str, str]:
-    """Reads these packs whole: those that are not what was written, with what is wrong.
+    """Reads these packs whole, and returns damaged ones with a sentence each.
 
-    What is odd is read once more: a wire can turn a bit as well. `moved` hears the bytes read.
+    A bad pack is read twice: a wire can turn a bit as well. `moved` is called with bytes read.
     """
     bad: dict[str, str] = {}
     for name in names:
-        problem = _flaw(repository, name, moved) and _flaw(repository, name, moved)
+        problem = _damage(repository, name, moved) and _damage(repository, name, moved)
         if problem:
             bad[name] = problem
     return bad
 
 
-def _flaw(repository: Repository, name: str, moved: Moved) -> str | None:
+def _damage(repository: Repository, name: str, moved: Moved) -> str | None:
     digest = hashlib.sha256()
     try:
         for chunk in repository.objects.stream("data", name):
@@ -63,29 +62,36 @@ def _flaw(repository: Repository, name: str, moved: Moved) -> str | None:
     return None if digest.hexdigest() == name else f"pack {name} is not what was written"
 
 
-def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> Mended:
-    """A new index of all whole packs, and of these only. Nobody else may write meanwhile.
+def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> MendResult:
+    """Writes a new index of all whole packs, and of these only. The caller writes alone.
 
-    What no readable index object names is listed by its own header. Blobs of `spoiled` packs that
-    are still right are stored anew. Killed on the way it leaves an index that says more than it
-    should, which the next run puts right. Packs stay where they are: tidying removes those that
-    nobody needs, and nothing while a snapshot lacks a block.
+    Packs that no readable index object names are listed by their own headers. Blobs of `spoiled`
+    packs that are still right are stored anew. When killed, it leaves an index that names too
+    much, which the next run corrects. Packs stay: prune removes unreferenced ones, and nothing
+    while a snapshot lacks a block.
     """
     repository.require_writable()
     sizes = dict(repository.objects.names("data"))
     indexes = [name for name, _ in repository.objects.names("index")]
     packer = Packer(repository.objects, repository.key, Index())
-    dropped, seen = list[str](), set[str]()
-    for name, entries in _everything(repository, indexes, moved):
-        if name in seen:
+    dropped, visited = list[str](), set[str]()
+    for name, entries in _all_packs(repository, indexes, moved):
+        if name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         if name not in spoiled and sizes.get(name, 0) >= packs.size(entries):
-            packer.list_again(name, entries)
+            packer.list_pack(name, entries)
             continue
         dropped.append(name)
-        if name in sizes:
-            _save(repository, packer, (BlobLocation(name, entry) for entry in entries), moved)
+        for entry in entries if name in sizes else ():
+            end = entry.offset + entry.stored
+            try:
+                sealed = repository.objects.part("data", name, entry.offset, end)
+                repository.plain(BlobLocation(name, entry), sealed)
+            except (ObjectMissing, SealBroken):
+                continue
+            packer.adopt(entry.id, entry.type, sealed, entry.plain)
+            moved(entry.stored)
     packer.flush()
     broken = {name for kind, name in repository.damaged if kind == "index"}
     for name in indexes:
@@ -94,38 +100,25 @@ def mend(repository: Repository, spoiled: Collection[str], moved: Moved) -> Mend
         else:
             repository.objects.delete("index", name)
     repository.reload()
-    return Mended(dropped, packer.new, len(broken))
+    return MendResult(dropped, packer.new, len(broken))
 
 
 def unlisted_packs(repository: Repository) -> bool:
-    """Are there packs that the index does not name? Of a writer that died, or of a lost index."""
+    """Tells whether the index lacks stored packs: those of a dead writer, or of a lost index."""
     return any(name not in repository.packs for name, _ in repository.objects.names("data"))
 
 
-def _everything(
+def _all_packs(
     repository: Repository, indexes: Sequence[str], moved: Moved
 ) -> Iterator[tuple[str, list[packs.Entry]]]:
-    """What readable index objects name, and whole packs that none of them does: these are read,
-    because what an index names no more may have been dropped for being spoiled."""
-    seen = set[str]()
+    """Yields packs that readable index objects name, then whole packs that none of them names.
+
+    The latter are read, because an earlier run may have dropped them for being spoiled.
+    """
+    listed = set[str]()
     for name, entries in repository.listing(indexes):
-        seen.add(name)
+        listed.add(name)
         yield name, entries
-    for name, entries in repository.unlisted(seen):
+    for name, entries in repository.unlisted(listed):
         if not spoiled_packs(repository, [name], moved):
             yield name, entries
-
-
-def _save(
-    repository: Repository, packer: Packer, places: Iterator[BlobLocation], moved: Moved
-) -> None:
-    for place in places:
-        entry = place.entry
-        end = entry.offset + entry.stored
-        try:
-            sealed = repository.objects.part("data", place.pack, entry.offset, end)
-            repository.plain(place, sealed)
-        except (ObjectMissing, SealBroken):
-            continue
-        packer.adopt(entry.id, entry.type, sealed, entry.plain)
-        moved(entry.stored)

@@ -13,49 +13,51 @@ from holdfast.repositories.restic.write.packer import Packer
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What was new to the target: stored bytes, and the packs they are in."""
+class CopyResult:
+    """Stored bytes that were new to the target, and the packs they are in."""
 
     added: int
     packs: list[str]
 
 
-def send(source: Repository, tree: str, target: Repository, moved: Moved) -> Sent:
-    """Every blob that the tree needs is in `target` on return, and listed there.
+def send(source: Repository, tree: str, target: Repository, moved: Moved) -> CopyResult:
+    """Copies every blob that the tree needs and `target` lacks, and lists them there.
 
-    `moved` hears the stored bytes sent, and may raise to stop.
+    `moved` is called with the stored bytes sent, and may raise to stop.
     """
     target.require_writable()
     packer = Packer(target.objects, target.key, target.index)
-    wanted = (
-        source.place(blob, kind)
+    locations = (
+        source.locate(blob, kind)
         for kind, blob in needed(source, tree, set())
         if not packer.has(kind, blob)
     )
-    for place, sealed in fetch(source, wanted):
-        entry = place.entry
+    for location, sealed in fetch(source, locations):
+        entry = location.entry
         if packer.has(entry.type, entry.id):
             continue
-        source.plain(place, sealed)  # proven before it is passed on
+        source.plain(location, sealed)  # verified before it is passed on
         anew = target.key.seal(source.key.open(sealed))
         packer.adopt(entry.id, entry.type, anew, entry.plain)
         moved(entry.stored)
     packer.flush()
-    return Sent(packer.added, packer.packs)
+    return CopyResult(packer.added, packer.packs)
 
 
-def needed(repository: Repository, tree: str, seen: set[bytes]) -> Iterator[tuple[BlobType, bytes]]:
-    """All blobs that a snapshot needs, directories first; some more than once.
+def needed(
+    repository: Repository, tree: str, walked: set[bytes]
+) -> Iterator[tuple[BlobType, bytes]]:
+    """Yields all blobs that a snapshot needs, directories first; some more than once.
 
-    `seen` are directories that were walked before, here or for another snapshot.
+    `walked` are directories that were walked before, here or for another snapshot.
     """
     directories = [tree]
     while directories:
         subtree = directories.pop()
         blob = bytes.fromhex(subtree)
-        if blob in seen:
+        if blob in walked:
             continue
-        seen.add(blob)
+        walked.add(blob)
         yield BlobType.TREE, blob
         for node in repository.nodes(subtree):
             if node.is_directory:

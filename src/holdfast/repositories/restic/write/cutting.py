@@ -1,4 +1,4 @@
-"""Where files are cut into blocks: at multiples of a size, or where their content says so."""
+"""Cuts files into blocks, at multiples of a size or by their content."""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -10,16 +10,18 @@ from holdfast.domain.snapshot import WHOLE_BLOCK
 
 
 class Cutter(Protocol):
-    """How one kind of file is cut. The blocks of a file depend on its bytes alone, not on the
-    portions in which they come."""
+    """Cuts one kind of file.
+
+    The blocks depend on the file's bytes alone, not on the portions in which they come.
+    """
 
     def lengths(self, pending: memoryview, *, last: bool) -> Iterator[int]:
-        """Of the blocks at the beginning of `pending` that are whole; with `last`, of all."""
+        """Yields the lengths of whole blocks at the start of `pending`; with `last`, of all."""
         ...
 
 
-class Fixed:
-    """At multiples of so many bytes: a page that changes in place changes one block."""
+class FixedCutter:
+    """Cuts at multiples of a size: a page that changes in place changes one block."""
 
     def __init__(self, block: int) -> None:
         self._block = block
@@ -32,11 +34,11 @@ class Fixed:
             yield rest
 
 
-class ByContent:
-    """Blocks of about so many bytes, a quarter to four times as much (FastCDC 2020): what is
-    inserted or grows changes the blocks around it, and those behind stay what they were.
+class ContentCutter:
+    """Cuts by content into blocks of a quarter to four times the average (FastCDC 2020).
 
-    Where it cuts is nobody else's business: blocks of any size make up a file.
+    An insertion changes the blocks around it; those behind stay the same. Readers need not know
+    where it cuts: blocks of any size make up a file.
     """
 
     def __init__(self, average: int) -> None:
@@ -55,9 +57,9 @@ class ByContent:
 
 
 def cutters(block: int) -> Mapping[Cut, Cutter]:
-    """One for each kind of file; blocks that may stay while others change are `block` bytes."""
+    """Returns a cutter for each kind of file; `block` is the size, or the average, in bytes."""
     return {
-        Cut.PAGES: Fixed(block),
-        Cut.CONTENT: ByContent(block),
-        Cut.WHOLE: Fixed(WHOLE_BLOCK),
+        Cut.PAGES: FixedCutter(block),
+        Cut.CONTENT: ContentCutter(block),
+        Cut.WHOLE: FixedCutter(WHOLE_BLOCK),
     }

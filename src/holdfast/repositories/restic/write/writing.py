@@ -1,4 +1,4 @@
-"""Writes a snapshot from a stream of files, in any order, in blocks that follow pages."""
+"""Writes a snapshot from files in any order, in blocks that follow database pages."""
 
 import hashlib
 import stat
@@ -8,13 +8,13 @@ from holdfast.repositories.restic.format import tree
 from holdfast.repositories.restic.format.pack import BlobType
 from holdfast.repositories.restic.format.tree import Node
 from holdfast.repositories.restic.repository import Repository
-from holdfast.repositories.restic.write.cutting import Cutter, Fixed
+from holdfast.repositories.restic.write.cutting import Cutter, FixedCutter
 from holdfast.repositories.restic.write.packer import Packer
 
 
 @dataclass
 class _File:
-    """Its blocks are named while others are read, in their order."""
+    """A file whose blocks get their names while further blocks are read, in order."""
 
     begun: Node
     size: int = 0
@@ -37,7 +37,7 @@ _Entry = _File | _Directory | Node
 
 
 class FileWriter:
-    """One file: bytes in any portions, cut into blocks."""
+    """Writes one file: cuts bytes that come in any portions into blocks."""
 
     def __init__(self, writer: "SnapshotWriter", path: bytes, node: Node, cutter: Cutter) -> None:
         self._writer = writer
@@ -47,38 +47,41 @@ class FileWriter:
         self._pending = bytearray()
 
     def write(self, data: bytes | memoryview) -> None:
-        """`data` stays as it is from now on: whole blocks are not copied."""
+        """Adds bytes. The caller must not change `data` any more: whole blocks are not copied."""
         if self._pending:
             self._pending += data
         self._cut(self._pending or data, last=False)
 
     def close(self) -> None:
-        """All of the file was written: it has its place in the snapshot."""
+        """Ends the file and adds it to the snapshot."""
         self._cut(self._pending, last=True)
         self._writer.place(self._path, self._file)
 
     def _cut(self, data: bytes | bytearray | memoryview, *, last: bool) -> None:
-        view, done = memoryview(data), 0
+        view, length_cut = memoryview(data), 0
         for length in self._cutter.lengths(view, last=last):
-            block = view[done : done + length]
+            block = view[length_cut : length_cut + length]
             self._writer.packer.save(BlobType.DATA, block, self._file.add)
-            done += length
-        if done or data is not self._pending:
-            self._pending = bytearray(view[done:])
-        self._file.size += done
+            length_cut += length
+        if length_cut or data is not self._pending:
+            self._pending = bytearray(view[length_cut:])
+        self._file.size += length_cut
 
 
 class SnapshotWriter:
-    """Blocks go into the repository as they come; the tree that makes files of them at the end."""
+    """Stores blocks as they come, and the directories, which make files of them, at the end."""
 
     def __init__(self, repository: Repository, block: int = 32 << 10) -> None:
-        self._pages = Fixed(block)
+        self._pages = FixedCutter(block)
         self.packer = Packer(repository.objects, repository.key, repository.index, ahead=True)
         self._root = _Directory(Node(b"", stat.S_IFDIR | 0o700, 0))
         self.files = self.size = 0
 
     def file(self, path: bytes, mode: int, mtime: int, cutter: Cutter | None = None) -> FileWriter:
-        """`path` relative, `mode` without the type, `mtime` in ns. Cut as pages are by default."""
+        """Begins a file. `path` is relative, `mode` without the type, `mtime` in ns.
+
+        Without a `cutter` the file is cut at page boundaries.
+        """
         name = path.rpartition(b"/")[2]
         node = Node(name, stat.S_IFREG | mode, mtime)
         return FileWriter(self, path, node, cutter or self._pages)
@@ -97,16 +100,16 @@ class SnapshotWriter:
         *parents, name = path.split(b"/")
         for part in parents:
             missing = _Directory(Node(part, stat.S_IFDIR | 0o700, node.mtime))
-            found = above.inside.setdefault(part, missing)
-            if not isinstance(found, _Directory):
+            child = above.inside.setdefault(part, missing)
+            if not isinstance(child, _Directory):
                 raise ValueError(f"{path!r} lies below a file")
-            above = found
-        held = above.inside.get(name)
+            above = child
+        existing = above.inside.get(name)
         if node.is_directory:
             above.inside[name] = _Directory(
-                node, held.inside if isinstance(held, _Directory) else {}
+                node, existing.inside if isinstance(existing, _Directory) else {}
             )
-        elif held is not None:
+        elif existing is not None:
             raise ValueError(f"{path!r} was written twice")
         else:
             above.inside[name] = entry
@@ -115,7 +118,7 @@ class SnapshotWriter:
                 self.size += entry.size
 
     def flush(self) -> str:
-        """Everything is stored and listed on return; what it returns names the tree of it."""
+        """Stores and lists everything; returns the id of the root directory."""
         self.packer.settle()
         root = self._save(self._root)
         self.packer.flush()
@@ -123,7 +126,7 @@ class SnapshotWriter:
 
     def _save(self, directory: _Directory) -> str:
         body = tree.dumps([self._node(entry) for entry in directory.inside.values()])
-        self.packer.save(BlobType.TREE, body, _known)
+        self.packer.save(BlobType.TREE, body, lambda _: None)  # we need the name at once
         return hashlib.sha256(body).hexdigest()
 
     def _node(self, entry: _Entry) -> Node:
@@ -134,7 +137,3 @@ class SnapshotWriter:
                 return entry.begun.within(self._save(entry))
             case Node():
                 return entry
-
-
-def _known(_: bytes) -> None:
-    """For who cannot wait until he is told the name, and computes it himself."""

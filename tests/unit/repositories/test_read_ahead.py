@@ -6,20 +6,20 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.repositories.restic.ahead import Ahead
+from holdfast.repositories.restic.read_ahead import ReadAhead
 
 PACKS = {name: random.Random(name).randbytes(3 << 20) for name in "abcdef"}
 SIZE = 3 << 20
 
 
-def counted() -> tuple[Ahead, list[int], Callable[[str, int, int], bytes]]:
+def counted() -> tuple[ReadAhead, list[int], Callable[[str, int, int], bytes]]:
     asked: list[int] = []
 
     def fetch(pack: str, start: int, end: int) -> bytes:
         asked.append(end - start)
         return PACKS[pack][start:end]
 
-    return Ahead(fetch), asked, fetch
+    return ReadAhead(fetch), asked, fetch
 
 
 @given(

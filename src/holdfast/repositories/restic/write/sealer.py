@@ -1,8 +1,7 @@
-"""Names, compresses and seals blocks on other threads; the order stays what it was.
+"""Names, compresses and seals blocks on other threads, in order.
 
 sha256, zstd and the ciphers release the interpreter's lock, so the cores share the work. Blocks go
-to the threads in batches, and only so many are on their way: memory is bounded however slow they
-are.
+to the threads in batches, and only so many are under way: memory is bounded however slow they are.
 """
 
 import hashlib
@@ -19,12 +18,12 @@ from holdfast.repositories.restic.format.crypto import Key
 from holdfast.repositories.restic.format.pack import BlobType
 
 _BATCH_BYTES = 512 << 10
-_ON_THE_WAY = 8
+_MAX_BATCHES = 8
 _THREADS = min(4, os.cpu_count() or 1)
 
 
 class Block(NamedTuple):
-    """What is to be stored; nobody changes `data` any more. `named` is told its id."""
+    """A block to store, with constant `data`. `named` is called with its id."""
 
     type: BlobType
     data: bytes | memoryview
@@ -32,7 +31,7 @@ class Block(NamedTuple):
 
 
 class Blob(NamedTuple):
-    """`data` is compressed and sealed; `plain` the bytes it had before."""
+    """A sealed block: `data` is compressed and sealed; `plain` is the size before."""
 
     id: bytes
     type: BlobType
@@ -43,10 +42,10 @@ class Blob(NamedTuple):
 _Sealed = tuple[Block, bytes, Blob | None]
 
 
-class Sealing:
-    """One writer's. An error of a thread is raised where its results are taken.
+class BlobSealer:
+    """Seals the blocks of one writer. An error of a thread is raised where results are taken.
 
-    `claim` says whether a blob is new, and that it is not from then on; threads ask it.
+    `claim` returns True for a new blob, once; threads call it.
     """
 
     def __init__(self, key: Key, level: int, claim: Callable[[BlobType, bytes], bool]) -> None:
@@ -57,22 +56,22 @@ class Sealing:
         self._threads: ThreadPoolExecutor | None = None
         self._batch: list[Block] = []
         self._bytes = 0
-        self._going: deque[Future[list[_Sealed]]] = deque()
+        self._under_way: deque[Future[list[_Sealed]]] = deque()
 
     def give(self, block: Block) -> Iterator[Blob]:
-        """Takes one; gives new blobs back that are sealed, when too many are on their way."""
+        """Takes a block; yields sealed new blobs when too many batches are under way."""
         self._batch.append(block)
         self._bytes += len(block.data)
         if self._bytes >= _BATCH_BYTES:
             self._send()
-        while len(self._going) > _ON_THE_WAY:
-            yield from self._taken()
+        while len(self._under_way) > _MAX_BATCHES:
+            yield from self._next_batch()
 
     def rest(self) -> Iterator[Blob]:
-        """All that are left; the threads end."""
+        """Yields all blobs that are left, and ends the threads."""
         self._send()
-        while self._going:
-            yield from self._taken()
+        while self._under_way:
+            yield from self._next_batch()
         if self._threads is not None:
             self._threads.shutdown()
             self._threads = None
@@ -82,29 +81,35 @@ class Sealing:
             return
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, "sealing")
-        self._going.append(self._threads.submit(self._sealed, self._batch))
+        self._under_way.append(self._threads.submit(self._seal, self._batch))
         self._batch, self._bytes = [], 0
 
-    def _taken(self) -> Iterator[Blob]:
-        for block, name, blob in self._going.popleft().result():
+    def _next_batch(self) -> Iterator[Blob]:
+        for block, name, blob in self._under_way.popleft().result():
             block.named(name)
             if blob is not None:
                 yield blob
 
-    def _sealed(self, batch: list[Block]) -> list[_Sealed]:
-        """One pass for each kind of work: a thread that gives the lock away waits to get it back,
-        and a batch that is compressed at once gives it away once."""
+    def _seal(self, batch: list[Block]) -> list[_Sealed]:
+        """Names, compresses and seals a batch, with one pass for each kind of work.
+
+        A thread that releases the interpreter's lock waits to get it back, and a batch that is
+        compressed at once releases it once.
+        """
         names = [hashlib.sha256(block.data).digest() for block in batch]
         new = [self._claim(block.type, name) for block, name in zip(batch, names, strict=True)]
-        packed = self._packed(
+        packed = self._compress(
             [block.data for block, is_new in zip(batch, new, strict=True) if is_new]
         )
-        return [
-            (block, name, self._blob(block, name, next(packed)) if is_new else None)
-            for block, name, is_new in zip(batch, names, new, strict=True)
-        ]
+        sealed: list[_Sealed] = []
+        for block, name, is_new in zip(batch, names, new, strict=True):
+            blob = None
+            if is_new:
+                blob = Blob(name, block.type, self._key.seal(next(packed)), len(block.data))
+            sealed.append((block, name, blob))
+        return sealed
 
-    def _packed(self, plain: list[bytes | memoryview]) -> Iterator[bytes]:
+    def _compress(self, plain: list[bytes | memoryview]) -> Iterator[bytes]:
         if not plain:
             return iter(())
         if not hasattr(self._own, "squeeze"):
@@ -112,6 +117,3 @@ class Sealing:
         squeeze: zstandard.ZstdCompressor = self._own.squeeze
         packed = squeeze.multi_compress_to_buffer(plain, threads=1)  # pyright: ignore[reportArgumentType] - bytes or views are what it takes
         return (packed[n].tobytes() for n in range(len(packed)))
-
-    def _blob(self, block: Block, name: bytes, packed: bytes) -> Blob:
-        return Blob(name, block.type, self._key.seal(packed), len(block.data))

@@ -1,4 +1,4 @@
-"""Makes many files durable at once: file systems commit together what is asked for together."""
+"""Syncs many files at once: file systems commit together what is synced together."""
 
 import os
 from collections import deque
@@ -6,17 +6,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 _THREADS = 8
-_OPEN = 64
+_MAX_OPEN_FILES = 64
 
 
-class Syncing:
-    """Everything given to it is durable when its context ends well; OSError when it is not."""
+class FileSyncer:
+    """Makes files durable until its context ends. Raises OSError when that failed."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, "syncing")
-        self._going: deque[Future[None]] = deque()
+        self._under_way: deque[Future[None]] = deque()
 
-    def __enter__(self) -> "Syncing":
+    def __enter__(self) -> "FileSyncer":
         return self
 
     def __exit__(
@@ -30,13 +30,13 @@ class Syncing:
             self._wait(0)
 
     def give(self, handle: int) -> None:
-        """An open file or directory; the caller may close his handle at once."""
-        self._going.append(self._threads.submit(_sync, os.dup(handle)))
-        self._wait(_OPEN)
+        """Syncs an open file or directory; the caller may close its handle at once."""
+        self._under_way.append(self._threads.submit(_sync, os.dup(handle)))
+        self._wait(_MAX_OPEN_FILES)
 
     def _wait(self, left: int) -> None:
-        while len(self._going) > left:
-            self._going.popleft().result()
+        while len(self._under_way) > left:
+            self._under_way.popleft().result()
 
 
 def _sync(handle: int) -> None:
