@@ -61,10 +61,10 @@ class PostgreSQL(Server):
 
     def versions(self) -> Sequence[str]:
         """Server versions, newest first, each once."""
-        return list(dict.fromkeys(found.version for found in self.tools() if found.server))
+        return list(dict.fromkeys(tool_set.version for tool_set in self.tools() if tool_set.server))
 
     def clients(self) -> Sequence[str]:
-        return list(dict.fromkeys(found.version for found in self.tools()))
+        return list(dict.fromkeys(tool_set.version for tool_set in self.tools()))
 
     def series(self, version: str) -> str:
         return version.partition(".")[0]
@@ -125,35 +125,35 @@ class PostgreSQL(Server):
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(address, attempt, guard, rate)
 
-    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return data_directory.obstacles(self.tools_dir, place, manifest)
+    def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return data_directory.obstacles(self.tools_dir, server, manifest)
 
-    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - all places are alike
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - all places are alike
         return tools.server(self.tools_dir, version).version
 
-    def arrange(self, tree: Path, place: LocalServer) -> None:
-        data_directory.arrange(self.tools_dir, tree, place)
+    def arrange(self, tree: Path, server: LocalServer) -> None:
+        data_directory.arrange(self.tools_dir, tree, server)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
         return data_directory.finish(directory, facts)
 
-    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
-        return data_directory.settle(place, lambda: self._settled(place, guard))
+    def settle(self, local_server: LocalServer, guard: Guard) -> Sequence[str]:
+        return data_directory.settle(local_server, lambda: self._settled(local_server, guard))
 
-    def _settled(self, place: LocalServer, guard: Guard) -> Sequence[str]:
-        boot = Rehearsal(self.tools_dir, place.directory, place, guard)
-        return boot.settle([server.superuser(place), place.user])
+    def _settled(self, local_server: LocalServer, guard: Guard) -> Sequence[str]:
+        boot = Rehearsal(self.tools_dir, local_server.directory, local_server, guard)
+        return boot.settle([server.superuser(local_server), local_server.user])
 
-    def remember(self, place: LocalServer) -> Mapping[str, object]:
-        chosen = tools.server(self.tools_dir, place.version)
-        return {timelines.USED: timelines.used(chosen, place)}
+    def remember(self, server: LocalServer) -> Mapping[str, object]:
+        chosen = tools.server(self.tools_dir, server.version)
+        return {timelines.USED: timelines.used(chosen, server)}
 
     def rehearse(
-        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
+        boot = Rehearsal(self.tools_dir, tree / "data", server, guard)
         proven = boot.run(dict(facts), foreign=is_foreign(facts))
-        if place.admin is not None:
+        if server.admin is not None:
             mark(tree / "data" / SETTLED)
         return proven
 

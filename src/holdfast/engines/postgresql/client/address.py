@@ -54,38 +54,38 @@ _KEEPALIVES: Mapping[str, str] = {
 def parse(connection_string: str) -> Address:
     """`postgresql://user:password@host:port/database?sslmode=require` to an Address. What
     frameworks add to it is understood: see `spoken`."""
-    words = understood(connection_string)
-    if words is None:
+    uri = understood(connection_string)
+    if uri is None:
         raise _invalid("must start with postgresql://")
     try:
-        given = conninfo_to_dict(words)
+        parameters = conninfo_to_dict(uri)
     except psycopg.Error as error:
         unknown = _UNKNOWN_OPTION.search(str(error))
-        why = f": the option {unknown[1]} is not known here" if unknown else ""
-        raise _invalid(f"is not a PostgreSQL connection string{why}") from error
-    return _address({key: str(value) for key, value in given.items() if value is not None})
+        detail = f": the option {unknown[1]} is not known here" if unknown else ""
+        raise _invalid(f"is not a PostgreSQL connection string{detail}") from error
+    return _address({key: str(value) for key, value in parameters.items() if value is not None})
 
 
-def _address(given: Mapping[str, str]) -> Address:
-    unknown = sorted(given.keys() - {*_IDENTITY, *OPTIONS})
+def _address(parameters: Mapping[str, str]) -> Address:
+    unknown = sorted(parameters.keys() - {*_IDENTITY, *OPTIONS})
     if unknown:
         raise _invalid(f"has options that are not supported: {', '.join(unknown)}")
     for key in ("host", "user"):
-        if not given.get(key):
+        if not parameters.get(key):
             raise _invalid(f"names no {key}")
-    if given["host"].startswith(("/", "@")):  # there we would be let in as our own user
+    if parameters["host"].startswith(("/", "@")):  # there we would be let in as our own user
         raise _invalid("must name a host, not a socket")
-    if "," in given["host"] or "," in given.get("port", ""):
+    if "," in parameters["host"] or "," in parameters.get("port", ""):
         raise _invalid("must name exactly one host")
-    if not given["user"].isprintable() or "\0" in "".join(given.values()):
+    if not parameters["user"].isprintable() or "\0" in "".join(parameters.values()):
         raise _invalid("holds characters that are not allowed")
     return Address(
-        host=given["host"],
-        port=_port(given.get("port", "5432")),
-        user=given["user"],
-        password=Secret(given.get("password", "")),
-        database=given.get("dbname") or given["user"],
-        options={key: given[key] for key in OPTIONS if key in given},
+        host=parameters["host"],
+        port=_port(parameters.get("port", "5432")),
+        user=parameters["user"],
+        password=Secret(parameters.get("password", "")),
+        database=parameters.get("dbname") or parameters["user"],
+        options={key: parameters[key] for key in OPTIONS if key in parameters},
     )
 
 
@@ -95,18 +95,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
+def _invalid(problem: str) -> Invalid:
+    return Invalid(f"the connection string {problem}", {"connectionString": problem})
 
 
 def secrets(address: Address) -> dict[str, str]:
     """The names are those of the v1 API."""
     password = address.password.reveal()
     host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
-    place = f"{host}:{address.port}/{quote(address.database, safe='')}"
+    location = f"{host}:{address.port}/{quote(address.database, safe='')}"
     login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
     options = f"?{urlencode(address.options)}" if address.options else ""
-    uri = f"postgresql://{login}@{place}{options}"
+    uri = f"postgresql://{login}@{location}{options}"
     return {
         "USERNAME": address.user,
         "PASSWORD": password,
@@ -174,21 +174,21 @@ def enter(address: Address, databases: Iterable[str], application: str) -> Sessi
 
 def _open(address: Address, database: str, application: str) -> Session:
     parameters = _parameters(address, database, application)
-    for power in session_settings.candidates(address):
+    for rights in session_settings.candidates(address):
         try:
             session = psycopg.connect(
                 **parameters,  # pyright: ignore[reportArgumentType] - libpq words are strings
                 password=address.password.reveal(),
-                options=session_settings.of_session(power),
+                options=session_settings.of_session(rights),
                 client_encoding="utf8",
                 autocommit=True,
                 prepare_threshold=None,
             )
         except psycopg.Error as error:
-            if power.is_refused(str(error)):
+            if rights.is_refused(str(error)):
                 continue
             raise of_connecting(error, address, database) from error
-        session_settings.remember(address, power)
+        session_settings.remember(address, rights)
         read_any_name(session)
         return session
     raise AssertionError("the last power asks for nothing")

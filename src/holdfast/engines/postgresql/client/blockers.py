@@ -36,24 +36,24 @@ def told(
 ) -> Generator[None]:
     """While the block runs, `say` gets a sentence for each session that has kept one of
     `application` waiting for so many seconds (None: `BLOCKED_SECONDS`), once."""
-    over = threading.Event()
-    after = BLOCKED_SECONDS if seconds is None else seconds
-    known: set[tuple[object, ...]] = set()
+    stopped = threading.Event()
+    threshold = BLOCKED_SECONDS if seconds is None else seconds
+    reported: set[tuple[object, ...]] = set()
 
-    def look() -> None:
-        while not over.wait(after / _LOOKS):
+    def watch() -> None:
+        while not stopped.wait(threshold / _LOOKS):
             with suppress(Failure, psycopg.Error):  # whoever waits finds out what is wrong
-                for key, sentence in blockers(address, application, after):
-                    if key not in known:
-                        known.add(key)
+                for key, sentence in blockers(address, application, threshold):
+                    if key not in reported:
+                        reported.add(key)
                         say(sentence)
 
-    thread = threading.Thread(target=look, name="blockers", daemon=True)
+    thread = threading.Thread(target=watch, name="blockers", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
 
 
 def blockers(

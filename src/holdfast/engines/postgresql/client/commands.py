@@ -71,17 +71,17 @@ def pg_restore_script(tools: ToolSet, *options: str) -> Command:
     )
 
 
-def pg_restore_script_of(tools: ToolSet, wanted: str, *options: str) -> Command:
+def pg_restore_script_of(tools: ToolSet, list_file: str, *options: str) -> Command:
     """The entries of the list `wanted` to their SQL, each under its number. Of an archive on
     standard input, unless `options` name a file."""
     return Command(
-        [tools.program("pg_restore"), "--verbose", f"--use-list={wanted}", "--file=-", *options]
+        [tools.program("pg_restore"), "--verbose", f"--use-list={list_file}", "--file=-", *options]
     )
 
 
-def pg_restore_statements(tools: ToolSet, wanted: str, archive: str) -> Command:
+def pg_restore_statements(tools: ToolSet, list_file: str, archive: str) -> Command:
     """The entries of the list `wanted` to their SQL, with owners and grants."""
-    return Command([tools.program("pg_restore"), f"--use-list={wanted}", "--file=-", archive])
+    return Command([tools.program("pg_restore"), f"--use-list={list_file}", "--file=-", archive])
 
 
 def pg_restore(

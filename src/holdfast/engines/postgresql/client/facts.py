@@ -204,8 +204,8 @@ def _database(row: Sequence[Any]) -> Facts:
 
 def without_users(database: Facts) -> Facts:
     """For a dump without users: whoever restores it owns it, and nobody else is known."""
-    everybody = [each for each in database["settings"] if each["role"] is None]
-    return {**database, "owner": None, "acl": None, "owners": [], "settings": everybody}
+    for_all_roles = [entry for entry in database["settings"] if entry["role"] is None]
+    return {**database, "owner": None, "acl": None, "owners": [], "settings": for_all_roles}
 
 
 def extensions(session: Session) -> list[Facts]:

@@ -62,7 +62,7 @@ def understood(connection_string: str) -> str | None:
     rest, mark, query = connection_string[scheme.end() :].partition("?")
     if not mark:
         return f"postgresql://{rest}"
-    kept: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     ignored: list[str] = []
     modes: list[str] = []
     decoded = unquote_plus if scheme[0].lower().startswith("jdbc:") else unquote
@@ -74,12 +74,12 @@ def understood(connection_string: str) -> str | None:
         elif name.lower() in _HARMLESS or (name == "options" and _SETTINGS_ALONE.fullmatch(value)):
             ignored.append(name)
         else:
-            kept[_RENAMED.get(name.lower(), name)] = value
+            parameters[_RENAMED.get(name.lower(), name)] = value
     if modes:
-        kept["sslmode"] = max(modes, key=_STRICTEST.index)
+        parameters["sslmode"] = max(modes, key=_STRICTEST.index)
     if ignored:
         log.info("options of a connection string mean nothing here", extra={"options": ignored})
-    again = "&".join(
-        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept.items()
+    translated = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items()
     )
-    return f"postgresql://{rest}{f'?{again}' if again else ''}"
+    return f"postgresql://{rest}{f'?{translated}' if translated else ''}"

@@ -12,17 +12,17 @@ _IN_ERROR = re.compile(r'initialized with LC_(?:COLLATE|CTYPE) "([^"]+)"')
 
 def missing(error: str) -> str | None:
     """The locale that a server says it does not know, of a database that it does not open."""
-    found = _IN_ERROR.search(error)
-    return found[1] if found else None
+    match = _IN_ERROR.search(error)
+    return match[1] if match else None
 
 
 def generation(name: str) -> str | None:
     """As an instruction for the person who administers the machine; None for a name that no Linux
     has, such as those of Windows."""
-    found = _OF_LINUX.fullmatch(name)
-    if found is None:
+    match = _OF_LINUX.fullmatch(name)
+    if match is None:
         return None
-    language, charset, variant = found[1], found[2] or "UTF-8", found[3] or ""
+    language, charset, variant = match[1], match[2] or "UTF-8", match[3] or ""
     charset = "UTF-8" if charset.lower() in ("utf8", "utf-8") else charset
     return (
         f"on its machine, as root (Debian's package locales): echo '{language}.{charset}{variant}"
@@ -33,8 +33,8 @@ def generation(name: str) -> str | None:
 def lacking(names: Iterable[str]) -> Sequence[str]:
     """Those that this machine does not have."""
     listed = run(Command(["locale", "-a"], cwd="/")).stdout.decode(errors="replace").split()
-    there = _EVERYWHERE | {_normal(name) for name in listed}
-    return [name for name in names if listed and _normal(name) not in there]
+    available = _EVERYWHERE | {_normal(name) for name in listed}
+    return [name for name in names if listed and _normal(name) not in available]
 
 
 def _normal(name: str) -> str:

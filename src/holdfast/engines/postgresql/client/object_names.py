@@ -76,14 +76,14 @@ def is_ours(database: str) -> bool:
 
 def member_names(databases: Iterable[str]) -> dict[str, str]:
     """Database name to a file name that is safe everywhere and unique, even ignoring case."""
-    taken: set[str] = set()
+    used: set[str] = set()
     names: dict[str, str] = {}
     for database in databases:
         base = re.sub(r"[^A-Za-z0-9_-]+", "-", database).strip("-_")[:48] or "database"
         candidate, number = base, 1
-        while candidate.lower() in taken:
+        while candidate.lower() in used:
             number += 1
             candidate = f"{base}-{number}"
-        taken.add(candidate.lower())
+        used.add(candidate.lower())
         names[database] = f"{candidate}.dump"
     return names

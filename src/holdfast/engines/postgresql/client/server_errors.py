@@ -49,39 +49,44 @@ _NOT_NOW = (
 def of_connecting(error: psycopg.Error, address: Address, database: str) -> Failure:
     """The failure to raise for a connect that did not work."""
     text = " ".join(str(error).split())
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     if "FATAL: " not in text and any(words in text for words in _NOBODY):
-        return AddonUnavailable(f"nobody answers at {where}: {_last(text)}", reason="host")
+        return AddonUnavailable(f"nobody answers at {endpoint}: {_last(text)}", reason="host")
     if any(words in text for words in _NOT_NOW):
-        return AddonUnavailable(f"the server at {where} is not ready: {_last(text)}", reason="busy")
-    return _refusal(text, where, address.user, database)
+        return AddonUnavailable(
+            f"the server at {endpoint} is not ready: {_last(text)}", reason="busy"
+        )
+    return _refusal(text, endpoint, address.user, database)
 
 
-def _refusal(text: str, where: str, user: str, database: str) -> AddonRefused:
+def _refusal(text: str, endpoint: str, user: str, database: str) -> AddonRefused:
     if "unsupported startup parameter" in text:
-        return pooler(where)
+        return pooler(endpoint)
     locale = locale_names.missing(text)
     if "password" in text or "authentication failed" in text or "SCRAM" in text:
-        why, reason = f"the server at {where} refused the password of user {user}", "password"
+        message, reason = (
+            f"the server at {endpoint} refused the password of user {user}",
+            "password",
+        )
     elif f'database "{database}" does not exist' in text:
-        why, reason = f"the server at {where} has no database {database}", "database"
+        message, reason = f"the server at {endpoint} has no database {database}", "database"
     elif f'role "{user}" does not exist' in text:
-        why, reason = f"the server at {where} has no user {user}", "user"
+        message, reason = f"the server at {endpoint} has no user {user}", "user"
     elif locale is not None:
-        how = locale_names.generation(locale) or "restore a dump of it, with another locale"
-        lacks = f"which the machine of the server at {where} does not have; {how}"
-        why, reason = f"database {database} needs the locale {locale}, {lacks}", "locale"
+        remedy = locale_names.generation(locale) or "restore a dump of it, with another locale"
+        lacks = f"which the machine of the server at {endpoint} does not have; {remedy}"
+        message, reason = f"database {database} needs the locale {locale}, {lacks}", "locale"
     elif "SSL" in text:
-        why, reason = f"TLS with {where} did not work: {_last(text)}", "tls"
+        message, reason = f"TLS with {endpoint} did not work: {_last(text)}", "tls"
     else:
-        why, reason = f"the server at {where} refused user {user}: {_last(text)}", "refused"
-    return AddonRefused(why, reason=reason)
+        message, reason = f"the server at {endpoint} refused user {user}: {_last(text)}", "refused"
+    return AddonRefused(message, reason=reason)
 
 
-def pooler(where: str) -> AddonRefused:
+def pooler(endpoint: str) -> AddonRefused:
     return AddonRefused(
-        f"a connection pooler answers at {where}; dumps need the server itself, for snapshots and"
-        " settings of a session do not last behind a pooler: give the address behind the pooler"
+        f"a connection pooler answers at {endpoint}; dumps need the server itself, for snapshots"
+        " and settings of a session do not last behind a pooler: give the address behind the pooler"
         " (PgBouncer's configuration names it in [databases]; usually port 5432)",
         reason="pooler",
     )
@@ -125,17 +130,19 @@ _CANNOT = {
 """What keeps a server from giving a physical copy, until somebody changes it."""
 
 
-def of_replication(text: str, where: str) -> Failure:
+def of_replication(text: str, endpoint: str) -> Failure:
     """The failure to raise for what a walsender, or the way to it, said."""
     words = _shortened(text)
-    for said, missing in _CANNOT.items():
-        if said in words:
-            return NotSupported(f"no snapshots of the server at {where}: {missing}")
+    for phrase, missing in _CANNOT.items():
+        if phrase in words:
+            return NotSupported(f"no snapshots of the server at {endpoint}: {missing}")
     if "checksum verification failure" in words:
-        return EvidenceMissing(f"the server at {where} found damaged pages: {_last(words)}")
-    if any(said in words for said in (*_NOBODY, *_NOT_NOW, *_LATER)):
-        return AddonUnavailable(f"the copy from {where} broke off: {_last(words)}", reason="copy")
-    return AddonRefused(f"the server at {where} refused: {_last(words)}", reason="refused")
+        return EvidenceMissing(f"the server at {endpoint} found damaged pages: {_last(words)}")
+    if any(phrase in words for phrase in (*_NOBODY, *_NOT_NOW, *_LATER)):
+        return AddonUnavailable(
+            f"the copy from {endpoint} broke off: {_last(words)}", reason="copy"
+        )
+    return AddonRefused(f"the server at {endpoint} refused: {_last(words)}", reason="refused")
 
 
 def of_statement(error: psycopg.Error) -> Failure:

@@ -79,29 +79,29 @@ _known: dict[tuple[str, int, str], Power] = {}
 
 def candidates(address: Address) -> Iterator[Power]:
     """Those to try: what was right the last time comes first."""
-    known = _known.get(_key(address))
-    if known is not None:
-        yield known
-    yield from (power for power in POWERS if power is not known)
+    remembered = _known.get(_key(address))
+    if remembered is not None:
+        yield remembered
+    yield from (rights for rights in POWERS if rights is not remembered)
 
 
-def remember(address: Address, power: Power) -> None:
-    _known[_key(address)] = power
+def remember(address: Address, rights: Power) -> None:
+    _known[_key(address)] = rights
 
 
 def _key(address: Address) -> tuple[str, int, str]:
     return address.host, address.port, address.user
 
 
-def of_session(power: Power) -> str:
+def of_session(rights: Power) -> str:
     """The `options` of a session of our own."""
-    return _options({**power.settings, **_COMMON, **_OURS})
+    return _options({**rights.settings, **_COMMON, **_OURS})
 
 
 def of_tool(address: Address, more: Mapping[str, str]) -> str:
     """PGOPTIONS of a tool. What its user may set is known from a session that was open before."""
-    known = _known.get(_key(address), POWERS[-1])
-    return _options({**known.settings, **_COMMON, **more})
+    rights = _known.get(_key(address), POWERS[-1])
+    return _options({**rights.settings, **_COMMON, **more})
 
 
 def _options(settings: Mapping[str, str]) -> str:

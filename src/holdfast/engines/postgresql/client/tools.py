@@ -49,13 +49,16 @@ def own_directory(tools_dir: Path) -> Path:
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
     """Newest first; of one major, the system's own come first."""
-    found: dict[Path, ToolSet] = {}
+    by_directory: dict[Path, ToolSet] = {}
     for directory, origin in _places(tools_dir):
         tools = inspect(directory, origin)
-        if tools is not None and directory.resolve() not in found:
-            found[directory.resolve()] = tools
+        if tools is not None and directory.resolve() not in by_directory:
+            by_directory[directory.resolve()] = tools
     rank = {"system": 0, "path": 1, "holdfast": 2}
-    return sorted(found.values(), key=lambda t: (-t.major, rank[t.origin], _order(t.version)))
+    return sorted(
+        by_directory.values(),
+        key=lambda tool_set: (-tool_set.major, rank[tool_set.origin], _order(tool_set.version)),
+    )
 
 
 def _order(version: str) -> list[int]:
@@ -94,12 +97,12 @@ def _said(program: Path, changed: int) -> str:  # noqa: ARG001 - another file, a
 
 def choose(tools_dir: Path, server_major: int, *, archive_major: int = 0) -> ToolSet:
     """The client closest to the server that can also read an archive of `archive_major`."""
-    wanted = max(server_major, archive_major)
-    able = [tools for tools in installed(tools_dir) if tools.major >= wanted]
-    if not able:
-        raise missing(wanted)
-    closest = min(tools.major for tools in able)
-    return next(tools for tools in able if tools.major == closest)
+    major = max(server_major, archive_major)
+    candidates = [tools for tools in installed(tools_dir) if tools.major >= major]
+    if not candidates:
+        raise missing(major)
+    closest = min(tools.major for tools in candidates)
+    return next(tools for tools in candidates if tools.major == closest)
 
 
 def newest(tools_dir: Path) -> ToolSet:
@@ -112,10 +115,10 @@ def newest(tools_dir: Path) -> ToolSet:
 
 def server(tools_dir: Path, version: str) -> ToolSet:
     """Programs to run a server: this exact version such as `17.11`, else the same major."""
-    able = [tools for tools in installed(tools_dir) if tools.server]
+    candidates = [tools for tools in installed(tools_dir) if tools.server]
     major = int(version.partition(".")[0])
-    exact = [tools for tools in able if tools.version == version]
-    same = [tools for tools in able if tools.major == major]
+    exact = [tools for tools in candidates if tools.version == version]
+    same = [tools for tools in candidates if tools.major == major]
     if not exact and not same:
         raise missing(major)
     return (exact or same)[0]

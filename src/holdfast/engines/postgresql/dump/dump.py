@@ -107,40 +107,40 @@ class PostgreSQLDump:
             end_sessions(session, self._attempt)
             let_reader_in(session, self._address)
             databases = facts.databases(session)
-            everything = {
+            cluster_facts = {
                 "roles": facts.roles(session) if self._scope.users else [],
                 "everybody": facts.of_everybody(session) if self._scope.users else [],
                 "tablespaces": facts.tablespaces(session),
             }
             if self._scope.database is None:
                 self._warn(warnings.of_server(session, self._address))
-        kept, skipped = self._inspect(databases, str(server["bootstrap"]))
-        names = member_names(str(database["name"]) for database in kept)
+        dumped, skipped = self._inspect(databases, str(server["bootstrap"]))
+        names = member_names(str(database["name"]) for database in dumped)
         self._super = bool(server["super"])
         self.members = (
             *([GLOBALS] if self._scope.users else []),
             *(Member(file, archive.ARCHIVE, name) for name, file in names.items()),
         )
         self.facts = {
-            **everything,
+            **cluster_facts,
             "server": {key: server[key] for key in ("version", "major", "bootstrap", "user")},
             "users": self._scope.users,
             "passwords": self._super,
             "tools": {"version": self._tools.version, "major": self._tools.major},
             "consistency": "each database is one snapshot; databases and roles follow each other",
-            "databases": [{**database, "member": names[database["name"]]} for database in kept],
+            "databases": [{**database, "member": names[database["name"]]} for database in dumped],
             "skipped": skipped,
             "counting": COUNTING,
             WARNINGS: self._warnings,
         }
 
     def _warn(self, findings: Iterable[Mapping[str, str | None]]) -> None:
-        for entry in findings:
-            self._warnings.append(entry)
-            self._attempt.say(warnings.sentence(entry))
+        for finding in findings:
+            self._warnings.append(finding)
+            self._attempt.say(warnings.sentence(finding))
 
     def _inspect(self, databases: Sequence[Facts], bootstrap: str) -> tuple[list[Facts], list[str]]:
-        kept: list[Facts] = []
+        dumped: list[Facts] = []
         skipped: list[str] = []
         for database in databases:
             name = str(database["name"])
@@ -150,12 +150,12 @@ class PostgreSQLDump:
                 if name == "postgres" and self._is_fresh(session, database, bootstrap):
                     skipped.append("postgres: it holds no user objects")
                     continue
-                own = database if self._scope.users else facts.without_users(database)
-                kept.append({**own, **facts.inside(session)})
+                recorded = database if self._scope.users else facts.without_users(database)
+                dumped.append({**recorded, **facts.inside(session)})
                 self._warn(warnings.of_database(session))
-        if self._scope.database is not None and not kept:
+        if self._scope.database is not None and not dumped:
             raise AddonRefused(f"the server has no database {self._scope.database} to dump")
-        return kept, skipped
+        return dumped, skipped
 
     def _is_fresh(self, session: Session, database: Facts, bootstrap: str) -> bool:
         """On a server of ours its owner has rights in `postgres` from the beginning."""
@@ -190,9 +190,9 @@ class PostgreSQLDump:
 
     def inventory(self) -> Inventory:
         """EvidenceMissing when a database was not dumped to its end."""
-        wanted = {member.database for member in self.members if member.database is not None}
-        if wanted != self._counts.keys():
-            missing = ", ".join(sorted(wanted - self._counts.keys()))
+        expected = {member.database for member in self.members if member.database is not None}
+        if expected != self._counts.keys():
+            missing = ", ".join(sorted(expected - self._counts.keys()))
             raise EvidenceMissing(f"these databases were not counted: {missing}")
         return merged(self._counts)
 
@@ -276,11 +276,11 @@ class DatabaseSource:
         return self._source.read(size)
 
     def finish(self) -> Mapping[str, object]:
-        found = self._finished()
+        source_facts = self._finished()
         unsure = sorted(dotted(name) for name in self._unsure)
         tables = len(self._counts[self._name].tables) + len(unsure)
-        said = [warning(self._name, "pg_dump", line) for line in lines_said(found)]
-        return {**found, "tables": tables, COUNTED_IN_ARCHIVE: unsure, WARNINGS: said}
+        complaints = [warning(self._name, "pg_dump", line) for line in lines_said(source_facts)]
+        return {**source_facts, "tables": tables, COUNTED_IN_ARCHIVE: unsure, WARNINGS: complaints}
 
     def _finished(self) -> Mapping[str, object]:
         """Where the count was refused, too, its reason is the better one: it names a privilege."""
@@ -288,7 +288,7 @@ class DatabaseSource:
             return self._source.finish()
         except ChildFailed as error:
             self._counter.join()
-            refusals = [each for each in self._refusals if isinstance(each, AddonRefused)]
+            refusals = [failure for failure in self._refusals if isinstance(failure, AddonRefused)]
             if isinstance(self._trouble, AddonRefused):
                 raise self._trouble from error
             if refusals:

@@ -114,9 +114,9 @@ class Count:
 def count(
     session: Session,
     database: str,
-    known: Mapping[Name, int] | None = None,
+    counted_before: Mapping[Name, int] | None = None,
     *,
-    otherwise: Rows | None = None,
+    fallback: Rows | None = None,
 ) -> Count:
     """Counts in the session's current transaction; `database` is the name to record.
 
@@ -126,52 +126,52 @@ def count(
     listed = session.execute(sql.SQL(_TABLES).format(user_schema=USER_SCHEMA)).fetchall()
     objects = session.execute(sql.SQL(_OBJECTS).format(user_schema=USER_SCHEMA)).fetchall()
     roots = {(schema, name): (above, root) for schema, name, above, root in listed}
-    found, uncounted = dict(known or {}), dict[Name, psycopg.Error]()
-    new = [name for name in roots if name not in found]
-    for start in range(0, len(new), _TOGETHER):
-        some = new[start : start + _TOGETHER]
+    counted, uncounted = dict(counted_before or {}), dict[Name, psycopg.Error]()
+    pending = [name for name in roots if name not in counted]
+    for start in range(0, len(pending), _TOGETHER):
+        batch = pending[start : start + _TOGETHER]
         try:
-            found |= _in_turn(session, some, rows)
+            counted |= _in_turn(session, batch, rows)
         except psycopg.Error as error:
             _require_alive(session, error)
-            _one_by_one(session, some, otherwise, found, uncounted)
+            _one_by_one(session, batch, fallback, counted, uncounted)
     tables = [
-        Table(database, dotted(name), found[name], root=dotted(root) if root[1] else "")
+        Table(database, dotted(name), counted[name], root=dotted(root) if root[1] else "")
         for name, root in roots.items()
-        if name in found
+        if name in counted
     ]
     return Count(tables, dict(objects), uncounted)
 
 
-def _in_turn(session: Session, names: Iterable[Name], how: Rows) -> Mapping[Name, int]:
+def _in_turn(session: Session, names: Iterable[Name], count_one: Rows) -> Mapping[Name, int]:
     with session.transaction(force_rollback=True):  # that gives the locks of tables back
-        return {name: how(session, *name) for name in names}
+        return {name: count_one(session, *name) for name in names}
 
 
 def _one_by_one(
     session: Session,
     names: Iterable[Name],
-    otherwise: Rows | None,
-    found: dict[Name, int],
+    fallback: Rows | None,
+    counted: dict[Name, int],
     uncounted: dict[Name, psycopg.Error],
 ) -> None:
     """To plan a query is to look into what the table's indexes call, and that may need a search
     path which the table's users have. Nothing of theirs runs with one of our choice instead."""
     for name in names:
         try:
-            found |= _in_turn(session, [name], rows)
+            counted |= _in_turn(session, [name], rows)
         except psycopg.Error as error:
             _require_alive(session, error)
             uncounted[name] = error
-            if otherwise is not None and _counted_otherwise(session, name, otherwise, found):
+            if fallback is not None and _counted_otherwise(session, name, fallback, counted):
                 del uncounted[name]
 
 
 def _counted_otherwise(
-    session: Session, name: Name, otherwise: Rows, found: dict[Name, int]
+    session: Session, name: Name, fallback: Rows, counted: dict[Name, int]
 ) -> bool:
     try:
-        found |= _in_turn(session, [name], otherwise)
+        counted |= _in_turn(session, [name], fallback)
     except psycopg.Error as error:
         _require_alive(session, error)
         return False
@@ -225,6 +225,6 @@ def dotted(name: Name) -> str:
 def merged(counts: Mapping[str, Count]) -> Inventory:
     """One inventory of all databases; the keys are their names."""
     return Inventory(
-        tables=[table for one in counts.values() for table in one.tables],
-        objects={database: one.objects for database, one in counts.items()},
+        tables=[table for database_count in counts.values() for table in database_count.tables],
+        objects={database: database_count.objects for database, database_count in counts.items()},
     )

@@ -75,29 +75,29 @@ def probe(address: Address) -> Probe:
 def look(session: Session, address: Address) -> Facts:
     """The server's facts; refuses poolers, look-alikes and majors we do not know."""
     server = facts.server(session)
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     if server["pid"] != session.info.backend_pid:
-        raise pooler(where)
+        raise pooler(endpoint)
     if server["flavour"] != "PostgreSQL":
-        raise AddonRefused(f"{server['flavour']} at {where} is not PostgreSQL", reason="flavour")
+        raise AddonRefused(f"{server['flavour']} at {endpoint} is not PostgreSQL", reason="flavour")
     if server["major"] < MAJORS[0]:
         raise AddonRefused(
-            f"PostgreSQL {server['version']} at {where} is too old: {MAJORS[0]} at least",
+            f"PostgreSQL {server['version']} at {endpoint} is too old: {MAJORS[0]} at least",
             reason="version",
         )
     return server
 
 
 def _missing(address: Address, databases: list[Facts]) -> list[str]:
-    found: list[str] = []
+    missing: list[str] = []
     for database in databases:
         name = str(database["name"])
         with translated(), connect(address, name) as session:
             if name == "postgres" and not facts.has_user_objects(session):
                 continue
             query = sql.SQL(_UNREADABLE).format(user_schema=USER_SCHEMA)
-            found += [f"{row[0]} in database {name}" for row in session.execute(query)]
-    return found
+            missing += [f"{row[0]} in database {name}" for row in session.execute(query)]
+    return missing
 
 
 def _result(server: Facts, databases: list[Facts], absent: str | None) -> Probe:

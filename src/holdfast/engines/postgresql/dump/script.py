@@ -85,10 +85,10 @@ class Script:
     def items(self) -> Iterator[Item]:
         position = 0
         while True:
-            found = self._next_token(position)
-            if found is None:
+            token = self._next_token(position)
+            if token is None:
                 break
-            kind, start, end = found
+            kind, start, end = token
             if kind in ("line", "block", "meta") and not self._buffer[:start].strip():
                 yield from self._between(kind, start, end)
                 position = 0
@@ -108,8 +108,8 @@ class Script:
                 return str(match.lastgroup), match.start(), match.end()
             if self._ended:
                 return None
-            seen = match.start() if match is not None else len(self._buffer) - _LOOKAHEAD
-            position = max(position, seen)
+            searched = match.start() if match is not None else len(self._buffer) - _LOOKAHEAD
+            position = max(position, searched)
             self._fill()
 
     def _fill(self) -> bool:
@@ -231,8 +231,8 @@ class Script:
                 position = self._skip_plain(position)
 
     def _skip_plain(self, position: int) -> int:
-        found = re.compile(rb"[\\']").search(self._buffer, position)
-        return found.start() if found is not None else len(self._buffer)
+        match = re.compile(rb"[\\']").search(self._buffer, position)
+        return match.start() if match is not None else len(self._buffer)
 
     def _block_end(self, position: int) -> int:
         """Block comments nest."""
@@ -250,13 +250,13 @@ class Script:
                 depth, position = depth - 1, closing + 2
         return position
 
-    def _find(self, wanted: bytes, position: int, *, at_end: bool = False) -> int:
+    def _find(self, needle: bytes, position: int, *, at_end: bool = False) -> int:
         """Behind the next `wanted`; `at_end`: the end of the file does as well."""
         while True:
-            found = self._buffer.find(wanted, position)
-            if found >= 0:
-                return found + len(wanted)
-            position = max(position, len(self._buffer) - len(wanted) + 1)
+            index = self._buffer.find(needle, position)
+            if index >= 0:
+                return index + len(needle)
+            position = max(position, len(self._buffer) - len(needle) + 1)
             if not self._fill():
                 if at_end:
                     return len(self._buffer)

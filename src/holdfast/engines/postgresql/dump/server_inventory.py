@@ -21,5 +21,5 @@ def inventory(address: Address) -> Inventory:
                 if name == "postgres" and not facts.has_user_objects(session):
                     continue
                 session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                counts[name] = count(session, name, otherwise=rows_copied)
+                counts[name] = count(session, name, fallback=rows_copied)
     return merged(counts)

@@ -103,10 +103,10 @@ def _tokens(text: str, strings: _Strings | None = None) -> Iterator[tuple[str, s
 
 
 def _find_end(text: str, start: int, delimiter: str) -> int:
-    found = text.find(delimiter, start)
-    if found < 0:
+    index = text.find(delimiter, start)
+    if index < 0:
         raise Unparsable(f"{delimiter} is never closed")
-    return found + len(delimiter)
+    return index + len(delimiter)
 
 
 def _block_end(text: str, position: int) -> int:

@@ -200,10 +200,10 @@ _EMPTY_PATH = (
 )
 
 
-def sentence(entry: Finding) -> str:
+def sentence(finding: Finding) -> str:
     """For the operation's log."""
-    where = f"{entry['database']}: " if entry["database"] else ""
-    return f"{where}{entry['object']}: {entry['text']}"
+    prefix = f"{finding['database']}: " if finding["database"] else ""
+    return f"{prefix}{finding['object']}: {finding['text']}"
 
 
 def of_server(session: Session, address: Address) -> Iterator[Finding]:
@@ -266,8 +266,8 @@ def of_database(session: Session) -> Iterator[Finding]:
     """`session` is in the database."""
     name = session.info.dbname
     query = sql.SQL(_PASSED_OVER).format(user_schema=USER_SCHEMA)
-    for thing, reason in session.execute(query).fetchall():
-        yield warning(name, readable(thing), f"not in the dump: {reason}")
+    for object_name, reason in session.execute(query).fetchall():
+        yield warning(name, readable(object_name), f"not in the dump: {reason}")
     for (trigger,) in session.execute(_AT_LOGIN).fetchall():
         text = "it runs in the sessions of this backup: only a superuser's can do without"
         yield warning(name, f"event trigger {readable(trigger)}", text)
@@ -283,8 +283,8 @@ def of_database(session: Session) -> Iterator[Finding]:
     for view, table, server in session.execute(_REACHING_OUT).fetchall():
         text = f"a restore fills it only where the server {server} of {table} answers"
         yield warning(name, f"materialized view {readable(view)}", readable(text))
-    for thing, text in _of_search_path(session):
-        yield warning(name, readable(thing), readable(text))
+    for object_name, text in _of_search_path(session):
+        yield warning(name, readable(object_name), readable(text))
 
 
 def _of_search_path(session: Session) -> Iterator[tuple[str, str]]:
@@ -297,18 +297,21 @@ def _of_search_path(session: Session) -> Iterator[tuple[str, str]]:
     kinds: dict[bool, set[str]] = {False: set(), True: set()}
     for name, is_function in session.execute(query).fetchall():
         kinds[is_function].add(name)
-    for thing, function, body in called:
-        found = _unqualified(_COMMENT.sub(" ", body), kinds[False], kinds[True])
-        if found:
+    for object_name, function, body in called:
+        names = _unqualified(_COMMENT.sub(" ", body), kinds[False], kinds[True])
+        if names:
             yield (
-                thing,
-                f"function {function} finds {', '.join(found)} by the search path: {_EMPTY_PATH}",
+                object_name,
+                f"function {function} finds {', '.join(names)} by the search path: {_EMPTY_PATH}",
             )
-    for thing, text in views:
+    for object_name, text in views:
         strings = " ".join(match.replace("''", "'") for match in _STRING.findall(text))
-        found = _unqualified(strings, kinds[False], set())
-        if found:
-            yield thing, f"its query finds {', '.join(found)} by the search path: {_EMPTY_PATH}"
+        names = _unqualified(strings, kinds[False], set())
+        if names:
+            yield (
+                object_name,
+                f"its query finds {', '.join(names)} by the search path: {_EMPTY_PATH}",
+            )
 
 
 def _unqualified(text: str, relations: set[str], functions: set[str]) -> Sequence[str]:

@@ -59,12 +59,12 @@ def _reader(password: Secret) -> Login:
     return Login(READER, Secret(hashlib.sha256(text).hexdigest()))
 
 
-def lacks_something(session: Session, place: LocalServer) -> bool:
+def lacks_something(session: Session, server: LocalServer) -> bool:
     """Is there no role of the owner's, none of ours, or no application database?"""
     row = session.execute(
         "SELECT (SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)) < 2"
         " OR NOT EXISTS (SELECT FROM pg_database WHERE datname = %s)",
-        [[place.user, READER], place.database],
+        [[server.user, READER], server.database],
     ).fetchone()
     return row is None or bool(row[0])
 
@@ -90,14 +90,14 @@ def admit_doorman(session: Session, admin: Login) -> str | None:
     return _DOORMAN
 
 
-def heir(session: Session, place: LocalServer) -> str:
+def heir(session: Session, server: LocalServer) -> str:
     """The role that has what the superuser had, under the name that one had. Made when there is
     none, before the superuser's password is another."""
     row = session.execute(
         "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", [_DOORMAN]
     ).fetchone()
-    name = place.user if row is None or not row[0] else str(row[0])
-    if not _role_exists(session, name) and name != place.user:
+    name = server.user if row is None or not row[0] else str(row[0])
+    if not _role_exists(session, name) and name != server.user:
         session.execute(
             SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE BYPASSRLS").format(Identifier(name))
         )
@@ -135,22 +135,22 @@ def bootstrap(session: Session) -> str:
     return str(row[0])
 
 
-def confine_server(session: Session, place: LocalServer, *, keep_password: bool = False) -> None:
+def confine_server(session: Session, server: LocalServer, *, keep_password: bool = False) -> None:
     """Roles and what is said about the whole server. `session` is the superuser's, as `admin`."""
-    admin, owner = _admin(place), Identifier(place.user)
+    admin, owner = _admin(server), Identifier(server.user)
     major = session.info.server_version // 10_000
-    heir(session, place)
+    heir(session, server)
     _set_password(session, admin, "LOGIN SUPERUSER")
-    existed = _role_exists(session, place.user)
+    existed = _role_exists(session, server.user)
     if not existed:
         session.execute(SQL("CREATE ROLE {}").format(owner))
     rights = "LOGIN INHERIT NOSUPERUSER NOREPLICATION BYPASSRLS CREATEDB CREATEROLE"
     if existed and keep_password:
         session.execute(SQL("ALTER ROLE {} {}").format(owner, _words(rights)))
     else:
-        _set_password(session, Login(place.user, place.password), rights)
+        _set_password(session, Login(server.user, server.password), rights)
     _weaken_others(session)
-    _hand_on_memberships(session, place, major)
+    _hand_on_memberships(session, server, major)
     for statement in _taken(session, major):
         session.execute(statement)
     for role in _GIVEN:
@@ -161,12 +161,12 @@ def confine_server(session: Session, place: LocalServer, *, keep_password: bool 
         )
     else:
         _lock_powers(session)
-    _make_reader(session, place)
+    _make_reader(session, server)
 
 
-def _admin(place: LocalServer) -> Login:
-    assert place.admin is not None
-    return place.admin
+def _admin(server: LocalServer) -> Login:
+    assert server.admin is not None
+    return server.admin
 
 
 def _role_exists(session: Session, name: str) -> bool:
@@ -201,17 +201,17 @@ def _weaken_others(session: Session) -> None:
         session.execute(SQL("ALTER ROLE {} NOSUPERUSER NOREPLICATION").format(Identifier(role)))
 
 
-def _hand_on_memberships(session: Session, place: LocalServer, major: int) -> None:
+def _hand_on_memberships(session: Session, server: LocalServer, major: int) -> None:
     """Who was a member of the old superuser is one of the owner; who owned all may be all."""
-    owner, former = Identifier(place.user), Identifier(heir(session, place))
+    owner, former = Identifier(server.user), Identifier(heir(session, server))
     members = session.execute(
         "SELECT DISTINCT m.member::regrole::text, r.rolname::text FROM pg_auth_members m"
         " JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = 10"
     ).fetchall()
     for _, name in members:
         member = Identifier(name)
-        _revoke(session, _admin(place).user, name, major)
-        if name not in (place.user, heir(session, place)):
+        _revoke(session, _admin(server).user, name, major)
+        if name not in (server.user, heir(session, server)):
             session.execute(SQL("GRANT {} TO {}").format(former, member))
     if not _role_exists(session, _DOORMAN):
         return  # the superuser was ours before: the owner is a member of what he chose
@@ -219,7 +219,7 @@ def _hand_on_memberships(session: Session, place: LocalServer, major: int) -> No
         "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
         " AND rolname <> ALL(%s) AND NOT pg_has_role(rolname, %s, 'MEMBER')"
         " AND NOT pg_has_role(%s, oid, 'MEMBER WITH ADMIN OPTION')",
-        [[place.user, READER, _DOORMAN], place.user, place.user],
+        [[server.user, READER, _DOORMAN], server.user, server.user],
     ).fetchall()
     for (role,) in rows:
         session.execute(SQL("GRANT {} TO {} WITH ADMIN OPTION").format(Identifier(role), owner))
@@ -290,8 +290,8 @@ def _subject(role: str | None, database: str | None) -> Composed:
         if database is None:
             return SQL("ROLE ALL").format()
         return SQL("DATABASE {}").format(Identifier(database))
-    where = SQL("") if database is None else SQL(" IN DATABASE {}").format(Identifier(database))
-    return SQL("ROLE {}{}").format(Identifier(role), where)
+    scope = SQL("") if database is None else SQL(" IN DATABASE {}").format(Identifier(database))
+    return SQL("ROLE {}{}").format(Identifier(role), scope)
 
 
 def reserved_settings(session: Session) -> frozenset[str]:
@@ -330,19 +330,19 @@ def _lock_powers(session: Session) -> None:
     )
 
 
-def _make_reader(session: Session, place: LocalServer) -> None:
+def _make_reader(session: Session, server: LocalServer) -> None:
     """A member of the owner's role, so that it may enter every database the owner may."""
-    login = _reader(_admin(place).password)
+    login = _reader(_admin(server).password)
     if not _role_exists(session, login.user):
         session.execute(SQL("CREATE ROLE {}").format(Identifier(login.user)))
     _set_password(session, login, "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS")
-    for role in ("pg_read_all_data", place.user):
+    for role in ("pg_read_all_data", server.user):
         session.execute(SQL("GRANT {} TO {}").format(Identifier(role), Identifier(login.user)))
 
 
-def hand_over_databases(session: Session, place: LocalServer) -> None:
+def hand_over_databases(session: Session, server: LocalServer) -> None:
     """Those that belong to the superuser, but for the server's own."""
-    owner, former = Identifier(place.user), Identifier(heir(session, place))
+    owner, former = Identifier(server.user), Identifier(heir(session, server))
     rows = session.execute(
         "SELECT datname::text FROM pg_database WHERE datdba = 10"
         " AND datname NOT IN ('postgres', 'template0', 'template1') AND datconnlimit <> -2"
@@ -353,14 +353,14 @@ def hand_over_databases(session: Session, place: LocalServer) -> None:
         session.execute(SQL("GRANT CREATE ON DATABASE postgres TO {}").format(owner))
 
 
-def own_database(session: Session, place: LocalServer) -> None:
+def own_database(session: Session, server: LocalServer) -> None:
     """The application's, made when there is none."""
-    found = session.execute(
-        "SELECT FROM pg_database WHERE datname = %s", [place.database]
+    row = session.execute(
+        "SELECT FROM pg_database WHERE datname = %s", [server.database]
     ).fetchone()
-    if found is None:
+    if row is None:
         statement = SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {}")
-        session.execute(statement.format(Identifier(place.database), Identifier(place.user)))
+        session.execute(statement.format(Identifier(server.database), Identifier(server.user)))
 
 
 def databases(session: Session) -> Sequence[str]:

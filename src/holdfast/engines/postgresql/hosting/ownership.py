@@ -220,8 +220,8 @@ def yield_objects(session: Session, owner: str) -> list[str]:
     left: list[str] = []
     statements = [str(row[0]) for row in session.execute(_OWNED.encode()).fetchall()]
     for statement in statements:
-        given = SQL("{} {}").format(_ready(statement), Identifier(owner))
-        if not tried(session, given):
+        assignment = SQL("{} {}").format(_ready(statement), Identifier(owner))
+        if not tried(session, assignment):
             left.append(statement.removesuffix(" OWNER TO").removeprefix("ALTER "))
     return left
 
@@ -255,11 +255,11 @@ def copy_mappings(session: Session, owner: str) -> None:
     ).fetchall()
     for server, options in rows:
         pairs = [str(option).partition("=") for option in options or ()]
-        given = SQL(", ").join(
+        option_list = SQL(", ").join(
             SQL("{} {}").format(Identifier(key), Literal(value)) for key, _, value in pairs
         )
         session.execute(
             SQL("CREATE USER MAPPING IF NOT EXISTS FOR {} SERVER {} OPTIONS ({})").format(
-                Identifier(owner), Identifier(server), given
+                Identifier(owner), Identifier(server), option_list
             )
         )

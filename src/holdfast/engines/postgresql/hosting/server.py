@@ -53,13 +53,13 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: LocalServer) -> None:
+    def initialise(self, server: LocalServer) -> None:
         """ToolMissing without server programs; Permanent when the user cannot reach the place."""
-        if _complete(place.directory):
+        if _complete(server.directory):
             return
-        chosen = tools.server(self._tools_dir, place.version)
-        fresh = place.directory.with_name(f"{place.directory.name}.new")
-        for leftover in (fresh, place.directory):
+        chosen = tools.server(self._tools_dir, server.version)
+        fresh = server.directory.with_name(f"{server.directory.name}.new")
+        for leftover in (fresh, server.directory):
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
@@ -68,53 +68,53 @@ class Server:
             os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
-        with _password_file(place, user) as password_file:
+        with _password_file(server, user) as password_file:
             command = commands.initdb(
-                chosen, fresh, superuser(place), password_file=password_file, run_as=user
+                chosen, fresh, superuser(server), password_file=password_file, run_as=user
             )
             require_success(run(command, timeout=_INITDB_SECONDS))
         with (fresh / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
-        if place.admin is not None:
+        if server.admin is not None:
             mark(fresh / SETTLED)
-        give(fresh, run_as(place))
+        give(fresh, run_as(server))
         durable.sync(fresh / "postgresql.conf")  # initdb has synced the rest
-        durable.move(fresh, place.directory)
+        durable.move(fresh, server.directory)
 
-    def command(self, place: LocalServer) -> Command:
-        chosen = tools.server(self._tools_dir, place.version)
+    def command(self, server: LocalServer) -> Command:
+        chosen = tools.server(self._tools_dir, server.version)
         command = commands.postgres(
-            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
+            chosen, server.directory, server.port, sockets=sockets(server), run_as=run_as(server)
         )
         return replace(
-            command, cell=cell_of(place.cell, chosen.directory.parent, place.directory.parent)
+            command, cell=cell_of(server.cell, chosen.directory.parent, server.directory.parent)
         )
 
-    def ready(self, place: LocalServer) -> bool:
+    def ready(self, server: LocalServer) -> bool:
         """Makes the application database when it answers for the first time."""
         try:
-            with translated(), connect(replace(address(place), database="postgres")) as session:
-                if place.admin is None:
-                    _make_database(session, place)
-                elif administrator.lacks_something(session, place):
-                    _furnish(session, place)
+            with translated(), connect(replace(address(server), database="postgres")) as session:
+                if server.admin is None:
+                    _make_database(session, server)
+                elif administrator.lacks_something(session, server):
+                    _furnish(session, server)
         except (AddonUnavailable, AddonRefused):
             return False
         return True
 
-    def running(self, place: LocalServer) -> int | None:
+    def running(self, server: LocalServer) -> int | None:
         try:
-            lines = (place.directory / "postmaster.pid").read_text().splitlines()
+            lines = (server.directory / "postmaster.pid").read_text().splitlines()
             process = psutil.Process(int(lines[0]))
-            ours = process.cwd() == str(place.directory.resolve())
+            ours = process.cwd() == str(server.directory.resolve())
             alive = process.status() != psutil.STATUS_ZOMBIE
             return process.pid if ours and alive and "postgres" in process.name() else None
         except (OSError, ValueError, IndexError, psutil.Error):
             return None
 
-    def stop(self, place: LocalServer) -> None:
+    def stop(self, server: LocalServer) -> None:
         """Fast shutdown; immediate after a grace, which the next start recovers from."""
-        pid = self.running(place)
+        pid = self.running(server)
         if pid is not None:
             end(
                 pid,
@@ -126,48 +126,48 @@ class Server:
             )
 
 
-def address(place: LocalServer) -> Address:
-    return address_of(place, place.database)
+def address(server: LocalServer) -> Address:
+    return address_of(server, server.database)
 
 
-def superuser(place: LocalServer) -> str:
-    return place.user if place.admin is None else place.admin.user
+def superuser(server: LocalServer) -> str:
+    return server.user if server.admin is None else server.admin.user
 
 
-def _make_database(session: Session, place: LocalServer) -> None:
-    found = session.execute(
-        "SELECT FROM pg_database WHERE datname = %s", [place.database]
+def _make_database(session: Session, server: LocalServer) -> None:
+    row = session.execute(
+        "SELECT FROM pg_database WHERE datname = %s", [server.database]
     ).fetchone()
-    if found is None:
-        name = Identifier(place.database)
+    if row is None:
+        name = Identifier(server.database)
         session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
 
 
-def _furnish(session: Session, place: LocalServer) -> None:
+def _furnish(session: Session, server: LocalServer) -> None:
     """The owner's role and database, and what each database has for its owner. The password of a
     role that is there already stays: it is its owner's to change."""
-    administrator.confine_server(session, place, keep_password=True)
-    administrator.own_database(session, place)
+    administrator.confine_server(session, server, keep_password=True)
+    administrator.own_database(session, server)
     names = administrator.databases(session)
     for name in names:
-        with translated(), connect(address(place), name) as inside:
-            ownership.equip(inside, place.user, administrator.owner_here(inside))
+        with translated(), connect(address(server), name) as inside:
+            ownership.equip(inside, server.user, administrator.owner_here(inside))
 
 
-def run_as(place: LocalServer | None = None) -> str | int | None:
+def run_as(server: LocalServer | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(place, _USERS)
+    return named(server, _USERS)
 
 
-def owner_of(place: LocalServer) -> str | int | None:
+def owner_of(server: LocalServer) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    return owner(place, _USERS)
+    return owner(server, _USERS)
 
 
-def sockets(place: LocalServer) -> str:
+def sockets(server: LocalServer) -> str:
     """The value of unix_socket_directories, a quoted list; empty where no socket fits."""
-    path = str(place.directory)
-    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{place.port}")) > _SOCKET_LIMIT
+    path = str(server.directory)
+    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{server.port}")) > _SOCKET_LIMIT
     return "" if too_long or '"' in path else f'"{path}"'
 
 
@@ -176,12 +176,12 @@ def _complete(directory: Path) -> bool:
 
 
 @contextmanager
-def _password_file(place: LocalServer, user: str | int | None) -> Generator[Path]:
+def _password_file(server: LocalServer, user: str | int | None) -> Generator[Path]:
     """Readable by the server's user alone, and gone afterwards."""
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)
     try:
-        os.write(descriptor, address(place).password.reveal().encode())
+        os.write(descriptor, address(server).password.reveal().encode())
         os.close(descriptor)
         if user is not None:
             os.chown(path, *ids_of(user))

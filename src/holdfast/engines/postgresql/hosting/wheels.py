@@ -34,8 +34,8 @@ def installable() -> Sequence[str]:
 def install(tools_dir: Path, version: str) -> ToolSet:
     """Installs the newest release of a major such as `17`. Already there is success."""
     if version not in installable():
-        known = ", ".join(installable()) or "none on this machine"
-        raise ToolMissing(f"PostgreSQL {version} cannot be installed; these can: {known}")
+        supported = ", ".join(installable()) or "none on this machine"
+        raise ToolMissing(f"PostgreSQL {version} cannot be installed; these can: {supported}")
     home = own_directory(tools_dir)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
@@ -98,12 +98,12 @@ def _open_to_all(path: Path) -> None:
 
 
 def _verified(root: Path, version: str) -> ToolSet:
-    said = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
+    version_run = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
     tools = inspect(root / "bin", "holdfast")
-    if said.status != 0 or tools is None or not tools.server:
+    if version_run.status != 0 or tools is None or not tools.server:
         shutil.rmtree(root, ignore_errors=True)
         raise ToolMissing(
-            f"the downloaded PostgreSQL {version} does not run here: {said.stderr[-300:]} "
+            f"the downloaded PostgreSQL {version} does not run here: {version_run.stderr[-300:]} "
             f"(on Debian: apt-get install {_LIBRARIES})"
         )
     return tools

@@ -39,8 +39,8 @@ def is_directory(head: bytes) -> bool:
         return False
     nested = any("/" in name.removeprefix("./") for name in names)
     packed = any(re.search(r"\.dat\.\w+$", name) for name in names)
-    known = any(_NAME.fullmatch(name.rpartition("/")[2]) for name in names)
-    return known and (nested or packed or not head.startswith(b"toc.dat\0"))
+    recognised = any(_NAME.fullmatch(name.rpartition("/")[2]) for name in names)
+    return recognised and (nested or packed or not head.startswith(b"toc.dat\0"))
 
 
 def _some(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -54,8 +54,8 @@ def _some(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 @contextmanager
 def unpacked(plain: Iterator[bytes]) -> Generator[Path]:
     """A directory that `pg_restore` may read. EvidenceMissing when it may not."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-") as room:
-        directory = Path(room)
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        directory = Path(folder)
         try:
             with tarfile.open(fileobj=_Readable(plain), mode="r|") as tar:
                 for member in tar:
@@ -102,7 +102,7 @@ def _require_inside(directory: Path) -> None:
         packed = [name, *(f"{name}.{kind}" for kind in ("gz", "lz4", "zst"))]
         if not _NAME.fullmatch(name):
             raise EvidenceMissing(f"the table of contents names {name!r}, which is not beside it")
-        if not any((directory / each).exists() for each in packed):
+        if not any((directory / file_name).exists() for file_name in packed):
             raise EvidenceMissing(
                 f"the tar archive lacks {name}, which its table of contents names"
             )
@@ -163,10 +163,10 @@ class _Toc:
         return self._text()
 
     def _take(self, count: int) -> bytes:
-        taken = self._data.read(count)
-        if count < 0 or len(taken) != count:
+        data = self._data.read(count)
+        if count < 0 or len(data) != count:
             raise ValueError
-        return taken
+        return data
 
     def _int(self) -> int:
         sign, *digits = self._take(1 + self._int_bytes)
@@ -188,5 +188,5 @@ class _Readable(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         while len(self._held) < size and (chunk := next(self._chunks, None)) is not None:
             self._held += chunk
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
+        data, self._held = self._held[:size], self._held[size:]
+        return data

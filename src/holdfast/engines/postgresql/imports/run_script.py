@@ -57,9 +57,9 @@ class Run:
             if section is None or self._course.database == section:
                 self._take(item)
             elif not self._course.database and isinstance(item, Statement):
-                what = statement_filter.left_out(self._head(item.text), cluster=self._cluster)
-                if what is not None:
-                    self._note(what)
+                reason = statement_filter.left_out(self._head(item.text), cluster=self._cluster)
+                if reason is not None:
+                    self._note(reason)
         if self._session.info.transaction_status != TransactionStatus.IDLE:
             raise EvidenceMissing("the file begins a transaction that it never commits")
 
@@ -90,9 +90,9 @@ class Run:
 
     def _statement(self, text: bytes) -> None:
         head = self._head(text)
-        what = statement_filter.left_out(head, cluster=self._cluster) or self._of_public(head)
-        if what is not None:
-            self._note(what)
+        reason = statement_filter.left_out(head, cluster=self._cluster) or self._of_public(head)
+        if reason is not None:
+            self._note(reason)
         elif statement_filter.may_fail(head) or head.upper().startswith("CREATE EXTENSION"):
             self._try(text, head)
         else:
@@ -107,10 +107,10 @@ class Run:
             return None
         return "statements about the schema public"
 
-    def _note(self, what: str) -> None:
-        if what not in self._notes:
-            self._notes.add(what)
-            self._say(f"left out: {what}")
+    def _note(self, reason: str) -> None:
+        if reason not in self._notes:
+            self._notes.add(reason)
+            self._say(f"left out: {reason}")
 
     def _try(self, text: bytes, head: str) -> None:
         inside = self._session.info.transaction_status == TransactionStatus.INTRANS

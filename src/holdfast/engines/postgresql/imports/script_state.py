@@ -97,15 +97,15 @@ class Course:
             )
 
     def _connect(self, line: str) -> None:
-        found = _CONNECT.match(line)
+        match = _CONNECT.match(line)
         self.schema, self.encoding = "public", "UTF8"
-        if found is None or found[1].strip("-") == "":
+        if match is None or match[1].strip("-") == "":
             return  # to the same database, as another user
-        words = found[1]
+        words = match[1]
         if words.startswith('"dbname'):
             words = words[1:-1].replace('""', '"')
-        if named := _DBNAME.match(words):
-            self.database = re.sub(r"\\(.)", r"\1", named[1]) if named[1] else named[2]
+        if dbname := _DBNAME.match(words):
+            self.database = re.sub(r"\\(.)", r"\1", dbname[1]) if dbname[1] else dbname[2]
         elif quoted := re.match(r'"((?:[^"]|"")*)"', words):
             self.database = quoted[1].replace('""', '"')
         elif words.split()[0] != "-":

@@ -165,10 +165,10 @@ class ForeignStaging(Staging):
 
     def _make_extension(self, helper: Session, head: str) -> None:
         """Only its name and schema are taken from the dump."""
-        found = survey.EXTENSION.match(head)
-        if found is None:
+        match = survey.EXTENSION.match(head)
+        if match is None:
             raise EvidenceMissing(f"not understood: {head[:80]}")
-        name = unquoted(found, 1)
+        name = unquoted(match, 1)
         if self._address.owner is not None and name not in EXTENSIONS:
             raise AddonRefused(f"extension {name} is not among those that this server may have")
         statement = SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(name))

@@ -93,7 +93,7 @@ _NO_SUCH_SETTING = (
 def left_out(head: str, *, cluster: bool) -> str | None:
     """What a statement is of, when it is not run. `cluster`: the file is of a whole server."""
     rules = (*_OF_CLUSTER, *_LEFT_OUT) if cluster else _LEFT_OUT
-    return next((what for rule, what in rules if re.match(rule, head, re.IGNORECASE)), None)
+    return next((reason for rule, reason in rules if re.match(rule, head, re.IGNORECASE)), None)
 
 
 def makes_something(head: str) -> bool:
@@ -128,10 +128,10 @@ def skippable(head: str) -> bool:
 
 def rewritten(text: bytes, head: str) -> bytes:
     """A schema belongs to who loads, whoever it was authorized to."""
-    found = _AUTHORIZATION.match(head)
-    if found is None:
+    match = _AUTHORIZATION.match(head)
+    if match is None:
         return text
-    return f"{found[1]}{(found[2] or found[3]).strip()}".encode()
+    return f"{match[1]}{(match[2] or match[3]).strip()}".encode()
 
 
 def thawed(copy: bytes) -> bytes:

@@ -74,9 +74,9 @@ def recognise(head: bytes) -> Member:
         return _member(_kind_of_tar(head))
     if archive.HEADING in head:
         return _member(CLUSTER)
-    what = described(head)
-    if what is not None and not what.endswith("PostgreSQL"):
-        raise EvidenceMissing(f"the file is {what}, not a dump of PostgreSQL")
+    description = described(head)
+    if description is not None and not description.endswith("PostgreSQL"):
+        raise EvidenceMissing(f"the file is {description}, not a dump of PostgreSQL")
     if _HEADING in head or (b"\0" not in head and _SQL.match(head)):
         return _member(PLAIN)
     raise EvidenceMissing(
@@ -229,15 +229,15 @@ class _Findings:
 
     def _rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
         count = sum(chunk.count(b"\n") for chunk in chunks)
-        here = self.here
-        here.makes = True
+        section = self.here
+        section.makes = True
         table = _TABLE.match(self.course.text(copy))
         schema = unquoted(table, 1) or self.course.schema if table else ""
         name = unquoted(table, 3) if table else ""
         if table is None or not schema or _NOT_LINES.search(table[5]):
-            here.uncounted += 1
+            section.uncounted += 1
         else:
-            here.copied[schema, name] += count
+            section.copied[schema, name] += count
 
     def _remark(self, text: str) -> None:
         self.headed = self.headed or text in _HEADINGS
@@ -258,31 +258,31 @@ class _Findings:
 def survey(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Survey:
     """Reads all of it. EvidenceMissing when it is cut off, foreign or cannot be loaded."""
     with script(tools, member, plain) as read:
-        found = _Findings(read, cluster=member.format == CLUSTER)
-        found.read()
-    if found.headed and not found.complete:
+        findings = _Findings(read, cluster=member.format == CLUSTER)
+        findings.read()
+    if findings.headed and not findings.complete:
         raise EvidenceMissing("the file does not end as pg_dump ends its dumps: it was cut off")
-    _require_loadable(found)
-    return Survey(_inventory(found), _facts(tools, found))
+    _require_loadable(findings)
+    return Survey(_inventory(findings), _facts(tools, findings))
 
 
-def _require_loadable(found: _Findings) -> None:
-    rows = any(section.copied or section.uncounted for section in found.sections.values())
-    if not any(section.makes for section in found.sections.values()):
+def _require_loadable(findings: _Findings) -> None:
+    rows = any(section.copied or section.uncounted for section in findings.sections.values())
+    if not any(section.makes for section in findings.sections.values()):
         raise EvidenceMissing(
             "the file holds no statement that makes anything: no table, no row, no object"
         )
-    if (rows or found.inserts) and not found.defines:
+    if (rows or findings.inserts) and not findings.defines:
         raise EvidenceMissing(
             "the file holds rows, but not the tables that they belong to: it was made with"
             " --data-only. Import a dump that holds the definitions, too"
         )
-    if found.cluster and not found.databases:
+    if findings.cluster and not findings.databases:
         raise EvidenceMissing(
             "the file is of pg_dumpall, but holds no database: roles and tablespaces alone are not"
             " imported"
         )
-    ours = [name for name in found.databases if is_ours(name)]
+    ours = [name for name in findings.databases if is_ours(name)]
     if ours:
         raise EvidenceMissing(
             f"the file holds a database called {ours[0]}: that name is Holdfast's"
@@ -292,30 +292,30 @@ def _require_loadable(found: _Findings) -> None:
 def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
     """Rows in each table of an archive, by `schema.table`. Its data alone is read by the tool."""
     with script(tools, member, plain, data_only=True) as read:
-        found = _Findings(read, cluster=False)
-        found.read()
-    if found.here.uncounted:
+        findings = _Findings(read, cluster=False)
+        findings.read()
+    if findings.here.uncounted:
         raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
     total: Counter[str] = Counter()
-    for (schema, name), rows in found.here.rows.items():
+    for (schema, name), rows in findings.here.rows.items():
         total[f"{schema}.{name}"] += rows  # names with dots may be spelled alike
     return dict(total)
 
 
-def _inventory(found: _Findings) -> Inventory:
+def _inventory(findings: _Findings) -> Inventory:
     """Rows as they are in the file; tables that are filled otherwise are not in it."""
-    several = found.databases
+    several = findings.databases
     tables = [
         Table(name if several else "", ".".join(table), rows)
-        for name, section in found.sections.items()
+        for name, section in findings.sections.items()
         if name in several or not several
         for table, rows in section.rows.items()
     ]
     return Inventory(tables, {})
 
 
-def _facts(tools: ToolSet, found: _Findings) -> dict[str, object]:
-    version = found.remarks.get("Dumped from database version", "")
+def _facts(tools: ToolSet, findings: _Findings) -> dict[str, object]:
+    version = findings.remarks.get("Dumped from database version", "")
     major = version.partition(".")[0]
     return {
         "server": {
@@ -324,11 +324,11 @@ def _facts(tools: ToolSet, found: _Findings) -> dict[str, object]:
             "bootstrap": "",
         },
         "tools": {"version": tools.version, "major": tools.major},
-        "madeBy": found.remarks.get("Dumped by pg_dump version", "unknown"),
-        "statements": found.statements,
-        "tableData": sum(len(s.copied) + s.uncounted for s in found.sections.values()),
-        "uncounted": sum(section.uncounted for section in found.sections.values()),
-        "sections": list(found.databases),
-        "extensions": sorted(found.extensions - {"plpgsql"}),
+        "madeBy": findings.remarks.get("Dumped by pg_dump version", "unknown"),
+        "statements": findings.statements,
+        "tableData": sum(len(s.copied) + s.uncounted for s in findings.sections.values()),
+        "uncounted": sum(section.uncounted for section in findings.sections.values()),
+        "sections": list(findings.databases),
+        "extensions": sorted(findings.extensions - {"plpgsql"}),
         "databases": [],
     }

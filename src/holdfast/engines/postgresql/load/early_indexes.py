@@ -52,21 +52,21 @@ def compares_with_own_code(session: Session) -> bool:
 
 def dependencies(listing: str) -> Mapping[str, frozenset[str]]:
     """What each entry needs, from `pg_restore --list --verbose`. Entries by their numbers."""
-    found: dict[str, frozenset[str]] = {}
+    needs: dict[str, frozenset[str]] = {}
     number = ""
     for line in listing.split("\n"):
         entry = _ENTRY.match(line)
         if entry is not None:
             number = entry[1]
         elif line.startswith(_DEPENDS):
-            found[number] = frozenset(line[len(_DEPENDS) :].split())
-    return found
+            needs[number] = frozenset(line[len(_DEPENDS) :].split())
+    return needs
 
 
 def keys(script: str) -> frozenset[str]:
     """The entries that make primary keys and unique constraints, of a verbose script of
     constraints. None where it cannot be read."""
-    said: dict[str, set[str]] = defaultdict(set)
+    constraint_words: dict[str, set[str]] = defaultdict(set)
     number = ""
     try:
         for kind, token in words(script):
@@ -74,10 +74,10 @@ def keys(script: str) -> frozenset[str]:
             if heading is not None:
                 number = heading[1]
             elif kind == "word" and token in ("PRIMARY", "UNIQUE", "EXCLUDE"):
-                said[number].add(token)  # of a name they would be in quotes
+                constraint_words[number].add(token)  # of a name they would be in quotes
     except Unparsable:
         return frozenset()
-    return frozenset(number for number, found in said.items() if "EXCLUDE" not in found)
+    return frozenset(number for number, kinds in constraint_words.items() if "EXCLUDE" not in kinds)
 
 
 def constraints(lines: Sequence[str]) -> Sequence[str]:
@@ -107,7 +107,9 @@ class Plan:
 
 def planned(lists: Lists, needs: Mapping[str, frozenset[str]], unique: frozenset[str]) -> Plan:
     """`needs` as from `dependencies`, `unique` as from `keys`."""
-    tables = {number for number, what in map(_split, lists.before) if _TABLE.match(what)}
+    tables = {
+        number for number, description in map(_split, lists.before) if _TABLE.match(description)
+    }
     loaded = _loaded(lists.data, needs, tables)
     empty = tables - loaded.keys()
     early: dict[str, str] = {}
@@ -116,14 +118,14 @@ def planned(lists: Lists, needs: Mapping[str, frozenset[str]], unique: frozenset
     rest: list[str] = []
     unsettled: set[str] = set()
     for line in lists.after:
-        number, what = _split(line)
+        number, description = _split(line)
         needed = needs.get(number, frozenset()) - early.keys()
-        makes = _MADE.match(what) is not None
-        movable = makes and (not what.startswith("CONSTRAINT ") or number in unique)
-        concerned = {owner.get(each, each) for each in needed}
+        makes = _MADE.match(description) is not None
+        movable = makes and (not description.startswith("CONSTRAINT ") or number in unique)
+        concerned = {owner.get(need, need) for need in needed}
         if movable and needed and needed <= empty:
             early[number] = line
-        elif (movable or (what.startswith(_SAID) and needed <= owner.keys())) and (
+        elif (movable or (description.startswith(_SAID) and needed <= owner.keys())) and (
             len(concerned) == 1 and concerned <= loaded.keys()
         ):
             (table,) = concerned
@@ -141,13 +143,13 @@ def _loaded(
     data: Sequence[str], needs: Mapping[str, frozenset[str]], tables: set[str]
 ) -> Mapping[str, str]:
     """The line of its data for each table that has some."""
-    found: dict[str, str] = {}
+    data_lines: dict[str, str] = {}
     for line in data:
-        number, what = _split(line)
+        number, description = _split(line)
         needed = needs.get(number, frozenset()) & tables
-        if what.startswith(_TABLE_DATA) and len(needed) == 1:
-            found[next(iter(needed))] = line
-    return found
+        if description.startswith(_TABLE_DATA) and len(needed) == 1:
+            data_lines[next(iter(needed))] = line
+    return data_lines
 
 
 def _split(line: str) -> tuple[str, str]:

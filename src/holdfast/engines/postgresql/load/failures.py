@@ -85,8 +85,8 @@ class Failures:
     def take(self) -> Mapping[str, str]:
         """What each complained about, by number; from now on there are none."""
         with self._lock:
-            taken, self._reasons = self._reasons, {}
-        return taken
+            reasons, self._reasons = self._reasons, {}
+        return reasons
 
     def add(self, reasons: Mapping[str, str]) -> None:
         with self._lock:
@@ -129,8 +129,8 @@ class Listening:
 
     def judge(self, finished: Finished) -> None:
         """ChildFailed when it did not come to its end."""
-        said = " ".join(self._reasons.values())
-        if finished.status != 1 or not self._went_on or any(words in said for words in _LOST):
+        complaints = " ".join(self._reasons.values())
+        if finished.status != 1 or not self._went_on or any(words in complaints for words in _LOST):
             require_success(finished)
         unnamed = self._reasons.pop(_ANY, None)
         if unnamed is not None:
@@ -153,15 +153,15 @@ def is_data(line: str) -> bool:
 def skipped(database: str, line: str, reason: str, statement: bytes = b"") -> Sequence[Skipped]:
     """What is missing without that entry. A constraint may have been an index as well."""
     text = _text(line)
-    what = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), "")
-    kind = _KINDS.get(what, "")
-    if what == "TYPE" and re.search(rb"\bAS \(", statement):
+    entry_type = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), "")
+    kind = _KINDS.get(entry_type, "")
+    if entry_type == "TYPE" and re.search(rb"\bAS \(", statement):
         kind = "composite types"
-    name = _named(what, text)
-    found = [Skipped(database, kind, name, reason)]
-    if what == "CONSTRAINT":
-        found.append(Skipped(database, "indexes", f"index of {name}", reason))
-    return found
+    name = _named(entry_type, text)
+    objects = [Skipped(database, kind, name, reason)]
+    if entry_type == "CONSTRAINT":
+        objects.append(Skipped(database, "indexes", f"index of {name}", reason))
+    return objects
 
 
 def described(line: str) -> str:
@@ -174,9 +174,9 @@ def _text(line: str) -> str:
     return line if entry is None else entry[2]
 
 
-def _named(what: str, text: str) -> str:
+def _named(entry_type: str, text: str) -> str:
     """Of `VIEW public v owner`: the owner is no part of the name, and `-` is no schema."""
-    rest = text.removeprefix(what).strip() if what else text
+    rest = text.removeprefix(entry_type).strip() if entry_type else text
     words = rest.rsplit(" ", 1)[0].removeprefix("- ")
-    label = _LABELS.get(what, what.lower())
-    return f"{label} {words.replace(' ', '.', 1) if what else words}".strip()
+    label = _LABELS.get(entry_type, entry_type.lower())
+    return f"{label} {words.replace(' ', '.', 1) if entry_type else words}".strip()

@@ -87,21 +87,23 @@ class Share:
     end: int
 
 
-def divided(data: Sequence[str], rows: Mapping[str, int], most: int) -> Sequence[Share]:
+def divided(data: Sequence[str], rows: Mapping[str, int], max_shares: int) -> Sequence[Share]:
     """At most so many shares, with about as many rows each; one where there is one table.
 
     `rows` by schema and table, a dot between; a table it does not know counts as empty.
     """
-    known = {words(name): count for name, count in rows.items()}
-    tables = {at: _rows(line, known) for at, line in enumerate(data) if _is_table(line)}
-    places: list[list[int]] = [[] for _ in range(max(1, min(most, len(tables))))]
-    places[0] = [at for at in range(len(data)) if at not in tables]
-    lightest = [(0, number) for number in range(len(places))]
-    for at in sorted(tables, key=lambda at: -tables[at]):
+    row_counts = {words(name): count for name, count in rows.items()}
+    tables = {
+        position: _rows(line, row_counts) for position, line in enumerate(data) if _is_table(line)
+    }
+    positions: list[list[int]] = [[] for _ in range(max(1, min(max_shares, len(tables))))]
+    positions[0] = [position for position in range(len(data)) if position not in tables]
+    lightest = [(0, number) for number in range(len(positions))]
+    for position in sorted(tables, key=lambda position: -tables[position]):
         weight, number = lightest[0]
-        places[number].append(at)
-        heapq.heapreplace(lightest, (weight + tables[at] + 1, number))
-    return [_share(data, sorted(chosen)) for chosen in places]
+        positions[number].append(position)
+        heapq.heapreplace(lightest, (weight + tables[position] + 1, number))
+    return [_share(data, sorted(share)) for share in positions]
 
 
 def refreshes(after: Iterable[str]) -> bool:
@@ -119,9 +121,9 @@ def is_filtering(line: str) -> bool:
     return _entry(line).startswith("ROW SECURITY ")
 
 
-def _share(data: Sequence[str], places: Sequence[int]) -> Share:
-    ends = [at for at in places if _entry(data[at]).startswith(_HAS_DATA)]
-    return Share([data[at] for at in places], max(ends, default=-1))
+def _share(data: Sequence[str], positions: Sequence[int]) -> Share:
+    ends = [position for position in positions if _entry(data[position]).startswith(_HAS_DATA)]
+    return Share([data[position] for position in positions], max(ends, default=-1))
 
 
 def _entry(line: str) -> str:
@@ -140,8 +142,8 @@ def _is_table(line: str) -> bool:
 def names(line: str) -> Iterator[str]:
     """What the table may be called whose data the line is about, as `words` has it; the longest
     first, as a list does not say where a name ends."""
-    found = words(_entry(line)[len(_TABLE) :]).split(" ")
-    return (" ".join(found[:length]) for length in range(len(found), 0, -1))
+    parts = words(_entry(line)[len(_TABLE) :]).split(" ")
+    return (" ".join(parts[:length]) for length in range(len(parts), 0, -1))
 
 
 def words(name: str) -> str:
@@ -149,8 +151,8 @@ def words(name: str) -> str:
     return re.sub(r"[.\s]", " ", name)
 
 
-def _rows(line: str, known: Mapping[str, int]) -> int:
-    return next((known[name] for name in names(line) if name in known), 0)
+def _rows(line: str, row_counts: Mapping[str, int]) -> int:
+    return next((row_counts[name] for name in names(line) if name in row_counts), 0)
 
 
 def tables(lines: Iterable[str]) -> Sequence[str]:

@@ -68,11 +68,11 @@ class Following:
         finally:
             release()
 
-    def _taken(self, most: int) -> Sequence[str]:
-        taken = list(itertools.islice(self._waiting, most))
-        for table in taken:
+    def _taken(self, limit: int) -> Sequence[str]:
+        tables = list(itertools.islice(self._waiting, limit))
+        for table in tables:
             del self._waiting[table]
-        return taken
+        return tables
 
     def _wake(self) -> None:
         with self._condition:

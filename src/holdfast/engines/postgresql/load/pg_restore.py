@@ -113,7 +113,7 @@ class Loading:
     def run(self, read: Read, ready: Callable[[], None], guard: Guard) -> Seen:
         """What has been counted and analysed on the way. `ready` returns when the database is
         there: the archive is looked at meanwhile."""
-        jobs = min(os.cpu_count() or 1, _MOST)
+        sessions = min(os.cpu_count() or 1, _MOST)
         chunks, front = read(), b""
         for size in _HEADS if self.apart is None else (*_HEADS, _LARGEST_HEAD):
             front += _next(chunks, size - len(front))
@@ -122,7 +122,7 @@ class Loading:
                 if contents is not None:
                     ready()
                     archive = _Archive(head, _chained(front, chunks), read)
-                    return self._side_by_side(archive, contents, guard, jobs)
+                    return self._side_by_side(archive, contents, guard, sessions)
         if self.apart is not None:
             raise NotSupported("the table of contents of the archive is larger than can be held")
         ready()
@@ -149,7 +149,7 @@ class Loading:
 
     def _lists(self, head: str) -> Lists:
         sections = ("pre-data", "data", "post-data")
-        lists = load_plan.lists(*(self._listed(head, each) for each in sections))
+        lists = load_plan.lists(*(self._listed(head, section) for section in sections))
         if self.apart is None:
             return lists
         return Lists(*(self.apart.others(part) for part in lists))
@@ -163,67 +163,67 @@ class Loading:
             self.apart.begin(head)
         self.restore(head, [*lists.before, *plan.early], guard)
         with self.session(guard) as session:
-            soon = _WRITES_SOON if session.execute(_MAY_WRITE_SOON).rowcount else {}
+            settings = _WRITES_SOON if session.execute(_MAY_WRITE_SOON).rowcount else {}
             ordered = load_plan.needs_order(session)
-            known = [] if ordered else table_checks.tables(session)
+            tables = [] if ordered else table_checks.tables(session)
             if ordered or early_indexes.compares_with_own_code(session):
                 plan = plan.postponed(lists.after)
         readers = max(1, min(jobs // 2, _READERS)) if self.again and not ordered else 1
         shares = load_plan.divided(lists.data, self.rows, readers)
-        seen = Seen(counts=not load_plan.refreshes(lists.after))
+        checks = Seen(counts=not load_plan.refreshes(lists.after))
         following = Following(len(shares), max(1, jobs - len(shares)))
-        beside = _Beside(self, head, plan, Names(known), following, jobs, soon, seen)
+        beside = _Beside(self, head, plan, Names(tables), following, jobs, settings, checks)
         beside.run(shares, archive, guard)
-        self._retry(archive, lists, guard, seen)
+        self._retry(archive, lists, guard, checks)
         if any(is_filtering(line) for line in plan.rest):
-            self._count_unfiltered(seen, guard)
-        watching = [line for line in plan.rest if is_watching(line)]
-        rest = [line for line in plan.rest if line not in watching]
+            self._count_unfiltered(checks, guard)
+        event_triggers = [line for line in plan.rest if is_watching(line)]
+        rest = [line for line in plan.rest if line not in event_triggers]
         self.restore(head, rest, guard, f"--jobs={jobs}")
-        self._retry(archive, lists, guard, seen)
+        self._retry(archive, lists, guard, checks)
         if self.apart is not None:
             last = self.apart.run(head, lists)
             self.restore(head, last, guard)
-            seen.skipped += self.apart.skipped
-            self._retry(archive, [last], guard, seen)
-        self.restore(head, watching, guard)
-        self._retry(archive, lists, guard, seen)
-        return seen
+            checks.skipped += self.apart.skipped
+            self._retry(archive, [last], guard, checks)
+        self.restore(head, event_triggers, guard)
+        self._retry(archive, lists, guard, checks)
+        return checks
 
-    def _count_unfiltered(self, seen: Seen, guard: Guard) -> None:
+    def _count_unfiltered(self, checks: Seen, guard: Guard) -> None:
         """Tables whose owner will be filtered, too, can be counted now and by nobody but a
         superuser later."""
         with self.session(guard) as session:
             if session.info.parameter_status("is_superuser") == "on":
                 return
             for table in table_checks.tables(session):
-                if table.name not in seen.rows:
+                if table.name not in checks.rows:
                     guard.check()
-                    seen.look_early(session, table)
+                    checks.look_early(session, table)
 
     def _retry(
-        self, archive: "_Archive", lists: Iterable[Sequence[str]], guard: Guard, seen: Seen
+        self, archive: "_Archive", lists: Iterable[Sequence[str]], guard: Guard, checks: Seen
     ) -> None:
         """What was counted and analysed of tables before does not hold for them any more."""
         failed = self.failures.take()
         lines = [line for part in lists for line in part if number_of(line) in failed]
         for number in failed.keys() - {number_of(line) for line in lines}:
-            seen.skipped += self.retrying.unknown(number, failed[number])
+            checks.skipped += self.retrying.unknown(number, failed[number])
         if not lines:
             return
         if any(is_data(line) for line in lines):
-            seen.forget()
+            checks.forget()
         with self.session(guard) as session:
             whole = Archive(archive.head, lambda: _chained(b"", archive.read()))
-            seen.skipped += self.retrying.run(session, whole, lines, guard)
+            checks.skipped += self.retrying.run(session, whole, lines, guard)
 
     def _listed(self, head: str, section: str) -> str:
         listing = commands.pg_restore_list(self.tools, f"--section={section}", head)
         return require_success(run(listing)).stdout.decode(errors="surrogateescape")
 
     def _keys(self, head: str, after: Sequence[str]) -> frozenset[str]:
-        with file_of(load_plan.text(early_indexes.constraints(after))) as wanted:
-            script = commands.pg_restore_script_of(self.tools, wanted, head)
+        with file_of(load_plan.text(early_indexes.constraints(after))) as list_file:
+            script = commands.pg_restore_script_of(self.tools, list_file, head)
             return early_indexes.keys(
                 require_success(run(script)).stdout.decode(errors="surrogateescape")
             )
@@ -233,14 +233,14 @@ class Loading:
         head: str,
         lines: Sequence[str],
         guard: Guard,
-        *more: str,
+        *options: str,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         """What lies in the table of contents of what is listed."""
         if lines:
             listening = Listening(self.failures, lines)
-            with file_of(load_plan.text(lines)) as wanted:
-                command = self.command(f"--use-list={wanted}", *more, head, settings=settings)
+            with file_of(load_plan.text(lines)) as list_file:
+                command = self.command(f"--use-list={list_file}", *options, head, settings=settings)
                 feed(command, iter(()), guard, listening.hear, listening.judge)
 
     @contextmanager
@@ -252,13 +252,13 @@ class Loading:
         ):
             yield session
 
-    def command(self, *more: str, settings: Mapping[str, str] | None = None) -> Command:
+    def command(self, *options: str, settings: Mapping[str, str] | None = None) -> Command:
         return commands.pg_restore(
             self.tools,
             self.address,
             self.database,
             application=self.application,
-            options=[*(f"--no-{what}" for what in self.leave_out), *more],
+            options=[*(f"--no-{kind}" for kind in self.leave_out), *options],
             settings={**_DURABLE_LATER, **self.more, **(settings or {})},
         )
 
@@ -303,9 +303,9 @@ class _Beside:
     def _load(self, share: Share, chunks: Stream, last: bool, part: Guard) -> None:
         """Who finds data last reads to the end, where it shows that all is as it was stored."""
         tables = load_plan.tables(share.lines)
-        with file_of(load_plan.text(share.lines)) as wanted:
+        with file_of(load_plan.text(share.lines)) as list_file:
             command = self.loading.command(
-                "--verbose", f"--use-list={wanted}", settings=self.settings
+                "--verbose", f"--use-list={list_file}", settings=self.settings
             )
             listening = Listening(self.loading.failures, share.lines, self.following.heard(tables))
             feed(command, chunks, part, listening.hear, listening.judge)
@@ -324,24 +324,24 @@ class _Beside:
 
     def _look(self, tables: Sequence[str], part: Guard) -> None:
         """While others are loaded; at what is left then, several sessions look at once."""
-        found = [(self.names.get(line), line in self.plan.settled) for line in tables]
-        known = [(table, settled) for table, settled in found if table is not None]
-        if known:
+        pairs = [(self.names.get(line), line in self.plan.settled) for line in tables]
+        checkable = [(table, settled) for table, settled in pairs if table is not None]
+        if checkable:
             with self.loading.session(part) as session:
                 table_checks.alone(session)
-                for table, settled in known:
+                for table, settled in checkable:
                     part.check()
                     if self.following.over:
                         return
                     self.seen.look(session, table, settled=settled)
 
 
-def _next(chunks: Iterator[bytes], least: int) -> bytes:
-    held: list[bytes] = []
-    while least > 0 and (chunk := next(chunks, None)) is not None:
-        held.append(chunk)
-        least -= len(chunk)
-    return b"".join(held)
+def _next(chunks: Iterator[bytes], byte_count: int) -> bytes:
+    parts: list[bytes] = []
+    while byte_count > 0 and (chunk := next(chunks, None)) is not None:
+        parts.append(chunk)
+        byte_count -= len(chunk)
+    return b"".join(parts)
 
 
 def _chained(head: bytes, rest: Iterator[bytes]) -> Stream:

@@ -44,10 +44,10 @@ class Tables:
     `done` have been looked at before.
     """
 
-    def __init__(self, session: Session, done: Collection[Name]) -> None:
+    def __init__(self, session: Session, analysed: Collection[Name]) -> None:
         self._lock = threading.Lock()
-        found = session.execute(_TABLES).fetchall()
-        self._names = deque(name for name in found if name not in done)
+        rows = session.execute(_TABLES).fetchall()
+        self._names = deque(name for name in rows if name not in analysed)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -57,6 +57,6 @@ class Tables:
             with self._lock:
                 if not self._names:
                     return
-                found = self._names.popleft()
+                table = self._names.popleft()
             with unless_it_fails(session):
-                analyse(session, found)
+                analyse(session, table)

@@ -76,10 +76,10 @@ class HandOver:
     _taken: list[str] = field(default_factory=list[str])
 
     def others(self, lines: Sequence[str]) -> Sequence[str]:
-        kept: list[str] = []
+        remaining: list[str] = []
         for line in lines:
-            (self._taken if self._is_apart(line) else kept).append(line)
-        return [line for line in kept if not self._is_made(line)]
+            (self._taken if self._is_apart(line) else remaining).append(line)
+        return [line for line in remaining if not self._is_made(line)]
 
     def _is_apart(self, line: str) -> bool:
         starts = (*_GRANTS, *_WRAPPERS, *_PUBLISHED, *_WATCHING, *_REFRESHED, *_LEFT_OUT)
@@ -100,13 +100,13 @@ class HandOver:
             return
         with self._session(self.address) as session:
             for statement in self._statements(head, wrappers):
-                found = _WRAPPER.match(statement)
-                if found is None or _HAS_CODE.search(_STRINGS.sub(b"", statement)):
+                match = _WRAPPER.match(statement)
+                if match is None or _HAS_CODE.search(_STRINGS.sub(b"", statement)):
                     continue
                 _one(session, statement)
                 session.execute(
                     SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}, {}").format(
-                        Identifier(_unquoted(found[1])),
+                        Identifier(_unquoted(match[1])),
                         Identifier(self.loader.user),
                         Identifier(str(self.address.owner)),
                     )
@@ -135,8 +135,8 @@ class HandOver:
         """What pg_restore would carry out for these entries."""
         if not lines:
             return
-        with file_of(load_plan.text(lines)) as wanted:
-            command = commands.pg_restore_statements(self.tools, wanted, head)
+        with file_of(load_plan.text(lines)) as list_file:
+            command = commands.pg_restore_statements(self.tools, list_file, head)
             text = require_success(run(command, timeout=600)).stdout
         for item in Script(iter([text])).items():
             self.guard.check()
@@ -180,13 +180,13 @@ class HandOver:
         """Everything gets the owner it had; nothing is ever given to a superuser."""
         roles: set[str] = set()
         for statement in self._statements(head, lines):
-            found = _OWNER.fullmatch(statement)
-            if found is None:
+            match = _OWNER.fullmatch(statement)
+            if match is None:
                 continue
-            role, text = _unquoted(found["owner"]), statement
+            role, text = _unquoted(match["owner"]), statement
             if role == self.address.user:
                 role = str(self.address.owner)
-                text = statement[: found.start("owner")] + _quoted(role)
+                text = statement[: match.start("owner")] + _quoted(role)
             roles.add(role)
             self._unless_refused(session, text)
         self._join(session, roles)
@@ -203,9 +203,9 @@ class HandOver:
         give they do not give here."""
         grantor = self.loader.user
         for statement in self._statements(head, self._of(_GRANTS)):
-            named = _AS.fullmatch(statement)
-            if named is not None:
-                grantor = _unquoted(named[1])
+            match = _AS.fullmatch(statement)
+            if match is not None:
+                grantor = _unquoted(match[1])
             elif statement == b"RESET SESSION AUTHORIZATION":
                 grantor = self.loader.user
             elif _GRANT.match(statement) and not self._concerns_us(statement):
@@ -213,12 +213,12 @@ class HandOver:
 
     def _concerns_us(self, statement: bytes) -> bool:
         """A right of ours needs no grant."""
-        named = rb'\b(?:TO|FROM|ROLE) "?%b\b' % self.address.user.encode()
-        return re.search(named, statement) is not None
+        pattern = rb'\b(?:TO|FROM|ROLE) "?%b\b' % self.address.user.encode()
+        return re.search(pattern, statement) is not None
 
     def _as(self, session: Session, grantor: str, statement: bytes) -> None:
-        who = self.loader.user if grantor == self.address.user else grantor
-        session.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(who)))
+        user = self.loader.user if grantor == self.address.user else grantor
+        session.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(user)))
         try:
             self._unless_refused(session, statement)
         finally:

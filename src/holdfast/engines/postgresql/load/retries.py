@@ -74,8 +74,8 @@ class Retrying:
         first = lines.index(data[0]) if data else len(lines)
         self._others(attempt, archive, [x for x in lines[:first] if x not in data])
         if data:
-            with file_of(load_plan.text(data)) as wanted, closing(archive.read()) as chunks:
-                self._stream(attempt, wanted, chunks, guard)
+            with file_of(load_plan.text(data)) as list_file, closing(archive.read()) as chunks:
+                self._stream(attempt, list_file, chunks, guard)
         self._others(attempt, archive, [x for x in lines[first:] if x not in data])
         failed = [line for line in lines if failures.number_of(line) in attempt.reasons]
         self._require_comparable(attempt, [line for line in failed if line in data])
@@ -97,15 +97,15 @@ class Retrying:
 
     def _others(self, attempt: "_Attempt", archive: Archive, lines: Sequence[str]) -> None:
         if lines:
-            with file_of(load_plan.text(lines)) as wanted:
-                script = self._script(wanted, archive.head)
+            with file_of(load_plan.text(lines)) as list_file:
+                script = self._script(list_file, archive.head)
                 text = require_success(run(script, timeout=_SCRIPT_SECONDS)).stdout
             attempt.carry_out(Script(iter([text])))
 
     def _stream(
-        self, attempt: "_Attempt", wanted: str, chunks: Iterator[bytes], guard: Guard
+        self, attempt: "_Attempt", list_file: str, chunks: Iterator[bytes], guard: Guard
     ) -> None:
-        child = Child(self._script(wanted), stdin=PIPE)
+        child = Child(self._script(list_file), stdin=PIPE)
         release = guard.adopt(child.kill)
         trouble: list[BaseException] = []
         feeder = threading.Thread(target=feed, args=(child, chunks, trouble), daemon=True)
@@ -121,18 +121,18 @@ class Retrying:
             raise trouble[0]
         require_success(finished)
 
-    def _script(self, wanted: str, *archive: str) -> Command:
-        return commands.pg_restore_script_of(self.tools, wanted, *self.options, *archive)
+    def _script(self, list_file: str, *archive: str) -> Command:
+        return commands.pg_restore_script_of(self.tools, list_file, *self.options, *archive)
 
     def _require_comparable(self, attempt: "_Attempt", lines: Sequence[str]) -> None:
         """Rows that are missing show when tables are compared; what is not compared must be in."""
         lost: list[str] = []
         for line in lines:
             reason, _ = attempt.reasons[failures.number_of(line)]
-            said = f"{failures.described(line)} could not be loaded: {reason}"
-            self.say(f"{self.name}: {said}")
+            complaint = f"{failures.described(line)} could not be loaded: {reason}"
+            self.say(f"{self.name}: {complaint}")
             if not any(self.rows.get(name) for name in self._tables(line)):
-                lost.append(said)
+                lost.append(complaint)
         if lost:
             raise ChildFailed(f"data of {self.name} is missing: {'; '.join(lost)}")
 

@@ -55,8 +55,8 @@ class Names:
             self._found[load_plan.words(".".join(table.name))].append(table)
 
     def get(self, line: str) -> Known | None:
-        found = [table for name in load_plan.names(line) for table in self._found.get(name, ())]
-        return found[0] if len(found) == 1 else None
+        tables = [table for name in load_plan.names(line) for table in self._found.get(name, ())]
+        return tables[0] if len(tables) == 1 else None
 
 
 @dataclass

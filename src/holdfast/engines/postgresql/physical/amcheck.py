@@ -28,10 +28,10 @@ SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_index i ON i.indexre
 
 def verify(session: Session, guard: Guard) -> Mapping[str, object]:
     """What was checked. EvidenceMissing names the first thing that is damaged."""
-    known = session.execute(
+    available = session.execute(
         "SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"
     ).fetchone()
-    if known is None:
+    if available is None:
         return {"amcheck": "not installed on this machine"}
     with session.transaction(force_rollback=True):
         session.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
@@ -46,9 +46,9 @@ def _each(session: Session, guard: Guard, listing: str, check: str) -> int:
         guard.check()
         guard.moved(0)
         try:
-            found = session.execute(SQL(check).format(Literal(oid))).fetchone()  # pyright: ignore[reportArgumentType] - one of two constants
+            complaint = session.execute(SQL(check).format(Literal(oid))).fetchone()  # pyright: ignore[reportArgumentType] - one of two constants
         except psycopg.errors.DataCorrupted as error:
             raise EvidenceMissing(f"{name} is damaged: {error}") from error
-        if found is not None and found[0]:
-            raise EvidenceMissing(f"{name} is damaged: {found[0]}")
+        if complaint is not None and complaint[0]:
+            raise EvidenceMissing(f"{name} is damaged: {complaint[0]}")
     return len(rows)

@@ -80,12 +80,12 @@ class BackupManifest:
     def __init__(self, body: bytes) -> None:
         head, mark, _ = body.rpartition(b'"Manifest-Checksum"')
         try:
-            found: Mapping[str, Any] = json.loads(body)
-            files = {_path(file): file for file in found["Files"]}
-            ranges = found["WAL-Ranges"]
+            manifest: Mapping[str, Any] = json.loads(body)
+            files = {_path(file): file for file in manifest["Files"]}
+            ranges = manifest["WAL-Ranges"]
         except (ValueError, KeyError) as error:
             raise EvidenceMissing("the server's manifest cannot be read") from error
-        if not mark or hashlib.sha256(head).hexdigest() != found["Manifest-Checksum"]:
+        if not mark or hashlib.sha256(head).hexdigest() != manifest["Manifest-Checksum"]:
             raise EvidenceMissing("the server's manifest is not whole")
         self._files = files
         self._ranges = ranges
@@ -103,9 +103,10 @@ class BackupManifest:
         for span in self._ranges:
             first = _position(span["Start-LSN"]) // segment
             last = (_position(span["End-LSN"]) - 1) // segment
-            each = 0x1_0000_0000 // segment
+            segments_per_id = 0x1_0000_0000 // segment
             for number in range(first, last + 1):
-                yield f"pg_wal/{span['Timeline']:08X}{number // each:08X}{number % each:08X}"
+                high, low = divmod(number, segments_per_id)
+                yield f"pg_wal/{span['Timeline']:08X}{high:08X}{low:08X}"
 
 
 def _path(file: Mapping[str, Any]) -> str:

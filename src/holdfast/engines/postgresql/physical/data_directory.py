@@ -70,7 +70,7 @@ _NEEDED = "\n# Holdfast: what the restored data needs\n"
 _USUAL_SEGMENT = 16 << 20
 
 
-def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
+def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
     """The place's own configuration files are copied from its live directory, where they lie in
     it: Debian's servers have theirs elsewhere. Repeatable."""
     data = tree / DATA
@@ -79,30 +79,30 @@ def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
     for name in (*_SIGNALS, SETTLED):
         (data / name).unlink(missing_ok=True)
     for name in _SET_ASIDE:
-        came = data / name
-        if came.exists() and not (data / f"{name}{_CAME}").exists():
-            durable.move(came, data / f"{name}{_CAME}")
-    for name in _OURS if place.ours else _SET_ASIDE:
-        if place.ours or (place.directory / name).exists():
-            shutil.copyfile(place.directory / name, data / name)
-    conf = data / ("postgresql.conf" if place.ours else "postgresql.auto.conf")
-    _require(conf, needed(tools.server(tools_dir, place.version), data))
+        copied = data / name
+        if copied.exists() and not (data / f"{name}{_CAME}").exists():
+            durable.move(copied, data / f"{name}{_CAME}")
+    for name in _OURS if server.ours else _SET_ASIDE:
+        if server.ours or (server.directory / name).exists():
+            shutil.copyfile(server.directory / name, data / name)
+    conf = data / ("postgresql.conf" if server.ours else "postgresql.auto.conf")
+    _require(conf, needed(tools.server(tools_dir, server.version), data))
     _map_tablespaces(tree, data)
-    _own(tree, owner_of(place))
+    _own(tree, owner_of(server))
 
 
-def settle(place: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
+def settle(server: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
     """Settings that the old superuser wrote with ALTER SYSTEM may name programs: only those that
     tune are kept. `confine` boots the server and changes its roles."""
-    auto = place.directory / "postgresql.auto.conf"
+    auto = server.directory / "postgresql.auto.conf"
     if auto.exists():
         text = auto.read_text(errors="surrogateescape")
-        kept = _tuning(text)
-        if kept != text:
+        tuning = _tuning(text)
+        if tuning != text:
             _replace(auto.with_name(f"{auto.name}{_OWNERS}"), text)
-            _replace(auto, kept)
+            _replace(auto, tuning)
     left = confine()
-    mark(place.directory / SETTLED)
+    mark(server.directory / SETTLED)
     return left
 
 
@@ -119,35 +119,41 @@ def _replace(path: Path, text: str) -> None:
     durable.write(path, text, owner=(state.st_uid, state.st_gid))
 
 
-def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """A physical copy runs under its own major version only, and on its own kind of processor."""
-    major, here = str(manifest["facts"]["major"]), place.version.partition(".")[0]
-    problems = [] if major == here else [f"the snapshot is of PostgreSQL {major}, the addon {here}"]
+    major, own_major = str(manifest["facts"]["major"]), server.version.partition(".")[0]
+    problems = (
+        []
+        if major == own_major
+        else [f"the snapshot is of PostgreSQL {major}, the addon {own_major}"]
+    )
     machine = manifest["facts"]["machine"]
     if machine != platform.machine():
         problems.append(f"the snapshot is of a {machine}, this is a {platform.machine()}")
     for name in locale_names.lacking(manifest["facts"].get("locales", ())):
-        how = locale_names.generation(name) or "restore a dump of it, with another locale"
+        remedy = locale_names.generation(name) or "restore a dump of it, with another locale"
         problems.append(
-            f"the snapshot needs the locale {name}, which is not on this machine; {how}"
+            f"the snapshot needs the locale {name}, which is not on this machine; {remedy}"
         )
     try:
-        tools.server(tools_dir, place.version)
+        tools.server(tools_dir, server.version)
     except ToolMissing as error:
         problems.append(error.message)
-    return problems if place.ours else [*problems, *_elsewhere(place)]
+    return problems if server.ours else [*problems, *_elsewhere(server)]
 
 
-def _elsewhere(place: LocalServer) -> list[str]:
+def _elsewhere(server: LocalServer) -> list[str]:
     """Is the directory that of the server at the addon's address, as its lock file says?"""
     try:
-        lines = (place.directory / "postmaster.pid").read_text().splitlines()
+        lines = (server.directory / "postmaster.pid").read_text().splitlines()
     except OSError:
         return []  # it is not running; whoever starts it will see where it runs from
     port = lines[3].strip() if len(lines) > 3 else "?"
-    if port == str(place.port):
+    if port == str(server.port):
         return []
-    return [f"the server in {place.directory} listens on port {port}, the addon's on {place.port}"]
+    return [
+        f"the server in {server.directory} listens on port {port}, the addon's on {server.port}"
+    ]
 
 
 def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
@@ -179,14 +185,14 @@ def _require(conf: Path, settings: Mapping[str, str]) -> None:
 def _map_tablespaces(tree: Path, data: Path) -> None:
     """Recovery makes the links from `tablespace_map`: they shall lead to what came with it."""
     spaces = tree / SPACES
-    found = sorted(each.name for each in spaces.iterdir()) if spaces.is_dir() else []
+    names = sorted(path.name for path in spaces.iterdir()) if spaces.is_dir() else []
     links = data / "pg_tblspc"
     links.mkdir(mode=0o700, exist_ok=True)
-    for name in found:
+    for name in names:
         link = links / name
         if link.is_symlink():
             link.unlink()
-    lines = [f"{name} {spaces / name}\n" for name in found]
+    lines = [f"{name} {spaces / name}\n" for name in names]
     (data / "tablespace_map").unlink(missing_ok=True)
     if lines:
         (data / "tablespace_map").write_text("".join(lines))

@@ -79,11 +79,11 @@ _QUIET_SINCE = 17
 class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
-    def __init__(self, tools_dir: Path, directory: Path, place: LocalServer, guard: Guard) -> None:
-        self._tools: ToolSet = tools.server(tools_dir, place.version)
+    def __init__(self, tools_dir: Path, directory: Path, server: LocalServer, guard: Guard) -> None:
+        self._tools: ToolSet = tools.server(tools_dir, server.version)
         self._directory = directory
-        self._place = place
-        self._user = owner_of(place)
+        self._place = server
+        self._user = owner_of(server)
         self._guard = guard
 
     def run(self, copy: facts.Facts, *, foreign: bool = False) -> Mapping[str, object]:
@@ -97,15 +97,15 @@ class Rehearsal:
             with self._booted(home, begun) as child:
                 address = Address(private, _PORT, copy["superuser"], Secret(""), "postgres")
                 self._await(address, child)
-                found = self._look(address, begun)
+                proven = self._look(address, begun)
                 self._silence(address)
                 if foreign:
                     self._disarm(address)
                 if self._place.admin is None:
                     self._let_in(address)
                 else:
-                    found["handedOver"] = self._confine(address)
-        return {**found, "checksums": self._checksums()}
+                    proven["handedOver"] = self._confine(address)
+        return {**proven, "checksums": self._checksums()}
 
     def settle(self, names: Sequence[str]) -> list[str]:
         """Makes a data directory whose superuser was the addon's owner one of ours. `names`: whom
@@ -217,7 +217,10 @@ class Rehearsal:
             self._guard.check()
             self._guard.moved(0)
             with translated(self._guard), connect(address, name) as session:
-                left += [f"{name}: {what}" for what in confine_database(session, self._place, heir)]
+                left += [
+                    f"{name}: {object_name}"
+                    for object_name in confine_database(session, self._place, heir)
+                ]
         with translated(self._guard), connect(address) as session:
             administrator.dismiss_doorman(session)
         return left
@@ -267,7 +270,7 @@ class Rehearsal:
         raise EvidenceMissing(f"damaged pages: {finished.stderr.strip()[-300:]}")
 
 
-def confine_database(session: Session, place: LocalServer, heir: str) -> list[str]:
+def confine_database(session: Session, server: LocalServer, heir: str) -> list[str]:
     """Repeatable. Returns what nobody but Holdfast owns and can use from now on."""
     typed = ownership.types_in_machine_code(session)
     if typed:
@@ -280,29 +283,29 @@ def confine_database(session: Session, place: LocalServer, heir: str) -> list[st
         session.execute(statement)
     left = ownership.yield_objects(session, heir)
     ownership.copy_mappings(session, heir)
-    ownership.equip(session, place.user, administrator.owner_here(session))
+    ownership.equip(session, server.user, administrator.owner_here(session))
     return left
 
 
-def _let_in(session: Session, place: LocalServer) -> None:
+def _let_in(session: Session, server: LocalServer) -> None:
     """The password crosses as a verifier only, so no log can hold it.
 
     On a place that is not ours no role is made and none gets rights: who may do what was the
     owner's decision. Its password may have changed since; without the present one nobody here
     could see whether the restored server answers.
     """
-    user, secret = place.user.encode(), place.password.reveal().encode()
+    user, secret = server.user.encode(), server.password.reveal().encode()
     verifier = session.pgconn.encrypt_password(secret, user, b"scram-sha-256").decode()
-    exists = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [place.user]).fetchone()
-    if not exists and not place.ours:
+    exists = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [server.user]).fetchone()
+    if not exists and not server.ours:
         raise RestoreDiffers(
-            f"the snapshot has no role {place.user!r}, as which Holdfast connects to this addon"
+            f"the snapshot has no role {server.user!r}, as which Holdfast connects to this addon"
         )
     verb = "ALTER" if exists else "CREATE"
-    rights = "LOGIN SUPERUSER" if place.ours else ""
-    if place.ours or secret:
+    rights = "LOGIN SUPERUSER" if server.ours else ""
+    if server.ours or secret:
         session.execute(
             SQL("{} ROLE {} {} PASSWORD {}").format(
-                SQL(verb), Identifier(place.user), SQL(rights), Literal(verifier)
+                SQL(verb), Identifier(server.user), SQL(rights), Literal(verifier)
             )
         )

@@ -34,9 +34,9 @@ _TUPLES, _COMMAND, _COPY = (
 class Replication:
     """An open walsender session."""
 
-    def __init__(self, connection: abc.PGconn, where: str, guard: Guard) -> None:
+    def __init__(self, connection: abc.PGconn, endpoint: str, guard: Guard) -> None:
         self._connection = connection
-        self._where = where
+        self._where = endpoint
         self._guard = guard
         self._poll = select.poll()
         self._poll.register(connection.socket, select.POLLIN)
@@ -139,7 +139,7 @@ def _connected(connection: abc.PGconn, guard: Guard) -> None:
 @contextmanager
 def replication(address: Address, application: str, guard: Guard) -> Generator[Replication]:
     """NotSupported, naming what is missing, when the server lets nobody replicate like this."""
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     words = make_conninfo(
         conninfo(address, address.database, application),
         password=address.password.reveal(),
@@ -149,8 +149,8 @@ def replication(address: Address, application: str, guard: Guard) -> Generator[R
     try:
         _connected(connection, guard)
         if connection.status != pq.ConnStatus.OK:
-            raise of_replication(connection.error_message.decode("utf-8", "replace"), where)
-        session = Replication(connection, where, guard)
+            raise of_replication(connection.error_message.decode("utf-8", "replace"), endpoint)
+        session = Replication(connection, endpoint, guard)
         release = guard.adopt(session.cancel)
         try:
             guard.check()

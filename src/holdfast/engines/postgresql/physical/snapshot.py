@@ -89,17 +89,17 @@ class Capture:
 
     def _piece(self, archive: str, entry: TarEntry, tar: TarStream) -> Piece:
         space = archive.removesuffix(".tar")
-        inside = DATA if space == "base" else f"{SPACES}/{space}"
-        known = entry.path if space == "base" else f"pg_tblspc/{space}/{entry.path}"
+        folder = DATA if space == "base" else f"{SPACES}/{space}"
+        manifest_path = entry.path if space == "base" else f"pg_tblspc/{space}/{entry.path}"
         file = not entry.directory and not entry.target
         return Piece(
-            path=f"{inside}/{entry.path}".rstrip("/"),
+            path=f"{folder}/{entry.path}".rstrip("/"),
             mode=entry.mode,
             mtime=entry.mtime * 1_000_000_000,
             directory=entry.directory,
             target=entry.target,
-            cut=Cut.PAGES if _has_pages(known) else Cut.WHOLE,
-            chunks=self._arrived.passing(known, tar.data()) if file else iter(()),
+            cut=Cut.PAGES if _has_pages(manifest_path) else Cut.WHOLE,
+            chunks=self._arrived.passing(manifest_path, tar.data()) if file else iter(()),
         )
 
     def _finish(self, manifest: bytes) -> None:

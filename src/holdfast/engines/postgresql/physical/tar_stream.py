@@ -51,15 +51,15 @@ class TarStream:
         """The bytes of the current entry that were not read yet, where possible as they came."""
         while self._left:
             if self._buffer:
-                taken = bytes(self._buffer[: self._left])
-                del self._buffer[: len(taken)]
+                chunk = bytes(self._buffer[: self._left])
+                del self._buffer[: len(chunk)]
             else:
-                taken = self._next()
-                if len(taken) > self._left:
-                    self._buffer += taken[self._left :]
-                    taken = taken[: self._left]
-            self._left -= len(taken)
-            yield taken
+                chunk = self._next()
+                if len(chunk) > self._left:
+                    self._buffer += chunk[self._left :]
+                    chunk = chunk[: self._left]
+            self._left -= len(chunk)
+            yield chunk
 
     def _next(self) -> bytes | memoryview:
         for chunk in self._chunks:
@@ -77,9 +77,9 @@ class TarStream:
         while len(self._buffer) < size:
             if not self._more():
                 raise EvidenceMissing("the server's copy ended in the middle of an entry")
-        taken = bytes(self._buffer[:size])
+        block = bytes(self._buffer[:size])
         del self._buffer[:size]
-        return taken
+        return block
 
     def _more(self) -> bool:
         for chunk in self._chunks:

@@ -88,16 +88,16 @@ def latest(chosen: ToolSet, data: Path) -> int:
     return max(current(chosen, data), *(int(name[1], 16) for name in names if name), 0)
 
 
-def used(chosen: ToolSet, place: LocalServer) -> int:
+def used(chosen: ToolSet, server: LocalServer) -> int:
     """The highest timeline that the server at a place and its archive know of.
 
     The archive of a server that is not ours is asked with its own `restore_command`, run as its
     own user; a server that is down cannot say what that is.
     """
-    highest = latest(chosen, place.directory)
-    command = "" if place.ours or not highest else _restore_command(place)
+    highest = latest(chosen, server.directory)
+    command = "" if server.ours or not highest else _restore_command(server)
     for timeline in range(highest + 1, highest + 1 + _MOST_ASKED):
-        if not command or not _is_archived(command, timeline, place):
+        if not command or not _is_archived(command, timeline, server):
             return timeline - 1
     raise EvidenceMissing(
         "the server's restore_command finds a history of every timeline it is asked for: it has to"
@@ -105,28 +105,28 @@ def used(chosen: ToolSet, place: LocalServer) -> int:
     )
 
 
-def _restore_command(place: LocalServer) -> str:
-    with suppress(AddonRefused, AddonUnavailable), connect(address(place)) as session:
+def _restore_command(server: LocalServer) -> str:
+    with suppress(AddonRefused, AddonUnavailable), connect(address(server)) as session:
         row = session.execute("SELECT current_setting('restore_command', true)").fetchone()
         return str(row[0] or "") if row else ""
     return ""
 
 
-def _is_archived(command: str, timeline: int, place: LocalServer) -> bool:
-    user = owner_of(place)
+def _is_archived(command: str, timeline: int, server: LocalServer) -> bool:
+    user = owner_of(server)
     with tempfile.TemporaryDirectory(prefix="holdfast-") as directory:
         if user is not None:
             os.chown(directory, *ids_of(user))
         name = f"{timeline:08X}.history"
-        asked = {
+        substitutes = {
             "%%": "%",
             "%f": name,
             "%p": f"{directory}/{name}",
             "%r": f"{timeline:08X}{0:016X}",
         }
-        filled = re.sub("%[%fpr]", lambda match: asked[match[0]], command)
-        asking = Command(["sh", "-c", filled], cwd=str(place.directory), user=user)
-        run(asking, timeout=_ASK_SECONDS)
+        filled = re.sub("%[%fpr]", lambda match: substitutes[match[0]], command)
+        fetch = Command(["sh", "-c", filled], cwd=str(server.directory), user=user)
+        run(fetch, timeout=_ASK_SECONDS)
         return Path(directory, name).exists()
 
 
@@ -139,19 +139,19 @@ class NewTimeline:
     """
 
     def __init__(
-        self, chosen: ToolSet, tree: Path, place: LocalServer, facts: Mapping[str, Any]
+        self, chosen: ToolSet, tree: Path, server: LocalServer, facts: Mapping[str, Any]
     ) -> None:
         self._chosen = chosen
         self._data = tree / "data"
         self._facts = facts
-        self._user = owner_of(place)
+        self._user = owner_of(server)
         if not (tree / SERVED).exists():
             highest = max(
                 _noted(tree.parent),
                 int(facts["end"]["timeline"]),
                 int(facts.get(USED, 0)),
                 latest(chosen, self._data),
-                latest(chosen, place.directory),
+                latest(chosen, server.directory),
             )
             durable.write(tree / SERVED, str(highest + 1))
         self.above = _noted(tree) - 1
@@ -166,15 +166,15 @@ class NewTimeline:
             _mark_archived(self._data)
         durable.touch(self._data / _SIGNAL)
         _own_as(self._data, self._data / _SIGNAL)
-        taken = home / "timelines"
-        taken.mkdir()
+        histories = home / "timelines"
+        histories.mkdir()
         for timeline in range(own + 1, self.above + 1):
             if not (self._data / "pg_wal" / f"{timeline:08X}.history").exists():
-                (taken / f"{timeline:08X}.history").touch()
-        give(taken, self._user)
+                (histories / f"{timeline:08X}.history").touch()
+        give(histories, self._user)
         return {
             **_ONCE,
-            "restore_command": f'cp "{taken}/%f" "%p"',
+            "restore_command": f'cp "{histories}/%f" "%p"',
             "recovery_target": "",  # the copy's WAL ends where it is consistent
             "recovery_target_timeline": _target(self._facts),
             "recovery_end_command": "",
@@ -221,7 +221,7 @@ def materialised(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, st
     start begins a timeline above all that its addon is known to have used. The settings remove
     themselves when recovery has ended."""
     own = int(facts["end"]["timeline"])
-    known = max(own, *(_of_other(other) for other in facts.get(OTHERS, ())), 0)
+    highest = max(own, *(_of_other(other) for other in facts.get(OTHERS, ())), 0)
     settings = {**_ONCE, "recovery_target_timeline": _target(facts)}
     if facts.get("standby", True):  # of a standby no record may follow the one it is consistent at
         settings["recovery_target"] = ""
@@ -229,8 +229,8 @@ def materialised(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, st
         f"{name} = '{value.replace(chr(39), chr(39) * 2)}'  {_MARK}\n"
         for name, value in settings.items()
     )
-    taken = {f"pg_wal/{number:08X}.history": "" for number in range(own + 1, known + 1)}
-    return {_SIGNAL: "", **taken}, {_CONF: "".join(lines)}
+    histories = {f"pg_wal/{number:08X}.history": "" for number in range(own + 1, highest + 1)}
+    return {_SIGNAL: "", **histories}, {_CONF: "".join(lines)}
 
 
 def _of_other(facts: Mapping[str, Any]) -> int:

@@ -64,7 +64,10 @@ class ConfinedStaging(Staging):
         ready: Callable[[], None],
     ) -> tuple[Count, Sequence[Skipped]]:
         counted, skipped = super()._load(placement, fetch, server, target, ready)
-        return counted, [*(s for s in self._unmade if s.database == placement.name), *skipped]
+        return counted, [
+            *(item for item in self._unmade if item.database == placement.name),
+            *skipped,
+        ]
 
     def _globals(self, fetch: Fetch, target: Target) -> Sorted:
         plan = super()._globals(fetch, target)
@@ -83,8 +86,8 @@ class ConfinedStaging(Staging):
             statement = self._creation(session, placement, target)
             session.execute(SQL("{} CONNECTION LIMIT 0").format(statement))
 
-    def _hand_over(self, placement: Placement, made: Future[None]) -> None:
-        made.result()
+    def _hand_over(self, placement: Placement, creation: Future[None]) -> None:
+        creation.result()
         staged, loader = Identifier(placement.staged), Identifier(self._loader)
         with self._maintenance() as session:
             session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(staged, loader))
@@ -102,27 +105,29 @@ class ConfinedStaging(Staging):
                     if session.broken:
                         raise
                     reason = " ".join(str(error).split())
-                    what = f"extension {name}"
-                    self._unmade.append(Skipped(placement.name, "extensions", what, reason))
+                    extension = f"extension {name}"
+                    self._unmade.append(Skipped(placement.name, "extensions", extension, reason))
             session.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(staged))
 
     def _extensions(self, placement: Placement) -> Sequence[tuple[str, str]]:
         """Those that only a superuser may make; who loads makes the others."""
-        found: list[Facts] = [] if placement.facts is None else placement.facts["extensions"]
+        recorded: list[Facts] = [] if placement.facts is None else placement.facts["extensions"]
         return [
-            (str(each["name"]), str(each["schema"]))
-            for each in found
-            if each["name"] in ownership.EXTENSIONS
+            (str(extension["name"]), str(extension["schema"]))
+            for extension in recorded
+            if extension["name"] in ownership.EXTENSIONS
         ]
 
     def _extend(self, session: Session, name: str, schema: str) -> None:
         """Before anything of the owner's is there that its script could meet."""
-        place, loader = Identifier(schema), Identifier(self._loader)
+        schema_name, loader = Identifier(schema), Identifier(self._loader)
         if schema not in ("public", "pg_catalog"):
             session.execute(
-                SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(place, loader)
+                SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(schema_name, loader)
             )
-        session.execute(SQL("CREATE EXTENSION {} WITH SCHEMA {}").format(Identifier(name), place))
+        session.execute(
+            SQL("CREATE EXTENSION {} WITH SCHEMA {}").format(Identifier(name), schema_name)
+        )
         if name == "postgres_fdw":
             session.execute(
                 SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}, {}").format(
@@ -174,9 +179,12 @@ class ConfinedStaging(Staging):
         """What was the old administrator's is the owner's; settings are left out that only a
         superuser may choose."""
         ours = self._address.user
-        acl = None if facts["acl"] is None else [self._of_owner(each) for each in facts["acl"]]
+        acl = None if facts["acl"] is None else [self._of_owner(grant) for grant in facts["acl"]]
         settings = [
-            {**entry, "settings": [s for s in entry["settings"] if self._may_be_set(s)]}
+            {
+                **entry,
+                "settings": [setting for setting in entry["settings"] if self._may_be_set(setting)],
+            }
             for entry in facts["settings"]
             if entry["role"] != ours
         ]
@@ -185,7 +193,7 @@ class ConfinedStaging(Staging):
 
     def _of_owner(self, entry: Mapping[str, object]) -> dict[str, object]:
         names = ("grantor", "grantee")
-        ours = {n: self._owner for n in names if entry[n] == self._address.user}
+        ours = {name: self._owner for name in names if entry[name] == self._address.user}
         return {**entry, **ours}
 
     def _may_be_set(self, setting: str) -> bool:

@@ -156,10 +156,10 @@ class _Sorter:
         return True
 
     def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        what = tokens[2][1].upper() if len(tokens) > 2 else ""
-        if what == "TABLESPACE":
+        object_type = tokens[2][1].upper() if len(tokens) > 2 else ""
+        if object_type == "TABLESPACE":
             self._on_tablespace(_name(tokens, 3), statement)
-        elif what == "ROLE":
+        elif object_type == "ROLE":
             self._change(_name(tokens, 3), statement)
         else:
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
@@ -178,42 +178,44 @@ class _Sorter:
         if len(tokens) < 4 or tokens[2][1].upper() != "TO":
             self._grant_on(statement, tokens)
             return
-        given, member = _name(tokens, 1), _name(tokens, 3)
-        if READER in (given, member):
+        role, member = _name(tokens, 1), _name(tokens, 3)
+        if READER in (role, member):
             return
         confined = self._target.reserved is not None
-        if confined and (given in (*POWERS, ADMIN) or member == ADMIN):
-            self._note(f"role {given} was not given to {member}: it reaches too far")
+        if confined and (role in (*POWERS, ADMIN) or member == ADMIN):
+            self._note(f"role {role} was not given to {member}: it reaches too far")
             return
-        if given not in self.result.made and not self._target.may_give(given):
+        if role not in self.result.made and not self._target.may_give(role):
             self._note(
-                f"role {given} was not given to {member}: that needs ADMIN OPTION on it, which a"
+                f"role {role} was not given to {member}: that needs ADMIN OPTION on it, which a"
                 " superuser gives"
             )
             return
         adapted = self._adapted(statement, tokens)
-        if member in self.result.made and self._may_give(given, _granted_by(words(adapted))):
+        if member in self.result.made and self._may_give(role, _granted_by(words(adapted))):
             self.result.now.append(adapted)
         else:
-            self._waiting.add((given, member))
+            self._waiting.add((role, member))
             self.result.later.append(adapted)
 
-    def _may_give(self, given: str, grantor: str | None) -> bool:
+    def _may_give(self, role: str, grantor: str | None) -> bool:
         """From 16 on a grantor needs what he gives with the right to: one that is there already
         gets what the dump gives him at the swap."""
         if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
             return True
-        return grantor in self.result.made and (given, grantor) not in self._waiting
+        return grantor in self.result.made and (role, grantor) not in self._waiting
 
     def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
         position = upper.index("ON") if "ON" in upper else len(upper)
-        what = upper[position + 1] if position + 1 < len(upper) else ""
-        if what == "TABLESPACE":
+        object_type = upper[position + 1] if position + 1 < len(upper) else ""
+        if object_type == "TABLESPACE":
             self._on_tablespace(_name(tokens, position + 2), statement)
-        elif what == "PARAMETER" and self._target.superuser and self._target.reserved is None:
+        elif (
+            object_type == "PARAMETER" and self._target.superuser and self._target.reserved is None
+        ):
             self.result.later.append(statement)
-        elif what == "PARAMETER":
+        elif object_type == "PARAMETER":
             self._note("grants on server parameters need a superuser and were left out")
         else:
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
@@ -247,23 +249,23 @@ class _Sorter:
             or not self._target.superuser
             or self._origin.major < 16 <= self._target.major
         )
-        kept = tokens[: _position_of_granted(tokens)] if foreign else tokens
+        adapted = tokens[: _position_of_granted(tokens)] if foreign else tokens
         if self._target.reserved is not None and tokens[0][1].upper() == "ALTER":
-            kept = [*kept[:3], *(_weaker(token) for token in kept[3:])]
+            adapted = [*adapted[:3], *(_weaker(token) for token in adapted[3:])]
         if not self._target.superuser:
-            kept = self._without_power(kept)
-        return statement if kept == tokens else " ".join(token for _, token in kept)
+            adapted = self._without_power(adapted)
+        return statement if adapted == tokens else " ".join(token for _, token in adapted)
 
     def _without_power(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Attributes of roles that only a superuser may give or take."""
-        kept: list[tuple[str, str]] = []
+        allowed: list[tuple[str, str]] = []
         for kind, text in tokens:
             word = text.upper() if kind == "word" else ""
             if word in _SUPERUSERS:
                 self._note(f"only a superuser may give a role {word}: left out")
             elif word not in _SUPERUSER_ONLY:
-                kept.append((kind, text))
-        return kept
+                allowed.append((kind, text))
+        return allowed
 
 
 def _weaker(token: tuple[str, str]) -> tuple[str, str]:

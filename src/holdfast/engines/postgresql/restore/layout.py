@@ -71,7 +71,7 @@ def origin(dump: Dump) -> Origin:
 
 
 def section(dump: Dump, name: str) -> Facts:
-    found = dump.facts.get(name)
-    if not isinstance(found, dict):
+    recorded = dump.facts.get(name)
+    if not isinstance(recorded, dict):
         raise NotSupported(f"the dump says nothing of its {name}")
-    return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return dict(recorded)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

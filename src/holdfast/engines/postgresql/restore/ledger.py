@@ -49,8 +49,8 @@ def write(
                 skipped += attempted(
                     session, [SQL("GRANT {} TO CURRENT_USER").format(Identifier(role))], say
                 )
-        for place, statement in enumerate(_rehearsed(session, plan.later, skipped, say)):
-            session.execute("INSERT INTO public.later VALUES (%s, %s)", [place, statement])
+        for position, statement in enumerate(_rehearsed(session, plan.later, skipped, say)):
+            session.execute("INSERT INTO public.later VALUES (%s, %s)", [position, statement])
     return skipped
 
 
@@ -60,17 +60,17 @@ def _rehearsed(
     skipped: list[Skipped],
     say: Callable[[str], None],
 ) -> Sequence[str]:
-    taken: list[str] = []
+    accepted: list[str] = []
     notes: list[str] = []
     with session.transaction(force_rollback=True):
         for statement in statements:
-            told = len(notes)
+            note_count = len(notes)
             refused = attempted(session, [statement], notes.append)
             skipped += refused
-            taken += [] if refused or len(notes) > told else [statement]
+            accepted += [] if refused or len(notes) > note_count else [statement]
     for note in notes:
         say(note)
-    return taken
+    return accepted
 
 
 def attempted(
@@ -107,10 +107,10 @@ def _require_libraries(session: Session, text: str) -> None:
     setting = _PRELOADS.search(text)
     if setting is None or session.info.parameter_status("is_superuser") != "on":
         return
-    place = "$libdir/plugins/" if setting[1] == "local" else ""
+    folder = "$libdir/plugins/" if setting[1] == "local" else ""
     for quoted in _QUOTED.findall(setting[2]):
         library = quoted.replace("''", "'")
-        path = library if "/" in library else f"{place}{library}"
+        path = library if "/" in library else f"{folder}{library}"
         session.execute(SQL("LOAD {}").format(Literal(path)))
 
 

@@ -19,7 +19,7 @@ def creation_of(address: Address, loader: str, password: Secret) -> str:
         verifier = session.pgconn.encrypt_password(
             password.reveal().encode(), loader.encode(), b"scram-sha-256"
         )
-        made = SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(
+        statement = SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(
             Identifier(loader), Literal(verifier.decode())
         )
-        return made.as_string(session)
+        return statement.as_string(session)

@@ -13,9 +13,13 @@ _ALWAYS_THERE = frozenset({"C", "POSIX"})
 
 
 def remedy(name: str) -> str:
-    how = generation(name)
+    instruction = generation(name)
     other = "restore with another locale (--locale C.UTF-8), which sorts otherwise"
-    return f"{how}; or {other}" if how else f"no Linux has a locale of that name: {other}"
+    return (
+        f"{instruction}; or {other}"
+        if instruction
+        else f"no Linux has a locale of that name: {other}"
+    )
 
 
 def has_icu(session: Session) -> bool:
@@ -27,15 +31,15 @@ def has(session: Session, collate: str, ctype: str) -> bool:
     """Of libc, in the encoding of the session's database."""
     if {collate, ctype} <= _ALWAYS_THERE:
         return True
-    wanted = SQL("LC_COLLATE = {}, LC_CTYPE = {}").format(Literal(collate), Literal(ctype))
-    return _can_make(session, wanted)
+    options = SQL("LC_COLLATE = {}, LC_CTYPE = {}").format(Literal(collate), Literal(ctype))
+    return _can_make(session, options)
 
 
-def _can_make(session: Session, wanted: Composed) -> bool:
+def _can_make(session: Session, options: Composed) -> bool:
     """Asks the server by making a temporary collation, which is never committed."""
     try:
         with session.transaction(force_rollback=True):
-            session.execute(SQL("CREATE COLLATION pg_temp.holdfast ({})").format(wanted))
+            session.execute(SQL("CREATE COLLATION pg_temp.holdfast ({})").format(options))
     except psycopg.errors.InsufficientPrivilege:
         return True  # cannot be asked; CREATE DATABASE will say it, before anything is touched
     except psycopg.Error as error:

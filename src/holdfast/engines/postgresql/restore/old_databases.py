@@ -59,12 +59,12 @@ def note(
 
 def settle(address: Address, attempt: Attempt, guard: Guard) -> None:
     """After the swap: what is aside follows nobody, while what was restored may. Repeatable."""
-    kept = _noted(address, attempt.op, attempt)
-    for old, subscriptions in kept.values():
+    noted = _noted(address, attempt.op, attempt)
+    for old, subscriptions in noted.values():
         if old is not None:
             _subscribe(address, old, subscriptions, attempt, "DISABLE")
     guard.check()
-    aside = [f"{name} as {old}" for name, (old, _) in kept.items() if old is not None]
+    aside = [f"{name} as {old}" for name, (old, _) in noted.items() if old is not None]
     if aside:
         attempt.say(f"the old data is kept: {', '.join(aside)}")
 
@@ -74,17 +74,17 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     own = application(attempt)
     with maintenance(address, own, guard=guard) as session:
         end_sessions(session, attempt)
-        waiting = old_book(op) in names(session)
-        done = bool(names(session, old_prefix(attempt.op)))
-    if waiting:
-        kept = _noted(address, op, attempt)
-        with maintenance(address, own, avoid=kept, guard=guard) as session:
+        is_aside = old_book(op) in names(session)
+        was_put_back = bool(names(session, old_prefix(attempt.op)))
+    if is_aside:
+        noted = _noted(address, op, attempt)
+        with maintenance(address, own, avoid=noted, guard=guard) as session:
             attempt.confirm()
-            rename(address, session, attempt, _back(session, kept, op, attempt))
-        attempt.say(f"put back: {', '.join(n for n, (old, _) in kept.items() if old is not None)}")
-    elif not done and attempt.number <= 1:
+            rename(address, session, attempt, _back(session, noted, op, attempt))
+        attempt.say(f"put back: {', '.join(n for n, (old, _) in noted.items() if old is not None)}")
+    elif not was_put_back and attempt.number <= 1:
         raise RestoreDiffers("nothing that this restore replaced is set aside on the server")
-    if waiting or done:
+    if is_aside or was_put_back:
         for name, (old, subscriptions) in _noted(address, attempt.op, attempt).items():
             if old is not None:
                 _subscribe(address, name, subscriptions, attempt, "ENABLE")
@@ -95,19 +95,19 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
 
 def _back(
     session: Session,
-    kept: Mapping[str, tuple[str | None, Sequence[str]]],
+    noted: Mapping[str, tuple[str | None, Sequence[str]]],
     op: str,
     attempt: Attempt,
 ) -> Sequence[Rename]:
     """What was restored, and was not dropped since, goes where the old data was, and is dropped."""
     present = set(names(session))
-    missing = [old for old, _ in kept.values() if old is not None and old not in present]
+    missing = [old for old, _ in noted.values() if old is not None and old not in present]
     if missing:
         raise RestoreDiffers(f"the server has no database {', '.join(missing)} any more")
-    away = [name for name in kept if name in present]
+    away = [name for name in noted if name in present]
     return [
         *(Rename(name, f"{old_prefix(attempt.op)}{n}") for n, name in enumerate(away)),
-        *(Rename(old, name) for name, (old, _) in kept.items() if old is not None),
+        *(Rename(old, name) for name, (old, _) in noted.items() if old is not None),
         Rename(old_book(op), old_book(attempt.op)),
     ]
 
@@ -130,10 +130,10 @@ def drop_old(address: Address, op: str, attempt: Attempt, guard: Guard | None) -
     """
     own = application(attempt)
     with maintenance(address, own, guard=guard) as session:
-        found = list(names(session, old_prefix(op)))
-    kept = attempt.op != op or _is_noted(address, op, attempt, found)
+        old_names = list(names(session, old_prefix(op)))
+    book_last = attempt.op != op or _is_noted(address, op, attempt, old_names)
     left: list[str] = []
-    for name in sorted(found, key=lambda name: (name == old_book(op)) is kept):
+    for name in sorted(old_names, key=lambda name: (name == old_book(op)) is book_last):
         try:
             _unsubscribe(address, name, attempt)
             with maintenance(address, own, guard=guard) as session:
@@ -147,9 +147,9 @@ def drop_old(address: Address, op: str, attempt: Attempt, guard: Guard | None) -
     return left
 
 
-def _is_noted(address: Address, op: str, attempt: Attempt, found: Collection[str]) -> bool:
+def _is_noted(address: Address, op: str, attempt: Attempt, old_names: Collection[str]) -> bool:
     """Is it a book of what was kept? Then it is needed until the last."""
-    return old_book(op) in found and bool(_noted(address, op, attempt))
+    return old_book(op) in old_names and bool(_noted(address, op, attempt))
 
 
 def _noted(
@@ -186,11 +186,11 @@ def _unsubscribe(address: Address, database: str, attempt: Attempt) -> None:
     """A database with a subscription cannot be dropped. Its slot stays at the publisher: what was
     restored may go on from there."""
     with maintenance(address, application(attempt)) as session:
-        found = [row[0] for row in session.execute(_OWN, [database]).fetchall()]
-    if not found:
+        subscriptions = [row[0] for row in session.execute(_OWN, [database]).fetchall()]
+    if not subscriptions:
         return
     with translated(), connect(address, database, application(attempt)) as session:
-        for name in found:
+        for name in subscriptions:
             subscription = Identifier(name)
             session.execute(SQL("ALTER SUBSCRIPTION {} DISABLE").format(subscription))
             session.execute(

@@ -48,7 +48,11 @@ class Case:
         """Roles that are to own something restored; a foreign dump names none."""
         if self.dump.foreign:
             return set()
-        named = (owner for each in self.recorded for owner in (each["owner"], *each["owners"]))
+        named = (
+            owner
+            for database in self.recorded
+            for owner in (database["owner"], *database["owners"])
+        )
         return {str(owner) for owner in named if owner}
 
 
@@ -157,21 +161,21 @@ def _libraries(case: Case) -> Iterator[str]:
 
 
 def _does_not_load(name: str, error: str) -> str:
-    why = " ".join(error.split()).partition(": ")[2] or error
+    reason = " ".join(error.split()).partition(": ")[2] or error
     packages = (package for library, package in _LIBRARY_PACKAGES.items() if library in error)
-    how = next((f"; on its machine: apt-get install {package}" for package in packages), "")
-    return f"extension {name} cannot be loaded by the target: {why}{how}"
+    remedy = next((f"; on its machine: apt-get install {package}" for package in packages), "")
+    return f"extension {name} cannot be loaded by the target: {reason}{remedy}"
 
 
 def _wanted_extensions(case: Case) -> list[tuple[str, str]]:
-    found = {
+    extensions = {
         (str(extension["name"]), str(extension["version"]))
         for database in case.recorded
         for extension in database["extensions"]
     }
     if case.dump.imported:
-        found |= {(str(name), "0") for name in section(case.dump, "imported")["extensions"]}
-    return sorted(found)
+        extensions |= {(str(name), "0") for name in section(case.dump, "imported")["extensions"]}
+    return sorted(extensions)
 
 
 def _parts(version: str) -> list[int]:
@@ -183,8 +187,8 @@ def _locales(case: Case) -> Iterator[str]:
     if chosen is not None and not locales.has(case.session, chosen, chosen):
         yield f"the chosen locale {chosen} is not available either; {locales.remedy(chosen)}"
     if chosen is None:
-        found = (locales.obstacle(case.session, database) for database in case.recorded)
-        yield from (obstacle for obstacle in found if obstacle is not None)
+        problems = (locales.obstacle(case.session, database) for database in case.recorded)
+        yield from (obstacle for obstacle in problems if obstacle is not None)
 
 
 def _privileges(case: Case) -> Iterator[str]:

@@ -80,11 +80,11 @@ def _recorded_path(facts: Facts) -> str:
     """Dumps of before name it among their settings only."""
     if "searchPath" in facts:
         return str(facts["searchPath"])
-    everybodys = [
+    for_all_roles = [
         s for entry in facts["settings"] if entry["role"] is None for s in entry["settings"]
     ]
     paths = [
-        setting.partition("=")[2] for setting in everybodys if setting.startswith("search_path=")
+        setting.partition("=")[2] for setting in for_all_roles if setting.startswith("search_path=")
     ]
     return paths[0] if paths else _USUAL_PATH
 
@@ -113,8 +113,15 @@ def setting_names(facts: Facts) -> set[str]:
 def with_settings(facts: Facts, names: Collection[str]) -> Facts:
     """With those settings only."""
     entries = [
-        {**e, "settings": [s for s in e["settings"] if s.partition("=")[0].lower() in names]}
-        for e in facts["settings"]
+        {
+            **entry,
+            "settings": [
+                setting
+                for setting in entry["settings"]
+                if setting.partition("=")[0].lower() in names
+            ],
+        }
+        for entry in facts["settings"]
     ]
     return {**facts, "settings": entries}
 

@@ -92,25 +92,25 @@ class Staging:
             target = self._target(session, server)
             replaces = {p.name for p in self._placed} & set(names(session))
         skipped: list[Skipped] = []
-        with self._making(target) as made:
+        with self._making(target) as creations:
             plan = self._globals(fetch, target)
             self._tell(plan, target)
             if plan.made or plan.later or not replaces:
                 skipped += self._write_book(plan, target)
             counts: dict[str, Count] = {}
             for placement in self._placed:
-                ready = partial(self._hand_over, placement, made[placement.name])
+                ready = partial(self._hand_over, placement, creations[placement.name])
                 counted, failed = self._load(placement, fetch, server, target, ready)
                 counts[placement.name] = counted
                 skipped += failed
         recorded = {p.name for p in self._placed if p.member is not None}
         loaded = merged({name: one for name, one in counts.items() if name in recorded})
-        otherwise = self._dump.facts.get("counting") != COUNTING
+        counted_before = self._dump.facts.get("counting") != COUNTING
         return replace(
             loaded,
             tables=self._promised(loaded.tables),
             skipped=tuple(skipped),
-            left_out=RECOUNTED if otherwise else frozenset(),
+            left_out=RECOUNTED if counted_before else frozenset(),
         )
 
     def _promised(self, tables: Sequence[Table]) -> Sequence[Table]:
@@ -184,18 +184,18 @@ class Staging:
         target: Target,
         ready: Callable[[], None],
     ) -> tuple[Count, Sequence[Skipped]]:
-        seen = Seen()
+        checks = Seen()
         if placement.member is None:
             ready()
         else:
             self._attempt.say(f"loading {placement.name}")
-            seen = self._restore(placement, fetch, server, target, ready)
+            checks = self._restore(placement, fetch, server, target, ready)
         with self._within(placement, self._guard) as session:
-            counted = self._count(session, placement, seen)
+            counted = self._count(session, placement, checks)
         with self._inside(self._address, placement, self._guard) as session:
             self._finish(session, placement)
         own = [item for item in self._properties if item.database == placement.name]
-        return counted, [*own, *seen.skipped]
+        return counted, [*own, *checks.skipped]
 
     def _create(self, placement: Placement, target: Target) -> None:
         """Empty until it has its owner and grants: what few may enter is never open to more."""
@@ -203,12 +203,12 @@ class Staging:
             session.execute(self._creation(session, placement, target))
 
     def _creation(self, session: Session, placement: Placement, target: Target) -> Composed:
-        wanted = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
-        return properties.creation(placement.staged, wanted, target.major, target.tablespaces)
+        recorded = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
+        return properties.creation(placement.staged, recorded, target.major, target.tablespaces)
 
-    def _hand_over(self, placement: Placement, made: Future[None]) -> None:
+    def _hand_over(self, placement: Placement, creation: Future[None]) -> None:
         """Waits for a staged database, and gives it to its owner."""
-        made.result()
+        creation.result()
         if placement.facts is not None:
             with self._maintenance() as session, session.transaction():
                 ownership = properties.ownership(placement.staged, placement.facts)
@@ -233,10 +233,12 @@ class Staging:
             int(server["major"]),
             archive_major=int(section(self._dump, "tools")["major"]),
         )
-        wanted = self._dump.facts.get("tablespaces")
-        known = set(wanted) <= target.tablespaces if isinstance(wanted, list) else False  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        tablespaces = self._dump.facts.get("tablespaces")
+        has_tablespaces = (
+            set(tablespaces) <= target.tablespaces if isinstance(tablespaces, list) else False
+        )  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         users = self._dump.facts.get("users", True)
-        unused = self._left_out(tablespaces=not known, users=not users)
+        unused = self._left_out(tablespaces=not has_tablespaces, users=not users)
         rows = {t.name: t.rows for t in self._dump.inventory.tables if t.database == placement.name}
         loading = Loading(
             chosen,
@@ -250,7 +252,7 @@ class Staging:
                 chosen,
                 placement.name,
                 properties.search_path(placement.facts),
-                [f"--no-{what}" for what in unused],
+                [f"--no-{kind}" for kind in unused],
                 rows,
                 self._attempt.say,
             ),
@@ -283,13 +285,13 @@ class Staging:
         """None: who loads may do all of it."""
         return None
 
-    def _count(self, session: Session, placement: Placement, seen: Seen) -> Count:
-        tables = Tables(session, seen.analysed)
+    def _count(self, session: Session, placement: Placement, checks: Seen) -> Count:
+        tables = Tables(session, checks.analysed)
         counted: list[Count] = []
 
         def rows(part: Guard) -> None:
             with translated(part), watched(session, part):
-                counted.append(count(session, placement.name, seen.rows, otherwise=rows_copied))
+                counted.append(count(session, placement.name, checks.rows, fallback=rows_copied))
 
         def statistics(part: Guard) -> None:
             with self._within(placement, part) as analyst:

@@ -73,19 +73,21 @@ def _rename_all(
     missing = [p.name for p in placed if p.staged not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    kept, outgoing = book(attempt), _outgoing(session, placed, attempt)
-    later = _later(address, attempt) if kept in present else []
+    book_name, outgoing = book(attempt), _outgoing(session, placed, attempt)
+    later = _later(address, attempt) if book_name in present else []
     if attempt.keep_old:
-        if kept not in present:
-            session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(kept)))
-            present.add(kept)
+        if book_name not in present:
+            session.execute(
+                SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(book_name))
+            )
+            present.add(book_name)
         old_databases.note(
-            address, kept, attempt, _at_stake(placed), {r.before: r.after for r in outgoing}
+            address, book_name, attempt, _at_stake(placed), {r.before: r.after for r in outgoing}
         )
     renames = [
         *outgoing,
         *(Rename(placement.staged, placement.name) for placement in placed),
-        *([Rename(kept, old_book(attempt.op))] if kept in present else []),
+        *([Rename(book_name, old_book(attempt.op))] if book_name in present else []),
     ]
     _tell_of_slots(session, outgoing, attempt)
     rename(address, session, attempt, renames, later)
@@ -126,7 +128,7 @@ def _tell_of_slots(session: Session, outgoing: Sequence[Rename], attempt: Attemp
     rows = session.execute(
         "SELECT slot_name::text, database::text FROM pg_replication_slots"
         " WHERE slot_type = 'logical' AND database = ANY(%s) ORDER BY 1",
-        [[each.before for each in outgoing]],
+        [[old.before for old in outgoing]],
     )
     for slot, database in rows.fetchall():
         attempt.say(
@@ -146,9 +148,9 @@ def _require_done(
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
     for placement in placed:
         with translated(), connect(address, placement.name) as session:
-            there = inventory.names(session)
-        wanted = {t.name for t in dump.inventory.tables if t.database == placement.name}
-        if wanted and not wanted & there:
+            tables = inventory.names(session)
+        expected = {t.name for t in dump.inventory.tables if t.database == placement.name}
+        if expected and not expected & tables:
             raise RestoreDiffers(
                 f"nothing is staged, and {placement.name} holds none of its tables"
             )
