@@ -46,7 +46,7 @@ class PostgreSQL(Server):
         tls=True,
         named_databases=True,
         bare_snapshots=True,
-        certificates=address.FILES,
+        certificates=address.CERTIFICATE_OPTIONS,
     )
 
     def __init__(self, tools_dir: Path) -> None:
@@ -146,7 +146,7 @@ class PostgreSQL(Server):
 
     def remember(self, server: LocalServer) -> Mapping[str, object]:
         chosen = tools.server(self.tools_dir, server.version)
-        return {timelines.USED: timelines.used(chosen, server)}
+        return {timelines.USED: timelines.highest_used(chosen, server)}
 
     def rehearse(
         self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard

@@ -141,7 +141,7 @@ class Held:
                 (staged,) = (
                     name
                     for name in databases.names(opened, object_names.stages_prefix("op"))
-                    if not name.endswith(object_names.BOOK)
+                    if not name.endswith(object_names.LEDGER)
                 )
             if self.server.execute(self.until, staged):
                 return

@@ -13,7 +13,7 @@ from fixtures.rich_data import fill
 from holdfast.domain.errors import ChildFailed, EvidenceMissing, Interrupted
 from holdfast.engines.postgresql.client import databases, object_names
 from holdfast.engines.postgresql.load import pg_restore
-from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS
+from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS_BYTES
 from holdfast.kit.backoff import pauses
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
@@ -69,7 +69,7 @@ def taken(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Taken:
 
 
 def near(taken: Taken) -> Taken:
-    return replace(taken, dump=replace(taken.dump, near=True, size=SEVERAL_READERS))
+    return replace(taken, dump=replace(taken.dump, near=True, size=SEVERAL_READERS_BYTES))
 
 
 def readers(used: list[list[str]]) -> int:

@@ -13,10 +13,10 @@ from holdfast.engines.postgresql.client import commands
 from holdfast.engines.postgresql.client.address import child_environment, conninfo, parse
 from holdfast.engines.postgresql.client.object_names import (
     application,
-    book,
     is_ours,
+    ledger_database,
     member_names,
-    old_book,
+    old_ledger_database,
     old_prefix,
     stage_prefix,
 )
@@ -156,9 +156,9 @@ def test_our_names_fit_where_they_go() -> None:
     attempt = Attempt("op", "tag", print, number=3)
     for name in (
         f"{stage_prefix(attempt)}0",
-        book(attempt),
+        ledger_database(attempt),
         f"{old_prefix('op')}12",
-        old_book("op"),
+        old_ledger_database("op"),
     ):
         assert is_ours(name)
     for name in ("holdfast", "holdfast_old_prod", "holdfast_stage_x", f"{old_prefix('op')}1 "):

@@ -1,4 +1,4 @@
-"""Says who keeps sessions of ours waiting for a lock: only that session's owner can end it."""
+"""Reports sessions that block ours by a lock: only their owner can end them."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -11,9 +11,9 @@ from holdfast.domain.errors import Failure
 from holdfast.engines.postgresql.client.address import connect
 
 BLOCKED_SECONDS = 110.0
-"""A wait this long is told: shortly before pg_dump gives up after 120 s (`commands.pg_dump`)."""
+"""Waits of this length are reported: shortly before pg_dump gives up, after 120 s."""
 
-_LOOKS = 10  # in that time
+_LOOKS_PER_WAIT = 10
 
 _BLOCKERS = """
 SELECT w.pid, w.datname::text, l.relation, b.pid, b.usename::text, b.application_name,
@@ -31,18 +31,24 @@ SELECT w.pid, w.datname::text, l.relation, b.pid, b.usename::text, b.application
 
 
 @contextmanager
-def told(
+def report_blockers(
     address: Address, application: str, say: Callable[[str], None], seconds: float | None = None
 ) -> Generator[None]:
-    """While the block runs, `say` gets a sentence for each session that has kept one of
-    `application` waiting for so many seconds (None: `BLOCKED_SECONDS`), once."""
+    """While the block runs, calls `say` once with a sentence for each session that blocks one of
+    ours.
+
+    `application` is the application name of our sessions. A block is reported when it has lasted
+    `seconds` (None: `BLOCKED_SECONDS`).
+    """
     stopped = threading.Event()
     threshold = BLOCKED_SECONDS if seconds is None else seconds
     reported: set[tuple[object, ...]] = set()
 
     def watch() -> None:
-        while not stopped.wait(threshold / _LOOKS):
-            with suppress(Failure, psycopg.Error):  # whoever waits finds out what is wrong
+        while not stopped.wait(threshold / _LOOKS_PER_WAIT):
+            with suppress(
+                Failure, psycopg.Error
+            ):  # the session that waits will report what is wrong
                 for key, sentence in blockers(address, application, threshold):
                     if key not in reported:
                         reported.add(key)
@@ -59,19 +65,19 @@ def told(
 def blockers(
     address: Address, application: str, seconds: float
 ) -> Generator[tuple[tuple[object, ...], str]]:
-    """Who waits and who is waited for, and a sentence about them."""
+    """Yields pairs of process ids (waiting, blocking), each with a sentence about them."""
     with connect(address) as session:
         rows = session.execute(_BLOCKERS, [application, seconds]).fetchall()
     for waiting, database, relation, *holder, waited in rows:
-        table = _name(address, str(database), relation)
+        table = _relation_name(address, str(database), relation)
         yield (
             (waiting, holder[0]),
             f"waiting for {waited} s for a lock on {table} in database {database}, which"
-            f" {_described(*holder)}",
+            f" {_describe_blocker(*holder)}",
         )
 
 
-def _described(
+def _describe_blocker(
     pid: int | None,
     user: str | None,
     application: str | None,
@@ -88,7 +94,7 @@ def _described(
     )
 
 
-def _name(address: Address, database: str, relation: int | None) -> str:
+def _relation_name(address: Address, database: str, relation: int | None) -> str:
     if relation is None:
         return "something"
     with connect(address, database) as session:

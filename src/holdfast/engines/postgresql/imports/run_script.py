@@ -14,16 +14,16 @@ from psycopg.sql import SQL, Literal
 from holdfast.contracts.engine import Skipped
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql.client.address import Session
-from holdfast.engines.postgresql.dump.script import Item, Rows, Script, Statement
+from holdfast.engines.postgresql.dump.script import CopyRows, Item, Script, Statement
 from holdfast.engines.postgresql.imports import statement_filter
-from holdfast.engines.postgresql.imports.script_state import Course
+from holdfast.engines.postgresql.imports.script_state import ScriptState
 from holdfast.kit.processes.guard import Guard
 
 _HEAD_BYTES = 4096
 _SAVEPOINT = "holdfast_may_fail"
 
 
-class Run:
+class ScriptRun:
     """`extend` makes an extension that the session may not make, from its statement; None: nobody
     may. `cluster`: the script is of a whole server. `skipped`: what could not be made."""
 
@@ -43,7 +43,7 @@ class Run:
         self._guard = guard
         self._extend = extend
         self._cluster = cluster
-        self._course = Course()
+        self._course = ScriptState()
         self._encoding = self._course.encoding
         self._made = False
         self._notes: set[str] = set()
@@ -57,7 +57,9 @@ class Run:
             if section is None or self._course.database == section:
                 self._take(item)
             elif not self._course.database and isinstance(item, Statement):
-                reason = statement_filter.left_out(self._head(item.text), cluster=self._cluster)
+                reason = statement_filter.left_out_reason(
+                    self._head(item.text), cluster=self._cluster
+                )
                 if reason is not None:
                     self._note(reason)
         if self._session.info.transaction_status != TransactionStatus.IDLE:
@@ -74,9 +76,9 @@ class Run:
         match item:
             case Statement(text):
                 self._statement(text)
-            case Rows(text, chunks):
+            case CopyRows(text, chunks):
                 self._made = True
-                self._copy(statement_filter.thawed(text), chunks)
+                self._copy(statement_filter.without_freeze(text), chunks)
             case _:
                 pass
 
@@ -90,13 +92,15 @@ class Run:
 
     def _statement(self, text: bytes) -> None:
         head = self._head(text)
-        reason = statement_filter.left_out(head, cluster=self._cluster) or self._of_public(head)
+        reason = statement_filter.left_out_reason(head, cluster=self._cluster) or self._of_public(
+            head
+        )
         if reason is not None:
             self._note(reason)
         elif statement_filter.may_fail(head) or head.upper().startswith("CREATE EXTENSION"):
             self._try(text, head)
         else:
-            self._session.execute(statement_filter.rewritten(text, head))
+            self._session.execute(statement_filter.without_authorization(text, head))
         self._made = self._made or statement_filter.makes_something(head)
 
     def _of_public(self, head: str) -> str | None:
@@ -128,7 +132,7 @@ class Run:
             self._session.execute(f"RELEASE {_SAVEPOINT}")
 
     def _pass_over(self, head: str, error: psycopg.Error, *, inside: bool) -> None:
-        note = statement_filter.tolerated(head, error)
+        note = statement_filter.tolerated_reason(head, error)
         if note is not None:
             self._note(note)
         elif self._extend is not None and _is_for_helper(head, error):

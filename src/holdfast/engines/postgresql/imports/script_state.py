@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.dump.script import Item, Meta, Script, Statement
+from holdfast.engines.postgresql.dump.script import Item, PsqlCommand, Script, Statement
 from holdfast.engines.postgresql.imports.statement_filter import NAME
 
 _ENCODING = re.compile(
@@ -48,7 +48,7 @@ _CODECS: Mapping[str, str] = {
 """PostgreSQL's names of encodings. Those are missing in which a quote may be half a character."""
 
 
-class Course:
+class ScriptState:
     """`database` is empty until the file connects to one. `schema` is where names without one lead
     to; empty: nowhere. `encoding` is as the file says it."""
 
@@ -63,7 +63,7 @@ class Course:
 
     def follow(self, item: Item, script: Script) -> None:
         """EvidenceMissing for what cannot be read safely."""
-        if isinstance(item, Meta):
+        if isinstance(item, PsqlCommand):
             self._command(item.text)
         elif isinstance(item, Statement):
             self._statement(self.text(item.text[:4096]), script)

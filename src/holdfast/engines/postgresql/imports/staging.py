@@ -21,18 +21,18 @@ from holdfast.contracts.engine import Fetch, Inventory
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.client.address import Session, connect
-from holdfast.engines.postgresql.client.databases import watched
+from holdfast.engines.postgresql.client.databases import cancelled_on_stop
 from holdfast.engines.postgresql.client.facts import Facts
 from holdfast.engines.postgresql.client.server_errors import translated
-from holdfast.engines.postgresql.hosting.ownership import EXTENSIONS
+from holdfast.engines.postgresql.hosting.ownership import EXTRA_EXTENSIONS
 from holdfast.engines.postgresql.imports import statement_filter, survey
-from holdfast.engines.postgresql.imports.run_script import Run
+from holdfast.engines.postgresql.imports.run_script import ScriptRun
 from holdfast.engines.postgresql.imports.script_state import unquoted
-from holdfast.engines.postgresql.load.table_checks import Seen
+from holdfast.engines.postgresql.load.table_checks import TableChecks
 from holdfast.engines.postgresql.restore import properties
-from holdfast.engines.postgresql.restore.globals import Sorted, Target
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan, Target
 from holdfast.engines.postgresql.restore.layout import Placement, section
-from holdfast.engines.postgresql.restore.loader_role import creation_of, loader_name
+from holdfast.engines.postgresql.restore.loader_role import creation_statement, loader_name
 from holdfast.engines.postgresql.restore.staging import Staging
 from holdfast.kit.seal import Secret
 
@@ -61,12 +61,12 @@ class ForeignStaging(Staging):
     def _loader(self) -> str:
         return loader_name(self._attempt)
 
-    def _globals(self, fetch: Fetch, target: Target) -> Sorted:  # noqa: ARG002 - its own are left out
+    def _globals(self, fetch: Fetch, target: Target) -> GlobalsPlan:  # noqa: ARG002 - its own are left out
         if not target.superuser:
-            return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
+            return GlobalsPlan(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
-        creation = creation_of(self._address, self._loader, self._password)
-        plan = Sorted(needed=[creation], made=[self._loader])
+        creation = creation_statement(self._address, self._loader, self._password)
+        plan = GlobalsPlan(needed=[creation], made=[self._loader])
         if OWNER not in target.roles:
             plan.needed.append(f"CREATE ROLE {OWNER}")
             plan.made.append(OWNER)
@@ -79,7 +79,7 @@ class ForeignStaging(Staging):
         server: Facts,  # noqa: ARG002
         target: Target,
         ready: Callable[[], None],
-    ) -> Seen:
+    ) -> TableChecks:
         ready()
         member = next(m for m in self._dump.members if m.name == placement.member)
         address = self._address
@@ -90,12 +90,12 @@ class ForeignStaging(Staging):
         with (
             translated(self._guard),
             connect(address, placement.staged, self._application) as session,
-            watched(session, self._guard),
+            cancelled_on_stop(session, self._guard),
             self._helper(placement.staged, target) as helper,
             survey.script(tools.newest(self._tools_dir), member, fetch(member.name)) as script,
         ):
             session.execute(_AS_PSQL)
-            run = Run(
+            run = ScriptRun(
                 session,
                 placement.name,
                 self._attempt.say,
@@ -105,7 +105,7 @@ class ForeignStaging(Staging):
             )
             several = self._dump.imported and section(self._dump, "imported").get("sections")
             run.all(script, placement.name if several else None)
-        return Seen(skipped=run.skipped)
+        return TableChecks(skipped=run.skipped)
 
     def _finish(self, session: Session, placement: Placement) -> None:
         """Counted and analysed as the loader, before what it made is somebody else's."""
@@ -169,7 +169,7 @@ class ForeignStaging(Staging):
         if match is None:
             raise EvidenceMissing(f"not understood: {head[:80]}")
         name = unquoted(match, 1)
-        if self._address.owner is not None and name not in EXTENSIONS:
+        if self._address.owner is not None and name not in EXTRA_EXTENSIONS:
             raise AddonRefused(f"extension {name} is not among those that this server may have")
         statement = SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(name))
         schema = _SCHEMA_OF.search(head)

@@ -90,7 +90,7 @@ _NO_SUCH_SETTING = (
 )
 
 
-def left_out(head: str, *, cluster: bool) -> str | None:
+def left_out_reason(head: str, *, cluster: bool) -> str | None:
     """What a statement is of, when it is not run. `cluster`: the file is of a whole server."""
     rules = (*_OF_CLUSTER, *_LEFT_OUT) if cluster else _LEFT_OUT
     return next((reason for rule, reason in rules if re.match(rule, head, re.IGNORECASE)), None)
@@ -106,7 +106,7 @@ def may_fail(head: str) -> bool:
     return any(rule.match(head) for rule in rules)
 
 
-def tolerated(head: str, error: psycopg.Error) -> str | None:
+def tolerated_reason(head: str, error: psycopg.Error) -> str | None:
     """What is left out because of this error, in words; None: it is no reason to go on."""
     missing = isinstance(error, _IS_NOT_THERE)
     refused = isinstance(error, errors.InsufficientPrivilege)
@@ -126,7 +126,7 @@ def skippable(head: str) -> bool:
     return _WITHOUT_DATA.match(head) is not None
 
 
-def rewritten(text: bytes, head: str) -> bytes:
+def without_authorization(text: bytes, head: str) -> bytes:
     """A schema belongs to who loads, whoever it was authorized to."""
     match = _AUTHORIZATION.match(head)
     if match is None:
@@ -134,7 +134,7 @@ def rewritten(text: bytes, head: str) -> bytes:
     return f"{match[1]}{(match[2] or match[3]).strip()}".encode()
 
 
-def thawed(copy: bytes) -> bytes:
+def without_freeze(copy: bytes) -> bytes:
     """COPY without FREEZE, which only a table of the same transaction allows."""
     before, word, options = copy.rpartition(b"stdin") if b"stdin" in copy else (copy, b"", b"")
     changed = _FREEZE.sub(b"", options)

@@ -20,9 +20,9 @@ from holdfast.engines.postgresql.client.commands import pg_restore_script
 from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.engines.postgresql.client.tools import MAJORS, ToolSet
 from holdfast.engines.postgresql.dump import archive
-from holdfast.engines.postgresql.dump.script import Item, Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.dump.script import CommentLine, CopyRows, Item, Script, Statement
 from holdfast.engines.postgresql.imports import directory_format, statement_filter
-from holdfast.engines.postgresql.imports.script_state import Course, unquoted
+from holdfast.engines.postgresql.imports.script_state import ScriptState, unquoted
 from holdfast.engines.postgresql.imports.statement_filter import NAME
 from holdfast.kit.processes.process import PIPE, Child, Finished, require_success
 
@@ -172,7 +172,7 @@ class _Findings:
 
     script: Script
     cluster: bool
-    course: Course = field(default_factory=Course)
+    course: ScriptState = field(default_factory=ScriptState)
     sections: dict[str, _Section] = field(default_factory=dict[str, _Section])
     statements: int = 0
     extensions: set[str] = field(default_factory=set[str])
@@ -191,9 +191,9 @@ class _Findings:
         match item:
             case Statement(text):
                 self._statement(self.course.text(text))
-            case Rows(text, chunks):
+            case CopyRows(text, chunks):
                 self._rows(text, chunks)
-            case Remark(text):
+            case CommentLine(text):
                 self._remark(text)
             case _:
                 pass
@@ -205,7 +205,7 @@ class _Findings:
     def _statement(self, text: str) -> None:
         self.statements += 1
         head = " ".join(text[:4096].split())
-        if statement_filter.left_out(
+        if statement_filter.left_out_reason(
             head, cluster=self.cluster
         ) is None and statement_filter.makes_something(head):
             self.here.makes = True

@@ -35,12 +35,12 @@ def verify(session: Session, guard: Guard) -> Mapping[str, object]:
         return {"amcheck": "not installed on this machine"}
     with session.transaction(force_rollback=True):
         session.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
-        tables = _each(session, guard, _TABLES, "SELECT msg FROM verify_heapam({}) LIMIT 1")
-        indexes = _each(session, guard, _INDEXES, "SELECT bt_index_check({})::text")
+        tables = _check_each(session, guard, _TABLES, "SELECT msg FROM verify_heapam({}) LIMIT 1")
+        indexes = _check_each(session, guard, _INDEXES, "SELECT bt_index_check({})::text")
     return {"tables": tables, "indexes": indexes}
 
 
-def _each(session: Session, guard: Guard, listing: str, check: str) -> int:
+def _check_each(session: Session, guard: Guard, listing: str, check: str) -> int:
     rows = session.execute(listing.encode()).fetchall()
     for oid, name in rows:
         guard.check()

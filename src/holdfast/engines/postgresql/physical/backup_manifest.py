@@ -10,7 +10,7 @@ import google_crc32c
 from holdfast.domain.errors import EvidenceMissing
 
 _UNLISTED = ("pg_wal/", "backup_label", "tablespace_map", "postgresql.auto.conf.tmp")
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 _LITTLE_ENDIAN = ("x86_64", "aarch64")
@@ -50,7 +50,7 @@ def algorithm(machine: str) -> str:
     return "CRC32C" if machine in _LITTLE_ENDIAN else "SHA256"
 
 
-class Arrived:
+class ReceivedFiles:
     """Size and checksum, in hex digits, of every file that passed."""
 
     def __init__(self, algorithm: str) -> None:
@@ -90,13 +90,13 @@ class BackupManifest:
         self._files = files
         self._ranges = ranges
 
-    def require(self, arrived: Arrived, segment: int) -> None:
+    def require(self, arrived: ReceivedFiles, segment: int) -> None:
         """Every file as it was sent, none more, and all the WAL there has to be."""
         wrong = [path for path, file in self._files.items() if not _same(file, arrived, path)]
         wrong += [path for path in arrived.seen if path not in self._files and not _unlisted(path)]
         wrong += [path for path in self._segments(segment) if path not in arrived.seen]
         if wrong:
-            named = ", ".join(sorted(wrong)[:_NAMED])
+            named = ", ".join(sorted(wrong)[:_MAX_NAMED])
             raise EvidenceMissing(f"{len(wrong)} files are not as the server's manifest: {named}")
 
     def _segments(self, segment: int) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _path(file: Mapping[str, Any]) -> str:
     return str(file["Path"])
 
 
-def _same(file: Mapping[str, Any], arrived: Arrived, path: str) -> bool:
+def _same(file: Mapping[str, Any], arrived: ReceivedFiles, path: str) -> bool:
     sent = file["Size"], str(file.get("Checksum", "")).lower()
     same_kind = file.get("Checksum-Algorithm") == arrived.algorithm
     return same_kind and arrived.seen.get(path) == sent

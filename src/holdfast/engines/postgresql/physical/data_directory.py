@@ -21,11 +21,11 @@ from holdfast.engines.postgresql.physical.snapshot import DATA, SPACES
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import give, mark
 
-_OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
-_SET_ASIDE = (*_OURS, "postgresql.auto.conf")
+_CONFIGURATION = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
+_SET_ASIDE = (*_CONFIGURATION, "postgresql.auto.conf")
 _SIGNALS = ("standby.signal", "recovery.signal")
-_CAME = ".from-snapshot"
-_OWNERS = ".before"
+_FROM_SNAPSHOT = ".from-snapshot"
+_BEFORE = ".before"
 _TUNING = frozenset(
     (
         "autovacuum_max_workers",
@@ -66,8 +66,8 @@ _TUNING = frozenset(
     )
 )
 """Settings that cannot harm the machine. All others have to be chosen anew by its operator."""
-_NEEDED = "\n# Holdfast: what the restored data needs\n"
-_USUAL_SEGMENT = 16 << 20
+_NEEDED_HEADING = "\n# Holdfast: what the restored data needs\n"
+_DEFAULT_SEGMENT_BYTES = 16 << 20
 
 
 def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
@@ -80,13 +80,13 @@ def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
         (data / name).unlink(missing_ok=True)
     for name in _SET_ASIDE:
         copied = data / name
-        if copied.exists() and not (data / f"{name}{_CAME}").exists():
-            durable.move(copied, data / f"{name}{_CAME}")
-    for name in _OURS if server.ours else _SET_ASIDE:
+        if copied.exists() and not (data / f"{name}{_FROM_SNAPSHOT}").exists():
+            durable.move(copied, data / f"{name}{_FROM_SNAPSHOT}")
+    for name in _CONFIGURATION if server.ours else _SET_ASIDE:
         if server.ours or (server.directory / name).exists():
             shutil.copyfile(server.directory / name, data / name)
     conf = data / ("postgresql.conf" if server.ours else "postgresql.auto.conf")
-    _require(conf, needed(tools.server(tools_dir, server.version), data))
+    _require(conf, needed_settings(tools.server(tools_dir, server.version), data))
     _map_tablespaces(tree, data)
     _own(tree, owner_of(server))
 
@@ -99,7 +99,7 @@ def settle(server: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequenc
         text = auto.read_text(errors="surrogateescape")
         tuning = _tuning(text)
         if tuning != text:
-            _replace(auto.with_name(f"{auto.name}{_OWNERS}"), text)
+            _replace(auto.with_name(f"{auto.name}{_BEFORE}"), text)
             _replace(auto, tuning)
     left = confine()
     mark(server.directory / SETTLED)
@@ -130,8 +130,8 @@ def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any])
     machine = manifest["facts"]["machine"]
     if machine != platform.machine():
         problems.append(f"the snapshot is of a {machine}, this is a {platform.machine()}")
-    for name in locale_names.lacking(manifest["facts"].get("locales", ())):
-        remedy = locale_names.generation(name) or "restore a dump of it, with another locale"
+    for name in locale_names.not_installed(manifest["facts"].get("locales", ())):
+        remedy = locale_names.install_hint(name) or "restore a dump of it, with another locale"
         problems.append(
             f"the snapshot needs the locale {name}, which is not on this machine; {remedy}"
         )
@@ -156,16 +156,16 @@ def _elsewhere(server: LocalServer) -> list[str]:
     ]
 
 
-def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
+def needed_settings(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     """Settings without which a server does not start from this data, whatever its place says."""
-    control = timelines.controlled(chosen, data)
+    control = timelines.control_data(chosen, data)
     try:
         segment = int(control["Bytes per WAL segment"])
         prepared = int(control["max_prepared_xacts setting"])
     except (KeyError, ValueError) as error:
         raise EvidenceMissing(f"pg_control cannot be read: {error}") from error
     settings: dict[str, str] = {}
-    if segment > _USUAL_SEGMENT:
+    if segment > _DEFAULT_SEGMENT_BYTES:
         settings["min_wal_size"] = f"{2 * segment >> 20}MB"
         settings["max_wal_size"] = f"{64 * segment >> 20}MB"
     if prepared:
@@ -176,9 +176,9 @@ def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
 def _require(conf: Path, settings: Mapping[str, str]) -> None:
     """Below the place's own settings; what an earlier restore wrote there is gone."""
     present = conf.read_text(errors="surrogateescape") if conf.exists() else ""
-    own = present.partition(_NEEDED)[0]
+    own = present.partition(_NEEDED_HEADING)[0]
     lines = [f"{name} = {value}\n" for name, value in settings.items()]
-    text = own + (_NEEDED + "".join(lines) if lines else "")
+    text = own + (_NEEDED_HEADING + "".join(lines) if lines else "")
     conf.write_text(text, errors="surrogateescape")
 
 
@@ -201,7 +201,7 @@ def _map_tablespaces(tree: Path, data: Path) -> None:
 def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
     """Tablespaces live beside the data; recovery finds them by absolute paths."""
     spaces = [f"{oid} {directory / SPACES / oid}\n" for oid in sorted(facts["tablespaces"])]
-    texts, appended = timelines.materialised(facts)
+    texts, appended = timelines.recovery_files(facts)
     return Finish(
         texts={
             **{f"{DATA}/{name}": text for name, text in texts.items()},

@@ -70,9 +70,9 @@ _PRIVATE: Mapping[str, str] = {
 }
 _TRUST = "local all all trust\n"
 _PORT = 5432  # only the name of a socket in a private directory
-_LAST_WORDS = 5
-_ARCHIVES_BY_LIBRARY = 15
-_QUIET_SINCE = 17
+_SHOWN_LOG_LINES = 5
+_ARCHIVE_LIBRARY_SINCE = 15
+_EVENT_TRIGGERS_SETTING_SINCE = 17
 """From this major on a login fires event triggers, which a setting can keep silent."""
 
 
@@ -145,9 +145,13 @@ class Rehearsal:
         settings = {
             **_PRIVATE,
             **(begun.settings(home) if begun else {}),
-            **({"archive_library": ""} if self._tools.major >= _ARCHIVES_BY_LIBRARY else {}),
-            **data_directory.needed(self._tools, self._directory),
-            **({"event_triggers": "off"} if self._tools.major >= _QUIET_SINCE else {}),
+            **({"archive_library": ""} if self._tools.major >= _ARCHIVE_LIBRARY_SINCE else {}),
+            **data_directory.needed_settings(self._tools, self._directory),
+            **(
+                {"event_triggers": "off"}
+                if self._tools.major >= _EVENT_TRIGGERS_SETTING_SINCE
+                else {}
+            ),
             "unix_socket_directories": str(home),
             "hba_file": str(home / "hba"),
             "ident_file": str(home / "ident"),
@@ -170,7 +174,7 @@ class Rehearsal:
             self._guard.wait(0.1)
             self._guard.moved(0)
             if child.ended():
-                last = " / ".join(child.wait().stderr.splitlines()[-_LAST_WORDS:])
+                last = " / ".join(child.wait().stderr.splitlines()[-_SHOWN_LOG_LINES:])
                 raise RestoreDiffers(f"the snapshot's server does not start: {last}")
             try:
                 connect(address).close()
@@ -211,7 +215,10 @@ class Rehearsal:
         with translated(self._guard), connect(address) as session:
             administrator.confine_server(session, self._place)
             administrator.hand_over_databases(session, self._place)
-            names, heir = administrator.databases(session), administrator.heir(session, self._place)
+            names, heir = (
+                administrator.databases(session),
+                administrator.successor(session, self._place),
+            )
         left: list[str] = []
         for name in names:
             self._guard.check()
@@ -279,11 +286,11 @@ def confine_database(session: Session, server: LocalServer, heir: str) -> list[s
             f" {', '.join(typed[:5])}; that cannot run on a server whose owner is not trusted"
             " with this machine"
         )
-    for statement in ownership.locked_up(session):
+    for statement in ownership.lockdown_statements(session):
         session.execute(statement)
-    left = ownership.yield_objects(session, heir)
+    left = ownership.give_objects(session, heir)
     ownership.copy_mappings(session, heir)
-    ownership.equip(session, server.user, administrator.owner_here(session))
+    ownership.equip_database(session, server.user, administrator.database_owner(session))
     return left
 
 

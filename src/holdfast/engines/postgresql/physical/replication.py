@@ -17,7 +17,7 @@ from psycopg.pq import abc
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonUnavailable, Failure
 from holdfast.engines.postgresql.client.address import conninfo
-from holdfast.engines.postgresql.client.server_errors import of_replication
+from holdfast.engines.postgresql.client.server_errors import replication_failure
 from holdfast.kit.processes.guard import Guard
 
 _LISTEN_MS = 200  # how long a stop may go unheard when the server is silent
@@ -109,7 +109,7 @@ class Replication:
     def _failure(self, message: bytes) -> Failure:
         """A stop's own reason first: what a cancelled server says is not why it ended."""
         self._guard.check()
-        return of_replication(message.decode("utf-8", "replace"), self._where)
+        return replication_failure(message.decode("utf-8", "replace"), self._where)
 
 
 def _rows(result: abc.PGresult) -> Iterator[Row]:
@@ -149,7 +149,7 @@ def replication(address: Address, application: str, guard: Guard) -> Generator[R
     try:
         _connected(connection, guard)
         if connection.status != pq.ConnStatus.OK:
-            raise of_replication(connection.error_message.decode("utf-8", "replace"), endpoint)
+            raise replication_failure(connection.error_message.decode("utf-8", "replace"), endpoint)
         session = Replication(connection, endpoint, guard)
         release = guard.adopt(session.cancel)
         try:

@@ -14,12 +14,12 @@ from holdfast.contracts.engine import WARNINGS, Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client import facts
-from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.client.address import Session, connect, through_socket
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.dump import warnings
 from holdfast.engines.postgresql.physical.backup_manifest import (
-    Arrived,
     BackupManifest,
+    ReceivedFiles,
     algorithm,
 )
 from holdfast.engines.postgresql.physical.copy_stream import CopyStream
@@ -30,7 +30,7 @@ from holdfast.kit.processes.guard import Guard
 DATA, SPACES = "data", "tablespaces"
 MANIFEST = "backup_manifest"
 
-_STREAM = 15  # since this version all archives come in one COPY
+_ONE_COPY_SINCE = 15  # since this version all archives come in one COPY
 Chunks = Iterator[bytes | memoryview]
 
 
@@ -47,8 +47,8 @@ class Capture:
     ) -> None:
         self._warnings = findings
         self._session = session
-        self._machine = _machine(about["banner"])
-        self._arrived = Arrived(algorithm(self._machine))
+        self._machine = _machine_of(about["banner"])
+        self._arrived = ReceivedFiles(algorithm(self._machine))
         self._segment = _bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
         self._major = int(version) // 10_000
@@ -63,7 +63,7 @@ class Capture:
 
     def pieces(self) -> Iterator[Piece]:
         """Each piece's bytes have to be read before the next piece."""
-        stream = self._streamed if self._major >= _STREAM else self._one_by_one
+        stream = self._streamed if self._major >= _ONE_COPY_SINCE else self._one_by_one
         manifest = b""
         for name, chunks in stream():
             if name == MANIFEST:
@@ -129,7 +129,7 @@ class Capture:
 
 def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
     """`rate` in KiB per second; None: as fast as it goes."""
-    if major >= _STREAM:
+    if major >= _ONE_COPY_SINCE:
         limit = f", MAX_RATE {rate}" if rate else ""
         return (
             f"BASE_BACKUP (LABEL '{label}', PROGRESS true, CHECKPOINT 'fast', WAL true,"
@@ -151,7 +151,7 @@ def _bytes(setting: str) -> int:
     return int(setting.removesuffix(unit)) * units[unit]
 
 
-def _machine(banner: str) -> str:
+def _machine_of(banner: str) -> str:
     """`PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...` to `x86_64`."""
     return banner.partition(" on ")[2].partition("-")[0]
 
@@ -180,7 +180,7 @@ def capture(
     application = f"holdfast_{attempt.tag}"
     with translated(guard), connect(address, application=application) as session:
         about = {**facts.server(session), "locales": _locales(session)}
-        findings = list(warnings.of_copy(session, address))
+        findings = list(warnings.snapshot_warnings(session, address))
     for finding in findings:
         attempt.say(warnings.sentence(finding))
     with ExitStack() as sessions:
@@ -195,7 +195,7 @@ def _opened(
 ) -> tuple[Replication, Address]:
     """A session, and where it goes: to the server's Unix socket, unless nobody may replicate there
     (its rules are its own)."""
-    near = nearest(address)
+    near = through_socket(address)
     if near != address:
         with suppress(NotSupported, AddonRefused):
             return sessions.enter_context(replication(near, application, guard)), near

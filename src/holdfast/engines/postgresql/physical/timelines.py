@@ -37,7 +37,7 @@ _LABEL = "backup_label"
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _ASK_SECONDS = 60
-_MOST_ASKED = 1000
+_MAX_ASKED = 1000
 _MARK = "# until recovery has ended"
 _CONF = "postgresql.auto.conf"
 
@@ -50,7 +50,7 @@ _NO_OTHER_TARGET: Mapping[str, str] = {
 }
 """What a copied configuration may still hold of an earlier recovery of its server's."""
 
-_ONCE: Mapping[str, str] = {
+_UNTIL_RECOVERED: Mapping[str, str] = {
     **_NO_OTHER_TARGET,
     "restore_command": "false",
     "recovery_target": "immediate",
@@ -62,7 +62,7 @@ _ONCE: Mapping[str, str] = {
 }
 
 
-def controlled(chosen: ToolSet, data: Path) -> Mapping[str, str]:
+def control_data(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     """What `pg_controldata` says, by its own titles."""
     argv = [chosen.program("pg_controldata"), "-D", str(data)]
     finished = run(Command(argv, env={"LC_ALL": "C"}, cwd="/"), timeout=60)
@@ -73,30 +73,30 @@ def controlled(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     return {title.strip(): value.strip() for title, _, value in parts}
 
 
-def current(chosen: ToolSet, data: Path) -> int:
+def current_timeline(chosen: ToolSet, data: Path) -> int:
     """The timeline that a server would go on with from this data directory."""
     titles = ("Latest checkpoint's TimeLineID", "Min recovery ending loc's timeline")
-    control = controlled(chosen, data)
+    control = control_data(chosen, data)
     return max(int(control[title]) for title in titles)
 
 
-def latest(chosen: ToolSet, data: Path) -> int:
+def latest_timeline(chosen: ToolSet, data: Path) -> int:
     """The highest timeline that a data directory knows of; 0 where there is none."""
     if not (data / "global/pg_control").exists():
         return 0
     names = (_HISTORY.fullmatch(path.name) for path in (data / "pg_wal").glob("*.history"))
-    return max(current(chosen, data), *(int(name[1], 16) for name in names if name), 0)
+    return max(current_timeline(chosen, data), *(int(name[1], 16) for name in names if name), 0)
 
 
-def used(chosen: ToolSet, server: LocalServer) -> int:
+def highest_used(chosen: ToolSet, server: LocalServer) -> int:
     """The highest timeline that the server at a place and its archive know of.
 
     The archive of a server that is not ours is asked with its own `restore_command`, run as its
     own user; a server that is down cannot say what that is.
     """
-    highest = latest(chosen, server.directory)
+    highest = latest_timeline(chosen, server.directory)
     command = "" if server.ours or not highest else _restore_command(server)
-    for timeline in range(highest + 1, highest + 1 + _MOST_ASKED):
+    for timeline in range(highest + 1, highest + 1 + _MAX_ASKED):
         if not command or not _is_archived(command, timeline, server):
             return timeline - 1
     raise EvidenceMissing(
@@ -147,19 +147,19 @@ class NewTimeline:
         self._user = owner_of(server)
         if not (tree / SERVED).exists():
             highest = max(
-                _noted(tree.parent),
+                _recorded(tree.parent),
                 int(facts["end"]["timeline"]),
                 int(facts.get(USED, 0)),
-                latest(chosen, self._data),
-                latest(chosen, server.directory),
+                latest_timeline(chosen, self._data),
+                latest_timeline(chosen, server.directory),
             )
             durable.write(tree / SERVED, str(highest + 1))
-        self.above = _noted(tree) - 1
+        self.above = _recorded(tree) - 1
 
     def settings(self, home: Path) -> Mapping[str, str]:
         """Of the next boot; none when an attempt before this one had begun the timeline. `home` is
         a directory that its server may read, and that lasts as long as the boot."""
-        own = current(self._chosen, self._data)
+        own = current_timeline(self._chosen, self._data)
         if own > self.above:
             return {}
         if (self._data / _LABEL).exists():
@@ -173,10 +173,10 @@ class NewTimeline:
                 (histories / f"{timeline:08X}.history").touch()
         give(histories, self._user)
         return {
-            **_ONCE,
+            **_UNTIL_RECOVERED,
             "restore_command": f'cp "{histories}/%f" "%p"',
             "recovery_target": "",  # the copy's WAL ends where it is consistent
-            "recovery_target_timeline": _target(self._facts),
+            "recovery_target_timeline": _target_timeline(self._facts),
             "recovery_end_command": "",
         }
 
@@ -192,7 +192,7 @@ class NewTimeline:
         return timeline
 
 
-def _noted(directory: Path) -> int:
+def _recorded(directory: Path) -> int:
     note = directory / SERVED
     return int(note.read_text()) if note.exists() else 0
 
@@ -216,13 +216,13 @@ def _own_as(data: Path, path: Path) -> None:
         os.chown(path, state.st_uid, state.st_gid)
 
 
-def materialised(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+def recovery_files(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Texts to write and texts to append below a materialised data directory, so that its first
     start begins a timeline above all that its addon is known to have used. The settings remove
     themselves when recovery has ended."""
     own = int(facts["end"]["timeline"])
     highest = max(own, *(_of_other(other) for other in facts.get(OTHERS, ())), 0)
-    settings = {**_ONCE, "recovery_target_timeline": _target(facts)}
+    settings = {**_UNTIL_RECOVERED, "recovery_target_timeline": _target_timeline(facts)}
     if facts.get("standby", True):  # of a standby no record may follow the one it is consistent at
         settings["recovery_target"] = ""
     lines = (
@@ -238,7 +238,7 @@ def _of_other(facts: Mapping[str, Any]) -> int:
     return int(facts.get(TIMELINE, 0) or facts.get("end", {}).get("timeline", 0))
 
 
-def _target(facts: Mapping[str, Any]) -> str:
+def _target_timeline(facts: Mapping[str, Any]) -> str:
     """A number where a standby followed its primary to another timeline during the backup."""
     start, end = (int(facts[point]["timeline"]) for point in ("start", "end"))
     return "current" if start == end else str(end)

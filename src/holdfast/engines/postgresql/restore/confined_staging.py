@@ -20,11 +20,11 @@ from holdfast.engines.postgresql.client.facts import Facts
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump.inventory import Count
 from holdfast.engines.postgresql.hosting import ownership
-from holdfast.engines.postgresql.load.privileged_entries import HandOver
+from holdfast.engines.postgresql.load.privileged_entries import PrivilegedEntries
 from holdfast.engines.postgresql.restore import database_name, properties
-from holdfast.engines.postgresql.restore.globals import Sorted, Target
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan, Target
 from holdfast.engines.postgresql.restore.layout import Placement
-from holdfast.engines.postgresql.restore.loader_role import creation_of, loader_name
+from holdfast.engines.postgresql.restore.loader_role import creation_statement, loader_name
 from holdfast.engines.postgresql.restore.staging import Staging
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
@@ -69,14 +69,14 @@ class ConfinedStaging(Staging):
             *skipped,
         ]
 
-    def _globals(self, fetch: Fetch, target: Target) -> Sorted:
+    def _globals(self, fetch: Fetch, target: Target) -> GlobalsPlan:
         plan = super()._globals(fetch, target)
         self._reserved = target.reserved or frozenset()
         password = Secret(secrets.token_urlsafe(32))
         self._loader_address = replace(
             self._address, user=self._loader, password=password, owner=None
         )
-        plan.needed.append(creation_of(self._address, self._loader, password))
+        plan.needed.append(creation_statement(self._address, self._loader, password))
         plan.made.append(self._loader)
         return plan
 
@@ -93,7 +93,7 @@ class ConfinedStaging(Staging):
             session.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(staged, loader))
             session.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(staged))
         with connect(self._address, placement.staged, self._application) as session:
-            database_name.begin(session, placement)
+            database_name.disguise(session, placement)
             if placement.facts is not None and not placement.facts.get("public", True):
                 session.execute("DROP SCHEMA IF EXISTS public")
             elif session.info.server_version < 15_00_00:
@@ -115,7 +115,7 @@ class ConfinedStaging(Staging):
         return [
             (str(extension["name"]), str(extension["schema"]))
             for extension in recorded
-            if extension["name"] in ownership.EXTENSIONS
+            if extension["name"] in ownership.EXTRA_EXTENSIONS
         ]
 
     def _extend(self, session: Session, name: str, schema: str) -> None:
@@ -138,8 +138,8 @@ class ConfinedStaging(Staging):
     def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:  # noqa: ARG002
         return ["owner", "privileges", "tablespaces"]
 
-    def _apart(self, placement: Placement, chosen: ToolSet) -> HandOver:
-        return HandOver(
+    def _apart(self, placement: Placement, chosen: ToolSet) -> PrivilegedEntries:
+        return PrivilegedEntries(
             chosen,
             self._address,
             self._loader_address,
@@ -158,7 +158,7 @@ class ConfinedStaging(Staging):
         with session.transaction():
             session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
             session.execute(SQL("DROP OWNED BY {}").format(loader))
-        ownership.equip(session, self._owner, rightful)
+        ownership.equip_database(session, self._owner, rightful)
         with session.transaction():
             self._own(session, placement, facts, rightful)
         super()._finish(session, replace(placement, facts=facts))

@@ -43,7 +43,7 @@ _ENABLED: Mapping[str, LiteralString] = {
 }
 
 
-def begin(session: Session, placement: Placement) -> None:
+def disguise(session: Session, placement: Placement) -> None:
     """Where the session's user may: functions of the server belong to a superuser."""
     body = SQL("SELECT {}::name").format(Literal(placement.name)).as_string(session)
     try:
@@ -52,7 +52,7 @@ def begin(session: Session, placement: Placement) -> None:
         return
 
 
-def end(session: Session) -> None:
+def undisguise(session: Session) -> None:
     """Repeatable. A database that kept it would call itself something else after a rename.
 
     By now the user's event triggers are there. They hear of no change of event triggers, so they

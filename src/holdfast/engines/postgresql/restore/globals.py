@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from holdfast.contracts.local_servers import ADMIN
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.dump.statements import Unparsable, split, words
-from holdfast.engines.postgresql.hosting.administrator import POWERS, READER
+from holdfast.engines.postgresql.hosting.administrator import MACHINE_ROLES, READER
 from holdfast.engines.postgresql.restore import properties
 
 _GRANTOR_NEEDS_RIGHT = 16
@@ -54,7 +54,7 @@ class Origin:
 
 
 @dataclass
-class Sorted:
+class GlobalsPlan:
     """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
     for the swap. `notes`: for the log."""
 
@@ -69,14 +69,14 @@ class Sorted:
         for setting in settings:
             name = setting.partition("=")[0]
             if target.superuser and target.may_set(name):
-                self.later.append(properties.of_everybody(setting).as_string())
+                self.later.append(properties.for_all_roles(setting).as_string())
             else:
                 self.notes.append(f"left out, for only a superuser may: ALTER ROLE ALL SET {name}")
 
 
-def sort(text: str, origin: Origin, target: Target) -> Sorted:
+def plan_globals(text: str, origin: Origin, target: Target) -> GlobalsPlan:
     """EvidenceMissing when the text holds anything pg_dumpall does not write."""
-    sorter = _Sorter(origin, target)
+    sorter = _GlobalsPlanner(origin, target)
     try:
         for statement in split(text):
             sorter.take(statement)
@@ -85,11 +85,11 @@ def sort(text: str, origin: Origin, target: Target) -> Sorted:
     return sorter.result
 
 
-class _Sorter:
+class _GlobalsPlanner:
     def __init__(self, origin: Origin, target: Target) -> None:
         self._origin = origin
         self._target = target
-        self.result = Sorted()
+        self.result = GlobalsPlan()
         self._waiting: set[tuple[str, str]] = set()  # a role, and whom it is given to at the swap
 
     def take(self, statement: str) -> None:
@@ -182,7 +182,7 @@ class _Sorter:
         if READER in (role, member):
             return
         confined = self._target.reserved is not None
-        if confined and (role in (*POWERS, ADMIN) or member == ADMIN):
+        if confined and (role in (*MACHINE_ROLES, ADMIN) or member == ADMIN):
             self._note(f"role {role} was not given to {member}: it reaches too far")
             return
         if role not in self.result.made and not self._target.may_give(role):

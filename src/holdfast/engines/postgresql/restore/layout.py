@@ -16,8 +16,7 @@ SYSTEM = ("postgres", *TEMPLATES)
 @dataclass(frozen=True)
 class Placement:
     """One database to be: `member` is None for one that stays empty, and `facts` are, too;
-    nobody recorded those of a database that somebody else dumped.
-    """
+    nobody recorded those of a database that somebody else dumped."""
 
     name: str
     staged: str

@@ -15,12 +15,12 @@ from holdfast.contracts.engine import Address, Attempt, Skipped
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, names
 from holdfast.engines.postgresql.client.object_names import (
-    BOOK,
+    LEDGER,
     application,
     is_older_stage,
     stages_prefix,
 )
-from holdfast.engines.postgresql.restore.globals import Sorted
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan
 
 _TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
@@ -29,12 +29,12 @@ CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
 _SETS = re.compile(r"\bSET\b")
 _PRELOADS = re.compile(r'SET "?(session|local)_preload_libraries"? TO (.+)', re.DOTALL)
 _QUOTED = re.compile(r"'((?:[^']|'')+)'")
-_SHOWN = 60
+_MAX_SHOWN_CHARACTERS = 60
 """Characters of a statement: behind them may be a verifier of a password."""
 
 
 def write(
-    session: Session, plan: Sorted, say: Callable[[str], None], *, superuser: bool
+    session: Session, plan: GlobalsPlan, say: Callable[[str], None], *, superuser: bool
 ) -> Sequence[Skipped]:
     """`session` is in the book, which is empty. `say` as in `attempted`."""
     skipped: list[Skipped] = []
@@ -42,11 +42,11 @@ def write(
         session.execute(_TABLES)
         for statement in plan.needed:
             session.execute(statement.encode())
-        skipped += attempted(session, plan.now, say)
+        skipped += execute_each(session, plan.now, say)
         for role in plan.made:
             session.execute("INSERT INTO public.made VALUES (%s)", [role])
             if not superuser:  # or it could make nothing for this role to own
-                skipped += attempted(
+                skipped += execute_each(
                     session, [SQL("GRANT {} TO CURRENT_USER").format(Identifier(role))], say
                 )
         for position, statement in enumerate(_rehearsed(session, plan.later, skipped, say)):
@@ -65,7 +65,7 @@ def _rehearsed(
     with session.transaction(force_rollback=True):
         for statement in statements:
             note_count = len(notes)
-            refused = attempted(session, [statement], notes.append)
+            refused = execute_each(session, [statement], notes.append)
             skipped += refused
             accepted += [] if refused or len(notes) > note_count else [statement]
     for note in notes:
@@ -73,7 +73,7 @@ def _rehearsed(
     return accepted
 
 
-def attempted(
+def execute_each(
     session: Session,
     statements: Iterable[str | Composed],
     say: Callable[[str], None],
@@ -116,7 +116,7 @@ def _require_libraries(session: Session, text: str) -> None:
 
 def _shown(text: str) -> str:
     words = " ".join(text.split()).partition(" PASSWORD ")[0]
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
+    return words if len(words) <= _MAX_SHOWN_CHARACTERS else f"{words[:_MAX_SHOWN_CHARACTERS]}..."
 
 
 def clear(session: Session, address: Address, attempt: Attempt) -> bool:
@@ -128,7 +128,7 @@ def clear(session: Session, address: Address, attempt: Attempt) -> bool:
     """
     mine = names(session, stages_prefix(attempt.op))
     staged = [name for name in mine if is_older_stage(name, attempt)]
-    books = [name for name in staged if name.endswith(f"_{BOOK}")]
+    books = [name for name in staged if name.endswith(f"_{LEDGER}")]
     for name in staged:
         if name not in books:
             drop(session, name)

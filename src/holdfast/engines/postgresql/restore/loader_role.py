@@ -4,15 +4,15 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.engine import Attempt
 from holdfast.engines.postgresql.client.address import Address, connect
-from holdfast.engines.postgresql.client.object_names import short
+from holdfast.engines.postgresql.client.object_names import short_hash
 from holdfast.kit.seal import Secret
 
 
 def loader_name(attempt: Attempt) -> str:
-    return f"holdfast_load_{short(attempt.op)}"
+    return f"holdfast_load_{short_hash(attempt.op)}"
 
 
-def creation_of(address: Address, loader: str, password: Secret) -> str:
+def creation_statement(address: Address, loader: str, password: Secret) -> str:
     """The server is given a verifier: its log must not learn the password. Row security must not
     keep rows from being counted."""
     with connect(address) as session:

@@ -7,13 +7,13 @@ from psycopg.sql import SQL, Composed, Literal
 
 from holdfast.engines.postgresql.client.address import Session
 from holdfast.engines.postgresql.client.facts import Facts
-from holdfast.engines.postgresql.client.locale_names import generation
+from holdfast.engines.postgresql.client.locale_names import install_hint
 
 _ALWAYS_THERE = frozenset({"C", "POSIX"})
 
 
 def remedy(name: str) -> str:
-    instruction = generation(name)
+    instruction = install_hint(name)
     other = "restore with another locale (--locale C.UTF-8), which sorts otherwise"
     return (
         f"{instruction}; or {other}"

@@ -18,8 +18,12 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
-from holdfast.engines.postgresql.client.object_names import application, old_book, old_prefix
-from holdfast.engines.postgresql.client.server_errors import of_statement, translated
+from holdfast.engines.postgresql.client.object_names import (
+    application,
+    old_ledger_database,
+    old_prefix,
+)
+from holdfast.engines.postgresql.client.server_errors import statement_failure, translated
 from holdfast.engines.postgresql.dump.dump import end_sessions
 from holdfast.engines.postgresql.restore.renaming import Rename, rename
 from holdfast.kit.processes.guard import Guard
@@ -38,7 +42,7 @@ SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.su
 """
 
 
-def note(
+def record(
     address: Address,
     book: str,
     attempt: Attempt,
@@ -57,9 +61,9 @@ def note(
                 )
 
 
-def settle(address: Address, attempt: Attempt, guard: Guard) -> None:
+def finish_keeping(address: Address, attempt: Attempt, guard: Guard) -> None:
     """After the swap: what is aside follows nobody, while what was restored may. Repeatable."""
-    noted = _noted(address, attempt.op, attempt)
+    noted = _recorded(address, attempt.op, attempt)
     for old, subscriptions in noted.values():
         if old is not None:
             _subscribe(address, old, subscriptions, attempt, "DISABLE")
@@ -74,10 +78,10 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     own = application(attempt)
     with maintenance(address, own, guard=guard) as session:
         end_sessions(session, attempt)
-        is_aside = old_book(op) in names(session)
+        is_aside = old_ledger_database(op) in names(session)
         was_put_back = bool(names(session, old_prefix(attempt.op)))
     if is_aside:
-        noted = _noted(address, op, attempt)
+        noted = _recorded(address, op, attempt)
         with maintenance(address, own, avoid=noted, guard=guard) as session:
             attempt.confirm()
             rename(address, session, attempt, _back(session, noted, op, attempt))
@@ -85,7 +89,7 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     elif not was_put_back and attempt.number <= 1:
         raise RestoreDiffers("nothing that this restore replaced is set aside on the server")
     if is_aside or was_put_back:
-        for name, (old, subscriptions) in _noted(address, attempt.op, attempt).items():
+        for name, (old, subscriptions) in _recorded(address, attempt.op, attempt).items():
             if old is not None:
                 _subscribe(address, name, subscriptions, attempt, "ENABLE")
         drop_old(address, attempt.op, attempt, guard)
@@ -108,7 +112,7 @@ def _back(
     return [
         *(Rename(name, f"{old_prefix(attempt.op)}{n}") for n, name in enumerate(away)),
         *(Rename(old, name) for name, (old, _) in noted.items() if old is not None),
-        Rename(old_book(op), old_book(attempt.op)),
+        Rename(old_ledger_database(op), old_ledger_database(attempt.op)),
     ]
 
 
@@ -133,7 +137,7 @@ def drop_old(address: Address, op: str, attempt: Attempt, guard: Guard | None) -
         old_names = list(names(session, old_prefix(op)))
     book_last = attempt.op != op or _is_noted(address, op, attempt, old_names)
     left: list[str] = []
-    for name in sorted(old_names, key=lambda name: (name == old_book(op)) is book_last):
+    for name in sorted(old_names, key=lambda name: (name == old_ledger_database(op)) is book_last):
         try:
             _unsubscribe(address, name, attempt)
             with maintenance(address, own, guard=guard) as session:
@@ -142,17 +146,19 @@ def drop_old(address: Address, op: str, attempt: Attempt, guard: Guard | None) -
             if guard is not None:
                 guard.check()
             left.append(name)
-            reason = error.message if isinstance(error, Failure) else of_statement(error).message
+            reason = (
+                error.message if isinstance(error, Failure) else statement_failure(error).message
+            )
             attempt.say(f"old data remains as database {name}, to be dropped by hand: {reason}")
     return left
 
 
 def _is_noted(address: Address, op: str, attempt: Attempt, old_names: Collection[str]) -> bool:
     """Is it a book of what was kept? Then it is needed until the last."""
-    return old_book(op) in old_names and bool(_noted(address, op, attempt))
+    return old_ledger_database(op) in old_names and bool(_recorded(address, op, attempt))
 
 
-def _noted(
+def _recorded(
     address: Address, op: str, attempt: Attempt
 ) -> Mapping[str, tuple[str | None, Sequence[str]]]:
     """By its name: what an old database is called now, and its subscriptions that were enabled.
@@ -160,7 +166,10 @@ def _noted(
     Nothing where the book was not written for this, or is half dropped.
     """
     try:
-        with translated(), connect(address, old_book(op), application(attempt)) as session:
+        with (
+            translated(),
+            connect(address, old_ledger_database(op), application(attempt)) as session,
+        ):
             row = session.execute("SELECT to_regclass('public.aside') IS NOT NULL").fetchone()
             if row is None or not row[0]:
                 return {}

@@ -17,18 +17,18 @@ from holdfast.engines.postgresql.client.databases import maintenance
 from holdfast.engines.postgresql.client.disk import free_bytes
 from holdfast.engines.postgresql.client.facts import Facts
 from holdfast.engines.postgresql.client.object_names import is_ours
-from holdfast.engines.postgresql.dump.probe import look
-from holdfast.engines.postgresql.hosting.ownership import EXTENSIONS
+from holdfast.engines.postgresql.dump.probe import inspect_server
+from holdfast.engines.postgresql.hosting.ownership import EXTRA_EXTENSIONS
 from holdfast.engines.postgresql.restore import locales
 from holdfast.engines.postgresql.restore.layout import SYSTEM, databases, origin, section
 
-_NAMED = 10  # of many things that hold databases
-_SETS_ROLES = 16  # from this major on a member may be one who may not act as the role
-_SPARE = 1.1  # indexes built anew are smaller, the log of loading them is not nothing
+_MAX_NAMED = 10  # of many things that hold databases
+_SET_OPTION_SINCE = 16  # from this major on a member may be one who may not act as the role
+_SPACE_FACTOR = 1.1  # indexes built anew are smaller, the log of loading them is not nothing
 
 
 @dataclass(frozen=True)
-class Case:
+class Context:
     """What the checks look at."""
 
     tools_dir: Path
@@ -59,12 +59,12 @@ class Case:
 def preflight(tools_dir: Path, address: Address, dump: Dump) -> None:
     """Raises PreflightRefused with every obstacle."""
     with maintenance(address, "holdfast-preflight") as session:
-        case = Case(
+        case = Context(
             tools_dir=tools_dir,
             address=address,
             dump=dump,
             session=session,
-            server=look(session, address),
+            server=inspect_server(session, address),
             roles={str(role["name"]): role for role in facts.roles(session)},
             present=facts.databases(session),
         )
@@ -80,7 +80,7 @@ def preflight(tools_dir: Path, address: Address, dump: Dump) -> None:
         )
 
 
-def _version(case: Case) -> Iterator[str]:
+def _version(case: Context) -> Iterator[str]:
     source, target = origin(case.dump).major, int(case.server["major"])
     if target < source and not case.dump.imported:  # of a file, what fails is named one by one
         yield f"the backup is of PostgreSQL {source}, the target is {target}: it must not be older"
@@ -88,7 +88,7 @@ def _version(case: Case) -> Iterator[str]:
         yield "the target is a standby and cannot be written to"
 
 
-def _tools(case: Case) -> Iterator[str]:
+def _tools(case: Context) -> Iterator[str]:
     if case.dump.foreign:
         return  # any version turns an archive into its script; an unknown setting does no harm
     archive, target = int(section(case.dump, "tools")["major"]), int(case.server["major"])
@@ -103,11 +103,11 @@ def _tools(case: Case) -> Iterator[str]:
             f"pg_restore {chosen.major} cannot load into PostgreSQL {target}; the archives were "
             f"made by pg_dump {archive}"
             if archive >= 17
-            else tools.missing(target).message
+            else tools.missing_tools(target).message
         )
 
 
-def _extensions(case: Case) -> Iterator[str]:
+def _extensions(case: Context) -> Iterator[str]:
     rows = case.session.execute(
         "SELECT e.name::text, e.default_version,"
         " coalesce(bool_or(v.trusted OR NOT v.superuser), false)"
@@ -128,7 +128,7 @@ def _extensions(case: Case) -> Iterator[str]:
                 f"extension {name} can only be created by a superuser: attach the target with one"
             )
         elif case.address.owner is not None and not (
-            offered[name][1] or name in EXTENSIONS or name == "plpgsql"
+            offered[name][1] or name in EXTRA_EXTENSIONS or name == "plpgsql"
         ):
             yield f"extension {name} is not among those that a server of Holdfast's may have"
 
@@ -138,7 +138,7 @@ _LIBRARY_PACKAGES = {"libossp-uuid": "libossp-uuid16", "libicu": "libicu72"}
 """Of Debian 12, for libraries that the wheels' servers expect on the machine."""
 
 
-def _libraries(case: Case) -> Iterator[str]:
+def _libraries(case: Context) -> Iterator[str]:
     """Extensions whose library does not load there, found out by loading it: a session of its own
     may end of it. Only a superuser may; and most are called like their extension."""
     if not case.server["super"]:
@@ -167,7 +167,7 @@ def _does_not_load(name: str, error: str) -> str:
     return f"extension {name} cannot be loaded by the target: {reason}{remedy}"
 
 
-def _wanted_extensions(case: Case) -> list[tuple[str, str]]:
+def _wanted_extensions(case: Context) -> list[tuple[str, str]]:
     extensions = {
         (str(extension["name"]), str(extension["version"]))
         for database in case.recorded
@@ -182,7 +182,7 @@ def _parts(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def _locales(case: Case) -> Iterator[str]:
+def _locales(case: Context) -> Iterator[str]:
     chosen = case.dump.locale
     if chosen is not None and not locales.has(case.session, chosen, chosen):
         yield f"the chosen locale {chosen} is not available either; {locales.remedy(chosen)}"
@@ -191,7 +191,7 @@ def _locales(case: Case) -> Iterator[str]:
         yield from (obstacle for obstacle in problems if obstacle is not None)
 
 
-def _privileges(case: Case) -> Iterator[str]:
+def _privileges(case: Context) -> Iterator[str]:
     if case.server["super"]:
         return
     mine = case.roles[str(case.server["user"])]
@@ -214,26 +214,26 @@ def _quoted(name: object) -> str:
     return Identifier(str(name)).as_string()
 
 
-def _missing_roles(case: Case) -> list[str]:
+def _missing_roles(case: Context) -> list[str]:
     recorded = case.dump.facts.get("roles") if not case.dump.foreign else None
     names = [str(role["name"]) for role in recorded] if isinstance(recorded, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     bootstrap = origin(case.dump).bootstrap
     return [name for name in names if name not in case.roles and name != bootstrap]
 
 
-def _foreign_owners(case: Case) -> list[str]:
+def _foreign_owners(case: Context) -> list[str]:
     """Owners of what is to be dropped or made, among the roles that are there already."""
     owners = {str(database["owner"]) for database in case.present if database["name"] not in SYSTEM}
     owners |= case.owners
     rows = case.session.execute(
         "SELECT rolname::text FROM pg_roles"
         " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, %s) ORDER BY 1",
-        [sorted(owners), "SET" if int(case.server["major"]) >= _SETS_ROLES else "MEMBER"],
+        [sorted(owners), "SET" if int(case.server["major"]) >= _SET_OPTION_SINCE else "MEMBER"],
     )
     return [row[0] for row in rows]
 
 
-def _held(case: Case) -> Iterator[str]:
+def _held(case: Context) -> Iterator[str]:
     """What keeps a database from being renamed or dropped."""
     rows = case.session.execute(
         "SELECT database::text, 'the prepared transaction ' || gid || ' of ' || owner"
@@ -244,12 +244,12 @@ def _held(case: Case) -> Iterator[str]:
         " FROM pg_replication_slots WHERE slot_type = 'logical' AND active ORDER BY 1, 2"
     ).fetchall()
     ours = [(database, holder) for database, holder in rows if not is_ours(database)]
-    yield from (f"database {name} of the target has {holder}" for name, holder in ours[:_NAMED])
-    if len(ours) > _NAMED:
-        yield f"databases of the target have {len(ours) - _NAMED} more of these"
+    yield from (f"database {name} of the target has {holder}" for name, holder in ours[:_MAX_NAMED])
+    if len(ours) > _MAX_NAMED:
+        yield f"databases of the target have {len(ours) - _MAX_NAMED} more of these"
 
 
-def _doors(case: Case) -> Iterator[str]:
+def _doors(case: Context) -> Iterator[str]:
     """The swap needs a session in a database that it does not rename."""
     rows = case.session.execute(
         "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2"
@@ -263,14 +263,14 @@ def _doors(case: Case) -> Iterator[str]:
         )
 
 
-def _space(case: Case) -> Iterator[str]:
+def _space(case: Context) -> Iterator[str]:
     free = free_bytes(case.server["directory"], case.address)
-    needed = int(sum(int(database["size"]) for database in case.recorded) * _SPARE)
+    needed = int(sum(int(database["size"]) for database in case.recorded) * _SPACE_FACTOR)
     if free is not None and free < needed:
         yield f"the target has {free} bytes free, about {needed} are needed beside its data"
 
 
-CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[Context], Iterator[str]], ...] = (
     _version,
     _tools,
     _locales,
@@ -279,5 +279,5 @@ CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
     _doors,
     _space,
 )
-LEFT_OUT: tuple[Callable[[Case], Iterator[str]], ...] = (_extensions, _libraries)
+LEFT_OUT: tuple[Callable[[Context], Iterator[str]], ...] = (_extensions, _libraries)
 """What a person may do without: objects that cannot be made for it are skipped and named."""

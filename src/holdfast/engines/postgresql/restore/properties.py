@@ -17,13 +17,13 @@ _LISTS = {
     "unix_socket_directories",
 }
 _USER = '"$user"'
-_USUAL_PATH = f"{_USER}, public"
+_DEFAULT_SEARCH_PATH = f"{_USER}, public"
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _PRIVILEGES = {"CREATE": "CREATE", "CONNECT": "CONNECT", "TEMPORARY": "TEMPORARY"}
 _LOCALES = {"i": "ICU_LOCALE", "b": "BUILTIN_LOCALE"}
 
 
-def creation(
+def creation_statement(
     name: str, facts: Facts | None, major: int, tablespaces: frozenset[str] = frozenset()
 ) -> Composed:
     """CREATE DATABASE from the untouched template, with the locale the original had.
@@ -58,7 +58,7 @@ def _word(text: str) -> SQL:
     return SQL(text)  # pyright: ignore[reportArgumentType]
 
 
-def absences(facts: Facts) -> Iterator[Composed]:
+def removals(facts: Facts) -> Iterator[Composed]:
     """What every new database has and this one had no more; no dump says so."""
     if not facts.get("public", True):
         yield SQL("DROP SCHEMA IF EXISTS public").format()
@@ -68,7 +68,7 @@ def absences(facts: Facts) -> Iterator[Composed]:
 
 def search_path(facts: Facts | None) -> str:
     """The path with which the database's users find things, as the value of a setting."""
-    path = _recorded_path(facts) if facts is not None else _USUAL_PATH
+    path = _recorded_path(facts) if facts is not None else _DEFAULT_SEARCH_PATH
     owner = None if facts is None else facts["owner"]
     if owner is None or _USER not in path:
         return path
@@ -86,10 +86,10 @@ def _recorded_path(facts: Facts) -> str:
     paths = [
         setting.partition("=")[2] for setting in for_all_roles if setting.startswith("search_path=")
     ]
-    return paths[0] if paths else _USUAL_PATH
+    return paths[0] if paths else _DEFAULT_SEARCH_PATH
 
 
-def of_everybody(setting: str) -> Composed:
+def for_all_roles(setting: str) -> Composed:
     """ALTER ROLE ALL SET, of `name=value`."""
     key, _, value = setting.partition("=")
     return SQL("ALTER ROLE ALL SET {} TO {}").format(_setting(key), _value(key, value))
@@ -187,7 +187,7 @@ def ownership(name: str, facts: Facts) -> Iterator[Composed]:
             )
 
 
-def finishing(name: str, facts: Facts | None) -> Iterator[Composed]:
+def final_statements(name: str, facts: Facts | None) -> Iterator[Composed]:
     """Last of all: what would be in our own way before. The limit is always written, even the one
     it has: whoever waits for that waits for all before it."""
     database = Identifier(name)

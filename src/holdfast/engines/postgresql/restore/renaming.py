@@ -17,7 +17,7 @@ from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.object_names import application
 
-_TRIES = 5
+_MAX_TRIES = 5
 _EVICT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
@@ -38,13 +38,13 @@ def rename(
     later: Sequence[str] = (),
 ) -> None:
     """All of them together, with what is to be done `later`, or none."""
-    with evicting(address, session.info.dbname, attempt, [r.before for r in renames]):
+    with sessions_ended(address, session.info.dbname, attempt, [r.before for r in renames]):
         _try_renames(session, renames, later)
 
 
 def _try_renames(session: Session, renames: Sequence[Rename], later: Sequence[str]) -> None:
     """Somebody may still slip in between an eviction and a rename: then all of it again."""
-    for remaining in reversed(range(_TRIES)):
+    for remaining in reversed(range(_MAX_TRIES)):
         try:
             with session.transaction():
                 for rename in renames:
@@ -62,7 +62,7 @@ def _try_renames(session: Session, renames: Sequence[Rename], later: Sequence[st
 
 
 @contextmanager
-def evicting(
+def sessions_ended(
     address: Address, door: str, attempt: Attempt, databases: Sequence[str]
 ) -> Generator[None]:
     """Ends every session in these databases, again and again, until the block is left."""

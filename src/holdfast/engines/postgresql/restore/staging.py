@@ -26,22 +26,22 @@ from psycopg.sql import Composed
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped, Table
 from holdfast.engines.postgresql.client import facts, tools
-from holdfast.engines.postgresql.client.address import Session, connect, nearest
-from holdfast.engines.postgresql.client.databases import maintenance, names, watched
+from holdfast.engines.postgresql.client.address import Session, connect, through_socket
+from holdfast.engines.postgresql.client.databases import cancelled_on_stop, maintenance, names
 from holdfast.engines.postgresql.client.facts import Facts
-from holdfast.engines.postgresql.client.object_names import application, book
+from holdfast.engines.postgresql.client.object_names import application, ledger_database
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump import archive
 from holdfast.engines.postgresql.dump.dump import end_sessions
 from holdfast.engines.postgresql.dump.inventory import (
-    COUNTING,
-    RECOUNTED,
+    COUNTING_VERSION,
+    RECOUNTED_KINDS,
     Count,
     count,
+    count_rows_by_copy,
     dotted,
-    merged,
-    rows_copied,
+    merge,
 )
 from holdfast.engines.postgresql.hosting.administrator import (
     READER,
@@ -49,21 +49,21 @@ from holdfast.engines.postgresql.hosting.administrator import (
     reserved_settings,
     settable_settings,
 )
-from holdfast.engines.postgresql.load.pg_restore import Apart, Loading
-from holdfast.engines.postgresql.load.planner_statistics import Tables
-from holdfast.engines.postgresql.load.retries import Retrying
-from holdfast.engines.postgresql.load.table_checks import Seen
+from holdfast.engines.postgresql.load.pg_restore import Loading, SeparateEntries
+from holdfast.engines.postgresql.load.planner_statistics import AnalyzeQueue
+from holdfast.engines.postgresql.load.retries import Retries
+from holdfast.engines.postgresql.load.table_checks import TableChecks
 from holdfast.engines.postgresql.restore import database_name, ledger, locales, properties
-from holdfast.engines.postgresql.restore.globals import Sorted, Target, sort
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan, Target, plan_globals
 from holdfast.engines.postgresql.restore.layout import Placement, origin, placements, section
-from holdfast.engines.postgresql.restore.ledger import attempted, clear
+from holdfast.engines.postgresql.restore.ledger import clear, execute_each
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.together import together
 
-_MOST = 4
+_MAX_ANALYZE_SESSIONS = 4
 """Sessions that collect statistics."""
 
-SEVERAL_READERS = 256 << 20
+SEVERAL_READERS_BYTES = 256 << 20
 """Bytes of a dump from which on it pays to read it several times."""
 
 
@@ -74,7 +74,7 @@ class Staging:
         self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
     ) -> None:
         self._tools_dir = tools_dir
-        self._address = nearest(address)
+        self._address = through_socket(address)
         self._placed = placements(address, dump, attempt)
         self._loader_address = self._address
         self._dump = dump
@@ -104,13 +104,13 @@ class Staging:
                 counts[placement.name] = counted
                 skipped += failed
         recorded = {p.name for p in self._placed if p.member is not None}
-        loaded = merged({name: one for name, one in counts.items() if name in recorded})
-        counted_before = self._dump.facts.get("counting") != COUNTING
+        loaded = merge({name: one for name, one in counts.items() if name in recorded})
+        counted_before = self._dump.facts.get("counting") != COUNTING_VERSION
         return replace(
             loaded,
             tables=self._promised(loaded.tables),
             skipped=tuple(skipped),
-            left_out=RECOUNTED if counted_before else frozenset(),
+            left_out=RECOUNTED_KINDS if counted_before else frozenset(),
         )
 
     def _promised(self, tables: Sequence[Table]) -> Sequence[Table]:
@@ -149,27 +149,29 @@ class Staging:
             admin_of=None if server["super"] else admin_of(session),
         )
 
-    def _globals(self, fetch: Fetch, target: Target) -> Sorted:
+    def _globals(self, fetch: Fetch, target: Target) -> GlobalsPlan:
         members = [m for m in self._dump.members if m.format == archive.GLOBALS]
         text = "".join(archive.collect(fetch(member.name)).decode() for member in members)
-        plan = sort(text, origin(self._dump), target)
+        plan = plan_globals(text, origin(self._dump), target)
         everybody = self._dump.facts.get("everybody")
         if isinstance(everybody, list) and everybody:
             plan.of_everybody([str(setting) for setting in everybody], target)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         return plan
 
-    def _tell(self, plan: Sorted, target: Target) -> None:
+    def _tell(self, plan: GlobalsPlan, target: Target) -> None:
         for note in plan.notes:
             self._attempt.say(note)
         if origin(self._dump).major < 15 <= target.major:
             self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
 
-    def _write_book(self, plan: Sorted, target: Target) -> Sequence[Skipped]:
+    def _write_book(self, plan: GlobalsPlan, target: Target) -> Sequence[Skipped]:
         with self._maintenance() as session:
-            session.execute(properties.creation(book(self._attempt), None, target.major))
+            session.execute(
+                properties.creation_statement(ledger_database(self._attempt), None, target.major)
+            )
         with (
             translated(self._guard),
-            connect(self._address, book(self._attempt), self._application) as session,
+            connect(self._address, ledger_database(self._attempt), self._application) as session,
         ):
             skipped = ledger.write(session, plan, self._attempt.say, superuser=target.superuser)
         if plan.made:
@@ -184,7 +186,7 @@ class Staging:
         target: Target,
         ready: Callable[[], None],
     ) -> tuple[Count, Sequence[Skipped]]:
-        checks = Seen()
+        checks = TableChecks()
         if placement.member is None:
             ready()
         else:
@@ -204,7 +206,9 @@ class Staging:
 
     def _creation(self, session: Session, placement: Placement, target: Target) -> Composed:
         recorded = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
-        return properties.creation(placement.staged, recorded, target.major, target.tablespaces)
+        return properties.creation_statement(
+            placement.staged, recorded, target.major, target.tablespaces
+        )
 
     def _hand_over(self, placement: Placement, creation: Future[None]) -> None:
         """Waits for a staged database, and gives it to its owner."""
@@ -214,9 +218,9 @@ class Staging:
                 ownership = properties.ownership(placement.staged, placement.facts)
                 self._attempted(session, ownership, placement)
         with self._inside(self._address, placement, self._guard) as session:
-            database_name.begin(session, placement)
+            database_name.disguise(session, placement)
             if placement.facts is not None:
-                absences = properties.absences(placement.facts)
+                absences = properties.removals(placement.facts)
                 self._attempted(session, absences, placement)
 
     def _restore(
@@ -226,7 +230,7 @@ class Staging:
         server: Facts,
         target: Target,
         ready: Callable[[], None],
-    ) -> Seen:
+    ) -> TableChecks:
         """`ready` returns when there is a database to load into."""
         chosen = tools.choose(
             self._tools_dir,
@@ -247,8 +251,8 @@ class Staging:
             self._application,
             leave_out=unused,
             rows=rows,
-            again=self._dump.near and self._dump.size >= SEVERAL_READERS,
-            retrying=Retrying(
+            again=self._dump.near and self._dump.size >= SEVERAL_READERS_BYTES,
+            retrying=Retries(
                 chosen,
                 placement.name,
                 properties.search_path(placement.facts),
@@ -281,24 +285,26 @@ class Staging:
             *(["owner", "privileges"] if users else []),
         ]
 
-    def _apart(self, placement: Placement, chosen: ToolSet) -> Apart | None:  # noqa: ARG002
+    def _apart(self, placement: Placement, chosen: ToolSet) -> SeparateEntries | None:  # noqa: ARG002
         """None: who loads may do all of it."""
         return None
 
-    def _count(self, session: Session, placement: Placement, checks: Seen) -> Count:
-        tables = Tables(session, checks.analysed)
+    def _count(self, session: Session, placement: Placement, checks: TableChecks) -> Count:
+        tables = AnalyzeQueue(session, checks.analysed)
         counted: list[Count] = []
 
         def rows(part: Guard) -> None:
-            with translated(part), watched(session, part):
-                counted.append(count(session, placement.name, checks.rows, fallback=rows_copied))
+            with translated(part), cancelled_on_stop(session, part):
+                counted.append(
+                    count(session, placement.name, checks.rows, fallback=count_rows_by_copy)
+                )
 
         def statistics(part: Guard) -> None:
             with self._within(placement, part) as analyst:
                 analyst.execute("SET synchronous_commit = off")
                 tables.analyse(analyst)
 
-        analysts = min(os.cpu_count() or 1, _MOST, len(tables))
+        analysts = min(os.cpu_count() or 1, _MAX_ANALYZE_SESSIONS, len(tables))
         together([rows, *[statistics] * analysts], self._guard)
         for name, error in counted[0].uncounted.items():
             reason = " ".join(str(error).split())
@@ -314,26 +320,26 @@ class Staging:
         with (
             translated(guard),
             connect(address, placement.staged, self._application) as session,
-            watched(session, guard),
+            cancelled_on_stop(session, guard),
         ):
             yield session
 
     def _finish(self, session: Session, placement: Placement) -> None:
         """From here on the staged database only lacks its name, and is durable. Settings come last
         of all."""
-        database_name.end(session)
+        database_name.undisguise(session)
         session.execute("SET synchronous_commit = on")  # or less, as a role may have it
         if placement.facts is not None:
             own = self._settings(session, placement.staged, placement.facts)
             self._attempted(session, own, placement)
-        for statement in properties.finishing(placement.staged, placement.facts):
+        for statement in properties.final_statements(placement.staged, placement.facts):
             session.execute(statement)
 
     def _attempted(
         self, session: Session, statements: Iterator[Composed], placement: Placement
     ) -> None:
         """What the server refuses of a database's properties is left out and named."""
-        self._properties += attempted(
+        self._properties += execute_each(
             session, statements, self._attempt.say, placement.name, placement.staged
         )
 

@@ -18,10 +18,10 @@ from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
 from holdfast.engines.postgresql.client.object_names import (
     application,
-    book,
     is_older_stage,
     is_ours,
-    old_book,
+    ledger_database,
+    old_ledger_database,
     old_prefix,
     stage_prefix,
     stages_prefix,
@@ -48,7 +48,7 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
             _require_done(address, dump, placed, set(names(session)))
             attempt.say("the swap was done before")
     if attempt.keep_old:
-        old_databases.settle(address, attempt, guard)
+        old_databases.finish_keeping(address, attempt, guard)
     else:
         old_databases.drop_old(address, attempt.op, attempt, guard)
     with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
@@ -73,7 +73,7 @@ def _rename_all(
     missing = [p.name for p in placed if p.staged not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    book_name, outgoing = book(attempt), _outgoing(session, placed, attempt)
+    book_name, outgoing = ledger_database(attempt), _outgoing(session, placed, attempt)
     later = _later(address, attempt) if book_name in present else []
     if attempt.keep_old:
         if book_name not in present:
@@ -81,13 +81,13 @@ def _rename_all(
                 SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(book_name))
             )
             present.add(book_name)
-        old_databases.note(
+        old_databases.record(
             address, book_name, attempt, _at_stake(placed), {r.before: r.after for r in outgoing}
         )
     renames = [
         *outgoing,
         *(Rename(placement.staged, placement.name) for placement in placed),
-        *([Rename(book_name, old_book(attempt.op))] if book_name in present else []),
+        *([Rename(book_name, old_ledger_database(attempt.op))] if book_name in present else []),
     ]
     _tell_of_slots(session, outgoing, attempt)
     rename(address, session, attempt, renames, later)
@@ -112,7 +112,7 @@ def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -
 
 
 def _later(address: Address, attempt: Attempt) -> list[str]:
-    with connect(address, book(attempt), application(attempt)) as session:
+    with connect(address, ledger_database(attempt), application(attempt)) as session:
         rows = session.execute("SELECT statement FROM public.later ORDER BY place").fetchall()
     return [row[0] for row in rows]
 
@@ -148,7 +148,7 @@ def _require_done(
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
     for placement in placed:
         with translated(), connect(address, placement.name) as session:
-            tables = inventory.names(session)
+            tables = inventory.table_names(session)
         expected = {t.name for t in dump.inventory.tables if t.database == placement.name}
         if expected and not expected & tables:
             raise RestoreDiffers(
