@@ -35,7 +35,7 @@ def _manifest(kind: str, **changed: object) -> bytes:
 def _arrived(kind: str, files: Mapping[str, Iterable[bytes]]) -> ReceivedFiles:
     arrived = ReceivedFiles(kind)
     for path, chunks in files.items():
-        assert b"".join(arrived.passing(path, iter(chunks))) == b"".join(chunks)
+        assert b"".join(arrived.record(path, iter(chunks))) == b"".join(chunks)
     return arrived
 
 

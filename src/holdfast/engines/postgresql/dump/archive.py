@@ -35,13 +35,17 @@ _MAX_GLOBALS_BYTES = 256 << 20
 def examine(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> dict[str, object]:
     """Facts about the structure of a member; EvidenceMissing when it is not readable."""
     if member.format == GLOBALS:
-        return _examine_globals(member, plain)
-    if member.format == ARCHIVE:
-        return _examine_archive(tools, member, plain)
-    raise EvidenceMissing(f"{member.name} has an unknown format: {member.format}")
-
-
-def _examine_archive(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> dict[str, object]:
+        text = collect(plain)
+        if HEADING not in text[:200] or TRAILER not in text[-400:]:
+            raise EvidenceMissing(f"{member.name} does not begin and end like a dump of globals")
+        try:
+            statements = split(text.decode())
+        except (Unparsable, UnicodeDecodeError) as error:
+            raise EvidenceMissing(f"{member.name} cannot be read: {error}") from error
+        roles = sum(statement.upper().startswith("CREATE ROLE ") for statement in statements)
+        return {"entries": len(statements), "roles": roles}
+    if member.format != ARCHIVE:
+        raise EvidenceMissing(f"{member.name} has an unknown format: {member.format}")
     status, listing, complaint = list_archive(tools, plain)
     entries = _ENTRY.findall(listing)
     if status != 0 or not _HEADER.search(listing):
@@ -85,18 +89,6 @@ def feed(child: Child, plain: Iterator[bytes], trouble: list[BaseException]) -> 
     except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
         trouble.append(error)
         child.kill()
-
-
-def _examine_globals(member: Member, plain: Iterator[bytes]) -> dict[str, object]:
-    text = collect(plain)
-    if HEADING not in text[:200] or TRAILER not in text[-400:]:
-        raise EvidenceMissing(f"{member.name} does not begin and end like a dump of globals")
-    try:
-        statements = split(text.decode())
-    except (Unparsable, UnicodeDecodeError) as error:
-        raise EvidenceMissing(f"{member.name} cannot be read: {error}") from error
-    roles = sum(statement.upper().startswith("CREATE ROLE ") for statement in statements)
-    return {"entries": len(statements), "roles": roles}
 
 
 def collect(plain: Iterator[bytes]) -> bytes:

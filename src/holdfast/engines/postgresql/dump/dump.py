@@ -155,7 +155,21 @@ class PostgreSQLDump:
         return facts.is_fresh(session, database, bootstrap)
 
     def open(self, member: Member) -> Source:
-        if member.database is None:
+        if member.database is not None:
+            session = connect(as_reader(self._address), member.database, self._application)
+            try:
+                source: Source = DatabaseSource(
+                    self._tools,
+                    self._address,
+                    self._counts,
+                    session,
+                    self._guard,
+                    self._attempt.say,
+                )
+            except BaseException:
+                session.close()
+                raise
+        else:
             command = commands.pg_dumpall_globals(
                 self._tools,
                 self._address,
@@ -163,21 +177,9 @@ class PostgreSQLDump:
                 database=self._globals_database,
                 passwords=self._superuser,
             )
-            source: Source = PipeSource(command, self._guard, _judge_globals)
-        else:
-            source = self._open_database(member.database)
+            source = PipeSource(command, self._guard, _judge_globals)
         self._sources.append(source)
         return source
-
-    def _open_database(self, database: str) -> Source:
-        session = connect(as_reader(self._address), database, self._application)
-        try:
-            return DatabaseSource(
-                self._tools, self._address, self._counts, session, self._guard, self._attempt.say
-            )
-        except BaseException:
-            session.close()
-            raise
 
     def inventory(self) -> Inventory:
         """EvidenceMissing when a database was not dumped to its end."""

@@ -85,13 +85,18 @@ class Script:
 
     def items(self) -> Iterator[Item]:
         position = 0
-        while True:
-            token = self._next_token(position)
-            if token is None:
-                break
+        while (token := self._next_token(position)) is not None:
             kind, start, end = token
             if kind in ("line", "block", "meta") and not self._buffer[:start].strip():
-                yield from self._between(kind, start, end)
+                # A comment or a command for psql where a statement could begin.
+                is_block = kind == "block"
+                after = self._block_end(end) if is_block else self._find(b"\n", end, at_end=True)
+                text = bytes(self._buffer[start:after]).decode(errors="replace").strip()
+                del self._buffer[:after]
+                if kind == "meta":
+                    yield PsqlCommand(text)
+                elif kind == "line":
+                    yield CommentLine(text.removeprefix("--").strip())
                 position = 0
             elif kind == "end" and self._depth == self._bodies == 0:
                 yield from self._statement(start, end)
@@ -125,16 +130,6 @@ class Script:
 
     def _head(self) -> str:
         return repr(bytes(self._buffer[:80]).strip().decode(errors="replace"))
-
-    def _between(self, kind: str, start: int, end: int) -> Iterator[Item]:
-        """A comment or a command for psql where a statement could begin."""
-        after = self._block_end(end) if kind == "block" else self._find(b"\n", end, at_end=True)
-        text = bytes(self._buffer[start:after]).decode(errors="replace").strip()
-        del self._buffer[:after]
-        if kind == "meta":
-            yield PsqlCommand(text)
-        elif kind == "line":
-            yield CommentLine(text.removeprefix("--").strip())
 
     def _statement(self, start: int, end: int) -> Iterator[Item]:
         text = bytes(self._buffer[:start]).strip()

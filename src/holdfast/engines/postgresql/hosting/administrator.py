@@ -293,18 +293,11 @@ def _setting_resets(session: Session) -> Iterable[Composed]:
         for name in (str(setting).partition("=")[0] for setting in settings):
             if name.lower() not in reserved:
                 continue
-            yield SQL("ALTER {} RESET {}").format(
-                _subject(role, database), Identifier(*name.split("."))
-            )
-
-
-def _subject(role: str | None, database: str | None) -> Composed:
-    if role is None:
-        if database is None:
-            return SQL("ROLE ALL").format()
-        return SQL("DATABASE {}").format(Identifier(database))
-    scope = SQL("") if database is None else SQL(" IN DATABASE {}").format(Identifier(database))
-    return SQL("ROLE {}{}").format(Identifier(role), scope)
+            subject = SQL("ROLE ALL") if role is None else SQL("ROLE {}").format(Identifier(role))
+            if database is not None:
+                named = SQL("DATABASE {}").format(Identifier(database))
+                subject = named if role is None else SQL("{} IN {}").format(subject, named)
+            yield SQL("ALTER {} RESET {}").format(subject, Identifier(*name.split(".")))
 
 
 def reserved_settings(session: Session) -> frozenset[str]:

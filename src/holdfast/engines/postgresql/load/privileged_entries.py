@@ -73,14 +73,14 @@ class PrivilegedEntries:
     guard: Guard
     say: Callable[[str], None]
     extensions: Sequence[tuple[str, str]] = ()
-    """Name and schema of extensions that were made before the load."""
+    """Name and schema of extensions that were made_before before the load."""
     skipped: list[Skipped] = field(default_factory=list[Skipped])
     _withheld: list[str] = field(default_factory=list[str])
 
     def withhold(self, lines: Sequence[str]) -> Sequence[str]:
         remaining: list[str] = []
         starts = (*_GRANTS, *_WRAPPERS, *_PUBLISHED, *_WATCHING, *_REFRESHED, *_LEFT_OUT)
-        made = tuple(
+        made_before = tuple(
             start
             for name, schema in self.extensions
             for start in (
@@ -92,7 +92,7 @@ class PrivilegedEntries:
         for line in lines:
             if _entry(line).startswith(starts):
                 self._withheld.append(line)
-            elif not _entry(line).startswith(made):
+            elif not _entry(line).startswith(made_before):
                 remaining.append(line)
         return remaining
 
@@ -119,7 +119,11 @@ class PrivilegedEntries:
     def run(self, head: str, loaded: Lists) -> Sequence[str]:
         for text in {_LEFT_OUT[start] for start in _LEFT_OUT if self._of((start,))}:
             self.say(f"left out: {text}")
-        self._publish(head)
+        if self._of(_PUBLISHED):  # as the loader: only a superuser may publish all tables
+            with self._session(self.loader) as session:
+                for statement in self._statements(head, self._of(_PUBLISHED)):
+                    if _PUBLICATION.match(statement) and not _OWNER.fullmatch(statement):
+                        self._unless_refused(session, statement)
         lines = [line for part in loaded for line in part]
         owners = [line for line in lines if not _entry(line).startswith(_HAS_ROWS)]
         with self._session(self.address) as session:
@@ -146,16 +150,6 @@ class PrivilegedEntries:
             self.guard.check()
             if isinstance(item, Statement):
                 yield item.text
-
-    def _publish(self, head: str) -> None:
-        """Makes publications as the loader: only a superuser may publish all tables."""
-        lines = self._of(_PUBLISHED)
-        if not lines:
-            return
-        with self._session(self.loader) as session:
-            for statement in self._statements(head, lines):
-                if _PUBLICATION.match(statement) and not _OWNER.fullmatch(statement):
-                    self._unless_refused(session, statement)
 
     def _unless_refused(self, session: Session, statement: bytes) -> None:
         """Executes a statement; one that is refused, or belongs to a refused publication, is
@@ -206,7 +200,7 @@ class PrivilegedEntries:
     def _grant(self, session: Session, head: str) -> None:
         """Grants as the object's owner or the grantor in the archive, never as a superuser.
 
-        So only grants are made that these roles may make. Grants to our superuser are left out.
+        So only grants are made_before that these roles may make. Grants to our superuser are left out.
         """
         ours = re.compile(rb'\b(?:TO|FROM|ROLE) "?%b\b' % self.address.user.encode())
         grantor = self.loader.user
@@ -217,15 +211,12 @@ class PrivilegedEntries:
             elif statement == b"RESET SESSION AUTHORIZATION":
                 grantor = self.loader.user
             elif _GRANT.match(statement) and not ours.search(statement):
-                self._execute_as(session, grantor, statement)
-
-    def _execute_as(self, session: Session, grantor: str, statement: bytes) -> None:
-        user = self.loader.user if grantor == self.address.user else grantor
-        session.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(user)))
-        try:
-            self._unless_refused(session, statement)
-        finally:
-            session.execute("RESET SESSION AUTHORIZATION")
+                user = self.loader.user if grantor == self.address.user else grantor
+                session.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(user)))
+                try:
+                    self._unless_refused(session, statement)
+                finally:
+                    session.execute("RESET SESSION AUTHORIZATION")
 
     def _make_event_triggers(self, session: Session, head: str) -> None:
         """Makes event triggers and disables them: they would run in sessions of all users."""

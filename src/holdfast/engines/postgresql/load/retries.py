@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
 from holdfast.contracts.engine import Skipped
 from holdfast.domain.errors import ChildFailed
 from holdfast.engines.postgresql.client import commands
-from holdfast.engines.postgresql.client.address import Session
+from holdfast.engines.postgresql.client.address import Session, copy_rows
 from holdfast.engines.postgresql.client.server_errors import statement_failure
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump.archive import feed
@@ -161,9 +162,11 @@ class _Attempt:
                 case CommentLine(text) if heading := _HEADING.match(text):
                     self._number = heading[1]
                 case Statement(text) if not _PATH.match(text):
-                    self._unless_failed(text, lambda text=text: self._execute(text))
+                    self._unless_failed(text, partial(self._execute, text))
                 case CopyRows(text, chunks):
-                    self._unless_failed(text, lambda text=text, rows=chunks: self._copy(text, rows))
+                    self._unless_failed(
+                        text, lambda text=text, rows=chunks: copy_rows(self._session, text, rows)
+                    )
                 case _:
                     continue
 
@@ -179,11 +182,6 @@ class _Attempt:
                 return
         self._session.execute(text)
 
-    def _copy(self, text: bytes, chunks: Iterator[bytes]) -> None:
-        with self._session.cursor() as cursor, cursor.copy(text) as copy:
-            for chunk in chunks:
-                copy.write(chunk)
-
     def _unless_failed(self, text: bytes, act: Callable[[], object]) -> None:
         try:
             act()
@@ -193,14 +191,11 @@ class _Attempt:
             of_server = state.startswith(_SERVER_TROUBLE) and state != _FILE_MISSING
             if self._session.broken or of_server:
                 raise statement_failure(error) from error
-            if not _is_harmless(state, text):
+            exists_already = (
+                state in _EXISTS_ALREADY
+                or (state == _SECOND_KEY and _KEY.search(text) is not None)
+                or (state == _NO_TABLE_OF_ITS_OWN and _ATTACH.search(text) is not None)
+            )
+            unknown_setting = state == _UNKNOWN_SETTING and text[:4].upper() == b"SET "
+            if not exists_already and not unknown_setting:
                 self.reasons.setdefault(self._number, (" ".join(str(error).split()), text))
-
-
-def _is_harmless(state: str, text: bytes) -> bool:
-    return (
-        state in _EXISTS_ALREADY
-        or (state == _SECOND_KEY and _KEY.search(text) is not None)
-        or (state == _NO_TABLE_OF_ITS_OWN and _ATTACH.search(text) is not None)
-        or (state == _UNKNOWN_SETTING and text[:4].upper() == b"SET ")
-    )

@@ -1,6 +1,6 @@
-"""Lets the server's own checker read every table and index of a database.
+"""Lets PostgreSQL's own checker read every table and index of a database.
 
-The extension is made inside a transaction that is rolled back, so the database stays as it was.
+The extension is made in a transaction that is rolled back, so the database stays as it was.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_index i ON i.indexre
 
 
 def verify(session: Session, guard: Guard) -> Mapping[str, object]:
-    """What was checked. EvidenceMissing names the first thing that is damaged."""
+    """Counts what was checked. EvidenceMissing names the first table or index that is damaged."""
     available = session.execute(
         "SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"
     ).fetchone()

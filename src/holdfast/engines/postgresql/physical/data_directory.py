@@ -1,7 +1,8 @@
-"""Makes of a materialised snapshot a data directory that our own server can run.
+"""Makes a data directory that a local server can run of the files of a snapshot.
 
-Settings, host-based access and certificates of the copied server belong to where it came from. At
-a managed place the files of that place are used; what came is kept beside them for people to read.
+Settings, host-based access and certificates of the copied server belong to where it came from. A
+managed server keeps its own configuration files; those of the snapshot lie beside them for people
+to read.
 """
 
 import platform
@@ -65,14 +66,17 @@ _TUNING = frozenset(
         "work_mem",
     )
 )
-"""Settings that cannot harm the machine. All others have to be chosen anew by its operator."""
+"""Settings that cannot harm the machine. Its operator has to set all others again."""
 _NEEDED_HEADING = "\n# Holdfast: what the restored data needs\n"
 _DEFAULT_SEGMENT_BYTES = 16 << 20
 
 
 def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
-    """The place's own configuration files are copied from its live directory, where they lie in
-    it: Debian's servers have theirs elsewhere. Repeatable."""
+    """Copies the server's own configuration from its live directory, as far as it is there.
+    Repeatable.
+
+    Debian's servers have their configuration elsewhere.
+    """
     data = tree / DATA
     if not (data / "PG_VERSION").is_file():
         raise EvidenceMissing("the snapshot holds no PostgreSQL data directory")
@@ -86,18 +90,25 @@ def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
         if server.ours or (server.directory / name).exists():
             shutil.copyfile(server.directory / name, data / name)
     conf = data / ("postgresql.conf" if server.ours else "postgresql.auto.conf")
-    _require(conf, needed_settings(tools.server(tools_dir, server.version), data))
+    _write_needed(conf, needed_settings(tools.server(tools_dir, server.version), data))
     _map_tablespaces(tree, data)
-    _own(tree, owner_of(server))
+    _set_owner(tree, owner_of(server))
 
 
 def settle(server: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
-    """Settings that the old superuser wrote with ALTER SYSTEM may name programs: only those that
-    tune are kept. `confine` boots the server and changes its roles."""
+    """Confines a data directory whose superuser was the addon's owner.
+
+    Settings that he wrote with ALTER SYSTEM may name programs: only those that tune are kept.
+    `confine` boots the server and changes its roles.
+    """
     auto = server.directory / "postgresql.auto.conf"
     if auto.exists():
         text = auto.read_text(errors="surrogateescape")
-        tuning = _tuning(text)
+        tuning = "".join(
+            line
+            for line in text.splitlines(keepends=True)
+            if line.startswith("#") or line.partition("=")[0].strip() in _TUNING
+        )
         if tuning != text:
             _replace(auto.with_name(f"{auto.name}{_BEFORE}"), text)
             _replace(auto, tuning)
@@ -106,15 +117,8 @@ def settle(server: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequenc
     return left
 
 
-def _tuning(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(
-        line for line in lines if line.startswith("#") or line.partition("=")[0].strip() in _TUNING
-    )
-
-
 def _replace(path: Path, text: str) -> None:
-    """There whole or not at all, with the owner of its directory."""
+    """Writes the file whole or not at all, with the owner of its directory."""
     state = path.parent.stat()
     durable.write(path, text, owner=(state.st_uid, state.st_gid))
 
@@ -139,15 +143,15 @@ def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any])
         tools.server(tools_dir, server.version)
     except ToolMissing as error:
         problems.append(error.message)
-    return problems if server.ours else [*problems, *_elsewhere(server)]
+    return problems if server.ours else [*problems, *_port_obstacles(server)]
 
 
-def _elsewhere(server: LocalServer) -> list[str]:
-    """Is the directory that of the server at the addon's address, as its lock file says?"""
+def _port_obstacles(server: LocalServer) -> list[str]:
+    """Does the directory belong to the server at the addon's address, as its lock file says?"""
     try:
         lines = (server.directory / "postmaster.pid").read_text().splitlines()
     except OSError:
-        return []  # it is not running; whoever starts it will see where it runs from
+        return []  # it is not running, so nothing contradicts the directory
     port = lines[3].strip() if len(lines) > 3 else "?"
     if port == str(server.port):
         return []
@@ -157,7 +161,7 @@ def _elsewhere(server: LocalServer) -> list[str]:
 
 
 def needed_settings(chosen: ToolSet, data: Path) -> Mapping[str, str]:
-    """Settings without which a server does not start from this data, whatever its place says."""
+    """Settings without which a server does not start from this data."""
     control = timelines.control_data(chosen, data)
     try:
         segment = int(control["Bytes per WAL segment"])
@@ -173,8 +177,8 @@ def needed_settings(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     return settings
 
 
-def _require(conf: Path, settings: Mapping[str, str]) -> None:
-    """Below the place's own settings; what an earlier restore wrote there is gone."""
+def _write_needed(conf: Path, settings: Mapping[str, str]) -> None:
+    """Appends needed settings to the server's own; replaces those of an earlier restore."""
     present = conf.read_text(errors="surrogateescape") if conf.exists() else ""
     own = present.partition(_NEEDED_HEADING)[0]
     lines = [f"{name} = {value}\n" for name, value in settings.items()]
@@ -183,7 +187,7 @@ def _require(conf: Path, settings: Mapping[str, str]) -> None:
 
 
 def _map_tablespaces(tree: Path, data: Path) -> None:
-    """Recovery makes the links from `tablespace_map`: they shall lead to what came with it."""
+    """Recovery makes links from `tablespace_map`: they shall lead to the files of the snapshot."""
     spaces = tree / SPACES
     names = sorted(path.name for path in spaces.iterdir()) if spaces.is_dir() else []
     links = data / "pg_tblspc"
@@ -199,7 +203,7 @@ def _map_tablespaces(tree: Path, data: Path) -> None:
 
 
 def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
-    """Tablespaces live beside the data; recovery finds them by absolute paths."""
+    """Tablespaces lie beside the data; recovery finds them by absolute paths."""
     spaces = [f"{oid} {directory / SPACES / oid}\n" for oid in sorted(facts["tablespaces"])]
     texts, appended = timelines.recovery_files(facts)
     return Finish(
@@ -223,8 +227,8 @@ def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
     )
 
 
-def _own(tree: Path, user: str | int | None) -> None:
-    """The server's user owns its data, and nobody else enters it."""
+def _set_owner(tree: Path, user: str | int | None) -> None:
+    """The server's user owns its data, and only that user may enter it."""
     tree.chmod(0o711)
     (tree / DATA).chmod(0o700)
     spaces = tree / SPACES

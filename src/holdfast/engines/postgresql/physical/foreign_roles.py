@@ -1,8 +1,8 @@
-"""Takes the power from roles that a foreign snapshot brought.
+"""Disarms the roles that a foreign snapshot brought.
 
-A physical copy holds the whole server, its roles included. Whoever shaped it knows their
-passwords, and what a superuser of it owns runs with a superuser's rights, functions behind indexes
-at the next autovacuum. The roles stay, because objects belong to them; their power does not.
+A physical copy holds the whole server, its roles included. Its maker knows their passwords, and
+what a superuser of it owns runs with a superuser's rights: functions in indexes at the next
+autovacuum. The roles stay, because objects belong to them; their rights do not.
 """
 
 from psycopg.sql import SQL, Identifier

@@ -1,7 +1,7 @@
-"""A restored server begins a timeline of its own, so that its WAL never bears a name of other WAL.
+"""Begins a new timeline on a restored server, so that its WAL never has the name of other WAL.
 
-Whoever archives WAL knows a segment by timeline and position. A copy that goes on in the timeline
-it was taken from writes other bytes at positions that exist already, and an archive then holds two
+A WAL archive knows a segment by timeline and position. A copy that goes on in the timeline it was
+taken from writes other bytes at positions that exist already, and an archive then holds two
 histories under one name. So recovery ends as an archive recovery does: with a new timeline, above
 every one that the copy, the server it replaces, its archive and earlier restores are known to have
 used. PostgreSQL takes the first number without a history file, so numbers that are taken without
@@ -27,10 +27,10 @@ from holdfast.kit.processes.hosting import give
 from holdfast.kit.processes.process import Command, ids_of, run
 
 USED = "timelinesUsed"
-"""Among the facts that a rehearsal is given: the highest timeline of the server it replaces."""
+"""A fact that a rehearsal is given: the highest timeline of the server it replaces."""
 
 TIMELINE = "timeline"
-"""Among the facts that a rehearsal gives: the one it began."""
+"""A fact that a rehearsal returns: the timeline it began."""
 
 _SIGNAL = "recovery.signal"
 _LABEL = "backup_label"
@@ -48,7 +48,7 @@ _NO_OTHER_TARGET: Mapping[str, str] = {
     "recovery_target_xid": "",
     "recovery_min_apply_delay": "0",
 }
-"""What a copied configuration may still hold of an earlier recovery of its server's."""
+"""Settings that a copied configuration may still hold from an earlier recovery of its server."""
 
 _UNTIL_RECOVERED: Mapping[str, str] = {
     **_NO_OTHER_TARGET,
@@ -63,7 +63,7 @@ _UNTIL_RECOVERED: Mapping[str, str] = {
 
 
 def control_data(chosen: ToolSet, data: Path) -> Mapping[str, str]:
-    """What `pg_controldata` says, by its own titles."""
+    """The output of `pg_controldata`, by its own titles."""
     argv = [chosen.program("pg_controldata"), "-D", str(data)]
     finished = run(Command(argv, env={"LC_ALL": "C"}, cwd="/"), timeout=60)
     if finished.status:
@@ -74,7 +74,7 @@ def control_data(chosen: ToolSet, data: Path) -> Mapping[str, str]:
 
 
 def current_timeline(chosen: ToolSet, data: Path) -> int:
-    """The timeline that a server would go on with from this data directory."""
+    """The timeline in which a server would go on from this data directory."""
     titles = ("Latest checkpoint's TimeLineID", "Min recovery ending loc's timeline")
     control = control_data(chosen, data)
     return max(int(control[title]) for title in titles)
@@ -89,10 +89,10 @@ def latest_timeline(chosen: ToolSet, data: Path) -> int:
 
 
 def highest_used(chosen: ToolSet, server: LocalServer) -> int:
-    """The highest timeline that the server at a place and its archive know of.
+    """The highest timeline that a server and its archive know of.
 
-    The archive of a server that is not ours is asked with its own `restore_command`, run as its
-    own user; a server that is down cannot say what that is.
+    The archive of a server that is not ours is asked with its own `restore_command`, run as its own
+    user; a server that is down cannot report its command.
     """
     highest = latest_timeline(chosen, server.directory)
     command = "" if server.ours or not highest else _restore_command(server)
@@ -131,11 +131,11 @@ def _is_archived(command: str, timeline: int, server: LocalServer) -> bool:
 
 
 class NewTimeline:
-    """What makes the next boot of `tree / "data"` end its recovery with a new timeline.
+    """Makes the next boot of `tree / "data"` end its recovery with a new timeline.
 
-    `above` is the highest timeline that must not be used. The tree holds it, so that a second
-    attempt sees whether the first one had begun the new timeline. No number is left out without
-    need: whoever restores from an archive finds the latest timeline by counting.
+    `above` is the highest timeline that must not be used. It is stored in the tree, so that a
+    second attempt sees whether the first one had begun the new timeline. No number is skipped
+    without need: a restore from an archive finds the latest timeline by counting.
     """
 
     def __init__(
@@ -157,8 +157,10 @@ class NewTimeline:
         self.above = _recorded(tree) - 1
 
     def settings(self, home: Path) -> Mapping[str, str]:
-        """Of the next boot; none when an attempt before this one had begun the timeline. `home` is
-        a directory that its server may read, and that lasts as long as the boot."""
+        """Settings of the next boot; none when an earlier attempt had begun the timeline.
+
+        `home` is a directory that its server may read, and that lasts as long as the boot.
+        """
         own = current_timeline(self._chosen, self._data)
         if own > self.above:
             return {}
@@ -198,7 +200,7 @@ def _recorded(directory: Path) -> int:
 
 
 def _mark_archived(data: Path) -> None:
-    """WAL that came with the copy is the copied server's to archive, under its own names."""
+    """Marks the copied server's WAL as archived: that server archives it under its own names."""
     wal = data / "pg_wal"
     status = wal / "archive_status"
     status.mkdir(mode=0o700, exist_ok=True)
@@ -217,13 +219,19 @@ def _own_as(data: Path, path: Path) -> None:
 
 
 def recovery_files(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """Texts to write and texts to append below a materialised data directory, so that its first
-    start begins a timeline above all that its addon is known to have used. The settings remove
-    themselves when recovery has ended."""
+    """Texts to write and texts to append below a data directory that a person will start.
+
+    Its first start begins a timeline above all that its addon is known to have used. The settings
+    remove themselves when recovery has ended.
+    """
     own = int(facts["end"]["timeline"])
-    highest = max(own, *(_of_other(other) for other in facts.get(OTHERS, ())), 0)
+    others = (
+        int(other.get(TIMELINE, 0) or other.get("end", {}).get("timeline", 0))
+        for other in facts.get(OTHERS, ())  # snapshots, and reports of restores
+    )
+    highest = max(own, *others, 0)
     settings = {**_UNTIL_RECOVERED, "recovery_target_timeline": _target_timeline(facts)}
-    if facts.get("standby", True):  # of a standby no record may follow the one it is consistent at
+    if facts.get("standby", True):  # the WAL of a standby may end where it is consistent
         settings["recovery_target"] = ""
     lines = (
         f"{name} = '{value.replace(chr(39), chr(39) * 2)}'  {_MARK}\n"
@@ -231,11 +239,6 @@ def recovery_files(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, 
     )
     histories = {f"pg_wal/{number:08X}.history": "" for number in range(own + 1, highest + 1)}
     return {_SIGNAL: "", **histories}, {_CONF: "".join(lines)}
-
-
-def _of_other(facts: Mapping[str, Any]) -> int:
-    """The timeline of another snapshot of the addon, or of a restore, by what it reported."""
-    return int(facts.get(TIMELINE, 0) or facts.get("end", {}).get("timeline", 0))
 
 
 def _target_timeline(facts: Mapping[str, Any]) -> str:

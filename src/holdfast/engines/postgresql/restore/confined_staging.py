@@ -1,8 +1,9 @@
 """Loads a dump of ours into a server whose superuser is Holdfast's own.
 
-Who loads is a role made for that: it owns the staged database and can do nothing else, because to
-load runs functions that the addon's owner could have shaped (behind checks, defaults, generated
-columns, partitions). Owners and grants are put as they were when all is in, see `handing`.
+The loader is a role made for this load: it owns the staged database and can do nothing else,
+because loading runs functions that the addon's owner could have shaped (behind checks, defaults,
+generated columns, partitions). Owners and grants are restored when all is in: see
+`PrivilegedEntries`.
 """
 
 import secrets
@@ -31,9 +32,10 @@ from holdfast.kit.seal import Secret
 
 
 class ConfinedStaging(Staging):
-    """One attempt to load one dump of ours beside what a managed server holds."""
+    """One attempt to stage a dump of ours on a managed server."""
 
     _reserved: frozenset[str] = frozenset()
+    _created_with = SQL(" CONNECTION LIMIT 0")  # only superusers enter it until the loader owns it
 
     def __init__(
         self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
@@ -80,12 +82,6 @@ class ConfinedStaging(Staging):
         plan.made.append(self._loader)
         return plan
 
-    def _create(self, placement: Placement, target: Target) -> None:
-        """Nobody but a superuser enters it until it belongs to who loads."""
-        with self._maintenance() as session:
-            statement = self._creation(session, placement, target)
-            session.execute(SQL("{} CONNECTION LIMIT 0").format(statement))
-
     def _hand_over(self, placement: Placement, creation: Future[None]) -> None:
         creation.result()
         staged, loader = Identifier(placement.staged), Identifier(self._loader)
@@ -100,17 +96,19 @@ class ConfinedStaging(Staging):
                 session.execute(SQL("ALTER SCHEMA public OWNER TO {}").format(loader))
             for name, schema in self._extensions(placement):
                 try:
-                    self._extend(session, name, schema)
+                    self._make_extension(session, name, schema)
                 except psycopg.Error as error:
                     if session.broken:
                         raise
                     reason = " ".join(str(error).split())
-                    extension = f"extension {name}"
-                    self._unmade.append(Skipped(placement.name, "extensions", extension, reason))
+                    self._unmade.append(
+                        Skipped(placement.name, "extensions", f"extension {name}", reason)
+                    )
             session.execute(SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(staged))
 
     def _extensions(self, placement: Placement) -> Sequence[tuple[str, str]]:
-        """Those that only a superuser may make; who loads makes the others."""
+        """Name and schema of extensions that only a superuser may make; the loader makes the
+        others."""
         recorded: list[Facts] = [] if placement.facts is None else placement.facts["extensions"]
         return [
             (str(extension["name"]), str(extension["schema"]))
@@ -118,8 +116,8 @@ class ConfinedStaging(Staging):
             if extension["name"] in ownership.EXTRA_EXTENSIONS
         ]
 
-    def _extend(self, session: Session, name: str, schema: str) -> None:
-        """Before anything of the owner's is there that its script could meet."""
+    def _make_extension(self, session: Session, name: str, schema: str) -> None:
+        """Made while nothing of the owner's is in the database that its script could call."""
         schema_name, loader = Identifier(schema), Identifier(self._loader)
         if schema not in ("public", "pg_catalog"):
             session.execute(
@@ -138,7 +136,7 @@ class ConfinedStaging(Staging):
     def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:  # noqa: ARG002
         return ["owner", "privileges", "tablespaces"]
 
-    def _apart(self, placement: Placement, chosen: ToolSet) -> PrivilegedEntries:
+    def _separate_entries(self, placement: Placement, chosen: ToolSet) -> PrivilegedEntries:
         return PrivilegedEntries(
             chosen,
             self._address,
@@ -152,49 +150,47 @@ class ConfinedStaging(Staging):
         )
 
     def _finish(self, session: Session, placement: Placement) -> None:
+        staged = placement.staged
         loader, owner = Identifier(self._loader), Identifier(self._owner)
         facts = None if placement.facts is None else self._adapted(placement.facts)
-        rightful = self._owner if facts is None else str(facts["owner"])
+        database_owner = self._owner if facts is None else str(facts["owner"])
         with session.transaction():
             session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
             session.execute(SQL("DROP OWNED BY {}").format(loader))
-        ownership.equip_database(session, self._owner, rightful)
+        ownership.equip_database(session, self._owner, database_owner)
         with session.transaction():
-            self._own(session, placement, facts, rightful)
+            session.execute(
+                SQL("ALTER DATABASE {} OWNER TO {}").format(
+                    Identifier(staged), Identifier(database_owner)
+                )
+            )
+            if facts is None or facts["acl"] is None:  # as after CREATE DATABASE: all may connect
+                session.execute(
+                    "UPDATE pg_catalog.pg_database SET datacl = NULL WHERE datname = %s", [staged]
+                )
+            else:
+                self._apply(session, properties.ownership(staged, facts), placement)
         super()._finish(session, replace(placement, facts=facts))
 
-    def _own(self, session: Session, placement: Placement, facts: Facts | None, owner: str) -> None:
-        staged = placement.staged
-        session.execute(
-            SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(staged), Identifier(owner))
-        )
-        if facts is None or facts["acl"] is None:  # as after CREATE DATABASE: everybody may enter
-            session.execute(
-                "UPDATE pg_catalog.pg_database SET datacl = NULL WHERE datname = %s", [staged]
-            )
-        else:
-            self._attempted(session, properties.ownership(staged, facts), placement)
-
     def _adapted(self, facts: Facts) -> Facts:
-        """What was the old administrator's is the owner's; settings are left out that only a
-        superuser may choose."""
+        """The facts with the addon's owner in place of the superuser.
+
+        Settings that only a superuser may set are left out.
+        """
         ours = self._address.user
-        acl = None if facts["acl"] is None else [self._of_owner(grant) for grant in facts["acl"]]
+
+        def adapted(grant: Mapping[str, object]) -> dict[str, object]:
+            names = ("grantor", "grantee")
+            return {**grant, **{name: self._owner for name in names if grant[name] == ours}}
+
+        acl = None if facts["acl"] is None else [adapted(grant) for grant in facts["acl"]]
         settings = [
-            {
-                **entry,
-                "settings": [setting for setting in entry["settings"] if self._may_be_set(setting)],
-            }
+            {**entry, "settings": [text for text in entry["settings"] if self._may_be_set(text)]}
             for entry in facts["settings"]
             if entry["role"] != ours
         ]
         owner = self._owner if facts["owner"] in (None, ours) else facts["owner"]
         return {**facts, "owner": owner, "acl": acl, "settings": settings}
-
-    def _of_owner(self, entry: Mapping[str, object]) -> dict[str, object]:
-        names = ("grantor", "grantee")
-        ours = {name: self._owner for name in names if entry[name] == self._address.user}
-        return {**entry, **ours}
 
     def _may_be_set(self, setting: str) -> bool:
         name = setting.partition("=")[0]

@@ -1,9 +1,9 @@
-"""Roles and other things that belong to the whole server: what a dump's globals may do here.
+"""Plans what a dump's globals (roles and other objects of the whole server) may do on the target.
 
-The text is taken apart and judged statement by statement; psql never sees it. Roles that are
-missing are made at once, because databases need owners, and are noted so that a discarded
-restore takes them away again. Whatever would change a role that is already there waits for the
-swap. The target's own admin and its bootstrap superuser are never changed.
+The text is parsed and judged statement by statement; psql never sees it. Missing roles are made at
+once, because databases need owners, and are recorded so that a discarded restore removes them
+again. Changes to roles that exist wait for the swap. The target's own admin and its bootstrap
+superuser are never changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _SUPERUSER_ONLY = {f"NO{attribute}" for attribute in _SUPERUSERS}
 
 @dataclass(frozen=True)
 class Target:
-    """The server to load into. `protected` are roles that stay as they are."""
+    """The server to load into. `protected` roles stay as they are."""
 
     major: int
     superuser: bool
@@ -30,12 +30,11 @@ class Target:
     protected: frozenset[str]
     tablespaces: frozenset[str]
     reserved: frozenset[str] | None = None
-    """Settings that are a superuser's, where nobody but Holdfast may be one; else None."""
+    """Settings only a superuser may set, on servers whose superuser is Holdfast's; else None."""
     settable: frozenset[str] | None = None
-    """Settings that a user who is no superuser may give to roles and databases; None: all."""
-
+    """Settings that our user, who is no superuser, may set for roles and databases; None: all."""
     admin_of: frozenset[str] | None = None
-    """Roles that a user who is no superuser may give to others; None: all."""
+    """Roles that our user, who is no superuser, may grant; None: all."""
 
     def may_give(self, role: str) -> bool:
         return self.admin_of is None or role in self.admin_of
@@ -55,8 +54,11 @@ class Origin:
 
 @dataclass
 class GlobalsPlan:
-    """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
-    for the swap. `notes`: for the log."""
+    """Statements of the globals, by when they are executed.
+
+    `needed`: the load fails without them. `now`: new roles and what belongs to them. `later`: at
+    the swap. `made`: names of new roles. `notes`: for the log.
+    """
 
     needed: list[str] = field(default_factory=list[str])
     now: list[str] = field(default_factory=list[str])
@@ -64,8 +66,8 @@ class GlobalsPlan:
     made: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
-    def of_everybody(self, settings: Sequence[str], target: Target) -> None:
-        """ALTER ROLE ALL ... SET, of `name=value` each."""
+    def set_for_all_roles(self, settings: Sequence[str], target: Target) -> None:
+        """Plans ALTER ROLE ALL SET for settings `name=value`."""
         for setting in settings:
             name = setting.partition("=")[0]
             if target.superuser and target.may_set(name):
@@ -90,7 +92,7 @@ class _GlobalsPlanner:
         self._origin = origin
         self._target = target
         self.result = GlobalsPlan()
-        self._waiting: set[tuple[str, str]] = set()  # a role, and whom it is given to at the swap
+        self._waiting: set[tuple[str, str]] = set()  # (role, member) of grants at the swap
 
     def take(self, statement: str) -> None:
         tokens = words(statement)
@@ -103,23 +105,24 @@ class _GlobalsPlanner:
 
     def _handlers(self) -> Sequence[tuple[str, Callable[[str, list[tuple[str, str]]], None]]]:
         return (
-            ("SET", self._set),
-            ("CREATE ROLE", self._create),
-            ("ALTER ROLE", self._alter),
-            ("COMMENT ON", self._comment),
-            ("SECURITY LABEL", self._skip),
-            ("CREATE TABLESPACE", self._tablespace),
-            ("ALTER TABLESPACE", self._tablespace),
-            ("GRANT", self._grant),
-            ("REVOKE", self._grant_on),
+            ("SET", self.set_session),
+            ("CREATE ROLE", self.create_role),
+            ("ALTER ROLE", self.alter_role),
+            ("COMMENT ON", self.comment_on),
+            ("SECURITY LABEL", self.label_role),
+            ("CREATE TABLESPACE", self.change_tablespace),
+            ("ALTER TABLESPACE", self.change_tablespace),
+            ("GRANT", self.grant),
+            ("REVOKE", self.grant_on),
         )
 
-    def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        """Of the session that would read the text; ours has its own."""
+    def set_session(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        """Ignores a setting of the session that would read the text; ours has its own."""
 
-    def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def create_role(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)
-        _expect_end(tokens, 3)
+        if len(tokens) != 3:
+            raise Unparsable("a statement is longer than it may be")
         if role in self._target.roles or role in self._target.protected:
             return
         self.result.made.append(role)
@@ -129,7 +132,7 @@ class _GlobalsPlanner:
                 f"role {role} was the source's bootstrap superuser: made without its rights"
             )
 
-    def _alter(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def alter_role(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)
         if len(tokens) < 4 or tokens[3][1].upper() not in ("WITH", "SET", "RESET"):
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
@@ -141,7 +144,7 @@ class _GlobalsPlanner:
         self._change(role, statement if untouched else self._adapted(statement, tokens))
 
     def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
-        """A setting that only a superuser may choose, where the owner is none."""
+        """Does it set what only a superuser may, for an owner who is none?"""
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
         if "SET" not in upper[3:]:
             return False
@@ -155,7 +158,7 @@ class _GlobalsPlanner:
         )
         return True
 
-    def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def comment_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         object_type = tokens[2][1].upper() if len(tokens) > 2 else ""
         if object_type == "TABLESPACE":
             self._on_tablespace(_name(tokens, 3), statement)
@@ -174,9 +177,9 @@ class _GlobalsPlanner:
         else:
             self._note(f"role {role} stays as it is: only a superuser may change it")
 
-    def _grant(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def grant(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         if len(tokens) < 4 or tokens[2][1].upper() != "TO":
-            self._grant_on(statement, tokens)
+            self.grant_on(statement, tokens)
             return
         role, member = _name(tokens, 1), _name(tokens, 3)
         if READER in (role, member):
@@ -192,20 +195,22 @@ class _GlobalsPlanner:
             )
             return
         adapted = self._adapted(statement, tokens)
-        if member in self.result.made and self._may_give(role, _granted_by(words(adapted))):
+        if member in self.result.made and self._may_grant_now(role, _granted_by(words(adapted))):
             self.result.now.append(adapted)
         else:
             self._waiting.add((role, member))
             self.result.later.append(adapted)
 
-    def _may_give(self, role: str, grantor: str | None) -> bool:
-        """From 16 on a grantor needs what he gives with the right to: one that is there already
-        gets what the dump gives him at the swap."""
+    def _may_grant_now(self, role: str, grantor: str | None) -> bool:
+        """Since 16 a grantor needs the role with ADMIN OPTION.
+
+        A grantor that exists already gets what the dump grants him at the swap.
+        """
         if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
             return True
         return grantor in self.result.made and (role, grantor) not in self._waiting
 
-    def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
         position = upper.index("ON") if "ON" in upper else len(upper)
         object_type = upper[position + 1] if position + 1 < len(upper) else ""
@@ -220,7 +225,7 @@ class _GlobalsPlanner:
         else:
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
 
-    def _tablespace(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def change_tablespace(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         name = _name(tokens, 2)
         if name not in self._target.tablespaces:
             self._note(f"tablespace {name} is not on this server: its contents go to the default")
@@ -231,7 +236,7 @@ class _GlobalsPlanner:
         if name in self._target.tablespaces and self._target.superuser:
             self.result.later.append(statement)
 
-    def _skip(self, statement: str, tokens: list[tuple[str, str]]) -> None:  # noqa: ARG002
+    def label_role(self, statement: str, tokens: list[tuple[str, str]]) -> None:  # noqa: ARG002
         self._note("security labels of roles were left out")
 
     def _note(self, text: str) -> None:
@@ -239,9 +244,9 @@ class _GlobalsPlanner:
             self.result.notes.append(text)
 
     def _adapted(self, statement: str, tokens: list[tuple[str, str]]) -> str:
-        """Without what the target would refuse: a grantor it does not know, attributes not ours.
+        """The statement without a grantor and attributes that the target would refuse.
 
-        Before 16 a grantor needed no right of its own; 16 and later would refuse such a grant.
+        Before 16 a grantor needed no right of its own; 16 and later refuse such a grant.
         """
         grantor = _granted_by(tokens)
         foreign = grantor is not None and (
@@ -251,13 +256,19 @@ class _GlobalsPlanner:
         )
         adapted = tokens[: _position_of_granted(tokens)] if foreign else tokens
         if self._target.reserved is not None and tokens[0][1].upper() == "ALTER":
-            adapted = [*adapted[:3], *(_weaker(token) for token in adapted[3:])]
+            strong = ("SUPERUSER", "REPLICATION")
+            adapted = [
+                (kind, f"NO{text}" if kind == "word" and text.upper() in strong else text)
+                if index > 2
+                else (kind, text)
+                for index, (kind, text) in enumerate(adapted)
+            ]
         if not self._target.superuser:
-            adapted = self._without_power(adapted)
+            adapted = self._without_attributes(adapted)
         return statement if adapted == tokens else " ".join(token for _, token in adapted)
 
-    def _without_power(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Attributes of roles that only a superuser may give or take."""
+    def _without_attributes(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The tokens without attributes of roles that only a superuser may give or take."""
         allowed: list[tuple[str, str]] = []
         for kind, text in tokens:
             word = text.upper() if kind == "word" else ""
@@ -266,12 +277,6 @@ class _GlobalsPlanner:
             elif word not in _SUPERUSER_ONLY:
                 allowed.append((kind, text))
         return allowed
-
-
-def _weaker(token: tuple[str, str]) -> tuple[str, str]:
-    kind, text = token
-    strong = kind == "word" and text.upper() in ("SUPERUSER", "REPLICATION")
-    return (kind, f"NO{text}") if strong else token
 
 
 def _position_of_granted(tokens: list[tuple[str, str]]) -> int:
@@ -296,8 +301,3 @@ def _name(tokens: list[tuple[str, str]], index: int) -> str:
     if kind == "word":
         return token.lower()
     raise Unparsable(f"{token[:40]!r} is where a name should be")
-
-
-def _expect_end(tokens: list[tuple[str, str]], length: int) -> None:
-    if len(tokens) != length:
-        raise Unparsable("a statement is longer than it may be")

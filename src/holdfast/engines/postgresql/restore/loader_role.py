@@ -1,4 +1,4 @@
-"""The role that loads what the addon's owner or a stranger may have shaped: it can do little."""
+"""The role that loads what an owner or a stranger may have shaped: it has few rights."""
 
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -13,8 +13,10 @@ def loader_name(attempt: Attempt) -> str:
 
 
 def creation_statement(address: Address, loader: str, password: Secret) -> str:
-    """The server is given a verifier: its log must not learn the password. Row security must not
-    keep rows from being counted."""
+    """CREATE ROLE for the loader.
+
+    The server gets a verifier: its log must not contain the password. BYPASSRLS lets it count rows.
+    """
     with connect(address) as session:
         verifier = session.pgconn.encrypt_password(
             password.reveal().encode(), loader.encode(), b"scram-sha-256"

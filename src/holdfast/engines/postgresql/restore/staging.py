@@ -1,16 +1,16 @@
-"""Loads a dump beside what a server holds: staging databases that nobody else knows of.
+"""Loads a dump into staging databases beside what a server holds.
 
-One more small database, the book, holds what this restore must remember on the server itself:
-which roles it made (a discard takes them away again) and which statements on roles wait for the
-swap. Roles and the note of them are written in one transaction. There is none where nothing is to
-be remembered: a database is hundreds of files, which the server has to make and to put on the disk.
+One more small database, the ledger, holds what this restore must remember on the server itself:
+which roles it made (a discard removes them again) and which statements on roles wait for the swap.
+Roles and their record are written in one transaction. There is no ledger where nothing is to be
+remembered: a database is hundreds of files, which the server has to make and to flush.
 
-What loads does not wait until each of its commits is on the disk. The last thing done for a staged
-database is a change of it that is waited for: the server's log is one, so all before it is durable.
+The sessions that load do not wait until each commit is on the disk. The last statement for a staged
+database is a commit that is waited for: the server has a single log, so all before it is durable.
 
-Making a database takes a while, so the staged ones are made meanwhile, in their order: the first
-while its dump is looked at, the next one while one is loaded. They are counted while the server
-collects statistics on them.
+Creating a database takes a while, so the staged ones are created in a thread, in their order: the
+first while its dump is examined, the next one while one is loaded. They are counted while the
+server collects statistics on them.
 """
 
 import os
@@ -22,9 +22,9 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from psycopg.sql import Composed
+from psycopg.sql import SQL, Composed
 
-from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped, Table
+from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory, Skipped
 from holdfast.engines.postgresql.client import facts, tools
 from holdfast.engines.postgresql.client.address import Session, connect, through_socket
 from holdfast.engines.postgresql.client.databases import cancelled_on_stop, maintenance, names
@@ -61,14 +61,15 @@ from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.together import together
 
 _MAX_ANALYZE_SESSIONS = 4
-"""Sessions that collect statistics."""
 
 SEVERAL_READERS_BYTES = 256 << 20
-"""Bytes of a dump from which on it pays to read it several times."""
+"""From this size of a dump on it pays to read it several times."""
 
 
 class Staging:
-    """One attempt to load one dump beside."""
+    """One attempt to load one dump into staging databases."""
+
+    _created_with = SQL("")
 
     def __init__(
         self, tools_dir: Path, address: Address, dump: Dump, attempt: Attempt, guard: Guard
@@ -92,11 +93,14 @@ class Staging:
             target = self._target(session, server)
             replaces = {p.name for p in self._placed} & set(names(session))
         skipped: list[Skipped] = []
-        with self._making(target) as creations:
+        with self._creating(target) as creations:
             plan = self._globals(fetch, target)
-            self._tell(plan, target)
+            for note in plan.notes:
+                self._attempt.say(note)
+            if origin(self._dump).major < 15 <= target.major:
+                self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
             if plan.made or plan.later or not replaces:
-                skipped += self._write_book(plan, target)
+                skipped += self._write_ledger(plan, target)
             counts: dict[str, Count] = {}
             for placement in self._placed:
                 ready = partial(self._hand_over, placement, creations[placement.name])
@@ -104,26 +108,23 @@ class Staging:
                 counts[placement.name] = counted
                 skipped += failed
         recorded = {p.name for p in self._placed if p.member is not None}
-        loaded = merge({name: one for name, one in counts.items() if name in recorded})
+        loaded = merge({name: count for name, count in counts.items() if name in recorded})
+        promised = {(table.database, table.name) for table in self._dump.inventory.tables}
         counted_before = self._dump.facts.get("counting") != COUNTING_VERSION
         return replace(
             loaded,
-            tables=self._promised(loaded.tables),
+            # Without empty tables whose rows were not dumped: a standby cannot read some tables.
+            tables=[t for t in loaded.tables if t.rows or (t.database, t.name) in promised],
             skipped=tuple(skipped),
             left_out=RECOUNTED_KINDS if counted_before else frozenset(),
         )
-
-    def _promised(self, tables: Sequence[Table]) -> Sequence[Table]:
-        """Without empty tables whose rows were never dumped: a standby has none of some tables."""
-        promised = {(table.database, table.name) for table in self._dump.inventory.tables}
-        return [t for t in tables if t.rows or (t.database, t.name) in promised]
 
     def _maintenance(self):
         return maintenance(self._address, self._application, guard=self._guard)
 
     @contextmanager
-    def _making(self, target: Target) -> Generator[Mapping[str, Future[None]]]:
-        """The staged databases on their way, by the names they will have."""
+    def _creating(self, target: Target) -> Generator[Mapping[str, Future[None]]]:
+        """Creates the staged databases in a thread: futures by their final names."""
         with ThreadPoolExecutor(1, thread_name_prefix="making") as pool:
             try:
                 yield {p.name: pool.submit(self._create, p, target) for p in self._placed}
@@ -155,16 +156,10 @@ class Staging:
         plan = plan_globals(text, origin(self._dump), target)
         everybody = self._dump.facts.get("everybody")
         if isinstance(everybody, list) and everybody:
-            plan.of_everybody([str(setting) for setting in everybody], target)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            plan.set_for_all_roles([str(setting) for setting in everybody], target)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         return plan
 
-    def _tell(self, plan: GlobalsPlan, target: Target) -> None:
-        for note in plan.notes:
-            self._attempt.say(note)
-        if origin(self._dump).major < 15 <= target.major:
-            self._attempt.say("since PostgreSQL 15 not everybody may create in schema public")
-
-    def _write_book(self, plan: GlobalsPlan, target: Target) -> Sequence[Skipped]:
+    def _write_ledger(self, plan: GlobalsPlan, target: Target) -> Sequence[Skipped]:
         with self._maintenance() as session:
             session.execute(
                 properties.creation_statement(ledger_database(self._attempt), None, target.major)
@@ -200,28 +195,26 @@ class Staging:
         return counted, [*own, *checks.skipped]
 
     def _create(self, placement: Placement, target: Target) -> None:
-        """Empty until it has its owner and grants: what few may enter is never open to more."""
+        """Creates a database: empty, and without grants until it has its owner."""
         with self._maintenance() as session:
-            session.execute(self._creation(session, placement, target))
-
-    def _creation(self, session: Session, placement: Placement, target: Target) -> Composed:
-        recorded = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
-        return properties.creation_statement(
-            placement.staged, recorded, target.major, target.tablespaces
-        )
+            facts = locales.adapted(session, placement.facts, self._dump.locale, self._attempt.say)
+            statement = properties.creation_statement(
+                placement.staged, facts, target.major, target.tablespaces
+            )
+            session.execute(SQL("{}{}").format(statement, self._created_with))
 
     def _hand_over(self, placement: Placement, creation: Future[None]) -> None:
-        """Waits for a staged database, and gives it to its owner."""
+        """Waits until a staged database is created, and gives it to its owner."""
         creation.result()
         if placement.facts is not None:
             with self._maintenance() as session, session.transaction():
                 ownership = properties.ownership(placement.staged, placement.facts)
-                self._attempted(session, ownership, placement)
+                self._apply(session, ownership, placement)
         with self._inside(self._address, placement, self._guard) as session:
             database_name.disguise(session, placement)
             if placement.facts is not None:
                 absences = properties.removals(placement.facts)
-                self._attempted(session, absences, placement)
+                self._apply(session, absences, placement)
 
     def _restore(
         self,
@@ -231,7 +224,7 @@ class Staging:
         target: Target,
         ready: Callable[[], None],
     ) -> TableChecks:
-        """`ready` returns when there is a database to load into."""
+        """`ready` waits for the database to load into."""
         chosen = tools.choose(
             self._tools_dir,
             int(server["major"]),
@@ -251,8 +244,8 @@ class Staging:
             self._application,
             leave_out=unused,
             rows=rows,
-            again=self._dump.near and self._dump.size >= SEVERAL_READERS_BYTES,
-            retrying=Retries(
+            rereadable=self._dump.near and self._dump.size >= SEVERAL_READERS_BYTES,
+            retries=Retries(
                 chosen,
                 placement.name,
                 properties.search_path(placement.facts),
@@ -260,13 +253,14 @@ class Staging:
                 rows,
                 self._attempt.say,
             ),
-            apart=self._apart(placement, chosen),
-            more=self._money(placement),
+            separate=self._separate_entries(placement, chosen),
+            settings=self._money_settings(placement),
         )
         return loading.run(partial(fetch, str(placement.member)), ready, self._guard)
 
-    def _money(self, placement: Placement) -> Mapping[str, str]:
-        """Amounts of money are written as the source's locale has them, and are read so."""
+    def _money_settings(self, placement: Placement) -> Mapping[str, str]:
+        """Amounts of money are written in the format of the source's locale, and read in the
+        same."""
         locale = None if placement.facts is None else placement.facts.get("money")
         if locale is None:
             return {}
@@ -279,14 +273,14 @@ class Staging:
         return {"lc_monetary": str(locale)}
 
     def _left_out(self, *, tablespaces: bool, users: bool) -> Sequence[str]:
-        """What the target has no use for."""
+        """Kinds of entries that the target has no use for."""
         return [
             *(["tablespaces"] if tablespaces else []),
             *(["owner", "privileges"] if users else []),
         ]
 
-    def _apart(self, placement: Placement, chosen: ToolSet) -> SeparateEntries | None:  # noqa: ARG002
-        """None: who loads may do all of it."""
+    def _separate_entries(self, placement: Placement, chosen: ToolSet) -> SeparateEntries | None:  # noqa: ARG002
+        """None: the loader may carry out all entries."""
         return None
 
     def _count(self, session: Session, placement: Placement, checks: TableChecks) -> Count:
@@ -312,7 +306,7 @@ class Staging:
         return counted[0]
 
     def _within(self, placement: Placement, guard: Guard) -> AbstractContextManager[Session]:
-        """As who loaded: to look at a table may run what came with it."""
+        """A session of the loader: even a look at a table may run code that came with it."""
         return self._inside(self._loader_address, placement, guard)
 
     @contextmanager
@@ -325,20 +319,20 @@ class Staging:
             yield session
 
     def _finish(self, session: Session, placement: Placement) -> None:
-        """From here on the staged database only lacks its name, and is durable. Settings come last
-        of all."""
+        """Makes the staged database durable and complete except for its name. Settings come
+        last."""
         database_name.undisguise(session)
-        session.execute("SET synchronous_commit = on")  # or less, as a role may have it
+        session.execute("SET synchronous_commit = on")  # a role may have a weaker setting
         if placement.facts is not None:
             own = self._settings(session, placement.staged, placement.facts)
-            self._attempted(session, own, placement)
+            self._apply(session, own, placement)
         for statement in properties.final_statements(placement.staged, placement.facts):
             session.execute(statement)
 
-    def _attempted(
+    def _apply(
         self, session: Session, statements: Iterator[Composed], placement: Placement
     ) -> None:
-        """What the server refuses of a database's properties is left out and named."""
+        """Executes statements for a database's properties; those the server refuses are named."""
         self._properties += execute_each(
             session, statements, self._attempt.say, placement.name, placement.staged
         )
