@@ -1,4 +1,4 @@
-"""The PostgreSQL engine: every method is one call into the file that does it."""
+"""The PostgreSQL engine: every method is one call into the module that does it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,8 +24,8 @@ from holdfast.engines.postgresql.client import address, tools
 from holdfast.engines.postgresql.client.address import secrets
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump import archive, dump, probe, server_inventory
-from holdfast.engines.postgresql.hosting import server, wheels
-from holdfast.engines.postgresql.hosting.server import Server
+from holdfast.engines.postgresql.hosting import wheels
+from holdfast.engines.postgresql.hosting.server import Server, superuser
 from holdfast.engines.postgresql.imports import survey
 from holdfast.engines.postgresql.imports.staging import ForeignStaging
 from holdfast.engines.postgresql.physical import data_directory, snapshot, timelines
@@ -108,8 +108,8 @@ class PostgreSQL(Server):
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
         own = Staging if address.owner is None else ConfinedStaging
-        kind = ForeignStaging if dump.foreign else own
-        return kind(self.tools_dir, address, dump, attempt, guard).run(fetch)
+        staging = ForeignStaging if dump.foreign else own
+        return staging(self.tools_dir, address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
@@ -128,7 +128,7 @@ class PostgreSQL(Server):
     def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, server, manifest)
 
-    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - all places are alike
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - the same on all servers
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, server: LocalServer) -> None:
@@ -137,12 +137,12 @@ class PostgreSQL(Server):
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
         return data_directory.finish(directory, facts)
 
-    def settle(self, local_server: LocalServer, guard: Guard) -> Sequence[str]:
-        return data_directory.settle(local_server, lambda: self._settled(local_server, guard))
+    def settle(self, server: LocalServer, guard: Guard) -> Sequence[str]:
+        def confine() -> Sequence[str]:
+            boot = Rehearsal(self.tools_dir, server.directory, server, guard)
+            return boot.settle([superuser(server), server.user])
 
-    def _settled(self, local_server: LocalServer, guard: Guard) -> Sequence[str]:
-        boot = Rehearsal(self.tools_dir, local_server.directory, local_server, guard)
-        return boot.settle([server.superuser(local_server), local_server.user])
+        return data_directory.settle(server, confine)
 
     def remember(self, server: LocalServer) -> Mapping[str, object]:
         chosen = tools.server(self.tools_dir, server.version)

@@ -69,7 +69,11 @@ def blockers(
     with connect(address) as session:
         rows = session.execute(_BLOCKERS, [application, seconds]).fetchall()
     for waiting, database, relation, *holder, waited in rows:
-        table = _relation_name(address, str(database), relation)
+        table = "something"
+        if relation is not None:
+            with connect(address, str(database)) as session:
+                name = session.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
+            table = str(name[0]) if name else f"table {relation}"
         yield (
             (waiting, holder[0]),
             f"waiting for {waited} s for a lock on {table} in database {database}, which"
@@ -92,11 +96,3 @@ def _describe_blocker(
         f" {client}, {state}, its transaction since {since}); SELECT pg_terminate_backend({pid})"
         " ends it"
     )
-
-
-def _relation_name(address: Address, database: str, relation: int | None) -> str:
-    if relation is None:
-        return "something"
-    with connect(address, database) as session:
-        row = session.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
-    return str(row[0]) if row else f"table {relation}"

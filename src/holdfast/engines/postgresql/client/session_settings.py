@@ -108,8 +108,8 @@ def tool_options(address: Address, settings: Mapping[str, str]) -> str:
 
 
 def _options(settings: Mapping[str, str]) -> str:
-    return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+    words: list[str] = []
+    for name, value in settings.items():
+        escaped = value.replace("\\", "\\\\").replace(" ", "\\ ")
+        words.append(f"-c {name}={escaped}")
+    return " ".join(words)

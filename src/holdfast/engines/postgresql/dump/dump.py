@@ -137,7 +137,12 @@ class PostgreSQLDump:
             if self._scope.database not in (None, name):
                 continue
             with connect(self._address, name, self._application) as session:
-                if name == "postgres" and self._is_fresh(session, database, bootstrap):
+                if name == "postgres" and (
+                    facts.is_fresh(session, database, bootstrap)
+                    if self._address.owner is None
+                    # The owner of a server of ours has grants there from the beginning.
+                    else not facts.has_user_objects(session) and not database["settings"]
+                ):
                     skipped.append("postgres: it holds no user objects")
                     continue
                 recorded = database if self._scope.users else facts.without_users(database)
@@ -146,13 +151,6 @@ class PostgreSQLDump:
         if self._scope.database is not None and not dumped:
             raise AddonRefused(f"the server has no database {self._scope.database} to dump")
         return dumped, skipped
-
-    def _is_fresh(self, session: Session, database: Facts, bootstrap: str) -> bool:
-        """On servers of ours the owner has grants in `postgres` from the beginning: they do not
-        count."""
-        if self._address.owner is not None:
-            return not facts.has_user_objects(session) and not database["settings"]
-        return facts.is_fresh(session, database, bootstrap)
 
     def open(self, member: Member) -> Source:
         if member.database is not None:

@@ -188,31 +188,26 @@ class Script:
                 opens = self._buffer.startswith(b"(", start)
                 self._depth = max(0, self._depth + (1 if opens else -1))
             case "word":
-                self._count_bodies(bytes(self._buffer[start:end]).lower())
+                head = bytes(self._buffer[:_LOOKAHEAD_BYTES]).lstrip()
+                word = bytes(self._buffer[start:end]).lower()
+                if self._depth == 0 and _ROUTINE.match(head) and (word == b"begin" or self._bodies):
+                    self._bodies = max(0, self._bodies + (-1 if word == b"end" else 1))
             case "meta":
                 raise EvidenceMissing(f"a backslash inside a statement: {self._head()}")
             case _:  # a semicolon inside parentheses or a body
                 pass
         return end
 
-    def _count_bodies(self, word: bytes) -> None:
-        if self._depth or not _ROUTINE.match(bytes(self._buffer[:_LOOKAHEAD_BYTES]).lstrip()):
-            return
-        if word == b"end":
-            self._bodies = max(0, self._bodies - 1)
-        elif word == b"begin" or self._bodies:
-            self._bodies += 1
-
     def _quote_end(self, start: int) -> int:
-        """The end of a string or quoted name. A doubled quote only matters where strings have
-        escapes."""
+        """The end of a string or quoted name.
+
+        A doubled quote closes and opens again, which only matters in strings with escapes.
+        """
         quote = bytes(self._buffer[start : start + 1])
         before = bytes(self._buffer[max(0, start - 2) : start])
-        if quote == b"'" and (self.escapes or _ESCAPED.search(before)):
-            return self._escaped_end(start + 1)
-        return self._find(quote, start + 1)
-
-    def _escaped_end(self, position: int) -> int:
+        position = start + 1
+        if quote != b"'" or not (self.escapes or _ESCAPED.search(before)):
+            return self._find(quote, position)
         while True:
             while len(self._buffer) - position < 2 and self._fill():
                 pass

@@ -115,13 +115,13 @@ class _Toc:
 
     def files(self) -> list[str]:
         try:
-            self._header()
-            names = [self._entry() for _ in range(self._int())]
+            self.read_header()
+            names = [self.read_entry() for _ in range(self._int())]
         except (IndexError, ValueError) as error:
             raise EvidenceMissing("toc.dat of the directory is damaged or cut off") from error
         return [name for name in names if name]
 
-    def _header(self) -> None:
+    def read_header(self) -> None:
         if self._take(5) != _MAGIC:
             raise ValueError
         major, minor, _, self._int_bytes, _, kind = self._take(6)
@@ -142,7 +142,7 @@ class _Toc:
         for _ in range(3):  # database, version of the server, version of pg_dump
             self._text()
 
-    def _entry(self) -> str | None:
+    def read_entry(self) -> str | None:
         """Reads an entry; returns the name of its file."""
         self._int()
         self._int()

@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Literal
 from holdfast.contracts.engine import Skipped
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql.client.address import Session, copy_rows
-from holdfast.engines.postgresql.dump.script import CopyRows, Item, Script, Statement
+from holdfast.engines.postgresql.dump.script import CopyRows, Script, Statement
 from holdfast.engines.postgresql.imports import statement_filter
 from holdfast.engines.postgresql.imports.script_state import ScriptState
 from holdfast.kit.processes.guard import Guard
@@ -57,56 +57,54 @@ class ScriptRun:
         for item in script.items():
             self._guard.check()
             self._state.follow(item, script)
-            if section is None or self._state.database == section:
-                self._run_item(item)
-            elif not self._state.database and isinstance(item, Statement):
-                head = self._head(item.text)
-                reason = statement_filter.left_out_reason(head, cluster=self._cluster)
-                if reason is not None:
-                    self._note(reason)
+            if section is not None and self._state.database != section:
+                if not self._state.database and isinstance(item, Statement):
+                    self._note_left_out(self._head(item.text))
+                continue
+            if self._encoding != self._state.encoding:  # the script has changed it
+                self._encoding = self._state.encoding
+                self._session.execute(
+                    SQL("SELECT set_config('client_encoding', {}, false)").format(
+                        Literal(self._encoding)
+                    )
+                )
+            match item:
+                case Statement(text):
+                    self._run_statement(text)
+                case CopyRows(text, chunks):
+                    self._has_objects = True
+                    copy_rows(self._session, statement_filter.without_freeze(text), chunks)
+                case _:
+                    pass
         if self._session.info.transaction_status != TransactionStatus.IDLE:
             raise EvidenceMissing("the file begins a transaction that it never commits")
-
-    def _run_item(self, item: Item) -> None:
-        if self._encoding != self._state.encoding:
-            self._encoding = self._state.encoding
-            self._session.execute(
-                SQL("SELECT set_config('client_encoding', {}, false)").format(
-                    Literal(self._encoding)
-                )
-            )
-        match item:
-            case Statement(text):
-                self._run_statement(text)
-            case CopyRows(text, chunks):
-                self._has_objects = True
-                copy_rows(self._session, statement_filter.without_freeze(text), chunks)
-            case _:
-                pass
 
     def _head(self, statement: bytes) -> str:
         return " ".join(self._state.text(statement[:_HEAD_BYTES]).split())
 
-    def _run_statement(self, text: bytes) -> None:
-        head = self._head(text)
-        reason = statement_filter.left_out_reason(
-            head, cluster=self._cluster
-        ) or self._public_schema_reason(head)
+    def _note_left_out(self, head: str) -> bool:
+        reason = statement_filter.left_out_reason(head, cluster=self._cluster)
         if reason is not None:
             self._note(reason)
-        elif statement_filter.may_fail(head) or head.upper().startswith("CREATE EXTENSION"):
-            self._try_statement(text, head)
-        else:
-            self._session.execute(statement_filter.without_authorization(text, head))
+        return reason is not None
+
+    def _run_statement(self, text: bytes) -> None:
+        head = self._head(text)
+        if not self._note_left_out(head) and not self._is_of_public(head):
+            if statement_filter.may_fail(head) or head.upper().startswith("CREATE EXTENSION"):
+                self._try_statement(text, head)
+            else:
+                self._session.execute(statement_filter.without_authorization(text, head))
         self._has_objects = self._has_objects or statement_filter.makes_something(head)
 
-    def _public_schema_reason(self, head: str) -> str | None:
+    def _is_of_public(self, head: str) -> bool:
         """The schema `public` exists and is empty: a file that drops it first makes it again."""
         if statement_filter.MAKES_PUBLIC.match(head):
             self._session.execute("CREATE SCHEMA IF NOT EXISTS public")
         elif self._has_objects or not statement_filter.DROPS_PUBLIC.match(head):
-            return None
-        return "statements about the schema public"
+            return False
+        self._note("statements about the schema public")
+        return True
 
     def _note(self, reason: str) -> None:
         if reason not in self._notes:

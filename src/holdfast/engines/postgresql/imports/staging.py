@@ -117,27 +117,23 @@ class ForeignStaging(Staging):
     def _finish(self, session: Session, placement: Placement) -> None:
         """Gives the loader's objects to their owner; they were counted as the loader before."""
         if self._loader_address != self._address:
-            self._take_from_loader(placement.staged)
+            staged = Identifier(placement.staged)
+            loader, owner = Identifier(self._loader), Identifier(OWNER)
+            with (
+                translated(self._guard),
+                connect(self._address, placement.staged, self._application) as superuser,
+                superuser.transaction(),
+            ):
+                superuser.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
+                superuser.execute(SQL("DROP OWNED BY {}").format(loader))
+                database_owner = Identifier(self._address.owner or self._address.user)
+                if self._address.owner is not None:  # who is no superuser and has to have access
+                    superuser.execute(SQL("GRANT {} TO {}").format(owner, database_owner))
+                superuser.execute(
+                    SQL("ALTER DATABASE {} OWNER TO {}").format(staged, database_owner)
+                )
             self._loader_address = self._address
         super()._finish(session, placement)
-
-    def _take_from_loader(self, staged: str) -> None:
-        loader, owner = Identifier(self._loader), Identifier(OWNER)
-        with (
-            translated(self._guard),
-            connect(self._address, staged, self._application) as session,
-            session.transaction(),
-        ):
-            session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
-            session.execute(SQL("DROP OWNED BY {}").format(loader))
-            if self._address.owner is not None:  # who is no superuser and has to have access
-                member = Identifier(self._address.owner)
-                session.execute(SQL("GRANT {} TO {}").format(owner, member))
-            session.execute(
-                SQL("ALTER DATABASE {} OWNER TO {}").format(
-                    Identifier(staged), Identifier(self._address.owner or self._address.user)
-                )
-            )
 
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
         """Only settings that any role may change for itself."""

@@ -187,11 +187,11 @@ class _Findings:
             self.state.follow(item, self.script)
             match item:
                 case Statement(text):
-                    self._statement(self.state.text(text))
+                    self.read_statement(self.state.text(text))
                 case CopyRows(text, chunks):
-                    self._rows(text, chunks)
+                    self.count_rows(text, chunks)
                 case CommentLine(text):
-                    self._comment(text)
+                    self.read_comment(text)
                 case _:
                     pass
 
@@ -199,7 +199,7 @@ class _Findings:
     def section(self) -> _Section:
         return self.sections.setdefault(self.state.database, _Section())
 
-    def _statement(self, text: str) -> None:
+    def read_statement(self, text: str) -> None:
         self.statements += 1
         head = " ".join(text[:4096].split())
         if statement_filter.left_out_reason(
@@ -208,7 +208,11 @@ class _Findings:
             self.section.makes = True
         self.defines = self.defines or _CREATES_TABLE.match(text) is not None
         if change := _CHANGES_ROWS.match(text):
-            self._change(change)
+            table = unquoted(change, 2) or self.state.schema, unquoted(change, 4)
+            # A table that is dropped before it is filled is not one of this file.
+            if not change[1].upper().startswith("DROP") or table in self.section.copied:
+                self.section.changed.add(table)
+            self.inserts = self.inserts or change[1].upper().startswith("INSERT")
         if extension := EXTENSION.match(text):
             self.extensions.add(unquoted(extension, 1))
         elif _ELSEWHERE.match(text):
@@ -217,26 +221,18 @@ class _Findings:
                 " files: import the tar archive itself"
             )
 
-    def _change(self, change: re.Match[str]) -> None:
-        """A table that is dropped before it is filled is not one of this file."""
-        table = unquoted(change, 2) or self.state.schema, unquoted(change, 4)
-        if not change[1].upper().startswith("DROP") or table in self.section.copied:
-            self.section.changed.add(table)
-        self.inserts = self.inserts or change[1].upper().startswith("INSERT")
-
-    def _rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
+    def count_rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
         count = sum(chunk.count(b"\n") for chunk in chunks)
-        section = self.section
-        section.makes = True
+        self.section.makes = True
         table = _TABLE.match(self.state.text(copy))
         schema = unquoted(table, 1) or self.state.schema if table else ""
         name = unquoted(table, 3) if table else ""
         if table is None or not schema or _NOT_LINES.search(table[5]):
-            section.uncounted += 1
+            self.section.uncounted += 1
         else:
-            section.copied[schema, name] += count
+            self.section.copied[schema, name] += count
 
-    def _comment(self, text: str) -> None:
+    def read_comment(self, text: str) -> None:
         self.headed = self.headed or text in _HEADINGS
         self.complete = text in _TRAILERS or (self.complete and not text)
         for title in ("Dumped from database version", "Dumped by pg_dump version"):

@@ -106,7 +106,14 @@ def divide(data: Sequence[str], rows: Mapping[str, int], max_shares: int) -> Seq
         weight, number = lightest[0]
         shares[number].append(position)
         heapq.heapreplace(lightest, (weight + tables[position] + 1, number))
-    return [_share(data, sorted(positions)) for positions in shares]
+    ends = [
+        max((at for at in share if _entry(data[at]).startswith(_HAS_DATA)), default=-1)
+        for share in shares
+    ]
+    return [
+        Share([data[position] for position in sorted(share)], end)
+        for share, end in zip(shares, ends, strict=True)
+    ]
 
 
 def has_refresh(after: Iterable[str]) -> bool:
@@ -122,11 +129,6 @@ def is_event_trigger(line: str) -> bool:
 def is_row_security(line: str) -> bool:
     """Does it turn on row security?"""
     return _entry(line).startswith("ROW SECURITY ")
-
-
-def _share(data: Sequence[str], positions: Sequence[int]) -> Share:
-    ends = [position for position in positions if _entry(data[position]).startswith(_HAS_DATA)]
-    return Share([data[position] for position in positions], max(ends, default=-1))
 
 
 def _entry(line: str) -> str:

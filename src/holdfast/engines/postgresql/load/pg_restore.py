@@ -297,12 +297,12 @@ class _ParallelLoad:
                 opened.enter_context(closing(stream))
             last = max(shares, key=lambda share: share.end)
             loads = [
-                partial(self._load, share, stream, share is last)
+                partial(self.load_share, share, stream, share is last)
                 for share, stream in zip(shares, streams, strict=True)
             ]
-            together([*loads, *[self._follow] * self.loaded.sessions], guard)
+            together([*loads, *[self.make_indexes] * self.loaded.sessions], guard)
 
-    def _load(self, share: Share, chunks: Stream, last: bool, part: Guard) -> None:
+    def load_share(self, share: Share, chunks: Stream, last: bool, part: Guard) -> None:
         """Loads one share. The session with the `last` data reads the archive to its end.
 
         Only there does it show that the whole archive is as it was stored.
@@ -321,7 +321,7 @@ class _ParallelLoad:
         left = self._own(self.loaded.session_ended(tables))
         self.loading.restore(self.head, left, part, f"--jobs={self.jobs}")
 
-    def _follow(self, part: Guard) -> None:
+    def make_indexes(self, part: Guard) -> None:
         """Makes the indexes of loaded tables; counts and analyses them while others are loaded.
 
         What is left when all are loaded is counted and analysed later, in several sessions.

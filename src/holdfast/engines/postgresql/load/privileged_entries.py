@@ -73,14 +73,14 @@ class PrivilegedEntries:
     guard: Guard
     say: Callable[[str], None]
     extensions: Sequence[tuple[str, str]] = ()
-    """Name and schema of extensions that were made_before before the load."""
+    """Name and schema of extensions that were made before the load."""
     skipped: list[Skipped] = field(default_factory=list[Skipped])
     _withheld: list[str] = field(default_factory=list[str])
 
     def withhold(self, lines: Sequence[str]) -> Sequence[str]:
         remaining: list[str] = []
         starts = (*_GRANTS, *_WRAPPERS, *_PUBLISHED, *_WATCHING, *_REFRESHED, *_LEFT_OUT)
-        made_before = tuple(
+        preloaded = tuple(
             start
             for name, schema in self.extensions
             for start in (
@@ -92,7 +92,7 @@ class PrivilegedEntries:
         for line in lines:
             if _entry(line).startswith(starts):
                 self._withheld.append(line)
-            elif not _entry(line).startswith(made_before):
+            elif not _entry(line).startswith(preloaded):
                 remaining.append(line)
         return remaining
 
@@ -129,7 +129,16 @@ class PrivilegedEntries:
         with self._session(self.address) as session:
             self._give_away(session, head, [*owners, *self._of(_PUBLISHED)])
             self._grant(session, head)
-            self._make_event_triggers(session, head)
+            # Made, but disabled: they would run in sessions of all users.
+            event_triggers = self._of(_WATCHING)
+            for statement in self._statements(head, event_triggers):
+                if _EVENT_TRIGGER.match(statement):
+                    self._unless_refused(session, statement)
+            rows = session.execute("SELECT evtname::text FROM pg_event_trigger").fetchall()
+            for (name,) in rows:
+                session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
+            if event_triggers:
+                self.say("event triggers are there and disabled: only a superuser may have them")
         return self._of(_REFRESHED)
 
     def _of(self, starts: tuple[str, ...]) -> list[str]:
@@ -200,7 +209,7 @@ class PrivilegedEntries:
     def _grant(self, session: Session, head: str) -> None:
         """Grants as the object's owner or the grantor in the archive, never as a superuser.
 
-        So only grants are made_before that these roles may make. Grants to our superuser are left out.
+        So only grants are made that these roles may make. Grants to our superuser are left out.
         """
         ours = re.compile(rb'\b(?:TO|FROM|ROLE) "?%b\b' % self.address.user.encode())
         grantor = self.loader.user
@@ -217,17 +226,6 @@ class PrivilegedEntries:
                     self._unless_refused(session, statement)
                 finally:
                     session.execute("RESET SESSION AUTHORIZATION")
-
-    def _make_event_triggers(self, session: Session, head: str) -> None:
-        """Makes event triggers and disables them: they would run in sessions of all users."""
-        lines = self._of(_WATCHING)
-        for statement in self._statements(head, lines):
-            if _EVENT_TRIGGER.match(statement):
-                self._unless_refused(session, statement)
-        for (name,) in session.execute("SELECT evtname::text FROM pg_event_trigger").fetchall():
-            session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
-        if lines:
-            self.say("event triggers are there and disabled: only a superuser may have them")
 
 
 def _words(statement: bytes) -> str:

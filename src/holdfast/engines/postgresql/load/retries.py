@@ -162,7 +162,7 @@ class _Attempt:
                 case CommentLine(text) if heading := _HEADING.match(text):
                     self._number = heading[1]
                 case Statement(text) if not _PATH.match(text):
-                    self._unless_failed(text, partial(self._execute, text))
+                    self._unless_failed(text, partial(self.execute, text))
                 case CopyRows(text, chunks):
                     self._unless_failed(
                         text, lambda text=text, rows=chunks: copy_rows(self._session, text, rows)
@@ -170,7 +170,7 @@ class _Attempt:
                 case _:
                     continue
 
-    def _execute(self, text: bytes) -> None:
+    def execute(self, text: bytes) -> None:
         """Skips the refresh of a view that the first try has filled: it may take hours."""
         refresh = _REFRESH.fullmatch(text)
         if refresh is not None:

@@ -72,10 +72,10 @@ _DEFAULT_SEGMENT_BYTES = 16 << 20
 
 
 def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
-    """Copies the server's own configuration from its live directory, as far as it is there.
-    Repeatable.
+    """Makes the files of a snapshot a data directory for `server`. Repeatable.
 
-    Debian's servers have their configuration elsewhere.
+    The server's own configuration is copied from its live directory, as far as it is there:
+    Debian's servers have theirs elsewhere.
     """
     data = tree / DATA
     if not (data / "PG_VERSION").is_file():

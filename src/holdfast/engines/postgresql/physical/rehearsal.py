@@ -208,15 +208,18 @@ class Rehearsal:
     def _confine(self, address: Address) -> list[str]:
         """Makes the superuser Holdfast's own, and gives what it owned to the addon's owner."""
         assert self._server.admin is not None
-        self._name_superuser(address)
+        # In two sessions, since no role can rename itself.
+        with translated(), connect(address) as session:
+            doorman = administrator.admit_doorman(session, self._server.admin)
+        if doorman is not None:
+            with translated(), connect(replace(address, user=doorman)) as session:
+                administrator.rename_superuser(session, self._server.admin)
         address = replace(address, user=self._server.admin.user)
         with translated(self._guard), connect(address) as session:
             administrator.confine_server(session, self._server)
             administrator.hand_over_databases(session, self._server)
-            names, owner = (
-                administrator.databases(session),
-                administrator.successor(session, self._server),
-            )
+            names = administrator.databases(session)
+            owner = administrator.successor(session, self._server)
         left: list[str] = []
         for name in names:
             self._guard.check()
@@ -229,15 +232,6 @@ class Rehearsal:
         with translated(self._guard), connect(address) as session:
             administrator.dismiss_doorman(session)
         return left
-
-    def _name_superuser(self, address: Address) -> None:
-        """In two sessions, since no role can rename itself."""
-        assert self._server.admin is not None
-        with translated(), connect(address) as session:
-            doorman = administrator.admit_doorman(session, self._server.admin)
-        if doorman is not None:
-            with translated(), connect(replace(address, user=doorman)) as session:
-                administrator.rename_superuser(session, self._server.admin)
 
     def _disable_subscriptions(self, address: Address) -> None:
         """Disables the subscriptions of the copied server."""

@@ -47,7 +47,8 @@ class Capture:
     ) -> None:
         self._warnings = findings
         self._session = session
-        self._machine = _machine_of(about["banner"])
+        # `PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...`
+        self._machine = str(about["banner"]).partition(" on ")[2].partition("-")[0]
         self._arrived = ReceivedFiles(algorithm(self._machine))
         self._segment = _setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
@@ -157,11 +158,6 @@ def _setting_bytes(setting: str) -> int:
     if not unit:
         raise EvidenceMissing(f"the server's WAL segments have an unknown size {setting!r}")
     return int(setting.removesuffix(unit)) * units[unit]
-
-
-def _machine_of(banner: str) -> str:
-    """`PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...` to `x86_64`."""
-    return banner.partition(" on ")[2].partition("-")[0]
 
 
 @contextmanager

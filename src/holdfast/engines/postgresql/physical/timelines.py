@@ -95,7 +95,11 @@ def highest_used(chosen: ToolSet, server: LocalServer) -> int:
     user; a server that is down cannot report its command.
     """
     highest = latest_timeline(chosen, server.directory)
-    command = "" if server.ours or not highest else _restore_command(server)
+    command = ""
+    if not server.ours and highest:
+        with suppress(AddonRefused, AddonUnavailable), connect(address(server)) as session:
+            row = session.execute("SELECT current_setting('restore_command', true)").fetchone()
+            command = str(row[0] or "") if row else ""
     for timeline in range(highest + 1, highest + 1 + _MAX_ASKED):
         if not command or not _is_archived(command, timeline, server):
             return timeline - 1
@@ -103,13 +107,6 @@ def highest_used(chosen: ToolSet, server: LocalServer) -> int:
         "the server's restore_command finds a history of every timeline it is asked for: it has to"
         " fail for what its archive does not hold"
     )
-
-
-def _restore_command(server: LocalServer) -> str:
-    with suppress(AddonRefused, AddonUnavailable), connect(address(server)) as session:
-        row = session.execute("SELECT current_setting('restore_command', true)").fetchone()
-        return str(row[0] or "") if row else ""
-    return ""
 
 
 def _is_archived(command: str, timeline: int, server: LocalServer) -> bool:

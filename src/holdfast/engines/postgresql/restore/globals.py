@@ -6,7 +6,7 @@ again. Changes to roles that exist wait for the swap. The target's own admin and
 superuser are never changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from holdfast.contracts.local_servers import ADMIN
@@ -95,26 +95,23 @@ class _GlobalsPlanner:
         self._waiting: set[tuple[str, str]] = set()  # (role, member) of grants at the swap
 
     def take(self, statement: str) -> None:
+        handlers = {
+            "SET": self.set_session,
+            "CREATE ROLE": self.create_role,
+            "ALTER ROLE": self.alter_role,
+            "COMMENT ON": self.comment_on,
+            "SECURITY LABEL": self.label_role,
+            "CREATE TABLESPACE": self.change_tablespace,
+            "ALTER TABLESPACE": self.change_tablespace,
+            "GRANT": self.grant,
+            "REVOKE": self.grant_on,
+        }
         tokens = words(statement)
         head = " ".join(token.upper() for _, token in tokens[:2])
-        for opening, handle in self._handlers():
-            if head == opening or head.split(" ", 1)[0] == opening:
-                handle(statement, tokens)
-                return
-        raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
-
-    def _handlers(self) -> Sequence[tuple[str, Callable[[str, list[tuple[str, str]]], None]]]:
-        return (
-            ("SET", self.set_session),
-            ("CREATE ROLE", self.create_role),
-            ("ALTER ROLE", self.alter_role),
-            ("COMMENT ON", self.comment_on),
-            ("SECURITY LABEL", self.label_role),
-            ("CREATE TABLESPACE", self.change_tablespace),
-            ("ALTER TABLESPACE", self.change_tablespace),
-            ("GRANT", self.grant),
-            ("REVOKE", self.grant_on),
-        )
+        handler = handlers.get(head) or handlers.get(head.split(" ", 1)[0])
+        if handler is None:
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+        handler(statement, tokens)
 
     def set_session(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         """Ignores a setting of the session that would read the text; ours has its own."""

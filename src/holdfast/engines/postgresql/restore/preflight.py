@@ -204,7 +204,11 @@ def check_privileges(context: Context) -> Iterator[str]:
     user = role["name"]
     if not role["createdb"]:
         yield f"user {user} needs CREATEDB (ALTER ROLE {_quoted(user)} CREATEDB)"
-    if not role["createrole"] and (missing := _missing_roles(context)):
+    recorded = context.dump.facts.get("roles") if not context.dump.foreign else None
+    names = [str(entry["name"]) for entry in recorded] if isinstance(recorded, list) else []  # pyright: ignore[reportUnpresent_rolesArgumentType, reportUnpresent_rolesVariableType]
+    present_roles = {*context.roles, origin(context.dump).bootstrap}
+    missing = [name for name in names if name not in present_roles]
+    if not role["createrole"] and missing:
         yield (
             f"user {user} needs CREATEROLE to make {', '.join(missing)}"
             f" (ALTER ROLE {_quoted(user)} CREATEROLE)"
@@ -228,13 +232,6 @@ def check_privileges(context: Context) -> Iterator[str]:
 
 def _quoted(name: object) -> str:
     return Identifier(str(name)).as_string()
-
-
-def _missing_roles(context: Context) -> list[str]:
-    recorded = context.dump.facts.get("roles") if not context.dump.foreign else None
-    names = [str(role["name"]) for role in recorded] if isinstance(recorded, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    bootstrap = origin(context.dump).bootstrap
-    return [name for name in names if name not in context.roles and name != bootstrap]
 
 
 def check_holders(context: Context) -> Iterator[str]:

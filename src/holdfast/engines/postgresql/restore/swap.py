@@ -89,7 +89,15 @@ def _rename_all(
         *(Rename(placement.staged, placement.name) for placement in placed),
         *([Rename(ledger, old_ledger_database(attempt.op))] if ledger in present else []),
     ]
-    _report_slots(session, outgoing, attempt)
+    rows = session.execute(
+        "SELECT slot_name::text, database::text FROM pg_replication_slots"
+        " WHERE slot_type = 'logical' AND database = ANY(%s) ORDER BY 1",
+        [[old.before for old in outgoing]],
+    )
+    for slot, database in rows.fetchall():
+        attempt.say(
+            f"logical replication slot {slot} belongs to the old {database} and goes with it"
+        )
     rename(address, session, attempt, renames, later)
     attempt.say(f"in place: {', '.join(placement.name for placement in placed)}")
 
@@ -113,18 +121,6 @@ def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -
     going = present if attempt.keep_others else [*present, *others]
     prefix = old_prefix(attempt.op)
     return [Rename(name, f"{prefix}{n}") for n, name in enumerate(going)]
-
-
-def _report_slots(session: Session, outgoing: Sequence[Rename], attempt: Attempt) -> None:
-    rows = session.execute(
-        "SELECT slot_name::text, database::text FROM pg_replication_slots"
-        " WHERE slot_type = 'logical' AND database = ANY(%s) ORDER BY 1",
-        [[old.before for old in outgoing]],
-    )
-    for slot, database in rows.fetchall():
-        attempt.say(
-            f"logical replication slot {slot} belongs to the old {database} and goes with it"
-        )
 
 
 def _require_swapped(
