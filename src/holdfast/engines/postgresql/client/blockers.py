@@ -68,31 +68,20 @@ def blockers(
     """Yields pairs of process ids (waiting, blocking), each with a sentence about them."""
     with connect(address) as session:
         rows = session.execute(_BLOCKERS, [application, seconds]).fetchall()
-    for waiting, database, relation, *holder, waited in rows:
+    for waiting, database, relation, pid, user, blocking, client, since, state, waited in rows:
         table = "something"
         if relation is not None:
             with connect(address, str(database)) as session:
                 name = session.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
             table = str(name[0]) if name else f"table {relation}"
+        holder = "a prepared transaction holds: look at pg_prepared_xacts"
+        if pid is not None:
+            holder = (
+                f"pid {pid} holds or waits for before us (user {user}, application"
+                f" {blocking!r} on {client}, {state}, its transaction since {since});"
+                f" SELECT pg_terminate_backend({pid}) ends it"
+            )
         yield (
-            (waiting, holder[0]),
-            f"waiting for {waited} s for a lock on {table} in database {database}, which"
-            f" {_describe_blocker(*holder)}",
+            (waiting, pid),
+            f"waiting for {waited} s for a lock on {table} in database {database}, which {holder}",
         )
-
-
-def _describe_blocker(
-    pid: int | None,
-    user: str | None,
-    application: str | None,
-    client: str,
-    since: str | None,
-    state: str | None,
-) -> str:
-    if pid is None:
-        return "a prepared transaction holds: look at pg_prepared_xacts"
-    return (
-        f"pid {pid} holds or waits for before us (user {user}, application {application!r} on"
-        f" {client}, {state}, its transaction since {since}); SELECT pg_terminate_backend({pid})"
-        " ends it"
-    )

@@ -78,9 +78,16 @@ class Canceller:
 
     def start(self) -> None:
         """Starts cancelling in a thread and returns at once. Repeatable, from any thread."""
+
+        def cancel() -> None:
+            while not self._given_up.is_set():
+                with suppress(psycopg.Error):  # the session may be closed by now
+                    self._session.cancel()
+                self._given_up.wait(_CANCEL_EVERY_SECONDS)
+
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._cancel, name="cancel", daemon=True)
+                self._thread = threading.Thread(target=cancel, name="cancel", daemon=True)
                 self._thread.start()
 
     def give_up(self) -> None:
@@ -90,12 +97,6 @@ class Canceller:
             thread = self._thread
         if thread is not None:
             thread.join()
-
-    def _cancel(self) -> None:
-        while not self._given_up.is_set():
-            with suppress(psycopg.Error):  # the session may be closed by now
-                self._session.cancel()
-            self._given_up.wait(_CANCEL_EVERY_SECONDS)
 
 
 def names(session: Session, prefix: str = "") -> Sequence[str]:

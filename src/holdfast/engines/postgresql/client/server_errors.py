@@ -56,22 +56,18 @@ def connect_failure(error: psycopg.Error, address: Address, database: str) -> Fa
         return AddonUnavailable(
             f"the server at {endpoint} is not ready: {_last(text)}", reason="busy"
         )
-    return _refusal(text, endpoint, address.user, database)
-
-
-def _refusal(text: str, endpoint: str, user: str, database: str) -> AddonRefused:
     if "unsupported startup parameter" in text:
         return pooler(endpoint)
     locale = locale_names.missing_locale(text)
     if "password" in text or "authentication failed" in text or "SCRAM" in text:
         message, reason = (
-            f"the server at {endpoint} refused the password of user {user}",
+            f"the server at {endpoint} refused the password of user {address.user}",
             "password",
         )
     elif f'database "{database}" does not exist' in text:
         message, reason = f"the server at {endpoint} has no database {database}", "database"
-    elif f'role "{user}" does not exist' in text:
-        message, reason = f"the server at {endpoint} has no user {user}", "user"
+    elif f'role "{address.user}" does not exist' in text:
+        message, reason = f"the server at {endpoint} has no user {address.user}", "user"
     elif locale is not None:
         remedy = locale_names.install_hint(locale) or "restore a dump of it, with another locale"
         lacks = f"which the machine of the server at {endpoint} does not have; {remedy}"
@@ -79,7 +75,10 @@ def _refusal(text: str, endpoint: str, user: str, database: str) -> AddonRefused
     elif "SSL" in text:
         message, reason = f"TLS with {endpoint} did not work: {_last(text)}", "tls"
     else:
-        message, reason = f"the server at {endpoint} refused user {user}: {_last(text)}", "refused"
+        message, reason = (
+            f"the server at {endpoint} refused user {address.user}: {_last(text)}",
+            "refused",
+        )
     return AddonRefused(message, reason=reason)
 
 

@@ -127,7 +127,7 @@ class ForeignStaging(Staging):
                 superuser.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
                 superuser.execute(SQL("DROP OWNED BY {}").format(loader))
                 database_owner = Identifier(self._address.owner or self._address.user)
-                if self._address.owner is not None:  # who is no superuser and has to have access
+                if self._address.owner is not None:  # no superuser, but has to have access
                     superuser.execute(SQL("GRANT {} TO {}").format(owner, database_owner))
                 superuser.execute(
                     SQL("ALTER DATABASE {} OWNER TO {}").format(staged, database_owner)

@@ -92,7 +92,8 @@ _NO_SUCH_SETTING = (
 
 
 def left_out_reason(head: str, *, cluster: bool) -> str | None:
-    """What a statement concerns, when it is left out. `cluster`: the file is of a whole server."""
+    """The subject of a statement that is left out; None: it is run. `cluster`: of a whole
+    server."""
     rules = (*_OF_CLUSTER, *_LEFT_OUT) if cluster else _LEFT_OUT
     return next((reason for rule, reason in rules if re.match(rule, head, re.IGNORECASE)), None)
 
@@ -108,7 +109,7 @@ def may_fail(head: str) -> bool:
 
 
 def tolerated_reason(head: str, error: psycopg.Error) -> str | None:
-    """What is left out because of this error, in words; None: the error ends the load."""
+    """Describes what this error leaves out; None: the error ends the load."""
     missing = isinstance(error, _IS_NOT_THERE)
     refused = isinstance(error, errors.InsufficientPrivilege)
     if _SETTING.match(head) and not _ENCODES.match(head) and isinstance(error, _NO_SUCH_SETTING):

@@ -151,7 +151,7 @@ def _require_read(finished: Finished) -> None:
 
 @dataclass
 class _Section:
-    """What a file holds for one database; `makes`: whether it makes anything.
+    """The content of a file for one database; `makes`: whether it makes anything.
 
     Rows are counted of tables that are filled by COPY alone.
     """

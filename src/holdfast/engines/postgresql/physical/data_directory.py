@@ -92,7 +92,14 @@ def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
     conf = data / ("postgresql.conf" if server.ours else "postgresql.auto.conf")
     _write_needed(conf, needed_settings(tools.server(tools_dir, server.version), data))
     _map_tablespaces(tree, data)
-    _set_owner(tree, owner_of(server))
+    # The server's user owns its data, and only that user may enter it.
+    tree.chmod(0o711)
+    data.chmod(0o700)
+    spaces = tree / SPACES
+    if spaces.is_dir():
+        spaces.chmod(0o711)
+    for folder in (data, spaces):
+        give(folder, owner_of(server))
 
 
 def settle(server: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
@@ -225,14 +232,3 @@ def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
             " and removes the recovery settings from postgresql.auto.conf.",
         ],
     )
-
-
-def _set_owner(tree: Path, user: str | int | None) -> None:
-    """The server's user owns its data, and only that user may enter it."""
-    tree.chmod(0o711)
-    (tree / DATA).chmod(0o700)
-    spaces = tree / SPACES
-    if spaces.is_dir():
-        spaces.chmod(0o711)
-    for base in (tree / DATA, spaces):
-        give(base, user)

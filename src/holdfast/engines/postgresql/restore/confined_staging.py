@@ -183,18 +183,17 @@ class ConfinedStaging(Staging):
             names = ("grantor", "grantee")
             return {**grant, **{name: self._owner for name in names if grant[name] == ours}}
 
+        def may_be_set(setting: str) -> bool:
+            name = setting.partition("=")[0]
+            if name.lower() in self._reserved:
+                self._attempt.say(f"left out, for only a superuser may set it: {name}")
+            return name.lower() not in self._reserved
+
         acl = None if facts["acl"] is None else [adapted(grant) for grant in facts["acl"]]
         settings = [
-            {**entry, "settings": [text for text in entry["settings"] if self._may_be_set(text)]}
+            {**entry, "settings": [text for text in entry["settings"] if may_be_set(text)]}
             for entry in facts["settings"]
             if entry["role"] != ours
         ]
         owner = self._owner if facts["owner"] in (None, ours) else facts["owner"]
         return {**facts, "owner": owner, "acl": acl, "settings": settings}
-
-    def _may_be_set(self, setting: str) -> bool:
-        name = setting.partition("=")[0]
-        if name.lower() in self._reserved:
-            self._attempt.say(f"left out, for only a superuser may set it: {name}")
-            return False
-        return True

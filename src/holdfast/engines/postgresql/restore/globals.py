@@ -192,20 +192,19 @@ class _GlobalsPlanner:
             )
             return
         adapted = self._adapted(statement, tokens)
-        if member in self.result.made and self._may_grant_now(role, _granted_by(words(adapted))):
+        grantor = _granted_by(words(adapted))
+        # Since 16 a grantor needs the role with ADMIN OPTION. A grantor that exists already gets
+        # what the dump grants him at the swap.
+        may_grant = (
+            grantor is None
+            or self._target.major < _GRANTOR_NEEDS_RIGHT
+            or (grantor in self.result.made and (role, grantor) not in self._waiting)
+        )
+        if member in self.result.made and may_grant:
             self.result.now.append(adapted)
         else:
             self._waiting.add((role, member))
             self.result.later.append(adapted)
-
-    def _may_grant_now(self, role: str, grantor: str | None) -> bool:
-        """Since 16 a grantor needs the role with ADMIN OPTION.
-
-        A grantor that exists already gets what the dump grants him at the swap.
-        """
-        if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
-            return True
-        return grantor in self.result.made and (role, grantor) not in self._waiting
 
     def grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]

@@ -29,7 +29,7 @@ _SPACE_FACTOR = 1.1  # rebuilt indexes are smaller, but loading them writes WAL
 
 @dataclass(frozen=True)
 class Context:
-    """What the checks need."""
+    """The server, the dump and our session, for the checks."""
 
     tools_dir: Path
     address: Address
@@ -205,7 +205,9 @@ def check_privileges(context: Context) -> Iterator[str]:
     if not role["createdb"]:
         yield f"user {user} needs CREATEDB (ALTER ROLE {_quoted(user)} CREATEDB)"
     recorded = context.dump.facts.get("roles") if not context.dump.foreign else None
-    names = [str(entry["name"]) for entry in recorded] if isinstance(recorded, list) else []  # pyright: ignore[reportUnpresent_rolesArgumentType, reportUnpresent_rolesVariableType]
+    names: list[str] = []
+    if isinstance(recorded, list):
+        names = [str(entry["name"]) for entry in recorded]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     present_roles = {*context.roles, origin(context.dump).bootstrap}
     missing = [name for name in names if name not in present_roles]
     if not role["createrole"] and missing:

@@ -230,8 +230,10 @@ class Staging:
             int(server["major"]),
             archive_major=int(section(self._dump, "tools")["major"]),
         )
-        names = self._dump.facts.get("tablespaces")
-        has_tablespaces = isinstance(names, list) and set(names) <= target.tablespaces  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        tablespaces = self._dump.facts.get("tablespaces")
+        has_tablespaces = False
+        if isinstance(tablespaces, list):
+            has_tablespaces = set(tablespaces) <= target.tablespaces  # pyright: ignore[reportUnknownArgumentType]
         users = self._dump.facts.get("users", True)
         unused = self._left_out(tablespaces=not has_tablespaces, users=not users)
         rows = {t.name: t.rows for t in self._dump.inventory.tables if t.database == placement.name}
