@@ -110,13 +110,13 @@ class Staging:
         recorded = {p.name for p in self._placed if p.member is not None}
         loaded = merge({name: count for name, count in counts.items() if name in recorded})
         promised = {(table.database, table.name) for table in self._dump.inventory.tables}
-        counted_before = self._dump.facts.get("counting") != COUNTING_VERSION
+        counted_differently = self._dump.facts.get("counting") != COUNTING_VERSION
         return replace(
             loaded,
             # Without empty tables whose rows were not dumped: a standby cannot read some tables.
             tables=[t for t in loaded.tables if t.rows or (t.database, t.name) in promised],
             skipped=tuple(skipped),
-            left_out=RECOUNTED_KINDS if counted_before else frozenset(),
+            left_out=RECOUNTED_KINDS if counted_differently else frozenset(),
         )
 
     def _maintenance(self):
@@ -213,8 +213,8 @@ class Staging:
         with self._inside(self._address, placement, self._guard) as session:
             database_name.disguise(session, placement)
             if placement.facts is not None:
-                absences = properties.removals(placement.facts)
-                self._apply(session, absences, placement)
+                removals = properties.removals(placement.facts)
+                self._apply(session, removals, placement)
 
     def _restore(
         self,
