@@ -230,7 +230,7 @@ def test_a_table_that_is_rewritten_after_it_was_dumped_is_counted_in_the_archive
 def test_tables_that_are_rewritten_again_and_again_end_the_dump(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dumping, "_TRIES", 2)
+    monkeypatch.setattr(dumping, "_MAX_TRIES", 2)
     monkeypatch.setattr(rewritten_tables, "rewritten", lambda _: [("public", "a")])
     with (
         server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump,

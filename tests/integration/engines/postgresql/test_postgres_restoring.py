@@ -64,7 +64,7 @@ def server(blank_server: ServerFactory) -> PostgresServer:
 
 @pytest.fixture
 def taken(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Taken:
-    monkeypatch.setattr(pg_restore, "_HEADS", (64, 1 << 16))
+    monkeypatch.setattr(pg_restore, "_HEAD_BYTES", (64, 1 << 16))
     return near(take(server.engine, server.address))
 
 
@@ -90,7 +90,7 @@ def test_every_way_brings_everything_back(
     fill(server)
     server.execute(SPOKEN_OF)
     if way == "one by one":
-        monkeypatch.setattr(pg_restore, "_HEADS", (64,))
+        monkeypatch.setattr(pg_restore, "_HEAD_BYTES", (64,))
     before = fingerprint(server.address)
     taken = take(server.engine, server.address)
     log = Log()

@@ -155,14 +155,7 @@ def confine_server(session: Session, server: LocalServer, *, keep_password: bool
         session.execute(SQL("ALTER ROLE {} {}").format(owner, _words(rights)))
     else:
         _set_password(session, Login(server.user, server.password), rights)
-    # A superuser may have made other superusers, which the owner could become.
-    rows = session.execute(
-        "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
-        " AND rolname <> %s AND (rolsuper OR rolreplication)",
-        [_DOORMAN],
-    ).fetchall()
-    for (role,) in rows:
-        session.execute(SQL("ALTER ROLE {} NOSUPERUSER NOREPLICATION").format(Identifier(role)))
+    _weaken_others(session)
     _hand_on_memberships(session, server, server.admin, major)
     for statement in (*_revocations(session, major), *_setting_resets(session)):
         session.execute(statement)
@@ -200,6 +193,17 @@ def _set_password(session: Session, login: Login, rights: str) -> None:
 def _words(text: str) -> SQL:
     """SQL keywords from our own constants, never a name."""
     return SQL(text)  # pyright: ignore[reportArgumentType]
+
+
+def _weaken_others(session: Session) -> None:
+    """A superuser may have made other superusers, which the owner could become."""
+    rows = session.execute(
+        "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
+        " AND rolname <> %s AND (rolsuper OR rolreplication)",
+        [_DOORMAN],
+    ).fetchall()
+    for (role,) in rows:
+        session.execute(SQL("ALTER ROLE {} NOSUPERUSER NOREPLICATION").format(Identifier(role)))
 
 
 def _hand_on_memberships(session: Session, server: LocalServer, admin: Login, major: int) -> None:
