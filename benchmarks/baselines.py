@@ -15,7 +15,7 @@ class Stock:
     """`pg_dump` of each database through the same socket Holdfast uses, one after the other."""
 
     def __init__(self, address: Address, databases: list[str], into: Path) -> None:
-        self._address = postgresql.nearest(postgresql.parse(address.uri))
+        self._address = postgresql.through_socket(postgresql.parse(address.uri))
         self._databases = databases
         self._into = into
         with address.connect() as session:

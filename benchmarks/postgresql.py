@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier
 from benchmarks.contest import STOCK, Ours, Work, shell, started
 from holdfast.contracts.engine import Address
 from holdfast.engines.postgresql import create
-from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.client.address import Session, connect, through_socket
 from holdfast.engines.postgresql.hosting import server
 
 ROW = (
@@ -112,7 +112,7 @@ class Settled:
 
 
 def _words(address: Address) -> str:
-    place = nearest(address)
+    place = through_socket(address)
     return f"-h {place.host} -p {place.port} -U {place.user}"
 
 

@@ -253,7 +253,7 @@ def test_a_live_server_is_dumped_without_its_users(
     failed = imported(
         api, target, "failed", connectionString="postgresql://u:very-secret@127.0.0.1:1/x"
     )
-    assert "nobody answers" in failed["reason"]
+    assert "no server answers" in failed["reason"]
     assert "very-secret" not in failed["reason"]
 
 

@@ -42,7 +42,7 @@ def test_it_ran_and_failed_with_the_reason(timetable: Timetable, addon: int) -> 
     (backup,) = timetable.at("2026-11-21 11:00")
     timetable.work(backup)
     sentence = told(timetable, daily, "2026-11-21 11:00")[1]
-    assert "is failed (nobody answers at localhost:1" in sentence
+    assert "is failed (no server answers at localhost:1" in sentence
 
 
 def test_it_ran_together_with_others(timetable: Timetable, addon: int) -> None:

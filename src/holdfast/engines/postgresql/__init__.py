@@ -1,4 +1,4 @@
-"""PostgreSQL 14 to 18: dumps with its own client tools, restores beside and swaps."""
+"""PostgreSQL 14 to 18: dumps with its own client tools, restores beside the data and swaps."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from holdfast.engines.postgresql.driver import PostgreSQL
 
 
 def create(tools_dir: Path) -> PostgreSQL:
-    """What the registry calls."""
+    """The function that the registry calls."""
     return PostgreSQL(tools_dir)

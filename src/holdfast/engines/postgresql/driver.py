@@ -1,4 +1,4 @@
-"""The PostgreSQL engine: every method is one call into the file that does it."""
+"""The PostgreSQL engine: every method is one call into the module that does it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,8 +24,8 @@ from holdfast.engines.postgresql.client import address, tools
 from holdfast.engines.postgresql.client.address import secrets
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump import archive, dump, probe, server_inventory
-from holdfast.engines.postgresql.hosting import server, wheels
-from holdfast.engines.postgresql.hosting.server import Server
+from holdfast.engines.postgresql.hosting import wheels
+from holdfast.engines.postgresql.hosting.server import Server, superuser
 from holdfast.engines.postgresql.imports import survey
 from holdfast.engines.postgresql.imports.staging import ForeignStaging
 from holdfast.engines.postgresql.physical import data_directory, snapshot, timelines
@@ -46,7 +46,7 @@ class PostgreSQL(Server):
         tls=True,
         named_databases=True,
         bare_snapshots=True,
-        certificates=address.FILES,
+        certificates=address.CERTIFICATE_OPTIONS,
     )
 
     def __init__(self, tools_dir: Path) -> None:
@@ -61,10 +61,10 @@ class PostgreSQL(Server):
 
     def versions(self) -> Sequence[str]:
         """Server versions, newest first, each once."""
-        return list(dict.fromkeys(found.version for found in self.tools() if found.server))
+        return list(dict.fromkeys(tool_set.version for tool_set in self.tools() if tool_set.server))
 
     def clients(self) -> Sequence[str]:
-        return list(dict.fromkeys(found.version for found in self.tools()))
+        return list(dict.fromkeys(tool_set.version for tool_set in self.tools()))
 
     def series(self, version: str) -> str:
         return version.partition(".")[0]
@@ -108,8 +108,8 @@ class PostgreSQL(Server):
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
         own = Staging if address.owner is None else ConfinedStaging
-        kind = ForeignStaging if dump.foreign else own
-        return kind(self.tools_dir, address, dump, attempt, guard).run(fetch)
+        staging = ForeignStaging if dump.foreign else own
+        return staging(self.tools_dir, address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
@@ -125,35 +125,35 @@ class PostgreSQL(Server):
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(address, attempt, guard, rate)
 
-    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return data_directory.obstacles(self.tools_dir, place, manifest)
+    def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return data_directory.obstacles(self.tools_dir, server, manifest)
 
-    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - all places are alike
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - the same on all servers
         return tools.server(self.tools_dir, version).version
 
-    def arrange(self, tree: Path, place: LocalServer) -> None:
-        data_directory.arrange(self.tools_dir, tree, place)
+    def arrange(self, tree: Path, server: LocalServer) -> None:
+        data_directory.arrange(self.tools_dir, tree, server)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
         return data_directory.finish(directory, facts)
 
-    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
-        return data_directory.settle(place, lambda: self._settled(place, guard))
+    def settle(self, server: LocalServer, guard: Guard) -> Sequence[str]:
+        def confine() -> Sequence[str]:
+            boot = Rehearsal(self.tools_dir, server.directory, server, guard)
+            return boot.settle([superuser(server), server.user])
 
-    def _settled(self, place: LocalServer, guard: Guard) -> Sequence[str]:
-        boot = Rehearsal(self.tools_dir, place.directory, place, guard)
-        return boot.settle([server.superuser(place), place.user])
+        return data_directory.settle(server, confine)
 
-    def remember(self, place: LocalServer) -> Mapping[str, object]:
-        chosen = tools.server(self.tools_dir, place.version)
-        return {timelines.USED: timelines.used(chosen, place)}
+    def remember(self, server: LocalServer) -> Mapping[str, object]:
+        chosen = tools.server(self.tools_dir, server.version)
+        return {timelines.USED: timelines.highest_used(chosen, server)}
 
     def rehearse(
-        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
+        boot = Rehearsal(self.tools_dir, tree / "data", server, guard)
         proven = boot.run(dict(facts), foreign=is_foreign(facts))
-        if place.admin is not None:
+        if server.admin is not None:
             mark(tree / "data" / SETTLED)
         return proven
 

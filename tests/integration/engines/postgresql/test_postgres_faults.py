@@ -113,7 +113,7 @@ def test_a_stop_between_two_statements_ends_the_next_one(server: PostgresServer)
     with server.connect() as holder, server.connect() as waiter:
         holder.execute("BEGIN; LOCK TABLE big")
         waiter.execute("SET statement_timeout = '20s'")
-        with databases.watched(waiter, guard):
+        with databases.cancelled_on_stop(waiter, guard):
             guard.stop(Interrupted("stop"))
             with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
                 waiter.execute("SELECT count(*) FROM big")
@@ -230,7 +230,7 @@ def test_a_table_that_is_rewritten_after_it_was_dumped_is_counted_in_the_archive
 def test_tables_that_are_rewritten_again_and_again_end_the_dump(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dumping, "_TRIES", 2)
+    monkeypatch.setattr(dumping, "_MAX_TRIES", 2)
     monkeypatch.setattr(rewritten_tables, "rewritten", lambda _: [("public", "a")])
     with (
         server.engine.dump(server.address, EVERYTHING, attempt(), a_guard()) as dump,
@@ -352,7 +352,9 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
     server.execute("CREATE DATABASE third")
     mine = attempt("swap", "1")
     server.engine.stage(server.address, taken.dump, taken.fetch, mine, a_guard())
-    assert (object_names.book(attempt("swap")) in staged_names(server)) == (way == "with a book")
+    assert (object_names.ledger_database(attempt("swap")) in staged_names(server)) == (
+        way == "with a book"
+    )
     changing = ("ALTER", "DROP")
     count = 0
     original = psycopg.Connection.execute

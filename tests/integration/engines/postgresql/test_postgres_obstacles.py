@@ -19,7 +19,7 @@ from fixtures.postgres import (
 from holdfast.contracts.engine import EVERYTHING, Address
 from holdfast.domain.errors import AddonRefused, PreflightRefused
 from holdfast.engines.postgresql.client import blockers
-from holdfast.engines.postgresql.client.server_errors import of_connecting, of_statement
+from holdfast.engines.postgresql.client.server_errors import connect_failure, statement_failure
 from holdfast.kit.seal import Secret
 
 
@@ -208,9 +208,9 @@ def test_a_database_whose_locale_is_gone_says_how_it_comes_back() -> None:
         " locale."
     )
     address = Address("db", 5432, "u", Secret(""), "app")
-    failure = of_connecting(psycopg.OperationalError(text), address, "app")
+    failure = connect_failure(psycopg.OperationalError(text), address, "app")
     assert "database app needs the locale de_DE@euro" in failure.message
     assert "locale-gen" in failure.message
-    long = of_statement(psycopg.errors.UndefinedTable(f"{'x ' * 300}\nHINT:  to the end."))
+    long = statement_failure(psycopg.errors.UndefinedTable(f"{'x ' * 300}\nHINT:  to the end."))
     assert long.message.endswith("HINT: to the end.")
     assert AddonRefused("one\n\n  two\r\nthree").message == "one two three"

@@ -109,7 +109,7 @@ UNKNOWN_TO_THE_PLANNER = (
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr(pg_restore, "_HEADS", (1 << 16,))
+    monkeypatch.setattr(pg_restore, "_HEAD_BYTES", (1 << 16,))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ class Held:
                 (staged,) = (
                     name
                     for name in databases.names(opened, object_names.stages_prefix("op"))
-                    if not name.endswith(object_names.BOOK)
+                    if not name.endswith(object_names.LEDGER)
                 )
             if self.server.execute(self.until, staged):
                 return
@@ -221,7 +221,7 @@ def test_an_index_that_cannot_be_made_is_left_out_and_named(server: PostgresServ
 def test_what_was_counted_on_the_way_is_what_is_compared(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_checks, "rows", lambda *_: 7)
+    monkeypatch.setattr(table_checks, "count_rows", lambda *_: 7)
     server.execute(FILLING)
     taken = take(server.engine, server.address)
     analysed = "SELECT 1 FROM pg_statistic WHERE starelid = 'filling'::regclass"

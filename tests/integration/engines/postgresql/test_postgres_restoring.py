@@ -13,7 +13,7 @@ from fixtures.rich_data import fill
 from holdfast.domain.errors import ChildFailed, EvidenceMissing, Interrupted
 from holdfast.engines.postgresql.client import databases, object_names
 from holdfast.engines.postgresql.load import pg_restore
-from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS
+from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS_BYTES
 from holdfast.kit.backoff import pauses
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
@@ -64,12 +64,12 @@ def server(blank_server: ServerFactory) -> PostgresServer:
 
 @pytest.fixture
 def taken(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Taken:
-    monkeypatch.setattr(pg_restore, "_HEADS", (64, 1 << 16))
+    monkeypatch.setattr(pg_restore, "_HEAD_BYTES", (64, 1 << 16))
     return near(take(server.engine, server.address))
 
 
 def near(taken: Taken) -> Taken:
-    return replace(taken, dump=replace(taken.dump, near=True, size=SEVERAL_READERS))
+    return replace(taken, dump=replace(taken.dump, near=True, size=SEVERAL_READERS_BYTES))
 
 
 def readers(used: list[list[str]]) -> int:
@@ -90,7 +90,7 @@ def test_every_way_brings_everything_back(
     fill(server)
     server.execute(SPOKEN_OF)
     if way == "one by one":
-        monkeypatch.setattr(pg_restore, "_HEADS", (64,))
+        monkeypatch.setattr(pg_restore, "_HEAD_BYTES", (64,))
     before = fingerprint(server.address)
     taken = take(server.engine, server.address)
     log = Log()

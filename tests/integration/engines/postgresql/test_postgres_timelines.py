@@ -166,7 +166,7 @@ def test_timelines_that_only_an_archive_knows_are_not_used_again(
     archive.came.clear()
     archive.require_kept()
     server = archive.server
-    asked = timelines.used(
+    asked = timelines.highest_used(
         tools.server(server.engine.tools_dir, server.place.version),
         replace(server.place, ours=False),
     )

@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.physical.backup_manifest import (
-    Arrived,
     BackupManifest,
+    ReceivedFiles,
     algorithm,
 )
 
@@ -32,10 +32,10 @@ def _manifest(kind: str, **changed: object) -> bytes:
     return head + f'"Manifest-Checksum": "{hashlib.sha256(head).hexdigest()}"}}\n'.encode()
 
 
-def _arrived(kind: str, files: Mapping[str, Iterable[bytes]]) -> Arrived:
-    arrived = Arrived(kind)
+def _arrived(kind: str, files: Mapping[str, Iterable[bytes]]) -> ReceivedFiles:
+    arrived = ReceivedFiles(kind)
     for path, chunks in files.items():
-        assert b"".join(arrived.passing(path, iter(chunks))) == b"".join(chunks)
+        assert b"".join(arrived.record(path, iter(chunks))) == b"".join(chunks)
     return arrived
 
 

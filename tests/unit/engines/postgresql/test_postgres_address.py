@@ -13,10 +13,10 @@ from holdfast.engines.postgresql.client import commands
 from holdfast.engines.postgresql.client.address import child_environment, conninfo, parse
 from holdfast.engines.postgresql.client.object_names import (
     application,
-    book,
     is_ours,
+    ledger_database,
     member_names,
-    old_book,
+    old_ledger_database,
     old_prefix,
     stage_prefix,
 )
@@ -112,7 +112,7 @@ def test_a_database_name_is_only_ever_a_name(name: str) -> None:
 def test_no_argument_holds_the_password() -> None:
     made = [
         commands.pg_dump(TOOLS, ADDRESS, "d", encoding="UTF8", snapshot="1", application="a"),
-        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=True),
+        commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", database="d", passwords=True),
         commands.pg_restore(TOOLS, ADDRESS, "d", application="a"),
     ]
     for command in made:
@@ -129,7 +129,7 @@ def test_keys_that_lie_in_somebodys_home_are_not_used() -> None:
 
 
 def test_passwords_are_left_out_where_they_cannot_be_read() -> None:
-    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", door="d", passwords=False)
+    without = commands.pg_dumpall_globals(TOOLS, ADDRESS, "a", database="d", passwords=False)
     assert "--no-role-passwords" in without.argv
 
 
@@ -156,9 +156,9 @@ def test_our_names_fit_where_they_go() -> None:
     attempt = Attempt("op", "tag", print, number=3)
     for name in (
         f"{stage_prefix(attempt)}0",
-        book(attempt),
+        ledger_database(attempt),
         f"{old_prefix('op')}12",
-        old_book("op"),
+        old_ledger_database("op"),
     ):
         assert is_ours(name)
     for name in ("holdfast", "holdfast_old_prod", "holdfast_stage_x", f"{old_prefix('op')}1 "):

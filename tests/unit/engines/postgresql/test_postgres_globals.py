@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.restore.globals import Origin, Sorted, Target, sort
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan, Origin, Target, plan_globals
 
 ORIGIN = Origin(major=15, bootstrap="source_boss")
 TARGET = Target(
@@ -17,8 +17,8 @@ TARGET = Target(
 )
 
 
-def sorted_out(text: str, **changes: object) -> Sorted:
-    return sort(text, ORIGIN, replace(TARGET, **changes))
+def sorted_out(text: str, **changes: object) -> GlobalsPlan:
+    return plan_globals(text, ORIGIN, replace(TARGET, **changes))
 
 
 def test_new_roles_are_made_and_old_ones_wait() -> None:
@@ -43,7 +43,7 @@ def test_the_targets_own_admin_is_left_alone(role: str) -> None:
         f"CREATE ROLE {role}; ALTER ROLE {role} WITH NOLOGIN; ALTER ROLE {role} SET x TO 'y';"
         f"COMMENT ON ROLE {role} IS 'hm';"
     )
-    assert found == Sorted()
+    assert found == GlobalsPlan()
 
 
 def test_the_sources_bootstrap_superuser_becomes_a_shell() -> None:
@@ -105,7 +105,7 @@ def test_everything_else_is_refused(text: str) -> None:
 
 
 def test_what_is_given_by_who_gets_the_right_at_the_swap_waits_too() -> None:
-    seventeen = sort(
+    seventeen = plan_globals(
         "CREATE ROLE team; CREATE ROLE a; CREATE ROLE b; CREATE ROLE c;"
         "GRANT team TO old WITH ADMIN OPTION; GRANT team TO a WITH ADMIN OPTION GRANTED BY old;"
         "GRANT team TO b GRANTED BY a; GRANT a TO c WITH ADMIN OPTION; GRANT a TO b GRANTED BY c;",

@@ -3,14 +3,14 @@
 import pytest
 
 from holdfast.engines.postgresql.load.early_indexes import (
-    Plan,
+    IndexPlan,
     constraints,
     dependencies,
-    keys,
-    planned,
+    key_constraints,
+    plan_indexes,
 )
 from holdfast.engines.postgresql.load.load_plan import lists
-from holdfast.engines.postgresql.load.table_checks import Known, Names
+from holdfast.engines.postgresql.load.table_checks import LoadedTable, TablesByLine
 
 BEFORE = """
 3; 3079 17035 EXTENSION - citext
@@ -93,15 +93,15 @@ def numbers(lines: object) -> list[str]:
 
 
 @pytest.fixture
-def plan() -> Plan:
-    return planned(lists(BEFORE, DATA, AFTER), dependencies(LISTING), UNIQUE)
+def plan() -> IndexPlan:
+    return plan_indexes(lists(BEFORE, DATA, AFTER), dependencies(LISTING), UNIQUE)
 
 
-def own(plan: Plan) -> dict[str, list[str]]:
+def own(plan: IndexPlan) -> dict[str, list[str]]:
     return {line.split(" ")[6]: numbers(lines) for line, lines in plan.own.items()}
 
 
-def test_each_table_has_what_needs_nothing_else(plan: Plan) -> None:
+def test_each_table_has_what_needs_nothing_else(plan: IndexPlan) -> None:
     assert own(plan) == {
         "plain": ["3630", "3828", "3626", "3660"],
         "ex": [],
@@ -111,27 +111,27 @@ def test_each_table_has_what_needs_nothing_else(plan: Plan) -> None:
     }
 
 
-def test_what_partitions_need_is_made_while_there_are_no_rows(plan: Plan) -> None:
+def test_what_partitions_need_is_made_while_there_are_no_rows(plan: IndexPlan) -> None:
     assert numbers(plan.early) == ["3637", "3640"]
 
 
-def test_all_else_waits_in_the_order_of_the_archive(plan: Plan) -> None:
+def test_all_else_waits_in_the_order_of_the_archive(plan: IndexPlan) -> None:
     assert numbers(plan.rest) == [
         *["3632", "3829", "3648", "3625", "3627", "3657", "3661", "3662", "3663", "3664", "3665"]
     ]
 
 
-def test_each_entry_is_made_once(plan: Plan) -> None:
+def test_each_entry_is_made_once(plan: IndexPlan) -> None:
     made = [*plan.early, *plan.rest, *(line for lines in plan.own.values() for line in lines)]
     assert sorted(made) == sorted(line for line in AFTER.split("\n") if line)
 
 
-def test_a_table_with_more_to_come_is_not_analysed_yet(plan: Plan) -> None:
+def test_a_table_with_more_to_come_is_not_analysed_yet(plan: IndexPlan) -> None:
     """Of an index with an expression, and of statistics on several columns, ANALYZE keeps more."""
     assert {line.split(" ")[6] for line in plan.settled} == {"p1", "p2"}
 
 
-def test_postponed_is_as_in_a_single_pg_restore(plan: Plan) -> None:
+def test_postponed_is_as_in_a_single_pg_restore(plan: IndexPlan) -> None:
     after = lists(BEFORE, DATA, AFTER).after
     later = plan.postponed(after)
     assert later.own == {}
@@ -140,7 +140,7 @@ def test_postponed_is_as_in_a_single_pg_restore(plan: Plan) -> None:
 
 
 def test_without_dependencies_everything_waits() -> None:
-    plan = planned(lists(BEFORE, DATA, AFTER), {}, UNIQUE)
+    plan = plan_indexes(lists(BEFORE, DATA, AFTER), {}, UNIQUE)
     assert (plan.early, plan.own) == ([], {})
     assert numbers(plan.rest) == numbers(line for line in AFTER.split("\n") if line)
 
@@ -172,8 +172,8 @@ ALTER TABLE ONLY public.t ADD CONSTRAINT n NOT NULL a NOT VALID;
 
 
 def test_only_keys_are_taken_for_keys() -> None:
-    assert keys(SCRIPT) == {"10", "12"}
-    assert keys(SCRIPT + "$$") == frozenset()
+    assert key_constraints(SCRIPT) == {"10", "12"}
+    assert key_constraints(SCRIPT + "$$") == frozenset()
 
 
 def test_constraints_are_those_that_may_be_keys() -> None:
@@ -181,7 +181,7 @@ def test_constraints_are_those_that_may_be_keys() -> None:
     assert found == ["3632", "3646", "3637", "3640", "3641", "3642", "3630"]
 
 
-A = Known(("public", "a"), alone=True, analysable=True)
+A = LoadedTable(("public", "a"), complete=True, analysable=True)
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ A = Known(("public", "a"), alone=True, analysable=True)
 def test_a_line_is_one_table_or_none(
     tables: list[tuple[str, str]], line: str, found: tuple[str, str] | None
 ) -> None:
-    table = Names(replace_name(name) for name in tables).get(line)
+    table = TablesByLine(replace_name(name) for name in tables).get(line)
     assert (table.name if table else None) == found
 
 
-def replace_name(name: tuple[str, str]) -> Known:
+def replace_name(name: tuple[str, str]) -> LoadedTable:
     return A._replace(name=name)

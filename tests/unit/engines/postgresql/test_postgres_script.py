@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.dump.script import Meta, Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.dump.script import (
+    CommentLine,
+    CopyRows,
+    PsqlCommand,
+    Script,
+    Statement,
+)
 
 DUMP = rb"""--
 -- PostgreSQL database dump
@@ -51,7 +57,7 @@ def cut(text: bytes, sizes: list[int]) -> Iterator[bytes]:
 def read(text: bytes, sizes: list[int] | None = None) -> list[object]:
     found: list[object] = []
     for item in Script(cut(text, sizes or [])).items():
-        if isinstance(item, Rows):
+        if isinstance(item, CopyRows):
             found.append((item.text, b"".join(item.chunks)))
         else:
             found.append(item)
@@ -73,11 +79,11 @@ def test_a_dump_comes_apart_where_psql_would_take_it_apart() -> None:
     assert statements[2].endswith(b"SELECT 3;\nEND")
     rows = [item for item in items if isinstance(item, tuple)]
     assert [body for _, body in rows] == [b"one\t\\N\n\\\\.\ttwo\nthree\\\\n\tx\n", b""]
-    assert [i.text for i in items if isinstance(i, Meta)] == [
+    assert [i.text for i in items if isinstance(i, PsqlCommand)] == [
         r"\restrict abc123",
         r"\unrestrict abc123",
     ]
-    remarks = [item.text for item in items if isinstance(item, Remark)]
+    remarks = [item.text for item in items if isinstance(item, CommentLine)]
     assert remarks[1] == "PostgreSQL database dump"
     assert remarks[-1] == "PostgreSQL database dump complete"
 
@@ -110,5 +116,5 @@ def test_what_is_cut_off_or_no_sql_is_refused(text: bytes) -> None:
 
 def test_a_reader_may_leave_rows_unread() -> None:
     kinds = [type(item).__name__ for item in Script(iter([DUMP])).items()]
-    assert kinds.count("Rows") == 2
+    assert kinds.count("CopyRows") == 2
     assert kinds.count("Statement") == 7

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.engines.postgresql.load.load_plan import divided, lists, text
+from holdfast.engines.postgresql.load.load_plan import divide, lists, text
 
 BEFORE = """;
 ; Archive created at 2026-11-28 05:00:00 UTC
@@ -36,7 +36,7 @@ def test_grants_wait_for_the_data() -> None:
 @pytest.mark.parametrize("most", [1, 2, 3, 4, 9])
 def test_each_entry_is_in_one_share_in_the_order_of_the_archive(most: int) -> None:
     data = lists("", DATA, "").data
-    shares = divided(data, ROWS, most)
+    shares = divide(data, ROWS, most)
     assert len(shares) == min(most, 4)
     assert sorted(line for share in shares for line in share.lines) == sorted(data)
     assert all(list(share.lines) == sorted(share.lines) for share in shares)
@@ -44,13 +44,13 @@ def test_each_entry_is_in_one_share_in_the_order_of_the_archive(most: int) -> No
 
 
 def test_shares_have_about_as_many_rows() -> None:
-    first, second = divided(lists("", DATA, "").data, ROWS, 2)
+    first, second = divide(lists("", DATA, "").data, ROWS, 2)
     ids = [[line.split(";")[0] for line in share.lines] for share in (first, second)]
     assert ids == [["2", "3", "4", "5", "7"], ["1", "8"]]
 
 
 def test_a_database_without_tables_is_one_share() -> None:
-    (only,) = divided([], {}, 4)
+    (only,) = divide([], {}, 4)
     assert text(only.lines) == b""
 
 

@@ -1,4 +1,4 @@
-"""Connection strings in, connections and child environments out.
+"""Parses connection strings; opens sessions; makes the environment of child processes.
 
 A password never becomes an argument: our own sessions get it as a parameter, children in their
 environment. Everything else about a connection travels as one libpq conninfo string, which also
@@ -7,6 +7,7 @@ keeps a database name full of `=` and quotes from being read as one.
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -18,24 +19,24 @@ from psycopg.rows import TupleRow
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
 from holdfast.engines.postgresql.client import session_settings
-from holdfast.engines.postgresql.client.framework_strings import understood
+from holdfast.engines.postgresql.client.framework_strings import to_libpq
 from holdfast.engines.postgresql.client.name_bytes import read_any_name
-from holdfast.engines.postgresql.client.server_errors import of_connecting
+from holdfast.engines.postgresql.client.server_errors import connect_failure
 from holdfast.kit.seal import Secret
 
 Session = Connection[TupleRow]
 
-FILES = ("sslrootcert", "sslcert", "sslkey")
+CERTIFICATE_OPTIONS = ("sslrootcert", "sslcert", "sslkey")
 OPTIONS = (
-    *FILES,
+    *CERTIFICATE_OPTIONS,
     "sslmode",
     "sslnegotiation",
     "channel_binding",
     "gssencmode",
     "connect_timeout",
 )
-DOORS = ("postgres", "template1")
-"""Databases that a server usually has. Any of them may be missing or closed."""
+USUAL_DATABASES = ("postgres", "template1")
+"""Databases that most servers have. Any of them may be missing or closed."""
 
 _UNKNOWN_OPTION = re.compile(r'invalid URI query parameter: "([^"]+)"')
 _IDENTITY = ("host", "port", "user", "password", "dbname")
@@ -46,67 +47,63 @@ _KEEPALIVES: Mapping[str, str] = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "6",
-    "passfile": "/dev/null/none",  # ~/.pgpass belongs to a person, not to us
-    "sslcert": "/dev/null/none",  # and so does ~/.postgresql/postgresql.crt
+    "passfile": "/dev/null/none",  # not ~/.pgpass of the person who runs us
+    "sslcert": "/dev/null/none",  # nor ~/.postgresql/postgresql.crt
 }
 
 
 def parse(connection_string: str) -> Address:
-    """`postgresql://user:password@host:port/database?sslmode=require` to an Address. What
-    frameworks add to it is understood: see `spoken`."""
-    words = understood(connection_string)
-    if words is None:
+    """Parses `postgresql://user:password@host:port/database?sslmode=require`.
+
+    Options that frameworks add are translated or ignored: see `to_libpq`.
+    """
+    uri = to_libpq(connection_string)
+    if uri is None:
         raise _invalid("must start with postgresql://")
     try:
-        given = conninfo_to_dict(words)
+        parsed = conninfo_to_dict(uri)
     except psycopg.Error as error:
         unknown = _UNKNOWN_OPTION.search(str(error))
-        why = f": the option {unknown[1]} is not known here" if unknown else ""
-        raise _invalid(f"is not a PostgreSQL connection string{why}") from error
-    return _address({key: str(value) for key, value in given.items() if value is not None})
-
-
-def _address(given: Mapping[str, str]) -> Address:
-    unknown = sorted(given.keys() - {*_IDENTITY, *OPTIONS})
-    if unknown:
-        raise _invalid(f"has options that are not supported: {', '.join(unknown)}")
+        detail = f": the option {unknown[1]} is not known here" if unknown else ""
+        raise _invalid(f"is not a PostgreSQL connection string{detail}") from error
+    parameters = {key: str(value) for key, value in parsed.items() if value is not None}
+    unsupported = sorted(parameters.keys() - {*_IDENTITY, *OPTIONS})
+    if unsupported:
+        raise _invalid(f"has options that are not supported: {', '.join(unsupported)}")
     for key in ("host", "user"):
-        if not given.get(key):
+        if not parameters.get(key):
             raise _invalid(f"names no {key}")
-    if given["host"].startswith(("/", "@")):  # there we would be let in as our own user
+    if parameters["host"].startswith(("/", "@")):  # a socket would let us in as our own user
         raise _invalid("must name a host, not a socket")
-    if "," in given["host"] or "," in given.get("port", ""):
+    port = parameters.get("port", "5432")
+    if "," in parameters["host"] or "," in port:
         raise _invalid("must name exactly one host")
-    if not given["user"].isprintable() or "\0" in "".join(given.values()):
+    if not parameters["user"].isprintable() or "\0" in "".join(parameters.values()):
         raise _invalid("holds characters that are not allowed")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise _invalid("names no port between 1 and 65535")
     return Address(
-        host=given["host"],
-        port=_port(given.get("port", "5432")),
-        user=given["user"],
-        password=Secret(given.get("password", "")),
-        database=given.get("dbname") or given["user"],
-        options={key: given[key] for key in OPTIONS if key in given},
+        host=parameters["host"],
+        port=int(port),
+        user=parameters["user"],
+        password=Secret(parameters.get("password", "")),
+        database=parameters.get("dbname") or parameters["user"],
+        options={key: parameters[key] for key in OPTIONS if key in parameters},
     )
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise _invalid("names no port between 1 and 65535")
-    return int(text)
-
-
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
+def _invalid(problem: str) -> Invalid:
+    return Invalid(f"the connection string {problem}", {"connectionString": problem})
 
 
 def secrets(address: Address) -> dict[str, str]:
-    """The names are those of the v1 API."""
+    """The secrets of an addon, under the names of the v1 API."""
     password = address.password.reveal()
     host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
-    place = f"{host}:{address.port}/{quote(address.database, safe='')}"
+    location = f"{host}:{address.port}/{quote(address.database, safe='')}"
     login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
     options = f"?{urlencode(address.options)}" if address.options else ""
-    uri = f"postgresql://{login}@{place}{options}"
+    uri = f"postgresql://{login}@{location}{options}"
     return {
         "USERNAME": address.user,
         "PASSWORD": password,
@@ -116,17 +113,21 @@ def secrets(address: Address) -> dict[str, str]:
 
 
 def conninfo(address: Address, database: str, application: str) -> str:
-    """Everything a child must know except the password."""
+    """Returns all that a child process needs to connect, except the password."""
     return make_conninfo(**_parameters(address, database, application))
 
 
-def child_environment(address: Address, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The password, for a child and nobody else, and the settings of its sessions; `more` of
-    them."""
+def child_environment(
+    address: Address, settings: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Returns the password for a child process, and the settings of its sessions.
+
+    `settings` are added to those that all our sessions have.
+    """
     return {
         "PGPASSWORD": address.password.reveal(),
         "PGPASSFILE": "/dev/null/none",
-        "PGOPTIONS": session_settings.of_tool(address, more or {}),
+        "PGOPTIONS": session_settings.tool_options(address, settings or {}),
     }
 
 
@@ -145,22 +146,25 @@ def _parameters(address: Address, database: str, application: str) -> dict[str, 
 def connect(
     address: Address, database: str | None = None, application: str = "holdfast"
 ) -> Session:
-    """A session in autocommit. AddonUnavailable or AddonRefused say what went wrong.
+    """Opens a session in autocommit. AddonUnavailable or AddonRefused say what went wrong.
 
-    Without a `database`, the address's own or, where that cannot be entered, one that is usually
-    there: for what concerns the whole server.
+    Without a `database`: the address's own or, where that refuses us, one that most servers have.
+    That is enough for statements about the whole server.
     """
     if database is not None:
-        return _open(address, database, application)
-    return enter(address, dict.fromkeys((address.database, *DOORS)), application)
+        return _open_session(address, database, application)
+    return connect_to_first(
+        address, dict.fromkeys((address.database, *USUAL_DATABASES)), application
+    )
 
 
-def enter(address: Address, databases: Iterable[str], application: str) -> Session:
-    """A session in the first of them that can be entered; the first refusal where none can."""
+def connect_to_first(address: Address, databases: Iterable[str], application: str) -> Session:
+    """Opens a session in the first of `databases` that lets us in; raises the first refusal if
+    none."""
     refusal: AddonRefused | None = None
     for database in databases:
         try:
-            return _open(address, database, application)
+            return _open_session(address, database, application)
         except AddonRefused as error:
             if error.facts.get("reason") not in ("database", "refused"):
                 raise
@@ -172,45 +176,54 @@ def enter(address: Address, databases: Iterable[str], application: str) -> Sessi
     )
 
 
-def _open(address: Address, database: str, application: str) -> Session:
+def _open_session(address: Address, database: str, application: str) -> Session:
     parameters = _parameters(address, database, application)
-    for power in session_settings.candidates(address):
+    for rights in session_settings.candidates(address):
         try:
             session = psycopg.connect(
                 **parameters,  # pyright: ignore[reportArgumentType] - libpq words are strings
                 password=address.password.reveal(),
-                options=session_settings.of_session(power),
+                options=session_settings.session_options(rights),
                 client_encoding="utf8",
                 autocommit=True,
                 prepare_threshold=None,
             )
         except psycopg.Error as error:
-            if power.is_refused(str(error)):
+            if rights.is_refused(str(error)):
                 continue
-            raise of_connecting(error, address, database) from error
-        session_settings.remember(address, power)
+            raise connect_failure(error, address, database) from error
+        session_settings.remember(address, rights)
         read_any_name(session)
         return session
-    raise AssertionError("the last power asks for nothing")
+    raise AssertionError("the last candidate sets nothing that needs a right")
 
 
-def nearest(address: Address) -> Address:
+def copy_rows(session: Session, statement: bytes, chunks: Iterable[bytes]) -> None:
+    """Carries out a COPY ... FROM stdin with these rows."""
+    with session.cursor() as cursor, cursor.copy(statement) as copy:
+        for chunk in chunks:
+            copy.write(chunk)
+
+
+def through_socket(address: Address) -> Address:
     """The same server through its Unix socket when it is on this machine: a third faster.
 
-    It is the same server only when it says so: same start time, same port.
+    A socket leads to the same server only when both report the same start time.
     """
     if address.host not in ("127.0.0.1", "localhost", "::1"):
         return address
     with connect(address) as session:
-        born, directories = _birth(session)
+        started, directories = _start_time_and_sockets(session)
     for directory in directories:
         candidate = replace(address, host=directory)
-        if _born(candidate) == born:
-            return candidate
+        # A missing socket is no failure: TCP works, only slower.
+        with suppress(AddonUnavailable, AddonRefused), connect(candidate) as session:
+            if _start_time_and_sockets(session)[0] == started:
+                return candidate
     return address
 
 
-def _birth(session: Session) -> tuple[object, list[str]]:
+def _start_time_and_sockets(session: Session) -> tuple[object, list[str]]:
     row = session.execute(
         "SELECT pg_postmaster_start_time(),"
         " (SELECT setting FROM pg_settings WHERE name = 'unix_socket_directories')"
@@ -218,12 +231,3 @@ def _birth(session: Session) -> tuple[object, list[str]]:
     assert row is not None
     listed = (part.strip().strip('"') for part in (row[1] or "").split(","))
     return row[0], [directory for directory in listed if directory.startswith("/")]
-
-
-def _born(address: Address) -> object:
-    """None when nobody answers there: a missing socket is no failure, only a longer way."""
-    try:
-        with connect(address) as session:
-            return _birth(session)[0]
-    except (AddonUnavailable, AddonRefused):
-        return None

@@ -1,4 +1,4 @@
-"""Says who keeps sessions of ours waiting for a lock: only that session's owner can end it."""
+"""Reports sessions that block ours by a lock: only their owner can end them."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -11,9 +11,9 @@ from holdfast.domain.errors import Failure
 from holdfast.engines.postgresql.client.address import connect
 
 BLOCKED_SECONDS = 110.0
-"""A wait this long is told: shortly before pg_dump gives up after 120 s (`commands.pg_dump`)."""
+"""Waits of this length are reported: shortly before pg_dump gives up, after 120 s."""
 
-_LOOKS = 10  # in that time
+_LOOKS_PER_WAIT = 10
 
 _BLOCKERS = """
 SELECT w.pid, w.datname::text, l.relation, b.pid, b.usename::text, b.application_name,
@@ -31,66 +31,57 @@ SELECT w.pid, w.datname::text, l.relation, b.pid, b.usename::text, b.application
 
 
 @contextmanager
-def told(
+def report_blockers(
     address: Address, application: str, say: Callable[[str], None], seconds: float | None = None
 ) -> Generator[None]:
-    """While the block runs, `say` gets a sentence for each session that has kept one of
-    `application` waiting for so many seconds (None: `BLOCKED_SECONDS`), once."""
-    over = threading.Event()
-    after = BLOCKED_SECONDS if seconds is None else seconds
-    known: set[tuple[object, ...]] = set()
+    """While the block runs, calls `say` once with a sentence for each session that blocks one of
+    ours.
 
-    def look() -> None:
-        while not over.wait(after / _LOOKS):
-            with suppress(Failure, psycopg.Error):  # whoever waits finds out what is wrong
-                for key, sentence in blockers(address, application, after):
-                    if key not in known:
-                        known.add(key)
+    `application` is the application name of our sessions. A block is reported when it has lasted
+    `seconds` (None: `BLOCKED_SECONDS`).
+    """
+    stopped = threading.Event()
+    threshold = BLOCKED_SECONDS if seconds is None else seconds
+    reported: set[tuple[object, ...]] = set()
+
+    def watch() -> None:
+        while not stopped.wait(threshold / _LOOKS_PER_WAIT):
+            with suppress(
+                Failure, psycopg.Error
+            ):  # the session that waits will report what is wrong
+                for key, sentence in blockers(address, application, threshold):
+                    if key not in reported:
+                        reported.add(key)
                         say(sentence)
 
-    thread = threading.Thread(target=look, name="blockers", daemon=True)
+    thread = threading.Thread(target=watch, name="blockers", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
 
 
 def blockers(
     address: Address, application: str, seconds: float
 ) -> Generator[tuple[tuple[object, ...], str]]:
-    """Who waits and who is waited for, and a sentence about them."""
+    """Yields pairs of process ids (waiting, blocking), each with a sentence about them."""
     with connect(address) as session:
         rows = session.execute(_BLOCKERS, [application, seconds]).fetchall()
-    for waiting, database, relation, *holder, waited in rows:
-        table = _name(address, str(database), relation)
+    for waiting, database, relation, pid, user, blocking, client, since, state, waited in rows:
+        table = "something"
+        if relation is not None:
+            with connect(address, str(database)) as session:
+                name = session.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
+            table = str(name[0]) if name else f"table {relation}"
+        holder = "a prepared transaction holds: look at pg_prepared_xacts"
+        if pid is not None:
+            holder = (
+                f"pid {pid} holds or waits for before us (user {user}, application"
+                f" {blocking!r} on {client}, {state}, its transaction since {since});"
+                f" SELECT pg_terminate_backend({pid}) ends it"
+            )
         yield (
-            (waiting, holder[0]),
-            f"waiting for {waited} s for a lock on {table} in database {database}, which"
-            f" {_described(*holder)}",
+            (waiting, pid),
+            f"waiting for {waited} s for a lock on {table} in database {database}, which {holder}",
         )
-
-
-def _described(
-    pid: int | None,
-    user: str | None,
-    application: str | None,
-    client: str,
-    since: str | None,
-    state: str | None,
-) -> str:
-    if pid is None:
-        return "a prepared transaction holds: look at pg_prepared_xacts"
-    return (
-        f"pid {pid} holds or waits for before us (user {user}, application {application!r} on"
-        f" {client}, {state}, its transaction since {since}); SELECT pg_terminate_backend({pid})"
-        " ends it"
-    )
-
-
-def _name(address: Address, database: str, relation: int | None) -> str:
-    if relation is None:
-        return "something"
-    with connect(address, database) as session:
-        row = session.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
-    return str(row[0]) if row else f"table {relation}"

@@ -8,7 +8,7 @@ from holdfast.engines.postgresql.client.address import child_environment, connin
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.kit.processes.process import Command
 
-_LOCK_WAIT = "--lock-wait-timeout=120000"  # a table locked longer than this fails the dump loudly
+_LOCK_WAIT = "--lock-wait-timeout=120000"  # ms; a table that stays locked longer fails the dump
 
 
 def pg_dump(
@@ -22,8 +22,8 @@ def pg_dump(
 ) -> Command:
     """Custom format, uncompressed: the pipeline compresses better and faster than -Z does.
 
-    `encoding` is the database's. Without it a dump is in that of its session, which a role or a
-    database may set to one that lacks characters of the data.
+    `encoding` is the database's. Without it pg_dump would use its session's encoding, which a role
+    or database may set to one that lacks characters of the data.
     """
     return Command(
         [
@@ -41,10 +41,12 @@ def pg_dump(
 
 
 def pg_dumpall_globals(
-    tools: ToolSet, address: Address, application: str, *, door: str, passwords: bool
+    tools: ToolSet, address: Address, application: str, *, database: str, passwords: bool
 ) -> Command:
-    """Roles, memberships and tablespaces; password hashes only a superuser may read. `door` is a
-    database that can be entered."""
+    """Dumps roles, memberships and tablespaces; `passwords`: with hashes, which needs a superuser.
+
+    `database` is any that we may connect to.
+    """
     return Command(
         [
             tools.program("pg_dumpall"),
@@ -52,36 +54,39 @@ def pg_dumpall_globals(
             "--no-password",
             "--encoding=UTF8",
             *([] if passwords else ["--no-role-passwords"]),
-            f"--dbname={conninfo(address, door, application)}",
-            f"--database={door}",
+            f"--dbname={conninfo(address, database, application)}",
+            f"--database={database}",
         ],
         env=child_environment(address),
     )
 
 
 def pg_restore_list(tools: ToolSet, *options: str) -> Command:
-    """The table of contents of an archive, on standard input unless `options` name a file."""
+    """Lists the contents of an archive on standard input, or of the file that `options` name."""
     return Command([tools.program("pg_restore"), "--list", *options])
 
 
 def pg_restore_script(tools: ToolSet, *options: str) -> Command:
-    """An archive on standard input, of custom or tar format, to its SQL; owners are left out."""
+    """Converts an archive of custom or tar format on standard input to SQL without owners and
+    grants."""
     return Command(
         [tools.program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", *options],
     )
 
 
-def pg_restore_script_of(tools: ToolSet, wanted: str, *options: str) -> Command:
-    """The entries of the list `wanted` to their SQL, each under its number. Of an archive on
-    standard input, unless `options` name a file."""
+def pg_restore_script_of(tools: ToolSet, list_file: str, *options: str) -> Command:
+    """Converts the entries in `list_file` to SQL, each under its number.
+
+    The archive is on standard input unless `options` name a file.
+    """
     return Command(
-        [tools.program("pg_restore"), "--verbose", f"--use-list={wanted}", "--file=-", *options]
+        [tools.program("pg_restore"), "--verbose", f"--use-list={list_file}", "--file=-", *options]
     )
 
 
-def pg_restore_statements(tools: ToolSet, wanted: str, archive: str) -> Command:
-    """The entries of the list `wanted` to their SQL, with owners and grants."""
-    return Command([tools.program("pg_restore"), f"--use-list={wanted}", "--file=-", archive])
+def pg_restore_statements(tools: ToolSet, list_file: str, archive: str) -> Command:
+    """Converts the entries in `list_file` to SQL, with owners and grants."""
+    return Command([tools.program("pg_restore"), f"--use-list={list_file}", "--file=-", archive])
 
 
 def pg_restore(
@@ -93,8 +98,10 @@ def pg_restore(
     options: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
 ) -> Command:
-    """From standard input into one database, unless `options` name a file. It goes on after an
-    error: see `failures`. `settings` as in `child_environment`."""
+    """Restores into one database, from standard input or the file that `options` name.
+
+    pg_restore goes on after an error: see `failures`. `settings` as in `child_environment`.
+    """
     return Command(
         [
             tools.program("pg_restore"),
@@ -109,7 +116,8 @@ def pg_restore(
 def initdb(
     tools: ToolSet, directory: Path, user: str, *, password_file: Path, run_as: str | int | None
 ) -> Command:
-    """A locale every Debian has and every major understands, so dumps move between majors."""
+    """Makes a data directory in a locale that every Debian and every major has, so dumps move
+    freely."""
     return Command(
         [
             tools.program("initdb"),

@@ -1,4 +1,4 @@
-"""Sessions beside the databases at stake: creating, looking at and dropping whole databases."""
+"""Creates, lists and drops whole databases, from sessions outside of them."""
 
 import threading
 from collections.abc import Collection, Generator, Sequence
@@ -9,12 +9,17 @@ from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused
-from holdfast.engines.postgresql.client.address import DOORS, Session, connect, enter
+from holdfast.engines.postgresql.client.address import (
+    USUAL_DATABASES,
+    Session,
+    connect,
+    connect_to_first,
+)
 from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.kit.processes.guard import Guard
 
-_AGAIN_SECONDS = 0.2
+_CANCEL_EVERY_SECONDS = 0.2
 
 
 @contextmanager
@@ -25,31 +30,26 @@ def maintenance(
     avoid: Collection[str] = (),
     guard: Guard | None = None,
 ) -> Generator[Session]:
-    """A session in a database that is not at stake; a stop cancels what it does."""
-    with translated(guard), _enter(address, application, avoid) as session, watched(session, guard):
-        yield session
-
-
-def _enter(address: Address, application: str, avoid: Collection[str]) -> Session:
-    """Any database will do, and any may be missing or closed."""
-    usual = [door for door in (*DOORS, address.database) if door not in avoid]
-    try:
-        return enter(address, usual, application)
-    except AddonRefused:
-        with connect(address, application=application) as session:
-            others = [name for name in _open_databases(session) if name not in avoid]
-        return enter(address, [name for name in others if not is_ours(name)], application)
-
-
-def _open_databases(session: Session) -> Sequence[str]:
-    rows = session.execute(
-        "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1"
-    )
-    return [row[0] for row in rows]
+    """A session in any database except those to `avoid`; a stop cancels its statements."""
+    with translated(guard):
+        usual = [name for name in (*USUAL_DATABASES, address.database) if name not in avoid]
+        try:
+            session = connect_to_first(address, usual, application)
+        except AddonRefused:  # all of them are missing or closed: any other will do
+            with connect(address, application=application) as other:
+                rows = other.execute(
+                    "SELECT datname::text FROM pg_database"
+                    " WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1"
+                ).fetchall()
+            others = [name for (name,) in rows if name not in avoid and not is_ours(name)]
+            session = connect_to_first(address, others, application)
+        with session, cancelled_on_stop(session, guard):
+            yield session
 
 
 @contextmanager
-def watched(session: Session, guard: Guard | None) -> Generator[None]:
+def cancelled_on_stop(session: Session, guard: Guard | None) -> Generator[None]:
+    """While the block runs, a stop of `guard` cancels the statements of `session`."""
     if guard is None:
         yield
         return
@@ -64,8 +64,11 @@ def watched(session: Session, guard: Guard | None) -> Generator[None]:
 
 
 class Canceller:
-    """Cancels what a session does, and whatever it begins after that: a cancel that comes between
-    two statements ends neither, and the next one may wait for a lock for ever."""
+    """Cancels a session's statement and all that follow it until `give_up`.
+
+    One cancel is not enough: between two statements it ends neither, and the next one may wait for
+    a lock for ever.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -74,29 +77,30 @@ class Canceller:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Returns at once. Repeatable, from any thread."""
+        """Starts cancelling in a thread and returns at once. Repeatable, from any thread."""
+
+        def cancel() -> None:
+            while not self._given_up.is_set():
+                with suppress(psycopg.Error):  # the session may be closed by now
+                    self._session.cancel()
+                self._given_up.wait(_CANCEL_EVERY_SECONDS)
+
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._cancel, name="cancel", daemon=True)
+                self._thread = threading.Thread(target=cancel, name="cancel", daemon=True)
                 self._thread.start()
 
     def give_up(self) -> None:
-        """From now on the session's statements are left alone."""
+        """Stops cancelling the session's statements."""
         self._given_up.set()
         with self._lock:
             thread = self._thread
         if thread is not None:
             thread.join()
 
-    def _cancel(self) -> None:
-        while not self._given_up.is_set():
-            with suppress(psycopg.Error):  # one that is closed meanwhile does nothing any more
-                self._session.cancel()
-            self._given_up.wait(_AGAIN_SECONDS)
-
 
 def names(session: Session, prefix: str = "") -> Sequence[str]:
-    """Databases whose name starts with `prefix`, in order; also those half dropped."""
+    """Databases whose name starts with `prefix`, in order, including half-dropped ones."""
     rows = session.execute(
         "SELECT datname::text FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1", [prefix]
     )
@@ -109,10 +113,10 @@ def exists(session: Session, database: str) -> bool:
 
 
 def drop(session: Session, database: str) -> None:
-    """Missing is success. Its sessions are ended.
+    """Drops a database and ends its sessions. Missing is success.
 
-    A drop that the server could not finish leaves a database that nothing works on but another
-    drop: to change it ends the session that tries.
+    A database that the server could not finish dropping accepts nothing but another drop: a session
+    that tries to alter it is ended.
     """
     row = session.execute(
         "SELECT datistemplate AND datconnlimit <> -2 FROM pg_database WHERE datname = %s",

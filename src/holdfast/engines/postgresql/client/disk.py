@@ -1,16 +1,16 @@
-"""Free space of a server on this machine; nothing is known of one elsewhere."""
+"""Free disk space of servers on this machine."""
 
 import os
 from pathlib import Path
 
 from holdfast.contracts.engine import Address
 
-_HERE = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def free_bytes(directory: str | None, address: Address) -> int | None:
-    """None unless the directory is on this machine and belongs to the server at this port."""
-    if directory is None or not (address.host in _HERE or address.host.startswith("/")):
+    """None unless `directory` is on this machine and belongs to the server at this port."""
+    if directory is None or not (address.host in _LOOPBACK_HOSTS or address.host.startswith("/")):
         return None
     try:
         lines = (Path(directory) / "postmaster.pid").read_text().splitlines()

@@ -1,7 +1,7 @@
-"""What a server says about itself, as JSON values: version, roles, databases, extensions.
+"""Facts that a server reports about itself, as JSON values: version, roles, databases, extensions.
 
-Recorded with each dump, because a restore must create each database as it was, and because
-nothing of it is inside a single-database archive.
+Recorded with each dump, because a restore must create each database as it was, and because none of
+it is inside a single-database archive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,14 +88,14 @@ SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamesp
                 WHERE d.datname = current_database())
 """
 
-_PUBLIC = """
+_PUBLIC_SCHEMA = """
 SELECT pg_get_userbyid(nspowner)::text,
        nspacl IS DISTINCT FROM (SELECT initprivs FROM pg_init_privs i
                                  WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = n.oid)
   FROM pg_namespace n WHERE nspname = 'public'
 """
 
-_PATH = """
+_SEARCH_PATHS = """
 SELECT (SELECT substr(setting, 13) FROM unnest(s.setconfig) setting
          WHERE setting LIKE 'search\\_path=%')
   FROM pg_db_role_setting s JOIN pg_database d ON d.datname = current_database()
@@ -103,10 +103,12 @@ SELECT (SELECT substr(setting, 13) FROM unnest(s.setconfig) setting
     OR (s.setdatabase = 0 AND s.setrole IN (0, d.datdba))
  ORDER BY s.setdatabase = 0, s.setrole = 0
 """
-"""The search path of the owner's sessions, what says the most about it first."""
+"""Search paths of the owner's sessions, the most specific setting first."""
 
-_EVERYBODY = "SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = 0 AND setrole = 0"
-_USUAL_PATH = '"$user", public'
+_ROLE_ALL_SETTINGS = (
+    "SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = 0 AND setrole = 0"
+)
+_DEFAULT_SEARCH_PATH = '"$user", public'
 _FRESH_COMMENTS = (None, "default administrative connection database")
 
 _TABLESPACES = """
@@ -116,7 +118,7 @@ SELECT spcname::text FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_
 
 
 def server(session: Session) -> Facts:
-    """Version, flavour and who we are there."""
+    """The server's version, flavour and state, and the user we connect as."""
     row = session.execute(_SERVER).fetchone()
     assert row is not None
     fields = ("major", "version", "banner", "bootstrap", "super", "standby", "directory")
@@ -124,7 +126,7 @@ def server(session: Session) -> Facts:
 
 
 def flavour(banner: str) -> str:
-    """`PostgreSQL`, or the name of what speaks its protocol."""
+    """`PostgreSQL`, or the name of another product that speaks its protocol."""
     for name in ("CockroachDB", "YugabyteDB", "-YB-", "Redshift", "EnterpriseDB", "Greenplum"):
         if name in banner:
             return "YugabyteDB" if name == "-YB-" else name
@@ -141,33 +143,33 @@ def tablespaces(session: Session) -> list[str]:
 
 
 def databases(session: Session) -> list[Facts]:
-    """Every user database that allows connections, and `postgres`; ours in progress are not."""
+    """User databases that allow connections, and `postgres`; not the databases Holdfast made."""
     rows = session.execute(_DATABASES).fetchall()
     return [_database(row) for row in rows if not is_ours(row[0]) and is_text(row[0])]
 
 
-def of_everybody(session: Session) -> list[str]:
+def role_all_settings(session: Session) -> list[str]:
     """Settings of ALTER ROLE ALL, which no program dumps."""
-    row = session.execute(_EVERYBODY).fetchone()
+    row = session.execute(_ROLE_ALL_SETTINGS).fetchone()
     return [] if row is None else list(row[0])
 
 
-def inside(session: Session) -> Facts:
-    """What only a session in a database sees of it and no archive says."""
-    public = session.execute(_PUBLIC).fetchone()
-    paths = [row[0] for row in session.execute(_PATH).fetchall() if row[0] is not None]
+def inside_database(session: Session) -> Facts:
+    """Facts of a database that only a session in it can read and no archive holds."""
+    public = session.execute(_PUBLIC_SCHEMA).fetchone()
+    paths = [row[0] for row in session.execute(_SEARCH_PATHS).fetchall() if row[0] is not None]
     money = session.execute("SHOW lc_monetary").fetchone()
     return {
         "extensions": extensions(session),
         "public": public is not None,
-        "searchPath": paths[0] if paths else _USUAL_PATH,
+        "searchPath": paths[0] if paths else _DEFAULT_SEARCH_PATH,
         "money": "C" if money is None else money[0],
     }
 
 
 def is_fresh(session: Session, database: Facts, bootstrap: str) -> bool:
-    """Is there nothing in `postgres`, and nothing said about it, that a new server has not?"""
-    public = session.execute(_PUBLIC).fetchone()
+    """Is `postgres` as initdb made it, without objects, grants, settings or comment of its own?"""
+    public = session.execute(_PUBLIC_SCHEMA).fetchone()
     return (
         not has_user_objects(session)
         and public is not None
@@ -203,9 +205,9 @@ def _database(row: Sequence[Any]) -> Facts:
 
 
 def without_users(database: Facts) -> Facts:
-    """For a dump without users: whoever restores it owns it, and nobody else is known."""
-    everybody = [each for each in database["settings"] if each["role"] is None]
-    return {**database, "owner": None, "acl": None, "owners": [], "settings": everybody}
+    """For a dump without users: no owner, no grants, and no settings of single roles."""
+    for_all_roles = [entry for entry in database["settings"] if entry["role"] is None]
+    return {**database, "owner": None, "acl": None, "owners": [], "settings": for_all_roles}
 
 
 def extensions(session: Session) -> list[Facts]:

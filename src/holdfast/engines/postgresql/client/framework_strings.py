@@ -1,8 +1,8 @@
-"""Connection strings as frameworks write them, in libpq's own words.
+"""Translates connection strings of frameworks to libpq's syntax.
 
 Prisma, SQLAlchemy, JDBC, Django and others add a driver to the scheme and options of their own
-to the query. What only concerns their pools and caches is left out; what would change where a
-connection goes, or how it is secured, is translated or refused by name.
+to the query. Options about their pools and caches are left out; options that change where a
+connection goes, or how it is secured, are translated or refused by name.
 """
 
 import logging
@@ -16,7 +16,7 @@ _SCHEME = re.compile(
     r"^(?:jdbc:)?(?:postgres|postgresql|postgis|pgsql)(?:\+\w+)?://", re.IGNORECASE
 )
 
-_HARMLESS = frozenset(
+_IGNORED_OPTIONS = frozenset(
     name.lower()
     for name in (
         # Prisma
@@ -40,46 +40,48 @@ _HARMLESS = frozenset(
         *("keepalives_count", "tcp_user_timeout", "uselibpqcompat", "supa"),
     )
 )
-_RENAMED: Mapping[str, str] = {"username": "user", "databasename": "dbname"}
-_SSL: Mapping[tuple[str, str], str] = {
+_RENAMED_OPTIONS: Mapping[str, str] = {"username": "user", "databasename": "dbname"}
+_SSL_MODES: Mapping[tuple[str, str], str] = {
     **{("ssl", word): "require" for word in ("true", "1", "require")},
     **{("ssl", word): "disable" for word in ("false", "0", "disable")},
     ("sslaccept", "strict"): "verify-full",
     ("sslaccept", "accept_invalid_certs"): "require",
     ("sslmode", "no-verify"): "require",
 }
-"""What others call a `sslmode`. The strictest that is named counts."""
-_STRICTEST = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""Other spellings of `sslmode`. The strictest mode in a string counts."""
+_MODES_BY_STRICTNESS = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SETTINGS_ALONE = re.compile(r"(?:\s*(?:-c\s*|--)[\w.]+=(?:\\.|[^\s\\])*)+\s*")
-"""Command-line options of a session that only set something in it: ours sets its own."""
+"""`options` that only change settings of the session: ignored, our sessions set their own."""
 
 
-def understood(connection_string: str) -> str | None:
-    """The same in libpq's words; None when it is no address of PostgreSQL at all."""
+def to_libpq(connection_string: str) -> str | None:
+    """The same address in libpq's syntax; None when it is no PostgreSQL address at all."""
     scheme = _SCHEME.match(connection_string)
     if scheme is None:
         return None
     rest, mark, query = connection_string[scheme.end() :].partition("?")
     if not mark:
         return f"postgresql://{rest}"
-    kept: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     ignored: list[str] = []
     modes: list[str] = []
     decoded = unquote_plus if scheme[0].lower().startswith("jdbc:") else unquote
     for part in filter(None, query.split("&")):
         name, _, value = (decoded(word) for word in part.partition("="))
-        mode = _SSL.get((name.lower(), value.lower()))
-        if mode is not None or (name == "sslmode" and value in _STRICTEST):
+        mode = _SSL_MODES.get((name.lower(), value.lower()))
+        if mode is not None or (name == "sslmode" and value in _MODES_BY_STRICTNESS):
             modes.append(mode or value)
-        elif name.lower() in _HARMLESS or (name == "options" and _SETTINGS_ALONE.fullmatch(value)):
+        elif name.lower() in _IGNORED_OPTIONS or (
+            name == "options" and _SETTINGS_ALONE.fullmatch(value)
+        ):
             ignored.append(name)
         else:
-            kept[_RENAMED.get(name.lower(), name)] = value
+            parameters[_RENAMED_OPTIONS.get(name.lower(), name)] = value
     if modes:
-        kept["sslmode"] = max(modes, key=_STRICTEST.index)
+        parameters["sslmode"] = max(modes, key=_MODES_BY_STRICTNESS.index)
     if ignored:
         log.info("options of a connection string mean nothing here", extra={"options": ignored})
-    again = "&".join(
-        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept.items()
+    translated = "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items()
     )
-    return f"postgresql://{rest}{f'?{again}' if again else ''}"
+    return f"postgresql://{rest}{f'?{translated}' if translated else ''}"

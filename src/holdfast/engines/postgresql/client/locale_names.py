@@ -1,28 +1,30 @@
-"""Names of libc's locales: which one a server misses, and how its machine gets it."""
+"""Names of libc locales: which one a server lacks, and how to install it."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 from holdfast.kit.processes.process import Command, run
 
-_EVERYWHERE = frozenset({"c", "posix"})
-_OF_LINUX = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)(?:\.([\w-]+))?(@\w+)?")
-_IN_ERROR = re.compile(r'initialized with LC_(?:COLLATE|CTYPE) "([^"]+)"')
+_ALWAYS_AVAILABLE = frozenset({"c", "posix"})
+_LINUX_LOCALE = re.compile(r"([a-z]{2,3}(?:_[A-Z]{2})?)(?:\.([\w-]+))?(@\w+)?")
+_LOCALE_IN_ERROR = re.compile(r'initialized with LC_(?:COLLATE|CTYPE) "([^"]+)"')
 
 
-def missing(error: str) -> str | None:
-    """The locale that a server says it does not know, of a database that it does not open."""
-    found = _IN_ERROR.search(error)
-    return found[1] if found else None
+def missing_locale(error: str) -> str | None:
+    """The locale in the error message of a server that cannot open a database without it."""
+    match = _LOCALE_IN_ERROR.search(error)
+    return match[1] if match else None
 
 
-def generation(name: str) -> str | None:
-    """As an instruction for the person who administers the machine; None for a name that no Linux
-    has, such as those of Windows."""
-    found = _OF_LINUX.fullmatch(name)
-    if found is None:
+def install_hint(name: str) -> str | None:
+    """An instruction for the administrator of the server's machine.
+
+    None for a name that no Linux has, such as those of Windows.
+    """
+    match = _LINUX_LOCALE.fullmatch(name)
+    if match is None:
         return None
-    language, charset, variant = found[1], found[2] or "UTF-8", found[3] or ""
+    language, charset, variant = match[1], match[2] or "UTF-8", match[3] or ""
     charset = "UTF-8" if charset.lower() in ("utf8", "utf-8") else charset
     return (
         f"on its machine, as root (Debian's package locales): echo '{language}.{charset}{variant}"
@@ -30,11 +32,11 @@ def generation(name: str) -> str | None:
     )
 
 
-def lacking(names: Iterable[str]) -> Sequence[str]:
-    """Those that this machine does not have."""
+def not_installed(names: Iterable[str]) -> Sequence[str]:
+    """Those of `names` that this machine does not have."""
     listed = run(Command(["locale", "-a"], cwd="/")).stdout.decode(errors="replace").split()
-    there = _EVERYWHERE | {_normal(name) for name in listed}
-    return [name for name in names if listed and _normal(name) not in there]
+    available = _ALWAYS_AVAILABLE | {_normal(name) for name in listed}
+    return [name for name in names if listed and _normal(name) not in available]
 
 
 def _normal(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Names as bytes: a database of encoding SQL_ASCII may hold names that are no UTF-8.
+"""Names as bytes: a database of encoding SQL_ASCII may hold names that are not UTF-8.
 
-Such a name is a `str` with surrogates where its bytes are none of UTF-8, as Python has it for the
-names of files. For people and for catalogues those bytes are written as `\\xfc`.
+In Python such a name is a `str` with surrogates for the bytes that are not UTF-8, as for file
+names. For people and for catalogues those bytes are written as `\\xfc`.
 """
 
 import re
@@ -21,8 +21,11 @@ class _AnyText(Loader):
 
 
 def read_any_name(session: Connection[TupleRow]) -> None:
-    """The server converts nothing from or to SQL_ASCII, but refuses to send what is no UTF-8 to a
-    session that says it wants that."""
+    """Makes the session read names that are not UTF-8.
+
+    The server converts nothing from or to SQL_ASCII, but refuses to send bytes that are not UTF-8
+    to a session whose client encoding is UTF-8.
+    """
     if session.info.parameter_status("server_encoding") == _RAW:
         session.execute(f"SET client_encoding TO {_RAW}".encode())
     for kind in ("text", "name", "varchar", "bpchar"):
@@ -30,12 +33,12 @@ def read_any_name(session: Connection[TupleRow]) -> None:
 
 
 def readable(name: str) -> str:
-    """For people, and for where a name has to be text. Two names stay two."""
+    """The name for people and for fields that must be text. Different names stay different."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def readable_bytes(text: bytes) -> str:
-    """As `readable`, of a text that was not decoded yet."""
+    """As `readable`, for bytes that are not decoded yet."""
     return text.decode("utf-8", "backslashreplace")
 
 
@@ -44,9 +47,6 @@ def is_text(name: str) -> bool:
 
 
 def quoted(*parts: str) -> bytes:
-    """An identifier, for a statement that is sent as it is."""
-    return b".".join(b'"' + _encoded(part).replace(b'"', b'""') + b'"' for part in parts)
-
-
-def _encoded(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
+    """A quoted identifier as bytes, for a statement that is sent as it is."""
+    names = (part.encode("utf-8", "surrogateescape") for part in parts)
+    return b".".join(b'"' + name.replace(b'"', b'""') + b'"' for name in names)

@@ -1,7 +1,7 @@
-"""What a PostgreSQL error means to us: unavailable now, or refused until somebody acts.
+"""Translates PostgreSQL errors to failures of ours: unavailable for now, or refused.
 
-A failed connect carries no SQLSTATE, only text. What libpq says itself is always English (we
-never translate), so anything we do not recognise as libpq's came from the server: a refusal.
+A failed connect carries no SQLSTATE, only text. Messages of libpq itself are always English (we
+never translate), so any text we do not recognise as libpq's came from the server: a refusal.
 """
 
 from collections.abc import Generator
@@ -21,8 +21,8 @@ from holdfast.domain.errors import (
 from holdfast.engines.postgresql.client import locale_names
 from holdfast.kit.processes.guard import Guard
 
-_LONGEST = 1000
-_NOBODY = (
+_MAX_MESSAGE_CHARACTERS = 1000
+_UNREACHABLE = (
     "Connection refused",
     "timeout expired",
     "could not translate host name",
@@ -33,7 +33,7 @@ _NOBODY = (
     "No such file or directory",
     "failed to resolve host",
 )
-_NOT_NOW = (
+_NOT_READY = (
     "the database system is",  # starting up, shutting down, in recovery mode
     "too many clients",
     "too many connections",
@@ -46,42 +46,46 @@ _NOT_NOW = (
 )
 
 
-def of_connecting(error: psycopg.Error, address: Address, database: str) -> Failure:
-    """The failure to raise for a connect that did not work."""
+def connect_failure(error: psycopg.Error, address: Address, database: str) -> Failure:
+    """The failure to raise for a connect that failed."""
     text = " ".join(str(error).split())
-    where = f"{address.host}:{address.port}"
-    if "FATAL: " not in text and any(words in text for words in _NOBODY):
-        return AddonUnavailable(f"nobody answers at {where}: {_last(text)}", reason="host")
-    if any(words in text for words in _NOT_NOW):
-        return AddonUnavailable(f"the server at {where} is not ready: {_last(text)}", reason="busy")
-    return _refusal(text, where, address.user, database)
-
-
-def _refusal(text: str, where: str, user: str, database: str) -> AddonRefused:
+    endpoint = f"{address.host}:{address.port}"
+    if "FATAL: " not in text and any(words in text for words in _UNREACHABLE):
+        return AddonUnavailable(f"no server answers at {endpoint}: {_last(text)}", reason="host")
+    if any(words in text for words in _NOT_READY):
+        return AddonUnavailable(
+            f"the server at {endpoint} is not ready: {_last(text)}", reason="busy"
+        )
     if "unsupported startup parameter" in text:
-        return pooler(where)
-    locale = locale_names.missing(text)
+        return pooler(endpoint)
+    locale = locale_names.missing_locale(text)
     if "password" in text or "authentication failed" in text or "SCRAM" in text:
-        why, reason = f"the server at {where} refused the password of user {user}", "password"
+        message, reason = (
+            f"the server at {endpoint} refused the password of user {address.user}",
+            "password",
+        )
     elif f'database "{database}" does not exist' in text:
-        why, reason = f"the server at {where} has no database {database}", "database"
-    elif f'role "{user}" does not exist' in text:
-        why, reason = f"the server at {where} has no user {user}", "user"
+        message, reason = f"the server at {endpoint} has no database {database}", "database"
+    elif f'role "{address.user}" does not exist' in text:
+        message, reason = f"the server at {endpoint} has no user {address.user}", "user"
     elif locale is not None:
-        how = locale_names.generation(locale) or "restore a dump of it, with another locale"
-        lacks = f"which the machine of the server at {where} does not have; {how}"
-        why, reason = f"database {database} needs the locale {locale}, {lacks}", "locale"
+        remedy = locale_names.install_hint(locale) or "restore a dump of it, with another locale"
+        lacks = f"which the machine of the server at {endpoint} does not have; {remedy}"
+        message, reason = f"database {database} needs the locale {locale}, {lacks}", "locale"
     elif "SSL" in text:
-        why, reason = f"TLS with {where} did not work: {_last(text)}", "tls"
+        message, reason = f"TLS with {endpoint} did not work: {_last(text)}", "tls"
     else:
-        why, reason = f"the server at {where} refused user {user}: {_last(text)}", "refused"
-    return AddonRefused(why, reason=reason)
+        message, reason = (
+            f"the server at {endpoint} refused user {address.user}: {_last(text)}",
+            "refused",
+        )
+    return AddonRefused(message, reason=reason)
 
 
-def pooler(where: str) -> AddonRefused:
+def pooler(endpoint: str) -> AddonRefused:
     return AddonRefused(
-        f"a connection pooler answers at {where}; dumps need the server itself, for snapshots and"
-        " settings of a session do not last behind a pooler: give the address behind the pooler"
+        f"a connection pooler answers at {endpoint}; dumps need the server itself, for snapshots"
+        " and settings of a session do not last behind a pooler: give the address behind the pooler"
         " (PgBouncer's configuration names it in [databases]; usually port 5432)",
         reason="pooler",
     )
@@ -92,27 +96,29 @@ def _last(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Hints come last, and are long."""
+    """One line, cut at the end: hints come last, and are long."""
     words = " ".join(text.split())
-    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
+    return (
+        words if len(words) <= _MAX_MESSAGE_CHARACTERS else f"{words[:_MAX_MESSAGE_CHARACTERS]} ..."
+    )
 
 
 @contextmanager
 def translated(guard: Guard | None = None) -> Generator[None]:
-    """Around statements: a stop's own reason first, then a failure a person understands."""
+    """Translates errors of the statements in the block; raises the reason of a stop first."""
     try:
         yield
     except psycopg.Error as error:
         if guard is not None:
             guard.check()
-        raise of_statement(error) from error
+        raise statement_failure(error) from error
 
 
-_LATER = (
-    "has already been removed",  # WAL, as no slot was free to keep it
-    "max_wal_senders",  # all in use; a copy needs two
+_COPY_BROKE_OFF = (
+    "has already been removed",  # WAL, when no slot was free to keep it
+    "max_wal_senders",  # all in use; a copy needs two of them of them
 )
-_CANNOT = {
+_REPLICATION_OBSTACLES = {
     "WAL sender": "the user lacks the REPLICATION privilege (ALTER ROLE ... REPLICATION)",
     "replication role to start walsender": "the user lacks the REPLICATION privilege"
     " (ALTER ROLE ... REPLICATION)",
@@ -122,24 +128,26 @@ _CANNOT = {
     'max_wal_senders" (currently 0)': "max_wal_senders is 0; a copy needs two of them",
     "WAL level not sufficient": "wal_level is minimal; it has to be replica or logical",
 }
-"""What keeps a server from giving a physical copy, until somebody changes it."""
+"""Messages of a server that gives no physical copy until its configuration changes."""
 
 
-def of_replication(text: str, where: str) -> Failure:
-    """The failure to raise for what a walsender, or the way to it, said."""
+def replication_failure(text: str, endpoint: str) -> Failure:
+    """The failure to raise for an error message of a walsender or of the connect to it."""
     words = _shortened(text)
-    for said, missing in _CANNOT.items():
-        if said in words:
-            return NotSupported(f"no snapshots of the server at {where}: {missing}")
+    for phrase, missing in _REPLICATION_OBSTACLES.items():
+        if phrase in words:
+            return NotSupported(f"no snapshots of the server at {endpoint}: {missing}")
     if "checksum verification failure" in words:
-        return EvidenceMissing(f"the server at {where} found damaged pages: {_last(words)}")
-    if any(said in words for said in (*_NOBODY, *_NOT_NOW, *_LATER)):
-        return AddonUnavailable(f"the copy from {where} broke off: {_last(words)}", reason="copy")
-    return AddonRefused(f"the server at {where} refused: {_last(words)}", reason="refused")
+        return EvidenceMissing(f"the server at {endpoint} found damaged pages: {_last(words)}")
+    if any(phrase in words for phrase in (*_UNREACHABLE, *_NOT_READY, *_COPY_BROKE_OFF)):
+        return AddonUnavailable(
+            f"the copy from {endpoint} broke off: {_last(words)}", reason="copy"
+        )
+    return AddonRefused(f"the server at {endpoint} refused: {_last(words)}", reason="refused")
 
 
-def of_statement(error: psycopg.Error) -> Failure:
-    """The failure to raise for a statement that did not work."""
+def statement_failure(error: psycopg.Error) -> Failure:
+    """The failure to raise for a statement that failed."""
     words = _shortened(str(error))
     if isinstance(error, errors.InsufficientPrivilege):
         return AddonRefused(f"a privilege is missing: {words}", reason="privilege")

@@ -1,9 +1,9 @@
-"""Settings that sessions of ours and of the tools we start have, whatever others say.
+"""Settings of our sessions, and of the tools we start, whatever the server's owner has set.
 
-A server, a role, a database, or a role in a database may carry any of them, and what a session
-says at its start comes before all of these. What changes how values are read or written, what ends
-a long session, and what keeps it from writing is decided here; what only makes it slower or faster
-stays the owner's choice.
+A server, a role, a database, or a role in a database may set any of them; the options at the start
+of a session override all of these. Settings that change how values are read or written, that end a
+long session, or that keep it from writing are fixed here; settings that only make it slower or
+faster stay the owner's choice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,12 @@ _COMMON: Mapping[str, str] = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
-    "exit_on_error": "off",  # we go on after an error that we expect
-    # Everything can be written, as a single session would see it.
+    "exit_on_error": "off",  # we go on after errors that we expect
+    # Sessions may write, and see what others commit.
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
     "default_transaction_isolation": "read committed",
-    # A filtered table is an error, where a silent half of it would be a lie.
+    # A table filtered by row security is an error, not silently half a table.
     "row_security": "off",
     # Values and names mean what they mean by default. pg_dumpall writes VALID UNTIL in the date
     # style of its session, and an array's NULL is read as a word when array_nulls is off.
@@ -34,21 +34,24 @@ _COMMON: Mapping[str, str] = {
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "bytea_output": "hex",
-    # Objects go where the archive says. It says nothing where the tablespaces are not there.
+    # Objects go where the archive says; without the tablespace there, to the default.
     "default_tablespace": "",
     "default_table_access_method": "heap",
 }
-_OURS: Mapping[str, str] = {"search_path": "pg_catalog", "timezone": "UTC"}
+_OWN_SESSIONS: Mapping[str, str] = {"search_path": "pg_catalog", "timezone": "UTC"}
 _SUPERUSER: Mapping[str, str] = {
-    "role": "none",  # a role or database may carry one that can do less
+    "role": "none",  # a role or database may set one with fewer rights
     "lc_messages": "C",
     "temp_file_limit": "-1",
 }
 
 
 @dataclass(frozen=True)
-class Power:
-    """What a user may set on a server. `key` is named by one that refuses the rest."""
+class SettingRights:
+    """The settings that some users may set on a server.
+
+    A server that refuses them names `key` in its message.
+    """
 
     key: str
     settings: Mapping[str, str]
@@ -58,55 +61,55 @@ class Power:
         return bool(self.key) and self.key in complaint
 
 
-POWERS = (
-    Power(
+SETTING_RIGHTS = (
+    SettingRights(
         "event_triggers",
         {"event_triggers": "off", "transaction_timeout": "0", **_SUPERUSER},
     ),
-    Power("transaction_timeout", {"transaction_timeout": "0"}),
+    SettingRights("transaction_timeout", {"transaction_timeout": "0"}),
     # Before 17 this silences all event triggers but those that are enabled ALWAYS.
-    Power(
+    SettingRights(
         "session_replication_role",
         {"session_replication_role": "replica", **_SUPERUSER},
     ),
-    Power("", {}),
+    SettingRights("", {}),
 )
-"""Of a superuser and of others, since version 17 and before. An unknown or forbidden setting ends
-a session before it begins, so they are tried in this order."""
+"""Of superusers and of others, since version 17 and before. An unknown or forbidden setting makes
+the connect fail, so they are tried in this order."""
 
-_known: dict[tuple[str, int, str], Power] = {}
-
-
-def candidates(address: Address) -> Iterator[Power]:
-    """Those to try: what was right the last time comes first."""
-    known = _known.get(_key(address))
-    if known is not None:
-        yield known
-    yield from (power for power in POWERS if power is not known)
+_rights_by_login: dict[tuple[str, int, str], SettingRights] = {}
 
 
-def remember(address: Address, power: Power) -> None:
-    _known[_key(address)] = power
+def candidates(address: Address) -> Iterator[SettingRights]:
+    """The rights to try, first those that worked for this login the last time."""
+    remembered = _rights_by_login.get(_key(address))
+    if remembered is not None:
+        yield remembered
+    yield from (rights for rights in SETTING_RIGHTS if rights is not remembered)
+
+
+def remember(address: Address, rights: SettingRights) -> None:
+    _rights_by_login[_key(address)] = rights
 
 
 def _key(address: Address) -> tuple[str, int, str]:
     return address.host, address.port, address.user
 
 
-def of_session(power: Power) -> str:
+def session_options(rights: SettingRights) -> str:
     """The `options` of a session of our own."""
-    return _options({**power.settings, **_COMMON, **_OURS})
+    return _options({**rights.settings, **_COMMON, **_OWN_SESSIONS})
 
 
-def of_tool(address: Address, more: Mapping[str, str]) -> str:
-    """PGOPTIONS of a tool. What its user may set is known from a session that was open before."""
-    known = _known.get(_key(address), POWERS[-1])
-    return _options({**known.settings, **_COMMON, **more})
+def tool_options(address: Address, settings: Mapping[str, str]) -> str:
+    """The PGOPTIONS of a tool. A session that was open before has found what its user may set."""
+    rights = _rights_by_login.get(_key(address), SETTING_RIGHTS[-1])
+    return _options({**rights.settings, **_COMMON, **settings})
 
 
 def _options(settings: Mapping[str, str]) -> str:
-    return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+    words: list[str] = []
+    for name, value in settings.items():
+        escaped = value.replace("\\", "\\\\").replace(" ", "\\ ")
+        words.append(f"-c {name}={escaped}")
+    return " ".join(words)

@@ -1,8 +1,8 @@
-"""Which client and server programs this machine has, and which fit a server.
+"""Finds the client and server programs on this machine, and chooses those that fit a server.
 
-Three places are looked at: Debian's `/usr/lib/postgresql/<major>/bin`, the PATH, and Holdfast's
-own tools directory (`wheels.py` fills it). A client must be at least as new as the server; the
-closest one is chosen, so that what it writes stays readable to its own major.
+Programs are looked for in Debian's `/usr/lib/postgresql/<major>/bin`, on the PATH, and in
+Holdfast's own tools directory (`wheels.py` fills it). A client must be at least as new as the
+server; the closest one is chosen, so that its archives stay readable to the server's own major.
 """
 
 import re
@@ -36,33 +36,37 @@ class ToolSet:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What its server needs to find its own libraries: those of the wheels were built for
-        another place, and extensions would get the system's libpq, of any version."""
+        """The library path that servers from wheels need.
+
+        They were built for another directory, and without it extensions would load the system's
+        libpq, of any version.
+        """
         libraries = self.directory.parent / "lib"
         return {"LD_LIBRARY_PATH": str(libraries)} if self.origin == "holdfast" else {}
 
 
 def own_directory(tools_dir: Path) -> Path:
-    """Where Holdfast unpacks PostgreSQL: `<own>/<version>/bin`."""
+    """The directory that Holdfast unpacks PostgreSQL into: `<own>/<version>/bin`."""
     return tools_dir / "postgresql"
 
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
-    """Newest first; of one major, the system's own come first."""
-    found: dict[Path, ToolSet] = {}
-    for directory, origin in _places(tools_dir):
+    """All tool sets, newest first; of one major, the system's own come first."""
+    by_directory: dict[Path, ToolSet] = {}
+    for directory, origin in _program_directories(tools_dir):
         tools = inspect(directory, origin)
-        if tools is not None and directory.resolve() not in found:
-            found[directory.resolve()] = tools
+        if tools is not None and directory.resolve() not in by_directory:
+            by_directory[directory.resolve()] = tools
     rank = {"system": 0, "path": 1, "holdfast": 2}
-    return sorted(found.values(), key=lambda t: (-t.major, rank[t.origin], _order(t.version)))
+
+    def order(tools: ToolSet) -> tuple[int, int, list[int]]:
+        release = [-int(part) for part in tools.version.split(".")]
+        return -tools.major, rank[tools.origin], release
+
+    return sorted(by_directory.values(), key=order)
 
 
-def _order(version: str) -> list[int]:
-    return [-int(part) for part in version.split(".")]
-
-
-def _places(tools_dir: Path) -> Iterator[tuple[Path, str]]:
+def _program_directories(tools_dir: Path) -> Iterator[tuple[Path, str]]:
     for directory in sorted(_DEBIAN.glob("*/bin")):
         yield directory, "system"
     for directory in sorted(own_directory(tools_dir).glob("[0-9]*/bin")):
@@ -74,11 +78,11 @@ def _places(tools_dir: Path) -> Iterator[tuple[Path, str]]:
 
 
 def inspect(directory: Path, origin: str) -> ToolSet | None:
-    """What is in this directory, or None when it lacks a client program or does not run."""
+    """The programs in this directory, or None when it lacks a client program or they do not run."""
     if not all((directory / name).is_file() for name in _CLIENTS):
         return None
     program = directory / "pg_dump"
-    match = _VERSION.search(_said(program, program.stat().st_mtime_ns))
+    match = _VERSION.search(_version_output(program, program.stat().st_mtime_ns))
     if match is None:
         return None
     version = match[1] if match[2] is None else f"{match[1]}.{match[2]}"
@@ -87,41 +91,41 @@ def inspect(directory: Path, origin: str) -> ToolSet | None:
 
 
 @cache
-def _said(program: Path, changed: int) -> str:  # noqa: ARG001 - another file, another answer
+def _version_output(program: Path, changed: int) -> str:  # noqa: ARG001 - part of the cache key
     finished = run(Command([str(program), "--version"]), timeout=10)
     return finished.stdout.decode(errors="replace") if finished.status == 0 else ""
 
 
 def choose(tools_dir: Path, server_major: int, *, archive_major: int = 0) -> ToolSet:
     """The client closest to the server that can also read an archive of `archive_major`."""
-    wanted = max(server_major, archive_major)
-    able = [tools for tools in installed(tools_dir) if tools.major >= wanted]
-    if not able:
-        raise missing(wanted)
-    closest = min(tools.major for tools in able)
-    return next(tools for tools in able if tools.major == closest)
+    major = max(server_major, archive_major)
+    candidates = [tools for tools in installed(tools_dir) if tools.major >= major]
+    if not candidates:
+        raise missing_tools(major)
+    closest = min(tools.major for tools in candidates)
+    return next(tools for tools in candidates if tools.major == closest)
 
 
 def newest(tools_dir: Path) -> ToolSet:
-    """Reads every archive any older one wrote."""
+    """The newest tool set: it reads every archive an older one wrote."""
     everything = installed(tools_dir)
     if not everything:
-        raise missing(MAJORS[-1])
+        raise missing_tools(MAJORS[-1])
     return everything[0]
 
 
 def server(tools_dir: Path, version: str) -> ToolSet:
     """Programs to run a server: this exact version such as `17.11`, else the same major."""
-    able = [tools for tools in installed(tools_dir) if tools.server]
+    candidates = [tools for tools in installed(tools_dir) if tools.server]
     major = int(version.partition(".")[0])
-    exact = [tools for tools in able if tools.version == version]
-    same = [tools for tools in able if tools.major == major]
+    exact = [tools for tools in candidates if tools.version == version]
+    same = [tools for tools in candidates if tools.major == major]
     if not exact and not same:
-        raise missing(major)
+        raise missing_tools(major)
     return (exact or same)[0]
 
 
-def missing(major: int) -> ToolMissing:
+def missing_tools(major: int) -> ToolMissing:
     ways = f"apt-get install postgresql-client-{major}"
     if major in MAJORS:
         ways = f"holdfast tools install postgresql {major}, or {ways}"

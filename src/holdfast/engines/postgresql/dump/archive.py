@@ -1,8 +1,8 @@
-"""Is a stored member whole and readable? The stock tool parses it; we count what it lists.
+"""Examines stored members: the stock tool parses an archive, and we count what it lists.
 
 `pg_restore --list` stops reading after the table of contents, which is at the front, so only the
-head of an archive is fetched. That the rest is there is known otherwise: the digest of what was
-stored, and the proper end that was seen when it was dumped.
+head of an archive is fetched. The rest is known to be there by the digest of what was stored, and
+by the proper end that was seen when it was dumped.
 """
 
 import re
@@ -23,25 +23,29 @@ GLOBALS = "pg_dumpall-globals"
 TRAILER = b"-- PostgreSQL database cluster dump complete"
 HEADING = b"-- PostgreSQL database cluster dump"
 END_OF_DATA = bytes(5)
-"""A data block ends with a chunk of length zero: a sign byte and four more."""
+"""A data block ends with a chunk of length zero: a sign byte and four bytes of length."""
 
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (.+)$", re.MULTILINE)
 _HEADER = re.compile(
     r"^;\s+(Dumped \w+ \w+ version|Format|TOC Entries|Compression): ?(.*)$", re.MULTILINE
 )
-_GLOBALS_LIMIT = 256 << 20
+_MAX_GLOBALS_BYTES = 256 << 20
 
 
 def examine(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> dict[str, object]:
-    """Structure facts of a member; EvidenceMissing when it has none."""
+    """Facts about the structure of a member; EvidenceMissing when it is not readable."""
     if member.format == GLOBALS:
-        return _examine_globals(member, plain)
-    if member.format == ARCHIVE:
-        return _examine_archive(tools, member, plain)
-    raise EvidenceMissing(f"{member.name} has a format nobody knows: {member.format}")
-
-
-def _examine_archive(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> dict[str, object]:
+        text = collect(plain)
+        if HEADING not in text[:200] or TRAILER not in text[-400:]:
+            raise EvidenceMissing(f"{member.name} does not begin and end like a dump of globals")
+        try:
+            statements = split(text.decode())
+        except (Unparsable, UnicodeDecodeError) as error:
+            raise EvidenceMissing(f"{member.name} cannot be read: {error}") from error
+        roles = sum(statement.upper().startswith("CREATE ROLE ") for statement in statements)
+        return {"entries": len(statements), "roles": roles}
+    if member.format != ARCHIVE:
+        raise EvidenceMissing(f"{member.name} has an unknown format: {member.format}")
     status, listing, complaint = list_archive(tools, plain)
     entries = _ENTRY.findall(listing)
     if status != 0 or not _HEADER.search(listing):
@@ -59,9 +63,10 @@ def _examine_archive(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> 
 
 
 def list_archive(tools: ToolSet, plain: Iterator[bytes]) -> tuple[int, str, str]:
-    """Exit status, list and complaints of `pg_restore --list`, fed with as much as it wants."""
+    """Runs `pg_restore --list`, fed as far as it reads. Returns exit status, list and
+    complaints."""
     child = Child(pg_restore_list(tools), stdin=PIPE)
-    # The list is read here while a second thread feeds: either pipe could fill up otherwise.
+    # A second thread feeds while the list is read here: else both pipes could fill up.
     trouble: list[BaseException] = []
     feeder = threading.Thread(target=feed, args=(child, plain, trouble), daemon=True)
     try:
@@ -81,30 +86,18 @@ def feed(child: Child, plain: Iterator[bytes], trouble: list[BaseException]) -> 
         with suppress(BrokenPipeError), child.stdin as pipe:
             for chunk in plain:
                 write_all(pipe, chunk)
-    except BaseException as error:  # noqa: BLE001 - carried to the thread that asked
+    except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
         trouble.append(error)
         child.kill()
 
 
-def _examine_globals(member: Member, plain: Iterator[bytes]) -> dict[str, object]:
-    text = collect(plain)
-    if HEADING not in text[:200] or TRAILER not in text[-400:]:
-        raise EvidenceMissing(f"{member.name} does not begin and end like a dump of globals")
-    try:
-        statements = split(text.decode())
-    except (Unparsable, UnicodeDecodeError) as error:
-        raise EvidenceMissing(f"{member.name} cannot be read: {error}") from error
-    roles = sum(statement.upper().startswith("CREATE ROLE ") for statement in statements)
-    return {"entries": len(statements), "roles": roles}
-
-
 def collect(plain: Iterator[bytes]) -> bytes:
-    """All of a small member."""
+    """All bytes of a small member; EvidenceMissing when it is not small."""
     parts: list[bytes] = []
     size = 0
     for chunk in plain:
         parts.append(chunk)
         size += len(chunk)
-        if size > _GLOBALS_LIMIT:
-            raise EvidenceMissing(f"the globals are larger than {_GLOBALS_LIMIT} bytes")
+        if size > _MAX_GLOBALS_BYTES:
+            raise EvidenceMissing(f"the globals are larger than {_MAX_GLOBALS_BYTES} bytes")
     return b"".join(parts)

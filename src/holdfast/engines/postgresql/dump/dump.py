@@ -1,15 +1,14 @@
-"""One dump in progress: a member for the globals and one per database.
+"""Dumps one server: a member for the globals and one per database.
 
 Each database is dumped and counted in one snapshot. A session of ours exports it, pg_dump
 imports it, and while pg_dump reads, the same session counts rows. A dump whose tables were
-rewritten before pg_dump had its locks begins again. A table that is rewritten before it was
+rewritten before pg_dump had its locks begins again. A table that is rewritten before it is
 counted, which can only be after pg_dump has read it, is counted in the archive.
 """
 
 import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -33,7 +32,7 @@ from holdfast.domain.errors import (
     Failure,
 )
 from holdfast.engines.postgresql.client import blockers, commands, facts, tools
-from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.client.address import Session, connect, through_socket
 from holdfast.engines.postgresql.client.databases import Canceller
 from holdfast.engines.postgresql.client.facts import Facts
 from holdfast.engines.postgresql.client.object_names import (
@@ -42,30 +41,26 @@ from holdfast.engines.postgresql.client.object_names import (
     is_older_session,
     member_names,
 )
-from holdfast.engines.postgresql.client.server_errors import of_statement, translated
+from holdfast.engines.postgresql.client.server_errors import statement_failure, translated
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump import archive, rewritten_tables, warnings
 from holdfast.engines.postgresql.dump.inventory import (
-    COUNTING,
+    COUNTING_VERSION,
     Count,
     Name,
     count,
     dotted,
-    merged,
+    merge,
 )
-from holdfast.engines.postgresql.dump.probe import look
-from holdfast.engines.postgresql.hosting.administrator import as_reader, let_reader_in
+from holdfast.engines.postgresql.dump.probe import inspect_server
+from holdfast.engines.postgresql.hosting.administrator import as_reader, grant_reader_access
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.patience import patient
 from holdfast.kit.processes.pipes import PipeSource, lines_said
 
 GLOBALS = Member("globals.sql", archive.GLOBALS, None)
-_LOOKS = 200
-"""Of 50 ms each, at sessions that are being ended."""
-_TRAILER_MISSING = "the globals do not end like a finished dump"
-
-
-_TRIES = 10
+_MAX_LOOKS = 200  # at sessions that are being ended, every 50 ms
+_MAX_TRIES = 10
 
 _WORKING = (
     "SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active'"
@@ -73,137 +68,133 @@ _WORKING = (
 )
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Which server, how much of it, and with which tools."""
-
-    address: Address
-    scope: Scope
-    tools: ToolSet
-
-
 class PostgreSQLDump:
     """The DumpSession of one attempt."""
 
-    def __init__(self, parts: Parts, attempt: Attempt, guard: Guard) -> None:
-        self._address = parts.address
-        self._scope = parts.scope
-        self._tools = parts.tools
+    def __init__(
+        self, address: Address, scope: Scope, tools: ToolSet, attempt: Attempt, guard: Guard
+    ) -> None:
+        self._address = address
+        self._scope = scope
+        self._tools = tools
         self._attempt = attempt
         self._application = application(attempt)
         self._guard = guard
         self._counts: dict[str, Count] = {}
-        self._open: list[Source] = []
-        self._super = False
-        self._door = parts.address.database
+        self._sources: list[Source] = []
+        self._superuser = False
+        self._globals_database = address.database
         self._warnings: list[Mapping[str, str | None]] = []
         self.members: Sequence[Member] = ()
         self.facts: Mapping[str, object] = {}
 
-    def look(self) -> None:
-        """Fills in members and facts; ends what older attempts of this operation left."""
+    def prepare(self) -> None:
+        """Fills in members and facts; ends sessions that older attempts of this operation left."""
         with connect(self._address, application=self._application) as session:
-            server, self._door = look(session, self._address), session.info.dbname
+            server = inspect_server(session, self._address)
+            self._globals_database = session.info.dbname
             end_sessions(session, self._attempt)
-            let_reader_in(session, self._address)
+            grant_reader_access(session, self._address)
             databases = facts.databases(session)
-            everything = {
+            cluster_facts = {
                 "roles": facts.roles(session) if self._scope.users else [],
-                "everybody": facts.of_everybody(session) if self._scope.users else [],
+                "everybody": facts.role_all_settings(session) if self._scope.users else [],
                 "tablespaces": facts.tablespaces(session),
             }
             if self._scope.database is None:
-                self._warn(warnings.of_server(session, self._address))
-        kept, skipped = self._inspect(databases, str(server["bootstrap"]))
-        names = member_names(str(database["name"]) for database in kept)
-        self._super = bool(server["super"])
+                self._warn(warnings.server_warnings(session, self._address))
+        dumped, skipped = self._inspect(databases, str(server["bootstrap"]))
+        names = member_names(str(database["name"]) for database in dumped)
+        self._superuser = bool(server["super"])
         self.members = (
             *([GLOBALS] if self._scope.users else []),
             *(Member(file, archive.ARCHIVE, name) for name, file in names.items()),
         )
         self.facts = {
-            **everything,
+            **cluster_facts,
             "server": {key: server[key] for key in ("version", "major", "bootstrap", "user")},
             "users": self._scope.users,
-            "passwords": self._super,
+            "passwords": self._superuser,
             "tools": {"version": self._tools.version, "major": self._tools.major},
             "consistency": "each database is one snapshot; databases and roles follow each other",
-            "databases": [{**database, "member": names[database["name"]]} for database in kept],
+            "databases": [{**database, "member": names[database["name"]]} for database in dumped],
             "skipped": skipped,
-            "counting": COUNTING,
+            "counting": COUNTING_VERSION,
             WARNINGS: self._warnings,
         }
 
     def _warn(self, findings: Iterable[Mapping[str, str | None]]) -> None:
-        for entry in findings:
-            self._warnings.append(entry)
-            self._attempt.say(warnings.sentence(entry))
+        for finding in findings:
+            self._warnings.append(finding)
+            self._attempt.say(warnings.sentence(finding))
 
     def _inspect(self, databases: Sequence[Facts], bootstrap: str) -> tuple[list[Facts], list[str]]:
-        kept: list[Facts] = []
+        """The facts of databases to dump, and sentences about those that are skipped."""
+        dumped: list[Facts] = []
         skipped: list[str] = []
         for database in databases:
             name = str(database["name"])
             if self._scope.database not in (None, name):
                 continue
             with connect(self._address, name, self._application) as session:
-                if name == "postgres" and self._is_fresh(session, database, bootstrap):
+                if name == "postgres" and (
+                    facts.is_fresh(session, database, bootstrap)
+                    if self._address.owner is None
+                    # The owner of a server of ours has grants there from the beginning.
+                    else not facts.has_user_objects(session) and not database["settings"]
+                ):
                     skipped.append("postgres: it holds no user objects")
                     continue
-                own = database if self._scope.users else facts.without_users(database)
-                kept.append({**own, **facts.inside(session)})
-                self._warn(warnings.of_database(session))
-        if self._scope.database is not None and not kept:
+                recorded = database if self._scope.users else facts.without_users(database)
+                dumped.append({**recorded, **facts.inside_database(session)})
+                self._warn(warnings.database_warnings(session))
+        if self._scope.database is not None and not dumped:
             raise AddonRefused(f"the server has no database {self._scope.database} to dump")
-        return kept, skipped
-
-    def _is_fresh(self, session: Session, database: Facts, bootstrap: str) -> bool:
-        """On a server of ours its owner has rights in `postgres` from the beginning."""
-        if self._address.owner is not None:
-            return not facts.has_user_objects(session) and not database["settings"]
-        return facts.is_fresh(session, database, bootstrap)
+        return dumped, skipped
 
     def open(self, member: Member) -> Source:
-        source = self._globals() if member.database is None else self._database(member.database)
-        self._open.append(source)
-        return source
-
-    def _globals(self) -> Source:
-        command = commands.pg_dumpall_globals(
-            self._tools,
-            self._address,
-            self._application,
-            door=self._door,
-            passwords=self._super,
-        )
-        return PipeSource(command, self._guard, _judge_globals)
-
-    def _database(self, database: str) -> Source:
-        session = connect(as_reader(self._address), database, self._application)
-        try:
-            return DatabaseSource(
-                self._tools, self._address, self._counts, session, self._guard, self._attempt.say
+        if member.database is not None:
+            session = connect(as_reader(self._address), member.database, self._application)
+            try:
+                source: Source = DatabaseSource(
+                    self._tools,
+                    self._address,
+                    self._counts,
+                    session,
+                    self._guard,
+                    self._attempt.say,
+                )
+            except BaseException:
+                session.close()
+                raise
+        else:
+            command = commands.pg_dumpall_globals(
+                self._tools,
+                self._address,
+                self._application,
+                database=self._globals_database,
+                passwords=self._superuser,
             )
-        except BaseException:
-            session.close()
-            raise
+            source = PipeSource(command, self._guard, _judge_globals)
+        self._sources.append(source)
+        return source
 
     def inventory(self) -> Inventory:
         """EvidenceMissing when a database was not dumped to its end."""
-        wanted = {member.database for member in self.members if member.database is not None}
-        if wanted != self._counts.keys():
-            missing = ", ".join(sorted(wanted - self._counts.keys()))
+        expected = {member.database for member in self.members if member.database is not None}
+        if expected != self._counts.keys():
+            missing = ", ".join(sorted(expected - self._counts.keys()))
             raise EvidenceMissing(f"these databases were not counted: {missing}")
-        return merged(self._counts)
+        return merge(self._counts)
 
     def is_working(self) -> bool:
-        """Whether the server works on a query of this dump: not waiting for locks, nor for us."""
+        """Does the server work on a query of this dump, rather than wait for locks or for us?"""
         with connect(self._address) as session:
             row = session.execute(_WORKING, [self._application]).fetchone()
         return row is not None
 
     def close(self) -> None:
-        for source in self._open:
+        for source in self._sources:
             source.close()
 
 
@@ -212,7 +203,7 @@ class DatabaseSource:
 
     def __init__(
         self,
-        chosen: ToolSet,
+        tools: ToolSet,
         address: Address,
         counts: dict[str, Count],
         session: Session,
@@ -226,24 +217,24 @@ class DatabaseSource:
         self._trouble: Failure | None = None
         self._refusals: Sequence[Failure] = ()
         self._name = session.info.dbname
-        self._unsure: Collection[Name] = ()
+        self._uncounted: Collection[Name] = ()
         self._canceller = Canceller(session)
         self._release = guard.adopt(self._canceller.start)
-        self._source = self._begun(chosen, address)
+        self._source = self._start_pg_dump(tools, address)
         self._counter = threading.Thread(target=self._count, daemon=True)
         self._counter.start()
 
-    def _begun(self, chosen: ToolSet, address: Address) -> PipeSource:
-        """pg_dump with its locks on all tables, each of them as it was in the snapshot.
+    def _start_pg_dump(self, tools: ToolSet, address: Address) -> PipeSource:
+        """Starts pg_dump until it has locked all tables, none of them rewritten since the snapshot.
 
-        EvidenceMissing when tables are rewritten whenever a dump begins.
+        EvidenceMissing when tables are rewritten during each of several tries.
         """
         names: Collection[Name] = ()
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             with translated():
                 snapshot = rewritten_tables.export_snapshot(self._session)
             command = commands.pg_dump(
-                chosen,
+                tools,
                 address,
                 self._name,
                 encoding=str(self._session.info.parameter_status("server_encoding")),
@@ -264,8 +255,8 @@ class DatabaseSource:
             source.close()
         listed = ", ".join(".".join(name) for name in list(names)[:5])
         raise EvidenceMissing(
-            f"{listed} was truncated or rewritten in each of {_TRIES} tries to begin the dump of"
-            f" {self._name}; take the backup when whatever does that rests"
+            f"{listed} was truncated or rewritten in each of {_MAX_TRIES} tries to begin the dump"
+            f" of {self._name}; take the backup when whatever does that rests"
         )
 
     @property
@@ -276,24 +267,27 @@ class DatabaseSource:
         return self._source.read(size)
 
     def finish(self) -> Mapping[str, object]:
-        found = self._finished()
-        unsure = sorted(dotted(name) for name in self._unsure)
-        tables = len(self._counts[self._name].tables) + len(unsure)
-        said = [warning(self._name, "pg_dump", line) for line in lines_said(found)]
-        return {**found, "tables": tables, COUNTED_IN_ARCHIVE: unsure, WARNINGS: said}
+        """The facts of the member. Raises the count's refusal instead of pg_dump's failure.
 
-    def _finished(self) -> Mapping[str, object]:
-        """Where the count was refused, too, its reason is the better one: it names a privilege."""
+        The refusal of a count is the better reason: it names the privilege that is missing.
+        """
         try:
-            return self._source.finish()
+            source_facts = self._source.finish()
         except ChildFailed as error:
             self._counter.join()
-            refusals = [each for each in self._refusals if isinstance(each, AddonRefused)]
-            if isinstance(self._trouble, AddonRefused):
-                raise self._trouble from error
-            if refusals:
-                raise refusals[0] from error
+            for failure in (self._trouble, *self._refusals):
+                if isinstance(failure, AddonRefused):
+                    raise failure from error
             raise
+        uncounted = sorted(dotted(name) for name in self._uncounted)
+        tables = len(self._counts[self._name].tables) + len(uncounted)
+        complaints = [warning(self._name, "pg_dump", line) for line in lines_said(source_facts)]
+        return {
+            **source_facts,
+            "tables": tables,
+            COUNTED_IN_ARCHIVE: uncounted,
+            WARNINGS: complaints,
+        }
 
     def _judge(self, tail: bytes) -> Mapping[str, object]:
         self._counter.join()
@@ -308,16 +302,16 @@ class DatabaseSource:
     def _count(self) -> None:
         try:
             counted = count(self._session, self._name)
-            self._unsure = {*rewritten_tables.rewritten(self._session), *counted.uncounted}
+            self._uncounted = {*rewritten_tables.rewritten(self._session), *counted.uncounted}
         except psycopg.Error as error:
-            self._trouble = of_statement(error)
+            self._trouble = statement_failure(error)
             return
-        self._refusals = [of_statement(error) for error in counted.uncounted.values()]
+        self._refusals = [statement_failure(error) for error in counted.uncounted.values()]
         for name, refusal in zip(counted.uncounted, self._refusals, strict=True):
             self._say(f"{dotted(name)} is counted where it is stored: {refusal.message}")
-        unsure = {dotted(name) for name in self._unsure}
-        sure = [table for table in counted.tables if table.name not in unsure]
-        self._counts[self._name] = Count(sure, counted.objects, counted.uncounted)
+        uncounted = {dotted(name) for name in self._uncounted}
+        tables = [table for table in counted.tables if table.name not in uncounted]
+        self._counts[self._name] = Count(tables, counted.objects, counted.uncounted)
 
     def close(self) -> None:
         self._release()
@@ -331,13 +325,15 @@ class DatabaseSource:
 
 def _judge_globals(tail: bytes) -> Mapping[str, object]:
     if archive.TRAILER not in tail:
-        raise EvidenceMissing(_TRAILER_MISSING)
+        raise EvidenceMissing("the globals do not end like a finished dump")
     return {}
 
 
 def end_sessions(session: Session, attempt: Attempt) -> None:
-    """Ends server sessions that older attempts of the same operation left behind, and waits until
-    they are gone. Those of newer attempts are left alone: this one was taken for dead."""
+    """Ends sessions that older attempts of the same operation left, and waits until they are gone.
+
+    Sessions of newer attempts are left alone: then this attempt was taken for dead.
+    """
     prefix = application_prefix(attempt.op)
     rows = session.execute(
         "SELECT pid, application_name FROM pg_stat_activity"
@@ -346,9 +342,9 @@ def end_sessions(session: Session, attempt: Attempt) -> None:
     ).fetchall()
     older = [pid for pid, name in rows if is_older_session(name, attempt)]
     session.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", [older])
-    for _ in range(_LOOKS):
-        left = "SELECT FROM pg_stat_activity WHERE pid = ANY(%s)"
-        if session.execute(left, [older]).rowcount == 0:
+    for _ in range(_MAX_LOOKS):
+        remaining = "SELECT FROM pg_stat_activity WHERE pid = ANY(%s)"
+        if session.execute(remaining, [older]).rowcount == 0:
             return
         session.execute("SELECT pg_sleep(0.05)")
     raise AddonUnavailable(f"sessions of an attempt before this one do not end: {older}")
@@ -358,17 +354,17 @@ def end_sessions(session: Session, attempt: Attempt) -> None:
 def dump(
     tools_dir: Path, address: Address, scope: Scope, attempt: Attempt, guard: Guard
 ) -> Generator[PostgreSQLDump]:
-    """ToolMissing before anything starts when no client fits the server."""
+    """Opens the dump. ToolMissing, before anything starts, when no client fits the server."""
     with translated(guard):
         with connect(address) as session:
-            server = look(session, address)
+            server = inspect_server(session, address)
         chosen = tools.choose(tools_dir, int(server["major"]))
-        session = PostgreSQLDump(Parts(nearest(address), scope, chosen), attempt, guard)
-        session.look()
+        session = PostgreSQLDump(through_socket(address), scope, chosen, attempt, guard)
+        session.prepare()
     try:
         with (
             patient(guard, session.is_working),
-            blockers.told(address, application(attempt), attempt.say),
+            blockers.report_blockers(address, application(attempt), attempt.say),
         ):
             yield session
     finally:

@@ -1,4 +1,4 @@
-"""Counts what a database holds: rows per table, objects per kind, as far as an archive promises it.
+"""Counts rows per table and objects per kind of a database, as far as an archive contains them.
 
 Left out are system objects, members of extensions and what hangs on their tables (`pg_dump` dumps
 none of it), indexes that are not valid, and what PostgreSQL derives by itself: array types, row
@@ -22,15 +22,15 @@ from holdfast.engines.postgresql.client.name_bytes import quoted, readable
 Name = tuple[str, str]
 """Schema and table."""
 
-COUNTING = 2
-"""The way of counting objects, a fact of a dump. Before it was one, more of them were counted."""
+COUNTING_VERSION = 2
+"""Recorded in each dump. Dumps without it counted more objects."""
 
-RECOUNTED = frozenset({"constraints", "extensions", "indexes", "schemas", "triggers"})
-"""Kinds that were counted otherwise before."""
+RECOUNTED_KINDS = frozenset({"constraints", "extensions", "indexes", "schemas", "triggers"})
+"""Kinds of objects that earlier versions counted differently."""
 
-_TOGETHER = 50
-"""Tables that are locked at a time: a server has room for some thousands of locks, and `pg_dump`
-takes one on each table."""
+_TABLES_PER_TRANSACTION = 50
+"""Tables locked at a time: a server has room for some thousands of locks, and `pg_dump` takes one
+on each table."""
 
 USER_SCHEMA = sql.SQL("n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'")
 
@@ -98,13 +98,13 @@ WITH member AS (
 SELECT kind, total FROM thing WHERE total > 0 ORDER BY kind
 """
 
-Rows = Callable[[Session, str, str], int]
-"""Rows of the table of that schema and name."""
+RowCounter = Callable[[Session, str, str], int]
+"""Counts the rows of the table of that schema and name."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """One database, counted in one snapshot. `uncounted`: why tables could not be, by name."""
+    """One database, counted in one snapshot. `uncounted`: errors of tables that could not be."""
 
     tables: Sequence[Table]
     objects: Mapping[str, int]
@@ -114,68 +114,64 @@ class Count:
 def count(
     session: Session,
     database: str,
-    known: Mapping[Name, int] | None = None,
+    counted_before: Mapping[Name, int] | None = None,
     *,
-    otherwise: Rows | None = None,
+    fallback: RowCounter | None = None,
 ) -> Count:
     """Counts in the session's current transaction; `database` is the name to record.
 
-    `known` are rows that were counted before, and can be no others by now. `otherwise` counts a
-    table that cannot be queried; without it such a table is uncounted.
+    `counted_before` are rows of tables that cannot have changed since. `fallback` counts a table
+    that cannot be queried; without it such a table is uncounted.
     """
     listed = session.execute(sql.SQL(_TABLES).format(user_schema=USER_SCHEMA)).fetchall()
     objects = session.execute(sql.SQL(_OBJECTS).format(user_schema=USER_SCHEMA)).fetchall()
     roots = {(schema, name): (above, root) for schema, name, above, root in listed}
-    found, uncounted = dict(known or {}), dict[Name, psycopg.Error]()
-    new = [name for name in roots if name not in found]
-    for start in range(0, len(new), _TOGETHER):
-        some = new[start : start + _TOGETHER]
+    counted, uncounted = dict(counted_before or {}), dict[Name, psycopg.Error]()
+    pending = [name for name in roots if name not in counted]
+    for start in range(0, len(pending), _TABLES_PER_TRANSACTION):
+        batch = pending[start : start + _TABLES_PER_TRANSACTION]
         try:
-            found |= _in_turn(session, some, rows)
+            counted |= _count_tables(session, batch, count_rows)
         except psycopg.Error as error:
             _require_alive(session, error)
-            _one_by_one(session, some, otherwise, found, uncounted)
+            _count_singly(session, batch, fallback, counted, uncounted)
     tables = [
-        Table(database, dotted(name), found[name], root=dotted(root) if root[1] else "")
+        Table(database, dotted(name), counted[name], root=dotted(root) if root[1] else "")
         for name, root in roots.items()
-        if name in found
+        if name in counted
     ]
     return Count(tables, dict(objects), uncounted)
 
 
-def _in_turn(session: Session, names: Iterable[Name], how: Rows) -> Mapping[Name, int]:
-    with session.transaction(force_rollback=True):  # that gives the locks of tables back
-        return {name: how(session, *name) for name in names}
+def _count_tables(
+    session: Session, names: Iterable[Name], count_one: RowCounter
+) -> Mapping[Name, int]:
+    with session.transaction(force_rollback=True):  # releases the locks of the tables
+        return {name: count_one(session, *name) for name in names}
 
 
-def _one_by_one(
+def _count_singly(
     session: Session,
     names: Iterable[Name],
-    otherwise: Rows | None,
-    found: dict[Name, int],
+    fallback: RowCounter | None,
+    counted: dict[Name, int],
     uncounted: dict[Name, psycopg.Error],
 ) -> None:
-    """To plan a query is to look into what the table's indexes call, and that may need a search
-    path which the table's users have. Nothing of theirs runs with one of our choice instead."""
+    """Counts each table by itself, so that one that fails leaves the others counted.
+
+    Planning a query evaluates functions in the table's indexes, which may need the search path of
+    the table's users. We do not run their functions with a path of our choice instead.
+    """
     for name in names:
-        try:
-            found |= _in_turn(session, [name], rows)
-        except psycopg.Error as error:
-            _require_alive(session, error)
-            uncounted[name] = error
-            if otherwise is not None and _counted_otherwise(session, name, otherwise, found):
-                del uncounted[name]
-
-
-def _counted_otherwise(
-    session: Session, name: Name, otherwise: Rows, found: dict[Name, int]
-) -> bool:
-    try:
-        found |= _in_turn(session, [name], otherwise)
-    except psycopg.Error as error:
-        _require_alive(session, error)
-        return False
-    return True
+        for counter in filter(None, (count_rows, fallback)):
+            try:
+                counted |= _count_tables(session, [name], counter)
+            except psycopg.Error as error:
+                _require_alive(session, error)
+                uncounted.setdefault(name, error)
+            else:
+                uncounted.pop(name, None)
+                break
 
 
 def _require_alive(session: Session, error: psycopg.Error) -> None:
@@ -183,19 +179,19 @@ def _require_alive(session: Session, error: psycopg.Error) -> None:
         raise error
 
 
-def rows(session: Session, schema: str, table: str) -> int:
-    # ONLY: rows of inheritance children are counted where they live.
+def count_rows(session: Session, schema: str, table: str) -> int:
+    # ONLY: rows of inheritance children are counted in their own tables.
     statement = b"SELECT count(*) FROM ONLY " + quoted(schema, table)
     row = session.execute(statement).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def rows_copied(session: Session, schema: str, table: str) -> int:
-    """As `pg_dump` reads them: nothing is planned. Slower, for all of a row is sent.
+def count_rows_by_copy(session: Session, schema: str, table: str) -> int:
+    """Counts rows as `pg_dump` reads them, without a query plan. Slower, for whole rows are sent.
 
-    For a transaction that is rolled back, in a database that nobody else uses: row security that
-    its owner is subject to is lifted meanwhile.
+    For a transaction that is rolled back, in a database without other sessions: row security that
+    the session's user is subject to is lifted meanwhile.
     """
     name = quoted(schema, table)
     active = session.execute(
@@ -212,8 +208,8 @@ def rows_copied(session: Session, schema: str, table: str) -> int:
         return sum(bytes(block).count(b"\n") for block in out)
 
 
-def names(session: Session) -> set[str]:
-    """The tables, as an inventory names them."""
+def table_names(session: Session) -> set[str]:
+    """The names of the tables, as an inventory has them."""
     listed = session.execute(sql.SQL(_TABLES).format(user_schema=USER_SCHEMA))
     return {dotted((schema, name)) for schema, name, *_ in listed}
 
@@ -222,9 +218,9 @@ def dotted(name: Name) -> str:
     return readable(".".join(name))
 
 
-def merged(counts: Mapping[str, Count]) -> Inventory:
-    """One inventory of all databases; the keys are their names."""
+def merge(counts: Mapping[str, Count]) -> Inventory:
+    """One inventory of all databases, by their names."""
     return Inventory(
-        tables=[table for one in counts.values() for table in one.tables],
-        objects={database: one.objects for database, one in counts.items()},
+        tables=[table for database_count in counts.values() for table in database_count.tables],
+        objects={database: database_count.objects for database, database_count in counts.items()},
     )

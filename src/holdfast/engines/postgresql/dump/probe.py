@@ -1,4 +1,5 @@
-"""Looks at a server before anything is promised: version, size, and may we read everything?"""
+"""Inspects a server before anything is promised: version, size, and our right to read
+everything."""
 
 from psycopg import sql
 
@@ -12,7 +13,7 @@ from holdfast.engines.postgresql.client.server_errors import pooler, translated
 from holdfast.engines.postgresql.client.tools import MAJORS
 from holdfast.engines.postgresql.dump.inventory import USER_SCHEMA
 
-_NAMED = 5  # of many missing privileges, this many are named
+_MAX_NAMED = 5  # missing privileges in an error message
 
 # pg_dump locks and reads tables and sequences: it needs SELECT on them, and USAGE on their schemas.
 # Of an extension it reads only tables whose rows the extension says are the user's. Row security
@@ -52,55 +53,23 @@ SELECT DISTINCT o.what FROM (
 def probe(address: Address) -> Probe:
     """Raises AddonUnavailable or AddonRefused with the reason.
 
-    That the address's own database is not there is a fact and no refusal: a restore may be meant to
+    A missing database of the address itself is a fact and no refusal: a restore may be meant to
     bring it back.
     """
     with translated(), connect(address) as session:
-        server = look(session, address)
+        server = inspect_server(session, address)
         databases = facts.databases(session)
         absent = not exists(session, address.database)
-    missing = [] if server["super"] else _missing(address, databases)
+    missing = [] if server["super"] else _missing_privileges(address, databases)
     if missing:
-        listed = "; ".join(missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        listed = "; ".join(missing[:_MAX_NAMED])
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
         raise AddonRefused(
             f"user {address.user} may not read everything. Missing: {listed}{more}. "
             f"Grant pg_read_all_data and ownership where named, or use a superuser.",
             reason="privilege",
             missing=missing,
         )
-    return _result(server, databases, address.database if absent else None)
-
-
-def look(session: Session, address: Address) -> Facts:
-    """The server's facts; refuses poolers, look-alikes and majors we do not know."""
-    server = facts.server(session)
-    where = f"{address.host}:{address.port}"
-    if server["pid"] != session.info.backend_pid:
-        raise pooler(where)
-    if server["flavour"] != "PostgreSQL":
-        raise AddonRefused(f"{server['flavour']} at {where} is not PostgreSQL", reason="flavour")
-    if server["major"] < MAJORS[0]:
-        raise AddonRefused(
-            f"PostgreSQL {server['version']} at {where} is too old: {MAJORS[0]} at least",
-            reason="version",
-        )
-    return server
-
-
-def _missing(address: Address, databases: list[Facts]) -> list[str]:
-    found: list[str] = []
-    for database in databases:
-        name = str(database["name"])
-        with translated(), connect(address, name) as session:
-            if name == "postgres" and not facts.has_user_objects(session):
-                continue
-            query = sql.SQL(_UNREADABLE).format(user_schema=USER_SCHEMA)
-            found += [f"{row[0]} in database {name}" for row in session.execute(query)]
-    return found
-
-
-def _result(server: Facts, databases: list[Facts], absent: str | None) -> Probe:
     return Probe(
         version=server["version"],
         major=str(server["major"]),
@@ -112,6 +81,34 @@ def _result(server: Facts, databases: list[Facts], absent: str | None) -> Probe:
             "databases": [database["name"] for database in databases],
             "consistency": "each database by itself, roles apart",
             "passwords": server["super"],
-            **({ABSENT: absent} if absent is not None else {}),
+            **({ABSENT: address.database} if absent else {}),
         },
     )
+
+
+def inspect_server(session: Session, address: Address) -> Facts:
+    """The server's facts; refuses poolers, other products and majors that are too old."""
+    server = facts.server(session)
+    endpoint = f"{address.host}:{address.port}"
+    if server["pid"] != session.info.backend_pid:
+        raise pooler(endpoint)
+    if server["flavour"] != "PostgreSQL":
+        raise AddonRefused(f"{server['flavour']} at {endpoint} is not PostgreSQL", reason="flavour")
+    if server["major"] < MAJORS[0]:
+        raise AddonRefused(
+            f"PostgreSQL {server['version']} at {endpoint} is too old: {MAJORS[0]} at least",
+            reason="version",
+        )
+    return server
+
+
+def _missing_privileges(address: Address, databases: list[Facts]) -> list[str]:
+    missing: list[str] = []
+    for database in databases:
+        name = str(database["name"])
+        with translated(), connect(address, name) as session:
+            if name == "postgres" and not facts.has_user_objects(session):
+                continue
+            query = sql.SQL(_UNREADABLE).format(user_schema=USER_SCHEMA)
+            missing += [f"{row[0]} in database {name}" for row in session.execute(query)]
+    return missing

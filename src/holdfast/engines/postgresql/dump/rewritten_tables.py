@@ -1,9 +1,9 @@
-"""Finds tables that were rewritten behind the snapshot of a dump.
+"""Finds tables that were rewritten after the snapshot of a dump was exported.
 
-TRUNCATE and an ALTER TABLE that rewrites are not MVCC-safe: whoever reads the table later with an
-older snapshot finds it empty. pg_dump locks its tables some time after the snapshot was exported.
-We hold no locks of our own until then: somebody's TRUNCATE would wait for us, pg_dump would wait
-behind that, and nothing would move. Instead we look, once pg_dump has its locks, and begin again.
+TRUNCATE and an ALTER TABLE that rewrites are not MVCC-safe: a later read with an older snapshot
+finds the table empty. pg_dump locks its tables some time after the snapshot was exported. We hold
+no locks of our own until then: a TRUNCATE of another session would wait for us, pg_dump would wait
+behind it, and nothing would move. Instead we check once pg_dump has its locks, and begin again.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from psycopg import sql
 from holdfast.engines.postgresql.client.address import Session
 from holdfast.engines.postgresql.dump.inventory import USER_SCHEMA, Name
 
-# The row of pg_class is that of the transaction's snapshot, the function tells what is there now.
+# The row of pg_class is the one of the transaction's snapshot; the function reads the present one.
 _REWRITTEN = """
 SELECT n.nspname, c.relname
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

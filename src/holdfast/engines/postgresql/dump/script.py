@@ -1,9 +1,9 @@
-"""Takes a plain SQL dump apart while it streams by: statements, rows of COPY, commands for psql.
+"""Parses a plain SQL dump while it streams by: statements, rows of COPY, commands for psql.
 
-psql would run a shell if a dump asked it to, so text that came from elsewhere is never given to
-it. The quoting is PostgreSQL's own, with psql's rule for where a statement ends: not inside
-parentheses, and not inside the body of an SQL-standard function. Only the statement at hand is
-held in memory; rows pass by in chunks.
+psql would run a shell if a dump asked it to, so text from elsewhere is never given to it. The
+quoting is PostgreSQL's own, with psql's rule for where a statement ends: not inside parentheses,
+and not inside the body of an SQL-standard function. Only the current statement is held in memory;
+rows pass by in chunks.
 """
 
 import re
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import EvidenceMissing
 
-_LOOKAHEAD = 256
-"""No token that has to be seen whole is longer: names have 63 bytes at most."""
+_LOOKAHEAD_BYTES = 256
+"""Longest token that has to be seen whole: names have 63 bytes at most."""
 
-_LONGEST_STATEMENT = 256 << 20
+_MAX_STATEMENT_BYTES = 256 << 20
 
 _TOKEN = re.compile(
     rb"""
@@ -33,45 +33,46 @@ _TOKEN = re.compile(
 _ROUTINE = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:function|procedure)\b", re.IGNORECASE)
 _ESCAPED = re.compile(rb"(?:^|[^\w$\x80-\xff])[eE]$")
 _COPY = re.compile(rb"copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
+_ESCAPE_OR_QUOTE = re.compile(rb"[\\']")
 _LAST_ROW = re.compile(rb"\\\.\r?(?:\n|\Z)")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """Without its semicolon and the comments before it."""
+    """A statement without its semicolon and the comments before it."""
 
     text: bytes
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A COPY ... FROM stdin and its lines, in chunks. What the reader leaves is passed over."""
+class CopyRows:
+    """A COPY ... FROM stdin and its lines, in chunks. Chunks that are not read are skipped."""
 
     text: bytes
     chunks: Iterator[bytes]
 
 
 @dataclass(frozen=True)
-class Meta:
-    r"""A command for psql: a line that begins with a backslash."""
+class PsqlCommand:
+    """A command for psql: a line that begins with a backslash."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Remark:
+class CommentLine:
     """A line of a comment between statements."""
 
     text: str
 
 
-Item = Statement | Rows | Meta | Remark
+Item = Statement | CopyRows | PsqlCommand | CommentLine
 
 
 class Script:
     """One pass over a dump. EvidenceMissing where the text is cut off or is no SQL.
 
-    `escapes`: backslashes have a meaning in all strings, as without standard_conforming_strings.
+    `escapes`: backslashes escape in all strings, as without standard_conforming_strings.
     """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -84,36 +85,41 @@ class Script:
 
     def items(self) -> Iterator[Item]:
         position = 0
-        while True:
-            found = self._next_token(position)
-            if found is None:
-                break
-            kind, start, end = found
+        while (token := self._next_token(position)) is not None:
+            kind, start, end = token
             if kind in ("line", "block", "meta") and not self._buffer[:start].strip():
-                yield from self._between(kind, start, end)
+                # A comment or a command for psql where a statement could begin.
+                is_block = kind == "block"
+                after = self._block_end(end) if is_block else self._find(b"\n", end, at_end=True)
+                text = bytes(self._buffer[start:after]).decode(errors="replace").strip()
+                del self._buffer[:after]
+                if kind == "meta":
+                    yield PsqlCommand(text)
+                elif kind == "line":
+                    yield CommentLine(text.removeprefix("--").strip())
                 position = 0
             elif kind == "end" and self._depth == self._bodies == 0:
                 yield from self._statement(start, end)
                 position = 0
             else:
-                position = self._pass(kind, start, end)
+                position = self._skip_token(kind, start, end)
         if self._buffer.strip():
             raise EvidenceMissing(f"the file ends inside a statement: {self._head()}")
 
     def _next_token(self, position: int) -> tuple[str, int, int] | None:
         while True:
             match = _TOKEN.search(self._buffer, position)
-            whole = match is not None and match.end() <= len(self._buffer) - _LOOKAHEAD
+            whole = match is not None and match.end() <= len(self._buffer) - _LOOKAHEAD_BYTES
             if match is not None and (whole or self._ended):
                 return str(match.lastgroup), match.start(), match.end()
             if self._ended:
                 return None
-            seen = match.start() if match is not None else len(self._buffer) - _LOOKAHEAD
-            position = max(position, seen)
+            searched = match.start() if match is not None else len(self._buffer) - _LOOKAHEAD_BYTES
+            position = max(position, searched)
             self._fill()
 
     def _fill(self) -> bool:
-        if len(self._buffer) > _LONGEST_STATEMENT:
+        if len(self._buffer) > _MAX_STATEMENT_BYTES:
             raise EvidenceMissing(f"a statement is longer than can be held: {self._head()}")
         chunk = next(self._chunks, None)
         if chunk is None:
@@ -125,23 +131,13 @@ class Script:
     def _head(self) -> str:
         return repr(bytes(self._buffer[:80]).strip().decode(errors="replace"))
 
-    def _between(self, kind: str, start: int, end: int) -> Iterator[Item]:
-        """A comment or a command where a statement could begin."""
-        after = self._block_end(end) if kind == "block" else self._find(b"\n", end, at_end=True)
-        text = bytes(self._buffer[start:after]).decode(errors="replace").strip()
-        del self._buffer[:after]
-        if kind == "meta":
-            yield Meta(text)
-        elif kind == "line":
-            yield Remark(text.removeprefix("--").strip())
-
     def _statement(self, start: int, end: int) -> Iterator[Item]:
         text = bytes(self._buffer[:start]).strip()
         del self._buffer[:end]
         if _COPY.match(text):
             del self._buffer[: self._find(b"\n", 0, at_end=True)]
             rows = self._rows(text)
-            yield Rows(text, rows)
+            yield CopyRows(text, rows)
             for _ in rows:
                 pass
         elif text:
@@ -158,7 +154,7 @@ class Script:
             if self._ended:
                 name = text[:80].decode(errors="replace")
                 raise EvidenceMissing(f"the file ends inside the rows of {name!r}")
-            # Whole lines can go; the last one may be the beginning of the end mark.
+            # Whole lines are passed on; the last one may be the beginning of the end mark.
             lines = self._buffer.rfind(b"\n") + 1
             if lines:
                 yield bytes(self._buffer[:lines])
@@ -166,7 +162,7 @@ class Script:
             self._fill()
 
     def _end_of_rows(self) -> tuple[int, int] | None:
-        """Where the line that ends the rows is, or may be when more bytes come."""
+        """Start and end of the line that ends the rows, or that may when more bytes come."""
         start = 0 if self._buffer.startswith(b"\\.") else self._buffer.find(b"\n\\.") + 1
         while start or self._buffer.startswith(b"\\."):
             mark = _LAST_ROW.match(self._buffer, start)
@@ -177,8 +173,8 @@ class Script:
                 break
         return None
 
-    def _pass(self, kind: str, start: int, end: int) -> int:
-        """Where to go on looking after a token inside a statement."""
+    def _skip_token(self, kind: str, start: int, end: int) -> int:
+        """The position where to continue after a token inside a statement."""
         match kind:
             case "quote":
                 return self._quote_end(start)
@@ -192,30 +188,26 @@ class Script:
                 opens = self._buffer.startswith(b"(", start)
                 self._depth = max(0, self._depth + (1 if opens else -1))
             case "word":
-                self._body(bytes(self._buffer[start:end]).lower())
+                head = bytes(self._buffer[:_LOOKAHEAD_BYTES]).lstrip()
+                word = bytes(self._buffer[start:end]).lower()
+                if self._depth == 0 and _ROUTINE.match(head) and (word == b"begin" or self._bodies):
+                    self._bodies = max(0, self._bodies + (-1 if word == b"end" else 1))
             case "meta":
                 raise EvidenceMissing(f"a backslash inside a statement: {self._head()}")
             case _:  # a semicolon inside parentheses or a body
                 pass
         return end
 
-    def _body(self, word: bytes) -> None:
-        if self._depth or not _ROUTINE.match(bytes(self._buffer[:_LOOKAHEAD]).lstrip()):
-            return
-        if word == b"end":
-            self._bodies = max(0, self._bodies - 1)
-        elif word == b"begin" or self._bodies:
-            self._bodies += 1
-
     def _quote_end(self, start: int) -> int:
-        """A doubled quote closes and opens again, which only strings with escapes must know."""
+        """The end of a string or quoted name.
+
+        A doubled quote closes and opens again, which only matters in strings with escapes.
+        """
         quote = bytes(self._buffer[start : start + 1])
         before = bytes(self._buffer[max(0, start - 2) : start])
-        if quote == b"'" and (self.escapes or _ESCAPED.search(before)):
-            return self._escaped_end(start + 1)
-        return self._find(quote, start + 1)
-
-    def _escaped_end(self, position: int) -> int:
+        position = start + 1
+        if quote != b"'" or not (self.escapes or _ESCAPED.search(before)):
+            return self._find(quote, position)
         while True:
             while len(self._buffer) - position < 2 and self._fill():
                 pass
@@ -228,11 +220,8 @@ class Script:
             if char in (b"\\", b"'"):
                 position += 2
             else:
-                position = self._skip_plain(position)
-
-    def _skip_plain(self, position: int) -> int:
-        found = re.compile(rb"[\\']").search(self._buffer, position)
-        return found.start() if found is not None else len(self._buffer)
+                special = _ESCAPE_OR_QUOTE.search(self._buffer, position)
+                position = special.start() if special is not None else len(self._buffer)
 
     def _block_end(self, position: int) -> int:
         """Block comments nest."""
@@ -250,13 +239,13 @@ class Script:
                 depth, position = depth - 1, closing + 2
         return position
 
-    def _find(self, wanted: bytes, position: int, *, at_end: bool = False) -> int:
-        """Behind the next `wanted`; `at_end`: the end of the file does as well."""
+    def _find(self, needle: bytes, position: int, *, at_end: bool = False) -> int:
+        """The position behind the next `needle`; `at_end`: the end of the file does as well."""
         while True:
-            found = self._buffer.find(wanted, position)
-            if found >= 0:
-                return found + len(wanted)
-            position = max(position, len(self._buffer) - len(wanted) + 1)
+            index = self._buffer.find(needle, position)
+            if index >= 0:
+                return index + len(needle)
+            position = max(position, len(self._buffer) - len(needle) + 1)
             if not self._fill():
                 if at_end:
                     return len(self._buffer)

@@ -1,8 +1,7 @@
 """Splits the text of `pg_dumpall --globals-only` into statements, without running psql on it.
 
-psql reads backslash commands and would run a shell if a dump asked it to; text that came back
-from a store is never given to it. This splitter knows exactly the quoting PostgreSQL has, and
-anything it does not expect is an error.
+psql runs a shell if a dump asks it to, so text that came back from a store is never given to it.
+This splitter knows exactly PostgreSQL's quoting; anything unexpected is an error.
 """
 
 import re
@@ -27,7 +26,7 @@ _ESCAPING = re.compile(
     _PATTERN.replace(r"(?P<string>'(?:[^']|'')*')", r"(?P<string>'(?:[^'\\]|\\.|'')*')"),
     re.VERBOSE | re.DOTALL,
 )
-"""Where standard_conforming_strings is off."""
+"""Tokens where standard_conforming_strings is off."""
 _STRINGS = re.compile(r"SET\s+standard_conforming_strings\s*(?:=|TO)\s*'?(on|off)'?", re.IGNORECASE)
 _HARMLESS_META = re.compile(r"\\(?:un)?restrict [A-Za-z0-9]+\s*")
 
@@ -37,12 +36,12 @@ class Unparsable(ValueError):
 
 
 @dataclass
-class _Strings:
-    """How they are written from here on."""
+class _StringSyntax:
+    """How strings are written from here on: `escaping` where a backslash escapes."""
 
     escaping: bool = False
 
-    def heed(self, statement: str) -> None:
+    def note(self, statement: str) -> None:
         setting = _STRINGS.fullmatch(statement)
         if setting is not None:
             self.escaping = setting[1].lower() == "off"
@@ -51,19 +50,20 @@ class _Strings:
 def split(text: str) -> Sequence[str]:
     """The statements of `text` without their semicolons and comments.
 
-    Strings in which a backslash escapes, as a server with standard_conforming_strings off has them,
-    come out as strings that say so themselves.
+    Strings in which a backslash escapes, as a server with standard_conforming_strings off writes
+    them, are marked as such with a leading E.
     """
     statements: list[str] = []
     parts: list[str] = []
-    strings = _Strings()
+    strings = _StringSyntax()
     for kind, token in _tokens(text, strings):
         if kind == "end":
             statements.append("".join(parts).strip())
-            strings.heed(statements[-1])
+            strings.note(statements[-1])
             parts = []
         elif kind == "meta":
-            _judge_meta(token, "".join(parts))
+            if "".join(parts).strip() or not _HARMLESS_META.fullmatch(token):
+                raise Unparsable(f"a command for psql is not allowed here: {token[:60]!r}")
         elif kind == "string" and strings.escaping:
             parts.append(f" E{token}")
         else:
@@ -76,16 +76,11 @@ def split(text: str) -> Sequence[str]:
 
 
 def words(statement: str) -> list[tuple[str, str]]:
-    """(kind, token) without white space; kinds are those of the splitter."""
+    """(kind, token) pairs without white space; kinds are those of the splitter."""
     return [(kind, token) for kind, token in _tokens(statement) if kind != "space"]
 
 
-def _judge_meta(token: str, before: str) -> None:
-    if before.strip() or not _HARMLESS_META.fullmatch(token):
-        raise Unparsable(f"a command for psql is not allowed here: {token[:60]!r}")
-
-
-def _tokens(text: str, strings: _Strings | None = None) -> Iterator[tuple[str, str]]:
+def _tokens(text: str, strings: _StringSyntax | None = None) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(text):
         pattern = _ESCAPING if strings is not None and strings.escaping else _TOKEN
@@ -95,18 +90,14 @@ def _tokens(text: str, strings: _Strings | None = None) -> Iterator[tuple[str, s
         kind = match.lastgroup or "other"
         end = match.end()
         if kind == "dollar":
-            end = _find_end(text, end, match[0])
+            closing = text.find(match[0], end)
+            if closing < 0:
+                raise Unparsable(f"{match[0]} is never closed")
+            end = closing + len(match[0])
         elif kind == "block":
             kind, end = "comment", _block_end(text, end)
         yield kind, text[position:end]
         position = end
-
-
-def _find_end(text: str, start: int, delimiter: str) -> int:
-    found = text.find(delimiter, start)
-    if found < 0:
-        raise Unparsable(f"{delimiter} is never closed")
-    return found + len(delimiter)
 
 
 def _block_end(text: str, position: int) -> int:

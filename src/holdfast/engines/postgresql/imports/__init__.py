@@ -1,1 +1,1 @@
-"""Dumps that somebody else made: surveyed, filtered, and loaded without power."""
+"""Imports dumps that Holdfast did not make: surveyed, filtered, and loaded without rights."""

@@ -1,4 +1,4 @@
-"""A dump of pg_dump's directory format that somebody packed into a tar: unpacked, and looked at.
+"""Unpacks and checks a dump of pg_dump's directory format that was packed into a tar.
 
 `pg_restore` opens the files that the table of contents names, wherever they are. So before it sees
 a stranger's directory every name in it is read here and has to be that of a file beside it. Layout:
@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holdfast.domain.errors import EvidenceMissing
@@ -23,53 +23,49 @@ _NAME = re.compile(
 )
 _BLOB = re.compile(r"\d+ blob_\d+\.dat")
 _MAGIC = b"PGDMP"
-_KNOWN = ((1, 12), (1, 16))
+_KNOWN_VERSIONS = ((1, 12), (1, 16))
 _FORMATS = (3, 5)  # a directory's contents are written as those of a tar
 _SPARE_BYTES = 256 << 20
 _PIECE_BYTES = 1 << 20
 
 
 def is_directory(head: bytes) -> bool:
-    """Does a tar begin like a packed directory? Its own format has `toc.dat` at its top, too, but
-    with files that are not compressed and a script."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar:
-            names = [member.name for member in _some(tar) if member.isfile()]
-    except (tarfile.TarError, EOFError, OSError):
-        return False
+    """Does a tar begin like a packed directory?
+
+    The tar format of pg_dump has `toc.dat` at its top, too, but with a script and files that are
+    not compressed. Members are looked at as far as `head` goes.
+    """
+    names: list[str] = []
+    with (
+        suppress(tarfile.TarError, EOFError, OSError),
+        tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar,
+    ):
+        names.extend(member.name for member in tar if member.isfile())
     nested = any("/" in name.removeprefix("./") for name in names)
-    packed = any(re.search(r"\.dat\.\w+$", name) for name in names)
-    known = any(_NAME.fullmatch(name.rpartition("/")[2]) for name in names)
-    return known and (nested or packed or not head.startswith(b"toc.dat\0"))
-
-
-def _some(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Members as far as they can be seen."""
-    try:
-        yield from tar
-    except (tarfile.TarError, EOFError, OSError):
-        return
+    compressed = any(re.search(r"\.dat\.\w+$", name) for name in names)
+    recognised = any(_NAME.fullmatch(name.rpartition("/")[2]) for name in names)
+    return recognised and (nested or compressed or not head.startswith(b"toc.dat\0"))
 
 
 @contextmanager
 def unpacked(plain: Iterator[bytes]) -> Generator[Path]:
-    """A directory that `pg_restore` may read. EvidenceMissing when it may not."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-") as room:
-        directory = Path(room)
+    """A directory that `pg_restore` may read. EvidenceMissing when it must not."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        directory = Path(folder)
         try:
             with tarfile.open(fileobj=_Readable(plain), mode="r|") as tar:
                 for member in tar:
                     if member.isfile():
-                        _write(tar, member, directory)
+                        _extract(tar, member, directory)
         except (tarfile.TarError, EOFError) as error:
             raise EvidenceMissing(f"the tar archive is damaged or cut off: {error}") from error
         for _ in plain:
             pass
-        _require_inside(directory)
+        _require_own_files(directory)
         yield directory
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
     name = member.name.rpartition("/")[2]
     if not _NAME.fullmatch(name):
         raise EvidenceMissing(
@@ -88,7 +84,8 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> No
         shutil.copyfileobj(content, file, _PIECE_BYTES)
 
 
-def _require_inside(directory: Path) -> None:
+def _require_own_files(directory: Path) -> None:
+    """EvidenceMissing unless all files that the tables of contents name are in the directory."""
     toc = directory / TOC
     if not toc.exists():
         raise EvidenceMissing("the tar archive holds no toc.dat: it is no dump of pg_dump's")
@@ -102,7 +99,7 @@ def _require_inside(directory: Path) -> None:
         packed = [name, *(f"{name}.{kind}" for kind in ("gz", "lz4", "zst"))]
         if not _NAME.fullmatch(name):
             raise EvidenceMissing(f"the table of contents names {name!r}, which is not beside it")
-        if not any((directory / each).exists() for each in packed):
+        if not any((directory / file_name).exists() for file_name in packed):
             raise EvidenceMissing(
                 f"the tar archive lacks {name}, which its table of contents names"
             )
@@ -118,18 +115,18 @@ class _Toc:
 
     def files(self) -> list[str]:
         try:
-            self._header()
-            names = [self._entry() for _ in range(self._int())]
+            self.read_header()
+            names = [self.read_entry() for _ in range(self._int())]
         except (IndexError, ValueError) as error:
             raise EvidenceMissing("toc.dat of the directory is damaged or cut off") from error
         return [name for name in names if name]
 
-    def _header(self) -> None:
+    def read_header(self) -> None:
         if self._take(5) != _MAGIC:
             raise ValueError
         major, minor, _, self._int_bytes, _, kind = self._take(6)
         self._version = (major, minor)
-        if not _KNOWN[0] <= self._version <= _KNOWN[1]:
+        if not _KNOWN_VERSIONS[0] <= self._version <= _KNOWN_VERSIONS[1]:
             raise EvidenceMissing(
                 f"toc.dat is of archive version {major}.{minor}, which is not known here; make the"
                 " dump with --format=custom"
@@ -145,8 +142,8 @@ class _Toc:
         for _ in range(3):  # database, version of the server, version of pg_dump
             self._text()
 
-    def _entry(self) -> str | None:
-        """The name of its file."""
+    def read_entry(self) -> str | None:
+        """Reads an entry; returns the name of its file."""
         self._int()
         self._int()
         for _ in range(4):  # two numbers as text, name, kind
@@ -163,10 +160,10 @@ class _Toc:
         return self._text()
 
     def _take(self, count: int) -> bytes:
-        taken = self._data.read(count)
-        if count < 0 or len(taken) != count:
+        data = self._data.read(count)
+        if count < 0 or len(data) != count:
             raise ValueError
-        return taken
+        return data
 
     def _int(self) -> int:
         sign, *digits = self._take(1 + self._int_bytes)
@@ -183,10 +180,10 @@ class _Readable(io.RawIOBase):
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._held = b""
+        self._unread = b""
 
     def read(self, size: int = -1) -> bytes:
-        while len(self._held) < size and (chunk := next(self._chunks, None)) is not None:
-            self._held += chunk
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
+        while len(self._unread) < size and (chunk := next(self._chunks, None)) is not None:
+            self._unread += chunk
+        data, self._unread = self._unread[:size], self._unread[size:]
+        return data

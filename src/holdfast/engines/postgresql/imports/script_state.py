@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.postgresql.dump.script import Item, Meta, Script, Statement
+from holdfast.engines.postgresql.dump.script import Item, PsqlCommand, Script, Statement
 from holdfast.engines.postgresql.imports.statement_filter import NAME
 
 _ENCODING = re.compile(
@@ -32,7 +32,7 @@ _OF_PSQL = frozenset(
      "VERBOSITY", "FETCH_COUNT", "SHOW_CONTEXT", "SINGLELINE", "HIDE_TABLEAM",
      "HIDE_TOAST_COMPRESSION", "PROMPT1")
 )  # fmt: skip
-"""Variables that psql reads itself. Others are put into statements, which is not done here."""
+"""Variables that psql reads itself. Others are substituted in statements, which we do not do."""
 
 _AS_BYTES = ("UTF8", "UTF-8", "UNICODE", "SQL_ASCII", "EUC_TW", "MULE_INTERNAL")
 _CODECS: Mapping[str, str] = {
@@ -45,12 +45,15 @@ _CODECS: Mapping[str, str] = {
     "WIN": "cp1251", "ALT": "cp866", "KOI8R": "koi8-r", "KOI8": "koi8-r", "KOI8U": "koi8-u",
     "EUC_JP": "euc_jp", "EUC_JIS_2004": "euc_jis_2004", "EUC_KR": "euc_kr", "EUC_CN": "gb2312",
 }  # fmt: skip
-"""PostgreSQL's names of encodings. Those are missing in which a quote may be half a character."""
+"""By PostgreSQL's names. Encodings in which a quote may be half a character are missing."""
 
 
-class Course:
-    """`database` is empty until the file connects to one. `schema` is where names without one lead
-    to; empty: nowhere. `encoding` is as the file says it."""
+class ScriptState:
+    """The state of psql after the statements so far.
+
+    `database` is empty until the file connects to one. `schema` is where names without a schema
+    lead to; empty: nowhere. `encoding` is as the file declares it.
+    """
 
     def __init__(self) -> None:
         self.database = ""
@@ -58,17 +61,17 @@ class Course:
         self.encoding = "UTF8"
 
     def text(self, statement: bytes) -> str:
-        """As characters; what is none is written as `\\xfc`."""
+        """The statement as text; bytes that are no characters are written as `\\xfc`."""
         return statement.decode(_CODECS[self.encoding], errors="backslashreplace")
 
     def follow(self, item: Item, script: Script) -> None:
-        """EvidenceMissing for what cannot be read safely."""
-        if isinstance(item, Meta):
+        """EvidenceMissing for statements and commands that cannot be followed safely."""
+        if isinstance(item, PsqlCommand):
             self._command(item.text)
-        elif isinstance(item, Statement):
-            self._statement(self.text(item.text[:4096]), script)
-
-    def _statement(self, text: str, script: Script) -> None:
+            return
+        if not isinstance(item, Statement):
+            return
+        text = self.text(item.text[:4096])
         if encoding := _ENCODING.match(text):
             self._encode(encoding[1] or encoding[2])
         elif schema := _SCHEMA.match(text) or _SCHEMA_CONFIG.match(text):
@@ -97,15 +100,15 @@ class Course:
             )
 
     def _connect(self, line: str) -> None:
-        found = _CONNECT.match(line)
+        match = _CONNECT.match(line)
         self.schema, self.encoding = "public", "UTF8"
-        if found is None or found[1].strip("-") == "":
+        if match is None or match[1].strip("-") == "":
             return  # to the same database, as another user
-        words = found[1]
+        words = match[1]
         if words.startswith('"dbname'):
             words = words[1:-1].replace('""', '"')
-        if named := _DBNAME.match(words):
-            self.database = re.sub(r"\\(.)", r"\1", named[1]) if named[1] else named[2]
+        if dbname := _DBNAME.match(words):
+            self.database = re.sub(r"\\(.)", r"\1", dbname[1]) if dbname[1] else dbname[2]
         elif quoted := re.match(r'"((?:[^"]|"")*)"', words):
             self.database = quoted[1].replace('""', '"')
         elif words.split()[0] != "-":
@@ -113,6 +116,6 @@ class Course:
 
 
 def unquoted(match: re.Match[str], group: int) -> str:
-    """One of two groups: a quoted name, or one that is folded to lower case."""
+    """The name in one of two groups: a quoted name, or one that is folded to lower case."""
     quoted, bare = match[group], match[group + 1]
     return quoted.replace('""', '"') if quoted is not None else (bare or "").lower()

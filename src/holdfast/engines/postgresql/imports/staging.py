@@ -1,11 +1,11 @@
-"""Loads a dump that somebody else made, statement by statement, as a role that can do little.
+"""Loads a dump that Holdfast did not make, statement by statement, as a role with few rights.
 
 The role is made for this load, may log in and nothing more, and owns the staged database. So a
-dump may build whatever it likes inside its database, but the server refuses it programs, files,
-other databases and roles. Afterwards the role goes, and what it made belongs to one that nobody
-can log in as and that is no superuser either: the server runs functions in indexes with the rights
-of a table's owner, long after the load. Where the target's user is no superuser no role can be
-made, and that user loads.
+dump may build what it likes inside its database, but the server refuses it programs, files, other
+databases and roles. Afterwards the role is dropped, and its objects belong to a role that cannot
+log in and is no superuser either: the server runs functions in indexes with the rights of a
+table's owner, long after the load. Where the target's user is no superuser no role can be made,
+and that user loads.
 """
 
 import re
@@ -21,52 +21,52 @@ from holdfast.contracts.engine import Fetch, Inventory
 from holdfast.domain.errors import AddonRefused, EvidenceMissing
 from holdfast.engines.postgresql.client import tools
 from holdfast.engines.postgresql.client.address import Session, connect
-from holdfast.engines.postgresql.client.databases import watched
+from holdfast.engines.postgresql.client.databases import cancelled_on_stop
 from holdfast.engines.postgresql.client.facts import Facts
 from holdfast.engines.postgresql.client.server_errors import translated
-from holdfast.engines.postgresql.hosting.ownership import EXTENSIONS
+from holdfast.engines.postgresql.hosting.ownership import EXTRA_EXTENSIONS
 from holdfast.engines.postgresql.imports import statement_filter, survey
-from holdfast.engines.postgresql.imports.run_script import Run
+from holdfast.engines.postgresql.imports.run_script import ScriptRun
 from holdfast.engines.postgresql.imports.script_state import unquoted
-from holdfast.engines.postgresql.load.table_checks import Seen
+from holdfast.engines.postgresql.load.table_checks import TableChecks
 from holdfast.engines.postgresql.restore import properties
-from holdfast.engines.postgresql.restore.globals import Sorted, Target
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan, Target
 from holdfast.engines.postgresql.restore.layout import Placement, section
-from holdfast.engines.postgresql.restore.loader_role import creation_of, loader_name
+from holdfast.engines.postgresql.restore.loader_role import creation_statement, loader_name
 from holdfast.engines.postgresql.restore.staging import Staging
 from holdfast.kit.seal import Secret
 
 _NEVER_LOADED = frozenset({"event triggers"})
-"""Kinds of counted objects among what needs a superuser."""
+"""Counted kinds of objects that need a superuser."""
 _SCHEMA_OF = re.compile(rf"WITH SCHEMA {statement_filter.NAME}", re.IGNORECASE)
 _AS_PSQL = 'SET search_path TO "$user", public'
-"""Ours differs; a script counts on what it would meet with the stock client."""
-
+"""Our sessions have another path; a script relies on that of the stock client."""
 
 OWNER = "holdfast_imported"
-"""Owns what came with dumps that somebody else made."""
+"""The role that owns the objects of imported dumps."""
 
 
 class ForeignStaging(Staging):
-    """One attempt to load one dump of unknown hands beside."""
+    """One attempt to stage a dump from unknown hands."""
 
     _password = Secret("")
 
     def run(self, fetch: Fetch) -> Inventory:
         loaded = super().run(fetch)
-        self._drop_loader()
+        with self._maintenance() as session:
+            session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(self._loader)))
         return replace(loaded, left_out=loaded.left_out | _NEVER_LOADED)
 
     @property
     def _loader(self) -> str:
         return loader_name(self._attempt)
 
-    def _globals(self, fetch: Fetch, target: Target) -> Sorted:  # noqa: ARG002 - its own are left out
+    def _globals(self, fetch: Fetch, target: Target) -> GlobalsPlan:  # noqa: ARG002 - globals of the dump are left out
         if not target.superuser:
-            return Sorted(notes=[f"loading as {self._address.user}, who is no superuser"])
+            return GlobalsPlan(notes=[f"loading as {self._address.user}, who is no superuser"])
         self._password = Secret(secrets.token_urlsafe(32))
-        creation = creation_of(self._address, self._loader, self._password)
-        plan = Sorted(needed=[creation], made=[self._loader])
+        creation = creation_statement(self._address, self._loader, self._password)
+        plan = GlobalsPlan(needed=[creation], made=[self._loader])
         if OWNER not in target.roles:
             plan.needed.append(f"CREATE ROLE {OWNER}")
             plan.made.append(OWNER)
@@ -79,23 +79,30 @@ class ForeignStaging(Staging):
         server: Facts,  # noqa: ARG002
         target: Target,
         ready: Callable[[], None],
-    ) -> Seen:
+    ) -> TableChecks:
         ready()
         member = next(m for m in self._dump.members if m.name == placement.member)
         address = self._address
         if target.superuser:
-            self._give_to_loader(placement.staged)
+            with self._maintenance() as maintenance:
+                maintenance.execute(
+                    SQL("ALTER DATABASE {} OWNER TO {}").format(
+                        Identifier(placement.staged), Identifier(self._loader)
+                    )
+                )
             address = replace(address, user=self._loader, password=self._password, owner=None)
             self._loader_address = address
         with (
             translated(self._guard),
             connect(address, placement.staged, self._application) as session,
-            watched(session, self._guard),
-            self._helper(placement.staged, target) as helper,
+            cancelled_on_stop(session, self._guard),
+            connect(self._address, placement.staged, self._application)
+            if target.superuser  # makes extensions that the loader may not make
+            else nullcontext() as helper,
             survey.script(tools.newest(self._tools_dir), member, fetch(member.name)) as script,
         ):
             session.execute(_AS_PSQL)
-            run = Run(
+            run = ScriptRun(
                 session,
                 placement.name,
                 self._attempt.say,
@@ -104,54 +111,32 @@ class ForeignStaging(Staging):
                 cluster=member.format == survey.CLUSTER,
             )
             several = self._dump.imported and section(self._dump, "imported").get("sections")
-            run.all(script, placement.name if several else None)
-        return Seen(skipped=run.skipped)
+            run.run(script, placement.name if several else None)
+        return TableChecks(skipped=run.skipped)
 
     def _finish(self, session: Session, placement: Placement) -> None:
-        """Counted and analysed as the loader, before what it made is somebody else's."""
+        """Gives the loader's objects to their owner; they were counted as the loader before."""
         if self._loader_address != self._address:
-            self._take_from_loader(placement.staged)
+            staged = Identifier(placement.staged)
+            loader, owner = Identifier(self._loader), Identifier(OWNER)
+            with (
+                translated(self._guard),
+                connect(self._address, placement.staged, self._application) as superuser,
+                superuser.transaction(),
+            ):
+                superuser.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
+                superuser.execute(SQL("DROP OWNED BY {}").format(loader))
+                database_owner = Identifier(self._address.owner or self._address.user)
+                if self._address.owner is not None:  # no superuser, but has to have access
+                    superuser.execute(SQL("GRANT {} TO {}").format(owner, database_owner))
+                superuser.execute(
+                    SQL("ALTER DATABASE {} OWNER TO {}").format(staged, database_owner)
+                )
             self._loader_address = self._address
         super()._finish(session, placement)
 
-    def _helper(self, staged: str, target: Target):
-        """A session that may make extensions which the loader may not."""
-        if not target.superuser:
-            return nullcontext(None)
-        return connect(self._address, staged, self._application)
-
-    def _give_to_loader(self, staged: str) -> None:
-        with self._maintenance() as session:
-            session.execute(
-                SQL("ALTER DATABASE {} OWNER TO {}").format(
-                    Identifier(staged), Identifier(self._loader)
-                )
-            )
-
-    def _take_from_loader(self, staged: str) -> None:
-        loader, owner = Identifier(self._loader), Identifier(OWNER)
-        with (
-            translated(self._guard),
-            connect(self._address, staged, self._application) as session,
-            session.transaction(),
-        ):
-            session.execute(SQL("REASSIGN OWNED BY {} TO {}").format(loader, owner))
-            session.execute(SQL("DROP OWNED BY {}").format(loader))
-            if self._address.owner is not None:  # who is no superuser, and has to get at it
-                member = Identifier(self._address.owner)
-                session.execute(SQL("GRANT {} TO {}").format(owner, member))
-            session.execute(
-                SQL("ALTER DATABASE {} OWNER TO {}").format(
-                    Identifier(staged), Identifier(self._address.owner or self._address.user)
-                )
-            )
-
-    def _drop_loader(self) -> None:
-        with self._maintenance() as session:
-            session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(self._loader)))
-
     def _settings(self, session: Session, staged: str, recorded: Facts) -> Iterator[Composed]:
-        """Only those that any role may change for itself."""
+        """Only settings that any role may change for itself."""
         own = {**recorded, "settings": [e for e in recorded["settings"] if e["role"] is None]}
         names = properties.setting_names(own)
         rows = session.execute(
@@ -164,12 +149,12 @@ class ForeignStaging(Staging):
         return properties.settings(staged, properties.with_settings(own, harmless))
 
     def _make_extension(self, helper: Session, head: str) -> None:
-        """Only its name and schema are taken from the dump."""
-        found = survey.EXTENSION.match(head)
-        if found is None:
+        """Takes nothing but the name and the schema from the dump."""
+        match = survey.EXTENSION.match(head)
+        if match is None:
             raise EvidenceMissing(f"not understood: {head[:80]}")
-        name = unquoted(found, 1)
-        if self._address.owner is not None and name not in EXTENSIONS:
+        name = unquoted(match, 1)
+        if self._address.owner is not None and name not in EXTRA_EXTENSIONS:
             raise AddonRefused(f"extension {name} is not among those that this server may have")
         statement = SQL("CREATE EXTENSION IF NOT EXISTS {}").format(Identifier(name))
         schema = _SCHEMA_OF.search(head)

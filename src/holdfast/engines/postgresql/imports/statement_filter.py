@@ -1,8 +1,9 @@
-"""What of a stranger's script is run, and how: the same for the survey of a file and for its load.
+"""Decides which statements of a stranger's script are run, for the survey of a file and its load
+alike.
 
-Left out is what concerns more than the database that is loaded, or what Holdfast decides itself.
-The rest runs as a role without power; so this is about what a file may hold without being refused,
-and not about safety.
+Left out are statements about more than the database that is loaded, and those that Holdfast decides
+itself. The rest runs as a role without rights; so this is about what a file may hold without being
+refused, and not about safety.
 """
 
 import re
@@ -37,7 +38,7 @@ _OF_CLUSTER: Sequence[tuple[str, str]] = (
     ),
     (r"(CREATE|ALTER|DROP|COMMENT ON) TABLESPACE\b", "tablespaces"),
 )
-"""What only files of a whole server may hold; in others it is run, and refused."""
+"""Left out of files of a whole server; in other files these statements are run, and refused."""
 
 _NEEDS_SUPERUSER = re.compile(
     r"(?:CREATE|ALTER|COMMENT ON)(?: OR REPLACE)? (?:PUBLICATION|EVENT TRIGGER|SUBSCRIPTION"
@@ -90,10 +91,11 @@ _NO_SUCH_SETTING = (
 )
 
 
-def left_out(head: str, *, cluster: bool) -> str | None:
-    """What a statement is of, when it is not run. `cluster`: the file is of a whole server."""
+def left_out_reason(head: str, *, cluster: bool) -> str | None:
+    """The subject of a statement that is left out; None: it is run. `cluster`: of a whole
+    server."""
     rules = (*_OF_CLUSTER, *_LEFT_OUT) if cluster else _LEFT_OUT
-    return next((what for rule, what in rules if re.match(rule, head, re.IGNORECASE)), None)
+    return next((reason for rule, reason in rules if re.match(rule, head, re.IGNORECASE)), None)
 
 
 def makes_something(head: str) -> bool:
@@ -101,13 +103,13 @@ def makes_something(head: str) -> bool:
 
 
 def may_fail(head: str) -> bool:
-    """Whether a load may go on without it, for some reason the server may give."""
+    """May the load go on without this statement, for some errors?"""
     rules = (_SETTING, _DROPS, _NEEDS_SUPERUSER, _OF_ROLE, _WITHOUT_DATA)
     return any(rule.match(head) for rule in rules)
 
 
-def tolerated(head: str, error: psycopg.Error) -> str | None:
-    """What is left out because of this error, in words; None: it is no reason to go on."""
+def tolerated_reason(head: str, error: psycopg.Error) -> str | None:
+    """Describes what this error leaves out; None: the error ends the load."""
     missing = isinstance(error, _IS_NOT_THERE)
     refused = isinstance(error, errors.InsufficientPrivilege)
     if _SETTING.match(head) and not _ENCODES.match(head) and isinstance(error, _NO_SUCH_SETTING):
@@ -126,15 +128,15 @@ def skippable(head: str) -> bool:
     return _WITHOUT_DATA.match(head) is not None
 
 
-def rewritten(text: bytes, head: str) -> bytes:
-    """A schema belongs to who loads, whoever it was authorized to."""
-    found = _AUTHORIZATION.match(head)
-    if found is None:
+def without_authorization(text: bytes, head: str) -> bytes:
+    """CREATE SCHEMA without its AUTHORIZATION: the schema belongs to the loader."""
+    match = _AUTHORIZATION.match(head)
+    if match is None:
         return text
-    return f"{found[1]}{(found[2] or found[3]).strip()}".encode()
+    return f"{match[1]}{(match[2] or match[3]).strip()}".encode()
 
 
-def thawed(copy: bytes) -> bytes:
+def without_freeze(copy: bytes) -> bytes:
     """COPY without FREEZE, which only a table of the same transaction allows."""
     before, word, options = copy.rpartition(b"stdin") if b"stdin" in copy else (copy, b"", b"")
     changed = _FREEZE.sub(b"", options)

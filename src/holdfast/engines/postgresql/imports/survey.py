@@ -1,8 +1,9 @@
-"""Dumps that somebody else made: what they are, by their content, and whether they are whole.
+"""Surveys dumps that Holdfast did not make: their format, by their content, and whether they are
+whole.
 
-Archives are turned into their script by the stock tool, so that all three formats are read and
-loaded the same way. The whole file is read: rows are counted where they are rows of COPY, and a
-file that stops early is found out.
+Archives are converted to their script by the stock tool, so that all formats are read and loaded
+the same way. The whole file is read: rows of COPY are counted, and a file that stops early is
+detected.
 """
 
 import re
@@ -20,9 +21,9 @@ from holdfast.engines.postgresql.client.commands import pg_restore_script
 from holdfast.engines.postgresql.client.object_names import is_ours
 from holdfast.engines.postgresql.client.tools import MAJORS, ToolSet
 from holdfast.engines.postgresql.dump import archive
-from holdfast.engines.postgresql.dump.script import Item, Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.dump.script import CommentLine, CopyRows, Script, Statement
 from holdfast.engines.postgresql.imports import directory_format, statement_filter
-from holdfast.engines.postgresql.imports.script_state import Course, unquoted
+from holdfast.engines.postgresql.imports.script_state import ScriptState, unquoted
 from holdfast.engines.postgresql.imports.statement_filter import NAME
 from holdfast.kit.processes.process import PIPE, Child, Finished, require_success
 
@@ -67,32 +68,29 @@ EXTENSION = re.compile(rf"CREATE EXTENSION (?:IF NOT EXISTS )?{NAME}", re.IGNORE
 
 
 def recognise(head: bytes) -> Member:
-    """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
+    """The member for a file; EvidenceMissing says what it is instead, as far as `head` tells."""
     if head.startswith(b"PGDMP"):
         return _member(CUSTOM)
     if head[257:262] == b"ustar" or head.startswith(b"toc.dat\0"):
-        return _member(_kind_of_tar(head))
+        if directory_format.is_directory(head):
+            return _member(DIRECTORY)
+        if head.startswith(b"toc.dat\0"):
+            return _member(TAR)
+        raise EvidenceMissing(
+            "the file is a tar archive, but not of pg_dump: neither of its tar format nor of a"
+            " directory that pg_dump --format=directory wrote. Import a dump of pg_dump"
+            " --format=custom"
+        )
     if archive.HEADING in head:
         return _member(CLUSTER)
-    what = described(head)
-    if what is not None and not what.endswith("PostgreSQL"):
-        raise EvidenceMissing(f"the file is {what}, not a dump of PostgreSQL")
+    description = described(head)
+    if description is not None and not description.endswith("PostgreSQL"):
+        raise EvidenceMissing(f"the file is {description}, not a dump of PostgreSQL")
     if _HEADING in head or (b"\0" not in head and _SQL.match(head)):
         return _member(PLAIN)
     raise EvidenceMissing(
         f"the file is no dump of PostgreSQL; it begins with {head[:24]!r}. It has to be what"
         " pg_dump or pg_dumpall writes, in any format, or a script of SQL"
-    )
-
-
-def _kind_of_tar(head: bytes) -> str:
-    if directory_format.is_directory(head):
-        return DIRECTORY
-    if head.startswith(b"toc.dat\0"):
-        return TAR
-    raise EvidenceMissing(
-        "the file is a tar archive, but not of pg_dump: neither of its tar format nor of a"
-        " directory that pg_dump --format=directory wrote. Import a dump of pg_dump --format=custom"
     )
 
 
@@ -104,14 +102,14 @@ def _member(kind: str) -> Member:
 def script(
     tools: ToolSet, member: Member, plain: Iterator[bytes], *, data_only: bool = False
 ) -> Generator[Script]:
-    """The dump as SQL. Leaving the block without an exception proves that the tool ended well."""
+    """The dump as SQL. Leaving the block without an exception proves that the tool succeeded."""
     if member.format in _SCRIPTS:
         yield Script(plain)
         return
     options = ["--data-only"] * data_only
     if member.format == DIRECTORY:
-        with directory_format.unpacked(plain) as room:
-            child = Child(pg_restore_script(tools, *options, "--format=directory", str(room)))
+        with directory_format.unpacked(plain) as directory:
+            child = Child(pg_restore_script(tools, *options, "--format=directory", str(directory)))
             try:
                 yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
                 _require_read(child.wait())
@@ -126,7 +124,7 @@ def script(
         try:
             yield Script(iter(lambda: child.stdout.read(1 << 18), b""))
         except EvidenceMissing:
-            _require_good(child, feeder, trouble)  # why the script stopped early
+            _require_good(child, feeder, trouble)  # raises the reason why the script stopped early
             raise
         _require_good(child, feeder, trouble)
     finally:
@@ -153,8 +151,10 @@ def _require_read(finished: Finished) -> None:
 
 @dataclass
 class _Section:
-    """What a file holds for one database; `makes`: whether anything is to be made there. Rows are
-    counted of tables that are filled by COPY alone."""
+    """The content of a file for one database; `makes`: whether it makes anything.
+
+    Rows are counted of tables that are filled by COPY alone.
+    """
 
     copied: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     changed: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -168,50 +168,51 @@ class _Section:
 
 @dataclass
 class _Findings:
-    """What one pass over a script saw."""
+    """The findings of one pass over a script."""
 
     script: Script
     cluster: bool
-    course: Course = field(default_factory=Course)
+    state: ScriptState = field(default_factory=ScriptState)
     sections: dict[str, _Section] = field(default_factory=dict[str, _Section])
     statements: int = 0
     extensions: set[str] = field(default_factory=set[str])
     defines: bool = False
     inserts: bool = False
-    remarks: dict[str, str] = field(default_factory=dict[str, str])
+    comments: dict[str, str] = field(default_factory=dict[str, str])
     headed: bool = False
     complete: bool = False
 
     def read(self) -> None:
         for item in self.script.items():
-            self.course.follow(item, self.script)
-            self._take(item)
-
-    def _take(self, item: Item) -> None:
-        match item:
-            case Statement(text):
-                self._statement(self.course.text(text))
-            case Rows(text, chunks):
-                self._rows(text, chunks)
-            case Remark(text):
-                self._remark(text)
-            case _:
-                pass
+            self.state.follow(item, self.script)
+            match item:
+                case Statement(text):
+                    self.read_statement(self.state.text(text))
+                case CopyRows(text, chunks):
+                    self.count_rows(text, chunks)
+                case CommentLine(text):
+                    self.read_comment(text)
+                case _:
+                    pass
 
     @property
-    def here(self) -> _Section:
-        return self.sections.setdefault(self.course.database, _Section())
+    def section(self) -> _Section:
+        return self.sections.setdefault(self.state.database, _Section())
 
-    def _statement(self, text: str) -> None:
+    def read_statement(self, text: str) -> None:
         self.statements += 1
         head = " ".join(text[:4096].split())
-        if statement_filter.left_out(
+        if statement_filter.left_out_reason(
             head, cluster=self.cluster
         ) is None and statement_filter.makes_something(head):
-            self.here.makes = True
+            self.section.makes = True
         self.defines = self.defines or _CREATES_TABLE.match(text) is not None
         if change := _CHANGES_ROWS.match(text):
-            self._change(change)
+            table = unquoted(change, 2) or self.state.schema, unquoted(change, 4)
+            # A table that is dropped before it is filled is not one of this file.
+            if not change[1].upper().startswith("DROP") or table in self.section.copied:
+                self.section.changed.add(table)
+            self.inserts = self.inserts or change[1].upper().startswith("INSERT")
         if extension := EXTENSION.match(text):
             self.extensions.add(unquoted(extension, 1))
         elif _ELSEWHERE.match(text):
@@ -220,35 +221,27 @@ class _Findings:
                 " files: import the tar archive itself"
             )
 
-    def _change(self, change: re.Match[str]) -> None:
-        """A table that is dropped before it is filled is that of another time."""
-        table = unquoted(change, 2) or self.course.schema, unquoted(change, 4)
-        if not change[1].upper().startswith("DROP") or table in self.here.copied:
-            self.here.changed.add(table)
-        self.inserts = self.inserts or change[1].upper().startswith("INSERT")
-
-    def _rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
+    def count_rows(self, copy: bytes, chunks: Iterator[bytes]) -> None:
         count = sum(chunk.count(b"\n") for chunk in chunks)
-        here = self.here
-        here.makes = True
-        table = _TABLE.match(self.course.text(copy))
-        schema = unquoted(table, 1) or self.course.schema if table else ""
+        self.section.makes = True
+        table = _TABLE.match(self.state.text(copy))
+        schema = unquoted(table, 1) or self.state.schema if table else ""
         name = unquoted(table, 3) if table else ""
         if table is None or not schema or _NOT_LINES.search(table[5]):
-            here.uncounted += 1
+            self.section.uncounted += 1
         else:
-            here.copied[schema, name] += count
+            self.section.copied[schema, name] += count
 
-    def _remark(self, text: str) -> None:
+    def read_comment(self, text: str) -> None:
         self.headed = self.headed or text in _HEADINGS
         self.complete = text in _TRAILERS or (self.complete and not text)
         for title in ("Dumped from database version", "Dumped by pg_dump version"):
             if text.startswith(title):
-                self.remarks[title] = text.removeprefix(title).split()[0]
+                self.comments[title] = text.removeprefix(title).split()[0]
 
     @property
     def databases(self) -> Sequence[str]:
-        """Those that the file is for, when there are several or it is of a whole server."""
+        """The databases of the file, if there are several or it is of a whole server."""
         named = [name for name, section in self.sections.items() if name and section.makes]
         if not self.cluster and len(named) < 2:
             return ()
@@ -256,33 +249,43 @@ class _Findings:
 
 
 def survey(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Survey:
-    """Reads all of it. EvidenceMissing when it is cut off, foreign or cannot be loaded."""
+    """Reads all of it. EvidenceMissing when it is cut off, foreign or cannot be loaded.
+
+    The inventory has the rows in the file; tables that are filled otherwise are not in it.
+    """
     with script(tools, member, plain) as read:
-        found = _Findings(read, cluster=member.format == CLUSTER)
-        found.read()
-    if found.headed and not found.complete:
+        findings = _Findings(read, cluster=member.format == CLUSTER)
+        findings.read()
+    if findings.headed and not findings.complete:
         raise EvidenceMissing("the file does not end as pg_dump ends its dumps: it was cut off")
-    _require_loadable(found)
-    return Survey(_inventory(found), _facts(tools, found))
+    _require_loadable(findings)
+    several = findings.databases
+    tables = [
+        Table(name if several else "", ".".join(table), rows)
+        for name, section in findings.sections.items()
+        if name in several or not several
+        for table, rows in section.rows.items()
+    ]
+    return Survey(Inventory(tables, {}), _facts(tools, findings))
 
 
-def _require_loadable(found: _Findings) -> None:
-    rows = any(section.copied or section.uncounted for section in found.sections.values())
-    if not any(section.makes for section in found.sections.values()):
+def _require_loadable(findings: _Findings) -> None:
+    rows = any(section.copied or section.uncounted for section in findings.sections.values())
+    if not any(section.makes for section in findings.sections.values()):
         raise EvidenceMissing(
             "the file holds no statement that makes anything: no table, no row, no object"
         )
-    if (rows or found.inserts) and not found.defines:
+    if (rows or findings.inserts) and not findings.defines:
         raise EvidenceMissing(
             "the file holds rows, but not the tables that they belong to: it was made with"
             " --data-only. Import a dump that holds the definitions, too"
         )
-    if found.cluster and not found.databases:
+    if findings.cluster and not findings.databases:
         raise EvidenceMissing(
             "the file is of pg_dumpall, but holds no database: roles and tablespaces alone are not"
             " imported"
         )
-    ours = [name for name in found.databases if is_ours(name)]
+    ours = [name for name in findings.databases if is_ours(name)]
     if ours:
         raise EvidenceMissing(
             f"the file holds a database called {ours[0]}: that name is Holdfast's"
@@ -290,32 +293,20 @@ def _require_loadable(found: _Findings) -> None:
 
 
 def recount(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
-    """Rows in each table of an archive, by `schema.table`. Its data alone is read by the tool."""
+    """Counts rows per table of an archive, by `schema.table`; the tool reads its data alone."""
     with script(tools, member, plain, data_only=True) as read:
-        found = _Findings(read, cluster=False)
-        found.read()
-    if found.here.uncounted:
+        findings = _Findings(read, cluster=False)
+        findings.read()
+    if findings.section.uncounted:
         raise EvidenceMissing(f"{member.name} holds rows of no table that is known")
     total: Counter[str] = Counter()
-    for (schema, name), rows in found.here.rows.items():
+    for (schema, name), rows in findings.section.rows.items():
         total[f"{schema}.{name}"] += rows  # names with dots may be spelled alike
     return dict(total)
 
 
-def _inventory(found: _Findings) -> Inventory:
-    """Rows as they are in the file; tables that are filled otherwise are not in it."""
-    several = found.databases
-    tables = [
-        Table(name if several else "", ".".join(table), rows)
-        for name, section in found.sections.items()
-        if name in several or not several
-        for table, rows in section.rows.items()
-    ]
-    return Inventory(tables, {})
-
-
-def _facts(tools: ToolSet, found: _Findings) -> dict[str, object]:
-    version = found.remarks.get("Dumped from database version", "")
+def _facts(tools: ToolSet, findings: _Findings) -> dict[str, object]:
+    version = findings.comments.get("Dumped from database version", "")
     major = version.partition(".")[0]
     return {
         "server": {
@@ -324,11 +315,11 @@ def _facts(tools: ToolSet, found: _Findings) -> dict[str, object]:
             "bootstrap": "",
         },
         "tools": {"version": tools.version, "major": tools.major},
-        "madeBy": found.remarks.get("Dumped by pg_dump version", "unknown"),
-        "statements": found.statements,
-        "tableData": sum(len(s.copied) + s.uncounted for s in found.sections.values()),
-        "uncounted": sum(section.uncounted for section in found.sections.values()),
-        "sections": list(found.databases),
-        "extensions": sorted(found.extensions - {"plpgsql"}),
+        "madeBy": findings.comments.get("Dumped by pg_dump version", "unknown"),
+        "statements": findings.statements,
+        "tableData": sum(len(s.copied) + s.uncounted for s in findings.sections.values()),
+        "uncounted": sum(section.uncounted for section in findings.sections.values()),
+        "sections": list(findings.databases),
+        "extensions": sorted(findings.extensions - {"plpgsql"}),
         "databases": [],
     }

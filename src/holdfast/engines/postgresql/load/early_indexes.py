@@ -1,9 +1,9 @@
-"""Which indexes and constraints need nothing but one table, so that they may be made when it is in.
+"""Plans which indexes and constraints are made as soon as the data of their table is in.
 
-What an entry of an archive needs is said by `pg_restore --list --verbose`. An index that needs its
-table alone calls no function of the user's, which could look into a table that is still empty.
-Exclusion constraints do not say which functions they call, so among the constraints it has to be a
-primary key or a unique one. All else waits until everything is in, as in a single pg_restore.
+`pg_restore --list --verbose` tells what an entry of an archive depends on. An index that depends on
+its table alone calls no function of the user's, which could read a table that is still empty.
+Exclusion constraints do not list the functions they call, so of the constraints only primary keys
+and unique ones are made early. All else waits until all data is in, as in a single pg_restore.
 """
 
 import re
@@ -22,8 +22,8 @@ _DEPENDS = ";\tdepends on: "
 _HEADING = re.compile(r"-- TOC entry (\d+) ")
 _TABLE = re.compile(r"TABLE (?!DATA |ATTACH )")
 _TABLE_DATA = "TABLE DATA "
-_MADE = re.compile(r"(?:INDEX (?!ATTACH )|CONSTRAINT |STATISTICS (?!DATA ))")
-_SAID = "COMMENT "
+_MADE_EARLY = re.compile(r"(?:INDEX (?!ATTACH )|CONSTRAINT |STATISTICS (?!DATA ))")
+_COMMENT = "COMMENT "
 
 _COMPARES_WITH_OWN_CODE = SQL(
     """
@@ -44,29 +44,33 @@ SELECT EXISTS (
 
 
 def compares_with_own_code(session: Session) -> bool:
-    """Is there a comparison of the user's own? An index on an array of such values, or on a row
-    with one, uses it without saying so."""
+    """Does the database have comparison functions of the user's own?
+
+    An index on an array of such values, or on a row with one, uses them without depending on them.
+    """
     row = session.execute(_COMPARES_WITH_OWN_CODE).fetchone()
     return row is None or bool(row[0])
 
 
 def dependencies(listing: str) -> Mapping[str, frozenset[str]]:
-    """What each entry needs, from `pg_restore --list --verbose`. Entries by their numbers."""
-    found: dict[str, frozenset[str]] = {}
+    """The entries each entry depends on, from `pg_restore --list --verbose`, by number."""
+    needs: dict[str, frozenset[str]] = {}
     number = ""
     for line in listing.split("\n"):
         entry = _ENTRY.match(line)
         if entry is not None:
             number = entry[1]
         elif line.startswith(_DEPENDS):
-            found[number] = frozenset(line[len(_DEPENDS) :].split())
-    return found
+            needs[number] = frozenset(line[len(_DEPENDS) :].split())
+    return needs
 
 
-def keys(script: str) -> frozenset[str]:
-    """The entries that make primary keys and unique constraints, of a verbose script of
-    constraints. None where it cannot be read."""
-    said: dict[str, set[str]] = defaultdict(set)
+def key_constraints(script: str) -> frozenset[str]:
+    """Numbers of entries that make primary keys and unique constraints.
+
+    `script` is a verbose script of constraints; none when it cannot be read.
+    """
+    constraint_words: dict[str, set[str]] = defaultdict(set)
     number = ""
     try:
         for kind, token in words(script):
@@ -74,10 +78,10 @@ def keys(script: str) -> frozenset[str]:
             if heading is not None:
                 number = heading[1]
             elif kind == "word" and token in ("PRIMARY", "UNIQUE", "EXCLUDE"):
-                said[number].add(token)  # of a name they would be in quotes
+                constraint_words[number].add(token)  # a name like this would be in quotes
     except Unparsable:
         return frozenset()
-    return frozenset(number for number, found in said.items() if "EXCLUDE" not in found)
+    return frozenset(number for number, kinds in constraint_words.items() if "EXCLUDE" not in kinds)
 
 
 def constraints(lines: Sequence[str]) -> Sequence[str]:
@@ -85,12 +89,12 @@ def constraints(lines: Sequence[str]) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """When what comes after the data is made. Lines of pg_restore's list.
+class IndexPlan:
+    """When the entries after the data are carried out, as lines of pg_restore's list.
 
-    `early`: on tables that hold no rows themselves; partitions need them. `own`: by the line of a
-    table's data. `rest`: when all is in. `settled`: tables, by the lines of their data, of which
-    nothing in the rest matters to the planner.
+    `early`: before the data, on partitioned tables; their partitions need them. `own`: as soon as a
+    table is in, by the line of its data. `rest`: when all data is in. `settled`: tables, by the
+    lines of their data, whose planner statistics nothing in the rest changes.
     """
 
     early: Sequence[str]
@@ -98,17 +102,26 @@ class Plan:
     rest: Sequence[str]
     settled: frozenset[str]
 
-    def postponed(self, after: Sequence[str]) -> "Plan":
-        """All of it when everything is in, as in a single pg_restore. `after` is what this plan
-        was made of."""
+    def postponed(self, after: Sequence[str]) -> "IndexPlan":
+        """The same plan with all of `after`, what it was made of, moved to when all data is in."""
         early = set(self.early)
-        return Plan(self.early, {}, [line for line in after if line not in early], frozenset())
+        return IndexPlan(self.early, {}, [line for line in after if line not in early], frozenset())
 
 
-def planned(lists: Lists, needs: Mapping[str, frozenset[str]], unique: frozenset[str]) -> Plan:
-    """`needs` as from `dependencies`, `unique` as from `keys`."""
-    tables = {number for number, what in map(_split, lists.before) if _TABLE.match(what)}
-    loaded = _loaded(lists.data, needs, tables)
+def plan_indexes(
+    lists: Lists, needs: Mapping[str, frozenset[str]], unique: frozenset[str]
+) -> IndexPlan:
+    """Plans the lines after the data. `needs` as from `dependencies`, `unique` as from
+    `key_constraints`."""
+    tables = {
+        number for number, description in map(_split, lists.before) if _TABLE.match(description)
+    }
+    loaded: dict[str, str] = {}  # by the number of the table, the line of its data
+    for line in lists.data:
+        number, description = _split(line)
+        needed = needs.get(number, frozenset()) & tables
+        if description.startswith(_TABLE_DATA) and len(needed) == 1:
+            loaded[next(iter(needed))] = line
     empty = tables - loaded.keys()
     early: dict[str, str] = {}
     owner: dict[str, str] = {}
@@ -116,14 +129,14 @@ def planned(lists: Lists, needs: Mapping[str, frozenset[str]], unique: frozenset
     rest: list[str] = []
     unsettled: set[str] = set()
     for line in lists.after:
-        number, what = _split(line)
+        number, description = _split(line)
         needed = needs.get(number, frozenset()) - early.keys()
-        makes = _MADE.match(what) is not None
-        movable = makes and (not what.startswith("CONSTRAINT ") or number in unique)
-        concerned = {owner.get(each, each) for each in needed}
+        makes = _MADE_EARLY.match(description) is not None
+        movable = makes and (not description.startswith("CONSTRAINT ") or number in unique)
+        concerned = {owner.get(need, need) for need in needed}
         if movable and needed and needed <= empty:
             early[number] = line
-        elif (movable or (what.startswith(_SAID) and needed <= owner.keys())) and (
+        elif (movable or (description.startswith(_COMMENT) and needed <= owner.keys())) and (
             len(concerned) == 1 and concerned <= loaded.keys()
         ):
             (table,) = concerned
@@ -134,20 +147,7 @@ def planned(lists: Lists, needs: Mapping[str, frozenset[str]], unique: frozenset
             if makes:
                 unsettled |= concerned
     settled = frozenset(line for table, line in loaded.items() if table not in unsettled)
-    return Plan(list(early.values()), own, rest, settled)
-
-
-def _loaded(
-    data: Sequence[str], needs: Mapping[str, frozenset[str]], tables: set[str]
-) -> Mapping[str, str]:
-    """The line of its data for each table that has some."""
-    found: dict[str, str] = {}
-    for line in data:
-        number, what = _split(line)
-        needed = needs.get(number, frozenset()) & tables
-        if what.startswith(_TABLE_DATA) and len(needed) == 1:
-            found[next(iter(needed))] = line
-    return found
+    return IndexPlan(list(early.values()), own, rest, settled)
 
 
 def _split(line: str) -> tuple[str, str]:

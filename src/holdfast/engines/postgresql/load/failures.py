@@ -1,8 +1,8 @@
-"""What pg_restore could not do, by the entries of its archive, and what each is called.
+"""Collects the entries of an archive that pg_restore could not carry out, and names them.
 
-Without --exit-on-error it goes on after an error and says which entry it was at. When it works
-with several sessions (--jobs) it does not say that, so any of its entries may have failed. They are
-tried again by themselves, see `retrying`, which tells.
+Without --exit-on-error pg_restore goes on after an error and says which entry it was at. With
+several sessions (--jobs) it does not say that, so any of its entries may have failed; each is tried
+again by itself: see `retries`.
 """
 
 import re
@@ -16,7 +16,7 @@ _CONTEXT = re.compile(r"pg_restore: from TOC entry (\d+); ")
 _STAGE = re.compile(r"pg_restore: while (INITIALIZING|FINALIZING|PROCESSING TOC):")
 _ERROR = "pg_restore: error: "
 _WENT_ON = "pg_restore: warning: errors ignored on restore: "
-_LOST = (
+_CONNECTION_LOST = (
     "server closed the connection",
     "no connection to the server",
     "terminating connection",
@@ -25,9 +25,9 @@ _LOST = (
     "connection has been closed unexpectedly",
 )
 OUTSIDE = ""
-"""Stands for what belongs to no entry: settings at the beginning."""
-_ANY = "any"
-"""Stands for an entry that is not named."""
+"""The number of statements of no entry, such as settings at the beginning."""
+_UNNAMED = "any"
+"""The number of an entry that the message does not name."""
 
 _ENTRY = re.compile(r"^(\d+); \d+ \d+ (.+)$")
 _DATA = ("TABLE DATA ", "BLOBS ", "BLOB ", "SEQUENCE SET ")
@@ -68,7 +68,7 @@ _KINDS: Mapping[str, str] = {
     "DOMAIN": "types",
     "TYPE": "types",
 }
-"""What an entry is, as lists have it, and how it is counted."""
+"""The type of an entry in lists, and the kind it is counted as."""
 _LABELS = {
     "MATERIALIZED VIEW DATA": "rows of materialized view",
     "TABLE DATA": "data of table",
@@ -83,19 +83,21 @@ class Failures:
         self._reasons: dict[str, str] = {}
 
     def take(self) -> Mapping[str, str]:
-        """What each complained about, by number; from now on there are none."""
+        """The reasons of the failures so far, by number of their entry; forgets them."""
         with self._lock:
-            taken, self._reasons = self._reasons, {}
-        return taken
+            reasons, self._reasons = self._reasons, {}
+        return reasons
 
     def add(self, reasons: Mapping[str, str]) -> None:
         with self._lock:
             self._reasons = {**reasons, **self._reasons}
 
 
-class Listening:
-    """To one run of pg_restore for `lines` of its list. `also` is told each line of what it says,
-    and knows which are no complaint."""
+class ErrorListener:
+    """Collects the errors of one run of pg_restore for `lines` of its list.
+
+    `also` gets each line of its output, and returns whether the line is no complaint.
+    """
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class Listening:
         self._failures = failures
         self._lines = lines
         self._also = also
-        self._number = _ANY
+        self._number = _UNNAMED
         self._reasons: dict[str, str] = {}
         self._speaking = False
         self._went_on = False
@@ -128,45 +130,49 @@ class Listening:
         return self._also is not None and self._also(line)
 
     def judge(self, finished: Finished) -> None:
-        """ChildFailed when it did not come to its end."""
-        said = " ".join(self._reasons.values())
-        if finished.status != 1 or not self._went_on or any(words in said for words in _LOST):
+        """ChildFailed when the run did not come to its end."""
+        complaints = " ".join(self._reasons.values())
+        if (
+            finished.status != 1
+            or not self._went_on
+            or any(words in complaints for words in _CONNECTION_LOST)
+        ):
             require_success(finished)
-        unnamed = self._reasons.pop(_ANY, None)
+        unnamed = self._reasons.pop(_UNNAMED, None)
         if unnamed is not None:
             self._failures.add({number_of(line): unnamed for line in self._lines})
         self._failures.add(self._reasons)
 
 
 def number_of(line: str) -> str:
-    """Of a line of pg_restore's list."""
+    """The number of the entry of a line of pg_restore's list."""
     entry = _ENTRY.match(line)
     return OUTSIDE if entry is None else entry[1]
 
 
 def is_data(line: str) -> bool:
-    """Is it rows, large objects, or the value of a sequence? Of these nothing is ever skipped."""
+    """Is the entry rows, large objects, or the value of a sequence? These are never skipped."""
     entry = _ENTRY.match(line)
     return entry is not None and entry[2].startswith(_DATA)
 
 
 def skipped(database: str, line: str, reason: str, statement: bytes = b"") -> Sequence[Skipped]:
-    """What is missing without that entry. A constraint may have been an index as well."""
+    """The objects that are missing without that entry. A constraint may also be an index."""
     text = _text(line)
-    what = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), "")
-    kind = _KINDS.get(what, "")
-    if what == "TYPE" and re.search(rb"\bAS \(", statement):
+    entry_type = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), "")
+    kind = _KINDS.get(entry_type, "")
+    if entry_type == "TYPE" and re.search(rb"\bAS \(", statement):
         kind = "composite types"
-    name = _named(what, text)
-    found = [Skipped(database, kind, name, reason)]
-    if what == "CONSTRAINT":
-        found.append(Skipped(database, "indexes", f"index of {name}", reason))
-    return found
+    name = _readable_name(entry_type, text)
+    objects = [Skipped(database, kind, name, reason)]
+    if entry_type == "CONSTRAINT":
+        objects.append(Skipped(database, "indexes", f"index of {name}", reason))
+    return objects
 
 
-def described(line: str) -> str:
-    """`data of table public.t`, for people."""
-    return _named("TABLE DATA", _text(line)) if "TABLE DATA " in line else _text(line)
+def describe(line: str) -> str:
+    """For people, such as `data of table public.t`."""
+    return _readable_name("TABLE DATA", _text(line)) if "TABLE DATA " in line else _text(line)
 
 
 def _text(line: str) -> str:
@@ -174,9 +180,9 @@ def _text(line: str) -> str:
     return line if entry is None else entry[2]
 
 
-def _named(what: str, text: str) -> str:
-    """Of `VIEW public v owner`: the owner is no part of the name, and `-` is no schema."""
-    rest = text.removeprefix(what).strip() if what else text
+def _readable_name(entry_type: str, text: str) -> str:
+    """The name in `VIEW public v owner`, without the owner; `-` is no schema."""
+    rest = text.removeprefix(entry_type).strip() if entry_type else text
     words = rest.rsplit(" ", 1)[0].removeprefix("- ")
-    label = _LABELS.get(what, what.lower())
-    return f"{label} {words.replace(' ', '.', 1) if what else words}".strip()
+    label = _LABELS.get(entry_type, entry_type.lower())
+    return f"{label} {words.replace(' ', '.', 1) if entry_type else words}".strip()

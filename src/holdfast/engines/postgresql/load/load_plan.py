@@ -1,10 +1,10 @@
-"""What of an archive is loaded when, and by which session: read from the lists of pg_restore.
+"""Divides an archive into lists for pg_restore: what is loaded when, and by which session.
 
-The order is that of a single pg_restore: what comes before the data, the data, what comes after,
-and no grant before the data is in (an owner may have taken the right to write from himself).
-Tables do not need each other to be loaded, so their data may go to several sessions; everything
-else of the data (large objects with what is said of them, values of sequences) stays together in
-the first one. Each list is in the order of the archive: a stream cannot be read backwards.
+The order is that of a single pg_restore: entries before the data, the data, entries after it, and
+no grant before the data is in (an owner may have revoked his own right to write). Tables do not
+need each other to be loaded, so their data may go to several sessions; everything else of the data
+(large objects with their comments and grants, values of sequences) stays together in the first
+one. Each list is in the order of the archive: a stream cannot be read backwards.
 """
 
 import heapq
@@ -40,20 +40,21 @@ SELECT EXISTS (
 )
 """
 )
-"""Built-in functions have no entry in pg_depend, those of extensions are theirs."""
+"""Built-in functions have no entry in pg_depend; members of extensions are excluded."""
 
 
 def needs_order(session: Session) -> bool:
-    """Is there a check or a generated column that calls a function of the user's?
+    """Does a check or a generated column call a function of the user's?
 
-    It may look into other tables, against the manual, and then works in the dump's order only.
+    Such a function may read other tables, against the manual, and then works in the dump's order
+    only.
     """
     row = session.execute(_CALLS_OWN_CODE).fetchone()
     return row is None or bool(row[0])
 
 
 class Lists(NamedTuple):
-    """Lines of pg_restore's list, in the order in which they are to be carried out."""
+    """Lines of pg_restore's list, in the order in which they are carried out."""
 
     before: Sequence[str]
     data: Sequence[str]
@@ -61,7 +62,7 @@ class Lists(NamedTuple):
 
 
 def lists(before: str, data: str, after: str) -> Lists:
-    """From what `pg_restore --list` says of each section; the grants go to the end."""
+    """Parses the output of `pg_restore --list` for each section; grants go to the end."""
     first, second, third = (
         [line for line in part.split("\n") if line and not line.startswith(";")]
         for part in (before, data, after)
@@ -75,53 +76,59 @@ def lists(before: str, data: str, after: str) -> Lists:
 
 
 def text(lines: Iterable[str]) -> bytes:
-    """What `pg_restore --use-list` reads."""
+    """The input of `pg_restore --use-list`."""
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one session loads. `end` is the place in the archive of the last data it wants."""
+    """The lines that one session loads. `end` is the position of its last data in the archive."""
 
     lines: Sequence[str]
     end: int
 
 
-def divided(data: Sequence[str], rows: Mapping[str, int], most: int) -> Sequence[Share]:
-    """At most so many shares, with about as many rows each; one where there is one table.
+def divide(data: Sequence[str], rows: Mapping[str, int], max_shares: int) -> Sequence[Share]:
+    """Divides the data into at most `max_shares` shares with about as many rows each.
 
-    `rows` by schema and table, a dot between; a table it does not know counts as empty.
+    `rows` by schema and table, a dot between; a table without an entry counts as empty.
     """
-    known = {words(name): count for name, count in rows.items()}
-    tables = {at: _rows(line, known) for at, line in enumerate(data) if _is_table(line)}
-    places: list[list[int]] = [[] for _ in range(max(1, min(most, len(tables))))]
-    places[0] = [at for at in range(len(data)) if at not in tables]
-    lightest = [(0, number) for number in range(len(places))]
-    for at in sorted(tables, key=lambda at: -tables[at]):
+    counts = {words(name): count for name, count in rows.items()}
+    tables = {
+        position: next((counts[name] for name in names(line) if name in counts), 0)
+        for position, line in enumerate(data)
+        if _is_table(line)
+    }
+    shares: list[list[int]] = [[] for _ in range(max(1, min(max_shares, len(tables))))]
+    shares[0] = [position for position in range(len(data)) if position not in tables]
+    lightest = [(0, number) for number in range(len(shares))]
+    for position in sorted(tables, key=lambda position: -tables[position]):
         weight, number = lightest[0]
-        places[number].append(at)
-        heapq.heapreplace(lightest, (weight + tables[at] + 1, number))
-    return [_share(data, sorted(chosen)) for chosen in places]
+        shares[number].append(position)
+        heapq.heapreplace(lightest, (weight + tables[position] + 1, number))
+    ends = [
+        max((at for at in share if _entry(data[at]).startswith(_HAS_DATA)), default=-1)
+        for share in shares
+    ]
+    return [
+        Share([data[position] for position in sorted(share)], end)
+        for share, end in zip(shares, ends, strict=True)
+    ]
 
 
-def refreshes(after: Iterable[str]) -> bool:
+def has_refresh(after: Iterable[str]) -> bool:
     """Is there a materialised view to be filled? Its query may call functions that write."""
     return any(_entry(line).startswith("MATERIALIZED VIEW DATA ") for line in after)
 
 
-def is_watching(line: str) -> bool:
-    """Is it an event trigger, or said of one?"""
+def is_event_trigger(line: str) -> bool:
+    """Is it an event trigger, or a comment on one?"""
     return _entry(line).startswith(("EVENT TRIGGER ", "COMMENT - EVENT TRIGGER "))
 
 
-def is_filtering(line: str) -> bool:
+def is_row_security(line: str) -> bool:
     """Does it turn on row security?"""
     return _entry(line).startswith("ROW SECURITY ")
-
-
-def _share(data: Sequence[str], places: Sequence[int]) -> Share:
-    ends = [at for at in places if _entry(data[at]).startswith(_HAS_DATA)]
-    return Share([data[at] for at in places], max(ends, default=-1))
 
 
 def _entry(line: str) -> str:
@@ -138,21 +145,19 @@ def _is_table(line: str) -> bool:
 
 
 def names(line: str) -> Iterator[str]:
-    """What the table may be called whose data the line is about, as `words` has it; the longest
-    first, as a list does not say where a name ends."""
-    found = words(_entry(line)[len(_TABLE) :]).split(" ")
-    return (" ".join(found[:length]) for length in range(len(found), 0, -1))
+    """The names, in the form of `words`, that the table of a line of data may have.
+
+    Longest first, for a list does not say where a name ends.
+    """
+    parts = words(_entry(line)[len(_TABLE) :]).split(" ")
+    return (" ".join(parts[:length]) for length in range(len(parts), 0, -1))
 
 
 def words(name: str) -> str:
-    """Lists have spaces between schema, table and owner, and in them; names may have dots."""
+    """Lists separate schema, table and owner by spaces, and names may hold spaces and dots."""
     return re.sub(r"[.\s]", " ", name)
 
 
-def _rows(line: str, known: Mapping[str, int]) -> int:
-    return next((known[name] for name in names(line) if name in known), 0)
-
-
 def tables(lines: Iterable[str]) -> Sequence[str]:
-    """Those of them that are the data of tables."""
+    """Those of `lines` that are the data of tables."""
     return [line for line in lines if _is_table(line)]

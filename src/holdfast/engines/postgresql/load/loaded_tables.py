@@ -1,7 +1,7 @@
-"""Tables whose data is in, on their way from the sessions that load to those that come after.
+"""Passes tables whose data is in from the sessions that load to those that make their indexes.
 
-A table passes once, as the line of its data in pg_restore's list. That pg_restore begins with one
-table says that the one before is in: it waits for the server to confirm each.
+A table passes once, as the line of its data in pg_restore's list. When pg_restore begins a table
+the one before is in: it waits for the server to confirm each.
 """
 
 import itertools
@@ -18,24 +18,24 @@ _PROGRESS = tuple(
 )
 
 
-class Following:
-    """Between so many sessions that load and so many, `sessions`, that come after."""
+class LoadedTables:
+    """A queue between `loading` sessions that load and `sessions` that make indexes."""
 
-    def __init__(self, loading: int, following: int = 1) -> None:
-        self.sessions = following
+    def __init__(self, loading: int, sessions: int = 1) -> None:
+        self.sessions = sessions
         self._condition = threading.Condition()
         self._loading = loading
         self._waiting: dict[str, None] = {}
         self._passed: set[str] = set()
 
     @property
-    def over(self) -> bool:
+    def loading_ended(self) -> bool:
         """Have all sessions that load ended?"""
         with self._condition:
             return self._loading == 0
 
-    def heard(self, tables: Sequence[str]) -> Callable[[str], bool]:
-        """What hears a verbose pg_restore load these tables, in this order: see `feed`."""
+    def listener(self, tables: Sequence[str]) -> Callable[[str], bool]:
+        """Listens to the output of a verbose pg_restore that loads these tables in this order."""
         begun = 0
 
         def hear(line: str) -> bool:
@@ -47,36 +47,38 @@ class Following:
 
         return hear
 
-    def ended(self, tables: Sequence[str]) -> Sequence[str]:
-        """A session has ended well, and all its tables are in. What the last one is told nobody
-        has taken yet, and nobody else will."""
+    def session_ended(self, tables: Sequence[str]) -> Sequence[str]:
+        """Notes that a session has loaded all its tables.
+
+        Returns to the last session the tables that are left in the queue.
+        """
         with self._condition:
             self._loading -= 1
             self._pass_on(tables)
-            return () if self._loading else self._taken(len(self._waiting))
+            return () if self._loading else self._take(len(self._waiting))
 
     def take(self, guard: Guard) -> Sequence[str]:
-        """One session's share of the tables that nobody has taken yet. Waits for one; none when
-        there are no more."""
-        release = guard.adopt(self._wake)
+        """One session's share of the tables in the queue; waits for one; empty at the end."""
+
+        def wake() -> None:
+            with self._condition:
+                self._condition.notify_all()
+
+        release = guard.adopt(wake)
         try:
             with self._condition:
                 while not self._waiting and self._loading:
                     guard.check()
                     self._condition.wait()
-                return self._taken(math.ceil(len(self._waiting) / self.sessions))
+                return self._take(math.ceil(len(self._waiting) / self.sessions))
         finally:
             release()
 
-    def _taken(self, most: int) -> Sequence[str]:
-        taken = list(itertools.islice(self._waiting, most))
-        for table in taken:
+    def _take(self, limit: int) -> Sequence[str]:
+        tables = list(itertools.islice(self._waiting, limit))
+        for table in tables:
             del self._waiting[table]
-        return taken
-
-    def _wake(self) -> None:
-        with self._condition:
-            self._condition.notify_all()
+        return tables
 
     def _pass_on(self, tables: Sequence[str]) -> None:
         with self._condition:

@@ -1,4 +1,4 @@
-"""The planner's statistics of a loaded database, collected by several sessions at once."""
+"""Collects the planner's statistics of a loaded database in several sessions."""
 
 import threading
 from collections import deque
@@ -19,8 +19,8 @@ SELECT n.nspname, c.relname
         OR pg_relation_size(c.oid) > c.relpages * 1.1 * current_setting('block_size')::int)
  ORDER BY c.relkind = 'p' DESC, c.relpages DESC
 """
-"""ANALYZE of a partitioned table is one of its partitions, too. The large ones come first.
-Catalogues were analysed when their server was made: those that have grown by a tenth are again."""
+"""ANALYZE of a partitioned table includes its partitions. Large tables come first. Catalogues were
+analysed when their server was made; those that have grown by a tenth since are analysed again."""
 
 
 def analyse(session: Session, table: Name) -> None:
@@ -28,9 +28,12 @@ def analyse(session: Session, table: Name) -> None:
 
 
 @contextmanager
-def unless_it_fails(session: Session) -> Generator[None]:
-    """Statistics are no data: what an index calls may fail with our search path, and the server
-    collects them by itself in time. A session that ends, or is stopped, is no such failure."""
+def tolerate_failure(session: Session) -> Generator[None]:
+    """Ignores errors of ANALYZE and of early counts, but not a stop or the end of a session.
+
+    Functions in an index may fail with our search path. Statistics are no data, and the server
+    collects them by itself in time; what cannot be counted now is counted later.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -38,16 +41,16 @@ def unless_it_fails(session: Session) -> Generator[None]:
             raise
 
 
-class Tables:
-    """All that ANALYZE would look at; each is looked at once, by whichever session comes first.
+class AnalyzeQueue:
+    """The tables ANALYZE would analyse; each is analysed once, by the first session that is free.
 
-    `done` have been looked at before.
+    `analysed` are left out: they were analysed before.
     """
 
-    def __init__(self, session: Session, done: Collection[Name]) -> None:
+    def __init__(self, session: Session, analysed: Collection[Name]) -> None:
         self._lock = threading.Lock()
-        found = session.execute(_TABLES).fetchall()
-        self._names = deque(name for name in found if name not in done)
+        rows = session.execute(_TABLES).fetchall()
+        self._names = deque(name for name in rows if name not in analysed)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -57,6 +60,6 @@ class Tables:
             with self._lock:
                 if not self._names:
                     return
-                found = self._names.popleft()
-            with unless_it_fails(session):
-                analyse(session, found)
+                table = self._names.popleft()
+            with tolerate_failure(session):
+                analyse(session, table)

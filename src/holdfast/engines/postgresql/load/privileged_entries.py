@@ -1,8 +1,9 @@
-"""What of an archive the session that loads it may not do: owners, grants, what is a superuser's.
+"""Carries out the entries of an archive that the session that loads it may not.
 
-Whoever loads is no superuser, because loading runs functions that the owner of the database could
-have shaped. Our superuser does what is left, statement by statement, and only statements that run
-nothing: each is recognised by its form, and sent in a way that takes a single one.
+The loader is no superuser, because loading runs functions that the owner of the database could
+have shaped. Our superuser carries out what is left (owners, grants, objects only superusers may
+make), statement by statement, and only statements that run no other code: each is recognised by
+its form, and sent in a way that accepts a single one.
 """
 
 import re
@@ -46,7 +47,7 @@ _OWNER = re.compile(
     rb" OWNER TO (?P<owner>%(name)b)" % {b"name": _NAME},
     re.DOTALL,
 )
-"""Of relations a statement could change more at once, so for them nothing else is let through."""
+"""ALTER of a relation can hold several actions, so for relations only this one is accepted."""
 _AS = re.compile(rb"SET SESSION AUTHORIZATION ('(?:[^']|'')+'|%b)" % _NAME)
 _WRAPPER = re.compile(rb"CREATE FOREIGN DATA WRAPPER (%b)" % _NAME)
 _HAS_CODE = re.compile(rb"\b(?:HANDLER|VALIDATOR)\b", re.IGNORECASE)
@@ -57,10 +58,11 @@ _EVENT_TRIGGER = re.compile(rb"(?:CREATE|COMMENT ON) EVENT TRIGGER\b")
 
 
 @dataclass
-class HandOver:
-    """One archive of database `name` that was loaded as `loader` into the one that is `staged`.
-    `address` is the superuser's; `say` writes to the operation's log; `skipped` could not be
-    done."""
+class PrivilegedEntries:
+    """The privileged entries of the archive of database `name`, loaded by `loader` into `staged`.
+
+    `address` is the superuser's; `say` writes to the operation's log; `skipped` could not be done.
+    """
 
     tools: ToolSet
     address: Address
@@ -71,42 +73,44 @@ class HandOver:
     guard: Guard
     say: Callable[[str], None]
     extensions: Sequence[tuple[str, str]] = ()
-    """Name and schema of those that were made beforehand."""
+    """Name and schema of extensions that were made before the load."""
     skipped: list[Skipped] = field(default_factory=list[Skipped])
-    _taken: list[str] = field(default_factory=list[str])
+    _withheld: list[str] = field(default_factory=list[str])
 
-    def others(self, lines: Sequence[str]) -> Sequence[str]:
-        kept: list[str] = []
-        for line in lines:
-            (self._taken if self._is_apart(line) else kept).append(line)
-        return [line for line in kept if not self._is_made(line)]
-
-    def _is_apart(self, line: str) -> bool:
+    def withhold(self, lines: Sequence[str]) -> Sequence[str]:
+        remaining: list[str] = []
         starts = (*_GRANTS, *_WRAPPERS, *_PUBLISHED, *_WATCHING, *_REFRESHED, *_LEFT_OUT)
-        return _entry(line).startswith(starts)
-
-    def _is_made(self, line: str) -> bool:
-        return any(
-            _entry(line).startswith(
-                (f"EXTENSION - {name} ", f"COMMENT - EXTENSION {name} ", f"SCHEMA - {schema} ")
-            )
+        preloaded = tuple(
+            start
             for name, schema in self.extensions
+            for start in (
+                f"EXTENSION - {name} ",
+                f"COMMENT - EXTENSION {name} ",
+                f"SCHEMA - {schema} ",
+            )
         )
+        for line in lines:
+            if _entry(line).startswith(starts):
+                self._withheld.append(line)
+            elif not _entry(line).startswith(preloaded):
+                remaining.append(line)
+        return remaining
 
     def begin(self, head: str) -> None:
-        """Wrappers of foreign data belong to superusers. One without code reaches nothing."""
+        """Makes foreign data wrappers without code, which reach nothing; only superusers may own
+        them."""
         wrappers = self._of(_WRAPPERS)
         if not wrappers:
             return
         with self._session(self.address) as session:
             for statement in self._statements(head, wrappers):
-                found = _WRAPPER.match(statement)
-                if found is None or _HAS_CODE.search(_STRINGS.sub(b"", statement)):
+                match = _WRAPPER.match(statement)
+                if match is None or _HAS_CODE.search(_STRINGS.sub(b"", statement)):
                     continue
-                _one(session, statement)
+                _execute_single(session, statement)
                 session.execute(
                     SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}, {}").format(
-                        Identifier(_unquoted(found[1])),
+                        Identifier(_unquoted(match[1])),
                         Identifier(self.loader.user),
                         Identifier(str(self.address.owner)),
                     )
@@ -115,48 +119,52 @@ class HandOver:
     def run(self, head: str, loaded: Lists) -> Sequence[str]:
         for text in {_LEFT_OUT[start] for start in _LEFT_OUT if self._of((start,))}:
             self.say(f"left out: {text}")
-        self._publish(head)
+        if self._of(_PUBLISHED):  # as the loader: only a superuser may publish all tables
+            with self._session(self.loader) as session:
+                for statement in self._statements(head, self._of(_PUBLISHED)):
+                    if _PUBLICATION.match(statement) and not _OWNER.fullmatch(statement):
+                        self._unless_refused(session, statement)
         lines = [line for part in loaded for line in part]
         owners = [line for line in lines if not _entry(line).startswith(_HAS_ROWS)]
         with self._session(self.address) as session:
             self._give_away(session, head, [*owners, *self._of(_PUBLISHED)])
             self._grant(session, head)
-            self._watch(session, head)
+            # Made, but disabled: they would run in sessions of all users.
+            event_triggers = self._of(_WATCHING)
+            for statement in self._statements(head, event_triggers):
+                if _EVENT_TRIGGER.match(statement):
+                    self._unless_refused(session, statement)
+            rows = session.execute("SELECT evtname::text FROM pg_event_trigger").fetchall()
+            for (name,) in rows:
+                session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
+            if event_triggers:
+                self.say("event triggers are there and disabled: only a superuser may have them")
         return self._of(_REFRESHED)
 
     def _of(self, starts: tuple[str, ...]) -> list[str]:
-        return [line for line in self._taken if _entry(line).startswith(starts)]
+        return [line for line in self._withheld if _entry(line).startswith(starts)]
 
     def _session(self, address: Address) -> Session:
         with translated(self.guard):
             return connect(address, self.staged, self.application)
 
     def _statements(self, head: str, lines: Sequence[str]) -> Iterator[bytes]:
-        """What pg_restore would carry out for these entries."""
+        """The statements of `lines`, as pg_restore writes them."""
         if not lines:
             return
-        with file_of(load_plan.text(lines)) as wanted:
-            command = commands.pg_restore_statements(self.tools, wanted, head)
+        with file_of(load_plan.text(lines)) as list_file:
+            command = commands.pg_restore_statements(self.tools, list_file, head)
             text = require_success(run(command, timeout=600)).stdout
         for item in Script(iter([text])).items():
             self.guard.check()
             if isinstance(item, Statement):
                 yield item.text
 
-    def _publish(self, head: str) -> None:
-        """As who loads: publications of all tables are a superuser's."""
-        lines = self._of(_PUBLISHED)
-        if not lines:
-            return
-        with self._session(self.loader) as session:
-            for statement in self._statements(head, lines):
-                if _PUBLICATION.match(statement) and not _OWNER.fullmatch(statement):
-                    self._unless_refused(session, statement)
-
     def _unless_refused(self, session: Session, statement: bytes) -> None:
-        """Also what belongs to a publication that was refused."""
+        """Executes a statement; one that is refused, or belongs to a refused publication, is
+        named."""
         try:
-            _one(session, statement)
+            _execute_single(session, statement)
         except psycopg.errors.InsufficientPrivilege:
             self._tell(statement)
         except psycopg.errors.UndefinedObject as error:
@@ -177,71 +185,55 @@ class HandOver:
         self.skipped.append(Skipped(self.name, "", _words(statement), reason))
 
     def _give_away(self, session: Session, head: str, lines: Sequence[str]) -> None:
-        """Everything gets the owner it had; nothing is ever given to a superuser."""
+        """Gives each object the owner it had, but never to a superuser.
+
+        The loader becomes a member of the owners, for it makes their grants.
+        """
         roles: set[str] = set()
         for statement in self._statements(head, lines):
-            found = _OWNER.fullmatch(statement)
-            if found is None:
+            match = _OWNER.fullmatch(statement)
+            if match is None:
                 continue
-            role, text = _unquoted(found["owner"]), statement
+            role, text = _unquoted(match["owner"]), statement
             if role == self.address.user:
                 role = str(self.address.owner)
-                text = statement[: found.start("owner")] + _quoted(role)
+                quoted = b'"' + role.replace('"', '""').encode() + b'"'
+                text = statement[: match.start("owner")] + quoted
             roles.add(role)
             self._unless_refused(session, text)
-        self._join(session, roles)
-
-    def _join(self, session: Session, roles: set[str]) -> None:
-        """The owners' grants are made by who loaded, as a member of each of them."""
         for role in sorted(roles - {"pg_database_owner", self.loader.user}):
             session.execute(
                 SQL("GRANT {} TO {}").format(Identifier(role), Identifier(self.loader.user))
             )
 
     def _grant(self, session: Session, head: str) -> None:
-        """As the object's owner or whom the archive names, never as a superuser: what they may not
-        give they do not give here."""
+        """Grants as the object's owner or the grantor in the archive, never as a superuser.
+
+        So only grants are made that these roles may make. Grants to our superuser are left out.
+        """
+        ours = re.compile(rb'\b(?:TO|FROM|ROLE) "?%b\b' % self.address.user.encode())
         grantor = self.loader.user
         for statement in self._statements(head, self._of(_GRANTS)):
-            named = _AS.fullmatch(statement)
-            if named is not None:
-                grantor = _unquoted(named[1])
+            match = _AS.fullmatch(statement)
+            if match is not None:
+                grantor = _unquoted(match[1])
             elif statement == b"RESET SESSION AUTHORIZATION":
                 grantor = self.loader.user
-            elif _GRANT.match(statement) and not self._concerns_us(statement):
-                self._as(session, grantor, statement)
-
-    def _concerns_us(self, statement: bytes) -> bool:
-        """A right of ours needs no grant."""
-        named = rb'\b(?:TO|FROM|ROLE) "?%b\b' % self.address.user.encode()
-        return re.search(named, statement) is not None
-
-    def _as(self, session: Session, grantor: str, statement: bytes) -> None:
-        who = self.loader.user if grantor == self.address.user else grantor
-        session.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(who)))
-        try:
-            self._unless_refused(session, statement)
-        finally:
-            session.execute("RESET SESSION AUTHORIZATION")
-
-    def _watch(self, session: Session, head: str) -> None:
-        """Event triggers run as whoever comes by, so they are kept and stay silent."""
-        lines = self._of(_WATCHING)
-        for statement in self._statements(head, lines):
-            if _EVENT_TRIGGER.match(statement):
-                self._unless_refused(session, statement)
-        for (name,) in session.execute("SELECT evtname::text FROM pg_event_trigger").fetchall():
-            session.execute(SQL("ALTER EVENT TRIGGER {} DISABLE").format(Identifier(name)))
-        if lines:
-            self.say("event triggers are there and disabled: only a superuser may have them")
+            elif _GRANT.match(statement) and not ours.search(statement):
+                user = self.loader.user if grantor == self.address.user else grantor
+                session.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(user)))
+                try:
+                    self._unless_refused(session, statement)
+                finally:
+                    session.execute("RESET SESSION AUTHORIZATION")
 
 
 def _words(statement: bytes) -> str:
     return " ".join(statement[:100].decode("utf-8", "replace").split())
 
 
-def _one(session: Session, statement: bytes) -> None:
-    """A single statement: the server refuses two that are sent like this."""
+def _execute_single(session: Session, statement: bytes) -> None:
+    """Executes a single statement: the server refuses two that are sent like this."""
     session.execute(statement, binary=True)
 
 
@@ -255,7 +247,3 @@ def _unquoted(name: bytes) -> str:
     if text[0] in "\"'":
         return text[1:-1].replace(text[0] * 2, text[0])
     return text.lower()
-
-
-def _quoted(role: str) -> bytes:
-    return b'"' + role.replace('"', '""').encode() + b'"'

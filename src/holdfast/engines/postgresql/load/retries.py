@@ -1,8 +1,9 @@
-"""Tries once more what pg_restore could not do, entry by entry, as the database's users would.
+"""Retries what pg_restore could not do, entry by entry, with the search path of the database's
+users.
 
-pg_restore works with an empty search path. Code that finds things by the path its users have fails
-then: in generated columns, checks, indexes, materialised views. Here each statement is sent by
-itself, with that path, after everything else is there; what fails now fails for good, and says why.
+pg_restore works with an empty search path, so code that finds names by its users' path fails: in
+generated columns, checks, indexes, materialised views. Here each statement is sent by itself, with
+that path, after everything else is there; what fails now fails for good, and says why.
 """
 
 import re
@@ -10,17 +11,18 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
 from holdfast.contracts.engine import Skipped
 from holdfast.domain.errors import ChildFailed
 from holdfast.engines.postgresql.client import commands
-from holdfast.engines.postgresql.client.address import Session
-from holdfast.engines.postgresql.client.server_errors import of_statement
+from holdfast.engines.postgresql.client.address import Session, copy_rows
+from holdfast.engines.postgresql.client.server_errors import statement_failure
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump.archive import feed
-from holdfast.engines.postgresql.dump.script import Remark, Rows, Script, Statement
+from holdfast.engines.postgresql.dump.script import CommentLine, CopyRows, Script, Statement
 from holdfast.engines.postgresql.load import failures, load_plan
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.memfile import file_of
@@ -28,33 +30,36 @@ from holdfast.kit.processes.process import PIPE, Child, Command, require_success
 
 _HEADING = re.compile(r"TOC entry (\d+) ")
 _PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path'")
-_THERE = frozenset({"42P06", "42P07", "42710", "42723", "42701"})
-"""States of errors that say: this is there already. The first try may have done a part."""
+_EXISTS_ALREADY = frozenset({"42P06", "42P07", "42710", "42723", "42701"})
+"""SQLSTATEs of objects that exist already: the first try may have made them."""
 _SECOND_KEY = "42P16"
 _NO_TABLE_OF_ITS_OWN = "42809"
 _ATTACH = re.compile(rb"\bATTACH PARTITION\b")
 _KEY = re.compile(rb"\bPRIMARY KEY\b")
 _REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (.+)", re.DOTALL)
 _UNKNOWN_SETTING = "42704"
-_NO_ROOM = ("53", "57", "58")
-"""Classes of states that tell of the server and not of the object ..."""
+_SERVER_TROUBLE = ("53", "57", "58")
+"""Classes of SQLSTATEs about the server and not the object ..."""
 _FILE_MISSING = "58P01"
-"""... but for the library of a function."""
+"""... except a missing library of a function."""
 _SCRIPT_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Archive:
-    """`head` is a file with its front, which has all that is no data; `read` opens all of it."""
+    """`head` is a file with its front, which holds all but the data; `read` opens all of it."""
 
     head: str
     read: Callable[[], Generator[bytes]]
 
 
 @dataclass(frozen=True)
-class Retrying:
-    """For one database, `name`, restored with `tools` and their `options`; `path` is the search
-    path of its users. `rows` as in `Loading`; `say` writes to the operation's log."""
+class Retries:
+    """Retries for one database, `name`, restored with `tools` and their `options`.
+
+    `path` is the search path of its users; `rows` as in `Loading`; `say` writes to the operation's
+    log.
+    """
 
     tools: ToolSet
     name: str
@@ -66,17 +71,19 @@ class Retrying:
     def run(
         self, session: Session, archive: Archive, lines: Sequence[str], guard: Guard
     ) -> Sequence[Skipped]:
-        """What of these `lines` cannot be made, in their order. ChildFailed where that is data
-        which no comparison would miss."""
+        """Returns the objects of `lines` that cannot be made, in their order.
+
+        ChildFailed when data is missing that no comparison would notice.
+        """
         session.execute("SELECT set_config('search_path', %s, false)", [self.path])
         attempt = _Attempt(session, guard)
         data = [line for line in lines if failures.is_data(line)]
         first = lines.index(data[0]) if data else len(lines)
-        self._others(attempt, archive, [x for x in lines[:first] if x not in data])
+        self._others(attempt, archive, [line for line in lines[:first] if line not in data])
         if data:
-            with file_of(load_plan.text(data)) as wanted, closing(archive.read()) as chunks:
-                self._stream(attempt, wanted, chunks, guard)
-        self._others(attempt, archive, [x for x in lines[first:] if x not in data])
+            with file_of(load_plan.text(data)) as list_file, closing(archive.read()) as chunks:
+                self._stream(attempt, list_file, chunks, guard)
+        self._others(attempt, archive, [line for line in lines[first:] if line not in data])
         failed = [line for line in lines if failures.number_of(line) in attempt.reasons]
         self._require_comparable(attempt, [line for line in failed if line in data])
         return [
@@ -89,7 +96,8 @@ class Retrying:
         ]
 
     def unknown(self, number: str, reason: str) -> Sequence[Skipped]:
-        """What failed outside of any entry that is known here: at the beginning, a setting."""
+        """A failure outside of all known entries; at the beginning, of a setting, it is only
+        logged."""
         if number == failures.OUTSIDE:
             self.say(f"{self.name}: {reason}")
             return []
@@ -97,15 +105,15 @@ class Retrying:
 
     def _others(self, attempt: "_Attempt", archive: Archive, lines: Sequence[str]) -> None:
         if lines:
-            with file_of(load_plan.text(lines)) as wanted:
-                script = self._script(wanted, archive.head)
+            with file_of(load_plan.text(lines)) as list_file:
+                script = self._script(list_file, archive.head)
                 text = require_success(run(script, timeout=_SCRIPT_SECONDS)).stdout
             attempt.carry_out(Script(iter([text])))
 
     def _stream(
-        self, attempt: "_Attempt", wanted: str, chunks: Iterator[bytes], guard: Guard
+        self, attempt: "_Attempt", list_file: str, chunks: Iterator[bytes], guard: Guard
     ) -> None:
-        child = Child(self._script(wanted), stdin=PIPE)
+        child = Child(self._script(list_file), stdin=PIPE)
         release = guard.adopt(child.kill)
         trouble: list[BaseException] = []
         feeder = threading.Thread(target=feed, args=(child, chunks, trouble), daemon=True)
@@ -121,29 +129,25 @@ class Retrying:
             raise trouble[0]
         require_success(finished)
 
-    def _script(self, wanted: str, *archive: str) -> Command:
-        return commands.pg_restore_script_of(self.tools, wanted, *self.options, *archive)
+    def _script(self, list_file: str, *archive: str) -> Command:
+        return commands.pg_restore_script_of(self.tools, list_file, *self.options, *archive)
 
     def _require_comparable(self, attempt: "_Attempt", lines: Sequence[str]) -> None:
-        """Rows that are missing show when tables are compared; what is not compared must be in."""
+        """ChildFailed when data is missing of a table that is not compared with the dump."""
         lost: list[str] = []
         for line in lines:
             reason, _ = attempt.reasons[failures.number_of(line)]
-            said = f"{failures.described(line)} could not be loaded: {reason}"
-            self.say(f"{self.name}: {said}")
-            if not any(self.rows.get(name) for name in self._tables(line)):
-                lost.append(said)
+            complaint = f"{failures.describe(line)} could not be loaded: {reason}"
+            self.say(f"{self.name}: {complaint}")
+            names = set(load_plan.names(line)) if load_plan.tables([line]) else set[str]()
+            if not any(rows and load_plan.words(name) in names for name, rows in self.rows.items()):
+                lost.append(complaint)
         if lost:
             raise ChildFailed(f"data of {self.name} is missing: {'; '.join(lost)}")
 
-    def _tables(self, line: str) -> Sequence[str]:
-        """What the table may be called in the inventory whose data this is."""
-        words = set(load_plan.names(line)) if load_plan.tables([line]) else set[str]()
-        return [name for name in self.rows if load_plan.words(name) in words]
-
 
 class _Attempt:
-    """One try at statements and rows. `reasons`: of entries that failed, and the statement."""
+    """One try at statements and rows. `reasons`: why entries failed, each with its statement."""
 
     def __init__(self, session: Session, guard: Guard) -> None:
         self._session = session
@@ -155,31 +159,28 @@ class _Attempt:
         for item in script.items():
             self._guard.check()
             match item:
-                case Remark(text) if heading := _HEADING.match(text):
+                case CommentLine(text) if heading := _HEADING.match(text):
                     self._number = heading[1]
                 case Statement(text) if not _PATH.match(text):
-                    self._unless_failed(text, lambda text=text: self._execute(text))
-                case Rows(text, chunks):
-                    self._unless_failed(text, lambda text=text, rows=chunks: self._copy(text, rows))
+                    self._unless_failed(text, partial(self.execute, text))
+                case CopyRows(text, chunks):
+                    self._unless_failed(
+                        text, lambda text=text, rows=chunks: copy_rows(self._session, text, rows)
+                    )
                 case _:
                     continue
 
-    def _execute(self, text: bytes) -> None:
-        """What may have been filled by the first try is not filled again: that may take hours."""
+    def execute(self, text: bytes) -> None:
+        """Skips the refresh of a view that the first try has filled: it may take hours."""
         refresh = _REFRESH.fullmatch(text)
-        if refresh is None or not self._is_filled(refresh[1]):
-            self._session.execute(text)
-
-    def _is_filled(self, view: bytes) -> bool:
-        row = self._session.execute(
-            "SELECT relispopulated FROM pg_class WHERE oid = to_regclass(%s)", [view.decode()]
-        ).fetchone()
-        return row is not None and bool(row[0])
-
-    def _copy(self, text: bytes, chunks: Iterator[bytes]) -> None:
-        with self._session.cursor() as cursor, cursor.copy(text) as copy:
-            for chunk in chunks:
-                copy.write(chunk)
+        if refresh is not None:
+            row = self._session.execute(
+                "SELECT relispopulated FROM pg_class WHERE oid = to_regclass(%s)",
+                [refresh[1].decode()],
+            ).fetchone()
+            if row is not None and row[0]:
+                return
+        self._session.execute(text)
 
     def _unless_failed(self, text: bytes, act: Callable[[], object]) -> None:
         try:
@@ -187,17 +188,14 @@ class _Attempt:
         except psycopg.Error as error:
             self._guard.check()
             state = error.sqlstate or ""
-            of_server = state.startswith(_NO_ROOM) and state != _FILE_MISSING
+            of_server = state.startswith(_SERVER_TROUBLE) and state != _FILE_MISSING
             if self._session.broken or of_server:
-                raise of_statement(error) from error
-            if not _is_harmless(state, text):
+                raise statement_failure(error) from error
+            exists_already = (
+                state in _EXISTS_ALREADY
+                or (state == _SECOND_KEY and _KEY.search(text) is not None)
+                or (state == _NO_TABLE_OF_ITS_OWN and _ATTACH.search(text) is not None)
+            )
+            unknown_setting = state == _UNKNOWN_SETTING and text[:4].upper() == b"SET "
+            if not exists_already and not unknown_setting:
                 self.reasons.setdefault(self._number, (" ".join(str(error).split()), text))
-
-
-def _is_harmless(state: str, text: bytes) -> bool:
-    return (
-        state in _THERE
-        or (state == _SECOND_KEY and _KEY.search(text) is not None)
-        or (state == _NO_TABLE_OF_ITS_OWN and _ATTACH.search(text) is not None)
-        or (state == _UNKNOWN_SETTING and text[:4].upper() == b"SET ")
-    )

@@ -1,6 +1,6 @@
-"""Lets the server's own checker read every table and index of a database.
+"""Lets PostgreSQL's own checker read every table and index of a database.
 
-The extension is made inside a transaction that is rolled back, so the database stays as it was.
+The extension is made in a transaction that is rolled back, so the database stays as it was.
 """
 
 from collections.abc import Mapping
@@ -27,28 +27,28 @@ SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_index i ON i.indexre
 
 
 def verify(session: Session, guard: Guard) -> Mapping[str, object]:
-    """What was checked. EvidenceMissing names the first thing that is damaged."""
-    known = session.execute(
+    """Counts what was checked. EvidenceMissing names the first table or index that is damaged."""
+    available = session.execute(
         "SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"
     ).fetchone()
-    if known is None:
+    if available is None:
         return {"amcheck": "not installed on this machine"}
     with session.transaction(force_rollback=True):
         session.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
-        tables = _each(session, guard, _TABLES, "SELECT msg FROM verify_heapam({}) LIMIT 1")
-        indexes = _each(session, guard, _INDEXES, "SELECT bt_index_check({})::text")
+        tables = _check_each(session, guard, _TABLES, "SELECT msg FROM verify_heapam({}) LIMIT 1")
+        indexes = _check_each(session, guard, _INDEXES, "SELECT bt_index_check({})::text")
     return {"tables": tables, "indexes": indexes}
 
 
-def _each(session: Session, guard: Guard, listing: str, check: str) -> int:
+def _check_each(session: Session, guard: Guard, listing: str, check: str) -> int:
     rows = session.execute(listing.encode()).fetchall()
     for oid, name in rows:
         guard.check()
         guard.moved(0)
         try:
-            found = session.execute(SQL(check).format(Literal(oid))).fetchone()  # pyright: ignore[reportArgumentType] - one of two constants
+            complaint = session.execute(SQL(check).format(Literal(oid))).fetchone()  # pyright: ignore[reportArgumentType] - one of two constants
         except psycopg.errors.DataCorrupted as error:
             raise EvidenceMissing(f"{name} is damaged: {error}") from error
-        if found is not None and found[0]:
-            raise EvidenceMissing(f"{name} is damaged: {found[0]}")
+        if complaint is not None and complaint[0]:
+            raise EvidenceMissing(f"{name} is damaged: {complaint[0]}")
     return len(rows)

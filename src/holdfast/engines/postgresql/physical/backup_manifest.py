@@ -1,4 +1,4 @@
-"""What arrived, against what the server says it sent."""
+"""Compares the files that arrived with the manifest of the server that sent them."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import google_crc32c
 from holdfast.domain.errors import EvidenceMissing
 
 _UNLISTED = ("pg_wal/", "backup_label", "tablespace_map", "postgresql.auto.conf.tmp")
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 _LITTLE_ENDIAN = ("x86_64", "aarch64")
@@ -34,7 +34,7 @@ class _Crc32c:
         self._value = _extend(self._value, bytes(data))  # it takes nothing else
 
     def hexdigest(self) -> str:
-        """As little-endian servers write it: the number's bytes as they are in memory."""
+        """In the byte order of little-endian servers, which write the number as it is in memory."""
         return self._value.to_bytes(4, "little").hex()
 
 
@@ -42,35 +42,36 @@ _CHECKSUMS: Mapping[str, Callable[[], _Checksum]] = {"CRC32C": _Crc32c, "SHA256"
 
 
 def algorithm(machine: str) -> str:
-    """What a server on such a machine is asked to put into its manifest.
+    """The checksum that a server on such a machine is asked to put into its manifest.
 
-    CRC32C costs neither side anything, but a server writes it in its own byte order: SHA256 is
-    what the others are asked for.
+    CRC32C costs neither side anything, but a server writes it in its own byte order: other machines
+    are asked for SHA256.
     """
     return "CRC32C" if machine in _LITTLE_ENDIAN else "SHA256"
 
 
-class Arrived:
-    """Size and checksum, in hex digits, of every file that passed."""
+class ReceivedFiles:
+    """Size and checksum, in hex digits, of every file that was received."""
 
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
-        self.seen: dict[str, tuple[int, str]] = {}
+        self.received: dict[str, tuple[int, str]] = {}
         self.bytes = 0
 
     @property
     def files(self) -> int:
-        return len(self.seen)
+        return len(self.received)
 
-    def passing(
+    def record(
         self, path: str, chunks: Iterator[bytes | memoryview]
     ) -> Iterator[bytes | memoryview]:
+        """Passes on a file's chunks; records its size and checksum at the end."""
         checksum, size = _CHECKSUMS[self.algorithm](), 0
         for chunk in chunks:
             checksum.update(chunk)
             size += len(chunk)
             yield chunk
-        self.seen[path] = (size, checksum.hexdigest())
+        self.received[path] = (size, checksum.hexdigest())
         self.bytes += size
 
 
@@ -79,49 +80,44 @@ class BackupManifest:
 
     def __init__(self, body: bytes) -> None:
         head, mark, _ = body.rpartition(b'"Manifest-Checksum"')
+        self._files: dict[str, Mapping[str, Any]] = {}
         try:
-            found: Mapping[str, Any] = json.loads(body)
-            files = {_path(file): file for file in found["Files"]}
-            ranges = found["WAL-Ranges"]
+            manifest: Mapping[str, Any] = json.loads(body)
+            for file in manifest["Files"]:
+                if "Encoded-Path" in file:
+                    path = bytes.fromhex(file["Encoded-Path"]).decode("utf-8", "surrogateescape")
+                else:
+                    path = str(file["Path"])
+                self._files[path] = file
+            self._ranges = manifest["WAL-Ranges"]
         except (ValueError, KeyError) as error:
             raise EvidenceMissing("the server's manifest cannot be read") from error
-        if not mark or hashlib.sha256(head).hexdigest() != found["Manifest-Checksum"]:
+        if not mark or hashlib.sha256(head).hexdigest() != manifest["Manifest-Checksum"]:
             raise EvidenceMissing("the server's manifest is not whole")
-        self._files = files
-        self._ranges = ranges
 
-    def require(self, arrived: Arrived, segment: int) -> None:
-        """Every file as it was sent, none more, and all the WAL there has to be."""
-        wrong = [path for path, file in self._files.items() if not _same(file, arrived, path)]
-        wrong += [path for path in arrived.seen if path not in self._files and not _unlisted(path)]
-        wrong += [path for path in self._segments(segment) if path not in arrived.seen]
+    def require(self, arrived: ReceivedFiles, segment: int) -> None:
+        """EvidenceMissing unless every file arrived as it was sent, no others, and all the WAL."""
+        wrong: list[str] = []
+        for path, file in self._files.items():
+            sent = file["Size"], str(file.get("Checksum", "")).lower()
+            same_algorithm = file.get("Checksum-Algorithm") == arrived.algorithm
+            if not same_algorithm or arrived.received.get(path) != sent:
+                wrong.append(path)
+        unlisted = arrived.received.keys() - self._files.keys()
+        wrong += [path for path in unlisted if not path.startswith(_UNLISTED)]
+        wrong += [path for path in self._segments(segment) if path not in arrived.received]
         if wrong:
-            named = ", ".join(sorted(wrong)[:_NAMED])
+            named = ", ".join(sorted(wrong)[:_MAX_NAMED])
             raise EvidenceMissing(f"{len(wrong)} files are not as the server's manifest: {named}")
 
     def _segments(self, segment: int) -> Iterator[str]:
         for span in self._ranges:
             first = _position(span["Start-LSN"]) // segment
             last = (_position(span["End-LSN"]) - 1) // segment
-            each = 0x1_0000_0000 // segment
+            segments_per_id = 0x1_0000_0000 // segment
             for number in range(first, last + 1):
-                yield f"pg_wal/{span['Timeline']:08X}{number // each:08X}{number % each:08X}"
-
-
-def _path(file: Mapping[str, Any]) -> str:
-    if "Encoded-Path" in file:
-        return bytes.fromhex(file["Encoded-Path"]).decode("utf-8", "surrogateescape")
-    return str(file["Path"])
-
-
-def _same(file: Mapping[str, Any], arrived: Arrived, path: str) -> bool:
-    sent = file["Size"], str(file.get("Checksum", "")).lower()
-    same_kind = file.get("Checksum-Algorithm") == arrived.algorithm
-    return same_kind and arrived.seen.get(path) == sent
-
-
-def _unlisted(path: str) -> bool:
-    return path.startswith(_UNLISTED)
+                high, low = divmod(number, segments_per_id)
+                yield f"pg_wal/{span['Timeline']:08X}{high:08X}{low:08X}"
 
 
 def _position(lsn: str) -> int:

@@ -1,4 +1,5 @@
-"""The messages of a base backup's COPY since version 15: archives by name, then the manifest."""
+"""Splits the messages of a base backup's COPY, since version 15: archives by name, then the
+manifest."""
 
 from collections.abc import Iterator
 
@@ -6,7 +7,7 @@ from holdfast.domain.errors import EvidenceMissing
 
 
 class CopyStream:
-    """`names` gives one archive after the other; `data` the bytes of the current one."""
+    """`names` yields one archive after the other; `data` the bytes of the current one."""
 
     def __init__(self, messages: Iterator[memoryview]) -> None:
         self._messages = messages
@@ -21,7 +22,7 @@ class CopyStream:
             self._skip()
 
     def _skip(self) -> None:
-        """What nobody wanted to read, up to the next name or the end."""
+        """Reads what the caller left, up to the next name or the end."""
         for _ in self.data():
             pass
 

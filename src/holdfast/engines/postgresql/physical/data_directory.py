@@ -1,7 +1,8 @@
-"""Makes of a materialised snapshot a data directory that our own server can run.
+"""Makes a data directory that a local server can run of the files of a snapshot.
 
-Settings, host-based access and certificates of the copied server belong to where it came from. At
-a managed place the files of that place are used; what came is kept beside them for people to read.
+Settings, host-based access and certificates of the copied server belong to where it came from. A
+managed server keeps its own configuration files; those of the snapshot lie beside them for people
+to read.
 """
 
 import platform
@@ -21,11 +22,11 @@ from holdfast.engines.postgresql.physical.snapshot import DATA, SPACES
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import give, mark
 
-_OURS = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
-_SET_ASIDE = (*_OURS, "postgresql.auto.conf")
+_CONFIGURATION = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
+_SET_ASIDE = (*_CONFIGURATION, "postgresql.auto.conf")
 _SIGNALS = ("standby.signal", "recovery.signal")
-_CAME = ".from-snapshot"
-_OWNERS = ".before"
+_FROM_SNAPSHOT = ".from-snapshot"
+_BEFORE = ".before"
 _TUNING = frozenset(
     (
         "autovacuum_max_workers",
@@ -65,101 +66,117 @@ _TUNING = frozenset(
         "work_mem",
     )
 )
-"""Settings that cannot harm the machine. All others have to be chosen anew by its operator."""
-_NEEDED = "\n# Holdfast: what the restored data needs\n"
-_USUAL_SEGMENT = 16 << 20
+"""Settings that cannot harm the machine. Its operator has to set all others again."""
+_NEEDED_HEADING = "\n# Holdfast: what the restored data needs\n"
+_DEFAULT_SEGMENT_BYTES = 16 << 20
 
 
-def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
-    """The place's own configuration files are copied from its live directory, where they lie in
-    it: Debian's servers have theirs elsewhere. Repeatable."""
+def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
+    """Makes the files of a snapshot a data directory for `server`. Repeatable.
+
+    The server's own configuration is copied from its live directory, as far as it is there:
+    Debian's servers have theirs elsewhere.
+    """
     data = tree / DATA
     if not (data / "PG_VERSION").is_file():
         raise EvidenceMissing("the snapshot holds no PostgreSQL data directory")
     for name in (*_SIGNALS, SETTLED):
         (data / name).unlink(missing_ok=True)
     for name in _SET_ASIDE:
-        came = data / name
-        if came.exists() and not (data / f"{name}{_CAME}").exists():
-            durable.move(came, data / f"{name}{_CAME}")
-    for name in _OURS if place.ours else _SET_ASIDE:
-        if place.ours or (place.directory / name).exists():
-            shutil.copyfile(place.directory / name, data / name)
-    conf = data / ("postgresql.conf" if place.ours else "postgresql.auto.conf")
-    _require(conf, needed(tools.server(tools_dir, place.version), data))
+        copied = data / name
+        if copied.exists() and not (data / f"{name}{_FROM_SNAPSHOT}").exists():
+            durable.move(copied, data / f"{name}{_FROM_SNAPSHOT}")
+    for name in _CONFIGURATION if server.ours else _SET_ASIDE:
+        if server.ours or (server.directory / name).exists():
+            shutil.copyfile(server.directory / name, data / name)
+    conf = data / ("postgresql.conf" if server.ours else "postgresql.auto.conf")
+    _write_needed(conf, needed_settings(tools.server(tools_dir, server.version), data))
     _map_tablespaces(tree, data)
-    _own(tree, owner_of(place))
+    # The server's user owns its data, and only that user may enter it.
+    tree.chmod(0o711)
+    data.chmod(0o700)
+    spaces = tree / SPACES
+    if spaces.is_dir():
+        spaces.chmod(0o711)
+    for folder in (data, spaces):
+        give(folder, owner_of(server))
 
 
-def settle(place: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
-    """Settings that the old superuser wrote with ALTER SYSTEM may name programs: only those that
-    tune are kept. `confine` boots the server and changes its roles."""
-    auto = place.directory / "postgresql.auto.conf"
+def settle(server: LocalServer, confine: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """Confines a data directory whose superuser was the addon's owner.
+
+    Settings that he wrote with ALTER SYSTEM may name programs: only those that tune are kept.
+    `confine` boots the server and changes its roles.
+    """
+    auto = server.directory / "postgresql.auto.conf"
     if auto.exists():
         text = auto.read_text(errors="surrogateescape")
-        kept = _tuning(text)
-        if kept != text:
-            _replace(auto.with_name(f"{auto.name}{_OWNERS}"), text)
-            _replace(auto, kept)
+        tuning = "".join(
+            line
+            for line in text.splitlines(keepends=True)
+            if line.startswith("#") or line.partition("=")[0].strip() in _TUNING
+        )
+        if tuning != text:
+            _replace(auto.with_name(f"{auto.name}{_BEFORE}"), text)
+            _replace(auto, tuning)
     left = confine()
-    mark(place.directory / SETTLED)
+    mark(server.directory / SETTLED)
     return left
 
 
-def _tuning(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(
-        line for line in lines if line.startswith("#") or line.partition("=")[0].strip() in _TUNING
-    )
-
-
 def _replace(path: Path, text: str) -> None:
-    """There whole or not at all, with the owner of its directory."""
+    """Writes the file whole or not at all, with the owner of its directory."""
     state = path.parent.stat()
     durable.write(path, text, owner=(state.st_uid, state.st_gid))
 
 
-def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """A physical copy runs under its own major version only, and on its own kind of processor."""
-    major, here = str(manifest["facts"]["major"]), place.version.partition(".")[0]
-    problems = [] if major == here else [f"the snapshot is of PostgreSQL {major}, the addon {here}"]
+    major, own_major = str(manifest["facts"]["major"]), server.version.partition(".")[0]
+    problems = (
+        []
+        if major == own_major
+        else [f"the snapshot is of PostgreSQL {major}, the addon {own_major}"]
+    )
     machine = manifest["facts"]["machine"]
     if machine != platform.machine():
         problems.append(f"the snapshot is of a {machine}, this is a {platform.machine()}")
-    for name in locale_names.lacking(manifest["facts"].get("locales", ())):
-        how = locale_names.generation(name) or "restore a dump of it, with another locale"
+    for name in locale_names.not_installed(manifest["facts"].get("locales", ())):
+        remedy = locale_names.install_hint(name) or "restore a dump of it, with another locale"
         problems.append(
-            f"the snapshot needs the locale {name}, which is not on this machine; {how}"
+            f"the snapshot needs the locale {name}, which is not on this machine; {remedy}"
         )
     try:
-        tools.server(tools_dir, place.version)
+        tools.server(tools_dir, server.version)
     except ToolMissing as error:
         problems.append(error.message)
-    return problems if place.ours else [*problems, *_elsewhere(place)]
+    return problems if server.ours else [*problems, *_port_obstacles(server)]
 
 
-def _elsewhere(place: LocalServer) -> list[str]:
-    """Is the directory that of the server at the addon's address, as its lock file says?"""
+def _port_obstacles(server: LocalServer) -> list[str]:
+    """Does the directory belong to the server at the addon's address, as its lock file says?"""
     try:
-        lines = (place.directory / "postmaster.pid").read_text().splitlines()
+        lines = (server.directory / "postmaster.pid").read_text().splitlines()
     except OSError:
-        return []  # it is not running; whoever starts it will see where it runs from
+        return []  # it is not running, so nothing contradicts the directory
     port = lines[3].strip() if len(lines) > 3 else "?"
-    if port == str(place.port):
+    if port == str(server.port):
         return []
-    return [f"the server in {place.directory} listens on port {port}, the addon's on {place.port}"]
+    return [
+        f"the server in {server.directory} listens on port {port}, the addon's on {server.port}"
+    ]
 
 
-def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
-    """Settings without which a server does not start from this data, whatever its place says."""
-    control = timelines.controlled(chosen, data)
+def needed_settings(chosen: ToolSet, data: Path) -> Mapping[str, str]:
+    """Settings without which a server does not start from this data."""
+    control = timelines.control_data(chosen, data)
     try:
         segment = int(control["Bytes per WAL segment"])
         prepared = int(control["max_prepared_xacts setting"])
     except (KeyError, ValueError) as error:
         raise EvidenceMissing(f"pg_control cannot be read: {error}") from error
     settings: dict[str, str] = {}
-    if segment > _USUAL_SEGMENT:
+    if segment > _DEFAULT_SEGMENT_BYTES:
         settings["min_wal_size"] = f"{2 * segment >> 20}MB"
         settings["max_wal_size"] = f"{64 * segment >> 20}MB"
     if prepared:
@@ -167,35 +184,35 @@ def needed(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     return settings
 
 
-def _require(conf: Path, settings: Mapping[str, str]) -> None:
-    """Below the place's own settings; what an earlier restore wrote there is gone."""
+def _write_needed(conf: Path, settings: Mapping[str, str]) -> None:
+    """Appends needed settings to the server's own; replaces those of an earlier restore."""
     present = conf.read_text(errors="surrogateescape") if conf.exists() else ""
-    own = present.partition(_NEEDED)[0]
+    own = present.partition(_NEEDED_HEADING)[0]
     lines = [f"{name} = {value}\n" for name, value in settings.items()]
-    text = own + (_NEEDED + "".join(lines) if lines else "")
+    text = own + (_NEEDED_HEADING + "".join(lines) if lines else "")
     conf.write_text(text, errors="surrogateescape")
 
 
 def _map_tablespaces(tree: Path, data: Path) -> None:
-    """Recovery makes the links from `tablespace_map`: they shall lead to what came with it."""
+    """Recovery makes links from `tablespace_map`: they shall lead to the files of the snapshot."""
     spaces = tree / SPACES
-    found = sorted(each.name for each in spaces.iterdir()) if spaces.is_dir() else []
+    names = sorted(path.name for path in spaces.iterdir()) if spaces.is_dir() else []
     links = data / "pg_tblspc"
     links.mkdir(mode=0o700, exist_ok=True)
-    for name in found:
+    for name in names:
         link = links / name
         if link.is_symlink():
             link.unlink()
-    lines = [f"{name} {spaces / name}\n" for name in found]
+    lines = [f"{name} {spaces / name}\n" for name in names]
     (data / "tablespace_map").unlink(missing_ok=True)
     if lines:
         (data / "tablespace_map").write_text("".join(lines))
 
 
 def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
-    """Tablespaces live beside the data; recovery finds them by absolute paths."""
+    """Tablespaces lie beside the data; recovery finds them by absolute paths."""
     spaces = [f"{oid} {directory / SPACES / oid}\n" for oid in sorted(facts["tablespaces"])]
-    texts, appended = timelines.materialised(facts)
+    texts, appended = timelines.recovery_files(facts)
     return Finish(
         texts={
             **{f"{DATA}/{name}": text for name, text in texts.items()},
@@ -215,14 +232,3 @@ def finish(directory: PurePath, facts: Mapping[str, Any]) -> Finish:
             " and removes the recovery settings from postgresql.auto.conf.",
         ],
     )
-
-
-def _own(tree: Path, user: str | int | None) -> None:
-    """The server's user owns its data, and nobody else enters it."""
-    tree.chmod(0o711)
-    (tree / DATA).chmod(0o700)
-    spaces = tree / SPACES
-    if spaces.is_dir():
-        spaces.chmod(0o711)
-    for base in (tree / DATA, spaces):
-        give(base, user)

@@ -1,8 +1,8 @@
-"""Boots a physical copy where nobody sees it, proves it, and makes it ready for its place.
+"""Boots a physical copy in private, verifies it, and prepares it for its final directory.
 
 A copied server brings its settings, its archiving and its subscriptions along. Here it listens on
-a private socket only, archives nothing, replicates nothing and loads no foreign library; whatever
-its own files say, the command line wins. It begins a new timeline: see `timelines`.
+a private socket only, archives nothing, replicates nothing and loads no foreign library: the
+command line overrides its own files. It begins a new timeline: see `timelines`.
 """
 
 import os
@@ -36,7 +36,6 @@ from holdfast.kit.processes.process import (
     DISCARD,
     Child,
     Command,
-    Finished,
     ids_of,
     require_success,
     run,
@@ -45,7 +44,7 @@ from holdfast.kit.seal import Secret
 
 _PRIVATE: Mapping[str, str] = {
     "listen_addresses": "",
-    "archive_mode": "on",  # what is written here waits for the place's own archive_command
+    "archive_mode": "on",  # WAL written here waits for the server's own archive_command
     "archive_command": "",
     "archive_cleanup_command": "",
     "restore_command": "",
@@ -69,60 +68,65 @@ _PRIVATE: Mapping[str, str] = {
     "data_sync_retry": "off",
 }
 _TRUST = "local all all trust\n"
-_PORT = 5432  # only the name of a socket in a private directory
-_LAST_WORDS = 5
-_ARCHIVES_BY_LIBRARY = 15
-_QUIET_SINCE = 17
-"""From this major on a login fires event triggers, which a setting can keep silent."""
+_PORT = 5432  # part of the name of a socket in a private directory
+_SHOWN_LOG_LINES = 5
+_ARCHIVE_LIBRARY_SINCE = 15
+_EVENT_TRIGGERS_SETTING_SINCE = 17
+"""Since this major logins fire event triggers, and this setting disables them."""
 
 
 class Rehearsal:
-    """One private boot of `directory`, with the programs that `place` will run it with."""
+    """One private boot of `directory`, with the programs of `server`."""
 
-    def __init__(self, tools_dir: Path, directory: Path, place: LocalServer, guard: Guard) -> None:
-        self._tools: ToolSet = tools.server(tools_dir, place.version)
+    def __init__(self, tools_dir: Path, directory: Path, server: LocalServer, guard: Guard) -> None:
+        self._tools: ToolSet = tools.server(tools_dir, server.version)
         self._directory = directory
-        self._place = place
-        self._user = owner_of(place)
+        self._server = server
+        self._user = owner_of(server)
         self._guard = guard
 
     def run(self, copy: facts.Facts, *, foreign: bool = False) -> Mapping[str, object]:
-        """`copy` holds the facts of the snapshot. Returns those about what was proven;
-        RestoreDiffers or EvidenceMissing when it is not sound. The roles of a `foreign` one lose
-        their power.
+        """Verifies the snapshot with the facts `copy`. Returns facts about what was proven.
+
+        RestoreDiffers or EvidenceMissing when it is not sound. A `foreign` one's roles are
+        disarmed.
         """
-        begun = NewTimeline(self._tools, self._directory.parent, self._place, copy)
+        begun = NewTimeline(self._tools, self._directory.parent, self._server, copy)
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
             home = Path(private)
             with self._booted(home, begun) as child:
                 address = Address(private, _PORT, copy["superuser"], Secret(""), "postgres")
                 self._await(address, child)
-                found = self._look(address, begun)
-                self._silence(address)
-                if foreign:
-                    self._disarm(address)
-                if self._place.admin is None:
-                    self._let_in(address)
+                proven = self._verify(address, begun)
+                self._disable_subscriptions(address)
+                if foreign:  # before any role is let in, for that role gets its rights afterwards
+                    with translated(), connect(address) as session:
+                        foreign_roles.disarm(session, self._server.user)
+                if self._server.admin is None:
+                    with translated(), connect(address) as session:
+                        _let_in(session, self._server)
                 else:
-                    found["handedOver"] = self._confine(address)
-        return {**found, "checksums": self._checksums()}
+                    proven["handedOver"] = self._confine(address)
+        return {**proven, "checksums": self._checksums()}
 
     def settle(self, names: Sequence[str]) -> list[str]:
-        """Makes a data directory whose superuser was the addon's owner one of ours. `names`: whom
-        its superuser may be called. Returns what stays with ours and nobody can use."""
+        """Makes a data directory whose superuser was the addon's owner one of ours.
+
+        `names` its superuser may have. Returns objects that stay with our superuser, unusable.
+        """
         with (
             tempfile.TemporaryDirectory(prefix="holdfast-") as private,
             self._booted(Path(private)) as child,
         ):
-            tried = [Address(private, _PORT, name, Secret(""), "postgres") for name in names]
-            self._await(tried[0], child, tried[1:])
-            return self._confine(self._of_superuser(tried))
-
-    def _of_superuser(self, tried: Sequence[Address]) -> Address:
-        for address in tried:
-            with suppress(AddonRefused), connect(address) as session:
-                return replace(address, user=administrator.bootstrap(session))
-        raise RestoreDiffers("none of its known users is in the data directory")
+            addresses = [Address(private, _PORT, name, Secret(""), "postgres") for name in names]
+            self._await(addresses[0], child, addresses[1:])
+            for address in addresses:
+                with suppress(AddonRefused), connect(address) as session:
+                    superuser = administrator.bootstrap(session)
+                    break
+            else:
+                raise RestoreDiffers("none of its known users is in the data directory")
+            return self._confine(replace(address, user=superuser))
 
     @contextmanager
     def _booted(self, home: Path, begun: NewTimeline | None = None) -> Generator[Child]:
@@ -130,7 +134,9 @@ class Rehearsal:
         release = self._guard.adopt(child.kill)
         try:
             yield child
-            require_success(self._stopped())
+            words = ["-D", str(self._directory), "-m", "fast", "-w", "stop"]
+            stop = Command([self._tools.program("pg_ctl"), *words], cwd="/", user=self._user)
+            require_success(run(stop, timeout=300))
         finally:
             release()
             child.close()
@@ -145,9 +151,13 @@ class Rehearsal:
         settings = {
             **_PRIVATE,
             **(begun.settings(home) if begun else {}),
-            **({"archive_library": ""} if self._tools.major >= _ARCHIVES_BY_LIBRARY else {}),
-            **data_directory.needed(self._tools, self._directory),
-            **({"event_triggers": "off"} if self._tools.major >= _QUIET_SINCE else {}),
+            **({"archive_library": ""} if self._tools.major >= _ARCHIVE_LIBRARY_SINCE else {}),
+            **data_directory.needed_settings(self._tools, self._directory),
+            **(
+                {"event_triggers": "off"}
+                if self._tools.major >= _EVENT_TRIGGERS_SETTING_SINCE
+                else {}
+            ),
             "unix_socket_directories": str(home),
             "hba_file": str(home / "hba"),
             "ident_file": str(home / "ident"),
@@ -155,7 +165,9 @@ class Rehearsal:
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         argv = [self._tools.program("postgres"), "-D", str(self._directory), "-p", str(_PORT)]
-        cell = cell_of(self._place.cell, self._tools.directory.parent, self._directory.parent, home)
+        cell = cell_of(
+            self._server.cell, self._tools.directory.parent, self._directory.parent, home
+        )
         return Command(
             [*argv, *words],
             env=self._tools.environment,
@@ -165,12 +177,12 @@ class Rehearsal:
         )
 
     def _await(self, address: Address, child: Child, others: Sequence[Address] = ()) -> None:
-        """Until recovery has reached consistency and ended. `others`: who might get in instead."""
+        """Waits until recovery has reached consistency and ended. `others` may get in instead."""
         while True:
             self._guard.wait(0.1)
             self._guard.moved(0)
             if child.ended():
-                last = " / ".join(child.wait().stderr.splitlines()[-_LAST_WORDS:])
+                last = " / ".join(child.wait().stderr.splitlines()[-_SHOWN_LOG_LINES:])
                 raise RestoreDiffers(f"the snapshot's server does not start: {last}")
             try:
                 connect(address).close()
@@ -181,7 +193,7 @@ class Rehearsal:
                     raise
             return
 
-    def _look(self, address: Address, begun: NewTimeline) -> dict[str, object]:
+    def _verify(self, address: Address, begun: NewTimeline) -> dict[str, object]:
         with translated(), connect(address) as session:
             if facts.server(session)["standby"]:
                 raise RestoreDiffers("the snapshot's server did not end its recovery")
@@ -193,46 +205,36 @@ class Rehearsal:
                 checked[name] = amcheck.verify(session, self._guard)
         return {"databases": checked, TIMELINE: timeline}
 
-    def _disarm(self, address: Address) -> None:
-        """Before anybody is let in: whoever is gets what he needs then."""
-        with translated(), connect(address) as session:
-            foreign_roles.disarm(session, self._place.user)
-
-    def _let_in(self, address: Address) -> None:
-        """The place's own user and password get in."""
-        with translated(), connect(address) as session:
-            _let_in(session, self._place)
-
     def _confine(self, address: Address) -> list[str]:
-        """The superuser becomes Holdfast's own, and what it owned the addon's owner's."""
-        assert self._place.admin is not None
-        self._name_superuser(address)
-        address = replace(address, user=self._place.admin.user)
+        """Makes the superuser Holdfast's own, and gives what it owned to the addon's owner."""
+        assert self._server.admin is not None
+        # In two sessions, since no role can rename itself.
+        with translated(), connect(address) as session:
+            doorman = administrator.admit_doorman(session, self._server.admin)
+        if doorman is not None:
+            with translated(), connect(replace(address, user=doorman)) as session:
+                administrator.rename_superuser(session, self._server.admin)
+        address = replace(address, user=self._server.admin.user)
         with translated(self._guard), connect(address) as session:
-            administrator.confine_server(session, self._place)
-            administrator.hand_over_databases(session, self._place)
-            names, heir = administrator.databases(session), administrator.heir(session, self._place)
+            administrator.confine_server(session, self._server)
+            administrator.hand_over_databases(session, self._server)
+            names = administrator.databases(session)
+            owner = administrator.successor(session, self._server)
         left: list[str] = []
         for name in names:
             self._guard.check()
             self._guard.moved(0)
             with translated(self._guard), connect(address, name) as session:
-                left += [f"{name}: {what}" for what in confine_database(session, self._place, heir)]
+                left += [
+                    f"{name}: {object_name}"
+                    for object_name in confine_database(session, self._server, owner)
+                ]
         with translated(self._guard), connect(address) as session:
             administrator.dismiss_doorman(session)
         return left
 
-    def _name_superuser(self, address: Address) -> None:
-        """In two sessions, since nobody can rename himself."""
-        assert self._place.admin is not None
-        with translated(), connect(address) as session:
-            doorman = administrator.admit_doorman(session, self._place.admin)
-        if doorman is not None:
-            with translated(), connect(replace(address, user=doorman)) as session:
-                administrator.rename_superuser(session, self._place.admin)
-
-    def _silence(self, address: Address) -> None:
-        """Foreign subscriptions stay silent."""
+    def _disable_subscriptions(self, address: Address) -> None:
+        """Disables the subscriptions of the copied server."""
         with translated(), connect(address) as session:
             names = [str(database["name"]) for database in facts.databases(session)]
         for name in names:
@@ -245,18 +247,6 @@ class Rehearsal:
                     quoted = Identifier(subscription)
                     session.execute(SQL("ALTER SUBSCRIPTION {} DISABLE").format(quoted))
 
-    def _stopped(self) -> Finished:
-        argv = [
-            self._tools.program("pg_ctl"),
-            "-D",
-            str(self._directory),
-            "-m",
-            "fast",
-            "-w",
-            "stop",
-        ]
-        return run(Command(argv, cwd="/", user=self._user), timeout=300)
-
     def _checksums(self) -> str:
         argv = [self._tools.program("pg_checksums"), "--check", "-D", str(self._directory)]
         finished = run(Command(argv, cwd="/", user=self._user), timeout=24 * 3600)
@@ -267,42 +257,46 @@ class Rehearsal:
         raise EvidenceMissing(f"damaged pages: {finished.stderr.strip()[-300:]}")
 
 
-def confine_database(session: Session, place: LocalServer, heir: str) -> list[str]:
-    """Repeatable. Returns what nobody but Holdfast owns and can use from now on."""
+def confine_database(session: Session, server: LocalServer, owner: str) -> list[str]:
+    """Gives a database to its owner. Repeatable.
+
+    Returns objects that only Holdfast owns and can use from now on.
+    """
     typed = ownership.types_in_machine_code(session)
     if typed:
         raise RestoreDiffers(
-            f"database {session.info.dbname} has types whose code is a library of nobody's:"
+            f"database {session.info.dbname} has types whose code is a library of no extension:"
             f" {', '.join(typed[:5])}; that cannot run on a server whose owner is not trusted"
             " with this machine"
         )
-    for statement in ownership.locked_up(session):
+    for statement in ownership.lockdown_statements(session):
         session.execute(statement)
-    left = ownership.yield_objects(session, heir)
-    ownership.copy_mappings(session, heir)
-    ownership.equip(session, place.user, administrator.owner_here(session))
+    left = ownership.give_objects(session, owner)
+    ownership.copy_mappings(session, owner)
+    ownership.equip_database(session, server.user, administrator.database_owner(session))
     return left
 
 
-def _let_in(session: Session, place: LocalServer) -> None:
-    """The password crosses as a verifier only, so no log can hold it.
+def _let_in(session: Session, server: LocalServer) -> None:
+    """Lets the server's own user in, with its present password.
 
-    On a place that is not ours no role is made and none gets rights: who may do what was the
-    owner's decision. Its password may have changed since; without the present one nobody here
-    could see whether the restored server answers.
+    The password crosses as a verifier only, so no log can hold it. On a server that is not ours no
+    role is made and none gets rights: that is its owner's decision. Its password may have changed
+    since the snapshot; without the present one we could not see whether the restored server
+    answers.
     """
-    user, secret = place.user.encode(), place.password.reveal().encode()
+    user, secret = server.user.encode(), server.password.reveal().encode()
     verifier = session.pgconn.encrypt_password(secret, user, b"scram-sha-256").decode()
-    exists = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [place.user]).fetchone()
-    if not exists and not place.ours:
+    exists = session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [server.user]).fetchone()
+    if not exists and not server.ours:
         raise RestoreDiffers(
-            f"the snapshot has no role {place.user!r}, as which Holdfast connects to this addon"
+            f"the snapshot has no role {server.user!r}, as which Holdfast connects to this addon"
         )
     verb = "ALTER" if exists else "CREATE"
-    rights = "LOGIN SUPERUSER" if place.ours else ""
-    if place.ours or secret:
+    rights = "LOGIN SUPERUSER" if server.ours else ""
+    if server.ours or secret:
         session.execute(
             SQL("{} ROLE {} {} PASSWORD {}").format(
-                SQL(verb), Identifier(place.user), SQL(rights), Literal(verifier)
+                SQL(verb), Identifier(server.user), SQL(rights), Literal(verifier)
             )
         )

@@ -1,8 +1,8 @@
-"""The replication protocol: commands to a walsender, and what it streams back.
+"""Speaks the replication protocol: commands to a walsender, and what it streams back.
 
-psycopg speaks no replication, so this goes to libpq itself. Waiting is done on the socket and never
-inside libpq, which would keep every other thread of this process waiting too. One connection serves
-one thread; a stop from another thread cancels it, and is heard even when the server is not.
+psycopg speaks no replication, so this uses libpq itself. Waiting is done on the socket and never
+inside libpq, which would block every other thread of this process. One connection serves one
+thread; a stop from another thread cancels it, and works even when the server does not answer.
 """
 
 import select
@@ -17,10 +17,10 @@ from psycopg.pq import abc
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonUnavailable, Failure
 from holdfast.engines.postgresql.client.address import conninfo
-from holdfast.engines.postgresql.client.server_errors import of_replication
+from holdfast.engines.postgresql.client.server_errors import replication_failure
 from holdfast.kit.processes.guard import Guard
 
-_LISTEN_MS = 200  # how long a stop may go unheard when the server is silent
+_POLL_MS = 200  # a stop is noticed after this time when the server is silent
 _CONNECT_MS = 30_000
 
 Row = Mapping[str, str]
@@ -34,9 +34,9 @@ _TUPLES, _COMMAND, _COPY = (
 class Replication:
     """An open walsender session."""
 
-    def __init__(self, connection: abc.PGconn, where: str, guard: Guard) -> None:
+    def __init__(self, connection: abc.PGconn, endpoint: str, guard: Guard) -> None:
         self._connection = connection
-        self._where = where
+        self._endpoint = endpoint
         self._guard = guard
         self._poll = select.poll()
         self._poll.register(connection.socket, select.POLLIN)
@@ -60,7 +60,8 @@ class Replication:
     def result(self) -> abc.PGresult | None:
         """The next result; None after the last. A failed one is raised."""
         while self._connection.is_busy():
-            self._receive()
+            self._wait()
+            self._consume()
         result = self._connection.get_result()
         if result is not None and result.status not in (_TUPLES, _COMMAND, _COPY):
             raise self._failure(result.error_message)
@@ -70,11 +71,11 @@ class Replication:
         """The next result, which must be rows."""
         result = self.result()
         if result is None or result.status != _TUPLES:
-            raise AddonUnavailable(f"the server at {self._where} said something unexpected")
+            raise AddonUnavailable(f"the server at {self._endpoint} said something unexpected")
         return list(_rows(result))
 
     def copied(self) -> Iterator[memoryview]:
-        """What the current COPY streams, message by message."""
+        """The messages that the current COPY streams."""
         dry = True
         while True:
             size, data = self._connection.get_copy_data(1)
@@ -83,7 +84,7 @@ class Replication:
             if size < 0:
                 raise self._failure(self._connection.error_message)
             if size == 0:
-                # While the server is faster than we are there is more: nobody needs to wait.
+                # While the server is faster than we are there is more to read without waiting.
                 if dry:
                     self._wait()
                 self._consume()
@@ -91,13 +92,9 @@ class Replication:
                 yield data
             dry = size == 0
 
-    def _receive(self) -> None:
-        self._wait()
-        self._consume()
-
     def _wait(self) -> None:
-        """For more to read, at most until somebody says stop."""
-        while not self._poll.poll(_LISTEN_MS):
+        """Waits until there is more to read; raises the reason of a stop."""
+        while not self._poll.poll(_POLL_MS):
             self._guard.check()
 
     def _consume(self) -> None:
@@ -107,9 +104,9 @@ class Replication:
             raise self._failure(str(error).encode()) from error
 
     def _failure(self, message: bytes) -> Failure:
-        """A stop's own reason first: what a cancelled server says is not why it ended."""
+        """Raises the reason of a stop first: a cancelled server's message is not the cause."""
         self._guard.check()
-        return of_replication(message.decode("utf-8", "replace"), self._where)
+        return replication_failure(message.decode("utf-8", "replace"), self._endpoint)
 
 
 def _rows(result: abc.PGresult) -> Iterator[Row]:
@@ -119,17 +116,17 @@ def _rows(result: abc.PGresult) -> Iterator[Row]:
         yield {name: value.decode() for name, value in zip(names, values, strict=True)}
 
 
-def _connected(connection: abc.PGconn, guard: Guard) -> None:
-    """Until it is connected or is not; libpq does not count the time here."""
+def _await_connected(connection: abc.PGconn, guard: Guard) -> None:
+    """Waits until the connect succeeds or fails; libpq does not limit its time."""
     waiting, silent = pq.PollingStatus.WRITING, 0
     over = (pq.PollingStatus.OK, pq.PollingStatus.FAILED)
     while connection.status != pq.ConnStatus.BAD and waiting not in over:
-        if silent * _LISTEN_MS > _CONNECT_MS:
+        if silent * _POLL_MS > _CONNECT_MS:
             raise AddonUnavailable("the server does not answer", reason="host")
         events = select.POLLIN if waiting == pq.PollingStatus.READING else select.POLLOUT
         poll = select.poll()
-        poll.register(connection.socket, events)  # it may be another one each time
-        if poll.poll(_LISTEN_MS):
+        poll.register(connection.socket, events)  # each attempt may have another socket
+        if poll.poll(_POLL_MS):
             waiting = connection.connect_poll()
         else:
             silent += 1
@@ -138,8 +135,8 @@ def _connected(connection: abc.PGconn, guard: Guard) -> None:
 
 @contextmanager
 def replication(address: Address, application: str, guard: Guard) -> Generator[Replication]:
-    """NotSupported, naming what is missing, when the server lets nobody replicate like this."""
-    where = f"{address.host}:{address.port}"
+    """NotSupported, naming what is missing, when the server does not let the user replicate."""
+    endpoint = f"{address.host}:{address.port}"
     words = make_conninfo(
         conninfo(address, address.database, application),
         password=address.password.reveal(),
@@ -147,10 +144,10 @@ def replication(address: Address, application: str, guard: Guard) -> Generator[R
     )
     connection: abc.PGconn = pq.PGconn.connect_start(words.encode())
     try:
-        _connected(connection, guard)
+        _await_connected(connection, guard)
         if connection.status != pq.ConnStatus.OK:
-            raise of_replication(connection.error_message.decode("utf-8", "replace"), where)
-        session = Replication(connection, where, guard)
+            raise replication_failure(connection.error_message.decode("utf-8", "replace"), endpoint)
+        session = Replication(connection, endpoint, guard)
         release = guard.adopt(session.cancel)
         try:
             guard.check()

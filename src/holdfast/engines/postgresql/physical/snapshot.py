@@ -1,9 +1,9 @@
-"""A physical copy of a running server, by streaming base backup.
+"""Takes a physical copy of a running server, by streaming base backup.
 
 The WAL that makes it consistent comes with it; a temporary slot keeps the server from removing
 that WAL meanwhile. The server's own manifest arrives last, and every file that passed is compared
-with it. What a server finds wrong with its pages it says in the very last message, so nothing
-counts before that one was read.
+with it. The server reports damaged pages in its very last message, so nothing counts before that
+message was read.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from holdfast.contracts.engine import WARNINGS, Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client import facts
-from holdfast.engines.postgresql.client.address import Session, connect, nearest
+from holdfast.engines.postgresql.client.address import connect, through_socket
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.dump import warnings
 from holdfast.engines.postgresql.physical.backup_manifest import (
-    Arrived,
     BackupManifest,
+    ReceivedFiles,
     algorithm,
 )
 from holdfast.engines.postgresql.physical.copy_stream import CopyStream
@@ -30,7 +30,7 @@ from holdfast.kit.processes.guard import Guard
 DATA, SPACES = "data", "tablespaces"
 MANIFEST = "backup_manifest"
 
-_STREAM = 15  # since this version all archives come in one COPY
+_ONE_COPY_SINCE = 15  # since this version all archives come in one COPY
 Chunks = Iterator[bytes | memoryview]
 
 
@@ -47,9 +47,10 @@ class Capture:
     ) -> None:
         self._warnings = findings
         self._session = session
-        self._machine = _machine(about["banner"])
-        self._arrived = Arrived(algorithm(self._machine))
-        self._segment = _bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
+        # `PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...`
+        self._machine = str(about["banner"]).partition(" on ")[2].partition("-")[0]
+        self._arrived = ReceivedFiles(algorithm(self._machine))
+        self._segment = _setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
         self._major = int(version) // 10_000
         session.send(_command(self._major, attempt.tag, rate, self._arrived.algorithm))
@@ -63,57 +64,68 @@ class Capture:
 
     def pieces(self) -> Iterator[Piece]:
         """Each piece's bytes have to be read before the next piece."""
-        stream = self._streamed if self._major >= _STREAM else self._one_by_one
         manifest = b""
-        for name, chunks in stream():
+        for name, chunks in self._archives():
             if name == MANIFEST:
                 manifest = b"".join(bytes(chunk) for chunk in chunks)
                 continue
             tar = TarStream(chunks)
             for entry in tar.entries():
                 yield self._piece(name, entry, tar)
-        yield _whole(f"{DATA}/{MANIFEST}", manifest)
+        yield Piece(
+            f"{DATA}/{MANIFEST}",
+            0o600,
+            0,
+            directory=False,
+            target="",
+            cut=Cut.WHOLE,
+            chunks=iter([manifest]),
+        )
         self._finish(manifest)
 
-    def _streamed(self) -> Iterator[tuple[str, Chunks]]:
-        self._session.result()
-        stream = CopyStream(self._session.copied())
-        for name in stream.names():
-            yield name, stream.data()
-
-    def _one_by_one(self) -> Iterator[tuple[str, Chunks]]:
-        """Before 15: each tablespace in a COPY of its own, then the base, then the manifest."""
+    def _archives(self) -> Iterator[tuple[str, Chunks]]:
+        """Archives by name, then the manifest: since 15 in one COPY, before in a COPY each."""
+        if self._major >= _ONE_COPY_SINCE:
+            self._session.result()
+            stream = CopyStream(self._session.copied())
+            for name in stream.names():
+                yield name, stream.data()
+            return
         for name in (*(f"{space}.tar" for space in self._spaces), "base.tar", MANIFEST):
             self._session.result()
             yield name, self._session.copied()
 
     def _piece(self, archive: str, entry: TarEntry, tar: TarStream) -> Piece:
         space = archive.removesuffix(".tar")
-        inside = DATA if space == "base" else f"{SPACES}/{space}"
-        known = entry.path if space == "base" else f"pg_tblspc/{space}/{entry.path}"
-        file = not entry.directory and not entry.target
+        folder = DATA if space == "base" else f"{SPACES}/{space}"
+        manifest_path = entry.path if space == "base" else f"pg_tblspc/{space}/{entry.path}"
+        is_file = not entry.directory and not entry.target
+        # Relation files change page by page; all others change as a whole.
+        has_pages = manifest_path.startswith(("base/", "global/", "pg_tblspc/"))
         return Piece(
-            path=f"{inside}/{entry.path}".rstrip("/"),
+            path=f"{folder}/{entry.path}".rstrip("/"),
             mode=entry.mode,
             mtime=entry.mtime * 1_000_000_000,
             directory=entry.directory,
             target=entry.target,
-            cut=Cut.PAGES if _has_pages(known) else Cut.WHOLE,
-            chunks=self._arrived.passing(known, tar.data()) if file else iter(()),
+            cut=Cut.PAGES if has_pages else Cut.WHOLE,
+            chunks=self._arrived.record(manifest_path, tar.data()) if is_file else iter(()),
         )
 
     def _finish(self, manifest: bytes) -> None:
         end = self._session.rows()[0]
         while self._session.result() is not None:
-            pass  # the last word: CommandComplete, or what was wrong with the pages
-        listed = BackupManifest(manifest)
-        listed.require(self._arrived, self._segment)
+            pass  # the last message: CommandComplete, or which pages are damaged
+        BackupManifest(manifest).require(self._arrived, self._segment)
+        files = self._arrived.files
         self.facts = {
             "start": self._start,
             "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
             "major": self._major,
-            "files": self._arrived.files,
-            "proven": {"server's manifest": self._proven()},
+            "files": files,
+            "proven": {
+                "server's manifest": f"{files} files have its size and {self._arrived.algorithm}"
+            },
             "bytes": self._arrived.bytes,
             "tablespaces": self._spaces,
             "superuser": self._about["bootstrap"],
@@ -123,13 +135,10 @@ class Capture:
             "machine": self._machine,
         }
 
-    def _proven(self) -> str:
-        return f"{self._arrived.files} files have its size and {self._arrived.algorithm}"
-
 
 def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
-    """`rate` in KiB per second; None: as fast as it goes."""
-    if major >= _STREAM:
+    """The BASE_BACKUP command; `rate` in KiB per second, None: without a limit."""
+    if major >= _ONE_COPY_SINCE:
         limit = f", MAX_RATE {rate}" if rate else ""
         return (
             f"BASE_BACKUP (LABEL '{label}', PROGRESS true, CHECKPOINT 'fast', WAL true,"
@@ -142,35 +151,13 @@ def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
     )
 
 
-def _bytes(setting: str) -> int:
-    """`16MB` to bytes."""
+def _setting_bytes(setting: str) -> int:
+    """Converts `16MB` to bytes."""
     units = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
     unit = next((unit for unit in units if setting.endswith(unit)), "")
     if not unit:
         raise EvidenceMissing(f"the server's WAL segments have an unknown size {setting!r}")
     return int(setting.removesuffix(unit)) * units[unit]
-
-
-def _machine(banner: str) -> str:
-    """`PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...` to `x86_64`."""
-    return banner.partition(" on ")[2].partition("-")[0]
-
-
-def _has_pages(path: str) -> bool:
-    """Relation files change page by page; everything else changes as a whole."""
-    return path.startswith(("base/", "global/", "pg_tblspc/"))
-
-
-def _whole(path: str, body: bytes) -> Piece:
-    return Piece(path, 0o600, 0, directory=False, target="", cut=Cut.WHOLE, chunks=iter([body]))
-
-
-def _locales(session: Session) -> list[str]:
-    """Those of libc that databases need wherever they are opened."""
-    rows = session.execute(
-        "SELECT DISTINCT unnest(ARRAY[datcollate, datctype]::text[]) FROM pg_database ORDER BY 1"
-    )
-    return [row[0] for row in rows]
 
 
 @contextmanager
@@ -179,33 +166,36 @@ def capture(
 ) -> Generator[Capture]:
     application = f"holdfast_{attempt.tag}"
     with translated(guard), connect(address, application=application) as session:
-        about = {**facts.server(session), "locales": _locales(session)}
-        findings = list(warnings.of_copy(session, address))
+        rows = session.execute(
+            "SELECT DISTINCT unnest(ARRAY[datcollate, datctype]::text[]) FROM pg_database"
+            " ORDER BY 1"
+        ).fetchall()
+        # The libc locales that databases need wherever they are opened.
+        about = {**facts.server(session), "locales": [row[0] for row in rows]}
+        findings = list(warnings.snapshot_warnings(session, address))
     for finding in findings:
         attempt.say(warnings.sentence(finding))
     with ExitStack() as sessions:
-        keeper, address = _opened(sessions, address, application, guard)
-        _keep_wal(keeper, attempt)
+        keeper, address = _open_replication(sessions, address, application, guard)
+        try:  # the slot ends with its connection, however that ends
+            keeper.ask(f"CREATE_REPLICATION_SLOT {application} TEMPORARY PHYSICAL RESERVE_WAL")
+        except AddonRefused as error:
+            attempt.say(
+                f"no replication slot ({error.message}): heavy writing may end this snapshot"
+            )
         session = sessions.enter_context(replication(address, application, guard))
         yield Capture(session, attempt, rate, about, findings)
 
 
-def _opened(
+def _open_replication(
     sessions: ExitStack, address: Address, application: str, guard: Guard
 ) -> tuple[Replication, Address]:
-    """A session, and where it goes: to the server's Unix socket, unless nobody may replicate there
-    (its rules are its own)."""
-    near = nearest(address)
+    """Opens a session, through the server's Unix socket if that lets the user replicate.
+
+    Returns it with the address that worked: `pg_hba.conf` has rules of its own for sockets.
+    """
+    near = through_socket(address)
     if near != address:
         with suppress(NotSupported, AddonRefused):
             return sessions.enter_context(replication(near, application, guard)), near
     return sessions.enter_context(replication(address, application, guard)), address
-
-
-def _keep_wal(session: Replication, attempt: Attempt) -> None:
-    """The slot ends with its connection, however that ends."""
-    name = f"holdfast_{attempt.tag}"
-    try:
-        session.ask(f"CREATE_REPLICATION_SLOT {name} TEMPORARY PHYSICAL RESERVE_WAL")
-    except AddonRefused as error:
-        attempt.say(f"no replication slot ({error.message}): heavy writing may end this snapshot")

@@ -1,4 +1,4 @@
-"""Reads a tar as it arrives: one entry after the other, nothing kept."""
+"""Reads a tar as it arrives: one entry after the other, none kept in memory."""
 
 import tarfile
 from collections.abc import Iterator
@@ -30,8 +30,11 @@ class TarStream:
         self._left = self._padding = 0
 
     def entries(self) -> Iterator[TarEntry]:
-        """Ends at the two empty blocks or, as older servers leave those out, with the stream."""
-        while (header := self._header()) is not None:
+        """Ends at the two empty blocks or, as older servers omit those, with the stream."""
+        while self._buffer or self._more():
+            header = self._take(_BLOCK)
+            if header == bytes(_BLOCK):
+                return
             info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
             size = info.size if info.isreg() else 0
             self._left, self._padding = size, -size % _BLOCK
@@ -48,38 +51,28 @@ class TarStream:
             self._take(self._padding)
 
     def data(self) -> Iterator[bytes | memoryview]:
-        """The bytes of the current entry that were not read yet, where possible as they came."""
+        """The unread bytes of the current entry, where possible in the chunks they came in."""
         while self._left:
             if self._buffer:
-                taken = bytes(self._buffer[: self._left])
-                del self._buffer[: len(taken)]
+                chunk = bytes(self._buffer[: self._left])
+                del self._buffer[: len(chunk)]
             else:
-                taken = self._next()
-                if len(taken) > self._left:
-                    self._buffer += taken[self._left :]
-                    taken = taken[: self._left]
-            self._left -= len(taken)
-            yield taken
-
-    def _next(self) -> bytes | memoryview:
-        for chunk in self._chunks:
-            if chunk:
-                return chunk
-        raise EvidenceMissing("the server's copy ended in the middle of a file")
-
-    def _header(self) -> bytes | None:
-        if not self._buffer and not self._more():
-            return None
-        header = self._take(_BLOCK)
-        return None if header == bytes(_BLOCK) else header
+                chunk = next(filter(None, self._chunks), b"")
+                if not chunk:
+                    raise EvidenceMissing("the server's copy ended in the middle of a file")
+                if len(chunk) > self._left:
+                    self._buffer += chunk[self._left :]
+                    chunk = chunk[: self._left]
+            self._left -= len(chunk)
+            yield chunk
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
             if not self._more():
                 raise EvidenceMissing("the server's copy ended in the middle of an entry")
-        taken = bytes(self._buffer[:size])
+        block = bytes(self._buffer[:size])
         del self._buffer[:size]
-        return taken
+        return block
 
     def _more(self) -> bool:
         for chunk in self._chunks:

@@ -1,7 +1,7 @@
-"""A restored server begins a timeline of its own, so that its WAL never bears a name of other WAL.
+"""Begins a new timeline on a restored server, so that its WAL never has the name of other WAL.
 
-Whoever archives WAL knows a segment by timeline and position. A copy that goes on in the timeline
-it was taken from writes other bytes at positions that exist already, and an archive then holds two
+A WAL archive knows a segment by timeline and position. A copy that goes on in the timeline it was
+taken from writes other bytes at positions that exist already, and an archive then holds two
 histories under one name. So recovery ends as an archive recovery does: with a new timeline, above
 every one that the copy, the server it replaces, its archive and earlier restores are known to have
 used. PostgreSQL takes the first number without a history file, so numbers that are taken without
@@ -27,17 +27,17 @@ from holdfast.kit.processes.hosting import give
 from holdfast.kit.processes.process import Command, ids_of, run
 
 USED = "timelinesUsed"
-"""Among the facts that a rehearsal is given: the highest timeline of the server it replaces."""
+"""A fact that a rehearsal is given: the highest timeline of the server it replaces."""
 
 TIMELINE = "timeline"
-"""Among the facts that a rehearsal gives: the one it began."""
+"""A fact that a rehearsal returns: the timeline it began."""
 
 _SIGNAL = "recovery.signal"
 _LABEL = "backup_label"
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _ASK_SECONDS = 60
-_MOST_ASKED = 1000
+_MAX_ASKED = 1000
 _MARK = "# until recovery has ended"
 _CONF = "postgresql.auto.conf"
 
@@ -48,9 +48,9 @@ _NO_OTHER_TARGET: Mapping[str, str] = {
     "recovery_target_xid": "",
     "recovery_min_apply_delay": "0",
 }
-"""What a copied configuration may still hold of an earlier recovery of its server's."""
+"""Settings that a copied configuration may still hold from an earlier recovery of its server."""
 
-_ONCE: Mapping[str, str] = {
+_UNTIL_RECOVERED: Mapping[str, str] = {
     **_NO_OTHER_TARGET,
     "restore_command": "false",
     "recovery_target": "immediate",
@@ -62,8 +62,8 @@ _ONCE: Mapping[str, str] = {
 }
 
 
-def controlled(chosen: ToolSet, data: Path) -> Mapping[str, str]:
-    """What `pg_controldata` says, by its own titles."""
+def control_data(chosen: ToolSet, data: Path) -> Mapping[str, str]:
+    """The output of `pg_controldata`, by its own titles."""
     argv = [chosen.program("pg_controldata"), "-D", str(data)]
     finished = run(Command(argv, env={"LC_ALL": "C"}, cwd="/"), timeout=60)
     if finished.status:
@@ -73,31 +73,35 @@ def controlled(chosen: ToolSet, data: Path) -> Mapping[str, str]:
     return {title.strip(): value.strip() for title, _, value in parts}
 
 
-def current(chosen: ToolSet, data: Path) -> int:
-    """The timeline that a server would go on with from this data directory."""
+def current_timeline(chosen: ToolSet, data: Path) -> int:
+    """The timeline in which a server would go on from this data directory."""
     titles = ("Latest checkpoint's TimeLineID", "Min recovery ending loc's timeline")
-    control = controlled(chosen, data)
+    control = control_data(chosen, data)
     return max(int(control[title]) for title in titles)
 
 
-def latest(chosen: ToolSet, data: Path) -> int:
+def latest_timeline(chosen: ToolSet, data: Path) -> int:
     """The highest timeline that a data directory knows of; 0 where there is none."""
     if not (data / "global/pg_control").exists():
         return 0
     names = (_HISTORY.fullmatch(path.name) for path in (data / "pg_wal").glob("*.history"))
-    return max(current(chosen, data), *(int(name[1], 16) for name in names if name), 0)
+    return max(current_timeline(chosen, data), *(int(name[1], 16) for name in names if name), 0)
 
 
-def used(chosen: ToolSet, place: LocalServer) -> int:
-    """The highest timeline that the server at a place and its archive know of.
+def highest_used(chosen: ToolSet, server: LocalServer) -> int:
+    """The highest timeline that a server and its archive know of.
 
-    The archive of a server that is not ours is asked with its own `restore_command`, run as its
-    own user; a server that is down cannot say what that is.
+    The archive of a server that is not ours is asked with its own `restore_command`, run as its own
+    user; a server that is down cannot report its command.
     """
-    highest = latest(chosen, place.directory)
-    command = "" if place.ours or not highest else _restore_command(place)
-    for timeline in range(highest + 1, highest + 1 + _MOST_ASKED):
-        if not command or not _is_archived(command, timeline, place):
+    highest = latest_timeline(chosen, server.directory)
+    command = ""
+    if not server.ours and highest:
+        with suppress(AddonRefused, AddonUnavailable), connect(address(server)) as session:
+            row = session.execute("SELECT current_setting('restore_command', true)").fetchone()
+            command = str(row[0] or "") if row else ""
+    for timeline in range(highest + 1, highest + 1 + _MAX_ASKED):
+        if not command or not _is_archived(command, timeline, server):
             return timeline - 1
     raise EvidenceMissing(
         "the server's restore_command finds a history of every timeline it is asked for: it has to"
@@ -105,78 +109,73 @@ def used(chosen: ToolSet, place: LocalServer) -> int:
     )
 
 
-def _restore_command(place: LocalServer) -> str:
-    with suppress(AddonRefused, AddonUnavailable), connect(address(place)) as session:
-        row = session.execute("SELECT current_setting('restore_command', true)").fetchone()
-        return str(row[0] or "") if row else ""
-    return ""
-
-
-def _is_archived(command: str, timeline: int, place: LocalServer) -> bool:
-    user = owner_of(place)
+def _is_archived(command: str, timeline: int, server: LocalServer) -> bool:
+    user = owner_of(server)
     with tempfile.TemporaryDirectory(prefix="holdfast-") as directory:
         if user is not None:
             os.chown(directory, *ids_of(user))
         name = f"{timeline:08X}.history"
-        asked = {
+        substitutes = {
             "%%": "%",
             "%f": name,
             "%p": f"{directory}/{name}",
             "%r": f"{timeline:08X}{0:016X}",
         }
-        filled = re.sub("%[%fpr]", lambda match: asked[match[0]], command)
-        asking = Command(["sh", "-c", filled], cwd=str(place.directory), user=user)
-        run(asking, timeout=_ASK_SECONDS)
+        filled = re.sub("%[%fpr]", lambda match: substitutes[match[0]], command)
+        fetch = Command(["sh", "-c", filled], cwd=str(server.directory), user=user)
+        run(fetch, timeout=_ASK_SECONDS)
         return Path(directory, name).exists()
 
 
 class NewTimeline:
-    """What makes the next boot of `tree / "data"` end its recovery with a new timeline.
+    """Makes the next boot of `tree / "data"` end its recovery with a new timeline.
 
-    `above` is the highest timeline that must not be used. The tree holds it, so that a second
-    attempt sees whether the first one had begun the new timeline. No number is left out without
-    need: whoever restores from an archive finds the latest timeline by counting.
+    `above` is the highest timeline that must not be used. It is stored in the tree, so that a
+    second attempt sees whether the first one had begun the new timeline. No number is skipped
+    without need: a restore from an archive finds the latest timeline by counting.
     """
 
     def __init__(
-        self, chosen: ToolSet, tree: Path, place: LocalServer, facts: Mapping[str, Any]
+        self, chosen: ToolSet, tree: Path, server: LocalServer, facts: Mapping[str, Any]
     ) -> None:
         self._chosen = chosen
         self._data = tree / "data"
         self._facts = facts
-        self._user = owner_of(place)
+        self._user = owner_of(server)
         if not (tree / SERVED).exists():
             highest = max(
-                _noted(tree.parent),
+                _recorded(tree.parent),
                 int(facts["end"]["timeline"]),
                 int(facts.get(USED, 0)),
-                latest(chosen, self._data),
-                latest(chosen, place.directory),
+                latest_timeline(chosen, self._data),
+                latest_timeline(chosen, server.directory),
             )
             durable.write(tree / SERVED, str(highest + 1))
-        self.above = _noted(tree) - 1
+        self.above = _recorded(tree) - 1
 
     def settings(self, home: Path) -> Mapping[str, str]:
-        """Of the next boot; none when an attempt before this one had begun the timeline. `home` is
-        a directory that its server may read, and that lasts as long as the boot."""
-        own = current(self._chosen, self._data)
+        """Settings of the next boot; none when an earlier attempt had begun the timeline.
+
+        `home` is a directory that its server may read, and that lasts as long as the boot.
+        """
+        own = current_timeline(self._chosen, self._data)
         if own > self.above:
             return {}
         if (self._data / _LABEL).exists():
             _mark_archived(self._data)
         durable.touch(self._data / _SIGNAL)
         _own_as(self._data, self._data / _SIGNAL)
-        taken = home / "timelines"
-        taken.mkdir()
+        histories = home / "timelines"
+        histories.mkdir()
         for timeline in range(own + 1, self.above + 1):
             if not (self._data / "pg_wal" / f"{timeline:08X}.history").exists():
-                (taken / f"{timeline:08X}.history").touch()
-        give(taken, self._user)
+                (histories / f"{timeline:08X}.history").touch()
+        give(histories, self._user)
         return {
-            **_ONCE,
-            "restore_command": f'cp "{taken}/%f" "%p"',
+            **_UNTIL_RECOVERED,
+            "restore_command": f'cp "{histories}/%f" "%p"',
             "recovery_target": "",  # the copy's WAL ends where it is consistent
-            "recovery_target_timeline": _target(self._facts),
+            "recovery_target_timeline": _target_timeline(self._facts),
             "recovery_end_command": "",
         }
 
@@ -192,13 +191,13 @@ class NewTimeline:
         return timeline
 
 
-def _noted(directory: Path) -> int:
+def _recorded(directory: Path) -> int:
     note = directory / SERVED
     return int(note.read_text()) if note.exists() else 0
 
 
 def _mark_archived(data: Path) -> None:
-    """WAL that came with the copy is the copied server's to archive, under its own names."""
+    """Marks the copied server's WAL as archived: that server archives it under its own names."""
     wal = data / "pg_wal"
     status = wal / "archive_status"
     status.mkdir(mode=0o700, exist_ok=True)
@@ -216,29 +215,30 @@ def _own_as(data: Path, path: Path) -> None:
         os.chown(path, state.st_uid, state.st_gid)
 
 
-def materialised(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """Texts to write and texts to append below a materialised data directory, so that its first
-    start begins a timeline above all that its addon is known to have used. The settings remove
-    themselves when recovery has ended."""
+def recovery_files(facts: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Texts to write and texts to append below a data directory that a person will start.
+
+    Its first start begins a timeline above all that its addon is known to have used. The settings
+    remove themselves when recovery has ended.
+    """
     own = int(facts["end"]["timeline"])
-    known = max(own, *(_of_other(other) for other in facts.get(OTHERS, ())), 0)
-    settings = {**_ONCE, "recovery_target_timeline": _target(facts)}
-    if facts.get("standby", True):  # of a standby no record may follow the one it is consistent at
+    others = (
+        int(other.get(TIMELINE, 0) or other.get("end", {}).get("timeline", 0))
+        for other in facts.get(OTHERS, ())  # snapshots, and reports of restores
+    )
+    highest = max(own, *others, 0)
+    settings = {**_UNTIL_RECOVERED, "recovery_target_timeline": _target_timeline(facts)}
+    if facts.get("standby", True):  # the WAL of a standby may end where it is consistent
         settings["recovery_target"] = ""
     lines = (
         f"{name} = '{value.replace(chr(39), chr(39) * 2)}'  {_MARK}\n"
         for name, value in settings.items()
     )
-    taken = {f"pg_wal/{number:08X}.history": "" for number in range(own + 1, known + 1)}
-    return {_SIGNAL: "", **taken}, {_CONF: "".join(lines)}
+    histories = {f"pg_wal/{number:08X}.history": "" for number in range(own + 1, highest + 1)}
+    return {_SIGNAL: "", **histories}, {_CONF: "".join(lines)}
 
 
-def _of_other(facts: Mapping[str, Any]) -> int:
-    """The timeline of another snapshot of the addon, or of a restore, by what it reported."""
-    return int(facts.get(TIMELINE, 0) or facts.get("end", {}).get("timeline", 0))
-
-
-def _target(facts: Mapping[str, Any]) -> str:
+def _target_timeline(facts: Mapping[str, Any]) -> str:
     """A number where a standby followed its primary to another timeline during the backup."""
     start, end = (int(facts[point]["timeline"]) for point in ("start", "end"))
     return "current" if start == end else str(end)

@@ -1,10 +1,9 @@
-"""Lets a database that is being loaded take itself for the one it is going to be.
+"""Makes `current_database()` return the final name of a database while it is loaded.
 
-It bears a name of ours until the swap. Some code asks for the name of its database: pg_cron may
-only be made in the one that the server's configuration names, and a user's check may ask, too.
-While a database is loaded, its own `current_database()` says the name it will have. Functions are
-in the catalogues of one database, so no other one sees this; the planner puts the body of an SQL
-function in the place of a call, also of one whose implementation is built in.
+A staged database bears a name of ours until the swap. Some code asks for the name of its database:
+pg_cron may only be made in the one that the server's configuration names, and a user's check may
+ask, too. Functions belong to the catalogue of one database, so other databases do not see this; the
+planner inlines the body of an SQL function, also of one that replaces a built-in.
 """
 
 from collections.abc import Mapping
@@ -43,8 +42,9 @@ _ENABLED: Mapping[str, LiteralString] = {
 }
 
 
-def begin(session: Session, placement: Placement) -> None:
-    """Where the session's user may: functions of the server belong to a superuser."""
+def disguise(session: Session, placement: Placement) -> None:
+    """Replaces `current_database()`, if the user may: functions of the server belong to a
+    superuser."""
     body = SQL("SELECT {}::name").format(Literal(placement.name)).as_string(session)
     try:
         session.execute(SQL(_DISGUISED).format(Literal(body)))
@@ -52,11 +52,12 @@ def begin(session: Session, placement: Placement) -> None:
         return
 
 
-def end(session: Session) -> None:
-    """Repeatable. A database that kept it would call itself something else after a rename.
+def undisguise(session: Session) -> None:
+    """Puts `current_database()` back. Repeatable.
 
-    By now the user's event triggers are there. They hear of no change of event triggers, so they
-    are out of the way while the function is put back.
+    Otherwise the database would report a wrong name after a rename. By now the user's event
+    triggers are there; they do not fire on changes of event triggers, so they are disabled
+    meanwhile.
     """
     if _is_built_in(session):
         return

@@ -1,18 +1,18 @@
-"""Roles and other things that belong to the whole server: what a dump's globals may do here.
+"""Plans what a dump's globals (roles and other objects of the whole server) may do on the target.
 
-The text is taken apart and judged statement by statement; psql never sees it. Roles that are
-missing are made at once, because databases need owners, and are noted so that a discarded
-restore takes them away again. Whatever would change a role that is already there waits for the
-swap. The target's own admin and its bootstrap superuser are never changed.
+The text is parsed and judged statement by statement; psql never sees it. Missing roles are made at
+once, because databases need owners, and are recorded so that a discarded restore removes them
+again. Changes to roles that exist wait for the swap. The target's own admin and its bootstrap
+superuser are never changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from holdfast.contracts.local_servers import ADMIN
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.postgresql.dump.statements import Unparsable, split, words
-from holdfast.engines.postgresql.hosting.administrator import POWERS, READER
+from holdfast.engines.postgresql.hosting.administrator import MACHINE_ROLES, READER
 from holdfast.engines.postgresql.restore import properties
 
 _GRANTOR_NEEDS_RIGHT = 16
@@ -22,7 +22,7 @@ _SUPERUSER_ONLY = {f"NO{attribute}" for attribute in _SUPERUSERS}
 
 @dataclass(frozen=True)
 class Target:
-    """The server to load into. `protected` are roles that stay as they are."""
+    """The server to load into. `protected` roles stay as they are."""
 
     major: int
     superuser: bool
@@ -30,12 +30,11 @@ class Target:
     protected: frozenset[str]
     tablespaces: frozenset[str]
     reserved: frozenset[str] | None = None
-    """Settings that are a superuser's, where nobody but Holdfast may be one; else None."""
+    """Settings only a superuser may set, on servers whose superuser is Holdfast's; else None."""
     settable: frozenset[str] | None = None
-    """Settings that a user who is no superuser may give to roles and databases; None: all."""
-
+    """Settings that our user, who is no superuser, may set for roles and databases; None: all."""
     admin_of: frozenset[str] | None = None
-    """Roles that a user who is no superuser may give to others; None: all."""
+    """Roles that our user, who is no superuser, may grant; None: all."""
 
     def may_give(self, role: str) -> bool:
         return self.admin_of is None or role in self.admin_of
@@ -54,9 +53,12 @@ class Origin:
 
 
 @dataclass
-class Sorted:
-    """`needed`: what we cannot load without. `now`: new roles and what belongs to them. `later`:
-    for the swap. `notes`: for the log."""
+class GlobalsPlan:
+    """Statements of the globals, by when they are executed.
+
+    `needed`: the load fails without them. `now`: new roles and what belongs to them. `later`: at
+    the swap. `made`: names of new roles. `notes`: for the log.
+    """
 
     needed: list[str] = field(default_factory=list[str])
     now: list[str] = field(default_factory=list[str])
@@ -64,19 +66,19 @@ class Sorted:
     made: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
-    def of_everybody(self, settings: Sequence[str], target: Target) -> None:
-        """ALTER ROLE ALL ... SET, of `name=value` each."""
+    def set_for_all_roles(self, settings: Sequence[str], target: Target) -> None:
+        """Plans ALTER ROLE ALL SET for settings `name=value`."""
         for setting in settings:
             name = setting.partition("=")[0]
             if target.superuser and target.may_set(name):
-                self.later.append(properties.of_everybody(setting).as_string())
+                self.later.append(properties.for_all_roles(setting).as_string())
             else:
                 self.notes.append(f"left out, for only a superuser may: ALTER ROLE ALL SET {name}")
 
 
-def sort(text: str, origin: Origin, target: Target) -> Sorted:
+def plan_globals(text: str, origin: Origin, target: Target) -> GlobalsPlan:
     """EvidenceMissing when the text holds anything pg_dumpall does not write."""
-    sorter = _Sorter(origin, target)
+    sorter = _GlobalsPlanner(origin, target)
     try:
         for statement in split(text):
             sorter.take(statement)
@@ -85,41 +87,39 @@ def sort(text: str, origin: Origin, target: Target) -> Sorted:
     return sorter.result
 
 
-class _Sorter:
+class _GlobalsPlanner:
     def __init__(self, origin: Origin, target: Target) -> None:
         self._origin = origin
         self._target = target
-        self.result = Sorted()
-        self._waiting: set[tuple[str, str]] = set()  # a role, and whom it is given to at the swap
+        self.result = GlobalsPlan()
+        self._waiting: set[tuple[str, str]] = set()  # (role, member) of grants at the swap
 
     def take(self, statement: str) -> None:
+        handlers = {
+            "SET": self.set_session,
+            "CREATE ROLE": self.create_role,
+            "ALTER ROLE": self.alter_role,
+            "COMMENT ON": self.comment_on,
+            "SECURITY LABEL": self.label_role,
+            "CREATE TABLESPACE": self.change_tablespace,
+            "ALTER TABLESPACE": self.change_tablespace,
+            "GRANT": self.grant,
+            "REVOKE": self.grant_on,
+        }
         tokens = words(statement)
         head = " ".join(token.upper() for _, token in tokens[:2])
-        for opening, handle in self._handlers():
-            if head == opening or head.split(" ", 1)[0] == opening:
-                handle(statement, tokens)
-                return
-        raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+        handler = handlers.get(head) or handlers.get(head.split(" ", 1)[0])
+        if handler is None:
+            raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
+        handler(statement, tokens)
 
-    def _handlers(self) -> Sequence[tuple[str, Callable[[str, list[tuple[str, str]]], None]]]:
-        return (
-            ("SET", self._set),
-            ("CREATE ROLE", self._create),
-            ("ALTER ROLE", self._alter),
-            ("COMMENT ON", self._comment),
-            ("SECURITY LABEL", self._skip),
-            ("CREATE TABLESPACE", self._tablespace),
-            ("ALTER TABLESPACE", self._tablespace),
-            ("GRANT", self._grant),
-            ("REVOKE", self._grant_on),
-        )
+    def set_session(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        """Ignores a setting of the session that would read the text; ours has its own."""
 
-    def _set(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        """Of the session that would read the text; ours has its own."""
-
-    def _create(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def create_role(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)
-        _expect_end(tokens, 3)
+        if len(tokens) != 3:
+            raise Unparsable("a statement is longer than it may be")
         if role in self._target.roles or role in self._target.protected:
             return
         self.result.made.append(role)
@@ -129,7 +129,7 @@ class _Sorter:
                 f"role {role} was the source's bootstrap superuser: made without its rights"
             )
 
-    def _alter(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def alter_role(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         role = _name(tokens, 2)
         if len(tokens) < 4 or tokens[3][1].upper() not in ("WITH", "SET", "RESET"):
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
@@ -141,7 +141,7 @@ class _Sorter:
         self._change(role, statement if untouched else self._adapted(statement, tokens))
 
     def _is_reserved(self, role: str, tokens: list[tuple[str, str]]) -> bool:
-        """A setting that only a superuser may choose, where the owner is none."""
+        """Does it set what only a superuser may, for an owner who is none?"""
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
         if "SET" not in upper[3:]:
             return False
@@ -155,11 +155,11 @@ class _Sorter:
         )
         return True
 
-    def _comment(self, statement: str, tokens: list[tuple[str, str]]) -> None:
-        what = tokens[2][1].upper() if len(tokens) > 2 else ""
-        if what == "TABLESPACE":
+    def comment_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+        object_type = tokens[2][1].upper() if len(tokens) > 2 else ""
+        if object_type == "TABLESPACE":
             self._on_tablespace(_name(tokens, 3), statement)
-        elif what == "ROLE":
+        elif object_type == "ROLE":
             self._change(_name(tokens, 3), statement)
         else:
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
@@ -174,51 +174,54 @@ class _Sorter:
         else:
             self._note(f"role {role} stays as it is: only a superuser may change it")
 
-    def _grant(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def grant(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         if len(tokens) < 4 or tokens[2][1].upper() != "TO":
-            self._grant_on(statement, tokens)
+            self.grant_on(statement, tokens)
             return
-        given, member = _name(tokens, 1), _name(tokens, 3)
-        if READER in (given, member):
+        role, member = _name(tokens, 1), _name(tokens, 3)
+        if READER in (role, member):
             return
         confined = self._target.reserved is not None
-        if confined and (given in (*POWERS, ADMIN) or member == ADMIN):
-            self._note(f"role {given} was not given to {member}: it reaches too far")
+        if confined and (role in (*MACHINE_ROLES, ADMIN) or member == ADMIN):
+            self._note(f"role {role} was not given to {member}: it reaches too far")
             return
-        if given not in self.result.made and not self._target.may_give(given):
+        if role not in self.result.made and not self._target.may_give(role):
             self._note(
-                f"role {given} was not given to {member}: that needs ADMIN OPTION on it, which a"
+                f"role {role} was not given to {member}: that needs ADMIN OPTION on it, which a"
                 " superuser gives"
             )
             return
         adapted = self._adapted(statement, tokens)
-        if member in self.result.made and self._may_give(given, _granted_by(words(adapted))):
+        grantor = _granted_by(words(adapted))
+        # Since 16 a grantor needs the role with ADMIN OPTION. A grantor that exists already gets
+        # what the dump grants him at the swap.
+        may_grant = (
+            grantor is None
+            or self._target.major < _GRANTOR_NEEDS_RIGHT
+            or (grantor in self.result.made and (role, grantor) not in self._waiting)
+        )
+        if member in self.result.made and may_grant:
             self.result.now.append(adapted)
         else:
-            self._waiting.add((given, member))
+            self._waiting.add((role, member))
             self.result.later.append(adapted)
 
-    def _may_give(self, given: str, grantor: str | None) -> bool:
-        """From 16 on a grantor needs what he gives with the right to: one that is there already
-        gets what the dump gives him at the swap."""
-        if grantor is None or self._target.major < _GRANTOR_NEEDS_RIGHT:
-            return True
-        return grantor in self.result.made and (given, grantor) not in self._waiting
-
-    def _grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def grant_on(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         upper = [token.upper() if kind == "word" else "" for kind, token in tokens]
         position = upper.index("ON") if "ON" in upper else len(upper)
-        what = upper[position + 1] if position + 1 < len(upper) else ""
-        if what == "TABLESPACE":
+        object_type = upper[position + 1] if position + 1 < len(upper) else ""
+        if object_type == "TABLESPACE":
             self._on_tablespace(_name(tokens, position + 2), statement)
-        elif what == "PARAMETER" and self._target.superuser and self._target.reserved is None:
+        elif (
+            object_type == "PARAMETER" and self._target.superuser and self._target.reserved is None
+        ):
             self.result.later.append(statement)
-        elif what == "PARAMETER":
+        elif object_type == "PARAMETER":
             self._note("grants on server parameters need a superuser and were left out")
         else:
             raise Unparsable(f"a statement is not allowed here: {statement[:60]!r}")
 
-    def _tablespace(self, statement: str, tokens: list[tuple[str, str]]) -> None:
+    def change_tablespace(self, statement: str, tokens: list[tuple[str, str]]) -> None:
         name = _name(tokens, 2)
         if name not in self._target.tablespaces:
             self._note(f"tablespace {name} is not on this server: its contents go to the default")
@@ -229,7 +232,7 @@ class _Sorter:
         if name in self._target.tablespaces and self._target.superuser:
             self.result.later.append(statement)
 
-    def _skip(self, statement: str, tokens: list[tuple[str, str]]) -> None:  # noqa: ARG002
+    def label_role(self, statement: str, tokens: list[tuple[str, str]]) -> None:  # noqa: ARG002
         self._note("security labels of roles were left out")
 
     def _note(self, text: str) -> None:
@@ -237,9 +240,9 @@ class _Sorter:
             self.result.notes.append(text)
 
     def _adapted(self, statement: str, tokens: list[tuple[str, str]]) -> str:
-        """Without what the target would refuse: a grantor it does not know, attributes not ours.
+        """The statement without a grantor and attributes that the target would refuse.
 
-        Before 16 a grantor needed no right of its own; 16 and later would refuse such a grant.
+        Before 16 a grantor needed no right of its own; 16 and later refuse such a grant.
         """
         grantor = _granted_by(tokens)
         foreign = grantor is not None and (
@@ -247,29 +250,29 @@ class _Sorter:
             or not self._target.superuser
             or self._origin.major < 16 <= self._target.major
         )
-        kept = tokens[: _position_of_granted(tokens)] if foreign else tokens
+        adapted = tokens[: _position_of_granted(tokens)] if foreign else tokens
         if self._target.reserved is not None and tokens[0][1].upper() == "ALTER":
-            kept = [*kept[:3], *(_weaker(token) for token in kept[3:])]
+            strong = ("SUPERUSER", "REPLICATION")
+            adapted = [
+                (kind, f"NO{text}" if kind == "word" and text.upper() in strong else text)
+                if index > 2
+                else (kind, text)
+                for index, (kind, text) in enumerate(adapted)
+            ]
         if not self._target.superuser:
-            kept = self._without_power(kept)
-        return statement if kept == tokens else " ".join(token for _, token in kept)
+            adapted = self._without_attributes(adapted)
+        return statement if adapted == tokens else " ".join(token for _, token in adapted)
 
-    def _without_power(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Attributes of roles that only a superuser may give or take."""
-        kept: list[tuple[str, str]] = []
+    def _without_attributes(self, tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The tokens without attributes of roles that only a superuser may give or take."""
+        allowed: list[tuple[str, str]] = []
         for kind, text in tokens:
             word = text.upper() if kind == "word" else ""
             if word in _SUPERUSERS:
                 self._note(f"only a superuser may give a role {word}: left out")
             elif word not in _SUPERUSER_ONLY:
-                kept.append((kind, text))
-        return kept
-
-
-def _weaker(token: tuple[str, str]) -> tuple[str, str]:
-    kind, text = token
-    strong = kind == "word" and text.upper() in ("SUPERUSER", "REPLICATION")
-    return (kind, f"NO{text}") if strong else token
+                allowed.append((kind, text))
+        return allowed
 
 
 def _position_of_granted(tokens: list[tuple[str, str]]) -> int:
@@ -294,8 +297,3 @@ def _name(tokens: list[tuple[str, str]], index: int) -> str:
     if kind == "word":
         return token.lower()
     raise Unparsable(f"{token[:40]!r} is where a name should be")
-
-
-def _expect_end(tokens: list[tuple[str, str]], length: int) -> None:
-    if len(tokens) != length:
-        raise Unparsable("a statement is longer than it may be")

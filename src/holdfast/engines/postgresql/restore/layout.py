@@ -1,4 +1,4 @@
-"""Which database goes where in one restore: the same answer for every attempt of it."""
+"""Places the databases of a dump on the target: the same places for every attempt of a restore."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ SYSTEM = ("postgres", *TEMPLATES)
 
 @dataclass(frozen=True)
 class Placement:
-    """One database to be: `member` is None for one that stays empty, and `facts` are, too;
-    nobody recorded those of a database that somebody else dumped.
+    """One database to be restored, as `name`, and its name while it is `staged`.
+
+    `member` and `facts` are None for a database that stays empty; `facts` also for a database of an
+    imported file, which records none.
     """
 
     name: str
@@ -26,8 +28,9 @@ class Placement:
 
 
 def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Placement]:
-    """Those of the dump, and an empty one where the target's own would otherwise vanish."""
-    recorded = _believed(dump)
+    """The databases of the dump, and an empty one in place of the target's own if the dump lacks
+    it."""
+    recorded = _trusted_facts(dump)
     prefix = stage_prefix(attempt)
     sections = section(dump, "imported").get("sections") if dump.imported else None
     if dump.imported and not sections:
@@ -47,13 +50,13 @@ def placements(address: Address, dump: Dump, attempt: Attempt) -> Sequence[Place
     return placed
 
 
-def _believed(dump: Dump) -> list[Facts]:
-    """What the dump says of its databases, as far as whoever shaped it may decide that here."""
+def _trusted_facts(dump: Dump) -> list[Facts]:
+    """Facts of the databases; of a foreign dump without owners, grants and templates."""
     recorded = databases(dump)
     if not dump.foreign:
         return recorded
     forbidden = sorted({str(facts["name"]) for facts in recorded} & set(TEMPLATES))
-    if forbidden:  # what is in a template is in every database that is made from then on
+    if forbidden:  # databases are copies of a template
         raise EvidenceMissing(f"a foreign dump holds the server's own {', '.join(forbidden)}")
     return [{**without_users(facts), "template": False} for facts in recorded]
 
@@ -71,7 +74,7 @@ def origin(dump: Dump) -> Origin:
 
 
 def section(dump: Dump, name: str) -> Facts:
-    found = dump.facts.get(name)
-    if not isinstance(found, dict):
+    recorded = dump.facts.get(name)
+    if not isinstance(recorded, dict):
         raise NotSupported(f"the dump says nothing of its {name}")
-    return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return dict(recorded)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

@@ -1,8 +1,8 @@
-"""The book of a restore: which roles it made, and which changes of roles wait for the swap.
+"""The ledger of a restore: which roles it made, and which changes of roles wait for the swap.
 
-Roles and the note of them are written in one transaction. A statement that the server refuses is
-left out and named; what waits is rehearsed in a transaction that is rolled back, since nothing may
-fail in the swap for a reason that is known before.
+New roles and their record are written in one transaction. A statement that the server refuses is
+left out and named; statements for the swap are rehearsed in a transaction that is rolled back,
+since the swap must not fail for a reason that could be known before.
 """
 
 import re
@@ -15,12 +15,12 @@ from holdfast.contracts.engine import Address, Attempt, Skipped
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, names
 from holdfast.engines.postgresql.client.object_names import (
-    BOOK,
+    LEDGER,
     application,
     is_older_stage,
     stages_prefix,
 )
-from holdfast.engines.postgresql.restore.globals import Sorted
+from holdfast.engines.postgresql.restore.globals import GlobalsPlan
 
 _TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);
@@ -29,60 +29,63 @@ CREATE TABLE public.later (place int PRIMARY KEY, statement text NOT NULL);
 _SETS = re.compile(r"\bSET\b")
 _PRELOADS = re.compile(r'SET "?(session|local)_preload_libraries"? TO (.+)', re.DOTALL)
 _QUOTED = re.compile(r"'((?:[^']|'')+)'")
-_SHOWN = 60
-"""Characters of a statement: behind them may be a verifier of a password."""
+_MAX_SHOWN_CHARACTERS = 60
+"""Of a statement: it may go on with the verifier of a password."""
 
 
 def write(
-    session: Session, plan: Sorted, say: Callable[[str], None], *, superuser: bool
+    session: Session, plan: GlobalsPlan, say: Callable[[str], None], *, superuser: bool
 ) -> Sequence[Skipped]:
-    """`session` is in the book, which is empty. `say` as in `attempted`."""
+    """Writes the ledger into the empty database of `session`. `say` as in `execute_each`."""
     skipped: list[Skipped] = []
     with session.transaction():
         session.execute(_TABLES)
         for statement in plan.needed:
             session.execute(statement.encode())
-        skipped += attempted(session, plan.now, say)
+        skipped += execute_each(session, plan.now, say)
         for role in plan.made:
             session.execute("INSERT INTO public.made VALUES (%s)", [role])
-            if not superuser:  # or it could make nothing for this role to own
-                skipped += attempted(
+            if not superuser:  # else our user could make nothing for this role to own
+                skipped += execute_each(
                     session, [SQL("GRANT {} TO CURRENT_USER").format(Identifier(role))], say
                 )
-        for place, statement in enumerate(_rehearsed(session, plan.later, skipped, say)):
-            session.execute("INSERT INTO public.later VALUES (%s, %s)", [place, statement])
+        for position, statement in enumerate(_rehearse(session, plan.later, skipped, say)):
+            session.execute("INSERT INTO public.later VALUES (%s, %s)", [position, statement])
     return skipped
 
 
-def _rehearsed(
+def _rehearse(
     session: Session,
     statements: Sequence[str],
     skipped: list[Skipped],
     say: Callable[[str], None],
 ) -> Sequence[str]:
-    taken: list[str] = []
+    """Executes the statements and rolls back. Returns those that the server accepts."""
+    accepted: list[str] = []
     notes: list[str] = []
     with session.transaction(force_rollback=True):
         for statement in statements:
-            told = len(notes)
-            refused = attempted(session, [statement], notes.append)
+            note_count = len(notes)
+            refused = execute_each(session, [statement], notes.append)
             skipped += refused
-            taken += [] if refused or len(notes) > told else [statement]
+            accepted += [] if refused or len(notes) > note_count else [statement]
     for note in notes:
         say(note)
-    return taken
+    return accepted
 
 
-def attempted(
+def execute_each(
     session: Session,
     statements: Iterable[str | Composed],
     say: Callable[[str], None],
     database: str = "",
     staged: str = "",
 ) -> Sequence[Skipped]:
-    """Carries out each by itself, and returns what the server refuses. `say` is told of settings
-    that it does not know: newer versions have done away with them. A statement about the `staged`
-    database is shown as one about `database`."""
+    """Executes each statement by itself, and returns what the server refuses.
+
+    `say` gets a sentence for each setting that the server does not know: newer versions have
+    removed some. A statement about the `staged` database is shown as one about `database`.
+    """
     skipped: list[Skipped] = []
     for statement in statements:
         text = statement if isinstance(statement, str) else statement.as_string(session)
@@ -97,58 +100,62 @@ def attempted(
             if isinstance(error, psycopg.errors.UndefinedObject) and _SETS.search(text):
                 say(f"a setting this server no longer knows was left out: {reason}")
             else:
-                shown = _shown(text.replace(staged, database) if staged else text)
+                shown = " ".join((text.replace(staged, database) if staged else text).split())
+                shown = shown.partition(" PASSWORD ")[0]
+                if len(shown) > _MAX_SHOWN_CHARACTERS:
+                    shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}..."
                 skipped.append(Skipped(database, "", shown, reason))
     return skipped
 
 
 def _require_libraries(session: Session, text: str) -> None:
-    """One that is not there would let nobody in any more, and the server takes its name unseen."""
+    """Loads libraries that a setting preloads: the server accepts their names unseen.
+
+    With a missing one no session could be opened any more.
+    """
     setting = _PRELOADS.search(text)
     if setting is None or session.info.parameter_status("is_superuser") != "on":
         return
-    place = "$libdir/plugins/" if setting[1] == "local" else ""
+    folder = "$libdir/plugins/" if setting[1] == "local" else ""
     for quoted in _QUOTED.findall(setting[2]):
         library = quoted.replace("''", "'")
-        path = library if "/" in library else f"{place}{library}"
+        path = library if "/" in library else f"{folder}{library}"
         session.execute(SQL("LOAD {}").format(Literal(path)))
 
 
-def _shown(text: str) -> str:
-    words = " ".join(text.split()).partition(" PASSWORD ")[0]
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
-
-
 def clear(session: Session, address: Address, attempt: Attempt) -> bool:
-    """Removes what attempts of this operation up to this one staged: databases first, then roles,
-    then the books.
+    """Removes what this and older attempts of the operation staged.
 
-    Says whether there was anything. A role that got a use elsewhere in the meantime stays, and
-    the log says so.
+    Databases first, then roles, then ledgers. Returns whether there was anything. A role that is
+    used elsewhere by now stays, and the log says so.
     """
-    mine = names(session, stages_prefix(attempt.op))
-    staged = [name for name in mine if is_older_stage(name, attempt)]
-    books = [name for name in staged if name.endswith(f"_{BOOK}")]
+    names_staged = names(session, stages_prefix(attempt.op))
+    staged = [name for name in names_staged if is_older_stage(name, attempt)]
+    ledgers = [name for name in staged if name.endswith(f"_{LEDGER}")]
     for name in staged:
-        if name not in books:
+        if name not in ledgers:
             drop(session, name)
-    for kept_book in books:
-        for role in _made(session, address, kept_book, attempt):
+    for ledger in ledgers:
+        for role in _recorded_roles(session, address, ledger, attempt):
             try:
                 session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
             except psycopg.errors.DependentObjectsStillExist:
                 attempt.say(f"role {role} was made by this restore and is in use by now: it stays")
-        drop(session, kept_book)
+        drop(session, ledger)
     return bool(staged)
 
 
-def _made(door: Session, address: Address, kept_book: str, attempt: Attempt) -> list[str]:
-    """Empty when the book was never written: then no role was made either. When it was half
-    dropped they went before it."""
-    half = "SELECT FROM pg_database WHERE datname = %s AND datconnlimit = -2"
-    if door.execute(half, [kept_book]).rowcount:
+def _recorded_roles(
+    maintenance: Session, address: Address, ledger: str, attempt: Attempt
+) -> list[str]:
+    """Roles in a ledger. None when it was never written, for then no role was made either.
+
+    None when it is half dropped: the roles were dropped before it.
+    """
+    half_dropped = "SELECT FROM pg_database WHERE datname = %s AND datconnlimit = -2"
+    if maintenance.execute(half_dropped, [ledger]).rowcount:
         return []
-    with connect(address, kept_book, application(attempt)) as session:
+    with connect(address, ledger, application(attempt)) as session:
         row = session.execute("SELECT to_regclass('public.made') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             return []

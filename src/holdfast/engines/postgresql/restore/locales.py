@@ -1,4 +1,4 @@
-"""Locales of databases: whether a server has them, what to do if not, and another one by choice."""
+"""Checks whether a server has the locales of databases, and replaces them on request."""
 
 from collections.abc import Callable
 
@@ -7,37 +7,43 @@ from psycopg.sql import SQL, Composed, Literal
 
 from holdfast.engines.postgresql.client.address import Session
 from holdfast.engines.postgresql.client.facts import Facts
-from holdfast.engines.postgresql.client.locale_names import generation
+from holdfast.engines.postgresql.client.locale_names import install_hint
 
 _ALWAYS_THERE = frozenset({"C", "POSIX"})
 
 
 def remedy(name: str) -> str:
-    how = generation(name)
+    """How to get a locale that the server lacks."""
+    instruction = install_hint(name)
     other = "restore with another locale (--locale C.UTF-8), which sorts otherwise"
-    return f"{how}; or {other}" if how else f"no Linux has a locale of that name: {other}"
+    return (
+        f"{instruction}; or {other}"
+        if instruction
+        else f"no Linux has a locale of that name: {other}"
+    )
 
 
 def has_icu(session: Session) -> bool:
-    """Servers that were built without it list an ICU collation all the same, since 16."""
+    """Since 16 servers built without ICU list an ICU collation all the same: one is made to find
+    out."""
     return _can_make(session, SQL("PROVIDER = icu, LOCALE = 'und'").format())
 
 
 def has(session: Session, collate: str, ctype: str) -> bool:
-    """Of libc, in the encoding of the session's database."""
+    """Does the server have these libc locales, in the encoding of the session's database?"""
     if {collate, ctype} <= _ALWAYS_THERE:
         return True
-    wanted = SQL("LC_COLLATE = {}, LC_CTYPE = {}").format(Literal(collate), Literal(ctype))
-    return _can_make(session, wanted)
+    options = SQL("LC_COLLATE = {}, LC_CTYPE = {}").format(Literal(collate), Literal(ctype))
+    return _can_make(session, options)
 
 
-def _can_make(session: Session, wanted: Composed) -> bool:
-    """Asks the server by making a temporary collation, which is never committed."""
+def _can_make(session: Session, options: Composed) -> bool:
+    """Tries to make a temporary collation, which is never committed."""
     try:
         with session.transaction(force_rollback=True):
-            session.execute(SQL("CREATE COLLATION pg_temp.holdfast ({})").format(wanted))
+            session.execute(SQL("CREATE COLLATION pg_temp.holdfast ({})").format(options))
     except psycopg.errors.InsufficientPrivilege:
-        return True  # cannot be asked; CREATE DATABASE will say it, before anything is touched
+        return True  # unknown; CREATE DATABASE will tell, before anything is touched
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and session.broken:
             raise
@@ -54,7 +60,10 @@ def obstacle(session: Session, database: Facts) -> str | None:
             " install postgresql, the same major), or restore with another locale (--locale"
             " C.UTF-8), which sorts otherwise"
         )
-    if not _same_encoding(session, database):
+    row = session.execute(
+        "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    if row is None or row[0] != database["encoding"]:
         return None  # a collation of another encoding cannot be tried here
     collate, ctype = str(database["collate"]), str(database["ctype"])
     if has(session, collate, ctype):
@@ -66,18 +75,13 @@ def obstacle(session: Session, database: Facts) -> str | None:
     )
 
 
-def _same_encoding(session: Session, database: Facts) -> bool:
-    row = session.execute(
-        "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
-    ).fetchone()
-    return row is not None and row[0] == database["encoding"]
-
-
 def adapted(
     session: Session, database: Facts | None, locale: str | None, say: Callable[[str], None]
 ) -> Facts | None:
-    """With the chosen `locale` where its own cannot be had. Rows are the same, their order and
-    what counts as a letter may not be."""
+    """The facts with the chosen `locale`, where the database's own is not available.
+
+    Rows stay the same; their order and which characters are letters may change.
+    """
     if database is None or locale is None or obstacle(session, database) is None:
         return database
     say(f"database {database['name']} is made with locale {locale} instead of its own")

@@ -1,12 +1,12 @@
-"""Old databases that a swap has renamed: kept for an undo, put back, or dropped.
+"""Keeps, puts back or drops the old databases that a swap has renamed.
 
-Where they are kept, the old book of the restore says what each was called and which databases came
-without replacing one. It is written before the transaction of renames and renamed in it, so it is
-there exactly when the old data is aside.
+To keep them, a ledger of the restore records what each was called and which databases came without
+replacing one. It is written before the transaction of renames and renamed in it, so it exists
+exactly when the old data is aside.
 
-An undo is a swap the other way: one transaction of renames, in which the book gets the name of the
-undo. So while there is a book of the restore nothing was put back, while there is one of the undo
-everything was, and only drops remain.
+An undo is a swap the other way: one transaction of renames, in which the ledger gets the name of
+the undo. So while there is a ledger of the restore nothing was put back; while there is one of the
+undo everything was, and only drops remain.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,8 +18,12 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
-from holdfast.engines.postgresql.client.object_names import application, old_book, old_prefix
-from holdfast.engines.postgresql.client.server_errors import of_statement, translated
+from holdfast.engines.postgresql.client.object_names import (
+    application,
+    old_ledger_database,
+    old_prefix,
+)
+from holdfast.engines.postgresql.client.server_errors import statement_failure, translated
 from holdfast.engines.postgresql.dump.dump import end_sessions
 from holdfast.engines.postgresql.restore.renaming import Rename, rename
 from holdfast.kit.processes.guard import Guard
@@ -38,15 +42,15 @@ SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.su
 """
 
 
-def note(
+def record(
     address: Address,
-    book: str,
+    ledger: str,
     attempt: Attempt,
     incoming: Collection[str],
     outgoing: Mapping[str, str],
 ) -> None:
-    """Before the swap. `outgoing`: what databases are called now, and will be."""
-    with translated(), connect(address, book, application(attempt)) as session:
+    """Records the renames before the swap. `outgoing`: the new names of old databases, by name."""
+    with translated(), connect(address, ledger, application(attempt)) as session:
         enabled = dict(session.execute(_ENABLED).fetchall())
         with session.transaction():
             session.execute(_TABLES.encode())
@@ -57,35 +61,40 @@ def note(
                 )
 
 
-def settle(address: Address, attempt: Attempt, guard: Guard) -> None:
-    """After the swap: what is aside follows nobody, while what was restored may. Repeatable."""
-    kept = _noted(address, attempt.op, attempt)
-    for old, subscriptions in kept.values():
+def finish_keeping(address: Address, attempt: Attempt, guard: Guard) -> None:
+    """Disables subscriptions of the old databases after the swap; restored ones may be enabled.
+
+    Repeatable.
+    """
+    records = _recorded(address, attempt.op, attempt)
+    for old, subscriptions in records.values():
         if old is not None:
             _subscribe(address, old, subscriptions, attempt, "DISABLE")
     guard.check()
-    aside = [f"{name} as {old}" for name, (old, _) in kept.items() if old is not None]
+    aside = [f"{name} as {old}" for name, (old, _) in records.items() if old is not None]
     if aside:
         attempt.say(f"the old data is kept: {', '.join(aside)}")
 
 
 def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-    """Repeatable until it returns. RestoreDiffers where there is nothing of `op`."""
+    """Puts old databases back. Repeatable until it returns; RestoreDiffers where `op` kept none."""
     own = application(attempt)
     with maintenance(address, own, guard=guard) as session:
         end_sessions(session, attempt)
-        waiting = old_book(op) in names(session)
-        done = bool(names(session, old_prefix(attempt.op)))
-    if waiting:
-        kept = _noted(address, op, attempt)
-        with maintenance(address, own, avoid=kept, guard=guard) as session:
+        is_aside = old_ledger_database(op) in names(session)
+        was_put_back = bool(names(session, old_prefix(attempt.op)))
+    if is_aside:
+        records = _recorded(address, op, attempt)
+        with maintenance(address, own, avoid=records, guard=guard) as session:
             attempt.confirm()
-            rename(address, session, attempt, _back(session, kept, op, attempt))
-        attempt.say(f"put back: {', '.join(n for n, (old, _) in kept.items() if old is not None)}")
-    elif not done and attempt.number <= 1:
+            rename(address, session, attempt, _renames_back(session, records, op, attempt))
+        attempt.say(
+            f"put back: {', '.join(n for n, (old, _) in records.items() if old is not None)}"
+        )
+    elif not was_put_back and attempt.number <= 1:
         raise RestoreDiffers("nothing that this restore replaced is set aside on the server")
-    if waiting or done:
-        for name, (old, subscriptions) in _noted(address, attempt.op, attempt).items():
+    if is_aside or was_put_back:
+        for name, (old, subscriptions) in _recorded(address, attempt.op, attempt).items():
             if old is not None:
                 _subscribe(address, name, subscriptions, attempt, "ENABLE")
         drop_old(address, attempt.op, attempt, guard)
@@ -93,22 +102,22 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         attempt.say("nothing is set aside any more: an attempt before this one put it back")
 
 
-def _back(
+def _renames_back(
     session: Session,
-    kept: Mapping[str, tuple[str | None, Sequence[str]]],
+    records: Mapping[str, tuple[str | None, Sequence[str]]],
     op: str,
     attempt: Attempt,
 ) -> Sequence[Rename]:
-    """What was restored, and was not dropped since, goes where the old data was, and is dropped."""
+    """Renames restored databases that still exist to old names, and old databases back."""
     present = set(names(session))
-    missing = [old for old, _ in kept.values() if old is not None and old not in present]
+    missing = [old for old, _ in records.values() if old is not None and old not in present]
     if missing:
         raise RestoreDiffers(f"the server has no database {', '.join(missing)} any more")
-    away = [name for name in kept if name in present]
+    away = [name for name in records if name in present]
     return [
         *(Rename(name, f"{old_prefix(attempt.op)}{n}") for n, name in enumerate(away)),
-        *(Rename(old, name) for name, (old, _) in kept.items() if old is not None),
-        Rename(old_book(op), old_book(attempt.op)),
+        *(Rename(old, name) for name, (old, _) in records.items() if old is not None),
+        Rename(old_ledger_database(op), old_ledger_database(attempt.op)),
     ]
 
 
@@ -122,45 +131,49 @@ def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> Non
 
 
 def drop_old(address: Address, op: str, attempt: Attempt, guard: Guard | None) -> Sequence[str]:
-    """What is aside of `op`, and its book. Returns what could not be dropped, which the log says.
+    """Drops the old databases of `op` and its ledger. Returns those that could not be dropped.
 
-    The data is in place by now: that old data stays is no failure of what put it there. Where there
-    is no undo the book goes first: the server puts all that is new on the disk before it drops
-    anything, and need not do so with the files of the book.
+    The restored data is in place, so old data that stays is no failure; the log says so. Without an
+    undo the ledger is dropped first: the server flushes all new files before it drops anything, and
+    need not flush those of the ledger.
     """
     own = application(attempt)
     with maintenance(address, own, guard=guard) as session:
-        found = list(names(session, old_prefix(op)))
-    kept = attempt.op != op or _is_noted(address, op, attempt, found)
+        old_names = list(names(session, old_prefix(op)))
+    ledger_last = attempt.op != op or (
+        old_ledger_database(op) in old_names and bool(_recorded(address, op, attempt))
+    )
     left: list[str] = []
-    for name in sorted(found, key=lambda name: (name == old_book(op)) is kept):
+    for name in sorted(
+        old_names, key=lambda name: (name == old_ledger_database(op)) is ledger_last
+    ):
         try:
-            _unsubscribe(address, name, attempt)
+            _drop_subscriptions(address, name, attempt)
             with maintenance(address, own, guard=guard) as session:
                 drop(session, name)
         except (Failure, psycopg.Error) as error:
             if guard is not None:
                 guard.check()
             left.append(name)
-            reason = error.message if isinstance(error, Failure) else of_statement(error).message
+            reason = (
+                error.message if isinstance(error, Failure) else statement_failure(error).message
+            )
             attempt.say(f"old data remains as database {name}, to be dropped by hand: {reason}")
     return left
 
 
-def _is_noted(address: Address, op: str, attempt: Attempt, found: Collection[str]) -> bool:
-    """Is it a book of what was kept? Then it is needed until the last."""
-    return old_book(op) in found and bool(_noted(address, op, attempt))
-
-
-def _noted(
+def _recorded(
     address: Address, op: str, attempt: Attempt
 ) -> Mapping[str, tuple[str | None, Sequence[str]]]:
-    """By its name: what an old database is called now, and its subscriptions that were enabled.
+    """The records by name: what an old database is called now, and its enabled subscriptions.
 
-    Nothing where the book was not written for this, or is half dropped.
+    Empty where there is no ledger of kept databases, or where it is half dropped.
     """
     try:
-        with translated(), connect(address, old_book(op), application(attempt)) as session:
+        with (
+            translated(),
+            connect(address, old_ledger_database(op), application(attempt)) as session,
+        ):
             row = session.execute("SELECT to_regclass('public.aside') IS NOT NULL").fetchone()
             if row is None or not row[0]:
                 return {}
@@ -182,15 +195,17 @@ def _subscribe(
             )
 
 
-def _unsubscribe(address: Address, database: str, attempt: Attempt) -> None:
-    """A database with a subscription cannot be dropped. Its slot stays at the publisher: what was
-    restored may go on from there."""
+def _drop_subscriptions(address: Address, database: str, attempt: Attempt) -> None:
+    """Drops the subscriptions of a database, which keep it from being dropped.
+
+    Their slots stay at the publisher: the restored subscriptions may go on from there.
+    """
     with maintenance(address, application(attempt)) as session:
-        found = [row[0] for row in session.execute(_OWN, [database]).fetchall()]
-    if not found:
+        subscriptions = [row[0] for row in session.execute(_OWN, [database]).fetchall()]
+    if not subscriptions:
         return
     with translated(), connect(address, database, application(attempt)) as session:
-        for name in found:
+        for name in subscriptions:
             subscription = Identifier(name)
             session.execute(SQL("ALTER SUBSCRIPTION {} DISABLE").format(subscription))
             session.execute(

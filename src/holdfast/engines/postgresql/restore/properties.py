@@ -1,4 +1,4 @@
-"""What belongs to a database rather than in it: locale, owner, grants, settings, comment."""
+"""Statements for the properties of a database: locale, owner, grants, settings, comment."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from holdfast.engines.postgresql.client.facts import Facts
 
-# Values of these are lists; each element is quoted by itself or search_path would become one name.
+# Their values are lists: each element is quoted by itself, or search_path would be one name.
 _LISTS = {
     "local_preload_libraries",
     "search_path",
@@ -17,49 +17,45 @@ _LISTS = {
     "unix_socket_directories",
 }
 _USER = '"$user"'
-_USUAL_PATH = f"{_USER}, public"
+_DEFAULT_SEARCH_PATH = f"{_USER}, public"
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _PRIVILEGES = {"CREATE": "CREATE", "CONNECT": "CONNECT", "TEMPORARY": "TEMPORARY"}
 _LOCALES = {"i": "ICU_LOCALE", "b": "BUILTIN_LOCALE"}
 
 
-def creation(
+def creation_statement(
     name: str, facts: Facts | None, major: int, tablespaces: frozenset[str] = frozenset()
 ) -> Composed:
     """CREATE DATABASE from the untouched template, with the locale the original had.
 
-    It belongs to who makes it: the roles of a dump may be made meanwhile.
+    It belongs to our user at first: the roles of a dump may be made meanwhile.
     """
     parts: list[sql.Composable] = [
         SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
     ]
-    if facts is not None:
-        parts += _locale(facts, major)
-        if facts["tablespace"] in tablespaces:
-            parts.append(SQL("TABLESPACE {}").format(Identifier(facts["tablespace"])))
+    if facts is None:
+        return SQL(" ").join(parts)
+    for option, key in (("ENCODING", "encoding"), ("LC_COLLATE", "collate"), ("LC_CTYPE", "ctype")):
+        parts.append(SQL("{} {}").format(_word(option), Literal(facts[key])))
+    provider = facts["provider"]
+    if major >= 15:
+        parts.append(SQL("LOCALE_PROVIDER {}").format(_word(_PROVIDERS[provider])))
+    if provider in _LOCALES and facts["locale"]:
+        parts.append(SQL("{} {}").format(_word(_LOCALES[provider]), Literal(facts["locale"])))
+    if facts.get("icuRules"):
+        parts.append(SQL("ICU_RULES {}").format(Literal(facts["icuRules"])))
+    if facts["tablespace"] in tablespaces:
+        parts.append(SQL("TABLESPACE {}").format(Identifier(facts["tablespace"])))
     return SQL(" ").join(parts)
 
 
-def _locale(facts: Facts, major: int) -> Iterator[Composed]:
-    for word in ("encoding", "collate", "ctype"):
-        option = "ENCODING" if word == "encoding" else f"LC_{word.upper()}"
-        yield SQL("{} {}").format(_word(option), Literal(facts[word]))
-    provider = facts["provider"]
-    if major >= 15:
-        yield SQL("LOCALE_PROVIDER {}").format(_word(_PROVIDERS[provider]))
-    if provider in _LOCALES and facts["locale"]:
-        yield SQL("{} {}").format(_word(_LOCALES[provider]), Literal(facts["locale"]))
-    if facts.get("icuRules"):
-        yield SQL("ICU_RULES {}").format(Literal(facts["icuRules"]))
-
-
 def _word(text: str) -> SQL:
-    """A keyword from our own tables above, never from a dump."""
+    """A keyword from our own constants above, never from a dump."""
     return SQL(text)  # pyright: ignore[reportArgumentType]
 
 
-def absences(facts: Facts) -> Iterator[Composed]:
-    """What every new database has and this one had no more; no dump says so."""
+def removals(facts: Facts) -> Iterator[Composed]:
+    """Drops what every new database has and this one no longer had; no dump says so."""
     if not facts.get("public", True):
         yield SQL("DROP SCHEMA IF EXISTS public").format()
     if all(extension["name"] != "plpgsql" for extension in facts.get("extensions", ())):
@@ -67,8 +63,18 @@ def absences(facts: Facts) -> Iterator[Composed]:
 
 
 def search_path(facts: Facts | None) -> str:
-    """The path with which the database's users find things, as the value of a setting."""
-    path = _recorded_path(facts) if facts is not None else _USUAL_PATH
+    """The search path of the database's users, as the value of a setting.
+
+    Older dumps record it among their settings only.
+    """
+    path = _DEFAULT_SEARCH_PATH
+    if facts is not None and "searchPath" in facts:
+        path = str(facts["searchPath"])
+    elif facts is not None:
+        entries = [entry for entry in facts["settings"] if entry["role"] is None]
+        settings = [setting for entry in entries for setting in entry["settings"]]
+        paths = [text for text in settings if text.startswith("search_path=")]
+        path = paths[0].partition("=")[2] if paths else path
     owner = None if facts is None else facts["owner"]
     if owner is None or _USER not in path:
         return path
@@ -76,20 +82,7 @@ def search_path(facts: Facts | None) -> str:
     return path.replace(_USER, f'{_USER}, "{quoted}"')
 
 
-def _recorded_path(facts: Facts) -> str:
-    """Dumps of before name it among their settings only."""
-    if "searchPath" in facts:
-        return str(facts["searchPath"])
-    everybodys = [
-        s for entry in facts["settings"] if entry["role"] is None for s in entry["settings"]
-    ]
-    paths = [
-        setting.partition("=")[2] for setting in everybodys if setting.startswith("search_path=")
-    ]
-    return paths[0] if paths else _USUAL_PATH
-
-
-def of_everybody(setting: str) -> Composed:
+def for_all_roles(setting: str) -> Composed:
     """ALTER ROLE ALL SET, of `name=value`."""
     key, _, value = setting.partition("=")
     return SQL("ALTER ROLE ALL SET {} TO {}").format(_setting(key), _value(key, value))
@@ -97,32 +90,38 @@ def of_everybody(setting: str) -> Composed:
 
 def settings(name: str, facts: Facts) -> Iterator[Composed]:
     """ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET."""
+    database = Identifier(name)
     for entry in facts["settings"]:
-        subject = _subject(name, entry["role"])
+        if entry["role"] is None:
+            subject = SQL("ALTER DATABASE {}").format(database)
+        else:
+            role = Identifier(entry["role"])
+            subject = SQL("ALTER ROLE {} IN DATABASE {}").format(role, database)
         for setting in entry["settings"]:
             key, _, value = setting.partition("=")
             yield SQL("{} SET {} TO {}").format(subject, _setting(key), _value(key, value))
 
 
 def setting_names(facts: Facts) -> set[str]:
-    """In lower case."""
+    """Names of all settings of the database, in lower case."""
     listed = (setting for entry in facts["settings"] for setting in entry["settings"])
     return {setting.partition("=")[0].lower() for setting in listed}
 
 
 def with_settings(facts: Facts, names: Collection[str]) -> Facts:
-    """With those settings only."""
+    """The facts with only those settings whose names are in `names`."""
     entries = [
-        {**e, "settings": [s for s in e["settings"] if s.partition("=")[0].lower() in names]}
-        for e in facts["settings"]
+        {
+            **entry,
+            "settings": [
+                setting
+                for setting in entry["settings"]
+                if setting.partition("=")[0].lower() in names
+            ],
+        }
+        for entry in facts["settings"]
     ]
     return {**facts, "settings": entries}
-
-
-def _subject(database: str, role: str | None) -> Composed:
-    if role is None:
-        return SQL("ALTER DATABASE {}").format(Identifier(database))
-    return SQL("ALTER ROLE {} IN DATABASE {}").format(Identifier(role), Identifier(database))
 
 
 def _setting(key: str) -> Identifier:
@@ -156,7 +155,8 @@ def split_list(text: str) -> Sequence[str]:
 
 
 def ownership(name: str, facts: Facts) -> Iterator[Composed]:
-    """The owner, and exactly the privileges the original had; nothing more when by default."""
+    """Sets the owner and exactly the privileges the original had; none for the default
+    privileges."""
     database, owner = Identifier(name), facts["owner"]
     if facts["owner"] is not None:
         yield SQL("ALTER DATABASE {} OWNER TO {}").format(database, Identifier(facts["owner"]))
@@ -180,9 +180,12 @@ def ownership(name: str, facts: Facts) -> Iterator[Composed]:
             )
 
 
-def finishing(name: str, facts: Facts | None) -> Iterator[Composed]:
-    """Last of all: what would be in our own way before. The limit is always written, even the one
-    it has: whoever waits for that waits for all before it."""
+def final_statements(name: str, facts: Facts | None) -> Iterator[Composed]:
+    """The last statements: what would have hindered the load before.
+
+    The connection limit is always set, even to its present value: waiting until that commit is
+    durable waits for all commits before it.
+    """
     database = Identifier(name)
     if facts is not None and facts["comment"] is not None:
         yield SQL("COMMENT ON DATABASE {} IS {}").format(database, Literal(facts["comment"]))

@@ -1,7 +1,7 @@
-"""Renames databases, all in one transaction, while their sessions are ended.
+"""Renames databases in one transaction, while their sessions are ended.
 
-RENAME wants a database empty of sessions: while it waits it lets nobody new in, so a second session
-only has to end those that are there.
+RENAME needs a database without sessions: while it waits no new session can enter, so a second
+session only has to end those that are there.
 """
 
 import threading
@@ -17,7 +17,7 @@ from holdfast.domain.errors import AddonRefused
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.object_names import application
 
-_TRIES = 5
+_MAX_TRIES = 5
 _EVICT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
@@ -37,33 +37,33 @@ def rename(
     renames: Sequence[Rename],
     later: Sequence[str] = (),
 ) -> None:
-    """All of them together, with what is to be done `later`, or none."""
-    with evicting(address, session.info.dbname, attempt, [r.before for r in renames]):
-        _try_renames(session, renames, later)
+    """Renames all of them and executes the statements `later` in one transaction.
 
-
-def _try_renames(session: Session, renames: Sequence[Rename], later: Sequence[str]) -> None:
-    """Somebody may still slip in between an eviction and a rename: then all of it again."""
-    for remaining in reversed(range(_TRIES)):
-        try:
-            with session.transaction():
-                for rename in renames:
-                    session.execute(
-                        SQL("ALTER DATABASE {} RENAME TO {}").format(
-                            Identifier(rename.before), Identifier(rename.after)
+    A new session may still slip in between an eviction and a rename: then all is tried again.
+    """
+    with sessions_ended(address, session.info.dbname, attempt, [r.before for r in renames]):
+        for remaining in reversed(range(_MAX_TRIES)):
+            try:
+                with session.transaction():
+                    for change in renames:
+                        session.execute(
+                            SQL("ALTER DATABASE {} RENAME TO {}").format(
+                                Identifier(change.before), Identifier(change.after)
+                            )
                         )
-                    )
-                for statement in later:
-                    session.execute(statement.encode())
-            return
-        except psycopg.errors.ObjectInUse as error:
-            if remaining == 0:
-                raise AddonRefused(f"sessions that do not end hold a database: {error}") from error
+                    for statement in later:
+                        session.execute(statement.encode())
+                return
+            except psycopg.errors.ObjectInUse as error:
+                if remaining == 0:
+                    raise AddonRefused(
+                        f"sessions that do not end hold a database: {error}"
+                    ) from error
 
 
 @contextmanager
-def evicting(
-    address: Address, door: str, attempt: Attempt, databases: Sequence[str]
+def sessions_ended(
+    address: Address, maintenance_database: str, attempt: Attempt, databases: Sequence[str]
 ) -> Generator[None]:
     """Ends every session in these databases, again and again, until the block is left."""
     over = threading.Event()
@@ -75,9 +75,9 @@ def evicting(
                 session.execute(_EVICT, [list(databases)])
                 over.wait(0.2)
         except psycopg.Error:
-            return  # the renames themselves will say what is wrong with the server
+            return  # the renames themselves will report the trouble
 
-    with connect(address, door, own) as session:
+    with connect(address, maintenance_database, own) as session:
         session.execute(_EVICT, [list(databases)])
         thread = threading.Thread(target=evict, args=(session,), daemon=True)
         thread.start()

@@ -3,9 +3,9 @@
 ALTER DATABASE ... RENAME is transactional, so all databases and all changes to roles appear
 together or not at all; no marker has to survive a crash between two of them.
 
-Names tell a repetition where it is: while anything is staged nothing was swapped; while anything is
-old everything was, and only drops remain. Of these two there is one or the other until the end,
-because where nothing is replaced there is a book.
+Names tell a repeated attempt how far the swap came: while any staged database exists nothing was
+swapped; while any old one exists everything was, and only drops remain. One of them exists until
+the end, because where nothing is replaced there is a ledger.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
 from holdfast.engines.postgresql.client.object_names import (
     application,
-    book,
     is_older_stage,
     is_ours,
-    old_book,
+    ledger_database,
+    old_ledger_database,
     old_prefix,
     stage_prefix,
     stages_prefix,
@@ -45,21 +45,17 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         if names(session, stage_prefix(attempt)):
             _rename_all(address, session, placed, attempt)
         elif not names(session, old_prefix(attempt.op)):
-            _require_done(address, dump, placed, set(names(session)))
+            _require_swapped(address, dump, placed, set(names(session)))
             attempt.say("the swap was done before")
     if attempt.keep_old:
-        old_databases.settle(address, attempt, guard)
+        old_databases.finish_keeping(address, attempt, guard)
     else:
         old_databases.drop_old(address, attempt.op, attempt, guard)
     with maintenance(address, own, avoid=_at_stake(placed), guard=guard) as session:
-        _drop_abandoned(session, attempt)
-
-
-def _drop_abandoned(session: Session, attempt: Attempt) -> None:
-    """What attempts left that were taken for dead and went on staging for a while."""
-    for name in names(session, stages_prefix(attempt.op)):
-        if is_older_stage(name, attempt):
-            drop(session, name)
+        # Older attempts that were taken for dead may have gone on staging for a while.
+        for name in names(session, stages_prefix(attempt.op)):
+            if is_older_stage(name, attempt):
+                drop(session, name)
 
 
 def _at_stake(placed: Sequence[Placement]) -> set[str]:
@@ -73,32 +69,50 @@ def _rename_all(
     missing = [p.name for p in placed if p.staged not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
-    kept, outgoing = book(attempt), _outgoing(session, placed, attempt)
-    later = _later(address, attempt) if kept in present else []
+    ledger, outgoing = ledger_database(attempt), _outgoing(session, placed, attempt)
+    later: list[str] = []
+    if ledger in present:
+        with connect(address, ledger, application(attempt)) as ledger_session:
+            statements = ledger_session.execute(
+                "SELECT statement FROM public.later ORDER BY place"
+            ).fetchall()
+        later = [row[0] for row in statements]
     if attempt.keep_old:
-        if kept not in present:
-            session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(kept)))
-            present.add(kept)
-        old_databases.note(
-            address, kept, attempt, _at_stake(placed), {r.before: r.after for r in outgoing}
+        if ledger not in present:
+            session.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(ledger)))
+            present.add(ledger)
+        old_databases.record(
+            address, ledger, attempt, _at_stake(placed), {r.before: r.after for r in outgoing}
         )
     renames = [
         *outgoing,
         *(Rename(placement.staged, placement.name) for placement in placed),
-        *([Rename(kept, old_book(attempt.op))] if kept in present else []),
+        *([Rename(ledger, old_ledger_database(attempt.op))] if ledger in present else []),
     ]
-    _tell_of_slots(session, outgoing, attempt)
+    rows = session.execute(
+        "SELECT slot_name::text, database::text FROM pg_replication_slots"
+        " WHERE slot_type = 'logical' AND database = ANY(%s) ORDER BY 1",
+        [[old.before for old in outgoing]],
+    )
+    for slot, database in rows.fetchall():
+        attempt.say(
+            f"logical replication slot {slot} belongs to the old {database} and goes with it"
+        )
     rename(address, session, attempt, renames, later)
     attempt.say(f"in place: {', '.join(placement.name for placement in placed)}")
 
 
 def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -> list[Rename]:
-    """What has to go: databases of the same names and, on a server of ours, all the others."""
+    """Renames of databases of the same names and, on a server of ours, of all others.
+
+    Also of half-dropped ones. A database that allows no connections is in no dump, so it stays.
+    """
     incoming = _at_stake(placed)
     present = [name for name in names(session) if name in incoming]
+    rows = session.execute("SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY 1")
     others = [
         name
-        for name in _others(session)
+        for (name,) in rows
         if name not in incoming and name not in SYSTEM and not is_ours(name)
     ]
     fate = "stays as it is" if attempt.keep_others else "is dropped"
@@ -109,53 +123,30 @@ def _outgoing(session: Session, placed: Sequence[Placement], attempt: Attempt) -
     return [Rename(name, f"{prefix}{n}") for n, name in enumerate(going)]
 
 
-def _later(address: Address, attempt: Attempt) -> list[str]:
-    with connect(address, book(attempt), application(attempt)) as session:
-        rows = session.execute("SELECT statement FROM public.later ORDER BY place").fetchall()
-    return [row[0] for row in rows]
-
-
-def _others(session: Session) -> Sequence[str]:
-    """Also those that were half dropped. What allows no connections is never in a dump, so it
-    stays."""
-    rows = session.execute("SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY 1")
-    return [row[0] for row in rows]
-
-
-def _tell_of_slots(session: Session, outgoing: Sequence[Rename], attempt: Attempt) -> None:
-    rows = session.execute(
-        "SELECT slot_name::text, database::text FROM pg_replication_slots"
-        " WHERE slot_type = 'logical' AND database = ANY(%s) ORDER BY 1",
-        [[each.before for each in outgoing]],
-    )
-    for slot, database in rows.fetchall():
-        attempt.say(
-            f"logical replication slot {slot} belongs to the old {database} and goes with it"
-        )
-
-
-def _require_done(
+def _require_swapped(
     address: Address, dump: Dump, placed: Sequence[Placement], present: set[str]
 ) -> None:
-    """Nothing staged and nothing to drop: either all is done, or somebody removed the stage.
+    """RestoreDiffers unless the restored tables are there.
 
-    The tables tell; rows may have changed since, the database is in use again.
+    Nothing is staged and nothing is to drop: either the swap is done, or the staged databases were
+    removed. Only tables are compared: rows may have changed since, for the database is in use
+    again.
     """
     missing = [placement.name for placement in placed if placement.name not in present]
     if missing:
         raise RestoreDiffers(f"nothing is staged for {', '.join(missing)}")
     for placement in placed:
         with translated(), connect(address, placement.name) as session:
-            there = inventory.names(session)
-        wanted = {t.name for t in dump.inventory.tables if t.database == placement.name}
-        if wanted and not wanted & there:
+            tables = inventory.table_names(session)
+        expected = {t.name for t in dump.inventory.tables if t.database == placement.name}
+        if expected and not expected & tables:
             raise RestoreDiffers(
                 f"nothing is staged, and {placement.name} holds none of its tables"
             )
 
 
 def discard(address: Address, attempt: Attempt) -> str:
-    """Before the swap: takes everything away again. After it: finishes it."""
+    """Before the swap: removes all that was staged. After it: finishes the swap."""
     own = application(attempt)
     try:
         with maintenance(address, own) as session:
