@@ -20,11 +20,11 @@ class Memo(Generic[F, R]):
         self._kept: dict[Hashable, tuple[F, R]] = {}
 
     def of(self, key: Hashable, facts: F) -> R:
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == facts:
-            return kept[1]
-        made = self._make(facts)
+        cached = self._kept.get(key)
+        if cached is not None and cached[0] == facts:
+            return cached[1]
+        result = self._make(facts)
         if len(self._kept) >= self._most:
             self._kept = {}
-        self._kept[key] = (facts, made)
-        return made
+        self._kept[key] = (facts, result)
+        return result

@@ -67,14 +67,14 @@ class Body:
 
 def parse_networks(text: str, setting: str = "import_networks") -> tuple[Network, ...]:
     """`10.0.0.0/8, 192.168.1.5` to networks; Invalid names the setting and what is none."""
-    found: list[Network] = []
-    for part in filter(None, (each.strip() for each in text.split(","))):
+    networks: list[Network] = []
+    for part in filter(None, (word.strip() for word in text.split(","))):
         try:
-            found.append(ipaddress.ip_network(part, strict=False))
+            networks.append(ipaddress.ip_network(part, strict=False))
         except ValueError as error:
             problem = f"{part!r} is no network such as 10.0.0.0/8"
             raise Invalid(problem, {setting: problem}) from error
-    return tuple(found)
+    return tuple(networks)
 
 
 def require_url(url: str) -> None:
@@ -112,10 +112,10 @@ def leads_to_this_machine_alone(host: str) -> bool:
     """Is it a name for link-local addresses, where clouds tell a machine its own secrets, or for
     none at all? Nobody keeps anything there. A name that nobody knows is not."""
     try:
-        found = _resolve(host, None)
+        addresses = _resolve(host, None)
     except NotReachable:
         return False
-    return any(_is_nowhere(address) for address in found)
+    return any(_is_nowhere(address) for address in addresses)
 
 
 def _is_nowhere(address: Address) -> bool:
@@ -163,10 +163,10 @@ class _Judging(httpcore.NetworkBackend):
 
 def _resolve(host: str, port: int | None) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise NotReachable(f"there is no host {host}") from error
-    names = dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found)
+    names = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)
     return [ipaddress.ip_address(name) for name in names]
 
 
@@ -223,8 +223,8 @@ def _host(url: str) -> str:
 
 
 def _header(response: httpcore.Response, name: bytes) -> str | None:
-    found = [value for key, value in response.headers if key.lower() == name]
-    return found[0].decode("latin-1") if found else None
+    values = [value for key, value in response.headers if key.lower() == name]
+    return values[0].decode("latin-1") if values else None
 
 
 def _announced(response: httpcore.Response, rules: Rules) -> int | None:

@@ -24,18 +24,18 @@ class Chunks:
 
     def take(self, count: int) -> bytes:
         """The next bytes, `count` unless the stream ends before."""
-        taken = self.peek(count)
-        self._at += len(taken)
-        return taken
+        data = self.peek(count)
+        self._at += len(data)
+        return data
 
     def piece(self) -> bytes:
         """Some of the next bytes, few enough that what they unpack to fits into memory; empty at
         the end."""
         if self._at == len(self._held):
             self._held, self._at = next((chunk for chunk in self._chunks if chunk), b""), 0
-        taken = self._held[self._at : self._at + _SLICE_BYTES]
-        self._at += len(taken)
-        return taken
+        data = self._held[self._at : self._at + _SLICE_BYTES]
+        self._at += len(data)
+        return data
 
     def give_back(self, count: int) -> None:
         """The last bytes of the piece that was taken last."""
@@ -43,8 +43,8 @@ class Chunks:
 
     def rest(self) -> Iterator[bytes]:
         """All that is left."""
-        held = self._held[self._at :]
+        remaining = self._held[self._at :]
         self._held, self._at = b"", 0
-        if held:
-            yield held
+        if remaining:
+            yield remaining
         yield from self._chunks

@@ -67,16 +67,16 @@ def unpacked(stream: Chunks, unpacker: Unpacker) -> Iterator[bytes]:
 
 def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Chunks of about 1 MiB out of small pieces."""
-    held: list[bytes] = []
+    buffer: list[bytes] = []
     size = 0
     for piece in pieces:
-        held.append(piece)
+        buffer.append(piece)
         size += len(piece)
         if size >= _GATHER:
-            yield b"".join(held)
-            held, size = [], 0
+            yield b"".join(buffer)
+            buffer, size = [], 0
     if size:
-        yield b"".join(held)
+        yield b"".join(buffer)
 
 
 def _gzip_member() -> Unpacker:

@@ -94,8 +94,8 @@ def _entry(stream: Chunks) -> _Entry:
         )
     size = _large(extra, packed) if packed == _UNKNOWN_SIZE else packed
     follows = bool(flags & _SIZES_FOLLOW)
-    known = method in _METHODS if method else not (follows and not size and name[-1:] != "/")
-    if not known:
+    supported = method in _METHODS if method else not (follows and not size and name[-1:] != "/")
+    if not supported:
         raise EvidenceMissing(
             f"{name!r} in the zip archive is packed in a way that is not known here"
             f" (method {method}): unpack it and import the dump"
@@ -105,25 +105,25 @@ def _entry(stream: Chunks) -> _Entry:
 
 def _large(extra: bytes, packed: int) -> int:
     """The packed size of an entry of more than 4 GiB: the second number of its extra field."""
-    place = 0
-    while place + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, place)
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, position)
         if kind == _ZIP64 and length >= 16:
-            return int(struct.unpack_from("<Q", extra, place + 12)[0])
-        place += 4 + length
+            return int(struct.unpack_from("<Q", extra, position + 12)[0])
+        position += 4 + length
     return packed
 
 
 def _content(stream: Chunks, entry: _Entry) -> Iterator[bytes]:
     checksum, packed = 0, 0
     pieces = _stored(stream, entry) if entry.method == _STORED else _unpacked(stream, entry)
-    for plain, taken in pieces:
-        packed += taken
+    for plain, packed_bytes in pieces:
+        packed += packed_bytes
         checksum = zlib.crc32(plain, checksum)
         if plain:
             yield plain
-    wanted = _checksum_after(stream, packed) if entry.follows else entry.checksum
-    if checksum != wanted:
+    expected = _checksum_after(stream, packed) if entry.follows else entry.checksum
+    if checksum != expected:
         raise EvidenceMissing(f"{entry.name!r} in the zip archive is damaged: its checksum differs")
 
 
@@ -159,13 +159,13 @@ def _checksum_after(stream: Chunks, packed: int) -> int:
     sizes of 4 or 8 bytes."""
     if stream.peek(4) == _AFTER:
         stream.take(4)
-    found = stream.peek(20)
-    if len(found) < 12:
+    trailer = stream.peek(20)
+    if len(trailer) < 12:
         raise EvidenceMissing("the zip archive is cut off")
-    large = len(found) == 20 and struct.unpack_from("<Q", found, 4)[0] == packed
-    small = struct.unpack_from("<I", found, 4)[0] == packed
-    stream.take(20 if large and not (small and found[12:16] in _NEXT) else 12)
-    return int(struct.unpack_from("<I", found)[0])
+    large = len(trailer) == 20 and struct.unpack_from("<Q", trailer, 4)[0] == packed
+    small = struct.unpack_from("<I", trailer, 4)[0] == packed
+    stream.take(20 if large and not (small and trailer[12:16] in _NEXT) else 12)
+    return int(struct.unpack_from("<I", trailer)[0])
 
 
 _NEXT = (ENTRY, _DIRECTORY, _END)

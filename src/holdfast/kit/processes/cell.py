@@ -26,13 +26,13 @@ def confined(
 ) -> list[str]:
     """The arguments of a program in its cell. `user`: uid and gid, for root to become. `parent`:
     whose end is its own."""
-    told = {
+    settings = {
         "user": user,
         "hidden": [*confine.SHARED, *map(str, cell.hidden)] if os.geteuid() == 0 else [],
         "visible": [str(path) for path in _outermost_first(cell.visible)],
         "parent": parent,
     }
-    return [sys.executable, "-I", "-S", confine.__file__, json.dumps(told), *argv]
+    return [sys.executable, "-I", "-S", confine.__file__, json.dumps(settings), *argv]
 
 
 def _outermost_first(paths: Sequence[Path]) -> list[Path]:

@@ -24,10 +24,10 @@ NOT_HIDDEN = "holdfast: other files are not hidden from this server"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _require(result: int, what: str) -> None:
+def _require(result: int, action: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        raise OSError(number, f"{action}: {os.strerror(number)}")
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
@@ -38,7 +38,7 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 def _is_below(path: str, others: list[str]) -> bool:
     """In a directory that is visible anyway nothing is mounted by itself: what is renamed out of a
     mount has no name any more, and a server is known by the name of its directory."""
-    return any(path.startswith(f"{each}/") for each in others)
+    return any(path.startswith(f"{other}/") for other in others)
 
 
 def hide(hidden: list[str], visible: list[str]) -> None:
@@ -46,12 +46,12 @@ def hide(hidden: list[str], visible: list[str]) -> None:
     _require(_libc.unshare(CLONE_NEWNS), "unshare")
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
     below = [path for path in visible if _is_below(path, hidden) and not _is_below(path, visible)]
-    kept = {path: os.open(path, os.O_PATH) for path in below if os.path.isdir(path)}  # noqa: PTH112
+    descriptors = {path: os.open(path, os.O_PATH) for path in below if os.path.isdir(path)}  # noqa: PTH112
     for path in hidden:
         if os.path.isdir(path):  # noqa: PTH112
             mode = "1777" if path in SHARED else "0711"
             _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode}")
-    for path, descriptor in kept.items():
+    for path, descriptor in descriptors.items():
         os.makedirs(path, mode=0o711, exist_ok=True)  # noqa: PTH103
         _mount(f"/proc/self/fd/{descriptor}", path, "", MS_BIND | MS_REC)
         os.close(descriptor)
@@ -67,22 +67,22 @@ def become(user: list[int] | None) -> None:
     _require(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
 
 
-def main(told: str, argv: list[str]) -> None:
-    wanted = json.loads(told)
+def main(document: str, argv: list[str]) -> None:
+    settings = json.loads(document)
     directory = os.getcwd()  # noqa: PTH109
-    if wanted["hidden"]:
+    if settings["hidden"]:
         before = os.umask(0o022)
         try:
-            hide(wanted["hidden"], wanted["visible"])
+            hide(settings["hidden"], settings["visible"])
         except OSError as error:
             text = f"{NOT_HIDDEN}: {error}"
             sys.stderr.write(f"{text}\n")
         os.chdir(directory)  # or it would stay where nothing is hidden
         os.umask(before)
-    become(wanted["user"])
-    if wanted["parent"]:
+    become(settings["user"])
+    if settings["parent"]:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != wanted["parent"]:
+        if os.getppid() != settings["parent"]:
             os.kill(os.getpid(), signal.SIGKILL)
     os.execvp(argv[0], argv)  # noqa: S606
 

@@ -55,8 +55,8 @@ def unprivileged(users: Iterable[str]) -> str | None:
     run it as ourselves."""
     if os.geteuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next((user for user in users if user in known), None)
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((user for user in users if user in names), None)
 
 
 def require_reachable(directory: object, user: str | int) -> None:

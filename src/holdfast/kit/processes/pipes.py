@@ -76,11 +76,11 @@ class PipeSource:
         require_success(finished)
         if self._bytes == 0:
             raise EvidenceMissing(f"{finished.program} wrote nothing")
-        said = [line for line in finished.stderr.splitlines() if line.strip()][:_LINES]
+        lines = [line for line in finished.stderr.splitlines() if line.strip()][:_LINES]
         return {
             "processes": [finished.fact()],
             "bytes": self._bytes,
-            SAID: said,
+            SAID: lines,
             **self._judge(self._tail),
         }
 

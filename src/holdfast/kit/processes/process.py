@@ -74,8 +74,8 @@ def which(name: str) -> str | None:
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**kept, "LC_MESSAGES": "C", **extra}
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**inherited, "LC_MESSAGES": "C", **extra}
 
 
 class Child:
@@ -136,8 +136,8 @@ class Child:
         if stderr is None:
             return
         with contextlib.suppress(ValueError, OSError):
-            for each in stderr:
-                line = each.decode(errors="replace").rstrip("\n")
+            for raw_line in stderr:
+                line = raw_line.decode(errors="replace").rstrip("\n")
                 if self._hear is None or not self._hear(line):
                     self._stderr.append(line)
 
@@ -175,13 +175,13 @@ def require_success(finished: Finished) -> Finished:
     """Raises ChildFailed with the last words of a child that did not exit with 0."""
     if finished.status == 0:
         return finished
-    how = (
+    ending = (
         f"exited with status {finished.status}"
         if finished.status > 0
         else f"was ended by signal {-finished.status}"
     )
     words = finished.stderr.strip()[-2000:] or "it said nothing"
-    raise ChildFailed(f"{finished.program} {how}: {words}", **finished.fact())
+    raise ChildFailed(f"{finished.program} {ending}: {words}", **finished.fact())
 
 
 def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finished:

@@ -25,7 +25,7 @@ def matching(pattern: str, texts: Sequence[str]) -> list[bool]:
     if not texts:
         return []
     matcher = Command([sys.executable, "-I", "-c", _MATCHER])
-    done = run(matcher, feed=json.dumps([pattern, list(texts)]).encode(), timeout=_SECONDS)
-    if done.status != 0:
+    finished = run(matcher, feed=json.dumps([pattern, list(texts)]).encode(), timeout=_SECONDS)
+    if finished.status != 0:
         raise Invalid("the regular expression takes too long", {"regex": "takes too long"})
-    return [bool(each) for each in json.loads(done.stdout)]
+    return [bool(matches) for matches in json.loads(finished.stdout)]

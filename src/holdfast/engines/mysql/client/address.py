@@ -34,9 +34,9 @@ def parse(connection_string: str) -> Address:
     if url.scheme not in _SCHEMES:
         raise _invalid("must start with mysql:// or mariadb://")
     user, host = unquote(url.username or ""), unquote(url.hostname or "")
-    for what, given in (("host", host), ("user", user)):
-        if not given:
-            raise _invalid(f"names no {what}")
+    for part, text in (("host", host), ("user", user)):
+        if not text:
+            raise _invalid(f"names no {part}")
     if host.startswith(("/", "@")):  # there we would be let in as our own user
         raise _invalid("must name a host, not a socket")
     if "," in host or "," in url.netloc.rpartition("@")[2]:
@@ -48,28 +48,28 @@ def parse(connection_string: str) -> Address:
 
 
 def _options(query: str) -> dict[str, str]:
-    given = {key.lower().replace("_", "-"): value for key, value in parse_qsl(query)}
-    unknown = sorted(given.keys() - set(OPTIONS))
+    options = {key.lower().replace("_", "-"): value for key, value in parse_qsl(query)}
+    unknown = sorted(options.keys() - set(OPTIONS))
     if unknown:
         raise _invalid(f"has options that are not supported: {', '.join(unknown)}")
-    mode = given.get("ssl-mode", "preferred").lower().replace("-", "_")
+    mode = options.get("ssl-mode", "preferred").lower().replace("-", "_")
     if mode not in SSL_MODES:
         raise _invalid(f"has an unknown ssl-mode; there are: {', '.join(SSL_MODES)}")
-    return {**given, "ssl-mode": mode} if "ssl-mode" in given else given
+    return {**options, "ssl-mode": mode} if "ssl-mode" in options else options
 
 
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
+def _invalid(problem: str) -> Invalid:
+    return Invalid(f"the connection string {problem}", {"connectionString": problem})
 
 
 def secrets(address: Address) -> dict[str, str]:
     """The names are those of the v1 API."""
     password = address.password.reveal()
     host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
-    place = f"{host}:{address.port}/{quote(address.database, safe='')}"
+    location = f"{host}:{address.port}/{quote(address.database, safe='')}"
     login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
     options = f"?{urlencode(address.options)}" if address.options else ""
-    uri = f"mysql://{login}@{place}{options}"
+    uri = f"mysql://{login}@{location}{options}"
     return {
         "USERNAME": address.user,
         "PASSWORD": password,
@@ -97,13 +97,13 @@ def connect(address: Address, database: str | None = None) -> Session:
 
 
 def _parameters(address: Address, database: str | None) -> dict[str, Any]:
-    where = (
+    endpoint = (
         {"unix_socket": address.host}
         if address.host.startswith("/")
         else {"host": address.host, "port": address.port}
     )
     return {
-        **where,
+        **endpoint,
         **_tls(address),
         "user": address.user,
         "password": address.password.reveal().encode(),  # text would travel as latin1
@@ -168,12 +168,12 @@ def nearest(address: Address) -> Address:
     if address.host not in _LOCAL or address.options.get("ssl-mode", "preferred") != "preferred":
         return address
     with connect(address) as session:
-        path, datadir, here = session.row("SELECT @@socket, @@datadir, current_user()")
+        path, datadir, user = session.row("SELECT @@socket, @@datadir, current_user()")
     full = path if path.startswith("/") else f"{datadir.rstrip('/')}/{path}"
     if len(full.encode()) > _SOCKET_LIMIT:
         return address
     candidate = replace(address, host=full)
-    return candidate if _same(candidate, address.port, datadir, here) else address
+    return candidate if _same(candidate, address.port, datadir, user) else address
 
 
 _SOCKET_LIMIT = 107
@@ -182,7 +182,7 @@ _SOCKET_LIMIT = 107
 def _same(candidate: Address, port: int, datadir: str, user: str) -> bool:
     try:
         with connect(candidate) as session:
-            found = session.row("SELECT @@port, @@datadir, current_user(), @@hostname")
+            row = session.row("SELECT @@port, @@datadir, current_user(), @@hostname")
     except (AddonUnavailable, AddonRefused):
         return False
-    return tuple(found) == (port, datadir, user, socket.gethostname())
+    return tuple(row) == (port, datadir, user, socket.gethostname())

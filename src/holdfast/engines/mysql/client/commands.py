@@ -37,7 +37,7 @@ def dump(
                 if tools.flavour == MARIADB
                 else ["--set-gtid-purged=OFF", "--column-statistics=0", "--no-tablespaces"]
             ),
-            *(f"--ignore-table={each}" for each in ignored),
+            *(f"--ignore-table={view}" for view in ignored),
             "--databases",
             "--",
             *databases,

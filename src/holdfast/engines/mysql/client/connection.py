@@ -30,10 +30,10 @@ class _Connection(Connection):  # type: ignore[type-arg]
 
 
 def _unverified() -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 _UNVERIFIED = _unverified()
@@ -92,10 +92,10 @@ class Session:
             return list(cast("Any", cursor).fetchall())
 
     def row(self, statement: str, arguments: Sequence[object] = ()) -> Row:
-        found = self.rows(statement, arguments)
-        if not found:
+        rows = self.rows(statement, arguments)
+        if not rows:
             raise LookupError(f"no row: {statement[:80]}")
-        return found[0]
+        return rows[0]
 
     def value(self, statement: str, arguments: Sequence[object] = ()) -> Any:
         return self.row(statement, arguments)[0]

@@ -61,14 +61,14 @@ SELECT DISTINCT unique_constraint_schema FROM information_schema.referential_con
 
 
 def server(session: Session) -> Facts:
-    found = dict(zip(_SERVER_FIELDS, session.row(_SERVER), strict=True))
-    match = re.match(r"(?:5\.5\.5-)?(\d+\.\d+\.\d+)", found["banner"])
+    values = dict(zip(_SERVER_FIELDS, session.row(_SERVER), strict=True))
+    match = re.match(r"(?:5\.5\.5-)?(\d+\.\d+\.\d+)", values["banner"])
     return {
-        **found,
-        "flavour": flavour(found["banner"], found["comment"]),
-        "version": match[1] if match else found["banner"],
-        "readOnly": str(found["readOnly"]) not in ("0", "OFF"),
-        "binaryLog": bool(found["binaryLog"]),
+        **values,
+        "flavour": flavour(values["banner"], values["comment"]),
+        "version": match[1] if match else values["banner"],
+        "readOnly": str(values["readOnly"]) not in ("0", "OFF"),
+        "binaryLog": bool(values["binaryLog"]),
     }
 
 
@@ -97,17 +97,19 @@ def tables(session: Session, database: str) -> list[Facts]:
     return [dict(zip(fields, row, strict=True)) for row in session.rows(_TABLES, [database])]
 
 
-def needs(session: Session, database: Facts, found: list[Facts]) -> Facts:
+def needs(session: Session, database: Facts, tables: list[Facts]) -> Facts:
     """What a target must offer to hold this database."""
     name = database["name"]
     collations = {str(row[0]) for row in session.rows(_COLLATIONS, [name, name])}
     return {
-        "engines": sorted({t["engine"] for t in found if t["engine"] and t["type"] in TABLE_TYPES}),
+        "engines": sorted(
+            {t["engine"] for t in tables if t["engine"] and t["type"] in TABLE_TYPES}
+        ),
         "collations": sorted(collations | {str(database["collation"])}),
         "references": sorted(str(row[0]) for row in session.rows(_FOREIGN, [name])),
-        "sequences": any(t["type"] == SEQUENCE for t in found),
-        "versioned": any(t["type"] == VERSIONED for t in found),
-        "mixedCase": any(t["name"] != t["name"].lower() for t in [*found, database]),
+        "sequences": any(t["type"] == SEQUENCE for t in tables),
+        "versioned": any(t["type"] == VERSIONED for t in tables),
+        "mixedCase": any(t["name"] != t["name"].lower() for t in [*tables, database]),
     }
 
 
@@ -122,5 +124,5 @@ def privileges(session: Session) -> set[str]:
     return {str(row[0]).upper() for row in rows}
 
 
-def may_lock_everything(held: set[str]) -> bool:
-    return bool(held & {"RELOAD", "SUPER", "FLUSH_TABLES"})
+def may_lock_everything(privileges: set[str]) -> bool:
+    return bool(privileges & {"RELOAD", "SUPER", "FLUSH_TABLES"})

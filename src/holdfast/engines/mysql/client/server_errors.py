@@ -20,24 +20,25 @@ LOST = (2006, 2013, 2055, 0)
 def of_connecting(error: Exception, address: Address) -> Failure:
     """The failure to raise for a connect that did not work."""
     number, words = code(error), said(error)
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     if number in _NOBODY and "SSL" not in words:
-        return AddonUnavailable(f"nobody answers at {where}: {words}", reason="host")
+        return AddonUnavailable(f"nobody answers at {endpoint}: {words}", reason="host")
     if number in _PASSWORD:
         return AddonRefused(
-            f"the server at {where} refused the password of user {address.user}", reason="password"
+            f"the server at {endpoint} refused the password of user {address.user}",
+            reason="password",
         )
     if number in (1044, 1049):
         return AddonRefused(
-            f"the server at {where} has no database {address.database} for user {address.user}",
+            f"the server at {endpoint} has no database {address.database} for user {address.user}",
             reason="database",
         )
     if "SSL" in words or "TLS" in words or "certificate" in words:
-        return AddonRefused(f"TLS with {where} did not work: {words}", reason="tls")
+        return AddonRefused(f"TLS with {endpoint} did not work: {words}", reason="tls")
     if number in _NOT_NOW or number == 0:
-        return AddonUnavailable(f"the server at {where} is not ready: {words}", reason="busy")
+        return AddonUnavailable(f"the server at {endpoint} is not ready: {words}", reason="busy")
     return AddonRefused(
-        f"the server at {where} refused user {address.user}: {words}", reason="refused"
+        f"the server at {endpoint} refused user {address.user}: {words}", reason="refused"
     )
 
 

@@ -60,9 +60,9 @@ def settle(session: Session) -> None:
 
 def loosen(session: Session) -> None:
     """Takes what another server once took, under whatever settings that was."""
-    known = {str(row[0]).lower() for row in session.rows("SHOW SESSION VARIABLES")}
+    known_settings = {str(row[0]).lower() for row in session.rows("SHOW SESSION VARIABLES")}
     for setting, value in _LOADING.items():
-        if setting in known:
+        if setting in known_settings:
             try:
                 session.execute(f"SET SESSION {setting} = {value}")
             except WireError as error:

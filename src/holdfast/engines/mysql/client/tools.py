@@ -67,16 +67,16 @@ def parts(version: str) -> tuple[int, ...]:
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
     """Newest first."""
-    found: dict[tuple[str, str], ToolSet] = {}
+    tool_sets: dict[tuple[str, str], ToolSet] = {}
     for folders, origin in _places(tools_dir):
         for tools in _sets(folders, origin):
-            found.setdefault((tools.flavour, tools.version), tools)
-    return sorted(found.values(), key=lambda tools: parts(tools.version), reverse=True)
+            tool_sets.setdefault((tools.flavour, tools.version), tools)
+    return sorted(tool_sets.values(), key=lambda tools: parts(tools.version), reverse=True)
 
 
 def _places(tools_dir: Path) -> Iterator[tuple[list[Path], str]]:
-    yield [Path(place) for place in _PLACES], "system"
-    on_path = next((found for name in _DUMPERS if (found := which(name))), None)
+    yield [Path(directory) for directory in _PLACES], "system"
+    on_path = next((program for name in _DUMPERS if (program := which(name))), None)
     if on_path is not None:
         yield [Path(on_path).parent], "path"
     for folder in sorted((tools_dir / "mysql").glob("[0-9]*/bin")):
@@ -87,17 +87,22 @@ def _sets(folders: list[Path], origin: str) -> Iterator[ToolSet]:
     """A set for each version of a dump program; the server beside it has to be of the same."""
     for name in _DUMPERS:
         program = next((f / name for f in folders if (f / name).is_file()), None)
-        what = None if program is None else identify(program)
-        if program is None or what is None:
+        identity = None if program is None else identify(program)
+        if program is None or identity is None:
             continue
-        servers = (f / each for each in _SERVERS for f in folders if (f / each).is_file())
+        servers = (
+            f / server_name
+            for server_name in _SERVERS
+            for f in folders
+            if (f / server_name).is_file()
+        )
         yield ToolSet(
-            *what,
+            *identity,
             origin,
             program,
-            next((server for server in servers if identify(server) == what), None),
+            next((server for server in servers if identify(server) == identity), None),
             next((b for f in folders if (b := f / "mariadb-backup").is_file()), None)
-            if what[0] == MARIADB
+            if identity[0] == MARIADB
             else None,
         )
 

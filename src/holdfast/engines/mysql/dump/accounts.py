@@ -61,8 +61,8 @@ def everyone(session: Session, flavour: str) -> list[Account]:
     """All accounts but those that the server needs for itself; roles first."""
     role = "is_role = 'Y'" if flavour == MARIADB else "false"
     rows = session.rows(f"SELECT user, host, {role} FROM mysql.user ORDER BY 3 DESC, 1, 2")  # noqa: S608
-    found = [Account(_text(row[0]), _text(row[1]), bool(row[2])) for row in rows]
-    return [a for a in found if not a.user.startswith(_INTERNAL) and a.user != _EVERYBODY]
+    accounts = [Account(_text(row[0]), _text(row[1]), bool(row[2])) for row in rows]
+    return [a for a in accounts if not a.user.startswith(_INTERNAL) and a.user != _EVERYBODY]
 
 
 def _text(value: object) -> str:
@@ -73,13 +73,13 @@ def script(session: Session, flavour: str, owner: str | None = None) -> str:
     """The whole member. Statements end in `;` at the end of a line; no line lies inside one."""
     if not readable(session):
         return "\n".join([HEAD, NOTHING, TRAILER, ""])
-    found = listed(session, flavour, owner)
-    made = [_creation(session, flavour, account) for account in found]
+    accounts = listed(session, flavour, owner)
+    creations = [_creation(session, flavour, account) for account in accounts]
     lines = [
-        *(creation for creation, _ in made),
-        *(line for account in found for line in _grants(session, account)),
+        *(creation for creation, _ in creations),
+        *(line for account in accounts for line in _grants(session, account)),
         *_grants_to_everybody(session, flavour),
-        *(default for _, default in made if default),  # a default role has to be granted first
+        *(default for _, default in creations if default),  # a default role has to be granted first
     ]
     return "\n".join([HEAD, *(f"{line};" for line in lines), TRAILER, ""])
 
@@ -91,17 +91,17 @@ def _creation(session: Session, flavour: str, account: Account) -> tuple[str, st
     if flavour != MARIADB:  # hashes may hold any byte
         session.execute("SET SESSION print_identified_with_as_hex = ON")
     shown = _text(session.value(f"SHOW CREATE USER {account.quoted()}"))
-    made = shown.removeprefix("CREATE USER ")
-    first, marker, roles = made.partition(" DEFAULT ROLE ")
+    definition = shown.removeprefix("CREATE USER ")
+    first, marker, roles = definition.partition(" DEFAULT ROLE ")
     if not marker:
-        return f"CREATE USER IF NOT EXISTS {made}", ""
+        return f"CREATE USER IF NOT EXISTS {definition}", ""
     role, rest = _until(roles, (" REQUIRE ", " WITH ", " PASSWORD ", " ACCOUNT ", " COMMENT "))
     default = f"ALTER USER {account.quoted()} DEFAULT ROLE {role}"
     return f"CREATE USER IF NOT EXISTS {first}{rest}", default
 
 
 def _until(text: str, words: tuple[str, ...]) -> tuple[str, str]:
-    at = min((place for word in words if (place := text.find(word)) >= 0), default=len(text))
+    at = min((position for word in words if (position := text.find(word)) >= 0), default=len(text))
     return text[:at], text[at:]
 
 
@@ -121,8 +121,8 @@ def _grants_to_everybody(session: Session, flavour: str) -> list[str]:
 
 def without_password(grant: str) -> str:
     """A grant that does not set the account's password anew, which would end its expiry."""
-    found = _WITH_PASSWORD.fullmatch(grant)
-    return grant if found is None else found["grant"] + found["rest"]
+    match = _WITH_PASSWORD.fullmatch(grant)
+    return grant if match is None else match["grant"] + match["rest"]
 
 
 _WITH_PASSWORD = re.compile(

@@ -118,33 +118,33 @@ class MySQLDump:
 
         A directory that no server made is listed as one, too.
         """
-        found = facts.databases(session)
-        names = {each["name"] for each in found}
-        for each in found:
-            raw, plain = each["name"], object_names.plain(each["name"])
+        databases = facts.databases(session)
+        names = {database["name"] for database in databases}
+        for database in databases:
+            raw, plain = database["name"], object_names.plain(database["name"])
             if raw != plain:
-                kept = bool(facts.tables(session, raw)) and plain not in names
-                self._warnings.append(warnings.of_odd_name(raw, kept=kept))
-                if not kept:
+                has_tables = bool(facts.tables(session, raw)) and plain not in names
+                self._warnings.append(warnings.of_odd_name(raw, has_tables=has_tables))
+                if not has_tables:
                     continue
-            yield {**each, "name": plain, "raw": raw}
+            yield {**database, "name": plain, "raw": raw}
 
     def _wanted(self, databases: list[Facts]) -> list[Facts]:
         """All, or the one that was asked for. None at all is only fine on an empty server."""
         one = self._scope.database
-        found = [each for each in databases if one in (None, each["name"])]
-        if not found and (one is not None or not self._scope.users):
+        chosen = [database for database in databases if one in (None, database["name"])]
+        if not chosen and (one is not None or not self._scope.users):
             raise AddonRefused(f"the server has no database {one or ''} to dump")
-        return found
+        return chosen
 
     def _inspect(self, session: Session, database: Facts) -> Facts:
         raw = str(database["raw"])
-        found = facts.tables(session, raw)
-        self._tables += [(raw, table) for table in found]
-        for table in found:
+        tables = facts.tables(session, raw)
+        self._tables += [(raw, table) for table in tables]
+        for table in tables:
             if table["type"] == "VIEW":
                 self._try_view(session, raw, table["name"])
-        return {**database, **facts.needs(session, {**database, "name": raw}, found)}
+        return {**database, **facts.needs(session, {**database, "name": raw}, tables)}
 
     def _try_view(self, session: Session, database: str, view: str) -> None:
         """A view that lost what it looks at cannot be dumped, and would end the whole dump."""
@@ -164,8 +164,8 @@ class MySQLDump:
             self._warnings.append(warning(None, "accounts", text))
         self._warnings += warnings.of_tables(self._tables, history=self._history)
         self._warnings += warnings.of_references(recorded)
-        for each in self._warnings:
-            self._attempt.say(f"warning: {each['object']}: {each['text']}")
+        for entry in self._warnings:
+            self._attempt.say(f"warning: {entry['object']}: {entry['text']}")
         if self.unsafe:
             listed = ", ".join(f"{database}.{table}" for database, table in self.unsafe[:5])
             self._attempt.say(
@@ -202,16 +202,16 @@ class MySQLDump:
                 first = child.stdout.read(_FIRST)  # its transaction has begun when it speaks
                 still.release()
             opened.callback(self._guard.adopt(counter.cut))
-            names = {str(each["raw"]): str(each["name"]) for each in self._recorded}
+            names = {str(database["raw"]): str(database["name"]) for database in self._recorded}
             counting = Counting(counter, names, history=self._history)
             self._source = ScriptSource(child, first, counting, self._guard, opened.pop_all())
         return self._source
 
     @property
     def _recorded(self) -> list[Facts]:
-        found = self.facts["databases"]
-        assert isinstance(found, list)
-        return list(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        databases = self.facts["databases"]
+        assert isinstance(databases, list)
+        return list(databases)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
     def _command(self):
         return commands.dump(
@@ -230,14 +230,14 @@ class MySQLDump:
             raise EvidenceMissing("the databases were not dumped")
         return self._without_broken(merged(self._source.counted()))
 
-    def _without_broken(self, found: Inventory) -> Inventory:
+    def _without_broken(self, inventory: Inventory) -> Inventory:
         """Views that are left out are not in the dump."""
-        objects = {database: dict(kinds) for database, kinds in found.objects.items()}
+        objects = {database: dict(kinds) for database, kinds in inventory.objects.items()}
         for database in self._ignored_of:
             objects[database]["views"] -= 1
             if not objects[database]["views"]:
                 del objects[database]["views"]
-        return replace(found, objects=objects)
+        return replace(inventory, objects=objects)
 
     def is_working(self) -> bool:
         """Whether the server reads rows for the stock tool: not waiting for locks, nor for us."""
@@ -337,9 +337,9 @@ class ScriptSource:
             raise EvidenceMissing(f"the dump is not whole: {problem}")
         counts = self._counting.result()
         self._guard.check()
-        counted = {(t.database, t.name) for each in counts.values() for t in each.tables}
+        counted = {(t.database, t.name) for count in counts.values() for t in count.tables}
         scanned = {(object_names.plain(database), table) for database, table in self._scan.tables}
-        missing = [".".join(each) for each in sorted(counted - scanned)]
+        missing = [".".join(count) for count in sorted(counted - scanned)]
         if missing:
             raise EvidenceMissing(f"tables are not in the dump: {', '.join(missing[:5])}")
         self._counts = counts
@@ -352,7 +352,7 @@ class ScriptSource:
                 if line
             ],
             "tables": len(counted),
-            "rows": sum(t.rows for each in counts.values() for t in each.tables),
+            "rows": sum(t.rows for count in counts.values() for t in count.tables),
         }
 
     def counted(self) -> dict[str, Count]:
@@ -376,10 +376,10 @@ def dump(
         with connect(address) as session:
             server = look(session, address)
         chosen = tools.choose(tools_dir, server["flavour"], server["version"])
-        made = MySQLDump(nearest(address), chosen, scope, attempt, guard)
-        made.look()
+        dump_session = MySQLDump(nearest(address), chosen, scope, attempt, guard)
+        dump_session.look()
     try:
-        with patient(guard, made.is_working):
-            yield made
+        with patient(guard, dump_session.is_working):
+            yield dump_session
     finally:
-        made.close()
+        dump_session.close()

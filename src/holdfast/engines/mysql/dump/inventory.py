@@ -46,18 +46,18 @@ def keeps_history(flavour: str, version: str) -> bool:
 
 def count(session: Session, database: str, recorded: str, *, history: bool) -> Count:
     """Counts in the session's current transaction; `recorded` is the name to write down."""
-    found = facts.tables(session, database)
+    tables = facts.tables(session, database)
     objects = {str(kind): int(n) for kind, n in session.rows(_OBJECTS, [database] * 5) if n}
-    for table in found:
+    for table in tables:
         kind = _KINDS.get(table["type"], "tables")
         objects[kind] = objects.get(kind, 0) + 1
-    return Count(list(_rows(session, database, recorded, found, history=history)), objects)
+    return Count(list(_rows(session, database, recorded, tables, history=history)), objects)
 
 
 def _rows(
-    session: Session, database: str, recorded: str, found: list[facts.Facts], *, history: bool
+    session: Session, database: str, recorded: str, tables: list[facts.Facts], *, history: bool
 ) -> Iterator[Table]:
-    for table in found:
+    for table in tables:
         if table["type"] not in facts.TABLE_TYPES or table["engine"] in facts.NO_DATA:
             continue
         past = " FOR SYSTEM_TIME ALL" if history and table["type"] == facts.VERSIONED else ""

@@ -83,13 +83,15 @@ def require_whole_reads(session: Session) -> None:
 def look(session: Session, address: Address) -> Facts:
     """The server's facts; refuses look-alikes and versions that are too old."""
     server = facts.server(session)
-    where, flavour = f"{address.host}:{address.port}", server["flavour"]
+    endpoint, flavour = f"{address.host}:{address.port}", server["flavour"]
     if flavour not in OLDEST:
-        raise AddonRefused(f"{flavour} at {where} is neither MariaDB nor MySQL", reason="flavour")
+        raise AddonRefused(
+            f"{flavour} at {endpoint} is neither MariaDB nor MySQL", reason="flavour"
+        )
     if parts(server["version"]) < OLDEST[flavour]:
         oldest = ".".join(map(str, OLDEST[flavour]))
         raise AddonRefused(
-            f"{flavour} {server['version']} at {where} is too old: {oldest} at least",
+            f"{flavour} {server['version']} at {endpoint} is too old: {oldest} at least",
             reason="version",
         )
     return server
@@ -97,8 +99,8 @@ def look(session: Session, address: Address) -> Facts:
 
 def lacking(session: Session) -> list[str]:
     """Privileges a dump of everything needs and this user has not."""
-    held = facts.privileges(session)
-    missing = [privilege for privilege in _READING if privilege not in held]
-    if not facts.may_lock_everything(held) and "LOCK TABLES" not in held:
+    privileges = facts.privileges(session)
+    missing = [privilege for privilege in _READING if privilege not in privileges]
+    if not facts.may_lock_everything(privileges) and "LOCK TABLES" not in privileges:
         missing.append("LOCK TABLES")
     return missing

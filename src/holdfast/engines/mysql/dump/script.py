@@ -51,9 +51,9 @@ def with_mended_keys(definition: bytes) -> bytes:
 def _mended(match: re.Match[bytes]) -> bytes:
     """Each name with its backticks doubled once, whether they were or not."""
     parts = list(match.groups())
-    for place in (1, 3, 5):
-        names = (each.replace(b"``", b"`") for each in parts[place].split(b"`, `"))
-        parts[place] = b"`, `".join(each.replace(b"`", b"``") for each in names)
+    for index in (1, 3, 5):
+        names = (name.replace(b"``", b"`") for name in parts[index].split(b"`, `"))
+        parts[index] = b"`, `".join(name.replace(b"`", b"``") for name in names)
     return b"".join(parts)
 
 
@@ -147,9 +147,9 @@ class _Splitter:
             self._mend_keys()
         searched = self._at
         while True:
-            found = self._find(searched)
-            if found is not None:
-                return found
+            end = self._find(searched)
+            if end is not None:
+                return end
             if not self._pull():
                 raise EvidenceMissing("the script ends inside a statement")
             searched = self._at  # schema statements are small: read again from the beginning
@@ -163,14 +163,14 @@ class _Splitter:
 
     def _end_of_rows(self) -> int:
         searched = self._at
-        while (found := _END_OF_ROWS.search(self._text, searched)) is None:
-            done = len(self._text) - self._at
+        while (match := _END_OF_ROWS.search(self._text, searched)) is None:
+            seen_bytes = len(self._text) - self._at
             if not self._pull():
                 if self._text.endswith(b";"):
                     return len(self._text) - 1
                 raise EvidenceMissing("the script ends inside a statement")
-            searched = self._at + max(done - 2, 0)
-        return found.start()
+            searched = self._at + max(seen_bytes - 2, 0)
+        return match.start()
 
     def _find(self, at: int) -> int | None:
         """The next delimiter outside of quotes and comments; None: not in what is here."""
@@ -200,14 +200,14 @@ def tokens(statement: bytes, most: int = 64) -> list[tuple[str, str]]:
 
     What stands in an executable comment counts, because the server executes it.
     """
-    found: list[tuple[str, str]] = []
+    result: list[tuple[str, str]] = []
     for match in TOKEN.finditer(statement):
         kind = str(match.lastgroup)
         if kind != "space":
-            found.append((kind, match.group().decode("utf-8", "surrogateescape")))
-            if len(found) == most:
+            result.append((kind, match.group().decode("utf-8", "surrogateescape")))
+            if len(result) == most:
                 break
-    return found
+    return result
 
 
 _PLACED = re.compile(

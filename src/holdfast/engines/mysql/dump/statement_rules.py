@@ -74,37 +74,39 @@ _ELSEWHERE = {"session.sql_log_bin", "global.gtid_purged", "gtid_purged", "sql_l
 
 def judge(statement: bytes) -> Verdict:
     """EvidenceMissing for a statement that no stock tool writes."""
-    found = tokens(statement)
-    head = found[0][1].upper() if found else ""
+    statement_tokens = tokens(statement)
+    head = statement_tokens[0][1].upper() if statement_tokens else ""
     handler = _HANDLERS.get(head)
-    verdict = handler(found) if handler is not None else None
+    verdict = handler(statement_tokens) if handler is not None else None
     if verdict is None:
         shown = statement[:60].decode(errors="replace")
         raise EvidenceMissing(f"the dump holds a statement that is not allowed: {shown!r}")
     return verdict
 
 
-def _upper(found: Tokens, start: int, count: int) -> list[str]:
+def _upper(tokens: Tokens, start: int, count: int) -> list[str]:
     """Capitals of `count` tokens from `start`, which counts from the end when it is negative."""
-    start = start if start >= 0 else max(len(found) + start, 0)
-    return [text.upper() if kind != "string" else "" for kind, text in found[start : start + count]]
+    start = start if start >= 0 else max(len(tokens) + start, 0)
+    return [
+        text.upper() if kind != "string" else "" for kind, text in tokens[start : start + count]
+    ]
 
 
-def _simple(found: Tokens, at: int) -> str | None:
+def _simple(tokens: Tokens, at: int) -> str | None:
     """The name at this place, unless it says a database as well.
 
     In double quotes it is a name where the definition's own sql_mode says so.
     """
-    if at >= len(found) or "." in _bare(found, at):
+    if at >= len(tokens) or "." in _bare(tokens, at):
         return None
-    if found[at][0] not in ("name", "word") and not found[at][1].startswith('"'):
+    if tokens[at][0] not in ("name", "word") and not tokens[at][1].startswith('"'):
         return None
-    following = found[at + 1][1] if at + 1 < len(found) else ""
-    return None if following.startswith(".") else unquoted(found[at][1])
+    following = tokens[at + 1][1] if at + 1 < len(tokens) else ""
+    return None if following.startswith(".") else unquoted(tokens[at][1])
 
 
-def _bare(found: Tokens, at: int) -> str:
-    return found[at][1] if found[at][0] == "word" else ""
+def _bare(tokens: Tokens, at: int) -> str:
+    return tokens[at][1] if tokens[at][0] == "word" else ""
 
 
 def unquoted(token: str) -> str:
@@ -112,28 +114,28 @@ def unquoted(token: str) -> str:
     return token[1:-1].replace(quote * 2, quote) if quote in ("`", '"', "'") else token
 
 
-def _create(found: Tokens) -> Verdict | None:
-    second = _upper(found, 1, 1)
+def _create(tokens: Tokens) -> Verdict | None:
+    second = _upper(tokens, 1, 1)
     if second == ["DATABASE"]:
         return Verdict(Fate.SKIP)
     if second in (["TABLE"], ["SEQUENCE"]):
-        name = _simple(found, 2)
+        name = _simple(tokens, 2)
         return None if name is None else Verdict(Fate.RUN, name=name)
     at = 1
-    while at < len(found) and found[at][1].upper() not in CODE:
-        allowed = found[at][0] in ("name", "string") or found[at][1] in ("=", "@")
-        known = found[at][1].upper() in (*_MODIFIERS, "UNDEFINED", "MERGE", "TEMPTABLE")
-        host = found[at][0] == "word" and found[at - 1][1] in ("=", "@")
-        if not (allowed or known or host or found[at][1].upper() in ("INVOKER", "NONE")):
+    while at < len(tokens) and tokens[at][1].upper() not in CODE:
+        allowed = tokens[at][0] in ("name", "string") or tokens[at][1] in ("=", "@")
+        is_modifier = tokens[at][1].upper() in (*_MODIFIERS, "UNDEFINED", "MERGE", "TEMPTABLE")
+        host = tokens[at][0] == "word" and tokens[at - 1][1] in ("=", "@")
+        if not (allowed or is_modifier or host or tokens[at][1].upper() in ("INVOKER", "NONE")):
             return None
         at += 1
-    if at >= len(found):
+    if at >= len(tokens):
         return None
-    kind = CODE[found[at][1].upper()]
-    at += 2 if _upper(found, at + 1, 1) == ["BODY"] else 1
-    at += 3 if _upper(found, at, 3) == ["IF", "NOT", "EXISTS"] else 0
-    body = "BODY" if found[at - 1][1].upper() == "BODY" else ""
-    database, name = placed(found, at) if kind == "triggers" else ("", _simple(found, at))
+    kind = CODE[tokens[at][1].upper()]
+    at += 2 if _upper(tokens, at + 1, 1) == ["BODY"] else 1
+    at += 3 if _upper(tokens, at, 3) == ["IF", "NOT", "EXISTS"] else 0
+    body = "BODY" if tokens[at - 1][1].upper() == "BODY" else ""
+    database, name = placed(tokens, at) if kind == "triggers" else ("", _simple(tokens, at))
     if name is None:
         return None
     return Verdict(Fate.CODE, kind, f"{name}{body and ' BODY'}", database)
@@ -141,58 +143,58 @@ def _create(found: Tokens) -> Verdict | None:
 
 def databases_of_trigger(statement: bytes) -> set[str]:
     """Databases that its beginning says, for itself or its table: people typed it."""
-    found = tokens(statement)
-    words = [text.upper() if kind == "word" else "" for kind, text in found]
-    at = words.index("ON") + 1 if "ON" in words else len(found)
-    return {judge(statement).database, placed(found, at)[0]} - {""}
+    statement_tokens = tokens(statement)
+    words = [text.upper() if kind == "word" else "" for kind, text in statement_tokens]
+    at = words.index("ON") + 1 if "ON" in words else len(statement_tokens)
+    return {judge(statement).database, placed(statement_tokens, at)[0]} - {""}
 
 
-def placed(found: Tokens, at: int) -> tuple[str, str | None]:
+def placed(tokens: Tokens, at: int) -> tuple[str, str | None]:
     """Database and name of `a.b`, however it is quoted; the database is empty for a plain name."""
-    texts = [text for _, text in found[at : at + 3]]
-    word = _bare(found, at) if at < len(found) else ""
+    texts = [text for _, text in tokens[at : at + 3]]
+    word = _bare(tokens, at) if at < len(tokens) else ""
     if "." in word:
         database, _, rest = word.partition(".")
         return database, rest or (unquoted(texts[1]) if len(texts) > 1 else None)
     if len(texts) > 1 and texts[1].startswith("."):
         rest = texts[1][1:] or (texts[2] if len(texts) > 2 else "")
         return unquoted(texts[0]), unquoted(rest) or None
-    return "", _simple(found, at)
+    return "", _simple(tokens, at)
 
 
-def _insert(found: Tokens) -> Verdict | None:
-    at = next((i for i, (_, text) in enumerate(found[:3]) if text.upper() == "INTO"), 0)
-    table = _simple(found, at + 1)
+def _insert(tokens: Tokens) -> Verdict | None:
+    at = next((i for i, (_, text) in enumerate(tokens[:3]) if text.upper() == "INTO"), 0)
+    table = _simple(tokens, at + 1)
     if not at or table is None:
         return None
     rows = Verdict(Fate.ROWS, name=table)
     at += 2
-    if at < len(found) and found[at][1] == "(":
-        while at < len(found) and found[at][1] != ")":
+    if at < len(tokens) and tokens[at][1] == "(":
+        while at < len(tokens) and tokens[at][1] != ")":
             at += 1
-        if at >= len(found) - 1:  # more columns than tokens were read: the server will judge
+        if at >= len(tokens) - 1:  # more columns than tokens were read: the server will judge
             return rows
         at += 1
-    return rows if _upper(found, at, 1) == ["VALUES"] else None
+    return rows if _upper(tokens, at, 1) == ["VALUES"] else None
 
 
-def _set(found: Tokens) -> Verdict | None:
+def _set(tokens: Tokens) -> Verdict | None:
     settings: dict[str, str] = {}
     at = 1
-    while at < len(found):
-        end = next((i for i in range(at, len(found)) if found[i][1] == ","), len(found))
-        part = found[at:end]
+    while at < len(tokens):
+        end = next((i for i in range(at, len(tokens)) if tokens[i][1] == ","), len(tokens))
+        part = tokens[at:end]
         at = end + 1
-        known = _setting(part)
-        if known is None:
+        setting = _setting(part)
+        if setting is None:
             return None
-        if known in _ELSEWHERE:
+        if setting in _ELSEWHERE:
             return Verdict(Fate.SKIP)
         value = part[-1][1]
-        if known == "names":
+        if setting == "names":
             settings["character_set_client"] = value
-        elif known in KEPT or known.startswith("@"):
-            settings[known] = value
+        elif setting in KEPT or setting.startswith("@"):
+            settings[setting] = value
     return Verdict(Fate.RUN, settings=settings)
 
 
@@ -215,46 +217,46 @@ def _setting(part: Tokens) -> str | None:
 
 
 def _exactly(*words: str) -> Callable[[Tokens], Verdict | None]:
-    def handler(found: Tokens) -> Verdict | None:
-        return Verdict(Fate.SKIP) if tuple(_upper(found, 0, len(words))) == words else None
+    def handler(tokens: Tokens) -> Verdict | None:
+        return Verdict(Fate.SKIP) if tuple(_upper(tokens, 0, len(words))) == words else None
 
     return handler
 
 
-def _drop(found: Tokens) -> Verdict | None:
+def _drop(tokens: Tokens) -> Verdict | None:
     """The databases that are loaded into are empty: nothing has to go before."""
-    words = _upper(found, 1, 4)
+    words = _upper(tokens, 1, 4)
     at = 2 if words[:1] == ["PACKAGE"] and words[1:2] == ["BODY"] else 1
     dropped = words[:1][0] if words else ""
     allowed = dropped in ("TABLE", "SEQUENCE", *CODE) and words[at : at + 2] == ["IF", "EXISTS"]
     return Verdict(Fate.SKIP) if allowed else None
 
 
-def _alter(found: Tokens) -> Verdict | None:
-    if _upper(found, 1, 1) == ["DATABASE"]:
-        collation = found[-1][1] if _upper(found, -2, 1) == ["COLLATE"] else ""
+def _alter(tokens: Tokens) -> Verdict | None:
+    if _upper(tokens, 1, 1) == ["DATABASE"]:
+        collation = tokens[-1][1] if _upper(tokens, -2, 1) == ["COLLATE"] else ""
         fits = re.fullmatch(r"\w+", collation) is not None
         return Verdict(Fate.SKIP, settings={COLLATION_OF_DATABASE: collation} if fits else {})
-    keys = _upper(found, 3, 2) in (["DISABLE", "KEYS"], ["ENABLE", "KEYS"]) and len(found) == 5
-    table = _upper(found, 1, 1) == ["TABLE"] and _simple(found, 2) is not None
+    keys = _upper(tokens, 3, 2) in (["DISABLE", "KEYS"], ["ENABLE", "KEYS"]) and len(tokens) == 5
+    table = _upper(tokens, 1, 1) == ["TABLE"] and _simple(tokens, 2) is not None
     return Verdict(Fate.RUN) if table and keys else None
 
 
-def _setval(found: Tokens) -> Verdict | None:
+def _setval(tokens: Tokens) -> Verdict | None:
     """`DO SETVAL(`sequence`, 5, 0)`."""
-    shape = [text.upper() if at != 3 else "" for at, (_, text) in enumerate(found)]
+    shape = [text.upper() if at != 3 else "" for at, (_, text) in enumerate(tokens)]
     numbers = [text for text in shape[5:-1] if text != ","]
-    fits = shape[1:3] == ["SETVAL", "("] and shape[-1] == ")" and _simple(found, 3) is not None
-    return Verdict(Fate.RUN) if fits and all(_number(each) for each in numbers) else None
+    fits = shape[1:3] == ["SETVAL", "("] and shape[-1] == ")" and _simple(tokens, 3) is not None
+    return Verdict(Fate.RUN) if fits and all(_number(number) for number in numbers) else None
 
 
 def _number(text: str) -> bool:
     return text == "-" or text.isdigit()
 
 
-def _use(found: Tokens) -> Verdict | None:
-    name = _simple(found, 1)
-    return None if name is None or len(found) != 2 else Verdict(Fate.GO, name=name)
+def _use(tokens: Tokens) -> Verdict | None:
+    name = _simple(tokens, 1)
+    return None if name is None or len(tokens) != 2 else Verdict(Fate.GO, name=name)
 
 
 _HANDLERS: Mapping[str, Callable[[Tokens], Verdict | None]] = {

@@ -92,13 +92,13 @@ def present(session: Session, database: str) -> list[tuple[str, str]]:
     The triggers of one table come in the order in which they run.
     """
     kinds = {**_ROUTINE_KINDS, "VIEW": "views", "TRIGGER": "triggers", "EVENT": "events"}
-    found = [
-        (kinds[str(word)], str(each) + (BODY if word == "PACKAGE BODY" else ""))
+    objects = [
+        (kinds[str(word)], str(object_name) + (BODY if word == "PACKAGE BODY" else ""))
         for query in (_PRESENT, _TRIGGERS, _EVENTS, _ROUTINES)
-        for word, each in session.rows(query, [database])
+        for word, object_name in session.rows(query, [database])
         if word in kinds
     ]
-    return sorted(found, key=lambda each: ORDER.index(each[0]))
+    return sorted(objects, key=lambda object_name: ORDER.index(object_name[0]))
 
 
 def drop(session: Session, database: str) -> Sequence[str]:
@@ -107,14 +107,14 @@ def drop(session: Session, database: str) -> Sequence[str]:
     Returns a sentence for each that the server does not let go.
     """
     refused: list[str] = []
-    for kind, each in reversed(present(session, database)):
-        if not each.endswith(BODY) or kind != "packages":  # a body goes with its package
+    for kind, object_name in reversed(present(session, database)):
+        if not object_name.endswith(BODY) or kind != "packages":  # a body goes with its package
             try:
-                _drop(session, kind, f"{name(database)}.{name(each)}")
+                _drop(session, kind, f"{name(database)}.{name(object_name)}")
             except WireError as error:
                 if number(error) in LOST:
                     raise
-                refused.append(f"{kind[:-1]} {database}.{each} stays: {said(error)}")
+                refused.append(f"{kind[:-1]} {database}.{object_name} stays: {said(error)}")
     return refused
 
 
@@ -133,15 +133,15 @@ def read(session: Session, database: str, refused: list[str]) -> Iterator[Code]:
     Adds a sentence to `refused` for each that this user may not read.
     """
     session.execute(f"USE {name(database)}")
-    for kind, each in present(session, database):
+    for kind, object_name in present(session, database):
         try:
-            yield _read(session, database, kind, each)
+            yield _read(session, database, kind, object_name)
         except (WireError, LookupError) as error:
-            refused.append(f"{kind[:-1]} {database}.{each}: {said(error)}")
+            refused.append(f"{kind[:-1]} {database}.{object_name}: {said(error)}")
 
 
-def _read(session: Session, database: str, kind: str, each: str) -> Code:
-    row = session.row(shown(database, kind, each))
+def _read(session: Session, database: str, kind: str, object_name: str) -> Code:
+    row = session.row(shown(database, kind, object_name))
     statement = row[_COLUMN[kind]]
     if statement is None:
         raise LookupError("its definition may not be read")
@@ -155,17 +155,19 @@ def _read(session: Session, database: str, kind: str, each: str) -> Code:
         settings[COLLATION_OF_DATABASE] = str(row[_COLUMN[kind] + 3])
     if kind == "events":
         settings["time_zone"] = session.literal(str(row[2]))
-    return Code(database, kind, each, settings, str(statement).encode())
+    return Code(database, kind, object_name, settings, str(statement).encode())
 
 
-def shown(database: str, kind: str, each: str) -> str:
+def shown(database: str, kind: str, object_name: str) -> str:
     """The statement that shows how it was made."""
-    body = kind == "packages" and each.endswith(BODY)
-    plain = each.removesuffix(BODY) if body else each
+    body = kind == "packages" and object_name.endswith(BODY)
+    plain = object_name.removesuffix(BODY) if body else object_name
     return f"SHOW CREATE {_WORD[kind]}{BODY if body else ''} {name(database)}.{name(plain)}"
 
 
-def make(session: Session, codes: Iterable[Code], place: Callable[[str], str]) -> Sequence[Refused]:
+def make(
+    session: Session, codes: Iterable[Code], target_of: Callable[[str], str]
+) -> Sequence[Refused]:
     """Makes all of them, each in `place(database)`; returns those that the server does not take.
 
     A view may need another one: views are tried until a round brings nothing new. Triggers keep the
@@ -174,31 +176,31 @@ def make(session: Session, codes: Iterable[Code], place: Callable[[str], str]) -
     ordered = sorted(codes, key=lambda code: ORDER.index(code.kind))
     refused: list[Refused] = []
     for kind in ORDER:
-        refused += _rounds(session, [code for code in ordered if code.kind == kind], place)
+        refused += _rounds(session, [code for code in ordered if code.kind == kind], target_of)
     return refused
 
 
 def _rounds(
-    session: Session, waiting: Sequence[Code], place: Callable[[str], str]
+    session: Session, waiting: Sequence[Code], target_of: Callable[[str], str]
 ) -> Sequence[Refused]:
     refused: list[Refused] = []
     while waiting:
-        refused = [problem for code in waiting if (problem := make_one(session, code, place))]
+        refused = [problem for code in waiting if (problem := make_one(session, code, target_of))]
         if len(refused) == len(waiting):
             break
         waiting = [problem.code for problem in refused]
     return refused
 
 
-def make_one(session: Session, code: Code, place: Callable[[str], str]) -> Refused | None:
-    database = place(code.database)
+def make_one(session: Session, code: Code, target_of: Callable[[str], str]) -> Refused | None:
+    database = target_of(code.database)
     session.execute(f"USE {name(database)}")
-    given = [f"{key} = {code.settings[key]}" for key in KEPT if key in code.settings]
+    assignments = [f"{key} = {code.settings[key]}" for key in KEPT if key in code.settings]
     try:
         with_collation = _collation(session, database, code.settings.get(COLLATION_OF_DATABASE))
         try:
-            if given:
-                session.execute(f"SET SESSION {', '.join(given)}")
+            if assignments:
+                session.execute(f"SET SESSION {', '.join(assignments)}")
             session.run(code.statement)
         finally:
             session.execute("SET NAMES utf8mb4")
@@ -212,12 +214,12 @@ def make_one(session: Session, code: Code, place: Callable[[str], str]) -> Refus
     return None
 
 
-def _collation(session: Session, database: str, wanted: str | None) -> str | None:
+def _collation(session: Session, database: str, collation: str | None) -> str | None:
     """Gives the database another collation for a moment; returns its own.
 
     Texts in routines, triggers and events have the collation that their database had.
     """
-    if wanted is None:
+    if collation is None:
         return None
     own = str(
         session.value(
@@ -225,7 +227,7 @@ def _collation(session: Session, database: str, wanted: str | None) -> str | Non
             [database],
         )
     )
-    if own == wanted:
+    if own == collation:
         return None
-    session.execute(f"ALTER DATABASE {name(database)} COLLATE {wanted}")
+    session.execute(f"ALTER DATABASE {name(database)} COLLATE {collation}")
     return own

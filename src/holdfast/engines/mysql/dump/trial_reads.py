@@ -18,21 +18,21 @@ def denied(session: Session, databases: list[str]) -> list[tuple[str, str]]:
     """Privilege and reason for each object that may not be read; the privilege is empty where only
     the reason tells."""
     deadline = time.monotonic() + _LONGEST_SECONDS
-    found: list[tuple[str, str]] = []
+    refusals: list[tuple[str, str]] = []
     for database in databases:
         for shown, statement in _statements(session, database):
             if time.monotonic() > deadline:
-                return found
+                return refusals
             try:
                 rows = session.rows(statement)
             except WireError as error:
                 if number(error) in PRIVILEGE:
                     needed = "EXECUTE" if number(error) == _MAY_NOT_EXECUTE else ""
-                    found.append((needed, f"{shown}: {said(error)}"))
+                    refusals.append((needed, f"{shown}: {said(error)}"))
                 continue
             if rows and statement.startswith("SHOW CREATE") and None in rows[0][:3]:
-                found.append(("", f"{shown}: the server does not show its body"))
-    return found
+                refusals.append(("", f"{shown}: the server does not show its body"))
+    return refusals
 
 
 def _statements(session: Session, database: str) -> Iterator[tuple[str, str]]:
@@ -44,6 +44,6 @@ def _statements(session: Session, database: str) -> Iterator[tuple[str, str]]:
             yield shown, f"SHOW CREATE VIEW {quoted}"
         elif table["engine"] not in facts.NO_DATA:
             yield shown, f"SELECT * FROM {quoted} LIMIT 0"  # noqa: S608 - quoted
-    for kind, each in stored_code.present(session, database):
+    for kind, object_name in stored_code.present(session, database):
         if kind != "views":
-            yield f"{database}.{each}", stored_code.shown(database, kind, each)
+            yield f"{database}.{object_name}", stored_code.shown(database, kind, object_name)

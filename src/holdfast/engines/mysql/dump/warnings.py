@@ -137,12 +137,12 @@ def _of_definers(session: Session, databases: Collection[str]) -> Warnings:
         return
     present = {(_text(a), _text(b)) for a, b in session.rows("SELECT user, host FROM mysql.user")}
     owned: dict[str, list[tuple[str, str]]] = {}
-    for database, each, definer in session.rows(_DEFINERS):
+    for database, object_name, definer in session.rows(_DEFINERS):
         user, _, host = str(definer).rpartition("@")
         if database in databases and not {(user, host), (user, "")} & present:
-            owned.setdefault(str(definer), []).append((str(database), str(each)))
+            owned.setdefault(str(definer), []).append((str(database), str(object_name)))
     for definer, theirs in owned.items():
-        listed = ", ".join(f"{database}.{each}" for database, each in theirs[:_SHOWN])
+        listed = ", ".join(f"{database}.{object_name}" for database, object_name in theirs[:_SHOWN])
         more = f" and {len(theirs) - _SHOWN} more" if len(theirs) > _SHOWN else ""
         yield warning(
             theirs[0][0],
@@ -153,9 +153,9 @@ def _of_definers(session: Session, databases: Collection[str]) -> Warnings:
         )
 
 
-def of_odd_name(database: str, *, kept: bool) -> Mapping[str, str | None]:
+def of_odd_name(database: str, *, has_tables: bool) -> Mapping[str, str | None]:
     plain = object_names.plain(database)
-    if kept:
+    if has_tables:
         text = (
             f"the directory of this database has a name of a time before MySQL 5.1: it restores as"
             f" {plain}; to give it that name here, run ALTER DATABASE `{database}` UPGRADE DATA"

@@ -36,27 +36,27 @@ _DATA = frozenset(
 """Privileges there are on a single database."""
 
 
-def adoption(place: LocalServer, how: str, admins: str) -> list[str]:
+def adoption(server: LocalServer, owner_credentials: str, admin_credentials: str) -> list[str]:
     """Statements, each in a line, that make a server ours. Repeatable. `how` and `admins` say how
     the owner and the administrator get in."""
-    admin, owner = account(ADMIN), account(place.user)
+    admin, owner = account(ADMIN), account(server.user)
     return [
-        f"CREATE USER IF NOT EXISTS {admin} {admins};",
-        f"ALTER USER {admin} {admins};",
+        f"CREATE USER IF NOT EXISTS {admin} {admin_credentials};",
+        f"ALTER USER {admin} {admin_credentials};",
         f"GRANT ALL PRIVILEGES ON *.* TO {admin} WITH GRANT OPTION;",
-        f"CREATE USER IF NOT EXISTS {owner} {how};",
-        f"ALTER USER {owner} {how};",
+        f"CREATE USER IF NOT EXISTS {owner} {owner_credentials};",
+        f"ALTER USER {owner} {owner_credentials};",
         f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {owner};",
         f"GRANT {', '.join(GLOBAL)} ON *.* TO {owner};",
         *guarded(owner),
-        f"GRANT ALL PRIVILEGES ON {pattern(place.database)}.* TO {owner}{_passed_on(place)};",
+        f"GRANT ALL PRIVILEGES ON {pattern(server.database)}.* TO {owner}{_passed_on(server)};",
         *procedures(),
     ]
 
 
-def _passed_on(place: LocalServer) -> str:
+def _passed_on(server: LocalServer) -> str:
     """A name that could be read as a pattern would let its owner grant on what the pattern fits."""
-    return "" if set(place.database) & set("_%\\") else " WITH GRANT OPTION"
+    return "" if set(server.database) & set("_%\\") else " WITH GRANT OPTION"
 
 
 def guarded(grantee: str, rights: str = "ALL PRIVILEGES") -> list[str]:
@@ -86,27 +86,31 @@ def procedures() -> list[str]:
         " 'information_schema') OR place LIKE 'holdfast\\\\_%' OR place LIKE '%\\\\\\\\%' THEN"
         " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'accounts get no rights there'; END IF;"
     )
-    who = "QUOTE(login), '@''%'''"
-    where = "'`', REPLACE(REPLACE(REPLACE(place, '`', '``'), '_', '\\\\_'), '%', '\\\\%'), '`.*'"
+    account_sql = "QUOTE(login), '@''%'''"
+    database_sql = (
+        "'`', REPLACE(REPLACE(REPLACE(place, '`', '``'), '_', '\\\\_'), '%', '\\\\%'), '`.*'"
+    )
     return [
         *_procedure(
             "holdfast_create_user",
             "IN login VARCHAR(80), IN secret TEXT",
             user,
-            f"'CREATE USER ', {who}, ' IDENTIFIED BY ', QUOTE(secret)",
+            f"'CREATE USER ', {account_sql}, ' IDENTIFIED BY ', QUOTE(secret)",
         ),
-        *_procedure("holdfast_drop_user", "IN login VARCHAR(80)", user, f"'DROP USER ', {who}"),
+        *_procedure(
+            "holdfast_drop_user", "IN login VARCHAR(80)", user, f"'DROP USER ', {account_sql}"
+        ),
         *_procedure(
             "holdfast_grant",
             "IN place VARCHAR(64), IN login VARCHAR(80)",
             f"{user} {database}",
-            f"'GRANT ALL PRIVILEGES ON ', {where}, ' TO ', {who}",
+            f"'GRANT ALL PRIVILEGES ON ', {database_sql}, ' TO ', {account_sql}",
         ),
         *_procedure(
             "holdfast_revoke",
             "IN place VARCHAR(64), IN login VARCHAR(80)",
             f"{user} {database}",
-            f"'REVOKE ALL PRIVILEGES ON ', {where}, ' FROM ', {who}",
+            f"'REVOKE ALL PRIVILEGES ON ', {database_sql}, ' FROM ', {account_sql}",
         ),
     ]
 
@@ -156,12 +160,12 @@ def _weaken_one(session: Session, user: str, host: str) -> None:
         lines = [_text(row[0]) for row in session.rows(f"SHOW GRANTS FOR {grantee}")]
     except WireError:
         return  # a role is another one's, and has no host
-    held = {each for line in lines for each in _global(line)}
-    if held <= {"USAGE"}:
+    privileges = {privilege for line in lines for privilege in _global(line)}
+    if privileges <= {"USAGE"}:
         return
-    every = "ALL PRIVILEGES" in held
-    data = _DATA if every else held & _DATA
-    few = GLOBAL if every else tuple(each for each in GLOBAL if each in held)
+    every = "ALL PRIVILEGES" in privileges
+    data = _DATA if every else privileges & _DATA
+    few = GLOBAL if every else tuple(privilege for privilege in GLOBAL if privilege in privileges)
     statements = [
         f"REVOKE ALL PRIVILEGES ON *.* FROM {grantee}",
         f"REVOKE GRANT OPTION ON *.* FROM {grantee}",
@@ -178,8 +182,8 @@ def _weaken_one(session: Session, user: str, host: str) -> None:
 
 
 def _global(line: str) -> set[str]:
-    found = _ON_ALL.match(line)
-    return set() if found is None else {each.strip() for each in found[1].split(",")}
+    match = _ON_ALL.match(line)
+    return set() if match is None else {privilege.strip() for privilege in match[1].split(",")}
 
 
 def _execute(session: Session, statements: Iterable[str]) -> None:
@@ -201,31 +205,31 @@ def softened(statement: str) -> Iterator[str]:
     """
     if statement.startswith("GRANT PROXY "):
         return
-    found = _GRANT.fullmatch(statement)
-    if found is None:
+    match = _GRANT.fullmatch(statement)
+    if match is None:
         yield statement
         return
-    what, where, rest = found["what"], found["where"], found["rest"]
-    database = where.partition(".")[0].strip("`").replace("\\", "")
-    if where != "*.*":
+    privileges, scope, rest = match["what"], match["where"], match["rest"]
+    database = scope.partition(".")[0].strip("`").replace("\\", "")
+    if scope != "*.*":
         if database.lower() not in ("mysql", "sys") and not set(database) & set("%_"):
             yield statement
         elif database.lower() not in ("mysql", "sys"):
             plain = rest.replace(" WITH GRANT OPTION", "")
-            yield f"GRANT {what} ON {where} TO {plain}"
+            yield f"GRANT {privileges} ON {scope} TO {plain}"
             grantee = plain.partition(" ")[0]
             yield from (f"GRANT SHOW VIEW ON `{guard}`.* TO {grantee}" for guard in GUARDED)
         return
-    yield from _everywhere(what, rest.replace(" WITH GRANT OPTION", ""))
+    yield from _everywhere(privileges, rest.replace(" WITH GRANT OPTION", ""))
 
 
-def _everywhere(what: str, rest: str) -> Iterator[str]:
+def _everywhere(privileges: str, rest: str) -> Iterator[str]:
     """Of rights on the whole server. `rest` begins with the account and says how it gets in."""
-    held = {each.strip() for each in what.split(",")}
-    every = "ALL PRIVILEGES" in held
-    few = GLOBAL if every else tuple(each for each in GLOBAL if each in held)
+    granted = {privilege.strip() for privilege in privileges.split(",")}
+    every = "ALL PRIVILEGES" in granted
+    few = GLOBAL if every else tuple(privilege for privilege in GLOBAL if privilege in granted)
     yield f"GRANT {', '.join(few) or 'USAGE'} ON *.* TO {rest}"
-    data = _DATA if every else held & _DATA
+    data = _DATA if every else granted & _DATA
     if data:
         grantee = rest.partition(" IDENTIFIED ")[0].partition(" REQUIRE ")[0].partition(" WITH ")[0]
         rights = "ALL PRIVILEGES" if every else ", ".join(sorted(data))

@@ -49,13 +49,13 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: LocalServer) -> None:
+    def initialise(self, server: LocalServer) -> None:
         """ToolMissing without server programs; Permanent when the user cannot reach the place."""
-        if (place.directory / COMPLETE).is_file():
+        if (server.directory / COMPLETE).is_file():
             return
-        chosen = tools.server(self._tools_dir, place.version)
-        fresh = place.directory.with_name(f"{place.directory.name}.new")
-        for leftover in (fresh, place.directory):
+        chosen = tools.server(self._tools_dir, server.version)
+        fresh = server.directory.with_name(f"{server.directory.name}.new")
+        for leftover in (fresh, server.directory):
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
@@ -65,46 +65,46 @@ class Server:
             require_reachable(fresh, user)
         aside = room_aside(fresh, user)
         if chosen.flavour == MARIADB:
-            _initialise_mariadb(chosen, fresh, place, user)
+            _initialise_mariadb(chosen, fresh, server, user)
         else:
-            _initialise_mysql(chosen, fresh, place, user)
+            _initialise_mysql(chosen, fresh, server, user)
         shutil.rmtree(aside)
         (fresh / COMPLETE).touch()
-        if place.admin is not None:
+        if server.admin is not None:
             mark(fresh / SETTLED)
-        give(fresh, run_as(place))
+        give(fresh, run_as(server))
         durable.sync_tree(fresh)
-        durable.move(fresh, place.directory)
+        durable.move(fresh, server.directory)
 
-    def command(self, place: LocalServer) -> Command:
-        chosen, user = tools.server(self._tools_dir, place.version), run_as(place)
-        room_aside(place.directory, user)
-        command = commands.server(chosen, place.directory, place.port, run_as=user)
-        return replace(command, cell=cell_of(place.cell, *chosen.homes))
+    def command(self, server: LocalServer) -> Command:
+        chosen, user = tools.server(self._tools_dir, server.version), run_as(server)
+        room_aside(server.directory, user)
+        command = commands.server(chosen, server.directory, server.port, run_as=user)
+        return replace(command, cell=cell_of(server.cell, *chosen.homes))
 
-    def ready(self, place: LocalServer) -> bool:
+    def ready(self, server: LocalServer) -> bool:
         """Makes the application database when it answers for the first time."""
         try:
-            with translated(), connect(address(place)) as session:
-                session.execute(f"CREATE DATABASE IF NOT EXISTS {name(place.database)}")
+            with translated(), connect(address(server)) as session:
+                session.execute(f"CREATE DATABASE IF NOT EXISTS {name(server.database)}")
         except (AddonUnavailable, AddonRefused):
             return False
         return True
 
-    def running(self, place: LocalServer) -> int | None:
+    def running(self, server: LocalServer) -> int | None:
         try:
-            pid = int((place.directory / commands.PID_FILE).read_text())
+            pid = int((server.directory / commands.PID_FILE).read_text())
             process = psutil.Process(pid)
-            ours = process.cwd() == str(place.directory.resolve())
-            told = f"--datadir={place.directory}" in process.cmdline()
+            ours = process.cwd() == str(server.directory.resolve())
+            serves_directory = f"--datadir={server.directory}" in process.cmdline()
             alive = process.status() != psutil.STATUS_ZOMBIE
-            return pid if ours and told and alive else None
+            return pid if ours and serves_directory and alive else None
         except (OSError, ValueError, psutil.Error):
             return None
 
-    def stop(self, place: LocalServer) -> None:
+    def stop(self, server: LocalServer) -> None:
         """Cleanly; killed after a grace, which the next start recovers from."""
-        pid = self.running(place)
+        pid = self.running(server)
         if pid is not None:
             end(
                 pid,
@@ -115,13 +115,13 @@ class Server:
             )
 
 
-def address(place: LocalServer) -> Address:
-    return address_of(place, place.database)
+def address(server: LocalServer) -> Address:
+    return address_of(server, server.database)
 
 
-def run_as(place: LocalServer | None = None) -> str | int | None:
+def run_as(server: LocalServer | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(place, _USERS)
+    return named(server, _USERS)
 
 
 def room_aside(directory: Path, user: str | int | None) -> Path:
@@ -130,21 +130,21 @@ def room_aside(directory: Path, user: str | int | None) -> Path:
     A server that starts removes all temporary tables where its own would be. In `/tmp` those are
     of every other server of the machine, whoever runs it.
     """
-    made = commands.aside(directory)
-    made.mkdir(mode=0o700, exist_ok=True)
-    give(made, user)
-    return made
+    temporary = commands.aside(directory)
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    give(temporary, user)
+    return temporary
 
 
-def owner_of(place: LocalServer) -> str | int | None:
+def owner_of(server: LocalServer) -> str | int | None:
     """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    return owner(place, _USERS)
+    return owner(server, _USERS)
 
 
 def _initialise_mariadb(
-    chosen: ToolSet, directory: Path, place: LocalServer, user: str | int | None
+    chosen: ToolSet, directory: Path, server: LocalServer, user: str | int | None
 ) -> None:
-    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(place, MARIADB), *_NO_ROOT, ""])
+    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(server, MARIADB), *_NO_ROOT, ""])
     command = Command(
         [
             chosen.beside("mariadb-install-db"),
@@ -169,9 +169,9 @@ _NO_ROOT = (
 
 
 def _initialise_mysql(
-    chosen: ToolSet, directory: Path, place: LocalServer, user: str | int | None
+    chosen: ToolSet, directory: Path, server: LocalServer, user: str | int | None
 ) -> None:
-    script = "\n".join([*adoption(place, tools.MYSQL), "DROP USER root@localhost;", ""])
+    script = "\n".join([*adoption(server, tools.MYSQL), "DROP USER root@localhost;", ""])
     command = Command(
         [
             str(chosen.server),
@@ -190,21 +190,21 @@ def _initialise_mysql(
     require_success(run(command, timeout=_INIT_SECONDS))
 
 
-def adoption(place: LocalServer, flavour: str) -> list[str]:
+def adoption(server: LocalServer, flavour: str) -> list[str]:
     """Lets the place's user in, as the administrator. Repeatable. Each line is a statement.
 
     Not on a place that is not ours: who may do what there was its owner's decision.
     """
-    if not place.ours:
+    if not server.ours:
         return []
-    how = identified_by(flavour, place.password, administrator.quoted)
-    if place.admin is not None:
+    credentials = identified_by(flavour, server.password, administrator.quoted)
+    if server.admin is not None:
         return administrator.adoption(
-            place, how, identified_by(flavour, place.admin.password, administrator.quoted)
+            server, credentials, identified_by(flavour, server.admin.password, administrator.quoted)
         )
-    user = administrator.account(place.user)
+    user = administrator.account(server.user)
     return [
-        f"CREATE USER IF NOT EXISTS {user} {how};",
-        f"ALTER USER {user} {how};",
+        f"CREATE USER IF NOT EXISTS {user} {credentials};",
+        f"ALTER USER {user} {credentials};",
         f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;",
     ]

@@ -44,7 +44,7 @@ class ForeignStaging(Staging):
             super().__init__(address, addressed(session, address, dump), attempt, guard)
             self._flavour = facts.server(session)["flavour"]
             self._may_define = bool(DEFINING & facts.privileges(session))
-        self._nameless = any(each["name"] == "" for each in recorded(dump))
+        self._nameless = any(database["name"] == "" for database in recorded(dump))
         self._own_definer = False
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
@@ -59,21 +59,21 @@ class ForeignStaging(Staging):
                 if member.format != archive.ACCOUNTS:
                     loader.load(fetch(member.name), first)
         assert isinstance(loader, ForeignLoader)
-        for what in sorted(loader.sieve.left_out):
-            self._attempt.say(f"left out: {what}")
+        for kind in sorted(loader.sieve.left_out):
+            self._attempt.say(f"left out: {kind}")
         self._own_definer = own_user and self._may_define
         if loader.codes and not self._own_definer:
             self._attempt.say(
                 f"views, routines, triggers and events have the rights of {self._address.user}:"
                 " it may make no account with less"
             )
-        return [definers.owned(each, by_owner=False) for each in loader.codes.values()]
+        return [definers.owned(code, by_owner=False) for code in loader.codes.values()]
 
     def _accounts(self, fetch: Fetch) -> list[str]:  # noqa: ARG002 - they are strangers'
         return []
 
     def _final(self, codes: Sequence[Code]) -> Sequence[Code]:
-        return [definers.owned(each, by_owner=self._own_definer) for each in codes]
+        return [definers.owned(code, by_owner=self._own_definer) for code in codes]
 
     def _readying(self, codes: Sequence[Code]) -> Sequence[str]:
         if not (codes and self._own_definer):

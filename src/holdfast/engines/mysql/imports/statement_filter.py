@@ -62,20 +62,20 @@ class Sieve:
 
     def take(self, statement: bytes) -> Verdict | None:
         """None: it is left out. EvidenceMissing: the whole file is refused."""
-        found = tokens(statement, 12)
-        words = [text.upper() if kind == "word" else "" for kind, text in found]
+        statement_tokens = tokens(statement, 12)
+        words = [text.upper() if kind == "word" else "" for kind, text in statement_tokens]
         if words[:1] == ["USE"]:
             return self._go(judge(statement))
         if words[:2] == ["CREATE", "DATABASE"]:
-            return self._database(found)
+            return self._database(statement_tokens)
         if self._system:
             self.left_out.add(_SYSTEM)
             return None
         if (what := _left_out(words)) is not None:
             self.left_out.add(what)
             return None
-        if words[:4] == ["DROP", "TABLE", "IF", "EXISTS"] and len(found) == 5:
-            return Verdict(Fate.DROP, name=unquoted(found[4][1]))
+        if words[:4] == ["DROP", "TABLE", "IF", "EXISTS"] and len(statement_tokens) == 5:
+            return Verdict(Fate.DROP, name=unquoted(statement_tokens[4][1]))
         verdict = judge(statement)
         _require_harmless(verdict, statement)
         if verdict.kind == "triggers":
@@ -85,19 +85,19 @@ class Sieve:
     def _require_own(self, statement: bytes) -> None:
         """EvidenceMissing for a trigger that says another database, its own or its table's."""
         for database in databases_of_trigger(statement) - {self._here}:
-            where = self._here or "a database that the file does not name"
-            raise EvidenceMissing(f"a trigger of {where} says database {database}")
+            origin = self._here or "a database that the file does not name"
+            raise EvidenceMissing(f"a trigger of {origin} says database {database}")
 
     def _go(self, verdict: Verdict) -> Verdict | None:
         self._system = verdict.name.lower() in facts.SYSTEM
         self._here = verdict.name
         return None if self._system else verdict
 
-    def _database(self, found: list[tuple[str, str]]) -> Verdict | None:
+    def _database(self, tokens: list[tuple[str, str]]) -> Verdict | None:
         """`CREATE DATABASE IF NOT EXISTS name ...`."""
-        texts = [text.upper() for _, text in found]
+        texts = [text.upper() for _, text in tokens]
         at = 5 if texts[2:5] == ["IF", "NOT", "EXISTS"] else 2
-        name = unquoted(found[at][1]) if at < len(found) else ""
+        name = unquoted(tokens[at][1]) if at < len(tokens) else ""
         if not name:
             raise EvidenceMissing("a statement makes a database without a name")
         return None if name.lower() in facts.SYSTEM else Verdict(Fate.DATABASE, name=name)
@@ -107,13 +107,13 @@ def _left_out(words: list[str]) -> str | None:
     """What `mariadb-dump --system` adds, and others that dump more than databases."""
     if words[:1] == ["CREATE"] and "FUNCTION" in words and "SONAME" in words:
         return "functions of libraries"
-    found = (what for opening, what in _LEFT_OUT.items() if tuple(words[: len(opening)]) == opening)
-    return next(found, None)
+    kinds = (kind for opening, kind in _LEFT_OUT.items() if tuple(words[: len(opening)]) == opening)
+    return next(kinds, None)
 
 
 def _require_harmless(verdict: Verdict, statement: bytes) -> None:
-    for given in verdict.settings.values():  # a variable may become a character set later
-        value = unquoted(given).lower()
+    for literal in verdict.settings.values():  # a variable may become a character set later
+        value = unquoted(literal).lower()
         if value.partition("_")[0] in _UNSAFE:
             raise EvidenceMissing(f"a dump in the character set {value} cannot be read safely")
     if "\\" in verdict.name or "\\" in verdict.database:
@@ -128,7 +128,7 @@ def _require_local(table: str, statement: bytes) -> None:
     for at, text in enumerate(texts):
         if text.upper() != "ENGINE":
             continue
-        value = next((each for each in texts[at + 1 : at + 3] if each != "="), "")
+        value = next((token for token in texts[at + 1 : at + 3] if token != "="), "")
         if unquoted(value).lower() not in _ENGINES:
             raise EvidenceMissing(
                 f"table {table} is of the storage engine {unquoted(value)}, which is not imported:"

@@ -44,11 +44,11 @@ def recognise(head: bytes) -> Member:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
     if begins(head):
         return _MEMBER
-    what = described(head) or f"not known here; it begins with {head[:24]!r}"
+    description = described(head) or f"not known here; it begins with {head[:24]!r}"
     if head.lstrip().startswith(_COMPACT):
-        what = "a dump made with --compact, whose end looks like any other line"
+        description = "a dump made with --compact, whose end looks like any other line"
     raise EvidenceMissing(
-        f"the file is {what}. It has to be a dump of mysqldump or mariadb-dump without --compact:"
+        f"the file is {description}. It has to be a dump of mysqldump or mariadb-dump without --compact:"
         " otherwise nobody can say that it is whole"
     )
 
@@ -99,10 +99,10 @@ class _Database:
 
     def objects(self) -> dict[str, int]:
         """Code only: what a restore needs rights for."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for kind, _ in self.code:
-            found[kind] = found.get(kind, 0) + 1
-        return found
+            counts[kind] = counts.get(kind, 0) + 1
+        return counts
 
 
 class _Reading:
@@ -167,19 +167,23 @@ class _Reading:
         into.engines.update(_after(words, "ENGINE"))
         into.collations.update(_after(words, "COLLATE"))
         into.versioned = into.versioned or "VERSIONING" in _after(words, "SYSTEM")
-        found = tokens(statement, LONGEST)
-        for at, (kind, text) in enumerate(found[:-2]):
+        statement_tokens = tokens(statement, LONGEST)
+        for at, (kind, text) in enumerate(statement_tokens[:-2]):
             referred = kind == "word" and text.upper() == "REFERENCES"
-            if referred and found[at + 2][1].startswith("."):
-                into.references.add(unquoted(found[at + 1][1]))
+            if referred and statement_tokens[at + 2][1].startswith("."):
+                into.references.add(unquoted(statement_tokens[at + 1][1]))
 
 
 def _comment(statement: bytes) -> str:
     """What a CREATE DATABASE says last."""
-    found = tokens(statement, LONGEST)
-    if len(found) < 2 or found[-2][1].upper() != "COMMENT" or found[-1][0] != "string":
+    statement_tokens = tokens(statement, LONGEST)
+    if (
+        len(statement_tokens) < 2
+        or statement_tokens[-2][1].upper() != "COMMENT"
+        or statement_tokens[-1][0] != "string"
+    ):
         return ""
-    return _ESCAPED.sub(lambda match: match[1] or "'", found[-1][1][1:-1])
+    return _ESCAPED.sub(lambda match: match[1] or "'", statement_tokens[-1][1][1:-1])
 
 
 _ESCAPED = re.compile(r"\\(.)|''", re.DOTALL)
@@ -194,12 +198,12 @@ def _words(statement: bytes) -> list[str]:
 
 def _after(words: list[str], keyword: str) -> list[str]:
     """The words that stand behind a keyword, with or without an equals sign between."""
-    found: list[str] = []
+    values: list[str] = []
     for at, word in enumerate(words):
         if word.upper() == keyword:
-            rest = [each for each in words[at + 1 : at + 3] if each != "="]
-            found += rest[:1] if rest and rest[0] else []
-    return found
+            rest = [candidate for candidate in words[at + 1 : at + 3] if candidate != "="]
+            values += rest[:1] if rest and rest[0] else []
+    return values
 
 
 def survey(plain: Iterator[bytes]) -> Survey:
@@ -224,8 +228,8 @@ def survey(plain: Iterator[bytes]) -> Survey:
         )
     if not reading.databases:
         raise EvidenceMissing("the file holds no database, no table and no row")
-    for found in reading.databases.values():
-        for table in sorted(found.rows.keys() - found.defined):
+    for database in reading.databases.values():
+        for table in sorted(database.rows.keys() - database.defined):
             raise EvidenceMissing(
                 f"the file holds rows of table {table}, but does not say what it is: it was made"
                 " with --no-create-info. Import a dump that holds the definitions, too"
@@ -237,23 +241,25 @@ def _inventory(reading: _Reading) -> Inventory:
     """Rows as they are in the file; tables whose rows nobody could count are not in it."""
     tables = [
         Table(database, table, rows)
-        for database, found in reading.databases.items()
-        for table, rows in found.rows.items()
+        for database, contents in reading.databases.items()
+        for table, rows in contents.rows.items()
         if rows is not None
     ]
-    return Inventory(tables, {name: each.objects() for name, each in reading.databases.items()})
+    return Inventory(
+        tables, {name: contents.objects() for name, contents in reading.databases.items()}
+    )
 
 
 def _facts(reading: _Reading, head: bytes) -> Mapping[str, Any]:
-    made, server = _MADE_BY.search(head), _SERVER.search(head)
-    banner = server[2].decode(errors="replace") if server else ""
-    maker = made[1].decode(errors="replace") if made else "unknown"
+    tool_match, server_match = _MADE_BY.search(head), _SERVER.search(head)
+    banner = server_match[2].decode(errors="replace") if server_match else ""
+    maker = tool_match[1].decode(errors="replace") if tool_match else "unknown"
     from_mariadb = MARIADB in banner or MARIADB in maker or head.startswith(SANDBOX)
     flavour = MARIADB if from_mariadb else MYSQL
-    tables = [rows for each in reading.databases.values() for rows in each.rows.values()]
+    tables = [rows for database in reading.databases.values() for rows in database.rows.values()]
     return {
         "server": {
-            "version": server[1].decode() if server else "",
+            "version": server_match[1].decode() if server_match else "",
             "flavour": flavour,
             "lowerCase": 0,
         },
@@ -264,5 +270,5 @@ def _facts(reading: _Reading, head: bytes) -> Mapping[str, Any]:
         "tableData": len(tables),
         "uncounted": tables.count(None),
         "leftOut": sorted(reading.sieve.left_out),
-        "databases": [each.document(name) for name, each in reading.databases.items()],
+        "databases": [database.document(name) for name, database in reading.databases.items()],
     }

@@ -24,51 +24,53 @@ _PREPARED = ("log-applied", "full-prepared")
 _LEFT_BY_OTHERS = ("master.info", "relay-log.info", "multi-master.info", "auto.cnf")
 
 
-def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
+def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
     """Applies the log and gives the files to the server's user. Repeatable."""
     data = tree / DATA
     if not is_prepared(data):
-        _prepare(tools_dir, data, place)
+        _prepare(tools_dir, data, server)
     for name in _LEFT_BY_OTHERS:  # a restored server replicates from nobody
         (data / name).unlink(missing_ok=True)
     (data / COMPLETE).touch()
     (data / SETTLED).unlink(missing_ok=True)
-    _own(tree, data, owner_of(place))
+    _own(tree, data, owner_of(server))
 
 
 def is_prepared(data: Path) -> bool:
     """Was the log applied?"""
-    found = next(
-        (file for each in NOTES if (file := data / f"{each}{CHECKPOINTS}").is_file()), None
+    checkpoints = next(
+        (file for prefix in NOTES if (file := data / f"{prefix}{CHECKPOINTS}").is_file()), None
     )
-    if found is None:
+    if checkpoints is None:
         raise EvidenceMissing("the snapshot holds no copy made by mariadb-backup")
-    notes = found.read_text()
+    notes = checkpoints.read_text()
     return any(word in notes for word in _PREPARED)
 
 
-def _prepare(tools_dir: Path, data: Path, place: LocalServer) -> None:
-    chosen = tools.server(tools_dir, place.version)
+def _prepare(tools_dir: Path, data: Path, server: LocalServer) -> None:
+    chosen = tools.server(tools_dir, server.version)
     if chosen.backup is None:
         raise ToolMissing(f"mariadb-backup {chosen.series} is not installed")
     argv = [str(chosen.backup), "--no-defaults", "--prepare", f"--target-dir={data}"]
     finished = require_success(run(Command(argv, cwd="/"), timeout=_PREPARE_SECONDS))
-    said = finished.stderr.rstrip().endswith(DONE)
-    if not said or not is_prepared(data):
+    completed = finished.stderr.rstrip().endswith(DONE)
+    if not completed or not is_prepared(data):
         raise EvidenceMissing(f"the copy could not be made consistent: {finished.stderr[-500:]}")
 
 
-def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """A physical copy runs under its own series only, and on its own kind of processor."""
     facts = manifest["facts"]
-    copied, here = f"{facts['flavour']} {facts['series']}", series(place.version)
+    copied, target_series = f"{facts['flavour']} {facts['series']}", series(server.version)
     problems: list[str] = []
     try:
-        chosen = tools.server(tools_dir, place.version)
-        if chosen.flavour != MARIADB or facts["series"] != here:
-            problems.append(f"the snapshot is of {copied}, the addon of {chosen.flavour} {here}")
+        chosen = tools.server(tools_dir, server.version)
+        if chosen.flavour != MARIADB or facts["series"] != target_series:
+            problems.append(
+                f"the snapshot is of {copied}, the addon of {chosen.flavour} {target_series}"
+            )
         elif chosen.backup is None:
-            problems.append(f"mariadb-backup {here} is not installed")
+            problems.append(f"mariadb-backup {target_series} is not installed")
     except ToolMissing as error:
         problems.append(error.message)
     if facts["machine"] != platform.machine():

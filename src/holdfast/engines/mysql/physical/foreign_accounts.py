@@ -17,10 +17,12 @@ _NO_SUCH_GRANT = 1141
 def disarm(session: Session, flavour: str, keep: Collection[str]) -> int:
     """Leaves only `keep` able to log in or to act on the server. Returns how many changed."""
     databases = [str(database["name"]) for database in facts.databases(session)]
-    came = [account for account in accounts.everyone(session, flavour) if account.user not in keep]
-    for account in came:
+    disarmed = [
+        account for account in accounts.everyone(session, flavour) if account.user not in keep
+    ]
+    for account in disarmed:
         _disarm(session, account, databases)
-    return len(came)
+    return len(disarmed)
 
 
 def _disarm(session: Session, account: accounts.Account, databases: Sequence[str]) -> None:

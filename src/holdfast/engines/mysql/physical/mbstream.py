@@ -78,14 +78,14 @@ class MbStream:
         if path not in self._aside:
             spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - open until read
             self._aside[path] = _Aside(spool)
-        kept = self._aside[path]
+        aside = self._aside[path]
         if data is None:
-            kept.ended = True
+            aside.ended = True
         else:
-            kept.file.write(data)
+            aside.file.write(data)
 
     def _ended(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        for path in [path for path, kept in self._aside.items() if kept.ended]:
+        for path in [path for path, aside in self._aside.items() if aside.ended]:
             with self._aside.pop(path).file as file:
                 file.seek(0)
                 self.files += 1

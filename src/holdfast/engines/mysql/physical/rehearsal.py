@@ -33,10 +33,10 @@ _CHECKED = ("InnoDB", "MyISAM", "Aria", "ARCHIVE", "CSV")
 class Rehearsal:
     """One private boot of `directory`, with the programs that `place` will run it with."""
 
-    def __init__(self, tools_dir: Path, directory: Path, place: LocalServer, guard: Guard) -> None:
-        self._tools: ToolSet = tools.server(tools_dir, place.version)
+    def __init__(self, tools_dir: Path, directory: Path, server: LocalServer, guard: Guard) -> None:
+        self._tools: ToolSet = tools.server(tools_dir, server.version)
         self._directory = directory
-        self._place = place
+        self._place = server
         self._guard = guard
 
     def run(self, *, foreign: bool = False) -> Mapping[str, object]:

@@ -63,11 +63,11 @@ class Capture:
 
     def pieces(self) -> Iterator[Piece]:
         yield _directory(DATA)
-        made: set[str] = set()
+        folders: set[str] = set()
         for path, chunks in self._stream.files_in():
             folder = path.rpartition("/")[0]
-            if folder and folder not in made:
-                made.add(folder)
+            if folder and folder not in folders:
+                folders.add(folder)
                 yield _directory(f"{DATA}/{folder}")
             yield _file(path, self._noted(path, chunks))
         self._finish()
@@ -81,8 +81,8 @@ class Capture:
 
     def _note(self, name: str) -> str:
         """Empty when the tool wrote none."""
-        found = (self._notes[each + name] for each in NOTES if each + name in self._notes)
-        return next(found, b"").decode(errors="replace")
+        notes = (self._notes[prefix + name] for prefix in NOTES if prefix + name in self._notes)
+        return next(notes, b"").decode(errors="replace")
 
     def _finish(self) -> None:
         finished = require_success(self._child.wait())
@@ -136,8 +136,8 @@ def capture(
     with translated(guard), connect(address) as session:
         server = facts.server(session)
         directory = data_directory(session, address)
-        held = facts.privileges(session)
-    chosen, data = _possible(tools_dir, server, directory, held)
+        privileges = facts.privileges(session)
+    chosen, data = _possible(tools_dir, server, directory, privileges)
     attempt.say(f"copying {data} with mariadb-backup {chosen.version}")
     locked = threading.Event()
     child = Child(_command(chosen, address, data), hear=lambda line: _heard(line, locked))
@@ -164,7 +164,7 @@ def _heard(line: str, locked: threading.Event) -> bool:
 
 
 def _possible(
-    tools_dir: Path, server: Facts, directory: Path | None, held: set[str]
+    tools_dir: Path, server: Facts, directory: Path | None, privileges: set[str]
 ) -> tuple[ToolSet, Path]:
     if server["flavour"] != MARIADB:
         raise NotSupported(
@@ -176,23 +176,23 @@ def _possible(
             "no snapshots of this server: it does not run on this machine, and mariadb-backup"
             " reads the server's files; take dumps, or run a worker there"
         )
-    missing = [privilege for privilege in _NEEDS if privilege not in held]
+    missing = [privilege for privilege in _NEEDS if privilege not in privileges]
     if missing:
         raise NotSupported(
             f"no snapshots of this server: the user lacks {', '.join(missing)} on *.*"
         )
-    wanted = series(server["version"])
-    for found in tools.installed(tools_dir):
-        if found.backup is not None and found.series == wanted:
+    server_series = series(server["version"])
+    for tool_set in tools.installed(tools_dir):
+        if tool_set.backup is not None and tool_set.series == server_series:
             try:
                 next(directory.iterdir(), None)
             except PermissionError as error:
                 raise NotSupported(
                     f"no snapshots of this server: {directory} cannot be read by this worker"
                 ) from error
-            return found, directory
+            return tool_set, directory
     raise NotSupported(
-        f"no snapshots of MariaDB {wanted}: mariadb-backup {wanted} is not installed"
+        f"no snapshots of MariaDB {server_series}: mariadb-backup {server_series} is not installed"
         " (apt-get install mariadb-backup)"
     )
 

@@ -30,10 +30,10 @@ def readying(flavour: str, databases: Iterable[str]) -> list[str]:
         if flavour == MARIADB
         else "IDENTIFIED BY RANDOM PASSWORD"
     )
-    made = f"CREATE USER IF NOT EXISTS {_ACCOUNT} {locked} ACCOUNT LOCK"
+    creation = f"CREATE USER IF NOT EXISTS {_ACCOUNT} {locked} ACCOUNT LOCK"
     return [
-        made,
-        *(f"GRANT ALL PRIVILEGES ON {pattern(each)}.* TO {_ACCOUNT}" for each in databases),
+        creation,
+        *(f"GRANT ALL PRIVILEGES ON {pattern(database)}.* TO {_ACCOUNT}" for database in databases),
     ]
 
 
@@ -80,13 +80,13 @@ def bounded(code: Code, owner: str) -> Code:
 
 def _definer(statement: bytes) -> tuple[str, str]:
     """User and host as the beginning names them; a role has no host."""
-    found = [text for _, text in tokens(statement, 16)]
-    for at in range(len(found) - 2):
-        if found[at].upper() in CODE:
+    texts = [text for _, text in tokens(statement, 16)]
+    for at in range(len(texts) - 2):
+        if texts[at].upper() in CODE:
             break
-        if found[at].upper() == "DEFINER" and found[at + 1] == "=":
-            user, mark, host = _split(found[at + 2])
-            rest = found[at + 3 : at + 5]
+        if texts[at].upper() == "DEFINER" and texts[at + 1] == "=":
+            user, mark, host = _split(texts[at + 2])
+            rest = texts[at + 3 : at + 5]
             if not mark and rest and rest[0].startswith("@"):
                 host = rest[0][1:] or rest[1]
             return user, unquoted(host)
@@ -101,10 +101,10 @@ def _split(token: str) -> tuple[str, str, str]:
 def homeless(session: Session, codes: Iterable[Code]) -> Iterator[str]:
     """A sentence for each definer whose account is not on the server."""
     owned: dict[tuple[str, str], list[Code]] = {}
-    for each in codes:
-        user, host = _definer(each.statement)
+    for code in codes:
+        user, host = _definer(code.statement)
         if user and not user.upper().startswith("CURRENT_"):
-            owned.setdefault((user, host), []).append(each)
+            owned.setdefault((user, host), []).append(code)
     if not owned:
         return
     try:
@@ -114,7 +114,7 @@ def homeless(session: Session, codes: Iterable[Code]) -> Iterator[str]:
     present = {(_text(user), _text(host)) for user, host in rows}
     for (user, host), theirs in owned.items():
         if (user, host) not in present and (user, host or "%") not in present:
-            listed = ", ".join(f"{each.database}.{each.name}" for each in theirs[:5])
+            listed = ", ".join(f"{code.database}.{code.name}" for code in theirs[:5])
             more = f" and {len(theirs) - 5} more" if len(theirs) > 5 else ""
             yield (
                 f"the account {user}@{host or '%'} is not on this server: {listed}{more} fail when"

@@ -52,10 +52,10 @@ class Link:
 
     def clause(self, parent_database: str) -> str:
         """As the server shows it, with a parent in this database."""
-        here, there = (
-            f"REFERENCES {name(each)}." for each in (self.parent_database, parent_database)
+        old_reference, new_reference = (
+            f"REFERENCES {name(database)}." for database in (self.parent_database, parent_database)
         )
-        return self.definition.replace(here, there)
+        return self.definition.replace(old_reference, new_reference)
 
     def sentence(self) -> str:
         return f"table {self.database}.{self.table} refers to {self.parent_database}.{self.parent}"
@@ -103,7 +103,9 @@ def _with_columns(session: Session, link: Link) -> Link:
     row = session.row(f"SHOW CREATE TABLE {name(link.database)}.{name(link.table)}")
     shown = with_mended_keys(str(row[1]).encode()).decode()
     opening = f"CONSTRAINT {name(link.name)} FOREIGN KEY"
-    (line,) = (each for each in shown.splitlines() if each.strip().startswith(opening))
+    (line,) = (
+        shown_line for shown_line in shown.splitlines() if shown_line.strip().startswith(opening)
+    )
     definition = line.strip().removeprefix(f"CONSTRAINT {name(link.name)} ").removesuffix(",")
     return replace(link, definition=definition, columns=columns, parent_columns=referenced)
 
@@ -158,9 +160,9 @@ def try_beside(
 def _orphans(session: Session, link: Link, staged: str) -> int:
     pairs = zip(link.columns, link.parent_columns, strict=True)
     joined = " AND ".join(f"c.{name(a)} = p.{name(b)}" for a, b in pairs)
-    given = " AND ".join(f"c.{name(each)} IS NOT NULL" for each in link.columns)
+    not_null = " AND ".join(f"c.{name(column)} IS NOT NULL" for column in link.columns)
     query = (
-        f"SELECT count(*) FROM {name(link.database)}.{name(link.table)} c WHERE {given}"  # noqa: S608
+        f"SELECT count(*) FROM {name(link.database)}.{name(link.table)} c WHERE {not_null}"  # noqa: S608
         f" AND NOT EXISTS (SELECT 1 FROM {name(staged)}.{name(link.parent)} p WHERE {joined})"
     )
     return int(session.value(query))
@@ -171,16 +173,16 @@ def point(session: Session, links: Iterable[Link], say: Callable[[str], None]) -
     session.execute("SET SESSION foreign_key_checks = 0")
     for link in links:
         table = f"{name(link.database)}.{name(link.table)}"
-        found = session.rows(
+        present = session.rows(
             "SELECT unique_constraint_schema, referenced_table_name"
             " FROM information_schema.referential_constraints"
             " WHERE constraint_schema = %s AND table_name = %s AND constraint_name = %s",
             [link.database, link.table, link.name],
         )
-        if found == [(link.parent_database, link.parent)]:
+        if present == [(link.parent_database, link.parent)]:
             continue
         try:
-            if found:
+            if present:
                 session.execute(f"ALTER TABLE {table} DROP FOREIGN KEY {name(link.name)}")
             session.execute(
                 f"ALTER TABLE {table} ADD CONSTRAINT {name(link.name)}"

@@ -55,11 +55,11 @@ def apply(
         say(f"accounts are left as they are: user {address.user} may not make any")
         return []
     fitting = [
-        each
+        allowed
         for statement in statements
         if not _concerns_us(statement, address)
         for part in _with_password(accounts.without_password(statement))
-        for each in ([part] if address.owner is None else softened(part))
+        for allowed in ([part] if address.owner is None else softened(part))
     ]
     return run(session, fitting)
 
@@ -79,7 +79,7 @@ def run(session: Session, statements: Iterable[str]) -> Sequence[Unapplied]:
 def undoing(session: Session, address: Address, statements: Sequence[str]) -> list[str]:
     """Statements that take away what `statements` are going to make and give."""
     flavour = facts.server(session)["flavour"]
-    present = {each.quoted() for each in accounts.everyone(session, flavour)}
+    present = {account.quoted() for account in accounts.everyone(session, flavour)}
     undone: list[str] = []
     for statement in statements:
         if _concerns_us(statement, address):
@@ -109,25 +109,25 @@ _CREATED = re.compile(rf"CREATE (USER|ROLE) IF NOT EXISTS ({_NAME})", re.DOTALL)
 
 def _concerns_us(statement: str, address: Address) -> bool:
     """EvidenceMissing for what is no statement about accounts."""
-    found = tokens(statement.encode(), 4096)
-    upper = tuple(text.upper() for _, text in found[:5])
+    statement_tokens = tokens(statement.encode(), 4096)
+    upper = tuple(text.upper() for _, text in statement_tokens[:5])
     if not any(upper[: len(opening)] == opening for opening in _OPENINGS):
         raise EvidenceMissing(f"a statement is not allowed among accounts: {statement[:40]!r}")
-    if any(text == ";" for _, text in found):
+    if any(text == ";" for _, text in statement_tokens):
         raise EvidenceMissing("two statements in one line of the accounts")
-    user = _about(found, upper)
+    user = _about(statement_tokens, upper)
     return user is None or accounts.is_system(user) or user in (address.user, address.owner)
 
 
-def _about(found: list[tuple[str, str]], upper: tuple[str, ...]) -> str | None:
+def _about(tokens: list[tuple[str, str]], upper: tuple[str, ...]) -> str | None:
     """The user a statement is about: after TO or FOR, else the first name."""
     if upper[0] in ("GRANT", "SET"):
         word = "TO" if upper[0] == "GRANT" else "FOR"
-        places = [i for i, (kind, text) in enumerate(found) if kind == "word" and text == word]
-        at = places[-1] + 1 if places else len(found)
+        places = [i for i, (kind, text) in enumerate(tokens) if kind == "word" and text == word]
+        at = places[-1] + 1 if places else len(tokens)
     else:
         at = 5 if upper[0] == "CREATE" else 2
-    return unquoted(found[at][1]) if at < len(found) else None
+    return unquoted(tokens[at][1]) if at < len(tokens) else None
 
 
 def _with_password(statement: str) -> list[str]:

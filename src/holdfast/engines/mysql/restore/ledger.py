@@ -106,10 +106,10 @@ class Book:
         )
 
     def _insert(self, table: str, rows: Iterable[Sequence[object]]) -> None:
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             marks = ", ".join(["%s"] * (len(row) + 1))
             into = f"INSERT INTO {self.table(table)} VALUES ({marks})"  # noqa: S608 - quoted
-            self._session.execute(into, [place, *row])
+            self._session.execute(into, [position, *row])
 
     def _replace(self, table: str, rows: Iterable[Sequence[object]]) -> None:
         self._session.execute("BEGIN")
@@ -131,7 +131,7 @@ class Book:
         return [str(row[0]) for row in rows]
 
     def keep_resting(self, tables: Iterable[Resting]) -> None:
-        self._replace("resting", (astuple(each) for each in tables))
+        self._replace("resting", (astuple(table) for table in tables))
 
     def resting(self) -> list[Resting]:
         rows = self._rows("resting", "place, final, temporary, original, aside")
@@ -139,14 +139,14 @@ class Book:
 
     def keep_links(self, links: Iterable[Link]) -> None:
         """Foreign keys of databases that stay, as they are before the data moves."""
-        self._replace("links", ((each.document(),) for each in links))
+        self._replace("links", ((link.document(),) for link in links))
 
     def links(self) -> list[Link]:
         return [Link.parse(str(row[0])) for row in self._rows("links", "place, document")]
 
     def keep_strays(self, statements: Iterable[str]) -> None:
         """Statements that take away the accounts which came with the other data."""
-        self._replace("strays", ((each,) for each in statements))
+        self._replace("strays", ((statement,) for statement in statements))
 
     def plan(self) -> list[Placement]:
         rows = self._rows("plan", "place, final, staged, charset, collate_, comment_")
@@ -154,8 +154,8 @@ class Book:
 
     def codes(self) -> list[Code]:
         return [
-            Code(str(database), str(kind), str(each), json.loads(str(settings)), statement)
-            for database, kind, each, settings, statement in self._rows(
+            Code(str(database), str(kind), str(object_name), json.loads(str(settings)), statement)
+            for database, kind, object_name, settings, statement in self._rows(
                 "code", "place, final, kind, name, settings, statement"
             )
             if isinstance(statement, bytes)

@@ -86,9 +86,9 @@ class Loader:
         beside = moved(statement, quoted)
         return with_row_format(beside) if self._unusual else beside
 
-    def _note(self, given: Mapping[str, str]) -> None:
+    def _note(self, settings: Mapping[str, str]) -> None:
         """Keeps what the session's settings are now; scripts put them aside in variables."""
-        for setting, value in given.items():
+        for setting, value in settings.items():
             if setting.startswith("@"):
                 source = value.lower().removeprefix("@@").removeprefix("session.")
                 self._saved[setting] = self._settings.get(source)

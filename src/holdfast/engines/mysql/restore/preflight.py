@@ -70,11 +70,11 @@ def preflight(address: Address, dump: Dump) -> None:
 
 
 def _version(case: Case) -> Iterator[str]:
-    there, here = str(case.source["flavour"]), str(case.server["flavour"])
+    source_flavour, target_flavour = str(case.source["flavour"]), str(case.server["flavour"])
     old, new = str(case.source["version"]), str(case.server["version"])
-    if there == here and parts(new)[:2] < parts(old)[:2]:
+    if source_flavour == target_flavour and parts(new)[:2] < parts(old)[:2]:
         yield (
-            f"the backup is of {there} {series(old)}, the target is {series(new)}:"
+            f"the backup is of {source_flavour} {series(old)}, the target is {series(new)}:"
             " it must not be older"
         )
     if case.server["readOnly"]:
@@ -96,12 +96,12 @@ def _collations(case: Case) -> Iterator[str]:
 
 
 def _full_names(session: Session) -> set[str]:
-    found = session.rows(
+    has_full_names = session.rows(
         "SELECT 1 FROM information_schema.columns WHERE table_schema = 'information_schema'"
         " AND table_name = 'COLLATION_CHARACTER_SET_APPLICABILITY'"
         " AND column_name = 'FULL_COLLATION_NAME'"
     )
-    if not found:
+    if not has_full_names:
         return set()
     rows = session.rows(
         "SELECT full_collation_name FROM information_schema.collation_character_set_applicability"
@@ -142,15 +142,15 @@ def _names(case: Case) -> Iterator[str]:
 
 
 def _privileges(case: Case) -> Iterator[str]:
-    held = facts.privileges(case.session)
-    missing = [privilege for privilege in WRITING if privilege not in held]
+    privileges = facts.privileges(case.session)
+    missing = [privilege for privilege in WRITING if privilege not in privileges]
     if missing:
         yield (
             f"user {case.address.user} lacks privileges on *.*: {', '.join(missing)}"
             " (databases are made beside under other names)"
         )
     kinds = {kind for objects in case.dump.inventory.objects.values() for kind in objects}
-    if kinds & set(_ROUTINES) and not (case.dump.foreign or held & DEFINING):
+    if kinds & set(_ROUTINES) and not (case.dump.foreign or privileges & DEFINING):
         yield (
             f"user {case.address.user} may not make objects for other definers:"
             f" it needs {' or '.join(_DEFINERS)}"
@@ -165,8 +165,8 @@ def _read_only(case: Case) -> Iterator[str]:
         "SELECT schema_name FROM information_schema.schemata_extensions"
         " WHERE options LIKE '%READ ONLY=1%'"
     )
-    wanted = {str(database["name"]) for database in case.databases}
-    for name in sorted({str(row[0]) for row in rows} & wanted):
+    restored = {str(database["name"]) for database in case.databases}
+    for name in sorted({str(row[0]) for row in rows} & restored):
         yield f"database {name} is read-only there; run ALTER DATABASE `{name}` READ ONLY = 0"
 
 

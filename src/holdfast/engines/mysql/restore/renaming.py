@@ -38,10 +38,10 @@ def move(session: Session, book: Book, op: str, leaving: Sequence[str]) -> None:
     """Tables of `leaving` go aside, those of the book's plan come in their place, unless a name of
     a constraint forbids both at once: then `finish` brings them."""
     plan = book.plan()
-    for each in plan:
-        if each.final not in leaving:
-            book.note_fresh(each.final)
-            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(each.final)}")
+    for placement in plan:
+        if placement.final not in leaving:
+            book.note_fresh(placement.final)
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(placement.final)}")
     book.keep_links(foreign_keys.into(session, set(leaving)))
     book.keep_resting(_resting(session, op, leaving))
     away = list(_away(session, book, op, leaving, plan))
@@ -57,13 +57,16 @@ def finish(session: Session, book: Book) -> None:
             session.execute(f"DROP TRIGGER IF EXISTS {name(table.final)}.{name(trigger)}")
     present = {
         (final, table["name"])
-        for final in {each.final for each in book.resting()}
+        for final in {old_table.final for old_table in book.resting()}
         for table in facts.tables(session, final)
     }
     resting = [
-        (_quoted(each.final, each.temporary), _quoted(each.aside, each.original))
-        for each in book.resting()
-        if (each.final, each.temporary) in present
+        (
+            _quoted(old_table.final, old_table.temporary),
+            _quoted(old_table.aside, old_table.original),
+        )
+        for old_table in book.resting()
+        if (old_table.final, old_table.temporary) in present
     ]
     rename(session, [*resting, *_coming(session, book.plan())])
 
@@ -77,7 +80,7 @@ def rename(session: Session, renames: Renames) -> None:
 def aside(op: str, leaving: Sequence[str]) -> dict[str, str]:
     """The database in which the old tables of each will be."""
     prefix = object_names.old_prefix(op)
-    return {database: f"{prefix}{place}" for place, database in enumerate(leaving)}
+    return {database: f"{prefix}{index}" for index, database in enumerate(leaving)}
 
 
 def _resting(session: Session, op: str, leaving: Sequence[str]) -> list[Resting]:
@@ -98,23 +101,23 @@ def _away(
     for database, away in aside(op, leaving).items():
         session.execute(f"CREATE DATABASE IF NOT EXISTS {name(away)}")
         for number, table in enumerate(facts.tables(session, database)):
-            here = (database, table["name"])
-            if here in resting:
-                yield _quoted(*here), _quoted(database, resting[here])
+            key = (database, table["name"])
+            if key in resting:
+                yield _quoted(*key), _quoted(database, resting[key])
             elif table["type"] != "VIEW":
-                yield _quoted(*here), _quoted(away, table["name"])
-            elif here in new:
-                yield _quoted(*here), _quoted(database, f"{away}_view_{number}")
+                yield _quoted(*key), _quoted(away, table["name"])
+            elif key in new:
+                yield _quoted(*key), _quoted(database, f"{away}_view_{number}")
 
 
 def _coming(session: Session, plan: Sequence[Placement]) -> Iterator[tuple[str, str]]:
-    for each in plan:
-        for table in facts.tables(session, each.staged):
-            yield _quoted(each.staged, table["name"]), _quoted(each.final, table["name"])
+    for placement in plan:
+        for table in facts.tables(session, placement.staged):
+            yield _quoted(placement.staged, table["name"]), _quoted(placement.final, table["name"])
 
 
 def _constraints_collide(session: Session, book: Book) -> bool:
-    resting = {(each.final, each.original) for each in book.resting()}
+    resting = {(old_table.final, old_table.original) for old_table in book.resting()}
     for placed in book.plan():
         old = {
             constraint

@@ -35,7 +35,7 @@ class Staging:
         self._attempt = attempt
         self._guard = guard
         self._plan = placements(dump, attempt)
-        self._places = {each.final: each.staged for each in self._plan}
+        self._places = {placement.final: placement.staged for placement in self._plan}
 
     def run(self, fetch: Fetch) -> Inventory:
         with translated(self._guard), connect(self._address) as admin:
@@ -52,10 +52,10 @@ class Staging:
         referring = self._links(admin)
         book = Book(admin, object_names.book(self._attempt))
         book.open()
-        for each in self._plan:
+        for placement in self._plan:
             admin.execute(
-                f"CREATE DATABASE {name(each.staged)} CHARACTER SET {each.charset}"
-                f" COLLATE {each.collation}"
+                f"CREATE DATABASE {name(placement.staged)} CHARACTER SET {placement.charset}"
+                f" COLLATE {placement.collation}"
             )
         codes = self._load(admin, fetch)
         foreign_keys.try_beside(admin, referring, self._places, book.database, self._attempt.say)
@@ -64,18 +64,18 @@ class Staging:
         accounts, readying = self._fitting_accounts(admin, fetch), self._readying(codes)
         book.write(self._plan, self._final(codes), accounts, readying)
         book.mark_ready()
-        return replace(merged(counts), skipped=tuple(each.skipped() for each in refused))
+        return replace(merged(counts), skipped=tuple(placement.skipped() for placement in refused))
 
     def _links(self, admin: Session) -> Sequence[Link]:
         """Foreign keys of databases that stay. PreflightRefused where the backup lacks what they
         refer to, before anything is loaded."""
         if not self._attempt.keep_others:
             return []
-        found = foreign_keys.into(admin, set(self._places))
+        links = foreign_keys.into(admin, set(self._places))
         if not self._dump.imported:
             tables = self._dump.inventory.tables
-            foreign_keys.require_parents(found, {(table.database, table.name) for table in tables})
-        return found
+            foreign_keys.require_parents(links, {(table.database, table.name) for table in tables})
+        return links
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
         attempt, places = self._attempt, self._places
@@ -105,18 +105,21 @@ class Staging:
         self, admin: Session, codes: Sequence[Code], refused: Sequence[Refused]
     ) -> dict[str, Count]:
         history = bool(self._dump.facts.get("history"))
-        lost = {(each.code.database, each.code.kind, each.code.name) for each in refused}
+        lost = {
+            (placement.code.database, placement.code.kind, placement.code.name)
+            for placement in refused
+        }
         counts: dict[str, Count] = {}
         begin_snapshot(admin)
-        for each in self._plan:
+        for placement in self._plan:
             self._guard.check()
-            found = count(admin, each.staged, each.final, history=history)
-            kinds = dict(found.objects)
+            counted = count(admin, placement.staged, placement.final, history=history)
+            kinds = dict(counted.objects)
             for one in codes:
-                made = (one.database, one.kind, one.name) not in lost
-                if one.database == each.final and made:
+                is_made = (one.database, one.kind, one.name) not in lost
+                if one.database == placement.final and is_made:
                     kinds[one.kind] = kinds.get(one.kind, 0) + 1
-            counts[each.final] = Count(found.tables, kinds)
+            counts[placement.final] = Count(counted.tables, kinds)
         admin.execute("COMMIT")
         return counts
 
@@ -140,9 +143,9 @@ class Staging:
             self._attempt.say(f"the server does not take {each.sentence()}")
         return refused
 
-    def _beside(self, each: Code, names: dict[bytes, bytes]) -> Code:
-        owned = definers.owned(each, by_owner=False)
-        if each.kind != "views":
+    def _beside(self, code: Code, names: dict[bytes, bytes]) -> Code:
+        owned = definers.owned(code, by_owner=False)
+        if code.kind != "views":
             return owned
         return replace(owned, statement=relocated(owned.statement, names))
 
@@ -156,12 +159,14 @@ class Staging:
         return statements
 
     def _accounts(self, fetch: Fetch) -> list[str]:
-        found: list[str] = []
+        statements: list[str] = []
         for member in self._dump.members:
             if member.format == archive.ACCOUNTS:
                 text = b"".join(fetch(member.name)).decode()
-                found += [line.removesuffix(";") for line in text.splitlines() if line[:2] != "--"]
-        return found
+                statements += [
+                    line.removesuffix(";") for line in text.splitlines() if line[:2] != "--"
+                ]
+        return statements
 
 
 class ConfinedStaging(Staging):
@@ -169,21 +174,21 @@ class ConfinedStaging(Staging):
 
     def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
         owner = str(self._address.owner)
-        return [definers.bounded(each, owner) for each in super()._load(admin, fetch)]
+        return [definers.bounded(code, owner) for code in super()._load(admin, fetch)]
 
 
 def recorded(dump: Dump) -> list[Facts]:
-    found = dump.facts.get("databases")
-    if not isinstance(found, list):
+    databases = dump.facts.get("databases")
+    if not isinstance(databases, list):
         raise NotSupported("the dump does not say which databases it holds")
-    return [dict(entry) for entry in found]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return [dict(entry) for entry in databases]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def section(dump: Dump, wanted: str) -> Mapping[str, object]:
-    found = dump.facts.get(wanted)
-    if not isinstance(found, dict):
-        raise NotSupported(f"the dump says nothing of its {wanted}")
-    return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+def section(dump: Dump, key: str) -> Mapping[str, object]:
+    value = dump.facts.get(key)
+    if not isinstance(value, dict):
+        raise NotSupported(f"the dump says nothing of its {key}")
+    return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def placements(dump: Dump, attempt: Attempt) -> list[Placement]:
@@ -212,9 +217,11 @@ def clear(admin: Session, attempt: Attempt) -> bool:
     anything."""
     drop_user(admin, attempt)
     mine = databases(admin, object_names.stages_prefix(attempt.op))
-    staged = [each for each in mine if object_names.is_older_stage(each, attempt)]
-    for each in sorted(staged, key=lambda each: each.endswith(object_names.BOOK)):  # books go last
-        drop_database(admin, each)
+    staged = [database for database in mine if object_names.is_older_stage(database, attempt)]
+    for database in sorted(
+        staged, key=lambda database: database.endswith(object_names.BOOK)
+    ):  # books go last
+        drop_database(admin, database)
     return bool(staged)
 
 
@@ -243,5 +250,5 @@ def _end_holder(session: Session, lock: str) -> None:
 
 def user_databases(session: Session) -> list[str]:
     """All but directories that are no databases to any statement."""
-    names = [str(each["name"]) for each in facts.databases(session)]
-    return [each for each in names if object_names.plain(each) == each]
+    names = [str(database["name"]) for database in facts.databases(session)]
+    return [database for database in names if object_names.plain(database) == database]

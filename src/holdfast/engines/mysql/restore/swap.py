@@ -53,13 +53,15 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         if not book.moved():
             if not book.ready():
                 raise RestoreDiffers("the old data was not set aside as a whole")
-            leaving = _present(session, [*(each.final for each in book.plan()), *book.fresh()])
+            leaving = _present(
+                session, [*(placement.final for placement in book.plan()), *book.fresh()]
+            )
             renaming.move(session, book, attempt.op, leaving)
-            attempt.say(f"back in place: {', '.join(each.final for each in book.plan())}")
+            attempt.say(f"back in place: {', '.join(placement.final for placement in book.plan())}")
         renaming.finish(session, book)
         _settle(session, address, book, attempt.say)
-        came = set(book.fresh()) - {each.final for each in book.plan()}
-        for database in came:
+        new_databases = set(book.fresh()) - {placement.final for placement in book.plan()}
+        for database in new_databases:
             if all(table["type"] == "VIEW" for table in facts.tables(session, database)):
                 drop_database(session, database)
         for prefix in (object_names.old_prefix(attempt.op), object_names.old_prefix(op)):
@@ -93,23 +95,23 @@ def _move(session: Session, address: Address, book: Book, attempt: Attempt) -> N
     if not book.ready():
         raise RestoreDiffers("not everything was staged")
     plan = book.plan()
-    missing = {each.staged for each in plan} - set(
+    missing = {placement.staged for placement in plan} - set(
         databases(session, object_names.stage_prefix(attempt))
     )
     if missing:
         raise RestoreDiffers(f"nothing is staged in {', '.join(sorted(missing))}")
-    leaving = _present(session, [each.final for each in plan])
+    leaving = _present(session, [placement.final for placement in plan])
     if not attempt.keep_others:
-        leaving += [each for each in user_databases(session) if each not in leaving]
+        leaving += [placement for placement in user_databases(session) if placement not in leaving]
     if attempt.keep_old:
         _write_old_book(session, address, book, leaving, attempt)
     renaming.move(session, book, attempt.op, leaving)
-    attempt.say(f"in place: {', '.join(each.final for each in plan)}")
+    attempt.say(f"in place: {', '.join(placement.final for placement in plan)}")
 
 
-def _present(session: Session, wanted: Sequence[str]) -> list[str]:
+def _present(session: Session, candidates: Sequence[str]) -> list[str]:
     present = set(user_databases(session))
-    return [each for each in wanted if each in present]
+    return [database for database in candidates if database in present]
 
 
 def _write_old_book(
@@ -193,12 +195,12 @@ def _in_place(database: str) -> str:
 
 def _say_what_is_gone(session: Session, codes: Sequence[Code], say: Say) -> None:
     """Events whose time is over, which a server drops at once; definers that are not there."""
-    for database in {each.database for each in codes if each.kind == "events"}:
+    for database in {code.database for code in codes if code.kind == "events"}:
         present = set(stored_code.present(session, database))
-        for each in codes:
-            gone = (each.kind, each.name) not in present
-            if each.database == database and each.kind == "events" and gone:
-                say(f"event {database}.{each.name} is over: the server drops such at once")
+        for code in codes:
+            dropped = (code.kind, code.name) not in present
+            if code.database == database and code.kind == "events" and dropped:
+                say(f"event {database}.{code.name} is over: the server drops such at once")
     for sentence in definers.homeless(session, codes):
         say(sentence)
 
@@ -227,9 +229,11 @@ def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
 def _drop_staged(session: Session, attempt: Attempt) -> None:
     """Also what attempts left that were taken for dead and went on staging for a while."""
     drop_user(session, attempt)
-    for each in databases(session, object_names.stages_prefix(attempt.op)):
-        if each != object_names.book(attempt) and object_names.is_older_stage(each, attempt):
-            drop_database(session, each)
+    for database in databases(session, object_names.stages_prefix(attempt.op)):
+        if database != object_names.book(attempt) and object_names.is_older_stage(
+            database, attempt
+        ):
+            drop_database(session, database)
 
 
 def _point_sequences(session: Session, database: str, plan: Sequence[Placement], say: Say) -> None:
@@ -271,9 +275,9 @@ def _require_done(address: Address, dump: Dump, session: Session, attempt: Attem
     """Nothing is staged: either all is done, or somebody removed the stage."""
     if databases(session, object_names.stage_prefix(attempt)):
         raise RestoreDiffers("what was staged is no longer whole")
-    there = {_place_of(table) for table in inventory(address).tables}
-    wanted = {(t.database or address.database, t.name) for t in dump.inventory.tables}
-    if wanted - there:
+    present = {_place_of(table) for table in inventory(address).tables}
+    expected = {(t.database or address.database, t.name) for t in dump.inventory.tables}
+    if expected - present:
         raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
 
 
@@ -305,9 +309,9 @@ def _discard(session: Session, address: Address, attempt: Attempt) -> str:
         missing = "".join(f"; {sentence}" for sentence in unmade)
         return f"the restored data is in place; the old data is gone{missing}"
     if book.exists() and book.ready():
-        for each in book.fresh():
-            if not facts.tables(session, each):  # others may have found a use for it
-                drop_database(session, each)
+        for database in book.fresh():
+            if not facts.tables(session, database):  # others may have found a use for it
+                drop_database(session, database)
     staged = clear(session, attempt)
     _drop_databases(session, object_names.old_prefix(attempt.op), "")
     return "the target is as it was" + ("; what was staged is removed" if staged else "")

@@ -17,8 +17,8 @@ def addressed(session: Session, address: Address, dump: Dump) -> Dump:
 
     PreflightRefused when that cannot be known.
     """
-    databases = [_settled(session, address, each) for each in recorded(dump)]
-    names = [each["name"] for each in databases]
+    databases = [_settled(session, address, database) for database in recorded(dump)]
+    names = [database["name"] for database in databases]
     if len(set(names)) < len(names):
         raise PreflightRefused(f"two databases of the file would become {address.database}")
     inventory = replace(

@@ -18,24 +18,26 @@ SELECT routine_name FROM information_schema.routines
 
 
 def make_all(
-    session: Session, views: Sequence[Code], place: Callable[[str], str]
+    session: Session, views: Sequence[Code], target_of: Callable[[str], str]
 ) -> Sequence[Refused]:
     """Makes all views, some of which may be there; returns those that are not takable at all."""
-    functions = _functions(session, {place(view.database) for view in views})
+    functions = _functions(session, {target_of(view.database) for view in views})
     _secure(session, functions, "INVOKER")
-    made: list[Code] = []
-    refused: list[Refused] = _in_rounds(session, views, place, made)
-    for view in reversed(made):
-        problem = make_one(session, definers.replacing(view), place)
+    created: list[Code] = []
+    refused: list[Refused] = _in_rounds(session, views, target_of, created)
+    for view in reversed(created):
+        problem = make_one(session, definers.replacing(view), target_of)
         if problem is not None:
-            session.execute(f"DROP VIEW IF EXISTS {name(place(view.database))}.{name(view.name)}")
+            session.execute(
+                f"DROP VIEW IF EXISTS {name(target_of(view.database))}.{name(view.name)}"
+            )
             refused.append(Refused(view, problem.why))
     _secure(session, functions, "DEFINER")
     return refused
 
 
 def _in_rounds(
-    session: Session, views: Sequence[Code], place: Callable[[str], str], made: list[Code]
+    session: Session, views: Sequence[Code], target_of: Callable[[str], str], created: list[Code]
 ) -> list[Refused]:
     """Makes them with the rights of whoever uses them; adds to `made` in the order of making."""
     waiting: Sequence[Code] = views
@@ -43,10 +45,12 @@ def _in_rounds(
     while waiting:
         refused = []
         for view in waiting:
-            session.execute(f"DROP VIEW IF EXISTS {name(place(view.database))}.{name(view.name)}")
-            problem = make_one(session, definers.invoked(view), place)
+            session.execute(
+                f"DROP VIEW IF EXISTS {name(target_of(view.database))}.{name(view.name)}"
+            )
+            problem = make_one(session, definers.invoked(view), target_of)
             if problem is None:
-                made.append(view)
+                created.append(view)
             else:
                 refused.append(Refused(view, problem.why))
         if len(refused) == len(waiting):

@@ -54,45 +54,47 @@ def listed(session: Session) -> Sequence[str] | None:
     return [text for text in texts if not text.startswith(f"user {ADMIN} ")]
 
 
-def of_place(place: LocalServer) -> str:
+def of_place(server: LocalServer) -> str:
     """A managed server's first users: ours, its owner's, and `default` for clients that only know
     passwords. The last two have the place's password, and all rights that do not reach further than
     its data.
     """
-    owners = f"on sanitize-payload #{_digest(place.password)} ~* &* {_rights(place)}"
-    return f"{_admins(place)}user {_DEFAULT} {owners}\nuser {place.user} {owners}\n"
+    owners = f"on sanitize-payload #{_digest(server.password)} ~* &* {_rights(server)}"
+    return f"{_admins(server)}user {_DEFAULT} {owners}\nuser {server.user} {owners}\n"
 
 
 def _digest(password: Secret) -> str:
     return hashlib.sha256(password.reveal().encode()).hexdigest()
 
 
-def _rights(place: LocalServer) -> str:
-    return "+@all" if place.admin is None else " ".join(("+@all", "-@dangerous", *HARMLESS))
+def _rights(server: LocalServer) -> str:
+    return "+@all" if server.admin is None else " ".join(("+@all", "-@dangerous", *HARMLESS))
 
 
-def _admins(place: LocalServer) -> str:
-    if place.admin is None:
+def _admins(server: LocalServer) -> str:
+    if server.admin is None:
         return ""
-    login = place.admin
+    login = server.admin
     return f"user {login.user} on sanitize-payload #{_digest(login.password)} ~* &* +@all\n"
 
 
-def settled(text: str, place: LocalServer) -> str:
+def settled(text: str, server: LocalServer) -> str:
     """The users of a server whose owner had every right, with ours beside. Passwords stay."""
     lines = [line for line in text.splitlines() if line.split()[:1] == ["user"]]
-    kept = [_confined(line.split(), place) for line in lines]
-    return _admins(place) + "".join(f"{line}\n" for line in kept if line)
+    confined = [_confined(line.split(), server) for line in lines]
+    return _admins(server) + "".join(f"{line}\n" for line in confined if line)
 
 
-def _confined(words: Sequence[str], place: LocalServer) -> str:
+def _confined(words: Sequence[str], server: LocalServer) -> str:
     """A user's line without what reaches further than the data; none for one that has our name."""
     name = words[1]
     if name == ADMIN:
         return ""
-    if name in (_DEFAULT, place.user):
-        kept = [w for w in words[2:] if w in ("on", "off", "nopass") or w.startswith("#")]
-        return " ".join(("user", name, *kept, "sanitize-payload", "~*", "&*", _rights(place)))
+    if name in (_DEFAULT, server.user):
+        credentials = [w for w in words[2:] if w in ("on", "off", "nopass") or w.startswith("#")]
+        return " ".join(
+            ("user", name, *credentials, "sanitize-payload", "~*", "&*", _rights(server))
+        )
     return " ".join(("user", name, *_weaker(_rules(words[2:]))))
 
 
@@ -106,7 +108,7 @@ def _weaker(rules: Sequence[str]) -> list[str]:
 
 
 def adopt(
-    session: Session, lines: Sequence[str], place: LocalServer
+    session: Session, lines: Sequence[str], server: LocalServer
 ) -> tuple[list[str], list[str]]:
     """Makes the snapshot's users exist beside the place's own two, whose passwords stay.
 
@@ -114,23 +116,23 @@ def adopt(
 
     Returns the names of those that came, and of those the server's version does not understand.
     """
-    came: list[str] = []
-    aside: list[str] = []
+    adopted: list[str] = []
+    set_aside: list[str] = []
     for line in lines:
         words = line.split()
-        if len(words) < 2 or words[0] != "user" or words[1] in (_DEFAULT, place.user, ADMIN):
+        if len(words) < 2 or words[0] != "user" or words[1] in (_DEFAULT, server.user, ADMIN):
             continue
         rules = _rules(words[2:])
         try:
-            confined = rules if place.admin is None else _weaker(rules)
+            confined = rules if server.admin is None else _weaker(rules)
             session.ask("ACL SETUSER", words[1], "reset", *confined)
         except RedisError:
             session.ask("ACL DELUSER", words[1])
-            aside.append(words[1])
+            set_aside.append(words[1])
         else:
-            came.append(words[1])
+            adopted.append(words[1])
     session.ask("ACL SAVE")
-    return came, aside
+    return adopted, set_aside
 
 
 def _rules(words: Sequence[str]) -> list[str]:

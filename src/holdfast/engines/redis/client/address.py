@@ -60,26 +60,26 @@ def _database(path: str) -> str:
     return text
 
 
-def _options(tls: bool, given: Mapping[str, str]) -> dict[str, str]:
-    unknown = sorted(given.keys() - {*FILES, *_CHECKS})
+def _options(tls: bool, parameters: Mapping[str, str]) -> dict[str, str]:
+    unknown = sorted(parameters.keys() - {*FILES, *_CHECKS})
     if unknown:
         raise _invalid(f"has options that are not supported: {', '.join(unknown)}")
-    if given and not tls:
+    if parameters and not tls:
         raise _invalid("has TLS options; it must start with rediss:// then")
     if not tls:
         return {}
-    checks = given.get("ssl_cert_reqs", "required")
+    checks = parameters.get("ssl_cert_reqs", "required")
     if checks not in ("required", "none"):
         raise _invalid("has ssl_cert_reqs, which is `required` or `none`")
-    if ("ssl_certfile" in given) != ("ssl_keyfile" in given):
+    if ("ssl_certfile" in parameters) != ("ssl_keyfile" in parameters):
         raise _invalid("needs both ssl_certfile and ssl_keyfile, or neither")
-    loose = given.get("ssl_check_hostname", "true").lower() in _FALSE
+    loose = parameters.get("ssl_check_hostname", "true").lower() in _FALSE
     mode = "require" if checks == "none" else "verify-ca" if loose else "verify-full"
-    return {"sslmode": mode, **{name: given[name] for name in FILES if name in given}}
+    return {"sslmode": mode, **{name: parameters[name] for name in FILES if name in parameters}}
 
 
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
+def _invalid(problem: str) -> Invalid:
+    return Invalid(f"the connection string {problem}", {"connectionString": problem})
 
 
 def secrets(address: Address) -> dict[str, str]:
@@ -124,10 +124,10 @@ def client(address: Address) -> Generator[Session]:
     """A session, opened with the first command. AddonUnavailable or AddonRefused say what went
     wrong. A host that is a path is a Unix socket."""
     path = address.host if address.host.startswith("/") else None
-    where = {"unix_socket_path": path} if path else {"host": address.host, "port": address.port}
+    endpoint = {"unix_socket_path": path} if path else {"host": address.host, "port": address.port}
     password = address.password.reveal()
     connection = Redis(
-        **where,  # pyright: ignore[reportArgumentType] - one of the two ways
+        **endpoint,  # pyright: ignore[reportArgumentType] - one of the two ways
         db=number(address),
         username=address.user if password else None,
         password=password or None,
@@ -162,8 +162,8 @@ def plain_connection(address: Address) -> socket.socket:
             return raw
         return _context(address.options).wrap_socket(raw, server_hostname=address.host)
     except (OSError, ValueError) as error:
-        where = f"{address.host}:{address.port}"
-        raise AddonUnavailable(f"no connection to {where}: {error}") from error
+        endpoint = f"{address.host}:{address.port}"
+        raise AddonUnavailable(f"no connection to {endpoint}: {error}") from error
 
 
 def _context(options: Mapping[str, str]) -> ssl.SSLContext:

@@ -16,10 +16,10 @@ def probe(address: Address) -> Probe:
     with client(address) as session:
         info = told(session)
     name, version = flavour(info), running_version(info)
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     if int(version.partition(".")[0]) < _OLDEST:
         raise AddonRefused(
-            f"{name} {version} at {where} is too old: 7.0 at least", reason="version"
+            f"{name} {version} at {endpoint} is too old: 7.0 at least", reason="version"
         )
     return Probe(
         version=version,
@@ -54,11 +54,11 @@ def cluster(info: Mapping[str, object]) -> bool:
 
 def keys(info: Mapping[str, object]) -> dict[int, int]:
     """How many keys each database has that has any."""
-    found: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for name, value in info.items():
         if name.startswith("db") and name[2:].isdigit():
-            found[int(name[2:])] = int(cast("Mapping[str, int]", value)["keys"])
-    return found
+            counts[int(name[2:])] = int(cast("Mapping[str, int]", value)["keys"])
+    return counts
 
 
 def inventory(address: Address) -> Inventory:

@@ -55,9 +55,9 @@ class Replication:
 
     def require_rights(self) -> None:
         """Asks for what is needed in ways that change nothing; NotSupported names what is not."""
-        asked = {"+replconf": ("REPLCONF", "capa", "eof"), "+psync": ("PSYNC", "?", "none")}
+        commands = {"+replconf": ("REPLCONF", "capa", "eof"), "+psync": ("PSYNC", "?", "none")}
         missing: list[str] = []
-        for right, words in asked.items():
+        for right, words in commands.items():
             reply = self._ask(*words)
             if reply.startswith("-NOPERM"):
                 missing.append(right)
@@ -127,15 +127,15 @@ class Replication:
 
     def _marked(self, ahead: ReadAhead, portion: int) -> Iterator[bytes]:
         """What may be the beginning of the mark is held back; after it nothing follows."""
-        held = b""
+        buffer = b""
         while True:
-            held += ahead.read(portion)
-            if held.endswith(self._mark):
-                yield held[:-_MARK]
+            buffer += ahead.read(portion)
+            if buffer.endswith(self._mark):
+                yield buffer[:-_MARK]
                 return
-            if len(held) > _MARK:
-                yield held[:-_MARK]
-                held = held[-_MARK:]
+            if len(buffer) > _MARK:
+                yield buffer[:-_MARK]
+                buffer = buffer[-_MARK:]
 
     def _ask(self, *words: str) -> str:
         encoded = [word.encode() for word in words]
@@ -158,8 +158,8 @@ class Replication:
 
     def _receive(self, most: int) -> bytes:
         if self._rest:
-            taken, self._rest = self._rest[:most], self._rest[most:]
-            return taken
+            data, self._rest = self._rest[:most], self._rest[most:]
+            return data
         return self._receive_more(most)
 
     def _receive_more(self, most: int) -> bytes:
@@ -172,8 +172,8 @@ class Replication:
         return chunk
 
     def _cut(self, why: str) -> AddonUnavailable:
-        where = f"{self._address.host}:{self._address.port}"
-        return AddonUnavailable(f"the connection to {where} broke in the middle: {why}")
+        endpoint = f"{self._address.host}:{self._address.port}"
+        return AddonUnavailable(f"the connection to {endpoint} broke in the middle: {why}")
 
 
 @contextmanager

@@ -14,31 +14,33 @@ _NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "NOMASTERLINK", "CLUSTERDOWN", "TRY
 
 @contextmanager
 def translated(address: Address) -> Generator[None]:
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     try:
         yield
     except exceptions.AuthenticationError as error:
         raise of_reply(str(error), address) from error
     except exceptions.NoPermissionError as error:
         raise AddonRefused(
-            f"user {address.user} at {where}: {error}", reason="privilege"
+            f"user {address.user} at {endpoint}: {error}", reason="privilege"
         ) from error
     except exceptions.ResponseError as error:
         raise of_reply(str(error), address) from error
     except (exceptions.RedisError, OSError) as error:
-        raise AddonUnavailable(f"no answer from {where}: {error}") from error
+        raise AddonUnavailable(f"no answer from {endpoint}: {error}") from error
 
 
 def of_reply(text: str, address: Address) -> Failure:
     """An error reply, without its leading minus."""
-    where = f"{address.host}:{address.port}"
+    endpoint = f"{address.host}:{address.port}"
     if text.startswith(_NOT_NOW):
-        return AddonUnavailable(f"the server at {where} cannot answer now: {text}")
+        return AddonUnavailable(f"the server at {endpoint} cannot answer now: {text}")
     wrong = text.startswith(_WRONG_LOGIN) or "password" in text.lower() or "Authentication" in text
     if wrong:
         return AddonRefused(
-            f"{where} does not accept the password of user {address.user}", reason="password"
+            f"{endpoint} does not accept the password of user {address.user}", reason="password"
         )
     if text.startswith("DENIED"):
-        return AddonRefused(f"{where} is in protected mode: it has no password", reason="protected")
-    return AddonRefused(f"{where} refused: {text}", reason="refused")
+        return AddonRefused(
+            f"{endpoint} is in protected mode: it has no password", reason="protected"
+        )
+    return AddonRefused(f"{endpoint} refused: {text}", reason="refused")

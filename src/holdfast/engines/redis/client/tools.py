@@ -58,13 +58,13 @@ def own_directory(tools_dir: Path) -> Path:
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
     """Newest first; of one version, the system's own come first."""
-    found: dict[Path, ToolSet] = {}
+    tool_sets: dict[Path, ToolSet] = {}
     for program, origin in _places(tools_dir):
         tools = inspect(program, origin)
         if tools is not None:
-            found.setdefault(program.resolve(), tools)
+            tool_sets.setdefault(program.resolve(), tools)
     rank = {"system": 0, "path": 1, "holdfast": 2}
-    return sorted(found.values(), key=lambda t: ([-part for part in parts(t)], rank[t.origin]))
+    return sorted(tool_sets.values(), key=lambda t: ([-part for part in parts(t)], rank[t.origin]))
 
 
 def parts(tools: ToolSet) -> tuple[int, ...]:
@@ -103,24 +103,24 @@ def server(tools_dir: Path, version: str, flavour: str | None = None) -> ToolSet
 
     `flavour`, when known, is kept: the two share version numbers, not file formats.
     """
-    able = [each for each in installed(tools_dir) if flavour in (None, each.flavour)]
-    exact = [each for each in able if each.version == version]
-    same = [each for each in able if series(each.version) == series(version)]
+    able = [tool_set for tool_set in installed(tools_dir) if flavour in (None, tool_set.flavour)]
+    exact = [tool_set for tool_set in able if tool_set.version == version]
+    same = [tool_set for tool_set in able if series(tool_set.version) == series(version)]
     if not exact and not same:
         raise missing(f"{flavour or 'Redis or Valkey'} {series(version)}")
     return (exact or same)[0]
 
 
-def missing(what: str) -> ToolMissing:
+def missing(program: str) -> ToolMissing:
     return ToolMissing(
-        f"{what} is not installed here. Run: apt-get install redis-server, or "
+        f"{program} is not installed here. Run: apt-get install redis-server, or "
         "holdfast tools install redis VERSION (Valkey)"
     )
 
 
 def reader(tools_dir: Path, rdb_version: str) -> ToolSet | None:
     """The oldest installed server that reads files beginning with `rdb_version`."""
-    able = [each for each in installed(tools_dir) if reads(each, rdb_version)]
+    able = [tool_set for tool_set in installed(tools_dir) if reads(tool_set, rdb_version)]
     return able[-1] if able else None
 
 

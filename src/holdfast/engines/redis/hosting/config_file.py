@@ -50,46 +50,46 @@ def first(flavour: str) -> str:
 def flavour(directory: Path) -> str | None:
     """Which of the two the data directory was made for."""
     try:
-        found = _MADE_FOR.search((directory / FILE).read_text(errors="surrogateescape"))
+        match = _MADE_FOR.search((directory / FILE).read_text(errors="surrogateescape"))
     except FileNotFoundError:
         return None
-    return None if found is None else found[1]
+    return None if match is None else match[1]
 
 
 def read(path: Path) -> Mapping[str, str]:
     """Settings that have one value, by name."""
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for line in path.read_text(errors="surrogateescape").splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         words = shlex.split(line)
         if len(words) >= 2:
-            found[words[0].lower()] = words[1]
-    return found
+            settings[words[0].lower()] = words[1]
+    return settings
 
 
 def amount(text: str) -> int:
     """`100mb` to bytes."""
-    found = _AMOUNT.fullmatch(text.lower())
-    if found is None or (found[2] not in _UNITS and found[2] not in ("", "b")):
+    match = _AMOUNT.fullmatch(text.lower())
+    if match is None or (match[2] not in _UNITS and match[2] not in ("", "b")):
         raise EvidenceMissing(f"{text!r} is not an amount of memory")
-    return int(found[1]) * _UNITS.get(found[2], 1)
+    return int(match[1]) * _UNITS.get(match[2], 1)
 
 
 def settle_in(path: Path) -> None:
     """Takes out what the command line says anyway. A `dir` would be entered on the way to another:
     it may be a live server's, or not there."""
     lines = path.read_text(errors="surrogateescape").splitlines(keepends=True)
-    kept = [line for line in lines if line.partition(" ")[0].lower() not in _COMMANDED]
-    durable.write(path, "".join(kept), path.stat().st_mode & 0o777)
+    remaining = [line for line in lines if line.partition(" ")[0].lower() not in _COMMANDED]
+    durable.write(path, "".join(remaining), path.stat().st_mode & 0o777)
 
 
 def confine(path: Path) -> None:
     """Takes out what names files, programs or addresses. There whole or not at all."""
     lines = path.read_text(errors="surrogateescape").splitlines(keepends=True)
     unwanted = _COMMANDED | _REACHES
-    kept = [line for line in lines if line.strip().partition(" ")[0].lower() not in unwanted]
-    replace_text(path, "".join(kept))
+    remaining = [line for line in lines if line.strip().partition(" ")[0].lower() not in unwanted]
+    replace_text(path, "".join(remaining))
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -31,21 +31,21 @@ _OFF = ("no", "0")
 
 
 @contextmanager
-def reached(directory: Path, place: LocalServer) -> Generator[Session]:
+def reached(directory: Path, server: LocalServer) -> Generator[Session]:
     """A session as the administrator by the socket, however long the directory's name is."""
-    with _address(directory, place) as address, client(address) as session:
+    with _address(directory, server) as address, client(address) as session:
         yield session
 
 
 @contextmanager
-def _address(directory: Path, place: LocalServer) -> Generator[Address]:
+def _address(directory: Path, server: LocalServer) -> Generator[Address]:
     try:
         handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
         raise AddonUnavailable(f"{directory}: {error.strerror}") from error
     try:
         socket = f"/proc/self/fd/{handle}/{SOCKET}"
-        login = place.admin or Login(place.user, place.password)
+        login = server.admin or Login(server.user, server.password)
         yield Address(socket, 0, login.user, login.password, "0")
     finally:
         os.close(handle)
@@ -62,11 +62,11 @@ def running_in(directory: Path) -> int | None:
 
 def left_in(directory: Path) -> int | None:
     """The same, also when its file does not say so yet, or no more: all processes are asked."""
-    found = running_in(directory)
-    if found is None and directory.exists():
-        each = (p.pid for p in psutil.process_iter() if _runs_in(p, directory))
-        found = next(each, None)
-    return found
+    pid = running_in(directory)
+    if pid is None and directory.exists():
+        pids = (p.pid for p in psutil.process_iter() if _runs_in(p, directory))
+        pid = next(pids, None)
+    return pid
 
 
 def _runs_in(process: psutil.Process, directory: Path) -> bool:
@@ -78,37 +78,37 @@ def _runs_in(process: psutil.Process, directory: Path) -> bool:
         return False
 
 
-def may_go_on(data: Path, place: LocalServer) -> bool:
+def may_go_on(data: Path, server: LocalServer) -> bool:
     """Can a rehearsed server become what an ordinary start makes of these settings?
 
     A replica, a node of a cluster and a port for TLS cannot be made afterwards as they would be.
     """
     settings = config_file.read(data / config_file.FILE)
-    return place.ours and all(settings.get(name, "no") in _OFF for name in _ELSEWHERE)
+    return server.ours and all(settings.get(name, "no") in _OFF for name in _ELSEWHERE)
 
 
-def admit(place: LocalServer) -> None:
+def admit(server: LocalServer) -> None:
     """See `Succeeding`. Only what has no port waits: nothing else is ended here."""
-    if not waits(place):
+    if not waits(server):
         return
-    settings = config_file.read(place.directory / config_file.FILE)
+    settings = config_file.read(server.directory / config_file.FILE)
     try:
-        with reached(place.directory, place) as session:
+        with reached(server.directory, server) as session:
             session.ask("REPLICAOF", "NO", "ONE")
             if session.ask("CONFIG GET", STRICT):  # Valkey 9 has it no more
                 session.ask("CONFIG SET", STRICT, settings.get(STRICT, "no"))
-            session.ask("CONFIG SET", "port", str(place.port))
+            session.ask("CONFIG SET", "port", str(server.port))
     except (AddonRefused, AddonUnavailable):
-        if waits(place):
-            dismiss(place.directory)  # whoever asked starts an ordinary one now
+        if waits(server):
+            dismiss(server.directory)  # whoever asked starts an ordinary one now
 
 
-def waits(place: LocalServer) -> bool:
+def waits(server: LocalServer) -> bool:
     """False also when it does not say: a server that may be in use is left alone."""
-    if running_in(place.directory) is None or not (place.directory / SOCKET).is_socket():
+    if running_in(server.directory) is None or not (server.directory / SOCKET).is_socket():
         return False
     try:
-        with reached(place.directory, place) as session:
+        with reached(server.directory, server) as session:
             return str(probe.told(session).get("tcp_port")) == "0"
     except (AddonRefused, AddonUnavailable):
         return False

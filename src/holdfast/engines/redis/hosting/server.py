@@ -43,103 +43,103 @@ class Server:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: LocalServer) -> None:
+    def initialise(self, server: LocalServer) -> None:
         """ToolMissing without a server program; Permanent when its user cannot reach the place."""
-        if (place.directory / config_file.FILE).is_file():
+        if (server.directory / config_file.FILE).is_file():
             return
-        chosen = tools.server(self._tools_dir, place.version)
-        fresh = place.directory.with_name(f"{place.directory.name}.new")
-        for leftover in (fresh, place.directory):
+        chosen = tools.server(self._tools_dir, server.version)
+        fresh = server.directory.with_name(f"{server.directory.name}.new")
+        for leftover in (fresh, server.directory):
             if leftover.exists():
                 shutil.rmtree(leftover)
         fresh.mkdir(mode=0o700, parents=True)
         for name, text in (
             (config_file.FILE, config_file.first(chosen.flavour)),
-            (acl.FILE, acl.of_place(place)),
+            (acl.FILE, acl.of_place(server)),
         ):
             (fresh / name).touch(mode=0o600)
             (fresh / name).write_text(text)
-        if place.admin is not None:
+        if server.admin is not None:
             mark(fresh / SETTLED)
-        own(fresh, place)
-        user = run_as(place)
+        own(fresh, server)
+        user = run_as(server)
         if user is not None:
             require_reachable(fresh, user)
             require_reachable(chosen.directory, user)
         durable.sync_tree(fresh)
-        durable.move(fresh, place.directory)
+        durable.move(fresh, server.directory)
 
-    def command(self, place: LocalServer) -> Command:
-        chosen = self.chosen(place)
-        argv = [*argv_for(chosen, place.directory), "--port", str(place.port)]
-        cell = cell_of(place.cell, chosen.directory)
-        return Command(argv, cwd=str(place.directory), user=run_as(place), cell=cell)
+    def command(self, server: LocalServer) -> Command:
+        chosen = self.chosen(server)
+        argv = [*argv_for(chosen, server.directory), "--port", str(server.port)]
+        cell = cell_of(server.cell, chosen.directory)
+        return Command(argv, cwd=str(server.directory), user=run_as(server), cell=cell)
 
-    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:  # noqa: ARG002 - it is short
+    def settle(self, server: LocalServer, guard: Guard) -> Sequence[str]:  # noqa: ARG002 - it is short
         """Two files say who may do what."""
-        confine(place.directory, place)
-        mark(place.directory / SETTLED)
+        confine(server.directory, server)
+        mark(server.directory / SETTLED)
         return []
 
-    def chosen(self, place: LocalServer) -> ToolSet:
-        return tools.server(self._tools_dir, place.version, config_file.flavour(place.directory))
+    def chosen(self, server: LocalServer) -> ToolSet:
+        return tools.server(self._tools_dir, server.version, config_file.flavour(server.directory))
 
-    def ready(self, place: LocalServer) -> bool:
+    def ready(self, server: LocalServer) -> bool:
         """A server that is loading its data is waited for."""
         deadline = time.monotonic() + _LOADING_SECONDS
         for pause in pauses(0.1):
             try:
-                with client(address(place)) as session:
+                with client(address(server)) as session:
                     return bool(session.ask("PING"))
             except AddonUnavailable as error:
                 loading = isinstance(error.__cause__, BusyLoadingError)
-                if not loading or time.monotonic() > deadline or self.running(place) is None:
+                if not loading or time.monotonic() > deadline or self.running(server) is None:
                     return False
             except AddonRefused:
                 return False
             time.sleep(pause)
         return False
 
-    def running(self, place: LocalServer) -> int | None:
-        return private_server.running_in(place.directory)
+    def running(self, server: LocalServer) -> int | None:
+        return private_server.running_in(server.directory)
 
-    def stop(self, place: LocalServer) -> None:
+    def stop(self, server: LocalServer) -> None:
         """The server writes what its settings promise, then ends; killed after a grace."""
-        pid = private_server.left_in(place.directory)
-        if pid is None or (_shuts_down(place) and ended(pid, _STOP_SECONDS)):
+        pid = private_server.left_in(server.directory)
+        if pid is None or (_shuts_down(server) and ended(pid, _STOP_SECONDS)):
             return
-        asked = [(signal.SIGTERM, _AGAIN_SECONDS)] * (_STOP_SECONDS // _AGAIN_SECONDS)
-        end(pid, (*asked, (signal.SIGKILL, _KILL_SECONDS)))
+        signals = [(signal.SIGTERM, _AGAIN_SECONDS)] * (_STOP_SECONDS // _AGAIN_SECONDS)
+        end(pid, (*signals, (signal.SIGKILL, _KILL_SECONDS)))
 
 
-def _shuts_down(place: LocalServer) -> bool:
+def _shuts_down(server: LocalServer) -> bool:
     """Without an RDB that nobody reads: the next start reads the log, and the server synchronises
     that now. Only when both are so, whatever was set meanwhile."""
-    path, asked = place.directory / config_file.FILE, False
+    path, sent = server.directory / config_file.FILE, False
     if not path.is_file() or config_file.read(path).get("appendonly", "no") != "yes":
         return False
     try:
-        with private_server.reached(place.directory, place) as session:
+        with private_server.reached(server.directory, server) as session:
             if _log_is_whole(probe.told(session)):
-                asked = True
+                sent = True
                 session.ask("SHUTDOWN", "NOSAVE")
     except AddonRefused:
         return False
     except AddonUnavailable:
-        return asked  # the connection ends instead of an answer
-    return asked
+        return sent  # the connection ends instead of an answer
+    return sent
 
 
 def _log_is_whole(info: Mapping[str, object]) -> bool:
     """A log that was switched on is nothing until it has been written for the first time."""
-    wanted = {
+    expected = {
         "loading": "0",
         "aof_enabled": "1",
         "aof_rewrite_in_progress": "0",
         "aof_rewrite_scheduled": "0",
         "aof_last_write_status": "ok",
     }
-    return all(str(info.get(name)) == value for name, value in wanted.items())
+    return all(str(info.get(name)) == value for name, value in expected.items())
 
 
 def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
@@ -166,25 +166,25 @@ def argv_for(chosen: ToolSet, directory: Path) -> list[str]:
     ]
 
 
-def confine(directory: Path, place: LocalServer) -> None:
+def confine(directory: Path, server: LocalServer) -> None:
     """Repeatable."""
-    if place.admin is None:
+    if server.admin is None:
         return
     config_file.confine(directory / config_file.FILE)
     users = directory / acl.FILE
-    config_file.replace_text(users, acl.settled(users.read_text(errors="surrogateescape"), place))
+    config_file.replace_text(users, acl.settled(users.read_text(errors="surrogateescape"), server))
 
 
-def address(place: LocalServer) -> Address:
-    return address_of(place, "0")
+def address(server: LocalServer) -> Address:
+    return address_of(server, "0")
 
 
-def run_as(place: LocalServer | None = None) -> str | int | None:
+def run_as(server: LocalServer | None = None) -> str | int | None:
     """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(place, _USERS)
+    return named(server, _USERS)
 
 
-def own(directory: Path, place: LocalServer) -> None:
+def own(directory: Path, server: LocalServer) -> None:
     """The server's user owns its data, and nobody else enters it."""
     directory.chmod(0o700)
-    give(directory, run_as(place))
+    give(directory, run_as(server))

@@ -28,20 +28,20 @@ def installable() -> Sequence[str]:
 def install(tools_dir: Path, version: str) -> ToolSet:
     """Installs the newest release of a series such as `9.1`. Already there is success."""
     if version not in installable():
-        known = ", ".join(installable()) or "none on this machine"
-        raise ToolMissing(f"Valkey {version} cannot be installed; these can: {known}")
+        series = ", ".join(installable()) or "none on this machine"
+        raise ToolMissing(f"Valkey {version} cannot be installed; these can: {series}")
     home = own_directory(tools_dir)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
         bin_dir = _unpack(_download(version, Path(scratch)), Path(scratch) / "unpacked")
-        found = inspect(bin_dir / _PROGRAM, "holdfast")
-        if found is None:
+        tool_set = inspect(bin_dir / _PROGRAM, "holdfast")
+        if tool_set is None:
             raise ToolMissing(f"the downloaded Valkey {version} does not run here")
-        final = home / found.version
+        final = home / tool_set.version
         if not final.exists():
             durable.sync_tree(bin_dir.parent)
             durable.move(bin_dir.parent, final)
-    return ToolSet(found.version, found.flavour, final / "bin", "holdfast")
+    return ToolSet(tool_set.version, tool_set.flavour, final / "bin", "holdfast")
 
 
 def pip_download(version: str, machine: str, into: Path) -> Command:

@@ -79,8 +79,10 @@ class Ingested:
 def require_rdb(head: bytes) -> None:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
     if not head.startswith(_BEGINNINGS):
-        what = _log(head) or described(head) or f"not known here; it begins with {head[:16]!r}"
-        raise EvidenceMissing(f"the file is {what}; it has to be an RDB of Redis or Valkey")
+        description = (
+            _log(head) or described(head) or f"not known here; it begins with {head[:16]!r}"
+        )
+        raise EvidenceMissing(f"the file is {description}; it has to be an RDB of Redis or Valkey")
 
 
 def _log(head: bytes) -> str | None:

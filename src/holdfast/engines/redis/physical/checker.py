@@ -54,12 +54,12 @@ class Checker:
         if self._child is None or self._tools is None:
             return None
         self._child.stdin.close()
-        said = self._child.stdout.read().decode(errors="replace")
+        output = self._child.stdout.read().decode(errors="replace")
         finished = self._child.wait()
-        read = _READ.search(said)
+        read = _READ.search(output)
         if finished.status != 0 or read is None:
             self._guard.check()
-            words = " / ".join(said.splitlines()[-_LAST_WORDS:]) or finished.stderr[-300:]
+            words = " / ".join(output.splitlines()[-_LAST_WORDS:]) or finished.stderr[-300:]
             raise EvidenceMissing(f"{self._tools.checker} does not accept the RDB: {words}")
         if int(read[1]) != keys:
             raise EvidenceMissing(f"{self._tools.checker} read {read[1]} keys, we read {keys}")

@@ -46,15 +46,15 @@ def finish(directory: PurePath) -> Finish:
     )
 
 
-def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
+def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
     """The addon keeps its version, which has to read what the snapshot's server wrote."""
     facts = manifest["facts"]
-    if not (place.directory / config_file.FILE).is_file():
+    if not (server.directory / config_file.FILE).is_file():
         return [
-            f"{place.directory} holds no {config_file.FILE}: only servers made here are put back"
+            f"{server.directory} holds no {config_file.FILE}: only servers made here are put back"
         ]
     try:
-        chosen = tools.server(tools_dir, place.version, config_file.flavour(place.directory))
+        chosen = tools.server(tools_dir, server.version, config_file.flavour(server.directory))
     except ToolMissing as error:
         return [error.message]
     problems: list[str] = []
@@ -68,16 +68,16 @@ def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) 
     return problems
 
 
-def arrange(tree: Path, place: LocalServer) -> None:
+def arrange(tree: Path, server: LocalServer) -> None:
     """The place's own settings and users are copied from its live directory. Repeatable."""
     data = tree / DATA
-    came = data / acl.FILE
-    if came.exists() and not (data / CAME).exists():
-        durable.move(came, data / CAME)
+    snapshot_acl = data / acl.FILE
+    if snapshot_acl.exists() and not (data / CAME).exists():
+        durable.move(snapshot_acl, data / CAME)
     for name in (config_file.FILE, acl.FILE):
-        shutil.copy(place.directory / name, data / name)
+        shutil.copy(server.directory / name, data / name)
     config_file.settle_in(data / config_file.FILE)
-    confine(data, place)
+    confine(data, server)
     mark(data / SETTLED)
     settings = config_file.read(data / config_file.FILE)
     _require_databases(tree, settings)
@@ -91,7 +91,7 @@ def arrange(tree: Path, place: LocalServer) -> None:
         _write_manifest(target, settings)
     durable.sync_tree(data)
     tree.chmod(0o711)
-    own(data, place)
+    own(data, server)
 
 
 def _appends(settings: Mapping[str, str]) -> bool:

@@ -96,13 +96,15 @@ class RdbReader:
         self.close()
         if isinstance(self._failure, EvidenceMissing):
             raise self._failure
-        said, found = int.from_bytes(self._held, "little"), self._crc
-        said *= _has_sum(self._contents.version)
-        if said and said != found:
-            raise EvidenceMissing(f"the RDB's checksum is {said:016x}, its bytes have {found:016x}")
+        stored, computed = int.from_bytes(self._held, "little"), self._crc
+        stored *= _has_sum(self._contents.version)
+        if stored and stored != computed:
+            raise EvidenceMissing(
+                f"the RDB's checksum is {stored:016x}, its bytes have {computed:016x}"
+            )
         if self._failure is not None:
             raise self._failure
-        self._contents.checksum = f"{said:016x}" if said else ""
+        self._contents.checksum = f"{stored:016x}" if stored else ""
         return self._contents
 
     def close(self) -> None:
@@ -284,4 +286,4 @@ _NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 def _module_name(identifier: int) -> str:
     """Nine characters of six bits, above ten bits of version."""
     bits = identifier >> 10
-    return "".join(_NAME[bits >> 6 * place & 63] for place in range(8, -1, -1))
+    return "".join(_NAME[bits >> 6 * index & 63] for index in range(8, -1, -1))

@@ -28,9 +28,9 @@ class Cursor:
 
     def take(self, count: int) -> bytes:
         self._need(count)
-        taken = self._buffer[self._place : self._place + count]
+        data = self._buffer[self._place : self._place + count]
         self._place += count
-        return taken
+        return data
 
     def skip(self, count: int) -> None:
         self._place += count
@@ -45,10 +45,10 @@ class Cursor:
         self._ended = True
 
     def length(self) -> int:
-        found = self._length()
-        if found < 0:
+        length = self._length()
+        if length < 0:
             raise EvidenceMissing("the RDB has a string where a number has to be")
-        return found
+        return length
 
     def skip_lengths(self, count: int) -> None:
         for _ in range(count):
@@ -56,29 +56,29 @@ class Cursor:
 
     def skip_strings(self, count: int) -> None:
         """Most of an RDB is this loop."""
-        buffer, place = self._buffer, self._place
+        buffer, position = self._buffer, self._place
         safe = len(buffer) - _ROOM
         while count:
-            if place > safe:
-                self._place = place
+            if position > safe:
+                self._place = position
                 self._skip_string()
-                buffer, place = self._buffer, self._place
+                buffer, position = self._buffer, self._place
                 safe = len(buffer) - _ROOM
             else:
-                first = buffer[place]
+                first = buffer[position]
                 if first < 0x40:
-                    place += 1 + first
+                    position += 1 + first
                 elif first < 0x80:
-                    place += 2 + ((first & 0x3F) << 8 | buffer[place + 1])
+                    position += 2 + ((first & 0x3F) << 8 | buffer[position + 1])
                 elif first == 0x80:
-                    place += 5 + int.from_bytes(buffer[place + 1 : place + 5], "big")
+                    position += 5 + int.from_bytes(buffer[position + 1 : position + 5], "big")
                 else:
-                    self._place = place
+                    self._place = position
                     self._skip_string()
-                    buffer, place = self._buffer, self._place
+                    buffer, position = self._buffer, self._place
                     safe = len(buffer) - _ROOM
             count -= 1
-        self._place = place
+        self._place = position
 
     def skip_small(self, plain: bytes, timed: int) -> tuple[int, int]:
         """Steps over entries of a kind, a key and one string, all short and in this chunk.
@@ -87,11 +87,11 @@ class Cursor:
         in eight bytes when the entry after it expires. Returns how many entries, and how many of
         them expire. A file of small keys is little more than this loop.
         """
-        buffer, place = self._buffer, self._place
+        buffer, position = self._buffer, self._place
         safe = len(buffer) - _SMALL
         entries = expiring = 0
-        while place < safe:
-            at, kind = place, buffer[place]
+        while position < safe:
+            at, kind = position, buffer[position]
             if kind == timed:
                 at += _TIMED
                 kind = buffer[at]
@@ -115,10 +115,10 @@ class Cursor:
                 at += 1 + (1 << (first & 0x3F))
             else:
                 break
-            expiring += buffer[place] == timed
+            expiring += buffer[position] == timed
             entries += 1
-            place = at
-        self._place = place
+            position = at
+        self._place = position
         return entries, expiring
 
     def string(self) -> bytes:

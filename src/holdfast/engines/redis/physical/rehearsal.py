@@ -33,22 +33,22 @@ _STOP_SECONDS = 60.0
 class Rehearsal:
     """One private boot of `tree / "data"`."""
 
-    def __init__(self, chosen: ToolSet, tree: Path, place: LocalServer, guard: Guard) -> None:
+    def __init__(self, chosen: ToolSet, tree: Path, server: LocalServer, guard: Guard) -> None:
         self._tools = chosen
         self._data = tree / DATA
-        self._place = place
-        self._log = place.log or tree / "server.log"
+        self._place = server
+        self._log = server.log or tree / "server.log"
         self._guard = guard
 
     def run(self, facts: Mapping[str, Any]) -> Mapping[str, object]:
         """What was proven. RestoreDiffers when it does not start or holds something else."""
         private_server.dismiss(self._data)  # what a dead attempt left
-        with self._booted(strict=is_foreign(facts)) as server:
-            self._await(server)
+        with self._booted(strict=is_foreign(facts)) as process:
+            self._await(process)
             with private_server.reached(self._data, self._place) as session:
                 proven = self._look(session, facts)
             if not private_server.may_go_on(self._data, self._place):
-                self._shut_down(server)
+                self._shut_down(process)
         return proven
 
     @contextmanager
@@ -56,18 +56,18 @@ class Rehearsal:
         """It stays when the block ends well. It outlives us, so everything else ends it."""
         with self._log.open("ab") as log:
             began = log.tell()
-            server = start_detached(self._command(strict=strict), log)
-        release = self._guard.adopt(server.kill)
+            process = start_detached(self._command(strict=strict), log)
+        release = self._guard.adopt(process.kill)
         try:
-            yield server
+            yield process
         except AddonUnavailable as error:
-            _end(server)
+            _end(process)
             self._guard.check()
             raise RestoreDiffers(
                 f"the restored server does not start: {self._last(began)}"
             ) from error
         except BaseException:
-            _end(server)
+            _end(process)
             raise
         finally:
             release()
@@ -81,7 +81,7 @@ class Rehearsal:
         cell = cell_of(self._place.cell, self._tools.directory, self._data.parent)
         return Command(argv, cwd=str(self._data), user=run_as(self._place), cell=cell)
 
-    def _await(self, server: Detached) -> None:
+    def _await(self, process: Detached) -> None:
         """Until everything is loaded, however long that takes: an abort ends the server."""
         for pause in pauses(0.02):
             self._guard.wait(pause)
@@ -91,7 +91,7 @@ class Rehearsal:
                     if not probe.told(session).get("loading"):
                         return
             except AddonUnavailable:
-                if server.ended() is not None:
+                if process.ended() is not None:
                     raise
 
     def _look(self, session: Session, facts: Mapping[str, Any]) -> Mapping[str, object]:
@@ -107,12 +107,12 @@ class Rehearsal:
             )
         self._require_memory(int(str(info["used_memory"])))
         users = [] if is_foreign(facts) else self._users()
-        came, aside = acl.adopt(session, users, self._place)
+        adopted, set_aside = acl.adopt(session, users, self._place)
         return {
             "keys": keys,
             "functions": functions,
-            "users": came,
-            "usersSetAside": aside,
+            "users": adopted,
+            "usersSetAside": set_aside,
             DIFFERENCES: differences,
         }
 
@@ -131,13 +131,13 @@ class Rehearsal:
                 " keys would be evicted at once"
             )
 
-    def _shut_down(self, server: Detached) -> None:
+    def _shut_down(self, process: Detached) -> None:
         """The connection ends instead of an answer."""
         try:
             with private_server.reached(self._data, self._place) as session:
                 session.ask("SHUTDOWN", "NOSAVE")
         except AddonUnavailable:
-            if ended(server.pid, _STOP_SECONDS):
+            if ended(process.pid, _STOP_SECONDS):
                 return
         raise RestoreDiffers("the restored server does not stop")
 
@@ -149,7 +149,7 @@ class Rehearsal:
         return " / ".join(lines[-_LAST_WORDS:]) or "it said nothing"
 
 
-def _end(server: Detached) -> None:
+def _end(process: Detached) -> None:
     """Nobody moves or removes its directory before it is gone."""
-    server.kill()
-    ended(server.pid, _STOP_SECONDS)
+    process.kill()
+    ended(process.pid, _STOP_SECONDS)

@@ -40,12 +40,12 @@ Warned = Mapping[str, str | None]
 
 def warned(taught: Iterable[Missing], consequence: str, attempt: Attempt) -> list[Warned]:
     """Warnings of a backup; each is said, too."""
-    found: list[Warned] = []
+    warnings: list[Warned] = []
     for missing in taught:
         text = missing.sentence() + consequence
         attempt.say(f"warning: {missing.name}: {text}")
-        found.append(warning(MAIN, missing.name, text))
-    return found
+        warnings.append(warning(MAIN, missing.name, text))
+    return warnings
 
 
 MAIN = "main"
@@ -84,13 +84,13 @@ def run_creating(
 
 
 def _missing(error: sqlite3.Error) -> Missing | None:
-    found = _MISSING.fullmatch(str(error))
-    if found is None:
+    match = _MISSING.fullmatch(str(error))
+    if match is None:
         return None
     return (
-        Missing("collation", found["order"])
-        if found["collation"]
-        else Missing("function", found["name"])
+        Missing("collation", match["order"])
+        if match["collation"]
+        else Missing("function", match["name"])
     )
 
 
@@ -104,9 +104,9 @@ def _stand_in(session: sqlite3.Connection, missing: Missing) -> None:
         session.execute("PRAGMA writable_schema=RESET")
 
 
-def _told(*asked: object) -> str:
+def _told(*arguments: object) -> str:
     """Never NULL, and another text for other arguments: keys stay apart."""
-    return repr(asked)
+    return repr(arguments)
 
 
 def tables_without(session: sqlite3.Connection, taught: Collection[Missing]) -> Iterator[str]:
@@ -124,7 +124,7 @@ def tables_without(session: sqlite3.Connection, taught: Collection[Missing]) -> 
 def unmade(session: sqlite3.Connection, taught: Collection[Missing]) -> list[Skipped]:
     """Drops indexes that were filled with stand-ins, and names what else only the application can
     make right."""
-    found: list[Skipped] = []
+    skipped: list[Skipped] = []
     rows = session.execute(
         "SELECT i.name, t.name, s.sql FROM sqlite_schema t JOIN pragma_index_list(t.name) i"
         " LEFT JOIN sqlite_schema s ON s.type = 'index' AND s.name = i.name"
@@ -139,13 +139,13 @@ def unmade(session: sqlite3.Connection, taught: Collection[Missing]) -> list[Ski
                 f"{needed.sentence()}: its key is in the order of bytes, until one runs REINDEX"
             )
             reason += f" {needed.name} there, or fills it anew where it is WITHOUT ROWID"
-            found.append(Skipped(MAIN, "", str(table), reason))
+            skipped.append(Skipped(MAIN, "", str(table), reason))
             continue
         quoted = '"' + str(name).replace('"', '""') + '"'
         session.execute(f"DROP INDEX {quoted}")
         reason = f"{needed.sentence()}: to be made there by {' '.join(str(sql).split())}"
-        found.append(Skipped(MAIN, "index", str(name), reason))
-    return [*found, *_computed(session, taught)]
+        skipped.append(Skipped(MAIN, "index", str(name), reason))
+    return [*skipped, *_computed(session, taught)]
 
 
 def _needed_by(

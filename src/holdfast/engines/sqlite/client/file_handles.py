@@ -28,11 +28,11 @@ _ONE_AT_A_TIME = threading.Lock()
 def pinned(path: Path) -> Generator[int]:
     """A descriptor of the regular file at this absolute path, of which no part is a link. It cannot
     be read from, so closing it takes no locks from anybody. AddonRefused says what is wrong."""
-    with ExitStack() as held:
-        directory = _opened(held, "/", os.O_DIRECTORY, None, path)
+    with ExitStack() as handles:
+        directory = _opened(handles, "/", os.O_DIRECTORY, None, path)
         for part in path.parts[1:-1]:
-            directory = _opened(held, part, os.O_DIRECTORY, directory, path)
-        file = _opened(held, path.name, 0, directory, path)
+            directory = _opened(handles, part, os.O_DIRECTORY, directory, path)
+        file = _opened(handles, path.name, 0, directory, path)
         mode = os.fstat(file).st_mode
         if stat.S_ISLNK(mode):
             raise AddonRefused(f"{path} is a symbolic link", reason="link")
@@ -41,7 +41,7 @@ def pinned(path: Path) -> Generator[int]:
         yield file
 
 
-def _opened(held: ExitStack, name: str, flags: int, above: int | None, path: Path) -> int:
+def _opened(handles: ExitStack, name: str, flags: int, above: int | None, path: Path) -> int:
     try:
         flags |= os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(name, flags, dir_fd=above)
@@ -51,13 +51,13 @@ def _opened(held: ExitStack, name: str, flags: int, above: int | None, path: Pat
                 f"{name} in {path} is a link or no directory", reason="link"
             ) from None
         raise AddonUnavailable(f"{path}: {error.strerror}") from error
-    held.callback(os.close, handle)
+    handles.callback(os.close, handle)
     return handle
 
 
 def identity(file: int) -> Identity:
-    found = os.fstat(file)
-    return found.st_dev, found.st_ino
+    state = os.fstat(file)
+    return state.st_dev, state.st_ino
 
 
 def name_of(file: int) -> str:
@@ -66,7 +66,7 @@ def name_of(file: int) -> str:
 
 
 def connected(
-    connect: Callable[[], sqlite3.Connection], wanted: Identity, path: Path
+    connect: Callable[[], sqlite3.Connection], expected: Identity, path: Path
 ) -> sqlite3.Connection:
     """The connection that has this file open. AddonUnavailable when it is another one."""
     for _ in range(_TRIES):
@@ -74,7 +74,7 @@ def connected(
             before = _descriptors()
             connection = connect()
             after = _descriptors()
-        if _is_open(before, after, wanted):
+        if _is_open(before, after, expected):
             return connection
         connection.close()
         threading.Event().wait(_PAUSE_SECONDS)
@@ -82,22 +82,22 @@ def connected(
 
 
 def _is_open(
-    before: Mapping[int, Identity], after: Mapping[int, Identity], wanted: Identity
+    before: Mapping[int, Identity], after: Mapping[int, Identity], expected: Identity
 ) -> bool:
     """SQLite keeps a descriptor of a file for later while others of its connections hold locks on
     it: then there is no new one at all."""
-    new = [found for number, found in after.items() if before.get(number) != found]
-    return wanted in new or (not new and wanted in before.values())
+    new = [file for number, file in after.items() if before.get(number) != file]
+    return expected in new or (not new and expected in before.values())
 
 
 def _descriptors() -> dict[int, Identity]:
     """Regular files that this process has open, by descriptor."""
-    found: dict[int, Identity] = {}
+    files: dict[int, Identity] = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not paths
         number = int(name)
         with suppress(OSError):  # closed meanwhile
             is_pin = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_PATH
             state = os.fstat(number)
             if stat.S_ISREG(state.st_mode) and not is_pin:
-                found[number] = state.st_dev, state.st_ino
-    return found
+                files[number] = state.st_dev, state.st_ino
+    return files

@@ -11,8 +11,8 @@ _ESCAPE = re.compile(
 
 def add(session: sqlite3.Connection) -> None:
     """Those that this library does not have itself."""
-    known = {str(row[0]) for row in session.execute("SELECT name FROM pragma_function_list")}
-    if "unistr" not in known:
+    names = {str(row[0]) for row in session.execute("SELECT name FROM pragma_function_list")}
+    if "unistr" not in names:
         session.create_function("unistr", 1, _unistr, deterministic=True)
 
 

@@ -19,8 +19,8 @@ from holdfast.kit.processes.guard import Guard
 class Verdict:
     """On its way; whoever asks waits for it."""
 
-    def __init__(self, found: "Future[Inventory]", guard: Guard) -> None:
-        self._found = found
+    def __init__(self, future: "Future[Inventory]", guard: Guard) -> None:
+        self._found = future
         self._guard = guard
 
     def inventory(self) -> Inventory:

@@ -65,19 +65,19 @@ def _is_hot(path: Path) -> bool:
 
 def _copied(path: Path, copy: Path) -> bool:
     """Both, as they were at one moment: neither changed meanwhile."""
-    journal, copied = (each.with_name(each.name + _SUFFIX) for each in (path, copy))
+    journal, copied = (file_path.with_name(file_path.name + _SUFFIX) for file_path in (path, copy))
     try:
         with pinned(path) as file, pinned(journal) as other:
-            before = [_state(each) for each in (path, journal)]
+            before = [_state(file_path) for file_path in (path, journal)]
             for source, target in ((file, copy), (other, copied)):
                 # Not by this process: closing a file would take its other sessions their locks.
                 command = Command(["cp", "--", name_of(source), str(target)])
                 require_success(run(command, timeout=_COPY_SECONDS))
-            return before == [_state(each) for each in (path, journal)]
+            return before == [_state(file_path) for file_path in (path, journal)]
     except (FileNotFoundError, AddonUnavailable):
         return False
 
 
 def _state(path: Path) -> tuple[int, int, int]:
-    found = path.lstat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    state = path.lstat()
+    return state.st_ino, state.st_size, state.st_mtime_ns

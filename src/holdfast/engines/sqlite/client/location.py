@@ -49,15 +49,15 @@ class Fence:
 def _require_plain(path: Path, root: Path) -> None:
     below = path.relative_to(root).parts
     for depth in range(1, len(below) + 1):
-        each = root.joinpath(*below[:depth])
+        current = root.joinpath(*below[:depth])
         try:
-            mode = each.lstat().st_mode
+            mode = current.lstat().st_mode
         except OSError as error:
-            raise AddonUnavailable(f"{each}: {error.strerror}") from error
+            raise AddonUnavailable(f"{current}: {error.strerror}") from error
         if stat.S_ISLNK(mode):
-            raise AddonRefused(f"{each} is a symbolic link", reason="link")
-        if not (stat.S_ISREG(mode) if each == path else stat.S_ISDIR(mode)):
-            raise AddonRefused(f"{each} is not a regular file", reason="file")
+            raise AddonRefused(f"{current} is a symbolic link", reason="link")
+        if not (stat.S_ISREG(mode) if current == path else stat.S_ISDIR(mode)):
+            raise AddonRefused(f"{current} is not a regular file", reason="file")
 
 
 def parse(connection_string: str) -> Address:
@@ -77,8 +77,8 @@ def parse(connection_string: str) -> Address:
     return Address("", 0, "", Secret(""), str(Path(path)))
 
 
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
+def _invalid(problem: str) -> Invalid:
+    return Invalid(f"the connection string {problem}", {"connectionString": problem})
 
 
 def uri(address: Address) -> str:

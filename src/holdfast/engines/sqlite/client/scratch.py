@@ -32,17 +32,17 @@ def scratch(tools_dir: Path, tag: str) -> Generator[Path]:
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     settle()
     _sweep(base)
-    made = base / tag
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(mode=0o700)
-    held = try_exclusive(made / _LOCK)
+    directory = base / tag
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700)
+    lock = try_exclusive(directory / _LOCK)
     try:
-        yield made
+        yield directory
     finally:
-        gone = made.with_name(f"{_GONE}{secrets.token_hex(8)}")
-        if made.exists():
-            made.rename(gone)  # the name may be wanted again at once
-        _remover.submit(_remove, gone, held)
+        doomed = directory.with_name(f"{_GONE}{secrets.token_hex(8)}")
+        if directory.exists():
+            directory.rename(doomed)  # the name may be wanted again at once
+        _remover.submit(_remove, doomed, lock)
 
 
 _remover = ThreadPoolExecutor(1, thread_name_prefix="scratch")
@@ -55,25 +55,25 @@ def settle() -> None:
     _remover.submit(int).result()
 
 
-def _remove(gone: Path, held: IO[bytes] | None) -> None:
-    shutil.rmtree(gone, ignore_errors=True)
-    if held is not None:
-        held.close()
+def _remove(directory: Path, lock: IO[bytes] | None) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    if lock is not None:
+        lock.close()
 
 
 def _sweep(base: Path) -> None:
-    for each in base.iterdir():
-        if each.name.startswith(_OLD):
+    for directory in base.iterdir():
+        if directory.name.startswith(_OLD):
             continue  # until its operation drops it
-        if each.name.startswith(_KEPT):
-            if (each / DONE).exists() and not (each / DRAFT).exists():
-                shutil.rmtree(each, ignore_errors=True)
-        elif (each / _LOCK).exists():
-            held = try_exclusive(each / _LOCK)
-            if held is not None:
-                _remove(each, held)
-        elif each.name.startswith(_GONE):
-            shutil.rmtree(each, ignore_errors=True)
+        if directory.name.startswith(_KEPT):
+            if (directory / DONE).exists() and not (directory / DRAFT).exists():
+                shutil.rmtree(directory, ignore_errors=True)
+        elif (directory / _LOCK).exists():
+            lock = try_exclusive(directory / _LOCK)
+            if lock is not None:
+                _remove(directory, lock)
+        elif directory.name.startswith(_GONE):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def room(tools_dir: Path, op: str, attempt: int) -> Path:

@@ -45,15 +45,15 @@ def stored(session: sqlite3.Connection) -> list[Stored]:
             "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'"
         )
     }
-    found: list[Stored] = []
+    tables: list[Stored] = []
     for (name,) in session.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid"
     ).fetchall():
         kind, without_rowid = kinds.get(name, ("virtual", False))
         if kind == "virtual" or (name.startswith("sqlite_") and name not in _BOOKKEEPING):
             continue
-        found.append(_stored(session, name, without_rowid=without_rowid))
-    return found
+        tables.append(_stored(session, name, without_rowid=without_rowid))
+    return tables
 
 
 def _stored(session: sqlite3.Connection, name: str, *, without_rowid: bool) -> Stored:
@@ -63,8 +63,8 @@ def _stored(session: sqlite3.Connection, name: str, *, without_rowid: bool) -> S
     ).fetchall()
     columns = [str(column) for column, _, _, hidden in rows if not hidden]
     keys = [str(kind).upper() for _, kind, key, _ in rows if key]
-    taken = {str(column).lower() for column, *_ in rows}
-    free = next((each for each in ("rowid", "_rowid_", "oid") if each not in taken), None)
+    column_names = {str(column).lower() for column, *_ in rows}
+    free = next((alias for alias in ("rowid", "_rowid_", "oid") if alias not in column_names), None)
     has_own = not without_rowid and keys != ["INTEGER"] and not name.startswith("sqlite_")
     return Stored(name, columns, free if has_own else None)
 
@@ -110,5 +110,5 @@ _NO_DAMAGE = ("ok", "CHECK constraint failed in ")
 
 
 def _said(session: sqlite3.Connection, check: str) -> str | None:
-    said = [str(row[0]) for row in session.execute(check)]
-    return "; ".join(line for line in said if not line.startswith(_NO_DAMAGE)) or None
+    lines = [str(row[0]) for row in session.execute(check)]
+    return "; ".join(line for line in lines if not line.startswith(_NO_DAMAGE)) or None

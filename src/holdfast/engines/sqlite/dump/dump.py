@@ -100,8 +100,8 @@ class Session:
 
 def _facts(session: sqlite3.Connection) -> Mapping[str, object]:
     names = ("encoding", "page_size", "auto_vacuum", "user_version")
-    found = {name: session.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
-    return {"library": sqlite3.sqlite_version, **found}
+    values = {name: session.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
+    return {"library": sqlite3.sqlite_version, **values}
 
 
 _TEXT = (
@@ -149,5 +149,5 @@ def _copied(source: Held, copy: Path, reader: Reader, guard: Guard) -> Inventory
 def examine(tools_dir: Path, plain: Iterator[bytes]) -> Mapping[str, object]:
     """Loads it, which proves that it can be."""
     with scratch(tools_dir, f"examine-{id(plain):x}") as room:
-        found = load.load(plain, room / "loaded.db", None)
-    return {"tableData": len(found.tables), "rows": sum(table.rows for table in found.tables)}
+        loaded = load.load(plain, room / "loaded.db", None)
+    return {"tableData": len(loaded.tables), "rows": sum(table.rows for table in loaded.tables)}

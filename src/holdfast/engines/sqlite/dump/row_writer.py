@@ -45,8 +45,8 @@ class _Writer:
         """
         columns = list(zip(*rows, strict=True))
         written = [self._column(values) for values in columns]
-        if any(found is not values for (_, found), values in zip(written, columns, strict=True)):
-            rows = list(zip(*(found for _, found in written), strict=True))
+        if any(filled is not values for (_, filled), values in zip(written, columns, strict=True)):
+            rows = list(zip(*(filled for _, filled in written), strict=True))
         line = ",".join(pattern for pattern, _ in written)
         return _NEXT.join([line] * len(rows)) % tuple(chain.from_iterable(rows))
 
@@ -85,10 +85,10 @@ class _Writer:
         if not values:
             return []
         query = f"SELECT {','.join(['quote(?)'] * len(values))}"
-        found = self._reader.ask(lambda session: session.execute(query, values).fetchone())
+        texts = self._reader.ask(lambda session: session.execute(query, values).fetchone())
         return [
             text if value and math.isfinite(value) else _odd(value)
-            for value, text in zip(values, found, strict=True)
+            for value, text in zip(values, texts, strict=True)
         ]
 
 

@@ -51,21 +51,21 @@ def _schema(session: sqlite3.Connection) -> _Schema:
 
 def statements(reader: Reader) -> Iterator[str]:
     """In pieces of some rows each; the whole is one consistent script."""
-    found = reader.ask(_schema)
+    schema = reader.ask(_schema)
     yield FIRST
-    yield from (f"PRAGMA {name}={found.pragmas[name]};\n" for name in _BEFORE)
+    yield from (f"PRAGMA {name}={schema.pragmas[name]};\n" for name in _BEFORE)
     yield "BEGIN TRANSACTION;\n"
-    for name, sql in found.tables:
-        if name in found.stored and name not in found.shadows and not name.startswith("sqlite_"):
+    for name, sql in schema.tables:
+        if name in schema.stored and name not in schema.shadows and not name.startswith("sqlite_"):
             yield _ended(sql)
-            yield from inserted(reader, found.stored[name], found.encoding)
-    yield from (_ended(sql) for _, sql in found.virtual)
-    for name in found.shadows:
+            yield from inserted(reader, schema.stored[name], schema.encoding)
+    yield from (_ended(sql) for _, sql in schema.virtual)
+    for name in schema.shadows:
         yield f"DELETE FROM {identifier(name)};\n"  # noqa: S608 - a line of the dump
-        yield from inserted(reader, found.stored[name], found.encoding)
-    yield from _bookkeeping(reader, found)
-    yield from (_ended(sql) for _, sql in found.others)
-    yield from (f"PRAGMA {name}={found.pragmas[name]};\n" for name in _AFTER)
+        yield from inserted(reader, schema.stored[name], schema.encoding)
+    yield from _bookkeeping(reader, schema)
+    yield from (_ended(sql) for _, sql in schema.others)
+    yield from (f"PRAGMA {name}={schema.pragmas[name]};\n" for name in _AFTER)
     yield LAST
 
 
@@ -83,8 +83,8 @@ def _of_type(session: sqlite3.Connection, condition: str) -> list[tuple[str, str
 def _virtual(session: sqlite3.Connection) -> list[tuple[str, str]]:
     """Those that a load can make."""
     beyond = modules.unmakable(session)
-    found = _of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'")
-    return [(name, sql) for name, sql in found if name not in beyond]
+    tables = _of_type(session, "sql LIKE 'CREATE VIRTUAL TABLE%'")
+    return [(name, sql) for name, sql in tables if name not in beyond]
 
 
 def _shadows(session: sqlite3.Connection) -> list[str]:
@@ -101,7 +101,7 @@ def _shadows(session: sqlite3.Connection) -> list[str]:
 def _made_by_modules(session: sqlite3.Connection, candidates: Collection[str]) -> set[str]:
     """Makes the same virtual tables in an empty file in memory."""
     ordinary = _of_type(session, "type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'")
-    made: set[str] = set()
+    created: set[str] = set()
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
         for name, sql in ordinary:
             if name not in candidates and not name.startswith("sqlite_"):
@@ -111,8 +111,8 @@ def _made_by_modules(session: sqlite3.Connection, candidates: Collection[str]) -
             before = _names(empty)
             with suppress(sqlite3.Error):
                 empty.execute(sql)
-            made |= _names(empty) - before
-    return made
+            created |= _names(empty) - before
+    return created
 
 
 def _names(session: sqlite3.Connection) -> set[str]:
@@ -131,10 +131,10 @@ _PIECES = re.compile(
 )
 
 
-def _bookkeeping(reader: Reader, found: _Schema) -> Iterator[str]:
-    if "sqlite_sequence" in found.stored:
+def _bookkeeping(reader: Reader, schema: _Schema) -> Iterator[str]:
+    if "sqlite_sequence" in schema.stored:
         yield "DELETE FROM sqlite_sequence;\n"
-        yield from inserted(reader, found.stored["sqlite_sequence"], found.encoding)
-    if "sqlite_stat1" in found.stored:
+        yield from inserted(reader, schema.stored["sqlite_sequence"], schema.encoding)
+    if "sqlite_stat1" in schema.stored:
         yield "ANALYZE sqlite_schema;\nDELETE FROM sqlite_stat1;\n"
-        yield from inserted(reader, found.stored["sqlite_stat1"], found.encoding)
+        yield from inserted(reader, schema.stored["sqlite_stat1"], schema.encoding)

@@ -54,16 +54,16 @@ class _Text:
 
     def statements(self) -> Iterator[str]:
         """One may be large: it is held once, and not while the next one is read."""
-        held = bytearray()
+        buffer = bytearray()
         for part, ends in self._parts():
-            held += part
-            if ends and _may_end(held) and sqlite3.complete_statement(text := held.decode()):
-                held.clear()
+            buffer += part
+            if ends and _may_end(buffer) and sqlite3.complete_statement(text := buffer.decode()):
+                buffer.clear()
                 yield text
                 text = ""
             elif ends:
-                held += b"\n"
-        if held.strip():
+                buffer += b"\n"
+        if buffer.strip():
             raise EvidenceMissing("the dump ends in the middle of a statement")
 
     def _parts(self) -> Iterator[tuple[bytes, bool]]:
@@ -76,8 +76,8 @@ class _Text:
         yield b"", True
 
 
-def _may_end(held: bytearray) -> bool:
-    return held.endswith(_LAST) and not held[held.rfind(b";") + 1 :].strip()
+def _may_end(buffer: bytearray) -> bool:
+    return buffer.endswith(_LAST) and not buffer[buffer.rfind(b";") + 1 :].strip()
 
 
 def load(

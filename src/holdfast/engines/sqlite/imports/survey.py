@@ -37,13 +37,13 @@ def recognise(head: bytes) -> Member:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
     if head.startswith(_MAGIC):
         return _MEMBERS[FILE]
-    what = described(head)
-    if what is None and b"\0" not in head and _SQL.match(head):
+    description = described(head)
+    if description is None and b"\0" not in head and _SQL.match(head):
         return _MEMBERS[TEXT]
-    if what == "a dump of SQLite":
+    if description == "a dump of SQLite":
         return _MEMBERS[TEXT]
     raise EvidenceMissing(
-        f"the file is {what or f'not known here; it begins with {head[:24]!r}'}."
+        f"the file is {description or f'not known here; it begins with {head[:24]!r}'}."
         " It has to be an SQLite database, or what the shell's .dump writes"
     )
 
@@ -51,7 +51,7 @@ def recognise(head: bytes) -> Member:
 def survey(tools_dir: Path, member: Member, plain: Iterator[bytes]) -> Survey:
     """Reads all of it. EvidenceMissing when it is cut off, damaged or asks for too much."""
     with scratch(tools_dir, f"survey-{id(plain):x}") as room:
-        found = load(member, plain, room / "survey.db", None)
+        inventory = load(member, plain, room / "survey.db", None)
         with opened(room / "survey.db") as session:
             (encoding,) = session.execute("PRAGMA encoding").fetchone()
         size = (room / "survey.db").stat().st_size
@@ -59,11 +59,11 @@ def survey(tools_dir: Path, member: Member, plain: Iterator[bytes]) -> Survey:
         "library": sqlite3.sqlite_version,
         "encoding": encoding,
         "size": size,
-        "tableData": len(found.tables),
-        "rows": sum(table.rows for table in found.tables),
-        "objects": dict(found.objects.get(tables.MAIN, {})),
+        "tableData": len(inventory.tables),
+        "rows": sum(table.rows for table in inventory.tables),
+        "objects": dict(inventory.objects.get(tables.MAIN, {})),
     }
-    return Survey(found, facts)
+    return Survey(inventory, facts)
 
 
 def load(member: Member, plain: Iterator[bytes], target: Path, guard: Guard | None) -> Inventory:
@@ -94,9 +94,11 @@ def _check(target: Path) -> Inventory:
     with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as session:
         guard_schema(session)
         session.execute("PRAGMA cell_size_check=ON")
-        pages, each = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
-        if pages * each != size:
-            raise EvidenceMissing(f"the file has {size} bytes; {pages} pages of {each} are meant")
+        pages, page_bytes = (session.execute(f"PRAGMA {n}").fetchone()[0] for n in _SIZES)
+        if pages * page_bytes != size:
+            raise EvidenceMissing(
+                f"the file has {size} bytes; {pages} pages of {page_bytes} are meant"
+            )
         require_known_modules(session)
         problem = tables.require_sound(session)
         if problem is not None:

@@ -100,8 +100,8 @@ def begin(session: sqlite3.Connection) -> None:
 
 
 def _inode(path: Path) -> Identity:
-    found = path.lstat()
-    return found.st_dev, found.st_ino
+    state = path.lstat()
+    return state.st_dev, state.st_ino
 
 
 def _page_by_page(
@@ -162,12 +162,12 @@ def _pages(draft: Path, session: sqlite3.Connection) -> int:
 
 
 def _keeping(target: Path, old: Path, guard: Guard, *, logged: bool) -> Callable[[int], None]:
-    kept = [False]
+    copied = [False]
 
-    def moved(done: int) -> None:
+    def moved(pages_done: int) -> None:
         guard.check()
-        if done and not kept[0]:
-            kept[0] = True
+        if pages_done and not copied[0]:
+            copied[0] = True
             _copy_old(target, old, guard, logged=logged)
 
     return moved
@@ -188,7 +188,7 @@ def _copy_old(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
 
 def _agree_on_pages(session: sqlite3.Connection, into: sqlite3.Connection) -> None:
     """A write-ahead log cannot hold pages of another size."""
-    sizes = [each.execute("PRAGMA page_size").fetchone()[0] for each in (session, into)]
+    sizes = [connection.execute("PRAGMA page_size").fetchone()[0] for connection in (session, into)]
     if sizes[0] != sizes[1] and into.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
         into.execute("PRAGMA journal_mode=DELETE")
 
@@ -196,11 +196,11 @@ def _agree_on_pages(session: sqlite3.Connection, into: sqlite3.Connection) -> No
 def _paced(guard: Guard, pace: Pace, size: int) -> Callable[[int], None]:
     before = [0]
 
-    def moved(done: int) -> None:
+    def moved(pages_done: int) -> None:
         guard.check()
         guard.moved(0)
-        pace.moved((done - before[0]) * size)
-        before[0] = done
+        pace.moved((pages_done - before[0]) * size)
+        before[0] = pages_done
 
     return moved
 

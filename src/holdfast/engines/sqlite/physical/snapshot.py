@@ -22,11 +22,11 @@ FILE = "data/database.db"
 
 
 def finish(directory: PurePath) -> Finish:
-    made = directory / FILE
+    file = directory / FILE
     steps = [
-        f"The database is {made}: an ordinary file that sqlite3 opens.",
+        f"The database is {file}: an ordinary file that sqlite3 opens.",
         "To put it in place of one that is in use: holdfast restore create, or"
-        f" sqlite3 IN-USE.db '.restore {made}'.",
+        f" sqlite3 IN-USE.db '.restore {file}'.",
     ]
     return Finish(texts={}, modes={}, steps=steps)
 

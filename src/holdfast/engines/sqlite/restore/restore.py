@@ -40,11 +40,11 @@ def preflight(tools_dir: Path, path: Path, dump: Dump) -> None:
     size = 0 if dump.imported else sum(int(facts["bytes"]) for facts in members.values())
     needed = _ROOM * max(size, int(str(dump.facts.get("size", 0))))
     old = path.stat().st_size  # is set aside
-    for place, more in ((path.parent, 0), (tools_dir.parent, old)):
-        free = shutil.disk_usage(place).free
+    for directory, more in ((path.parent, 0), (tools_dir.parent, old)):
+        free = shutil.disk_usage(directory).free
         if free < needed + more:
-            there, wanted = show_bytes(free), show_bytes(needed + more)
-            problems.append(f"{place} has {there} free, {wanted} are needed")
+            available, required = show_bytes(free), show_bytes(needed + more)
+            problems.append(f"{directory} has {available} free, {required} are needed")
     if problems:
         raise PreflightRefused("; ".join(problems))
 
@@ -67,8 +67,8 @@ def stage(
 
 def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
     """What a snapshot brought becomes the draft when it holds what its facts say."""
-    came = room / FILE if (room / FILE).exists() else room / DRAFT
-    with opened(came, write=True) as session:
+    file = room / FILE if (room / FILE).exists() else room / DRAFT
+    with opened(file, write=True) as session:
         if is_foreign(facts):
             survey.require_known_modules(session)
         problem = tables.require_sound(session)
@@ -82,8 +82,8 @@ def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
         for name in sorted(saved.keys() | rows.keys())
         if saved.get(name) != rows.get(name)
     ]
-    durable.sync(came)
-    durable.move(came, room / DRAFT)
+    durable.sync(file)
+    durable.move(file, room / DRAFT)
     return {"tables": len(rows), "rows": sum(rows.values()), DIFFERENCES: differences}
 
 
@@ -123,18 +123,20 @@ def _alone(room: Path, guard: Guard) -> Generator[None]:
 
 
 def _refill(room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None) -> None:
-    made, before, done = room / DRAFT, room / "before", room / DONE
-    if done.exists() or (before.exists() and _was_replaced(path, made, int(before.read_text()))):
+    draft, before, done_mark = room / DRAFT, room / "before", room / DONE
+    if done_mark.exists() or (
+        before.exists() and _was_replaced(path, draft, int(before.read_text()))
+    ):
         attempt.say("the content was replaced already")
-    elif made.exists():
+    elif draft.exists():
         durable.write(before, str(_version(path)))
         if aside is not None:
             aside.mkdir(mode=0o700, exist_ok=True)
-        file_copy.replace(made, path, guard, aside / DRAFT if aside else None)
+        file_copy.replace(draft, path, guard, aside / DRAFT if aside else None)
     else:
         raise RestoreDiffers("what was to be restored is gone")
-    durable.touch(done)
-    made.unlink(missing_ok=True)
+    durable.touch(done_mark)
+    draft.unlink(missing_ok=True)
 
 
 def _version(path: Path) -> int:
@@ -143,9 +145,9 @@ def _version(path: Path) -> int:
         return int(session.execute("PRAGMA schema_version").fetchone()[0])
 
 
-def _was_replaced(path: Path, made: Path, before: int) -> bool:
+def _was_replaced(path: Path, draft: Path, before: int) -> bool:
     """Others may have changed the schema, too, but not to be that of the draft."""
-    return _version(path) > before and _schema(path) == _schema(made)
+    return _version(path) > before and _schema(path) == _schema(draft)
 
 
 def _schema(path: Path) -> list[tuple[object, ...]]:
@@ -154,6 +156,6 @@ def _schema(path: Path) -> list[tuple[object, ...]]:
 
 
 def discard(tools_dir: Path, attempt: Attempt) -> str:
-    done = (room_of(tools_dir, attempt.op, attempt.stage) / DONE).exists()
+    replaced = (room_of(tools_dir, attempt.op, attempt.stage) / DONE).exists()
     drop(tools_dir, attempt.op, attempt.number)
-    return "the restored data is in place" if done else "the file is as it was"
+    return "the restored data is in place" if replaced else "the file is as it was"
