@@ -1,4 +1,4 @@
-"""Several compressed objects as one compressed tar, without touching their bytes.
+"""Joins compressed objects to one compressed tar without touching their bytes.
 
 Both gzip and zstd define that concatenated members (frames) decompress to the concatenated
 contents. So a `.tar.gz` is: a tiny member holding a tar header, the stored object as it is,
@@ -60,7 +60,7 @@ class Bundle:
         return sum(part.size for part in self._parts)
 
     def read(self, start: int, end: int, read: Read) -> Iterator[bytes]:
-        """The bytes [start, end) of the whole."""
+        """Yields the bytes [start, end) of the tar."""
         at = 0
         for part in self._parts:
             low, high = max(start - at, 0), min(end - at, part.size)
@@ -78,12 +78,7 @@ def _header(content: Content, modified: int) -> bytes:
     return info.tobuf(format=tarfile.GNU_FORMAT)
 
 
-def _gz(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)
-
-
-def _zst(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(data)
-
-
-_PACK: dict[str, Callable[[bytes], bytes]] = {"gz": _gz, "zstd": _zst}
+_PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gz": lambda data: gzip.compress(data, mtime=0),
+    "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
+}

@@ -1,9 +1,8 @@
 """Reads the one file of a zip archive while it streams by.
 
-The list of a zip's contents is at its end, which has not come yet when its content does. So each
-entry is read by the header before it, and that there is one file only is known in the end. Layout:
-APPNOTE.TXT of PKWARE, sections 4.3.7 (local header), 4.3.9 (what follows an entry), 4.5.3 (sizes
-of more than 4 GiB).
+A zip lists its contents at its end, which arrives after them. So each entry is read by the header
+before it, and only the end tells that there was one file. Layout: APPNOTE.TXT of PKWARE, sections
+4.3.7 (local header), 4.3.9 (data descriptor after an entry), 4.5.3 (sizes of more than 4 GiB).
 """
 
 import bz2
@@ -19,7 +18,7 @@ from holdfast.pipeline.chunks import Chunks
 from holdfast.pipeline.decompress import Unpacker
 
 ENTRY = b"PK\x03\x04"
-_DIRECTORY, _AFTER, _END = b"PK\x01\x02", b"PK\x07\x08", b"PK\x05\x06"
+_DIRECTORY, _DESCRIPTOR, _END = b"PK\x01\x02", b"PK\x07\x08", b"PK\x05\x06"
 _HEADER = struct.Struct("<HHHHHIIIHH")
 _ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 1 << 0, 1 << 3, 1 << 11
 _STORED = 0
@@ -36,7 +35,7 @@ _METHODS: Mapping[int, Callable[[], Unpacker]] = {
 
 @dataclass
 class _Entry:
-    """`size` is that of the packed content, in bytes; None: it follows the content."""
+    """`size` is that of the packed content in bytes; None when it follows the content."""
 
     name: str
     method: int
@@ -46,7 +45,7 @@ class _Entry:
 
 
 def only_file(stream: Chunks) -> Iterator[bytes]:
-    """EvidenceMissing when there are several, and for what is damaged or cannot be unpacked."""
+    """Yields its bytes. EvidenceMissing for several files, damage, or an unknown packing."""
     opened = ""
     while stream.peek(4) == ENTRY:
         entry = _entry(stream)
@@ -67,7 +66,7 @@ def only_file(stream: Chunks) -> Iterator[bytes]:
 
 
 def is_aside(name: str) -> bool:
-    """What people's tools put into archives beside what was packed."""
+    """Whether an entry is one of those that archive tools add beside what was packed."""
     last = name.rstrip("/").rpartition("/")[2].lower()
     return name.startswith("__MACOSX/") or last.startswith((".", "readme", "license"))
 
@@ -92,7 +91,7 @@ def _entry(stream: Chunks) -> _Entry:
         raise EvidenceMissing(
             f"{name!r} in the zip archive is locked with a password: unpack it and import the dump"
         )
-    size = _large(extra, packed) if packed == _UNKNOWN_SIZE else packed
+    size = _zip64_size(extra, packed) if packed == _UNKNOWN_SIZE else packed
     follows = bool(flags & _SIZES_FOLLOW)
     supported = method in _METHODS if method else not (follows and not size and name[-1:] != "/")
     if not supported:
@@ -103,7 +102,7 @@ def _entry(stream: Chunks) -> _Entry:
     return _Entry(name, method, checksum, None if follows and not size else size, follows)
 
 
-def _large(extra: bytes, packed: int) -> int:
+def _zip64_size(extra: bytes, packed: int) -> int:
     """The packed size of an entry of more than 4 GiB: the second number of its extra field."""
     position = 0
     while position + 4 <= len(extra):
@@ -155,9 +154,11 @@ def _unpacked(stream: Chunks, entry: _Entry) -> Iterator[tuple[bytes, int]]:
 
 
 def _checksum_after(stream: Chunks, packed: int) -> int:
-    """What follows an entry whose header was written before its content: signature or none, and
-    sizes of 4 or 8 bytes."""
-    if stream.peek(4) == _AFTER:
+    """The checksum that follows an entry whose header was written before its content.
+
+    The descriptor has a signature or none, and sizes of 4 or 8 bytes.
+    """
+    if stream.peek(4) == _DESCRIPTOR:
         stream.take(4)
     trailer = stream.peek(20)
     if len(trailer) < 12:

@@ -1,4 +1,4 @@
-"""The engine of MariaDB and MySQL: every method is one call into the file that does it."""
+"""The engine of MariaDB and MySQL: each method calls the module that does the work."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +21,7 @@ from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.mysql.client import address, tools
+from holdfast.engines.mysql.client.address import secrets
 from holdfast.engines.mysql.client.tools import ToolSet
 from holdfast.engines.mysql.dump import archive, dump, inventory, probe
 from holdfast.engines.mysql.hosting.server import Server
@@ -65,8 +66,8 @@ class MySQL(Server):
     def series(self, version: str) -> str:
         return tools.series(version)
 
-    def secrets(self, where: Address) -> Mapping[str, str]:
-        return address.secrets(where)
+    def secrets(self, address: Address) -> Mapping[str, str]:
+        return secrets(address)
 
     def tools(self) -> Sequence[ToolSet]:
         return tools.installed(self.tools_dir)
@@ -115,7 +116,7 @@ class MySQL(Server):
     def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, server, manifest)
 
-    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - any place is alike
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - any server is alike
         return tools.server(self.tools_dir, version).version
 
     def arrange(self, tree: Path, server: LocalServer) -> None:

@@ -1,10 +1,10 @@
-"""Becomes another program, with less: run as a script of its own by `cell.py`, imports nothing.
+"""Becomes another program with fewer rights; `cell.py` runs it as a script, without our packages.
 
     python -I -S confine.py '{"user": [uid, gid], "hidden": [...], ...}' program argument ...
 
-A mount namespace of its own hides directories behind empty ones; what shall stay visible below
-them is put back. Then the user changes, all capabilities go, and no program that it starts can get
-any back. Where the kernel lets nobody have a mount namespace the program runs without, and says so.
+A mount namespace of its own hides directories behind empty ones; visible paths below them are
+mounted back. Then the user changes, all capabilities go, and no program that it starts can get any
+back. Where the kernel allows no mount namespace the program runs without one, and says so.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ CLONE_NEWNS = 0x00020000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 MAX_CAPABILITIES = 64
-SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - what is hidden, not what is used
+SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - hidden, not used
 
 NOT_HIDDEN = "holdfast: other files are not hidden from this server"
 
@@ -36,13 +36,16 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 
 
 def _is_below(path: str, others: list[str]) -> bool:
-    """In a directory that is visible anyway nothing is mounted by itself: what is renamed out of a
-    mount has no name any more, and a server is known by the name of its directory."""
+    """Whether `path` lies inside one of `others`.
+
+    A directory inside a visible one gets no mount of its own: once renamed out of a mount it would
+    have no name, and a server is recognised by the name of its directory.
+    """
     return any(path.startswith(f"{other}/") for other in others)
 
 
 def hide(hidden: list[str], visible: list[str]) -> None:
-    """Empty directories over all that is `hidden`, but for what is `visible`."""
+    """Mounts empty directories over the `hidden` ones, then the `visible` paths back into them."""
     _require(_libc.unshare(CLONE_NEWNS), "unshare")
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
     below = [path for path in visible if _is_below(path, hidden) and not _is_below(path, visible)]
@@ -58,6 +61,7 @@ def hide(hidden: list[str], visible: list[str]) -> None:
 
 
 def become(user: list[int] | None) -> None:
+    """Drops all capabilities for good and takes on `user`, a [uid, gid]."""
     for capability in range(MAX_CAPABILITIES):
         _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     if user is not None:
@@ -77,7 +81,7 @@ def main(document: str, argv: list[str]) -> None:
         except OSError as error:
             text = f"{NOT_HIDDEN}: {error}"
             sys.stderr.write(f"{text}\n")
-        os.chdir(directory)  # or it would stay where nothing is hidden
+        os.chdir(directory)  # the old working directory is still the one in which nothing is hidden
         os.umask(before)
     become(settings["user"])
     if settings["parent"]:

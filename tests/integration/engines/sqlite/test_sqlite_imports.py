@@ -30,7 +30,7 @@ def engine(tmp_path: Path) -> SQLite:
 def home(tmp_path: Path, engine: SQLite) -> Iterator[Path]:
     """Where files may be touched; nothing of an import stays elsewhere."""
     yield tmp_path / "files"
-    scratch.settle()
+    scratch.wait_for_removals()
     assert list((tmp_path / "state").rglob("*.db")) == []
 
 

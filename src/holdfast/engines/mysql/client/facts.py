@@ -1,6 +1,6 @@
-"""What a server says about itself, as JSON values: version, databases, tables, privileges.
+"""Reads a server's version, databases, tables and privileges as JSON values.
 
-Recorded with each dump: a restore has to know what the databases need before it begins.
+They are recorded with each dump: a restore has to know what the databases need before it begins.
 """
 
 import re
@@ -43,7 +43,7 @@ SELECT s.schema_name, s.default_character_set_name, s.default_collation_name, {{
   FROM information_schema.schemata s
  WHERE lower(s.schema_name) NOT IN ({", ".join(f"'{name}'" for name in SYSTEM)}) ORDER BY 1
 """  # noqa: S608 - of constants
-"""Sizes are asked of nobody else's tables: the server opens each for it."""
+"""Sizes are read per database, because the server opens each table for them."""
 _TABLES = """
 SELECT table_name, table_type, coalesce(engine, '') FROM information_schema.tables
  WHERE table_schema = %s AND table_type <> 'SYSTEM VIEW' ORDER BY 1
@@ -73,7 +73,7 @@ def server(session: Session) -> Facts:
 
 
 def flavour(banner: str, comment: str) -> str:
-    """`MariaDB`, `MySQL`, or the name of what speaks their protocol."""
+    """`MariaDB`, `MySQL`, or the name of another server that speaks their protocol."""
     for other in ("TiDB", "Vitess", "Aurora", "SingleStore", "MemSQL", "OceanBase", "Dolt"):
         if other.lower() in f"{banner} {comment}".lower():
             return other
@@ -81,7 +81,7 @@ def flavour(banner: str, comment: str) -> str:
 
 
 def databases(session: Session) -> list[Facts]:
-    """Every user database, also an empty one; ours in progress are not."""
+    """All user databases, also empty ones, without those of restores in progress."""
     fields = ("name", "charset", "collation", "comment", "size")
     comment = "s.schema_comment" if MARIADB in session.banner else "''"
     return [
@@ -114,7 +114,7 @@ def needs(session: Session, database: Facts, tables: list[Facts]) -> Facts:
 
 
 def privileges(session: Session) -> set[str]:
-    """Global privileges of who we are, in capitals; dynamic ones of MySQL too."""
+    """The global privileges of our user in capitals, with MySQL's dynamic ones."""
     user, _, host = str(session.value("SELECT current_user()")).rpartition("@")
     grantee = f"'{user}'@'{host}'"
     rows = session.rows(

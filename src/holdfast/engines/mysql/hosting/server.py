@@ -1,8 +1,8 @@
 """A server that Holdfast runs itself from a data directory.
 
-The server refuses to run as root, so root hands it to an unprivileged user. A data directory is
-made under another name and renamed when it is complete: one that exists is whole. No option file
-is read; everything is said on the command line, and no secret is among it.
+The server refuses to run as root, so root starts it as an unprivileged user. A data directory is
+created under another name and renamed when it is complete: one that exists is whole. No option file
+is read; all settings are on the command line, without secrets.
 """
 
 import os
@@ -11,15 +11,19 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.hosting import address_of, named, owner
+from holdfast.engines.hosting import (
+    admin_address,
+    files_owner,
+    fresh_directory,
+    server_pid,
+    system_user,
+)
 from holdfast.engines.mysql.client import commands, tools
 from holdfast.engines.mysql.client.address import connect
-from holdfast.engines.mysql.client.connection import name
+from holdfast.engines.mysql.client.connection import quote_name
 from holdfast.engines.mysql.client.passwords import identified_by
 from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
@@ -44,26 +48,22 @@ COMPLETE = "holdfast.complete"
 
 
 class Server:
-    """The Hostable part of the driver."""
+    """The part of the driver that runs servers (`Hostable`)."""
 
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
     def initialise(self, server: LocalServer) -> None:
-        """ToolMissing without server programs; Permanent when the user cannot reach the place."""
+        """Creates the data directory. ToolMissing without programs, Permanent if unreachable."""
         if (server.directory / COMPLETE).is_file():
             return
         chosen = tools.server(self._tools_dir, server.version)
-        fresh = server.directory.with_name(f"{server.directory.name}.new")
-        for leftover in (fresh, server.directory):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        fresh.mkdir(mode=0o700, parents=True)
-        user = unprivileged(_USERS)  # the programs that initialise want one that has a name
+        fresh = fresh_directory(server)
+        user = unprivileged(_USERS)  # the initialising programs need a named user
         if user is not None:
             os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
-        aside = room_aside(fresh, user)
+        aside = make_temporary_directory(fresh, user)
         if chosen.flavour == MARIADB:
             _initialise_mariadb(chosen, fresh, server, user)
         else:
@@ -78,79 +78,68 @@ class Server:
 
     def command(self, server: LocalServer) -> Command:
         chosen, user = tools.server(self._tools_dir, server.version), run_as(server)
-        room_aside(server.directory, user)
+        make_temporary_directory(server.directory, user)
         command = commands.server(chosen, server.directory, server.port, run_as=user)
         return replace(command, cell=cell_of(server.cell, *chosen.homes))
 
     def ready(self, server: LocalServer) -> bool:
-        """Makes the application database when it answers for the first time."""
+        """Whether the server answers; then the application's database exists, too."""
         try:
             with translated(), connect(address(server)) as session:
-                session.execute(f"CREATE DATABASE IF NOT EXISTS {name(server.database)}")
+                session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(server.database)}")
         except (AddonUnavailable, AddonRefused):
             return False
         return True
 
     def running(self, server: LocalServer) -> int | None:
-        try:
-            pid = int((server.directory / commands.PID_FILE).read_text())
-            process = psutil.Process(pid)
-            ours = process.cwd() == str(server.directory.resolve())
-            serves_directory = f"--datadir={server.directory}" in process.cmdline()
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            return pid if ours and serves_directory and alive else None
-        except (OSError, ValueError, psutil.Error):
-            return None
+        argument = f"--datadir={server.directory}"
+        return server_pid(
+            server.directory, commands.PID_FILE, lambda process: argument in process.cmdline()
+        )
 
     def stop(self, server: LocalServer) -> None:
-        """Cleanly; killed after a grace, which the next start recovers from."""
+        """Stops cleanly; a server that takes too long is killed and recovers at its next start."""
         pid = self.running(server)
         if pid is not None:
-            end(
-                pid,
-                (
-                    (signal.SIGTERM, _STOP_SECONDS),
-                    (signal.SIGKILL, _KILL_SECONDS),
-                ),
-            )
+            end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
 
 
 def address(server: LocalServer) -> Address:
-    return address_of(server, server.database)
+    return admin_address(server, server.database)
 
 
 def run_as(server: LocalServer | None = None) -> str | int | None:
-    """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(server, _USERS)
+    """The user that root starts servers as; None when we are not root."""
+    return system_user(server, _USERS)
 
 
-def room_aside(directory: Path, user: str | int | None) -> Path:
-    """Where a server of this directory keeps temporary files, made if it is missing.
+def make_temporary_directory(directory: Path, user: str | int | None) -> Path:
+    """Creates the server's directory for temporary files, if it is missing.
 
-    A server that starts removes all temporary tables where its own would be. In `/tmp` those are
-    of every other server of the machine, whoever runs it.
+    A server that starts removes all temporary tables beside its own: in `/tmp` also those of every
+    other server of the machine.
     """
-    temporary = commands.aside(directory)
+    temporary = commands.temporary_directory(directory)
     temporary.mkdir(mode=0o700, exist_ok=True)
     give(temporary, user)
     return temporary
 
 
 def owner_of(server: LocalServer) -> str | int | None:
-    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    return owner(server, _USERS)
+    """The user who owns the server's files and so runs it; None when that is us."""
+    return files_owner(server, _USERS)
 
 
 def _initialise_mariadb(
     chosen: ToolSet, directory: Path, server: LocalServer, user: str | int | None
 ) -> None:
-    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(server, MARIADB), *_NO_ROOT, ""])
+    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(server, MARIADB), *_DROP_ROOT, ""])
     command = Command(
         [
-            chosen.beside("mariadb-install-db"),
+            chosen.companion("mariadb-install-db"),
             "--no-defaults",
             f"--datadir={directory}",
-            f"--tmpdir={commands.aside(directory)}",
+            f"--tmpdir={commands.temporary_directory(directory)}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             f"--extra-file={PRIVATE}",
@@ -162,7 +151,7 @@ def _initialise_mariadb(
     require_success(run(command, timeout=_INIT_SECONDS))
 
 
-_NO_ROOT = (
+_DROP_ROOT = (
     "DELETE FROM mysql.global_priv WHERE user = 'root' OR user = '';",
     "FLUSH PRIVILEGES;",
 )
@@ -178,7 +167,7 @@ def _initialise_mysql(
             "--no-defaults",
             "--initialize-insecure",
             f"--datadir={directory}",
-            f"--tmpdir={commands.aside(directory)}",
+            f"--tmpdir={commands.temporary_directory(directory)}",
             f"--init-file={PRIVATE}",
             "--disable-log-bin",
             "--mysqlx=OFF",
@@ -191,15 +180,15 @@ def _initialise_mysql(
 
 
 def adoption(server: LocalServer, flavour: str) -> list[str]:
-    """Lets the place's user in, as the administrator. Repeatable. Each line is a statement.
+    """Statements, one a line, that give the server's user and administrator their access.
 
-    Not on a place that is not ours: who may do what there was its owner's decision.
+    Repeatable. None for an attached server, whose rights are its owner's decision.
     """
     if not server.ours:
         return []
     credentials = identified_by(flavour, server.password, administrator.quoted)
     if server.admin is not None:
-        return administrator.adoption(
+        return administrator.adoption_statements(
             server, credentials, identified_by(flavour, server.admin.password, administrator.quoted)
         )
     user = administrator.account(server.user)

@@ -1,7 +1,7 @@
-"""A physical copy of a running MariaDB by mariadb-backup, which reads the data directory.
+"""Copies a running MariaDB by mariadb-backup, which reads the data directory.
 
-Files stream through unpacked, so that each keeps its pages; the log that makes them consistent
-comes with them. It is applied when the copy is restored, before a server starts from it.
+Files stream through unpacked, so that each keeps its pages, together with the log that makes them
+consistent. The log is applied when the copy is restored, before a server starts from it.
 """
 
 import platform
@@ -28,28 +28,28 @@ from holdfast.kit.rate_limit import Pace
 from holdfast.kit.read_ahead import ReadAhead
 
 DATA = "data"
-NOTES = ("mariadb_backup_", "xtrabackup_")
-"""How the names of the tool's own files begin: since MariaDB 11.1, and before."""
+NOTE_PREFIXES = ("mariadb_backup_", "xtrabackup_")
+"""Prefixes of the tool's own files: since MariaDB 11.1, and before."""
 CHECKPOINTS = "checkpoints"
-DONE = "completed OK!"
+SUCCESS_LINE = "completed OK!"
 
-_LOCKS, _UNLOCKED = "BACKUP STAGE BLOCK", "All tables unlocked"
+_LOCKED_LINE, _UNLOCKED_LINE = "BACKUP STAGE BLOCK", "All tables unlocked"
 
-_NEEDS = ("RELOAD", "PROCESS", "LOCK TABLES")
-_PAGES = (".ibd", ".MAD", ".MAI", ".MYD", ".MYI")
-_PAGED = re.compile(r"ibdata\d+|undo\d+|ib_logfile\d+")
-_SMALL = 1 << 16
+_PRIVILEGES = ("RELOAD", "PROCESS", "LOCK TABLES")
+_PAGED_SUFFIXES = (".ibd", ".MAD", ".MAI", ".MYD", ".MYI")
+_PAGED_NAMES = re.compile(r"ibdata\d+|undo\d+|ib_logfile\d+")
+_MAX_NOTE_BYTES = 1 << 16
 
 
 class Capture:
-    """One copy in progress: read `pieces` to their end, then there are `facts`."""
+    """One copy in progress; `facts` exist when `pieces` have been read to their end."""
 
     def __init__(
-        self, child: Child, output: ReadAhead, chosen: ToolSet, server: Facts, pace: Pace
+        self, child: Child, output: ReadAhead, tool_set: ToolSet, server: Facts, pace: Pace
     ) -> None:
         self._child = child
         self._output = output
-        self._tools = chosen
+        self._tools = tool_set
         self._server = server
         self._pace = pace
         self._stream = MbStream(self._read)
@@ -69,26 +69,29 @@ class Capture:
             if folder and folder not in folders:
                 folders.add(folder)
                 yield _directory(f"{DATA}/{folder}")
-            yield _file(path, self._noted(path, chunks))
+            yield _file(path, self._with_notes(path, chunks))
         self._finish()
 
-    def _noted(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The tool's own notes are small and say what the copy is."""
+    def _with_notes(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Keeps the tool's own notes, small files that describe the copy, while they pass."""
         for chunk in chunks:
-            if path.startswith(NOTES) and len(chunk) < _SMALL:
+            if path.startswith(NOTE_PREFIXES) and len(chunk) < _MAX_NOTE_BYTES:
                 self._notes[path] = self._notes.get(path, b"") + chunk
             yield chunk
 
     def _note(self, name: str) -> str:
-        """Empty when the tool wrote none."""
-        notes = (self._notes[prefix + name] for prefix in NOTES if prefix + name in self._notes)
+        """The text of a note; empty when the tool wrote none."""
+        notes = (
+            self._notes[prefix + name] for prefix in NOTE_PREFIXES if prefix + name in self._notes
+        )
         return next(notes, b"").decode(errors="replace")
 
     def _finish(self) -> None:
         finished = require_success(self._child.wait())
-        if not finished.stderr.rstrip().endswith(DONE):
-            raise EvidenceMissing(f"mariadb-backup did not say {DONE!r}")
-        checkpoints = _checkpoints(self._note(CHECKPOINTS))
+        if not finished.stderr.rstrip().endswith(SUCCESS_LINE):
+            raise EvidenceMissing(f"mariadb-backup did not say {SUCCESS_LINE!r}")
+        lines = [line.partition("=") for line in self._note(CHECKPOINTS).splitlines()]
+        checkpoints = {key.strip(): value.strip() for key, mark, value in lines if mark}
         if checkpoints.get("backup_type") != "full-backuped":
             raise EvidenceMissing(f"the copy is not a full one: {checkpoints}")
         if self._stream.files == 0 or not checkpoints.get("last_lsn"):
@@ -105,7 +108,7 @@ class Capture:
             "binaryLog": self._note("binlog_info"),
             "processes": [finished.fact()],
             "proven": {
-                "mariadb-backup": f"it said {DONE!r} and exited with 0",
+                "mariadb-backup": f"it said {SUCCESS_LINE!r} and exited with 0",
                 "checksums of the copy": f"{self._stream.files} files,"
                 f" {self._stream.bytes} bytes, each chunk has its checksum",
                 "log of the copy": f"from {checkpoints.get('to_lsn')} to {checkpoints['last_lsn']}",
@@ -113,17 +116,12 @@ class Capture:
         }
 
 
-def _checkpoints(text: str) -> dict[str, str]:
-    lines = [line.partition("=") for line in text.splitlines() if "=" in line]
-    return {key.strip(): value.strip() for key, _, value in lines}
-
-
 def _directory(path: str) -> Piece:
     return Piece(path, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
 
 
 def _file(path: str, chunks: Iterator[bytes]) -> Piece:
-    paged = path.endswith(_PAGES) or _PAGED.fullmatch(path) is not None
+    paged = path.endswith(_PAGED_SUFFIXES) or _PAGED_NAMES.fullmatch(path) is not None
     cut = Cut.PAGES if paged else Cut.WHOLE
     return Piece(f"{DATA}/{path}", 0o660, 0, directory=False, target="", cut=cut, chunks=chunks)
 
@@ -132,20 +130,29 @@ def _file(path: str, chunks: Iterator[bytes]) -> Piece:
 def capture(
     tools_dir: Path, address: Address, attempt: Attempt, guard: Guard, rate: int | None
 ) -> Generator[Capture]:
-    """NotSupported says what this server, this machine or this user lacks."""
+    """Begins a copy. NotSupported says what the server, this machine or the user lacks."""
     with translated(guard), connect(address) as session:
         server = facts.server(session)
         directory = data_directory(session, address)
         privileges = facts.privileges(session)
-    chosen, data = _possible(tools_dir, server, directory, privileges)
-    attempt.say(f"copying {data} with mariadb-backup {chosen.version}")
+    tool_set, data = _require_possible(tools_dir, server, directory, privileges)
+    attempt.say(f"copying {data} with mariadb-backup {tool_set.version}")
     locked = threading.Event()
-    child = Child(_command(chosen, address, data), hear=lambda line: _heard(line, locked))
+
+    def follow_locks(line: str) -> bool:
+        """Reads fast while nobody may commit: that must not last as long as a store takes."""
+        if _LOCKED_LINE in line:
+            locked.set()
+        elif _UNLOCKED_LINE in line:
+            locked.clear()
+        return False
+
+    child = Child(_command(tool_set, address, data), hear=follow_locks)
     output = ReadAhead(child.stdout.read, hurry=locked)
     release = guard.adopt(child.kill)
     try:
         with translated(guard):
-            yield Capture(child, output, chosen, server, Pace(rate, guard.wait))
+            yield Capture(child, output, tool_set, server, Pace(rate, guard.wait))
     finally:
         release()
         child.kill()
@@ -153,17 +160,7 @@ def capture(
         child.close()
 
 
-def _heard(line: str, locked: threading.Event) -> bool:
-    """The tool says when nobody may define or commit anything; that must not last as long as a
-    store takes."""
-    if _LOCKS in line:
-        locked.set()
-    elif _UNLOCKED in line:
-        locked.clear()
-    return False
-
-
-def _possible(
+def _require_possible(
     tools_dir: Path, server: Facts, directory: Path | None, privileges: set[str]
 ) -> tuple[ToolSet, Path]:
     if server["flavour"] != MARIADB:
@@ -176,7 +173,7 @@ def _possible(
             "no snapshots of this server: it does not run on this machine, and mariadb-backup"
             " reads the server's files; take dumps, or run a worker there"
         )
-    missing = [privilege for privilege in _NEEDS if privilege not in privileges]
+    missing = [privilege for privilege in _PRIVILEGES if privilege not in privileges]
     if missing:
         raise NotSupported(
             f"no snapshots of this server: the user lacks {', '.join(missing)} on *.*"
@@ -197,10 +194,10 @@ def _possible(
     )
 
 
-def _command(chosen: ToolSet, address: Address, directory: Path) -> Command:
+def _command(tool_set: ToolSet, address: Address, directory: Path) -> Command:
     return Command(
         [
-            str(chosen.backup),
+            str(tool_set.backup),
             f"--defaults-file={PRIVATE}",
             "--backup",
             "--stream=mbstream",

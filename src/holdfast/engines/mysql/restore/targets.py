@@ -1,4 +1,4 @@
-"""Where a dump goes whose file does not say it: database, character set and collation."""
+"""Completes a dump whose file names no database, character set or collation."""
 
 from dataclasses import replace
 
@@ -6,18 +6,20 @@ from holdfast.contracts.engine import Address, Dump, Table
 from holdfast.domain.errors import PreflightRefused
 from holdfast.engines.mysql.client import facts
 from holdfast.engines.mysql.client.connection import Session
-from holdfast.engines.mysql.restore.staging import recorded
+from holdfast.engines.mysql.restore.staging import recorded_databases
 
 DEFINING = frozenset(["SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"])
-"""One of these lets a user make objects for other definers."""
+"""One of these lets a user create objects for other definers."""
 
 
-def addressed(session: Session, address: Address, dump: Dump) -> Dump:
-    """The dump with what its file does not say: where it goes, and in which character set.
+def with_target(session: Session, address: Address, dump: Dump) -> Dump:
+    """The dump with the databases and character sets that its file leaves open.
 
-    PreflightRefused when that cannot be known.
+    PreflightRefused when they cannot be known.
     """
-    databases = [_settled(session, address, database) for database in recorded(dump)]
+    databases = [
+        _with_defaults(session, address, database) for database in recorded_databases(dump)
+    ]
     names = [database["name"] for database in databases]
     if len(set(names)) < len(names):
         raise PreflightRefused(f"two databases of the file would become {address.database}")
@@ -30,7 +32,7 @@ def addressed(session: Session, address: Address, dump: Dump) -> Dump:
     return replace(dump, facts={**dump.facts, "databases": databases}, inventory=inventory)
 
 
-def _settled(session: Session, address: Address, database: facts.Facts) -> facts.Facts:
+def _with_defaults(session: Session, address: Address, database: facts.Facts) -> facts.Facts:
     name = str(database["name"] or address.database)
     if not name:
         raise PreflightRefused(
@@ -39,9 +41,9 @@ def _settled(session: Session, address: Address, database: facts.Facts) -> facts
         )
     charset, collation = database["charset"], database["collation"]
     if charset is None:
-        charset, collation = _of_target(session, name)
+        charset, collation = _target_defaults(session, name)
     elif collation is None:
-        collation = _of_charset(session, str(charset))
+        collation = _default_collation(session, str(charset))
     collations = sorted({*database["collations"], str(collation)})
     return {
         **database,
@@ -52,8 +54,8 @@ def _settled(session: Session, address: Address, database: facts.Facts) -> facts
     }
 
 
-def _of_target(session: Session, database: str) -> tuple[str, str]:
-    """What the database has there, or would have."""
+def _target_defaults(session: Session, database: str) -> tuple[str, str]:
+    """Character set and collation of the target's database, or those it would get."""
     rows = session.rows(
         "SELECT default_character_set_name, default_collation_name"
         " FROM information_schema.schemata WHERE schema_name = %s"
@@ -63,7 +65,7 @@ def _of_target(session: Session, database: str) -> tuple[str, str]:
     return str(rows[0][0]), str(rows[0][1])
 
 
-def _of_charset(session: Session, charset: str) -> str:
+def _default_collation(session: Session, charset: str) -> str:
     rows = session.rows(
         "SELECT default_collate_name FROM information_schema.character_sets"
         " WHERE character_set_name = %s OR (%s = 'utf8' AND character_set_name = 'utf8mb3')",

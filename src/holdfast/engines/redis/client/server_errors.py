@@ -1,4 +1,4 @@
-"""What a server or its client library says, as failures of ours."""
+"""Translates errors of a server and of redis-py to our failures."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
 
 _WRONG_LOGIN = ("WRONGPASS", "NOAUTH", "ERR invalid password", "ERR AUTH")
-_NOT_NOW = ("LOADING", "BUSY", "MASTERDOWN", "NOMASTERLINK", "CLUSTERDOWN", "TRYAGAIN")
+_TEMPORARY = ("LOADING", "BUSY", "MASTERDOWN", "NOMASTERLINK", "CLUSTERDOWN", "TRYAGAIN")
 
 
 @contextmanager
@@ -30,9 +30,9 @@ def translated(address: Address) -> Generator[None]:
 
 
 def of_reply(text: str, address: Address) -> Failure:
-    """An error reply, without its leading minus."""
+    """The failure for an error reply, given without its leading minus."""
     endpoint = f"{address.host}:{address.port}"
-    if text.startswith(_NOT_NOW):
+    if text.startswith(_TEMPORARY):
         return AddonUnavailable(f"the server at {endpoint} cannot answer now: {text}")
     wrong = text.startswith(_WRONG_LOGIN) or "password" in text.lower() or "Authentication" in text
     if wrong:

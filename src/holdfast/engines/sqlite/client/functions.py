@@ -1,4 +1,4 @@
-"""Functions of newer versions that their shell writes into dumps."""
+"""Functions of newer SQLite versions that their shell writes into dumps."""
 
 import re
 import sqlite3
@@ -10,7 +10,7 @@ _ESCAPE = re.compile(
 
 
 def add(session: sqlite3.Connection) -> None:
-    """Those that this library does not have itself."""
+    """Registers those that this library lacks."""
     names = {str(row[0]) for row in session.execute("SELECT name FROM pragma_function_list")}
     if "unistr" not in names:
         session.create_function("unistr", 1, _unistr, deterministic=True)
