@@ -182,7 +182,10 @@ def fetched(url: str, rules: Rules, clock: Callable[[], float]) -> Generator[Bod
     ) as pool:
         deadline = clock() + rules.max_seconds
         with _translated(url), _following_redirects(pool, url) as response:
-            size = _announced_size(response, rules)
+            text = _header(response, b"content-length") or ""
+            size = int(text) if text.isdigit() else None
+            if size is not None and size > rules.max_bytes:
+                raise NotAllowed(f"the file has {text} bytes; {rules.max_bytes} are allowed")
             yield Body(size, _bounded_chunks(url, response, rules, lambda: clock() > deadline))
 
 
@@ -229,15 +232,6 @@ def _host(url: str) -> str:
 def _header(response: httpcore.Response, name: bytes) -> str | None:
     values = [value for key, value in response.headers if key.lower() == name]
     return values[0].decode("latin-1") if values else None
-
-
-def _announced_size(response: httpcore.Response, rules: Rules) -> int | None:
-    text = _header(response, b"content-length")
-    if text is None or not text.isdigit():
-        return None
-    if int(text) > rules.max_bytes:
-        raise NotAllowed(f"the file has {text} bytes; {rules.max_bytes} are allowed")
-    return int(text)
 
 
 def _bounded_chunks(

@@ -67,18 +67,16 @@ class ReadAhead:
                 continue
             with self._read_lock:
                 idle = time.monotonic() - self._last_read >= PATIENCE_SECONDS / 2
-                if (hurried or idle) and not self._closed.is_set():
-                    self._read_some()
-
-    def _read_some(self) -> None:
-        try:
-            data = self._read(_PORTION_BYTES)
-        except (OSError, Failure) as error:
-            self._error = error
-            data = b""
-        if data:
-            self._chunks.append(data)
-            self._size += len(data)
-        else:
-            self._closed.set()
-        self._last_read = time.monotonic()
+                if not (hurried or idle) or self._closed.is_set():
+                    continue
+                data = b""
+                try:
+                    data = self._read(_PORTION_BYTES)
+                except (OSError, Failure) as error:
+                    self._error = error
+                if data:
+                    self._chunks.append(data)
+                    self._size += len(data)
+                else:
+                    self._closed.set()
+                self._last_read = time.monotonic()

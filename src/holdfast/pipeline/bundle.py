@@ -50,7 +50,10 @@ class Bundle:
         self._parts: list[_Glue | _Stored] = []
         padding = b""
         for content in contents:
-            self._parts.append(_Glue(pack(padding + _header(content, modified))))
+            info = tarfile.TarInfo(content.name)
+            info.size, info.mtime, info.mode = content.plain_bytes, modified, 0o600
+            header = info.tobuf(format=tarfile.GNU_FORMAT)
+            self._parts.append(_Glue(pack(padding + header)))
             self._parts.append(_Stored(content.key, content.stored_bytes))
             padding = b"\0" * (-content.plain_bytes % tarfile.BLOCKSIZE)
         self._parts.append(_Glue(pack(padding + b"\0" * (2 * tarfile.BLOCKSIZE))))
@@ -70,12 +73,6 @@ class Bundle:
                 else:
                     yield from read(part.key, low, high)
             at += part.size
-
-
-def _header(content: Content, modified: int) -> bytes:
-    info = tarfile.TarInfo(content.name)
-    info.size, info.mtime, info.mode = content.plain_bytes, modified, 0o600
-    return info.tobuf(format=tarfile.GNU_FORMAT)
 
 
 _PACK: dict[str, Callable[[bytes], bytes]] = {

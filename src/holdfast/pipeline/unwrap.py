@@ -54,7 +54,12 @@ def unwrap(chunks: Iterator[bytes], say: Callable[[str], None]) -> tuple[Iterato
             packing = f"compressed as {' in '.join(layers)}" if layers else "not compressed"
             return stream.rest(), packing
         layers.append(kind)
-        chunks = _unpacked_layer(stream, kind, say)
+        if kind == _ZIP:
+            chunks = gathered(zipped.only_file(stream))
+        elif kind == _TAR:
+            chunks = gathered(_only_file_of_tar(stream))
+        else:
+            chunks = gathered(_members(stream, kind, say))
 
 
 def _kind(head: bytes) -> str | None:
@@ -73,14 +78,6 @@ def _is_of_pg_dump(head: bytes) -> bool:
     except (tarfile.TarError, EOFError, OSError):
         return False
     return first is not None and _PG_DIRECTORY.fullmatch(first.name) is not None
-
-
-def _unpacked_layer(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[bytes]:
-    if kind == _ZIP:
-        return gathered(zipped.only_file(stream))
-    if kind == _TAR:
-        return gathered(_only_file_of_tar(stream))
-    return gathered(_members(stream, kind, say))
 
 
 def _members(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[bytes]:

@@ -46,23 +46,115 @@ class _Entry:
 
 def only_file(stream: Chunks) -> Iterator[bytes]:
     """Yields its bytes. EvidenceMissing for several files, damage, or an unknown packing."""
-    opened = ""
-    while stream.peek(4) == ENTRY:
-        entry = _entry(stream)
-        content = _content(stream, entry)
-        if is_aside(entry.name) or entry.name.endswith("/"):
-            for _ in content:
-                pass
-            continue
-        if opened:
-            raise EvidenceMissing(several("zip archive", opened, entry.name))
-        opened = entry.name
-        yield from content
-    if stream.peek(4) not in (_DIRECTORY, _END):
-        raise EvidenceMissing("the zip archive is damaged or cut off")
-    if not opened:
-        raise EvidenceMissing("the zip archive holds no file")
-    _require_end(stream)
+    return _ZipReader(stream).run()
+
+
+class _ZipReader:
+    def __init__(self, stream: Chunks) -> None:
+        self._stream = stream
+
+    def run(self) -> Iterator[bytes]:
+        opened = ""
+        while self._stream.peek(4) == ENTRY:
+            entry = self.entry()
+            content = self.content(entry)
+            if is_aside(entry.name) or entry.name.endswith("/"):
+                for _ in content:
+                    pass
+                continue
+            if opened:
+                raise EvidenceMissing(several("zip archive", opened, entry.name))
+            opened = entry.name
+            yield from content
+        if self._stream.peek(4) not in (_DIRECTORY, _END):
+            raise EvidenceMissing("the zip archive is damaged or cut off")
+        if not opened:
+            raise EvidenceMissing("the zip archive holds no file")
+        last = b""
+        for chunk in self._stream.rest():
+            last = (last + chunk)[-_END_BYTES:]
+        if _END not in last:
+            raise EvidenceMissing("the zip archive is cut off: its end is missing")
+
+    def entry(self) -> _Entry:
+        self._stream.take(4)
+        fixed = self._stream.take(_HEADER.size)
+        if len(fixed) < _HEADER.size:
+            raise EvidenceMissing("the zip archive is cut off")
+        _, flags, method, _, _, checksum, packed, _, name_bytes, extra_bytes = _HEADER.unpack(fixed)
+        raw = self._stream.take(name_bytes)
+        name = raw.decode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
+        extra = self._stream.take(extra_bytes)
+        if flags & _ENCRYPTED:
+            raise EvidenceMissing(
+                f"{name!r} in the zip archive is locked with a password:"
+                " unpack it and import the dump"
+            )
+        size = _zip64_size(extra, packed) if packed == _UNKNOWN_SIZE else packed
+        follows = bool(flags & _SIZES_FOLLOW)
+        supported = (
+            method in _METHODS if method else not (follows and not size and name[-1:] != "/")
+        )
+        if not supported:
+            raise EvidenceMissing(
+                f"{name!r} in the zip archive is packed in a way that is not known here"
+                f" (method {method}): unpack it and import the dump"
+            )
+        return _Entry(name, method, checksum, None if follows and not size else size, follows)
+
+    def content(self, entry: _Entry) -> Iterator[bytes]:
+        checksum, packed = 0, 0
+        pieces = self.stored(entry) if entry.method == _STORED else self.unpacked(entry)
+        for plain, packed_bytes in pieces:
+            packed += packed_bytes
+            checksum = zlib.crc32(plain, checksum)
+            if plain:
+                yield plain
+        expected = self.checksum_after(packed) if entry.follows else entry.checksum
+        if checksum != expected:
+            raise EvidenceMissing(
+                f"{entry.name!r} in the zip archive is damaged: its checksum differs"
+            )
+
+    def stored(self, entry: _Entry) -> Iterator[tuple[bytes, int]]:
+        left = entry.size or 0
+        while left:
+            piece = self._stream.take(min(left, _PIECE_BYTES))
+            if not piece:
+                raise EvidenceMissing(f"the zip archive is cut off inside {entry.name!r}")
+            left -= len(piece)
+            yield piece, len(piece)
+
+    def unpacked(self, entry: _Entry) -> Iterator[tuple[bytes, int]]:
+        unpacker = _METHODS[entry.method]()
+        while not unpacker.eof:
+            piece = self._stream.piece()
+            if not piece:
+                raise EvidenceMissing(f"the zip archive is cut off inside {entry.name!r}")
+            try:
+                plain = unpacker.decompress(piece)
+            except (zlib.error, OSError, zstandard.ZstdError) as error:
+                raise EvidenceMissing(
+                    f"{entry.name!r} in the zip archive is damaged: {error}"
+                ) from error
+            unused = unpacker.unused_data if unpacker.eof else b""
+            self._stream.give_back(len(unused))
+            yield plain, len(piece) - len(unused)
+
+    def checksum_after(self, packed: int) -> int:
+        """The checksum that follows an entry whose header was written before its content.
+
+        The descriptor has a signature or none, and sizes of 4 or 8 bytes.
+        """
+        if self._stream.peek(4) == _DESCRIPTOR:
+            self._stream.take(4)
+        trailer = self._stream.peek(20)
+        if len(trailer) < 12:
+            raise EvidenceMissing("the zip archive is cut off")
+        large = len(trailer) == 20 and struct.unpack_from("<Q", trailer, 4)[0] == packed
+        small = struct.unpack_from("<I", trailer, 4)[0] == packed
+        self._stream.take(20 if large and not (small and trailer[12:16] in _NEXT) else 12)
+        return int(struct.unpack_from("<I", trailer)[0])
 
 
 def is_aside(name: str) -> bool:
@@ -78,30 +170,6 @@ def several(kind: str, first: str, second: str) -> str:
     )
 
 
-def _entry(stream: Chunks) -> _Entry:
-    stream.take(4)
-    fixed = stream.take(_HEADER.size)
-    if len(fixed) < _HEADER.size:
-        raise EvidenceMissing("the zip archive is cut off")
-    _, flags, method, _, _, checksum, packed, _, name_bytes, extra_bytes = _HEADER.unpack(fixed)
-    raw = stream.take(name_bytes)
-    name = raw.decode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
-    extra = stream.take(extra_bytes)
-    if flags & _ENCRYPTED:
-        raise EvidenceMissing(
-            f"{name!r} in the zip archive is locked with a password: unpack it and import the dump"
-        )
-    size = _zip64_size(extra, packed) if packed == _UNKNOWN_SIZE else packed
-    follows = bool(flags & _SIZES_FOLLOW)
-    supported = method in _METHODS if method else not (follows and not size and name[-1:] != "/")
-    if not supported:
-        raise EvidenceMissing(
-            f"{name!r} in the zip archive is packed in a way that is not known here"
-            f" (method {method}): unpack it and import the dump"
-        )
-    return _Entry(name, method, checksum, None if follows and not size else size, follows)
-
-
 def _zip64_size(extra: bytes, packed: int) -> int:
     """The packed size of an entry of more than 4 GiB: the second number of its extra field."""
     position = 0
@@ -113,68 +181,4 @@ def _zip64_size(extra: bytes, packed: int) -> int:
     return packed
 
 
-def _content(stream: Chunks, entry: _Entry) -> Iterator[bytes]:
-    checksum, packed = 0, 0
-    pieces = _stored(stream, entry) if entry.method == _STORED else _unpacked(stream, entry)
-    for plain, packed_bytes in pieces:
-        packed += packed_bytes
-        checksum = zlib.crc32(plain, checksum)
-        if plain:
-            yield plain
-    expected = _checksum_after(stream, packed) if entry.follows else entry.checksum
-    if checksum != expected:
-        raise EvidenceMissing(f"{entry.name!r} in the zip archive is damaged: its checksum differs")
-
-
-def _stored(stream: Chunks, entry: _Entry) -> Iterator[tuple[bytes, int]]:
-    left = entry.size or 0
-    while left:
-        piece = stream.take(min(left, _PIECE_BYTES))
-        if not piece:
-            raise EvidenceMissing(f"the zip archive is cut off inside {entry.name!r}")
-        left -= len(piece)
-        yield piece, len(piece)
-
-
-def _unpacked(stream: Chunks, entry: _Entry) -> Iterator[tuple[bytes, int]]:
-    unpacker = _METHODS[entry.method]()
-    while not unpacker.eof:
-        piece = stream.piece()
-        if not piece:
-            raise EvidenceMissing(f"the zip archive is cut off inside {entry.name!r}")
-        try:
-            plain = unpacker.decompress(piece)
-        except (zlib.error, OSError, zstandard.ZstdError) as error:
-            raise EvidenceMissing(
-                f"{entry.name!r} in the zip archive is damaged: {error}"
-            ) from error
-        unused = unpacker.unused_data if unpacker.eof else b""
-        stream.give_back(len(unused))
-        yield plain, len(piece) - len(unused)
-
-
-def _checksum_after(stream: Chunks, packed: int) -> int:
-    """The checksum that follows an entry whose header was written before its content.
-
-    The descriptor has a signature or none, and sizes of 4 or 8 bytes.
-    """
-    if stream.peek(4) == _DESCRIPTOR:
-        stream.take(4)
-    trailer = stream.peek(20)
-    if len(trailer) < 12:
-        raise EvidenceMissing("the zip archive is cut off")
-    large = len(trailer) == 20 and struct.unpack_from("<Q", trailer, 4)[0] == packed
-    small = struct.unpack_from("<I", trailer, 4)[0] == packed
-    stream.take(20 if large and not (small and trailer[12:16] in _NEXT) else 12)
-    return int(struct.unpack_from("<I", trailer)[0])
-
-
 _NEXT = (ENTRY, _DIRECTORY, _END)
-
-
-def _require_end(stream: Chunks) -> None:
-    last = b""
-    for chunk in stream.rest():
-        last = (last + chunk)[-_END_BYTES:]
-    if _END not in last:
-        raise EvidenceMissing("the zip archive is cut off: its end is missing")

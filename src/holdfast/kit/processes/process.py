@@ -194,10 +194,17 @@ def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finish
     its status is negative.
     """
     child = Child(command, stdin=subprocess.PIPE)
+
+    def write_input() -> None:
+        # A child may end before it has read everything (OSError), or before this thread even
+        # began: then the pipe is closed (ValueError). Its exit status says what that means.
+        with contextlib.suppress(OSError, ValueError), child.stdin as pipe:
+            pipe.write(feed)
+
     timer = threading.Timer(timeout, child.kill)
     timer.start()
     try:
-        feeder = threading.Thread(target=_feed, args=(child.stdin, feed), daemon=True)
+        feeder = threading.Thread(target=write_input, daemon=True)
         feeder.start()
         out = child.stdout.read()
         finished = child.wait()
@@ -303,10 +310,3 @@ def _dies_with_us(argv: Sequence[str], command: Command) -> list[str]:
         return _in_cell(argv, command, os.getpid())
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)
-
-
-def _feed(pipe: IO[bytes], data: bytes) -> None:
-    # A child may end before it has read everything (OSError), or before this thread even began:
-    # the pipe is closed by then, which is a ValueError. Its exit status says what that means.
-    with contextlib.suppress(OSError, ValueError), pipe:
-        pipe.write(data)

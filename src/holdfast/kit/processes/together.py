@@ -12,16 +12,16 @@ def together(works: Sequence[Callable[[Guard], None]], guard: Guard) -> None:
 
     Returns, or raises that failure, when all have ended.
     """
+
+    def carry_out(work: Callable[[Guard], None]) -> None:
+        try:
+            work(part)
+        except BaseException as error:
+            part.stop(error if isinstance(error, Failure) else Interrupted("work beside it failed"))
+            raise
+        part.check()
+
     with guard.part() as part, ThreadPoolExecutor(len(works), "together") as pool:
-        started = [pool.submit(_carry_out, work, part) for work in works]
+        started = [pool.submit(carry_out, work) for work in works]
     for future in started:
         future.result()
-
-
-def _carry_out(work: Callable[[Guard], None], part: Guard) -> None:
-    try:
-        work(part)
-    except BaseException as error:
-        part.stop(error if isinstance(error, Failure) else Interrupted("work beside it failed"))
-        raise
-    part.check()

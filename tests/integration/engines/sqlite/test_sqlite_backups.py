@@ -75,7 +75,7 @@ def test_the_stock_shell_opens_a_dump(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_a_snapshot_is_the_file_page_by_page(desk: Desk, wal: bool) -> None:
+def test_a_snapshot_is_the_file_copy_by_pages(desk: Desk, wal: bool) -> None:
     make(desk.home / "a.db", wal=wal)
     before = fingerprint(desk.home / "a.db")
     copied = desk.copy("a.db")

@@ -114,7 +114,7 @@ def test_what_hinders_the_copy_ends_the_dump(desk: Desk, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise ChildFailed("cp: no space left on device")
 
-    monkeypatch.setattr(file_copy, "_in_one_go", full)
+    monkeypatch.setattr(file_copy, "_copy_at_once", full)
     make(desk.home / "a.db")
     with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), a_guard()) as session:
         source = session.open(session.members[0])
@@ -178,6 +178,6 @@ def test_a_log_that_never_rests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
 
     make(desk.home / "a.db", wal=True)
     monkeypatch.setattr(file_copy, "BUSY_SECONDS", 0.1)
-    monkeypatch.setattr(file_copy, "_alike", never)
+    monkeypatch.setattr(file_copy, "_begin_together", never)
     with pytest.raises(AddonUnavailable, match=r"a\.db is written to without any pause"):
         desk.take("a.db")

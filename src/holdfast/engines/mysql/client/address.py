@@ -111,17 +111,13 @@ def _tls(address: Address) -> dict[str, Any]:
         return {"ssl_disabled": True}  # what passes a socket does not leave this machine
     if mode == "preferred":
         return {}
-    return {"ssl": _context(mode, address.options.get("ssl-ca"))}
-
-
-def _context(mode: str, ca: str | None) -> ssl.SSLContext:
-    """Our own context: with PyMySQL's, a missing CA would silently turn verification off."""
-    context = ssl.create_default_context(cafile=ca)
+    # Our own context: with PyMySQL's, a missing CA would silently turn verification off.
+    context = ssl.create_default_context(cafile=address.options.get("ssl-ca"))
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # CAs that servers generate lack extensions
     context.check_hostname = mode == "verify_identity"
     if mode == "required":
         context.verify_mode = ssl.CERT_NONE
-    return context
+    return {"ssl": context}
 
 
 def option_file(address: Address) -> Secret:

@@ -75,6 +75,48 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | No
     )
 
 
+def initialise(
+    tools: ToolSet, directory: Path, script: Secret, *, run_as: str | int | None
+) -> Command:
+    """Creates a data directory and runs a script in it."""
+    argv = (
+        [
+            tools.companion("mariadb-install-db"),
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--extra-file={PRIVATE}",
+        ]
+        if tools.flavour == MARIADB
+        else [
+            str(tools.server),
+            "--no-defaults",
+            "--initialize-insecure",
+            f"--init-file={PRIVATE}",
+            "--disable-log-bin",
+            "--mysqlx=OFF",
+        ]
+    )
+    directories = [f"--datadir={directory}", f"--tmpdir={temporary_directory(directory)}"]
+    return Command([*argv, *directories], cwd="/", user=run_as, private=script)
+
+
+def backup(tools: ToolSet, options: Secret, directory: Path) -> Command:
+    """Copies a running server's data directory to standard output."""
+    return Command(
+        [
+            str(tools.backup),
+            f"--defaults-file={PRIVATE}",
+            "--backup",
+            "--stream=mbstream",
+            "--parallel=1",
+            f"--datadir={directory}",
+        ],
+        cwd="/",
+        private=options,
+    )
+
+
 def temporary_directory(directory: Path) -> Path:
     """The server's directory for temporary files: beside the data directory, in which every
     directory is a database."""

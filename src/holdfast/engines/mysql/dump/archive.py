@@ -63,17 +63,15 @@ class Scan:
             end = text.find(b"\n", at + 1)
             if end < 0:
                 break
-            self._read_comment(text[at + len(_COMMENT) : end])
+            line = text[at + len(_COMMENT) : end]
+            if line.startswith(_DATABASE):
+                self._database = _unquoted(line.removeprefix(_DATABASE))
+                self.databases.add(self._database)
+            elif line.startswith(_TABLE):
+                self.tables.add((self._database, _unquoted(line.removeprefix(_TABLE))))
             at = text.find(_COMMENT, end)
         keep = at if at >= 0 and len(text) - at < _MAX_MARK_BYTES else len(text) - len(_COMMENT)
         self._rest = text[max(keep, 0) :]
-
-    def _read_comment(self, line: bytes) -> None:
-        if line.startswith(_DATABASE):
-            self._database = _unquoted(line.removeprefix(_DATABASE))
-            self.databases.add(self._database)
-        elif line.startswith(_TABLE):
-            self.tables.add((self._database, _unquoted(line.removeprefix(_TABLE))))
 
     def problem(self, *endings: bytes) -> str | None:
         """Why this is no whole dump; None when it is. `endings` may stand for the last comment."""

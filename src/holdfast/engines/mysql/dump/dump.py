@@ -88,7 +88,14 @@ class MySQLDump:
         with connect(self._address) as session:
             server = supported_server(session, self._address)
             require_whole_reads(session)
-            databases = self._databases_in_scope(list(self._restorable_databases(session)))
+            one = self._scope.database
+            databases = [
+                database
+                for database in list(self._restorable_databases(session))
+                if one in (None, database["name"])
+            ]
+            if not databases and (one is not None or not self._scope.users):
+                raise AddonRefused(f"the server has no database {one or ''} to dump")
             if self._scope.users:
                 self._script = accounts.script(session, server["flavour"], self._address.owner)
             recorded = [self._inspect(session, database) for database in databases]
@@ -133,34 +140,25 @@ class MySQLDump:
                     continue
             yield {**database, "name": plain, "raw": raw}
 
-    def _databases_in_scope(self, databases: list[Facts]) -> list[Facts]:
-        """All databases, or the one of the scope. AddonRefused when there is nothing to dump."""
-        one = self._scope.database
-        chosen = [database for database in databases if one in (None, database["name"])]
-        if not chosen and (one is not None or not self._scope.users):
-            raise AddonRefused(f"the server has no database {one or ''} to dump")
-        return chosen
-
     def _inspect(self, session: Session, database: Facts) -> Facts:
         raw = str(database["raw"])
         tables = facts.tables(session, raw)
         self._tables += [(raw, table) for table in tables]
         for table in tables:
-            if table["type"] == "VIEW":
-                self._try_view(session, raw, table["name"])
+            if table["type"] != "VIEW":
+                continue
+            view = f"{raw}.{table['name']}"
+            try:
+                session.rows(f"SHOW FIELDS FROM {quote_qualified(raw, table['name'])}")
+            except WireError as error:
+                if error_number(error) not in _BROKEN_VIEW:
+                    raise
+                # A view whose tables are gone would end the whole dump.
+                self._ignored.append(view)
+                self._databases_of_ignored.append(object_names.plain_name(raw))
+                text = f"view {view} is broken and left out: {error_text(error)}"
+                self._warnings.append(warning(raw, table["name"], text))
         return {**database, **facts.needs(session, {**database, "name": raw}, tables)}
-
-    def _try_view(self, session: Session, database: str, view: str) -> None:
-        """Leaves out a view whose tables are gone: it would end the whole dump."""
-        try:
-            session.rows(f"SHOW FIELDS FROM {quote_qualified(database, view)}")
-        except WireError as error:
-            if error_number(error) not in _BROKEN_VIEW:
-                raise
-            self._ignored.append(f"{database}.{view}")
-            self._databases_of_ignored.append(object_names.plain_name(database))
-            text = f"view {database}.{view} is broken and left out: {error_text(error)}"
-            self._warnings.append(warning(database, view, text))
 
     def _warn(self, recorded: list[Facts]) -> None:
         if accounts.UNREADABLE in self._script:

@@ -45,16 +45,15 @@ _FOREIGN_KEY = re.compile(
 
 def with_mended_keys(definition: bytes) -> bytes:
     """Doubles backticks in names of foreign keys, which MariaDB before 11 shows undoubled."""
-    return _FOREIGN_KEY.sub(_double_backticks, definition)
 
+    def doubled(match: re.Match[bytes]) -> bytes:
+        parts = list(match.groups())
+        for index in (1, 3, 5):  # some names may have doubled backticks already
+            names = (name.replace(b"``", b"`") for name in parts[index].split(b"`, `"))
+            parts[index] = b"`, `".join(name.replace(b"`", b"``") for name in names)
+        return b"".join(parts)
 
-def _double_backticks(match: re.Match[bytes]) -> bytes:
-    """Doubles the backticks of each name, whether they were doubled before or not."""
-    parts = list(match.groups())
-    for index in (1, 3, 5):
-        names = (name.replace(b"``", b"`") for name in parts[index].split(b"`, `"))
-        parts[index] = b"`, `".join(name.replace(b"`", b"``") for name in names)
-    return b"".join(parts)
+    return _FOREIGN_KEY.sub(doubled, definition)
 
 
 def statements(chunks: Iterator[bytes]) -> Iterator[bytes]:

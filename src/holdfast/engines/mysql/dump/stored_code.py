@@ -122,21 +122,17 @@ def drop(session: Session, database: str) -> Sequence[str]:
     for kind, object_name in reversed(list_objects(session, database)):
         if not object_name.endswith(BODY) or kind != "packages":  # a body goes with its package
             try:
-                _drop(session, kind, quote_qualified(database, object_name))
+                if kind == "packages":
+                    session.execute(_ORACLE_MODE)
+                quoted = quote_qualified(database, object_name)
+                session.execute(f"DROP {_KEYWORD[kind]} IF EXISTS {quoted}")
             except WireError as error:
                 if error_number(error) in LOST:
                     raise
                 refused.append(f"{kind[:-1]} {database}.{object_name} stays: {error_text(error)}")
+            finally:
+                session.execute("SET SESSION sql_mode = ''")
     return refused
-
-
-def _drop(session: Session, kind: str, quoted: str) -> None:
-    if kind == "packages":
-        session.execute(_ORACLE_MODE)
-    try:
-        session.execute(f"DROP {_KEYWORD[kind]} IF EXISTS {quoted}")
-    finally:
-        session.execute("SET SESSION sql_mode = ''")
 
 
 def read(session: Session, database: str, refused: list[str]) -> Iterator[Code]:

@@ -26,7 +26,7 @@ from holdfast.engines.mysql.client.address import connect
 from holdfast.engines.mysql.client.connection import quote_name
 from holdfast.engines.mysql.client.passwords import identified_by
 from holdfast.engines.mysql.client.server_errors import translated
-from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
+from holdfast.engines.mysql.client.tools import MARIADB
 from holdfast.engines.mysql.hosting import administrator
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import (
@@ -37,7 +37,7 @@ from holdfast.kit.processes.hosting import (
     require_reachable,
     unprivileged,
 )
-from holdfast.kit.processes.process import PRIVATE, Command, ids_of, require_success, run
+from holdfast.kit.processes.process import Command, ids_of, require_success, run
 from holdfast.kit.seal import Secret
 
 _USERS = ("mysql", "nobody")
@@ -64,10 +64,14 @@ class Server:
             os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
         aside = make_temporary_directory(fresh, user)
-        if chosen.flavour == MARIADB:
-            _initialise_mariadb(chosen, fresh, server, user)
-        else:
-            _initialise_mysql(chosen, fresh, server, user)
+        before, after = (
+            (["FLUSH PRIVILEGES;"], _DROP_ROOT)
+            if chosen.flavour == MARIADB
+            else ([], ("DROP USER root@localhost;",))
+        )
+        script = Secret("\n".join([*before, *adoption(server, chosen.flavour), *after, ""]))
+        command = commands.initialise(chosen, fresh, script, run_as=user)
+        require_success(run(command, timeout=_INIT_SECONDS))
         shutil.rmtree(aside)
         (fresh / COMPLETE).touch()
         if server.admin is not None:
@@ -130,53 +134,10 @@ def owner_of(server: LocalServer) -> str | int | None:
     return files_owner(server, _USERS)
 
 
-def _initialise_mariadb(
-    chosen: ToolSet, directory: Path, server: LocalServer, user: str | int | None
-) -> None:
-    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(server, MARIADB), *_DROP_ROOT, ""])
-    command = Command(
-        [
-            chosen.companion("mariadb-install-db"),
-            "--no-defaults",
-            f"--datadir={directory}",
-            f"--tmpdir={commands.temporary_directory(directory)}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            f"--extra-file={PRIVATE}",
-        ],
-        cwd="/",
-        user=user,
-        private=Secret(script),
-    )
-    require_success(run(command, timeout=_INIT_SECONDS))
-
-
 _DROP_ROOT = (
     "DELETE FROM mysql.global_priv WHERE user = 'root' OR user = '';",
     "FLUSH PRIVILEGES;",
 )
-
-
-def _initialise_mysql(
-    chosen: ToolSet, directory: Path, server: LocalServer, user: str | int | None
-) -> None:
-    script = "\n".join([*adoption(server, tools.MYSQL), "DROP USER root@localhost;", ""])
-    command = Command(
-        [
-            str(chosen.server),
-            "--no-defaults",
-            "--initialize-insecure",
-            f"--datadir={directory}",
-            f"--tmpdir={commands.temporary_directory(directory)}",
-            f"--init-file={PRIVATE}",
-            "--disable-log-bin",
-            "--mysqlx=OFF",
-        ],
-        cwd="/",
-        user=user,
-        private=Secret(script),
-    )
-    require_success(run(command, timeout=_INIT_SECONDS))
 
 
 def adoption(server: LocalServer, flavour: str) -> list[str]:

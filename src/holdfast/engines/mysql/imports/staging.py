@@ -56,7 +56,7 @@ class ForeignStaging(Staging):
             loader,
             own_user,
         ):
-            self._say_rights(own_user=own_user)
+            self.report_rights(own_user=own_user)
             for member in self._dump.members:
                 if member.format != archive.ACCOUNTS:
                     loader.load(fetch(member.name), first)

@@ -66,9 +66,17 @@ class StatementFilter:
         statement_tokens = tokens(statement, 12)
         words = [text.upper() if kind == "word" else "" for kind, text in statement_tokens]
         if words[:1] == ["USE"]:
-            return self._use(judge(statement))
+            verdict = judge(statement)
+            self._system = verdict.name.lower() in facts.SYSTEM
+            self._database = verdict.name
+            return None if self._system else verdict
         if words[:2] == ["CREATE", "DATABASE"]:
-            return self._announced_database(statement_tokens)
+            texts = [text.upper() for _, text in statement_tokens]
+            at = 5 if texts[2:5] == ["IF", "NOT", "EXISTS"] else 2
+            name = unquoted(statement_tokens[at][1]) if at < len(statement_tokens) else ""
+            if not name:
+                raise EvidenceMissing("a statement makes a database without a name")
+            return None if name.lower() in facts.SYSTEM else Verdict(Fate.ANNOUNCE, name=name)
         if self._system:
             self.left_out.add(_SYSTEM_DATABASES)
             return None
@@ -80,28 +88,10 @@ class StatementFilter:
         verdict = judge(statement)
         _require_harmless(verdict, statement)
         if verdict.kind == "triggers":
-            self._require_own(statement)
+            for database in databases_of_trigger(statement) - {self._database}:
+                origin = self._database or "a database that the file does not name"
+                raise EvidenceMissing(f"a trigger of {origin} says database {database}")
         return verdict
-
-    def _require_own(self, statement: bytes) -> None:
-        """EvidenceMissing for a trigger that names another database, for itself or its table."""
-        for database in databases_of_trigger(statement) - {self._database}:
-            origin = self._database or "a database that the file does not name"
-            raise EvidenceMissing(f"a trigger of {origin} says database {database}")
-
-    def _use(self, verdict: Verdict) -> Verdict | None:
-        self._system = verdict.name.lower() in facts.SYSTEM
-        self._database = verdict.name
-        return None if self._system else verdict
-
-    def _announced_database(self, tokens: list[tuple[str, str]]) -> Verdict | None:
-        """Handles `CREATE DATABASE IF NOT EXISTS name ...`."""
-        texts = [text.upper() for _, text in tokens]
-        at = 5 if texts[2:5] == ["IF", "NOT", "EXISTS"] else 2
-        name = unquoted(tokens[at][1]) if at < len(tokens) else ""
-        if not name:
-            raise EvidenceMissing("a statement makes a database without a name")
-        return None if name.lower() in facts.SYSTEM else Verdict(Fate.ANNOUNCE, name=name)
 
 
 def _kind_left_out(words: list[str]) -> str | None:
@@ -119,12 +109,8 @@ def _require_harmless(verdict: Verdict, statement: bytes) -> None:
             raise EvidenceMissing(f"a dump in the character set {value} cannot be read safely")
     if "\\" in verdict.name or "\\" in verdict.database:
         raise EvidenceMissing(f"a name with a backslash cannot be read safely: {verdict.name!r}")
-    if verdict.fate is Fate.RUN and verdict.name:
-        _require_local(verdict.name, statement)
-
-
-def _require_local(table: str, statement: bytes) -> None:
-    """EvidenceMissing for a table whose rows are not in the server's own files."""
+    if verdict.fate is not Fate.RUN or not verdict.name:
+        return
     texts = [text for _, text in tokens(statement, MAX_STATEMENT_BYTES)]
     for at, text in enumerate(texts):
         if text.upper() != "ENGINE":
@@ -132,6 +118,6 @@ def _require_local(table: str, statement: bytes) -> None:
         value = next((word for word in texts[at + 1 : at + 3] if word != "="), "")
         if unquoted(value).lower() not in _LOCAL_ENGINES:
             raise EvidenceMissing(
-                f"table {table} is of the storage engine {unquoted(value)}, which is not imported:"
-                " it reaches for what is not in the dump"
+                f"table {verdict.name} is of the storage engine {unquoted(value)}, which is not"
+                " imported: it reaches for what is not in the dump"
             )

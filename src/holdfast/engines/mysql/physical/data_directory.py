@@ -28,7 +28,16 @@ def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
     """Applies the log and gives the files to the server's user. Repeatable."""
     data = tree / DATA
     if not is_prepared(data):
-        _prepare(tools_dir, data, server)
+        tool_set = tools.server(tools_dir, server.version)
+        if tool_set.backup is None:
+            raise ToolMissing(f"mariadb-backup {tool_set.series} is not installed")
+        argv = [str(tool_set.backup), "--no-defaults", "--prepare", f"--target-dir={data}"]
+        finished = require_success(run(Command(argv, cwd="/"), timeout=_PREPARE_SECONDS))
+        completed = finished.stderr.rstrip().endswith(SUCCESS_LINE)
+        if not completed or not is_prepared(data):
+            raise EvidenceMissing(
+                f"the copy could not be made consistent: {finished.stderr[-500:]}"
+            )
     for name in _REPLICATION_FILES:  # a restored server is no replica
         (data / name).unlink(missing_ok=True)
     (data / COMPLETE).touch()
@@ -48,17 +57,6 @@ def is_prepared(data: Path) -> bool:
         raise EvidenceMissing("the snapshot holds no copy made by mariadb-backup")
     notes = checkpoints.read_text()
     return any(word in notes for word in _PREPARED_TYPES)
-
-
-def _prepare(tools_dir: Path, data: Path, server: LocalServer) -> None:
-    chosen = tools.server(tools_dir, server.version)
-    if chosen.backup is None:
-        raise ToolMissing(f"mariadb-backup {chosen.series} is not installed")
-    argv = [str(chosen.backup), "--no-defaults", "--prepare", f"--target-dir={data}"]
-    finished = require_success(run(Command(argv, cwd="/"), timeout=_PREPARE_SECONDS))
-    completed = finished.stderr.rstrip().endswith(SUCCESS_LINE)
-    if not completed or not is_prepared(data):
-        raise EvidenceMissing(f"the copy could not be made consistent: {finished.stderr[-500:]}")
 
 
 def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ its definer's rights. The accounts stay, because code needs its definers; but th
 and have rights only on the databases that came along.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from holdfast.engines.mysql.client import facts
 from holdfast.engines.mysql.client.connection import Session, WireError, quote_pattern
@@ -21,18 +21,14 @@ def disarm(session: Session, flavour: str, keep: Collection[str]) -> int:
         account for account in accounts.all_accounts(session, flavour) if account.user not in keep
     ]
     for account in disarmed:
-        _disarm(session, account, databases)
+        quoted = account.quoted()
+        try:
+            session.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {quoted}")
+        except WireError as error:
+            if error.args[0] != _NO_SUCH_GRANT:
+                raise
+        for database in databases:
+            session.execute(f"GRANT ALL PRIVILEGES ON {quote_pattern(database)}.* TO {quoted}")
+        if not account.role:
+            session.execute(f"ALTER USER {quoted} ACCOUNT LOCK")
     return len(disarmed)
-
-
-def _disarm(session: Session, account: accounts.Account, databases: Sequence[str]) -> None:
-    quoted = account.quoted()
-    try:
-        session.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {quoted}")
-    except WireError as error:
-        if error.args[0] != _NO_SUCH_GRANT:
-            raise
-    for database in databases:
-        session.execute(f"GRANT ALL PRIVILEGES ON {quote_pattern(database)}.* TO {quoted}")
-    if not account.role:
-        session.execute(f"ALTER USER {quoted} ACCOUNT LOCK")

@@ -51,7 +51,11 @@ class MbStream:
             else:
                 self.files += 1
                 yield path, iter(()) if data is None else self._rest_of(path, data)
-            yield from self._ended_spools()
+            for ended in [path for path, spooled in self._spooled.items() if spooled.ended]:
+                with self._spooled.pop(ended).file as file:
+                    file.seek(0)
+                    self.files += 1
+                    yield ended, iter(lambda file=file: file.read(_PIECE_BYTES), b"")
         if self._spooled:
             raise EvidenceMissing(f"the copy ends inside {', '.join(sorted(self._spooled))}")
 
@@ -79,13 +83,6 @@ class MbStream:
         else:
             spooled.file.write(data)
 
-    def _ended_spools(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        for path in [path for path, spooled in self._spooled.items() if spooled.ended]:
-            with self._spooled.pop(path).file as file:
-                file.seek(0)
-                self.files += 1
-                yield path, iter(lambda file=file: file.read(_PIECE_BYTES), b"")
-
     def _chunk(self) -> tuple[str, bytes | None] | None:
         """Path and bytes of a chunk; None for the bytes at a file's end, None at the stream's."""
         head = self._read_exactly(14, may_end=True)
@@ -99,9 +96,8 @@ class MbStream:
         path = self._read_exactly(length).decode("utf-8", "surrogateescape").removeprefix("./")
         if path.startswith("/") or ".." in path.split("/"):
             raise EvidenceMissing(f"the copy holds a file outside of it: {path!r}")
-        return path, None if kind == _END else self._payload(path)
-
-    def _payload(self, path: str) -> bytes:
+        if kind == _END:
+            return path, None
         length, offset, checksum = struct.unpack("<QQI", self._read_exactly(20))
         if offset != self._sizes.get(path, 0):
             raise EvidenceMissing(f"{path} has a gap at {offset}")
@@ -110,7 +106,7 @@ class MbStream:
             raise EvidenceMissing(f"{path} was damaged on the way, at {offset}")
         self._sizes[path] = offset + length
         self.bytes += length
-        return data
+        return path, data
 
     def _read_exactly(self, size: int, *, may_end: bool = False) -> bytes:
         parts: list[bytes] = []

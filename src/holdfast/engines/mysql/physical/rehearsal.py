@@ -71,18 +71,24 @@ class Rehearsal:
                     release = self._guard.adopt(session.cut)
                     try:
                         action(session)
-                        self._adopt(session)
+                        session.execute("FLUSH PRIVILEGES")
+                        if self._server.ours and self._server.admin is not None:
+                            administrator.limit_accounts(
+                                session, self._tools.flavour, self._server.user
+                            )
+                        for statement in adoption(self._server, self._tools.flavour):
+                            session.execute(statement.removesuffix(";"))
                         session.execute("SHUTDOWN")
                     finally:
                         release()
-                self._await_stop(child)
-
-    def _adopt(self, session: Session) -> None:
-        session.execute("FLUSH PRIVILEGES")
-        if self._server.ours and self._server.admin is not None:
-            administrator.limit_accounts(session, self._tools.flavour, self._server.user)
-        for statement in adoption(self._server, self._tools.flavour):
-            session.execute(statement.removesuffix(";"))
+                # Only a clean end leaves the first real start nothing to recover.
+                while not child.ended():
+                    self._guard.wait(0.1)
+                    self._guard.moved(0)
+                finished = child.wait()
+                if finished.status != 0:
+                    last = " / ".join(finished.stderr.splitlines()[-_MAX_LOG_LINES:])
+                    raise RestoreDiffers(f"the snapshot's server does not stop well: {last}")
 
     @contextmanager
     def _booted(self, home: Path) -> Generator[Child]:
@@ -137,25 +143,13 @@ class Rehearsal:
                 continue
             for table in facts.tables(session, database):
                 if table["type"] in facts.TABLE_TYPES and table["engine"] in _CHECKABLE_ENGINES:
-                    self._check_one(session, database, table["name"])
+                    self._guard.check()
+                    self._guard.moved(0)
+                    rows = session.rows(f"CHECK TABLE {quote_qualified(database, table['name'])}")
+                    bad = [str(row[3]) for row in rows if str(row[2]).lower() == "error"]
+                    verdict = str(rows[-1][3]) if rows else "no answer"
+                    if bad or verdict not in ("OK", "Table is already up to date"):
+                        reasons = "; ".join(bad) or verdict
+                        raise EvidenceMissing(f"{database}.{table['name']} is damaged: {reasons}")
                     count += 1
         return count
-
-    def _check_one(self, session: Session, database: str, table: str) -> None:
-        self._guard.check()
-        self._guard.moved(0)
-        answers = session.rows(f"CHECK TABLE {quote_qualified(database, table)}")
-        bad = [str(row[3]) for row in answers if str(row[2]).lower() == "error"]
-        verdict = str(answers[-1][3]) if answers else "no answer"
-        if bad or verdict not in ("OK", "Table is already up to date"):
-            raise EvidenceMissing(f"{database}.{table} is damaged: {'; '.join(bad) or verdict}")
-
-    def _await_stop(self, child: Child) -> None:
-        """Waits for a clean end: the first real start must have nothing to recover."""
-        while not child.ended():
-            self._guard.wait(0.1)
-            self._guard.moved(0)
-        finished = child.wait()
-        if finished.status != 0:
-            last = " / ".join(finished.stderr.splitlines()[-_MAX_LOG_LINES:])
-            raise RestoreDiffers(f"the snapshot's server does not stop well: {last}")

@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.contracts.engine import Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import EvidenceMissing, NotSupported
-from holdfast.engines.mysql.client import facts, tools
+from holdfast.engines.mysql.client import commands, facts, tools
 from holdfast.engines.mysql.client.address import connect, option_file
 from holdfast.engines.mysql.client.disk import data_directory
 from holdfast.engines.mysql.client.facts import Facts
@@ -23,7 +23,7 @@ from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet, series
 from holdfast.engines.mysql.physical.mbstream import MbStream
 from holdfast.kit.processes.guard import Guard
-from holdfast.kit.processes.process import PRIVATE, Child, Command, require_success
+from holdfast.kit.processes.process import Child, require_success
 from holdfast.kit.rate_limit import Pace
 from holdfast.kit.read_ahead import ReadAhead
 
@@ -69,7 +69,16 @@ class Capture:
             if folder and folder not in folders:
                 folders.add(folder)
                 yield _directory(f"{DATA}/{folder}")
-            yield _file(path, self._with_notes(path, chunks))
+            paged = path.endswith(_PAGED_SUFFIXES) or _PAGED_NAMES.fullmatch(path) is not None
+            yield Piece(
+                f"{DATA}/{path}",
+                0o660,
+                0,
+                directory=False,
+                target="",
+                cut=Cut.PAGES if paged else Cut.WHOLE,
+                chunks=self._with_notes(path, chunks),
+            )
         self._finish()
 
     def _with_notes(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -120,12 +129,6 @@ def _directory(path: str) -> Piece:
     return Piece(path, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
 
 
-def _file(path: str, chunks: Iterator[bytes]) -> Piece:
-    paged = path.endswith(_PAGED_SUFFIXES) or _PAGED_NAMES.fullmatch(path) is not None
-    cut = Cut.PAGES if paged else Cut.WHOLE
-    return Piece(f"{DATA}/{path}", 0o660, 0, directory=False, target="", cut=cut, chunks=chunks)
-
-
 @contextmanager
 def capture(
     tools_dir: Path, address: Address, attempt: Attempt, guard: Guard, rate: int | None
@@ -147,7 +150,8 @@ def capture(
             locked.clear()
         return False
 
-    child = Child(_command(tool_set, address, data), hear=follow_locks)
+    command = commands.backup(tool_set, option_file(address), data)
+    child = Child(command, hear=follow_locks)
     output = ReadAhead(child.stdout.read, hurry=locked)
     release = guard.adopt(child.kill)
     try:
@@ -191,19 +195,4 @@ def _require_possible(
     raise NotSupported(
         f"no snapshots of MariaDB {server_series}: mariadb-backup {server_series} is not installed"
         " (apt-get install mariadb-backup)"
-    )
-
-
-def _command(tool_set: ToolSet, address: Address, directory: Path) -> Command:
-    return Command(
-        [
-            str(tool_set.backup),
-            f"--defaults-file={PRIVATE}",
-            "--backup",
-            "--stream=mbstream",
-            "--parallel=1",
-            f"--datadir={directory}",
-        ],
-        cwd="/",
-        private=option_file(address),
     )

@@ -87,19 +87,16 @@ def undo_statements(session: Session, address: Address, statements: Sequence[str
         if (granted := _ROLE_GRANTED.match(statement)) is not None:
             undone.insert(0, f"REVOKE {granted[1]} FROM {granted[2]}")
         elif (created := _CREATED.match(statement)) is not None:
-            undone += _undo_creation(created[1], created[2], flavour, present=created[2] in present)
+            kind, account = created[1], created[2]
+            if account not in present:
+                undone.append(f"DROP {kind} IF EXISTS {account}")
+                continue
+            # An old account is stripped; its own rights come back with the old data.
+            if kind == "USER":
+                word = "FOR" if flavour == MARIADB else "TO"
+                undone.append(f"SET DEFAULT ROLE NONE {word} {account}")
+            undone.append(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}")
     return undone
-
-
-def _undo_creation(kind: str, account: str, flavour: str, *, present: bool) -> list[str]:
-    """Statements that drop a new account, or strip an old one, whose own rights come back later."""
-    if not present:
-        return [f"DROP {kind} IF EXISTS {account}"]
-    revoked = [f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}"]
-    if kind == "USER":
-        word = "FOR" if flavour == MARIADB else "TO"
-        revoked.insert(0, f"SET DEFAULT ROLE NONE {word} {account}")
-    return revoked
 
 
 _NAME = r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?"

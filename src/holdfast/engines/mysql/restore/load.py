@@ -82,18 +82,18 @@ class Loader:
         elif verdict.fate is Fate.CODE:
             if verdict.database not in ("", self._database):
                 raise EvidenceMissing(f"a trigger of {self._database} names {verdict.database}")
-            self._keep_code(verdict.kind, verdict.name, statement)
+            if self._database is None:
+                raise EvidenceMissing("the dump holds a definition outside of any database")
+            # A later definition replaces an earlier one: views have a stand-in first.
+            key = (self._database, verdict.kind, verdict.name)
+            self.codes[key] = Code(*key, dict(self._settings), statement)
         elif verdict.fate is Fate.RUN:
-            self._run(self._for_staging(statement, quoted) if verdict.name else statement)
-
-    def _for_staging(self, statement: bytes, quoted: dict[bytes, bytes]) -> bytes:
-        """The definition of a table or sequence for its staging database.
-
-        A definition without a row format means DYNAMIC, in which long keys fit; a server may have
-        another default, which sessions cannot change.
-        """
-        beside = redirect_table(statement, quoted)
-        return with_row_format(beside) if self._needs_row_format else beside
+            if verdict.name:
+                statement = redirect_table(statement, quoted)
+                # A definition without a row format means DYNAMIC, in which long keys fit; a server
+                # may have another default, which sessions cannot change.
+                statement = with_row_format(statement) if self._needs_row_format else statement
+            self._run(statement)
 
     def _track_settings(self, settings: Mapping[str, str]) -> None:
         """Follows the session's settings; scripts save and restore them in variables."""
@@ -115,13 +115,6 @@ class Loader:
         self._settings.pop(COLLATION_OF_DATABASE, None)
         self._database = database
         self._run(f"USE {quote_name(self.staged_names[database])}".encode())
-
-    def _keep_code(self, kind: str, object_name: str, statement: bytes) -> None:
-        """Keeps a definition; a later one replaces it, because views have a stand-in first."""
-        if self._database is None:
-            raise EvidenceMissing("the dump holds a definition outside of any database")
-        key = (self._database, kind, object_name)
-        self.codes[key] = Code(*key, dict(self._settings), statement)
 
     def _run_rows(self, statement: bytes) -> None:
         """Runs many INSERTs in one transaction, which needs one sync of the log."""
@@ -230,19 +223,16 @@ def _host(admin: Session) -> str:
 def drop_user(admin: Session, attempt: Attempt) -> None:
     """Drops the loading users of this attempt and earlier ones, and ends their sessions."""
     for number in range(attempt.number + 1):
-        _drop_loader(admin, object_names.loader_user(attempt.op, number))
-
-
-def _drop_loader(admin: Session, loader: str) -> None:
-    for (thread,) in admin.rows(
-        "SELECT id FROM information_schema.processlist WHERE user = %s", [loader]
-    ):
-        with suppress(WireError):
-            admin.execute(f"KILL {int(thread)}")
-    try:
-        hosts = admin.rows("SELECT host FROM mysql.user WHERE user = %s", [loader])
-    except WireError:
-        return
-    for (host,) in hosts:
-        user = f"{admin.literal(loader)}@{admin.literal(as_text(host))}"
-        admin.execute(f"DROP USER IF EXISTS {user}")
+        loader = object_names.loader_user(attempt.op, number)
+        for (thread,) in admin.rows(
+            "SELECT id FROM information_schema.processlist WHERE user = %s", [loader]
+        ):
+            with suppress(WireError):
+                admin.execute(f"KILL {int(thread)}")
+        try:
+            hosts = admin.rows("SELECT host FROM mysql.user WHERE user = %s", [loader])
+        except WireError:
+            continue  # this user may not read accounts, so it could not create any
+        for (host,) in hosts:
+            user = f"{admin.literal(loader)}@{admin.literal(as_text(host))}"
+            admin.execute(f"DROP USER IF EXISTS {user}")

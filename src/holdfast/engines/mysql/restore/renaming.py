@@ -30,6 +30,10 @@ _LOCKED = (1205, 1213)
 _WITH_TRIGGERS = """
 SELECT DISTINCT event_object_table FROM information_schema.triggers WHERE trigger_schema = %s
 """
+_TRIGGERS_OF = """
+SELECT trigger_name FROM information_schema.triggers
+ WHERE event_object_schema = %s AND event_object_table = %s
+"""
 _CONSTRAINTS = """
 SELECT table_name, constraint_name FROM information_schema.table_constraints
  WHERE constraint_schema = %s AND constraint_type IN ('FOREIGN KEY', 'CHECK')
@@ -51,7 +55,11 @@ def move(session: Session, ledger: Ledger, op: str, leaving: Sequence[str]) -> N
             ledger.record_new_database(placement.final)
             session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(placement.final)}")
     ledger.record_foreign_keys(foreign_keys.referring_to(session, set(leaving)))
-    ledger.record_triggered_tables(_triggered_tables(session, op, leaving))
+    ledger.record_triggered_tables(
+        TriggeredTable(database, f"{away}_{number}", str(table), away)
+        for database, away in old_databases(op, leaving).items()
+        for number, (table,) in enumerate(session.rows(_WITH_TRIGGERS, [database]))
+    )
     away = list(_old_renames(session, ledger, op, leaving, plan))
     coming = [] if _constraints_collide(session, ledger) else list(_new_renames(session, plan))
     marker = (ledger.table(BEFORE), ledger.table(AFTER))
@@ -61,8 +69,8 @@ def move(session: Session, ledger: Ledger, op: str, leaving: Sequence[str]) -> N
 def finish(session: Session, ledger: Ledger) -> None:
     """Does what `move` had to leave. Repeatable."""
     for table in ledger.triggered_tables():
-        for trigger in _triggers_of(session, table):
-            session.execute(f"DROP TRIGGER IF EXISTS {quote_qualified(table.final, trigger)}")
+        for (trigger,) in session.rows(_TRIGGERS_OF, [table.final, table.temporary]):
+            session.execute(f"DROP TRIGGER IF EXISTS {quote_qualified(table.final, str(trigger))}")
     present = {
         (final, table["name"])
         for final in {old_table.final for old_table in ledger.triggered_tables()}
@@ -89,14 +97,6 @@ def old_databases(op: str, leaving: Sequence[str]) -> dict[str, str]:
     """Maps each database to the one that will hold its old tables."""
     prefix = object_names.old_prefix(op)
     return {database: f"{prefix}{index}" for index, database in enumerate(leaving)}
-
-
-def _triggered_tables(session: Session, op: str, leaving: Sequence[str]) -> list[TriggeredTable]:
-    return [
-        TriggeredTable(database, f"{away}_{number}", str(table), away)
-        for database, away in old_databases(op, leaving).items()
-        for number, (table,) in enumerate(session.rows(_WITH_TRIGGERS, [database]))
-    ]
 
 
 def _old_renames(
@@ -150,15 +150,6 @@ def _constraints(session: Session, database: str) -> Iterator[tuple[str, str]]:
     for table, constraint in session.rows(_CONSTRAINTS, [database]):
         if not re.fullmatch(_GENERATED.format(table=re.escape(str(table))), str(constraint)):
             yield str(table), str(constraint).lower()
-
-
-def _triggers_of(session: Session, table: TriggeredTable) -> list[str]:
-    rows = session.rows(
-        "SELECT trigger_name FROM information_schema.triggers"
-        " WHERE event_object_schema = %s AND event_object_table = %s",
-        [table.final, table.temporary],
-    )
-    return [str(row[0]) for row in rows]
 
 
 def _with_lock_retries(

@@ -40,11 +40,12 @@ class Staging:
         with translated(self._guard), connect(self._address) as admin:
             give_up = self._guard.adopt(admin.cut)
             try:
-                return self._run(admin, fetch)
+                return self.stage(admin, fetch)
             finally:
                 give_up()
 
-    def _run(self, admin: Session, fetch: Fetch) -> Inventory:
+    def stage(self, admin: Session, fetch: Fetch) -> Inventory:
+        """Loads, tries and counts the dump, and records all that the swap needs."""
         take_over(admin, self._attempt)
         session_settings.apply_loading_settings(admin)
         drop_staged(admin, self._attempt)
@@ -65,7 +66,7 @@ class Staging:
         accounts, readying = self._fitting_accounts(admin, fetch), self.preparations(codes)
         ledger.write(self._plan, self.final_code(codes), accounts, readying)
         ledger.mark_ready()
-        return replace(merge(counts), skipped=tuple(placement.skipped() for placement in refused))
+        return replace(merge(counts), skipped=tuple(problem.skipped() for problem in refused))
 
     def _foreign_keys_of_others(self, admin: Session) -> Sequence[ForeignKey]:
         """Foreign keys of databases that stay.
@@ -86,13 +87,13 @@ class Staging:
             loader,
             own_user,
         ):
-            self._say_rights(own_user=own_user)
+            self.report_rights(own_user=own_user)
             for member in self._dump.members:
                 if member.format == archive.SCRIPT:
                     loader.load(fetch(member.name))
             return list(loader.codes.values())
 
-    def _say_rights(self, *, own_user: bool) -> None:
+    def report_rights(self, *, own_user: bool) -> None:
         if not own_user:
             self._attempt.say(
                 f"user {self._address.user} may not make users: the dump is loaded with its"
@@ -139,8 +140,10 @@ class Staging:
             quote_name(a).encode(): quote_name(b).encode() for a, b in self._staged_names.items()
         }
         tried = [
-            self._for_staging(code, names)
-            for code in codes
+            replace(code, statement=redirect_view(code.statement, names))
+            if code.kind == "views"
+            else code
+            for code in (definers.with_owner(code, by_owner=False) for code in codes)
             if code.kind != "events"
             and not (code.kind == "triggers" and databases_of_trigger(code.statement))
         ]
@@ -152,12 +155,6 @@ class Staging:
         for problem in refused:
             self._attempt.say(f"the server does not take {problem.sentence()}")
         return refused
-
-    def _for_staging(self, code: Code, names: dict[bytes, bytes]) -> Code:
-        with_owner = definers.with_owner(code, by_owner=False)
-        if code.kind != "views":
-            return with_owner
-        return replace(with_owner, statement=redirect_view(with_owner.statement, names))
 
     def _fitting_accounts(self, admin: Session, fetch: Fetch) -> list[str]:
         statements, flavour = self.account_statements(fetch), facts.server(admin)["flavour"]
@@ -244,21 +241,19 @@ def take_over(session: Session, attempt: Attempt) -> None:
     """
     attempt.confirm()
     for earlier in range(attempt.number + 1):
-        _end_holder(session, object_names.session_lock(attempt.op, earlier))
+        holder = session.value(
+            "SELECT IS_USED_LOCK(%s)", [object_names.session_lock(attempt.op, earlier)]
+        )
+        if holder is not None and holder != session.value("SELECT connection_id()"):
+            try:
+                session.execute(f"KILL {int(str(holder))}")
+            except WireError as error:
+                if error_number(error) != _NO_SUCH_THREAD:
+                    raise
     own = object_names.session_lock(attempt.op, attempt.number)
     if session.value("SELECT GET_LOCK(%s, 30)", [own]) != 1:
         raise AddonUnavailable("a session of an attempt before this one does not end")
     attempt.confirm()
-
-
-def _end_holder(session: Session, lock: str) -> None:
-    holder = session.value("SELECT IS_USED_LOCK(%s)", [lock])
-    if holder is not None and holder != session.value("SELECT connection_id()"):
-        try:
-            session.execute(f"KILL {int(str(holder))}")
-        except WireError as error:
-            if error_number(error) != _NO_SUCH_THREAD:
-                raise
 
 
 def user_databases(session: Session) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from holdfast.contracts.engine import Address, Attempt, Dump
-from holdfast.contracts.engine import Table as CountedTable
 from holdfast.domain.errors import Failure, RestoreDiffers
 from holdfast.engines.mysql.client import facts, object_names, session_settings
 from holdfast.engines.mysql.client.address import connect
@@ -25,7 +24,7 @@ from holdfast.engines.mysql.client.connection import (
 from holdfast.engines.mysql.client.server_errors import LOST, error_text, translated
 from holdfast.engines.mysql.dump import accounts, stored_code
 from holdfast.engines.mysql.dump.inventory import inventory
-from holdfast.engines.mysql.dump.stored_code import Code, Refused
+from holdfast.engines.mysql.dump.stored_code import Code
 from holdfast.engines.mysql.restore import definers, foreign_keys, grants, renaming
 from holdfast.engines.mysql.restore import views as viewing
 from holdfast.engines.mysql.restore.ledger import Ledger, Placement, databases, drop_database
@@ -37,6 +36,7 @@ Say = Callable[[str], None]
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+    """Moves the staged data in place and completes it. Repeatable; the ledger goes last."""
     with _exclusive_session(address, attempt, guard) as session:
         ledger = Ledger(session, object_names.ledger(attempt))
         if not ledger.exists():
@@ -45,12 +45,22 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
             return
         if not ledger.moved():
             _move(session, address, ledger, attempt)
-        _finish(session, address, ledger, attempt)
+        renaming.finish(session, ledger)
+        _complete(session, address, ledger, attempt.say)
+        _drop_others(session, address, ledger.plan(), attempt)
+        if attempt.keep_old:
+            Ledger(session, object_names.old_ledger(attempt.op)).mark_ready()
+        else:
+            _drop_databases(session, object_names.old_prefix(attempt.op), "")
+        _drop_leftovers(session, attempt)
+        ledger.close()
 
 
 def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-    """The old data that restore `op` set aside comes back; what is in its place is dropped. The
-    book stays, so that a repetition knows; `drop_aside` removes it."""
+    """Puts the old data of restore `op` back and drops the restored data.
+
+    The ledger stays for repetitions; `drop_aside` removes it.
+    """
     with _exclusive_session(address, attempt, guard) as session:
         ledger = Ledger(session, object_names.old_ledger(op))
         if not ledger.exists():
@@ -89,7 +99,7 @@ def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> Non
 def _exclusive_session(
     address: Address, attempt: Attempt, guard: Guard | None = None
 ) -> Generator[Session]:
-    """The session of the one attempt that may act; it takes what tables of other servers are."""
+    """The session of the only attempt that may act, with the settings for loading."""
     with translated(guard), connect(address) as session:
         take_over(session, attempt)
         session_settings.apply_loading_settings(session)
@@ -97,7 +107,7 @@ def _exclusive_session(
 
 
 def _drop_databases(session: Session, prefix: str, ledger: str) -> None:
-    """All with this prefix but the book, which goes last."""
+    """Drops all databases with this prefix but the ledger, which goes last."""
     for database in databases(session, prefix):
         if database != ledger:
             drop_database(session, database)
@@ -129,7 +139,7 @@ def _existing(session: Session, candidates: Sequence[str]) -> list[str]:
 def _write_old_book(
     session: Session, address: Address, ledger: Ledger, leaving: Sequence[str], attempt: Attempt
 ) -> None:
-    """What has to be known to put the old data back. `mark_ready` comes when it is aside."""
+    """Records what an undo needs; `mark_ready` follows when the old data is aside."""
     old = Ledger(session, object_names.old_ledger(attempt.op))
     drop_database(session, old.database)
     old.open()
@@ -149,7 +159,9 @@ def _write_old_book(
     codes = [code for database in leaving for code in stored_code.read(session, database, unread)]
     for sentence in unread:
         attempt.say(f"an undo could not bring back {sentence}")
-    old.write(plan, codes, _accounts(session, address))
+    script = accounts.script(session, facts.server(session)["flavour"], address.owner)
+    lines = [line for line in script.splitlines() if line and not line.startswith("--")]
+    old.write(plan, codes, [line.removesuffix(";") for line in lines])
     for placement in ledger.plan():
         if placement.final not in leaving:
             old.record_new_database(placement.final)
@@ -157,27 +169,8 @@ def _write_old_book(
         old.record_account_removals(grants.undo_statements(session, address, ledger.accounts()))
 
 
-def _accounts(session: Session, address: Address) -> list[str]:
-    flavour = facts.server(session)["flavour"]
-    lines = accounts.script(session, flavour, address.owner).splitlines()
-    return [line.removesuffix(";") for line in lines if line and not line.startswith("--")]
-
-
-def _finish(session: Session, address: Address, ledger: Ledger, attempt: Attempt) -> None:
-    """Everything after the data has moved. Repeatable; the book goes last."""
-    renaming.finish(session, ledger)
-    _complete(session, address, ledger, attempt.say)
-    _drop_others(session, address, ledger.plan(), attempt)
-    if attempt.keep_old:
-        Ledger(session, object_names.old_ledger(attempt.op)).mark_ready()
-    else:
-        _drop_databases(session, object_names.old_prefix(attempt.op), "")
-    _drop_leftovers(session, attempt)
-    ledger.close()
-
-
 def _complete(session: Session, address: Address, ledger: Ledger, say: Say) -> None:
-    """Makes moved tables a database again: its properties, its code, and whose that is."""
+    """Gives moved tables all else of their databases: properties, accounts, code, definers."""
     plan = ledger.plan()
     for placement in plan:
         _set_properties(session, placement, say)
@@ -187,7 +180,13 @@ def _complete(session: Session, address: Address, ledger: Ledger, say: Say) -> N
     for refused in grants.run(session, [*ledger.account_removals(), *ledger.preparations()]):
         say(refused.sentence())
     early = grants.apply(session, address, ledger.accounts(), say)
-    for problem in _make_code(session, ledger.codes()):
+    codes = ledger.codes()
+    problems = list(stored_code.create_all(session, codes, _same_name))
+    if any(problem.code.kind == "views" for problem in problems):
+        problems = [problem for problem in problems if problem.code.kind != "views"]
+        views = [code for code in codes if code.kind == "views"]
+        problems += viewing.create_views(session, views, _same_name)
+    for problem in problems:
         say(f"not made, because the server does not take it: {problem.sentence()}")
     for refused in grants.run(session, [problem.statement for problem in early]):
         say(refused.sentence())
@@ -195,16 +194,7 @@ def _complete(session: Session, address: Address, ledger: Ledger, say: Say) -> N
     foreign_keys.repoint(
         session, [*ledger.foreign_keys(), *foreign_keys.left_at_stage(session, final_names)], say
     )
-    _report_missing(session, ledger.codes(), say)
-
-
-def _make_code(session: Session, codes: Sequence[Code]) -> Sequence[Refused]:
-    refused = list(stored_code.create_all(session, codes, _same_name))
-    if not any(problem.code.kind == "views" for problem in refused):
-        return refused
-    rest = [problem for problem in refused if problem.code.kind != "views"]
-    views = [code for code in codes if code.kind == "views"]
-    return [*rest, *viewing.create_views(session, views, _same_name)]
+    _report_missing(session, codes, say)
 
 
 def _same_name(database: str) -> str:
@@ -212,7 +202,7 @@ def _same_name(database: str) -> str:
 
 
 def _report_missing(session: Session, codes: Sequence[Code], say: Say) -> None:
-    """Events whose time is over, which a server drops at once; definers that are not there."""
+    """Reports expired events, which a server drops at once, and missing definers."""
     for database in {code.database for code in codes if code.kind == "events"}:
         present = set(stored_code.list_objects(session, database))
         for code in codes:
@@ -245,7 +235,7 @@ def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
 
 
 def _drop_leftovers(session: Session, attempt: Attempt) -> None:
-    """Also what attempts left that were taken for dead and went on staging for a while."""
+    """Drops staged databases, also of attempts that went on after they were taken for dead."""
     drop_user(session, attempt)
     for database in databases(session, object_names.stages_prefix(attempt.op)):
         if database != object_names.ledger(attempt) and object_names.is_older_stage(
@@ -255,7 +245,7 @@ def _drop_leftovers(session: Session, attempt: Attempt) -> None:
 
 
 def _point_sequences(session: Session, database: str, plan: Sequence[Placement], say: Say) -> None:
-    """Columns that take their default from a sequence still name it where it was before."""
+    """Corrects column defaults that still name a sequence in its staging database."""
     columns = session.rows(
         "SELECT table_name, column_name, column_default FROM information_schema.columns"
         " WHERE table_schema = %s AND column_default LIKE %s",
@@ -277,7 +267,7 @@ def _point_sequences(session: Session, database: str, plan: Sequence[Placement],
 def _drop_others(
     session: Session, address: Address, plan: Sequence[Placement], attempt: Attempt
 ) -> None:
-    """On a server of ours the dump is everything; its own database never vanishes."""
+    """Drops databases outside of the dump, on a managed server; the addon's own always exists."""
     incoming = {placement.final for placement in plan}
     fate = "stays as it is" if attempt.keep_others else "is dropped"
     for database in user_databases(session):
@@ -290,21 +280,17 @@ def _drop_others(
 
 
 def _require_done(address: Address, dump: Dump, session: Session, attempt: Attempt) -> None:
-    """Nothing is staged: either all is done, or somebody removed the stage."""
+    """RestoreDiffers unless the missing stage means that all is done: it may have been removed."""
     if databases(session, object_names.stage_prefix(attempt)):
         raise RestoreDiffers("what was staged is no longer whole")
-    present = {_place_of(table) for table in inventory(address).tables}
+    present = {(table.database, table.name) for table in inventory(address).tables}
     expected = {(t.database or address.database, t.name) for t in dump.inventory.tables}
     if expected - present:
         raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
 
 
-def _place_of(table: CountedTable) -> tuple[str, str]:
-    return table.database, table.name
-
-
 def discard(address: Address, attempt: Attempt) -> str:
-    """Before the data moved: takes everything away again. After it: finishes what can be."""
+    """Undoes an attempt whose data has not moved; completes one whose data has."""
     try:
         with _exclusive_session(address, attempt) as session:
             return _discard(session, address, attempt)

@@ -40,10 +40,14 @@ def _with_defaults(session: Session, address: Address, database: facts.Facts) ->
             " names none to load it into"
         )
     charset, collation = database["charset"], database["collation"]
-    if charset is None:
-        charset, collation = _target_defaults(session, name)
+    if charset is None:  # those of the target's database, or those it would get
+        rows = session.rows(_DATABASE_DEFAULTS, [name])
+        charset, collation = str(rows[0][0]), str(rows[0][1])
     elif collation is None:
-        collation = _default_collation(session, str(charset))
+        rows = session.rows(_DEFAULT_COLLATION, [charset, charset])
+        if not rows:
+            raise PreflightRefused(f"the target does not know the character set {charset}")
+        collation = str(rows[0][0])
     collations = sorted({*database["collations"], str(collation)})
     return {
         **database,
@@ -54,23 +58,12 @@ def _with_defaults(session: Session, address: Address, database: facts.Facts) ->
     }
 
 
-def _target_defaults(session: Session, database: str) -> tuple[str, str]:
-    """Character set and collation of the target's database, or those it would get."""
-    rows = session.rows(
-        "SELECT default_character_set_name, default_collation_name"
-        " FROM information_schema.schemata WHERE schema_name = %s"
-        " UNION ALL SELECT @@character_set_server, @@collation_server",
-        [database],
-    )
-    return str(rows[0][0]), str(rows[0][1])
-
-
-def _default_collation(session: Session, charset: str) -> str:
-    rows = session.rows(
-        "SELECT default_collate_name FROM information_schema.character_sets"
-        " WHERE character_set_name = %s OR (%s = 'utf8' AND character_set_name = 'utf8mb3')",
-        [charset, charset],
-    )
-    if not rows:
-        raise PreflightRefused(f"the target does not know the character set {charset}")
-    return str(rows[0][0])
+_DATABASE_DEFAULTS = """
+SELECT default_character_set_name, default_collation_name
+  FROM information_schema.schemata WHERE schema_name = %s
+UNION ALL SELECT @@character_set_server, @@collation_server
+"""
+_DEFAULT_COLLATION = """
+SELECT default_collate_name FROM information_schema.character_sets
+ WHERE character_set_name = %s OR (%s = 'utf8' AND character_set_name = 'utf8mb3')
+"""

@@ -21,7 +21,11 @@ def create_views(
     session: Session, views: Sequence[Code], target_of: Callable[[str], str]
 ) -> Sequence[Refused]:
     """Creates all views, some of which may exist; returns those that the server refuses."""
-    functions = _definer_functions(session, {target_of(view.database) for view in views})
+    functions = [
+        quote_qualified(database, str(row[0]))
+        for database in sorted({target_of(view.database) for view in views})
+        for row in session.rows(_FUNCTIONS, [database])
+    ]
     _set_security(session, functions, "INVOKER")
     created: list[Code] = []
     refused: list[Refused] = _create_as_invoker(session, views, target_of, created)
@@ -57,14 +61,6 @@ def _create_as_invoker(
             break
         waiting = [problem.code for problem in refused]
     return refused
-
-
-def _definer_functions(session: Session, databases: set[str]) -> list[str]:
-    return [
-        quote_qualified(database, str(row[0]))
-        for database in sorted(databases)
-        for row in session.rows(_FUNCTIONS, [database])
-    ]
 
 
 def _set_security(session: Session, functions: Sequence[str], rights: str) -> None:

@@ -80,22 +80,18 @@ def _options(tls: bool, parameters: Mapping[str, str]) -> dict[str, str]:
 
 def secrets(address: Address) -> dict[str, str]:
     """What an addon's application gets, under the names of the v1 API."""
-    scheme, options = _url_options(address.options)
-    uri = f"{scheme}://{authority(address)}/{database_number(address)}{options}"
+    mode = address.options.get("sslmode")
+    options = {
+        name: address.options[name] for name in CERTIFICATE_OPTIONS if name in address.options
+    }
+    if mode == "require":
+        options["ssl_cert_reqs"] = "none"
+    if mode == "verify-ca":
+        options["ssl_check_hostname"] = "false"
+    scheme, query = "rediss" if mode else "redis", f"?{urlencode(options)}" if options else ""
+    uri = f"{scheme}://{authority(address)}/{database_number(address)}{query}"
     password = address.password.reveal()
     return {"USERNAME": address.user, "PASSWORD": password, "REDIS_MASTER_URL": uri}
-
-
-def _url_options(options: Mapping[str, str]) -> tuple[str, str]:
-    mode = options.get("sslmode")
-    if mode is None:
-        return "redis", ""
-    words = {name: options[name] for name in CERTIFICATE_OPTIONS if name in options}
-    if mode == "require":
-        words["ssl_cert_reqs"] = "none"
-    if mode == "verify-ca":
-        words["ssl_check_hostname"] = "false"
-    return "rediss", f"?{urlencode(words)}" if words else ""
 
 
 def database_number(address: Address) -> int:
@@ -156,17 +152,13 @@ def plain_connection(address: Address) -> socket.socket:
         raw = socket.create_connection((address.host, address.port), _CONNECT_SECONDS)
         if "sslmode" not in address.options:
             return raw
-        return _tls_context(address.options).wrap_socket(raw, server_hostname=address.host)
+        options, mode = address.options, address.options["sslmode"]
+        context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+        context.check_hostname = mode == "verify-full"
+        context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED
+        if "ssl_certfile" in options:
+            context.load_cert_chain(options["ssl_certfile"], options["ssl_keyfile"])
+        return context.wrap_socket(raw, server_hostname=address.host)
     except (OSError, ValueError) as error:
         endpoint = f"{address.host}:{address.port}"
         raise AddonUnavailable(f"no connection to {endpoint}: {error}") from error
-
-
-def _tls_context(options: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
-    mode = options["sslmode"]
-    context.check_hostname = mode == "verify-full"
-    context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED
-    if "ssl_certfile" in options:
-        context.load_cert_chain(options["ssl_certfile"], options["ssl_keyfile"])
-    return context

@@ -106,9 +106,15 @@ class Replication:
         return EvidenceMissing(f"the server answered {reply[:100]!r} to a request for its data")
 
     def _header(self) -> str:
-        while not (line := self._line()):
-            continue  # a sign of life
-        return line
+        """The next line that is no sign of life, which is a bare newline."""
+        while True:
+            while b"\n" not in self._rest:
+                if len(self._rest) > _MAX_LINE_BYTES:
+                    raise EvidenceMissing("the server does not speak Redis")
+                self._rest += self._receive_more(4096)
+            line, _, self._rest = self._rest.partition(b"\n")
+            if text := line.rstrip(b"\r").decode(errors="replace"):
+                return text
 
     def rdb(self, portion: int) -> Iterator[bytes]:
         """Yields chunks of at most `portion` bytes; a slow reader does not lose the connection."""
@@ -151,15 +157,6 @@ class Replication:
         except OSError as error:
             raise self._broken(str(error)) from error
         return self._header()
-
-    def _line(self) -> str:
-        """A line without its end; a sign of life is a bare newline."""
-        while b"\n" not in self._rest:
-            if len(self._rest) > _MAX_LINE_BYTES:
-                raise EvidenceMissing("the server does not speak Redis")
-            self._rest += self._receive_more(4096)
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.rstrip(b"\r").decode(errors="replace")
 
     def _receive(self, max_bytes: int) -> bytes:
         if self._rest:

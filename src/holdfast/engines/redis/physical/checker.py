@@ -35,20 +35,18 @@ class Checker:
             self._first += chunk
             if len(self._first) < _VERSION_BYTES:
                 return
-            self._begin(self._first[:_VERSION_BYTES].decode("ascii", "replace"))
+            self._begun = True
             chunk = self._first
+            version = chunk[:_VERSION_BYTES].decode("ascii", "replace")
+            self._tools = tools.reader(self._tools_dir, version)
+            if self._tools is not None:
+                command = self._resources.enter_context(tools.checker_command(self._tools))
+                self._child = Child(command, stdin=PIPE)
+                self._resources.callback(self._child.close)
+                self._resources.callback(self._guard.adopt(self._child.kill))
         if self._child is not None:
             with contextlib.suppress(BrokenPipeError):  # `finish` reads its verdict
                 write_all(self._child.stdin, chunk)
-
-    def _begin(self, version: str) -> None:
-        self._begun = True
-        self._tools = tools.reader(self._tools_dir, version)
-        if self._tools is not None:
-            command = self._resources.enter_context(tools.checker_command(self._tools))
-            self._child = Child(command, stdin=PIPE)
-            self._resources.callback(self._child.close)
-            self._resources.callback(self._guard.adopt(self._child.kill))
 
     def finish(self, keys: int) -> str | None:
         """A sentence about what was proven; None when no checker here reads this version."""

@@ -81,35 +81,25 @@ def arrange(tree: Path, server: LocalServer) -> None:
     mark(data / SETTLED)
     settings = config_file.read(data / config_file.FILE)
     _require_databases(tree, settings)
-    target = _rdb_target(data, settings)
+    appends = settings.get("appendonly", "no") == "yes"
+    log_name = settings.get("appendfilename", "appendonly.aof")
+    log_directory = data / settings.get("appenddirname", "appendonlydir")
+    target = (
+        log_directory / f"{log_name}.1.base.rdb"
+        if appends
+        else data / settings.get("dbfilename", RDB)
+    )
     if (data / RDB).exists() and target != data / RDB:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         durable.move(data / RDB, target)
     if not target.exists():
         raise EvidenceMissing("the snapshot holds no RDB")
-    if _appends(settings):
-        _write_manifest(target, settings)
+    if appends:
+        quoted = f'"{target.name}"' if " " in target.name else target.name
+        durable.write(log_directory / f"{log_name}.manifest", f"file {quoted} seq 1 type b\n")
     durable.sync_tree(data)
     tree.chmod(0o711)
     give_to_server_user(data, server)
-
-
-def _appends(settings: Mapping[str, str]) -> bool:
-    return settings.get("appendonly", "no") == "yes"
-
-
-def _rdb_target(data: Path, settings: Mapping[str, str]) -> Path:
-    if not _appends(settings):
-        return data / settings.get("dbfilename", RDB)
-    base = f"{settings.get('appendfilename', 'appendonly.aof')}.1.base.rdb"
-    return data / settings.get("appenddirname", "appendonlydir") / base
-
-
-def _write_manifest(base: Path, settings: Mapping[str, str]) -> None:
-    name = settings.get("appendfilename", "appendonly.aof")
-    quoted = f'"{base.name}"' if " " in base.name else base.name
-    manifest = base.with_name(f"{name}.manifest")
-    durable.write(manifest, f"file {quoted} seq 1 type b\n")
 
 
 def _require_databases(tree: Path, settings: Mapping[str, str]) -> None:

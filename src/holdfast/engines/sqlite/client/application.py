@@ -68,10 +68,21 @@ def run_with_stand_ins(
             action()
             return
         except sqlite3.OperationalError as error:
-            missing = _missing_in(error)
-            if missing is None or missing in stand_ins:
+            match = _MISSING.fullmatch(str(error))
+            if match is None:
                 raise
-            _stand_in(session, missing)
+            kind = "collation" if match["collation"] else "function"
+            missing = Missing(kind, match["order"] or match["name"])
+            if missing in stand_ins:
+                raise
+            if missing.kind == "collation":
+                session.create_collation(missing.name, lambda a, b: (a > b) - (a < b))
+            else:
+                # Never NULL, and a different text for different arguments: keys stay distinct.
+                session.create_function(missing.name, -1, lambda *a: repr(a), deterministic=True)
+            with suppress(sqlite3.DatabaseError):
+                # Reloads the schema: SQLite would go on without an index that failed once.
+                session.execute("PRAGMA writable_schema=RESET")
             stand_ins.append(missing)
 
 
@@ -89,32 +100,6 @@ def run_statement(
         run_with_stand_ins(session, stand_ins, action)
     else:
         action()
-
-
-def _missing_in(error: sqlite3.Error) -> Missing | None:
-    match = _MISSING.fullmatch(str(error))
-    if match is None:
-        return None
-    return (
-        Missing("collation", match["order"])
-        if match["collation"]
-        else Missing("function", match["name"])
-    )
-
-
-def _stand_in(session: sqlite3.Connection, missing: Missing) -> None:
-    """Registers a stand-in, and reloads the schema: SQLite would go on without a failed index."""
-    if missing.kind == "collation":
-        session.create_collation(missing.name, lambda one, other: (one > other) - (one < other))
-    else:
-        session.create_function(missing.name, -1, _arguments_as_text, deterministic=True)
-    with suppress(sqlite3.DatabaseError):
-        session.execute("PRAGMA writable_schema=RESET")
-
-
-def _arguments_as_text(*arguments: object) -> str:
-    """Never NULL, and a different text for different arguments, so keys stay distinct."""
-    return repr(arguments)
 
 
 def tables_without(session: sqlite3.Connection, stand_ins: Collection[Missing]) -> Iterator[str]:

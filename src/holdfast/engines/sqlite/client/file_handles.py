@@ -11,7 +11,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -77,23 +77,14 @@ def connected(
             before = _descriptors()
             connection = connect()
             after = _descriptors()
-        if _is_open(before, after, expected):
+        new = [file for number, file in after.items() if before.get(number) != file]
+        # While other connections lock a file SQLite keeps and reuses its descriptors: then there
+        # may be no new one at all.
+        if expected in new or (not new and expected in before.values()):
             return connection
         connection.close()
         threading.Event().wait(_PAUSE_SECONDS)
     raise AddonUnavailable(f"{path} is replaced by another file again and again")
-
-
-def _is_open(
-    before: Mapping[int, Identity], after: Mapping[int, Identity], expected: Identity
-) -> bool:
-    """Whether SQLite opened the `expected` file.
-
-    While other connections lock a file SQLite keeps and reuses its descriptors: then there may be
-    no new one at all.
-    """
-    new = [file for number, file in after.items() if before.get(number) != file]
-    return expected in new or (not new and expected in before.values())
 
 
 def _descriptors() -> dict[int, Identity]:

@@ -52,19 +52,12 @@ def skipped_tables(definitions: Mapping[str, str]) -> list[Skipped]:
             "table",
             name,
             "a virtual table of a module or tokenizer of the application; its content is in its own"
-            " tables, which are restored. To have it back run there: "
-            + _statements_to_add(name, sql),
+            " tables, which are restored. To have it back run there: PRAGMA writable_schema=ON;"
+            f" {_INSERT_ROW.format(name=quote(name), sql=quote(sql))};"
+            " PRAGMA writable_schema=RESET",
         )
         for name, sql in definitions.items()
     ]
 
 
-def _statements_to_add(name: str, sql: str) -> str:
-    values = f"'table', {quote(name)}, {quote(name)}, 0, {quote(sql)}"
-    return "; ".join(
-        [
-            "PRAGMA writable_schema=ON",
-            f"INSERT INTO sqlite_schema VALUES ({values})",  # noqa: S608 - quoted, for people
-            "PRAGMA writable_schema=RESET",
-        ]
-    )
+_INSERT_ROW = "INSERT INTO sqlite_schema VALUES ('table', {name}, {name}, 0, {sql})"

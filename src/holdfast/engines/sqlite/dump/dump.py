@@ -121,15 +121,12 @@ def dump(tools_dir: Path, path: Path, attempt: Attempt, guard: Guard) -> Generat
         closing(Reader(session)) as reader,
         checking(partial(_copy_and_check, source, directory / "copy.db", reader), guard) as verdict,
     ):
-        yield Session(reader, verdict, guard, _warnings(reader, attempt))
-
-
-def _warnings(reader: Reader, attempt: Attempt) -> list[WarningFact]:
-    beyond = [Missing("module", name) for name in reader.ask(modules.unsupported)]
-    return [
-        *application.warn(reader.stand_ins, _STAND_IN_CONSEQUENCE, attempt),
-        *application.warn(beyond, _MODULE_CONSEQUENCE, attempt),
-    ]
+        unsupported = [Missing("module", name) for name in reader.ask(modules.unsupported)]
+        warnings = [
+            *application.warn(reader.stand_ins, _STAND_IN_CONSEQUENCE, attempt),
+            *application.warn(unsupported, _MODULE_CONSEQUENCE, attempt),
+        ]
+        yield Session(reader, verdict, guard, warnings)
 
 
 _MODULE_CONSEQUENCE = (

@@ -92,7 +92,14 @@ class Reader:
                 self._cursor = self._session.execute(query)
             return self._portion(self._cursor, count)
         except (sqlite3.DataError, sqlite3.OperationalError) as error:
-            self._read_carefully(error)
+            # The same rows are read again in a slower mode.
+            if isinstance(error, sqlite3.DataError) and not self._one_by_one:  # "too big"
+                self._one_by_one = True
+            elif self._text_factory is str and "UTF-8" in str(error):
+                self._text_factory = Text
+            else:
+                raise
+            self._close_cursor()
         finally:
             self._session.text_factory = str
             self._session.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
@@ -111,16 +118,6 @@ class Reader:
             rows.append(row)
             bytes_read += row_bytes(row)
         return rows
-
-    def _read_carefully(self, error: sqlite3.Error) -> None:
-        """Prepares reading the same rows again in a slower mode."""
-        if isinstance(error, sqlite3.DataError) and not self._one_by_one:  # "too big"
-            self._one_by_one = True
-        elif self._text_factory is str and "UTF-8" in str(error):
-            self._text_factory = Text
-        else:
-            raise error
-        self._close_cursor()
 
     def _close_cursor(self) -> None:
         """Closes the statement: an unfinished one keeps its session's transaction open."""

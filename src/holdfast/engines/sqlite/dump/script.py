@@ -67,7 +67,12 @@ def statements(reader: Reader) -> Iterator[str]:
     for name in schema.shadows:
         yield f"DELETE FROM {identifier(name)};\n"  # noqa: S608 - a line of the dump
         yield from inserted(reader, schema.stored_tables[name], schema.encoding)
-    yield from _data_of_sqlite(reader, schema)
+    if "sqlite_sequence" in schema.stored_tables:
+        yield "DELETE FROM sqlite_sequence;\n"
+        yield from inserted(reader, schema.stored_tables["sqlite_sequence"], schema.encoding)
+    if "sqlite_stat1" in schema.stored_tables:
+        yield "ANALYZE sqlite_schema;\nDELETE FROM sqlite_stat1;\n"
+        yield from inserted(reader, schema.stored_tables["sqlite_stat1"], schema.encoding)
     yield from (_terminated(sql) for _, sql in schema.others)
     yield from (f"PRAGMA {name}={schema.pragmas[name]};\n" for name in _PRAGMAS_AFTER)
     yield LAST
@@ -133,12 +138,3 @@ def _terminated(sql: str) -> str:
 _QUOTED_OR_COMMENT = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/""", re.DOTALL
 )
-
-
-def _data_of_sqlite(reader: Reader, schema: _Schema) -> Iterator[str]:
-    if "sqlite_sequence" in schema.stored_tables:
-        yield "DELETE FROM sqlite_sequence;\n"
-        yield from inserted(reader, schema.stored_tables["sqlite_sequence"], schema.encoding)
-    if "sqlite_stat1" in schema.stored_tables:
-        yield "ANALYZE sqlite_schema;\nDELETE FROM sqlite_stat1;\n"
-        yield from inserted(reader, schema.stored_tables["sqlite_stat1"], schema.encoding)

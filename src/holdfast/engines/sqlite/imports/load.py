@@ -57,10 +57,13 @@ class _StatementReader:
         buffer = bytearray()
         for part, ends in self.parts():
             buffer += part
-            if ends and _may_end(buffer) and sqlite3.complete_statement(reader := buffer.decode()):
+            # Decoding is expensive, so the cheap test comes first.
+            may_end = ends and buffer.endswith(_STATEMENT_ENDS)
+            may_end = may_end and not buffer[buffer.rfind(b";") + 1 :].strip()
+            if may_end and sqlite3.complete_statement(statement := buffer.decode()):
                 buffer.clear()
-                yield reader
-                reader = ""
+                yield statement
+                statement = ""
             elif ends:
                 buffer += b"\n"
         if buffer.strip():
@@ -74,10 +77,6 @@ class _StatementReader:
             yield from ((line, True) for line in whole)
             yield rest, False
         yield b"", True
-
-
-def _may_end(buffer: bytearray) -> bool:
-    return buffer.endswith(_STATEMENT_ENDS) and not buffer[buffer.rfind(b";") + 1 :].strip()
 
 
 def load(

@@ -69,18 +69,14 @@ def load(member: Member, plain: Iterator[bytes], target: Path, guard: Guard | No
     """Loads a foreign file into `target`; checks and counts it."""
     if member.format == TEXT:
         return load_text(plain, target, guard, ConfinedRunner(target))
-    _write(plain, target)
-    try:
-        return _check(target)
-    except (sqlite3.Error, NotSupported) as error:
-        raise EvidenceMissing(f"the file is damaged or needs more than is here: {error}") from error
-
-
-def _write(plain: Iterator[bytes], target: Path) -> None:
     target.touch(mode=0o600)
     with target.open("wb") as file:
         for chunk in plain:
             file.write(chunk)
+    try:
+        return _check(target)
+    except (sqlite3.Error, NotSupported) as error:
+        raise EvidenceMissing(f"the file is damaged or needs more than is here: {error}") from error
 
 
 def _check(target: Path) -> Inventory:

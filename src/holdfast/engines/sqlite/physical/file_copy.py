@@ -136,7 +136,10 @@ def replace(draft: Path, target: Path, guard: Guard, old: Path | None = None) ->
     in the file yet: the copy holds all earlier writes, and other writers wait.
     """
     with opened(draft) as session, opened(target, write=True) as into:
-        _agree_on_pages(session, into)
+        # A write-ahead log cannot hold pages of another size.
+        sizes = [side.execute("PRAGMA page_size").fetchone()[0] for side in (session, into)]
+        if sizes[0] != sizes[1] and into.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            into.execute("PRAGMA journal_mode=DELETE")
         if old is None:
             _run(session, into, -1, lambda _: guard.check(), target)
             return
@@ -186,13 +189,6 @@ def _copy_old_content(target: Path, old: Path, guard: Guard, *, logged: bool) ->
         _copy_at_once(target, _inode(target), part, guard)
     durable.sync(part)
     durable.move(part, old)
-
-
-def _agree_on_pages(session: sqlite3.Connection, into: sqlite3.Connection) -> None:
-    """Leaves WAL mode for another page size, which a write-ahead log cannot hold."""
-    sizes = [connection.execute("PRAGMA page_size").fetchone()[0] for connection in (session, into)]
-    if sizes[0] != sizes[1] and into.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-        into.execute("PRAGMA journal_mode=DELETE")
 
 
 def _paced(guard: Guard, pace: Pace, size: int) -> Callable[[int], None]:

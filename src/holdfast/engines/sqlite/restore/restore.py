@@ -124,8 +124,11 @@ def _replace_once(
     room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None
 ) -> None:
     draft, before, done_mark = room / DRAFT, room / "before", room / DONE
+    # Applications may also have changed the schema, but not to that of the draft.
     if done_mark.exists() or (
-        before.exists() and _was_replaced(path, draft, int(before.read_text()))
+        before.exists()
+        and _version(path) > int(before.read_text())
+        and _schema(path) == _schema(draft)
     ):
         attempt.say("the content was replaced already")
     elif draft.exists():
@@ -143,11 +146,6 @@ def _version(path: Path) -> int:
     """The schema version; opening for writing rolls a dead application's journal back."""
     with opened(path, write=True) as session:
         return int(session.execute("PRAGMA schema_version").fetchone()[0])
-
-
-def _was_replaced(path: Path, draft: Path, before: int) -> bool:
-    """Whether the draft is in place; applications also change schemas, but not to the draft's."""
-    return _version(path) > before and _schema(path) == _schema(draft)
 
 
 def _schema(path: Path) -> list[tuple[object, ...]]:
