@@ -43,13 +43,14 @@ def decompress(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
     Raises EvidenceMissing when the input is damaged or stops early, KeyError for an unknown
     compression.
     """
-    return gathered(_members(Chunks(chunks), UNPACKERS[compression]))
+    stream, fresh = Chunks(chunks), UNPACKERS[compression]
 
-
-def _members(stream: Chunks, fresh: Callable[[], Unpacker]) -> Iterator[bytes]:
-    yield from unpacked(stream, fresh())
-    while stream.peek(1):
+    def members() -> Iterator[bytes]:
         yield from unpacked(stream, fresh())
+        while stream.peek(1):
+            yield from unpacked(stream, fresh())
+
+    return gathered(members())
 
 
 def unpacked(stream: Chunks, unpacker: Unpacker) -> Iterator[bytes]:

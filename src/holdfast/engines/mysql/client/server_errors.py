@@ -22,7 +22,7 @@ def connect_failure(error: Exception, address: Address) -> Failure:
     number, words = error_number(error), error_text(error)
     endpoint = f"{address.host}:{address.port}"
     if number in _NO_ANSWER and "SSL" not in words:
-        return AddonUnavailable(f"nobody answers at {endpoint}: {words}", reason="host")
+        return AddonUnavailable(f"no server answers at {endpoint}: {words}", reason="host")
     if number in _WRONG_PASSWORD:
         return AddonRefused(
             f"the server at {endpoint} refused the password of user {address.user}",

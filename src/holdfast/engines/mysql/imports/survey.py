@@ -173,6 +173,41 @@ class _ScriptSurvey:
             if referred and statement_tokens[at + 2][1].startswith("."):
                 database.references.add(unquoted(statement_tokens[at + 1][1]))
 
+    def inventory(self) -> Inventory:
+        """Row counts of the file, without tables whose rows could not be counted."""
+        tables = [
+            Table(database, table, rows)
+            for database, contents in self.databases.items()
+            for table, rows in contents.rows.items()
+            if rows is not None
+        ]
+        return Inventory(
+            tables, {name: contents.objects() for name, contents in self.databases.items()}
+        )
+
+    def facts(self, head: bytes) -> Mapping[str, Any]:
+        tool_match, server_match = _DUMP_TOOL.search(head), _SERVER.search(head)
+        banner = server_match[2].decode(errors="replace") if server_match else ""
+        maker = tool_match[1].decode(errors="replace") if tool_match else "unknown"
+        from_mariadb = MARIADB in banner or MARIADB in maker or head.startswith(SANDBOX)
+        flavour = MARIADB if from_mariadb else MYSQL
+        tables = [rows for database in self.databases.values() for rows in database.rows.values()]
+        return {
+            "server": {
+                "version": server_match[1].decode() if server_match else "",
+                "flavour": flavour,
+                "lowerCase": 0,
+            },
+            "tools": {"version": maker, "flavour": flavour},
+            "madeBy": maker,
+            "history": self.history,
+            "statements": self.statements,
+            "tableData": len(tables),
+            "uncounted": tables.count(None),
+            "leftOut": sorted(self.filter.left_out),
+            "databases": [database.document(name) for name, database in self.databases.items()],
+        }
+
 
 def _comment(statement: bytes) -> str:
     """The comment at the end of a CREATE DATABASE."""
@@ -235,41 +270,4 @@ def survey(plain: Iterator[bytes]) -> Survey:
                 f"the file holds rows of table {table}, but does not say what it is: it was made"
                 " with --no-create-info. Import a dump that holds the definitions, too"
             )
-    return Survey(_inventory(reading), _facts(reading, bytes(head)))
-
-
-def _inventory(reading: _ScriptSurvey) -> Inventory:
-    """Row counts of the file, without tables whose rows could not be counted."""
-    tables = [
-        Table(database, table, rows)
-        for database, contents in reading.databases.items()
-        for table, rows in contents.rows.items()
-        if rows is not None
-    ]
-    return Inventory(
-        tables, {name: contents.objects() for name, contents in reading.databases.items()}
-    )
-
-
-def _facts(reading: _ScriptSurvey, head: bytes) -> Mapping[str, Any]:
-    tool_match, server_match = _DUMP_TOOL.search(head), _SERVER.search(head)
-    banner = server_match[2].decode(errors="replace") if server_match else ""
-    maker = tool_match[1].decode(errors="replace") if tool_match else "unknown"
-    from_mariadb = MARIADB in banner or MARIADB in maker or head.startswith(SANDBOX)
-    flavour = MARIADB if from_mariadb else MYSQL
-    tables = [rows for database in reading.databases.values() for rows in database.rows.values()]
-    return {
-        "server": {
-            "version": server_match[1].decode() if server_match else "",
-            "flavour": flavour,
-            "lowerCase": 0,
-        },
-        "tools": {"version": maker, "flavour": flavour},
-        "madeBy": maker,
-        "history": reading.history,
-        "statements": reading.statements,
-        "tableData": len(tables),
-        "uncounted": tables.count(None),
-        "leftOut": sorted(reading.filter.left_out),
-        "databases": [database.document(name) for name, database in reading.databases.items()],
-    }
+    return Survey(reading.inventory(), reading.facts(bytes(head)))

@@ -143,7 +143,7 @@ def capture(
     locked = threading.Event()
 
     def follow_locks(line: str) -> bool:
-        """Reads fast while nobody may commit: that must not last as long as a store takes."""
+        """Reads fast while commits wait: that must not last as long as a slow store takes."""
         if _LOCKED_LINE in line:
             locked.set()
         elif _UNLOCKED_LINE in line:

@@ -130,7 +130,7 @@ def missing_definers(session: Session, codes: Iterable[Code]) -> Iterator[str]:
             more = f" and {len(objects) - 5} more" if len(objects) > 5 else ""
             yield (
                 f"the account {user}@{host or '%'} is not on this server: {listed}{more} fail when"
-                " they are used, unless they have the rights of whoever uses them"
+                " they are used, unless they have the rights of their user"
             )
 
 

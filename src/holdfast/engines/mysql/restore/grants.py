@@ -115,19 +115,15 @@ def _is_reserved(statement: str, address: Address) -> bool:
         raise EvidenceMissing(f"a statement is not allowed among accounts: {statement[:40]!r}")
     if any(text == ";" for _, text in statement_tokens):
         raise EvidenceMissing("two statements in one line of the accounts")
-    user = _account_of(statement_tokens, upper)
-    return user is None or accounts.is_system(user) or user in (address.user, address.owner)
-
-
-def _account_of(tokens: list[tuple[str, str]], upper: tuple[str, ...]) -> str | None:
-    """The user of a statement: the one after TO or FOR, else the first name."""
+    # The account stands after TO or FOR, or is the first name.
     if upper[0] in ("GRANT", "SET"):
-        word = "TO" if upper[0] == "GRANT" else "FOR"
-        places = [i for i, (kind, text) in enumerate(tokens) if kind == "word" and text == word]
-        at = places[-1] + 1 if places else len(tokens)
+        word = ("word", "TO" if upper[0] == "GRANT" else "FOR")
+        positions = [i for i, token in enumerate(statement_tokens) if token == word]
+        at = positions[-1] + 1 if positions else len(statement_tokens)
     else:
         at = 5 if upper[0] == "CREATE" else 2
-    return unquoted(tokens[at][1]) if at < len(tokens) else None
+    user = unquoted(statement_tokens[at][1]) if at < len(statement_tokens) else None
+    return user is None or accounts.is_system(user) or user in (address.user, address.owner)
 
 
 def _with_password(statement: str) -> list[str]:

@@ -19,13 +19,13 @@ def add(session: sqlite3.Connection) -> None:
 def _unistr(text: str | None) -> str | None:
     r"""As since 3.50: `\XXXX`, `\uXXXX`, `\+XXXXXX` and `\UXXXXXXXX` are characters, `\\` is one
     backslash. ValueError for any other."""
+
+    def character(match: re.Match[str]) -> str:
+        if match[5] is not None:
+            raise ValueError("invalid Unicode escape")
+        digits = next((group for group in match.groups()[:4] if group), None)
+        return "\\" if digits is None else chr(int(digits, 16))
+
     if text is None:
         return None
-    return _ESCAPE.sub(_character, text).encode("utf-16", "surrogatepass").decode("utf-16")
-
-
-def _character(match: re.Match[str]) -> str:
-    if match[5] is not None:
-        raise ValueError("invalid Unicode escape")
-    digits = next((group for group in match.groups()[:4] if group), None)
-    return "\\" if digits is None else chr(int(digits, 16))
+    return _ESCAPE.sub(character, text).encode("utf-16", "surrogatepass").decode("utf-16")

@@ -52,21 +52,16 @@ def stored_tables(session: sqlite3.Connection) -> list[StoredTable]:
         kind, without_rowid = kinds.get(name, ("virtual", False))
         if kind == "virtual" or (name.startswith("sqlite_") and name not in _DATA_TABLES):
             continue
-        tables.append(_stored_table(session, name, without_rowid=without_rowid))
+        rows = session.execute(
+            "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)", [name]
+        ).fetchall()
+        columns = [str(column) for column, _, _, hidden in rows if not hidden]
+        keys = [str(key_type).upper() for _, key_type, key, _ in rows if key]
+        names = {str(column).lower() for column, *_ in rows}
+        free = next((alias for alias in ("rowid", "_rowid_", "oid") if alias not in names), None)
+        has_own = not without_rowid and keys != ["INTEGER"] and not name.startswith("sqlite_")
+        tables.append(StoredTable(name, columns, free if has_own else None))
     return tables
-
-
-def _stored_table(session: sqlite3.Connection, name: str, *, without_rowid: bool) -> StoredTable:
-    """Lists the columns that are stored, without generated and hidden ones."""
-    rows = session.execute(
-        "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)", [name]
-    ).fetchall()
-    columns = [str(column) for column, _, _, hidden in rows if not hidden]
-    keys = [str(kind).upper() for _, kind, key, _ in rows if key]
-    column_names = {str(column).lower() for column, *_ in rows}
-    free = next((alias for alias in ("rowid", "_rowid_", "oid") if alias not in column_names), None)
-    has_own = not without_rowid and keys != ["INTEGER"] and not name.startswith("sqlite_")
-    return StoredTable(name, columns, free if has_own else None)
 
 
 def inventory(session: sqlite3.Connection) -> Inventory:
