@@ -33,7 +33,7 @@ def sqlite(home: Path, rows: int, journal: str = "delete") -> Generator[Work]:
 
     def stock_backup() -> float:
         """What our side still removes is not the stock tool's burden."""
-        scratch.settle()
+        scratch.wait_for_removals()
         began = time.monotonic()
         shell(home, f"sqlite3 files/full.db .dump | {STOCK}")
         return time.monotonic() - began

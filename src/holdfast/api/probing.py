@@ -21,7 +21,7 @@ from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid, ObjectMissing
 from holdfast.http.state import Api
-from holdfast.kit.fetch import leads_to_this_machine_alone
+from holdfast.kit.fetch import is_local_service_name
 from holdfast.usecases.addons import Found, managed_address
 from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.destinations import driver_options
@@ -59,7 +59,7 @@ def moved_to(api: Api, kind: str, form: AddonPatch) -> Found | None:
 def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
     address = engine.parse(connection_string)
     require_certificates(address, engine, api.services.certificates)
-    if address.host and leads_to_this_machine_alone(address.host):
+    if address.host and is_local_service_name(address.host):
         problem = "names a link-local address, where no server is"
         raise Invalid(f"the connection string {problem}", {"connectionString": problem})
     try:
@@ -188,6 +188,6 @@ def _require_public(endpoint: str) -> None:
         host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname
     except ValueError:
         return  # the driver says what is wrong with it
-    if host and leads_to_this_machine_alone(host):
+    if host and is_local_service_name(host):
         problem = "is a link-local address, where no store is"
         raise Invalid(f"the endpoint {problem}", {"credentials.endpoint": problem})

@@ -194,8 +194,8 @@ class Parts:
         settings = self.settings
         return Rules(
             allowed=parse_networks(settings.import_networks),
-            most_bytes=settings.import_bytes,
-            most_seconds=settings.import_hours * 3600,
+            max_bytes=settings.import_bytes,
+            max_seconds=settings.import_hours * 3600,
         )
 
     @cached_property

@@ -37,7 +37,7 @@ class Refillable(Protocol):
         """
         ...
 
-    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+    def restore_in_place(self, address: Address, attempt: Attempt, guard: Guard) -> None:
         """Puts it in place of the content, all or nothing. Repeatable until it returns.
 
         With `attempt.keep_old` the old content is set aside for `Undoable` first.

@@ -1,4 +1,4 @@
-"""What a file is, as far as its first bytes tell: for saying what somebody gave us instead."""
+"""Names a file by its first bytes, so that a refused import says what the file is instead."""
 
 from collections.abc import Iterator
 
@@ -47,8 +47,10 @@ _BEGINNINGS = {
 
 
 def beginnings(head: bytes) -> Iterator[bytes]:
-    """The text from each line of its leading comments on, and from its first statement on: people
-    and their tools write headers above dumps."""
+    """Yields the text from each leading comment on, and last from the first statement on.
+
+    Dump tools and people write headers above dumps.
+    """
     text = head.lstrip()
     while text:
         yield text
@@ -61,9 +63,14 @@ def beginnings(head: bytes) -> Iterator[bytes]:
 
 
 def described(head: bytes) -> str | None:
-    """None when nothing is recognised."""
+    """What the file is; None when that is not recognised."""
     for text in beginnings(head):
         for beginning, name in _BEGINNINGS.items():
             if text.startswith(beginning):
                 return name
     return "a tar archive" if head[257:262] == b"ustar" else None
+
+
+def description_of(head: bytes) -> str:
+    """What the file is, or how it begins when that is not recognised."""
+    return described(head) or f"not known here; it begins with {head[:24]!r}"

@@ -22,6 +22,6 @@ ENGINES = {
 def load_engine(kind: str, tools_dir: Path) -> Engine:
     """The engine of this kind; `tools_dir` is where Holdfast keeps client tools it installed."""
     if kind not in ENGINES:
-        known = ", ".join(sorted(ENGINES))
-        raise NotSupported(f"there is no engine {kind!r}; there are: {known}")
+        kinds = ", ".join(sorted(ENGINES))
+        raise NotSupported(f"there is no engine {kind!r}; there are: {kinds}")
     return cast("Engine", import_module(ENGINES[kind]).create(tools_dir))

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: a row of delays that ends, or pauses between looks."""
+"""Waiting times: a limited series of retry delays, or endless pauses between polls."""
 
 import random
 import time
@@ -9,7 +9,7 @@ from typing import TypeVar
 from holdfast.domain.errors import Temporary
 
 T = TypeVar("T")
-_SHORTEST = 0.005
+_FIRST_PAUSE_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,12 @@ class Backoff:
 
 
 def pauses(longest: float) -> Iterator[float]:
-    """Seconds between looks at something that is about to be ready, without end: what takes a
-    moment is not waited for longer, and what takes long is not looked at often."""
-    pause = min(_SHORTEST, longest)
+    """Yields seconds to sleep between polls, without end.
+
+    Pauses start short and double, so that what is ready quickly is seen quickly and what takes
+    long is not polled often.
+    """
+    pause = min(_FIRST_PAUSE_SECONDS, longest)
     while True:
         yield pause
         pause = min(2 * pause, longest)

@@ -1,4 +1,4 @@
-"""What was made of equal facts before is used again: it cannot be out of date."""
+"""Cache of a pure function, keyed by its inputs: it cannot be out of date."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -8,23 +8,23 @@ R = TypeVar("R")
 
 
 class Memo(Generic[F, R]):
-    """The last result for each key, up to `most` keys, for any number of threads.
+    """Keeps the last result for each key, up to `max_keys` keys, for any number of threads.
 
-    `make` is a pure function. Facts are compared as they are, and kept: nobody may change them, or
-    the result, and what is equal only because it is the same object does not belong in them.
+    `make` is a pure function. Facts are compared by value and kept, so the caller must change
+    neither them nor the result, and must not put objects in them that compare by identity.
     """
 
-    def __init__(self, make: Callable[[F], R], most: int) -> None:
+    def __init__(self, make: Callable[[F], R], max_keys: int) -> None:
         self._make = make
-        self._most = most
-        self._kept: dict[Hashable, tuple[F, R]] = {}
+        self._max_keys = max_keys
+        self._results: dict[Hashable, tuple[F, R]] = {}
 
     def of(self, key: Hashable, facts: F) -> R:
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] == facts:
-            return kept[1]
-        made = self._make(facts)
-        if len(self._kept) >= self._most:
-            self._kept = {}
-        self._kept[key] = (facts, made)
-        return made
+        cached = self._results.get(key)
+        if cached is not None and cached[0] == facts:
+            return cached[1]
+        result = self._make(facts)
+        if len(self._results) >= self._max_keys:
+            self._results = {}
+        self._results[key] = (facts, result)
+        return result

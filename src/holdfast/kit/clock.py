@@ -1,4 +1,4 @@
-"""Time as an argument: the one place that reads the clock.
+"""Time as an argument: the only module that reads the clock.
 
 Instants are integers, milliseconds since 1970 UTC: they sort, compare and store alike on every
 database, and no time zone can creep in.
@@ -16,12 +16,15 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards; only differences mean anything. They stand still while
-        the machine sleeps: what is waited for does not happen then either."""
+        """Seconds that never run backwards; only differences mean anything.
+
+        They stand still while the machine sleeps, because what this machine does for us does not
+        happen then either.
+        """
         ...
 
     def boottime(self) -> float:
-        """The same, but they go on while the machine sleeps: what others do happens then, too."""
+        """As `monotonic`, but counts while the machine sleeps: for what other machines do."""
         ...
 
 
@@ -47,13 +50,13 @@ def rfc3339(instant: int) -> str:
 
 
 def rfc3339_if(instant: int | None) -> str | None:
-    """The same of what may not have happened."""
+    """`rfc3339` of an instant; None for None."""
     return None if instant is None else rfc3339(instant)
 
 
 @lru_cache(maxsize=4096)
 def _day(since_1970: int) -> str:
-    """Lists are full of instants of the same days."""
+    """Cached, because lists are full of instants of the same days."""
     return date.fromordinal(_DAY_ZERO + since_1970).isoformat()
 
 

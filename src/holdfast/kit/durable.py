@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also after a power failure.
+"""Writes files that are there whole or not at all, also after a power failure.
 
 A rename without a sync before it may survive a power failure that the renamed file's content does
 not: the name is there, and behind it is nothing. So whatever is renamed was synced before, and the

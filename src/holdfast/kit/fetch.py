@@ -1,8 +1,8 @@
-"""Reads a file over HTTP(S) from an address that somebody else chose, without being led astray.
+"""Reads a file over HTTP(S) from a URL that an API caller chose (no request forgery through us).
 
 A caller must not reach through us what it cannot reach itself: names are resolved here, every
-address is judged, and the connection is made to the very address that was judged, so a name that
-changes its mind in between gains nothing. Redirects are followed a few times under the same rule.
+address is checked, and the connection goes to the very address that was checked, so a name that
+resolves differently in between gains nothing. A few redirects are followed under the same rule.
 Environment proxies are not used.
 """
 
@@ -22,14 +22,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-_MOST_REDIRECTS = 5
-_SECONDS = 30.0
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
-"""IPv6 addresses that lead to an IPv4 one of the caller's choice."""
-
-
-_METADATA_6 = ipaddress.ip_address("fd00:ec2::254")
+_MAX_REDIRECTS = 5
+_TIMEOUT_SECONDS = 30.0
+_CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
+_IPV4_IN_IPV6 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
+"""IPv6 networks whose addresses lead to an IPv4 address of the caller's choice."""
+_METADATA_IPV6 = ipaddress.ip_address("fd00:ec2::254")
 
 
 class NotReachable(Temporary):
@@ -46,12 +44,11 @@ class NotAllowed(Permanent):
 
 @dataclass(frozen=True)
 class Rules:
-    """`allowed` are networks that may be used although they are private; `most_bytes` is the size
-    of the largest file, `most_seconds` the time it may take."""
+    """Limits of a fetch: private networks that are `allowed`, the file's size and its time."""
 
     allowed: tuple[Network, ...] = ()
-    most_bytes: int = 1 << 40
-    most_seconds: float = 86_400.0
+    max_bytes: int = 1 << 40
+    max_seconds: float = 86_400.0
 
 
 PUBLIC_ONLY = Rules()
@@ -67,14 +64,14 @@ class Body:
 
 def parse_networks(text: str, setting: str = "import_networks") -> tuple[Network, ...]:
     """`10.0.0.0/8, 192.168.1.5` to networks; Invalid names the setting and what is none."""
-    found: list[Network] = []
-    for part in filter(None, (each.strip() for each in text.split(","))):
+    networks: list[Network] = []
+    for part in filter(None, (word.strip() for word in text.split(","))):
         try:
-            found.append(ipaddress.ip_network(part, strict=False))
+            networks.append(ipaddress.ip_network(part, strict=False))
         except ValueError as error:
             problem = f"{part!r} is no network such as 10.0.0.0/8"
             raise Invalid(problem, {setting: problem}) from error
-    return tuple(found)
+    return tuple(networks)
 
 
 def require_url(url: str) -> None:
@@ -91,13 +88,13 @@ def require_url(url: str) -> None:
 
 
 def is_public(address: Address) -> bool:
-    """Could anybody on the internet reach it?"""
+    """Whether any machine on the internet can reach this address."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in _TRANSLATED):
+        if any(address in network for network in _IPV4_IN_IPV6):
             return False
-    elif address in _SHARED:
+    elif address in _CARRIER_NAT:
         return False
     return address.is_global and not address.is_multicast
 
@@ -108,29 +105,32 @@ def allowed(address: Address, rules: Rules) -> bool:
     )
 
 
-def leads_to_this_machine_alone(host: str) -> bool:
-    """Is it a name for link-local addresses, where clouds tell a machine its own secrets, or for
-    none at all? Nobody keeps anything there. A name that nobody knows is not."""
+def is_local_service_name(host: str) -> bool:
+    """Whether `host` resolves to an address that serves only the machine that asks.
+
+    Clouds give a machine its own credentials at link-local addresses, so no backup comes from
+    there; multicast and unspecified addresses count too. False for a name that does not resolve.
+    """
     try:
-        found = _resolve(host, None)
+        addresses = _resolve(host, None)
     except NotReachable:
         return False
-    return any(_is_nowhere(address) for address in found)
+    return any(_is_local_service(address) for address in addresses)
 
 
-def _is_nowhere(address: Address) -> bool:
+def _is_local_service(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return (
         address.is_link_local
         or address.is_multicast
         or address.is_unspecified
-        or address == _METADATA_6
+        or address == _METADATA_IPV6
     )
 
 
-class _Judging(httpcore.NetworkBackend):
-    """Connects to addresses that were judged, and to nothing else."""
+class _CheckedBackend(httpcore.NetworkBackend):
+    """Connects only to addresses that `allowed` accepts."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -163,35 +163,42 @@ class _Judging(httpcore.NetworkBackend):
 
 def _resolve(host: str, port: int | None) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise NotReachable(f"there is no host {host}") from error
-    names = dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found)
+    names = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)
     return [ipaddress.ip_address(name) for name in names]
 
 
 @contextmanager
 def fetched(url: str, rules: Rules, clock: Callable[[], float]) -> Generator[Body]:
-    """The file behind `url`; `clock` gives monotonic seconds. What goes wrong names the host only,
-    because an address may hold a secret."""
+    """The file behind `url`; `clock` gives monotonic seconds.
+
+    Errors name only the host, because a URL may hold a secret.
+    """
     require_url(url)
     with httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(), network_backend=_Judging(rules)
+        ssl_context=ssl.create_default_context(), network_backend=_CheckedBackend(rules)
     ) as pool:
-        deadline = clock() + rules.most_seconds
-        with _translated(url), _followed(pool, url) as response:
-            size = _announced(response, rules)
-            yield Body(size, _limited(url, response, rules, lambda: clock() > deadline))
+        deadline = clock() + rules.max_seconds
+        with _translated(url), _following_redirects(pool, url) as response:
+            text = _header(response, b"content-length") or ""
+            size = int(text) if text.isdigit() else None
+            if size is not None and size > rules.max_bytes:
+                raise NotAllowed(f"the file has {text} bytes; {rules.max_bytes} are allowed")
+            yield Body(size, _bounded_chunks(url, response, rules, lambda: clock() > deadline))
 
 
 @contextmanager
-def _followed(pool: httpcore.ConnectionPool, url: str) -> Generator[httpcore.Response]:
-    for _ in range(_MOST_REDIRECTS + 1):
+def _following_redirects(pool: httpcore.ConnectionPool, url: str) -> Generator[httpcore.Response]:
+    for _ in range(_MAX_REDIRECTS + 1):
         with pool.stream(
             "GET",
             url,
             headers={"User-Agent": "holdfast", "Accept": "*/*", "Accept-Encoding": "identity"},
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _SECONDS)},
+            extensions={
+                "timeout": dict.fromkeys(("connect", "read", "write", "pool"), _TIMEOUT_SECONDS)
+            },
         ) as response:
             if response.status not in _REDIRECTS:
                 if response.status != 200:
@@ -203,7 +210,7 @@ def _followed(pool: httpcore.ConnectionPool, url: str) -> Generator[httpcore.Res
             require_url(url)
         except Invalid as error:
             raise NotAllowed(f"a redirect leads to what {error.message}") from error
-    raise NotAllowed(f"there are more than {_MOST_REDIRECTS} redirects")
+    raise NotAllowed(f"there are more than {_MAX_REDIRECTS} redirects")
 
 
 @contextmanager
@@ -223,28 +230,19 @@ def _host(url: str) -> str:
 
 
 def _header(response: httpcore.Response, name: bytes) -> str | None:
-    found = [value for key, value in response.headers if key.lower() == name]
-    return found[0].decode("latin-1") if found else None
+    values = [value for key, value in response.headers if key.lower() == name]
+    return values[0].decode("latin-1") if values else None
 
 
-def _announced(response: httpcore.Response, rules: Rules) -> int | None:
-    text = _header(response, b"content-length")
-    if text is None or not text.isdigit():
-        return None
-    if int(text) > rules.most_bytes:
-        raise NotAllowed(f"the file has {text} bytes; {rules.most_bytes} are allowed")
-    return int(text)
-
-
-def _limited(
+def _bounded_chunks(
     url: str, response: httpcore.Response, rules: Rules, late: Callable[[], bool]
 ) -> Iterator[bytes]:
     count = 0
     with _translated(url):
         for chunk in response.iter_stream():
             count += len(chunk)
-            if count > rules.most_bytes:
-                raise NotAllowed(f"the file has more than {rules.most_bytes} bytes")
+            if count > rules.max_bytes:
+                raise NotAllowed(f"the file has more than {rules.max_bytes} bytes")
             if late():
-                raise NotReachable(f"the file took longer than {rules.most_seconds:.0f} s")
+                raise NotReachable(f"the file took longer than {rules.max_seconds:.0f} s")
             yield chunk

@@ -10,8 +10,11 @@ from typing import IO
 
 @contextmanager
 def exclusive(path: Path) -> Generator[None]:
-    """Waits for the lock and holds it for the block. What is removed and made anew meanwhile is
-    another file: whoever comes now would lock that one."""
+    """Waits for the lock and holds it for the block.
+
+    A file that was removed and created again meanwhile is another file, which newcomers lock: so
+    the lock counts only while `path` still names the file we hold.
+    """
     while True:
         with path.open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -28,7 +31,7 @@ def _is_there(path: Path, handle: IO[bytes]) -> bool:
 
 
 def try_exclusive(path: Path) -> IO[bytes] | None:
-    """The held lock as an open file (close it to give it up), or None when another has it."""
+    """The held lock as an open file (close it to release), or None when another process has it."""
     handle = path.open("ab")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +42,7 @@ def try_exclusive(path: Path) -> IO[bytes] | None:
 
 
 def join(path: Path) -> tuple[IO[bytes], bool]:
-    """Becomes one of the holders. True: there was no other, so whoever held before is dead."""
+    """Takes a shared lock. True: no other process holds one, so every earlier holder is dead."""
     handle = path.open("ab")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

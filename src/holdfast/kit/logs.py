@@ -11,7 +11,16 @@ from structlog.typing import Processor
 from holdfast.kit.redact import redact
 from holdfast.kit.seal import Secret
 
-_NOISY = ("httpx", "httpcore", "botocore", "boto3", "urllib3", "s3transfer", "alembic", "dbos")
+_NOISY_LOGGERS = (
+    "httpx",
+    "httpcore",
+    "botocore",
+    "boto3",
+    "urllib3",
+    "s3transfer",
+    "alembic",
+    "dbos",
+)
 
 
 def _masked(value: Any) -> Any:
@@ -63,5 +72,5 @@ def configure(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _NOISY:
+    for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,13 +1,13 @@
-"""Holds a stream to a rate, for whoever reads a server that has other work to do."""
+"""Holds a stream to a rate, so that a server keeps capacity for its own work."""
 
 import time
 from collections.abc import Callable
 
-_PORTION = 1 << 20
+_PORTION_BYTES = 1 << 20
 
 
 class Pace:
-    """`rate` in KiB per second, None for none. `wait(seconds)` sleeps and may raise."""
+    """Delays reads to `rate` KiB per second, None for no limit. `wait(seconds)` may raise."""
 
     def __init__(self, rate: int | None, wait: Callable[[float], None]) -> None:
         self._bytes_per_second = rate * 1024 if rate else None
@@ -17,8 +17,8 @@ class Pace:
 
     @property
     def portion(self) -> int:
-        """How many bytes to move at a time: no more than a second's worth."""
-        return min(_PORTION, self._bytes_per_second or _PORTION)
+        """Bytes to move at a time: no more than a second's worth."""
+        return min(_PORTION_BYTES, self._bytes_per_second or _PORTION_BYTES)
 
     def moved(self, count: int) -> None:
         """Returns when `count` more bytes may have been moved."""

@@ -1,6 +1,6 @@
-"""Takes secrets out of text that is about to be seen: the last line of defence, not the first.
+"""Masks secrets in text that is about to be shown: the last line of defence, not the first.
 
-What is secret is kept in `Secret` and never formatted; this catches what foreign programs and
+Our own secrets are `Secret` values and never formatted; this catches what foreign programs and
 libraries say about connections, signatures and headers.
 """
 
@@ -9,7 +9,7 @@ import re
 MASK = "********"
 
 _VALUE = r"""(?:(?<=")[^"]+|(?<=')[^']+|[^\s"',&}]+)"""
-"""What follows a name: up to the closing quote, or one word."""
+"""The value after a name: up to the closing quote, or one word."""
 
 _PATTERNS = [
     # Up to the last @: a password may hold one.

@@ -1,4 +1,4 @@
-"""Signatures of this installation: links that carry their own permission, manifests we wrote."""
+"""Signs links that carry their own permission, and manifests that this installation wrote."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ class Signer:
 
 
 class Stamp:
-    """Marks bytes that this installation wrote, so that it recognises them after its catalogue."""
+    """Marks bytes that this installation wrote, so that a new catalogue can recognise them."""
 
     def __init__(self, master: bytes, purpose: str) -> None:
         self._key = hmac.digest(master, f"stamp of {purpose}".encode(), "sha256")

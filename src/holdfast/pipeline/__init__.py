@@ -1,1 +1,1 @@
-"""Bytes to bytes: digest, meter, compression, and the one thread that pumps them."""
+"""Stages that turn bytes into bytes (digest, meter, compression) and the pump that drives them."""

@@ -1,4 +1,4 @@
-"""Several compressed objects as one compressed tar, without touching their bytes.
+"""Joins compressed objects to one compressed tar without touching their bytes.
 
 Both gzip and zstd define that concatenated members (frames) decompress to the concatenated
 contents. So a `.tar.gz` is: a tiny member holding a tar header, the stored object as it is,
@@ -50,7 +50,10 @@ class Bundle:
         self._parts: list[_Glue | _Stored] = []
         padding = b""
         for content in contents:
-            self._parts.append(_Glue(pack(padding + _header(content, modified))))
+            info = tarfile.TarInfo(content.name)
+            info.size, info.mtime, info.mode = content.plain_bytes, modified, 0o600
+            header = info.tobuf(format=tarfile.GNU_FORMAT)
+            self._parts.append(_Glue(pack(padding + header)))
             self._parts.append(_Stored(content.key, content.stored_bytes))
             padding = b"\0" * (-content.plain_bytes % tarfile.BLOCKSIZE)
         self._parts.append(_Glue(pack(padding + b"\0" * (2 * tarfile.BLOCKSIZE))))
@@ -60,7 +63,7 @@ class Bundle:
         return sum(part.size for part in self._parts)
 
     def read(self, start: int, end: int, read: Read) -> Iterator[bytes]:
-        """The bytes [start, end) of the whole."""
+        """Yields the bytes [start, end) of the tar."""
         at = 0
         for part in self._parts:
             low, high = max(start - at, 0), min(end - at, part.size)
@@ -72,18 +75,7 @@ class Bundle:
             at += part.size
 
 
-def _header(content: Content, modified: int) -> bytes:
-    info = tarfile.TarInfo(content.name)
-    info.size, info.mtime, info.mode = content.plain_bytes, modified, 0o600
-    return info.tobuf(format=tarfile.GNU_FORMAT)
-
-
-def _gz(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)
-
-
-def _zst(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(data)
-
-
-_PACK: dict[str, Callable[[bytes], bytes]] = {"gz": _gz, "zstd": _zst}
+_PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gz": lambda data: gzip.compress(data, mtime=0),
+    "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
+}

@@ -1,4 +1,4 @@
-"""Stages in a row, each fed with what the one before let through."""
+"""Runs stages in a row: each gets the output of the one before."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ class Chain:
         return data
 
     def finish(self) -> bytes:
-        """Finishes the stages in order: what one still held passes through those after it."""
+        """Finishes the stages in order: what one still buffers passes through those after it."""
         rest = b""
         for stage in self._stages:
             fed = bytes(stage.feed(rest)) if rest else b""

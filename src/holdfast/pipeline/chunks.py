@@ -1,4 +1,4 @@
-"""A stream of chunks that can be looked at before it is read, and taken by the byte."""
+"""A stream of chunks that can be peeked at, and read by the byte."""
 
 from collections.abc import Iterator
 
@@ -8,43 +8,42 @@ _SLICE_BYTES = 4 << 10
 class Chunks:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._held = b""
-        self._at = 0  # of the held bytes, those before are taken
+        self._buffer = b""
+        self._position = 0  # position in the buffer: the bytes before were read
 
     def peek(self, count: int) -> bytes:
-        """The first bytes, `count` unless the stream has fewer. They are still to be read."""
-        size = len(self._held) - self._at
+        """Returns the next `count` bytes, fewer at the end of the stream, without reading them."""
+        size = len(self._buffer) - self._position
         if size < count:
-            parts = [self._held[self._at :]]
+            parts = [self._buffer[self._position :]]
             while size < count and (chunk := next(self._chunks, None)) is not None:
                 parts.append(chunk)
                 size += len(chunk)
-            self._held, self._at = b"".join(parts), 0
-        return self._held[self._at : self._at + count]
+            self._buffer, self._position = b"".join(parts), 0
+        return self._buffer[self._position : self._position + count]
 
     def take(self, count: int) -> bytes:
-        """The next bytes, `count` unless the stream ends before."""
-        taken = self.peek(count)
-        self._at += len(taken)
-        return taken
+        """Reads the next `count` bytes, fewer at the end of the stream."""
+        data = self.peek(count)
+        self._position += len(data)
+        return data
 
     def piece(self) -> bytes:
-        """Some of the next bytes, few enough that what they unpack to fits into memory; empty at
-        the end."""
-        if self._at == len(self._held):
-            self._held, self._at = next((chunk for chunk in self._chunks if chunk), b""), 0
-        taken = self._held[self._at : self._at + _SLICE_BYTES]
-        self._at += len(taken)
-        return taken
+        """Reads some bytes, so few that what they unpack to fits into memory; none at the end."""
+        if self._position == len(self._buffer):
+            self._buffer, self._position = next((chunk for chunk in self._chunks if chunk), b""), 0
+        data = self._buffer[self._position : self._position + _SLICE_BYTES]
+        self._position += len(data)
+        return data
 
     def give_back(self, count: int) -> None:
-        """The last bytes of the piece that was taken last."""
-        self._at -= count
+        """Puts the last `count` bytes of the latest `piece` back."""
+        self._position -= count
 
     def rest(self) -> Iterator[bytes]:
-        """All that is left."""
-        held = self._held[self._at :]
-        self._held, self._at = b"", 0
-        if held:
-            yield held
+        """Yields all that is left."""
+        remaining = self._buffer[self._position :]
+        self._buffer, self._position = b"", 0
+        if remaining:
+            yield remaining
         yield from self._chunks

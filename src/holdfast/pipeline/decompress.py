@@ -1,4 +1,4 @@
-"""The way back: plain bytes of a gzip or zstd stream, in bounded memory.
+"""Decompresses gzip and zstd streams in bounded memory.
 
 A stream that ends before its own end mark, or does not decompress, is no backup: both raise
 EvidenceMissing. Several members (gzip) or frames (zstd) in a row are one stream, as stock tools
@@ -19,16 +19,16 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.pipeline.chunks import Chunks
 from holdfast.pipeline.compress import GZ, ZSTD
 
-_GATHER = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _isal: Any = isal_zlib
 _DAMAGED: tuple[type[Exception], ...] = (
     *(_isal.error, zstandard.ZstdError),
-    *(OSError, lzma.LZMAError),  # what a bz2 and an xz decompressor raise
+    *(OSError, lzma.LZMAError),  # raised by bz2 and xz decompressors
 )
 
 
 class Unpacker(Protocol):
-    """One member or frame: what follows its end is `unused_data`."""
+    """Unpacks one member or frame; `unused_data` is what follows its end."""
 
     def decompress(self, data: bytes, /) -> bytes: ...
     @property
@@ -43,17 +43,18 @@ def decompress(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
     Raises EvidenceMissing when the input is damaged or stops early, KeyError for an unknown
     compression.
     """
-    return gathered(_members(Chunks(chunks), UNPACKERS[compression]))
+    stream, fresh = Chunks(chunks), UNPACKERS[compression]
 
-
-def _members(stream: Chunks, fresh: Callable[[], Unpacker]) -> Iterator[bytes]:
-    yield from unpacked(stream, fresh())
-    while stream.peek(1):
+    def members() -> Iterator[bytes]:
         yield from unpacked(stream, fresh())
+        while stream.peek(1):
+            yield from unpacked(stream, fresh())
+
+    return gathered(members())
 
 
 def unpacked(stream: Chunks, unpacker: Unpacker) -> Iterator[bytes]:
-    """One member, up to its end; what follows it stays in the stream."""
+    """Yields one member up to its end; what follows it stays in the stream."""
     while not unpacker.eof:
         piece = stream.piece()
         if not piece:
@@ -66,25 +67,20 @@ def unpacked(stream: Chunks, unpacker: Unpacker) -> Iterator[bytes]:
 
 
 def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Chunks of about 1 MiB out of small pieces."""
-    held: list[bytes] = []
+    """Joins small pieces to chunks of about 1 MiB."""
+    buffer: list[bytes] = []
     size = 0
     for piece in pieces:
-        held.append(piece)
+        buffer.append(piece)
         size += len(piece)
-        if size >= _GATHER:
-            yield b"".join(held)
-            held, size = [], 0
+        if size >= _CHUNK_BYTES:
+            yield b"".join(buffer)
+            buffer, size = [], 0
     if size:
-        yield b"".join(held)
+        yield b"".join(buffer)
 
 
-def _gzip_member() -> Unpacker:
-    return _isal.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
-
-
-def _zstd_frame() -> Unpacker:
-    return zstandard.ZstdDecompressor().decompressobj()
-
-
-UNPACKERS: Mapping[str, Callable[[], Unpacker]] = {GZ: _gzip_member, ZSTD: _zstd_frame}
+UNPACKERS: Mapping[str, Callable[[], Unpacker]] = {
+    GZ: lambda: _isal.decompressobj(wbits=16 + isal_zlib.MAX_WBITS),
+    ZSTD: lambda: zstandard.ZstdDecompressor().decompressobj(),
+}

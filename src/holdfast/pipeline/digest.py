@@ -1,4 +1,4 @@
-"""The sha256 of everything that passes."""
+"""Computes the sha256 of everything that passes."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,16 +1,12 @@
-"""How many bytes passed, told to whoever watches while they pass."""
+"""Counts the bytes that pass, and reports each chunk's size."""
 
 from collections.abc import Callable, Mapping
-
-
-def _nobody(count: int) -> None:
-    """Nobody watches."""
 
 
 class Meter:
     """Counts bytes and calls `moved(count)` for each chunk."""
 
-    def __init__(self, moved: Callable[[int], None] = _nobody) -> None:
+    def __init__(self, moved: Callable[[int], None] = lambda _: None) -> None:
         self._moved = moved
         self.count = 0
 

@@ -1,7 +1,7 @@
-"""Takes the wrapping off a file that strangers packed, layer by layer, as stock tools do.
+"""Unpacks a file that was packed outside of Holdfast, layer by layer, as stock tools do.
 
-gzip, zstd, bzip2 and xz in any number of members; zip and tar when they hold one file. What follows
-the last member is passed over and said, as gunzip warns of it: our own files are read more strictly
+gzip, zstd, bzip2 and xz in any number of members; zip and tar when they hold one file. Bytes after
+the last member are passed over with a warning, as gunzip does: our own files are read more strictly
 (`decompress`). Everything streams: nothing is ever on a disk, and memory stays bounded.
 """
 
@@ -21,7 +21,7 @@ from holdfast.pipeline.compress import GZ, ZSTD
 from holdfast.pipeline.decompress import UNPACKERS, Unpacker, gathered, unpacked
 
 _HEAD_BYTES = 64 << 10
-_LAYERS = 4
+_MAX_LAYERS = 4
 _XZ_MEMORY_BYTES = 256 << 20
 _BZ2, _XZ, _ZIP, _TAR = "bz2", "xz", "zip", "tar"
 
@@ -32,7 +32,7 @@ _MAGIC: Mapping[str, re.Pattern[bytes]] = {
     _XZ: re.compile(rb"\xfd7zXZ\x00"),
 }
 _MAGIC_BYTES = 10
-_STRICT: Mapping[str, Callable[[], Unpacker]] = {
+_UNPACKERS: Mapping[str, Callable[[], Unpacker]] = {
     **UNPACKERS,
     _BZ2: bz2.BZ2Decompressor,
     _XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES),
@@ -42,19 +42,24 @@ _PG_DIRECTORY = re.compile(r"(?:.*/)?(?:toc\.dat|\d+\.dat(?:\.\w+)?|blobs?_?\w*\
 
 
 def unwrap(chunks: Iterator[bytes], say: Callable[[str], None]) -> tuple[Iterator[bytes], str]:
-    """The plain bytes, and in words how they were packed.
+    """Returns the plain bytes, and in words how they were packed.
 
     EvidenceMissing, also while they are read, for what is damaged, cut off or holds several files.
     """
     layers: list[str] = []
     while True:
         stream = Chunks(chunks)
-        kind = None if len(layers) == _LAYERS else _kind(stream.peek(_HEAD_BYTES))
+        kind = None if len(layers) == _MAX_LAYERS else _kind(stream.peek(_HEAD_BYTES))
         if kind is None:
             packing = f"compressed as {' in '.join(layers)}" if layers else "not compressed"
             return stream.rest(), packing
         layers.append(kind)
-        chunks = _opened(stream, kind, say)
+        if kind == _ZIP:
+            chunks = gathered(zipped.only_file(stream))
+        elif kind == _TAR:
+            chunks = gathered(_only_file_of_tar(stream))
+        else:
+            chunks = gathered(_members(stream, kind, say))
 
 
 def _kind(head: bytes) -> str | None:
@@ -75,17 +80,9 @@ def _is_of_pg_dump(head: bytes) -> bool:
     return first is not None and _PG_DIRECTORY.fullmatch(first.name) is not None
 
 
-def _opened(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[bytes]:
-    if kind == _ZIP:
-        return gathered(zipped.only_file(stream))
-    if kind == _TAR:
-        return gathered(_only_file_of_tar(stream))
-    return gathered(_members(stream, kind, say))
-
-
 def _members(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[bytes]:
     while True:
-        yield from unpacked(stream, _STRICT[kind]())
+        yield from unpacked(stream, _UNPACKERS[kind]())
         head = stream.peek(_MAGIC_BYTES)
         if not _MAGIC[kind].match(head):
             break
@@ -95,7 +92,7 @@ def _members(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[
 
 
 def _only_file_of_tar(stream: Chunks) -> Iterator[bytes]:
-    """EvidenceMissing when it holds several: which one is meant cannot be known."""
+    """EvidenceMissing for several files: which one is meant cannot be known."""
     opened = ""
     try:
         with tarfile.open(fileobj=_Readable(stream), mode="r|") as tar:
@@ -117,7 +114,7 @@ def _only_file_of_tar(stream: Chunks) -> Iterator[bytes]:
 
 
 class _Readable(io.RawIOBase):
-    """Chunks as a file that is read once."""
+    """Chunks as a file object that is read once."""
 
     def __init__(self, stream: Chunks) -> None:
         self._stream = stream

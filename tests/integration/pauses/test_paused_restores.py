@@ -41,7 +41,7 @@ def test_who_comes_late_to_the_swap_overwrites_nothing(
     installation: Installation, restoring_one: Dispatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = Pause()
-    monkeypatch.setattr(restore, "_alone", pause.before(restore._alone))
+    monkeypatch.setattr(restore, "_exclusive", pause.before(restore._exclusive))
     thread = installation.start(restoring_one)
     pause.await_it()
     installation.run(installation.take_over(restoring_one))

@@ -142,7 +142,7 @@ def test_a_file_that_is_announced_as_too_large_is_refused(asked: list[str]) -> N
         answering(head) as url,
         pytest.raises(NotAllowed, match="the file has 11 bytes; 10 are allowed"),
     ):
-        whole(url, Rules(allowed=HERE, most_bytes=10))
+        whole(url, Rules(allowed=HERE, max_bytes=10))
 
 
 def test_a_file_that_says_nothing_and_does_not_end_is_cut_off(asked: list[str]) -> None:
@@ -151,7 +151,7 @@ def test_a_file_that_says_nothing_and_does_not_end_is_cut_off(asked: list[str]) 
         answering(head, b"x" * 11) as url,
         pytest.raises(NotAllowed, match="more than 10 bytes"),
     ):
-        whole(url, Rules(allowed=HERE, most_bytes=10))
+        whole(url, Rules(allowed=HERE, max_bytes=10))
 
 
 def test_a_file_that_takes_too_long_is_given_up(asked: list[str]) -> None:
@@ -161,4 +161,4 @@ def test_a_file_that_takes_too_long_is_given_up(asked: list[str]) -> None:
         answering(head, b"dump") as url,
         pytest.raises(NotReachable, match="took longer than 60 s"),
     ):
-        whole(url, Rules(allowed=HERE, most_seconds=60), 0.0, 61.0)
+        whole(url, Rules(allowed=HERE, max_seconds=60), 0.0, 61.0)

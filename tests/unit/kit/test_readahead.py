@@ -56,7 +56,7 @@ def test_what_was_read_ahead_comes_first(size: int) -> None:
 
 
 def test_nothing_more_is_read_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_ahead, "_MOST", 30)
+    monkeypatch.setattr(read_ahead, "_MAX_BUFFERED_BYTES", 30)
     sender = Sender(50)
     ahead = ReadAhead(sender.read)
     await_that(lambda: sender.sent == 5)
@@ -68,7 +68,7 @@ def test_nothing_more_is_read_than_there_is_room_for(monkeypatch: pytest.MonkeyP
 
 def test_an_error_comes_after_what_came_before_it() -> None:
     ahead = ReadAhead(Sender(3, AddonUnavailable("the server closed it")).read)
-    await_that(lambda: ahead._trouble is not None)
+    await_that(lambda: ahead._error is not None)
     assert b"".join(ahead.read(6) for _ in range(3)) == everything(3)
     for _ in range(2):
         with pytest.raises(AddonUnavailable, match="closed it"):
@@ -89,7 +89,7 @@ def test_who_reads_all_the_time_is_not_read_ahead_of(monkeypatch: pytest.MonkeyP
 def test_in_a_hurry_all_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """But no more than there is room for."""
     monkeypatch.setattr(read_ahead, "PATIENCE_SECONDS", 3600.0)
-    monkeypatch.setattr(read_ahead, "_MOST", 120)
+    monkeypatch.setattr(read_ahead, "_MAX_BUFFERED_BYTES", 120)
     sender, hurry = Sender(50), threading.Event()
     ahead = ReadAhead(sender.read, hurry)
     assert ahead.read(6) == b"000001"

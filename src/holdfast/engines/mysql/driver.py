@@ -1,4 +1,4 @@
-"""The engine of MariaDB and MySQL: every method is one call into the file that does it."""
+"""The engine of MariaDB and MySQL: each method calls the module that does the work."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +21,7 @@ from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.engines.mysql.client import address, tools
+from holdfast.engines.mysql.client.address import secrets
 from holdfast.engines.mysql.client.tools import ToolSet
 from holdfast.engines.mysql.dump import archive, dump, inventory, probe
 from holdfast.engines.mysql.hosting.server import Server
@@ -57,16 +58,16 @@ class MySQL(Server):
         return address.parse(connection_string)
 
     def versions(self) -> Sequence[str]:
-        return [found.version for found in self.tools() if found.server is not None]
+        return [tool_set.version for tool_set in self.tools() if tool_set.server is not None]
 
     def clients(self) -> Sequence[str]:
-        return [found.version for found in self.tools()]
+        return [tool_set.version for tool_set in self.tools()]
 
     def series(self, version: str) -> str:
         return tools.series(version)
 
-    def secrets(self, where: Address) -> Mapping[str, str]:
-        return address.secrets(where)
+    def secrets(self, address: Address) -> Mapping[str, str]:
+        return secrets(address)
 
     def tools(self) -> Sequence[ToolSet]:
         return tools.installed(self.tools_dir)
@@ -112,14 +113,14 @@ class MySQL(Server):
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(self.tools_dir, address, attempt, guard, rate)
 
-    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return data_directory.obstacles(self.tools_dir, place, manifest)
+    def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return data_directory.obstacles(self.tools_dir, server, manifest)
 
-    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - any place is alike
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - any server is alike
         return tools.server(self.tools_dir, version).version
 
-    def arrange(self, tree: Path, place: LocalServer) -> None:
-        data_directory.arrange(self.tools_dir, tree, place)
+    def arrange(self, tree: Path, server: LocalServer) -> None:
+        data_directory.arrange(self.tools_dir, tree, server)
 
     def finish(
         self,
@@ -128,21 +129,21 @@ class MySQL(Server):
     ) -> Finish:
         return data_directory.finish(directory)
 
-    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
-        Rehearsal(self.tools_dir, place.directory, place, guard).settle()
-        mark(place.directory / SETTLED)
+    def settle(self, server: LocalServer, guard: Guard) -> Sequence[str]:
+        Rehearsal(self.tools_dir, server.directory, server, guard).settle()
+        mark(server.directory / SETTLED)
         return []
 
     def rehearse(
         self,
         tree: Path,
-        place: LocalServer,
+        server: LocalServer,
         facts: Mapping[str, Any],
         guard: Guard,
     ) -> Mapping[str, object]:
-        boot = Rehearsal(self.tools_dir, tree / "data", place, guard)
+        boot = Rehearsal(self.tools_dir, tree / "data", server, guard)
         proven = boot.run(foreign=is_foreign(facts))
-        if place.ours and place.admin is not None:
+        if server.ours and server.admin is not None:
             mark(tree / "data" / SETTLED)
         return proven
 

@@ -1,4 +1,4 @@
-"""The Redis engine: every method is one call into the file that does it."""
+"""The Redis engine: each method calls the module that does the work."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,7 +28,7 @@ class Redis(Server):
         tls=True,
         named_databases=False,
         bare_snapshots=True,
-        certificates=address.FILES,
+        certificates=address.CERTIFICATE_OPTIONS,
     )
 
     def __init__(self, tools_dir: Path) -> None:
@@ -43,10 +43,10 @@ class Redis(Server):
 
     def versions(self) -> Sequence[str]:
         """Server versions, newest first, each once."""
-        return list(dict.fromkeys(found.version for found in self.tools()))
+        return list(dict.fromkeys(tool_set.version for tool_set in self.tools()))
 
     def clients(self) -> Sequence[str]:
-        """Snapshots and their checks need none; what checks is a server program."""
+        """The server programs: a snapshot needs no client, and a server is its own checker."""
         return self.versions()
 
     def series(self, version: str) -> str:
@@ -77,26 +77,26 @@ class Redis(Server):
     ) -> AbstractContextManager[Capture]:
         return ingest.ingested(self.tools_dir, plain, attempt, guard)
 
-    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
-        return data_directory.obstacles(self.tools_dir, place, manifest)
+    def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return data_directory.obstacles(self.tools_dir, server, manifest)
 
-    def runs_as(self, place: LocalServer, version: str) -> str:  # noqa: ARG002 - it was checked before
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - checked before
         """The addon keeps its version: `obstacles` made sure that it reads the snapshot."""
-        return place.version
+        return server.version
 
-    def arrange(self, tree: Path, place: LocalServer) -> None:
-        data_directory.arrange(tree, place)
+    def arrange(self, tree: Path, server: LocalServer) -> None:
+        data_directory.arrange(tree, server)
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:  # noqa: ARG002
         return data_directory.finish(directory)
 
     def rehearse(
-        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        return Rehearsal(self.chosen(place), tree, place, guard).run(facts)
+        return Rehearsal(self.tool_set(server), tree, server, guard).run(facts)
 
-    def admit(self, place: LocalServer) -> None:
-        private_server.admit(place)
+    def admit(self, server: LocalServer) -> None:
+        private_server.admit(server)
 
     def dismiss(self, directory: Path) -> None:
         private_server.dismiss(directory)

@@ -1,4 +1,4 @@
-"""The SQLite engine: every method is one call into the file that does it."""
+"""The SQLite engine: each method calls the module that does the work."""
 
 import secrets
 import sqlite3
@@ -48,7 +48,7 @@ class SQLite:
 
     def probe(self, address: Address) -> Probe:
         path = self._fence.path(address)
-        with self._calm(path) as calm, opened(calm) as session:
+        with self._recovered(path) as recovered_path, opened(recovered_path) as session:
             session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             mode = str(session.execute("PRAGMA journal_mode").fetchone()[0])
             counted = tables.inventory(session)
@@ -81,10 +81,13 @@ class SQLite:
         return {"SQLITE_URI": location.uri(address)}
 
     def inventory(self, address: Address) -> Inventory:
-        with self._calm(self._fence.path(address)) as calm, opened(calm) as session:
+        with (
+            self._recovered(self._fence.path(address)) as recovered_path,
+            opened(recovered_path) as session,
+        ):
             return tables.inventory(session)
 
-    def _calm(self, path: Path) -> AbstractContextManager[Path]:
+    def _recovered(self, path: Path) -> AbstractContextManager[Path]:
         tag = f"look-{secrets.token_hex(8)}"
         return journal.recovered(self._tools_dir, path, tag, lambda _: None)
 
@@ -124,11 +127,11 @@ class SQLite:
         return restore.stage(self._tools_dir, dump, plain, attempt, guard)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
-        """One transaction of the target, so whoever has it open sees the old or the new."""
-        self.refill(address, attempt, guard)
+        """One transaction of the target: applications see the old content or the new."""
+        self.restore_in_place(address, attempt, guard)
 
     def room(self, attempt: Attempt) -> Path:
-        return scratch.room(self._tools_dir, attempt.op, attempt.stage)
+        return scratch.draft_directory(self._tools_dir, attempt.op, attempt.stage)
 
     def accept(
         self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
@@ -137,16 +140,20 @@ class SQLite:
         guard.check()
         return restore.accept(self.room(attempt), facts)
 
-    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
-        aside = scratch.aside(self._tools_dir, attempt.op) if attempt.keep_old else None
-        restore.refill(self.room(attempt), self._fence.path(address), attempt, guard, aside)
+    def restore_in_place(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+        aside = (
+            scratch.old_content_directory(self._tools_dir, attempt.op) if attempt.keep_old else None
+        )
+        restore.restore_in_place(
+            self.room(attempt), self._fence.path(address), attempt, guard, aside
+        )
 
     def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         path = self._fence.path(address)
-        restore.put_back(scratch.aside(self._tools_dir, op), path, attempt, guard)
+        restore.put_back(scratch.old_content_directory(self._tools_dir, op), path, attempt, guard)
 
     def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
-        restore.drop_aside(scratch.aside(self._tools_dir, op))
+        restore.drop_aside(scratch.old_content_directory(self._tools_dir, op))
 
     def discard(self, address: Address, attempt: Attempt) -> str:  # noqa: ARG002
         return restore.discard(self._tools_dir, attempt)

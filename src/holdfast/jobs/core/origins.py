@@ -27,7 +27,7 @@ from holdfast.domain.backup import FILES, SourceType
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.domain.provenance import Provenance
 from holdfast.jobs.core.job import Job
-from holdfast.kit.fetch import Body, NotAllowed, fetched, leads_to_this_machine_alone
+from holdfast.kit.fetch import Body, NotAllowed, fetched, is_local_service_name
 from holdfast.kit.seal import Secret
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
@@ -71,7 +71,7 @@ def address(job: Job, backup: Backup) -> Address:
         job.require_running()
         return job.address()
     found = job.engine().parse(_sealed(job, backup).reveal())
-    if found.host and leads_to_this_machine_alone(found.host):
+    if found.host and is_local_service_name(found.host):
         raise NotAllowed(f"{found.host} is a link-local address, where no server is")
     return found
 

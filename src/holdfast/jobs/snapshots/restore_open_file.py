@@ -78,7 +78,7 @@ def swap(job: Job, record: RewindRecord) -> RewindRecord:
     job.say("replacing the content; whoever has it open sees the old or the new")
     keep = keep_old_hours(job, deviates=deviates(record)) > 0
     attempt = replace(_attempt(job, record), keep_old=keep)
-    _engine(job).refill(job.address(), attempt, job.guard)
+    _engine(job).restore_in_place(job.address(), attempt, job.guard)
     return record
 
 

@@ -1,1 +1,1 @@
-"""Starting other programs, watching them, and what they may not see."""
+"""Starts other programs, watches them, and hides from them what they must not see."""

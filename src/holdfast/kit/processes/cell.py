@@ -1,4 +1,4 @@
-"""What a server that we run for others does not see: see `confine.py`, which makes it so."""
+"""Describes which files a server of ours must not see; `confine.py` hides them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from holdfast.kit.processes import confine
 
 @dataclass(frozen=True)
 class Cell:
-    """Directories that are empty for a program, and what below them is there all the same."""
+    """Directories that appear empty to a program, and the paths below them that stay visible."""
 
     hidden: Sequence[Path]
     visible: Sequence[Path] = ()
@@ -24,16 +24,17 @@ class Cell:
 def confined(
     argv: Sequence[str], cell: Cell, user: tuple[int, int] | None, parent: int | None
 ) -> list[str]:
-    """The arguments of a program in its cell. `user`: uid and gid, for root to become. `parent`:
-    whose end is its own."""
-    told = {
+    """The command line that starts `argv` in its cell.
+
+    `user` is the (uid, gid) that root becomes; the program dies with the process `parent`.
+    """
+    settings = {
         "user": user,
         "hidden": [*confine.SHARED, *map(str, cell.hidden)] if os.geteuid() == 0 else [],
-        "visible": [str(path) for path in _outermost_first(cell.visible)],
+        # Outermost first: a later mount over a parent would cover its children.
+        "visible": [
+            str(path) for path in sorted(dict.fromkeys(cell.visible), key=lambda p: len(p.parts))
+        ],
         "parent": parent,
     }
-    return [sys.executable, "-I", "-S", confine.__file__, json.dumps(told), *argv]
-
-
-def _outermost_first(paths: Sequence[Path]) -> list[Path]:
-    return sorted(dict.fromkeys(paths), key=lambda path: len(path.parts))
+    return [sys.executable, "-I", "-S", confine.__file__, json.dumps(settings), *argv]

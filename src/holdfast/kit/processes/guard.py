@@ -1,4 +1,4 @@
-"""One running operation, seen from outside: how to stop it, and whether it still moves.
+"""Lets other threads stop a running operation and see whether it still moves bytes.
 
 A Guard is shared by the thread that does the work and the threads that watch it. The worker
 checks it between chunks and adopts every child it starts; a watcher stops it with a reason. To
@@ -44,7 +44,7 @@ class Guard:
     def adopt(self, end: Callable[[], None]) -> Callable[[], None]:
         """Calls `end` when the operation is stopped (at once if it already is).
 
-        Returns a function that gives the child up again.
+        Returns a function that removes `end` again.
         """
         with self._lock:
             stopped = self._reason is not None
@@ -52,16 +52,17 @@ class Guard:
                 self._enders.append(end)
         if stopped:
             end()
-        return lambda: self._release(end)
 
-    def _release(self, end: Callable[[], None]) -> None:
-        with self._lock:
-            if end in self._enders:
-                self._enders.remove(end)
+        def release() -> None:
+            with self._lock:
+                if end in self._enders:
+                    self._enders.remove(end)
+
+        return release
 
     @contextmanager
     def part(self) -> Generator["Guard"]:
-        """A guard for some of the work: stopped with the whole, but not the whole with it."""
+        """A guard for a part of the work: stopping the whole stops the part, not the reverse."""
         part = Guard(self._clock)
         release = self.adopt(lambda: part.stop(self._reason or Interrupted()))
         try:
@@ -70,18 +71,18 @@ class Guard:
             release()
 
     def wait(self, seconds: float) -> None:
-        """Sleeps, but no longer than until the stop, which it raises."""
+        """Sleeps for `seconds`; a stop ends the sleep and is raised."""
         self._stopped.wait(seconds)
         self.check()
 
     def moved(self, count: int) -> None:
-        """`count` bytes went through."""
+        """Records that `count` bytes went through; 0 is a sign of life."""
         with self._lock:
             self.bytes_done += count
         self._moved_at = self._clock.monotonic()
 
     def watch_for_stall(self, *, on: bool) -> None:
-        """A stall only counts while bytes are expected to move, by whoever said so last."""
+        """Starts or ends a span in which bytes are expected to move: only then a stall counts."""
         self._moved_at = self._clock.monotonic()
         with self._lock:
             self._watching += 1 if on else -1

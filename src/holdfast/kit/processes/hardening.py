@@ -1,4 +1,4 @@
-"""What a process that holds secrets in memory keeps others from seeing of it."""
+"""Keeps other processes from reading the memory of one that holds secrets."""
 
 import ctypes
 import resource
@@ -7,8 +7,10 @@ _PR_SET_DUMPABLE = 4
 
 
 def keep_memory_private() -> None:
-    """No core dumps, of us or of any child; and nobody but root reads our memory or the environment
-    we were started with, not even programs of our own user."""
+    """Turns off core dumps, also of children, and lets only root read our memory and environment.
+
+    Without it programs of our own user could read both.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
     if prctl is not None:  # Linux

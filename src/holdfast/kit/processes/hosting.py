@@ -1,4 +1,4 @@
-"""What running somebody's server takes, whichever it is: whose it is, where it may go, its end."""
+"""What running a server takes, whichever engine it is: its user, its files and its end."""
 
 import os
 import pwd
@@ -16,8 +16,10 @@ from holdfast.kit.processes.process import Command, ids_of, run
 
 
 def give(tree: Path, user: str | int | None) -> None:
-    """All of it to that user; links are not followed. Permanent for a file with another name,
-    which may be anywhere."""
+    """Gives a whole tree to `user`; symbolic links are not followed.
+
+    Raises Permanent for a file with a second hard link, which may be outside of the tree.
+    """
     if user is None or os.geteuid() != 0:
         return
     ids = ids_of(user)
@@ -33,13 +35,13 @@ def give(tree: Path, user: str | int | None) -> None:
 
 
 def is_unprivileged() -> bool:
-    """Do all servers of this installation run as we do?"""
+    """Whether this installation runs all servers as its own user."""
     return os.geteuid() != 0
 
 
 @cache
 def can_hide() -> bool:
-    """May this process hide files from servers? Tried once."""
+    """Whether this process can hide files from servers. Tried once."""
     if os.geteuid() != 0:
         return False
     tried = run(Command(["true"], cwd="/", cell=Cell(())))
@@ -51,16 +53,18 @@ def cell_of(cell: Cell | None, *visible: Path) -> Cell | None:
 
 
 def unprivileged(users: Iterable[str]) -> str | None:
-    """The first of `users` there is, for root to start a server as; None when we are not root and
-    run it as ourselves."""
+    """The first existing user of `users`, for root to start a server as.
+
+    None when we are not root: then the server runs as ourselves.
+    """
     if os.geteuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return next((user for user in users if user in known), None)
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((user for user in users if user in names), None)
 
 
 def require_reachable(directory: object, user: str | int) -> None:
-    """A private parent directory would fail later, with a worse message."""
+    """Raises Permanent now, because a private parent directory fails later with a worse message."""
     if run(Command(["test", "-x", str(directory)], cwd="/", user=user)).status != 0:
         raise Permanent(
             f"user {user} runs the server and cannot reach {directory}: "
@@ -69,8 +73,10 @@ def require_reachable(directory: object, user: str | int) -> None:
 
 
 def mark(path: Path) -> None:
-    """An empty file in a data directory, which the server may read as any other when it copies
-    itself."""
+    """Creates an empty marker file in a data directory, owned as the directory is.
+
+    The server must be able to read it: it copies all files of its directory when it copies itself.
+    """
     path.touch()
     path.chmod(0o600)
     state = path.parent.stat()
@@ -78,14 +84,16 @@ def mark(path: Path) -> None:
         os.chown(path, state.st_uid, state.st_gid)
 
 
-def end(pid: int, steps: Iterable[tuple[int, float]]) -> None:
-    """Sends one signal after the other, each with its seconds to take effect. Already gone is
-    success; Permanent when the last one does not help."""
+def end(pid: int, signals: Iterable[tuple[int, float]]) -> None:
+    """Sends one signal after the other, each with its seconds to take effect.
+
+    A process that has ended is success; Permanent when the last signal does not help.
+    """
     try:
         process = psutil.Process(pid)
-        for sent, seconds in steps:
+        for sent, seconds in signals:
             process.send_signal(sent)
-            if gone(process, seconds):
+            if has_ended(process, seconds):
                 return
     except psutil.NoSuchProcess:
         return
@@ -93,14 +101,14 @@ def end(pid: int, steps: Iterable[tuple[int, float]]) -> None:
 
 
 def ended(pid: int, seconds: float) -> bool:
-    """Waits for its end that long."""
+    """Waits up to `seconds` and says whether the process has ended."""
     try:
-        return gone(psutil.Process(pid), seconds)
+        return has_ended(psutil.Process(pid), seconds)
     except psutil.NoSuchProcess:
         return True
 
 
-def gone(process: psutil.Process, seconds: float) -> bool:
+def has_ended(process: psutil.Process, seconds: float) -> bool:
     try:
         process.wait(seconds)
     except psutil.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""A file in memory that children of ours can open by name; nobody else gets at it."""
+"""A file in memory that only our children can open, by name."""
 
 import os
 from collections.abc import Generator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def file_of(text: bytes) -> Generator[str]:
-    """Its name. A customer's data may be in it, so it is on no disk."""
+    """Yields the file's path. It is on no disk, because it may hold a customer's data."""
     descriptor = os.memfd_create("holdfast-archive")
     try:
         view = memoryview(text)

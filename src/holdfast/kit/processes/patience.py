@@ -1,4 +1,4 @@
-"""Silence that is no stall: whoever works for us is asked before it is taken for dead."""
+"""Asks a silent server whether it still works, before the operation counts as stalled."""
 
 import logging
 import threading
@@ -11,22 +11,27 @@ from holdfast.kit.processes.guard import Guard
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 10.0
-"""Between two looks, and how long it has to be silent before the first: well below any stall."""
+"""Time between two questions, and the silence before the first: well below any stall timeout."""
 
 
 @contextmanager
 def patient(guard: Guard, is_working: Callable[[], bool]) -> Generator[None]:
-    """While the block runs, `guard` is told of movement when `is_working` says so.
+    """While the block runs, reports movement to `guard` whenever `is_working` says so.
 
-    It is asked in a thread of its own, and only while nothing has moved for a while. A Failure
-    of it is no sign of work.
+    `is_working` is called in a thread of its own, and only while nothing has moved for
+    LOOK_SECONDS. A Failure of it is no sign of work.
     """
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(LOOK_SECONDS):
-            if guard.idle_seconds() >= LOOK_SECONDS and _says_so(is_working):
-                guard.moved(0)
+            if guard.idle_seconds() < LOOK_SECONDS:
+                continue
+            try:
+                if is_working():
+                    guard.moved(0)
+            except Failure as error:
+                log.info("a silent server cannot be asked", extra={"error": error.message})
 
     thread = threading.Thread(target=look, name="patience", daemon=True)
     thread.start()
@@ -34,11 +39,3 @@ def patient(guard: Guard, is_working: Callable[[], bool]) -> Generator[None]:
         yield
     finally:
         over.set()
-
-
-def _says_so(is_working: Callable[[], bool]) -> bool:
-    try:
-        return is_working()
-    except Failure as error:
-        log.info("a silent server cannot be asked", extra={"error": error.message})
-        return False

@@ -16,21 +16,21 @@ from holdfast.kit.processes.process import (
     require_success,
 )
 
-_TAIL = 512
-_LOOK_MS = 200
-_LINES = 20
+_TAIL_BYTES = 512
+_POLL_MILLISECONDS = 200
+_MAX_STDERR_LINES = 20
 
 SAID = "said"
-"""Fact of a source: the first lines that its child wrote beside its output."""
+"""Key in a source's facts: the first lines that its child wrote to stderr."""
 
 
 def lines_said(facts: Mapping[str, object]) -> Sequence[str]:
-    """Of a finished source."""
+    """The stderr lines in the facts of a finished source."""
     return cast("list[str]", facts[SAID])
 
 
 class PipeSource:
-    """The output of one child. Runs in the pumping thread: one read, one look at the tail."""
+    """Reads one child's output in the pump's thread, and keeps the last bytes for `judge`."""
 
     def __init__(
         self, command: Command, guard: Guard, judge: Callable[[bytes], Mapping[str, object]]
@@ -51,11 +51,15 @@ class PipeSource:
         data = self._child.stdout.read(size)
         if data:
             self._bytes += len(data)
-            self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
+            self._tail = (
+                data[-_TAIL_BYTES:]
+                if len(data) >= _TAIL_BYTES
+                else (self._tail + data)[-_TAIL_BYTES:]
+            )
         return data
 
     def await_output(self) -> None:
-        """Waits until the child has written something or ended. Takes nothing of what it wrote.
+        """Waits until the child has written something or ended, without reading it.
 
         A child that never speaks is a stall.
         """
@@ -64,7 +68,7 @@ class PipeSource:
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
-            while self._bytes == 0 and not poll.poll(_LOOK_MS):
+            while self._bytes == 0 and not poll.poll(_POLL_MILLISECONDS):
                 self._guard.check()
         finally:
             self._guard.watch_for_stall(on=False)
@@ -76,11 +80,11 @@ class PipeSource:
         require_success(finished)
         if self._bytes == 0:
             raise EvidenceMissing(f"{finished.program} wrote nothing")
-        said = [line for line in finished.stderr.splitlines() if line.strip()][:_LINES]
+        lines = [line for line in finished.stderr.splitlines() if line.strip()][:_MAX_STDERR_LINES]
         return {
             "processes": [finished.fact()],
             "bytes": self._bytes,
-            SAID: said,
+            SAID: lines,
             **self._judge(self._tail),
         }
 
@@ -103,11 +107,11 @@ def feed(
     hear: Callable[[str], bool] | None = None,
     judge: Callable[[Finished], object] = require_success,
 ) -> None:
-    """Gives a child all chunks and waits for its end, which `judge` finds good. Who makes the
-    chunks tells the guard.
+    """Gives a child all chunks and waits for its end, which `judge` accepts or raises about.
 
-    The child is waited for after its input has ended: indexes and constraints come last. `hear`
-    is told what it says meanwhile (see `Child`), and has been told all of it in the end.
+    The source of the chunks reports movement to the guard. The child works on after its input has
+    ended: indexes and constraints come last. `hear` gets its stderr lines (see `Child`), all of
+    them before this returns.
     """
     guard.check()
     child = Child(command, stdin=PIPE, stdout=DISCARD, hear=hear)

@@ -1,4 +1,4 @@
-"""Children: the one place that starts another program.
+"""Starts child processes; no other module does.
 
 Every child gets its own session, so that ending it ends its whole process group, and dies with
 the thread that started it (`setpriv --pdeathsig`, util-linux): a worker that is killed leaves no
@@ -33,15 +33,16 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE",
 
 
 PRIVATE = "/dev/fd/private"
-"""In an argv: the name of a file in memory, for this child and nobody else."""
+"""Stands in an argv for the path of a file in memory that only this child gets."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. `user` is a name or uid to run as, only meaningful for root; a uid needs no
-    entry in the list of users. `cell`: what of the machine it does not see.
+    """What to start.
 
-    `private` is the text of a file that is on no disk; arguments say `PRIVATE` where they name it.
+    `user` is a name or uid to run as, used only by root; a uid needs no account. `cell` hides
+    files from the program. `private` is the text of a file that is on no disk: arguments name it
+    as `PRIVATE`.
     """
 
     argv: Sequence[str]
@@ -74,8 +75,8 @@ def which(name: str) -> str | None:
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**kept, "LC_MESSAGES": "C", **extra}
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**inherited, "LC_MESSAGES": "C", **extra}
 
 
 class Child:
@@ -89,8 +90,8 @@ class Child:
         stdout: int | IO[bytes] = subprocess.PIPE,
         hear: Callable[[str], bool] | None = None,
     ) -> None:
-        """`hear` is told each line of stderr, in a thread of its own; what it says True to is no
-        complaint, and not kept."""
+        """`hear` gets each line of stderr, in a thread of its own; lines for which it returns True
+        are no complaints and are not kept."""
         self.command = command
         self._hear = hear
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
@@ -111,7 +112,9 @@ class Child:
             except FileNotFoundError as error:
                 raise ToolMissing(f"{command.argv[0]} is not installed") from error
         for pipe in (self._popen.stdin, self._popen.stdout):
-            _widen(pipe)
+            if pipe is not None:
+                with contextlib.suppress(OSError, AttributeError):
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._collector = threading.Thread(target=self._collect, daemon=True)
         self._collector.start()
 
@@ -136,8 +139,8 @@ class Child:
         if stderr is None:
             return
         with contextlib.suppress(ValueError, OSError):
-            for each in stderr:
-                line = each.decode(errors="replace").rstrip("\n")
+            for raw_line in stderr:
+                line = raw_line.decode(errors="replace").rstrip("\n")
                 if self._hear is None or not self._hear(line):
                     self._stderr.append(line)
 
@@ -161,7 +164,7 @@ class Child:
         return Finished(self.command.program, status, b"", "\n".join(self._stderr))
 
     def close(self) -> None:
-        """Kills what still runs and closes the pipes."""
+        """Kills a child that still runs and closes the pipes."""
         self.kill()
         self._popen.wait()
         self._collector.join(5)
@@ -175,13 +178,13 @@ def require_success(finished: Finished) -> Finished:
     """Raises ChildFailed with the last words of a child that did not exit with 0."""
     if finished.status == 0:
         return finished
-    how = (
+    ending = (
         f"exited with status {finished.status}"
         if finished.status > 0
         else f"was ended by signal {-finished.status}"
     )
     words = finished.stderr.strip()[-2000:] or "it said nothing"
-    raise ChildFailed(f"{finished.program} {how}: {words}", **finished.fact())
+    raise ChildFailed(f"{finished.program} {ending}: {words}", **finished.fact())
 
 
 def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finished:
@@ -191,10 +194,17 @@ def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finish
     its status is negative.
     """
     child = Child(command, stdin=subprocess.PIPE)
+
+    def write_input() -> None:
+        # A child may end before it has read everything (OSError), or before this thread even
+        # began: then the pipe is closed (ValueError). Its exit status says what that means.
+        with contextlib.suppress(OSError, ValueError), child.stdin as pipe:
+            pipe.write(feed)
+
     timer = threading.Timer(timeout, child.kill)
     timer.start()
     try:
-        feeder = threading.Thread(target=_feed, args=(child.stdin, feed), daemon=True)
+        feeder = threading.Thread(target=write_input, daemon=True)
         feeder.start()
         out = child.stdout.read()
         finished = child.wait()
@@ -206,8 +216,10 @@ def run(command: Command, *, feed: bytes = b"", timeout: float = 60.0) -> Finish
 
 @dataclass(frozen=True)
 class Detached:
-    """A server that shall outlive us. `ended` says the exit status, None while it runs; `kill` may
-    be called from any thread, at any time."""
+    """A server that outlives us.
+
+    `ended()` is its exit status, None while it runs; `kill` may be called from any thread.
+    """
 
     pid: int
     ended: Callable[[], int | None]
@@ -215,7 +227,7 @@ class Detached:
 
 
 def start_detached(command: Command, log: IO[bytes]) -> Detached:
-    """Starts it with its output to `log`."""
+    """Starts a server that outlives us, with its output to `log`."""
     try:
         popen = subprocess.Popen(
             _in_cell(command.argv, command, None),
@@ -235,7 +247,7 @@ def start_detached(command: Command, log: IO[bytes]) -> Detached:
 
 @contextmanager
 def _handed(command: Command) -> Generator[tuple[list[str], list[int]]]:
-    """The arguments, and the open files the child gets.
+    """Yields the arguments, and the descriptors that the child inherits.
 
     A file in memory can be read twice, as a pipe cannot; some programs do.
     """
@@ -261,7 +273,7 @@ class _Identity(TypedDict, total=False):
 
 
 def ids_of(user: str | int) -> tuple[int, int]:
-    """Its uid and gid; a uid that nobody has is its own group."""
+    """The uid and gid of a user; a uid without an account is its own group."""
     if isinstance(user, str):
         entry = pwd.getpwnam(user)
         return entry.pw_uid, entry.pw_gid
@@ -272,7 +284,7 @@ def ids_of(user: str | int) -> tuple[int, int]:
 
 
 def _identity(command: Command) -> _Identity:
-    """Only root can (and must) become somebody else; in a cell that comes last."""
+    """Only root can, and must, change the user; in a cell `confine.py` does it last."""
     if command.user is None or command.cell is not None or os.geteuid() != 0:
         return {}
     uid, gid = ids_of(command.user)
@@ -280,7 +292,7 @@ def _identity(command: Command) -> _Identity:
 
 
 def _environment(command: Command) -> dict[str, str]:
-    """Somebody else's home is not ours."""
+    """A child that runs as another user does not get our HOME."""
     own = {} if command.user is None else {"HOME": command.cwd or "/"}
     return clean_environment({**own, **command.env})
 
@@ -298,16 +310,3 @@ def _dies_with_us(argv: Sequence[str], command: Command) -> list[str]:
         return _in_cell(argv, command, os.getpid())
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)
-
-
-def _widen(pipe: IO[bytes] | None) -> None:
-    if pipe is not None:
-        with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
-def _feed(pipe: IO[bytes], data: bytes) -> None:
-    # A child may end before it has read everything (OSError), or before this thread even began:
-    # the pipe is closed by then, which is a ValueError. Its exit status says what that means.
-    with contextlib.suppress(OSError, ValueError), pipe:
-        pipe.write(data)

@@ -1,4 +1,4 @@
-"""Regular expressions of strangers, matched where they can be stopped.
+"""Matches regular expressions of API callers in a child that can be stopped.
 
 A short expression such as `(a+)+$` can take years, and while it does no other thread of this
 process runs. So a child does the matching and is killed when it takes too long.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from holdfast.domain.errors import Invalid
 from holdfast.kit.processes.process import Command, run
 
-_SECONDS = 2.0
+_TIMEOUT_SECONDS = 2.0
 _MATCHER = """
 import json, re, sys
 pattern, texts = json.load(sys.stdin)
@@ -25,7 +25,9 @@ def matching(pattern: str, texts: Sequence[str]) -> list[bool]:
     if not texts:
         return []
     matcher = Command([sys.executable, "-I", "-c", _MATCHER])
-    done = run(matcher, feed=json.dumps([pattern, list(texts)]).encode(), timeout=_SECONDS)
-    if done.status != 0:
+    finished = run(
+        matcher, feed=json.dumps([pattern, list(texts)]).encode(), timeout=_TIMEOUT_SECONDS
+    )
+    if finished.status != 0:
         raise Invalid("the regular expression takes too long", {"regex": "takes too long"})
-    return [bool(each) for each in json.loads(done.stdout)]
+    return [bool(matches) for matches in json.loads(finished.stdout)]

@@ -1,4 +1,4 @@
-"""Pieces of work side by side, of which none may fail alone."""
+"""Runs pieces of work side by side; the first failure stops the others."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,20 +8,20 @@ from holdfast.kit.processes.guard import Guard
 
 
 def together(works: Sequence[Callable[[Guard], None]], guard: Guard) -> None:
-    """Each in a thread of its own, with a guard that the first failure stops; that one is raised.
+    """Runs each of `works` in a thread of its own, with a guard that the first failure stops.
 
-    Returns, or raises, when all of them have ended.
+    Returns, or raises that failure, when all have ended.
     """
+
+    def carry_out(work: Callable[[Guard], None]) -> None:
+        try:
+            work(part)
+        except BaseException as error:
+            part.stop(error if isinstance(error, Failure) else Interrupted("work beside it failed"))
+            raise
+        part.check()
+
     with guard.part() as part, ThreadPoolExecutor(len(works), "together") as pool:
-        started = [pool.submit(_carry_out, work, part) for work in works]
+        started = [pool.submit(carry_out, work) for work in works]
     for future in started:
         future.result()
-
-
-def _carry_out(work: Callable[[Guard], None], part: Guard) -> None:
-    try:
-        work(part)
-    except BaseException as error:
-        part.stop(error if isinstance(error, Failure) else Interrupted("work beside it failed"))
-        raise
-    part.check()

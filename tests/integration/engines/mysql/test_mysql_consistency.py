@@ -65,7 +65,7 @@ def test_a_lock_that_is_not_given_ends_the_dump_and_nobody_waits_for_it(
     mariadb: MySQLServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else's long statement must not make the dump hold up everybody."""
-    monkeypatch.setattr(consistent_sessions, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(consistent_sessions, "_LOCK_WAIT_SECONDS", 1)
     mariadb.execute("CREATE TABLE main.t (a int)")
     with mariadb.connect() as holder:
         holder.execute("LOCK TABLES main.t WRITE")

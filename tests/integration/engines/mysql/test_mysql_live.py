@@ -76,7 +76,7 @@ def check_triggers_stay(
     source: MySQLServer, target: MySQLServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(renaming, "_WAIT_SECONDS", 1)
-    monkeypatch.setattr(renaming, "_TRIES", 1)
+    monkeypatch.setattr(renaming, "_MAX_TRIES", 1)
     for made in (source, target):
         made.execute(*LIVE)
     taken, engine, log = take(source.engine, source.address), target.engine, Log()

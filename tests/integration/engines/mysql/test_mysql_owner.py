@@ -14,7 +14,7 @@ from fixtures.postgres import Log, a_guard
 from holdfast.contracts.local_servers import ADMIN, SETTLED
 from holdfast.engines.mysql.client.connection import Session, WireError
 from holdfast.engines.mysql.driver import MySQL
-from holdfast.engines.mysql.hosting.administrator import account, softened
+from holdfast.engines.mysql.hosting.administrator import account, limited_grants
 
 SECRET = managed_place(Path("/nowhere/at/all")).admin.password
 
@@ -191,7 +191,7 @@ def require_weak(server: MySQLServer) -> None:
 
 
 def test_grants_of_a_dump_are_cut_down() -> None:
-    every = list(softened("GRANT ALL PRIVILEGES ON *.* TO `a`@`%` WITH GRANT OPTION"))
+    every = list(limited_grants("GRANT ALL PRIVILEGES ON *.* TO `a`@`%` WITH GRANT OPTION"))
     assert every[0] == "GRANT PROCESS, SHOW DATABASES ON *.* TO `a`@`%`"
     assert every[1] == "GRANT ALL PRIVILEGES ON `%`.* TO `a`@`%`"
     assert "GRANT SHOW VIEW ON `mysql`.* TO `a`@`%`" in every
@@ -202,10 +202,10 @@ def test_grants_of_a_dump_are_cut_down() -> None:
         ("GRANT PROXY ON ''@'%' TO `a`@`%`", []),
         ("CREATE USER IF NOT EXISTS `a`@`%`", ["CREATE USER IF NOT EXISTS `a`@`%`"]),
     ):
-        assert list(softened(statement)) == kept
+        assert list(limited_grants(statement)) == kept
     plain = "GRANT SELECT ON `shop`.* TO `a`@`%` WITH GRANT OPTION"
-    assert list(softened(plain)) == [plain]
-    pattern = softened("GRANT ALL ON `s_p`.* TO `a`@`%` WITH GRANT OPTION")
+    assert list(limited_grants(plain)) == [plain]
+    pattern = limited_grants("GRANT ALL ON `s_p`.* TO `a`@`%` WITH GRANT OPTION")
     assert "GRANT OPTION" not in " ".join(pattern)
 
 

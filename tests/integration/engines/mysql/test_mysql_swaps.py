@@ -43,12 +43,20 @@ def target(start_mysql: StartMySQL) -> MySQLServer:
     return made
 
 
-POINTS = ("keep_links", "rename", "finish", "_settle", "apply", "_drop_others", "_drop_staged")
+POINTS = (
+    "record_foreign_keys",
+    "rename",
+    "finish",
+    "_complete",
+    "apply",
+    "_drop_others",
+    "_drop_leftovers",
+)
 OWNERS: dict[str, Any] = {
-    "keep_links": swapping.Book,
+    "record_foreign_keys": swapping.Ledger,
     "rename": renaming,
     "finish": renaming,
-    "apply": swapping.granting,
+    "apply": swapping.grants,
 }
 
 

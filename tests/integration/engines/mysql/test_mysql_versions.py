@@ -24,7 +24,7 @@ def newer(start_mysql: StartMySQL, unstable_mariadb: MySQL) -> MySQLServer:
 
 def only(monkeypatch: pytest.MonkeyPatch, tools_dir: Path) -> MySQL:
     """An engine on a machine that has no other programs than these."""
-    monkeypatch.setattr(tools, "_PLACES", ())
+    monkeypatch.setattr(tools, "_SYSTEM_FOLDERS", ())
     monkeypatch.setattr(tools, "which", lambda _: None)
     return create(tools_dir)
 

@@ -109,8 +109,8 @@ def test_a_server_that_loads_for_long_is_waited_for(
     client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
     client.execute_command("EVAL", "for i=1,60000 do redis.call('set', i, i) end", 0)
     redis_engine.stop(place)
-    config_file.require(place.directory / config_file.FILE, "key-load-delay", "20")
-    config_file.require(
+    config_file.append(place.directory / config_file.FILE, "key-load-delay", "20")
+    config_file.append(
         place.directory / config_file.FILE, "loading-process-events-interval-bytes", "1024"
     )
     with place.directory.with_name("log").open("ab") as log:
@@ -142,7 +142,7 @@ def test_a_server_that_writes_its_first_log_ends_when_it_has(
     """It refuses the first signal, and forgets it."""
     place = replace(place, version=version_of(redis_engine, flavour))
     redis_engine.initialise(place)
-    config_file.require(place.directory / config_file.FILE, "appendonly", "no")
+    config_file.append(place.directory / config_file.FILE, "appendonly", "no")
     start(redis_engine, place)
     client = redis.Redis(port=place.port, password="s3cr3t", protocol=2)
     client.execute_command("EVAL", "for i=1,100 do redis.call('set', i, i) end", 0)

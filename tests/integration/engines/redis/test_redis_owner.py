@@ -152,9 +152,9 @@ def test_an_old_server_is_changed(redis_engine: Redis, place: LocalServer) -> No
 
 
 def test_users_of_a_snapshot_get_no_more(place: LocalServer) -> None:
-    text = acl.settled(
+    text = acl.confine_users(
         f"user {ADMIN} on nopass ~* +@all\nuser a on #00 ~* +@all (+@all ~b)\n", place
     )
     assert "nopass" not in text
     assert "user a on #00 ~* +@all (+@all ~b -@admin -migrate -restore-asking) -@admin" in text
-    assert acl.settled(text, place).count(f"user {ADMIN}") == 1
+    assert acl.confine_users(text, place).count(f"user {ADMIN}") == 1

@@ -88,7 +88,7 @@ class Hands:
         )
         self.engine.initialise(place)
         for name, value in settings.items():
-            config_file.require(place.directory / config_file.FILE, name.replace("_", "-"), value)
+            config_file.append(place.directory / config_file.FILE, name.replace("_", "-"), value)
         return place
 
     def restore(self, taken: Taken, place: LocalServer) -> Mapping[str, object]:

@@ -222,7 +222,7 @@ def test_a_server_in_use_is_never_ended(house: House) -> None:
 def test_what_cannot_be_made_afterwards_starts_as_usual(house: House, setting: str) -> None:
     stays = setting.endswith(" 0")
     name, _, value = setting.partition(" ")
-    config_file.require(house.place.directory / config_file.FILE, name, value)
+    config_file.append(house.place.directory / config_file.FILE, name, value)
     house.engine.arrange(house.tree, house.place)
     house.engine.rehearse(house.tree, house.place, house.facts, a_guard())
     assert (house.beside is not None) == stays
@@ -248,7 +248,7 @@ def test_what_a_rehearsal_left_is_ended_by_the_next_one_and_by_a_failure(house: 
 
 def test_a_setting_of_another_directory_is_not_followed(house: House) -> None:
     """`CONFIG REWRITE` writes the live directory down, and it is not always there."""
-    config_file.require(house.place.directory / config_file.FILE, "dir", "/nowhere/at/all")
+    config_file.append(house.place.directory / config_file.FILE, "dir", "/nowhere/at/all")
     house.rehearse()
     assert house.beside is not None
 
@@ -274,7 +274,7 @@ def test_a_log_that_is_not_written_yet_is_not_relied_on(house: House) -> None:
     client.config_set("rdb-key-save-delay", 20_000)
     client.mset({f"k{n}": n for n in range(500)})
     client.config_rewrite()
-    config_file.require(house.place.directory / config_file.FILE, "appendonly", "yes")
+    config_file.append(house.place.directory / config_file.FILE, "appendonly", "yes")
     client.bgsave()
     client.config_set("appendonly", "yes")
     info = client.info("persistence")

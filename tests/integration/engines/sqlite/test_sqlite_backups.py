@@ -75,7 +75,7 @@ def test_the_stock_shell_opens_a_dump(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_a_snapshot_is_the_file_page_by_page(desk: Desk, wal: bool) -> None:
+def test_a_snapshot_is_the_file_copy_by_pages(desk: Desk, wal: bool) -> None:
     make(desk.home / "a.db", wal=wal)
     before = fingerprint(desk.home / "a.db")
     copied = desk.copy("a.db")
@@ -362,7 +362,7 @@ def test_copies_are_gone_before_the_next_one_and_after_a_death(desk: Desk) -> No
     home = scratch.home(tools)
     with scratch.scratch(tools, "one") as room:
         (room / "copy.db").write_bytes(bytes(1 << 20))
-    scratch.settle()
+    scratch.wait_for_removals()
     assert list(home.iterdir()) == []
     for name in ("gone-half", "gone-whole", "dead"):  # of a process that died on the way
         (home / name).mkdir()
@@ -375,5 +375,5 @@ def test_copies_are_gone_before_the_next_one_and_after_a_death(desk: Desk) -> No
     with scratch.scratch(tools, "one"):  # the same name, at once
         assert [path.name for path in home.iterdir()] == ["one"]
     desk.take("a.db")
-    scratch.settle()
+    scratch.wait_for_removals()
     assert list(home.iterdir()) == []

@@ -70,7 +70,7 @@ def test_a_file_that_was_replaced_while_it_was_copied_is_not_taken_for_it(
     def replaced(*_: object) -> None:
         (desk.home / "b.db").rename(desk.home / "a.db")
 
-    monkeypatch.setattr("holdfast.engines.sqlite.physical.file_copy._in_one_go", replaced)
+    monkeypatch.setattr("holdfast.engines.sqlite.physical.file_copy._copy_at_once", replaced)
     with pytest.raises(AddonUnavailable, match="was replaced by another file"):
         desk.take("a.db")
 

@@ -10,7 +10,7 @@ import pytest
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
 from holdfast.engines.sqlite.client import file_handles, location
 from holdfast.engines.sqlite.client.location import opened
-from holdfast.engines.sqlite.physical.file_copy import held
+from holdfast.engines.sqlite.physical.file_copy import read_transaction
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 
@@ -109,7 +109,7 @@ def test_somebody_who_swaps_all_the_time_gains_nothing(mine: Path, secret: Path)
 
 def test_the_copy_is_of_the_file_that_is_held(mine: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
-    with held(mine) as source:
+    with read_transaction(mine) as source:
         source.copy(target, Guard(SystemClock()))
     assert word(target) == "mine"
 
@@ -117,7 +117,7 @@ def test_the_copy_is_of_the_file_that_is_held(mine: Path, tmp_path: Path) -> Non
 def test_a_copy_of_a_file_that_was_replaced_is_refused(
     mine: Path, secret: Path, tmp_path: Path
 ) -> None:
-    with held(mine) as source:
+    with read_transaction(mine) as source:
         secret.replace(mine)
         with pytest.raises(AddonUnavailable, match="was replaced"):
             source.copy(tmp_path / "copy.db", Guard(SystemClock()))

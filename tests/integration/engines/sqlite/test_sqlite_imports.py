@@ -30,7 +30,7 @@ def engine(tmp_path: Path) -> SQLite:
 def home(tmp_path: Path, engine: SQLite) -> Iterator[Path]:
     """Where files may be touched; nothing of an import stays elsewhere."""
     yield tmp_path / "files"
-    scratch.settle()
+    scratch.wait_for_removals()
     assert list((tmp_path / "state").rglob("*.db")) == []
 
 
@@ -51,7 +51,9 @@ def shell_dump(path: Path) -> bytes:
 
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
-def test_a_file_comes_in_page_by_page(engine: SQLite, home: Path, encoding: str, wal: bool) -> None:
+def test_a_file_comes_in_copy_by_pages(
+    engine: SQLite, home: Path, encoding: str, wal: bool
+) -> None:
     make(home / "a.db", encoding=encoding, wal=wal)
     before = fingerprint(home / "a.db")
     load(engine, home / "b.db", (home / "a.db").read_bytes())

@@ -15,7 +15,7 @@ from holdfast.contracts.engine import EVERYTHING
 from holdfast.domain.errors import AddonUnavailable, ChildFailed, Interrupted
 from holdfast.engines.sqlite.client import scratch
 from holdfast.engines.sqlite.physical import file_copy
-from holdfast.engines.sqlite.physical.file_copy import Held
+from holdfast.engines.sqlite.physical.file_copy import ReadTransaction
 from holdfast.kit.processes.guard import Guard
 
 SOME = 1 << 16
@@ -26,19 +26,21 @@ class Slow:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.allowed, self.done = threading.Event(), threading.Event()
-        copy, release = Held.copy, Held.release
+        copy, release = ReadTransaction.copy, ReadTransaction.release
 
-        def late(held: Held, target: Path, guard: Guard, rate: int | None = None) -> None:
+        def late(
+            held: ReadTransaction, target: Path, guard: Guard, rate: int | None = None
+        ) -> None:
             while not self.allowed.wait(0.01):
                 guard.check()
             copy(held, target, guard, rate)
 
-        def told(held: Held) -> None:
+        def told(held: ReadTransaction) -> None:
             release(held)
             self.done.set()
 
-        monkeypatch.setattr(Held, "copy", late)
-        monkeypatch.setattr(Held, "release", told)
+        monkeypatch.setattr(ReadTransaction, "copy", late)
+        monkeypatch.setattr(ReadTransaction, "release", told)
 
     def go(self) -> None:
         """Returns when the file was let go."""
@@ -112,7 +114,7 @@ def test_what_hinders_the_copy_ends_the_dump(desk: Desk, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise ChildFailed("cp: no space left on device")
 
-    monkeypatch.setattr(file_copy, "_in_one_go", full)
+    monkeypatch.setattr(file_copy, "_copy_at_once", full)
     make(desk.home / "a.db")
     with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), a_guard()) as session:
         source = session.open(session.members[0])
@@ -138,7 +140,7 @@ def test_a_dump_that_is_given_up_lets_the_file_go(desk: Desk, slow: Slow, wal: b
     with impatient(desk.home / "a.db") as other:
         other.execute("DELETE FROM hidden_rowids")
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    scratch.settle()
+    scratch.wait_for_removals()
     assert not list(scratch.home(desk.home.parent / "state" / "tools").rglob("copy.db"))
 
 
@@ -159,7 +161,10 @@ def test_both_begin_anew_until_they_see_the_same(
             begin(session)
 
         monkeypatch.setattr(file_copy, "begin", interfered)
-        with file_copy.held(path) as source, file_copy.beside(source, a_guard()) as session:
+        with (
+            file_copy.read_transaction(path) as source,
+            file_copy.parallel_session(source, a_guard()) as session,
+        ):
             assert len(begun) == 7  # one alone, and three times both
             other.execute("INSERT INTO parent VALUES (99)")
             query = "SELECT group_concat(id) FROM parent"
@@ -173,6 +178,6 @@ def test_a_log_that_never_rests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
 
     make(desk.home / "a.db", wal=True)
     monkeypatch.setattr(file_copy, "BUSY_SECONDS", 0.1)
-    monkeypatch.setattr(file_copy, "_alike", never)
+    monkeypatch.setattr(file_copy, "_begin_together", never)
     with pytest.raises(AddonUnavailable, match=r"a\.db is written to without any pause"):
         desk.take("a.db")

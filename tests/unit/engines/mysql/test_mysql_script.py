@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.mysql.dump.script import moved, shortened, statements
+from holdfast.engines.mysql.dump.script import redirect_table, statements, with_binary_values
 from holdfast.engines.mysql.dump.statement_rules import Fate, judge
 
 SCRIPT = rb"""/*M!999999\- enable the sandbox mode */
@@ -69,7 +69,7 @@ def test_a_script_that_ends_inside_a_statement_is_refused(end: bytes) -> None:
         (b'CREATE DEFINER="r"@"%" PROCEDURE "p"() SELECT 1', Fate.CODE, "procedures", "p"),
         (b"/*!50106 CREATE*/ /*!50117 DEFINER=`r`@`h`*/ EVENT `e` DO x", Fate.CODE, "events", "e"),
         (b"CREATE DEFINER=`r`@`h` PACKAGE BODY `p` AS x", Fate.CODE, "packages", "p BODY"),
-        (b"USE `shop`", Fate.GO, "", "shop"),
+        (b"USE `shop`", Fate.USE, "", "shop"),
         (b"CREATE TABLE `t` (a int)", Fate.RUN, "", "t"),
         (b"DO SETVAL(`s`, 1001, 0)", Fate.RUN, "", ""),
         (b"/*!40000 ALTER TABLE `t` DISABLE KEYS */", Fate.RUN, "", ""),
@@ -121,7 +121,7 @@ def test_only_references_follow_to_where_tables_are_staged() -> None:
         b"CREATE TABLE `t` (a int DEFAULT nextval(`shop`.`s`) COMMENT 'REFERENCES `shop`.`x`',"
         b" `shop` int, CONSTRAINT `c` FOREIGN KEY (a) REFERENCES `shop`.`u` (`a`))"
     )
-    found = moved(table, {b"`shop`": b"`new`"})
+    found = redirect_table(table, {b"`shop`": b"`new`"})
     assert found == (
         b"CREATE TABLE `t` (a int DEFAULT nextval(`new`.`s`) COMMENT 'REFERENCES `shop`.`x`',"
         b" `shop` int, CONSTRAINT `c` FOREIGN KEY (a) REFERENCES `new`.`u` (`a`))"
@@ -138,4 +138,4 @@ def test_long_binary_values_are_shortened_and_nothing_else_is() -> None:
     rows = b"INSERT INTO `0x" + digits + b"` VALUES (%b)"
     before = rows % b",".join([*kept, b"0x" + digits, b"7"])
     after = rows % b",".join([*kept, b"_binary'" + quoted + b"'", b"7"])
-    assert shortened(before) == after
+    assert with_binary_values(before) == after

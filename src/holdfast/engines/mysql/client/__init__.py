@@ -1,1 +1,1 @@
-"""Talking to a MariaDB or MySQL server: addresses, sessions, names, errors, and the stock tools."""
+"""Talks to a MariaDB or MySQL server: addresses, sessions, names, errors, and the stock tools."""

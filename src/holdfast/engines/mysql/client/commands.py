@@ -1,4 +1,4 @@
-"""Argument lists of the client and server programs: pure functions, no secret in any of them."""
+"""Argument lists of the client and server programs, without secrets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ def dump(
     history: bool,
     ignored: Sequence[str] = (),
 ) -> Command:
-    """One transaction for all databases. `ignored` are views that cannot be shown."""
+    """Dumps all databases in one transaction. `ignored` are broken views to leave out."""
     return Command(
         [
             str(tools.dump),
@@ -27,7 +27,7 @@ def dump(
             "--routines",
             "--triggers",
             "--events",
-            "--skip-add-locks",  # under LOCK TABLES no row takes its default from a sequence
+            "--skip-add-locks",  # under LOCK TABLES defaults from sequences fail
             "--default-character-set=utf8mb4",
             "--max-allowed-packet=1G",
             *(
@@ -37,24 +37,24 @@ def dump(
                 if tools.flavour == MARIADB
                 else ["--set-gtid-purged=OFF", "--column-statistics=0", "--no-tablespaces"]
             ),
-            *(f"--ignore-table={each}" for each in ignored),
+            *(f"--ignore-table={view}" for view in ignored),
             "--databases",
             "--",
             *databases,
         ],
-        env={"MYSQL_TEST_LOGIN_FILE": "/dev/null/none"},  # ~/.mylogin.cnf belongs to a person
+        env={"MYSQL_TEST_LOGIN_FILE": "/dev/null/none"},  # not the operator's ~/.mylogin.cnf
         private=options,
     )
 
 
 def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | None) -> Command:
-    """Everything a managed server is told: no option file is read, wherever it may lie."""
+    """Starts a managed server with all its settings on the command line; no option file is read."""
     return Command(
         [
             str(tools.server),
             "--no-defaults",
             f"--datadir={directory}",
-            f"--tmpdir={aside(directory)}",
+            f"--tmpdir={temporary_directory(directory)}",
             f"--port={port}",
             "--bind-address=127.0.0.1",
             f"--socket={SOCKET}",
@@ -63,9 +63,9 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | No
             "--skip-name-resolve",
             "--skip-symbolic-links",
             "--character-set-server=utf8mb4",
-            "--max-allowed-packet=1G",  # no row of another server is too long to be restored
+            "--max-allowed-packet=1G",  # so that rows of any server can be restored
             *(
-                ["--skip-log-bin", f"--secure-file-priv={_NO_FILES}"]
+                ["--skip-log-bin", f"--secure-file-priv={_EMPTY_DIRECTORY}"]
                 if tools.flavour == MARIADB
                 else ["--disable-log-bin", "--mysqlx=OFF", "--secure-file-priv=NULL"]
             ),
@@ -75,13 +75,56 @@ def server(tools: ToolSet, directory: Path, port: int, *, run_as: str | int | No
     )
 
 
-def aside(directory: Path) -> Path:
-    """Beside a data directory, in which every directory is a database."""
+def initialise(
+    tools: ToolSet, directory: Path, script: Secret, *, run_as: str | int | None
+) -> Command:
+    """Creates a data directory and runs a script in it."""
+    argv = (
+        [
+            tools.companion("mariadb-install-db"),
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--extra-file={PRIVATE}",
+        ]
+        if tools.flavour == MARIADB
+        else [
+            str(tools.server),
+            "--no-defaults",
+            "--initialize-insecure",
+            f"--init-file={PRIVATE}",
+            "--disable-log-bin",
+            "--mysqlx=OFF",
+        ]
+    )
+    directories = [f"--datadir={directory}", f"--tmpdir={temporary_directory(directory)}"]
+    return Command([*argv, *directories], cwd="/", user=run_as, private=script)
+
+
+def backup(tools: ToolSet, options: Secret, directory: Path) -> Command:
+    """Copies a running server's data directory to standard output."""
+    return Command(
+        [
+            str(tools.backup),
+            f"--defaults-file={PRIVATE}",
+            "--backup",
+            "--stream=mbstream",
+            "--parallel=1",
+            f"--datadir={directory}",
+        ],
+        cwd="/",
+        private=options,
+    )
+
+
+def temporary_directory(directory: Path) -> Path:
+    """The server's directory for temporary files: beside the data directory, in which every
+    directory is a database."""
     return directory.with_name(f"{directory.name}.tmp")
 
 
 SOCKET = "holdfast.sock"
-"""Relative to the data directory, which the server makes its own: never too long a path."""
+"""Relative to the data directory, the server's working directory, so the path is never too long."""
 PID_FILE = "holdfast.pid"
-_NO_FILES = "/proc/fs"
-"""SQL may read and write files of this directory only, and there are none of anybody in it."""
+_EMPTY_DIRECTORY = "/proc/fs"
+"""The only directory in which SQL may read and write files: it never holds any."""

@@ -1,7 +1,7 @@
-"""One session with a server: the only file that knows the client library.
+"""One session with a server; no other module uses the client library.
 
-Statements go one at a time and nothing on our side reads them: no shell escapes, no scripts, no
-files for LOAD DATA LOCAL. Two statements in one text are an error of the server.
+Statements are sent one at a time and nothing on our side interprets them: no shell escapes, no
+scripts, no files for LOAD DATA LOCAL. The server refuses two statements in one text.
 """
 
 import contextlib
@@ -18,33 +18,27 @@ from pymysql.cursors import Cursor
 WireError = pymysql.err.MySQLError
 
 Row = tuple[Any, ...]
-_PACKET = 1 << 30  # the largest the protocol's other end can be told to take
+_MAX_PACKET_BYTES = 1 << 30  # the largest that a server can be set to
 
 
 class _Connection(Connection):  # type: ignore[type-arg]
-    """Where nobody's certificate is verified no authority is needed: reading those of the system
-    takes longer than connecting."""
+    """Loads no system CAs when certificates are not verified: that takes longer than connecting."""
 
     def _create_ssl_ctx(self, sslp: "ssl.SSLContext | dict[str, Any]") -> ssl.SSLContext:
         return cast("Any", super())._create_ssl_ctx(sslp or _UNVERIFIED)
 
 
-def _unverified() -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
-
-
-_UNVERIFIED = _unverified()
-"""For whoever asked for no more than what the server offers."""
+_UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For ssl-mode `preferred`, which takes the encryption that a server offers."""
+_UNVERIFIED.check_hostname = False
+_UNVERIFIED.verify_mode = ssl.CERT_NONE
 
 
 class Session:
-    """In autocommit, with text as utf8mb4. Not for several threads, except `cut`."""
+    """A session in autocommit, with text as utf8mb4. Only `cut` is safe from other threads."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        flags = CLIENT.MULTI_STATEMENTS
+
         self._connection = cast(
             "Any",
             _Connection(
@@ -52,12 +46,12 @@ class Session:
                 charset="utf8mb4",
                 autocommit=True,
                 local_infile=False,
-                max_allowed_packet=_PACKET,
+                max_allowed_packet=_MAX_PACKET_BYTES,
                 program_name="holdfast",
                 defer_connect=True,
             ),
         )
-        self._connection.client_flag &= ~flags  # the library asks for it by itself
+        self._connection.client_flag &= ~CLIENT.MULTI_STATEMENTS  # PyMySQL's default
         self._connection.connect()
         sock: socket.socket = self._connection._sock
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -74,11 +68,11 @@ class Session:
 
     @property
     def banner(self) -> str:
-        """The version as the server says it before anything else."""
+        """The version in the server's greeting."""
         return str(self._connection.get_server_info())
 
     def run(self, statement: bytes) -> None:
-        """One statement as it is; what it answers is thrown away."""
+        """Runs one statement as it is and discards the result."""
         self._connection.query(statement)
 
     def execute(self, statement: str, arguments: Sequence[object] = ()) -> None:
@@ -92,20 +86,20 @@ class Session:
             return list(cast("Any", cursor).fetchall())
 
     def row(self, statement: str, arguments: Sequence[object] = ()) -> Row:
-        found = self.rows(statement, arguments)
-        if not found:
+        rows = self.rows(statement, arguments)
+        if not rows:
             raise LookupError(f"no row: {statement[:80]}")
-        return found[0]
+        return rows[0]
 
     def value(self, statement: str, arguments: Sequence[object] = ()) -> Any:
         return self.row(statement, arguments)[0]
 
     def literal(self, text: str) -> str:
-        """As a quoted string of SQL."""
+        """Quotes `text` as a string of SQL."""
         return str(self._connection.escape(text))
 
     def cut(self) -> None:
-        """Ends it from another thread: who waits for an answer gets an error."""
+        """Ends the session from another thread: a pending statement fails."""
         sock: socket.socket | None = self._connection._sock
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -116,17 +110,27 @@ class Session:
             self._connection.close()
 
 
-def name(identifier: str) -> str:
-    """As a quoted name of SQL."""
+def quote_name(identifier: str) -> str:
+    """Quotes an identifier for SQL."""
     return "`" + identifier.replace("`", "``") + "`"
 
 
-def pattern(database: str) -> str:
-    """A database as GRANT names it: there `_` and `%` stand for others, unless escaped."""
-    return name(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
+def quote_qualified(database: str, identifier: str) -> str:
+    """Quotes `database.identifier` for SQL."""
+    return f"{quote_name(database)}.{quote_name(identifier)}"
 
 
-def code(error: BaseException) -> int:
+def quote_pattern(database: str) -> str:
+    """Quotes a database for GRANT, where `_` and `%` are wildcards unless escaped."""
+    return quote_name(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
+
+
+def error_number(error: BaseException) -> int:
     """The server's number of an error; 0 when there is none."""
     first = error.args[0] if error.args else 0
     return first if isinstance(first, int) else 0
+
+
+def as_text(value: object) -> str:
+    """A value of the schema `mysql`, which some versions return as bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,4 +1,4 @@
-"""Is a server on this machine, and where are its files? Nothing is known of one elsewhere."""
+"""Finds the data directory of a server on this machine."""
 
 import socket
 from pathlib import Path
@@ -11,7 +11,7 @@ from holdfast.engines.mysql.client.connection import Session
 
 
 def data_directory(session: Session, address: Address) -> Path | None:
-    """None unless a process of this machine serves that directory, under the pid it says."""
+    """None unless the process in the server's pid file runs here, in that directory."""
     if not is_local(address):
         return None
     directory, pid_file, host = session.row("SELECT @@datadir, @@pid_file, @@hostname")

@@ -1,6 +1,6 @@
-"""What a server says about itself, as JSON values: version, databases, tables, privileges.
+"""Reads a server's version, databases, tables and privileges as JSON values.
 
-Recorded with each dump: a restore has to know what the databases need before it begins.
+They are recorded with each dump: a restore has to know what the databases need before it begins.
 """
 
 import re
@@ -43,7 +43,7 @@ SELECT s.schema_name, s.default_character_set_name, s.default_collation_name, {{
   FROM information_schema.schemata s
  WHERE lower(s.schema_name) NOT IN ({", ".join(f"'{name}'" for name in SYSTEM)}) ORDER BY 1
 """  # noqa: S608 - of constants
-"""Sizes are asked of nobody else's tables: the server opens each for it."""
+"""Sizes are read per database, because the server opens each table for them."""
 _TABLES = """
 SELECT table_name, table_type, coalesce(engine, '') FROM information_schema.tables
  WHERE table_schema = %s AND table_type <> 'SYSTEM VIEW' ORDER BY 1
@@ -61,19 +61,19 @@ SELECT DISTINCT unique_constraint_schema FROM information_schema.referential_con
 
 
 def server(session: Session) -> Facts:
-    found = dict(zip(_SERVER_FIELDS, session.row(_SERVER), strict=True))
-    match = re.match(r"(?:5\.5\.5-)?(\d+\.\d+\.\d+)", found["banner"])
+    values = dict(zip(_SERVER_FIELDS, session.row(_SERVER), strict=True))
+    match = re.match(r"(?:5\.5\.5-)?(\d+\.\d+\.\d+)", values["banner"])
     return {
-        **found,
-        "flavour": flavour(found["banner"], found["comment"]),
-        "version": match[1] if match else found["banner"],
-        "readOnly": str(found["readOnly"]) not in ("0", "OFF"),
-        "binaryLog": bool(found["binaryLog"]),
+        **values,
+        "flavour": flavour(values["banner"], values["comment"]),
+        "version": match[1] if match else values["banner"],
+        "readOnly": str(values["readOnly"]) not in ("0", "OFF"),
+        "binaryLog": bool(values["binaryLog"]),
     }
 
 
 def flavour(banner: str, comment: str) -> str:
-    """`MariaDB`, `MySQL`, or the name of what speaks their protocol."""
+    """`MariaDB`, `MySQL`, or the name of another server that speaks their protocol."""
     for other in ("TiDB", "Vitess", "Aurora", "SingleStore", "MemSQL", "OceanBase", "Dolt"):
         if other.lower() in f"{banner} {comment}".lower():
             return other
@@ -81,7 +81,7 @@ def flavour(banner: str, comment: str) -> str:
 
 
 def databases(session: Session) -> list[Facts]:
-    """Every user database, also an empty one; ours in progress are not."""
+    """All user databases, also empty ones, without those of restores in progress."""
     fields = ("name", "charset", "collation", "comment", "size")
     comment = "s.schema_comment" if MARIADB in session.banner else "''"
     return [
@@ -97,22 +97,24 @@ def tables(session: Session, database: str) -> list[Facts]:
     return [dict(zip(fields, row, strict=True)) for row in session.rows(_TABLES, [database])]
 
 
-def needs(session: Session, database: Facts, found: list[Facts]) -> Facts:
+def needs(session: Session, database: Facts, tables: list[Facts]) -> Facts:
     """What a target must offer to hold this database."""
     name = database["name"]
     collations = {str(row[0]) for row in session.rows(_COLLATIONS, [name, name])}
     return {
-        "engines": sorted({t["engine"] for t in found if t["engine"] and t["type"] in TABLE_TYPES}),
+        "engines": sorted(
+            {t["engine"] for t in tables if t["engine"] and t["type"] in TABLE_TYPES}
+        ),
         "collations": sorted(collations | {str(database["collation"])}),
         "references": sorted(str(row[0]) for row in session.rows(_FOREIGN, [name])),
-        "sequences": any(t["type"] == SEQUENCE for t in found),
-        "versioned": any(t["type"] == VERSIONED for t in found),
-        "mixedCase": any(t["name"] != t["name"].lower() for t in [*found, database]),
+        "sequences": any(t["type"] == SEQUENCE for t in tables),
+        "versioned": any(t["type"] == VERSIONED for t in tables),
+        "mixedCase": any(t["name"] != t["name"].lower() for t in [*tables, database]),
     }
 
 
 def privileges(session: Session) -> set[str]:
-    """Global privileges of who we are, in capitals; dynamic ones of MySQL too."""
+    """The global privileges of our user in capitals, with MySQL's dynamic ones."""
     user, _, host = str(session.value("SELECT current_user()")).rpartition("@")
     grantee = f"'{user}'@'{host}'"
     rows = session.rows(
@@ -122,5 +124,5 @@ def privileges(session: Session) -> set[str]:
     return {str(row[0]).upper() for row in rows}
 
 
-def may_lock_everything(held: set[str]) -> bool:
-    return bool(held & {"RELOAD", "SUPER", "FLUSH_TABLES"})
+def may_lock_everything(privileges: set[str]) -> bool:
+    return bool(privileges & {"RELOAD", "SUPER", "FLUSH_TABLES"})

@@ -1,75 +1,77 @@
-"""Names Holdfast gives to what it puts on a server.
+"""Names of the databases, users and locks that Holdfast creates on a server.
 
-They are derived from the operation, so that any later attempt of the same operation, on any worker,
-recognises what an earlier one left; and from the attempt's number, so that one that was taken for
-dead and wakes up neither writes into nor removes what a later one made.
+They derive from the operation, so that any later attempt of it, on any worker, recognises what an
+earlier one left; and from the attempt's number, so that an attempt that was taken for dead and
+wakes up neither writes into nor removes what a later one created.
 """
 
 import hashlib
 
 from holdfast.contracts.engine import Attempt
 
-STAGE = "holdfast_stage_"
-OLD = "holdfast_old_"
-OURS = (STAGE, OLD)
-BOOK = "book"
-LOADER = "holdfast_load_"
+STAGE_PREFIX = "holdfast_stage_"
+OLD_PREFIX = "holdfast_old_"
+OURS = (STAGE_PREFIX, OLD_PREFIX)
+LEDGER = "book"
+LOADER_PREFIX = "holdfast_load_"
 
 
 RAW = "#mysql50#"
-"""Before the name of a directory that is not encoded as the server encodes names of databases."""
+"""Prefix that servers show before a database directory whose name is not in their encoding."""
 
 
-def plain(database: str) -> str:
-    """The name that a database has on a server where it is made."""
+def plain_name(database: str) -> str:
+    """The name that a database gets on the server to which it is restored."""
     return database.removeprefix(RAW)
 
 
-def short(op: str) -> str:
-    """Ten hex characters standing for an operation id, whatever its form."""
+def short_id(op: str) -> str:
+    """Ten hex characters that stand for an operation id of any form."""
     return hashlib.sha256(op.encode()).hexdigest()[:10]
 
 
 def stages_prefix(op: str) -> str:
-    """Of what all attempts staged."""
-    return f"{STAGE}{short(op)}_"
+    """Prefix of the staging databases of all attempts."""
+    return f"{STAGE_PREFIX}{short_id(op)}_"
 
 
 def stage_prefix(attempt: Attempt) -> str:
-    """Of what the attempt staged with whose work this one goes on."""
+    """Prefix of the staging databases that this attempt uses, perhaps those of an earlier one."""
     return f"{stages_prefix(attempt.op)}{f'{attempt.stage}_' if attempt.stage else ''}"
 
 
 def is_older_stage(name: str, attempt: Attempt) -> bool:
-    """Was this staged by this attempt or by one before it?"""
+    """Whether this attempt or an earlier one created the staging database."""
     number, mark, _ = name.removeprefix(stages_prefix(attempt.op)).partition("_")
     return not (mark and number.isdigit()) or int(number) <= attempt.number
 
 
 def old_prefix(op: str) -> str:
-    """Of databases with the old data, and of the names that old tables have for a moment."""
-    return f"{OLD}{short(op)}_"
+    """Prefix of databases with the old data, and of old tables' temporary names."""
+    return f"{OLD_PREFIX}{short_id(op)}_"
 
 
-def book(attempt: Attempt) -> str:
-    """The small database in which one restore keeps its books."""
-    return f"{stage_prefix(attempt)}{BOOK}"
+def ledger(attempt: Attempt) -> str:
+    """The small database in which a restore keeps its ledger."""
+    return f"{stage_prefix(attempt)}{LEDGER}"
 
 
-def old_book(op: str) -> str:
-    """The book of the old data that a restore set aside."""
-    return f"{old_prefix(op)}{BOOK}"
+def old_ledger(op: str) -> str:
+    """The database with the ledger of the old data that a restore set aside."""
+    return f"{old_prefix(op)}{LEDGER}"
 
 
-def loader(op: str, number: int) -> str:
-    """The user that loads: it may touch the staging databases and nothing else. A name of a user
-    has 32 characters at most."""
-    return f"{LOADER}{short(op)}{f'_{number}' if number else ''}"
+def loader_user(op: str, number: int) -> str:
+    """The user that loads, with rights on the staging databases only.
+
+    User names have 32 characters at most.
+    """
+    return f"{LOADER_PREFIX}{short_id(op)}{f'_{number}' if number else ''}"
 
 
 def session_lock(op: str, number: int) -> str:
-    """What a session of an attempt holds, so that the next one finds and ends it."""
-    return f"holdfast_{short(op)}_{number}"
+    """The lock that an attempt's session holds, so that the next attempt finds and ends it."""
+    return f"holdfast_{short_id(op)}_{number}"
 
 
 def is_ours(database: str) -> bool:

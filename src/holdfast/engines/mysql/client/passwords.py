@@ -1,4 +1,4 @@
-"""How a password is told to a server, so that none of its logs holds it where that can be had."""
+"""Sets passwords so that, where the server allows it, none of its logs holds them."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,12 +9,9 @@ from holdfast.kit.seal import Secret
 
 def identified_by(flavour: str, password: Secret, quote: Callable[[str], str]) -> str:
     """The clause of CREATE and ALTER USER. MariaDB takes a hash; MySQL the text, quoted."""
-    if flavour == MARIADB:
-        return f"IDENTIFIED BY PASSWORD '{_native_hash(password)}'"
-    return f"IDENTIFIED BY {quote(password.reveal())}"
-
-
-def _native_hash(password: Secret) -> str:
-    """What mysql_native_password keeps; SHA-1 is that format's choice."""
+    if flavour != MARIADB:
+        return f"IDENTIFIED BY {quote(password.reveal())}"
+    # The format of mysql_native_password, whose choice SHA-1 is.
     once = hashlib.sha1(password.reveal().encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+    twice = hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+    return f"IDENTIFIED BY PASSWORD '*{twice}'"

@@ -1,70 +1,71 @@
-"""What an error of the server means to us: unavailable now, or refused until somebody acts."""
+"""Translates errors of a server: unavailable for now, or refused until its owner acts."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, Failure
-from holdfast.engines.mysql.client.connection import WireError, code
+from holdfast.engines.mysql.client.connection import WireError, error_number
 from holdfast.kit.processes.guard import Guard
 
-_NOBODY = (2002, 2003, 2005)
-_NOT_NOW = (1040, 1053, 1129, 1203, 1205, 1226, 2006, 2013, 2014, 2055)
-_PASSWORD = (1045, 1698, 1862)
+_NO_ANSWER = (2002, 2003, 2005)
+_TEMPORARY = (1040, 1053, 1129, 1203, 1205, 1226, 2006, 2013, 2014, 2055)
+_WRONG_PASSWORD = (1045, 1698, 1862)
 PRIVILEGE = (1044, 1142, 1143, 1227, 1370, 3530, 4056)
-_LOCK = 1205
+_LOCK_TIMEOUT = 1205
 LOST = (2006, 2013, 2055, 0)
-"""Numbers that say nothing of a statement: the connection is gone."""
+"""Numbers that mean that the connection is gone, whatever the statement."""
 
 
-def of_connecting(error: Exception, address: Address) -> Failure:
+def connect_failure(error: Exception, address: Address) -> Failure:
     """The failure to raise for a connect that did not work."""
-    number, words = code(error), said(error)
-    where = f"{address.host}:{address.port}"
-    if number in _NOBODY and "SSL" not in words:
-        return AddonUnavailable(f"nobody answers at {where}: {words}", reason="host")
-    if number in _PASSWORD:
+    number, words = error_number(error), error_text(error)
+    endpoint = f"{address.host}:{address.port}"
+    if number in _NO_ANSWER and "SSL" not in words:
+        return AddonUnavailable(f"no server answers at {endpoint}: {words}", reason="host")
+    if number in _WRONG_PASSWORD:
         return AddonRefused(
-            f"the server at {where} refused the password of user {address.user}", reason="password"
+            f"the server at {endpoint} refused the password of user {address.user}",
+            reason="password",
         )
     if number in (1044, 1049):
         return AddonRefused(
-            f"the server at {where} has no database {address.database} for user {address.user}",
+            f"the server at {endpoint} has no database {address.database} for user {address.user}",
             reason="database",
         )
     if "SSL" in words or "TLS" in words or "certificate" in words:
-        return AddonRefused(f"TLS with {where} did not work: {words}", reason="tls")
-    if number in _NOT_NOW or number == 0:
-        return AddonUnavailable(f"the server at {where} is not ready: {words}", reason="busy")
+        return AddonRefused(f"TLS with {endpoint} did not work: {words}", reason="tls")
+    if number in _TEMPORARY or number == 0:
+        return AddonUnavailable(f"the server at {endpoint} is not ready: {words}", reason="busy")
     return AddonRefused(
-        f"the server at {where} refused user {address.user}: {words}", reason="refused"
+        f"the server at {endpoint} refused user {address.user}: {words}", reason="refused"
     )
 
 
-def said(error: BaseException) -> str:
-    """The words of an error without its number, in one line."""
+def error_text(error: BaseException) -> str:
+    """The message of an error without its number, in one line."""
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     return " ".join(text.split())[:500]
 
 
 @contextmanager
 def translated(guard: Guard | None = None) -> Generator[None]:
-    """Around statements: a stop's own reason first, then a failure a person understands."""
+    """Turns errors of statements into failures; the reason of a stopped guard comes first."""
     try:
         yield
     except (WireError, OSError) as error:
         if guard is not None:
             guard.check()
-        raise of_statement(error) from error
+        raise statement_failure(error) from error
 
 
-def of_statement(error: BaseException) -> Failure:
+def statement_failure(error: BaseException) -> Failure:
     """The failure to raise for a statement that did not work."""
-    number, words = code(error), said(error)
+    number, words = error_number(error), error_text(error)
     if number in PRIVILEGE:
         return AddonRefused(f"a privilege is missing: {words}", reason="privilege")
-    if number == _LOCK:
+    if number == _LOCK_TIMEOUT:
         return AddonUnavailable(f"a lock was not given in time: {words}", reason="lock")
-    if number in (*_NOBODY, *_NOT_NOW) or isinstance(error, OSError) or number == 0:
+    if number in (*_NO_ANSWER, *_TEMPORARY) or isinstance(error, OSError) or number == 0:
         return AddonUnavailable(f"the connection was lost: {words}", reason="session")
     return AddonRefused(f"the server refused a statement: {words} ({number})", reason="statement")

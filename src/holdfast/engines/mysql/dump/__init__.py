@@ -1,1 +1,1 @@
-"""Taking a dump: probe, inventory, archive, and what a dump leaves out."""
+"""Takes dumps: probe, inventory, archive, and warnings about what a dump leaves out."""

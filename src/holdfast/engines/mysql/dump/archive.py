@@ -1,8 +1,8 @@
-"""The members of a dump, and what proves that one is whole.
+"""Proves that the members of a dump are whole.
 
 The stock tools announce every part in a comment and end with `-- Dump completed`. Data holds no
-raw line feed, so a line that begins so is theirs; the text of a routine might imitate one, which
-can only make us see more tables than there are, never fewer.
+raw line feed, so a line that begins with `-- ` is theirs; the text of a routine might imitate one,
+which can only make us see more tables than there are, never fewer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,16 +15,16 @@ from holdfast.engines.mysql.dump import accounts
 SCRIPT, ACCOUNTS = "mysql-script", "mysql-accounts"
 TRAILER = b"-- Dump completed"
 
-_MARK = b"\n-- "
+_COMMENT = b"\n-- "
 _DATABASE = b"Current Database: `"
 _TABLE = b"Dumping data for table `"
-_LONGEST = 1024
+_MAX_MARK_BYTES = 1024
 _HEAD_BYTES = 64 << 10
 SANDBOX = (
     b"/*M!999999\\- enable the sandbox mode */",
     b"/*!999999\\- enable the sandbox mode */",
 )
-"""How MariaDB's files begin, also those without comments."""
+"""The first line of MariaDB's files, also of those without comments."""
 _BEGINNINGS = (
     *SANDBOX,
     b"-- MariaDB dump",
@@ -32,16 +32,16 @@ _BEGINNINGS = (
     b"/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */",
 )
 NOTES_RESTORED = b"/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */"
-"""The last statement of a dump without comments: what its first ones set is put back in the end."""
+"""The last statement of a dump without comments, which puts settings of the first ones back."""
 
 
 def begins(head: bytes) -> bool:
-    """Also below the comments that people's tools write above a dump."""
+    """Whether a dump begins here, perhaps below comments that other tools wrote above it."""
     return any(text.startswith(_BEGINNINGS) for text in beginnings(head))
 
 
 class Scan:
-    """What goes by in a dump: databases, tables with data, and whether it came to its end."""
+    """Watches a dump go by: its databases, its tables with data, and whether it ends well."""
 
     def __init__(self) -> None:
         self.tables: set[tuple[str, str]] = set()
@@ -58,25 +58,23 @@ class Scan:
             self._head += data[:_HEAD_BYTES]
         self._last = (self._last + data[-256:])[-256:]
         text = self._rest + data
-        at = text.find(_MARK)
+        at = text.find(_COMMENT)
         while at >= 0:
             end = text.find(b"\n", at + 1)
             if end < 0:
                 break
-            self._mark(text[at + len(_MARK) : end])
-            at = text.find(_MARK, end)
-        keep = at if at >= 0 and len(text) - at < _LONGEST else len(text) - len(_MARK)
+            line = text[at + len(_COMMENT) : end]
+            if line.startswith(_DATABASE):
+                self._database = _unquoted(line.removeprefix(_DATABASE))
+                self.databases.add(self._database)
+            elif line.startswith(_TABLE):
+                self.tables.add((self._database, _unquoted(line.removeprefix(_TABLE))))
+            at = text.find(_COMMENT, end)
+        keep = at if at >= 0 and len(text) - at < _MAX_MARK_BYTES else len(text) - len(_COMMENT)
         self._rest = text[max(keep, 0) :]
 
-    def _mark(self, line: bytes) -> None:
-        if line.startswith(_DATABASE):
-            self._database = _unquoted(line.removeprefix(_DATABASE))
-            self.databases.add(self._database)
-        elif line.startswith(_TABLE):
-            self.tables.add((self._database, _unquoted(line.removeprefix(_TABLE))))
-
     def problem(self, *endings: bytes) -> str | None:
-        """Why this is not a whole dump. `endings`: of the last line, instead of the comment."""
+        """Why this is no whole dump; None when it is. `endings` may stand for the last comment."""
         if not begins(self._head):
             return "it does not begin like a dump of mariadb-dump or mysqldump"
         last = self._last.rstrip(b"\r\n").rpartition(b"\n")[2]
@@ -90,9 +88,12 @@ def _unquoted(rest: bytes) -> str:
 
 
 def examine(member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
-    """EvidenceMissing when what is stored is not a whole member."""
+    """Counts what a stored member holds. EvidenceMissing when it is not whole."""
     if member.format == ACCOUNTS:
-        return _examine_accounts(plain)
+        text = b"".join(plain).decode(errors="replace")
+        if not text.startswith(accounts.HEAD) or not text.endswith(f"{accounts.TRAILER}\n"):
+            raise EvidenceMissing("the accounts are not whole")
+        return {"statements": sum(line.endswith(";") for line in text.splitlines())}
     if member.format != SCRIPT:
         raise EvidenceMissing(f"{member.name} has an unknown format {member.format!r}")
     scan = Scan()
@@ -102,10 +103,3 @@ def examine(member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
     if problem is not None:
         raise EvidenceMissing(f"{member.name}: {problem}")
     return {"databases": len(scan.databases), "tableData": len(scan.tables)}
-
-
-def _examine_accounts(plain: Iterator[bytes]) -> Mapping[str, object]:
-    text = b"".join(plain).decode(errors="replace")
-    if not text.startswith(accounts.HEAD) or not text.endswith(f"{accounts.TRAILER}\n"):
-        raise EvidenceMissing("the accounts are not whole")
-    return {"statements": sum(line.endswith(";") for line in text.splitlines())}

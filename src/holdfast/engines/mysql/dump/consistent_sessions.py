@@ -1,8 +1,8 @@
-"""Makes several sessions see the same moment.
+"""Begins several sessions at the same moment of the data.
 
-For as long as it takes to begin, nobody writes: the global read lock where we may take it, else a
-read lock on every table. Tables without transactions stay locked against writing until the dump
-is done, because nothing else would keep them as they were.
+While they begin, writers wait for a lock: the global read lock where we may take it, else a read
+lock on every table. Tables without transactions stay locked against writing until the dump is done,
+because nothing else keeps them unchanged.
 """
 
 import threading
@@ -12,25 +12,30 @@ from contextlib import contextmanager
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.engines.mysql.client.address import connect
-from holdfast.engines.mysql.client.connection import Session, WireError, code, name
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_qualified,
+)
 from holdfast.kit.processes.guard import Guard
 
-HOLD_SECONDS = 20.0
-"""Longer than this nobody is kept waiting: the dump gives up instead."""
+MAX_LOCK_SECONDS = 20.0
+"""Writers wait no longer than this: then the dump gives up."""
 
-_WAIT_SECONDS = 20
+_LOCK_WAIT_SECONDS = 20
 _NOT_ALLOWED = (1227, 1044, 1045)
 
 Tables = Sequence[tuple[str, str]]
 
 
-class Still:
-    """Nobody writes until `release`, or until HOLD_SECONDS are over."""
+class ReadLock:
+    """Keeps writers waiting until `release`, or for MAX_LOCK_SECONDS at most."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._broken = False
-        self._timer = threading.Timer(HOLD_SECONDS, self._give_up)
+        self._timer = threading.Timer(MAX_LOCK_SECONDS, self._give_up)
         self._timer.daemon = True
         self._timer.start()
 
@@ -39,7 +44,7 @@ class Still:
         self._session.cut()
 
     def release(self) -> None:
-        """AddonUnavailable when the lock did not last until now: then nothing is proven."""
+        """Lets writers go on. AddonUnavailable when the lock was lost: nothing is proven then."""
         self._timer.cancel()
         if not self._broken:
             try:
@@ -48,7 +53,7 @@ class Still:
                 self._broken = True
         if self._broken:
             raise AddonUnavailable(
-                f"the dump did not begin within {HOLD_SECONDS:.0f} s under the read lock, which"
+                f"the dump did not begin within {MAX_LOCK_SECONDS:.0f} s under the read lock, which"
                 " was given back",
                 reason="lock",
             )
@@ -58,33 +63,29 @@ class Still:
 
 
 @contextmanager
-def stillness(address: Address, everything: Tables, guard: Guard) -> Generator[Still]:
-    """AddonUnavailable when long statements of others do not let us have the lock."""
+def read_locked(address: Address, tables: Tables, guard: Guard) -> Generator[ReadLock]:
+    """Holds the lock. AddonUnavailable when long statements of others keep us from getting it."""
     with connect(address) as session:
-        session.execute(f"SET SESSION lock_wait_timeout = {_WAIT_SECONDS}")
+        session.execute(f"SET SESSION lock_wait_timeout = {_LOCK_WAIT_SECONDS}")
         give_up = guard.adopt(session.cut)
         try:
-            _lock(session, everything)
-            still = Still(session)
             try:
-                yield still
+                session.execute("FLUSH TABLES WITH READ LOCK")
+            except WireError as error:
+                if error_number(error) not in _NOT_ALLOWED:
+                    raise
+                lock_tables(session, tables)
+            lock = ReadLock(session)
+            try:
+                yield lock
             finally:
-                still.close()
+                lock.close()
         finally:
             give_up()
 
 
-def _lock(session: Session, everything: Tables) -> None:
-    try:
-        session.execute("FLUSH TABLES WITH READ LOCK")
-    except WireError as error:
-        if code(error) not in _NOT_ALLOWED:
-            raise
-        lock_tables(session, everything)
-
-
 def lock_tables(session: Session, tables: Tables) -> None:
-    """Read locks on all of them at once; none is fine."""
+    """Takes read locks on all tables in one statement; an empty list is fine."""
     if tables:
-        listed = ", ".join(f"{name(database)}.{name(table)} READ" for database, table in tables)
+        listed = ", ".join(f"{quote_qualified(database, table)} READ" for database, table in tables)
         session.execute(f"LOCK TABLES {listed}")

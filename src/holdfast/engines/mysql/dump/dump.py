@@ -1,8 +1,7 @@
 """One dump in progress: the accounts, and one script with all databases.
 
-The stock tool dumps all databases in one transaction. A session of ours begins another one in the
-same moment and counts while the tool reads: what the script holds and what the inventory says
-cannot differ.
+The stock tool dumps all databases in one transaction. A session of ours begins another transaction
+at the same moment and counts while the tool reads, so the script and the inventory cannot differ.
 """
 
 import threading
@@ -24,20 +23,25 @@ from holdfast.contracts.engine import (
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure
 from holdfast.engines.mysql.client import commands, facts, object_names, tools
 from holdfast.engines.mysql.client.address import connect, nearest, option_file
-from holdfast.engines.mysql.client.connection import Session, WireError, code, name
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_qualified,
+)
 from holdfast.engines.mysql.client.facts import Facts
-from holdfast.engines.mysql.client.server_errors import of_statement, said, translated
+from holdfast.engines.mysql.client.server_errors import error_text, statement_failure, translated
 from holdfast.engines.mysql.client.tools import ToolSet
 from holdfast.engines.mysql.dump import accounts, archive, warnings
-from holdfast.engines.mysql.dump.consistent_sessions import Tables, lock_tables, stillness
+from holdfast.engines.mysql.dump.consistent_sessions import Tables, lock_tables, read_locked
 from holdfast.engines.mysql.dump.inventory import (
     Count,
     begin_snapshot,
     count,
     keeps_history,
-    merged,
+    merge,
 )
-from holdfast.engines.mysql.dump.probe import look, require_whole_reads
+from holdfast.engines.mysql.dump.probe import require_whole_reads, supported_server
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.patience import patient
 from holdfast.kit.processes.process import Child, require_success
@@ -46,15 +50,15 @@ from holdfast.kit.read_ahead import ReadAhead
 ACCOUNTS = Member("accounts.sql", archive.ACCOUNTS, None)
 SCRIPT = Member("databases.sql", archive.SCRIPT, None)
 
-_WORKING = (
+_READING_SESSIONS = (
     "SELECT 1 FROM information_schema.processlist WHERE command = 'Query' AND id <> connection_id()"
     " AND info LIKE '%SQL_NO_CACHE%' AND state NOT LIKE 'Waiting for%'"
     " AND state NOT IN ('Writing to net', 'Sending to client')"
 )
-"""The stock tool marks its reading of rows so."""
+"""Sessions in which the stock tool reads rows: it marks them with SQL_NO_CACHE."""
 
-_MOST_LINES = 20
-_FIRST = 1 << 16
+_MAX_WARNINGS = 20
+_FIRST_READ_BYTES = 1 << 16
 _BROKEN_VIEW = (1356, 1449, 1146, 1054, 1305, 1462)
 
 
@@ -62,10 +66,10 @@ class MySQLDump:
     """The DumpSession of one attempt."""
 
     def __init__(
-        self, address: Address, chosen: ToolSet, scope: Scope, attempt: Attempt, guard: Guard
+        self, address: Address, tool_set: ToolSet, scope: Scope, attempt: Attempt, guard: Guard
     ) -> None:
         self._address = address
-        self._tools = chosen
+        self._tools = tool_set
         self._scope = scope
         self._attempt = attempt
         self._guard = guard
@@ -73,18 +77,25 @@ class MySQLDump:
         self._source: ScriptSource | None = None
         self._tables: list[tuple[str, Facts]] = []
         self._ignored: list[str] = []
-        self._ignored_of: list[str] = []
+        self._databases_of_ignored: list[str] = []
         self._warnings: list[Mapping[str, str | None]] = []
         self._history = False
         self.members: Sequence[Member] = ()
         self.facts: Mapping[str, object] = {}
 
     def look(self) -> None:
-        """Fills in members and facts."""
+        """Reads the server and fills in `members` and `facts`."""
         with connect(self._address) as session:
-            server = look(session, self._address)
+            server = supported_server(session, self._address)
             require_whole_reads(session)
-            databases = self._wanted(list(self._real(session)))
+            one = self._scope.database
+            databases = [
+                database
+                for database in list(self._restorable_databases(session))
+                if one in (None, database["name"])
+            ]
+            if not databases and (one is not None or not self._scope.users):
+                raise AddonRefused(f"the server has no database {one or ''} to dump")
             if self._scope.users:
                 self._script = accounts.script(session, server["flavour"], self._address.owner)
             recorded = [self._inspect(session, database) for database in databases]
@@ -105,77 +116,70 @@ class MySQLDump:
             "tools": {"version": self._tools.version, "flavour": self._tools.flavour},
             "consistency": "all databases are one snapshot; accounts and definitions of routines,"
             " views, triggers and events were read beside it",
-            "accounts": self._scope.users and accounts.NOTHING not in self._script,
+            "accounts": self._scope.users and accounts.UNREADABLE not in self._script,
             "history": self._history,
-            "locked": [f"{database}.{table}" for database, table in self.unsafe],
+            "locked": [f"{database}.{table}" for database, table in self.nontransactional],
             "skipped": self._ignored,
             "databases": recorded,
             WARNINGS: self._warnings,
         }
 
-    def _real(self, session: Session) -> Iterator[Facts]:
-        """Databases under the names that they can have anywhere, `raw` being the one they have.
+    def _restorable_databases(self, session: Session) -> Iterator[Facts]:
+        """Databases with the `name` under which they can be restored; `raw` is the present one.
 
-        A directory that no server made is listed as one, too.
+        Directories that are no database but listed as one are left out with a warning.
         """
-        found = facts.databases(session)
-        names = {each["name"] for each in found}
-        for each in found:
-            raw, plain = each["name"], object_names.plain(each["name"])
+        databases = facts.databases(session)
+        names = {database["name"] for database in databases}
+        for database in databases:
+            raw, plain = database["name"], object_names.plain_name(database["name"])
             if raw != plain:
-                kept = bool(facts.tables(session, raw)) and plain not in names
-                self._warnings.append(warnings.of_odd_name(raw, kept=kept))
-                if not kept:
+                has_tables = bool(facts.tables(session, raw)) and plain not in names
+                self._warnings.append(warnings.of_odd_name(raw, has_tables=has_tables))
+                if not has_tables:
                     continue
-            yield {**each, "name": plain, "raw": raw}
-
-    def _wanted(self, databases: list[Facts]) -> list[Facts]:
-        """All, or the one that was asked for. None at all is only fine on an empty server."""
-        one = self._scope.database
-        found = [each for each in databases if one in (None, each["name"])]
-        if not found and (one is not None or not self._scope.users):
-            raise AddonRefused(f"the server has no database {one or ''} to dump")
-        return found
+            yield {**database, "name": plain, "raw": raw}
 
     def _inspect(self, session: Session, database: Facts) -> Facts:
         raw = str(database["raw"])
-        found = facts.tables(session, raw)
-        self._tables += [(raw, table) for table in found]
-        for table in found:
-            if table["type"] == "VIEW":
-                self._try_view(session, raw, table["name"])
-        return {**database, **facts.needs(session, {**database, "name": raw}, found)}
-
-    def _try_view(self, session: Session, database: str, view: str) -> None:
-        """A view that lost what it looks at cannot be dumped, and would end the whole dump."""
-        try:
-            session.rows(f"SHOW FIELDS FROM {name(database)}.{name(view)}")
-        except WireError as error:
-            if code(error) not in _BROKEN_VIEW:
-                raise
-            self._ignored.append(f"{database}.{view}")
-            self._ignored_of.append(object_names.plain(database))
-            text = f"view {database}.{view} is broken and left out: {said(error)}"
-            self._warnings.append(warning(database, view, text))
+        tables = facts.tables(session, raw)
+        self._tables += [(raw, table) for table in tables]
+        for table in tables:
+            if table["type"] != "VIEW":
+                continue
+            view = f"{raw}.{table['name']}"
+            try:
+                session.rows(f"SHOW FIELDS FROM {quote_qualified(raw, table['name'])}")
+            except WireError as error:
+                if error_number(error) not in _BROKEN_VIEW:
+                    raise
+                # A view whose tables are gone would end the whole dump.
+                self._ignored.append(view)
+                self._databases_of_ignored.append(object_names.plain_name(raw))
+                text = f"view {view} is broken and left out: {error_text(error)}"
+                self._warnings.append(warning(raw, table["name"], text))
+        return {**database, **facts.needs(session, {**database, "name": raw}, tables)}
 
     def _warn(self, recorded: list[Facts]) -> None:
-        if accounts.NOTHING in self._script:
+        if accounts.UNREADABLE in self._script:
             text = "accounts are left out: the user may not read mysql.user"
             self._warnings.append(warning(None, "accounts", text))
         self._warnings += warnings.of_tables(self._tables, history=self._history)
         self._warnings += warnings.of_references(recorded)
-        for each in self._warnings:
-            self._attempt.say(f"warning: {each['object']}: {each['text']}")
-        if self.unsafe:
-            listed = ", ".join(f"{database}.{table}" for database, table in self.unsafe[:5])
+        for entry in self._warnings:
+            self._attempt.say(f"warning: {entry['object']}: {entry['text']}")
+        if self.nontransactional:
+            listed = ", ".join(
+                f"{database}.{table}" for database, table in self.nontransactional[:5]
+            )
             self._attempt.say(
-                f"{len(self.unsafe)} tables have no transactions and are locked against writing"
-                f" while the dump runs: {listed}"
+                f"{len(self.nontransactional)} tables have no transactions and are locked against"
+                f" writing while the dump runs: {listed}"
             )
 
     @property
-    def unsafe(self) -> Tables:
-        """Tables that a transaction does not hold still."""
+    def nontransactional(self) -> Tables:
+        """Tables that a transaction does not keep unchanged."""
         return [
             (database, table["name"])
             for database, table in self._tables
@@ -184,65 +188,64 @@ class MySQLDump:
         ]
 
     @property
-    def _everything(self) -> Tables:
+    def _base_tables(self) -> Tables:
         return [(db, t["name"]) for db, t in self._tables if t["type"] in facts.TABLE_TYPES]
 
     def open(self, member: Member) -> Source:
         if member.format == archive.ACCOUNTS:
             return TextSource(self._script.encode())
-        with ExitStack() as opened, translated(self._guard):
-            counter = opened.enter_context(connect(self._address))
-            keeper = opened.enter_context(connect(self._address))
-            with stillness(self._address, self._everything, self._guard) as still:
-                lock_tables(keeper, self.unsafe)
-                begin_snapshot(counter)
-                child = Child(self._command())
-                opened.callback(child.close)
-                opened.callback(self._guard.adopt(child.kill))
-                first = child.stdout.read(_FIRST)  # its transaction has begun when it speaks
-                still.release()
-            opened.callback(self._guard.adopt(counter.cut))
-            names = {str(each["raw"]): str(each["name"]) for each in self._recorded}
-            counting = Counting(counter, names, history=self._history)
-            self._source = ScriptSource(child, first, counting, self._guard, opened.pop_all())
+        with ExitStack() as resources, translated(self._guard):
+            count_session = resources.enter_context(connect(self._address))
+            lock_session = resources.enter_context(connect(self._address))
+            with read_locked(self._address, self._base_tables, self._guard) as lock:
+                lock_tables(lock_session, self.nontransactional)
+                begin_snapshot(count_session)
+                databases = [str(database["raw"]) for database in self._recorded]
+                child = Child(
+                    commands.dump(
+                        self._tools,
+                        option_file(self._address),
+                        databases,
+                        history=self._history,
+                        ignored=self._ignored,
+                    )
+                )
+                resources.callback(child.close)
+                resources.callback(self._guard.adopt(child.kill))
+                # When the tool writes its transaction has begun.
+                first = child.stdout.read(_FIRST_READ_BYTES)
+                lock.release()
+            resources.callback(self._guard.adopt(count_session.cut))
+            names = {str(database["raw"]): str(database["name"]) for database in self._recorded}
+            counter = BackgroundCount(count_session, names, history=self._history)
+            self._source = ScriptSource(child, first, counter, self._guard, resources.pop_all())
         return self._source
 
     @property
     def _recorded(self) -> list[Facts]:
-        found = self.facts["databases"]
-        assert isinstance(found, list)
-        return list(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-    def _command(self):
-        return commands.dump(
-            self._tools,
-            option_file(self._address),
-            [str(database["raw"]) for database in self._recorded],
-            history=self._history,
-            ignored=self._ignored,
-        )
+        databases = self.facts["databases"]
+        assert isinstance(databases, list)
+        return list(databases)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
     def inventory(self) -> Inventory:
-        """EvidenceMissing when the script was not dumped to its end."""
+        """The counted rows and objects. EvidenceMissing when the script was not read to its end."""
         if SCRIPT not in self.members:
             return Inventory([], {})
         if self._source is None:
             raise EvidenceMissing("the databases were not dumped")
-        return self._without_broken(merged(self._source.counted()))
-
-    def _without_broken(self, found: Inventory) -> Inventory:
-        """Views that are left out are not in the dump."""
-        objects = {database: dict(kinds) for database, kinds in found.objects.items()}
-        for database in self._ignored_of:
+        inventory = merge(self._source.counted())
+        objects = {database: dict(kinds) for database, kinds in inventory.objects.items()}
+        # Broken views were counted, but are not in the dump.
+        for database in self._databases_of_ignored:
             objects[database]["views"] -= 1
             if not objects[database]["views"]:
                 del objects[database]["views"]
-        return replace(found, objects=objects)
+        return replace(inventory, objects=objects)
 
     def is_working(self) -> bool:
-        """Whether the server reads rows for the stock tool: not waiting for locks, nor for us."""
+        """Whether the server reads rows for the stock tool, not waiting for locks or for us."""
         with translated(), connect(self._address) as session:
-            return bool(session.rows(_WORKING))
+            return bool(session.rows(_READING_SESSIONS))
 
     def close(self) -> None:
         if self._source is not None:
@@ -250,7 +253,7 @@ class MySQLDump:
 
 
 class TextSource:
-    """A member made of text we have already."""
+    """A member whose text is in memory."""
 
     def __init__(self, text: bytes) -> None:
         self._rest = text
@@ -261,22 +264,22 @@ class TextSource:
         return data
 
     def finish(self) -> Mapping[str, object]:
-        """No child made it: what stands for one is our own session, which had no error."""
+        """Names our own session as the process, because no child wrote this member."""
         return {"processes": [{"program": "SHOW GRANTS", "exitStatus": 0}], "bytes": self._bytes}
 
     def close(self) -> None:
         self._rest = b""
 
 
-class Counting:
+class BackgroundCount:
     """Counts all databases in a thread, in a transaction that has begun."""
 
     def __init__(self, session: Session, databases: Mapping[str, str], *, history: bool) -> None:
-        """`databases`: names on the server, to those they are recorded under."""
+        """`databases` maps names on the server to those under which counts are recorded."""
         self._session = session
         self._databases = databases
         self._history = history
-        self._trouble: Failure | None = None
+        self._failure: Failure | None = None
         self._counts: dict[str, Count] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -288,12 +291,12 @@ class Counting:
                     self._session, database, recorded, history=self._history
                 )
         except (WireError, OSError) as error:
-            self._trouble = of_statement(error)
+            self._failure = statement_failure(error)
 
     def result(self) -> dict[str, Count]:
         self._thread.join()
-        if self._trouble is not None:
-            raise self._trouble
+        if self._failure is not None:
+            raise self._failure
         return self._counts
 
     def stop(self) -> None:
@@ -302,17 +305,22 @@ class Counting:
 
 
 class ScriptSource:
-    """The output of the stock tool, read along. `opened` ends what belongs to it."""
+    """The output of the stock tool, scanned while it passes; `resources` are closed with it."""
 
     def __init__(
-        self, child: Child, first: bytes, counting: Counting, guard: Guard, opened: ExitStack
+        self,
+        child: Child,
+        first: bytes,
+        counter: BackgroundCount,
+        guard: Guard,
+        resources: ExitStack,
     ) -> None:
         self._child = child
         self._output = ReadAhead(child.stdout.read)
         self._first = first
-        self._counting = counting
+        self._counter = counter
         self._guard = guard
-        self._opened = opened
+        self._resources = resources
         self._scan = archive.Scan()
         self._counts: dict[str, Count] | None = None
 
@@ -335,11 +343,13 @@ class ScriptSource:
         problem = self._scan.problem()
         if problem is not None:
             raise EvidenceMissing(f"the dump is not whole: {problem}")
-        counts = self._counting.result()
+        counts = self._counter.result()
         self._guard.check()
-        counted = {(t.database, t.name) for each in counts.values() for t in each.tables}
-        scanned = {(object_names.plain(database), table) for database, table in self._scan.tables}
-        missing = [".".join(each) for each in sorted(counted - scanned)]
+        counted = {(t.database, t.name) for count in counts.values() for t in count.tables}
+        scanned = {
+            (object_names.plain_name(database), table) for database, table in self._scan.tables
+        }
+        missing = [f"{database}.{table}" for database, table in sorted(counted - scanned)]
         if missing:
             raise EvidenceMissing(f"tables are not in the dump: {', '.join(missing[:5])}")
         self._counts = counts
@@ -348,11 +358,11 @@ class ScriptSource:
             "bytes": self._scan.bytes,
             WARNINGS: [
                 warning(None, finished.program, line)
-                for line in finished.stderr.splitlines()[:_MOST_LINES]
+                for line in finished.stderr.splitlines()[:_MAX_WARNINGS]
                 if line
             ],
             "tables": len(counted),
-            "rows": sum(t.rows for each in counts.values() for t in each.tables),
+            "rows": sum(t.rows for count in counts.values() for t in count.tables),
         }
 
     def counted(self) -> dict[str, Count]:
@@ -361,25 +371,25 @@ class ScriptSource:
         return self._counts
 
     def close(self) -> None:
-        self._counting.stop()
+        self._counter.stop()
         self._child.kill()
         self._output.close()
-        self._opened.close()
+        self._resources.close()
 
 
 @contextmanager
 def dump(
     tools_dir: Path, address: Address, scope: Scope, attempt: Attempt, guard: Guard
 ) -> Generator[MySQLDump]:
-    """ToolMissing before anything starts when no client fits the server."""
+    """Begins a dump. Raises ToolMissing before anything starts when no client fits the server."""
     with translated(guard):
         with connect(address) as session:
-            server = look(session, address)
-        chosen = tools.choose(tools_dir, server["flavour"], server["version"])
-        made = MySQLDump(nearest(address), chosen, scope, attempt, guard)
-        made.look()
+            server = supported_server(session, address)
+        tool_set = tools.choose(tools_dir, server["flavour"], server["version"])
+        dump_session = MySQLDump(nearest(address), tool_set, scope, attempt, guard)
+        dump_session.look()
     try:
-        with patient(guard, made.is_working):
-            yield made
+        with patient(guard, dump_session.is_working):
+            yield dump_session
     finally:
-        made.close()
+        dump_session.close()

@@ -1,7 +1,7 @@
-"""Counts what a database holds: rows per table, objects per kind.
+"""Counts rows per table and objects per kind.
 
 Rows of system-versioned tables are counted with their history where a dump has it. Tables whose
-rows live elsewhere (FEDERATED, MERGE and the like) count as objects only.
+rows are elsewhere (FEDERATED, MERGE and the like) count as objects only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from holdfast.contracts.engine import Address, Inventory, Table
 from holdfast.engines.mysql.client import facts
 from holdfast.engines.mysql.client.address import connect
-from holdfast.engines.mysql.client.connection import Session, name
+from holdfast.engines.mysql.client.connection import Session, quote_qualified
 from holdfast.engines.mysql.client.server_errors import translated
-from holdfast.engines.mysql.client.tools import MARIADB, parts
+from holdfast.engines.mysql.client.tools import MARIADB, version_parts
 
 CODE = ("views", "procedures", "functions", "packages", "triggers", "events")
-"""Kinds that a restore makes again in place, after the tables have moved."""
+"""Kinds that a restore creates in place, after the tables have moved."""
 
 _OBJECTS = """
 SELECT 'indexes', count(DISTINCT table_name, index_name) FROM information_schema.statistics
@@ -40,36 +40,36 @@ class Count:
 
 
 def keeps_history(flavour: str, version: str) -> bool:
-    """Can rows of the past be written into a system-versioned table?"""
-    return flavour == MARIADB and parts(version) >= (10, 11)
+    """Whether a dump can write rows of the past into a system-versioned table."""
+    return flavour == MARIADB and version_parts(version) >= (10, 11)
 
 
 def count(session: Session, database: str, recorded: str, *, history: bool) -> Count:
-    """Counts in the session's current transaction; `recorded` is the name to write down."""
-    found = facts.tables(session, database)
+    """Counts in the session's current transaction, under the name `recorded`."""
+    tables = facts.tables(session, database)
     objects = {str(kind): int(n) for kind, n in session.rows(_OBJECTS, [database] * 5) if n}
-    for table in found:
+    for table in tables:
         kind = _KINDS.get(table["type"], "tables")
         objects[kind] = objects.get(kind, 0) + 1
-    return Count(list(_rows(session, database, recorded, found, history=history)), objects)
+    return Count(list(_rows(session, database, recorded, tables, history=history)), objects)
 
 
 def _rows(
-    session: Session, database: str, recorded: str, found: list[facts.Facts], *, history: bool
+    session: Session, database: str, recorded: str, tables: list[facts.Facts], *, history: bool
 ) -> Iterator[Table]:
-    for table in found:
+    for table in tables:
         if table["type"] not in facts.TABLE_TYPES or table["engine"] in facts.NO_DATA:
             continue
         past = " FOR SYSTEM_TIME ALL" if history and table["type"] == facts.VERSIONED else ""
-        quoted = f"{name(database)}.{name(table['name'])}"
-        # Going back to the savepoint gives the table free for changes of its definition.
+        quoted = quote_qualified(database, table["name"])
+        # Rolling back to the savepoint releases the table's metadata lock.
         session.execute("SAVEPOINT counted")
         rows = session.value(f"SELECT count(*) FROM {quoted}{past}")  # noqa: S608
         session.execute("ROLLBACK TO SAVEPOINT counted")
         yield Table(recorded, table["name"], int(rows))
 
 
-def merged(counts: Mapping[str, Count]) -> Inventory:
+def merge(counts: Mapping[str, Count]) -> Inventory:
     """One inventory of all databases; the keys are their names."""
     return Inventory(
         tables=[table for one in counts.values() for table in one.tables],
@@ -88,7 +88,7 @@ def inventory(address: Address) -> Inventory:
         server = facts.server(session)
         history = keeps_history(server["flavour"], server["version"])
         begin_snapshot(session)
-        return merged(
+        return merge(
             {
                 str(database["name"]): count(
                     session, database["name"], database["name"], history=history

@@ -1,7 +1,7 @@
 """Views, routines, triggers and events: definitions that name their database and cannot be moved.
 
-A restore keeps their statements until the tables are in place and makes them there, with the
-settings they were made with and in an order in which each finds what it needs.
+A restore keeps their statements until the tables are in place and creates them there, with the
+settings of their creation and in an order in which each finds what it needs.
 """
 
 import json
@@ -9,16 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.contracts.engine import Skipped
-from holdfast.engines.mysql.client.connection import Session, WireError, name
-from holdfast.engines.mysql.client.connection import code as number
-from holdfast.engines.mysql.client.server_errors import LOST, said
-from holdfast.engines.mysql.dump.statement_rules import COLLATION_OF_DATABASE, KEPT
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_name,
+    quote_qualified,
+)
+from holdfast.engines.mysql.client.server_errors import LOST, error_text
+from holdfast.engines.mysql.dump.statement_rules import COLLATION_OF_DATABASE, OBJECT_SETTINGS
 
 ORDER = ("packages", "functions", "procedures", "views", "triggers", "events")
 BODY = " BODY"
-"""Ends the name of a package's second half, which is an object of its own to the server."""
+"""Suffix for the name of a package's body, which is a separate object of the server."""
 
-_WORD = {
+_KEYWORD = {
     "packages": "PACKAGE",
     "functions": "FUNCTION",
     "procedures": "PROCEDURE",
@@ -26,11 +31,18 @@ _WORD = {
     "triggers": "TRIGGER",
     "events": "EVENT",
 }
-_COLUMN = {"views": 1, "triggers": 2, "functions": 2, "procedures": 2, "packages": 2, "events": 3}
-"""Which column of SHOW CREATE holds the statement."""
+_STATEMENT_COLUMN = {
+    "views": 1,
+    "triggers": 2,
+    "functions": 2,
+    "procedures": 2,
+    "packages": 2,
+    "events": 3,
+}
+"""The column of SHOW CREATE that holds the statement."""
 
-_ORACLE = "SET SESSION sql_mode = 'ORACLE'"
-"""Before MariaDB 11.7 statements about packages are known in this mode only."""
+_ORACLE_MODE = "SET SESSION sql_mode = 'ORACLE'"
+"""Before MariaDB 11.7 statements about packages need this mode."""
 
 _ROUTINE_KINDS = {
     "FUNCTION": "functions",
@@ -38,7 +50,7 @@ _ROUTINE_KINDS = {
     "PACKAGE": "packages",
     "PACKAGE BODY": "packages",
 }
-_PRESENT = """
+_VIEWS = """
 SELECT 'VIEW', table_name FROM information_schema.views WHERE table_schema = %s ORDER BY 2
 """
 _TRIGGERS = """
@@ -56,7 +68,7 @@ SELECT routine_type, routine_name FROM information_schema.routines WHERE routine
 
 @dataclass(frozen=True)
 class Code:
-    """One object. `settings` are literals of SQL; the statement names no database of its own."""
+    """One object. `settings` are SQL literals; the statement does not name its own database."""
 
     database: str
     kind: str
@@ -70,14 +82,14 @@ class Code:
 
 @dataclass(frozen=True)
 class Refused:
-    """An object that the server did not take, and why."""
+    """An object that the server refused, and its error."""
 
     code: Code
-    why: WireError
+    error: WireError
 
     @property
     def reason(self) -> str:
-        return said(self.why)
+        return error_text(self.error)
 
     def sentence(self) -> str:
         return f"{self.code.kind[:-1]} {self.code.database}.{self.code.name}: {self.reason}"
@@ -86,138 +98,134 @@ class Refused:
         return Skipped(self.code.database, self.code.kind, self.code.name, self.reason)
 
 
-def present(session: Session, database: str) -> list[tuple[str, str]]:
-    """Kind and name of everything of this sort in a database, in the order of their making.
+def list_objects(session: Session, database: str) -> list[tuple[str, str]]:
+    """Kind and name of all stored code of a database, in the order in which it is created.
 
-    The triggers of one table come in the order in which they run.
+    Triggers of one table come in the order in which they run.
     """
     kinds = {**_ROUTINE_KINDS, "VIEW": "views", "TRIGGER": "triggers", "EVENT": "events"}
-    found = [
-        (kinds[str(word)], str(each) + (BODY if word == "PACKAGE BODY" else ""))
-        for query in (_PRESENT, _TRIGGERS, _EVENTS, _ROUTINES)
-        for word, each in session.rows(query, [database])
+    objects = [
+        (kinds[str(word)], str(object_name) + (BODY if word == "PACKAGE BODY" else ""))
+        for query in (_VIEWS, _TRIGGERS, _EVENTS, _ROUTINES)
+        for word, object_name in session.rows(query, [database])
         if word in kinds
     ]
-    return sorted(found, key=lambda each: ORDER.index(each[0]))
+    return sorted(objects, key=lambda item: ORDER.index(item[0]))
 
 
 def drop(session: Session, database: str) -> Sequence[str]:
-    """Drops all of them, what depends on others first. Repeatable.
+    """Drops all stored code of a database, dependent objects first. Repeatable.
 
-    Returns a sentence for each that the server does not let go.
+    Returns a sentence for each object that the server does not drop.
     """
     refused: list[str] = []
-    for kind, each in reversed(present(session, database)):
-        if not each.endswith(BODY) or kind != "packages":  # a body goes with its package
+    for kind, object_name in reversed(list_objects(session, database)):
+        if not object_name.endswith(BODY) or kind != "packages":  # a body goes with its package
             try:
-                _drop(session, kind, f"{name(database)}.{name(each)}")
+                if kind == "packages":
+                    session.execute(_ORACLE_MODE)
+                quoted = quote_qualified(database, object_name)
+                session.execute(f"DROP {_KEYWORD[kind]} IF EXISTS {quoted}")
             except WireError as error:
-                if number(error) in LOST:
+                if error_number(error) in LOST:
                     raise
-                refused.append(f"{kind[:-1]} {database}.{each} stays: {said(error)}")
+                refused.append(f"{kind[:-1]} {database}.{object_name} stays: {error_text(error)}")
+            finally:
+                session.execute("SET SESSION sql_mode = ''")
     return refused
 
 
-def _drop(session: Session, kind: str, quoted: str) -> None:
-    if kind == "packages":
-        session.execute(_ORACLE)
-    try:
-        session.execute(f"DROP {_WORD[kind]} IF EXISTS {quoted}")
-    finally:
-        session.execute("SET SESSION sql_mode = ''")
-
-
 def read(session: Session, database: str, refused: list[str]) -> Iterator[Code]:
-    """All of them as they are now, so that they can be made again.
+    """Yields all stored code of a database as it is now, so that it can be created again.
 
-    Adds a sentence to `refused` for each that this user may not read.
+    Adds a sentence to `refused` for each object that this user may not read.
     """
-    session.execute(f"USE {name(database)}")
-    for kind, each in present(session, database):
+    session.execute(f"USE {quote_name(database)}")
+    for kind, object_name in list_objects(session, database):
         try:
-            yield _read(session, database, kind, each)
+            yield _read(session, database, kind, object_name)
         except (WireError, LookupError) as error:
-            refused.append(f"{kind[:-1]} {database}.{each}: {said(error)}")
+            refused.append(f"{kind[:-1]} {database}.{object_name}: {error_text(error)}")
 
 
-def _read(session: Session, database: str, kind: str, each: str) -> Code:
-    row = session.row(shown(database, kind, each))
-    statement = row[_COLUMN[kind]]
+def _read(session: Session, database: str, kind: str, object_name: str) -> Code:
+    row = session.row(show_create(database, kind, object_name))
+    statement = row[_STATEMENT_COLUMN[kind]]
     if statement is None:
         raise LookupError("its definition may not be read")
-    client, collation = row[_COLUMN[kind] + 1 : _COLUMN[kind] + 3]
+    client, collation = row[_STATEMENT_COLUMN[kind] + 1 : _STATEMENT_COLUMN[kind] + 3]
     settings = {
         "character_set_client": "utf8mb4" if client not in ("utf8", "utf8mb3") else client,
         "collation_connection": str(collation),
     }
     if kind != "views":
         settings["sql_mode"] = session.literal(str(row[1]))
-        settings[COLLATION_OF_DATABASE] = str(row[_COLUMN[kind] + 3])
+        settings[COLLATION_OF_DATABASE] = str(row[_STATEMENT_COLUMN[kind] + 3])
     if kind == "events":
         settings["time_zone"] = session.literal(str(row[2]))
-    return Code(database, kind, each, settings, str(statement).encode())
+    return Code(database, kind, object_name, settings, str(statement).encode())
 
 
-def shown(database: str, kind: str, each: str) -> str:
-    """The statement that shows how it was made."""
-    body = kind == "packages" and each.endswith(BODY)
-    plain = each.removesuffix(BODY) if body else each
-    return f"SHOW CREATE {_WORD[kind]}{BODY if body else ''} {name(database)}.{name(plain)}"
+def show_create(database: str, kind: str, object_name: str) -> str:
+    """The SHOW CREATE statement of an object."""
+    body = BODY if kind == "packages" and object_name.endswith(BODY) else ""
+    quoted = quote_qualified(database, object_name.removesuffix(body))
+    return f"SHOW CREATE {_KEYWORD[kind]}{body} {quoted}"
 
 
-def make(session: Session, codes: Iterable[Code], place: Callable[[str], str]) -> Sequence[Refused]:
-    """Makes all of them, each in `place(database)`; returns those that the server does not take.
+def create_all(
+    session: Session, codes: Iterable[Code], target_of: Callable[[str], str]
+) -> Sequence[Refused]:
+    """Creates all code, each in `target_of(database)`; returns what the server refuses.
 
-    A view may need another one: views are tried until a round brings nothing new. Triggers keep the
-    order in which they come, because those of one event run in the order of their making.
+    A view may need another one, so each kind is tried until a round creates nothing more. Triggers
+    keep their order, because those of one event run in the order of their creation.
     """
     ordered = sorted(codes, key=lambda code: ORDER.index(code.kind))
     refused: list[Refused] = []
     for kind in ORDER:
-        refused += _rounds(session, [code for code in ordered if code.kind == kind], place)
+        waiting = [code for code in ordered if code.kind == kind]
+        while waiting:
+            failed = [problem for code in waiting if (problem := create(session, code, target_of))]
+            if len(failed) == len(waiting):
+                refused += failed
+                break
+            waiting = [problem.code for problem in failed]
     return refused
 
 
-def _rounds(
-    session: Session, waiting: Sequence[Code], place: Callable[[str], str]
-) -> Sequence[Refused]:
-    refused: list[Refused] = []
-    while waiting:
-        refused = [problem for code in waiting if (problem := make_one(session, code, place))]
-        if len(refused) == len(waiting):
-            break
-        waiting = [problem.code for problem in refused]
-    return refused
-
-
-def make_one(session: Session, code: Code, place: Callable[[str], str]) -> Refused | None:
-    database = place(code.database)
-    session.execute(f"USE {name(database)}")
-    given = [f"{key} = {code.settings[key]}" for key in KEPT if key in code.settings]
+def create(session: Session, code: Code, target_of: Callable[[str], str]) -> Refused | None:
+    database = target_of(code.database)
+    session.execute(f"USE {quote_name(database)}")
+    assignments = [
+        f"{key} = {code.settings[key]}" for key in OBJECT_SETTINGS if key in code.settings
+    ]
     try:
-        with_collation = _collation(session, database, code.settings.get(COLLATION_OF_DATABASE))
+        with_collation = _change_collation(
+            session, database, code.settings.get(COLLATION_OF_DATABASE)
+        )
         try:
-            if given:
-                session.execute(f"SET SESSION {', '.join(given)}")
+            if assignments:
+                session.execute(f"SET SESSION {', '.join(assignments)}")
             session.run(code.statement)
         finally:
             session.execute("SET NAMES utf8mb4")
             session.execute("SET SESSION sql_mode = '', time_zone = '+00:00'")
             if with_collation is not None:
-                session.execute(f"ALTER DATABASE {name(database)} COLLATE {with_collation}")
-    except WireError as why:
-        if number(why) in LOST:
+                session.execute(f"ALTER DATABASE {quote_name(database)} COLLATE {with_collation}")
+    except WireError as error:
+        if error_number(error) in LOST:
             raise
-        return Refused(code, why)
+        return Refused(code, error)
     return None
 
 
-def _collation(session: Session, database: str, wanted: str | None) -> str | None:
-    """Gives the database another collation for a moment; returns its own.
+def _change_collation(session: Session, database: str, collation: str | None) -> str | None:
+    """Changes the database's collation and returns the old one; None when nothing changes.
 
-    Texts in routines, triggers and events have the collation that their database had.
+    Texts in routines, triggers and events get the collation of their database at creation.
     """
-    if wanted is None:
+    if collation is None:
         return None
     own = str(
         session.value(
@@ -225,7 +233,7 @@ def _collation(session: Session, database: str, wanted: str | None) -> str | Non
             [database],
         )
     )
-    if own == wanted:
+    if own == collation:
         return None
-    session.execute(f"ALTER DATABASE {name(database)} COLLATE {wanted}")
+    session.execute(f"ALTER DATABASE {quote_name(database)} COLLATE {collation}")
     return own

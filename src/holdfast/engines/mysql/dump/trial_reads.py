@@ -1,49 +1,55 @@
-"""Reads everything that a dump reads, without its rows: what this user may not read shows."""
+"""Finds what this user may not read, by reading all that a dump reads but the rows."""
 
 import time
 from collections.abc import Iterator
 
 from holdfast.engines.mysql.client import facts
-from holdfast.engines.mysql.client.connection import Session, WireError, name
-from holdfast.engines.mysql.client.connection import code as number
-from holdfast.engines.mysql.client.server_errors import PRIVILEGE, said
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_qualified,
+)
+from holdfast.engines.mysql.client.server_errors import PRIVILEGE, error_text
 from holdfast.engines.mysql.dump import stored_code
 
-_LONGEST_SECONDS = 5.0
-"""A server with very many tables is not looked through to its end: its dump will say the rest."""
+_MAX_SECONDS = 5.0
+"""Trial reads of very many tables stop here: the dump itself reports the rest."""
 _MAY_NOT_EXECUTE = 1370
 
 
 def denied(session: Session, databases: list[str]) -> list[tuple[str, str]]:
-    """Privilege and reason for each object that may not be read; the privilege is empty where only
-    the reason tells."""
-    deadline = time.monotonic() + _LONGEST_SECONDS
-    found: list[tuple[str, str]] = []
+    """Missing privilege and reason for each object that may not be read.
+
+    The privilege is empty where only the server's message tells.
+    """
+    deadline = time.monotonic() + _MAX_SECONDS
+    refusals: list[tuple[str, str]] = []
     for database in databases:
-        for shown, statement in _statements(session, database):
+        for label, statement in _statements(session, database):
             if time.monotonic() > deadline:
-                return found
+                return refusals
             try:
                 rows = session.rows(statement)
             except WireError as error:
-                if number(error) in PRIVILEGE:
-                    needed = "EXECUTE" if number(error) == _MAY_NOT_EXECUTE else ""
-                    found.append((needed, f"{shown}: {said(error)}"))
+                if error_number(error) in PRIVILEGE:
+                    needed = "EXECUTE" if error_number(error) == _MAY_NOT_EXECUTE else ""
+                    refusals.append((needed, f"{label}: {error_text(error)}"))
                 continue
             if rows and statement.startswith("SHOW CREATE") and None in rows[0][:3]:
-                found.append(("", f"{shown}: the server does not show its body"))
-    return found
+                refusals.append(("", f"{label}: the server does not show its body"))
+    return refusals
 
 
 def _statements(session: Session, database: str) -> Iterator[tuple[str, str]]:
     for table in facts.tables(session, database):
-        quoted = f"{name(database)}.{name(table['name'])}"
-        shown = f"{database}.{table['name']}"
+        quoted = quote_qualified(database, table["name"])
+        label = f"{database}.{table['name']}"
         if table["type"] == "VIEW":
-            yield shown, f"SHOW FIELDS FROM {quoted}"
-            yield shown, f"SHOW CREATE VIEW {quoted}"
+            yield label, f"SHOW FIELDS FROM {quoted}"
+            yield label, f"SHOW CREATE VIEW {quoted}"
         elif table["engine"] not in facts.NO_DATA:
-            yield shown, f"SELECT * FROM {quoted} LIMIT 0"  # noqa: S608 - quoted
-    for kind, each in stored_code.present(session, database):
+            yield label, f"SELECT * FROM {quoted} LIMIT 0"  # noqa: S608 - quoted
+    for kind, object_name in stored_code.list_objects(session, database):
         if kind != "views":
-            yield f"{database}.{each}", stored_code.shown(database, kind, each)
+            yield f"{database}.{object_name}", stored_code.show_create(database, kind, object_name)

@@ -1,10 +1,10 @@
-"""What of a backup will not restore elsewhere as it is, seen while it is made."""
+"""Warns, while a backup is made, of what will not restore elsewhere as it is."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from holdfast.contracts.engine import warning
 from holdfast.engines.mysql.client import facts, object_names
-from holdfast.engines.mysql.client.connection import Session, WireError
+from holdfast.engines.mysql.client.connection import Session, WireError, as_text
 from holdfast.engines.mysql.client.facts import Facts
 from holdfast.engines.mysql.client.tools import MARIADB
 from holdfast.engines.mysql.dump import accounts
@@ -17,43 +17,43 @@ UNION ALL SELECT routine_schema, routine_name, definer FROM information_schema.r
 UNION ALL SELECT trigger_schema, trigger_name, definer FROM information_schema.triggers
 UNION ALL SELECT event_schema, event_name, definer FROM information_schema.events
 """
-_OVER = """
+_EXPIRED_EVENTS = """
 SELECT event_schema, event_name FROM information_schema.events
  WHERE on_completion = 'NOT PRESERVE'
    AND coalesce(execute_at, ends)
        <= coalesce(convert_tz(utc_timestamp(), '+00:00', time_zone), utc_timestamp())
 """
-_ENCRYPTED = """
+_ENCRYPTED_TABLES = """
 SELECT table_schema, table_name FROM information_schema.tables
  WHERE create_options RLIKE 'encrypt(ed|ion)`?=.?y'
 """
-_SHARED = """
+_GENERAL_TABLESPACES = """
 SELECT substring_index(t.name, '/', 1), substring_index(t.name, '/', -1)
   FROM information_schema.innodb_tables t WHERE t.space_type = 'General'
    AND t.name NOT LIKE 'mysql/%'
 """
-_READ_ONLY = """
+_READ_ONLY_DATABASES = """
 SELECT schema_name, schema_name FROM information_schema.schemata_extensions
  WHERE options LIKE '%READ ONLY=1%'
 """
-_USUAL_PLUGINS = (
+_COMMON_PLUGINS = (
     *("", "mysql_native_password", "mysql_old_password", "unix_socket", "auth_socket"),
     *("caching_sha2_password", "sha256_password"),
 )
-_SHOWN = 5
+_MAX_NAMES = 5
 
 
 def of_objects(session: Session, databases: Collection[str], server: Facts) -> Warnings:
-    """Of what is in these databases."""
-    yield from _of_definers(session, databases)
-    for database, event in _rows(session, _OVER):
+    """Warnings about objects of these databases."""
+    yield from _of_missing_definers(session, databases)
+    for database, event in _rows(session, _EXPIRED_EVENTS):
         if database in databases:
             yield warning(
                 database,
                 event,
                 "the time of this event is over: a server into which it is restored drops it",
             )
-    for database, table in _rows(session, _ENCRYPTED):
+    for database, table in _rows(session, _ENCRYPTED_TABLES):
         if database in databases:
             yield warning(
                 database,
@@ -62,12 +62,12 @@ def of_objects(session: Session, databases: Collection[str], server: Facts) -> W
                 " encrypted there, or refused",
             )
     if server["flavour"] != MARIADB:
-        for database, _ in _rows(session, _READ_ONLY):
+        for database, _ in _rows(session, _READ_ONLY_DATABASES):
             if database in databases:
                 yield warning(
                     database, database, "this database is read-only; a restored one is not"
                 )
-        for database, table in _rows(session, _SHARED):
+        for database, table in _rows(session, _GENERAL_TABLESPACES):
             if database in databases:
                 yield warning(
                     database,
@@ -107,7 +107,7 @@ def of_references(recorded: Sequence[Facts]) -> Warnings:
 
 
 def of_server(session: Session, server: Facts) -> Warnings:
-    """Of what belongs to no database and is in no dump."""
+    """Warnings about objects that belong to no database and are in no dump."""
     for function, library in _rows(session, "SELECT name, dl FROM mysql.func"):
         yield warning(
             None,
@@ -123,7 +123,7 @@ def of_server(session: Session, server: Facts) -> Warnings:
             " run CREATE SERVER on the target",
         )
     for plugin, count in _rows(session, "SELECT plugin, count(*) FROM mysql.user GROUP BY plugin"):
-        if plugin not in _USUAL_PLUGINS:
+        if plugin not in _COMMON_PLUGINS:
             yield warning(
                 None,
                 plugin,
@@ -132,20 +132,24 @@ def of_server(session: Session, server: Facts) -> Warnings:
             )
 
 
-def _of_definers(session: Session, databases: Collection[str]) -> Warnings:
+def _of_missing_definers(session: Session, databases: Collection[str]) -> Warnings:
     if not accounts.readable(session):
         return
-    present = {(_text(a), _text(b)) for a, b in session.rows("SELECT user, host FROM mysql.user")}
+    present = {
+        (as_text(a), as_text(b)) for a, b in session.rows("SELECT user, host FROM mysql.user")
+    }
     owned: dict[str, list[tuple[str, str]]] = {}
-    for database, each, definer in session.rows(_DEFINERS):
+    for database, object_name, definer in session.rows(_DEFINERS):
         user, _, host = str(definer).rpartition("@")
         if database in databases and not {(user, host), (user, "")} & present:
-            owned.setdefault(str(definer), []).append((str(database), str(each)))
-    for definer, theirs in owned.items():
-        listed = ", ".join(f"{database}.{each}" for database, each in theirs[:_SHOWN])
-        more = f" and {len(theirs) - _SHOWN} more" if len(theirs) > _SHOWN else ""
+            owned.setdefault(str(definer), []).append((str(database), str(object_name)))
+    for definer, objects in owned.items():
+        listed = ", ".join(
+            f"{database}.{object_name}" for database, object_name in objects[:_MAX_NAMES]
+        )
+        more = f" and {len(objects) - _MAX_NAMES} more" if len(objects) > _MAX_NAMES else ""
         yield warning(
-            theirs[0][0],
+            objects[0][0],
             definer,
             f"this account is gone, and {listed}{more} belong to it: where they run with its rights"
             " they fail when they are used, here and on a target; make the account, or give them"
@@ -153,9 +157,9 @@ def _of_definers(session: Session, databases: Collection[str]) -> Warnings:
         )
 
 
-def of_odd_name(database: str, *, kept: bool) -> Mapping[str, str | None]:
-    plain = object_names.plain(database)
-    if kept:
+def of_odd_name(database: str, *, has_tables: bool) -> Mapping[str, str | None]:
+    plain = object_names.plain_name(database)
+    if has_tables:
         text = (
             f"the directory of this database has a name of a time before MySQL 5.1: it restores as"
             f" {plain}; to give it that name here, run ALTER DATABASE `{database}` UPGRADE DATA"
@@ -170,12 +174,8 @@ def of_odd_name(database: str, *, kept: bool) -> Mapping[str, str | None]:
 
 
 def _rows(session: Session, query: str) -> list[tuple[str, str]]:
-    """Nothing where this user may not look."""
+    """The rows as text; none where this user may not read."""
     try:
-        return [(_text(row[0]), _text(row[1])) for row in session.rows(query)]
+        return [(as_text(row[0]), as_text(row[1])) for row in session.rows(query)]
     except WireError:
         return []
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

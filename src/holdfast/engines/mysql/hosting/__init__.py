@@ -1,1 +1,1 @@
-"""Servers that Holdfast runs itself: processes, and who administers them."""
+"""Servers that Holdfast runs itself: their processes and their administrator."""

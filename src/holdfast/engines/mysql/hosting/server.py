@@ -1,8 +1,8 @@
 """A server that Holdfast runs itself from a data directory.
 
-The server refuses to run as root, so root hands it to an unprivileged user. A data directory is
-made under another name and renamed when it is complete: one that exists is whole. No option file
-is read; everything is said on the command line, and no secret is among it.
+The server refuses to run as root, so root starts it as an unprivileged user. A data directory is
+created under another name and renamed when it is complete: one that exists is whole. No option file
+is read; all settings are on the command line, without secrets.
 """
 
 import os
@@ -11,18 +11,22 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.hosting import address_of, named, owner
+from holdfast.engines.hosting import (
+    admin_address,
+    files_owner,
+    fresh_directory,
+    server_pid,
+    system_user,
+)
 from holdfast.engines.mysql.client import commands, tools
 from holdfast.engines.mysql.client.address import connect
-from holdfast.engines.mysql.client.connection import name
+from holdfast.engines.mysql.client.connection import quote_name
 from holdfast.engines.mysql.client.passwords import identified_by
 from holdfast.engines.mysql.client.server_errors import translated
-from holdfast.engines.mysql.client.tools import MARIADB, ToolSet
+from holdfast.engines.mysql.client.tools import MARIADB
 from holdfast.engines.mysql.hosting import administrator
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import (
@@ -33,7 +37,7 @@ from holdfast.kit.processes.hosting import (
     require_reachable,
     unprivileged,
 )
-from holdfast.kit.processes.process import PRIVATE, Command, ids_of, require_success, run
+from holdfast.kit.processes.process import Command, ids_of, require_success, run
 from holdfast.kit.seal import Secret
 
 _USERS = ("mysql", "nobody")
@@ -44,167 +48,113 @@ COMPLETE = "holdfast.complete"
 
 
 class Server:
-    """The Hostable part of the driver."""
+    """The part of the driver that runs servers (`Hostable`)."""
 
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir
 
-    def initialise(self, place: LocalServer) -> None:
-        """ToolMissing without server programs; Permanent when the user cannot reach the place."""
-        if (place.directory / COMPLETE).is_file():
+    def initialise(self, server: LocalServer) -> None:
+        """Creates the data directory. ToolMissing without programs, Permanent if unreachable."""
+        if (server.directory / COMPLETE).is_file():
             return
-        chosen = tools.server(self._tools_dir, place.version)
-        fresh = place.directory.with_name(f"{place.directory.name}.new")
-        for leftover in (fresh, place.directory):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        fresh.mkdir(mode=0o700, parents=True)
-        user = unprivileged(_USERS)  # the programs that initialise want one that has a name
+        chosen = tools.server(self._tools_dir, server.version)
+        fresh = fresh_directory(server)
+        user = unprivileged(_USERS)  # the initialising programs need a named user
         if user is not None:
             os.chown(fresh, *ids_of(user))
             require_reachable(fresh, user)
-        aside = room_aside(fresh, user)
-        if chosen.flavour == MARIADB:
-            _initialise_mariadb(chosen, fresh, place, user)
-        else:
-            _initialise_mysql(chosen, fresh, place, user)
+        aside = make_temporary_directory(fresh, user)
+        before, after = (
+            (["FLUSH PRIVILEGES;"], _DROP_ROOT)
+            if chosen.flavour == MARIADB
+            else ([], ("DROP USER root@localhost;",))
+        )
+        script = Secret("\n".join([*before, *adoption(server, chosen.flavour), *after, ""]))
+        command = commands.initialise(chosen, fresh, script, run_as=user)
+        require_success(run(command, timeout=_INIT_SECONDS))
         shutil.rmtree(aside)
         (fresh / COMPLETE).touch()
-        if place.admin is not None:
+        if server.admin is not None:
             mark(fresh / SETTLED)
-        give(fresh, run_as(place))
+        give(fresh, run_as(server))
         durable.sync_tree(fresh)
-        durable.move(fresh, place.directory)
+        durable.move(fresh, server.directory)
 
-    def command(self, place: LocalServer) -> Command:
-        chosen, user = tools.server(self._tools_dir, place.version), run_as(place)
-        room_aside(place.directory, user)
-        command = commands.server(chosen, place.directory, place.port, run_as=user)
-        return replace(command, cell=cell_of(place.cell, *chosen.homes))
+    def command(self, server: LocalServer) -> Command:
+        chosen, user = tools.server(self._tools_dir, server.version), run_as(server)
+        make_temporary_directory(server.directory, user)
+        command = commands.server(chosen, server.directory, server.port, run_as=user)
+        return replace(command, cell=cell_of(server.cell, *chosen.homes))
 
-    def ready(self, place: LocalServer) -> bool:
-        """Makes the application database when it answers for the first time."""
+    def ready(self, server: LocalServer) -> bool:
+        """Whether the server answers; then the application's database exists, too."""
         try:
-            with translated(), connect(address(place)) as session:
-                session.execute(f"CREATE DATABASE IF NOT EXISTS {name(place.database)}")
+            with translated(), connect(address(server)) as session:
+                session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(server.database)}")
         except (AddonUnavailable, AddonRefused):
             return False
         return True
 
-    def running(self, place: LocalServer) -> int | None:
-        try:
-            pid = int((place.directory / commands.PID_FILE).read_text())
-            process = psutil.Process(pid)
-            ours = process.cwd() == str(place.directory.resolve())
-            told = f"--datadir={place.directory}" in process.cmdline()
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            return pid if ours and told and alive else None
-        except (OSError, ValueError, psutil.Error):
-            return None
+    def running(self, server: LocalServer) -> int | None:
+        argument = f"--datadir={server.directory}"
+        return server_pid(
+            server.directory, commands.PID_FILE, lambda process: argument in process.cmdline()
+        )
 
-    def stop(self, place: LocalServer) -> None:
-        """Cleanly; killed after a grace, which the next start recovers from."""
-        pid = self.running(place)
+    def stop(self, server: LocalServer) -> None:
+        """Stops cleanly; a server that takes too long is killed and recovers at its next start."""
+        pid = self.running(server)
         if pid is not None:
-            end(
-                pid,
-                (
-                    (signal.SIGTERM, _STOP_SECONDS),
-                    (signal.SIGKILL, _KILL_SECONDS),
-                ),
-            )
+            end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
 
 
-def address(place: LocalServer) -> Address:
-    return address_of(place, place.database)
+def address(server: LocalServer) -> Address:
+    return admin_address(server, server.database)
 
 
-def run_as(place: LocalServer | None = None) -> str | int | None:
-    """Whom root starts servers as; None when we are not root and run them as ourselves."""
-    return named(place, _USERS)
+def run_as(server: LocalServer | None = None) -> str | int | None:
+    """The user that root starts servers as; None when we are not root."""
+    return system_user(server, _USERS)
 
 
-def room_aside(directory: Path, user: str | int | None) -> Path:
-    """Where a server of this directory keeps temporary files, made if it is missing.
+def make_temporary_directory(directory: Path, user: str | int | None) -> Path:
+    """Creates the server's directory for temporary files, if it is missing.
 
-    A server that starts removes all temporary tables where its own would be. In `/tmp` those are
-    of every other server of the machine, whoever runs it.
+    A server that starts removes all temporary tables beside its own: in `/tmp` also those of every
+    other server of the machine.
     """
-    made = commands.aside(directory)
-    made.mkdir(mode=0o700, exist_ok=True)
-    give(made, user)
-    return made
+    temporary = commands.temporary_directory(directory)
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    give(temporary, user)
+    return temporary
 
 
-def owner_of(place: LocalServer) -> str | int | None:
-    """Whom the files of a place belong to, so who runs its server; None: we are that user."""
-    return owner(place, _USERS)
+def owner_of(server: LocalServer) -> str | int | None:
+    """The user who owns the server's files and so runs it; None when that is us."""
+    return files_owner(server, _USERS)
 
 
-def _initialise_mariadb(
-    chosen: ToolSet, directory: Path, place: LocalServer, user: str | int | None
-) -> None:
-    script = "\n".join(["FLUSH PRIVILEGES;", *adoption(place, MARIADB), *_NO_ROOT, ""])
-    command = Command(
-        [
-            chosen.beside("mariadb-install-db"),
-            "--no-defaults",
-            f"--datadir={directory}",
-            f"--tmpdir={commands.aside(directory)}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            f"--extra-file={PRIVATE}",
-        ],
-        cwd="/",
-        user=user,
-        private=Secret(script),
-    )
-    require_success(run(command, timeout=_INIT_SECONDS))
-
-
-_NO_ROOT = (
+_DROP_ROOT = (
     "DELETE FROM mysql.global_priv WHERE user = 'root' OR user = '';",
     "FLUSH PRIVILEGES;",
 )
 
 
-def _initialise_mysql(
-    chosen: ToolSet, directory: Path, place: LocalServer, user: str | int | None
-) -> None:
-    script = "\n".join([*adoption(place, tools.MYSQL), "DROP USER root@localhost;", ""])
-    command = Command(
-        [
-            str(chosen.server),
-            "--no-defaults",
-            "--initialize-insecure",
-            f"--datadir={directory}",
-            f"--tmpdir={commands.aside(directory)}",
-            f"--init-file={PRIVATE}",
-            "--disable-log-bin",
-            "--mysqlx=OFF",
-        ],
-        cwd="/",
-        user=user,
-        private=Secret(script),
-    )
-    require_success(run(command, timeout=_INIT_SECONDS))
+def adoption(server: LocalServer, flavour: str) -> list[str]:
+    """Statements, one a line, that give the server's user and administrator their access.
 
-
-def adoption(place: LocalServer, flavour: str) -> list[str]:
-    """Lets the place's user in, as the administrator. Repeatable. Each line is a statement.
-
-    Not on a place that is not ours: who may do what there was its owner's decision.
+    Repeatable. None for an attached server, whose rights are its owner's decision.
     """
-    if not place.ours:
+    if not server.ours:
         return []
-    how = identified_by(flavour, place.password, administrator.quoted)
-    if place.admin is not None:
-        return administrator.adoption(
-            place, how, identified_by(flavour, place.admin.password, administrator.quoted)
+    credentials = identified_by(flavour, server.password, administrator.quoted)
+    if server.admin is not None:
+        return administrator.adoption_statements(
+            server, credentials, identified_by(flavour, server.admin.password, administrator.quoted)
         )
-    user = administrator.account(place.user)
+    user = administrator.account(server.user)
     return [
-        f"CREATE USER IF NOT EXISTS {user} {how};",
-        f"ALTER USER {user} {how};",
+        f"CREATE USER IF NOT EXISTS {user} {credentials};",
+        f"ALTER USER {user} {credentials};",
         f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;",
     ]

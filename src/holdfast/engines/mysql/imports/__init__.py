@@ -1,1 +1,1 @@
-"""Dumps that somebody else made: surveyed, filtered, and loaded without power."""
+"""Foreign dumps: surveyed, filtered, and loaded with few rights."""

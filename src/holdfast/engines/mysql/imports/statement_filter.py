@@ -1,12 +1,13 @@
-"""What of a stranger's script is run at all: `judging.py` says what a dump may hold, this what of
-it belongs to the dumped databases, and what is too dangerous from somebody nobody knows.
+"""Filters the statements of a foreign script.
 
-The same sieve stands before the survey of a file and before its load.
+`statement_rules.py` says what a dump may hold; this module leaves out what does not belong to the
+dumped databases, and refuses what is too dangerous from an unknown author. The survey of a file and
+its load use the same filter.
 """
 
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql.client import facts
-from holdfast.engines.mysql.dump.script import LONGEST, tokens
+from holdfast.engines.mysql.dump.script import MAX_STATEMENT_BYTES, tokens
 from holdfast.engines.mysql.dump.statement_rules import (
     Fate,
     Verdict,
@@ -43,94 +44,80 @@ _LEFT_OUT = {
     ("STOP", "ALL", "SLAVES"): "settings of replication",
     ("DROP", "DATABASE"): "the dropping of databases: a restore replaces them",
 }
-_SYSTEM = "databases of the server itself"
-_ENGINES = frozenset(
+_SYSTEM_DATABASES = "databases of the server itself"
+_LOCAL_ENGINES = frozenset(
     ["innodb", "myisam", "aria", "memory", "heap", "archive", "csv", "rocksdb", "tokudb"]
 )
-"""Tables of others reach for files, other tables or other servers."""
-_UNSAFE = frozenset(["big5", "cp932", "gbk", "gb18030", "sjis"])
-"""Character sets in which a quote or a backslash may be half of a character."""
+"""Tables of other engines reach for files, other tables or other servers."""
+_UNSAFE_CHARSETS = frozenset(["big5", "cp932", "gbk", "gb18030", "sjis"])
+"""Character sets in which a quote or a backslash may be a part of a character."""
 
 
-class Sieve:
-    """One pass over a script. `left_out` says what was passed over."""
+class StatementFilter:
+    """One pass over a script; `left_out` collects what was left out."""
 
     def __init__(self) -> None:
         self.left_out: set[str] = set()
         self._system = False
-        self._here = ""
+        self._database = ""
 
     def take(self, statement: bytes) -> Verdict | None:
-        """None: it is left out. EvidenceMissing: the whole file is refused."""
-        found = tokens(statement, 12)
-        words = [text.upper() if kind == "word" else "" for kind, text in found]
+        """The verdict; None when the statement is left out. EvidenceMissing refuses the file."""
+        statement_tokens = tokens(statement, 12)
+        words = [text.upper() if kind == "word" else "" for kind, text in statement_tokens]
         if words[:1] == ["USE"]:
-            return self._go(judge(statement))
+            verdict = judge(statement)
+            self._system = verdict.name.lower() in facts.SYSTEM
+            self._database = verdict.name
+            return None if self._system else verdict
         if words[:2] == ["CREATE", "DATABASE"]:
-            return self._database(found)
+            texts = [text.upper() for _, text in statement_tokens]
+            at = 5 if texts[2:5] == ["IF", "NOT", "EXISTS"] else 2
+            name = unquoted(statement_tokens[at][1]) if at < len(statement_tokens) else ""
+            if not name:
+                raise EvidenceMissing("a statement makes a database without a name")
+            return None if name.lower() in facts.SYSTEM else Verdict(Fate.ANNOUNCE, name=name)
         if self._system:
-            self.left_out.add(_SYSTEM)
+            self.left_out.add(_SYSTEM_DATABASES)
             return None
-        if (what := _left_out(words)) is not None:
-            self.left_out.add(what)
+        if (left_out := _kind_left_out(words)) is not None:
+            self.left_out.add(left_out)
             return None
-        if words[:4] == ["DROP", "TABLE", "IF", "EXISTS"] and len(found) == 5:
-            return Verdict(Fate.DROP, name=unquoted(found[4][1]))
+        if words[:4] == ["DROP", "TABLE", "IF", "EXISTS"] and len(statement_tokens) == 5:
+            return Verdict(Fate.DROP_STAND_IN, name=unquoted(statement_tokens[4][1]))
         verdict = judge(statement)
         _require_harmless(verdict, statement)
         if verdict.kind == "triggers":
-            self._require_own(statement)
+            for database in databases_of_trigger(statement) - {self._database}:
+                origin = self._database or "a database that the file does not name"
+                raise EvidenceMissing(f"a trigger of {origin} says database {database}")
         return verdict
 
-    def _require_own(self, statement: bytes) -> None:
-        """EvidenceMissing for a trigger that says another database, its own or its table's."""
-        for database in databases_of_trigger(statement) - {self._here}:
-            where = self._here or "a database that the file does not name"
-            raise EvidenceMissing(f"a trigger of {where} says database {database}")
 
-    def _go(self, verdict: Verdict) -> Verdict | None:
-        self._system = verdict.name.lower() in facts.SYSTEM
-        self._here = verdict.name
-        return None if self._system else verdict
-
-    def _database(self, found: list[tuple[str, str]]) -> Verdict | None:
-        """`CREATE DATABASE IF NOT EXISTS name ...`."""
-        texts = [text.upper() for _, text in found]
-        at = 5 if texts[2:5] == ["IF", "NOT", "EXISTS"] else 2
-        name = unquoted(found[at][1]) if at < len(found) else ""
-        if not name:
-            raise EvidenceMissing("a statement makes a database without a name")
-        return None if name.lower() in facts.SYSTEM else Verdict(Fate.DATABASE, name=name)
-
-
-def _left_out(words: list[str]) -> str | None:
-    """What `mariadb-dump --system` adds, and others that dump more than databases."""
+def _kind_left_out(words: list[str]) -> str | None:
+    """The kind of a statement that goes beyond databases, as `mariadb-dump --system` adds."""
     if words[:1] == ["CREATE"] and "FUNCTION" in words and "SONAME" in words:
         return "functions of libraries"
-    found = (what for opening, what in _LEFT_OUT.items() if tuple(words[: len(opening)]) == opening)
-    return next(found, None)
+    kinds = (kind for opening, kind in _LEFT_OUT.items() if tuple(words[: len(opening)]) == opening)
+    return next(kinds, None)
 
 
 def _require_harmless(verdict: Verdict, statement: bytes) -> None:
-    for given in verdict.settings.values():  # a variable may become a character set later
-        value = unquoted(given).lower()
-        if value.partition("_")[0] in _UNSAFE:
+    for literal in verdict.settings.values():  # a variable may be used as a character set later
+        value = unquoted(literal).lower()
+        if value.partition("_")[0] in _UNSAFE_CHARSETS:
             raise EvidenceMissing(f"a dump in the character set {value} cannot be read safely")
     if "\\" in verdict.name or "\\" in verdict.database:
         raise EvidenceMissing(f"a name with a backslash cannot be read safely: {verdict.name!r}")
-    if verdict.fate is Fate.RUN and verdict.name:
-        _require_local(verdict.name, statement)
-
-
-def _require_local(table: str, statement: bytes) -> None:
-    """EvidenceMissing for a table whose rows are not in the server's own files."""
-    texts = [text for _, text in tokens(statement, LONGEST)]
+    if verdict.fate is not Fate.RUN or not verdict.name:
+        return
+    texts = [text for _, text in tokens(statement, MAX_STATEMENT_BYTES)]
     for at, text in enumerate(texts):
         if text.upper() != "ENGINE":
             continue
-        value = next((each for each in texts[at + 1 : at + 3] if each != "="), "")
-        if unquoted(value).lower() not in _ENGINES:
+        value = next((word for word in texts[at + 1 : at + 3] if word != "="), "")
+        if unquoted(value).lower() not in _LOCAL_ENGINES:
             raise EvidenceMissing(
-                f"table {table} is of the storage engine {unquoted(value)}, which is not imported:"
-                " it reaches for what is not in the dump"
+                f"table {verdict.name} is of the storage engine {unquoted(value)}, which is not"
+                " imported: it reaches for what is not in the dump"
             )

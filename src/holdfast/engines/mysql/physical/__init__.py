@@ -1,1 +1,1 @@
-"""Snapshots: taking a physical copy, proving it, and making a data directory of it."""
+"""Snapshots: takes a physical copy, proves it, and makes it a data directory."""

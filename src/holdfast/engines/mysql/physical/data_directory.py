@@ -1,7 +1,7 @@
-"""Makes of a materialised snapshot a data directory that our own server can run.
+"""Turns a materialised snapshot into a data directory that our own server can run.
 
-The copy of a running server becomes consistent by applying the log that came with it. That is done
-once, by the tool that made the copy, and it is safe to do it again after it was cut off.
+The copy of a running server becomes consistent when the log that came with it is applied. The tool
+that made the copy does that, and it may be repeated after an interruption.
 """
 
 import platform
@@ -15,60 +15,63 @@ from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.engines.mysql.client import tools
 from holdfast.engines.mysql.client.tools import MARIADB, series
 from holdfast.engines.mysql.hosting.server import COMPLETE, owner_of
-from holdfast.engines.mysql.physical.snapshot import CHECKPOINTS, DATA, DONE, NOTES
+from holdfast.engines.mysql.physical.snapshot import CHECKPOINTS, DATA, NOTE_PREFIXES, SUCCESS_LINE
 from holdfast.kit.processes.hosting import give
 from holdfast.kit.processes.process import Command, require_success, run
 
 _PREPARE_SECONDS = 24 * 3600
-_PREPARED = ("log-applied", "full-prepared")
-_LEFT_BY_OTHERS = ("master.info", "relay-log.info", "multi-master.info", "auto.cnf")
+_PREPARED_TYPES = ("log-applied", "full-prepared")
+_REPLICATION_FILES = ("master.info", "relay-log.info", "multi-master.info", "auto.cnf")
 
 
-def arrange(tools_dir: Path, tree: Path, place: LocalServer) -> None:
+def arrange(tools_dir: Path, tree: Path, server: LocalServer) -> None:
     """Applies the log and gives the files to the server's user. Repeatable."""
     data = tree / DATA
     if not is_prepared(data):
-        _prepare(tools_dir, data, place)
-    for name in _LEFT_BY_OTHERS:  # a restored server replicates from nobody
+        tool_set = tools.server(tools_dir, server.version)
+        if tool_set.backup is None:
+            raise ToolMissing(f"mariadb-backup {tool_set.series} is not installed")
+        argv = [str(tool_set.backup), "--no-defaults", "--prepare", f"--target-dir={data}"]
+        finished = require_success(run(Command(argv, cwd="/"), timeout=_PREPARE_SECONDS))
+        completed = finished.stderr.rstrip().endswith(SUCCESS_LINE)
+        if not completed or not is_prepared(data):
+            raise EvidenceMissing(
+                f"the copy could not be made consistent: {finished.stderr[-500:]}"
+            )
+    for name in _REPLICATION_FILES:  # a restored server is no replica
         (data / name).unlink(missing_ok=True)
     (data / COMPLETE).touch()
     (data / SETTLED).unlink(missing_ok=True)
-    _own(tree, data, owner_of(place))
+    tree.chmod(0o711)
+    data.chmod(0o700)
+    give(data, owner_of(server))
 
 
 def is_prepared(data: Path) -> bool:
-    """Was the log applied?"""
-    found = next(
-        (file for each in NOTES if (file := data / f"{each}{CHECKPOINTS}").is_file()), None
+    """Whether the log was applied."""
+    checkpoints = next(
+        (file for prefix in NOTE_PREFIXES if (file := data / f"{prefix}{CHECKPOINTS}").is_file()),
+        None,
     )
-    if found is None:
+    if checkpoints is None:
         raise EvidenceMissing("the snapshot holds no copy made by mariadb-backup")
-    notes = found.read_text()
-    return any(word in notes for word in _PREPARED)
+    notes = checkpoints.read_text()
+    return any(word in notes for word in _PREPARED_TYPES)
 
 
-def _prepare(tools_dir: Path, data: Path, place: LocalServer) -> None:
-    chosen = tools.server(tools_dir, place.version)
-    if chosen.backup is None:
-        raise ToolMissing(f"mariadb-backup {chosen.series} is not installed")
-    argv = [str(chosen.backup), "--no-defaults", "--prepare", f"--target-dir={data}"]
-    finished = require_success(run(Command(argv, cwd="/"), timeout=_PREPARE_SECONDS))
-    said = finished.stderr.rstrip().endswith(DONE)
-    if not said or not is_prepared(data):
-        raise EvidenceMissing(f"the copy could not be made consistent: {finished.stderr[-500:]}")
-
-
-def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
-    """A physical copy runs under its own series only, and on its own kind of processor."""
+def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
+    """Why the copy cannot run here: it needs its own series and its own kind of processor."""
     facts = manifest["facts"]
-    copied, here = f"{facts['flavour']} {facts['series']}", series(place.version)
+    copied, target_series = f"{facts['flavour']} {facts['series']}", series(server.version)
     problems: list[str] = []
     try:
-        chosen = tools.server(tools_dir, place.version)
-        if chosen.flavour != MARIADB or facts["series"] != here:
-            problems.append(f"the snapshot is of {copied}, the addon of {chosen.flavour} {here}")
+        chosen = tools.server(tools_dir, server.version)
+        if chosen.flavour != MARIADB or facts["series"] != target_series:
+            problems.append(
+                f"the snapshot is of {copied}, the addon of {chosen.flavour} {target_series}"
+            )
         elif chosen.backup is None:
-            problems.append(f"mariadb-backup {here} is not installed")
+            problems.append(f"mariadb-backup {target_series} is not installed")
     except ToolMissing as error:
         problems.append(error.message)
     if facts["machine"] != platform.machine():
@@ -77,7 +80,7 @@ def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) 
 
 
 def finish(directory: PurePath) -> Finish:
-    """The log has to be applied first: without it the files are of many moments."""
+    """How an operator finishes a copy by hand; without its log the files are of many moments."""
     data = directory / DATA
     return Finish(
         texts={},
@@ -91,10 +94,3 @@ def finish(directory: PurePath) -> Finish:
             "Start the server. Users and passwords are those of the snapshot.",
         ],
     )
-
-
-def _own(tree: Path, data: Path, user: str | int | None) -> None:
-    """The server's user owns its data, and nobody else enters it."""
-    tree.chmod(0o711)
-    data.chmod(0o700)
-    give(data, user)

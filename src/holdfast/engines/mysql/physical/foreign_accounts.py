@@ -1,36 +1,34 @@
-"""Takes the power from accounts that a foreign snapshot brought.
+"""Disarms the accounts that a foreign snapshot brought.
 
-A physical copy holds the server's accounts. Whoever shaped it knows their passwords, and code runs
-with its definer's rights. The accounts stay, because code needs its definers; they cannot log in,
-and what they may do ends at the databases that came along.
+A physical copy holds the server's accounts. Its author knows their passwords, and code runs with
+its definer's rights. The accounts stay, because code needs its definers; but they cannot log in,
+and have rights only on the databases that came along.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from holdfast.engines.mysql.client import facts
-from holdfast.engines.mysql.client.connection import Session, WireError, pattern
+from holdfast.engines.mysql.client.connection import Session, WireError, quote_pattern
 from holdfast.engines.mysql.dump import accounts
 
 _NO_SUCH_GRANT = 1141
 
 
 def disarm(session: Session, flavour: str, keep: Collection[str]) -> int:
-    """Leaves only `keep` able to log in or to act on the server. Returns how many changed."""
+    """Disarms all accounts but `keep`; returns how many."""
     databases = [str(database["name"]) for database in facts.databases(session)]
-    came = [account for account in accounts.everyone(session, flavour) if account.user not in keep]
-    for account in came:
-        _disarm(session, account, databases)
-    return len(came)
-
-
-def _disarm(session: Session, account: accounts.Account, databases: Sequence[str]) -> None:
-    quoted = account.quoted()
-    try:
-        session.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {quoted}")
-    except WireError as error:
-        if error.args[0] != _NO_SUCH_GRANT:
-            raise
-    for database in databases:
-        session.execute(f"GRANT ALL PRIVILEGES ON {pattern(database)}.* TO {quoted}")
-    if not account.role:
-        session.execute(f"ALTER USER {quoted} ACCOUNT LOCK")
+    disarmed = [
+        account for account in accounts.all_accounts(session, flavour) if account.user not in keep
+    ]
+    for account in disarmed:
+        quoted = account.quoted()
+        try:
+            session.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {quoted}")
+        except WireError as error:
+            if error.args[0] != _NO_SUCH_GRANT:
+                raise
+        for database in databases:
+            session.execute(f"GRANT ALL PRIVILEGES ON {quote_pattern(database)}.* TO {quoted}")
+        if not account.role:
+            session.execute(f"ALTER USER {quoted} ACCOUNT LOCK")
+    return len(disarmed)

@@ -1,7 +1,7 @@
-"""Boots a physical copy where nobody sees it, checks it, and makes it ready for its place.
+"""Boots a physical copy in private, checks it, and adapts it to the server it will replace.
 
-It listens on a private socket only, asks nobody for a password there, runs no events and
-replicates nothing. Every table is checked; the place's user is let in; then it stops cleanly.
+It listens on a private socket only, without passwords, runs no events and replicates nothing. Every
+table is checked, the server's user gets access, then it stops cleanly.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing, RestoreDiffers
 from holdfast.engines.mysql.client import facts, tools
 from holdfast.engines.mysql.client.address import connect
-from holdfast.engines.mysql.client.connection import Session, name
+from holdfast.engines.mysql.client.connection import Session, quote_qualified
 from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import ToolSet
 from holdfast.engines.mysql.hosting import administrator
@@ -25,63 +25,70 @@ from holdfast.kit.processes.hosting import cell_of, give
 from holdfast.kit.processes.process import DISCARD, Child, Command
 from holdfast.kit.seal import Secret
 
-_SOCKET = "s"
-_LAST_WORDS = 5
-_CHECKED = ("InnoDB", "MyISAM", "Aria", "ARCHIVE", "CSV")
+_SOCKET_NAME = "s"
+_MAX_LOG_LINES = 5
+_CHECKABLE_ENGINES = ("InnoDB", "MyISAM", "Aria", "ARCHIVE", "CSV")
 
 
 class Rehearsal:
-    """One private boot of `directory`, with the programs that `place` will run it with."""
+    """One private boot of `directory`, with the programs with which `server` will run it."""
 
-    def __init__(self, tools_dir: Path, directory: Path, place: LocalServer, guard: Guard) -> None:
-        self._tools: ToolSet = tools.server(tools_dir, place.version)
+    def __init__(self, tools_dir: Path, directory: Path, server: LocalServer, guard: Guard) -> None:
+        self._tools: ToolSet = tools.server(tools_dir, server.version)
         self._directory = directory
-        self._place = place
+        self._server = server
         self._guard = guard
 
     def run(self, *, foreign: bool = False) -> Mapping[str, object]:
         """Facts about what was proven. RestoreDiffers or EvidenceMissing when it is not sound.
-        The accounts of a `foreign` one lose their power.
+
+        The accounts of a `foreign` copy are disarmed.
         """
         checked: list[int] = []
 
-        def look(session: Session) -> None:
+        def action(session: Session) -> None:
             checked.append(self._check(session))
             if foreign:
                 session.execute("FLUSH PRIVILEGES")
-                foreign_accounts.disarm(session, self._tools.flavour, self._place.users)
+                foreign_accounts.disarm(session, self._tools.flavour, self._server.users)
 
-        self._during(look)
+        self._with_server(action)
         return {"checked": f"{checked[0]} tables by CHECK TABLE"}
 
     def settle(self) -> None:
-        """Makes a data directory whose administrator was the addon's owner one of ours."""
-        self._during(lambda _: None)
+        """Gives a data directory, whose administrator was the addon's owner, our administrator."""
+        self._with_server(lambda _: None)
 
-    def _during(self, look: Callable[[Session], None]) -> None:
-        """Boots it, looks, lets in who shall get in, and stops it."""
+    def _with_server(self, action: Callable[[Session], None]) -> None:
+        """Boots the server, runs `action`, grants the server's user access, and stops it."""
         with tempfile.TemporaryDirectory(prefix="holdfast-") as private:
-            home, user = Path(private), owner_of(self._place)
+            home, user = Path(private), owner_of(self._server)
             give(home, user)
-            address = Address(str(home / _SOCKET), 0, "root", Secret(""), "")
+            address = Address(str(home / _SOCKET_NAME), 0, "root", Secret(""), "")
             with self._booted(home) as child:
                 self._await(address, child)
                 with translated(self._guard), connect(address) as session:
                     release = self._guard.adopt(session.cut)
                     try:
-                        look(session)
-                        self._adopt(session)
+                        action(session)
+                        session.execute("FLUSH PRIVILEGES")
+                        if self._server.ours and self._server.admin is not None:
+                            administrator.limit_accounts(
+                                session, self._tools.flavour, self._server.user
+                            )
+                        for statement in adoption(self._server, self._tools.flavour):
+                            session.execute(statement.removesuffix(";"))
                         session.execute("SHUTDOWN")
                     finally:
                         release()
-                self._stopped(child)
-
-    def _adopt(self, session: Session) -> None:
-        session.execute("FLUSH PRIVILEGES")
-        if self._place.ours and self._place.admin is not None:
-            administrator.weaken(session, self._tools.flavour, self._place.user)
-        for statement in adoption(self._place, self._tools.flavour):
-            session.execute(statement.removesuffix(";"))
+                # Only a clean end leaves the first real start nothing to recover.
+                while not child.ended():
+                    self._guard.wait(0.1)
+                    self._guard.moved(0)
+                finished = child.wait()
+                if finished.status != 0:
+                    last = " / ".join(finished.stderr.splitlines()[-_MAX_LOG_LINES:])
+                    raise RestoreDiffers(f"the snapshot's server does not stop well: {last}")
 
     @contextmanager
     def _booted(self, home: Path) -> Generator[Child]:
@@ -99,8 +106,8 @@ class Rehearsal:
                 str(self._tools.server),
                 "--no-defaults",
                 f"--datadir={self._directory}",
-                f"--tmpdir={home}",  # not where others have theirs: see `room_aside`
-                f"--socket={home / _SOCKET}",
+                f"--tmpdir={home}",  # not shared: see `make_temporary_directory`
+                f"--socket={home / _SOCKET_NAME}",
                 f"--pid-file={home / 'pid'}",
                 "--skip-networking",
                 "--skip-grant-tables",
@@ -110,8 +117,8 @@ class Rehearsal:
                 "--innodb-buffer-pool-size=64M",
             ],
             cwd=str(self._directory),
-            user=owner_of(self._place),
-            cell=cell_of(self._place.cell, *self._tools.homes, self._directory.parent, home),
+            user=owner_of(self._server),
+            cell=cell_of(self._server.cell, *self._tools.homes, self._directory.parent, home),
         )
 
     def _await(self, address: Address, child: Child) -> None:
@@ -119,7 +126,7 @@ class Rehearsal:
             self._guard.wait(0.1)
             self._guard.moved(0)
             if child.ended():
-                last = " / ".join(child.wait().stderr.splitlines()[-_LAST_WORDS:])
+                last = " / ".join(child.wait().stderr.splitlines()[-_MAX_LOG_LINES:])
                 raise RestoreDiffers(f"the snapshot's server does not start: {last}")
             try:
                 connect(address).close()
@@ -128,33 +135,21 @@ class Rehearsal:
             return
 
     def _check(self, session: Session) -> int:
-        """How many tables are sound, the server's own among them."""
+        """Checks all tables, the server's own among them; returns how many."""
         count = 0
         databases = [str(row[0]) for row in session.rows("SHOW DATABASES")]
         for database in databases:
             if database in ("information_schema", "performance_schema"):
                 continue
             for table in facts.tables(session, database):
-                if table["type"] in facts.TABLE_TYPES and table["engine"] in _CHECKED:
-                    self._check_one(session, database, table["name"])
+                if table["type"] in facts.TABLE_TYPES and table["engine"] in _CHECKABLE_ENGINES:
+                    self._guard.check()
+                    self._guard.moved(0)
+                    rows = session.rows(f"CHECK TABLE {quote_qualified(database, table['name'])}")
+                    bad = [str(row[3]) for row in rows if str(row[2]).lower() == "error"]
+                    verdict = str(rows[-1][3]) if rows else "no answer"
+                    if bad or verdict not in ("OK", "Table is already up to date"):
+                        reasons = "; ".join(bad) or verdict
+                        raise EvidenceMissing(f"{database}.{table['name']} is damaged: {reasons}")
                     count += 1
         return count
-
-    def _check_one(self, session: Session, database: str, table: str) -> None:
-        self._guard.check()
-        self._guard.moved(0)
-        answers = session.rows(f"CHECK TABLE {name(database)}.{name(table)}")
-        bad = [str(row[3]) for row in answers if str(row[2]).lower() == "error"]
-        verdict = str(answers[-1][3]) if answers else "no answer"
-        if bad or verdict not in ("OK", "Table is already up to date"):
-            raise EvidenceMissing(f"{database}.{table} is damaged: {'; '.join(bad) or verdict}")
-
-    def _stopped(self, child: Child) -> None:
-        """Cleanly: a place's first start must have nothing to recover."""
-        while not child.ended():
-            self._guard.wait(0.1)
-            self._guard.moved(0)
-        finished = child.wait()
-        if finished.status != 0:
-            last = " / ".join(finished.stderr.splitlines()[-_LAST_WORDS:])
-            raise RestoreDiffers(f"the snapshot's server does not stop well: {last}")

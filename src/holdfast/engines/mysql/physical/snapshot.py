@@ -1,7 +1,7 @@
-"""A physical copy of a running MariaDB by mariadb-backup, which reads the data directory.
+"""Copies a running MariaDB by mariadb-backup, which reads the data directory.
 
-Files stream through unpacked, so that each keeps its pages; the log that makes them consistent
-comes with them. It is applied when the copy is restored, before a server starts from it.
+Files stream through unpacked, so that each keeps its pages, together with the log that makes them
+consistent. The log is applied when the copy is restored, before a server starts from it.
 """
 
 import platform
@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.contracts.engine import Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.domain.errors import EvidenceMissing, NotSupported
-from holdfast.engines.mysql.client import facts, tools
+from holdfast.engines.mysql.client import commands, facts, tools
 from holdfast.engines.mysql.client.address import connect, option_file
 from holdfast.engines.mysql.client.disk import data_directory
 from holdfast.engines.mysql.client.facts import Facts
@@ -23,33 +23,33 @@ from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.client.tools import MARIADB, ToolSet, series
 from holdfast.engines.mysql.physical.mbstream import MbStream
 from holdfast.kit.processes.guard import Guard
-from holdfast.kit.processes.process import PRIVATE, Child, Command, require_success
+from holdfast.kit.processes.process import Child, require_success
 from holdfast.kit.rate_limit import Pace
 from holdfast.kit.read_ahead import ReadAhead
 
 DATA = "data"
-NOTES = ("mariadb_backup_", "xtrabackup_")
-"""How the names of the tool's own files begin: since MariaDB 11.1, and before."""
+NOTE_PREFIXES = ("mariadb_backup_", "xtrabackup_")
+"""Prefixes of the tool's own files: since MariaDB 11.1, and before."""
 CHECKPOINTS = "checkpoints"
-DONE = "completed OK!"
+SUCCESS_LINE = "completed OK!"
 
-_LOCKS, _UNLOCKED = "BACKUP STAGE BLOCK", "All tables unlocked"
+_LOCKED_LINE, _UNLOCKED_LINE = "BACKUP STAGE BLOCK", "All tables unlocked"
 
-_NEEDS = ("RELOAD", "PROCESS", "LOCK TABLES")
-_PAGES = (".ibd", ".MAD", ".MAI", ".MYD", ".MYI")
-_PAGED = re.compile(r"ibdata\d+|undo\d+|ib_logfile\d+")
-_SMALL = 1 << 16
+_PRIVILEGES = ("RELOAD", "PROCESS", "LOCK TABLES")
+_PAGED_SUFFIXES = (".ibd", ".MAD", ".MAI", ".MYD", ".MYI")
+_PAGED_NAMES = re.compile(r"ibdata\d+|undo\d+|ib_logfile\d+")
+_MAX_NOTE_BYTES = 1 << 16
 
 
 class Capture:
-    """One copy in progress: read `pieces` to their end, then there are `facts`."""
+    """One copy in progress; `facts` exist when `pieces` have been read to their end."""
 
     def __init__(
-        self, child: Child, output: ReadAhead, chosen: ToolSet, server: Facts, pace: Pace
+        self, child: Child, output: ReadAhead, tool_set: ToolSet, server: Facts, pace: Pace
     ) -> None:
         self._child = child
         self._output = output
-        self._tools = chosen
+        self._tools = tool_set
         self._server = server
         self._pace = pace
         self._stream = MbStream(self._read)
@@ -63,32 +63,44 @@ class Capture:
 
     def pieces(self) -> Iterator[Piece]:
         yield _directory(DATA)
-        made: set[str] = set()
+        folders: set[str] = set()
         for path, chunks in self._stream.files_in():
             folder = path.rpartition("/")[0]
-            if folder and folder not in made:
-                made.add(folder)
+            if folder and folder not in folders:
+                folders.add(folder)
                 yield _directory(f"{DATA}/{folder}")
-            yield _file(path, self._noted(path, chunks))
+            paged = path.endswith(_PAGED_SUFFIXES) or _PAGED_NAMES.fullmatch(path) is not None
+            yield Piece(
+                f"{DATA}/{path}",
+                0o660,
+                0,
+                directory=False,
+                target="",
+                cut=Cut.PAGES if paged else Cut.WHOLE,
+                chunks=self._with_notes(path, chunks),
+            )
         self._finish()
 
-    def _noted(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The tool's own notes are small and say what the copy is."""
+    def _with_notes(self, path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Keeps the tool's own notes, small files that describe the copy, while they pass."""
         for chunk in chunks:
-            if path.startswith(NOTES) and len(chunk) < _SMALL:
+            if path.startswith(NOTE_PREFIXES) and len(chunk) < _MAX_NOTE_BYTES:
                 self._notes[path] = self._notes.get(path, b"") + chunk
             yield chunk
 
     def _note(self, name: str) -> str:
-        """Empty when the tool wrote none."""
-        found = (self._notes[each + name] for each in NOTES if each + name in self._notes)
-        return next(found, b"").decode(errors="replace")
+        """The text of a note; empty when the tool wrote none."""
+        notes = (
+            self._notes[prefix + name] for prefix in NOTE_PREFIXES if prefix + name in self._notes
+        )
+        return next(notes, b"").decode(errors="replace")
 
     def _finish(self) -> None:
         finished = require_success(self._child.wait())
-        if not finished.stderr.rstrip().endswith(DONE):
-            raise EvidenceMissing(f"mariadb-backup did not say {DONE!r}")
-        checkpoints = _checkpoints(self._note(CHECKPOINTS))
+        if not finished.stderr.rstrip().endswith(SUCCESS_LINE):
+            raise EvidenceMissing(f"mariadb-backup did not say {SUCCESS_LINE!r}")
+        lines = [line.partition("=") for line in self._note(CHECKPOINTS).splitlines()]
+        checkpoints = {key.strip(): value.strip() for key, mark, value in lines if mark}
         if checkpoints.get("backup_type") != "full-backuped":
             raise EvidenceMissing(f"the copy is not a full one: {checkpoints}")
         if self._stream.files == 0 or not checkpoints.get("last_lsn"):
@@ -105,7 +117,7 @@ class Capture:
             "binaryLog": self._note("binlog_info"),
             "processes": [finished.fact()],
             "proven": {
-                "mariadb-backup": f"it said {DONE!r} and exited with 0",
+                "mariadb-backup": f"it said {SUCCESS_LINE!r} and exited with 0",
                 "checksums of the copy": f"{self._stream.files} files,"
                 f" {self._stream.bytes} bytes, each chunk has its checksum",
                 "log of the copy": f"from {checkpoints.get('to_lsn')} to {checkpoints['last_lsn']}",
@@ -113,39 +125,38 @@ class Capture:
         }
 
 
-def _checkpoints(text: str) -> dict[str, str]:
-    lines = [line.partition("=") for line in text.splitlines() if "=" in line]
-    return {key.strip(): value.strip() for key, _, value in lines}
-
-
 def _directory(path: str) -> Piece:
     return Piece(path, 0o700, 0, directory=True, target="", cut=Cut.WHOLE, chunks=iter(()))
-
-
-def _file(path: str, chunks: Iterator[bytes]) -> Piece:
-    paged = path.endswith(_PAGES) or _PAGED.fullmatch(path) is not None
-    cut = Cut.PAGES if paged else Cut.WHOLE
-    return Piece(f"{DATA}/{path}", 0o660, 0, directory=False, target="", cut=cut, chunks=chunks)
 
 
 @contextmanager
 def capture(
     tools_dir: Path, address: Address, attempt: Attempt, guard: Guard, rate: int | None
 ) -> Generator[Capture]:
-    """NotSupported says what this server, this machine or this user lacks."""
+    """Begins a copy. NotSupported says what the server, this machine or the user lacks."""
     with translated(guard), connect(address) as session:
         server = facts.server(session)
         directory = data_directory(session, address)
-        held = facts.privileges(session)
-    chosen, data = _possible(tools_dir, server, directory, held)
-    attempt.say(f"copying {data} with mariadb-backup {chosen.version}")
+        privileges = facts.privileges(session)
+    tool_set, data = _require_possible(tools_dir, server, directory, privileges)
+    attempt.say(f"copying {data} with mariadb-backup {tool_set.version}")
     locked = threading.Event()
-    child = Child(_command(chosen, address, data), hear=lambda line: _heard(line, locked))
+
+    def follow_locks(line: str) -> bool:
+        """Reads fast while commits wait: that must not last as long as a slow store takes."""
+        if _LOCKED_LINE in line:
+            locked.set()
+        elif _UNLOCKED_LINE in line:
+            locked.clear()
+        return False
+
+    command = commands.backup(tool_set, option_file(address), data)
+    child = Child(command, hear=follow_locks)
     output = ReadAhead(child.stdout.read, hurry=locked)
     release = guard.adopt(child.kill)
     try:
         with translated(guard):
-            yield Capture(child, output, chosen, server, Pace(rate, guard.wait))
+            yield Capture(child, output, tool_set, server, Pace(rate, guard.wait))
     finally:
         release()
         child.kill()
@@ -153,18 +164,8 @@ def capture(
         child.close()
 
 
-def _heard(line: str, locked: threading.Event) -> bool:
-    """The tool says when nobody may define or commit anything; that must not last as long as a
-    store takes."""
-    if _LOCKS in line:
-        locked.set()
-    elif _UNLOCKED in line:
-        locked.clear()
-    return False
-
-
-def _possible(
-    tools_dir: Path, server: Facts, directory: Path | None, held: set[str]
+def _require_possible(
+    tools_dir: Path, server: Facts, directory: Path | None, privileges: set[str]
 ) -> tuple[ToolSet, Path]:
     if server["flavour"] != MARIADB:
         raise NotSupported(
@@ -176,37 +177,22 @@ def _possible(
             "no snapshots of this server: it does not run on this machine, and mariadb-backup"
             " reads the server's files; take dumps, or run a worker there"
         )
-    missing = [privilege for privilege in _NEEDS if privilege not in held]
+    missing = [privilege for privilege in _PRIVILEGES if privilege not in privileges]
     if missing:
         raise NotSupported(
             f"no snapshots of this server: the user lacks {', '.join(missing)} on *.*"
         )
-    wanted = series(server["version"])
-    for found in tools.installed(tools_dir):
-        if found.backup is not None and found.series == wanted:
+    server_series = series(server["version"])
+    for tool_set in tools.installed(tools_dir):
+        if tool_set.backup is not None and tool_set.series == server_series:
             try:
                 next(directory.iterdir(), None)
             except PermissionError as error:
                 raise NotSupported(
                     f"no snapshots of this server: {directory} cannot be read by this worker"
                 ) from error
-            return found, directory
+            return tool_set, directory
     raise NotSupported(
-        f"no snapshots of MariaDB {wanted}: mariadb-backup {wanted} is not installed"
+        f"no snapshots of MariaDB {server_series}: mariadb-backup {server_series} is not installed"
         " (apt-get install mariadb-backup)"
-    )
-
-
-def _command(chosen: ToolSet, address: Address, directory: Path) -> Command:
-    return Command(
-        [
-            str(chosen.backup),
-            f"--defaults-file={PRIVATE}",
-            "--backup",
-            "--stream=mbstream",
-            "--parallel=1",
-            f"--datadir={directory}",
-        ],
-        cwd="/",
-        private=option_file(address),
     )

@@ -1,1 +1,1 @@
-"""Restoring a dump: preflight, staging databases beside the old ones, swap, undo."""
+"""Restores a dump: preflight, staging databases beside the old ones, swap, undo."""

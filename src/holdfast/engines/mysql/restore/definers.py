@@ -1,17 +1,23 @@
-"""Whose rights the code of a stranger's dump has: those of an account that can do little.
+"""Rewrites the definers of views, routines, triggers and events.
 
-Views, routines, triggers and events run with the rights of their definer, whoever uses them, and
-events run by themselves. So what a stranger wrote belongs to an account that nobody can log in
-with and that may only touch the databases that came with the dump.
+They run with the rights of their definer, whichever user calls them, and events run by themselves.
+So the code of a foreign dump belongs to an account that cannot log in and has rights only on the
+databases that came with the dump.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from holdfast.contracts.local_servers import ADMIN
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.mysql.client.connection import Session, WireError, name, pattern
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    as_text,
+    quote_name,
+    quote_pattern,
+)
 from holdfast.engines.mysql.client.tools import MARIADB
 from holdfast.engines.mysql.dump.script import TOKEN, tokens
 from holdfast.engines.mysql.dump.statement_rules import CODE, unquoted
@@ -23,111 +29,113 @@ _ALGORITHMS = ("UNDEFINED", "MERGE", "TEMPTABLE")
 _OPENER = re.compile(rb"/\*M?!\d*")
 
 
-def readying(flavour: str, databases: Iterable[str]) -> list[str]:
-    """Statements that make the account and let it work in these databases. Repeatable."""
+def account_statements(flavour: str, databases: Iterable[str]) -> list[str]:
+    """Statements that create the account with rights on these databases. Repeatable."""
     locked = (
         "IDENTIFIED VIA mysql_native_password USING 'invalid'"
         if flavour == MARIADB
         else "IDENTIFIED BY RANDOM PASSWORD"
     )
-    made = f"CREATE USER IF NOT EXISTS {_ACCOUNT} {locked} ACCOUNT LOCK"
+    creation = f"CREATE USER IF NOT EXISTS {_ACCOUNT} {locked} ACCOUNT LOCK"
     return [
-        made,
-        *(f"GRANT ALL PRIVILEGES ON {pattern(each)}.* TO {_ACCOUNT}" for each in databases),
+        creation,
+        *(
+            f"GRANT ALL PRIVILEGES ON {quote_pattern(database)}.* TO {_ACCOUNT}"
+            for database in databases
+        ),
     ]
 
 
-def owned(code: Code, *, by_owner: bool) -> Code:
-    """Its statement with the account as definer, or without any: then it is who makes it.
+def with_owner(code: Code, *, by_owner: bool) -> Code:
+    """Defined by the account, or without a definer, which is then the user who creates it.
 
-    The beginning is written anew, outside of comments that a server may or may not read.
+    The head is written anew, outside of comments that a server may or may not execute.
     """
-    statement = code.statement
-    words, at, opener = _beginning(statement)
+    kept_words, rest = _split_head(code.statement)
     definer = [f"DEFINER={_ACCOUNT}"] if by_owner else []
-    head = ["CREATE", *words.algorithm, *definer, *words.security, *words.aggregate]
-    return replace(code, statement=" ".join(head).encode() + b" " + opener + statement[at:])
+    head = ["CREATE", *kept_words.algorithm, *definer, *kept_words.security, *kept_words.aggregate]
+    return _with_head(code, head, rest)
 
 
-def invoked(view: Code) -> Code:
-    """Its statement with the rights of whoever uses it; it belongs to whoever makes it."""
-    words, at, opener = _beginning(view.statement)
-    head = ["CREATE", *words.algorithm, "SQL SECURITY INVOKER"]
-    return replace(view, statement=" ".join(head).encode() + b" " + opener + view.statement[at:])
+def with_invoker_rights(view: Code) -> Code:
+    """A view with the rights of its user, and the user who creates it as definer."""
+    kept_words, rest = _split_head(view.statement)
+    return _with_head(view, ["CREATE", *kept_words.algorithm, "SQL SECURITY INVOKER"], rest)
 
 
-def replacing(view: Code) -> Code:
-    """Its statement in place of a view of the same name."""
-    words, at, opener = _beginning(view.statement)
+def as_replacement(view: Code) -> Code:
+    """A view that replaces one of the same name."""
+    kept_words, rest = _split_head(view.statement)
     user, host = _definer(view.statement)
-    definer = f"DEFINER={name(user)}" + (f"@{name(host)}" if host else "")
-    head = ["CREATE OR REPLACE", *words.algorithm, *([definer] if user else []), *words.security]
-    return replace(view, statement=" ".join(head).encode() + b" " + opener + view.statement[at:])
+    definer = [_definer_clause(user, host)] if user else []
+    head = ["CREATE OR REPLACE", *kept_words.algorithm, *definer, *kept_words.security]
+    return _with_head(view, head, rest)
 
 
-def bounded(code: Code, owner: str) -> Code:
-    """Its statement with the definer it had; with `owner`, where that would be an administrator
-    of ours or who makes it."""
-    words, at, opener = _beginning(code.statement)
+def with_known_definer(code: Code, owner: str) -> Code:
+    """With the definer it had, but `owner` instead of our administrator or of the current user."""
+    kept_words, rest = _split_head(code.statement)
     user, host = _definer(code.statement)
     if not user or user == ADMIN or user.upper().startswith("CURRENT_"):
         user, host = owner, "%"
-    definer = f"DEFINER={name(user)}" + (f"@{name(host)}" if host else "")
-    head = ["CREATE", *words.algorithm, definer, *words.security, *words.aggregate]
-    statement = " ".join(head).encode() + b" " + opener + code.statement[at:]
-    return replace(code, statement=statement)
+    definer = _definer_clause(user, host)
+    head = ["CREATE", *kept_words.algorithm, definer, *kept_words.security, *kept_words.aggregate]
+    return _with_head(code, head, rest)
+
+
+def _with_head(code: Code, head: Sequence[str], rest: bytes) -> Code:
+    return replace(code, statement=" ".join(head).encode() + b" " + rest)
+
+
+def _definer_clause(user: str, host: str) -> str:
+    return f"DEFINER={quote_name(user)}" + (f"@{quote_name(host)}" if host else "")
 
 
 def _definer(statement: bytes) -> tuple[str, str]:
-    """User and host as the beginning names them; a role has no host."""
-    found = [text for _, text in tokens(statement, 16)]
-    for at in range(len(found) - 2):
-        if found[at].upper() in CODE:
+    """User and host of the definer in the head; a role has no host."""
+    texts = [text for _, text in tokens(statement, 16)]
+    for at in range(len(texts) - 2):
+        if texts[at].upper() in CODE:
             break
-        if found[at].upper() == "DEFINER" and found[at + 1] == "=":
-            user, mark, host = _split(found[at + 2])
-            rest = found[at + 3 : at + 5]
+        if texts[at].upper() == "DEFINER" and texts[at + 1] == "=":
+            # An unquoted definer is one word: `user@host`.
+            token = texts[at + 2]
+            user, mark, host = (
+                (unquoted(token), "", "") if token[:1] in "`'\"" else token.partition("@")
+            )
+            rest = texts[at + 3 : at + 5]
             if not mark and rest and rest[0].startswith("@"):
                 host = rest[0][1:] or rest[1]
             return user, unquoted(host)
     return "", ""
 
 
-def _split(token: str) -> tuple[str, str, str]:
-    """What is not quoted may be a user and a host in one word."""
-    return (unquoted(token), "", "") if token[:1] in "`'\"" else token.partition("@")
-
-
-def homeless(session: Session, codes: Iterable[Code]) -> Iterator[str]:
-    """A sentence for each definer whose account is not on the server."""
+def missing_definers(session: Session, codes: Iterable[Code]) -> Iterator[str]:
+    """Yields a sentence for each definer whose account is not on the server."""
     owned: dict[tuple[str, str], list[Code]] = {}
-    for each in codes:
-        user, host = _definer(each.statement)
+    for code in codes:
+        user, host = _definer(code.statement)
         if user and not user.upper().startswith("CURRENT_"):
-            owned.setdefault((user, host), []).append(each)
+            owned.setdefault((user, host), []).append(code)
     if not owned:
         return
     try:
         rows = session.rows("SELECT user, host FROM mysql.user")
     except WireError:
-        return  # this user may not see who is there
-    present = {(_text(user), _text(host)) for user, host in rows}
-    for (user, host), theirs in owned.items():
+        return  # this user may not read the accounts
+    present = {(as_text(user), as_text(host)) for user, host in rows}
+    for (user, host), objects in owned.items():
         if (user, host) not in present and (user, host or "%") not in present:
-            listed = ", ".join(f"{each.database}.{each.name}" for each in theirs[:5])
-            more = f" and {len(theirs) - 5} more" if len(theirs) > 5 else ""
+            listed = ", ".join(f"{code.database}.{code.name}" for code in objects[:5])
+            more = f" and {len(objects) - 5} more" if len(objects) > 5 else ""
             yield (
                 f"the account {user}@{host or '%'} is not on this server: {listed}{more} fail when"
-                " they are used, unless they have the rights of whoever uses them"
+                " they are used, unless they have the rights of their user"
             )
 
 
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-class _Words:
-    """What of a beginning is kept."""
+class _Head:
+    """The clauses of a definition's head that are kept."""
 
     def __init__(self) -> None:
         self.algorithm: list[str] = []
@@ -143,9 +151,9 @@ class _Words:
             self.aggregate = [word]
 
 
-def _beginning(statement: bytes) -> tuple[_Words, int, bytes]:
-    """What comes before VIEW, TRIGGER and so on; where that word is; the comment it stands in."""
-    words, opener, before = _Words(), b"", ""
+def _split_head(statement: bytes) -> tuple[_Head, bytes]:
+    """The head before VIEW, TRIGGER and so on, and the rest, in its executable comment if any."""
+    kept_words, opener, before = _Head(), b"", ""
     for match in TOKEN.finditer(statement):
         text = match.group()
         if _OPENER.fullmatch(text):
@@ -157,9 +165,9 @@ def _beginning(statement: bytes) -> tuple[_Words, int, bytes]:
         elif match.lastgroup == "word":
             word = text.decode(errors="replace").upper()
             if word in CODE:
-                return words, match.start(), opener
+                return kept_words, opener + statement[match.start() :]
             if before in ("ALGORITHM", "SECURITY") or word == "AGGREGATE":
-                words.take(word)
+                kept_words.take(word)
             before = word
         elif text != b"=":
             before = "-"

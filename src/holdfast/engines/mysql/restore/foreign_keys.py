@@ -1,8 +1,8 @@
-"""Foreign keys from databases that stay to tables that a restore replaces.
+"""Keeps foreign keys of databases that stay pointing at the tables that a restore replaces.
 
-A table that is renamed takes the foreign keys along that refer to it, also those of other
-databases. So they are noted before the data moves, tried with the tables that come, and pointed at
-those when they are in place.
+A renamed table takes the foreign keys along that refer to it, also those of other databases. So
+they are recorded before the data moves, tried with the new tables, and pointed at those when they
+are in place.
 """
 
 import json
@@ -11,11 +11,17 @@ from dataclasses import asdict, dataclass, replace
 
 from holdfast.domain.errors import PreflightRefused
 from holdfast.engines.mysql.client import object_names
-from holdfast.engines.mysql.client.connection import Session, WireError, code, name
-from holdfast.engines.mysql.client.server_errors import LOST, said
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_name,
+    quote_qualified,
+)
+from holdfast.engines.mysql.client.server_errors import LOST, error_text
 from holdfast.engines.mysql.dump.script import with_mended_keys
 
-_LINKS = """
+_FOREIGN_KEYS = """
 SELECT c.constraint_schema, c.table_name, c.constraint_name, c.unique_constraint_schema,
        c.referenced_table_name
   FROM information_schema.referential_constraints c
@@ -31,7 +37,7 @@ SELECT column_name, referenced_column_name FROM information_schema.key_column_us
 
 
 @dataclass(frozen=True)
-class Link:
+class ForeignKey:
     """One foreign key from `database`.`table` to `parent_database`.`parent`."""
 
     database: str
@@ -47,146 +53,153 @@ class Link:
         return json.dumps(asdict(self))
 
     @classmethod
-    def parse(cls, document: str) -> "Link":
+    def parse(cls, document: str) -> "ForeignKey":
         return cls(**json.loads(document))
 
     def clause(self, parent_database: str) -> str:
-        """As the server shows it, with a parent in this database."""
-        here, there = (
-            f"REFERENCES {name(each)}." for each in (self.parent_database, parent_database)
+        """The constraint as the server shows it, with the parent in another database."""
+        old_reference, new_reference = (
+            f"REFERENCES {quote_name(database)}."
+            for database in (self.parent_database, parent_database)
         )
-        return self.definition.replace(here, there)
+        return self.definition.replace(old_reference, new_reference)
 
     def sentence(self) -> str:
         return f"table {self.database}.{self.table} refers to {self.parent_database}.{self.parent}"
 
     def remedy(self) -> str:
         return (
-            f"ALTER TABLE {name(self.database)}.{name(self.table)} DROP FOREIGN KEY"
-            f" {name(self.name)}"
+            f"ALTER TABLE {quote_qualified(self.database, self.table)} DROP FOREIGN KEY"
+            f" {quote_name(self.name)}"
         )
 
 
-def into(session: Session, leaving: Collection[str]) -> list[Link]:
-    """Foreign keys from databases that are not among `leaving` to tables of those that are."""
+def referring_to(session: Session, leaving: Collection[str]) -> list[ForeignKey]:
+    """Foreign keys of databases that stay to tables of the databases that are `leaving`."""
     return [
-        _with_columns(session, link)
-        for link in _all(session)
-        if link.parent_database in leaving
-        and link.database not in leaving
-        and not object_names.is_ours(link.database)
+        _with_columns(session, key)
+        for key in _cross_database_keys(session)
+        if key.parent_database in leaving
+        and key.database not in leaving
+        and not object_names.is_ours(key.database)
     ]
 
 
-def _all(session: Session) -> list[Link]:
-    return [Link(*map(str, row)) for row in session.rows(_LINKS)]
+def _cross_database_keys(session: Session) -> list[ForeignKey]:
+    return [ForeignKey(*map(str, row)) for row in session.rows(_FOREIGN_KEYS)]
 
 
-def stranded(session: Session, homes: Mapping[str, str]) -> list[Link]:
-    """Foreign keys of databases that are in place to tables that are nowhere: they still name the
-    database in which theirs waited. `homes`: the database that each of those has become."""
+def left_at_stage(session: Session, final_names: Mapping[str, str]) -> list[ForeignKey]:
+    """Foreign keys of restored databases that still name a staging database as parent's.
+
+    `final_names` maps each staging database to the one that it became.
+    """
     return [
         replace(
-            whole,
-            parent_database=homes[link.parent_database],
-            definition=whole.clause(homes[link.parent_database]),
+            complete,
+            parent_database=final_names[key.parent_database],
+            definition=complete.clause(final_names[key.parent_database]),
         )
-        for link in _all(session)
-        if link.parent_database in homes and link.database in homes.values()
-        for whole in [_with_columns(session, link)]
+        for key in _cross_database_keys(session)
+        if key.parent_database in final_names and key.database in final_names.values()
+        for complete in [_with_columns(session, key)]
     ]
 
 
-def _with_columns(session: Session, link: Link) -> Link:
-    rows = session.rows(_COLUMNS, [link.database, link.table, link.name])
+def _with_columns(session: Session, key: ForeignKey) -> ForeignKey:
+    rows = session.rows(_COLUMNS, [key.database, key.table, key.name])
     columns, referenced = zip(*((str(a), str(b)) for a, b in rows), strict=True)
-    row = session.row(f"SHOW CREATE TABLE {name(link.database)}.{name(link.table)}")
+    row = session.row(f"SHOW CREATE TABLE {quote_qualified(key.database, key.table)}")
     shown = with_mended_keys(str(row[1]).encode()).decode()
-    opening = f"CONSTRAINT {name(link.name)} FOREIGN KEY"
-    (line,) = (each for each in shown.splitlines() if each.strip().startswith(opening))
-    definition = line.strip().removeprefix(f"CONSTRAINT {name(link.name)} ").removesuffix(",")
-    return replace(link, definition=definition, columns=columns, parent_columns=referenced)
+    opening = f"CONSTRAINT {quote_name(key.name)} FOREIGN KEY"
+    (line,) = (
+        shown_line for shown_line in shown.splitlines() if shown_line.strip().startswith(opening)
+    )
+    definition = line.strip().removeprefix(f"CONSTRAINT {quote_name(key.name)} ").removesuffix(",")
+    return replace(key, definition=definition, columns=columns, parent_columns=referenced)
 
 
-def require_parents(links: Iterable[Link], tables: Collection[tuple[str, str]]) -> None:
-    """PreflightRefused for tables of others that would lose what they refer to."""
-    lost = [link for link in links if (link.parent_database, link.parent) not in tables]
+def require_parents(keys: Iterable[ForeignKey], tables: Collection[tuple[str, str]]) -> None:
+    """PreflightRefused where tables of other databases refer to tables that the backup lacks."""
+    lost = [key for key in keys if (key.parent_database, key.parent) not in tables]
     if lost:
         raise PreflightRefused(
             "; ".join(
-                f"{link.sentence()}, which the backup lacks: it would lose it. To restore all the"
-                f" same, first run: {link.remedy()}"
-                for link in lost[:5]
+                f"{key.sentence()}, which the backup lacks: it would lose it. To restore all the"
+                f" same, first run: {key.remedy()}"
+                for key in lost[:5]
             )
         )
 
 
-def try_beside(
+def rehearse(
     session: Session,
-    links: Iterable[Link],
-    places: Mapping[str, str],
-    room: str,
+    keys: Iterable[ForeignKey],
+    staged_names: Mapping[str, str],
+    scratch_database: str,
     say: Callable[[str], None],
 ) -> None:
-    """Makes each foreign key once between an empty copy of its table and the parent that comes.
+    """Creates each foreign key once between an empty copy of its table and the new parent.
 
-    `room` is a database for these copies. PreflightRefused when the server does not take one.
+    The copies are made in `scratch_database`. PreflightRefused when the server refuses one.
     """
-    for link in links:
-        copy = f"{name(room)}.`link`"
+    for key in keys:
+        copy = f"{quote_name(scratch_database)}.`link`"
         session.execute("SET SESSION foreign_key_checks = 1")
         try:
-            session.execute(f"CREATE TABLE {copy} LIKE {name(link.database)}.{name(link.table)}")
-            staged = places[link.parent_database]
-            session.execute(f"ALTER TABLE {copy} ADD {link.clause(staged)}")
+            session.execute(f"CREATE TABLE {copy} LIKE {quote_qualified(key.database, key.table)}")
+            staged = staged_names[key.parent_database]
+            session.execute(f"ALTER TABLE {copy} ADD {key.clause(staged)}")
         except WireError as error:
             raise PreflightRefused(
-                f"{link.sentence()}, which is another in the backup: {said(error)}. To restore all"
-                f" the same, first run: {link.remedy()}"
+                f"{key.sentence()}, which is another in the backup: {error_text(error)}. To"
+                f" restore all the same, first run: {key.remedy()}"
             ) from error
         finally:
             session.execute("SET SESSION foreign_key_checks = 0")
             session.execute(f"DROP TABLE IF EXISTS {copy}")
-        orphans = _orphans(session, link, staged)
+        orphans = _orphans(session, key, staged)
         if orphans:
             say(
-                f"{link.sentence()}: {orphans} of its rows refer to rows that the backup lacks;"
+                f"{key.sentence()}: {orphans} of its rows refer to rows that the backup lacks;"
                 " they stay, as after any load with foreign_key_checks = 0"
             )
 
 
-def _orphans(session: Session, link: Link, staged: str) -> int:
-    pairs = zip(link.columns, link.parent_columns, strict=True)
-    joined = " AND ".join(f"c.{name(a)} = p.{name(b)}" for a, b in pairs)
-    given = " AND ".join(f"c.{name(each)} IS NOT NULL" for each in link.columns)
+def _orphans(session: Session, key: ForeignKey, staged: str) -> int:
+    pairs = zip(key.columns, key.parent_columns, strict=True)
+    joined = " AND ".join(f"c.{quote_name(a)} = p.{quote_name(b)}" for a, b in pairs)
+    not_null = " AND ".join(f"c.{quote_name(column)} IS NOT NULL" for column in key.columns)
+    child = quote_qualified(key.database, key.table)
+    parent = quote_qualified(staged, key.parent)
     query = (
-        f"SELECT count(*) FROM {name(link.database)}.{name(link.table)} c WHERE {given}"  # noqa: S608
-        f" AND NOT EXISTS (SELECT 1 FROM {name(staged)}.{name(link.parent)} p WHERE {joined})"
+        f"SELECT count(*) FROM {child} c WHERE {not_null}"  # noqa: S608 - quoted
+        f" AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {joined})"
     )
     return int(session.value(query))
 
 
-def point(session: Session, links: Iterable[Link], say: Callable[[str], None]) -> None:
-    """Makes each refer to the table that is in place now. Repeatable."""
+def repoint(session: Session, keys: Iterable[ForeignKey], say: Callable[[str], None]) -> None:
+    """Makes each foreign key refer to the table that is in place now. Repeatable."""
     session.execute("SET SESSION foreign_key_checks = 0")
-    for link in links:
-        table = f"{name(link.database)}.{name(link.table)}"
-        found = session.rows(
+    for key in keys:
+        table = quote_qualified(key.database, key.table)
+        present = session.rows(
             "SELECT unique_constraint_schema, referenced_table_name"
             " FROM information_schema.referential_constraints"
             " WHERE constraint_schema = %s AND table_name = %s AND constraint_name = %s",
-            [link.database, link.table, link.name],
+            [key.database, key.table, key.name],
         )
-        if found == [(link.parent_database, link.parent)]:
+        if present == [(key.parent_database, key.parent)]:
             continue
         try:
-            if found:
-                session.execute(f"ALTER TABLE {table} DROP FOREIGN KEY {name(link.name)}")
+            if present:
+                session.execute(f"ALTER TABLE {table} DROP FOREIGN KEY {quote_name(key.name)}")
             session.execute(
-                f"ALTER TABLE {table} ADD CONSTRAINT {name(link.name)}"
-                f" {link.clause(link.parent_database)}"
+                f"ALTER TABLE {table} ADD CONSTRAINT {quote_name(key.name)}"
+                f" {key.clause(key.parent_database)}"
             )
         except WireError as error:
-            if code(error) in LOST:
+            if error_number(error) in LOST:
                 raise
-            say(f"{link.sentence()}: its foreign key {link.name} is lost: {said(error)}")
+            say(f"{key.sentence()}: its foreign key {key.name} is lost: {error_text(error)}")

@@ -1,7 +1,7 @@
 """Applies the accounts of a dump, after its databases are in place.
 
-Every line is judged: it may make or change an account, grant to it, and nothing else. The server's
-own accounts, and the one we work as, stay as they are.
+Every line is checked: it may create or change an account or grant to it, and nothing else. The
+server's own accounts, and the one we work as, stay as they are.
 """
 
 import re
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from holdfast.contracts.engine import Address
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.mysql.client import facts
-from holdfast.engines.mysql.client.connection import Session, WireError, code
-from holdfast.engines.mysql.client.server_errors import LOST, said
+from holdfast.engines.mysql.client.connection import Session, WireError, error_number
+from holdfast.engines.mysql.client.server_errors import LOST, error_text
 from holdfast.engines.mysql.client.tools import MARIADB
 from holdfast.engines.mysql.dump import accounts
 from holdfast.engines.mysql.dump.script import tokens
 from holdfast.engines.mysql.dump.statement_rules import unquoted
-from holdfast.engines.mysql.hosting.administrator import softened
+from holdfast.engines.mysql.hosting.administrator import limited_grants
 
-_OPENINGS = (
+_ALLOWED_OPENINGS = (
     ("CREATE", "USER", "IF", "NOT", "EXISTS"),
     ("CREATE", "ROLE", "IF", "NOT", "EXISTS"),
     ("ALTER", "USER"),
@@ -30,7 +30,7 @@ _OPENINGS = (
 
 @dataclass(frozen=True)
 class Unapplied:
-    """A statement about accounts that the server does not take, at least not now."""
+    """A statement about accounts that the server refused, at least for now."""
 
     statement: str
     reason: str
@@ -45,9 +45,9 @@ def apply(
     statements: Sequence[str],
     say: Callable[[str], None],
 ) -> Sequence[Unapplied]:
-    """Makes accounts and gives them their rights.
+    """Creates accounts and grants their rights.
 
-    Returns what the server does not take: some rights are on code that is not there yet.
+    Returns what the server refuses: some rights are on code that does not exist yet.
     """
     if not statements:
         return []
@@ -55,11 +55,11 @@ def apply(
         say(f"accounts are left as they are: user {address.user} may not make any")
         return []
     fitting = [
-        each
+        allowed
         for statement in statements
-        if not _concerns_us(statement, address)
+        if not _is_reserved(statement, address)
         for part in _with_password(accounts.without_password(statement))
-        for each in ([part] if address.owner is None else softened(part))
+        for allowed in ([part] if address.owner is None else limited_grants(part))
     ]
     return run(session, fitting)
 
@@ -70,36 +70,33 @@ def run(session: Session, statements: Iterable[str]) -> Sequence[Unapplied]:
         try:
             session.execute(statement)
         except WireError as error:
-            if code(error) in LOST:
+            if error_number(error) in LOST:
                 raise
-            refused.append(Unapplied(statement, said(error)))
+            refused.append(Unapplied(statement, error_text(error)))
     return refused
 
 
-def undoing(session: Session, address: Address, statements: Sequence[str]) -> list[str]:
-    """Statements that take away what `statements` are going to make and give."""
+def undo_statements(session: Session, address: Address, statements: Sequence[str]) -> list[str]:
+    """Statements that take back what `statements` are about to create and grant."""
     flavour = facts.server(session)["flavour"]
-    present = {each.quoted() for each in accounts.everyone(session, flavour)}
+    present = {account.quoted() for account in accounts.all_accounts(session, flavour)}
     undone: list[str] = []
     for statement in statements:
-        if _concerns_us(statement, address):
+        if _is_reserved(statement, address):
             continue
         if (granted := _ROLE_GRANTED.match(statement)) is not None:
             undone.insert(0, f"REVOKE {granted[1]} FROM {granted[2]}")
         elif (created := _CREATED.match(statement)) is not None:
-            undone += _without(created[1], created[2], flavour, present=created[2] in present)
+            kind, account = created[1], created[2]
+            if account not in present:
+                undone.append(f"DROP {kind} IF EXISTS {account}")
+                continue
+            # An old account is stripped; its own rights come back with the old data.
+            if kind == "USER":
+                word = "FOR" if flavour == MARIADB else "TO"
+                undone.append(f"SET DEFAULT ROLE NONE {word} {account}")
+            undone.append(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}")
     return undone
-
-
-def _without(kind: str, account: str, flavour: str, *, present: bool) -> list[str]:
-    """As it was before: not there, or without any right; its own ones are given again."""
-    if not present:
-        return [f"DROP {kind} IF EXISTS {account}"]
-    revoked = [f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}"]
-    if kind == "USER":
-        word = "FOR" if flavour == MARIADB else "TO"
-        revoked.insert(0, f"SET DEFAULT ROLE NONE {word} {account}")
-    return revoked
 
 
 _NAME = r"`(?:[^`]|``)*+`(?:@`(?:[^`]|``)*+`)?"
@@ -107,43 +104,43 @@ _ROLE_GRANTED = re.compile(rf"GRANT ({_NAME}(?:,{_NAME})*) TO ({_NAME})", re.DOT
 _CREATED = re.compile(rf"CREATE (USER|ROLE) IF NOT EXISTS ({_NAME})", re.DOTALL)
 
 
-def _concerns_us(statement: str, address: Address) -> bool:
-    """EvidenceMissing for what is no statement about accounts."""
-    found = tokens(statement.encode(), 4096)
-    upper = tuple(text.upper() for _, text in found[:5])
-    if not any(upper[: len(opening)] == opening for opening in _OPENINGS):
+def _is_reserved(statement: str, address: Address) -> bool:
+    """Whether a statement is about our account or the server's own.
+
+    EvidenceMissing when it is not a statement about accounts.
+    """
+    statement_tokens = tokens(statement.encode(), 4096)
+    upper = tuple(text.upper() for _, text in statement_tokens[:5])
+    if not any(upper[: len(opening)] == opening for opening in _ALLOWED_OPENINGS):
         raise EvidenceMissing(f"a statement is not allowed among accounts: {statement[:40]!r}")
-    if any(text == ";" for _, text in found):
+    if any(text == ";" for _, text in statement_tokens):
         raise EvidenceMissing("two statements in one line of the accounts")
-    user = _about(found, upper)
+    # The account stands after TO or FOR, or is the first name.
+    if upper[0] in ("GRANT", "SET"):
+        word = ("word", "TO" if upper[0] == "GRANT" else "FOR")
+        positions = [i for i, token in enumerate(statement_tokens) if token == word]
+        at = positions[-1] + 1 if positions else len(statement_tokens)
+    else:
+        at = 5 if upper[0] == "CREATE" else 2
+    user = unquoted(statement_tokens[at][1]) if at < len(statement_tokens) else None
     return user is None or accounts.is_system(user) or user in (address.user, address.owner)
 
 
-def _about(found: list[tuple[str, str]], upper: tuple[str, ...]) -> str | None:
-    """The user a statement is about: after TO or FOR, else the first name."""
-    if upper[0] in ("GRANT", "SET"):
-        word = "TO" if upper[0] == "GRANT" else "FOR"
-        places = [i for i, (kind, text) in enumerate(found) if kind == "word" and text == word]
-        at = places[-1] + 1 if places else len(found)
-    else:
-        at = 5 if upper[0] == "CREATE" else 2
-    return unquoted(found[at][1]) if at < len(found) else None
-
-
 def _with_password(statement: str) -> list[str]:
-    """An account that was there already gets the password of the dump, too, and its limits.
+    """Adds statements that give an existing account the password and the limits of the dump.
 
-    A server does not show what is as usual, so that is set first.
+    SHOW CREATE USER omits default limits, so these are set first.
     """
     created = _CREATED.match(statement)
     if created is None or " IDENTIFIED " not in statement:
         return [statement]
     rest = statement[created.end() :]
-    usual = f"ALTER USER {created[2]} {_USUAL}{'' if ' ACCOUNT ' in rest else ' ACCOUNT UNLOCK'}"
-    return [statement, usual, f"ALTER USER {created[2]}{rest}"]
+    unlock = "" if " ACCOUNT " in rest else " ACCOUNT UNLOCK"
+    defaults = f"ALTER USER {created[2]} {_DEFAULT_LIMITS}{unlock}"
+    return [statement, defaults, f"ALTER USER {created[2]}{rest}"]
 
 
-_USUAL = (
+_DEFAULT_LIMITS = (
     "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0"
     " MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT"
 )

@@ -1,17 +1,17 @@
-"""What one restore must remember on the server itself, in a small database of its own.
+"""Records on the server what one restore must remember, in a small database of its own.
 
 Two of its tables are empty and only their names count: `before` is renamed to `after` by the very
-statement that moves the data, so it says for certain whether that happened. A book lies beside
-databases that wait to be put in place: what a restore loaded, or the old data it set aside.
+statement that moves the data, so it tells for certain whether that happened. A ledger goes with
+databases that wait to be put in place: those that a restore loaded, or the old data it set aside.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
-from holdfast.engines.mysql.client.connection import Session, name
+from holdfast.engines.mysql.client.connection import Session, quote_name, quote_qualified
 from holdfast.engines.mysql.dump.stored_code import Code
-from holdfast.engines.mysql.restore.foreign_keys import Link
+from holdfast.engines.mysql.restore.foreign_keys import ForeignKey
 
 _STATEMENTS = "(place int PRIMARY KEY, statement longtext NOT NULL)"
 _TABLES = {
@@ -32,7 +32,7 @@ BEFORE, AFTER = "before", "after"
 
 @dataclass(frozen=True)
 class Placement:
-    """One database to be."""
+    """One database to be put in place: its final and its staging name, and its properties."""
 
     final: str
     staged: str
@@ -42,7 +42,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Resting:
+class TriggeredTable:
     """An old table with triggers, which keep it in its database until they are dropped."""
 
     final: str
@@ -51,8 +51,8 @@ class Resting:
     aside: str
 
 
-class Book:
-    """`exists` is asked first: everything else needs it."""
+class Ledger:
+    """The ledger of one restore. Call `exists` first: all other methods need its database."""
 
     def __init__(self, session: Session, database: str) -> None:
         self._session = session
@@ -62,11 +62,11 @@ class Book:
         return self.database in databases(self._session, self.database)
 
     def moved(self) -> bool:
-        """Is the data in place?"""
+        """Whether the data is in place."""
         return self.has(AFTER)
 
     def ready(self) -> bool:
-        """Is everything there that is to be put in place?"""
+        """Whether everything is staged that is to be put in place."""
         return self.has(BEFORE)
 
     def has(self, table: str) -> bool:
@@ -79,25 +79,25 @@ class Book:
         )
 
     def table(self, table: str) -> str:
-        return f"{name(self.database)}.{name(table)}"
+        return quote_qualified(self.database, table)
 
     def open(self) -> None:
-        self._session.execute(f"CREATE DATABASE {name(self.database)} CHARACTER SET utf8mb4")
+        self._session.execute(f"CREATE DATABASE {quote_name(self.database)} CHARACTER SET utf8mb4")
 
     def write(
         self,
         plan: Sequence[Placement],
         codes: Iterable[Code],
         accounts: Iterable[str],
-        readying: Iterable[str] = (),
+        preparations: Iterable[str] = (),
     ) -> None:
-        """Everything there is to know but `mark_ready`, which comes last."""
+        """Writes all that is known; `mark_ready` follows when everything is staged."""
         for table, columns in _TABLES.items():
             self._session.execute(f"CREATE TABLE {self.table(table)} {columns} ENGINE=InnoDB")
-        self._insert("plan", (astuple(each) for each in plan))
+        self._insert("plan", (astuple(placement) for placement in plan))
         self._insert("accounts", ((statement,) for statement in accounts))
-        self._insert("readying", ((statement,) for statement in readying))
-        self._insert("code", (each.document() for each in codes))
+        self._insert("readying", ((statement,) for statement in preparations))
+        self._insert("code", (code.document() for code in codes))
 
     def mark_ready(self) -> None:
         table = self.table(BEFORE)
@@ -106,10 +106,10 @@ class Book:
         )
 
     def _insert(self, table: str, rows: Iterable[Sequence[object]]) -> None:
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             marks = ", ".join(["%s"] * (len(row) + 1))
             into = f"INSERT INTO {self.table(table)} VALUES ({marks})"  # noqa: S608 - quoted
-            self._session.execute(into, [place, *row])
+            self._session.execute(into, [position, *row])
 
     def _replace(self, table: str, rows: Iterable[Sequence[object]]) -> None:
         self._session.execute("BEGIN")
@@ -121,32 +121,32 @@ class Book:
         query = f"SELECT {columns} FROM {self.table(table)} ORDER BY 1"  # noqa: S608 - quoted
         return [row[1:] for row in self._session.rows(query)]
 
-    def note_fresh(self, database: str) -> None:
-        """It was not there before this book's data was put in place, and goes with it."""
+    def record_new_database(self, database: str) -> None:
+        """Records a database that did not exist before; an undo drops it."""
         statement = f"INSERT IGNORE INTO {self.table('fresh')} VALUES (%s)"  # noqa: S608
         self._session.execute(statement, [database])
 
-    def fresh(self) -> list[str]:
+    def new_databases(self) -> list[str]:
         rows = self._session.rows(f"SELECT final FROM {self.table('fresh')}")  # noqa: S608
         return [str(row[0]) for row in rows]
 
-    def keep_resting(self, tables: Iterable[Resting]) -> None:
-        self._replace("resting", (astuple(each) for each in tables))
+    def record_triggered_tables(self, tables: Iterable[TriggeredTable]) -> None:
+        self._replace("resting", (astuple(table) for table in tables))
 
-    def resting(self) -> list[Resting]:
+    def triggered_tables(self) -> list[TriggeredTable]:
         rows = self._rows("resting", "place, final, temporary, original, aside")
-        return [Resting(*map(str, row)) for row in rows]
+        return [TriggeredTable(*map(str, row)) for row in rows]
 
-    def keep_links(self, links: Iterable[Link]) -> None:
-        """Foreign keys of databases that stay, as they are before the data moves."""
-        self._replace("links", ((each.document(),) for each in links))
+    def record_foreign_keys(self, foreign_keys: Iterable[ForeignKey]) -> None:
+        """Records foreign keys of databases that stay, before the data moves."""
+        self._replace("links", ((key.document(),) for key in foreign_keys))
 
-    def links(self) -> list[Link]:
-        return [Link.parse(str(row[0])) for row in self._rows("links", "place, document")]
+    def foreign_keys(self) -> list[ForeignKey]:
+        return [ForeignKey.parse(str(row[0])) for row in self._rows("links", "place, document")]
 
-    def keep_strays(self, statements: Iterable[str]) -> None:
-        """Statements that take away the accounts which came with the other data."""
-        self._replace("strays", ((each,) for each in statements))
+    def record_account_removals(self, statements: Iterable[str]) -> None:
+        """Records statements that remove the accounts which came with the new data."""
+        self._replace("strays", ((statement,) for statement in statements))
 
     def plan(self) -> list[Placement]:
         rows = self._rows("plan", "place, final, staged, charset, collate_, comment_")
@@ -154,8 +154,8 @@ class Book:
 
     def codes(self) -> list[Code]:
         return [
-            Code(str(database), str(kind), str(each), json.loads(str(settings)), statement)
-            for database, kind, each, settings, statement in self._rows(
+            Code(str(database), str(kind), str(object_name), json.loads(str(settings)), statement)
+            for database, kind, object_name, settings, statement in self._rows(
                 "code", "place, final, kind, name, settings, statement"
             )
             if isinstance(statement, bytes)
@@ -164,11 +164,11 @@ class Book:
     def accounts(self) -> list[str]:
         return self._statements("accounts")
 
-    def readying(self) -> list[str]:
-        """Statements to run before the code is made."""
+    def preparations(self) -> list[str]:
+        """Statements to run before the code is created."""
         return self._statements("readying")
 
-    def strays(self) -> list[str]:
+    def account_removals(self) -> list[str]:
         return self._statements("strays")
 
     def _statements(self, table: str) -> list[str]:
@@ -179,7 +179,7 @@ class Book:
 
 
 def databases(session: Session, prefix: str) -> list[str]:
-    """Databases whose names begin so."""
+    """Databases whose names begin with `prefix`."""
     rows = session.rows(
         "SELECT schema_name FROM information_schema.schemata"
         " WHERE left(schema_name, char_length(%s)) = %s ORDER BY 1",
@@ -190,4 +190,4 @@ def databases(session: Session, prefix: str) -> list[str]:
 
 def drop_database(session: Session, database: str) -> None:
     session.execute("SET SESSION foreign_key_checks = 0")
-    session.execute(f"DROP DATABASE IF EXISTS {name(database)}")
+    session.execute(f"DROP DATABASE IF EXISTS {quote_name(database)}")

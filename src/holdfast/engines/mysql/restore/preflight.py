@@ -1,4 +1,4 @@
-"""Everything that would stop a restore, found before anything is touched, and all of it at once."""
+"""Finds every obstacle to a restore, all at once, before anything is touched."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from holdfast.engines.mysql.client.connection import Session
 from holdfast.engines.mysql.client.disk import data_directory
 from holdfast.engines.mysql.client.facts import Facts
 from holdfast.engines.mysql.client.server_errors import translated
-from holdfast.engines.mysql.client.tools import MARIADB, parts, series
-from holdfast.engines.mysql.dump.probe import look
-from holdfast.engines.mysql.restore.staging import recorded, section
-from holdfast.engines.mysql.restore.targets import DEFINING, addressed
+from holdfast.engines.mysql.client.tools import MARIADB, series, version_parts
+from holdfast.engines.mysql.dump.probe import supported_server
+from holdfast.engines.mysql.restore.staging import fact_section, recorded_databases
+from holdfast.engines.mysql.restore.targets import DEFINING, with_target
 
 WRITING = (
     "SELECT",
@@ -35,12 +35,12 @@ WRITING = (
     "ALTER ROUTINE",
 )
 _DEFINERS = ("SUPER", "SET USER", "SET_USER_ID")
-_ROUTINES = ("procedures", "functions", "packages", "triggers", "events", "views")
+_CODE_KINDS = ("procedures", "functions", "packages", "triggers", "events", "views")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What the checks look at."""
+    """The input of all checks."""
 
     address: Address
     dump: Dump
@@ -49,19 +49,19 @@ class Case:
 
     @property
     def source(self) -> dict[str, object]:
-        return dict(section(self.dump, "server"))
+        return dict(fact_section(self.dump, "server"))
 
     @property
     def databases(self) -> list[Facts]:
-        return recorded(self.dump)
+        return recorded_databases(self.dump)
 
 
 def preflight(address: Address, dump: Dump) -> None:
     """Raises PreflightRefused with every obstacle."""
     with translated(), connect(address) as session:
         if dump.foreign:
-            dump = addressed(session, address, dump)
-        case = Case(address, dump, session, look(session, address))
+            dump = with_target(session, address, dump)
+        case = Case(address, dump, session, supported_server(session, address))
         obstacles = [obstacle for check in CHECKS for obstacle in check(case)]
     if obstacles:
         raise PreflightRefused(
@@ -69,47 +69,44 @@ def preflight(address: Address, dump: Dump) -> None:
         )
 
 
-def _version(case: Case) -> Iterator[str]:
-    there, here = str(case.source["flavour"]), str(case.server["flavour"])
+def check_version(case: Case) -> Iterator[str]:
+    source_flavour, target_flavour = str(case.source["flavour"]), str(case.server["flavour"])
     old, new = str(case.source["version"]), str(case.server["version"])
-    if there == here and parts(new)[:2] < parts(old)[:2]:
+    if source_flavour == target_flavour and version_parts(new)[:2] < version_parts(old)[:2]:
         yield (
-            f"the backup is of {there} {series(old)}, the target is {series(new)}:"
+            f"the backup is of {source_flavour} {series(old)}, the target is {series(new)}:"
             " it must not be older"
         )
     if case.server["readOnly"]:
         yield "the target is read-only"
 
 
-def _collations(case: Case) -> Iterator[str]:
+def check_collations(case: Case) -> Iterator[str]:
     offered = {
         str(row[0])
         for row in case.session.rows("SELECT collation_name FROM information_schema.collations")
     }
     if case.server["flavour"] == MARIADB:  # since 10.10 some are listed without their charset
         offered |= {str(row[0]) for row in case.session.rows("SHOW COLLATION")}
-        offered |= _full_names(case.session)
+        if case.session.rows(_HAS_FULL_NAMES):
+            offered |= {str(row[0]) for row in case.session.rows(_FULL_NAMES)}
     for database in case.databases:
         for collation in database["collations"]:
             if collation not in offered:
                 yield f"collation {collation} (in {database['name']}) is not on the target"
 
 
-def _full_names(session: Session) -> set[str]:
-    found = session.rows(
-        "SELECT 1 FROM information_schema.columns WHERE table_schema = 'information_schema'"
-        " AND table_name = 'COLLATION_CHARACTER_SET_APPLICABILITY'"
-        " AND column_name = 'FULL_COLLATION_NAME'"
-    )
-    if not found:
-        return set()
-    rows = session.rows(
-        "SELECT full_collation_name FROM information_schema.collation_character_set_applicability"
-    )
-    return {str(row[0]) for row in rows}
+_HAS_FULL_NAMES = """
+SELECT 1 FROM information_schema.columns WHERE table_schema = 'information_schema'
+   AND table_name = 'COLLATION_CHARACTER_SET_APPLICABILITY'
+   AND column_name = 'FULL_COLLATION_NAME'
+"""
+_FULL_NAMES = """
+SELECT full_collation_name FROM information_schema.collation_character_set_applicability
+"""
 
 
-def _engines(case: Case) -> Iterator[str]:
+def check_engines(case: Case) -> Iterator[str]:
     rows = case.session.rows(
         "SELECT engine FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')"
     )
@@ -120,8 +117,8 @@ def _engines(case: Case) -> Iterator[str]:
                 yield f"storage engine {engine} (in {database['name']}) is not on the target"
 
 
-def _features(case: Case) -> Iterator[str]:
-    """What only MariaDB has; and references that cannot move along."""
+def check_features(case: Case) -> Iterator[str]:
+    """Features that only MariaDB has, and foreign keys to databases outside of the backup."""
     inside = {str(database["name"]) for database in case.databases}
     for database in case.databases:
         if case.server["flavour"] != MARIADB:
@@ -132,7 +129,7 @@ def _features(case: Case) -> Iterator[str]:
             yield f"{database['name']} has foreign keys to {other}, which the backup lacks"
 
 
-def _names(case: Case) -> Iterator[str]:
+def check_names(case: Case) -> Iterator[str]:
     mixed = [str(database["name"]) for database in case.databases if database["mixedCase"]]
     if mixed and int(case.server["lowerCase"]) != int(str(case.source["lowerCase"])):
         yield (
@@ -141,37 +138,37 @@ def _names(case: Case) -> Iterator[str]:
         )
 
 
-def _privileges(case: Case) -> Iterator[str]:
-    held = facts.privileges(case.session)
-    missing = [privilege for privilege in WRITING if privilege not in held]
+def check_privileges(case: Case) -> Iterator[str]:
+    privileges = facts.privileges(case.session)
+    missing = [privilege for privilege in WRITING if privilege not in privileges]
     if missing:
         yield (
             f"user {case.address.user} lacks privileges on *.*: {', '.join(missing)}"
             " (databases are made beside under other names)"
         )
     kinds = {kind for objects in case.dump.inventory.objects.values() for kind in objects}
-    if kinds & set(_ROUTINES) and not (case.dump.foreign or held & DEFINING):
+    if kinds & set(_CODE_KINDS) and not (case.dump.foreign or privileges & DEFINING):
         yield (
             f"user {case.address.user} may not make objects for other definers:"
             f" it needs {' or '.join(_DEFINERS)}"
         )
 
 
-def _read_only(case: Case) -> Iterator[str]:
-    """MySQL keeps single databases from being written to."""
+def check_read_only(case: Case) -> Iterator[str]:
+    """MySQL can make single databases read-only."""
     if case.server["flavour"] == MARIADB:
         return
     rows = case.session.rows(
         "SELECT schema_name FROM information_schema.schemata_extensions"
         " WHERE options LIKE '%READ ONLY=1%'"
     )
-    wanted = {str(database["name"]) for database in case.databases}
-    for name in sorted({str(row[0]) for row in rows} & wanted):
+    restored = {str(database["name"]) for database in case.databases}
+    for name in sorted({str(row[0]) for row in rows} & restored):
         yield f"database {name} is read-only there; run ALTER DATABASE `{name}` READ ONLY = 0"
 
 
-def _space(case: Case) -> Iterator[str]:
-    """Everything is loaded beside what is there."""
+def check_space(case: Case) -> Iterator[str]:
+    """The disk must hold a second copy: everything is loaded beside the present data."""
     directory = data_directory(case.session, case.address)
     if directory is None:
         return
@@ -184,4 +181,13 @@ def _space(case: Case) -> Iterator[str]:
         )
 
 
-CHECKS = (_version, _collations, _engines, _features, _names, _privileges, _read_only, _space)
+CHECKS = (
+    check_version,
+    check_collations,
+    check_engines,
+    check_features,
+    check_names,
+    check_privileges,
+    check_read_only,
+    check_space,
+)

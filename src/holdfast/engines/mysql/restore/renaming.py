@@ -1,11 +1,11 @@
-"""Puts waiting tables in place of the old ones by one RENAME TABLE, all or none.
+"""Replaces old tables by staged ones with one RENAME TABLE, all or none.
 
-A table with triggers cannot leave its database, so in that statement it only gets another name
-there: its triggers go on with it, and at no moment is it written to without them. Out of the way,
-it loses them and follows the others. Names of constraints are unique in a database; where an old
-table with triggers has one that a new table brings, the new tables come by a second statement.
-Views that are in the way of a table get other names, too. None of this can be half done, also when
-the server crashes, and nothing of it is to be put back when it did not happen.
+A table with triggers cannot leave its database, so that statement only gives it another name there:
+its triggers stay with it, and it is never written to without them. `finish` then drops the triggers
+and moves the table. Names of constraints are unique in a database; where an old table with triggers
+has one that a new table brings, a second statement moves the new tables. Views in the way of a
+table get other names, too. RENAME TABLE is atomic, also when the server crashes, so there is
+nothing to put back when it did not happen.
 """
 
 import re
@@ -13,59 +13,78 @@ from collections.abc import Callable, Iterator, Sequence
 
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.mysql.client import facts, object_names
-from holdfast.engines.mysql.client.connection import Session, WireError, code, name
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_name,
+    quote_qualified,
+)
 from holdfast.engines.mysql.restore import foreign_keys
-from holdfast.engines.mysql.restore.ledger import AFTER, BEFORE, Book, Placement, Resting
+from holdfast.engines.mysql.restore.ledger import AFTER, BEFORE, Ledger, Placement, TriggeredTable
 
-_TRIES = 5
+_MAX_TRIES = 5
 _WAIT_SECONDS = 3
 _LOCKED = (1205, 1213)
 
 _WITH_TRIGGERS = """
 SELECT DISTINCT event_object_table FROM information_schema.triggers WHERE trigger_schema = %s
 """
+_TRIGGERS_OF = """
+SELECT trigger_name FROM information_schema.triggers
+ WHERE event_object_schema = %s AND event_object_table = %s
+"""
 _CONSTRAINTS = """
 SELECT table_name, constraint_name FROM information_schema.table_constraints
  WHERE constraint_schema = %s AND constraint_type IN ('FOREIGN KEY', 'CHECK')
 """
 _GENERATED = r"{table}_(?:ibfk|chk)_\d+"
-"""Such a name follows when its table is renamed."""
+"""Constraint names that the server changes when the table is renamed."""
 
 Renames = Sequence[tuple[str, str]]
 
 
-def move(session: Session, book: Book, op: str, leaving: Sequence[str]) -> None:
-    """Tables of `leaving` go aside, those of the book's plan come in their place, unless a name of
-    a constraint forbids both at once: then `finish` brings them."""
-    plan = book.plan()
-    for each in plan:
-        if each.final not in leaving:
-            book.note_fresh(each.final)
-            session.execute(f"CREATE DATABASE IF NOT EXISTS {name(each.final)}")
-    book.keep_links(foreign_keys.into(session, set(leaving)))
-    book.keep_resting(_resting(session, op, leaving))
-    away = list(_away(session, book, op, leaving, plan))
-    coming = [] if _constraints_collide(session, book) else list(_coming(session, plan))
-    marker = (book.table(BEFORE), book.table(AFTER))
-    _insist(session, leaving, lambda: rename(session, [*away, *coming, marker]))
+def move(session: Session, ledger: Ledger, op: str, leaving: Sequence[str]) -> None:
+    """Moves the tables of `leaving` aside and those of the ledger's plan in their place.
+
+    Where constraint names collide the new tables wait for `finish`.
+    """
+    plan = ledger.plan()
+    for placement in plan:
+        if placement.final not in leaving:
+            ledger.record_new_database(placement.final)
+            session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(placement.final)}")
+    ledger.record_foreign_keys(foreign_keys.referring_to(session, set(leaving)))
+    ledger.record_triggered_tables(
+        TriggeredTable(database, f"{away}_{number}", str(table), away)
+        for database, away in old_databases(op, leaving).items()
+        for number, (table,) in enumerate(session.rows(_WITH_TRIGGERS, [database]))
+    )
+    away = list(_old_renames(session, ledger, op, leaving, plan))
+    coming = [] if _constraints_collide(session, ledger) else list(_new_renames(session, plan))
+    marker = (ledger.table(BEFORE), ledger.table(AFTER))
+    _with_lock_retries(session, leaving, lambda: rename(session, [*away, *coming, marker]))
 
 
-def finish(session: Session, book: Book) -> None:
-    """What `move` left over. Repeatable."""
-    for table in book.resting():
-        for trigger in _triggers_of(session, table):
-            session.execute(f"DROP TRIGGER IF EXISTS {name(table.final)}.{name(trigger)}")
+def finish(session: Session, ledger: Ledger) -> None:
+    """Does what `move` had to leave. Repeatable."""
+    for table in ledger.triggered_tables():
+        for (trigger,) in session.rows(_TRIGGERS_OF, [table.final, table.temporary]):
+            session.execute(f"DROP TRIGGER IF EXISTS {quote_qualified(table.final, str(trigger))}")
     present = {
         (final, table["name"])
-        for final in {each.final for each in book.resting()}
+        for final in {old_table.final for old_table in ledger.triggered_tables()}
         for table in facts.tables(session, final)
     }
-    resting = [
-        (_quoted(each.final, each.temporary), _quoted(each.aside, each.original))
-        for each in book.resting()
-        if (each.final, each.temporary) in present
+    triggered_tables = [
+        (
+            quote_qualified(old_table.final, old_table.temporary),
+            quote_qualified(old_table.aside, old_table.original),
+        )
+        for old_table in ledger.triggered_tables()
+        if (old_table.final, old_table.temporary) in present
     ]
-    rename(session, [*resting, *_coming(session, book.plan())])
+    rename(session, [*triggered_tables, *_new_renames(session, ledger.plan())])
 
 
 def rename(session: Session, renames: Renames) -> None:
@@ -74,52 +93,53 @@ def rename(session: Session, renames: Renames) -> None:
         session.execute(f"RENAME TABLE {listed}")
 
 
-def aside(op: str, leaving: Sequence[str]) -> dict[str, str]:
-    """The database in which the old tables of each will be."""
+def old_databases(op: str, leaving: Sequence[str]) -> dict[str, str]:
+    """Maps each database to the one that will hold its old tables."""
     prefix = object_names.old_prefix(op)
-    return {database: f"{prefix}{place}" for place, database in enumerate(leaving)}
+    return {database: f"{prefix}{index}" for index, database in enumerate(leaving)}
 
 
-def _resting(session: Session, op: str, leaving: Sequence[str]) -> list[Resting]:
-    return [
-        Resting(database, f"{away}_{number}", str(table), away)
-        for database, away in aside(op, leaving).items()
-        for number, (table,) in enumerate(session.rows(_WITH_TRIGGERS, [database]))
-    ]
-
-
-def _away(
-    session: Session, book: Book, op: str, leaving: Sequence[str], plan: Sequence[Placement]
+def _old_renames(
+    session: Session, ledger: Ledger, op: str, leaving: Sequence[str], plan: Sequence[Placement]
 ) -> Iterator[tuple[str, str]]:
-    resting = {(each.final, each.original): each.temporary for each in book.resting()}
-    new = {
-        (each.final, table["name"]) for each in plan for table in facts.tables(session, each.staged)
+    temporary_names = {
+        (table.final, table.original): table.temporary for table in ledger.triggered_tables()
     }
-    for database, away in aside(op, leaving).items():
-        session.execute(f"CREATE DATABASE IF NOT EXISTS {name(away)}")
+    new = {
+        (placement.final, table["name"])
+        for placement in plan
+        for table in facts.tables(session, placement.staged)
+    }
+    for database, away in old_databases(op, leaving).items():
+        session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(away)}")
         for number, table in enumerate(facts.tables(session, database)):
-            here = (database, table["name"])
-            if here in resting:
-                yield _quoted(*here), _quoted(database, resting[here])
+            key = (database, table["name"])
+            if key in temporary_names:
+                yield quote_qualified(*key), quote_qualified(database, temporary_names[key])
             elif table["type"] != "VIEW":
-                yield _quoted(*here), _quoted(away, table["name"])
-            elif here in new:
-                yield _quoted(*here), _quoted(database, f"{away}_view_{number}")
+                yield quote_qualified(*key), quote_qualified(away, table["name"])
+            elif key in new:
+                yield quote_qualified(*key), quote_qualified(database, f"{away}_view_{number}")
 
 
-def _coming(session: Session, plan: Sequence[Placement]) -> Iterator[tuple[str, str]]:
-    for each in plan:
-        for table in facts.tables(session, each.staged):
-            yield _quoted(each.staged, table["name"]), _quoted(each.final, table["name"])
+def _new_renames(session: Session, plan: Sequence[Placement]) -> Iterator[tuple[str, str]]:
+    for placement in plan:
+        for table in facts.tables(session, placement.staged):
+            yield (
+                quote_qualified(placement.staged, table["name"]),
+                quote_qualified(placement.final, table["name"]),
+            )
 
 
-def _constraints_collide(session: Session, book: Book) -> bool:
-    resting = {(each.final, each.original) for each in book.resting()}
-    for placed in book.plan():
+def _constraints_collide(session: Session, ledger: Ledger) -> bool:
+    triggered_tables = {
+        (old_table.final, old_table.original) for old_table in ledger.triggered_tables()
+    }
+    for placed in ledger.plan():
         old = {
             constraint
             for table, constraint in _constraints(session, placed.final)
-            if (placed.final, table) in resting
+            if (placed.final, table) in triggered_tables
         }
         if old & {constraint for _, constraint in _constraints(session, placed.staged)}:
             return True
@@ -132,39 +152,28 @@ def _constraints(session: Session, database: str) -> Iterator[tuple[str, str]]:
             yield str(table), str(constraint).lower()
 
 
-def _triggers_of(session: Session, table: Resting) -> list[str]:
-    rows = session.rows(
-        "SELECT trigger_name FROM information_schema.triggers"
-        " WHERE event_object_schema = %s AND event_object_table = %s",
-        [table.final, table.temporary],
-    )
-    return [str(row[0]) for row in rows]
-
-
-def _quoted(database: str, table: str) -> str:
-    return f"{name(database)}.{name(table)}"
-
-
-def _insist(session: Session, databases: Sequence[str], action: Callable[[], None]) -> None:
-    """Ends sessions of others that hold a table in these databases for too long."""
+def _with_lock_retries(
+    session: Session, databases: Sequence[str], action: Callable[[], None]
+) -> None:
+    """Repeats `action` while tables are locked, ending other sessions in these databases."""
     session.execute(f"SET SESSION foreign_key_checks = 0, lock_wait_timeout = {_WAIT_SECONDS}")
-    for remaining in reversed(range(_TRIES)):
+    for remaining in reversed(range(_MAX_TRIES)):
         try:
             action()
             break
         except WireError as error:
-            if code(error) not in _LOCKED:
+            if error_number(error) not in _LOCKED:
                 raise
             if remaining == 0:
                 raise AddonUnavailable(
                     f"sessions of others hold the tables and do not let go: {error.args[-1]}",
                     reason="lock",
                 ) from error
-            _send_away(session, databases)
+            _end_sessions_in(session, databases)
     session.execute("SET SESSION lock_wait_timeout = 60")
 
 
-def _send_away(session: Session, databases: Sequence[str]) -> None:
+def _end_sessions_in(session: Session, databases: Sequence[str]) -> None:
     if not databases:
         return
     marks = ", ".join(["%s"] * len(databases))
@@ -176,7 +185,7 @@ def _send_away(session: Session, databases: Sequence[str]) -> None:
         try:
             session.execute(f"KILL {int(thread)}")
         except WireError as error:
-            if code(error) == 1095:
+            if error_number(error) == 1095:
                 raise AddonRefused(
                     "sessions of others hold the tables, and this user may not end them",
                     reason="lock",

@@ -1,4 +1,4 @@
-"""Loads a dump beside what a server holds: staging databases that nobody else knows of."""
+"""Loads a dump into staging databases beside the server's own."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,17 @@ from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, NotSupported
 from holdfast.engines.mysql.client import facts, object_names, session_settings
 from holdfast.engines.mysql.client.address import connect, nearest
-from holdfast.engines.mysql.client.connection import Session, WireError, name
-from holdfast.engines.mysql.client.connection import code as number
+from holdfast.engines.mysql.client.connection import Session, WireError, error_number, quote_name
 from holdfast.engines.mysql.client.facts import Facts
 from holdfast.engines.mysql.client.server_errors import translated
 from holdfast.engines.mysql.dump import archive, stored_code
-from holdfast.engines.mysql.dump.inventory import Count, begin_snapshot, count, merged
-from holdfast.engines.mysql.dump.script import relocated
+from holdfast.engines.mysql.dump.inventory import Count, begin_snapshot, count, merge
+from holdfast.engines.mysql.dump.script import redirect_view
 from holdfast.engines.mysql.dump.statement_rules import databases_of_trigger
 from holdfast.engines.mysql.dump.stored_code import Code, Refused
 from holdfast.engines.mysql.restore import definers, foreign_keys
-from holdfast.engines.mysql.restore.foreign_keys import Link
-from holdfast.engines.mysql.restore.ledger import Book, Placement, databases, drop_database
+from holdfast.engines.mysql.restore.foreign_keys import ForeignKey
+from holdfast.engines.mysql.restore.ledger import Ledger, Placement, databases, drop_database
 from holdfast.engines.mysql.restore.load import drop_user, loading
 from holdfast.kit.processes.guard import Guard
 
@@ -27,7 +26,7 @@ _NO_SUCH_THREAD = 1094
 
 
 class Staging:
-    """One attempt to load one dump beside."""
+    """One attempt to stage one dump."""
 
     def __init__(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         self._address = nearest(address)
@@ -35,159 +34,174 @@ class Staging:
         self._attempt = attempt
         self._guard = guard
         self._plan = placements(dump, attempt)
-        self._places = {each.final: each.staged for each in self._plan}
+        self._staged_names = {placement.final: placement.staged for placement in self._plan}
 
     def run(self, fetch: Fetch) -> Inventory:
         with translated(self._guard), connect(self._address) as admin:
             give_up = self._guard.adopt(admin.cut)
             try:
-                return self._run(admin, fetch)
+                return self.stage(admin, fetch)
             finally:
                 give_up()
 
-    def _run(self, admin: Session, fetch: Fetch) -> Inventory:
-        become_only(admin, self._attempt)
-        session_settings.loosen(admin)
-        clear(admin, self._attempt)
-        referring = self._links(admin)
-        book = Book(admin, object_names.book(self._attempt))
-        book.open()
-        for each in self._plan:
+    def stage(self, admin: Session, fetch: Fetch) -> Inventory:
+        """Loads, tries and counts the dump, and records all that the swap needs."""
+        take_over(admin, self._attempt)
+        session_settings.apply_loading_settings(admin)
+        drop_staged(admin, self._attempt)
+        referring = self._foreign_keys_of_others(admin)
+        ledger = Ledger(admin, object_names.ledger(self._attempt))
+        ledger.open()
+        for placement in self._plan:
             admin.execute(
-                f"CREATE DATABASE {name(each.staged)} CHARACTER SET {each.charset}"
-                f" COLLATE {each.collation}"
+                f"CREATE DATABASE {quote_name(placement.staged)} CHARACTER SET {placement.charset}"
+                f" COLLATE {placement.collation}"
             )
-        codes = self._load(admin, fetch)
-        foreign_keys.try_beside(admin, referring, self._places, book.database, self._attempt.say)
+        codes = self.load_script(admin, fetch)
+        foreign_keys.rehearse(
+            admin, referring, self._staged_names, ledger.database, self._attempt.say
+        )
         refused = self._rehearse(admin, codes)
         counts = self._count(admin, codes, refused)
-        accounts, readying = self._fitting_accounts(admin, fetch), self._readying(codes)
-        book.write(self._plan, self._final(codes), accounts, readying)
-        book.mark_ready()
-        return replace(merged(counts), skipped=tuple(each.skipped() for each in refused))
+        accounts, readying = self._fitting_accounts(admin, fetch), self.preparations(codes)
+        ledger.write(self._plan, self.final_code(codes), accounts, readying)
+        ledger.mark_ready()
+        return replace(merge(counts), skipped=tuple(problem.skipped() for problem in refused))
 
-    def _links(self, admin: Session) -> Sequence[Link]:
-        """Foreign keys of databases that stay. PreflightRefused where the backup lacks what they
-        refer to, before anything is loaded."""
+    def _foreign_keys_of_others(self, admin: Session) -> Sequence[ForeignKey]:
+        """Foreign keys of databases that stay.
+
+        PreflightRefused, before anything is loaded, where the backup lacks what they refer to.
+        """
         if not self._attempt.keep_others:
             return []
-        found = foreign_keys.into(admin, set(self._places))
+        keys = foreign_keys.referring_to(admin, set(self._staged_names))
         if not self._dump.imported:
             tables = self._dump.inventory.tables
-            foreign_keys.require_parents(found, {(table.database, table.name) for table in tables})
-        return found
+            foreign_keys.require_parents(keys, {(table.database, table.name) for table in tables})
+        return keys
 
-    def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
-        attempt, places = self._attempt, self._places
-        with loading(admin, self._address, attempt, places, self._guard) as (loader, own_user):
-            self._say_rights(own_user=own_user)
+    def load_script(self, admin: Session, fetch: Fetch) -> list[Code]:
+        attempt, staged_names = self._attempt, self._staged_names
+        with loading(admin, self._address, attempt, staged_names, self._guard) as (
+            loader,
+            own_user,
+        ):
+            self.report_rights(own_user=own_user)
             for member in self._dump.members:
                 if member.format == archive.SCRIPT:
                     loader.load(fetch(member.name))
             return list(loader.codes.values())
 
-    def _say_rights(self, *, own_user: bool) -> None:
+    def report_rights(self, *, own_user: bool) -> None:
         if not own_user:
             self._attempt.say(
                 f"user {self._address.user} may not make users: the dump is loaded with its"
                 " rights instead of those of one that can only reach the new databases"
             )
 
-    def _final(self, codes: Sequence[Code]) -> Sequence[Code]:
-        """As the swap makes them."""
+    def final_code(self, codes: Sequence[Code]) -> Sequence[Code]:
+        """The code as the swap creates it."""
         return codes
 
-    def _readying(self, codes: Sequence[Code]) -> Sequence[str]:  # noqa: ARG002 - ours need nothing
-        """Statements that have to run before the swap makes any code. Repeatable."""
+    def preparations(self, codes: Sequence[Code]) -> Sequence[str]:  # noqa: ARG002 - own dumps need none
+        """Statements that have to run before the swap creates any code. Repeatable."""
         return []
 
     def _count(
         self, admin: Session, codes: Sequence[Code], refused: Sequence[Refused]
     ) -> dict[str, Count]:
         history = bool(self._dump.facts.get("history"))
-        lost = {(each.code.database, each.code.kind, each.code.name) for each in refused}
+        lost = {
+            (placement.code.database, placement.code.kind, placement.code.name)
+            for placement in refused
+        }
         counts: dict[str, Count] = {}
         begin_snapshot(admin)
-        for each in self._plan:
+        for placement in self._plan:
             self._guard.check()
-            found = count(admin, each.staged, each.final, history=history)
-            kinds = dict(found.objects)
+            counted = count(admin, placement.staged, placement.final, history=history)
+            kinds = dict(counted.objects)
             for one in codes:
-                made = (one.database, one.kind, one.name) not in lost
-                if one.database == each.final and made:
+                is_made = (one.database, one.kind, one.name) not in lost
+                if one.database == placement.final and is_made:
                     kinds[one.kind] = kinds.get(one.kind, 0) + 1
-            counts[each.final] = Count(found.tables, kinds)
+            counts[placement.final] = Count(counted.tables, kinds)
         admin.execute("COMMIT")
         return counts
 
     def _rehearse(self, admin: Session, codes: Sequence[Code]) -> Sequence[Refused]:
-        """Makes everything once beside; returns what the server does not take.
+        """Creates all code once in the staging databases; returns what the server refuses.
 
-        Definers come into it later: their accounts are not there yet. Events are not tried: they
-        would run. Neither are triggers that name their database.
+        Definers are left out: their accounts do not exist yet. Events are not tried, because they
+        would run, nor are triggers that name their database.
         """
-        names = {name(a).encode(): name(b).encode() for a, b in self._places.items()}
+        names = {
+            quote_name(a).encode(): quote_name(b).encode() for a, b in self._staged_names.items()
+        }
         tried = [
-            self._beside(each, names)
-            for each in codes
-            if each.kind != "events"
-            and not (each.kind == "triggers" and databases_of_trigger(each.statement))
+            replace(code, statement=redirect_view(code.statement, names))
+            if code.kind == "views"
+            else code
+            for code in (definers.with_owner(code, by_owner=False) for code in codes)
+            if code.kind != "events"
+            and not (code.kind == "triggers" and databases_of_trigger(code.statement))
         ]
-        refused = stored_code.make(admin, tried, lambda database: self._places[database])
-        for each in self._plan:
-            stored_code.drop(admin, each.staged)
-        for each in refused:
-            self._attempt.say(f"the server does not take {each.sentence()}")
+        refused = stored_code.create_all(
+            admin, tried, lambda database: self._staged_names[database]
+        )
+        for placement in self._plan:
+            stored_code.drop(admin, placement.staged)
+        for problem in refused:
+            self._attempt.say(f"the server does not take {problem.sentence()}")
         return refused
 
-    def _beside(self, each: Code, names: dict[bytes, bytes]) -> Code:
-        owned = definers.owned(each, by_owner=False)
-        if each.kind != "views":
-            return owned
-        return replace(owned, statement=relocated(owned.statement, names))
-
     def _fitting_accounts(self, admin: Session, fetch: Fetch) -> list[str]:
-        statements, flavour = self._accounts(fetch), facts.server(admin)["flavour"]
-        if statements and section(self._dump, "server")["flavour"] != flavour:
+        statements, flavour = self.account_statements(fetch), facts.server(admin)["flavour"]
+        if statements and fact_section(self._dump, "server")["flavour"] != flavour:
             self._attempt.say(
                 f"accounts are left as they are: those in the dump are not of {flavour}"
             )
             return []
         return statements
 
-    def _accounts(self, fetch: Fetch) -> list[str]:
-        found: list[str] = []
+    def account_statements(self, fetch: Fetch) -> list[str]:
+        statements: list[str] = []
         for member in self._dump.members:
             if member.format == archive.ACCOUNTS:
                 text = b"".join(fetch(member.name)).decode()
-                found += [line.removesuffix(";") for line in text.splitlines() if line[:2] != "--"]
-        return found
+                statements += [
+                    line.removesuffix(";") for line in text.splitlines() if line[:2] != "--"
+                ]
+        return statements
 
 
 class ConfinedStaging(Staging):
-    """Beside what a managed server holds: nothing that came runs with more than its owner has."""
+    """Staging on a managed server: restored code gets no more rights than the owner has."""
 
-    def _load(self, admin: Session, fetch: Fetch) -> list[Code]:
+    def load_script(self, admin: Session, fetch: Fetch) -> list[Code]:
         owner = str(self._address.owner)
-        return [definers.bounded(each, owner) for each in super()._load(admin, fetch)]
+        return [
+            definers.with_known_definer(code, owner) for code in super().load_script(admin, fetch)
+        ]
 
 
-def recorded(dump: Dump) -> list[Facts]:
-    found = dump.facts.get("databases")
-    if not isinstance(found, list):
+def recorded_databases(dump: Dump) -> list[Facts]:
+    databases = dump.facts.get("databases")
+    if not isinstance(databases, list):
         raise NotSupported("the dump does not say which databases it holds")
-    return [dict(entry) for entry in found]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return [dict(entry) for entry in databases]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def section(dump: Dump, wanted: str) -> Mapping[str, object]:
-    found = dump.facts.get(wanted)
-    if not isinstance(found, dict):
-        raise NotSupported(f"the dump says nothing of its {wanted}")
-    return dict(found)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+def fact_section(dump: Dump, key: str) -> Mapping[str, object]:
+    value = dump.facts.get(key)
+    if not isinstance(value, dict):
+        raise NotSupported(f"the dump says nothing of its {key}")
+    return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def placements(dump: Dump, attempt: Attempt) -> list[Placement]:
-    """Which database goes where: the same answer for every attempt that goes on with one stage."""
+    """Final and staging name of each database, the same for all attempts that share a stage."""
     prefix = object_names.stage_prefix(attempt)
     return [
         Placement(
@@ -197,7 +211,7 @@ def placements(dump: Dump, attempt: Attempt) -> list[Placement]:
             _word(database["collation"]),
             str(database.get("comment", "")),
         )
-        for number, database in enumerate(recorded(dump))
+        for number, database in enumerate(recorded_databases(dump))
     ]
 
 
@@ -207,41 +221,42 @@ def _word(text: object) -> str:
     return str(text)
 
 
-def clear(admin: Session, attempt: Attempt) -> bool:
-    """Removes what attempts of this operation up to this one staged. Says whether there was
-    anything."""
+def drop_staged(admin: Session, attempt: Attempt) -> bool:
+    """Drops what attempts of this operation up to this one staged; says whether there was any."""
     drop_user(admin, attempt)
     mine = databases(admin, object_names.stages_prefix(attempt.op))
-    staged = [each for each in mine if object_names.is_older_stage(each, attempt)]
-    for each in sorted(staged, key=lambda each: each.endswith(object_names.BOOK)):  # books go last
-        drop_database(admin, each)
+    staged = [database for database in mine if object_names.is_older_stage(database, attempt)]
+    for database in sorted(
+        staged, key=lambda database: database.endswith(object_names.LEDGER)
+    ):  # ledgers go last
+        drop_database(admin, database)
     return bool(staged)
 
 
-def become_only(session: Session, attempt: Attempt) -> None:
-    """Ends the sessions in which attempts up to this one act, and makes sure that this is the one
-    to act now. From here on the next attempt ends this session before it does anything, so however
-    long this one is paused between two statements, it does not go on beside the other."""
+def take_over(session: Session, attempt: Attempt) -> None:
+    """Ends the sessions of attempts up to this one, and takes this attempt's lock.
+
+    The next attempt ends this session before it does anything: however long this one is paused
+    between two statements, it does not go on beside the next.
+    """
     attempt.confirm()
     for earlier in range(attempt.number + 1):
-        _end_holder(session, object_names.session_lock(attempt.op, earlier))
+        holder = session.value(
+            "SELECT IS_USED_LOCK(%s)", [object_names.session_lock(attempt.op, earlier)]
+        )
+        if holder is not None and holder != session.value("SELECT connection_id()"):
+            try:
+                session.execute(f"KILL {int(str(holder))}")
+            except WireError as error:
+                if error_number(error) != _NO_SUCH_THREAD:
+                    raise
     own = object_names.session_lock(attempt.op, attempt.number)
     if session.value("SELECT GET_LOCK(%s, 30)", [own]) != 1:
         raise AddonUnavailable("a session of an attempt before this one does not end")
     attempt.confirm()
 
 
-def _end_holder(session: Session, lock: str) -> None:
-    holder = session.value("SELECT IS_USED_LOCK(%s)", [lock])
-    if holder is not None and holder != session.value("SELECT connection_id()"):
-        try:
-            session.execute(f"KILL {int(str(holder))}")
-        except WireError as error:
-            if number(error) != _NO_SUCH_THREAD:
-                raise
-
-
 def user_databases(session: Session) -> list[str]:
-    """All but directories that are no databases to any statement."""
-    names = [str(each["name"]) for each in facts.databases(session)]
-    return [each for each in names if object_names.plain(each) == each]
+    """All databases but directories that SQL cannot name."""
+    names = [str(database["name"]) for database in facts.databases(session)]
+    return [database for database in names if object_names.plain_name(database) == database]

@@ -1,205 +1,215 @@
 """Puts staged data in place of the old, and old data that was set aside back in its place.
 
-Until the one statement that moves the tables (`exchange.py`) nothing of the target is touched.
-After it there is only one direction: databases get their properties, accounts are made, then the
-code, and the old data goes, or stays aside with a book of its own. Each of these can be repeated,
-and none of them keeps the next one from being done: the data is in place, and what the server does
-not take is said.
+Until the one statement that moves the tables (`renaming.py`) the target is untouched. After it
+there is only one direction: databases get their properties, accounts are created, then the code,
+and the old data is dropped, or stays aside with a ledger of its own. Each step can be repeated, and
+none keeps the next one from being done: the data is in place, and what the server refuses is
+reported.
 """
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from holdfast.contracts.engine import Address, Attempt, Dump
-from holdfast.contracts.engine import Table as CountedTable
 from holdfast.domain.errors import Failure, RestoreDiffers
 from holdfast.engines.mysql.client import facts, object_names, session_settings
 from holdfast.engines.mysql.client.address import connect
-from holdfast.engines.mysql.client.connection import Session, WireError, name
-from holdfast.engines.mysql.client.connection import code as number
-from holdfast.engines.mysql.client.server_errors import LOST, said, translated
+from holdfast.engines.mysql.client.connection import (
+    Session,
+    WireError,
+    error_number,
+    quote_name,
+    quote_qualified,
+)
+from holdfast.engines.mysql.client.server_errors import LOST, error_text, translated
 from holdfast.engines.mysql.dump import accounts, stored_code
 from holdfast.engines.mysql.dump.inventory import inventory
-from holdfast.engines.mysql.dump.stored_code import Code, Refused
+from holdfast.engines.mysql.dump.stored_code import Code
 from holdfast.engines.mysql.restore import definers, foreign_keys, grants, renaming
 from holdfast.engines.mysql.restore import views as viewing
-from holdfast.engines.mysql.restore.ledger import Book, Placement, databases, drop_database
+from holdfast.engines.mysql.restore.ledger import Ledger, Placement, databases, drop_database
 from holdfast.engines.mysql.restore.load import drop_user
-from holdfast.engines.mysql.restore.staging import become_only, clear, user_databases
+from holdfast.engines.mysql.restore.staging import drop_staged, take_over, user_databases
 from holdfast.kit.processes.guard import Guard
 
 Say = Callable[[str], None]
 
 
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-    with _acting(address, attempt, guard) as session:
-        book = Book(session, object_names.book(attempt))
-        if not book.exists():
+    """Moves the staged data in place and completes it. Repeatable; the ledger goes last."""
+    with _exclusive_session(address, attempt, guard) as session:
+        ledger = Ledger(session, object_names.ledger(attempt))
+        if not ledger.exists():
             _require_done(address, dump, session, attempt)
             attempt.say("the swap was done before")
             return
-        if not book.moved():
-            _move(session, address, book, attempt)
-        _finish(session, address, book, attempt)
+        if not ledger.moved():
+            _move(session, address, ledger, attempt)
+        renaming.finish(session, ledger)
+        _complete(session, address, ledger, attempt.say)
+        _drop_others(session, address, ledger.plan(), attempt)
+        if attempt.keep_old:
+            Ledger(session, object_names.old_ledger(attempt.op)).mark_ready()
+        else:
+            _drop_databases(session, object_names.old_prefix(attempt.op), "")
+        _drop_leftovers(session, attempt)
+        ledger.close()
 
 
 def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-    """The old data that restore `op` set aside comes back; what is in its place is dropped. The
-    book stays, so that a repetition knows; `drop_aside` removes it."""
-    with _acting(address, attempt, guard) as session:
-        book = Book(session, object_names.old_book(op))
-        if not book.exists():
+    """Puts the old data of restore `op` back and drops the restored data.
+
+    The ledger stays for repetitions; `drop_aside` removes it.
+    """
+    with _exclusive_session(address, attempt, guard) as session:
+        ledger = Ledger(session, object_names.old_ledger(op))
+        if not ledger.exists():
             raise RestoreDiffers("nothing of this restore is set aside on the server any more")
-        if not book.moved():
-            if not book.ready():
+        if not ledger.moved():
+            if not ledger.ready():
                 raise RestoreDiffers("the old data was not set aside as a whole")
-            leaving = _present(session, [*(each.final for each in book.plan()), *book.fresh()])
-            renaming.move(session, book, attempt.op, leaving)
-            attempt.say(f"back in place: {', '.join(each.final for each in book.plan())}")
-        renaming.finish(session, book)
-        _settle(session, address, book, attempt.say)
-        came = set(book.fresh()) - {each.final for each in book.plan()}
-        for database in came:
+            leaving = _existing(
+                session,
+                [*(placement.final for placement in ledger.plan()), *ledger.new_databases()],
+            )
+            renaming.move(session, ledger, attempt.op, leaving)
+            attempt.say(
+                f"back in place: {', '.join(placement.final for placement in ledger.plan())}"
+            )
+        renaming.finish(session, ledger)
+        _complete(session, address, ledger, attempt.say)
+        new_databases = set(ledger.new_databases()) - {
+            placement.final for placement in ledger.plan()
+        }
+        for database in new_databases:
             if all(table["type"] == "VIEW" for table in facts.tables(session, database)):
                 drop_database(session, database)
         for prefix in (object_names.old_prefix(attempt.op), object_names.old_prefix(op)):
-            _drop_databases(session, prefix, book.database)
+            _drop_databases(session, prefix, ledger.database)
 
 
 def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-    with _acting(address, attempt, guard) as session:
+    with _exclusive_session(address, attempt, guard) as session:
         prefix = object_names.old_prefix(op)
-        _drop_databases(session, prefix, object_names.old_book(op))
-        drop_database(session, object_names.old_book(op))
+        _drop_databases(session, prefix, object_names.old_ledger(op))
+        drop_database(session, object_names.old_ledger(op))
 
 
 @contextmanager
-def _acting(address: Address, attempt: Attempt, guard: Guard | None = None) -> Generator[Session]:
-    """The session of the one attempt that may act; it takes what tables of other servers are."""
+def _exclusive_session(
+    address: Address, attempt: Attempt, guard: Guard | None = None
+) -> Generator[Session]:
+    """The session of the only attempt that may act, with the settings for loading."""
     with translated(guard), connect(address) as session:
-        become_only(session, attempt)
-        session_settings.loosen(session)
+        take_over(session, attempt)
+        session_settings.apply_loading_settings(session)
         yield session
 
 
-def _drop_databases(session: Session, prefix: str, book: str) -> None:
-    """All with this prefix but the book, which goes last."""
+def _drop_databases(session: Session, prefix: str, ledger: str) -> None:
+    """Drops all databases with this prefix but the ledger, which goes last."""
     for database in databases(session, prefix):
-        if database != book:
+        if database != ledger:
             drop_database(session, database)
 
 
-def _move(session: Session, address: Address, book: Book, attempt: Attempt) -> None:
-    if not book.ready():
+def _move(session: Session, address: Address, ledger: Ledger, attempt: Attempt) -> None:
+    if not ledger.ready():
         raise RestoreDiffers("not everything was staged")
-    plan = book.plan()
-    missing = {each.staged for each in plan} - set(
+    plan = ledger.plan()
+    missing = {placement.staged for placement in plan} - set(
         databases(session, object_names.stage_prefix(attempt))
     )
     if missing:
         raise RestoreDiffers(f"nothing is staged in {', '.join(sorted(missing))}")
-    leaving = _present(session, [each.final for each in plan])
+    leaving = _existing(session, [placement.final for placement in plan])
     if not attempt.keep_others:
-        leaving += [each for each in user_databases(session) if each not in leaving]
+        leaving += [database for database in user_databases(session) if database not in leaving]
     if attempt.keep_old:
-        _write_old_book(session, address, book, leaving, attempt)
-    renaming.move(session, book, attempt.op, leaving)
-    attempt.say(f"in place: {', '.join(each.final for each in plan)}")
+        _write_old_book(session, address, ledger, leaving, attempt)
+    renaming.move(session, ledger, attempt.op, leaving)
+    attempt.say(f"in place: {', '.join(placement.final for placement in plan)}")
 
 
-def _present(session: Session, wanted: Sequence[str]) -> list[str]:
+def _existing(session: Session, candidates: Sequence[str]) -> list[str]:
     present = set(user_databases(session))
-    return [each for each in wanted if each in present]
+    return [database for database in candidates if database in present]
 
 
 def _write_old_book(
-    session: Session, address: Address, book: Book, leaving: Sequence[str], attempt: Attempt
+    session: Session, address: Address, ledger: Ledger, leaving: Sequence[str], attempt: Attempt
 ) -> None:
-    """What has to be known to put the old data back. `mark_ready` comes when it is aside."""
-    old = Book(session, object_names.old_book(attempt.op))
+    """Records what an undo needs; `mark_ready` follows when the old data is aside."""
+    old = Ledger(session, object_names.old_ledger(attempt.op))
     drop_database(session, old.database)
     old.open()
-    away = renaming.aside(attempt.op, leaving)
+    away = renaming.old_databases(attempt.op, leaving)
     plan = [
         Placement(
-            each["name"], away[each["name"]], each["charset"], each["collation"], each["comment"]
+            database["name"],
+            away[database["name"]],
+            database["charset"],
+            database["collation"],
+            database["comment"],
         )
-        for each in facts.databases(session)
-        if each["name"] in away
+        for database in facts.databases(session)
+        if database["name"] in away
     ]
     unread: list[str] = []
-    codes = [each for database in leaving for each in stored_code.read(session, database, unread)]
+    codes = [code for database in leaving for code in stored_code.read(session, database, unread)]
     for sentence in unread:
         attempt.say(f"an undo could not bring back {sentence}")
-    old.write(plan, codes, _accounts(session, address))
-    for each in book.plan():
-        if each.final not in leaving:
-            old.note_fresh(each.final)
+    script = accounts.script(session, facts.server(session)["flavour"], address.owner)
+    lines = [line for line in script.splitlines() if line and not line.startswith("--")]
+    old.write(plan, codes, [line.removesuffix(";") for line in lines])
+    for placement in ledger.plan():
+        if placement.final not in leaving:
+            old.record_new_database(placement.final)
     if accounts.readable(session):
-        old.keep_strays(grants.undoing(session, address, book.accounts()))
+        old.record_account_removals(grants.undo_statements(session, address, ledger.accounts()))
 
 
-def _accounts(session: Session, address: Address) -> list[str]:
-    flavour = facts.server(session)["flavour"]
-    lines = accounts.script(session, flavour, address.owner).splitlines()
-    return [line.removesuffix(";") for line in lines if line and not line.startswith("--")]
-
-
-def _finish(session: Session, address: Address, book: Book, attempt: Attempt) -> None:
-    """Everything after the data has moved. Repeatable; the book goes last."""
-    renaming.finish(session, book)
-    _settle(session, address, book, attempt.say)
-    _drop_others(session, address, book.plan(), attempt)
-    if attempt.keep_old:
-        Book(session, object_names.old_book(attempt.op)).mark_ready()
-    else:
-        _drop_databases(session, object_names.old_prefix(attempt.op), "")
-    _drop_staged(session, attempt)
-    book.close()
-
-
-def _settle(session: Session, address: Address, book: Book, say: Say) -> None:
-    """Makes moved tables a database again: its properties, its code, and whose that is."""
-    plan = book.plan()
-    for each in plan:
-        _set_properties(session, each, say)
-        _point_sequences(session, each.final, plan, say)
-        for sentence in stored_code.drop(session, each.final):
+def _complete(session: Session, address: Address, ledger: Ledger, say: Say) -> None:
+    """Gives moved tables all else of their databases: properties, accounts, code, definers."""
+    plan = ledger.plan()
+    for placement in plan:
+        _set_properties(session, placement, say)
+        _point_sequences(session, placement.final, plan, say)
+        for sentence in stored_code.drop(session, placement.final):
             say(sentence)
-    for refused in grants.run(session, [*book.strays(), *book.readying()]):
+    for refused in grants.run(session, [*ledger.account_removals(), *ledger.preparations()]):
         say(refused.sentence())
-    early = grants.apply(session, address, book.accounts(), say)
-    for problem in _make_code(session, book.codes()):
+    early = grants.apply(session, address, ledger.accounts(), say)
+    codes = ledger.codes()
+    problems = list(stored_code.create_all(session, codes, _same_name))
+    if any(problem.code.kind == "views" for problem in problems):
+        problems = [problem for problem in problems if problem.code.kind != "views"]
+        views = [code for code in codes if code.kind == "views"]
+        problems += viewing.create_views(session, views, _same_name)
+    for problem in problems:
         say(f"not made, because the server does not take it: {problem.sentence()}")
-    for refused in grants.run(session, [each.statement for each in early]):
+    for refused in grants.run(session, [problem.statement for problem in early]):
         say(refused.sentence())
-    homes = {each.staged: each.final for each in plan}
-    foreign_keys.point(session, [*book.links(), *foreign_keys.stranded(session, homes)], say)
-    _say_what_is_gone(session, book.codes(), say)
+    final_names = {placement.staged: placement.final for placement in plan}
+    foreign_keys.repoint(
+        session, [*ledger.foreign_keys(), *foreign_keys.left_at_stage(session, final_names)], say
+    )
+    _report_missing(session, codes, say)
 
 
-def _make_code(session: Session, codes: Sequence[Code]) -> Sequence[Refused]:
-    refused = list(stored_code.make(session, codes, _in_place))
-    if not any(each.code.kind == "views" for each in refused):
-        return refused
-    rest = [each for each in refused if each.code.kind != "views"]
-    views = [each for each in codes if each.kind == "views"]
-    return [*rest, *viewing.make_all(session, views, _in_place)]
-
-
-def _in_place(database: str) -> str:
+def _same_name(database: str) -> str:
     return database
 
 
-def _say_what_is_gone(session: Session, codes: Sequence[Code], say: Say) -> None:
-    """Events whose time is over, which a server drops at once; definers that are not there."""
-    for database in {each.database for each in codes if each.kind == "events"}:
-        present = set(stored_code.present(session, database))
-        for each in codes:
-            gone = (each.kind, each.name) not in present
-            if each.database == database and each.kind == "events" and gone:
-                say(f"event {database}.{each.name} is over: the server drops such at once")
-    for sentence in definers.homeless(session, codes):
+def _report_missing(session: Session, codes: Sequence[Code], say: Say) -> None:
+    """Reports expired events, which a server drops at once, and missing definers."""
+    for database in {code.database for code in codes if code.kind == "events"}:
+        present = set(stored_code.list_objects(session, database))
+        for code in codes:
+            dropped = (code.kind, code.name) not in present
+            if code.database == database and code.kind == "events" and dropped:
+                say(f"event {database}.{code.name} is over: the server drops such at once")
+    for sentence in definers.missing_definers(session, codes):
         say(sentence)
 
 
@@ -211,7 +221,7 @@ def _set_properties(session: Session, placed: Placement, say: Say) -> None:
     )
     try:
         session.execute(
-            f"ALTER DATABASE {name(placed.final)} CHARACTER SET {placed.charset}"
+            f"ALTER DATABASE {quote_name(placed.final)} CHARACTER SET {placed.charset}"
             f" COLLATE {placed.collation}{comment}"
         )
     except WireError as error:
@@ -219,21 +229,23 @@ def _set_properties(session: Session, placed: Placement, say: Say) -> None:
 
 
 def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
-    if number(error) in LOST:
+    if error_number(error) in LOST:
         raise error
-    say(f"{text}: {said(error)}")
+    say(f"{text}: {error_text(error)}")
 
 
-def _drop_staged(session: Session, attempt: Attempt) -> None:
-    """Also what attempts left that were taken for dead and went on staging for a while."""
+def _drop_leftovers(session: Session, attempt: Attempt) -> None:
+    """Drops staged databases, also of attempts that went on after they were taken for dead."""
     drop_user(session, attempt)
-    for each in databases(session, object_names.stages_prefix(attempt.op)):
-        if each != object_names.book(attempt) and object_names.is_older_stage(each, attempt):
-            drop_database(session, each)
+    for database in databases(session, object_names.stages_prefix(attempt.op)):
+        if database != object_names.ledger(attempt) and object_names.is_older_stage(
+            database, attempt
+        ):
+            drop_database(session, database)
 
 
 def _point_sequences(session: Session, database: str, plan: Sequence[Placement], say: Say) -> None:
-    """Columns that take their default from a sequence still name it where it was before."""
+    """Corrects column defaults that still name a sequence in its staging database."""
     columns = session.rows(
         "SELECT table_name, column_name, column_default FROM information_schema.columns"
         " WHERE table_schema = %s AND column_default LIKE %s",
@@ -242,11 +254,11 @@ def _point_sequences(session: Session, database: str, plan: Sequence[Placement],
     for table, column, default in columns:
         text = str(default)
         for placed in plan:
-            text = text.replace(f"{name(placed.staged)}.", f"{name(placed.final)}.")
+            text = text.replace(f"{quote_name(placed.staged)}.", f"{quote_name(placed.final)}.")
         try:
             session.execute(
-                f"ALTER TABLE {name(database)}.{name(table)}"
-                f" ALTER COLUMN {name(column)} SET DEFAULT ({text})"
+                f"ALTER TABLE {quote_qualified(database, table)}"
+                f" ALTER COLUMN {quote_name(column)} SET DEFAULT ({text})"
             )
         except WireError as error:
             _say_unless_lost(error, f"the default of {database}.{table}.{column} is {text}", say)
@@ -255,36 +267,32 @@ def _point_sequences(session: Session, database: str, plan: Sequence[Placement],
 def _drop_others(
     session: Session, address: Address, plan: Sequence[Placement], attempt: Attempt
 ) -> None:
-    """On a server of ours the dump is everything; its own database never vanishes."""
-    incoming = {each.final for each in plan}
+    """Drops databases outside of the dump, on a managed server; the addon's own always exists."""
+    incoming = {placement.final for placement in plan}
     fate = "stays as it is" if attempt.keep_others else "is dropped"
-    for each in user_databases(session):
-        if each not in incoming:
-            attempt.say(f"database {each} is not in the backup and {fate}")
+    for database in user_databases(session):
+        if database not in incoming:
+            attempt.say(f"database {database} is not in the backup and {fate}")
             if not attempt.keep_others:
-                drop_database(session, each)
+                drop_database(session, database)
     if not attempt.keep_others and address.database:
-        session.execute(f"CREATE DATABASE IF NOT EXISTS {name(address.database)}")
+        session.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(address.database)}")
 
 
 def _require_done(address: Address, dump: Dump, session: Session, attempt: Attempt) -> None:
-    """Nothing is staged: either all is done, or somebody removed the stage."""
+    """RestoreDiffers unless the missing stage means that all is done: it may have been removed."""
     if databases(session, object_names.stage_prefix(attempt)):
         raise RestoreDiffers("what was staged is no longer whole")
-    there = {_place_of(table) for table in inventory(address).tables}
-    wanted = {(t.database or address.database, t.name) for t in dump.inventory.tables}
-    if wanted - there:
+    present = {(table.database, table.name) for table in inventory(address).tables}
+    expected = {(t.database or address.database, t.name) for t in dump.inventory.tables}
+    if expected - present:
         raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
 
 
-def _place_of(table: CountedTable) -> tuple[str, str]:
-    return table.database, table.name
-
-
 def discard(address: Address, attempt: Attempt) -> str:
-    """Before the data moved: takes everything away again. After it: finishes what can be."""
+    """Undoes an attempt whose data has not moved; completes one whose data has."""
     try:
-        with _acting(address, attempt) as session:
+        with _exclusive_session(address, attempt) as session:
             return _discard(session, address, attempt)
     except Failure as error:
         raise type(error)(
@@ -295,19 +303,19 @@ def discard(address: Address, attempt: Attempt) -> str:
 
 
 def _discard(session: Session, address: Address, attempt: Attempt) -> str:
-    book = Book(session, object_names.book(attempt))
-    if book.exists() and book.moved():
+    ledger = Ledger(session, object_names.ledger(attempt))
+    if ledger.exists() and ledger.moved():
         unmade: list[str] = []
-        renaming.finish(session, book)
-        _settle(session, address, book, unmade.append)
+        renaming.finish(session, ledger)
+        _complete(session, address, ledger, unmade.append)
         _drop_databases(session, object_names.old_prefix(attempt.op), "")
-        clear(session, attempt)
+        drop_staged(session, attempt)
         missing = "".join(f"; {sentence}" for sentence in unmade)
         return f"the restored data is in place; the old data is gone{missing}"
-    if book.exists() and book.ready():
-        for each in book.fresh():
-            if not facts.tables(session, each):  # others may have found a use for it
-                drop_database(session, each)
-    staged = clear(session, attempt)
+    if ledger.exists() and ledger.ready():
+        for database in ledger.new_databases():
+            if not facts.tables(session, database):  # others may have found a use for it
+                drop_database(session, database)
+    staged = drop_staged(session, attempt)
     _drop_databases(session, object_names.old_prefix(attempt.op), "")
     return "the target is as it was" + ("; what was staged is removed" if staged else "")

@@ -1,4 +1,4 @@
-"""Where a dump goes whose file does not say it: database, character set and collation."""
+"""Completes a dump whose file names no database, character set or collation."""
 
 from dataclasses import replace
 
@@ -6,19 +6,21 @@ from holdfast.contracts.engine import Address, Dump, Table
 from holdfast.domain.errors import PreflightRefused
 from holdfast.engines.mysql.client import facts
 from holdfast.engines.mysql.client.connection import Session
-from holdfast.engines.mysql.restore.staging import recorded
+from holdfast.engines.mysql.restore.staging import recorded_databases
 
 DEFINING = frozenset(["SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"])
-"""One of these lets a user make objects for other definers."""
+"""One of these lets a user create objects for other definers."""
 
 
-def addressed(session: Session, address: Address, dump: Dump) -> Dump:
-    """The dump with what its file does not say: where it goes, and in which character set.
+def with_target(session: Session, address: Address, dump: Dump) -> Dump:
+    """The dump with the databases and character sets that its file leaves open.
 
-    PreflightRefused when that cannot be known.
+    PreflightRefused when they cannot be known.
     """
-    databases = [_settled(session, address, each) for each in recorded(dump)]
-    names = [each["name"] for each in databases]
+    databases = [
+        _with_defaults(session, address, database) for database in recorded_databases(dump)
+    ]
+    names = [database["name"] for database in databases]
     if len(set(names)) < len(names):
         raise PreflightRefused(f"two databases of the file would become {address.database}")
     inventory = replace(
@@ -30,7 +32,7 @@ def addressed(session: Session, address: Address, dump: Dump) -> Dump:
     return replace(dump, facts={**dump.facts, "databases": databases}, inventory=inventory)
 
 
-def _settled(session: Session, address: Address, database: facts.Facts) -> facts.Facts:
+def _with_defaults(session: Session, address: Address, database: facts.Facts) -> facts.Facts:
     name = str(database["name"] or address.database)
     if not name:
         raise PreflightRefused(
@@ -38,10 +40,14 @@ def _settled(session: Session, address: Address, database: facts.Facts) -> facts
             " names none to load it into"
         )
     charset, collation = database["charset"], database["collation"]
-    if charset is None:
-        charset, collation = _of_target(session, name)
+    if charset is None:  # those of the target's database, or those it would get
+        rows = session.rows(_DATABASE_DEFAULTS, [name])
+        charset, collation = str(rows[0][0]), str(rows[0][1])
     elif collation is None:
-        collation = _of_charset(session, str(charset))
+        rows = session.rows(_DEFAULT_COLLATION, [charset, charset])
+        if not rows:
+            raise PreflightRefused(f"the target does not know the character set {charset}")
+        collation = str(rows[0][0])
     collations = sorted({*database["collations"], str(collation)})
     return {
         **database,
@@ -52,23 +58,12 @@ def _settled(session: Session, address: Address, database: facts.Facts) -> facts
     }
 
 
-def _of_target(session: Session, database: str) -> tuple[str, str]:
-    """What the database has there, or would have."""
-    rows = session.rows(
-        "SELECT default_character_set_name, default_collation_name"
-        " FROM information_schema.schemata WHERE schema_name = %s"
-        " UNION ALL SELECT @@character_set_server, @@collation_server",
-        [database],
-    )
-    return str(rows[0][0]), str(rows[0][1])
-
-
-def _of_charset(session: Session, charset: str) -> str:
-    rows = session.rows(
-        "SELECT default_collate_name FROM information_schema.character_sets"
-        " WHERE character_set_name = %s OR (%s = 'utf8' AND character_set_name = 'utf8mb3')",
-        [charset, charset],
-    )
-    if not rows:
-        raise PreflightRefused(f"the target does not know the character set {charset}")
-    return str(rows[0][0])
+_DATABASE_DEFAULTS = """
+SELECT default_character_set_name, default_collation_name
+  FROM information_schema.schemata WHERE schema_name = %s
+UNION ALL SELECT @@character_set_server, @@collation_server
+"""
+_DEFAULT_COLLATION = """
+SELECT default_collate_name FROM information_schema.character_sets
+ WHERE character_set_name = %s OR (%s = 'utf8' AND character_set_name = 'utf8mb3')
+"""

@@ -1,14 +1,14 @@
-"""Makes views although the owner of what they look at is gone, or may not look there.
+"""Creates views whose objects have a definer that is gone or lacks rights.
 
 A server opens the views and functions that a new view names, with the rights of their definers. It
-takes a new view all the same while those have the rights of whoever uses them. So they have these
-for a moment; then each gets back what it had, those that others look at last.
+accepts the new view if those run with the rights of their user. So they do for a moment; then each
+gets its own definer back, in the reverse order of creation.
 """
 
 from collections.abc import Callable, Sequence
 
-from holdfast.engines.mysql.client.connection import Session, WireError, name
-from holdfast.engines.mysql.dump.stored_code import Code, Refused, make_one
+from holdfast.engines.mysql.client.connection import Session, WireError, quote_qualified
+from holdfast.engines.mysql.dump.stored_code import Code, Refused, create
 from holdfast.engines.mysql.restore import definers
 
 _FUNCTIONS = """
@@ -17,53 +17,53 @@ SELECT routine_name FROM information_schema.routines
 """
 
 
-def make_all(
-    session: Session, views: Sequence[Code], place: Callable[[str], str]
+def create_views(
+    session: Session, views: Sequence[Code], target_of: Callable[[str], str]
 ) -> Sequence[Refused]:
-    """Makes all views, some of which may be there; returns those that are not takable at all."""
-    functions = _functions(session, {place(view.database) for view in views})
-    _secure(session, functions, "INVOKER")
-    made: list[Code] = []
-    refused: list[Refused] = _in_rounds(session, views, place, made)
-    for view in reversed(made):
-        problem = make_one(session, definers.replacing(view), place)
+    """Creates all views, some of which may exist; returns those that the server refuses."""
+    functions = [
+        quote_qualified(database, str(row[0]))
+        for database in sorted({target_of(view.database) for view in views})
+        for row in session.rows(_FUNCTIONS, [database])
+    ]
+    _set_security(session, functions, "INVOKER")
+    created: list[Code] = []
+    refused: list[Refused] = _create_as_invoker(session, views, target_of, created)
+    for view in reversed(created):
+        problem = create(session, definers.as_replacement(view), target_of)
         if problem is not None:
-            session.execute(f"DROP VIEW IF EXISTS {name(place(view.database))}.{name(view.name)}")
-            refused.append(Refused(view, problem.why))
-    _secure(session, functions, "DEFINER")
+            session.execute(
+                f"DROP VIEW IF EXISTS {quote_qualified(target_of(view.database), view.name)}"
+            )
+            refused.append(Refused(view, problem.error))
+    _set_security(session, functions, "DEFINER")
     return refused
 
 
-def _in_rounds(
-    session: Session, views: Sequence[Code], place: Callable[[str], str], made: list[Code]
+def _create_as_invoker(
+    session: Session, views: Sequence[Code], target_of: Callable[[str], str], created: list[Code]
 ) -> list[Refused]:
-    """Makes them with the rights of whoever uses them; adds to `made` in the order of making."""
+    """Creates views with the rights of their user; appends to `created` in order of creation."""
     waiting: Sequence[Code] = views
     refused: list[Refused] = []
     while waiting:
         refused = []
         for view in waiting:
-            session.execute(f"DROP VIEW IF EXISTS {name(place(view.database))}.{name(view.name)}")
-            problem = make_one(session, definers.invoked(view), place)
+            session.execute(
+                f"DROP VIEW IF EXISTS {quote_qualified(target_of(view.database), view.name)}"
+            )
+            problem = create(session, definers.with_invoker_rights(view), target_of)
             if problem is None:
-                made.append(view)
+                created.append(view)
             else:
-                refused.append(Refused(view, problem.why))
+                refused.append(Refused(view, problem.error))
         if len(refused) == len(waiting):
             break
         waiting = [problem.code for problem in refused]
     return refused
 
 
-def _functions(session: Session, databases: set[str]) -> list[str]:
-    return [
-        f"{name(database)}.{name(str(row[0]))}"
-        for database in sorted(databases)
-        for row in session.rows(_FUNCTIONS, [database])
-    ]
-
-
-def _secure(session: Session, functions: Sequence[str], rights: str) -> None:
+def _set_security(session: Session, functions: Sequence[str], rights: str) -> None:
     for function in functions:
         try:
             session.execute(f"ALTER FUNCTION {function} SQL SECURITY {rights}")

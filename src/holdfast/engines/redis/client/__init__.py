@@ -1,1 +1,1 @@
-"""Talking to a Redis or Valkey server: addresses, users, errors, replication, stock tools."""
+"""Talks to a Redis or Valkey server: addresses, users, errors, replication, stock tools."""

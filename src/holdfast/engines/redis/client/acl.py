@@ -1,7 +1,7 @@
-"""The users of a server: read for a snapshot, merged when one is restored.
+"""Reads a server's users for a snapshot, and merges them when one is restored.
 
-`ACL LIST` gives each user as one line of rules, passwords as SHA-256 digests. A file of such lines
-is what servers load as their `aclfile`.
+`ACL LIST` gives each user as one line of rules, passwords as SHA-256 digests. Servers load a file
+of such lines as their `aclfile`.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from holdfast.kit.seal import Secret
 FILE = "users.acl"
 _DEFAULT = "default"
 
-HARMLESS = (
+ALLOWED_DANGEROUS = (
     "+keys",
     "+flushall",
     "+flushdb",
@@ -38,14 +38,14 @@ HARMLESS = (
     "+acl|dryrun",
     "+module|list",
 )
-"""Of what the server calls dangerous: this touches nothing but the data and its users' sessions."""
+"""Commands of the category `dangerous` that affect only the data and its users' sessions."""
 
-FORBIDDEN = ("-@admin", "-migrate", "-restore-asking")
-"""What other users may not, whatever their owner gave them while he had every right."""
+FORBIDDEN_RULES = ("-@admin", "-migrate", "-restore-asking")
+"""Denied to other users, whatever the owner granted them while being the administrator."""
 
 
-def listed(session: Session) -> Sequence[str] | None:
-    """Every user as a line; None when we may not ask."""
+def list_users(session: Session) -> Sequence[str] | None:
+    """Every user as a line; None when our user may not ask."""
     try:
         lines: Sequence[str | bytes] = session.ask("ACL LIST")
     except RedisError:
@@ -54,87 +54,90 @@ def listed(session: Session) -> Sequence[str] | None:
     return [text for text in texts if not text.startswith(f"user {ADMIN} ")]
 
 
-def of_place(place: LocalServer) -> str:
-    """A managed server's first users: ours, its owner's, and `default` for clients that only know
-    passwords. The last two have the place's password, and all rights that do not reach further than
-    its data.
+def initial_users(server: LocalServer) -> str:
+    """A managed server's first users: ours, its owner, and `default` for password-only clients.
+
+    The last two have the server's password, and all rights that do not reach beyond its data.
     """
-    owners = f"on sanitize-payload #{_digest(place.password)} ~* &* {_rights(place)}"
-    return f"{_admins(place)}user {_DEFAULT} {owners}\nuser {place.user} {owners}\n"
+    owners = f"on sanitize-payload #{_digest(server.password)} ~* &* {_rights(server)}"
+    return f"{_admin_line(server)}user {_DEFAULT} {owners}\nuser {server.user} {owners}\n"
 
 
 def _digest(password: Secret) -> str:
     return hashlib.sha256(password.reveal().encode()).hexdigest()
 
 
-def _rights(place: LocalServer) -> str:
-    return "+@all" if place.admin is None else " ".join(("+@all", "-@dangerous", *HARMLESS))
+def _rights(server: LocalServer) -> str:
+    return (
+        "+@all" if server.admin is None else " ".join(("+@all", "-@dangerous", *ALLOWED_DANGEROUS))
+    )
 
 
-def _admins(place: LocalServer) -> str:
-    if place.admin is None:
+def _admin_line(server: LocalServer) -> str:
+    if server.admin is None:
         return ""
-    login = place.admin
+    login = server.admin
     return f"user {login.user} on sanitize-payload #{_digest(login.password)} ~* &* +@all\n"
 
 
-def settled(text: str, place: LocalServer) -> str:
-    """The users of a server whose owner had every right, with ours beside. Passwords stay."""
+def confine_users(text: str, server: LocalServer) -> str:
+    """Limits the users of a server whose owner was its administrator, and adds ours."""
     lines = [line for line in text.splitlines() if line.split()[:1] == ["user"]]
-    kept = [_confined(line.split(), place) for line in lines]
-    return _admins(place) + "".join(f"{line}\n" for line in kept if line)
+    confined_lines = [_confine_line(line.split(), server) for line in lines]
+    return _admin_line(server) + "".join(f"{line}\n" for line in confined_lines if line)
 
 
-def _confined(words: Sequence[str], place: LocalServer) -> str:
-    """A user's line without what reaches further than the data; none for one that has our name."""
+def _confine_line(words: Sequence[str], server: LocalServer) -> str:
+    """A user's line without rights beyond the data; empty for a user with our name."""
     name = words[1]
     if name == ADMIN:
         return ""
-    if name in (_DEFAULT, place.user):
-        kept = [w for w in words[2:] if w in ("on", "off", "nopass") or w.startswith("#")]
-        return " ".join(("user", name, *kept, "sanitize-payload", "~*", "&*", _rights(place)))
-    return " ".join(("user", name, *_weaker(_rules(words[2:]))))
+    if name in (_DEFAULT, server.user):
+        credentials = [w for w in words[2:] if w in ("on", "off", "nopass") or w.startswith("#")]
+        return " ".join(
+            ("user", name, *credentials, "sanitize-payload", "~*", "&*", _rights(server))
+        )
+    return " ".join(("user", name, *_without_admin_rights(_split_rules(words[2:]))))
 
 
-def _weaker(rules: Sequence[str]) -> list[str]:
-    """What comes last wins, in each selector by itself."""
-    last = " ".join(FORBIDDEN)
+def _without_admin_rights(rules: Sequence[str]) -> list[str]:
+    """Appends the forbidden rules, in each selector too: the last rule wins."""
+    last = " ".join(FORBIDDEN_RULES)
     return [
         *(f"{rule[:-1]} {last})" if rule.startswith("(") else rule for rule in rules),
-        *FORBIDDEN,
+        *FORBIDDEN_RULES,
     ]
 
 
-def adopt(
-    session: Session, lines: Sequence[str], place: LocalServer
+def restore_users(
+    session: Session, lines: Sequence[str], server: LocalServer
 ) -> tuple[list[str], list[str]]:
-    """Makes the snapshot's users exist beside the place's own two, whose passwords stay.
+    """Creates the snapshot's users beside the server's own two, whose passwords stay.
 
-    On a server whose owner does not administer it they get no right to.
-
-    Returns the names of those that came, and of those the server's version does not understand.
+    They get no administrative right on a server whose owner has none. Returns the names of those
+    that were created, and of those whose rules the server's version does not understand.
     """
-    came: list[str] = []
-    aside: list[str] = []
+    adopted: list[str] = []
+    set_aside: list[str] = []
     for line in lines:
         words = line.split()
-        if len(words) < 2 or words[0] != "user" or words[1] in (_DEFAULT, place.user, ADMIN):
+        if len(words) < 2 or words[0] != "user" or words[1] in (_DEFAULT, server.user, ADMIN):
             continue
-        rules = _rules(words[2:])
+        rules = _split_rules(words[2:])
         try:
-            confined = rules if place.admin is None else _weaker(rules)
-            session.ask("ACL SETUSER", words[1], "reset", *confined)
+            confined_lines = rules if server.admin is None else _without_admin_rights(rules)
+            session.ask("ACL SETUSER", words[1], "reset", *confined_lines)
         except RedisError:
             session.ask("ACL DELUSER", words[1])
-            aside.append(words[1])
+            set_aside.append(words[1])
         else:
-            came.append(words[1])
+            adopted.append(words[1])
     session.ask("ACL SAVE")
-    return came, aside
+    return adopted, set_aside
 
 
-def _rules(words: Sequence[str]) -> list[str]:
-    """A selector is one rule in parentheses and may hold blanks."""
+def _split_rules(words: Sequence[str]) -> list[str]:
+    """Joins words to rules: a selector is one rule in parentheses and may hold blanks."""
     rules: list[str] = []
     for word in words:
         if rules and rules[-1].startswith("(") and not rules[-1].endswith(")"):

@@ -1,7 +1,7 @@
-"""Connection strings in; clients, plain connections and connection strings out.
+"""Parses and writes connection strings, and opens clients and plain connections.
 
-The options are those of redis-py's own URLs, so one string serves applications as well. What TLS
-checks is also kept as `sslmode`, the word that other engines use for it.
+The options are those of redis-py's own URLs, so that one string serves applications as well. The
+level of TLS verification is also kept as `sslmode`, as in other engines.
 """
 
 import socket
@@ -9,108 +9,98 @@ import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from holdfast.contracts.engine import Address
-from holdfast.domain.errors import AddonUnavailable, Invalid
+from holdfast.domain.errors import AddonUnavailable
+from holdfast.engines.connection_strings import authority, invalid
 from holdfast.engines.redis.client.server_errors import translated
 from holdfast.kit.seal import Secret
 
-FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_CHECKS = ("ssl_cert_reqs", "ssl_check_hostname")
+CERTIFICATE_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_TLS_CHECKS = ("ssl_cert_reqs", "ssl_check_hostname")
 _FALSE = ("false", "no", "0")
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
 
 
 def parse(connection_string: str) -> Address:
-    """`rediss://user:password@host:port/0?ssl_ca_certs=/path` to an Address."""
+    """Parses `rediss://user:password@host:port/0?ssl_ca_certs=/path`."""
     try:
         parts = urlsplit(connection_string)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise _invalid("is not a Redis connection string") from error
+        raise invalid("is not a Redis connection string") from error
     if parts.scheme not in ("redis", "rediss"):
-        raise _invalid("must start with redis:// or rediss://")
+        raise invalid("must start with redis:// or rediss://")
     if not host:
-        raise _invalid("names no host")
-    if unquote(host).startswith(("/", "@")):  # a socket's permissions are those of our own user
-        raise _invalid("must name a host, not a socket")
+        raise invalid("names no host")
+    if unquote(host).startswith(("/", "@")):  # a socket would let us in as our own user
+        raise invalid("must name a host, not a socket")
     user = unquote(parts.username or "") or "default"
     if not user.isprintable() or " " in user or "\0" in unquote(parts.password or ""):
-        raise _invalid("holds characters that are not allowed")
+        raise invalid("holds characters that are not allowed")
+    database = parts.path.strip("/") or "0"
+    if not (database.isascii() and database.isdigit() and len(database) < 6):
+        raise invalid("names no database number")
     return Address(
         host=host,
         port=6379 if port is None else port,
         user=user,
         password=Secret(unquote(parts.password or "")),
-        database=_database(parts.path),
+        database=database,
         options=_options(parts.scheme == "rediss", dict(parse_qsl(parts.query))),
     )
 
 
-def _database(path: str) -> str:
-    text = path.strip("/") or "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise _invalid("names no database number")
-    return text
-
-
-def _options(tls: bool, given: Mapping[str, str]) -> dict[str, str]:
-    unknown = sorted(given.keys() - {*FILES, *_CHECKS})
+def _options(tls: bool, parameters: Mapping[str, str]) -> dict[str, str]:
+    unknown = sorted(parameters.keys() - {*CERTIFICATE_OPTIONS, *_TLS_CHECKS})
     if unknown:
-        raise _invalid(f"has options that are not supported: {', '.join(unknown)}")
-    if given and not tls:
-        raise _invalid("has TLS options; it must start with rediss:// then")
+        raise invalid(f"has options that are not supported: {', '.join(unknown)}")
+    if parameters and not tls:
+        raise invalid("has TLS options; it must start with rediss:// then")
     if not tls:
         return {}
-    checks = given.get("ssl_cert_reqs", "required")
+    checks = parameters.get("ssl_cert_reqs", "required")
     if checks not in ("required", "none"):
-        raise _invalid("has ssl_cert_reqs, which is `required` or `none`")
-    if ("ssl_certfile" in given) != ("ssl_keyfile" in given):
-        raise _invalid("needs both ssl_certfile and ssl_keyfile, or neither")
-    loose = given.get("ssl_check_hostname", "true").lower() in _FALSE
+        raise invalid("has ssl_cert_reqs, which is `required` or `none`")
+    if ("ssl_certfile" in parameters) != ("ssl_keyfile" in parameters):
+        raise invalid("needs both ssl_certfile and ssl_keyfile, or neither")
+    loose = parameters.get("ssl_check_hostname", "true").lower() in _FALSE
     mode = "require" if checks == "none" else "verify-ca" if loose else "verify-full"
-    return {"sslmode": mode, **{name: given[name] for name in FILES if name in given}}
-
-
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
+    return {
+        "sslmode": mode,
+        **{name: parameters[name] for name in CERTIFICATE_OPTIONS if name in parameters},
+    }
 
 
 def secrets(address: Address) -> dict[str, str]:
-    """The names are those of the v1 API."""
+    """What an addon's application gets, under the names of the v1 API."""
+    mode = address.options.get("sslmode")
+    options = {
+        name: address.options[name] for name in CERTIFICATE_OPTIONS if name in address.options
+    }
+    if mode == "require":
+        options["ssl_cert_reqs"] = "none"
+    if mode == "verify-ca":
+        options["ssl_check_hostname"] = "false"
+    scheme, query = "rediss" if mode else "redis", f"?{urlencode(options)}" if options else ""
+    uri = f"{scheme}://{authority(address)}/{database_number(address)}{query}"
     password = address.password.reveal()
-    host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
-    login = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
-    scheme, options = _written(address.options)
-    uri = f"{scheme}://{login}@{host}:{address.port}/{number(address)}{options}"
     return {"USERNAME": address.user, "PASSWORD": password, "REDIS_MASTER_URL": uri}
 
 
-def _written(options: Mapping[str, str]) -> tuple[str, str]:
-    mode = options.get("sslmode")
-    if mode is None:
-        return "redis", ""
-    words = {name: options[name] for name in FILES if name in options}
-    if mode == "require":
-        words["ssl_cert_reqs"] = "none"
-    if mode == "verify-ca":
-        words["ssl_check_hostname"] = "false"
-    return "rediss", f"?{urlencode(words)}" if words else ""
-
-
-def number(address: Address) -> int:
-    """The database; a managed addon's may have a name, which Redis has no use for."""
+def database_number(address: Address) -> int:
+    """The database's number; 0 for the name that a managed addon's database may have."""
     return int(address.database) if address.database.isdigit() else 0
 
 
 class Session:
-    """Ordinary commands; answers are parsed as redis-py does, errors are its exceptions."""
+    """Sends commands through redis-py, which parses answers and raises its own exceptions."""
 
     def __init__(self, client: Redis) -> None:
         self._client = cast("Any", client)
@@ -121,14 +111,16 @@ class Session:
 
 @contextmanager
 def client(address: Address) -> Generator[Session]:
-    """A session, opened with the first command. AddonUnavailable or AddonRefused say what went
-    wrong. A host that is a path is a Unix socket."""
+    """Yields a session, which connects at its first command; a host that is a path is a socket.
+
+    Raises AddonUnavailable or AddonRefused.
+    """
     path = address.host if address.host.startswith("/") else None
-    where = {"unix_socket_path": path} if path else {"host": address.host, "port": address.port}
+    endpoint = {"unix_socket_path": path} if path else {"host": address.host, "port": address.port}
     password = address.password.reveal()
     connection = Redis(
-        **where,  # pyright: ignore[reportArgumentType] - one of the two ways
-        db=number(address),
+        **endpoint,  # pyright: ignore[reportArgumentType] - host or socket
+        db=database_number(address),
         username=address.user if password else None,
         password=password or None,
         socket_connect_timeout=_CONNECT_SECONDS,
@@ -136,13 +128,13 @@ def client(address: Address) -> Generator[Session]:
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,
-        **_ssl_words(address.options),
+        **_client_tls(address.options),
     )
     with translated(address), connection:
         yield Session(connection)
 
 
-def _ssl_words(options: Mapping[str, str]) -> dict[str, object]:
+def _client_tls(options: Mapping[str, str]) -> dict[str, object]:
     mode = options.get("sslmode")
     if mode is None:
         return {}
@@ -150,27 +142,23 @@ def _ssl_words(options: Mapping[str, str]) -> dict[str, object]:
         "ssl": True,
         "ssl_cert_reqs": "none" if mode == "require" else "required",
         "ssl_check_hostname": mode == "verify-full",
-        **{name: options[name] for name in FILES if name in options},
+        **{name: options[name] for name in CERTIFICATE_OPTIONS if name in options},
     }
 
 
 def plain_connection(address: Address) -> socket.socket:
-    """A connection that nobody has spoken on yet. `settimeout` is the caller's."""
+    """A connection without a login; the caller sets its timeout."""
     try:
         raw = socket.create_connection((address.host, address.port), _CONNECT_SECONDS)
         if "sslmode" not in address.options:
             return raw
-        return _context(address.options).wrap_socket(raw, server_hostname=address.host)
+        options, mode = address.options, address.options["sslmode"]
+        context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+        context.check_hostname = mode == "verify-full"
+        context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED
+        if "ssl_certfile" in options:
+            context.load_cert_chain(options["ssl_certfile"], options["ssl_keyfile"])
+        return context.wrap_socket(raw, server_hostname=address.host)
     except (OSError, ValueError) as error:
-        where = f"{address.host}:{address.port}"
-        raise AddonUnavailable(f"no connection to {where}: {error}") from error
-
-
-def _context(options: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
-    mode = options["sslmode"]
-    context.check_hostname = mode == "verify-full"
-    context.verify_mode = ssl.CERT_NONE if mode == "require" else ssl.CERT_REQUIRED
-    if "ssl_certfile" in options:
-        context.load_cert_chain(options["ssl_certfile"], options["ssl_keyfile"])
-    return context
+        endpoint = f"{address.host}:{address.port}"
+        raise AddonUnavailable(f"no connection to {endpoint}: {error}") from error

@@ -1,4 +1,4 @@
-"""Looks at a server before anything is promised, and counts its keys."""
+"""Probes a server and counts its keys."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -8,18 +8,18 @@ from holdfast.domain.errors import AddonRefused
 from holdfast.engines.redis.client.address import Session, client
 from holdfast.engines.redis.client.tools import REDIS, VALKEY, series
 
-_OLDEST = 7
+_OLDEST_MAJOR = 7
 
 
 def probe(address: Address) -> Probe:
     """Raises AddonUnavailable or AddonRefused with the reason."""
     with client(address) as session:
-        info = told(session)
+        info = server_info(session)
     name, version = flavour(info), running_version(info)
-    where = f"{address.host}:{address.port}"
-    if int(version.partition(".")[0]) < _OLDEST:
+    endpoint = f"{address.host}:{address.port}"
+    if int(version.partition(".")[0]) < _OLDEST_MAJOR:
         raise AddonRefused(
-            f"{name} {version} at {where} is too old: 7.0 at least", reason="version"
+            f"{name} {version} at {endpoint} is too old: 7.0 at least", reason="version"
         )
     return Probe(
         version=version,
@@ -35,7 +35,7 @@ def probe(address: Address) -> Probe:
     )
 
 
-def told(session: Session) -> Mapping[str, object]:
+def server_info(session: Session) -> Mapping[str, object]:
     return session.ask("INFO")
 
 
@@ -44,7 +44,7 @@ def flavour(info: Mapping[str, object]) -> str:
 
 
 def running_version(info: Mapping[str, object]) -> str:
-    """Valkey tells old clients a version of Redis as well."""
+    """The server's own version; Valkey also reports a version of Redis, for old clients."""
     return str(info.get("valkey_version") or info.get("redis_version") or "0")
 
 
@@ -53,18 +53,18 @@ def cluster(info: Mapping[str, object]) -> bool:
 
 
 def keys(info: Mapping[str, object]) -> dict[int, int]:
-    """How many keys each database has that has any."""
-    found: dict[int, int] = {}
+    """The number of keys of each database that has any."""
+    counts: dict[int, int] = {}
     for name, value in info.items():
         if name.startswith("db") and name[2:].isdigit():
-            found[int(name[2:])] = int(cast("Mapping[str, int]", value)["keys"])
-    return found
+            counts[int(name[2:])] = int(cast("Mapping[str, int]", value)["keys"])
+    return counts
 
 
 def inventory(address: Address) -> Inventory:
-    """Each database as one table of keys."""
+    """Counts each database as one table of keys."""
     with client(address) as session:
-        info = told(session)
+        info = server_info(session)
     counted = sorted(keys(info).items())
     return Inventory(
         tables=[Table(str(number), "keys", count) for number, count in counted],

@@ -1,7 +1,7 @@
-"""The replication protocol, as far as a full copy needs it.
+"""Speaks the replication protocol, as far as a full copy needs it.
 
 We present ourselves as a replica that wants the RDB alone (`rdb-only`), so the server keeps no
-command stream for us; who takes nothing for a minute is hung up on (`kit/read_ahead.py`). It
+command stream for us. It drops a replica that reads nothing for a minute (`kit/read_ahead.py`). It
 answers `+FULLRESYNC <id> <offset>`, sends empty lines as signs of life until its child has begun,
 and then the RDB: either with its length in front (it was written to the server's disk first) or,
 straight from the child, between two copies of a random mark of 40 bytes.
@@ -22,13 +22,13 @@ from holdfast.kit.read_ahead import ReadAhead
 
 _SILENCE_SECONDS = 90.0
 """Servers send an empty line every 10 s while they prepare."""
-_MARK = 40
-_LINE_LIMIT = 64 << 10
+_MARK_BYTES = 40
+_MAX_LINE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
-class Start:
-    """The point in the server's history that the copy is of."""
+class CopyPoint:
+    """The point in the server's history of which the copy is."""
 
     replid: str
     offset: int
@@ -36,7 +36,7 @@ class Start:
 
 
 class Replication:
-    """One connection that becomes a replica's. Read `rdb` to its end after `begin`."""
+    """A connection that becomes a replica's: call `begin`, then read `rdb` to its end."""
 
     def __init__(self, connection: socket.socket, address: Address) -> None:
         self._connection = connection
@@ -44,7 +44,7 @@ class Replication:
         self._rest = b""
         self._length = 0
         self._mark = b""
-        self._ahead: ReadAhead | None = None
+        self._read_ahead: ReadAhead | None = None
 
     def login(self) -> None:
         password = self._address.password.reveal()
@@ -54,10 +54,10 @@ class Replication:
                 raise of_reply(reply[1:], self._address)
 
     def require_rights(self) -> None:
-        """Asks for what is needed in ways that change nothing; NotSupported names what is not."""
-        asked = {"+replconf": ("REPLCONF", "capa", "eof"), "+psync": ("PSYNC", "?", "none")}
+        """Tries the needed commands without effect; NotSupported names the missing rights."""
+        commands = {"+replconf": ("REPLCONF", "capa", "eof"), "+psync": ("PSYNC", "?", "none")}
         missing: list[str] = []
-        for right, words in asked.items():
+        for right, words in commands.items():
             reply = self._ask(*words)
             if reply.startswith("-NOPERM"):
                 missing.append(right)
@@ -75,8 +75,11 @@ class Replication:
                 f" Run: ACL SETUSER {self._address.user} {rights}"
             )
 
-    def begin(self, version: str) -> Start:
-        """Blocks until the server sends; `version` is its own, so that it holds nothing back."""
+    def begin(self, version: str) -> CopyPoint:
+        """Starts the copy and blocks until the server sends it.
+
+        We state the server's own `version`, so that it sends all of its features.
+        """
         for name, value in (("capa", "eof"), ("capa", "psync2"), ("version", version)):
             self._ask("REPLCONF", name, value)  # older servers do not know all of them
         alone = self._ask("REPLCONF", "rdb-only", "1")
@@ -89,13 +92,13 @@ class Replication:
         header = self._header()
         if header.startswith("$EOF:"):
             self._mark = header.removeprefix("$EOF:").encode()
-            if len(self._mark) != _MARK:
+            if len(self._mark) != _MARK_BYTES:
                 raise EvidenceMissing(f"the server began with {header!r}")
         elif header.startswith("$") and header[1:].isdigit():
             self._length = int(header[1:])
         else:
             raise self._refusal(header)
-        return Start(words[1], int(words[2]), diskless=bool(self._mark))
+        return CopyPoint(words[1], int(words[2]), diskless=bool(self._mark))
 
     def _refusal(self, reply: str) -> Failure:
         if reply.startswith("-"):
@@ -103,39 +106,47 @@ class Replication:
         return EvidenceMissing(f"the server answered {reply[:100]!r} to a request for its data")
 
     def _header(self) -> str:
-        while not (line := self._line()):
-            continue  # a sign of life
-        return line
+        """The next line that is no sign of life, which is a bare newline."""
+        while True:
+            while b"\n" not in self._rest:
+                if len(self._rest) > _MAX_LINE_BYTES:
+                    raise EvidenceMissing("the server does not speak Redis")
+                self._rest += self._receive_more(4096)
+            line, _, self._rest = self._rest.partition(b"\n")
+            if text := line.rstrip(b"\r").decode(errors="replace"):
+                return text
 
     def rdb(self, portion: int) -> Iterator[bytes]:
-        """In chunks of at most `portion` bytes. Whoever takes his time is not hung up on."""
-        self._ahead = ahead = ReadAhead(self._receive)
-        return self._marked(ahead, portion) if self._mark else self._counted(ahead, portion)
+        """Yields chunks of at most `portion` bytes; a slow reader does not lose the connection."""
+        self._read_ahead = read_ahead = ReadAhead(self._receive)
+        return (
+            self._marked(read_ahead, portion) if self._mark else self._counted(read_ahead, portion)
+        )
 
     def close(self) -> None:
-        _end(self._connection)
-        if self._ahead is not None:
-            self._ahead.close()
+        _shut_down(self._connection)
+        if self._read_ahead is not None:
+            self._read_ahead.close()
         self._connection.close()
 
-    def _counted(self, ahead: ReadAhead, portion: int) -> Iterator[bytes]:
+    def _counted(self, read_ahead: ReadAhead, portion: int) -> Iterator[bytes]:
         left = self._length
         while left:
-            chunk = ahead.read(min(left, portion))
+            chunk = read_ahead.read(min(left, portion))
             left -= len(chunk)
             yield chunk
 
-    def _marked(self, ahead: ReadAhead, portion: int) -> Iterator[bytes]:
-        """What may be the beginning of the mark is held back; after it nothing follows."""
-        held = b""
+    def _marked(self, read_ahead: ReadAhead, portion: int) -> Iterator[bytes]:
+        """Yields bytes up to the mark, holding back those that may be its beginning."""
+        buffer = b""
         while True:
-            held += ahead.read(portion)
-            if held.endswith(self._mark):
-                yield held[:-_MARK]
+            buffer += read_ahead.read(portion)
+            if buffer.endswith(self._mark):
+                yield buffer[:-_MARK_BYTES]
                 return
-            if len(held) > _MARK:
-                yield held[:-_MARK]
-                held = held[-_MARK:]
+            if len(buffer) > _MARK_BYTES:
+                yield buffer[:-_MARK_BYTES]
+                buffer = buffer[-_MARK_BYTES:]
 
     def _ask(self, *words: str) -> str:
         encoded = [word.encode() for word in words]
@@ -144,44 +155,35 @@ class Replication:
         try:
             self._connection.sendall(request)
         except OSError as error:
-            raise self._cut(str(error)) from error
+            raise self._broken(str(error)) from error
         return self._header()
 
-    def _line(self) -> str:
-        """Without its end. A sign of life is a bare newline."""
-        while b"\n" not in self._rest:
-            if len(self._rest) > _LINE_LIMIT:
-                raise EvidenceMissing("the server does not speak Redis")
-            self._rest += self._receive_more(4096)
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.rstrip(b"\r").decode(errors="replace")
-
-    def _receive(self, most: int) -> bytes:
+    def _receive(self, max_bytes: int) -> bytes:
         if self._rest:
-            taken, self._rest = self._rest[:most], self._rest[most:]
-            return taken
-        return self._receive_more(most)
+            data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
+            return data
+        return self._receive_more(max_bytes)
 
-    def _receive_more(self, most: int) -> bytes:
+    def _receive_more(self, max_bytes: int) -> bytes:
         try:
-            chunk = self._connection.recv(most)
+            chunk = self._connection.recv(max_bytes)
         except OSError as error:
-            raise self._cut(str(error)) from error
+            raise self._broken(str(error)) from error
         if not chunk:
-            raise self._cut("the server closed it")
+            raise self._broken("the server closed it")
         return chunk
 
-    def _cut(self, why: str) -> AddonUnavailable:
-        where = f"{self._address.host}:{self._address.port}"
-        return AddonUnavailable(f"the connection to {where} broke in the middle: {why}")
+    def _broken(self, why: str) -> AddonUnavailable:
+        endpoint = f"{self._address.host}:{self._address.port}"
+        return AddonUnavailable(f"the connection to {endpoint} broke in the middle: {why}")
 
 
 @contextmanager
 def replication(address: Address, guard: Guard) -> Generator[Replication]:
-    """Logged in. A stop of the operation ends the connection."""
+    """Yields a logged-in connection, which ends when the operation is stopped."""
     connection = plain_connection(address)
     connection.settimeout(_SILENCE_SECONDS)
-    release = guard.adopt(lambda: _end(connection))
+    release = guard.adopt(lambda: _shut_down(connection))
     session = Replication(connection, address)
     try:
         session.login()
@@ -194,6 +196,6 @@ def replication(address: Address, guard: Guard) -> Generator[Replication]:
         session.close()
 
 
-def _end(connection: socket.socket) -> None:
+def _shut_down(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,8 +1,8 @@
-"""Which servers this machine has: Redis and Valkey, each with its version and flavour.
+"""Finds the Redis and Valkey servers of this machine, with their versions.
 
-The PATH is looked at, and Holdfast's own tools directory (`wheels.py` fills it). A server program
-is its own RDB checker when it is called by that name, so a checker is always at hand where a
-server is. What a program can read is not looked up in a table of versions: it is asked.
+Searched are the PATH and Holdfast's own tools directory, which `wheels.py` fills. A server program
+is its own RDB checker when it is called by that name, so every server brings a checker. Which
+files a program can read is not looked up in a table of versions: it is tried.
 """
 
 import re
@@ -14,14 +14,15 @@ from functools import cache
 from pathlib import Path
 
 from holdfast.domain.errors import ToolMissing
+from holdfast.engines.programs import closest, series, version_output
 from holdfast.kit.processes.process import Command, run, which
 
 REDIS, VALKEY = "Redis", "Valkey"
 _PROGRAMS = {"redis-server": REDIS, "valkey-server": VALKEY}
-_SAID = re.compile(r"(Redis|Valkey) server v=(\d+(?:\.\d+)+)")
-_SYSTEM = (Path("/usr/bin"), Path("/usr/sbin"))
+_VERSION_LINE = re.compile(r"(Redis|Valkey) server v=(\d+(?:\.\d+)+)")
+_SYSTEM_FOLDERS = (Path("/usr/bin"), Path("/usr/sbin"))
 _OLDEST = (7, 0)
-_FULLY = "looks OK! "  # a file that needs a relaxed check "looks OK, but"
+_SOUND = "looks OK! "  # a file that needs a relaxed check "looks OK, but"
 
 
 @dataclass(frozen=True)
@@ -46,34 +47,29 @@ class ToolSet:
         return f"{self.flavour.lower()}-check-rdb"
 
 
-def series(version: str) -> str:
-    """`7.0` of `7.0.15`."""
-    return ".".join(version.split(".")[:2])
-
-
 def own_directory(tools_dir: Path) -> Path:
-    """Where Holdfast puts servers: `<own>/<version>/bin`."""
+    """Where Holdfast installs servers: `<version>/bin` below it."""
     return tools_dir / "redis"
 
 
 def installed(tools_dir: Path) -> Sequence[ToolSet]:
-    """Newest first; of one version, the system's own come first."""
-    found: dict[Path, ToolSet] = {}
-    for program, origin in _places(tools_dir):
+    """All servers, newest first; of one version the system's own come first."""
+    tool_sets: dict[Path, ToolSet] = {}
+    for program, origin in _programs(tools_dir):
         tools = inspect(program, origin)
         if tools is not None:
-            found.setdefault(program.resolve(), tools)
+            tool_sets.setdefault(program.resolve(), tools)
     rank = {"system": 0, "path": 1, "holdfast": 2}
-    return sorted(found.values(), key=lambda t: ([-part for part in parts(t)], rank[t.origin]))
+    return sorted(tool_sets.values(), key=lambda t: ([-part for part in parts(t)], rank[t.origin]))
 
 
 def parts(tools: ToolSet) -> tuple[int, ...]:
     return tuple(int(part) for part in tools.version.split("."))
 
 
-def _places(tools_dir: Path) -> Iterator[tuple[Path, str]]:
+def _programs(tools_dir: Path) -> Iterator[tuple[Path, str]]:
     for name in _PROGRAMS:
-        for directory in _SYSTEM:
+        for directory in _SYSTEM_FOLDERS:
             if (directory / name).is_file():
                 yield directory / name, "system"
         on_path = which(name)
@@ -84,18 +80,12 @@ def _places(tools_dir: Path) -> Iterator[tuple[Path, str]]:
 
 
 def inspect(program: Path, origin: str) -> ToolSet | None:
-    """What this program is, or None when it does not run or is too old for us."""
-    match = _SAID.search(_said(program, program.stat().st_mtime_ns))
+    """Flavour and version of a program; None when it does not run or is too old."""
+    match = _VERSION_LINE.search(version_output(program, "--version"))
     if match is None:
         return None
     tools = ToolSet(match[2], match[1], program.parent, origin)
     return tools if parts(tools) >= _OLDEST else None
-
-
-@cache
-def _said(program: Path, changed: int) -> str:  # noqa: ARG001 - another file, another answer
-    finished = run(Command([str(program), "--version"]), timeout=10)
-    return finished.stdout.decode(errors="replace") if finished.status == 0 else ""
 
 
 def server(tools_dir: Path, version: str, flavour: str | None = None) -> ToolSet:
@@ -103,39 +93,38 @@ def server(tools_dir: Path, version: str, flavour: str | None = None) -> ToolSet
 
     `flavour`, when known, is kept: the two share version numbers, not file formats.
     """
-    able = [each for each in installed(tools_dir) if flavour in (None, each.flavour)]
-    exact = [each for each in able if each.version == version]
-    same = [each for each in able if series(each.version) == series(version)]
-    if not exact and not same:
+    able = [tool_set for tool_set in installed(tools_dir) if flavour in (None, tool_set.flavour)]
+    fitting = closest(able, version)
+    if fitting is None:
         raise missing(f"{flavour or 'Redis or Valkey'} {series(version)}")
-    return (exact or same)[0]
+    return fitting
 
 
-def missing(what: str) -> ToolMissing:
+def missing(program: str) -> ToolMissing:
     return ToolMissing(
-        f"{what} is not installed here. Run: apt-get install redis-server, or "
+        f"{program} is not installed here. Run: apt-get install redis-server, or "
         "holdfast tools install redis VERSION (Valkey)"
     )
 
 
 def reader(tools_dir: Path, rdb_version: str) -> ToolSet | None:
     """The oldest installed server that reads files beginning with `rdb_version`."""
-    able = [each for each in installed(tools_dir) if reads(each, rdb_version)]
+    able = [tool_set for tool_set in installed(tools_dir) if reads(tool_set, rdb_version)]
     return able[-1] if able else None
 
 
 @cache
 def reads(tools: ToolSet, rdb_version: str) -> bool:
-    """Does it take an empty file that begins so, such as `REDIS0010` or `VALKEY080`?"""
+    """Whether it accepts an empty file of this version, such as `REDIS0010` or `VALKEY080`."""
     empty = rdb_version.encode() + b"\xff" + bytes(8)
-    with checking(tools) as command:
+    with checker_command(tools) as command:
         finished = run(command, feed=empty, timeout=10)
-    return finished.status == 0 and _FULLY in finished.stdout.decode(errors="replace")
+    return finished.status == 0 and _SOUND in finished.stdout.decode(errors="replace")
 
 
 @contextmanager
-def checking(tools: ToolSet) -> Generator[Command]:
-    """Reads an RDB from its standard input and says whether it is sound."""
+def checker_command(tools: ToolSet) -> Generator[Command]:
+    """The command that checks an RDB on its standard input."""
     with tempfile.TemporaryDirectory(prefix="holdfast-") as home:
         program = Path(home) / tools.checker
         program.symlink_to(tools.server)

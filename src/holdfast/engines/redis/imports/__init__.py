@@ -1,1 +1,1 @@
-"""RDB files that somebody else made."""
+"""Imports foreign RDB files."""

@@ -1,4 +1,4 @@
-"""An RDB that somebody else made becomes a snapshot: read to its end, by the stock checker too."""
+"""Makes a foreign RDB a snapshot; our reader and the stock checker read it to its end."""
 
 import re
 from collections.abc import Generator, Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.contracts.engine import Attempt
 from holdfast.contracts.snapshots import Piece
 from holdfast.domain.errors import EvidenceMissing
-from holdfast.engines.foreign_formats import described
+from holdfast.engines.foreign_formats import description_of
 from holdfast.engines.redis.client.tools import REDIS, VALKEY, series
 from holdfast.engines.redis.physical.checker import Checker, stock_checker
 from holdfast.engines.redis.physical.rdb import Contents, RdbReader
@@ -18,11 +18,11 @@ from holdfast.kit.processes.guard import Guard
 
 _BEGINNINGS = (b"REDIS", b"VALKEY")
 _VERSIONS = {VALKEY: "valkey-ver", REDIS: "redis-ver"}
-_ROOM = 16
+_HEAD_BYTES = 16
 
 
 class Ingested:
-    """One file on its way: read `pieces` to their end, then there are `facts`."""
+    """One file on its way; `facts` exist when `pieces` have been read to their end."""
 
     def __init__(self, plain: Iterator[bytes], checker: Checker, attempt: Attempt) -> None:
         self._plain = plain
@@ -41,7 +41,7 @@ class Ingested:
 
     def _passing(self, reader: RdbReader) -> Iterator[bytes]:
         head = b""
-        while len(head) < _ROOM and (chunk := next(self._plain, None)) is not None:
+        while len(head) < _HEAD_BYTES and (chunk := next(self._plain, None)) is not None:
             head += chunk
         require_rdb(head)
         yield from self._feed(reader, head)
@@ -79,12 +79,12 @@ class Ingested:
 def require_rdb(head: bytes) -> None:
     """EvidenceMissing says what the file is instead, as far as its first bytes tell."""
     if not head.startswith(_BEGINNINGS):
-        what = _log(head) or described(head) or f"not known here; it begins with {head[:16]!r}"
-        raise EvidenceMissing(f"the file is {what}; it has to be an RDB of Redis or Valkey")
+        description = _describe_log(head) or description_of(head)
+        raise EvidenceMissing(f"the file is {description}; it has to be an RDB of Redis or Valkey")
 
 
-def _log(head: bytes) -> str | None:
-    """An append-only file is commands as clients send them, or names the files it is made of."""
+def _describe_log(head: bytes) -> str | None:
+    """Describes an append-only file: commands as clients send them, or a manifest of files."""
     if re.match(rb"(?:#TS:\d|\*\d+\r\n\$\d)", head):
         return (
             "an append-only file: commands of clients; let the server write an RDB (BGSAVE, or"

@@ -1,1 +1,1 @@
-"""Snapshots: taking an RDB, proving it, and making a data directory of it."""
+"""Snapshots: takes an RDB, proves it, and makes it a data directory."""

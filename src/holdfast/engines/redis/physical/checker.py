@@ -1,4 +1,4 @@
-"""The stock checker, fed with the RDB while it passes: nothing has to lie on a disk for it."""
+"""Feeds the stock checker with an RDB while it passes, so that it needs no file."""
 
 import contextlib
 import re
@@ -10,11 +10,12 @@ from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.redis.client import tools
 from holdfast.engines.redis.client.tools import ToolSet
 from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.pipes import write_all
 from holdfast.kit.processes.process import PIPE, Child
 
 _VERSION_BYTES = 9
-_READ = re.compile(r"(\d+) keys read")
-_LAST_WORDS = 4
+_KEYS_READ = re.compile(r"(\d+) keys read")
+_MAX_OUTPUT_LINES = 4
 
 
 class Checker:
@@ -34,32 +35,30 @@ class Checker:
             self._first += chunk
             if len(self._first) < _VERSION_BYTES:
                 return
-            self._begin(self._first[:_VERSION_BYTES].decode("ascii", "replace"))
+            self._begun = True
             chunk = self._first
+            version = chunk[:_VERSION_BYTES].decode("ascii", "replace")
+            self._tools = tools.reader(self._tools_dir, version)
+            if self._tools is not None:
+                command = self._resources.enter_context(tools.checker_command(self._tools))
+                self._child = Child(command, stdin=PIPE)
+                self._resources.callback(self._child.close)
+                self._resources.callback(self._guard.adopt(self._child.kill))
         if self._child is not None:
-            with contextlib.suppress(BrokenPipeError):  # its verdict is heard at the end
-                _write_all(self._child, chunk)
-
-    def _begin(self, version: str) -> None:
-        self._begun = True
-        self._tools = tools.reader(self._tools_dir, version)
-        if self._tools is not None:
-            command = self._resources.enter_context(tools.checking(self._tools))
-            self._child = Child(command, stdin=PIPE)
-            self._resources.callback(self._child.close)
-            self._resources.callback(self._guard.adopt(self._child.kill))
+            with contextlib.suppress(BrokenPipeError):  # `finish` reads its verdict
+                write_all(self._child.stdin, chunk)
 
     def finish(self, keys: int) -> str | None:
-        """What was proven, as a sentence; None when no checker here reads this version."""
+        """A sentence about what was proven; None when no checker here reads this version."""
         if self._child is None or self._tools is None:
             return None
         self._child.stdin.close()
-        said = self._child.stdout.read().decode(errors="replace")
+        output = self._child.stdout.read().decode(errors="replace")
         finished = self._child.wait()
-        read = _READ.search(said)
+        read = _KEYS_READ.search(output)
         if finished.status != 0 or read is None:
             self._guard.check()
-            words = " / ".join(said.splitlines()[-_LAST_WORDS:]) or finished.stderr[-300:]
+            words = " / ".join(output.splitlines()[-_MAX_OUTPUT_LINES:]) or finished.stderr[-300:]
             raise EvidenceMissing(f"{self._tools.checker} does not accept the RDB: {words}")
         if int(read[1]) != keys:
             raise EvidenceMissing(f"{self._tools.checker} read {read[1]} keys, we read {keys}")
@@ -67,13 +66,6 @@ class Checker:
 
     def close(self) -> None:
         self._resources.close()
-
-
-def _write_all(child: Child, chunk: bytes) -> None:
-    """An unbuffered pipe may take a part."""
-    view = memoryview(chunk)
-    while view:
-        view = view[child.stdin.write(view) :]
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Makes of a materialised snapshot a data directory that our own server loads.
+"""Turns a materialised snapshot into a data directory that our own server loads.
 
-Which file a server loads depends on its settings: with `appendonly yes` it never looks at
-`dump.rdb`, and starts empty when only that is there. So the RDB goes where the place's own
-settings look: as the base file of a multi-part AOF with its manifest, or as the RDB file. Never
-both, because the one that is not kept up to date would be loaded when the setting changes.
+Which file a server loads depends on its settings: with `appendonly yes` it ignores `dump.rdb`, and
+starts empty when only that is there. So the RDB goes where the server's own settings look: as the
+base file of a multi-part AOF with its manifest, or as the RDB file. Never both, because the one
+that is not kept up to date would be loaded when the setting changes.
 """
 
 import json
@@ -18,16 +18,16 @@ from holdfast.domain.errors import EvidenceMissing, ToolMissing
 from holdfast.domain.snapshot import MANIFEST
 from holdfast.engines.redis.client import acl, tools
 from holdfast.engines.redis.hosting import config_file
-from holdfast.engines.redis.hosting.server import confine, own
+from holdfast.engines.redis.hosting.server import confine, give_to_server_user
 from holdfast.engines.redis.physical.snapshot import DATA, RDB
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import mark
 
-CAME = f"{acl.FILE}.from-snapshot"
+SNAPSHOT_USERS = f"{acl.FILE}.from-snapshot"
 
 
 def finish(directory: PurePath) -> Finish:
-    """A server that appends to a log never looks at the RDB."""
+    """How an operator finishes a copy by hand; a server that appends to a log ignores the RDB."""
     data = directory / DATA
     return Finish(
         texts={},
@@ -46,15 +46,15 @@ def finish(directory: PurePath) -> Finish:
     )
 
 
-def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
-    """The addon keeps its version, which has to read what the snapshot's server wrote."""
+def obstacles(tools_dir: Path, server: LocalServer, manifest: Mapping[str, Any]) -> list[str]:
+    """Why the addon's version cannot load this snapshot."""
     facts = manifest["facts"]
-    if not (place.directory / config_file.FILE).is_file():
+    if not (server.directory / config_file.FILE).is_file():
         return [
-            f"{place.directory} holds no {config_file.FILE}: only servers made here are put back"
+            f"{server.directory} holds no {config_file.FILE}: only servers made here are put back"
         ]
     try:
-        chosen = tools.server(tools_dir, place.version, config_file.flavour(place.directory))
+        chosen = tools.server(tools_dir, server.version, config_file.flavour(server.directory))
     except ToolMissing as error:
         return [error.message]
     problems: list[str] = []
@@ -68,56 +68,43 @@ def obstacles(tools_dir: Path, place: LocalServer, manifest: Mapping[str, Any]) 
     return problems
 
 
-def arrange(tree: Path, place: LocalServer) -> None:
-    """The place's own settings and users are copied from its live directory. Repeatable."""
+def arrange(tree: Path, server: LocalServer) -> None:
+    """Adds the settings and users of the server's live directory. Repeatable."""
     data = tree / DATA
-    came = data / acl.FILE
-    if came.exists() and not (data / CAME).exists():
-        durable.move(came, data / CAME)
+    snapshot_acl = data / acl.FILE
+    if snapshot_acl.exists() and not (data / SNAPSHOT_USERS).exists():
+        durable.move(snapshot_acl, data / SNAPSHOT_USERS)
     for name in (config_file.FILE, acl.FILE):
-        shutil.copy(place.directory / name, data / name)
-    config_file.settle_in(data / config_file.FILE)
-    confine(data, place)
+        shutil.copy(server.directory / name, data / name)
+    config_file.drop_command_line_settings(data / config_file.FILE)
+    confine(data, server)
     mark(data / SETTLED)
     settings = config_file.read(data / config_file.FILE)
     _require_databases(tree, settings)
-    target = _where(data, settings)
+    appends = settings.get("appendonly", "no") == "yes"
+    log_name = settings.get("appendfilename", "appendonly.aof")
+    log_directory = data / settings.get("appenddirname", "appendonlydir")
+    target = (
+        log_directory / f"{log_name}.1.base.rdb"
+        if appends
+        else data / settings.get("dbfilename", RDB)
+    )
     if (data / RDB).exists() and target != data / RDB:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         durable.move(data / RDB, target)
     if not target.exists():
         raise EvidenceMissing("the snapshot holds no RDB")
-    if _appends(settings):
-        _write_manifest(target, settings)
+    if appends:
+        quoted = f'"{target.name}"' if " " in target.name else target.name
+        durable.write(log_directory / f"{log_name}.manifest", f"file {quoted} seq 1 type b\n")
     durable.sync_tree(data)
     tree.chmod(0o711)
-    own(data, place)
-
-
-def _appends(settings: Mapping[str, str]) -> bool:
-    return settings.get("appendonly", "no") == "yes"
-
-
-def _where(data: Path, settings: Mapping[str, str]) -> Path:
-    if _appends(settings):
-        return data / settings.get("appenddirname", "appendonlydir") / _base(settings)
-    return data / settings.get("dbfilename", RDB)
-
-
-def _base(settings: Mapping[str, str]) -> str:
-    return f"{settings.get('appendfilename', 'appendonly.aof')}.1.base.rdb"
-
-
-def _write_manifest(base: Path, settings: Mapping[str, str]) -> None:
-    name = settings.get("appendfilename", "appendonly.aof")
-    quoted = f'"{base.name}"' if " " in base.name else base.name
-    manifest = base.with_name(f"{name}.manifest")
-    durable.write(manifest, f"file {quoted} seq 1 type b\n")
+    give_to_server_user(data, server)
 
 
 def _require_databases(tree: Path, settings: Mapping[str, str]) -> None:
-    """A server refuses to load a database whose number is beyond its setting."""
+    """Raises the setting `databases`: a server refuses to load a database beyond it."""
     facts = json.loads((tree / MANIFEST).read_text())["facts"]
     needed = max((int(number) for number in facts["keys"]), default=0) + 1
     if needed > int(settings.get("databases", "16")):
-        config_file.require(tree / DATA / config_file.FILE, "databases", str(needed))
+        config_file.append(tree / DATA / config_file.FILE, "databases", str(needed))

@@ -1,8 +1,8 @@
 """Reads an RDB while it passes: its checksum, its structure from end to end, its keys per database.
 
-The reader is fed chunks and walks through them in a thread of its own. It never looks at keys and
-values, only steps over them by their lengths, so its memory is one chunk. An object type it does
-not know cannot be stepped over: then nothing is claimed and the snapshot is refused.
+The reader is fed chunks and walks through them in a thread of its own. It steps over keys and
+values by their lengths, so its memory is one chunk. It cannot step over an object of an unknown
+type: then the snapshot is refused.
 """
 
 import threading
@@ -16,9 +16,9 @@ from crcmod.crcmod import mkCrcFun
 from holdfast.domain.errors import EvidenceMissing, Failure, NotSupported
 from holdfast.engines.redis.physical.rdb_cursor import Cursor
 
-_SUM = 8
-_SUMMED = 5  # since this version of the format a file ends with its checksum
-_AHEAD = 4  # chunks that may wait for the walker
+_CHECKSUM_BYTES = 8
+_CHECKSUM_SINCE_VERSION = 5  # the first version whose files end with a checksum
+_MAX_QUEUED_CHUNKS = 4  # chunks that may wait for the walker
 
 # Jones' CRC-64, as the servers compute it.
 _crc: Callable[[bytes, int], int] = mkCrcFun(0x1AD93D23594C935A9, initCrc=0, rev=True, xorOut=0)
@@ -32,15 +32,15 @@ _STRINGS_PER_ENTRY: Final = {1: 1, 2: 1, 4: 2, 14: 1}
 _STREAMS: Final = {15: 1, 19: 2, 21: 3, 26: 4}
 
 
-_ODD_SCORES: Final = 253
-_IN_A_LOG: Final = (
+_FIRST_SPECIAL_SCORE: Final = 253
+_IS_LOG: Final = (
     "the file is an append-only file that begins with an RDB: the commands after it would be lost."
     " Let the server write an RDB (BGSAVE, or redis-cli --rdb FILE) and take that"
 )
 
 
-def _has_sum(version: str) -> bool:
-    return not version.startswith("REDIS") or int(version[-3:]) >= _SUMMED
+def _has_checksum(version: str) -> bool:
+    return not version.startswith("REDIS") or int(version[-3:]) >= _CHECKSUM_SINCE_VERSION
 
 
 @dataclass
@@ -69,40 +69,45 @@ class Contents:
 
 
 class RdbReader:
-    """`feed` every chunk, then `finish`; `close` in any case."""
+    """Reads an RDB: `feed` every chunk, then `finish`; `close` in any case."""
 
     def __init__(self) -> None:
-        self._chunks: Queue[bytes | None] = Queue(_AHEAD)
-        self._over = False
+        self._chunks: Queue[bytes | None] = Queue(_MAX_QUEUED_CHUNKS)
+        self._ended = False
         self._contents = Contents()
         self._failure: Exception | None = None
-        self._held = b""
+        self._last_bytes = b""
         self._crc = 0
         self._walker = threading.Thread(target=self._walk, daemon=True)
         self._walker.start()
 
     def feed(self, chunk: bytes) -> None:
-        """Raises what was found wrong so far."""
+        """Takes a chunk. Raises EvidenceMissing for damage found so far."""
         self._contents.size += len(chunk)
-        data = self._held + chunk
-        self._crc = _crc(data[:-_SUM], self._crc)
-        self._held = data[-_SUM:]
+        data = self._last_bytes + chunk
+        self._crc = _crc(data[:-_CHECKSUM_BYTES], self._crc)
+        self._last_bytes = data[-_CHECKSUM_BYTES:]
         self._chunks.put(chunk)
         if isinstance(self._failure, EvidenceMissing):
             raise self._failure
 
     def finish(self) -> Contents:
-        """What nobody knows is only what it seems when the checksum says that it came whole."""
+        """The contents, once the checksum is verified.
+
+        An unknown type is reported only then: in a damaged file it may be no type at all.
+        """
         self.close()
         if isinstance(self._failure, EvidenceMissing):
             raise self._failure
-        said, found = int.from_bytes(self._held, "little"), self._crc
-        said *= _has_sum(self._contents.version)
-        if said and said != found:
-            raise EvidenceMissing(f"the RDB's checksum is {said:016x}, its bytes have {found:016x}")
+        stored, computed = int.from_bytes(self._last_bytes, "little"), self._crc
+        stored *= _has_checksum(self._contents.version)
+        if stored and stored != computed:
+            raise EvidenceMissing(
+                f"the RDB's checksum is {stored:016x}, its bytes have {computed:016x}"
+            )
         if self._failure is not None:
             raise self._failure
-        self._contents.checksum = f"{said:016x}" if said else ""
+        self._contents.checksum = f"{stored:016x}" if stored else ""
         return self._contents
 
     def close(self) -> None:
@@ -113,30 +118,32 @@ class RdbReader:
 
     def _walk(self) -> None:
         try:
-            _Walk(Cursor(self._next), self._contents).run()
+            _Walker(Cursor(self._next), self._contents).run()
         except Failure as error:
             self._failure = error
         except (ValueError, OverflowError) as error:
             self._failure = EvidenceMissing(f"the RDB cannot be read: {error}")
-        while not self._over:
-            self._next()  # whoever feeds must not wait for us
+        while not self._ended:
+            self._next()  # `feed` must not block
 
     def _next(self) -> bytes | None:
         chunk = self._chunks.get()
-        self._over = chunk is None
+        self._ended = chunk is None
         return chunk
 
 
-class _Walk:
+class _Walker:
     def __init__(self, cursor: Cursor, contents: Contents) -> None:
         self._cursor = cursor
-        self._into = contents
+        self._contents = contents
 
     def run(self) -> None:
-        into, cursor = self._into, self._cursor
-        into.version = cursor.take(9).decode("ascii", "replace")
-        if not (into.version.startswith(("REDIS", "VALKEY")) and into.version[-3:].isdigit()):
-            raise EvidenceMissing(f"what came is no RDB: it begins with {into.version!r}")
+        contents, cursor = self._contents, self._cursor
+        contents.version = cursor.take(9).decode("ascii", "replace")
+        if not (
+            contents.version.startswith(("REDIS", "VALKEY")) and contents.version[-3:].isdigit()
+        ):
+            raise EvidenceMissing(f"what came is no RDB: it begins with {contents.version!r}")
         database = keys = expiring = 0
         while True:
             entries, timed = cursor.skip_small(_PLAIN, EXPIRE_MS)
@@ -149,30 +156,30 @@ class _Walk:
                 keys += 1
             elif kind <= 30:
                 cursor.skip_strings(1)
-                self._value(kind)
+                self.value(kind)
                 keys += 1
             elif kind in (EXPIRE_MS, EXPIRE_S):
                 cursor.skip(8 if kind == EXPIRE_MS else 4)
                 expiring += 1
             elif kind == SELECT:
-                self._note(database, keys, expiring)
+                self.note(database, keys, expiring)
                 database, keys, expiring = cursor.length(), 0, 0
             else:
-                self._special(kind)
-        self._note(database, keys, expiring)
-        cursor.skip(_SUM * _has_sum(into.version))
-        cursor.require_end(_IN_A_LOG if into.aux.get("aof-preamble") == "1" else "")
+                self.special(kind)
+        self.note(database, keys, expiring)
+        cursor.skip(_CHECKSUM_BYTES * _has_checksum(contents.version))
+        cursor.require_end(_IS_LOG if contents.aux.get("aof-preamble") == "1" else "")
 
-    def _note(self, database: int, keys: int, expiring: int) -> None:
+    def note(self, database: int, keys: int, expiring: int) -> None:
         if keys:
-            self._into.keys[database] = self._into.keys.get(database, 0) + keys
-            self._into.expiring[database] = self._into.expiring.get(database, 0) + expiring
+            self._contents.keys[database] = self._contents.keys.get(database, 0) + keys
+            self._contents.expiring[database] = self._contents.expiring.get(database, 0) + expiring
 
-    def _special(self, kind: int) -> None:
+    def special(self, kind: int) -> None:
         cursor = self._cursor
         if kind == AUX:
             name, value = cursor.string(), cursor.string()
-            self._into.aux[name.decode(errors="replace")] = value.decode(errors="replace")
+            self._contents.aux[name.decode(errors="replace")] = value.decode(errors="replace")
         elif kind == RESIZE:
             cursor.skip_lengths(2)
         elif kind == SLOT_INFO:
@@ -183,13 +190,15 @@ class _Walk:
             cursor.skip_lengths(1)
         elif kind == FUNCTION:
             cursor.skip_strings(1)
-            self._into.functions += 1
+            self._contents.functions += 1
         elif kind == MODULE_AUX:
-            self._module()
+            self.module()
         else:
-            raise NotSupported(f"the RDB ({self._into.version}) has a part of unknown kind {kind}")
+            raise NotSupported(
+                f"the RDB ({self._contents.version}) has a part of unknown kind {kind}"
+            )
 
-    def _value(self, kind: int) -> None:
+    def value(self, kind: int) -> None:
         cursor = self._cursor
         if kind in _STRINGS_PER_ENTRY:
             cursor.skip_strings(cursor.length() * _STRINGS_PER_ENTRY[kind])
@@ -198,26 +207,30 @@ class _Walk:
                 cursor.skip_lengths(1)
                 cursor.skip_strings(1)
         elif kind in (3, 5):
-            self._sorted_set(binary=kind == 5)
+            self.sorted_set(binary=kind == 5)
         elif kind in _STREAMS:
-            self._stream(_STREAMS[kind])
+            self.stream(_STREAMS[kind])
         elif kind == 7:
-            self._module()
+            self.module()
         elif kind in (22, 24, 25):
-            self._expiring_hash(kind)
+            self.expiring_hash(kind)
         else:
-            raise NotSupported(f"the RDB ({self._into.version}) has a value of unknown type {kind}")
+            raise NotSupported(
+                f"the RDB ({self._contents.version}) has a value of unknown type {kind}"
+            )
 
-    def _sorted_set(self, *, binary: bool) -> None:
-        """The first versions wrote a score as digits with their number in front; three of these
-        numbers mean infinities and what is no number."""
+    def sorted_set(self, *, binary: bool) -> None:
+        """Scores are doubles, or in the first versions digits after their count.
+
+        Three values of the count mean the infinities and NaN.
+        """
         cursor = self._cursor
         for _ in range(cursor.length()):
             cursor.skip_strings(1)
             size = 8 if binary else cursor.byte()
-            cursor.skip(size if size < _ODD_SCORES else 0)
+            cursor.skip(size if size < _FIRST_SPECIAL_SCORE else 0)
 
-    def _expiring_hash(self, kind: int) -> None:
+    def expiring_hash(self, kind: int) -> None:
         """Fields with a time to live: Valkey's (22), Redis' as a table (24) or packed (25)."""
         cursor = self._cursor
         if kind == 22:
@@ -233,7 +246,7 @@ class _Walk:
             cursor.skip_lengths(1)
             cursor.skip_strings(2)
 
-    def _stream(self, version: int) -> None:
+    def stream(self, version: int) -> None:
         cursor = self._cursor
         cursor.skip_strings(2 * cursor.length())
         cursor.skip_lengths(3 if version == 1 else 8)
@@ -248,10 +261,10 @@ class _Walk:
                 cursor.skip(16 if version >= 3 else 8)
                 cursor.skip(16 * cursor.length())
         if version == 4:
-            self._sent_once()
+            self.idempotent_messages()
 
-    def _sent_once(self) -> None:
-        """What a stream remembers of messages that producers may send again (Redis 8.6)."""
+    def idempotent_messages(self) -> None:
+        """A stream's record of messages that producers may send again (Redis 8.6)."""
         cursor = self._cursor
         cursor.skip_lengths(2)
         for _ in range(cursor.length()):  # producers
@@ -261,10 +274,10 @@ class _Walk:
                 cursor.skip_lengths(2)
         cursor.skip_lengths(2)
 
-    def _module(self) -> None:
-        """Values of modules say themselves how long their parts are."""
+    def module(self) -> None:
+        """Values of modules give the length of each part."""
         cursor = self._cursor
-        self._into.modules.add(_module_name(cursor.length()))
+        self._contents.modules.add(_module_name(cursor.length()))
         while (part := cursor.length()) != 0:
             if part in (1, 2):
                 cursor.skip_lengths(1)
@@ -278,10 +291,10 @@ class _Walk:
                 raise EvidenceMissing(f"a module's value has a part of unknown kind {part}")
 
 
-_NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_NAME_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def _module_name(identifier: int) -> str:
-    """Nine characters of six bits, above ten bits of version."""
+    """Decodes nine characters of six bits, above ten bits of version."""
     bits = identifier >> 10
-    return "".join(_NAME[bits >> 6 * place & 63] for place in range(8, -1, -1))
+    return "".join(_NAME_ALPHABET[bits >> 6 * index & 63] for index in range(8, -1, -1))

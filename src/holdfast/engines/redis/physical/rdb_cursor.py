@@ -1,99 +1,104 @@
-"""Steps through the pieces that an RDB is made of, over chunks that arrive one by one."""
+"""Steps through the elements of an RDB, over chunks that arrive one by one."""
 
 from collections.abc import Callable
 
 from holdfast.domain.errors import EvidenceMissing
 
-_ROOM = 9
-"""The longest length: one byte and eight."""
-_TIMED = 9
-_SMALL = 24
-"""What `skip_small` looks at before it knows how long an entry is."""
+_MAX_LENGTH_BYTES = 9
+"""The longest encoded length: one byte and eight."""
+_EXPIRY_BYTES = 9
+_LOOKAHEAD_BYTES = 24
+"""How far `skip_small` looks ahead before it knows an entry's length."""
 
 
 class Cursor:
-    """`more()` gives the next chunk, None at the end. The place may lie beyond the chunk."""
+    """A position in the stream, perhaps beyond the current chunk.
 
-    def __init__(self, more: Callable[[], bytes | None]) -> None:
-        self._more = more
+    `next_chunk()` returns None at the end.
+    """
+
+    def __init__(self, next_chunk: Callable[[], bytes | None]) -> None:
+        self._next_chunk = next_chunk
         self._buffer = b""
-        self._place = 0
+        self._position = 0
         self._ended = False
 
     def byte(self) -> int:
-        if self._place >= len(self._buffer):
+        if self._position >= len(self._buffer):
             self._need(1)
-        self._place += 1
-        return self._buffer[self._place - 1]
+        self._position += 1
+        return self._buffer[self._position - 1]
 
     def take(self, count: int) -> bytes:
         self._need(count)
-        taken = self._buffer[self._place : self._place + count]
-        self._place += count
-        return taken
+        data = self._buffer[self._position : self._position + count]
+        self._position += count
+        return data
 
     def skip(self, count: int) -> None:
-        self._place += count
+        self._position += count
 
     def require_end(self, otherwise: str = "") -> None:
-        """What was skipped last must have been there, and nothing more. `otherwise`: the reason to
-        give when there is more."""
-        self._place -= 1
+        """EvidenceMissing when the bytes skipped last are missing, or others follow.
+
+        `otherwise` is the message when others follow.
+        """
+        self._position -= 1
         self._need(1)
-        if self._place + 1 < len(self._buffer) or self._more() is not None:
+        if self._position + 1 < len(self._buffer) or self._next_chunk() is not None:
             raise EvidenceMissing(otherwise or "the RDB goes on after its end")
         self._ended = True
 
     def length(self) -> int:
-        found = self._length()
-        if found < 0:
+        length = self._length()
+        if length < 0:
             raise EvidenceMissing("the RDB has a string where a number has to be")
-        return found
+        return length
 
     def skip_lengths(self, count: int) -> None:
         for _ in range(count):
             self.length()
 
     def skip_strings(self, count: int) -> None:
-        """Most of an RDB is this loop."""
-        buffer, place = self._buffer, self._place
-        safe = len(buffer) - _ROOM
+        """Skips strings. Most of the reading time is spent in this loop."""
+        buffer, position = self._buffer, self._position
+        safe = len(buffer) - _MAX_LENGTH_BYTES
         while count:
-            if place > safe:
-                self._place = place
+            if position > safe:
+                self._position = position
                 self._skip_string()
-                buffer, place = self._buffer, self._place
-                safe = len(buffer) - _ROOM
+                buffer, position = self._buffer, self._position
+                safe = len(buffer) - _MAX_LENGTH_BYTES
             else:
-                first = buffer[place]
+                first = buffer[position]
                 if first < 0x40:
-                    place += 1 + first
+                    position += 1 + first
                 elif first < 0x80:
-                    place += 2 + ((first & 0x3F) << 8 | buffer[place + 1])
+                    position += 2 + ((first & 0x3F) << 8 | buffer[position + 1])
                 elif first == 0x80:
-                    place += 5 + int.from_bytes(buffer[place + 1 : place + 5], "big")
+                    position += 5 + int.from_bytes(buffer[position + 1 : position + 5], "big")
                 else:
-                    self._place = place
+                    self._position = position
                     self._skip_string()
-                    buffer, place = self._buffer, self._place
-                    safe = len(buffer) - _ROOM
+                    buffer, position = self._buffer, self._position
+                    safe = len(buffer) - _MAX_LENGTH_BYTES
             count -= 1
-        self._place = place
+        self._position = position
 
     def skip_small(self, plain: bytes, timed: int) -> tuple[int, int]:
-        """Steps over entries of a kind, a key and one string, all short and in this chunk.
+        """Skips entries of a kind, a key and one string, while they are short and in this chunk.
 
-        `plain` has a byte for each kind that is such an entry or not, `timed` is the kind that says
-        in eight bytes when the entry after it expires. Returns how many entries, and how many of
-        them expire. A file of small keys is little more than this loop.
+        `plain` has a true byte for each kind of such entries; `timed` is the kind that precedes an
+        entry with eight bytes of expiry. Returns the numbers of entries and of expiring ones. A
+        file of small keys is read almost only by this loop.
         """
-        buffer, place = self._buffer, self._place
-        safe = len(buffer) - _SMALL
+        buffer, position = self._buffer, self._position
+        safe = len(buffer) - _LOOKAHEAD_BYTES
         entries = expiring = 0
-        while place < safe:
-            at, kind = place, buffer[place]
+        while position < safe:
+            at, kind = position, buffer[position]
             if kind == timed:
-                at += _TIMED
+                at += _EXPIRY_BYTES
                 kind = buffer[at]
             if not plain[kind]:
                 break
@@ -115,14 +120,14 @@ class Cursor:
                 at += 1 + (1 << (first & 0x3F))
             else:
                 break
-            expiring += buffer[place] == timed
+            expiring += buffer[position] == timed
             entries += 1
-            place = at
-        self._place = place
+            position = at
+        self._position = position
         return entries, expiring
 
     def string(self) -> bytes:
-        """For small ones. A compressed one is stepped over and reads as nothing."""
+        """Reads a small string; a compressed one is skipped and reads as empty."""
         size = self._length()
         if size >= 0:
             return self.take(size)
@@ -134,19 +139,19 @@ class Cursor:
     def _skip_string(self) -> None:
         size = self._length()
         if size >= 0:
-            self._place += size
+            self._position += size
         elif size == -4:
             self._skip_compressed()
         else:
-            self._place += 1 << -size - 1  # a number of 1, 2 or 4 bytes
+            self._position += 1 << -size - 1  # a number of 1, 2 or 4 bytes
 
     def _skip_compressed(self) -> None:
         size = self.length()
-        self.length()  # how long it is when it is not compressed
-        self._place += size
+        self.length()  # the uncompressed size
+        self._position += size
 
     def _length(self) -> int:
-        """Negative for the special encodings: -1, -2, -3 for 8, 16, 32 bits, -4 for compressed."""
+        """A length, or -1, -2, -3 for integers of 8, 16, 32 bits and -4 for a compressed string."""
         first = self.byte()
         if first < 0x40:
             return first
@@ -161,15 +166,15 @@ class Cursor:
         raise EvidenceMissing(f"the RDB has a length of unknown form {first:#x}")
 
     def _need(self, count: int) -> None:
-        """Makes the next `count` bytes be in the buffer."""
-        while self._place + count > len(self._buffer):
-            chunk = None if self._ended else self._more()
+        """Fills the buffer with at least the next `count` bytes."""
+        while self._position + count > len(self._buffer):
+            chunk = None if self._ended else self._next_chunk()
             if chunk is None:
                 self._ended = True
                 raise EvidenceMissing("the RDB ends in the middle")
-            if self._place >= len(self._buffer):
-                self._place -= len(self._buffer)
+            if self._position >= len(self._buffer):
+                self._position -= len(self._buffer)
                 self._buffer = chunk
             else:
-                self._buffer = self._buffer[self._place :] + chunk
-                self._place = 0
+                self._buffer = self._buffer[self._position :] + chunk
+                self._position = 0

@@ -1,8 +1,8 @@
-"""Boots a restored data directory where nobody sees it, counts it, and lets the old users in.
+"""Boots a restored data directory in private, counts its keys, and restores its users.
 
-The server has the place's own settings, but no port, and it believes that it is a replica whose
-master is away: a replica expires nothing, so every key that the snapshot holds can be counted, also
-those whose time has come since. When it is sound it waits, to go on as the addon's server.
+The server has the settings of the one it replaces, but no port, and is a replica whose master is
+away: a replica expires nothing, so every key of the snapshot can be counted, also those that have
+expired since. A sound server then waits, to go on as the addon's server.
 """
 
 import os
@@ -25,77 +25,77 @@ from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import cell_of, ended
 from holdfast.kit.processes.process import Command, Detached, start_detached
 
-_NOWHERE = "127.0.0.1 0"
-_LAST_BYTES, _LAST_WORDS = 4096, 5
+_ABSENT_MASTER = "127.0.0.1 0"
+_MAX_LOG_BYTES, _MAX_LOG_LINES = 4096, 5
 _STOP_SECONDS = 60.0
 
 
 class Rehearsal:
     """One private boot of `tree / "data"`."""
 
-    def __init__(self, chosen: ToolSet, tree: Path, place: LocalServer, guard: Guard) -> None:
-        self._tools = chosen
+    def __init__(self, tool_set: ToolSet, tree: Path, server: LocalServer, guard: Guard) -> None:
+        self._tools = tool_set
         self._data = tree / DATA
-        self._place = place
-        self._log = place.log or tree / "server.log"
+        self._server = server
+        self._log = server.log or tree / "server.log"
         self._guard = guard
 
     def run(self, facts: Mapping[str, Any]) -> Mapping[str, object]:
-        """What was proven. RestoreDiffers when it does not start or holds something else."""
-        private_server.dismiss(self._data)  # what a dead attempt left
-        with self._booted(strict=is_foreign(facts)) as server:
-            self._await(server)
-            with private_server.reached(self._data, self._place) as session:
-                proven = self._look(session, facts)
-            if not private_server.may_go_on(self._data, self._place):
-                self._shut_down(server)
+        """Facts about what was proven. RestoreDiffers when it does not start or does not fit."""
+        private_server.dismiss(self._data)  # left by a dead attempt
+        with self._booted(sanitize=is_foreign(facts)) as process:
+            self._await(process)
+            with private_server.private_session(self._data, self._server) as session:
+                proven = self._compare(session, facts)
+            if not private_server.can_go_on(self._data, self._server):
+                self._shut_down(process)
         return proven
 
     @contextmanager
-    def _booted(self, *, strict: bool) -> Generator[Detached]:
-        """It stays when the block ends well. It outlives us, so everything else ends it."""
+    def _booted(self, *, sanitize: bool) -> Generator[Detached]:
+        """A server that stays when the block ends well, and is killed otherwise: it outlives us."""
         with self._log.open("ab") as log:
             began = log.tell()
-            server = start_detached(self._command(strict=strict), log)
-        release = self._guard.adopt(server.kill)
+            process = start_detached(self._command(sanitize=sanitize), log)
+        release = self._guard.adopt(process.kill)
         try:
-            yield server
+            yield process
         except AddonUnavailable as error:
-            _end(server)
+            _kill(process)
             self._guard.check()
             raise RestoreDiffers(
-                f"the restored server does not start: {self._last(began)}"
+                f"the restored server does not start: {self._log_tail(began)}"
             ) from error
         except BaseException:
-            _end(server)
+            _kill(process)
             raise
         finally:
             release()
 
-    def _command(self, *, strict: bool) -> Command:
-        """`strict`: values that a stranger wrote are looked through before they are believed."""
-        words = ["--port", "0", f"--{private_server.STRICT}", "yes" if strict else "no"]
+    def _command(self, *, sanitize: bool) -> Command:
+        """`sanitize` validates the values of a foreign snapshot while they are loaded."""
+        words = ["--port", "0", f"--{private_server.SANITIZE}", "yes" if sanitize else "no"]
         if "tls-port" in config_file.read(self._data / config_file.FILE):
             words += ["--tls-port", "0"]
-        argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_NOWHERE.split()]
-        cell = cell_of(self._place.cell, self._tools.directory, self._data.parent)
-        return Command(argv, cwd=str(self._data), user=run_as(self._place), cell=cell)
+        argv = [*argv_for(self._tools, self._data), *words, "--replicaof", *_ABSENT_MASTER.split()]
+        cell = cell_of(self._server.cell, self._tools.directory, self._data.parent)
+        return Command(argv, cwd=str(self._data), user=run_as(self._server), cell=cell)
 
-    def _await(self, server: Detached) -> None:
-        """Until everything is loaded, however long that takes: an abort ends the server."""
+    def _await(self, process: Detached) -> None:
+        """Waits until everything is loaded, without a limit: an abort ends the server."""
         for pause in pauses(0.02):
             self._guard.wait(pause)
             self._guard.moved(0)
             try:
-                with private_server.reached(self._data, self._place) as session:
-                    if not probe.told(session).get("loading"):
+                with private_server.private_session(self._data, self._server) as session:
+                    if not probe.server_info(session).get("loading"):
                         return
             except AddonUnavailable:
-                if server.ended() is not None:
+                if process.ended() is not None:
                     raise
 
-    def _look(self, session: Session, facts: Mapping[str, Any]) -> Mapping[str, object]:
-        info = probe.told(session)
+    def _compare(self, session: Session, facts: Mapping[str, Any]) -> Mapping[str, object]:
+        info = probe.server_info(session)
         keys = {str(number): count for number, count in probe.keys(info).items()}
         functions = len(session.ask("FUNCTION LIST"))
         differences: list[str] = []
@@ -106,24 +106,21 @@ class Rehearsal:
                 f"{facts['functions']} function libraries saved, {functions} restored"
             )
         self._require_memory(int(str(info["used_memory"])))
-        users = [] if is_foreign(facts) else self._users()
-        came, aside = acl.adopt(session, users, self._place)
+        path = self._data / data_directory.SNAPSHOT_USERS
+        users = path.read_text().splitlines() if path.exists() and not is_foreign(facts) else []
+        adopted, set_aside = acl.restore_users(session, users, self._server)
         return {
             "keys": keys,
             "functions": functions,
-            "users": came,
-            "usersSetAside": aside,
+            "users": adopted,
+            "usersSetAside": set_aside,
             DIFFERENCES: differences,
         }
 
-    def _users(self) -> list[str]:
-        path = self._data / data_directory.CAME
-        return path.read_text().splitlines() if path.exists() else []
-
     def _require_memory(self, used: int) -> None:
-        """A server above its limit would begin by throwing keys away."""
+        """RestoreDiffers for a server above its memory limit: it would evict keys at once."""
         settings = config_file.read(self._data / config_file.FILE)
-        limit = config_file.amount(settings.get("maxmemory", "0"))
+        limit = config_file.parse_bytes(settings.get("maxmemory", "0"))
         evicts = settings.get("maxmemory-policy", "noeviction") != "noeviction"
         if evicts and 0 < limit < used:
             raise RestoreDiffers(
@@ -131,25 +128,25 @@ class Rehearsal:
                 " keys would be evicted at once"
             )
 
-    def _shut_down(self, server: Detached) -> None:
-        """The connection ends instead of an answer."""
+    def _shut_down(self, process: Detached) -> None:
+        """Ends the server, whose answer is the end of the connection."""
         try:
-            with private_server.reached(self._data, self._place) as session:
+            with private_server.private_session(self._data, self._server) as session:
                 session.ask("SHUTDOWN", "NOSAVE")
         except AddonUnavailable:
-            if ended(server.pid, _STOP_SECONDS):
+            if ended(process.pid, _STOP_SECONDS):
                 return
         raise RestoreDiffers("the restored server does not stop")
 
-    def _last(self, began: int) -> str:
-        """Of what it said, or others beside it in the same file."""
+    def _log_tail(self, began: int) -> str:
+        """The last lines that were logged since the boot began."""
         with self._log.open("rb") as log:
-            log.seek(max(began, log.seek(0, os.SEEK_END) - _LAST_BYTES))
+            log.seek(max(began, log.seek(0, os.SEEK_END) - _MAX_LOG_BYTES))
             lines = log.read().decode(errors="replace").splitlines()
-        return " / ".join(lines[-_LAST_WORDS:]) or "it said nothing"
+        return " / ".join(lines[-_MAX_LOG_LINES:]) or "it said nothing"
 
 
-def _end(server: Detached) -> None:
-    """Nobody moves or removes its directory before it is gone."""
-    server.kill()
-    ended(server.pid, _STOP_SECONDS)
+def _kill(process: Detached) -> None:
+    """Waits for the end too, because the directory may be moved or removed afterwards."""
+    process.kill()
+    ended(process.pid, _STOP_SECONDS)

@@ -1,8 +1,8 @@
-"""A snapshot of a running server: its RDB over the replication protocol, and its users.
+"""Takes a snapshot of a running server: its RDB over the replication protocol, and its users.
 
-The server forks; the RDB is all databases and functions as of that instant, whatever its settings
-for persistence are. It is read once: checksum and structure are verified, and the stock checker
-reads it too, while it passes into the repository.
+The server forks; the RDB holds all databases and functions as of that instant, whatever the
+settings for persistence. While it passes into the repository its checksum and structure are
+verified, and the stock checker reads it too.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.contracts.snapshots import Cut, Piece
 from holdfast.engines.redis.client import acl, probe
 from holdfast.engines.redis.client.address import client
-from holdfast.engines.redis.client.replication import Replication, Start, replication
+from holdfast.engines.redis.client.replication import CopyPoint, Replication, replication
 from holdfast.engines.redis.physical.checker import Checker, stock_checker
 from holdfast.engines.redis.physical.rdb import Contents, RdbReader
 from holdfast.kit.processes.guard import Guard
@@ -24,7 +24,7 @@ DATA, RDB = "data", "dump.rdb"
 
 
 class Capture:
-    """One RDB on its way: read `pieces` to their end, then there are `facts`."""
+    """One RDB on its way; `facts` exist when `pieces` have been read to their end."""
 
     def __init__(
         self,
@@ -32,19 +32,19 @@ class Capture:
         checker: Checker,
         pace: Pace,
         attempt: Attempt,
-        about: Mapping[str, Any],
+        server_facts: Mapping[str, Any],
     ) -> None:
         self._session = session
         self._checker = checker
         self._pace = pace
         self._attempt = attempt
-        self._about = about
+        self._server_facts = server_facts
         self.facts: Mapping[str, Any] = {}
 
     def pieces(self) -> Iterator[Piece]:
-        start = self._session.begin(self._about["version"])
+        start = self._session.begin(self._server_facts["version"])
         self._attempt.say(f"the server sends its data as of offset {start.offset}")
-        users: Sequence[str] | None = self._about["users"]
+        users: Sequence[str] | None = self._server_facts["users"]
         yield data_piece()
         if users is not None:
             body = "".join(f"{line}\n" for line in users).encode()
@@ -63,7 +63,7 @@ class Capture:
             self._pace.moved(len(chunk))
             yield chunk
 
-    def _finish(self, start: Start, contents: Contents) -> None:
+    def _finish(self, start: CopyPoint, contents: Contents) -> None:
         total = sum(contents.keys.values())
         checked = self._checker.finish(total)
         if checked is None:
@@ -71,11 +71,11 @@ class Capture:
                 f"no server that reads {contents.version} is installed here, so its stock checker"
                 " did not look at the RDB; Holdfast's own reading found nothing wrong"
             )
-        users = self._about["users"]
+        users = self._server_facts["users"]
         self.facts = {
             **contents.facts(),
-            "flavour": self._about["flavour"],
-            "major": self._about["major"],
+            "flavour": self._server_facts["flavour"],
+            "major": self._server_facts["major"],
             "replid": start.replid,
             "offset": start.offset,
             "diskless": start.diskless,
@@ -112,19 +112,19 @@ def _file(name: str, chunks: Iterator[bytes]) -> Piece:
 def capture(
     tools_dir: Path, address: Address, attempt: Attempt, guard: Guard, rate: int | None
 ) -> Generator[Capture]:
-    about = _about(address, attempt)
+    server_facts = _server_facts(address, attempt)
     with (
         replication(address, guard) as session,
         stock_checker(tools_dir, guard) as checker,
     ):
         session.require_rights()
-        yield Capture(session, checker, Pace(rate, guard.wait), attempt, about)
+        yield Capture(session, checker, Pace(rate, guard.wait), attempt, server_facts)
 
 
-def _about(address: Address, attempt: Attempt) -> Mapping[str, Any]:
+def _server_facts(address: Address, attempt: Attempt) -> Mapping[str, Any]:
     with client(address) as session:
-        info = probe.told(session)
-        users = acl.listed(session)
+        info = probe.server_info(session)
+        users = acl.list_users(session)
     if users is None:
         attempt.say(
             f"user {address.user} lacks +acl|list, so users and rights are not in the snapshot"

@@ -1,1 +1,1 @@
-"""Files and what they hold: which may be touched, how they are opened, tables, literals."""
+"""SQLite files: which may be touched, how they are opened, tables, literals."""

@@ -1,9 +1,8 @@
-"""Collations and functions that an application gives to its own connections.
+"""Stand-ins for collations and functions that an application registers on its own connections.
 
-A file may need them for its indexes, checks and computed columns. Here are stand-ins, with which
-everything can be read, copied and checked but for their own results: a collation that compares
-bytes, so what differs for the application differs here too, and a function that only says what it
-was asked.
+A file may need them for its indexes, checks and computed columns. With stand-ins everything can be
+read, copied and checked but for their own results: a collation that compares bytes, so that what
+differs for the application differs here too, and a function that returns its arguments as text.
 """
 
 import re
@@ -35,103 +34,98 @@ class Missing:
         return re.search(rf"(?<!\w){re.escape(self.name)}(?!\w)", sql, re.IGNORECASE) is not None
 
 
-Warned = Mapping[str, str | None]
+WarningFact = Mapping[str, str | None]
 
 
-def warned(taught: Iterable[Missing], consequence: str, attempt: Attempt) -> list[Warned]:
-    """Warnings of a backup; each is said, too."""
-    found: list[Warned] = []
-    for missing in taught:
+def warn(stand_ins: Iterable[Missing], consequence: str, attempt: Attempt) -> list[WarningFact]:
+    """Warnings for a backup's facts; each is also logged by the attempt."""
+    warnings: list[WarningFact] = []
+    for missing in stand_ins:
         text = missing.sentence() + consequence
         attempt.say(f"warning: {missing.name}: {text}")
-        found.append(warning(MAIN, missing.name, text))
-    return found
+        warnings.append(warning(MAIN, missing.name, text))
+    return warnings
 
 
 MAIN = "main"
 
 
-def teach(session: sqlite3.Connection) -> list[Missing]:
-    """Gives the session stand-ins for all that checking this file needs; returns what they are."""
-    taught: list[Missing] = []
-    run(session, taught, lambda: session.execute("EXPLAIN PRAGMA integrity_check").fetchall())
-    return taught
+def add_stand_ins(session: sqlite3.Connection) -> list[Missing]:
+    """Registers and returns stand-ins for all that checking this file needs."""
+    stand_ins: list[Missing] = []
+    run_with_stand_ins(
+        session, stand_ins, lambda: session.execute("EXPLAIN PRAGMA integrity_check").fetchall()
+    )
+    return stand_ins
 
 
-def run(session: sqlite3.Connection, taught: list[Missing], action: Callable[[], object]) -> None:
-    """Does it again with a stand-in for each thing that is missing; adds those to `taught`."""
+def run_with_stand_ins(
+    session: sqlite3.Connection, stand_ins: list[Missing], action: Callable[[], object]
+) -> None:
+    """Repeats `action` with a stand-in for each missing function or collation, until it works."""
     while True:
         try:
             action()
             return
         except sqlite3.OperationalError as error:
-            missing = _missing(error)
-            if missing is None or missing in taught:
+            match = _MISSING.fullmatch(str(error))
+            if match is None:
                 raise
-            _stand_in(session, missing)
-            taught.append(missing)
+            kind = "collation" if match["collation"] else "function"
+            missing = Missing(kind, match["order"] or match["name"])
+            if missing in stand_ins:
+                raise
+            if missing.kind == "collation":
+                session.create_collation(missing.name, lambda a, b: (a > b) - (a < b))
+            else:
+                # Never NULL, and a different text for different arguments: keys stay distinct.
+                session.create_function(missing.name, -1, lambda *a: repr(a), deterministic=True)
+            with suppress(sqlite3.DatabaseError):
+                # Reloads the schema: SQLite would go on without an index that failed once.
+                session.execute("PRAGMA writable_schema=RESET")
+            stand_ins.append(missing)
 
 
-def run_creating(
-    session: sqlite3.Connection, taught: list[Missing], statement: str, action: Callable[[], object]
+def run_statement(
+    session: sqlite3.Connection,
+    stand_ins: list[Missing],
+    statement: str,
+    action: Callable[[], object],
 ) -> None:
-    """The same for a statement of a dump. Only definitions may need what is not here: a value that
-    is computed by an unknown function would be another one."""
+    """Runs a dump's statement; only definitions get stand-ins.
+
+    A value that a stand-in computed would be wrong.
+    """
     if _CREATES.match(statement):
-        run(session, taught, action)
+        run_with_stand_ins(session, stand_ins, action)
     else:
         action()
 
 
-def _missing(error: sqlite3.Error) -> Missing | None:
-    found = _MISSING.fullmatch(str(error))
-    if found is None:
-        return None
-    return (
-        Missing("collation", found["order"])
-        if found["collation"]
-        else Missing("function", found["name"])
-    )
-
-
-def _stand_in(session: sqlite3.Connection, missing: Missing) -> None:
-    """The schema is read anew: an index that could not be used once is not used again."""
-    if missing.kind == "collation":
-        session.create_collation(missing.name, lambda one, other: (one > other) - (one < other))
-    else:
-        session.create_function(missing.name, -1, _told, deterministic=True)
-    with suppress(sqlite3.DatabaseError):
-        session.execute("PRAGMA writable_schema=RESET")
-
-
-def _told(*asked: object) -> str:
-    """Never NULL, and another text for other arguments: keys stay apart."""
-    return repr(asked)
-
-
-def tables_without(session: sqlite3.Connection, taught: Collection[Missing]) -> Iterator[str]:
-    """Ordinary tables that need no stand-in, neither themselves nor their indexes."""
+def tables_without(session: sqlite3.Connection, stand_ins: Collection[Missing]) -> Iterator[str]:
+    """Yields ordinary tables that need no stand-in, neither themselves nor their indexes."""
     rows = session.execute(
         "SELECT tbl_name, group_concat(sql, ' ') FROM sqlite_schema"
         " WHERE type IN ('table', 'index') GROUP BY tbl_name"
     ).fetchall()
     for table, sql in rows:
         virtual = str(sql).upper().startswith("CREATE VIRTUAL")
-        if not virtual and not any(missing.named_in(str(sql)) for missing in taught):
+        if not virtual and not any(missing.named_in(str(sql)) for missing in stand_ins):
             yield str(table)
 
 
-def unmade(session: sqlite3.Connection, taught: Collection[Missing]) -> list[Skipped]:
-    """Drops indexes that were filled with stand-ins, and names what else only the application can
-    make right."""
-    found: list[Skipped] = []
+def drop_unusable_indexes(
+    session: sqlite3.Connection, stand_ins: Collection[Missing]
+) -> list[Skipped]:
+    """Drops indexes that were filled with stand-ins; returns all that the application must redo."""
+    skipped: list[Skipped] = []
     rows = session.execute(
         "SELECT i.name, t.name, s.sql FROM sqlite_schema t JOIN pragma_index_list(t.name) i"
         " LEFT JOIN sqlite_schema s ON s.type = 'index' AND s.name = i.name"
         " WHERE t.type = 'table' AND t.rootpage > 0 ORDER BY t.rowid, i.seq"
     ).fetchall()
     for name, table, sql in rows:
-        needed = _needed_by(session, str(name), str(sql or ""), taught)
+        needed = _requirement_of(session, str(name), str(sql or ""), stand_ins)
         if needed is None:
             continue
         if sql is None:
@@ -139,21 +133,21 @@ def unmade(session: sqlite3.Connection, taught: Collection[Missing]) -> list[Ski
                 f"{needed.sentence()}: its key is in the order of bytes, until one runs REINDEX"
             )
             reason += f" {needed.name} there, or fills it anew where it is WITHOUT ROWID"
-            found.append(Skipped(MAIN, "", str(table), reason))
+            skipped.append(Skipped(MAIN, "", str(table), reason))
             continue
         quoted = '"' + str(name).replace('"', '""') + '"'
         session.execute(f"DROP INDEX {quoted}")
         reason = f"{needed.sentence()}: to be made there by {' '.join(str(sql).split())}"
-        found.append(Skipped(MAIN, "index", str(name), reason))
-    return [*found, *_computed(session, taught)]
+        skipped.append(Skipped(MAIN, "index", str(name), reason))
+    return [*skipped, *_computed(session, stand_ins)]
 
 
-def _needed_by(
-    session: sqlite3.Connection, index: str, sql: str, taught: Collection[Missing]
+def _requirement_of(
+    session: sqlite3.Connection, index: str, sql: str, stand_ins: Collection[Missing]
 ) -> Missing | None:
     columns = session.execute("SELECT coll FROM pragma_index_xinfo(?)", [index]).fetchall()
     orders = {str(row[0]).lower() for row in columns}
-    for missing in taught:
+    for missing in stand_ins:
         if missing.kind == "collation" and missing.name.lower() in orders:
             return missing
         if missing.kind == "function" and missing.named_in(sql):
@@ -164,9 +158,9 @@ def _needed_by(
 _STORED = 3
 
 
-def _computed(session: sqlite3.Connection, taught: Collection[Missing]) -> Iterator[Skipped]:
-    """Stored results of functions that are not here."""
-    functions = [missing for missing in taught if missing.kind == "function"]
+def _computed(session: sqlite3.Connection, stand_ins: Collection[Missing]) -> Iterator[Skipped]:
+    """Yields tables with stored columns that a missing function computed."""
+    functions = [missing for missing in stand_ins if missing.kind == "function"]
     for table, sql in session.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY rowid"
     ).fetchall():

@@ -1,8 +1,8 @@
-"""Holds on to a file itself, so that whoever swaps a link in beside us gains nothing.
+"""Pins a file by its inode, so that replacing part of its path by a link gains an attacker nothing.
 
-SQLite opens by name, and a directory of somebody else may be another one by then. So the way to the
-file is walked link by link, and the file that SQLite then has open must be the one at its end: that
-is told by the descriptors of this process, not by the name.
+SQLite opens by name, and a directory may have been replaced by then. So the path is opened part by
+part without following links, and SQLite's open file must be the one at its end: the descriptors of
+this process tell, not the name.
 """
 
 import errno
@@ -11,28 +11,31 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 
 Identity = tuple[int, int]
-_TRIES = 50
+_MAX_TRIES = 50
 _PAUSE_SECONDS = 0.02
-_ONE_AT_A_TIME = threading.Lock()
-"""So that a new descriptor belongs to the connection that is being made."""
+_CONNECT_LOCK = threading.Lock()
+"""Held while connecting, so that a new descriptor belongs to that connection."""
 
 
 @contextmanager
 def pinned(path: Path) -> Generator[int]:
-    """A descriptor of the regular file at this absolute path, of which no part is a link. It cannot
-    be read from, so closing it takes no locks from anybody. AddonRefused says what is wrong."""
-    with ExitStack() as held:
-        directory = _opened(held, "/", os.O_DIRECTORY, None, path)
+    """Yields a descriptor of the regular file at an absolute path without links.
+
+    It is O_PATH: closing a readable one would release the process's locks on the file. Raises
+    AddonRefused or AddonUnavailable.
+    """
+    with ExitStack() as stack:
+        directory = _open_part(stack, "/", os.O_DIRECTORY, None, path)
         for part in path.parts[1:-1]:
-            directory = _opened(held, part, os.O_DIRECTORY, directory, path)
-        file = _opened(held, path.name, 0, directory, path)
+            directory = _open_part(stack, part, os.O_DIRECTORY, directory, path)
+        file = _open_part(stack, path.name, 0, directory, path)
         mode = os.fstat(file).st_mode
         if stat.S_ISLNK(mode):
             raise AddonRefused(f"{path} is a symbolic link", reason="link")
@@ -41,7 +44,7 @@ def pinned(path: Path) -> Generator[int]:
         yield file
 
 
-def _opened(held: ExitStack, name: str, flags: int, above: int | None, path: Path) -> int:
+def _open_part(stack: ExitStack, name: str, flags: int, above: int | None, path: Path) -> int:
     try:
         flags |= os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(name, flags, dir_fd=above)
@@ -51,53 +54,47 @@ def _opened(held: ExitStack, name: str, flags: int, above: int | None, path: Pat
                 f"{name} in {path} is a link or no directory", reason="link"
             ) from None
         raise AddonUnavailable(f"{path}: {error.strerror}") from error
-    held.callback(os.close, handle)
+    stack.callback(os.close, handle)
     return handle
 
 
 def identity(file: int) -> Identity:
-    found = os.fstat(file)
-    return found.st_dev, found.st_ino
+    state = os.fstat(file)
+    return state.st_dev, state.st_ino
 
 
 def name_of(file: int) -> str:
-    """A name by which a child of ours opens exactly this file."""
+    """A path by which a child of ours opens exactly this file."""
     return f"/proc/{os.getpid()}/fd/{file}"
 
 
 def connected(
-    connect: Callable[[], sqlite3.Connection], wanted: Identity, path: Path
+    connect: Callable[[], sqlite3.Connection], expected: Identity, path: Path
 ) -> sqlite3.Connection:
-    """The connection that has this file open. AddonUnavailable when it is another one."""
-    for _ in range(_TRIES):
-        with _ONE_AT_A_TIME:
+    """Connects until SQLite has the `expected` file open. AddonUnavailable when it never does."""
+    for _ in range(_MAX_TRIES):
+        with _CONNECT_LOCK:
             before = _descriptors()
             connection = connect()
             after = _descriptors()
-        if _is_open(before, after, wanted):
+        new = [file for number, file in after.items() if before.get(number) != file]
+        # While other connections lock a file SQLite keeps and reuses its descriptors: then there
+        # may be no new one at all.
+        if expected in new or (not new and expected in before.values()):
             return connection
         connection.close()
         threading.Event().wait(_PAUSE_SECONDS)
     raise AddonUnavailable(f"{path} is replaced by another file again and again")
 
 
-def _is_open(
-    before: Mapping[int, Identity], after: Mapping[int, Identity], wanted: Identity
-) -> bool:
-    """SQLite keeps a descriptor of a file for later while others of its connections hold locks on
-    it: then there is no new one at all."""
-    new = [found for number, found in after.items() if before.get(number) != found]
-    return wanted in new or (not new and wanted in before.values())
-
-
 def _descriptors() -> dict[int, Identity]:
-    """Regular files that this process has open, by descriptor."""
-    found: dict[int, Identity] = {}
+    """The regular files that this process has open, by descriptor."""
+    files: dict[int, Identity] = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not paths
         number = int(name)
         with suppress(OSError):  # closed meanwhile
             is_pin = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_PATH
             state = os.fstat(number)
             if stat.S_ISREG(state.st_mode) and not is_pin:
-                found[number] = state.st_dev, state.st_ino
-    return found
+                files[number] = state.st_dev, state.st_ino
+    return files

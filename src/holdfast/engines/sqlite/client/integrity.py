@@ -1,7 +1,7 @@
-"""Whether a copy is sound, and what it holds: found out while somebody else reads it.
+"""Checks and counts a copy in a thread, while the copy is read.
 
-It is a file that nobody writes to, so reading it twice at the same time is reading the same thing,
-and another core does the checking. Who reads must ask for the verdict before the copy counts.
+No process writes to the copy, so both see the same data, and another core does the checking. The
+reader must ask for the verdict before the copy counts.
 """
 
 from collections.abc import Callable, Generator
@@ -17,29 +17,29 @@ from holdfast.kit.processes.guard import Guard
 
 
 class Verdict:
-    """On its way; whoever asks waits for it."""
+    """The result of a check in progress."""
 
-    def __init__(self, found: "Future[Inventory]", guard: Guard) -> None:
-        self._found = found
+    def __init__(self, future: "Future[Inventory]", guard: Guard) -> None:
+        self._future = future
         self._guard = guard
 
     def inventory(self) -> Inventory:
-        """The rows of every table. EvidenceMissing says what is damaged."""
+        """Waits for the check; the rows of every table. EvidenceMissing says what is damaged."""
         try:
-            return self._found.result()
+            return self._future.result()
         except Exception:
             self._guard.check()
             raise
 
     def check(self) -> None:
-        """Raises what is wrong, if that is known by now."""
-        if self._found.done():
+        """Raises the damage, if the check has found it by now."""
+        if self._future.done():
             self.inventory()
 
 
 @contextmanager
-def judged(job: Callable[[Guard], Inventory], guard: Guard) -> Generator[Verdict]:
-    """`job` goes on beside the caller, and is stopped with the caller."""
+def checking(job: Callable[[Guard], Inventory], guard: Guard) -> Generator[Verdict]:
+    """Runs `job` in a thread while the block runs; it is stopped with the block."""
     with guard.part() as part, ThreadPoolExecutor(1, thread_name_prefix="verdict") as pool:
         try:
             yield Verdict(pool.submit(job, part), guard)
@@ -47,13 +47,13 @@ def judged(job: Callable[[Guard], Inventory], guard: Guard) -> Generator[Verdict
             part.stop(Interrupted())
 
 
-def judge(copy: Path, source: Path, guard: Guard) -> Inventory:
-    """`source` is what `copy` was made of, for people to read."""
+def check_copy(copy: Path, source: Path, guard: Guard) -> Inventory:
+    """Checks and counts `copy`; messages name `source`, of which it was made."""
     with opened(copy) as session, translated(source):
         release = guard.adopt(session.interrupt)
         try:
             guard.check()
-            problem = tables.require_sound(session)
+            problem = tables.find_damage(session)
             if problem is not None:
                 raise EvidenceMissing(f"{source} is damaged: {problem}")
             guard.check()

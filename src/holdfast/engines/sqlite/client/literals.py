@@ -1,21 +1,21 @@
-"""Values as SQL literals that give exactly the value, and lie on one line."""
+"""Writes values as exact SQL literals on one line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-_PIECE = 1 << 20
+_PIECE_CHARACTERS = 1 << 20
 _QUOTES = {"'": "''"}
-_LINES = {"\n": 10, "\r": 13}
-_PLAIN = ("'", "\0", *_LINES)
+_LINE_ENDS = {"\n": 10, "\r": 13}
+_SPECIAL = ("'", "\0", *_LINE_ENDS)
 
 
 class Text(bytes):
-    """What SQLite says is text, apart from what it says is a blob."""
+    """A value that SQLite calls text but that is no UTF-8; plain `bytes` are blobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """The body of a value, and what is around it. `swaps` stand for single characters of it."""
+    """A value's body and the SQL around it; `swaps` replace single characters of the body."""
 
     before: str
     body: str | bytes
@@ -26,10 +26,10 @@ class Literal:
         return f"{self.before}{self._written(self.body)}{self.after}"
 
     def pieces(self) -> Iterator[str]:
-        """Small ones, however large it is."""
+        """Yields the literal in small pieces, however large it is."""
         yield self.before
-        for start in range(0, len(self.body), _PIECE):
-            yield self._written(self.body[start : start + _PIECE])
+        for start in range(0, len(self.body), _PIECE_CHARACTERS):
+            yield self._written(self.body[start : start + _PIECE_CHARACTERS])
         yield self.after
 
     def _written(self, part: str | bytes) -> str:
@@ -41,7 +41,7 @@ class Literal:
 
 
 def literal(value: str | bytes, encoding: str) -> Literal:
-    """Of a text or a blob; a text with NUL bytes is written in the file's `encoding`."""
+    """The literal of a text or blob; a text with NUL bytes is written in the file's `encoding`."""
     match value:
         case Text():
             try:
@@ -55,8 +55,8 @@ def literal(value: str | bytes, encoding: str) -> Literal:
 
 
 def is_plain(text: str) -> bool:
-    """Is it its own literal, but for the quotes around it?"""
-    return not any(character in text for character in _PLAIN)
+    """Whether the text needs only quotes around it to be a literal."""
+    return not any(character in text for character in _SPECIAL)
 
 
 def quote(text: str) -> str:
@@ -64,19 +64,19 @@ def quote(text: str) -> str:
 
 
 def _text(value: str, encoding: str) -> Literal:
-    """Ends of lines and what no shell reads become functions."""
+    """Writes line ends and NUL bytes, which a shell cannot read, as functions."""
     if "\0" in value:
         return Literal("CAST(X'", value.encode(encoding), "' AS TEXT)")
     before, after, swaps = "'", "'", dict(_QUOTES)
-    for character, code in _LINES.items():
+    for character, code in _LINE_ENDS.items():
         if character in value:
-            swaps[character] = token = _token(value, code)
+            swaps[character] = token = _unused_token(value, code)
             before, after = f"replace({before}", f"{after},'{token}',char({code}))"
     return Literal(before, value, after, swaps)
 
 
-def _token(text: str, code: int) -> str:
-    """Something that does not occur in it."""
+def _unused_token(text: str, code: int) -> str:
+    """A token that does not occur in `text`."""
     number = 0
     while (token := f"\\{code}{number or ''}\\") in text:
         number += 1

@@ -1,7 +1,7 @@
-"""Which files of this machine may be touched, and how they are opened.
+"""Says which files of this machine may be touched, and opens them.
 
-Whoever calls the API names a path on the host, so only regular files below directories that the
-operator allowed are opened, never through a symbolic link or `..`, and never our own.
+An API caller names a path on the host, so only regular files below directories that the operator
+allowed are opened, never through a symbolic link or `..`, and never our own.
 """
 
 import sqlite3
@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from holdfast.contracts.engine import Address
-from holdfast.domain.errors import AddonRefused, AddonUnavailable, Invalid
+from holdfast.domain.errors import AddonRefused, AddonUnavailable
+from holdfast.engines.connection_strings import invalid
 from holdfast.engines.sqlite.client import file_handles
 from holdfast.kit.seal import Secret
 
@@ -22,13 +23,13 @@ BUSY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Fence:
-    """`roots` are allowed; `private` is ours, wherever it lies."""
+    """Allows files below `roots`, but not below Holdfast's own directory `private`."""
 
     roots: Sequence[Path] = ()
     private: Path | None = None
 
     def path(self, address: Address) -> Path:
-        """The file, looked at anew each time. AddonRefused says why not."""
+        """The path of an allowed file, checked on each call. AddonRefused says why not."""
         path = Path(address.database)
         if not self.roots:
             raise AddonRefused(
@@ -42,43 +43,35 @@ class Fence:
             raise AddonRefused(f"{path} is not below {allowed}", reason="roots")
         if self.private is not None and path.resolve().is_relative_to(self.private.resolve()):
             raise AddonRefused(f"{path} belongs to Holdfast itself", reason="roots")
-        _require_plain(path, root)
+        below = path.relative_to(root).parts
+        for depth in range(1, len(below) + 1):
+            current = root.joinpath(*below[:depth])
+            try:
+                mode = current.lstat().st_mode
+            except OSError as error:
+                raise AddonUnavailable(f"{current}: {error.strerror}") from error
+            if stat.S_ISLNK(mode):
+                raise AddonRefused(f"{current} is a symbolic link", reason="link")
+            if not (stat.S_ISREG(mode) if current == path else stat.S_ISDIR(mode)):
+                raise AddonRefused(f"{current} is not a regular file", reason="file")
         return path
 
 
-def _require_plain(path: Path, root: Path) -> None:
-    below = path.relative_to(root).parts
-    for depth in range(1, len(below) + 1):
-        each = root.joinpath(*below[:depth])
-        try:
-            mode = each.lstat().st_mode
-        except OSError as error:
-            raise AddonUnavailable(f"{each}: {error.strerror}") from error
-        if stat.S_ISLNK(mode):
-            raise AddonRefused(f"{each} is a symbolic link", reason="link")
-        if not (stat.S_ISREG(mode) if each == path else stat.S_ISDIR(mode)):
-            raise AddonRefused(f"{each} is not a regular file", reason="file")
-
-
 def parse(connection_string: str) -> Address:
-    """`sqlite:///srv/app/data.db` to an Address. SQLAlchemy writes the same with four slashes."""
+    """Parses `sqlite:///srv/app/data.db`; SQLAlchemy writes the same with four slashes."""
     parts = urlsplit(connection_string)
     path = unquote(parts.path)
     if path.startswith("//"):
         path = f"/{path.lstrip('/')}"
     if parts.scheme != "sqlite":
-        raise _invalid("must start with sqlite:///")
+        raise invalid("must start with sqlite:///")
     if parts.netloc or parts.query or parts.fragment:
-        raise _invalid("must be sqlite:/// and an absolute path, and nothing else")
+        raise invalid("must be sqlite:/// and an absolute path, and nothing else")
     if not path.startswith("/") or path.endswith("/") or not path.isprintable():
-        raise _invalid("names no absolute path of a file")
+        raise invalid("names no absolute path of a file")
     if any(part in (".", "..") for part in path.split("/")):
-        raise _invalid("must not have . or .. in its path")
+        raise invalid("must not have . or .. in its path")
     return Address("", 0, "", Secret(""), str(Path(path)))
-
-
-def _invalid(what: str) -> Invalid:
-    return Invalid(f"the connection string {what}", {"connectionString": what})
 
 
 def uri(address: Address) -> str:
@@ -87,8 +80,10 @@ def uri(address: Address) -> str:
 
 @contextmanager
 def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
-    """In autocommit, of the very file that is there now, and through no link. AddonUnavailable or
-    AddonRefused say what went wrong."""
+    """Yields a session in autocommit, on the file that is there now, reached through no link.
+
+    Raises AddonUnavailable or AddonRefused.
+    """
     mode = "rw" if write else "ro"
 
     def connect() -> sqlite3.Connection:
@@ -98,33 +93,33 @@ def opened(path: Path, *, write: bool = False) -> Generator[sqlite3.Connection]:
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=0,  # a megabyte of rows is never asked for again
+            cached_statements=0,  # statements with a megabyte of rows never repeat
         )
 
     with translated(path):
         with file_handles.pinned(path) as file:
             connection = file_handles.connected(connect, file_handles.identity(file), path)
         with closing(connection):
-            guard(connection)
+            deny_unsafe_functions(connection)
             yield connection
 
 
-UNSAFE = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
-"""Functions that reach out of the file, whoever wrote them into its schema."""
+UNSAFE_FUNCTIONS = frozenset(["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"])
+"""Functions that reach beyond the file; a schema can call them."""
 
 
-def guard(session: sqlite3.Connection) -> None:
-    """No schema makes this session call an unsafe function.
+def deny_unsafe_functions(session: sqlite3.Connection) -> None:
+    """Keeps the file's schema from calling unsafe functions in this session.
 
-    `trusted_schema=OFF` would do so, too, but it refuses JSON functions in indexes and computed
-    columns: to some versions of SQLite a file that has them is malformed then.
+    `trusted_schema=OFF` would do so, too, but refuses JSON functions in indexes and computed
+    columns: some versions of SQLite then call a file that has them malformed.
     """
-    session.set_authorizer(_allow)
+    session.set_authorizer(_authorize)
 
 
-def _allow(action: int, first: str | None, second: str | None, *_: object) -> int:
+def _authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
     del first
-    unsafe = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in UNSAFE
+    unsafe = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in UNSAFE_FUNCTIONS
     return sqlite3.SQLITE_DENY if unsafe else sqlite3.SQLITE_OK
 
 

@@ -1,7 +1,7 @@
-"""Virtual tables of modules, or with tokenizers, that only an application has.
+"""Virtual tables of modules or tokenizers that only an application has.
 
-Such a table cannot be made here. A dump has the tables that its module keeps its content in, as
-ordinary ones, and the definition apart: whoever has the module notes it in the schema again.
+Such a table cannot be created here. A dump holds the tables in which its module keeps its content,
+as ordinary ones, and the definition apart: an application with the module can add it to the schema.
 """
 
 import re
@@ -12,56 +12,52 @@ from holdfast.contracts.engine import Skipped
 from holdfast.engines.sqlite.client.application import MAIN
 from holdfast.engines.sqlite.client.literals import quote
 
-KNOWN = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
-"""Those that a load may make: they touch nothing but the file."""
+SUPPORTED = frozenset(["fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"])
+"""Modules that a load may use: they touch only the file."""
 
 USING = re.compile(
     r"CREATE\s+VIRTUAL\s+TABLE\s.*?\bUSING\s+[\"'`\[]?(\w+)", re.IGNORECASE | re.DOTALL
 )
-_UNMAKABLE = re.compile(r"no such module|no such tokenizer|unknown tokenizer", re.IGNORECASE)
+_UNSUPPORTED_ERROR = re.compile(
+    r"no such module|no such tokenizer|unknown tokenizer", re.IGNORECASE
+)
 
 
-def unmakable(session: sqlite3.Connection) -> dict[str, str]:
-    """Definitions of the file's virtual tables that no load can make, by name."""
+def unsupported(session: sqlite3.Connection) -> dict[str, str]:
+    """Definitions, by name, of the file's virtual tables that no load can create."""
     query = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
     return {
         str(name): str(sql)
         for name, sql in session.execute(query).fetchall()
-        if _is_unmakable(session, str(name), str(sql))
+        if _is_unsupported(session, str(name), str(sql))
     }
 
 
-def _is_unmakable(session: sqlite3.Connection, name: str, sql: str) -> bool:
+def _is_unsupported(session: sqlite3.Connection, name: str, sql: str) -> bool:
     module = USING.match(sql)
-    if module is None or module[1].lower() not in KNOWN:
+    if module is None or module[1].lower() not in SUPPORTED:
         return True
     try:
         session.execute("SELECT count(*) FROM pragma_table_xinfo(?)", [name]).fetchone()
     except sqlite3.Error as error:
-        return _UNMAKABLE.search(str(error)) is not None
+        return _UNSUPPORTED_ERROR.search(str(error)) is not None
     return False
 
 
-def left_out(definitions: Mapping[str, str]) -> list[Skipped]:
-    """Its rows are there all the same: in the tables that the module made for it."""
+def skipped_tables(definitions: Mapping[str, str]) -> list[Skipped]:
+    """Reports them as skipped; their rows are restored in the tables that the module made."""
     return [
         Skipped(
             MAIN,
             "table",
             name,
             "a virtual table of a module or tokenizer of the application; its content is in its own"
-            f" tables, which are restored. To have it back run there: {_noting(name, sql)}",
+            " tables, which are restored. To have it back run there: PRAGMA writable_schema=ON;"
+            f" {_INSERT_ROW.format(name=quote(name), sql=quote(sql))};"
+            " PRAGMA writable_schema=RESET",
         )
         for name, sql in definitions.items()
     ]
 
 
-def _noting(name: str, sql: str) -> str:
-    values = f"'table', {quote(name)}, {quote(name)}, 0, {quote(sql)}"
-    return "; ".join(
-        [
-            "PRAGMA writable_schema=ON",
-            f"INSERT INTO sqlite_schema VALUES ({values})",  # noqa: S608 - quoted, for people
-            "PRAGMA writable_schema=RESET",
-        ]
-    )
+_INSERT_ROW = "INSERT INTO sqlite_schema VALUES ('table', {name}, {name}, 0, {sql})"

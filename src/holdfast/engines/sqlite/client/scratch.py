@@ -1,9 +1,8 @@
-"""Copies and drafts on their way: in a directory of ours, each with a lock of whoever works on it.
+"""Working directories for copies and drafts, each locked by the process that uses it.
 
-What nobody holds a lock on is of a dead attempt and removed, except drafts that a later step of
-the same operation needs. What is done with is removed beside the work that follows, because giving
-back the pages of a large file takes a while. The next attempt waits for that: there need not be
-room for two.
+A directory without a lock belongs to a dead attempt and is removed, except drafts that a later step
+of the same operation needs. Used ones are removed in a thread, because freeing the pages of a large
+file takes a while. The next attempt waits for that: the disk need not hold two.
 """
 
 import secrets
@@ -16,8 +15,8 @@ from typing import IO
 
 from holdfast.kit.locks import try_exclusive
 
-_LOCK = "lock"
-_KEPT, _GONE, _OLD = "op-", "gone-", "old-"
+_LOCK_NAME = "lock"
+_DRAFT_PREFIX, _DOOMED_PREFIX, _OLD_PREFIX = "op-", "gone-", "old-"
 DRAFT, DONE = "draft.db", "done"
 
 
@@ -27,69 +26,69 @@ def home(tools_dir: Path) -> Path:
 
 @contextmanager
 def scratch(tools_dir: Path, tag: str) -> Generator[Path]:
-    """A directory for one attempt; afterwards it is gone, or on its way."""
+    """Yields a directory for one attempt, which is removed afterwards in a thread."""
     base = home(tools_dir)
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settle()
+    wait_for_removals()
     _sweep(base)
-    made = base / tag
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(mode=0o700)
-    held = try_exclusive(made / _LOCK)
+    directory = base / tag
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700)
+    lock = try_exclusive(directory / _LOCK_NAME)
     try:
-        yield made
+        yield directory
     finally:
-        gone = made.with_name(f"{_GONE}{secrets.token_hex(8)}")
-        if made.exists():
-            made.rename(gone)  # the name may be wanted again at once
-        _remover.submit(_remove, gone, held)
+        doomed = directory.with_name(f"{_DOOMED_PREFIX}{secrets.token_hex(8)}")
+        if directory.exists():
+            directory.rename(doomed)  # the name may be used again at once
+        _remover.submit(_remove, doomed, lock)
 
 
 _remover = ThreadPoolExecutor(1, thread_name_prefix="scratch")
-"""One process removes one thing at a time. A process that ends waits for it; what one that dies
-leaves is swept."""
+"""Removes one directory at a time. A process waits for it at exit; what a killed one leaves is
+swept by the next attempt."""
 
 
-def settle() -> None:
-    """Returns when everything that is done with is gone."""
+def wait_for_removals() -> None:
+    """Returns when all used directories are removed."""
     _remover.submit(int).result()
 
 
-def _remove(gone: Path, held: IO[bytes] | None) -> None:
-    shutil.rmtree(gone, ignore_errors=True)
-    if held is not None:
-        held.close()
+def _remove(directory: Path, lock: IO[bytes] | None) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    if lock is not None:
+        lock.close()
 
 
 def _sweep(base: Path) -> None:
-    for each in base.iterdir():
-        if each.name.startswith(_OLD):
-            continue  # until its operation drops it
-        if each.name.startswith(_KEPT):
-            if (each / DONE).exists() and not (each / DRAFT).exists():
-                shutil.rmtree(each, ignore_errors=True)
-        elif (each / _LOCK).exists():
-            held = try_exclusive(each / _LOCK)
-            if held is not None:
-                _remove(each, held)
-        elif each.name.startswith(_GONE):
-            shutil.rmtree(each, ignore_errors=True)
+    for directory in base.iterdir():
+        if directory.name.startswith(_OLD_PREFIX):
+            continue  # kept until its operation drops it
+        if directory.name.startswith(_DRAFT_PREFIX):
+            if (directory / DONE).exists() and not (directory / DRAFT).exists():
+                shutil.rmtree(directory, ignore_errors=True)
+        elif (directory / _LOCK_NAME).exists():
+            lock = try_exclusive(directory / _LOCK_NAME)
+            if lock is not None:
+                _remove(directory, lock)
+        elif directory.name.startswith(_DOOMED_PREFIX):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-def room(tools_dir: Path, op: str, attempt: int) -> Path:
-    """Where an attempt of an operation keeps what its next step needs; `drop` removes it.
+def draft_directory(tools_dir: Path, op: str, attempt: int) -> Path:
+    """The directory in which an attempt keeps its draft for the next step; `drop` removes it.
 
-    One that was taken for dead may still write into its own; nobody else does.
+    Each attempt has its own, because one that was taken for dead may still write.
     """
-    return home(tools_dir) / f"{_KEPT}{op}{f'.{attempt}' if attempt else ''}"
+    return home(tools_dir) / f"{_DRAFT_PREFIX}{op}{f'.{attempt}' if attempt else ''}"
 
 
-def aside(tools_dir: Path, op: str) -> Path:
-    """Where the old content of a restore is kept, as a draft of its own."""
-    return home(tools_dir) / f"{_OLD}{op}"
+def old_content_directory(tools_dir: Path, op: str) -> Path:
+    """The directory in which the old content of a restore is kept, as a draft of its own."""
+    return home(tools_dir) / f"{_OLD_PREFIX}{op}"
 
 
 def drop(tools_dir: Path, op: str, upto: int) -> None:
-    """Those of attempts of this operation, but not of newer ones."""
+    """Removes the drafts of attempts of this operation up to `upto`."""
     for attempt in range(upto + 1):
-        shutil.rmtree(room(tools_dir, op, attempt), ignore_errors=True)
+        shutil.rmtree(draft_directory(tools_dir, op, attempt), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a database file holds, table by table."""
+"""Lists, counts and checks the tables of a database file."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from holdfast.contracts.engine import Inventory, Table
 from holdfast.engines.sqlite.client import application
 from holdfast.engines.sqlite.client.application import MAIN
 
-_BOOKKEEPING = ("sqlite_sequence", "sqlite_stat1")
-_CACHE_KIB = 16 << 10
+_DATA_TABLES = ("sqlite_sequence", "sqlite_stat1")
+_CACHE_KIBIBYTES = 16 << 10
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A table with rows of its own. `rowid` is a name for it that no column has, None without."""
+class StoredTable:
+    """A table with rows of its own. `rowid` is a name of the rowid that no column has, or None."""
 
     name: str
     columns: Sequence[str]
@@ -34,10 +34,10 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def stored(session: sqlite3.Connection) -> list[Stored]:
-    """Ordinary and shadow tables and SQLite's own that data depends on, in the schema's order.
+def stored_tables(session: sqlite3.Connection) -> list[StoredTable]:
+    """Ordinary and shadow tables, and SQLite's own that data depends on, in the schema's order.
 
-    Of a virtual table whose module is not here the shadow tables are ordinary ones.
+    The shadow tables of a virtual table without its module are ordinary ones.
     """
     kinds = {
         str(name): (str(kind), bool(without))
@@ -45,34 +45,32 @@ def stored(session: sqlite3.Connection) -> list[Stored]:
             "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'"
         )
     }
-    found: list[Stored] = []
+    tables: list[StoredTable] = []
     for (name,) in session.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid"
     ).fetchall():
         kind, without_rowid = kinds.get(name, ("virtual", False))
-        if kind == "virtual" or (name.startswith("sqlite_") and name not in _BOOKKEEPING):
+        if kind == "virtual" or (name.startswith("sqlite_") and name not in _DATA_TABLES):
             continue
-        found.append(_stored(session, name, without_rowid=without_rowid))
-    return found
-
-
-def _stored(session: sqlite3.Connection, name: str, *, without_rowid: bool) -> Stored:
-    """Generated columns and hidden ones are not stored."""
-    rows = session.execute(
-        "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)", [name]
-    ).fetchall()
-    columns = [str(column) for column, _, _, hidden in rows if not hidden]
-    keys = [str(kind).upper() for _, kind, key, _ in rows if key]
-    taken = {str(column).lower() for column, *_ in rows}
-    free = next((each for each in ("rowid", "_rowid_", "oid") if each not in taken), None)
-    has_own = not without_rowid and keys != ["INTEGER"] and not name.startswith("sqlite_")
-    return Stored(name, columns, free if has_own else None)
+        rows = session.execute(
+            "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)", [name]
+        ).fetchall()
+        columns = [str(column) for column, _, _, hidden in rows if not hidden]
+        keys = [str(key_type).upper() for _, key_type, key, _ in rows if key]
+        names = {str(column).lower() for column, *_ in rows}
+        free = next((alias for alias in ("rowid", "_rowid_", "oid") if alias not in names), None)
+        has_own = not without_rowid and keys != ["INTEGER"] and not name.startswith("sqlite_")
+        tables.append(StoredTable(name, columns, free if has_own else None))
+    return tables
 
 
 def inventory(session: sqlite3.Connection) -> Inventory:
-    """Rows of every stored table, and how many objects of each kind there are."""
-    application.teach(session)
-    tables = [Table(MAIN, table.name, _rows(session, table)) for table in stored(session)]
+    """Counts the rows of every stored table, and the objects of each kind."""
+    application.add_stand_ins(session)
+    tables: list[Table] = []
+    for table in stored_tables(session):
+        query = f"SELECT count(*) FROM {table.quoted}"  # noqa: S608 - quoted as SQLite wants it
+        tables.append(Table(MAIN, table.name, int(session.execute(query).fetchone()[0])))
     kinds = session.execute(
         "SELECT type, count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         " GROUP BY type"
@@ -80,35 +78,30 @@ def inventory(session: sqlite3.Connection) -> Inventory:
     return Inventory(tables, {MAIN: {str(kind): int(count) for kind, count in kinds}})
 
 
-def _rows(session: sqlite3.Connection, table: Stored) -> int:
-    query = f"SELECT count(*) FROM {table.quoted}"  # noqa: S608 - quoted as SQLite wants it
-    return int(session.execute(query).fetchone()[0])
+def find_damage(session: sqlite3.Connection) -> str | None:
+    """What `integrity_check` finds wrong; None when nothing.
 
+    Indexes and checks that need a collation or function of an application cannot be checked: for
+    their tables `quick_check` proves the structure only. A copy is checked the same way when it is
+    taken and when it is put back.
 
-def require_sound(session: sqlite3.Connection) -> str | None:
-    """What `integrity_check` found wrong, None when nothing.
-
-    Indexes and checks that need a collation or function of an application cannot be looked at: of
-    their tables it is the structure that is sound, as `quick_check` sees it. The same is asked of a
-    copy when it is taken and when it is put back.
-
-    It looks up every row in every index, so it can take twice as long in SQLite's own 2 MB of
-    cache. Much more does not help: it is no nearer to the processor than the system's cache.
+    The check looks up every row in every index, which takes up to twice as long in SQLite's default
+    cache of 2 MB. Much more cache does not help: it is no faster than the system's.
     """
-    session.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-    taught = application.teach(session)
-    if not taught:
-        return _said(session, "PRAGMA integrity_check(5)")
-    problem = _said(session, "PRAGMA quick_check(5)")
-    for table in list(application.tables_without(session, taught)):
-        problem = problem or _said(session, f"PRAGMA integrity_check({identifier(table)})")
+    session.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
+    stand_ins = application.add_stand_ins(session)
+    if not stand_ins:
+        return _complaints(session, "PRAGMA integrity_check(5)")
+    problem = _complaints(session, "PRAGMA quick_check(5)")
+    for table in list(application.tables_without(session, stand_ins)):
+        problem = problem or _complaints(session, f"PRAGMA integrity_check({identifier(table)})")
     return problem
 
 
 _NO_DAMAGE = ("ok", "CHECK constraint failed in ")
-"""Rows may be older than a check, and a check may need a function of the application."""
+"""Rows may be older than a CHECK constraint, which may also need the application's functions."""
 
 
-def _said(session: sqlite3.Connection, check: str) -> str | None:
-    said = [str(row[0]) for row in session.execute(check)]
-    return "; ".join(line for line in said if not line.startswith(_NO_DAMAGE)) or None
+def _complaints(session: sqlite3.Connection, check: str) -> str | None:
+    lines = [str(row[0]) for row in session.execute(check)]
+    return "; ".join(line for line in lines if not line.startswith(_NO_DAMAGE)) or None

@@ -1,1 +1,1 @@
-"""Taking a dump: the SQL text of a consistent copy."""
+"""Takes a dump: the SQL text of a consistent copy."""

@@ -1,4 +1,4 @@
-"""One dump: a file is written down as SQL while it is copied, and the copy checked and counted."""
+"""Writes a file as SQL while it is copied; the copy is checked and counted."""
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -9,24 +9,24 @@ from pathlib import Path
 from holdfast.contracts.engine import WARNINGS, Attempt, Inventory, Member
 from holdfast.domain.errors import EvidenceMissing
 from holdfast.engines.sqlite.client import application, journal, modules, tables
-from holdfast.engines.sqlite.client.application import Missing, Warned
-from holdfast.engines.sqlite.client.integrity import Verdict, judge, judged
+from holdfast.engines.sqlite.client.application import Missing, WarningFact
+from holdfast.engines.sqlite.client.integrity import Verdict, check_copy, checking
 from holdfast.engines.sqlite.client.scratch import scratch
 from holdfast.engines.sqlite.dump import script
 from holdfast.engines.sqlite.dump.row_reader import Reader
 from holdfast.engines.sqlite.imports import load
 from holdfast.engines.sqlite.physical import file_copy
-from holdfast.engines.sqlite.physical.file_copy import Held
+from holdfast.engines.sqlite.physical.file_copy import ReadTransaction
 from holdfast.kit.processes.guard import Guard
 
-UNMADE = "unmade"
-"""Fact of a dump: definitions of virtual tables that are not in its text."""
+UNSUPPORTED_TABLES = "unmade"
+"""Key in a dump's facts: definitions of virtual tables that are not in its text."""
 
 MEMBER = Member("main.sql", "sqlite sql", tables.MAIN)
 
 
 class SqlSource:
-    """The text of one database. `finish` waits until the copy is known to be sound."""
+    """Reads the text of one database; `finish` waits until the copy is known to be sound."""
 
     def __init__(self, reader: Reader, verdict: Verdict, guard: Guard) -> None:
         self._pieces = script.statements(reader)
@@ -38,26 +38,26 @@ class SqlSource:
         self._ended = False
 
     def read(self, size: int) -> bytes:
-        """Whole pieces while they fit."""
+        """Returns whole pieces while they fit into `size` bytes."""
         parts: list[bytes] = []
-        room = size
-        while room and (self._rest or self._next()):
-            if parts and len(self._rest) > room:
+        directory = size
+        while directory and (self._rest or self._next()):
+            if parts and len(self._rest) > directory:
                 break
-            parts.append(self._rest[:room])
-            self._rest = self._rest[room:]
-            room -= len(parts[-1])
-        self._bytes += size - room
+            parts.append(self._rest[:directory])
+            self._rest = self._rest[directory:]
+            directory -= len(parts[-1])
+        self._bytes += size - directory
         return b"".join(parts)
 
     def _next(self) -> bool:
-        """False at the end."""
+        """Loads the next piece; False at the end."""
         self._guard.check()
         self._verdict.check()
         try:
             piece = next(self._pieces, None)
         except sqlite3.DatabaseError:
-            self._verdict.inventory()  # it knows better what is damaged
+            self._verdict.inventory()  # raises what is damaged
             raise
         if piece is None:
             self._ended = True
@@ -76,10 +76,10 @@ class SqlSource:
 
 
 class Session:
-    """A dump in progress: everything is of one instant, of the file or of its copy."""
+    """A dump in progress; all data is of one instant, read from the file or from its copy."""
 
     def __init__(
-        self, reader: Reader, verdict: Verdict, guard: Guard, warnings: Sequence[Warned]
+        self, reader: Reader, verdict: Verdict, guard: Guard, warnings: Sequence[WarningFact]
     ) -> None:
         self._reader = reader
         self._verdict = verdict
@@ -87,11 +87,11 @@ class Session:
         self.members: Sequence[Member] = [MEMBER]
         self.facts: Mapping[str, object] = {
             **reader.ask(_facts),
-            UNMADE: reader.ask(modules.unmakable),
+            UNSUPPORTED_TABLES: reader.ask(modules.unsupported),
             WARNINGS: warnings,
         }
 
-    def open(self, member: Member) -> SqlSource:  # noqa: ARG002 - there is one
+    def open(self, member: Member) -> SqlSource:  # noqa: ARG002 - the only one
         return SqlSource(self._reader, self._verdict, self._guard)
 
     def inventory(self) -> Inventory:
@@ -100,11 +100,11 @@ class Session:
 
 def _facts(session: sqlite3.Connection) -> Mapping[str, object]:
     names = ("encoding", "page_size", "auto_vacuum", "user_version")
-    found = {name: session.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
-    return {"library": sqlite3.sqlite_version, **found}
+    values = {name: session.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
+    return {"library": sqlite3.sqlite_version, **values}
 
 
-_TEXT = (
+_STAND_IN_CONSEQUENCE = (
     "; a dump is loaded without it: indexes that need it are left out, keys are in the order of"
     " bytes, and stored results unknown, until the application makes them anew. A snapshot is the"
     " file as it is"
@@ -114,40 +114,37 @@ _TEXT = (
 @contextmanager
 def dump(tools_dir: Path, path: Path, attempt: Attempt, guard: Guard) -> Generator[Session]:
     with (
-        scratch(tools_dir, attempt.tag) as room,
-        journal.recovered(tools_dir, path, attempt.tag, attempt.say) as calm,
-        file_copy.held(calm) as source,
-        file_copy.beside(source, guard) as session,
+        scratch(tools_dir, attempt.tag) as directory,
+        journal.recovered(tools_dir, path, attempt.tag, attempt.say) as recovered_path,
+        file_copy.read_transaction(recovered_path) as source,
+        file_copy.parallel_session(source, guard) as session,
         closing(Reader(session)) as reader,
-        judged(partial(_copied, source, room / "copy.db", reader), guard) as verdict,
+        checking(partial(_copy_and_check, source, directory / "copy.db", reader), guard) as verdict,
     ):
-        yield Session(reader, verdict, guard, _warnings(reader, attempt))
+        unsupported = [Missing("module", name) for name in reader.ask(modules.unsupported)]
+        warnings = [
+            *application.warn(reader.stand_ins, _STAND_IN_CONSEQUENCE, attempt),
+            *application.warn(unsupported, _MODULE_CONSEQUENCE, attempt),
+        ]
+        yield Session(reader, verdict, guard, warnings)
 
 
-def _warnings(reader: Reader, attempt: Attempt) -> list[Warned]:
-    beyond = [Missing("module", name) for name in reader.ask(modules.unmakable)]
-    return [
-        *application.warned(reader.taught, _TEXT, attempt),
-        *application.warned(beyond, _MODULE, attempt),
-    ]
-
-
-_MODULE = (
+_MODULE_CONSEQUENCE = (
     "; a dump has its content but a load cannot make the virtual table. A snapshot is the file as"
     " it is"
 )
 
 
-def _copied(source: Held, copy: Path, reader: Reader, guard: Guard) -> Inventory:
-    """Writers of the file wait no longer than until it is copied."""
+def _copy_and_check(source: ReadTransaction, copy: Path, reader: Reader, guard: Guard) -> Inventory:
+    """Copies the file, lets its writers go on, and checks the copy."""
     source.copy(copy, guard)
-    reader.turn_to(copy)
+    reader.switch_to(copy)
     source.release()
-    return judge(copy, source.path, guard)
+    return check_copy(copy, source.path, guard)
 
 
 def examine(tools_dir: Path, plain: Iterator[bytes]) -> Mapping[str, object]:
-    """Loads it, which proves that it can be."""
-    with scratch(tools_dir, f"examine-{id(plain):x}") as room:
-        found = load.load(plain, room / "loaded.db", None)
-    return {"tableData": len(found.tables), "rows": sum(table.rows for table in found.tables)}
+    """Proves that a dump can be loaded, by loading it."""
+    with scratch(tools_dir, f"examine-{id(plain):x}") as directory:
+        loaded = load.load(plain, directory / "loaded.db", None)
+    return {"tableData": len(loaded.tables), "rows": sum(table.rows for table in loaded.tables)}

@@ -1,1 +1,1 @@
-"""Loading SQL text and files that somebody else made, within bounds."""
+"""Loads foreign SQL text and files, within bounds."""

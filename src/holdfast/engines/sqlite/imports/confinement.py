@@ -1,11 +1,11 @@
-"""How the SQL of somebody unknown is run: with bounds, and the schema is not written by hand."""
+"""Runs foreign SQL with limits, and without writing the schema by hand."""
 
 import re
 import sqlite3
 from pathlib import Path
 
 from holdfast.engines.sqlite.client.tables import identifier
-from holdfast.engines.sqlite.imports.load import STEPS, Reading
+from holdfast.engines.sqlite.imports.load import STEPS_PER_CHECK, StatementRunner
 
 _WRITABLE = re.compile(r"PRAGMA\s+writable_schema\s*=\s*\w+\s*;\s*\Z", re.IGNORECASE)
 _SCHEMA_ROW = re.compile(
@@ -16,19 +16,19 @@ _SCHEMA_ROW = re.compile(
 _STATISTICS = re.compile(r"INSERT INTO (?:\"?)sqlite_stat4\b", re.IGNORECASE)
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
-_STEPS_PER_BYTE, _STEPS_AT_LEAST = 1000, 200_000_000
-_BYTES_PER_BYTE, _BYTES_AT_LEAST = 16, 64 << 20
+_STEPS_PER_BYTE, _MIN_STEPS = 1000, 200_000_000
+_BYTES_PER_BYTE, _MIN_BYTES = 16, 64 << 20
 
 
-class Stranger(Reading):
-    """One text, loaded into `target`."""
+class ConfinedRunner(StatementRunner):
+    """Runs the statements of one foreign text, which is loaded into `target`."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self._steps = 0
 
     def run(self, session: sqlite3.Connection, statement: str) -> None:
-        """EvidenceMissing for a row of the schema that no shell writes."""
+        """Creates virtual tables for the schema rows that a shell writes; skips its statistics."""
         if _WRITABLE.match(statement) or _STATISTICS.match(statement):
             return
         row = _SCHEMA_ROW.match(statement)
@@ -41,12 +41,12 @@ class Stranger(Reading):
         for shadow in _tables(session) - before:
             session.execute(f"DELETE FROM {identifier(shadow)}")  # noqa: S608 - quoted
 
-    def greedy(self, read: int) -> bool:
-        """A few lines can ask for rows without end."""
-        self._steps += STEPS
-        if self._steps > _STEPS_AT_LEAST + _STEPS_PER_BYTE * read:
+    def exceeds_limits(self, text_bytes: int) -> bool:
+        """Limits work and size in proportion to the text: a few lines can ask for endless rows."""
+        self._steps += STEPS_PER_CHECK
+        if self._steps > _MIN_STEPS + _STEPS_PER_BYTE * text_bytes:
             return True
-        return self._target.stat().st_size > _BYTES_AT_LEAST + _BYTES_PER_BYTE * read
+        return self._target.stat().st_size > _MIN_BYTES + _BYTES_PER_BYTE * text_bytes
 
 
 def _tables(session: sqlite3.Connection) -> set[str]:

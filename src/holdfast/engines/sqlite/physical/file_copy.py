@@ -1,13 +1,13 @@
-"""A consistent copy of a file in use, and a file in use replaced.
+"""Copies a file in use consistently, and replaces the content of a file in use.
 
-A copy is one read transaction of the source, and others may read in it, too. With a write-ahead log
-nobody waits for it, so it goes page by page through the online backup API and may be paced. With a
-rollback journal writers wait until it ends, and nothing in the file changes meanwhile: the system
-copies it in one go, which takes a third of the time, or none where files can share their blocks.
-That is a child's work: a process that closes a file loses its locks on it.
+A copy is one read transaction of the source. With a write-ahead log no writer waits for it, so it
+goes page by page through the online backup API and may be paced. With a rollback journal writers
+wait until it ends, and nothing in the file changes meanwhile: `cp` copies it at once, in a third of
+the time, or in none where files can share their blocks. A child does that, because a process that
+closes a file loses its locks on it.
 
-Replacing is one write transaction of the target: whoever has the file open sees the old content or
-the new, and a crash in the middle is rolled back by the journal.
+Replacing is one write transaction of the target: applications see the old content or the new, and a
+crash in the middle is rolled back by the journal.
 """
 
 import sqlite3
@@ -24,12 +24,12 @@ from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.process import DISCARD, Child, Command, require_success
 from holdfast.kit.rate_limit import Pace
 
-_PAGES = 2048
-_SQLITE_BUSY = (5, 6)
+_PAGES_PER_STEP = 2048
+_BUSY_CODES = (5, 6)
 
 
-class Held:
-    """A file in use in a read transaction: what is read of it does not change."""
+class ReadTransaction:
+    """A read transaction of a file in use: its content does not change for us."""
 
     def __init__(self, path: Path, session: sqlite3.Connection, inode: Identity) -> None:
         begin(session)
@@ -39,12 +39,12 @@ class Held:
         self._inode = inode
 
     def copy(self, target: Path, guard: Guard, rate: int | None = None) -> None:
-        """Of one instant. Whether it is sound is not known yet: see `verdict.py`."""
+        """Copies the file as of one instant, unchecked: see `client/integrity.py`."""
         target.touch(mode=0o600)
         if self.logged:
-            _page_by_page(self.session, self.path, target, guard, rate)
+            _copy_by_pages(self.session, self.path, target, guard, rate)
         else:
-            _in_one_go(self.path, self._inode, target, guard)
+            _copy_at_once(self.path, self._inode, target, guard)
             if _inode(self.path) != self._inode:
                 raise AddonUnavailable(f"{self.path} was replaced by another file meanwhile")
 
@@ -53,33 +53,33 @@ class Held:
 
 
 @contextmanager
-def held(path: Path) -> Generator[Held]:
+def read_transaction(path: Path) -> Generator[ReadTransaction]:
     inode = _inode(path)
     with opened(path) as session:
-        yield Held(path, session, inode)
+        yield ReadTransaction(path, session, inode)
 
 
 @contextmanager
-def beside(source: Held, guard: Guard) -> Generator[sqlite3.Connection]:
-    """A session that sees what `source` sees and may be used while that is copied.
+def parallel_session(source: ReadTransaction, guard: Guard) -> Generator[sqlite3.Connection]:
+    """Yields a session that sees what `source` sees and can be used while that is copied.
 
-    Who reads a log sees what was committed when his own transaction began, so both are begun
-    anew until nothing was committed between the two.
+    With a write-ahead log a transaction sees what was committed when it began, so both are begun
+    again until nothing was committed between the two.
     """
     if not source.logged:
         yield source.session
         return
     deadline = time.monotonic() + BUSY_SECONDS
     with opened(source.path) as session:
-        while not _alike(source.session, session):
+        while not _begin_together(source.session, session):
             guard.check()
             if time.monotonic() > deadline:
                 raise AddonUnavailable(f"{source.path} is written to without any pause")
         yield session
 
 
-def _alike(first: sqlite3.Connection, second: sqlite3.Connection) -> bool:
-    """Whether their new transactions see the same."""
+def _begin_together(first: sqlite3.Connection, second: sqlite3.Connection) -> bool:
+    """Begins a transaction in both sessions; says whether they see the same."""
     for session in (first, second):
         session.rollback()
     before = _version(second)
@@ -89,26 +89,26 @@ def _alike(first: sqlite3.Connection, second: sqlite3.Connection) -> bool:
 
 
 def _version(session: sqlite3.Connection) -> int:
-    """Another one whenever somebody else committed something since the last time."""
+    """A number that changes whenever another connection commits."""
     return int(session.execute("PRAGMA data_version").fetchone()[0])
 
 
 def begin(session: sqlite3.Connection) -> None:
-    """A read transaction that has begun: SQLite's own waits for the first question."""
+    """Begins a read transaction at once: SQLite's BEGIN alone waits for the first query."""
     session.execute("BEGIN")
     session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _inode(path: Path) -> Identity:
-    found = path.lstat()
-    return found.st_dev, found.st_ino
+    state = path.lstat()
+    return state.st_dev, state.st_ino
 
 
-def _page_by_page(
+def _copy_by_pages(
     session: sqlite3.Connection, source: Path, target: Path, guard: Guard, rate: int | None
 ) -> None:
     size = int(session.execute("PRAGMA page_size").fetchone()[0])
-    pages = -1 if rate is None else max(1, min(_PAGES, rate * 1024 // size))
+    pages = -1 if rate is None else max(1, min(_PAGES_PER_STEP, rate * 1024 // size))
     with opened(target, write=True) as into:
         into.execute("PRAGMA synchronous=OFF")  # a copy of a dead machine is made anew
         _run(session, into, pages, _paced(guard, Pace(rate, guard.wait), size), source)
@@ -116,7 +116,7 @@ def _page_by_page(
         into.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _in_one_go(source: Path, inode: Identity, target: Path, guard: Guard) -> None:
+def _copy_at_once(source: Path, inode: Identity, target: Path, guard: Guard) -> None:
     with pinned(source) as file:
         if identity(file) != inode:
             raise AddonUnavailable(f"{source} was replaced by another file meanwhile")
@@ -130,28 +130,31 @@ def _in_one_go(source: Path, inode: Identity, target: Path, guard: Guard) -> Non
 
 
 def replace(draft: Path, target: Path, guard: Guard, old: Path | None = None) -> None:
-    """AddonUnavailable when others do not let go of the target; then it is as it was.
+    """Replaces the content of `target` by `draft`; AddonUnavailable leaves it unchanged.
 
-    What it held goes to `old`. That is copied when the transaction has begun and nothing of it is
-    in the file yet: what anybody wrote before is in the copy, and nobody writes any more.
+    The old content goes to `old`. It is copied when the transaction has begun but nothing of it is
+    in the file yet: the copy holds all earlier writes, and other writers wait.
     """
     with opened(draft) as session, opened(target, write=True) as into:
-        _agree_on_pages(session, into)
+        # A write-ahead log cannot hold pages of another size.
+        sizes = [side.execute("PRAGMA page_size").fetchone()[0] for side in (session, into)]
+        if sizes[0] != sizes[1] and into.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            into.execute("PRAGMA journal_mode=DELETE")
         if old is None:
             _run(session, into, -1, lambda _: guard.check(), target)
             return
         logged = into.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        pages = min(_FEW_PAGES, (_pages(draft, session) + 1) // 2)
-        _run(session, into, pages, _keeping(target, old, guard, logged=logged), target)
+        pages = min(_FIRST_STEP_PAGES, (_page_count(draft, session) + 1) // 2)
+        _run(session, into, pages, _copying_old_content(target, old, guard, logged=logged), target)
 
 
-_FEW_PAGES = 64
-"""So few that all of them fit into the cache of the first step. The last step commits, so there
-have to be two."""
+_FIRST_STEP_PAGES = 64
+"""So few that all fit into SQLite's cache: they must not reach the file in the first step. The last
+step commits, so there have to be two."""
 
 
-def _pages(draft: Path, session: sqlite3.Connection) -> int:
-    """At least two: an empty file gets a free one."""
+def _page_count(draft: Path, session: sqlite3.Connection) -> int:
+    """The draft's page count, at least two: a file of one page gets a free one."""
     count = int(session.execute("PRAGMA page_count").fetchone()[0])
     if count < 2:
         with opened(draft, write=True) as growing:
@@ -161,46 +164,41 @@ def _pages(draft: Path, session: sqlite3.Connection) -> int:
     return max(count, 2)
 
 
-def _keeping(target: Path, old: Path, guard: Guard, *, logged: bool) -> Callable[[int], None]:
-    kept = [False]
+def _copying_old_content(
+    target: Path, old: Path, guard: Guard, *, logged: bool
+) -> Callable[[int], None]:
+    copied = [False]
 
-    def moved(done: int) -> None:
+    def moved(pages_done: int) -> None:
         guard.check()
-        if done and not kept[0]:
-            kept[0] = True
-            _copy_old(target, old, guard, logged=logged)
+        if pages_done and not copied[0]:
+            copied[0] = True
+            _copy_old_content(target, old, guard, logged=logged)
 
     return moved
 
 
-def _copy_old(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
+def _copy_old_content(target: Path, old: Path, guard: Guard, *, logged: bool) -> None:
     part = old.with_name(f"{old.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     if logged:
         with opened(target) as session:
-            _page_by_page(session, target, part, guard, None)
+            _copy_by_pages(session, target, part, guard, None)
     else:
-        _in_one_go(target, _inode(target), part, guard)
+        _copy_at_once(target, _inode(target), part, guard)
     durable.sync(part)
     durable.move(part, old)
-
-
-def _agree_on_pages(session: sqlite3.Connection, into: sqlite3.Connection) -> None:
-    """A write-ahead log cannot hold pages of another size."""
-    sizes = [each.execute("PRAGMA page_size").fetchone()[0] for each in (session, into)]
-    if sizes[0] != sizes[1] and into.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-        into.execute("PRAGMA journal_mode=DELETE")
 
 
 def _paced(guard: Guard, pace: Pace, size: int) -> Callable[[int], None]:
     before = [0]
 
-    def moved(done: int) -> None:
+    def moved(pages_done: int) -> None:
         guard.check()
         guard.moved(0)
-        pace.moved((done - before[0]) * size)
-        before[0] = done
+        pace.moved((pages_done - before[0]) * size)
+        before[0] = pages_done
 
     return moved
 
@@ -215,7 +213,7 @@ def _run(
     deadline = time.monotonic() + BUSY_SECONDS
 
     def progress(status: int, remaining: int, total: int) -> None:
-        if status in _SQLITE_BUSY and time.monotonic() > deadline:
+        if status in _BUSY_CODES and time.monotonic() > deadline:
             raise AddonUnavailable(f"{busy} is locked by others for too long")
         moved(total - remaining)
 

@@ -1,4 +1,4 @@
-"""A snapshot: a consistent copy of the file, page by page as it is, checked and counted."""
+"""Takes a snapshot: a consistent copy of the file, checked and counted."""
 
 import hashlib
 import sqlite3
@@ -11,10 +11,10 @@ from typing import Any
 from holdfast.contracts.engine import WARNINGS, Attempt
 from holdfast.contracts.snapshots import Cut, Finish, Piece
 from holdfast.engines.sqlite.client import application, journal
-from holdfast.engines.sqlite.client.integrity import Verdict, judge, judged
+from holdfast.engines.sqlite.client.integrity import Verdict, check_copy, checking
 from holdfast.engines.sqlite.client.location import opened
 from holdfast.engines.sqlite.client.scratch import scratch
-from holdfast.engines.sqlite.physical.file_copy import held
+from holdfast.engines.sqlite.physical.file_copy import read_transaction
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.rate_limit import Pace
 
@@ -22,23 +22,23 @@ FILE = "data/database.db"
 
 
 def finish(directory: PurePath) -> Finish:
-    made = directory / FILE
+    file = directory / FILE
     steps = [
-        f"The database is {made}: an ordinary file that sqlite3 opens.",
+        f"The database is {file}: an ordinary file that sqlite3 opens.",
         "To put it in place of one that is in use: holdfast restore create, or"
-        f" sqlite3 IN-USE.db '.restore {made}'.",
+        f" sqlite3 IN-USE.db '.restore {file}'.",
     ]
     return Finish(texts={}, modes={}, steps=steps)
 
 
-_TEXT = (
+_STAND_IN_CONSEQUENCE = (
     "; its indexes and checks were not looked at, only that the file is whole: a restored file is"
     " the same, and needs that application as well"
 )
 
 
 class Capture:
-    """The copy on its way into the repository; `facts` are there when it has arrived."""
+    """The copy on its way into the repository; `facts` exist when it has arrived."""
 
     def __init__(self, path: Path, verdict: Verdict, pace: Pace, attempt: Attempt) -> None:
         self._path = path
@@ -65,8 +65,11 @@ class Capture:
     def _facts(self) -> Mapping[str, Any]:
         counted = self._verdict.inventory()
         with opened(self._path) as session:
-            size, pages = (_number(session, name) for name in ("page_size", "page_count"))
-            taught = application.teach(session)
+            size, pages = (
+                int(session.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_size", "page_count")
+            )
+            stand_ins = application.add_stand_ins(session)
         rows = {table.name: table.rows for table in counted.tables}
         return {
             "major": sqlite3.sqlite_version.partition(".")[0],
@@ -75,7 +78,7 @@ class Capture:
             "bytes": size * pages,
             "pageSize": size,
             "rows": rows,
-            WARNINGS: application.warned(taught, _TEXT, self._attempt),
+            WARNINGS: application.warn(stand_ins, _STAND_IN_CONSEQUENCE, self._attempt),
             "sha256": self._digest.hexdigest(),
             "proven": {
                 "integrity_check": f"ok: {pages} pages of {size} bytes",
@@ -84,21 +87,17 @@ class Capture:
         }
 
 
-def _number(session: sqlite3.Connection, name: str) -> int:
-    return int(session.execute(f"PRAGMA {name}").fetchone()[0])
-
-
 @contextmanager
 def capture(
     tools_dir: Path, path: Path, attempt: Attempt, guard: Guard, rate: int | None
 ) -> Generator[Capture]:
-    with scratch(tools_dir, attempt.tag) as room:
-        copy = room / "copy.db"
+    with scratch(tools_dir, attempt.tag) as directory:
+        copy = directory / "copy.db"
         with (
-            journal.recovered(tools_dir, path, attempt.tag, attempt.say) as calm,
-            held(calm) as source,
+            journal.recovered(tools_dir, path, attempt.tag, attempt.say) as recovered_path,
+            read_transaction(recovered_path) as source,
         ):
             source.copy(copy, guard, rate)
         attempt.say("a consistent copy was taken")
-        with judged(partial(judge, copy, path), guard) as verdict:
+        with checking(partial(check_copy, copy, path), guard) as verdict:
             yield Capture(copy, verdict, Pace(rate, guard.wait), attempt)

@@ -1,1 +1,1 @@
-"""Restoring dumps and snapshots into files in use."""
+"""Restores dumps and snapshots into files in use."""
