@@ -90,7 +90,7 @@ def _reason(session: ReadSession, addon: Addon) -> str | None:
 def _warning(session: ReadSession, addon: Addon) -> str | None:
     """What its owner should know of a server that is well."""
     shared = addon.managed and addon.node is not None and is_unprivileged()
-    if shared and addons.has_strange_neighbours(session, str(addon.node), addon):
+    if shared and addons.has_foreign_neighbours(session, str(addon.node), addon):
         return NEIGHBOURS
     return None
 

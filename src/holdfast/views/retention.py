@@ -99,7 +99,7 @@ def _plans(
 
 
 def _places(held: Collection[Holdings], leaving: Mapping[int, list[Leaving]]) -> set[int]:
-    kept = {h.held.place for each in held for h in each.present}
+    kept = {h.held.destination_pk for each in held for h in each.present}
     going = {each.deletion.destination_pk for rows in leaving.values() for each in rows}
     return {place for place in kept | going if place is not None}
 
@@ -117,7 +117,7 @@ def _kept(
     found = [
         PlannedCopy(
             backup_id=holding.backup,
-            destination_id=places.get(holding.held.place or 0),
+            destination_id=places.get(holding.held.destination_pk or 0),
             status=holding.status,
             size=str(holding.size),
             created_at=rfc3339(holding.taken),
@@ -242,7 +242,7 @@ def audits(session: ReadSession, caller: Caller) -> list[StoreCheckView]:
         if destinations.is_visible(session, caller, row)
     }
     rows = chores.named(session, chores.AUDIT)
-    places = {chores.audited(row.name): row for row in rows}
+    places = {chores.destination_of(row.name): row for row in rows}
     names = destinations.ids_of(session, {place for place in places if place is not None})
     return [
         StoreCheckView(

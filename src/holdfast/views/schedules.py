@@ -20,8 +20,8 @@ from holdfast.views.shapes.schedules import (
 
 def views(session: ReadSession, found: Sequence[Schedule]) -> list[ScheduleView]:
     """One look-up for all of them."""
-    wanted = {place for schedule in found for place in rows.places(schedule) if place is not None}
-    places = destinations.ids_of(session, wanted) if wanted else {}
+    pks = {pk for schedule in found for pk in rows.destination_pks(schedule) if pk is not None}
+    places = destinations.ids_of(session, pks) if pks else {}
     return [_view(schedule, places) for schedule in found]
 
 

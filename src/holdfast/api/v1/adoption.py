@@ -14,7 +14,7 @@ from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.storage import adopted
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import Caller
-from holdfast.domain.adoption import Problem, Shelf
+from holdfast.domain.adoption import SurveyedAddon, SurveyProblem
 from holdfast.domain.errors import Invalid
 from holdfast.http.auth import require_all_projects
 from holdfast.http.state import Api, State
@@ -58,7 +58,9 @@ class _Visit:
     passphrase: Secret | None
     trusted: bool
 
-    def at(self, whole: survey.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
+    def at(
+        self, whole: survey.StoreSurvey, addon: tuple[str, str]
+    ) -> Iterator[SurveyedAddon | SurveyProblem]:
         shelf = whole.dumps.get(addon, {})
         yield from survey.dumps(self.store, shelf, self._known(shelf.keys()), self._is_ours)
         for prefix in whole.repositories.get(addon, ()):
@@ -77,7 +79,7 @@ class _Visit:
         with self.api.catalog.read() as session:
             return adopted.owner(session, prefix, self.place)
 
-    def own_key(self, shelf: Shelf) -> Secret | None:
+    def own_key(self, shelf: SurveyedAddon) -> Secret | None:
         """A password of ours for the shelf's repository, beside the owner's; None where there is
         none to make: for dumps, and where an adoption before made one."""
         if not shelf.repository or self.passphrase is None or self._owner(shelf.repository):
@@ -116,8 +118,8 @@ def _adopt(
     rest = [addon for addon in whole.addons if "/".join(addon) > (form.after or "")]
     now, later = rest[:_ADDONS_AT_ONCE], rest[_ADDONS_AT_ONCE:]
     found = [each for addon in now for each in visit.at(whole, addon)]
-    shelves = [(each, visit.own_key(each)) for each in found if isinstance(each, Shelf)]
-    problems = [each for each in found if isinstance(each, Problem)]
+    shelves = [(each, visit.own_key(each)) for each in found if isinstance(each, SurveyedAddon)]
+    problems = [each for each in found if isinstance(each, SurveyProblem)]
 
     def keep(context: Context) -> Adopted:
         kept: list[Copy] = []
@@ -125,10 +127,12 @@ def _adopt(
             try:
                 kept += take_in(context, place, shelf, password)
             except Invalid as error:
-                problems.append(Problem(f"{shelf.project}/{shelf.addon}", error.message))
+                problems.append(SurveyProblem(f"{shelf.project}/{shelf.addon}", error.message))
         return Adopted(
             backups=views.stored(context.session, kept),
-            problems=[AdoptionProblem(where=each.where, problem=each.what) for each in problems],
+            problems=[
+                AdoptionProblem(where=each.location, problem=each.reason) for each in problems
+            ],
             next="/".join(now[-1]) if later else None,
         )
 

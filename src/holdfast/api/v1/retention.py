@@ -149,11 +149,11 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
     def order(context: Context) -> AuditList:
         for place in _places(context, caller, form):
             for row in repositories.at_destination(context.session, place):
-                chores.ask(context.session, chores.custody_of(row.pk), context.now)
+                chores.ask(context.session, chores.snapshot_check_of(row.pk), context.now)
                 if form.read_data:
                     chores.ask(context.session, chores.reading_of(row.pk), context.now)
             if form.read_data:
-                dump_checks.ask_for_place(context.session, place, context.now)
+                dump_checks.ask_for_destination(context.session, place, context.now)
             chores.ask(context.session, chores.audit_of(place), context.now)
         return AuditList(audits=views.audits(context.session, caller))
 

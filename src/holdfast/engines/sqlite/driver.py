@@ -125,7 +125,7 @@ class SQLite:
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
         """One transaction of the target, so whoever has it open sees the old or the new."""
-        self.refill(address, attempt, guard)
+        self.replace_content(address, attempt, guard)
 
     def room(self, attempt: Attempt) -> Path:
         return scratch.room(self._tools_dir, attempt.op, attempt.stage)
@@ -137,9 +137,11 @@ class SQLite:
         guard.check()
         return restore.accept(self.room(attempt), facts)
 
-    def refill(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+    def replace_content(self, address: Address, attempt: Attempt, guard: Guard) -> None:
         aside = scratch.aside(self._tools_dir, attempt.op) if attempt.keep_old else None
-        restore.refill(self.room(attempt), self._fence.path(address), attempt, guard, aside)
+        restore.replace_content(
+            self.room(attempt), self._fence.path(address), attempt, guard, aside
+        )
 
     def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         path = self._fence.path(address)

@@ -87,7 +87,7 @@ def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
     return {"tables": len(rows), "rows": sum(rows.values()), DIFFERENCES: differences}
 
 
-def refill(
+def replace_content(
     room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None = None
 ) -> None:
     """The old content goes to `aside`, which is a room like others.
@@ -104,7 +104,7 @@ def refill(
 def put_back(aside: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
     if not (aside / DRAFT).exists() and not (aside / DONE).exists():
         raise RestoreDiffers("nothing of this restore is set aside any more")
-    refill(aside, path, attempt, guard)
+    replace_content(aside, path, attempt, guard)
 
 
 def drop_aside(aside: Path) -> None:
