@@ -1,6 +1,7 @@
 """Backup rows. A deleted backup keeps its row, so its slug and history stay."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import undefer
@@ -19,35 +20,38 @@ def get(session: ReadSession, pk: int) -> Backup:
     return session.get_one(Backup, pk)
 
 
-def new_row(
-    addon: Addon,
-    backup_id: str,
-    name: str,
-    kind: BackupType,
-    *,
-    source: SourceType,
-    provenance: Provenance,
-    compression: str | None,
-    created: int,
-    operation: str | None = None,
-    uid: str | None = None,
-) -> Backup:
-    """The row of a backup that is scheduled and has no bytes yet. `uid` None: a new one."""
+@dataclass(frozen=True, kw_only=True)
+class NewBackup:
+    """A backup to add: what differs between requested, scheduled and adopted ones."""
+
+    id: str
+    name: str
+    type: BackupType
+    source: SourceType
+    provenance: Provenance
+    compression: str | None
+    created: int
+    operation: str | None = None
+    uid: str = field(default_factory=ids.uid)
+
+
+def new_row(addon: Addon, new: NewBackup) -> Backup:
+    """The row of a backup that is scheduled and has no bytes yet."""
     return Backup(
-        uid=uid or ids.uid(),
+        uid=new.uid,
         addon_pk=addon.pk,
-        id=backup_id,
-        name=name,
-        type=kind,
-        source=source,
-        provenance=provenance,
-        compression=compression,
+        id=new.id,
+        name=new.name,
+        type=new.type,
+        source=new.source,
+        provenance=new.provenance,
+        compression=new.compression,
         status=Status.SCHEDULED,
-        operation=operation,
+        operation=new.operation,
         size=0,
         version=addon.version,
         retained=False,
-        created=created,
+        created=new.created,
     )
 
 

@@ -46,17 +46,17 @@ def new_backup(context: Context, addon: Addon, form: BackupForm, source: SourceT
     session = context.session
     dump = form.backup_type is BackupType.DUMP
     name = form.name or default_name(rfc3339(context.now))
-    backup = backups.new_row(
-        addon,
-        free_slug(name, lambda slug: backups.slug_taken(session, addon.pk, slug)),
-        name,
-        form.backup_type,
+    new = backups.NewBackup(
+        id=free_slug(name, lambda slug: backups.slug_taken(session, addon.pk, slug)),
+        name=name,
+        type=form.backup_type,
         source=source,
         provenance=provenance_of(source),
         compression=(form.compression_type or Compression.GZ) if dump else None,
         operation=ids.hex24(),
         created=context.now,
     )
+    backup = backups.new_row(addon, new)
     session.add(backup)
     session.flush()
     session.add_all(copies.row(backup, request) for request in copy_requests(context, addon, form))

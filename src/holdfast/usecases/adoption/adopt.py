@@ -80,17 +80,17 @@ def _adopt(
     backup = existing
     if backup is None:
         id_is_taken = backups.find(context.session, addon.pk, surveyed.id) is not None
-        backup = backups.new_row(
-            addon,
-            f"{surveyed.id}-{surveyed.uid[:8]}" if id_is_taken else surveyed.id,
-            surveyed.name,
-            surveyed.type,
+        new = backups.NewBackup(
+            id=f"{surveyed.id}-{surveyed.uid[:8]}" if id_is_taken else surveyed.id,
+            name=surveyed.name,
+            type=surveyed.type,
             source=source_of(surveyed.type),
             provenance=surveyed.provenance,
             compression=surveyed.compression,
             created=surveyed.created,
             uid=surveyed.uid,
         )
+        backup = backups.new_row(addon, new)
         backup.status, backup.completed = Status.COMPLETED, surveyed.created
         backup.size, backup.version = surveyed.size, surveyed.version
         backup.evidence = dict(surveyed.evidence)

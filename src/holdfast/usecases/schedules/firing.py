@@ -100,17 +100,17 @@ def _make_backups(
     rows: list[Backup] = []
     for cause, name, identifier in zip(causes, names, slugs, strict=True):
         first = cause.rows[0]
-        backup = backups.new_row(
-            cause.addon,
-            identifier,
-            name,
-            BackupType(first.type),
+        new = backups.NewBackup(
+            id=identifier,
+            name=name,
+            type=BackupType(first.type),
             source=source_of(BackupType(first.type)),
             provenance=Provenance.OWN,
             compression=first.compression,
             operation=cause.op,
             created=now,
         )
+        backup = backups.new_row(cause.addon, new)
         backup.schedules = [_recorded(row) for row in cause.rows]
         rows.append(backup)
     session.add_all(rows)
