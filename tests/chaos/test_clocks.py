@@ -118,7 +118,7 @@ class SteppingWorld(World):
 
     def _finish(self, session: Any, what: Any) -> None:
         operation = operations.get(session, what.op)
-        if operation is None or operation.kind != Kind.TIDY:
+        if operation is None or operation.kind != Kind.PRUNE:
             super()._finish(session, what)
             return
         operations.begin(session, what, "w", self.clock.at)
@@ -247,7 +247,7 @@ class Fleet:
         self._look(worker)
         worker.silent = 0
         if not worker.held:
-            for what in self.queue._claim(worker.name, ANY_LANE, 1):
+            for what in self.queue.claim(worker.name, ANY_LANE, 1):
                 with self.catalog.write() as session:
                     if operations.begin(session, what, worker.name, worker.machine.now()) is None:
                         continue

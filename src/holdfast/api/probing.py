@@ -22,7 +22,7 @@ from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid, ObjectMissing
 from holdfast.http.state import Api
 from holdfast.kit.fetch import is_local_service_name
-from holdfast.usecases.addons import Found, managed_address
+from holdfast.usecases.addons import AddonServer, managed_address
 from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, DestinationPatch
@@ -42,21 +42,21 @@ class BucketFound:
     settings: Mapping[str, object]
 
 
-def found_for(api: Api, form: AddonForm) -> Found:
+def found_for(api: Api, form: AddonForm) -> AddonServer:
     engine = api.engines(form.type)
     if form.connection_string is not None:
         return _attached(api, engine, form.connection_string.get_secret_value())
     return _managed(engine, form)
 
 
-def moved_to(api: Api, kind: str, form: AddonPatch) -> Found | None:
+def moved_to(api: Api, kind: str, form: AddonPatch) -> AddonServer | None:
     """Probes the new address, if the patch names one."""
     if form.connection_string is None:
         return None
     return _attached(api, api.engines(kind), form.connection_string.get_secret_value())
 
 
-def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
+def _attached(api: Api, engine: Engine, connection_string: str) -> AddonServer:
     address = engine.parse(connection_string)
     require_certificates(address, engine, api.services.certificates)
     if address.host and is_local_service_name(address.host):
@@ -69,10 +69,10 @@ def _attached(api: Api, engine: Engine, connection_string: str) -> Found:
     if ABSENT in probe.facts:
         problem = f"the server has no database {probe.facts[ABSENT]}"
         raise Invalid(problem, {"connectionString": problem})
-    return Found(address, probe.version, probe)
+    return AddonServer(address, probe.version, probe)
 
 
-def _managed(engine: Engine, form: AddonForm) -> Found:
+def _managed(engine: Engine, form: AddonForm) -> AddonServer:
     if not isinstance(engine, Hostable):
         problem = f"{engine.title} servers cannot be run by Holdfast; attach your own"
         raise Invalid(problem, {"type": problem})
@@ -88,7 +88,7 @@ def _managed(engine: Engine, form: AddonForm) -> Found:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free_port = int(probe.getsockname()[1])
-    return Found(managed_address(form, free_port), version, None)
+    return AddonServer(managed_address(form, free_port), version, None)
 
 
 def require_bucket(

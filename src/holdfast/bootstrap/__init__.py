@@ -1,4 +1,4 @@
-"""The composition root: every concrete thing is named here once, and processes are built."""
+"""The composition root: names every concrete driver once and builds the processes."""
 
 from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
 from holdfast.bootstrap.parts import Parts

@@ -1,4 +1,4 @@
-"""The HTTP API: its application and how it listens."""
+"""Builds the HTTP API and its listener."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -47,7 +47,7 @@ def build_api(parts: Parts) -> FastAPI:
             engine_kinds=tuple(ENGINES),
             engines=parts.engine,
             open_store=parts.store,
-            try_store=_try_store,
+            try_store=_open_s3,
             settle_store=settle,
             locate=parts.locate,
             check_store=_first_problem,
@@ -56,12 +56,12 @@ def build_api(parts: Parts) -> FastAPI:
 
 
 def bounds_of(settings: Settings) -> Bounds:
-    """How much the outside may take of this process."""
-    return Bounds(**{each.name: getattr(settings, each.name) for each in fields(Bounds)})
+    """Limits of what clients may take of this process, from the settings of the same names."""
+    return Bounds(**{bound.name: getattr(settings, bound.name) for bound in fields(Bounds)})
 
 
 def listener_config(parts: Parts) -> uvicorn.Config:
-    """How the API listens: over TLS when there is a certificate."""
+    """The configuration of the API's listener: TLS if there is a certificate."""
     settings = parts.settings
     tls, proxies = config.tls_files(settings), _proxies(settings)
     return serving.config(build_api(parts), bounds_of(settings), tls, proxies)
@@ -71,7 +71,7 @@ def _proxies(settings: Settings) -> tuple[Network, ...]:
     return parse_networks(settings.trusted_proxies, "trusted_proxies")
 
 
-def _try_store(kind: str, options: Mapping[str, Any]) -> ObjectStore:
+def _open_s3(kind: str, options: Mapping[str, Any]) -> ObjectStore:
     if kind != "s3":
         raise NotSupported(f"destinations of type {kind!r} cannot be added")
     return open_store(kind, options)

@@ -1,4 +1,4 @@
-"""Parts: what all processes of one installation share."""
+"""The parts that all processes of one installation share."""
 
 import os
 from collections.abc import Mapping
@@ -31,18 +31,18 @@ from holdfast.usecases.context import Services
 from holdfast.usecases.toolbox import Toolbox
 
 _PATIENCE_SHARE = 0.6
-"""Of the time after which others take over: so long the catalogue may take for an answer."""
+"""Share of `dead`, after which others take over, that the catalogue may take for an answer."""
 _ASK_AGAIN_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What all processes of one installation share; opening it brings the schema up to date."""
+    """The shared parts, made on first use. Opening the catalogue brings its schema up to date."""
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     schedule_clock: Clock | None = None
-    """What schedules and retention go by; None: the database's clock, which all hosts share."""
+    """The clock of schedules and retention; None: the database's, which all hosts share."""
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -66,7 +66,7 @@ class Parts:
 
     @cached_property
     def master(self) -> bytes:
-        """MasterKeyMissing or MasterKeyWrong unless it is the one that sealed the catalogue."""
+        """Raises MasterKeyMissing or MasterKeyWrong unless it sealed the catalogue's secrets."""
         find = partial(config.find_master_key, self.settings)
         make = partial(config.make_master_key, self.settings)
         with self.catalog.write() as session:
@@ -86,16 +86,14 @@ class Parts:
 
     @cached_property
     def _engines(self) -> dict[str, Engine]:
-        return {kind: self._load_engine(kind) for kind in ENGINES}
-
-    def _load_engine(self, kind: str) -> Engine:
-        engine = load_engine(kind, self.settings.tools_path)
-        if isinstance(engine, Rooted):
-            engine.allow(self.settings.file_roots, self.settings.data_dir)
-        return engine
+        engines = {kind: load_engine(kind, self.settings.tools_path) for kind in ENGINES}
+        for engine in engines.values():
+            if isinstance(engine, Rooted):
+                engine.allow(self.settings.file_roots, self.settings.data_dir)
+        return engines
 
     def engine(self, kind: str) -> Engine:
-        """Raises Invalid for a kind that there is not."""
+        """Raises Invalid for an unknown kind."""
         if kind not in self._engines:
             problem = f"there is no addon type {kind!r}; there are {', '.join(ENGINES)}"
             raise Invalid(problem, {"type": problem})
@@ -109,9 +107,10 @@ class Parts:
         return open_store(kind, self._spooled(kind, options))
 
     def _platform_mark(self, directory: Path) -> str:
-        """What makes a directory the store: made at first use, and known to the catalogue since.
+        """The content of the mark file that identifies the platform store's directory.
 
-        StoreUnavailable for an empty directory when the catalogue knows of backups there.
+        Made at first use and recorded in the catalogue. StoreUnavailable for an empty directory
+        when the catalogue has backups there: the disk is probably not mounted.
         """
         with self.catalog.read() as session:
             mark = store_marks.get(session, store_marks.PLATFORM)
@@ -127,44 +126,47 @@ class Parts:
             return store_marks.keep(session, store_marks.PLATFORM, make_mark(directory))
 
     def store(self, destination_pk: int | None) -> ObjectStore:
-        """The platform's own store for None, else that destination's."""
+        """The destination's store; None: the platform's own."""
         if destination_pk is None:
             return self._platform_store
         with self.catalog.read() as session:
             destination = destinations.get(session, destination_pk)
             options = destinations.options(destination, self.sealer)
         if not destinations.is_settled(destination):
-            options = {**options, **self._settled(destination.kind, destination_pk, options)}
+            discovered = self._discover_settings(destination.kind, destination_pk, options)
+            options = {**options, **discovered}
         return open_store(destination.kind, self._spooled(destination.kind, options))
 
     @cached_property
-    def _asked(self) -> dict[int, float]:
-        """When a destination was asked last how it wants to be spoken to."""
+    def _probed(self) -> dict[int, float]:
+        """Destination to the instant its service was last probed for its settings."""
         return {}
 
-    def _settled(
+    def _discover_settings(
         self, kind: str, destination_pk: int, options: Mapping[str, Any]
     ) -> Mapping[str, object]:
-        """Of a destination from before that was found out when it was added. Now and then only: a
-        service that is away is asked again and again."""
+        """Settings of a destination that was added before probing for them existed.
+
+        At most once in `_ASK_AGAIN_SECONDS`, so that a service that is away is not probed on every
+        use."""
         moment = self.clock.monotonic()
-        if moment - self._asked.get(destination_pk, -_ASK_AGAIN_SECONDS) < _ASK_AGAIN_SECONDS:
+        if moment - self._probed.get(destination_pk, -_ASK_AGAIN_SECONDS) < _ASK_AGAIN_SECONDS:
             return {}
-        self._asked[destination_pk] = moment
-        given = [name for name in destinations.SETTINGS if name in options]
-        found = settle(kind, {**options, "attempts": 1}, given)
-        if found:
+        self._probed[destination_pk] = moment
+        chosen = [name for name in destinations.SETTINGS if name in options]
+        discovered = settle(kind, {**options, "attempts": 1}, chosen)
+        if discovered:
             with self.catalog.write() as session:
                 row = destinations.get(session, destination_pk)
-                row.options = {**found, **row.options}
-        return found
+                row.options = {**discovered, **row.options}
+        return discovered
 
     def _spooled(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Parts that are larger than memory allows wait in the data directory."""
+        """Adds the spool directory, where upload parts too large for memory wait."""
         return {"spool": self.settings.data_dir / "spool", **options} if kind == "s3" else options
 
     def locate(self, destination_pk: int | None, key: str) -> str:
-        """Where a key of that store is, in the words of the stock snapshot tool."""
+        """The location of a key in that store, in the syntax of the stock snapshot tool."""
         if destination_pk is None:
             return location(*config.platform_store(self.settings), key)
         with self.catalog.read() as session:

@@ -1,4 +1,4 @@
-"""How retention works in this installation."""
+"""The retention policy of this installation."""
 
 from holdfast.domain.retention.rules import DAY_MS, Policy
 from holdfast.settings import Settings
@@ -7,7 +7,8 @@ _HOUR_MS = 3_600_000
 
 
 def policy_of(settings: Settings) -> Policy:
-    """How retention works here. Where nothing is read unasked, deletions ask for it."""
+    """The policy from the settings. `read_within` 0 turns off readings, but deletions still
+    require one of the last 30 days and request it."""
     read_ms = round(settings.read_within * DAY_MS) or 30 * DAY_MS
     return Policy(
         share=settings.prune_share,

@@ -1,4 +1,4 @@
-"""The processes of an installation: a worker, and a scheduler with its daemons."""
+"""The background processes of an installation: the worker, and the scheduler."""
 
 import logging
 import os
@@ -10,7 +10,6 @@ from holdfast.bootstrap.policy import policy_of
 from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
-from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
 from holdfast.daemons.protection import ProtectionCheck
@@ -19,6 +18,7 @@ from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.reader import Reader
 from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
+from holdfast.daemons.store_checker import StoreChecker
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.operation import ANY_LANE, Kind
 from holdfast.domain.retention.rules import DAY_MS
@@ -29,9 +29,9 @@ from holdfast.jobs.core.runner import Drained, Plans, Runner
 from holdfast.jobs.dumps.backup import BACKUP
 from holdfast.jobs.dumps.restore import RESTORE
 from holdfast.jobs.hosting.lifecycle import LIFECYCLE
-from holdfast.jobs.snapshots.prune import TIDY
-from holdfast.jobs.snapshots.restore_in_place import REWIND
-from holdfast.jobs.snapshots.restore_open_file import REFILL
+from holdfast.jobs.snapshots.prune import PRUNE
+from holdfast.jobs.snapshots.restore_in_place import RESTORE_IN_PLACE
+from holdfast.jobs.snapshots.restore_open_file import RESTORE_OPEN_FILE
 from holdfast.jobs.snapshots.snapshot import SNAPSHOT
 from holdfast.jobs.snapshots.undo import DROP_OLD, UNDO
 from holdfast.kit import ids
@@ -46,11 +46,11 @@ PLANS: Plans = {
     Kind.BACKUP: BACKUP,
     Kind.SNAPSHOT: SNAPSHOT,
     Kind.RESTORE: RESTORE,
-    Kind.REWIND: REWIND,
-    Kind.REFILL: REFILL,
-    Kind.COPY: REPLICATE,
+    Kind.RESTORE_IN_PLACE: RESTORE_IN_PLACE,
+    Kind.RESTORE_OPEN_FILE: RESTORE_OPEN_FILE,
+    Kind.REPLICATE: REPLICATE,
     Kind.REPAIR: REPAIR,
-    Kind.TIDY: TIDY,
+    Kind.PRUNE: PRUNE,
     Kind.UNDO: UNDO,
     Kind.DROP_OLD: DROP_OLD,
     **LIFECYCLE,
@@ -64,7 +64,7 @@ _HOUR_MS = 3_600_000
 
 
 class SchedulerProcess:
-    """Decides when, and cleans up behind everybody."""
+    """Fires schedules, applies retention, checks stores, and cleans up."""
 
     def __init__(self, parts: Parts) -> None:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
@@ -78,7 +78,9 @@ class SchedulerProcess:
             Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
             Loop("janitor", _CLEAN_SECONDS, janitor.round),
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
-            Loop("auditor", _CLEAN_SECONDS, Auditor(tools, audit_every, read_within).round),
+            Loop(
+                "store-checker", _CLEAN_SECONDS, StoreChecker(tools, audit_every, read_within).round
+            ),
             Loop("reader", _CLEAN_SECONDS, Reader(tools, read_within).round),
             Loop("protection", _CLEAN_SECONDS, ProtectionCheck(tools).round),
         ]
@@ -93,7 +95,7 @@ class SchedulerProcess:
 
 
 class WorkerProcess:
-    """Everything that works in the background of one process."""
+    """Runs operations and supervises managed servers."""
 
     def __init__(self, parts: Parts) -> None:
         settings, tools = parts.settings, parts.toolbox
@@ -137,28 +139,23 @@ class WorkerProcess:
             loop.start()
 
     def drain(self) -> None:
-        """Finishes what it can within the grace and leaves the rest to others, still beating."""
+        """Finishes what it can within the grace period and hands the rest over, beating until
+        then."""
         for loop in self._loops:
             loop.stop()
         self._parts.queue.drain(self._parts.settings.grace)
-        self._let_go()
-        self._supervisor.stop_all()
-        for loop in self._beating:
-            loop.stop()
-        self._leave()
-        self._presence.close()
-
-    def _leave(self) -> None:
-        try:
-            with self._parts.catalog.write() as session:
-                workers.leave(session, self._worker)
-        except CatalogAway as error:
-            log.warning("left without a word", extra={"error": str(error.orig)})
-
-    def _let_go(self) -> None:
-        for _, guard, _ in self._running.all():
-            guard.stop(Drained("the worker is stopping"))
+        for job in self._running.all():
+            job.guard.stop(Drained("the worker is stopping"))
         waiting = threading.Event()
         deadline = self._parts.clock.monotonic() + _LAST_WORDS_SECONDS
         while self._running.all() and self._parts.clock.monotonic() < deadline:
             waiting.wait(0.05)
+        self._supervisor.stop_all()
+        for loop in self._beating:
+            loop.stop()
+        try:
+            with self._parts.catalog.write() as session:
+                workers.leave(session, self._worker)
+        except CatalogAway as error:
+            log.warning("could not sign off", extra={"error": str(error.orig)})
+        self._presence.close()

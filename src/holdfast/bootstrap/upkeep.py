@@ -1,4 +1,4 @@
-"""What an operator does by hand: the first token, a look at the machine, tools."""
+"""The operator's commands on this machine: first token, diagnosis, tools."""
 
 from holdfast import settings as config
 from holdfast.bootstrap.parts import Parts
@@ -11,14 +11,15 @@ from holdfast.usecases.tokens import ensure_owner
 
 
 def make_owner(parts: Parts) -> bool:
-    """The first owner token, into `owner.token` unless it was given. True: a file was written."""
-    given = parts.settings.owner_token
+    """Makes the first owner token, into `owner.token` unless the settings name one. True: a file
+    was written."""
+    chosen = parts.settings.owner_token
     try:
         with parts.catalog.write() as session:
-            made = ensure_owner(session, given, parts.clock.now())
-            if made is None or given is not None:
+            token = ensure_owner(session, chosen, parts.clock.now())
+            if token is None or chosen is not None:
                 return False
-            config.write_private(parts.settings.data_dir / "owner.token", made.reveal())
+            config.write_private(parts.settings.data_dir / "owner.token", token.reveal())
     except CatalogClash:
         return False  # another process that starts right now added the same token
     return True
@@ -46,7 +47,7 @@ def list_tools(parts: Parts) -> list[dict[str, str]]:
 
 
 def install_tools(parts: Parts, kind: str, version: str) -> str:
-    """Returns where they are now."""
+    """Installs the tools; returns their version and directory."""
     engine = parts.engine(kind)
     if not isinstance(engine, Equippable):
         raise NotSupported(f"there are no tools of {engine.title} to install")

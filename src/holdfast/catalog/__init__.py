@@ -1,1 +1,1 @@
-"""The catalogue: the only SQL. One file per noun; every row that is true about us."""
+"""The catalogue: rows of everything Holdfast knows, and the only SQL. One file per noun."""

@@ -1,4 +1,4 @@
-"""Addon rows, and the one way from a row to an address."""
+"""Addon rows, and the addresses they hold."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -16,7 +16,7 @@ from holdfast.kit.seal import Sealer
 
 
 def context(addon_uid: str) -> str:
-    """What an addon's password is sealed for."""
+    """The sealing context of an addon's password."""
     return f"addon {addon_uid}"
 
 
@@ -26,16 +26,18 @@ def admin(addon_uid: str, sealer: Sealer) -> Login:
 
 
 def working_address(addon: Addon, sealer: Sealer) -> Address:
-    """As whom Holdfast works on it: its own administrator where the server is managed."""
-    known = address(addon, sealer)
+    """The address Holdfast works with: its own administrator's if the server is managed."""
+    owner_address = address(addon, sealer)
     if not addon.managed:
-        return known
+        return owner_address
     login = admin(addon.uid, sealer)
-    return replace(known, user=login.user, password=login.password, owner=known.user)
+    return replace(
+        owner_address, user=login.user, password=login.password, owner=owner_address.user
+    )
 
 
 def address(addon: Addon, sealer: Sealer) -> Address:
-    """As whom the owner of an addon connects."""
+    """The address an addon's owner connects with."""
     return Address(
         host=addon.host,
         port=addon.port,
@@ -47,7 +49,7 @@ def address(addon: Addon, sealer: Sealer) -> Address:
 
 
 def lane(addon: Addon) -> str:
-    """Work on a managed server waits for its own machine."""
+    """The queue lane of an addon's work: its own machine's if it is bound to one."""
     return addon.node or ANY_LANE
 
 
@@ -65,14 +67,14 @@ _LIVING = select(Addon).where(
 
 def at(session: ReadSession, project_id: str, addon_id: str) -> tuple[Project, Addon] | None:
     """The living addon of that id in the living project of that id."""
-    found = session.execute(_AT, {"project_id": project_id, "id": addon_id}).first()
-    return None if found is None else (found[0], found[1])
+    row = session.execute(_AT, {"project_id": project_id, "id": addon_id}).first()
+    return None if row is None else (row[0], row[1])
 
 
 def pk_at(session: ReadSession, project_id: str, addon_id: str) -> int | None:
-    """The key of that addon, for half of the work."""
-    found = session.connection().execute(_PK_AT, {"project_id": project_id, "id": addon_id})
-    return found.scalar()
+    """The key of the addon that `at` finds, for half of the work."""
+    result = session.connection().execute(_PK_AT, {"project_id": project_id, "id": addon_id})
+    return result.scalar()
 
 
 _AT = (
@@ -85,7 +87,7 @@ _PK_AT = _AT.with_only_columns(Addon.pk)
 
 
 def find_origin(session: ReadSession, project_id: str, addon_id: str) -> list[Addon]:
-    """Addons that were ever called that, the living first, then the latest gone."""
+    """Addons that ever had this id, the living one first, then the latest deleted."""
     named = (
         select(Addon)
         .join(Project, Project.pk == Addon.project_pk)
@@ -119,13 +121,13 @@ def hosted_here(session: ReadSession, node: str, desired: Collection[Desired]) -
 
 
 def taken_uids(session: ReadSession, node: str) -> set[int]:
-    """Users of that machine that servers have, or whose files are still there."""
+    """Uids of that machine that servers have, or whose files are still there."""
     rows = select(Addon.server_uid).where(Addon.node == node, Addon.server_uid.is_not(None))
     return {uid for uid in session.scalars(rows) if uid is not None}
 
 
-def has_strange_neighbours(session: ReadSession, node: str, addon: Addon) -> bool:
-    """Are there managed servers of other projects on this machine?"""
+def has_foreign_neighbours(session: ReadSession, node: str, addon: Addon) -> bool:
+    """Whether other projects have managed servers on this machine."""
     others = select(Addon.pk).where(
         Addon.managed.is_(True),
         Addon.node == node,
@@ -149,5 +151,5 @@ def listed(session: ReadSession, project: Project, page: Page) -> Slice[Addon]:
 
 
 def by_pk(session: ReadSession, pks: Collection[int]) -> dict[int, Addon]:
-    """Those that are gone too."""
+    """Addons by key, deleted ones included."""
     return {row.pk: row for row in session.scalars(select(Addon).where(Addon.pk.in_(pks)))}

@@ -1,12 +1,12 @@
-"""The audit log: what a session changes is watched, written beside it, and listed.
+"""The audit log: watches what a session changes, and lists the entries.
 
-A `Watch` remembers every row of interest as it was when the session first saw it and compares at
-the end. So a verb that is added later is in the log without having to think of it, whichever way
-it writes. What is shown of each table is a list of columns here: a new column is not in the log
-until somebody adds it, and a secret is only ever said to be another one.
+A `Watch` remembers every row of a logged table as the session first saw it, and compares at the
+end. So a verb that is added later is logged automatically, whichever way it writes. The columns
+shown of each table are listed here: a new column is not logged until it is added to the list, and
+of a secret the log only says that it was replaced.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,15 +35,15 @@ from holdfast.domain.access import Caller
 
 State = dict[str, Any]
 
-_AT_ONCE = 500
+_ROWS_AT_ONCE = 500
 MASK = "********"
 REPLACED = "******** (replaced)"
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoggedTable:
     """What the log shows of a table: columns, entries of `options`, and columns whose values are
-    secret. `id` names a row to people."""
+    secret. `id` is the column that identifies a row for people."""
 
     kind: str
     id: str
@@ -52,11 +52,11 @@ class Seen:
     secrets: tuple[str, ...] = ()
 
 
-_SEEN: Mapping[type[Table], Seen] = {
-    Project: Seen(
+_LOGGED: Mapping[type[Table], LoggedTable] = {
+    Project: LoggedTable(
         "project", "id", ("name", "description", "color", "region", "cluster", "deleted")
     ),
-    Addon: Seen(
+    Addon: LoggedTable(
         "addon",
         "id",
         (
@@ -65,11 +65,11 @@ _SEEN: Mapping[type[Table], Seen] = {
         ),
         secrets=("sealed_password",),
     ),
-    Backup: Seen(
+    Backup: LoggedTable(
         "backup", "id", ("name", "type", "source", "compression", "status", "retained", "deleted")
     ),
-    Restore: Seen("restore", "id", ("status",)),
-    Schedule: Seen(
+    Restore: LoggedTable("restore", "id", ("status",)),
+    Schedule: LoggedTable(
         "schedule",
         "id",
         (
@@ -77,9 +77,9 @@ _SEEN: Mapping[type[Table], Seen] = {
             *("retention", "additional", "deleted"),
         ),
     ),
-    Upload: Seen("upload", "id", ("size", "sha256", "received")),
-    Deletion: Seen("deletion", "pk", ("prefix", "reason", "due", "called_off")),
-    Destination: Seen(
+    Upload: LoggedTable("upload", "id", ("size", "sha256", "received")),
+    Deletion: LoggedTable("deletion", "pk", ("prefix", "reason", "due", "called_off")),
+    Destination: LoggedTable(
         "destination",
         "id",
         ("name", "description", "kind", "prefix", "project_pk", "granted", "deleted"),
@@ -89,10 +89,10 @@ _SEEN: Mapping[type[Table], Seen] = {
         ),
         secrets=("sealed_secret",),
     ),
-    Recovery: Seen("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),
-    Token: Seen("token", "id", ("name", "role", "projects", "expires", "revoked")),
-    Role: Seen("role", "id", ("name", "permissions")),
-    ObjectiveRow: Seen(
+    Recovery: LoggedTable("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),
+    Token: LoggedTable("token", "id", ("name", "role", "projects", "expires", "revoked")),
+    Role: LoggedTable("role", "id", ("name", "permissions")),
+    ObjectiveRow: LoggedTable(
         "objective", "scope", ("max_age_ms", "max_restore_ms", "proof_ms", "places")
     ),
 }
@@ -100,8 +100,8 @@ _SEEN: Mapping[type[Table], Seen] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One row that is other than it was. `before` None: it is new; `after` None: it is gone; else
-    both hold what differs."""
+    """One changed row. `before` None: it is new; `after` None: it is gone; else both hold the
+    columns that differ."""
 
     kind: str
     id: str
@@ -112,105 +112,105 @@ class Change:
 
 
 class Watch:
-    """What one session changes, from its making on."""
+    """Collects the rows that a session changes from now on."""
 
     def __init__(self, session: WriteSession) -> None:
         self._session = session
         self._before: dict[Table, State | None] = {}
-        event.listen(session, "loaded_as_persistent", self._loaded)
-        event.listen(session, "pending_to_persistent", self._made)
 
-    def _loaded(self, _: object, row: Table) -> None:
-        seen = _SEEN.get(type(row))
-        if seen is not None:
-            self._before.setdefault(row, _state(inspect(row).dict, seen))
+        def on_load(_: object, row: Table) -> None:
+            logged = _LOGGED.get(type(row))
+            if logged is not None:
+                self._before.setdefault(row, _state(inspect(row).dict, logged))
 
-    def _made(self, _: object, row: Table) -> None:
-        if type(row) in _SEEN:
-            self._before.setdefault(row, None)
+        def on_insert(_: object, row: Table) -> None:
+            if type(row) in _LOGGED:
+                self._before.setdefault(row, None)
+
+        event.listen(session, "loaded_as_persistent", on_load)
+        event.listen(session, "pending_to_persistent", on_insert)
 
     def changes(self) -> list[Change]:
-        """In the order in which the rows were seen."""
+        """The changed rows, in the order in which the session saw them."""
         self._session.flush()
-        return [*self._found()]
-
-    def _found(self) -> Iterator[Change]:
+        changes: list[Change] = []
         watched = list(self._before.items())
-        now = {table: self._now(table, watched) for table in {type(row) for row, _ in watched}}
+        now = {table: self._read_now(table, watched) for table in {type(row) for row, _ in watched}}
         for row, before in watched:
-            seen, identity = _SEEN[type(row)], inspect(row).identity
+            logged, identity = _LOGGED[type(row)], inspect(row).identity
             after = now[type(row)].get(identity[0]) if identity else None
             if before != after:
-                project, addon = self._place(row)
-                name = str((after or before or {})[seen.id])
-                yield Change(seen.kind, name, project, addon, *_told(seen, before, after))
+                project, addon = self._owner_of(row)
+                name = str((after or before or {})[logged.id])
+                shown = _difference(logged, before, after)
+                changes.append(Change(logged.kind, name, project, addon, *shown))
+        return changes
 
-    def _now(self, table: type[Table], rows: Iterable[tuple[Table, object]]) -> dict[int, State]:
-        """As the database has it: some verbs change rows without loading them."""
-        seen = _SEEN[table]
+    def _read_now(
+        self, table: type[Table], rows: Iterable[tuple[Table, object]]
+    ) -> dict[int, State]:
+        """The rows as the database has them: some verbs change rows without loading them."""
+        logged = _LOGGED[table]
         keys = [inspect(row).identity for row, _ in rows if type(row) is table]
         pks = [key[0] for key in keys if key]
-        columns = [getattr(table, name) for name in ("pk", *_read(seen))]
-        found: dict[int, State] = {}
-        for start in range(0, len(pks), _AT_ONCE):
-            some = select(*columns).where(columns[0].in_(pks[start : start + _AT_ONCE]))
-            for values in self._session.execute(some):
-                named = dict(zip(("pk", *_read(seen)), values, strict=True))
-                found[named["pk"]] = _state(named, seen)
-        return found
+        columns = [getattr(table, name) for name in ("pk", *_columns(logged))]
+        states: dict[int, State] = {}
+        for start in range(0, len(pks), _ROWS_AT_ONCE):
+            statement = select(*columns).where(columns[0].in_(pks[start : start + _ROWS_AT_ONCE]))
+            for values in self._session.execute(statement):
+                named = dict(zip(("pk", *_columns(logged)), values, strict=True))
+                states[named["pk"]] = _state(named, logged)
+        return states
 
-    def _place(self, row: Table) -> tuple[str | None, str | None]:
+    def _owner_of(self, row: Table) -> tuple[str | None, str | None]:
         """The ids of the project and the addon that a row belongs to."""
         if isinstance(row, Project):
             return row.id, None
-        addon = row if isinstance(row, Addon) else self._addon_of(row)
-        if addon is None:
+        addon_pk = row.pk if isinstance(row, Addon) else getattr(row, "addon_pk", None)
+        if addon_pk is None:
             return None, None
+        addon = self._session.get_one(Addon, addon_pk)
         return self._session.get_one(Project, addon.project_pk).id, addon.id
 
-    def _addon_of(self, row: Table) -> Addon | None:
-        pk = getattr(row, "addon_pk", None)
-        return None if pk is None else self._session.get_one(Addon, pk)
+
+def _columns(logged: LoggedTable) -> tuple[str, ...]:
+    more = ("options",) if logged.options else ()
+    return tuple(dict.fromkeys((logged.id, *logged.columns, *logged.secrets, *more)))
 
 
-def _read(seen: Seen) -> tuple[str, ...]:
-    more = ("options",) if seen.options else ()
-    return tuple(dict.fromkeys((seen.id, *seen.columns, *seen.secrets, *more)))
-
-
-def _state(values: Mapping[str, Any], seen: Seen) -> State:
-    """What the log may show, and what tells it that a secret is another one."""
-    found = {name: values.get(name) for name in _read(seen) if name != "options"}
+def _state(values: Mapping[str, Any], logged: LoggedTable) -> State:
+    """The logged values of a row, sealed secrets included to detect that they were replaced."""
+    state = {name: values.get(name) for name in _columns(logged) if name != "options"}
     options: State = values.get("options") or {}
-    return found | {name: options.get(name) for name in seen.options}
+    return state | {name: options.get(name) for name in logged.options}
 
 
-def _told(
-    seen: Seen, before: State | None, after: State | None
+def _difference(
+    logged: LoggedTable, before: State | None, after: State | None
 ) -> tuple[Document | None, Document | None]:
     if before is None or after is None:
-        return _shown(seen, before, MASK), _shown(seen, after, MASK)
+        return _shown(logged, before, MASK), _shown(logged, after, MASK)
     changed = [name for name in after if before.get(name) != after[name]]
     return (
-        _shown(seen, {name: before.get(name) for name in changed}, MASK),
-        _shown(seen, {name: after[name] for name in changed}, REPLACED),
+        _shown(logged, {name: before.get(name) for name in changed}, MASK),
+        _shown(logged, {name: after[name] for name in changed}, REPLACED),
     )
 
 
-def _shown(seen: Seen, state: State | None, mask: str) -> Document | None:
-    """Values that are not there are left out."""
+def _shown(logged: LoggedTable, state: State | None, mask: str) -> Document | None:
+    """The state as the log shows it: secrets masked, nulls left out."""
     if state is None:
         return None
     return {
-        name.removeprefix("sealed_"): mask if name in seen.secrets else value
+        name.removeprefix("sealed_"): mask if name in logged.secrets else value
         for name, value in state.items()
         if value is not None
     }
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which entries: instants in ms since 1970, `until` not included; None means any."""
+class Criteria:
+    """Filters of entries: instants in ms since 1970, `until` excluded; None means any."""
 
     since: int | None = None
     until: int | None = None
@@ -222,19 +222,23 @@ class Wanted:
     request: str | None = None
 
 
-def listed(session: ReadSession, caller: Caller, page: Page, wanted: Wanted) -> Slice[AuditEntry]:
-    """The newest first; a caller restricted to projects sees what was changed in these."""
+def listed(
+    session: ReadSession, caller: Caller, page: Page, criteria: Criteria
+) -> Slice[AuditEntry]:
+    """The newest entries first; a caller restricted to projects sees those of these projects."""
     rows = select(AuditEntry)
     if caller.projects is not None:
         rows = rows.where(AuditEntry.project.in_(sorted(caller.projects)))
-    if wanted.since is not None:
-        rows = rows.where(AuditEntry.at >= wanted.since)
-    if wanted.until is not None:
-        rows = rows.where(AuditEntry.at < wanted.until)
-    if wanted.actor is not None:
-        rows = rows.where((AuditEntry.token == wanted.actor) | (AuditEntry.actor == wanted.actor))
+    if criteria.since is not None:
+        rows = rows.where(AuditEntry.at >= criteria.since)
+    if criteria.until is not None:
+        rows = rows.where(AuditEntry.at < criteria.until)
+    if criteria.actor is not None:
+        rows = rows.where(
+            (AuditEntry.token == criteria.actor) | (AuditEntry.actor == criteria.actor)
+        )
     for name in ("kind", "object", "project", "addon", "request"):
-        value = getattr(wanted, name)
+        value = getattr(criteria, name)
         if value is not None:
             rows = rows.where(getattr(AuditEntry, name) == value)
     return take(session, rows, AuditEntry.pk, page, "audit-log")

@@ -14,7 +14,7 @@ from holdfast.kit.seal import Sealer
 
 
 def context(destination_id: str) -> str:
-    """What a destination's secret key is sealed for."""
+    """The sealing context of a destination's secret key."""
     return f"destination {destination_id}"
 
 
@@ -25,23 +25,23 @@ def options(destination: Destination, sealer: Sealer) -> dict[str, Any]:
 
 
 SETTINGS = ("max_parts", "equal_parts", "checksum", "addressing")
-"""How the service of a destination wants to be spoken to."""
+"""Options that depend on the destination's service; probing finds them out."""
 
 
 def is_settled(destination: Destination) -> bool:
-    """Was that found out, or said?"""
+    """Whether its `SETTINGS` are known, from a probe or from the owner."""
     return "equal_parts" in destination.options
 
 
-def place_of(destination: Destination) -> str:
-    """Where its objects are: the same text is the same store."""
+def address_of(destination: Destination) -> str:
+    """Where its objects are: equal texts mean the same store."""
     named = [str(destination.options.get(name, "")) for name in ("endpoint", "bucket_name")]
     return "/".join([*named, destination.prefix])
 
 
-def place_at(session: ReadSession, pk: int | None) -> str | None:
-    """The same by key. None: the platform's own store, which the catalogue does not know."""
-    return None if pk is None else place_of(get(session, pk))
+def address_at(session: ReadSession, pk: int | None) -> str | None:
+    """The address of a destination by key; None for the platform store, which has no row."""
+    return None if pk is None else address_of(get(session, pk))
 
 
 def get(session: ReadSession, pk: int) -> Destination:
@@ -49,7 +49,7 @@ def get(session: ReadSession, pk: int) -> Destination:
 
 
 def find(session: ReadSession, key: str) -> Destination | None:
-    """By id, else by exact name: the official CLI's picker sends the name."""
+    """The living destination of that id, else of that exact name, which the official CLI sends."""
     living = select(Destination).where(
         Destination.deleted.is_(None), or_(Destination.id == key, Destination.name == key)
     )
@@ -62,11 +62,11 @@ def possession(destination: Destination) -> Possession:
 
 
 def is_visible(session: ReadSession, caller: Caller, destination: Destination) -> bool:
-    """Whether a project of the caller's may use it."""
+    """Whether a project that the caller sees may use it."""
     if caller.projects is None:
         return True
-    whose = possession(destination)
-    return any(whose.usable_by(pk) for pk in projects.keys_of(session, caller.projects))
+    ownership = possession(destination)
+    return any(ownership.usable_by(pk) for pk in projects.keys_of(session, caller.projects))
 
 
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
@@ -77,7 +77,7 @@ def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:
 
 
 def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Destination]:
-    """Those that the caller may know of."""
+    """One page of the destinations visible to the caller."""
     rows = select(Destination).where(Destination.deleted.is_(None))
     if caller.projects is not None:
         visible = [row.pk for row in living(session) if is_visible(session, caller, row)]
@@ -86,7 +86,7 @@ def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Destinatio
 
 
 def of_project(session: ReadSession, project_pk: int) -> list[Destination]:
-    """The living ones that it owns."""
+    """The living destinations that the project owns."""
     return [row for row in living(session) if row.project_pk == project_pk]
 
 

@@ -9,11 +9,11 @@ from holdfast.catalog.schema import Backup, Import, Upload, UploadPart
 from holdfast.domain.operation import OVER
 
 DROPPED = 0
-"""When an upload was `touched` that is only waiting for its objects to be removed."""
+"""Value of `touched` for an upload that only waits for its objects to be removed."""
 
 
 def context(backup_uid: str) -> str:
-    """What the address of an import is sealed for."""
+    """The sealing context of an import's address."""
     return f"import {backup_uid}"
 
 
@@ -22,7 +22,7 @@ def of_backup(session: ReadSession, backup_pk: int) -> Import:
 
 
 def addresses_over(session: ReadSession) -> list[int]:
-    """Imports that are over and whose address is still known, which nobody needs any more."""
+    """Imports that have ended and whose address is still stored, although no longer needed."""
     over = (
         select(Import.pk)
         .join(Backup, Backup.pk == Import.backup_pk)
@@ -32,15 +32,15 @@ def addresses_over(session: ReadSession) -> list[int]:
 
 
 def forget_addresses(session: WriteSession, pks: Collection[int]) -> None:
-    """An import that is over stays over."""
-    gone = update(Import).where(Import.pk.in_(pks)).values(sealed=None)
-    session.execute(gone.execution_options(synchronize_session=False))
+    """Deletes the addresses of ended imports; an ended import never resumes."""
+    statement = update(Import).where(Import.pk.in_(pks)).values(sealed=None)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def find_upload(session: ReadSession, addon_pk: int, upload_id: str) -> Upload | None:
-    """Not one that was dropped: nothing may be added to it, and no backup be made of it."""
-    wanted = select(Upload).where(Upload.addon_pk == addon_pk, Upload.id == upload_id)
-    return session.scalar(wanted.where(Upload.touched != DROPPED))
+    """The upload, unless it was dropped: then it can neither grow nor be imported."""
+    statement = select(Upload).where(Upload.addon_pk == addon_pk, Upload.id == upload_id)
+    return session.scalar(statement.where(Upload.touched != DROPPED))
 
 
 def upload(session: ReadSession, pk: int) -> Upload:
@@ -48,9 +48,9 @@ def upload(session: ReadSession, pk: int) -> Upload:
 
 
 def parts(session: ReadSession, upload_pk: int) -> Sequence[UploadPart]:
-    """In the order of the file."""
-    wanted = select(UploadPart).where(UploadPart.upload_pk == upload_pk)
-    return session.scalars(wanted.order_by(UploadPart.start)).all()
+    """The parts in the order of the file."""
+    statement = select(UploadPart).where(UploadPart.upload_pk == upload_pk)
+    return session.scalars(statement.order_by(UploadPart.start)).all()
 
 
 def part_at(session: ReadSession, upload_pk: int, start: int) -> UploadPart | None:
@@ -60,7 +60,7 @@ def part_at(session: ReadSession, upload_pk: int, start: int) -> UploadPart | No
 
 
 def in_use(session: ReadSession, upload_pk: int) -> bool:
-    """Does an import that is not over read it?"""
+    """Whether an import that has not ended reads the upload."""
     reading = (
         select(func.count())
         .select_from(Import)
@@ -71,18 +71,18 @@ def in_use(session: ReadSession, upload_pk: int) -> bool:
 
 
 def imported(session: ReadSession, upload_pk: int) -> bool:
-    """Was a backup made of it that completed?"""
-    made = (
+    """Whether a completed backup was made of the upload."""
+    completed = (
         select(func.count())
         .select_from(Import)
         .join(Backup, Backup.pk == Import.backup_pk)
         .where(Import.upload_pk == upload_pk, Backup.status == "completed")
     )
-    return bool(session.scalar(made))
+    return bool(session.scalar(completed))
 
 
 def untouched_since(session: ReadSession, before: int) -> Sequence[Upload]:
-    """Uploads to which nothing was added since then."""
+    """Uploads without a new part since `before`."""
     return session.scalars(select(Upload).where(Upload.touched < before)).all()
 
 
@@ -91,13 +91,13 @@ def all_uploads(session: ReadSession) -> Sequence[Upload]:
 
 
 def draw_near(session: WriteSession, now: int) -> None:
-    """What a clock that was ahead says was touched in the future was touched now at the latest."""
+    """Corrects uploads that a clock that was ahead marked as touched in the future."""
     ahead = update(Upload).where(Upload.touched > now).values(touched=now)
     session.execute(ahead.execution_options(synchronize_session=False))
 
 
 def forget_upload(session: WriteSession, row: Upload) -> None:
-    """Its objects are gone."""
+    """Deletes the rows of an upload whose objects are gone."""
     session.execute(update(Import).where(Import.upload_pk == row.pk).values(upload_pk=None))
     session.execute(delete(UploadPart).where(UploadPart.upload_pk == row.pk))
     session.delete(row)

@@ -1,7 +1,7 @@
-"""Proof of which master key the catalogue's secrets are sealed with.
+"""Proves that the master key is the one that the catalogue's secrets are sealed with.
 
-A machine of a fleet that is started without the key, or with another one, would seal new secrets
-that nobody can open: passwords of snapshot repositories are random and cannot be entered again.
+A machine that is started without the key, or with another one, would seal secrets that the others
+cannot open: passwords of snapshot repositories are random and cannot be entered again.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ _REMEDY = (
     "Set HOLDFAST_MASTER_KEY to the key that was kept, or put the file master.key back into the"
     " data directory; nothing was changed."
 )
-_SAMPLES = 5  # of each kind: one that is damaged must not lock everybody out
+_SAMPLES = 5  # of each kind: a single damaged secret must not lock the installation out
 
 
 def settle(
@@ -37,56 +37,44 @@ def settle(
 ) -> bytes:
     """The key of this installation, proven to be the one that sealed the catalogue's secrets.
 
-    `find` gives the key that this machine was given, None without one. `make` makes a new one; it
-    is called only while nothing is sealed. MasterKeyMissing, MasterKeyWrong.
+    `find` returns this machine's key, or None. `make` makes a new one and is called only while
+    nothing is sealed. Raises MasterKeyMissing or MasterKeyWrong.
     """
-    _take_turns(session)
+    if session.get_bind().dialect.name == "postgresql":
+        # Two machines that start at once must not both make a key.
+        session.execute(text("SELECT pg_advisory_xact_lock(7342, 0)"))
     proof, key = session.get(MasterKey, _PK), find()
     if key is None and (proof is not None or any(_sealed(session))):
-        raise MasterKeyMissing(f"{_said(MasterKeyMissing)} {_REMEDY}")
+        raise MasterKeyMissing(f"{_default_message(MasterKeyMissing)} {_REMEDY}")
     if key is None:
         key = make()
     sealer = Sealer(key)
     if proof is not None:
-        _require_opens(sealer, proof.proof, _CONTEXT)
+        if not _opens(sealer, proof.proof, _CONTEXT):
+            raise MasterKeyWrong(f"{_default_message(MasterKeyWrong)} {_REMEDY}")
         return key
-    _require_opens_some(sealer, session)
+    # A catalogue of an older version has no proof: the key must open any of some secrets.
+    samples = list(_sealed(session))
+    if samples and not any(_opens(sealer, sealed, context) for sealed, context in samples):
+        raise MasterKeyWrong(f"{_default_message(MasterKeyWrong)} {_REMEDY}")
     session.add(MasterKey(pk=_PK, proof=sealer.seal(Secret(_CONTEXT), _CONTEXT)))
     return key
 
 
-def _said(kind: type[Failure]) -> str:
+def _default_message(kind: type[Failure]) -> str:
     return kind().message
 
 
-def _take_turns(session: WriteSession) -> None:
-    """Two machines that start at once must not both make a key."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(7342, 0)"))
-
-
-def _require_opens(sealer: Sealer, sealed: str, context: str) -> None:
+def _opens(sealer: Sealer, sealed: str, context: str) -> bool:
     try:
         sealer.open(sealed, context)
-    except SealBroken as error:
-        raise MasterKeyWrong(f"{_said(MasterKeyWrong)} {_REMEDY}") from error
-
-
-def _require_opens_some(sealer: Sealer, session: ReadSession) -> None:
-    """For a catalogue of a version that kept no proof."""
-    samples = list(_sealed(session))
-    for sealed, context in samples:
-        try:
-            sealer.open(sealed, context)
-        except SealBroken:
-            continue
-        return
-    if samples:
-        raise MasterKeyWrong(f"{_said(MasterKeyWrong)} {_REMEDY}")
+    except SealBroken:
+        return False
+    return True
 
 
 def _sealed(session: ReadSession) -> Iterator[tuple[str, str]]:
-    """Some sealed values of each kind with their contexts."""
+    """Samples of sealed values of each kind, with their contexts."""
     for row in session.scalars(select(Repository).limit(_SAMPLES)):
         yield row.sealed_password, repositories.context(row.prefix)
     for row in session.scalars(select(Recovery).limit(_SAMPLES)):

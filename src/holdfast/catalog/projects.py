@@ -36,7 +36,7 @@ def listed(session: ReadSession, caller: Caller, page: Page) -> Slice[Project]:
 
 
 def by_pk(session: ReadSession, pks: Collection[int]) -> dict[int, Project]:
-    """Those that are gone too."""
+    """Projects by key, deleted ones included."""
     return {row.pk: row for row in session.scalars(select(Project).where(Project.pk.in_(pks)))}
 
 

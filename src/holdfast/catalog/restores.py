@@ -15,7 +15,7 @@ from holdfast.domain.operation import OVER, Status
 
 
 def reading(session: ReadSession, addon_pk: int) -> bool:
-    """Is a backup of this addon being restored somewhere?"""
+    """Whether a backup of this addon is being restored, into any addon."""
     going = select(Restore.pk).join(Backup, Backup.pk == Restore.backup_pk)
     busy = going.where(Backup.addon_pk == addon_pk, Restore.status.not_in(OVER))
     return session.scalar(busy.limit(1)) is not None
@@ -30,9 +30,9 @@ def find(session: ReadSession, restore_id: str) -> Restore | None:
 
 
 def latest(session: ReadSession, backup_pks: Collection[int]) -> dict[int, Restore]:
-    """Backup to its most recent restore, a plain row."""
-    found = _PLAIN.read(session, _LATEST, {"backup_pks": list(backup_pks)})
-    return {restore.backup_pk: restore for restore in found}
+    """Most recent restore of each backup, as a plain row."""
+    rows = _PLAIN.read(session, _LATEST, {"backup_pks": list(backup_pks)})
+    return {restore.backup_pk: restore for restore in rows}
 
 
 _NEWEST = (
@@ -45,7 +45,7 @@ _LATEST = _PLAIN.rows.where(Restore.pk.in_(_NEWEST))
 
 
 def later_in_place(session: ReadSession, restore: Restore) -> Restore | None:
-    """A restore into the same addon that ended well after this one and was not undone since."""
+    """The newest restore into the same addon that completed after this one and was not undone."""
     undoing = aliased(Restore)
     undone = select(undoing.pk).where(
         undoing.undoes == Restore.id, undoing.status == Status.COMPLETED
@@ -78,13 +78,13 @@ def keeping_old_data(session: ReadSession, addon_pk: int) -> list[Restore]:
 
 
 def forget_old_data(session: WriteSession, addon_pk: int) -> None:
-    """It is gone with the rest of the addon's data."""
+    """Records that the old data of an addon's restores is gone with its other data."""
     for restore in keeping_old_data(session, addon_pk):
         restore.old_until = None
 
 
 def of_backup(session: ReadSession, caller: Caller, backup: Backup, page: Page) -> Slice[Restore]:
-    """Those into projects that the caller sees."""
+    """Restores of a backup into projects that the caller sees."""
     rows = select(Restore).where(Restore.backup_pk == backup.pk)
     if caller.projects is not None:
         into = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
@@ -92,11 +92,11 @@ def of_backup(session: ReadSession, caller: Caller, backup: Backup, page: Page) 
     return take(session, rows, Restore.pk, page, f"restores from {backup.pk}")
 
 
-_RECENT = 20  # what numbers its history only counts upwards
+_RECENT = 20  # enough, because the counters in the facts only grow
 
 
 def facts_beside(session: ReadSession, backup: Backup) -> list[Document]:
-    """Facts of the newest snapshots of a backup's addon, and reports of the newest restores."""
+    """Facts of the newest snapshots of a backup's addon, and reports of its newest restores."""
     snapshots = (
         select(Backup.evidence)
         .where(Backup.addon_pk == backup.addon_pk, Backup.type == BackupType.SNAPSHOT)

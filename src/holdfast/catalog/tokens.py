@@ -16,7 +16,7 @@ _USED_EVERY_MS = 60_000
 
 @dataclass(frozen=True)
 class Holder:
-    """A token that is valid now. `stale`: its last use should be written down."""
+    """The caller of a valid token. `stale`: the time of its last use should be updated."""
 
     caller: Caller
     stale: bool
@@ -41,7 +41,7 @@ def _visible(session: ReadSession, caller: Caller) -> Select[Token]:
 
 
 def holder(session: ReadSession, token: Secret, now: int) -> Holder | None:
-    """Who holds this token; None when it is unknown, expired, revoked or its role is gone."""
+    """The holder of a token; None if it is unknown, expired, revoked or its role is gone."""
     row = session.scalar(_OF_DIGEST, {"digest": digest(token)})
     caller = _caller(session, row, now)
     if row is None or caller is None:
@@ -54,7 +54,7 @@ _OF_DIGEST = select(Token).where(Token.digest == bindparam("digest"))
 
 
 def caller_of(session: ReadSession, token_id: str, now: int) -> Caller | None:
-    """What a token may do now; None when it is as good as none, see `holder`."""
+    """The caller that a token stands for now; None if it is invalid, see `holder`."""
     return _caller(session, session.scalar(select(Token).where(Token.id == token_id)), now)
 
 
@@ -71,8 +71,8 @@ def _caller(session: ReadSession, row: Token | None, now: int) -> Caller | None:
 def permissions_of(session: ReadSession, role: str) -> frozenset[str] | None:
     if role in BUILT_IN:
         return frozenset(BUILT_IN[role])
-    found = session.scalar(select(Role).where(Role.id == role))
-    return frozenset(found.permissions) if found else None
+    row = session.scalar(select(Role).where(Role.id == role))
+    return frozenset(row.permissions) if row else None
 
 
 def used(session: WriteSession, token_id: str, now: int) -> None:
@@ -88,7 +88,7 @@ def find_role(session: ReadSession, role_id: str) -> Role | None:
 
 
 def revoke_of_role(session: WriteSession, role: str, now: int) -> None:
-    """One by one, so that each is in the audit log."""
+    """Revokes all tokens of a role, one by one so that each is in the audit log."""
     for token in session.scalars(select(Token).where(Token.role == role, Token.revoked.is_(None))):
         token.revoked = now
 

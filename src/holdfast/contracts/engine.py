@@ -1,11 +1,11 @@
-"""What a database engine owes: a probe, and the capabilities it truly has.
+"""The contract of database engines: a probe, and optional capabilities found by `isinstance`.
 
-A capability an engine lacks is simply not implemented; what needs it becomes `not-supported`
-with the reason. Errors are types of `domain.errors`: AddonUnavailable (no answer), AddonRefused
-(password, privilege), ToolMissing, ChildFailed, PreflightRefused, RestoreDiffers.
+An engine does not implement a capability it lacks; operations that need it end as `not-supported`.
+Errors are types of `domain.errors`: AddonUnavailable (no answer), AddonRefused (password,
+privilege), ToolMissing, ChildFailed, PreflightRefused, RestoreDiffers.
 
-All methods block and may take long; the Guard is how they are stopped. A method that starts
-children adopts them with the guard, so that a stop ends them at once.
+All methods block and may take long; the Guard stops them. A method that starts children adopts them
+with the guard, so that a stop ends them at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +21,8 @@ from holdfast.kit.seal import Secret
 class Address:
     """How to reach one server. `options` are the engine's own connection settings (TLS, ...).
 
-    `owner` is set where `user` is Holdfast's own administrator of a managed server: it names the
-    user that the addon's owner has. What that owner could have shaped never runs as `user`.
+    `owner` is set if `user` is Holdfast's own administrator of a managed server: it names the user
+    of the addon's owner. Code that this owner could have written never runs as `user`.
     """
 
     host: str
@@ -35,12 +35,12 @@ class Address:
 
 
 ABSENT = "absent"
-"""Fact of a probe: the database of its address, which the server does not have."""
+"""Fact of a probe: the name of the address's database, if the server does not have it."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a server said about itself. `size` in bytes, all user databases together."""
+    """What a server reports about itself. `size`: bytes of all user databases together."""
 
     version: str
     major: str
@@ -53,8 +53,8 @@ class Probe:
 class Table:
     """Rows of one table as seen by one consistent snapshot.
 
-    `root` is the partitioned table that this one is a part of, if it is: after a restore rows may
-    lie in another part, so what is compared are the rows of all parts together.
+    `root` is the partitioned table that this one is a partition of, else empty. After a restore
+    rows may lie in another partition, so the rows of all partitions are compared together.
     """
 
     database: str
@@ -65,9 +65,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An object that a restore could not make; it holds no data of its own.
+    """An object without data of its own that a restore could not create.
 
-    `kind` is the key it is counted under in `Inventory.objects`, empty when it is not counted.
+    `kind` is its key in `Inventory.objects`, empty if it is not counted there.
     """
 
     database: str
@@ -78,10 +78,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Rows per table and how many objects of each kind per database.
+    """Rows per table, and numbers of objects per database and kind.
 
-    `left_out`: kinds of objects that the loader of a foreign dump never makes. `skipped`: objects
-    of a dump that could not be made while it was loaded.
+    `left_out`: kinds of objects that the loader of a foreign dump never creates. `skipped`: objects
+    of a dump that could not be created while it was loaded.
     """
 
     tables: Sequence[Table]
@@ -91,22 +91,22 @@ class Inventory:
 
 
 WARNINGS = "warnings"
-"""Fact of a dump, of a member or of a snapshot: the list of its warnings."""
+"""Fact of a dump, a member or a snapshot: the list of its warnings."""
 
 
 def warning(database: str | None, name: str, text: str) -> Mapping[str, str | None]:
-    """What of a completed backup will not restore elsewhere as it is, and the remedy.
+    """A warning that an object of a completed backup will not restore elsewhere, with the remedy.
 
-    `name` is the object concerned; `database` is None for an object of the whole server.
+    `name` is the object; `database` is None for an object of the whole server.
     """
     return {"database": database, "object": name, "text": text}
 
 
 class Source(Protocol):
-    """The bytes of one member of a dump, straight from the child that makes them."""
+    """The bytes of one member of a dump, read from the child process that dumps it."""
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; empty at the end, which `finish` must judge."""
+        """Up to `size` bytes; empty at the end, which `finish` checks."""
         ...
 
     def finish(self) -> Mapping[str, object]:
@@ -118,7 +118,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends what still runs. Idempotent; always called."""
+        """Ends the children that still run. Idempotent; always called."""
         ...
 
 
@@ -140,7 +140,7 @@ class DumpSession(Protocol):
     def open(self, member: Member) -> Source: ...
 
     def inventory(self) -> Inventory:
-        """As of the snapshots the members were dumped from; valid after all were finished."""
+        """Counted in the snapshots that the members were dumped from; valid after all finished."""
         ...
 
 
@@ -153,12 +153,12 @@ Several may be open at once, each in a thread of its own.
 
 @dataclass(frozen=True)
 class Dump:
-    """A finished dump as an engine needs to see it again, read from the manifest.
+    """A finished dump as an engine restores it, read from the manifest.
 
-    `near`: to fetch a member more than once costs no more than processor time. `size`: plain bytes
-    of all members. `trusted`: people of the addon's own project shaped it. `locale`: for databases
-    whose own one the target cannot have; None: such a restore is refused. `skips_failed`: objects
-    that cannot be made may be left out, so what only they need is no obstacle.
+    `near`: fetching a member again costs only processor time. `size`: plain bytes of all members.
+    `trusted`: only people of the addon's own project can have shaped it. `locale`: replaces locales
+    that the target lacks; None: such a restore is refused. `skips_failed`: objects that cannot be
+    created may be left out, so their requirements are no obstacle.
     """
 
     version: str
@@ -173,18 +173,18 @@ class Dump:
 
     @property
     def imported(self) -> bool:
-        """Whether it is a file of another tool's form, of which a survey is all that is known."""
+        """Whether it is a file of another tool, known only by a survey."""
         return "imported" in self.facts
 
     @property
     def foreign(self) -> bool:
-        """Whether strangers may have shaped it: then it is loaded with the least power."""
+        """Whether a stranger may have shaped it; then it is loaded with the least privilege."""
         return self.imported or not self.trusted
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What of a server is dumped: all user databases, or one; with or without its users."""
+    """The part of a server to dump: all user databases or one, with or without its users."""
 
     database: str | None = None
     users: bool = True
@@ -193,23 +193,20 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def _confirmed() -> None:
-    """Nobody else can have taken over."""
-
-
 @dataclass(frozen=True)
 class Attempt:
-    """Where one attempt of one operation may write. `tag` is unique to (operation, attempt).
+    """One attempt of one operation, for engines. `tag` is unique to (operation, attempt).
 
-    `say(text)` writes a line to the operation's log. `keep_others`: the server is somebody else's,
-    so what a dump lacks stays there; on a server of ours a restore replaces everything.
+    `say(text)` writes a line to the operation's log. `keep_others`: the server is the user's, so
+    databases that a dump lacks stay; on a managed server a restore replaces everything.
 
     `keep_old`: the swap sets the old data aside instead of removing it (`Undoable`).
 
-    `number` grows with each attempt. What an attempt stages bears its number, so that one which was
-    taken for dead and wakes up writes into nothing of its successor's, and it removes what older
-    ones left, never what a newer one made. `staged`: whose staging the step goes on with, None: its
-    own. `confirm()` raises FencedOff when this is not the attempt that may act any more.
+    `number` grows with each attempt and names what the attempt stages. So an attempt that was taken
+    for dead and wakes up writes nothing of its successor's; it removes the staging of older
+    attempts, never of newer ones. `staged`: the attempt whose staging this step continues, None:
+    its own. `confirm()` raises FencedOff when this attempt may no longer act; by default it always
+    may.
     """
 
     op: str
@@ -219,19 +216,19 @@ class Attempt:
     keep_old: bool = False
     number: int = 0
     staged: int | None = None
-    confirm: Callable[[], None] = _confirmed
+    confirm: Callable[[], None] = lambda: None
 
     @property
     def stage(self) -> int:
-        """The number of the attempt whose staging this is about."""
+        """The number of the attempt whose staging this one uses."""
         return self.number if self.staged is None else self.staged
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What is true of all servers of a kind. `remedy` says how to get the programs that `versions`
-    finds; `bare_snapshots`: attached servers can be copied without any; `certificates` are the
-    options of an address that name files of this machine."""
+    """Properties of all servers of a kind. `remedy` says how to install the programs that
+    `versions` lists; `bare_snapshots`: snapshots of attached servers need none of them;
+    `certificates` are the options of an address that name files of this machine."""
 
     remedy: str
     tls: bool
@@ -263,18 +260,18 @@ class Engine(Protocol):
     def series(self, version: str) -> str:
         """The part of a version that data files depend on: `15` of `15.18`, `10.11` of `10.11.6`.
 
-        Servers of one series read each other's files.
+        Servers of one series can read each other's data files.
         """
         ...
 
     def secrets(self, address: Address) -> Mapping[str, str]:
-        """What an owner connects with: name to value, among them connection strings."""
+        """The owner's credentials by name, among them connection strings."""
         ...
 
 
 @runtime_checkable
 class Dumpable(Protocol):
-    """Logical dumps. Loading is: preflight, stage beside the old data, swap, or discard."""
+    """Logical dumps. A restore is: preflight, stage beside the old data, then swap or discard."""
 
     def dump(
         self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
@@ -296,52 +293,51 @@ class Dumpable(Protocol):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        """Loads the dump beside what the server holds, without touching it.
+        """Loads the dump beside the server's data without touching it; returns what was loaded.
 
-        Removes what older attempts of the same operation left, and ends what they still do there.
-        Returns what was loaded. An object that cannot be made and is not data does not end it: all
-        of them are named in `Inventory.skipped`, and the caller decides.
+        Ends sessions of older attempts of the operation and removes what they staged. Objects
+        without data that cannot be created do not end it: `Inventory.skipped` names them, and the
+        caller decides.
         """
         ...
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
-        """Puts the staged data in place of the old. Repeatable until it returns.
+        """Replaces the old data with the staged data. Repeatable until it returns.
 
-        What attempts up to this one still do on the server is ended first; then `attempt.confirm`
-        is asked, and everything goes through sessions that the next attempt would end.
+        Sessions of attempts up to this one are ended first; then `attempt.confirm` is called, and
+        all changes go through sessions that the next attempt would end.
         """
         ...
 
     def discard(self, address: Address, attempt: Attempt) -> str:
-        """Removes what attempts of this operation staged, but not newer ones than this; says what
-        state the server is in."""
+        """Removes what attempts up to this one staged; returns the server's state as a sentence."""
         ...
 
 
 @runtime_checkable
 class Undoable(Protocol):
-    """Restores whose old data can be put back: with `Attempt.keep_old` the swap sets it aside.
+    """Restores that can be undone: with `Attempt.keep_old` the swap sets the old data aside.
 
-    `op` is the operation of that restore. What was set aside is found by its names on the server.
+    `op` is the operation of that restore. Old data is found by its names on the server.
     """
 
     def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-        """Puts the old data in place of what is there, which is removed. Repeatable until
-        `drop_aside` is called. RestoreDiffers when nothing of `op` is set aside or was put back."""
+        """Replaces the present data with the old data. Repeatable until `drop_aside` is called.
+        RestoreDiffers if no data of `op` is set aside or was put back."""
         ...
 
     def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
-        """Removes what `op` set aside. None is success."""
+        """Removes the data that `op` set aside; none there is success."""
         ...
 
 
 COUNTED_IN_ARCHIVE = "countedInArchive"
-"""Fact of a member: names of tables whose rows can be counted where they are stored only."""
+"""Fact of a member: tables whose rows can only be counted in the stored member."""
 
 
 @runtime_checkable
 class Recountable(Protocol):
-    """Dumps whose rows can be counted where they are stored."""
+    """Dumps whose rows can be counted in the stored members."""
 
     def recount(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
         """Rows of each table with data in a stored member, by its name in the inventory.

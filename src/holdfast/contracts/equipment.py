@@ -1,4 +1,4 @@
-"""What an engine owes whose programs Holdfast can install itself."""
+"""The contract of engines whose programs Holdfast can install."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +21,10 @@ class Tools(Protocol):
 
 @runtime_checkable
 class Equippable(Protocol):
-    """An engine whose tools Holdfast can install itself."""
+    """An engine whose tools Holdfast can install."""
 
     def tools(self) -> Sequence[Tools]:
-        """What is installed, newest first."""
+        """Installed tools, newest first."""
         ...
 
     def installable(self) -> Sequence[str]:
@@ -32,5 +32,5 @@ class Equippable(Protocol):
         ...
 
     def install(self, version: str) -> Tools:
-        """Installed beside the others; already there is success. ToolMissing if it cannot be."""
+        """Installs beside other versions; already installed is success. ToolMissing on failure."""
         ...

@@ -1,4 +1,4 @@
-"""What an engine may offer whose databases are files of this machine, opened by many at once.
+"""Capabilities of engines whose databases are files of this machine, open in many processes.
 
 Capabilities like those of `contracts/engine.py`, found by `isinstance`.
 """
@@ -13,38 +13,38 @@ from holdfast.kit.processes.guard import Guard
 
 @runtime_checkable
 class Rooted(Protocol):
-    """An engine of files on this machine. Work on its addons stays on the machine that has them."""
+    """An engine of local files. Work on its addons stays on the machine that has the files."""
 
     def allow(self, roots: Sequence[Path], private: Path) -> None:
-        """It touches files below `roots` only, and none below `private`."""
+        """Restricts the engine to files below `roots`, and to none below `private`."""
         ...
 
 
 @runtime_checkable
-class Refillable(Protocol):
-    """A database whose whole content is replaced while others have it open."""
+class RestorableWhileOpen(Protocol):
+    """A database whose whole content can be replaced while other processes have it open."""
 
     def room(self, attempt: Attempt) -> Path:
-        """Where the snapshot is materialised. Belongs to the attempt that stages."""
+        """The directory to materialise the snapshot in; belongs to the attempt that stages."""
         ...
 
     def accept(
         self, address: Address, facts: Mapping[str, Any], attempt: Attempt, guard: Guard
     ) -> Mapping[str, object]:
-        """Proves what was materialised: EvidenceMissing when it is damaged. Target untouched.
+        """Checks the materialised snapshot: EvidenceMissing if damaged. Target untouched.
 
-        Among the answer, `contracts.place.DIFFERENCES`: sentences that the person may accept.
+        The result includes `local_servers.DIFFERENCES`: differences that the caller may accept.
         """
         ...
 
-    def restore_in_place(self, address: Address, attempt: Attempt, guard: Guard) -> None:
-        """Puts it in place of the content, all or nothing. Repeatable until it returns.
+    def replace_content(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+        """Replaces the database's content with the snapshot's, all or nothing.
 
-        With `attempt.keep_old` the old content is set aside for `Undoable` first.
-        Asks `attempt.confirm` where no attempt after this one can act meanwhile.
+        Repeatable until it returns. `attempt.keep_old` sets the old content aside first
+        (`Undoable`). Calls `attempt.confirm` while no later attempt can act.
         """
         ...
 
     def discard(self, address: Address, attempt: Attempt) -> str:
-        """Removes what attempts up to this one brought; says what state the database is in."""
+        """Removes what attempts up to this one staged; returns the database's state."""
         ...

@@ -1,4 +1,4 @@
-"""What an engine may offer for files that somebody else made.
+"""Capabilities of engines that can import files made by other tools.
 
 Capabilities like those of `contracts/engine.py`, found by `isinstance`.
 """
@@ -15,10 +15,10 @@ from holdfast.kit.processes.guard import Guard
 
 @dataclass(frozen=True)
 class Survey:
-    """What a file that somebody else made holds, read to its end.
+    """The content of an imported file, read to its end.
 
-    `inventory` has the tables whose rows could be counted. Their database is "" where the file
-    names none: wherever it will be loaded. `facts` are the dump's.
+    `inventory` has the tables whose rows could be counted; their database is "" if the file names
+    none and loads into any. `facts` become the dump's.
     """
 
     inventory: Inventory
@@ -27,34 +27,34 @@ class Survey:
 
 @runtime_checkable
 class Importable(Protocol):
-    """Dumps that somebody else made, recognised by their content alone.
+    """Dumps made by other tools, recognised by their content alone.
 
-    A `Dump` of one has `imported` among its facts; preflight, stage, swap and discard take it as
-    they take our own. Its tables go to the target's own database, or to those that the file names
-    where it may, with the least privilege that works: whoever wrote the file is a stranger.
+    Their `Dump` has `imported` among its facts; preflight, stage, swap and discard accept it like
+    one of ours. Tables go to the target's own database, or to those the file names if allowed, with
+    the least privilege that works: the file's author is a stranger.
     """
 
     def recognise(self, head: bytes) -> Member:
-        """The member that a file beginning so becomes. EvidenceMissing says what it is instead.
+        """The member that a file with this `head` becomes; EvidenceMissing for unknown formats.
 
         `head` is decompressed, at least 64 KiB unless the file is shorter.
         """
         ...
 
     def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
-        """Reads all of it. EvidenceMissing when it is cut off, damaged or not what it seemed."""
+        """Reads the whole file. EvidenceMissing if it is cut off, damaged or of another format."""
         ...
 
 
 @runtime_checkable
 class Ingestible(Protocol):
-    """Files that somebody else made and that are a physical copy as they are."""
+    """Files made by other tools that are a physical copy already."""
 
     def ingest(
         self, plain: Iterator[bytes], attempt: Attempt, guard: Guard
     ) -> AbstractContextManager[Capture]:
-        """The file as a snapshot of the server it came from, whose `version` is among the facts.
+        """The file as a snapshot of its server, whose `version` is among the facts.
 
-        `pieces` raises EvidenceMissing when the file is cut off, damaged or something else.
+        `pieces` raises EvidenceMissing if the file is cut off, damaged or of another format.
         """
         ...

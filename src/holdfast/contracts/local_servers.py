@@ -1,4 +1,4 @@
-"""Servers on our own machine: run from a data directory, put back to a snapshot."""
+"""Capabilities for servers on this machine: run them, and restore snapshots in place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,23 @@ from holdfast.kit.processes.process import Command
 from holdfast.kit.seal import Secret
 
 ADMIN = "holdfast_internal"
-"""Holdfast's own administrator on managed servers. Its password is shown to nobody."""
+"""Holdfast's own administrator on managed servers. Its password is never shown."""
 
 
 SETTLED = "holdfast.settled"
-"""An empty file in a data directory whose administrator is ours: nothing of it has to be changed
-before its server starts."""
+"""An empty file in a data directory whose administrator is ours, so `settle` is not needed before
+its server starts."""
 
 
 SERVED = "served"
-"""A file that `rehearse` may leave in its tree. It is copied beside the tree before that server
-serves, and stays there even if the old one is put back: the next rehearsal knows who has served."""
+"""A file that `rehearse` may leave in its tree. It is copied to the addon's home before the
+restored server serves, and stays even if the old one is put back: so the next rehearsal knows it
+served."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user of a server, and how it gets in."""
+    """A user of a server and its password."""
 
     user: str
     password: Secret
@@ -34,15 +35,16 @@ class Login:
 
 @dataclass(frozen=True)
 class LocalServer:
-    """Where a server lives on this machine. `ours` false: it is an attached addon's, whose users
-    and settings are its owner's, and whose files belong to whom `directory` does. `log` is the
-    file that a server of ours writes its output to.
+    """A server on this machine and its data directory.
 
-    `user` is whom the addon's owner connects as. `admin` administers the server and is handed to
-    nobody; without one `user` is the administrator, as on servers that are somebody's own.
+    `ours` false: an attached addon's, whose users and settings are its owner's, and whose files
+    belong to the owner of `directory`. `log` is the file a managed server writes its output to.
 
-    `uid` is the operating system's user that only this server has, and `cell` what of the machine
-    it does not see: both only for root to give."""
+    The addon's owner connects as `user`. `admin` administers a managed server and is never handed
+    out; without one, as on attached servers, `user` is the administrator.
+
+    `uid` is the operating system user of this server alone; `cell` hides parts of the machine from
+    it. Both need root."""
 
     directory: Path
     port: int
@@ -58,20 +60,20 @@ class LocalServer:
 
     @property
     def users(self) -> frozenset[str]:
-        """Who may log in whatever the files of a snapshot say."""
+        """Users that may log in regardless of the files of a snapshot."""
         return frozenset((self.user, *([self.admin.user] if self.admin else [])))
 
 
 DIFFERENCES = "differences"
-"""Among what a rehearsal proved: a list of sentences, each a difference from the snapshot that the
-person may accept."""
+"""Key in a rehearsal's result: a list of sentences, each a difference from the snapshot that the
+caller may accept."""
 
 FOREIGN = "foreign"
-"""Among the facts that a rehearsal is given: strangers may have shaped the snapshot."""
+"""Key in the facts given to a rehearsal: a stranger may have shaped the snapshot."""
 
 
 def is_foreign(facts: Mapping[str, Any]) -> bool:
-    """Whether strangers may have shaped a snapshot: a file was imported, or see `FOREIGN`."""
+    """Whether a stranger may have shaped a snapshot: it was imported, or marked `FOREIGN`."""
     return FOREIGN in facts or "imported" in facts
 
 
@@ -79,85 +81,85 @@ def is_foreign(facts: Mapping[str, Any]) -> bool:
 class Hostable(Protocol):
     """A server of this kind that Holdfast runs itself from a data directory."""
 
-    def initialise(self, place: LocalServer) -> None:
+    def initialise(self, server: LocalServer) -> None:
         """Creates the data directory. A half-made one from a dead attempt is replaced."""
         ...
 
-    def settle(self, place: LocalServer, guard: Guard) -> Sequence[str]:
-        """Changes a data directory of an older Holdfast, whose server does not run, to one whose
-        administrator is `place.admin`. Repeatable. Says what nobody can use any more."""
+    def settle(self, server: LocalServer, guard: Guard) -> Sequence[str]:
+        """Makes `server.admin` the administrator of a data directory from an older Holdfast, whose
+        server does not run. Repeatable. Returns what can no longer be used."""
         ...
 
-    def command(self, place: LocalServer) -> Command: ...
+    def command(self, server: LocalServer) -> Command: ...
 
-    def ready(self, place: LocalServer) -> bool:
-        """Does it answer and let us in?"""
+    def ready(self, server: LocalServer) -> bool:
+        """Whether it answers and accepts our login."""
         ...
 
-    def running(self, place: LocalServer) -> int | None:
-        """The pid of the server that serves this directory, or None."""
+    def running(self, server: LocalServer) -> int | None:
+        """The pid of the server that runs from this directory, or None."""
         ...
 
-    def stop(self, place: LocalServer) -> None:
+    def stop(self, server: LocalServer) -> None:
         """Stops cleanly and waits; kills after a grace. Not running is success."""
         ...
 
 
 @runtime_checkable
-class Rewindable(Protocol):
-    """A server on this machine that can be put back to a snapshot. `tree` is what a snapshot was
-    made of, materialised beside the place's own directory."""
+class RestorableInPlace(Protocol):
+    """A server on this machine whose data directory a snapshot can replace. `tree` is the
+    materialised snapshot, beside the server's own directory."""
 
-    def obstacles(self, place: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
-        """Why this snapshot cannot run at this place; none: it can. Looks, changes nothing."""
+    def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
+        """Reasons why this snapshot cannot run here; none: it can. Changes nothing."""
         ...
 
-    def runs_as(self, place: LocalServer, version: str) -> str:
-        """The version that a snapshot of `version` will run as at this place."""
+    def runs_as(self, server: LocalServer, version: str) -> str:
+        """The version that a snapshot of `version` will run as here."""
         ...
 
-    def arrange(self, tree: Path, place: LocalServer) -> None:
-        """Makes `tree / "data"` a data directory for this place. Repeatable."""
+    def arrange(self, tree: Path, server: LocalServer) -> None:
+        """Makes `tree / "data"` a data directory for this server. Repeatable."""
         ...
 
     def rehearse(
-        self, tree: Path, place: LocalServer, facts: Mapping[str, Any], guard: Guard
+        self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        """Boots it privately, checks it, lets the place's user in, stops it cleanly; one that is
-        `Succeeding` may stay. What a dead attempt left running is ended first.
+        """Starts `tree` privately, checks it, lets `server.user` in, and stops it cleanly; an
+        engine that is `Succeeding` may leave it running. Servers of dead attempts are ended first.
 
-        On a place that is not ours the user gets no rights it did not have. Of a foreign snapshot
-        (`is_foreign`) nothing keeps its power: no account of it may log in or act on the server.
+        On an attached server the user gets no rights it did not have. Accounts of a foreign
+        snapshot (`is_foreign`) can neither log in nor act on the server.
 
-        RestoreDiffers when it does not start, EvidenceMissing when it is damaged. A server that
-        runs and holds something else than was saved is no failure but `DIFFERENCES`.
+        RestoreDiffers if it does not start, EvidenceMissing if it is damaged. A server that runs
+        but holds other data than was saved is no failure; the result lists `DIFFERENCES`.
         """
         ...
 
 
 @runtime_checkable
 class Remembered(Protocol):
-    """A server whose successor at a place has to know something of it."""
+    """A server whose restored successor needs facts about it."""
 
-    def remember(self, place: LocalServer) -> Mapping[str, object]:
-        """Facts that `rehearse` gets with those of the snapshot. Looks, changes nothing; asked
-        while the present data is still there."""
+    def remember(self, server: LocalServer) -> Mapping[str, object]:
+        """Facts for `rehearse`, beside those of the snapshot. Changes nothing; called while the
+        present data is still there."""
         ...
 
 
 @runtime_checkable
 class Succeeding(Protocol):
-    """A rehearsed server may go on as the place's own, so that nothing is loaded twice.
+    """A rehearsed server can go on as the addon's own, so that data is not loaded twice.
 
-    `rehearse` leaves it waiting in `tree / "data"`, where nobody reaches it. It outlives us, and
-    its directory may be renamed meanwhile, and is always one to start from, too.
+    `rehearse` leaves it waiting in `tree / "data"`, unreachable. It outlives our process, its
+    directory may be renamed meanwhile, and a new server can always start from that directory.
     """
 
-    def admit(self, place: LocalServer) -> None:
-        """Opens a server that waits in the place's directory; one that cannot be opened is ended,
-        and an ordinary start has to follow. Where none waits nothing happens. Repeatable."""
+    def admit(self, server: LocalServer) -> None:
+        """Opens the server that waits in the server's directory, if any. One that cannot be opened
+        is ended, and an ordinary start must follow. Repeatable."""
         ...
 
     def dismiss(self, directory: Path) -> None:
-        """Ends at once whatever server runs from this directory. None is success."""
+        """Kills the server that runs from this directory; none is success."""
         ...

@@ -1,4 +1,4 @@
-"""Physical copies of a server: what an engine with snapshots owes.
+"""Capabilities of engines that take physical copies of a server.
 
 Capabilities like those of `contracts/engine.py`, found by `isinstance`.
 """
@@ -15,19 +15,19 @@ from holdfast.kit.processes.guard import Guard
 
 
 class Cut(Enum):
-    """How a file changes from one copy to the next, so where to cut it into blocks."""
+    """How a file changes between snapshots, which decides where it is cut into blocks."""
 
     PAGES = auto()  # in place, page by page
-    CONTENT = auto()  # here and there, and what follows moves
-    WHOLE = auto()  # all of it: small blocks would only be more of them
+    CONTENT = auto()  # anywhere, and the bytes after a change move
+    WHOLE = auto()  # completely: small blocks would only be more
 
 
 @dataclass(frozen=True)
 class Piece:
     """One file, directory or symbolic link of a physical copy.
 
-    `path` is relative, `mode` without the type, `mtime` in ns since 1970. `chunks` has to be read
-    before the next piece; nobody changes a chunk after he gave it.
+    `path` is relative, `mode` without the type, `mtime` in ns since 1970. `chunks` must be read
+    before the next piece; a chunk does not change after it was yielded.
     """
 
     path: str
@@ -40,15 +40,15 @@ class Piece:
 
 
 class Capture(Protocol):
-    """A physical copy in progress. `facts` are there when `pieces` came to its end.
+    """A physical copy in progress. `facts` are complete when `pieces` has ended.
 
-    Among them `files`, and `proven`: what was verified by name, each with a sentence.
+    They include `files`, and `proven`: a sentence for each verified property, by its name.
     """
 
     facts: Mapping[str, object]
 
     def pieces(self) -> Iterator[Piece]:
-        """EvidenceMissing at the end when what came is not what the server says it sent."""
+        """Raises EvidenceMissing at the end if the server says that it sent something else."""
         ...
 
 
@@ -59,15 +59,15 @@ class Snapshottable(Protocol):
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
-        """Consistent while others write. `rate` in KiB per second. NotSupported names what is
-        missing."""
+        """A copy that is consistent while clients write. `rate`: KiB per second at most.
+        NotSupported names the missing requirement."""
         ...
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What makes a server's directory of a snapshot's files: texts to write, texts to append to
-    what is there and modes to set, by path below it, and what a person has to do then, in order."""
+    """How to turn a snapshot's files into a server's directory: texts to write, texts to append and
+    modes to set, by path below it, and then the steps for a person, in order."""
 
     texts: Mapping[str, str]
     modes: Mapping[str, int]
@@ -76,14 +76,14 @@ class Finish:
 
 
 OTHERS = "others"
-"""Among the facts that `finish` is given: those of the addon's other snapshots, and what restores
-into it reported."""
+"""Key in the facts given to `finish`: facts of the addon's other snapshots, and reports of restores
+into it."""
 
 
 @runtime_checkable
 class Materialisable(Protocol):
-    """Snapshots whose files a server starts from, wherever somebody puts them."""
+    """Snapshots whose files a server starts from in any directory."""
 
     def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:
-        """For files that lie in `directory`, an absolute path of some machine."""
+        """For files in `directory`, an absolute path of some machine."""
         ...

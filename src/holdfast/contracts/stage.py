@@ -1,7 +1,7 @@
 """A stage of the byte pipeline: bytes in, bytes out, and one fact at the end.
 
-Size, digest and compression are all the same thing. A stage runs in the one thread that pumps;
-it should spend its time in C code that releases the GIL.
+Meters, digests and compressors are all stages. A stage runs in the one thread that pumps; it should
+spend its time in C code that releases the GIL.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,14 @@ from typing import Protocol
 
 class Stage(Protocol):
     def feed(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Returns what is ready to go on, possibly nothing. A pass-through returns `data`."""
+        """Returns the bytes ready for the next stage, possibly none. A pass-through returns
+        `data`."""
         ...
 
     def finish(self) -> bytes | memoryview:
-        """No more data will come: returns the rest. Call once."""
+        """Returns the rest after the last data. Call once."""
         ...
 
     def fact(self) -> Mapping[str, object]:
-        """What this stage learned; JSON values only. Valid after `finish`."""
+        """The facts this stage gathered; JSON values only. Valid after `finish`."""
         ...

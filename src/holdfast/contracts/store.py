@@ -1,8 +1,8 @@
-"""What an object store owes: whole objects or nothing, and errors that say what to do next.
+"""The contract of object stores: whole objects or none, and errors that say what to do next.
 
 Errors are types of `domain.errors`: StoreUnavailable (try again), StoreRefused (credentials,
 bucket, permission), DestinationFull, ObjectMissing, ObjectTooLarge. A store raises no other
-error for anything the network, the disk or the service did. Methods may be called from any
+error for failures of the network, the disk or the service. Methods may be called from any
 thread; one Upload belongs to one thread.
 """
 
@@ -28,7 +28,7 @@ class Upload(Protocol):
         ...
 
     def commit(self) -> Stat:
-        """Until this returns, readers see what was there before; afterwards, all of the new.
+        """Makes the object visible: before this returns readers see the old one, then the new.
 
         Durable on return. Call once.
         """
@@ -56,20 +56,20 @@ class ObjectStore(Protocol):
         ...
 
     def stat(self, key: str) -> Stat:
-        """ObjectMissing when it is not there."""
+        """Raises ObjectMissing if there is no such object."""
         ...
 
     def list(self, prefix: str, *, unfinished: bool = False) -> Iterator[Stat]:
         """Every visible object whose key starts with `prefix`, in key order.
 
-        `unfinished`: instead, every upload neither committed nor aborted that the store knows of,
-        one Stat each, in order of their keys, invisible otherwise; `size` is what is known to
-        have arrived (0 where a service does not say), `modified` when it began or grew last.
+        `unfinished`: instead, every upload that is neither committed nor aborted, one Stat each, in
+        key order; `size` is what is known to have arrived (0 if the service does not say),
+        `modified` when it began or last grew.
         """
         ...
 
     def delete(self, key: str) -> None:
-        """Gone on return, and so is any unfinished upload at this key. Missing is success."""
+        """Deletes the object and any unfinished upload at this key. Missing is success."""
         ...
 
     def clear(self, prefix: str) -> int:
@@ -82,6 +82,6 @@ class ObjectStore(Protocol):
 
 @runtime_checkable
 class Versioned(Protocol):
-    """A store that may keep what was deleted. `hides_versions`: a deletion said that it did."""
+    """A store that may keep deleted objects. `hides_versions`: a deletion reported that it does."""
 
     hides_versions: bool

@@ -1,11 +1,10 @@
-"""Cleans up behind everybody: leftovers of failed attempts, answers that nobody repeats, rows
-of what has been gone for long, and what a wrong clock left in the future."""
+"""Cleans up: leftovers of failed attempts, replayed answers, rows of backups deleted long ago, and
+instants that a wrong clock left in the future."""
 
 import logging
 from collections.abc import Callable
 
 from holdfast.catalog import imports, restores
-from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.storage import copies, history, repositories
 from holdfast.catalog.work import chores, leftovers, replays
@@ -28,7 +27,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
 
 
 class Janitor:
-    """What is old is removed only while the clock that says so is `steady`; None: it always is."""
+    """Removes rows for their age only while the clock is `steady`; None: it always is."""
 
     def __init__(
         self,
@@ -41,37 +40,32 @@ class Janitor:
         self._tools = tools
         self._remove_leftovers = remove_leftovers
         self._policy = policy
-        self._looked_at = 0
+        self._last_pk = 0
         self._pauses: dict[str, tuple[float, float]] = {}
 
     def round(self) -> None:
         with self._tools.catalog.read() as session:
-            littered = leftovers.littered(session, self._looked_at)
+            littered = leftovers.littered(session, self._last_pk)
             session.expunge_all()
-        # All get their turn, however many cannot be cleaned up just now.
-        self._looked_at = littered[-1].pk if littered else 0
+        # Go on after the last one, so that those which cannot be cleaned now do not block the rest.
+        self._last_pk = littered[-1].pk if littered else 0
         for operation in littered:
-            self._clean(operation)
+            self.clean(operation)
         with self._tools.catalog.write() as session:
             replays.forget_old(session)
-        self._forget_addresses()
+            over = imports.addresses_over(session)
+            if over:
+                imports.forget_addresses(session, over)
         steady = self._steady is None or self._steady.holds()
         before = self._tools.clock.now() - _DAY_MS if steady else imports.DROPPED + 1
-        self._sweep_uploads(before)
+        self.sweep_uploads(before)
         if steady:
-            self._now_and_then("history", _DAY_MS, self._forget)
-            self._now_and_then("old-data", _MINUTE_MS, self._drop_old_data)
-        self._now_and_then("clocks", _HOUR_MS, self._set_right)
+            self._run_chore("history", _DAY_MS, self.forget_history)
+            self._run_chore("old-data", _MINUTE_MS, self.drop_old_data)
+        self._run_chore("clocks", _HOUR_MS, self.correct_clocks)
 
-    def _forget_addresses(self) -> None:
-        with self._tools.catalog.read() as session:
-            over = imports.addresses_over(session)
-        if over:
-            with self._tools.catalog.write() as session:
-                imports.forget_addresses(session, over)
-
-    def _now_and_then(self, name: str, every_ms: int, work: Callable[[int], None]) -> None:
-        """One of all janitors does it."""
+    def _run_chore(self, name: str, every_ms: int, work: Callable[[int], None]) -> None:
+        """Runs `work` if it is due and no other janitor took it."""
         now = self._tools.clock.now()
         with self._tools.catalog.read() as session:
             if not chores.is_due(session, name, now, every_ms):
@@ -83,17 +77,24 @@ class Janitor:
         with self._tools.catalog.write() as session:
             chores.end(session, name, now + every_ms, now, None)
 
-    def _forget(self, now: int) -> None:
+    def forget_history(self, now: int) -> None:
+        """Removes rows of backups, operations and decisions older than the policy keeps them."""
         before = now - self._policy.history_ms
         while True:
             with self._tools.catalog.read() as session:
-                gone = history.forgettable(session, before, _ROWS_AT_ONCE)
-            if not gone:
+                backup_pks = history.forgettable(session, before, _ROWS_AT_ONCE)
+            if not backup_pks:
                 break
             with self._tools.catalog.write() as session:
-                history.forget(session, gone)
+                history.forget(session, backup_pks)
         for worn in (history.worn_restores, history.worn_operations):
-            self._forget_worn(worn, before)
+            while True:
+                with self._tools.catalog.read() as session:
+                    operations = worn(session, before, _ROWS_AT_ONCE)
+                if not operations:
+                    break
+                with self._tools.catalog.write() as session:
+                    history.forget_operations(session, operations)
         with self._tools.catalog.write() as session:
             history.forget_settled(session, before)
         forgotten = _ROWS_AT_ONCE
@@ -101,34 +102,25 @@ class Janitor:
             with self._tools.catalog.write() as session:
                 forgotten = history.forget_occurrences(session, before, _ROWS_AT_ONCE)
 
-    def _drop_old_data(self, now: int) -> None:
-        """Orders the removal of what restores set aside until before `now`."""
+    def drop_old_data(self, now: int) -> None:
+        """Orders the removal of old data that restores set aside until `now`."""
         with self._tools.catalog.read() as session:
             due = restores.with_old_data(session, now, _ROWS_AT_ONCE)
         for pk in due:
             with self._tools.catalog.write() as session:
                 order_drop(session, self._tools.queue, restores.get(session, pk), now)
 
-    def _forget_worn(self, worn: Callable[[ReadSession, int, int], list[str]], before: int) -> None:
-        while True:
-            with self._tools.catalog.read() as session:
-                operations = worn(session, before, _ROWS_AT_ONCE)
-            if not operations:
-                return
-            with self._tools.catalog.write() as session:
-                history.forget_operations(session, operations)
-
-    def _sweep_uploads(self, before: int) -> None:
-        """Removes those that became a good backup, and those not added to since `before`."""
+    def sweep_uploads(self, before: int) -> None:
+        """Removes uploads that became a good backup, and those without new parts since `before`."""
         with self._tools.catalog.read() as session:
             old = {row.pk for row in imports.untouched_since(session, before)}
-            gone = [
+            upload_pks = [
                 row.pk
                 for row in imports.all_uploads(session)
                 if (row.pk in old or imports.imported(session, row.pk))
                 and not imports.in_use(session, row.pk)
             ]
-        for pk in gone:
+        for pk in upload_pks:
             with self._tools.catalog.write() as session:
                 upload = retire_upload(session, pk, before)
             if upload is not None:
@@ -136,9 +128,11 @@ class Janitor:
                 with self._tools.catalog.write() as session:
                     imports.forget_upload(session, imports.upload(session, pk))
 
-    def _set_right(self, now: int) -> None:
-        """By a clock that is behind, what was touched just now would be of the future, and be dated
-        back: that waits for a clock that can be believed. The rest is done sooner at worst."""
+    def correct_clocks(self, now: int) -> None:
+        """Moves instants that a clock wrote too far into the future back.
+
+        By a clock that is behind, uploads touched just now would seem to be of the future and be
+        dated back, so those wait for a steady clock. The others are merely done sooner."""
         with self._tools.catalog.write() as session:
             for rows in (copies, repositories):
                 rows.draw_near(session, now)
@@ -151,10 +145,10 @@ class Janitor:
             with self._tools.catalog.write() as session:
                 expiry.set_right(session, put_off, now)
 
-    def _clean(self, operation: Operation) -> None:
-        """What is bound to one machine is cleaned up there, by its workers."""
+    def clean(self, operation: Operation) -> None:
+        """Removes an operation's leftovers; those bound to a machine, by a worker of that one."""
         if operation.lane != ANY_LANE:
-            self._have_cleaned(operation)
+            self._dispatch_cleaning(operation)
             return
         try:
             self._remove_leftovers(operation)
@@ -164,8 +158,9 @@ class Janitor:
         with self._tools.catalog.write() as session:
             leftovers.cleaned(session, self._tools.queue, Dispatch(operation.id, operation.fence))
 
-    def _have_cleaned(self, operation: Operation) -> None:
-        """With growing pauses: while it is cleaned up nothing else is done to the addon."""
+    def _dispatch_cleaning(self, operation: Operation) -> None:
+        """Dispatches cleaning with growing pauses, because it keeps other work on the addon
+        waiting."""
         now = self._tools.clock.monotonic()
         due, pause = self._pauses.get(operation.id, (now, _FIRST_PAUSE))
         if now < due:

@@ -1,4 +1,4 @@
-"""Work side by side, one thread for each place: one that hangs holds up nobody else's turn."""
+"""Runs work in one thread per destination, so that a store that hangs does not block others."""
 
 import logging
 import threading
@@ -13,25 +13,22 @@ class Lanes:
         self._busy: dict[object, threading.Thread] = {}
 
     def start(self, lane: object, work: Callable[[], None]) -> None:
-        """Does nothing while that lane is still at its last work."""
-        self._busy = {key: each for key, each in self._busy.items() if each.is_alive()}
+        """Starts `work` in the lane unless its last work still runs."""
+        self._busy = {key: running for key, running in self._busy.items() if running.is_alive()}
         if lane not in self._busy:
             name = f"{self._name}-{lane}"
-            thread = threading.Thread(target=_logged(work, name), name=name, daemon=True)
+
+            def run() -> None:
+                try:
+                    work()
+                except Exception:
+                    log.exception("a lane failed; its next turn comes", extra={"lane": name})
+
+            thread = threading.Thread(target=run, name=name, daemon=True)
             self._busy[lane] = thread
             thread.start()
 
     def wait(self, seconds: float) -> None:
-        """For those that are quick; each of the others gets a moment at most."""
+        """Waits up to `seconds` in all for the running lanes."""
         for thread in self._busy.values():
             thread.join(seconds / max(1, len(self._busy)))
-
-
-def _logged(work: Callable[[], None], name: str) -> Callable[[], None]:
-    def run() -> None:
-        try:
-            work()
-        except Exception:
-            log.exception("a lane failed; its next turn comes", extra={"lane": name})
-
-    return run

@@ -1,7 +1,7 @@
-"""A thread that does one thing again and again until told to stop.
+"""A thread that repeats one function until it is stopped.
 
-A failing round is logged and tried again at the next beat: a daemon that dies silently is worse
-than one that complains.
+A failing round is logged, and the next round follows: a daemon that dies silently is worse than one
+that complains.
 """
 
 import logging
@@ -16,7 +16,7 @@ class Loop:
         self._every = every_seconds
         self._work = work
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self.run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -26,7 +26,7 @@ class Loop:
         if self._thread.is_alive():
             self._thread.join(30)
 
-    def _run(self) -> None:
+    def run(self) -> None:
         while True:
             try:
                 self._work()

@@ -1,8 +1,8 @@
-"""Carries retention out: looks at what expired, and removes what was marked and waited."""
+"""Applies retention: marks expired copies, and deletes those whose grace period is over."""
 
 import logging
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import chain
 
 from holdfast.catalog.storage import deletions
 from holdfast.catalog.storage.deletions import Outcome
@@ -20,20 +20,20 @@ from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
-_ADDONS_A_ROUND = 500
-_REMOVALS_A_TURN = 200
-_IN_VAIN = 3
-"""Failures in a row after which a place is left alone for a while."""
+_ADDONS_PER_ROUND = 500
+_REMOVALS_PER_TURN = 200
+_MAX_FAILURES = 3
+"""Failures in a row after which a destination rests for a while."""
 _REST_SECONDS = 60.0
 _WAIT_SECONDS = 20.0
-_READ_MS = 600_000
-"""After which a deletion looks again whether what it waits for was read."""
-_LOOKS = 100
-"""Copies found lost one after another before one deletion lets the others pass."""
+_RECHECK_MS = 600_000
+"""Pause after which a deletion checks again whether the copies it waits for were read."""
+_MAX_DECISIONS = 100
+"""Decisions about one deletion in a turn: each may find another copy lost and decide again."""
 
 
 class _Unread(Exception):
-    """What has to stay is there, but its bytes were not read lately."""
+    """The copies that must stay are there, but their bytes were not read lately."""
 
     def __init__(self, proofs: Sequence[Proof]) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ class _Unread(Exception):
 
 
 class Pruner:
-    """Nothing is marked or removed for its age while the clock is not `steady` (None: it always
-    is). What a clock marked that was ahead for longer waits, and is judged again before it goes."""
+    """Marks and deletes copies for their age only while the clock is `steady` (None: it always
+    is). A copy that a wrong clock marked is judged again before it is deleted."""
 
     def __init__(self, tools: Toolbox, policy: Policy, steady: Steadiness | None = None) -> None:
         self._steady = steady
@@ -52,51 +52,57 @@ class Pruner:
         self._resting: dict[int | None, float] = {}
 
     def round(self) -> None:
-        self._prune()
+        self.expire()
         self.remove()
 
-    def _prune(self) -> None:
+    def expire(self) -> None:
+        """Judges the addons that are due and marks what may go."""
         if not self._is_steady():
             return
         now = self._tools.clock.now()
         with self._tools.catalog.read() as session:
-            due = expiry.due(session, now, _ADDONS_A_ROUND)
+            due = expiry.due(session, now, _ADDONS_PER_ROUND)
         for addon_pk in due:
             with self._tools.catalog.write() as session:
                 expiry.prune_due(session, addon_pk, now, self._policy)
 
     def remove(self) -> None:
+        """Starts a turn at each destination that has due deletions."""
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
         aged = self._is_steady()
         with self._tools.catalog.read() as session:
-            places = deletions.places_due(session, now, aged=aged)
-        for place in places:
-            if self._resting.get(place, moment) <= moment:
-                self._lanes.start(place, lambda place=place: self._turn(place))
+            destination_pks = deletions.destinations_due(session, now, aged=aged)
+        for destination_pk in destination_pks:
+            if self._resting.get(destination_pk, moment) <= moment:
+                self._lanes.start(
+                    destination_pk,
+                    lambda destination_pk=destination_pk: self.delete_due(destination_pk),
+                )
         self._lanes.wait(_WAIT_SECONDS)
 
-    def _turn(self, place: int | None) -> None:
-        in_vain = 0
-        for _ in range(_REMOVALS_A_TURN):
+    def delete_due(self, destination_pk: int | None) -> None:
+        """Carries out due deletions at one destination, up to a limit or a row of failures."""
+        failures = 0
+        for _ in range(_REMOVALS_PER_TURN):
             now = self._tools.clock.now()
             with self._tools.catalog.read() as session:
-                pk = deletions.next_due(session, place, now, aged=self._is_steady())
+                pk = deletions.next_due(session, destination_pk, now, aged=self._is_steady())
             if pk is None:
                 return
-            in_vain = 0 if self._try(pk) else in_vain + 1
-            if in_vain == _IN_VAIN:
-                self._resting[place] = self._tools.clock.monotonic() + _REST_SECONDS
+            failures = 0 if self.try_to_delete(pk) else failures + 1
+            if failures == _MAX_FAILURES:
+                self._resting[destination_pk] = self._tools.clock.monotonic() + _REST_SECONDS
                 return
 
     def _is_steady(self) -> bool:
         return self._steady is None or self._steady.holds()
 
-    def _try(self, pk: int) -> bool:
-        """A deletion that fails says why in its row and is tried again later."""
+    def try_to_delete(self, pk: int) -> bool:
+        """Carries out one deletion. A failure is noted in its row, and it is retried later."""
         try:
-            self._carry_out(pk)
+            self.carry_out(pk)
         except _Unread as unread:
-            self._wait_for(pk, unread.proofs)
+            self.wait_for_readings(pk, unread.proofs)
             return True
         except Failure as failure:
             problem = failure.message
@@ -111,8 +117,8 @@ class Pruner:
             deletions.failed(session, pk, problem, now)
         return False
 
-    def _wait_for(self, pk: int, proofs: Sequence[Proof]) -> None:
-        """What stays is read in whole before the other one goes, by who reads dumps and packs."""
+    def wait_for_readings(self, pk: int, proofs: Sequence[Proof]) -> None:
+        """Requests a reading of the copies that must stay; the deletion waits for it."""
         names = " and ".join(dict.fromkeys(proof.backup for proof in proofs))
         why = f"{names}, which has to stay, is read in whole first"
         log.info("a deletion waits", extra={"deletion": pk, "why": why})
@@ -120,39 +126,46 @@ class Pruner:
         with self._tools.catalog.write() as session:
             for proof in proofs:
                 deletion.ask_to_read(session, proof.copy_pk, now)
-            deletions.wait(session, pk, why, now + _READ_MS)
+            deletions.wait(session, pk, why, now + _RECHECK_MS)
 
-    def _carry_out(self, pk: int) -> None:
-        """The row says done only after the store said that nothing is left."""
-        decision = self._decide(pk)
+    def carry_out(self, pk: int) -> None:
+        """Deletes the objects; the row is done only after the store confirmed that none is left."""
+        decision = self.decide(pk)
         if decision.step is not Step.REMOVE:
             return
         note = None
         if decision.prefix:
-            store = self._tools.open_store(decision.place)
+            store = self._tools.open_store(decision.destination_pk)
             remove(store, decision.prefix)
             note = left_behind(store)
         now = self._tools.clock.now()
         with self._tools.catalog.write() as session:
             deletion.finish(session, pk, now, Outcome(decision.address, note))
 
-    def _decide(self, pk: int) -> Decision:
-        """Asks until nothing is left to prove. What is missing is lost, and judged again."""
+    def decide(self, pk: int) -> Decision:
+        """Decides again and again until nothing is left to prove. Copies found missing are marked
+        as lost, which changes the next decision."""
         proven: frozenset[int] = frozenset()
-        for _ in range(_LOOKS):
+        for _ in range(_MAX_DECISIONS):
             now = self._tools.clock.now()
             with self._tools.catalog.write() as session:
                 decision = deletion.decide(session, pk, proven, now, self._policy.read_ms)
             if decision.step is not Step.PROVE:
                 return decision
-            sound = [proof for proof in decision.floor if self._proven(proof)]
+            sound = [proof for proof in decision.floor if self.is_sound(proof)]
             if unread := [proof for proof in sound if proof.unread]:
                 raise _Unread(unread)
             proven |= {proof.copy_pk for proof in sound}
         return Decision(Step.LEAVE)
 
-    def _proven(self, proof: Proof) -> bool:
-        problem = self._damage(proof)
+    def is_sound(self, proof: Proof) -> bool:
+        """Looks at the objects of a copy that must stay; marks it as lost if they are damaged."""
+        if is_snapshot_key(proof.prefix):
+            problem = snapshot_check.damage_of(self._tools, proof.copy_pk)
+        else:
+            stats = self._tools.open_store(proof.destination_pk).list(proof.prefix)
+            sizes = {stat.key: stat.size for stat in stats}
+            problem = damage(proof.prefix, proof.sizes, sizes)
         if problem is None:
             return True
         now = self._tools.clock.now()
@@ -160,28 +173,23 @@ class Pruner:
             deletion.lose(session, proof.copy_pk, problem, now)
         return False
 
-    def _damage(self, proof: Proof) -> str | None:
-        if is_snapshot_key(proof.prefix):
-            return snapshot_check.damage_of(self._tools, proof.copy_pk)
-        found = self._tools.open_store(proof.place).list(proof.prefix)
-        return damage(proof.prefix, proof.sizes, {stat.key: stat.size for stat in found})
-
 
 def remove(store: ObjectStore, prefix: str) -> None:
-    """Of a repository nothing but a snapshot object is ever removed here, and never by prefix."""
+    """Deletes the objects under a prefix. In a repository only single snapshot objects: anything
+    else there is refused."""
     if is_snapshot_key(prefix):
         store.delete(prefix)
     elif is_in_repository(prefix):
         raise StoreRefused(f"{prefix} is no snapshot; nothing else of a repository is deleted")
     else:
         store.clear(prefix)
-    left = _left(store, prefix)
-    if left is not None:
-        raise StoreRefused(f"{left} is still there after it was deleted")
+    left = chain(store.list(prefix), store.list(prefix, unfinished=True))
+    for stat in left:
+        raise StoreRefused(f"{stat.key} is still there after it was deleted")
 
 
 def left_behind(store: ObjectStore) -> str | None:
-    """What is worth knowing of a removal although nothing can be seen any more."""
+    """A note if the bucket keeps versions of deleted objects; None: nothing is left."""
     if isinstance(store, Versioned) and store.hides_versions:
         log.info("only delete markers were written; the bucket keeps what they hide")
         return (
@@ -189,8 +197,3 @@ def left_behind(store: ObjectStore) -> str | None:
             " is freed by a lifecycle rule that expires noncurrent versions"
         )
     return None
-
-
-def _left(store: ObjectStore, prefix: str) -> str | None:
-    there = chain(store.list(prefix), store.list(prefix, unfinished=True))
-    return next((stat.key for stat in islice(there, 1)), None)

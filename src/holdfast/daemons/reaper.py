@@ -1,4 +1,4 @@
-"""Takes over what dead workers held. Any worker reaps; the fence lets exactly one win."""
+"""Takes over operations of dead workers. Any worker does; the fence lets exactly one win."""
 
 import logging
 
@@ -11,9 +11,9 @@ from holdfast.usecases.toolbox import Toolbox
 log = logging.getLogger(__name__)
 
 _SWEEP_EVERY = 4
-"""Dead periods between two searches for work that the queue itself has lost."""
+"""Dead periods between two searches for dispatches that the queue lost."""
 _BURY_AFTER = 10
-"""Dead periods after which a worker's row goes, too."""
+"""Dead periods after which a worker's row is deleted."""
 
 
 class Reaper:
@@ -21,9 +21,9 @@ class Reaper:
         self._tools = tools
         self._pulse = pulse
         self._rhythm = rhythm
-        self._swept = tools.clock.monotonic()
+        self._searched = tools.clock.monotonic()
         self._alive = Vitals[str](tools.clock, rhythm.dead)
-        self._gone = Vitals[str](tools.clock, _BURY_AFTER * rhythm.dead)
+        self._buried = Vitals[str](tools.clock, _BURY_AFTER * rhythm.dead)
         self._unclaimed = Vitals[Dispatch](tools.clock, rhythm.dead)
 
     def round(self) -> None:
@@ -31,52 +31,47 @@ class Reaper:
             with self._tools.catalog.read() as session:
                 beats = workers.beats(session)
             dead = self._alive.look(beats)
-            self._reap(beats.keys() - dead, set(beats))
-            self._bury(beats)
-            self._sweep()
+            self.reap(beats.keys() - dead, set(beats))
+            if buried := self._buried.look(beats):  # their operations were taken over long before
+                with self._tools.catalog.write() as session:
+                    workers.bury(session, {worker: beats[worker] for worker in buried})
+            since_search = self._tools.clock.monotonic() - self._searched
+            if since_search >= _SWEEP_EVERY * self._rhythm.dead:
+                self._searched = self._tools.clock.monotonic()
+                self.find_lost()
 
     def reap_departed(self) -> None:
-        """Called once at start, when it is too early to judge who is silent: whoever is still
-        registered counts as living."""
+        """Takes over from workers that are not registered. Called once at start, when it is too
+        early to judge which registered workers are silent."""
         with self._tools.catalog.read() as session:
             registered = set(workers.beats(session))
-        for what in self._tools.queue.orphans(registered):
-            self._take_over(what)
+        for dispatch in self._tools.queue.orphans(registered):
+            self._take_over(dispatch)
 
-    def _reap(self, living: set[str], registered: set[str]) -> None:
-        """What workers hold of whom there is no row waits as long as a silent one's: a row may be
-        missing for a moment, after the catalogue failed over, and its worker be alive."""
+    def reap(self, living: set[str], registered: set[str]) -> None:
+        """Takes over from dead workers. Dispatches of workers without a row wait as long as
+        those of silent ones: after a failover of the catalogue a living worker's row may be
+        missing."""
         unknown = set(self._tools.queue.orphans(registered))
         forgotten = self._unclaimed.look(dict.fromkeys(unknown, 0))
-        for what in self._tools.queue.orphans(living):
-            if what not in unknown or what in forgotten:
-                self._take_over(what)
-
-    def _bury(self, beats: dict[str, int]) -> None:
-        """Forgets workers long dead; their work was taken over before."""
-        gone = self._gone.look(beats)
-        if gone:
-            with self._tools.catalog.write() as session:
-                workers.bury(session, {worker: beats[worker] for worker in gone})
-
-    def _sweep(self) -> None:
-        if self._tools.clock.monotonic() - self._swept < _SWEEP_EVERY * self._rhythm.dead:
-            return
-        self._swept = self._tools.clock.monotonic()
-        self.find_lost()
+        for dispatch in self._tools.queue.orphans(living):
+            if dispatch not in unknown or dispatch in forgotten:
+                self._take_over(dispatch)
 
     def find_lost(self) -> None:
-        """Dispatches anew what our rows hold dispatched and the queue does not."""
+        """Dispatches anew the operations whose dispatch the queue does not have."""
         with self._tools.catalog.read() as session:
             dispatched = operations.dispatched(session)
-        for what in self._tools.queue.lost(dispatched):
-            self._dispatch_anew(what)
+        for dispatch in self._tools.queue.lost(dispatched):
+            self._dispatch_anew(dispatch)
 
-    def _take_over(self, what: Dispatch) -> None:
-        self._dispatch_anew(what)
-        self._tools.queue.forget(what)
+    def _take_over(self, dispatch: Dispatch) -> None:
+        self._dispatch_anew(dispatch)
+        self._tools.queue.forget(dispatch)
 
-    def _dispatch_anew(self, what: Dispatch) -> None:
+    def _dispatch_anew(self, dispatch: Dispatch) -> None:
         with self._tools.catalog.write() as session:
-            if operations.take_over(session, self._tools.queue, what):
-                log.warning("operation taken over", extra={"op": what.op, "fence": what.fence})
+            if operations.take_over(session, self._tools.queue, dispatch):
+                log.warning(
+                    "operation taken over", extra={"op": dispatch.op, "fence": dispatch.fence}
+                )

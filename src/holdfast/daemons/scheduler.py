@@ -1,7 +1,7 @@
-"""Decides that it is time: fires what is due, and dispatches what waits although nothing holds it.
+"""Fires due schedules, orders upkeep of snapshots, and dispatches operations left waiting.
 
-There is no leader: any number of processes do the same. The clock is the one they share. When it
-goes back, schedules that would be silent for longer than ever are set anew; at the start, too,
+There is no leader: any number of processes do the same, by the clock they share. When that clock
+goes back, schedules that would wait longer than their interval are realigned; at the start as well,
 because it may have gone back before.
 """
 
@@ -30,33 +30,37 @@ class Scheduler:
         now = self._tools.clock.now()
         if self._last is None or now < self._last:
             self._last = None
-            self._realign()
+            self.realign()
         self.fire(now)
-        self._look_after_snapshots(now)
-        self._promote()
+        self.order_snapshot_work(now)
+        # An operation that frees an addon dispatches the next one in the same transaction, so
+        # nothing waits here unless a queue was exchanged or lost its rows.
+        with self._tools.catalog.read() as session:
+            waiting = operations.waiting_addons(session)
+        for addon_pk in waiting:
+            with self._tools.catalog.write() as session:
+                operations.promote(session, self._tools.queue, addon_pk)
         self._last = now
 
     def fire(self, now: int) -> int:
-        """Fires everything that is due, batch by batch; returns how many backups that makes."""
-        made, after = 0, None
+        """Fires all due schedules, batch by batch; returns the number of new backups."""
+        count, after = 0, None
         while True:
             with self._tools.catalog.read() as session:
-                found = firing.due(session, now, after)
-            addons = {addon_pk for _, addon_pk in found}
+                marks = firing.due(session, now, after)
+            addons = {addon_pk for _, addon_pk in marks}
             if addons:
                 with self._tools.catalog.write() as session:
-                    made += len(firing.fire(session, self._tools.queue, addons, now, self._window))
-            if len(found) < firing.BATCH:
-                return made
-            after = found[-1]
-            self._let_others_write()
+                    count += len(firing.fire(session, self._tools.queue, addons, now, self._window))
+            if len(marks) < firing.BATCH:
+                return count
+            after = marks[-1]
+            # SQLite's write lock is not fair: waiting writers only ask again every 0.1 s.
+            if self._tools.catalog.is_sqlite:
+                threading.Event().wait(_PAUSE_SECONDS)
 
-    def _let_others_write(self) -> None:
-        """SQLite's write lock knows no turns: who waits for it asks again every 0.1 s at most."""
-        if self._tools.catalog.is_sqlite:
-            threading.Event().wait(_PAUSE_SECONDS)
-
-    def _look_after_snapshots(self, now: int) -> None:
+    def order_snapshot_work(self, now: int) -> None:
+        """Orders due copies, repairs and prunes."""
         with self._tools.catalog.read() as session:
             if not snapshot_work.is_any_due(session, now):
                 return
@@ -66,20 +70,11 @@ class Scheduler:
             snapshot_upkeep.order_repairs(session, self._tools.queue, now)
             snapshot_upkeep.order_pruning(session, self._tools.queue, now)
 
-    def _realign(self) -> None:
+    def realign(self) -> None:
+        """Takes back decisions about instants that have not come yet."""
         while True:
             with self._tools.catalog.write() as session:
                 realigned = firing.realign(session, self._tools.clock)
             if not realigned:
                 return
             log.warning("the clock went back; schedules are set anew", extra={"ids": realigned})
-
-    def _promote(self) -> None:
-        """Whoever frees an addon dispatches its next operation in the same transaction, so there
-        is nothing to find here unless a queue was swapped or lost its rows.
-        """
-        with self._tools.catalog.read() as session:
-            waiting = operations.waiting_addons(session)
-        for addon_pk in waiting:
-            with self._tools.catalog.write() as session:
-                operations.promote(session, self._tools.queue, addon_pk)

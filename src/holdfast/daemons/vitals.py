@@ -1,8 +1,8 @@
-"""Who is dead: judged by whether a worker's beats go on changing, never by comparing clocks.
+"""Finds dead workers by whether their beats go on changing, never by comparing clocks.
 
-An instant says when somebody believed to be alive. Whoever compares it with a clock of his own, or
-with the database's after that was set, buries the living. A beat that changes says that its worker
-lived since the last look; how long ago that look was is measured by the watcher's own clock alone.
+An instant in a row is a worker's own idea of the time. Comparing it with another clock, or with the
+database's after that was set, would declare living workers dead. A beat that changed proves that
+its worker lived since the last look; the watcher's own clock alone measures how long ago that was.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Vitals(Generic[T]):
-    """What was seen of others, and since when it is the same. `patience` in seconds."""
+    """The last seen sign of each key, and since when it is the same. `patience` in seconds."""
 
     def __init__(self, clock: Clock, patience: float) -> None:
         self._clock = clock
@@ -23,17 +23,17 @@ class Vitals(Generic[T]):
         self._looked: float | None = None
 
     def look(self, signs: Mapping[T, int]) -> set[T]:
-        """Those whose sign has not changed for longer than that.
+        """The keys whose sign has not changed for longer than the patience.
 
-        A watcher that was asleep itself, paused or waiting for the catalogue, has missed what the
-        others did meanwhile: it starts to watch anew.
+        A watcher that was asleep, paused or waiting for the catalogue has missed changes, so it
+        starts anew.
         """
         now = self._clock.monotonic()
         slept = self._looked is not None and now - self._looked > self._patience / 2
         self._looked = now
         before = {} if slept else self._seen
         self._seen = {
-            who: before[who] if who in before and before[who][0] == sign else (sign, now)
-            for who, sign in signs.items()
+            key: before[key] if key in before and before[key][0] == sign else (sign, now)
+            for key, sign in signs.items()
         }
-        return {who for who, (_, since) in self._seen.items() if now - since > self._patience}
+        return {key for key, (_, since) in self._seen.items() if now - since > self._patience}

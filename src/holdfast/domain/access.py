@@ -1,4 +1,4 @@
-"""Who may do what: the permission strings of the v1 API, and roles that hold them."""
+"""Permissions of the v1 API, the built-in roles that hold them, and who owns a destination."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -56,9 +56,10 @@ class Caller:
 
 @dataclass(frozen=True)
 class Possession:
-    """Whose a destination is. `owner` is a project's key, None: the installation's. `granted` are
-    the keys of projects that may use it beside the owner; None: all where the installation owns
-    it, else none.
+    """Who owns a destination and who may use it.
+
+    `owner` is a project's key; None: the installation. `granted` are the keys of further projects
+    that may use it; None: every project if the installation owns it, else no other.
     """
 
     owner: int | None
@@ -71,6 +72,7 @@ class Possession:
         return project == self.owner or project in self.granted
 
 
-def unknown_permissions(wanted: Collection[str]) -> list[str]:
-    known = {str(p) for p in Permission}
-    return sorted(set(wanted) - known)
+def unknown_permissions(requested: Collection[str]) -> list[str]:
+    """Those of `requested` that the API does not know, sorted."""
+    permitted = {str(p) for p in Permission}
+    return sorted(set(requested) - permitted)

@@ -1,4 +1,4 @@
-"""Addons: databases we back up. Managed ones we run ourselves, attached ones belong to the user."""
+"""Addons: the databases we back up. Managed ones we run; attached ones the user runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ NEIGHBOURS = (
     "this server runs as the same user of its machine as servers of other projects, whose owners"
     " could reach its files through a fault of a server: run Holdfast as root to give each its own"
 )
-"""Shown while it is so."""
+"""Warning shown while a server shares its operating system user with other projects."""
 
 
 class AddonStatus(StrEnum):
-    """The words of the v1 API that an addon of ours can be in."""
+    """The statuses of the v1 API that an addon can have."""
 
     PRE_DEPLOYMENT = "preDeployment"
     ALLOCATING = "allocating"
@@ -33,7 +33,7 @@ class AddonStatus(StrEnum):
 
 
 class Desired(StrEnum):
-    """What the owner wants of an addon's server; the supervisor makes it so."""
+    """The state the owner wants an addon's server in; the supervisor establishes it."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -42,7 +42,7 @@ class Desired(StrEnum):
 
 @dataclass(frozen=True)
 class Control:
-    """What the operator of a machine lets us do with the server of an attached addon: exchange
+    """How we may control an attached addon's server: the machine's operator allows us to exchange
     its data `directory` between these two commands."""
 
     directory: Path
@@ -51,7 +51,7 @@ class Control:
 
 
 def shown_status(status: AddonStatus, busy_with: str | None) -> AddonStatus:
-    """A running addon shows what is being done to it."""
+    """The status to show: a running addon shows the backup or restore under way."""
     if status is AddonStatus.RUNNING and busy_with in TAKING:
         return AddonStatus.BACKUP
     if status is AddonStatus.RUNNING and busy_with in RESTORING:
@@ -59,13 +59,14 @@ def shown_status(status: AddonStatus, busy_with: str | None) -> AddonStatus:
     return status
 
 
-def pick_version(wanted: str, available: list[str]) -> str | None:
-    """`latest`, `15-latest`, `15` or an exact version to one of `available` (newest first)."""
-    if wanted in ("latest", ""):
+def pick_version(requested: str, available: list[str]) -> str | None:
+    """Resolves `latest`, `15-latest`, `15` or an exact version to one of `available`, which is
+    sorted newest first; None when none fits."""
+    if requested in ("latest", ""):
         return available[0] if available else None
-    if wanted in available:
-        return wanted
-    series = wanted.removesuffix("-latest")
+    if requested in available:
+        return requested
+    series = requested.removesuffix("-latest")
     return next((v for v in available if f"{v}.".startswith(f"{series}.")), None)
 
 

@@ -1,4 +1,4 @@
-"""Backups that lie at a place and that no row knows: what was found, before anything is kept."""
+"""Result of surveying a store for backups that the catalogue does not know."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from holdfast.domain.provenance import Provenance
 
 
 @dataclass(frozen=True)
-class Found:
-    """One backup as its objects describe it. `size` in bytes; `created` in ms since 1970;
-    `objects` is the prefix of a dump, the key of a snapshot."""
+class SurveyedBackup:
+    """One unknown backup as its stored objects describe it. `size` in bytes; `created` in ms since
+    1970; `objects` is the prefix of a dump, the key of a snapshot."""
 
     uid: str
     id: str
@@ -26,21 +26,21 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What is new of one addon at a place, oldest first. `uid` is the addon's own where that is
-    known; `repository` the prefix of its snapshots, empty for dumps."""
+class SurveyedAddon:
+    """The unknown backups of one addon in a store, oldest first. `uid` is the addon's, empty if not
+    recorded; `repository` is the prefix of its snapshots, empty for dumps."""
 
     project: str
     addon: str
     kind: str
     uid: str = ""
     repository: str = ""
-    backups: Sequence[Found] = field(default_factory=tuple[Found])
+    backups: Sequence[SurveyedBackup] = field(default_factory=tuple[SurveyedBackup])
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why something that looks like a backup of ours is left alone."""
+class SurveyProblem:
+    """Why objects that look like a backup of ours are left alone."""
 
-    where: str
-    what: str
+    location: str
+    reason: str

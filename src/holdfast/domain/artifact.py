@@ -1,4 +1,4 @@
-"""The stored form of a dump: which objects there are, and the manifest that proves them.
+"""The stored form of a dump: its objects, and the manifest that describes and proves them.
 
 The manifest is the last object written; without it a prefix is leftovers. `docs/formats/dump.md`
 describes it for people who have only the bucket.
@@ -29,7 +29,7 @@ class StoredMember:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything needed to restore and to judge, without the catalogue."""
+    """Everything needed to restore and to check a dump without the catalogue."""
 
     backup: Mapping[str, object]
     engine: str
@@ -50,13 +50,13 @@ class Manifest:
 
 
 def stamped_part(document: Mapping[str, object]) -> bytes:
-    """The bytes of a manifest that its `stamp` vouches for: all but the stamp, in one form."""
+    """The bytes of a manifest that its `stamp` signs: canonical JSON of all but the stamp."""
     rest = {key: value for key, value in document.items() if key != "stamp"}
     return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
 
 
 def attempt_prefix(project: str, addon: str, backup_uid: str, attempt: str) -> str:
-    """`dumps/<project>/<addon>/<backup uid>/<attempt>/`: every attempt writes under its own."""
+    """`dumps/<project>/<addon>/<backup uid>/<attempt>/`: each attempt has its own prefix."""
     return f"{backup_prefix(project, addon, backup_uid)}{attempt}/"
 
 

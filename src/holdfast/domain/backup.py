@@ -29,7 +29,7 @@ class SourceType(StrEnum):
 
 FILES = frozenset({SourceType.EXTERNAL_DUMP, SourceType.FILE_UPLOAD})
 IMPORTED = FILES | {SourceType.LIVE_INSTANCE}
-"""Backups that are not of the addon's own data."""
+"""Sources whose data is not the addon's own."""
 
 
 def source_of(kind: BackupType) -> SourceType:
@@ -37,12 +37,13 @@ def source_of(kind: BackupType) -> SourceType:
 
 
 def taken_by(kind: BackupType) -> Kind:
-    """The work that makes a backup of this type."""
+    """The kind of operation that makes a backup of this type."""
     return Kind.SNAPSHOT if kind is BackupType.SNAPSHOT else Kind.BACKUP
 
 
 def restored_by(kind: BackupType) -> Kind:
-    return Kind.REWIND if kind is BackupType.SNAPSHOT else Kind.RESTORE
+    """The kind of operation that restores a backup of this type."""
+    return Kind.RESTORE_IN_PLACE if kind is BackupType.SNAPSHOT else Kind.RESTORE
 
 
 def default_name(instant_text: str) -> str:

@@ -1,32 +1,32 @@
-"""What a restore found different from its backup, and whether the person has agreed to it."""
+"""Differences between a backup and its restore, and the caller's consent to them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 SHOWN = 20
-"""Differences named in a reason; the report has all of them."""
+"""Maximum of differences listed in a reason; the report has all of them."""
 
 KEEP_OLD_HOURS = 24
-"""How long the old data stays aside after a restore that went on in spite of differences."""
+"""Hours the old data stays aside after a restore with accepted differences."""
 
 MAX_KEEP_OLD_HOURS = 24 * 365
 
 
 @dataclass(frozen=True)
 class Consent:
-    """What the person allowed in advance.
+    """What the caller allowed in advance.
 
-    `accepted`: the differences they have seen, word for word; a new one still ends the restore.
-    `skips_failed`: objects that cannot be made and hold no data may be left out.
+    `accepted`: differences the caller has read, word for word; any other still ends the restore.
+    `skips_failed`: objects that cannot be created and hold no data may be left out.
     """
 
     accepted: Collection[str] = ()
     skips_failed: bool = False
 
     def refusal(self, differences: Sequence[str], skipped: Sequence[str]) -> str | None:
-        """Why the restore may not go on, with what would let it pass; None: it may."""
-        seen = frozenset(self.accepted)
-        unseen = [difference for difference in differences if difference not in seen]
+        """Why the restore must stop, and the option that would allow it; None: it may go on."""
+        accepted = frozenset(self.accepted)
+        unseen = [difference for difference in differences if difference not in accepted]
         parts: list[str] = []
         if skipped and not self.skips_failed:
             parts.append(

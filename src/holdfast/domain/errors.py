@@ -1,21 +1,16 @@
 """Every failure Holdfast knows, each with one code and one sentence a person understands.
 
-Two words decide what happens next: `Temporary` may be tried again as it is, `Permanent` needs
-somebody to change something first. The class docstring is the sentence; an instance may say more.
+The base class decides what happens next: `Temporary` may be retried unchanged, `Permanent` needs a
+change first. The class docstring is the default message; an instance may say more.
 
     Failure
     ├── Temporary   StoreUnavailable, AddonUnavailable, ...
     ├── Permanent   DestinationFull, ToolMissing, ...
-    └── Refused     what a caller asked for cannot be done; maps to one HTTP status
+    └── Refused     a caller's request cannot be fulfilled; maps to one HTTP status
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
-
-
-def _one_line(text: str) -> str:
-    """Reasons are shown in lists and logs, and servers and tools answer in several lines."""
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 class Failure(Exception):
@@ -24,7 +19,9 @@ class Failure(Exception):
     code: ClassVar[str] = "failure"
 
     def __init__(self, message: str = "", **facts: object) -> None:
-        self.message = _one_line(message or (type(self).__doc__ or "").strip().splitlines()[0])
+        text = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        # One line: reasons are shown in lists and logs, but servers and tools answer in several.
+        self.message = " ".join(line.strip() for line in text.splitlines() if line.strip())
         self.facts: Mapping[str, object] = facts
         super().__init__(self.message)
 
@@ -36,7 +33,7 @@ class Temporary(Failure):
 
 
 class Permanent(Failure):
-    """Something will not work until somebody changes it."""
+    """Something will not work until it is changed."""
 
     code = "permanent"
 

@@ -1,4 +1,4 @@
-"""What `completed` is derived from: a list of checks, each with what was found.
+"""Checks that `completed` is derived from, each with its result.
 
 A backup is good when every check passed; anything less names the checks that did not.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SMALLEST_MEMBER = 64
-"""Bytes below which no dump of anything can be whole: an empty database's archive is larger."""
+"""Minimum bytes of a whole dump: even an empty database's archive is larger."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Check:
 
 
 def exit_statuses(member: str, processes: Sequence[Mapping[str, object]] | None) -> Check:
-    """Every process of a member must be known and must have exited with 0. An empty list says that
-    none was needed; None, that nobody knows."""
+    """Every process of a member must have exited with 0. An empty list: none was needed; None: the
+    processes are not known, which fails."""
     if processes is None:
         return Check(f"exit statuses of {member}", False, "no process is known")
     words = ", ".join(f"{p.get('program')}={p.get('exitStatus')}" for p in processes)
@@ -39,17 +39,17 @@ def size_floor(member: str, plain_bytes: int) -> Check:
 
 
 def arrived(member: str, facts: Mapping[str, object]) -> Check:
-    """A file that came from elsewhere: as much of it as was announced."""
-    known = facts.get("announced") or "nothing"
+    """An imported file must have arrived as it was announced."""
+    announced = facts.get("announced") or "nothing"
     return Check(
         f"arrival of {member}",
         bool(facts.get("arrived")),
-        f"{facts.get('arrived')} arrived, {known} was announced",
+        f"{facts.get('arrived')} arrived, {announced} was announced",
     )
 
 
 def read_back(member: str, written: tuple[int, str], read: tuple[int, str]) -> Check:
-    """What the store gives back must be what was written: size and digest."""
+    """Size and digest read back from the store must be those written."""
     return Check(
         f"read back of {member}",
         written == read,
@@ -57,14 +57,14 @@ def read_back(member: str, written: tuple[int, str], read: tuple[int, str]) -> C
     )
 
 
-def structure(member: str, problem: str | None, found: Mapping[str, object]) -> Check:
-    """The stock tool read the stored bytes as what they should be, or said why not."""
-    words = ", ".join(f"{name} {value}" for name, value in found.items())
+def structure(member: str, problem: str | None, facts: Mapping[str, object]) -> Check:
+    """The stock tool must be able to parse the stored bytes; `problem` is its complaint."""
+    words = ", ".join(f"{name} {value}" for name, value in facts.items())
     return Check(f"structure of {member}", problem is None, problem or words)
 
 
 def tables_covered(member: str, archived: int, counted: int) -> Check:
-    """Each table counted at dump time has its data in the archive."""
+    """Each table counted at dump time must have its data in the archive."""
     return Check(
         f"tables of {member}",
         archived >= counted,
@@ -73,7 +73,7 @@ def tables_covered(member: str, archived: int, counted: int) -> Check:
 
 
 def rows_match(member: str, stored: Mapping[str, int], counted: Mapping[str, int]) -> Check:
-    """Each table's rows as they are stored, against those counted in the snapshot of the dump."""
+    """Each table's stored rows must match those counted in the snapshot of the dump."""
     differ = [
         f"{table}: {rows} rows counted, {stored.get(table, 0)} stored"
         for table, rows in counted.items()

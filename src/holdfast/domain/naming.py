@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from holdfast.domain.errors import Conflict
+
 NAME = r"[a-zA-Z]((-|\s)?[a-zA-Z0-9]+((-|\s)[a-zA-Z0-9]+)*)?"
 """Projects and addons, 3 to 39 characters."""
 
@@ -21,11 +23,19 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def free_slug(name: str, taken: Callable[[str], bool]) -> str:
+def free_slug(name: str, is_taken: Callable[[str], bool]) -> str:
     """The slug of `name`, or the first of `-2`, `-3`, ... that is not taken."""
     base = slug(name)
     candidate, number = base, 1
-    while taken(candidate):
+    while is_taken(candidate):
         number += 1
         candidate = f"{base}-{number}"
     return candidate
+
+
+def name_taken(a_noun: str, identifier: str) -> Conflict:
+    """The conflict of a name whose slug exists already. `a_noun` with article: `a project`."""
+    return Conflict(
+        f"{a_noun} with the same derived identifier {identifier!r} exists already",
+        {"name": f"derives {identifier!r}, which is taken"},
+    )

@@ -1,14 +1,14 @@
-"""Operations: the long work behind backups, restores and addon changes, and how it may move.
+"""Operations: the long work behind backups, restores and addon changes, and their statuses.
 
-Every long thing is one operation row. Its state moves through `MOVES` and nothing else; the
-catalogue writes each move by compare-and-set, fenced by the dispatch number.
+Each is one row. Its status changes only along `MOVES`; the catalogue writes each change by
+compare-and-set, fenced by the dispatch number.
 """
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The words of the v1 API, for backups and restores alike."""
+    """The statuses of the v1 API, of backups and restores alike."""
 
     SCHEDULED = "scheduled"
     IN_PROGRESS = "in-progress"
@@ -45,12 +45,12 @@ class Kind(StrEnum):
     BACKUP = "backup"
     SNAPSHOT = "snapshot"
     RESTORE = "restore"
-    REWIND = "rewind"  # a restore of a snapshot, by exchanging a server's files
-    REFILL = "refill"  # a restore of a snapshot, into a database that stays open
+    RESTORE_IN_PLACE = "rewind"  # of a snapshot, by exchanging a server's data directory
+    RESTORE_OPEN_FILE = "refill"  # of a snapshot, into a database file that stays open
     UNDO = "undo"  # of a restore, with the old data that it set aside
-    COPY = "copy"  # of a snapshot, to an additional destination
+    REPLICATE = "copy"  # of a snapshot, to an additional destination
     REPAIR = "repair"  # of a copy that was lost
-    TIDY = "tidy"  # of a snapshot repository
+    PRUNE = "tidy"  # of a snapshot repository
     DROP_OLD = "drop-old"  # data that a restore set aside, when its time is over
     PROVISION = "provision"
     PAUSE = "pause"
@@ -62,8 +62,8 @@ class Kind(StrEnum):
 
 PRIORITY: dict[Kind, int] = {
     Kind.RESTORE: 1,
-    Kind.REWIND: 1,
-    Kind.REFILL: 1,
+    Kind.RESTORE_IN_PLACE: 1,
+    Kind.RESTORE_OPEN_FILE: 1,
     Kind.UNDO: 1,
     Kind.DELETE: 2,
     Kind.PROVISION: 2,
@@ -73,20 +73,20 @@ PRIORITY: dict[Kind, int] = {
     Kind.RESET: 2,
     Kind.BACKUP: 5,
     Kind.SNAPSHOT: 5,
-    Kind.COPY: 6,
+    Kind.REPLICATE: 6,
     Kind.REPAIR: 6,
-    Kind.TIDY: 7,
+    Kind.PRUNE: 7,
     Kind.DROP_OLD: 7,
 }
-"""1 goes first. Somebody waits for a restore; nobody waits for a backup."""
+"""1 goes first: people wait for restores, not for backups."""
 
 TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
-RESTORING = frozenset({Kind.RESTORE, Kind.REWIND, Kind.REFILL, Kind.UNDO})
-KEEPING = frozenset({Kind.COPY, Kind.REPAIR, Kind.TIDY, Kind.DROP_OLD})
-"""Work on what was taken; the server goes on as it was."""
+RESTORING = frozenset({Kind.RESTORE, Kind.RESTORE_IN_PLACE, Kind.RESTORE_OPEN_FILE, Kind.UNDO})
+KEEPING = frozenset({Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD})
+"""Work on stored backups; the server is not touched."""
 
 MAX_ATTEMPTS = 3
-"""Takeovers after which an operation that keeps killing its worker is failed."""
+"""Attempts after which an operation that keeps losing its worker fails."""
 
 ANY_LANE = "any"
-"""The queue of work that any worker can do; work bound to one machine waits in its lane."""
+"""The lane of work that any worker can do; work bound to one machine waits in that one's."""

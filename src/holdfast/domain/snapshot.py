@@ -1,4 +1,4 @@
-"""Snapshots: how large their blocks are, and what their objects are called."""
+"""Snapshots: sizes of their blocks, names of their objects, and reading packs in rounds."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _GIB = 1 << 30
 
 WHOLE_BLOCK = 1 << 20
-"""For files that change as a whole: smaller blocks would only be more of them."""
+"""Bytes per block of files that change as a whole: smaller blocks would only be more."""
 
 PAGES_DIRECTORY = "data"
 MANIFEST = "holdfast/manifest.json"
@@ -31,13 +31,13 @@ def page_block(database_bytes: int) -> int:
 
 
 CIRCLE = 1 << 32
-"""Names of packs are hashes, so they lie evenly around a circle of so many points. Reading goes
-around it, and whatever was there when a round began has been read when it ends."""
+"""Points of the circle that pack names, being hashes, are spread over evenly. Reading goes around
+it, so every pack that existed when a round began has been read when the round ends."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of the circle, from `begin` on; all of it when it is as long."""
+    """An arc of the circle of pack names, starting at `begin`."""
 
     begin: int
     length: int
@@ -55,39 +55,39 @@ EVERYTHING = Stretch(0, CIRCLE)
 
 
 def next_stretch(begin: int, elapsed_ms: int, round_ms: int) -> Stretch:
-    """What to read after `elapsed_ms`, so that a round takes `round_ms`; nothing when that is 0."""
+    """The stretch to read after `elapsed_ms` so that a round takes `round_ms`; 0: nothing."""
     if round_ms <= 0:
         return Stretch(begin, 0)
     return Stretch(begin, min(CIRCLE, -(-CIRCLE * max(0, elapsed_ms) // round_ms)))
 
 
 def marks_after(marks: Sequence[Sequence[int]], length: int, now: int) -> list[list[int]]:
-    """The last stretches that make up one round, the oldest first: each its length and when it was
-    read. Those before them were read again since."""
-    found = [[int(mark[0]), int(mark[1])] for mark in marks]
+    """The latest stretches that make up one round, oldest first, as [length, when read]. Older ones
+    have been read again since, so they are dropped."""
+    latest = [[int(mark[0]), int(mark[1])] for mark in marks]
     if length > 0:
-        found.append([length, now])
-    while found and sum(each[0] for each in found[1:]) >= CIRCLE:
-        found.pop(0)
-    return found
+        latest.append([length, now])
+    while latest and sum(stretch[0] for stretch in latest[1:]) >= CIRCLE:
+        latest.pop(0)
+    return latest
 
 
 def snapshot_key(prefix: str, snapshot: str) -> str:
-    """The object whose absence means that there is no such snapshot any more."""
+    """The key of a snapshot object; without the object there is no such snapshot."""
     return f"{prefix}snapshots/{snapshot}"
 
 
 def is_snapshot_key(key: str) -> bool:
-    """Is it exactly one snapshot object? Nothing else of a repository is ever removed by key."""
+    """Whether it is the key of one snapshot object, the only object ever deleted by key."""
     return _SNAPSHOT.fullmatch(key) is not None
 
 
 def is_in_repository(key: str) -> bool:
-    """Is it a part of repositories, or a beginning that would take them along?"""
+    """Whether the key, used as a prefix, lies in a repository or covers repositories."""
     return key.startswith(ROOT) or ROOT.startswith(key)
 
 
 def repository_of(key: str) -> str | None:
-    """The prefix of the repository that an object would belong to; None: not of our shape."""
-    found = _INSIDE.fullmatch(key)
-    return None if found is None else found.group(1)
+    """The prefix of the repository that a key belongs to by its shape; None: no repository."""
+    match = _INSIDE.fullmatch(key)
+    return None if match is None else match.group(1)

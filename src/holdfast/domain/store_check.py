@@ -1,7 +1,8 @@
-"""What a stored object is to us: judged from its key and from what the rows say, nothing else.
+"""Classifies stored objects of dumps as live, in the making, leftover or foreign.
 
-An object is ours only if a row says that its backup, its place and its attempt exist. Whatever
-has no row is foreign, even if it looks like ours: another installation may share the bucket.
+Only the key and the catalogue's rows count. An object is ours only if rows prove its backup, its
+destination and its attempt. Anything without a row is foreign, even if it looks like ours: another
+installation may share the bucket.
 """
 
 import re
@@ -24,7 +25,7 @@ _SHAPE = re.compile(rf"{ROOT}({_SEGMENT})/({_SEGMENT})/({_UUID})/([1-9][0-9]*)/.
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where an object of ours would be: one attempt of one backup."""
+    """The location of one attempt of one dump, as its keys say."""
 
     project: str
     addon: str
@@ -41,16 +42,16 @@ class Spot:
 
 
 def spot_of(key: str) -> Spot | None:
-    """None: not of our shape."""
-    found = _SHAPE.fullmatch(key)
-    if found is None:
+    """Parses the key of a dump's object; None if it has another shape."""
+    match = _SHAPE.fullmatch(key)
+    if match is None:
         return None
-    project, addon, uid, attempt = found.groups()
+    project, addon, uid, attempt = match.groups()
     return Spot(project, addon, uid, int(attempt))
 
 
 def neighbourhood(key: str) -> str:
-    """What a foreign object is reported under: its folder, but none below an addon's."""
+    """The folder a foreign object is reported under, at most three levels deep."""
     return "/".join(key.split("/")[:-1][:3]) + "/"
 
 
@@ -62,13 +63,13 @@ class Class(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the rows say of a backup whose objects lie at a place.
+class RecordedBackup:
+    """The rows' facts about a backup that has objects at a destination.
 
-    `folder` is where they belong, `operation` what made them: None for those that were adopted, of
-    which no other attempts are known. `published` are the prefixes of all its copies that are not
-    gone, at whatever place; `here` says whether a copy at this place has a row at all, `present`
-    whether it is not gone, `going` whether a deletion is at it or it is hidden already.
+    `folder` is where its objects belong; `operation` made them, None if they were adopted, of which
+    no other attempts are known. `published` are the prefixes of its copies at all destinations that
+    are not gone. `has_row`: a copy at this destination has a row; `present`: that copy is not gone;
+    `going`: it is being deleted, or its backup is hidden already.
     """
 
     folder: str
@@ -76,7 +77,7 @@ class Known:
     status: str | None
     ended: int | None
     attempts: int
-    here: bool
+    has_row: bool
     present: bool
     going: bool
     published: frozenset[str]
@@ -84,68 +85,67 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The class, and the proof as a sentence."""
+    """The class of an object, and its proof as a clause."""
 
     kind: Class
     why: str
 
 
-def classify(spot: Spot | None, known: Known | None) -> Finding:
-    """Leftover only when a row proves that nobody will need it; foreign when no row knows it."""
+def classify(spot: Spot | None, recorded: RecordedBackup | None) -> Finding:
+    """Leftover only if rows prove that it is not needed; foreign if no row knows it."""
     if spot is None:
         return Finding(Class.FOREIGN, "it has not the shape of a backup of ours")
-    if known is None:
+    if recorded is None:
         return Finding(Class.FOREIGN, f"no backup here has the uid {spot.uid}")
-    stranger = _stranger(spot, known)
+    stranger = _foreign_reason(spot, recorded)
     if stranger is not None:
         return Finding(Class.FOREIGN, stranger)
-    busy = _busy(known)
-    if busy is not None:
-        return Finding(Class.MAKING, busy)
-    if spot.prefix in known.published:
-        return Finding(Class.LIVE, "it is the published attempt")
-    return Finding(Class.LEFTOVER, _proof(spot, known))
+    if recorded.operation and (recorded.status is None or Status(recorded.status) not in OVER):
+        finding = Finding(Class.MAKING, f"operation {recorded.operation} is not over")
+    elif recorded.going:
+        finding = Finding(Class.MAKING, "its deletion is under way")
+    elif spot.prefix in recorded.published:
+        finding = Finding(Class.LIVE, "it is the published attempt")
+    else:
+        finding = Finding(Class.LEFTOVER, _leftover_proof(spot, recorded))
+    return finding
 
 
-def _busy(known: Known) -> str | None:
-    if known.operation and (known.status is None or Status(known.status) not in OVER):
-        return f"operation {known.operation} is not over"
-    return "its deletion is under way" if known.going else None
-
-
-def _stranger(spot: Spot, known: Known) -> str | None:
-    if known.folder != spot.folder:
-        return f"backup {spot.uid} belongs under {known.folder}"
-    if not known.here:
+def _foreign_reason(spot: Spot, recorded: RecordedBackup) -> str | None:
+    if recorded.folder != spot.folder:
+        return f"backup {spot.uid} belongs under {recorded.folder}"
+    if not recorded.has_row:
         return f"no copy of backup {spot.uid} was ever kept here"
-    if known.operation is None:
-        adopted = spot.prefix in known.published
+    if recorded.operation is None:
+        adopted = spot.prefix in recorded.published
         return None if adopted else f"of backup {spot.uid}, which was adopted, it is no part"
-    if spot.attempt > known.attempts:
-        return f"backup {spot.uid} had {known.attempts} attempts, never a number {spot.attempt}"
+    if spot.attempt > recorded.attempts:
+        return f"backup {spot.uid} had {recorded.attempts} attempts, never a number {spot.attempt}"
     return None
 
 
-def _proof(spot: Spot, known: Known) -> str:
-    over = f"operation {known.operation} is over since {known.ended} ({known.status})"
-    if not known.present:
+def _leftover_proof(spot: Spot, recorded: RecordedBackup) -> str:
+    over = f"operation {recorded.operation} is over since {recorded.ended} ({recorded.status})"
+    if not recorded.present:
         return f"{over} and the copy here is gone"
-    if known.published:
-        return f"{over} and published {', '.join(sorted(known.published))}, not {spot.prefix}"
+    if recorded.published:
+        return f"{over} and published {', '.join(sorted(recorded.published))}, not {spot.prefix}"
     return f"{over} and published nothing"
 
 
-def damage(prefix: str, sizes: Mapping[str, int], found: Mapping[str, int]) -> str | None:
-    """What is wrong with a completed copy: `sizes` by name as proven, `found` by key in the
-    store. None: everything is there, in its size. A snapshot is one object, its own prefix."""
+def damage(prefix: str, sizes: Mapping[str, int], stored: Mapping[str, int]) -> str | None:
+    """The first problem of a completed copy: an object is missing or has another size; None: whole.
+
+    `sizes` are the proven bytes by name, `stored` the bytes in the store by key. A snapshot is one
+    object, whose key is the prefix."""
     if is_snapshot_key(prefix):
-        return None if prefix in found else f"{prefix} is missing"
-    if prefix + MANIFEST not in found:
+        return None if prefix in stored else f"{prefix} is missing"
+    if prefix + MANIFEST not in stored:
         return f"{prefix}{MANIFEST} is missing"
     for name, size in sizes.items():
-        there = found.get(prefix + name)
-        if there is None:
+        stored_bytes = stored.get(prefix + name)
+        if stored_bytes is None:
             return f"{prefix}{name} is missing"
-        if there != size:
-            return f"{prefix}{name} holds {there} bytes, {size} were proven"
+        if stored_bytes != size:
+            return f"{prefix}{name} holds {stored_bytes} bytes, {size} were proven"
     return None

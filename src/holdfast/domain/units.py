@@ -1,4 +1,4 @@
-"""Quantities as people read them."""
+"""Formats quantities for people."""
 
 
 def show_bytes(count: float) -> str:

@@ -1,10 +1,9 @@
 """DBOS Transact as the durable queue: enqueues in our transaction, claims, runs, drains.
 
-Only its public API is used, and only for carrying: a workflow is one call of `run`, its id is
-`<operation>.<fence>`, so a dispatch can be enqueued once. Its recovery, cancellation and
-schedules are not used (docs/adr/0003): the executor id is new at every start, so it never finds
-work of its own to recover, and the application version is a constant, so an upgrade finds the
-rows of the version before it.
+Only its public API is used, and only to carry dispatches: a workflow is one call of `run`, its id
+is `<operation>.<fence>`, so a dispatch is enqueued once. Its recovery, cancellation and schedules
+are not used (docs/adr/0003): the executor id is new at every start, so it never finds work of its
+own to recover, and the application version is a constant, so an upgrade finds older rows.
 """
 
 import logging
@@ -24,21 +23,16 @@ _OVER = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEE
 _KEEP_MS = 24 * 3600 * 1000
 
 
-def _key(what: Dispatch) -> str:
-    return f"{what.op}.{what.fence}"
-
-
-def _parsed(workflow_id: str) -> Dispatch:
-    op, _, fence = workflow_id.rpartition(".")
-    return Dispatch(op, int(fence))
+def _key(dispatch: Dispatch) -> str:
+    return f"{dispatch.op}.{dispatch.fence}"
 
 
 class DbosQueue:
-    """One process's access to the queue in the catalogue's own database; a worker looks for work
-    every so many seconds."""
+    """One process's access to the queue in the catalogue's own database."""
 
     def __init__(self, url: str, clock: Clock, every: float, engine: Engine | None = None) -> None:
-        """`engine`: connections to that database that do not wait for ever; None: DBOS' own."""
+        """`every`: seconds between a worker's polls. `engine`: connections with a time limit for
+        answers; None: DBOS' own."""
         self._url = url
         self._engine = engine
         self._clock = clock
@@ -49,47 +43,50 @@ class DbosQueue:
             system_database_url=url, application_name=_APP, system_database_engine=engine
         )
 
-    def dispatch(self, connection: Connection, what: Dispatch, priority: int, lane: str) -> None:
+    def dispatch(
+        self, connection: Connection, dispatch: Dispatch, priority: int, lane: str
+    ) -> None:
         self._client.enqueue_in_transaction(
             connection,
             {
                 "workflow_name": _WORKFLOW,
                 "queue_name": lane,
-                "workflow_id": _key(what),
+                "workflow_id": _key(dispatch),
                 "app_version": _VERSION,
                 "priority": priority,
             },
-            what.op,
-            what.fence,
+            dispatch.op,
+            dispatch.fence,
         )
 
     def orphans(self, live_workers: Collection[str]) -> list[Dispatch]:
         claimed = self._client.list_workflows(
             status="PENDING", name=_WORKFLOW, load_input=False, load_output=False
         )
-        return [_parsed(w.workflow_id) for w in claimed if w.executor_id not in live_workers]
+        orphaned = [w.workflow_id for w in claimed if w.executor_id not in live_workers]
+        parts = [workflow_id.rpartition(".") for workflow_id in orphaned]
+        return [Dispatch(op, int(fence)) for op, _, fence in parts]
 
     def lost(self, dispatched: Collection[Dispatch]) -> list[Dispatch]:
-        self._purge()
-        if not dispatched:
-            return []
-        held = self._client.list_workflows(
-            workflow_ids=[_key(what) for what in dispatched], load_input=False, load_output=False
-        )
-        alive = {w.workflow_id for w in held if w.status not in _OVER}
-        return [what for what in dispatched if _key(what) not in alive]
-
-    def forget(self, what: Dispatch) -> None:
-        self._client.cancel_workflow(_key(what))
-
-    def _purge(self) -> None:
-        """Drops the rows of work that ended more than a day ago: DBOS itself keeps them."""
+        # DBOS keeps the rows of ended work for ever: drop those older than a day.
         before = datetime.fromtimestamp((self._clock.now() - _KEEP_MS) / 1000, tz=UTC).isoformat()
         over = self._client.list_workflows(
             status=sorted(_OVER), end_time=before, limit=1000, load_input=False, load_output=False
         )
         if over:
             self._client.delete_workflows([w.workflow_id for w in over])
+        if not dispatched:
+            return []
+        workflows = self._client.list_workflows(
+            workflow_ids=[_key(dispatch) for dispatch in dispatched],
+            load_input=False,
+            load_output=False,
+        )
+        alive = {w.workflow_id for w in workflows if w.status not in _OVER}
+        return [dispatch for dispatch in dispatched if _key(dispatch) not in alive]
+
+    def forget(self, dispatch: Dispatch) -> None:
+        self._client.cancel_workflow(_key(dispatch))
 
     def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
         @DBOS.workflow(name=_WORKFLOW)
@@ -107,7 +104,7 @@ class DbosQueue:
                 "log_level": "WARNING",
             }
         )
-        for lane in lanes:  # before the launch, which begins to look at once at those that it finds
+        for lane in lanes:  # before launch, which starts polling the lanes it finds
             self._client.register_queue(
                 lane, worker_concurrency=concurrency, polling_interval_sec=self._every
             )

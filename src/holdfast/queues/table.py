@@ -1,12 +1,12 @@
-"""A queue without an engine: one table of our own and a polling thread.
+"""A queue without a library: one table of our own and a polling thread.
 
-The second implementer of the contract. It keeps the first one honest (the same chaos test runs
-on both) and is the way out should DBOS ever stop being one.
+It keeps the contract honest (the same chaos test runs on both queues) and replaces DBOS should that
+ever be given up.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from sqlalchemy import (
@@ -58,8 +58,10 @@ class TableQueue:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             _table.create(connection, checkfirst=True)
 
-    def dispatch(self, connection: Connection, what: Dispatch, priority: int, lane: str) -> None:
-        row = {"op": what.op, "fence": what.fence, "priority": priority, "lane": lane}
+    def dispatch(
+        self, connection: Connection, dispatch: Dispatch, priority: int, lane: str
+    ) -> None:
+        row = {"op": dispatch.op, "fence": dispatch.fence, "priority": priority, "lane": lane}
         connection.execute(insert(_table), row)
 
     def orphans(self, live_workers: Collection[str]) -> list[Dispatch]:
@@ -70,16 +72,18 @@ class TableQueue:
             return [Dispatch(op, fence) for op, fence in connection.execute(claimed)]
 
     def lost(self, dispatched: Collection[Dispatch]) -> list[Dispatch]:
-        ops = {what.op for what in dispatched}
-        held = select(_table.c.op, _table.c.fence).where(_table.c.op.in_(ops))
+        ops = {dispatch.op for dispatch in dispatched}
+        statement = select(_table.c.op, _table.c.fence).where(_table.c.op.in_(ops))
         with self._engine.connect() as connection:
-            alive = {Dispatch(op, fence) for op, fence in connection.execute(held)}
-        return [what for what in dispatched if what not in alive]
+            alive = {Dispatch(op, fence) for op, fence in connection.execute(statement)}
+        return [dispatch for dispatch in dispatched if dispatch not in alive]
 
-    def forget(self, what: Dispatch) -> None:
-        gone = delete(_table).where(_table.c.op == what.op, _table.c.fence == what.fence)
+    def forget(self, dispatch: Dispatch) -> None:
+        statement = delete(_table).where(
+            _table.c.op == dispatch.op, _table.c.fence == dispatch.fence
+        )
         with self._engine.begin() as connection:
-            connection.execute(gone)
+            connection.execute(statement)
 
     def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
         pool = ThreadPoolExecutor(concurrency * len(lanes), thread_name_prefix="operation")
@@ -88,29 +92,29 @@ class TableQueue:
             self._running = {f: lane for f, lane in self._running.items() if not f.done()}
             for lane in lanes:
                 free = concurrency - list(self._running.values()).count(lane)
-                for what in self._claim(worker, lane, free) if free else []:
-                    self._running[pool.submit(self._run, run, what)] = lane
+                for dispatch in self.claim(worker, lane, free) if free else []:
+                    self._running[pool.submit(run_and_forget, dispatch)] = lane
 
-        thread = threading.Thread(target=self._poll, args=(poll,), name="queue", daemon=True)
+        def run_and_forget(dispatch: Dispatch) -> None:
+            """However it ended, we drop it: an operation that is not over shows up as lost."""
+            try:
+                run(dispatch.op, dispatch.fence)
+            finally:
+                self.forget(dispatch)
+
+        def poll_until_stopped() -> None:
+            while not self._stop.wait(_POLL_SECONDS):
+                try:
+                    poll()
+                except DBAPIError as error:  # a database outage must not end the claiming for ever
+                    log.warning("the queue does not answer", extra={"error": str(error.orig)})
+
+        thread = threading.Thread(target=poll_until_stopped, name="queue", daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _poll(self, once: Callable[[], None]) -> None:
-        """A database that is away for a while must not end the claiming for ever."""
-        while not self._stop.wait(_POLL_SECONDS):
-            try:
-                once()
-            except DBAPIError as error:
-                log.warning("the queue does not answer", extra={"error": str(error.orig)})
-
-    def _run(self, run: RunOne, what: Dispatch) -> None:
-        """Whatever came of it, we hold it no longer: what is not over shows up as lost."""
-        try:
-            run(what.op, what.fence)
-        finally:
-            self.forget(what)
-
-    def _claim(self, worker: str, lane: str, limit: int) -> list[Dispatch]:
+    def claim(self, worker: str, lane: str, limit: int) -> list[Dispatch]:
+        """Claims up to `limit` waiting dispatches of the lane for `worker`."""
         waiting = (
             select(_table.c.number, _table.c.op, _table.c.fence)
             .where(_table.c.worker.is_(None), _table.c.lane == lane)
@@ -119,12 +123,12 @@ class TableQueue:
             .with_for_update(skip_locked=True)
         )
         with self._engine.begin() as connection:
-            found = list(connection.execute(waiting))
-            numbers = [row.number for row in found]
-            taken = update(_table).where(_table.c.number.in_(numbers)).values(worker=worker)
+            rows = list(connection.execute(waiting))
+            numbers = [row.number for row in rows]
+            statement = update(_table).where(_table.c.number.in_(numbers)).values(worker=worker)
             if numbers:
-                connection.execute(taken)
-        return [Dispatch(row.op, row.fence) for row in found]
+                connection.execute(statement)
+        return [Dispatch(row.op, row.fence) for row in rows]
 
     def drain(self, grace_seconds: float) -> None:
         self._stop.set()

@@ -1,7 +1,7 @@
 """Addons: create, put, patch, delete, and the lifecycle of their servers.
 
 A managed addon is a row and a `provision` operation; an attached one is only a row, because its
-server was probed before and belongs to somebody else. What is not ours is never stopped, reset or
+server, which the user runs, was probed before. An attached server is never stopped, reset or
 removed.
 """
 
@@ -15,14 +15,13 @@ from holdfast.contracts.engine import Address, Probe
 from holdfast.contracts.files import Rooted
 from holdfast.domain.addon import AddonStatus, Desired, is_newer_minor, pick_version
 from holdfast.domain.errors import Conflict, Invalid
-from holdfast.domain.naming import slug
+from holdfast.domain.naming import name_taken, slug
 from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases import forks
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, ScaleForm
-from holdfast.usecases.names import name_taken
 from holdfast.usecases.schedules import schedules
 
 DEFAULT_USER = "holdfast"
@@ -30,8 +29,8 @@ DEFAULT_DATABASE = "defaultdb"
 
 
 @dataclass(frozen=True)
-class Found:
-    """Where the server is: `probe` is what an attached one said, None for one to be made."""
+class AddonServer:
+    """The server of an addon; `probe` is the answer of an attached one, None for a managed one."""
 
     address: Address
     version: str
@@ -39,45 +38,33 @@ class Found:
 
 
 def managed_address(form: AddonForm, port: int) -> Address:
-    wanted = form.custom_credentials
+    credentials = form.custom_credentials
     return Address(
         host="127.0.0.1",
         port=port,
         user=DEFAULT_USER,
         password=Secret(ids.password()),
-        database=wanted.db_name if wanted else DEFAULT_DATABASE,
+        database=credentials.db_name if credentials else DEFAULT_DATABASE,
     )
 
 
-def create(context: Context, project: Project, form: AddonForm, found: Found) -> Addon:
+def create(context: Context, project: Project, form: AddonForm, server: AddonServer) -> Addon:
     identifier = slug(form.name)
     if addons.find(context.session, project.pk, identifier) is not None:
         raise name_taken("an addon", identifier)
-    addon = _new_row(context, project, form, found)
-    context.session.add(addon)
-    context.session.flush()
-    if addon.managed:
-        _order(context, addon, Kind.PROVISION)
-    if form.source is not None:
-        forks.start(context, project, addon, form.source)
-    schedules.replace_all(context, addon, form.backup_schedules or ())
-    return addon
-
-
-def _new_row(context: Context, project: Project, form: AddonForm, found: Found) -> Addon:
-    managed = found.probe is None
+    managed = server.probe is None
     uid = ids.uid()
-    address = found.address
-    return Addon(
+    address = server.address
+    addon = Addon(
         uid=uid,
         project_pk=project.pk,
-        id=slug(form.name),
+        id=identifier,
         name=form.name,
         description=form.description,
         kind=form.type,
-        version=found.version,
+        version=server.version,
         managed=managed,
-        node=context.services.node if managed or _is_here(context, form.type) else None,
+        node=context.services.node if managed or _is_local(context, form.type) else None,
         desired=Desired.RUNNING,
         status=AddonStatus.PRE_DEPLOYMENT if managed else AddonStatus.RUNNING,
         host=address.host,
@@ -91,15 +78,23 @@ def _new_row(context: Context, project: Project, form: AddonForm, found: Found) 
         created=context.now,
         updated=context.now,
     )
+    context.session.add(addon)
+    context.session.flush()
+    if addon.managed:
+        _order(context, addon, Kind.PROVISION)
+    if form.source is not None:
+        forks.start(context, project, addon, form.source)
+    schedules.replace_all(context, addon, form.backup_schedules or ())
+    return addon
 
 
-def _is_here(context: Context, kind: str) -> bool:
-    """Attached files are on the machine that looked at them."""
+def _is_local(context: Context, kind: str) -> bool:
+    """Attached files are on the machine that probed them."""
     return isinstance(context.services.engines(kind), Rooted)
 
 
 def _spec(form: AddonForm) -> Document:
-    """What the caller chose and gets back, without anything secret."""
+    """The caller's choices as the API shows them, without secrets."""
     return {
         "billing": form.billing.model_dump(by_alias=True, exclude_none=True)
         if form.billing
@@ -115,37 +110,32 @@ def _order(context: Context, addon: Addon, kind: Kind) -> None:
     operations.create(context.session, context.services.queue, order, context.now)
 
 
-def patch(context: Context, addon: Addon, form: AddonPatch, found: Found | None) -> Addon:
-    """Only what was sent changes. `found` is the probed new address of an attached addon."""
+def patch(context: Context, addon: Addon, form: AddonPatch, server: AddonServer | None) -> Addon:
+    """Changes the fields that were sent. `server` is an attached addon at its new address."""
     sent = form.model_fields_set
     if "description" in sent:
         addon.description = form.description
     if "tags" in sent:
         addon.tags = form.tags or []
-    if found is not None:
-        _move(context, addon, found)
+    if server is not None:
+        if addon.managed:
+            problem = "a managed addon has no connection string of its own"
+            raise Invalid(problem, {"connectionString": problem})
+        address = server.address
+        addon.node = context.services.node if _is_local(context, addon.kind) else None
+        addon.host, addon.port = address.host, address.port
+        addon.user, addon.database = address.user, address.database
+        addon.options, addon.version = dict(address.options), server.version
+        secret = context.services.sealer.seal(address.password, addons.context(addon.uid))
+        addon.sealed_password = secret
     if form.backup_schedules is not None:
         schedules.replace_all(context, addon, form.backup_schedules)
     addon.updated = context.now
     return addon
 
 
-def _move(context: Context, addon: Addon, found: Found) -> None:
-    if addon.managed:
-        problem = "a managed addon has no connection string of its own"
-        raise Invalid(problem, {"connectionString": problem})
-    address = found.address
-    addon.node = context.services.node if _is_here(context, addon.kind) else None
-    addon.host, addon.port = address.host, address.port
-    addon.user, addon.database = address.user, address.database
-    addon.options, addon.version = dict(address.options), found.version
-    addon.sealed_password = context.services.sealer.seal(
-        address.password, addons.context(addon.uid)
-    )
-
-
 def delete(context: Context, addon: Addon) -> None:
-    """Ends what is going on and its schedules, then removes a managed server with its data.
+    """Deletes its schedules, aborts its operations and removes a managed server with its data.
 
     The addon's backups stay: they can be restored elsewhere through their origin.
     """
@@ -187,7 +177,7 @@ def restart(context: Context, addon: Addon) -> None:
 
 
 def reset(context: Context, addon: Addon) -> None:
-    """Wipes all data; credentials and port stay. A fork is filled again from its source."""
+    """Wipes all data; credentials and port stay. A fork is restored again from its source."""
     _require_managed(addon, "reset")
     _require(addon, {AddonStatus.RUNNING, AddonStatus.ERROR, AddonStatus.FAILED}, "reset")
     addon.status = AddonStatus.RESETTING
@@ -202,24 +192,24 @@ def scale(context: Context, addon: Addon, form: ScaleForm) -> None:
     addon.updated = context.now
 
 
-def _require_managed(addon: Addon, done: str) -> None:
+def _require_managed(addon: Addon, verb: str) -> None:
     if not addon.managed:
-        raise Conflict(f"the server of an attached addon is not ours, so it cannot be {done}")
+        raise Conflict(f"the server of an attached addon is not ours, so it cannot be {verb}")
 
 
-def _require(addon: Addon, allowed: set[AddonStatus], done: str) -> None:
+def _require(addon: Addon, allowed: set[AddonStatus], verb: str) -> None:
     if addon.desired != Desired.RUNNING or addon.status not in allowed:
-        raise Conflict(f"the addon is {addon.status} and cannot be {done} now")
+        raise Conflict(f"the addon is {addon.status} and cannot be {verb} now")
 
 
-def upgrade(context: Context, addon: Addon, wanted: str) -> None:
+def upgrade(context: Context, addon: Addon, requested: str) -> None:
     """Restarts a managed server under newer binaries of the same major version."""
     _require_managed(addon, "upgraded")
     _require(addon, {AddonStatus.RUNNING}, "upgraded")
     engine = context.services.engines(addon.kind)
-    version = pick_version(wanted, list(engine.versions()))
+    version = pick_version(requested, list(engine.versions()))
     if version is None:
-        problem = f"version {wanted!r} is not installed here"
+        problem = f"version {requested!r} is not installed here"
         raise Invalid(problem, {"version": problem})
     if not is_newer_minor(version, addon.version, engine.series):
         problem = f"{version} is not a newer minor version of {addon.version}"

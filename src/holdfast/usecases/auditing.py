@@ -1,4 +1,4 @@
-"""What a request changed, written into the audit log in the transaction of the change itself."""
+"""Writes what a request changed into the audit log, in the transaction of the change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a request came from and what it asked for. `asked` is the thing that its path names,
-    for verbs that order work and change no row themselves."""
+    """Where a request came from and what it asked for. `asked` is the object that its path
+    names, for verbs that order work and change no row themselves."""
 
     request: str
     address: str
@@ -26,27 +26,24 @@ class Origin:
 def audited(
     session: WriteSession, caller: Caller, origin: Origin, now: int, work: Callable[[], T]
 ) -> T:
-    """Runs `work`; a row for every thing that it changed, at least one."""
+    """Runs `work`; adds an entry for every row that it changed, at least one."""
     watch = Watch(session)
     result = work()
     for change in watch.changes() or [origin.asked]:
-        session.add(_entry(caller, origin, now, change))
+        entry = AuditEntry(
+            at=now,
+            request=origin.request,
+            address=origin.address,
+            token=caller.token_id,
+            actor=caller.name,
+            role=caller.role,
+            action=origin.action,
+            kind=change.kind,
+            object=change.id,
+            project=change.project,
+            addon=change.addon,
+            before=change.before,
+            after=change.after,
+        )
+        session.add(entry)
     return result
-
-
-def _entry(caller: Caller, origin: Origin, now: int, change: Change) -> AuditEntry:
-    return AuditEntry(
-        at=now,
-        request=origin.request,
-        address=origin.address,
-        token=caller.token_id,
-        actor=caller.name,
-        role=caller.role,
-        action=origin.action,
-        kind=change.kind,
-        object=change.id,
-        project=change.project,
-        addon=change.addon,
-        before=change.before,
-        after=change.after,
-    )

@@ -1,4 +1,4 @@
-"""The warnings of a backup: what an engine saw at backup time that will not restore elsewhere."""
+"""Collects the warnings of a backup: objects that will not restore elsewhere."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,9 +19,9 @@ _WARNINGS = TypeAdapter(list[_Warning])
 
 
 def gathered(facts: Mapping[str, Any], members: Iterable[Mapping[str, Any]] = ()) -> list[Document]:
-    """Those of the whole backup, then those of its members' facts, each once.
+    """The warnings in the facts of a backup, then in those of its members, each once.
 
-    pydantic.ValidationError when they are not what `contracts.engine.warning` makes.
+    Raises pydantic.ValidationError for anything that `contracts.engine.warning` does not make.
     """
     unique: list[Document] = []
     for source in (facts, *members):

@@ -1,4 +1,4 @@
-"""What every verb gets: the transaction, who asks, when it is, and the installation's services."""
+"""The context of every verb: transaction, caller, time, and the installation's services."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from holdfast.kit.seal import Sealer
 
 @dataclass(frozen=True)
 class Services:
-    """The same for every request of a process. `engines` raises Invalid for an unknown kind.
+    """Services shared by all requests of a process. `engines` raises Invalid for an unknown kind.
 
-    `import_bytes` is the size of the largest file, `caps` are the longest retentions of schedules,
-    in days. `certificates` are the directories whose files connection strings may name.
+    `import_bytes`: size of the largest file; `caps`: longest retentions of schedules, in days;
+    `certificates`: directories whose files connection strings may name.
     """
 
     queue: Queue

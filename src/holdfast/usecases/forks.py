@@ -1,7 +1,7 @@
-"""Forks: a new managed addon that begins with what a backup holds, and is independent then.
+"""Forks: new managed addons that start with the content of a backup.
 
-The restore is ordered in the transaction that makes the addon and waits for its server. Which
-backup it was is remembered, because a reset fills the addon again from the same one.
+The restore is ordered in the transaction that creates the addon, and waits for its server. The
+backup is recorded, because a reset restores the same one again.
 """
 
 from holdfast.catalog import addons, backups, projects
@@ -16,8 +16,8 @@ LATEST = "latest"
 
 
 def start(context: Context, project: Project, addon: Addon, source: ForkSource) -> None:
-    """Invalid names the part of `source` that does not fit."""
-    backup = _named(context, project, source)
+    """Orders the first restore of a fork; Invalid names the part of `source` that does not fit."""
+    backup = _source_backup(context, project, source)
     _require_fit(context, addon, backup)
     try:
         restores.start(context, addon, backup, behind_the_server=True)
@@ -27,7 +27,7 @@ def start(context: Context, project: Project, addon: Addon, source: ForkSource) 
 
 
 def start_again(context: Context, addon: Addon) -> None:
-    """After a reset. Conflict when the backup is there no more: nothing is reset then."""
+    """Orders the restore again after a reset; Conflict, and no reset, if the backup is gone."""
     pk = addon.spec.get("backup")
     if pk is None:
         return
@@ -40,9 +40,15 @@ def start_again(context: Context, addon: Addon) -> None:
         ) from error
 
 
-def _named(context: Context, project: Project, source: ForkSource) -> Backup:
+def _source_backup(context: Context, project: Project, source: ForkSource) -> Backup:
     if source.backup_uid is not None:
-        return _by_uid(context, str(source.backup_uid))
+        uid = str(source.backup_uid)
+        backup = backups.by_uid(context.session, uid)
+        owner = addons.get(context.session, backup.addon_pk) if backup else None
+        owning = projects.get(context.session, owner.project_pk) if owner else None
+        if backup is None or owning is None or not context.caller.sees(owning.id):
+            raise _unknown("backupUid", f"there is no backup {uid!r}")
+        return backup
     project_id = source.project_id or project.id
     if not context.caller.sees(project_id):
         raise _unknown("projectId", f"there is no project {project_id!r}")
@@ -51,7 +57,7 @@ def _named(context: Context, project: Project, source: ForkSource) -> Backup:
         raise _unknown("addonId", f"there is no addon {source.addon_id!r} in {project_id!r}")
     if source.backup_id == LATEST:
         latest = next(
-            (b for each in origin if (b := backups.latest_good(context.session, each.pk))), None
+            (b for addon in origin if (b := backups.latest_good(context.session, addon.pk))), None
         )
         if latest is None:
             raise _unknown("backupId", f"{source.addon_id} has no completed backup of its own")
@@ -62,21 +68,13 @@ def _named(context: Context, project: Project, source: ForkSource) -> Backup:
         raise _unknown("backupId", error.message) from error
 
 
-def _by_uid(context: Context, uid: str) -> Backup:
-    backup = backups.by_uid(context.session, uid)
-    owner = addons.get(context.session, backup.addon_pk) if backup else None
-    project = projects.get(context.session, owner.project_pk) if owner else None
-    if backup is None or project is None or not context.caller.sees(project.id):
-        raise _unknown("backupUid", f"there is no backup {uid!r}")
-    return backup
-
-
 def _unknown(field: str, problem: str) -> Invalid:
     return Invalid(f"source.{field}: {problem}", {f"source.{field}": problem})
 
 
 def _require_fit(context: Context, addon: Addon, backup: Backup) -> None:
-    """The same type; the same series for snapshots, the same or a newer one for dumps."""
+    """Invalid unless the types are equal and the addon's series fits: the same for snapshots, the
+    same or a newer one for dumps."""
     owner = addons.get(context.session, backup.addon_pk)
     if owner.kind != addon.kind:
         problem = f"the source is of type {owner.kind}"

@@ -1,7 +1,7 @@
-"""Imports: a dump of another server, or of a file, becomes a backup of the addon.
+"""Imports: a dump of another server, or a file, becomes a backup of the addon.
 
-Nothing is restored by it: that is a second step, for which the caller asks when the backup is
-there. What was asked for is sealed, because addresses hold secrets.
+An import restores nothing: that is a second request, once the backup is there. The address is
+stored sealed, because it may hold a secret.
 """
 
 from holdfast.catalog import addons, imports
@@ -9,8 +9,9 @@ from holdfast.catalog.database.session import WriteSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Import, Project, Upload, UploadPart
 from holdfast.catalog.work import operations
 from holdfast.catalog.work.operations import Order
-from holdfast.contracts.engine import Dumpable, Engine
+from holdfast.contracts.engine import Dumpable
 from holdfast.contracts.foreign import Importable, Ingestible
+from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.domain.backup import BackupType, SourceType, taken_by
 from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.kit import ids
@@ -25,14 +26,21 @@ _COMMON = {"name", "compression_type", "custom_destination_id"}
 
 def create(context: Context, project: Project, addon: Addon, form: ImportForm) -> Backup:
     source, secret = _source(form)
-    engine = _able(context, addon, source)
-    if secret is not None and source is SourceType.LIVE_INSTANCE:
-        address = engine.parse(secret.reveal())  # what is no address is said at once
+    engine = context.services.engines(addon.kind)
+    live = source is SourceType.LIVE_INSTANCE
+    if not isinstance(engine, Dumpable if live else Importable | Ingestible):
+        subject = "dumps of other servers" if live else "files"
+        raise Conflict(f"{engine.title} addons cannot import {subject}")
+    if secret is not None and live:
+        address = engine.parse(secret.reveal())  # Invalid now, not when the job runs
         require_certificates(address, engine, context.services.certificates)
     lock_addon(context.session, addon.pk)
     upload = _finished_upload(context, addon, form)
     common = form.model_dump(include=_COMMON, by_alias=True, exclude_none=True)
-    wish = BackupForm.model_validate({"backupType": _type(engine, source), **common})
+    # A file becomes a snapshot if it is a physical copy and the engine has no dumps.
+    dump = live or isinstance(engine, Importable)
+    backup_type = BackupType.DUMP if dump else BackupType.SNAPSHOT
+    wish = BackupForm.model_validate({"backupType": backup_type, **common})
     backup = new_backup(context, addon, wish, source)
     sealed = context.services.sealer.seal(secret, imports.context(backup.uid)) if secret else None
     context.session.add(
@@ -43,7 +51,7 @@ def create(context: Context, project: Project, addon: Addon, form: ImportForm) -
             every_database=form.import_all_databases is not False,
         )
     )
-    arguments = {"backup": backup.pk, "project": project.id}
+    arguments = BackupArguments(backup=backup.pk, project=project.id).document()
     lane = addons.lane(addon)
     order = Order(addon.pk, taken_by(wish.backup_type), lane, arguments, str(backup.operation))
     operations.create(context.session, context.services.queue, order, context.now)
@@ -56,21 +64,6 @@ def _source(form: ImportForm) -> tuple[SourceType, Secret | None]:
     if form.import_url is not None:
         return SourceType.EXTERNAL_DUMP, Secret(form.import_url.get_secret_value())
     return SourceType.FILE_UPLOAD, None
-
-
-def _able(context: Context, addon: Addon, source: SourceType) -> Engine:
-    engine = context.services.engines(addon.kind)
-    live = source is SourceType.LIVE_INSTANCE
-    if not isinstance(engine, Dumpable if live else Importable | Ingestible):
-        what = "dumps of other servers" if live else "files"
-        raise Conflict(f"{engine.title} addons cannot import {what}")
-    return engine
-
-
-def _type(engine: Engine, source: SourceType) -> BackupType:
-    """A file is a snapshot where it is one as it is, and the engine knows nothing else."""
-    dump = source is SourceType.LIVE_INSTANCE or isinstance(engine, Importable)
-    return BackupType.DUMP if dump else BackupType.SNAPSHOT
 
 
 def _finished_upload(context: Context, addon: Addon, form: ImportForm) -> Upload | None:
@@ -112,10 +105,10 @@ def part_prefix(upload_id: str) -> str:
     return f"uploads/{upload_id}/"
 
 
-def place_for(upload: Upload, start: int, size: int, most: int) -> str | None:
-    """The key for a part that begins at `start`; None: it is there already.
+def part_key(upload: Upload, start: int, size: int, most: int) -> str | None:
+    """A key for the part that begins at `start`; None: the part is there already.
 
-    Conflict with the place that is wanted, when it is another one.
+    `most`: bytes an upload may have. Conflict, with the expected offset, for any other `start`.
     """
     total = upload.size if upload.size is not None else most
     if start + size > total:
@@ -134,11 +127,11 @@ def place_for(upload: Upload, start: int, size: int, most: int) -> str | None:
 
 
 def add_part(context: Context, addon: Addon, upload_id: str, part: UploadPart) -> Upload:
-    """The part's object is in the store. Somebody else may have been quicker: then its is used."""
+    """Adds a part whose object is in the store, unless another request added the same part."""
     lock_addon(context.session, addon.pk)
     upload = find_upload(context, addon, upload_id)
     context.session.refresh(upload)
-    if place_for(upload, part.start, part.size, context.services.import_bytes) is None:
+    if part_key(upload, part.start, part.size, context.services.import_bytes) is None:
         return upload
     part.upload_pk = upload.pk
     context.session.add(part)
@@ -148,19 +141,19 @@ def add_part(context: Context, addon: Addon, upload_id: str, part: UploadPart) -
 
 
 def retire_upload(session: WriteSession, upload_pk: int, before: int) -> Upload | None:
-    """Makes sure that nobody uses an upload any more, before its objects are removed.
+    """Marks an upload as dropped before its objects are removed; None: it is still needed.
 
-    None: something is made of it, or it grew since then. Decided under the lock that whoever adds
-    to it or makes a backup of it takes, and in its row: what is decided here cannot be out of date
-    when the objects go, however late that is.
+    It is needed while a backup is made of it, or if it grew since `before`. This is decided in its
+    row, under the lock that adding a part and importing it take too: so the decision still holds
+    when the objects are removed, however late that is.
     """
     upload = session.get(Upload, upload_pk)
     if upload is None:
         return None
     lock_addon(session, upload.addon_pk)
     session.refresh(upload)
-    done = imports.imported(session, upload_pk) or upload.touched < before
-    if not done or imports.in_use(session, upload_pk):
+    unneeded = imports.imported(session, upload_pk) or upload.touched < before
+    if not unneeded or imports.in_use(session, upload_pk):
         return None
     upload.touched = imports.DROPPED
     session.flush()
@@ -168,7 +161,7 @@ def retire_upload(session: WriteSession, upload_pk: int, before: int) -> Upload 
 
 
 def drop_upload(context: Context, addon: Addon, upload_id: str) -> None:
-    """From now on there is no such upload. Its objects go when the janitor comes by."""
+    """Drops an upload at once; the janitor removes its objects later."""
     upload = find_upload(context, addon, upload_id)
     if imports.in_use(context.session, upload.pk):
         raise Conflict("a backup is being made of the upload; abort it first")

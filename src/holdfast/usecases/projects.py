@@ -3,11 +3,10 @@
 from holdfast.catalog import addons, destinations, projects
 from holdfast.catalog.schema import Project
 from holdfast.domain.errors import Conflict
-from holdfast.domain.naming import slug
+from holdfast.domain.naming import name_taken, slug
 from holdfast.usecases import addons as addon_verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import ProjectForm, ProjectPatch
-from holdfast.usecases.names import name_taken
 
 
 def create(context: Context, form: ProjectForm) -> Project:
@@ -30,7 +29,7 @@ def create(context: Context, form: ProjectForm) -> Project:
 
 
 def put(context: Context, form: ProjectForm) -> Project:
-    """Creates the project or updates the one of that name."""
+    """Creates the project, or updates the one of that name."""
     existing = projects.find(context.session, slug(form.name))
     if existing is None or not context.caller.sees(existing.id):
         return create(context, form)
@@ -41,7 +40,7 @@ def put(context: Context, form: ProjectForm) -> Project:
 
 
 def patch(context: Context, project: Project, form: ProjectPatch) -> Project:
-    """Only what was sent changes. The id stays what it was, whatever the new name."""
+    """Changes the fields that were sent. The id stays, whatever the new name."""
     for name in form.model_fields_set & {"name", "description", "color"}:
         setattr(project, name, getattr(form, name) or (project.name if name == "name" else None))
     project.updated = context.now
@@ -55,10 +54,10 @@ def delete(context: Context, project: Project, *, delete_children: bool) -> None
             "the project still has addons; delete them first or pass delete_child_objects=true",
             {"addons": [addon.id for addon in children]},
         )
-    kept = [destination.id for destination in destinations.of_project(context.session, project.pk)]
-    if kept:
+    owned = [destination.id for destination in destinations.of_project(context.session, project.pk)]
+    if owned:
         raise Conflict(
-            "the project still owns backup destinations; delete them first", {"destinations": kept}
+            "the project still owns backup destinations; delete them first", {"destinations": owned}
         )
     for addon in children:
         addon_verbs.delete(context, addon)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 from holdfast.catalog import addons, backups, projects, restores
 from holdfast.catalog.database.session import ReadSession, WriteSession, lock_addon
-from holdfast.catalog.schema import Addon, Backup, Document, Restore
+from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.storage import copies
 from holdfast.catalog.work import operations, workers
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Undoable
-from holdfast.contracts.files import Refillable
+from holdfast.contracts.files import RestorableWhileOpen
+from holdfast.contracts.job_arguments import OldDataArguments, RestoreArguments
 from holdfast.contracts.queue import Queue
 from holdfast.domain.backup import FILES, BackupType, restored_by
 from holdfast.domain.errors import Conflict, Forbidden, Invalid, NotFound
@@ -21,13 +22,13 @@ from holdfast.usecases.context import Context
 
 @dataclass(frozen=True)
 class Choices:
-    """What the caller allows and asks for.
+    """The caller's choices.
 
-    `may_replace`: where there is no room for both, the present data may go first. `trusted`: the
-    caller vouches for what others could have shaped. `accepted`: differences from the backup that
-    the caller has seen, word for word. `skips_failed`: objects that cannot be made and hold no data
-    are left out. `keep_old_hours`: how long the old data stays aside; None: only when the restore
-    deviates from the backup. `locale`: for databases whose own one the target cannot have.
+    `may_replace`: without room for both, the present data may be removed first. `trusted`: the
+    caller vouches for content that others could have shaped. `accepted`: differences from the
+    backup that the caller has read, word for word. `skips_failed`: objects without data that cannot
+    be created are left out. `keep_old_hours`: how long the old data stays aside; None: only if the
+    restore differs from the backup. `locale`: replaces locales that the target lacks.
     """
 
     may_replace: bool = False
@@ -42,7 +43,7 @@ _NO_CHOICES = Choices()
 
 
 def find_backup(session: ReadSession, origin: list[Addon], backup_id: str) -> Backup:
-    """The backup of that id among the addons that were ever called so, the living first."""
+    """The backup of that id among addons of one id, the living one first."""
     for addon in origin:
         backup = backups.find(session, addon.pk, backup_id)
         if backup is not None:
@@ -58,8 +59,8 @@ def start(
     *,
     behind_the_server: bool = False,
 ) -> Restore:
-    """Queues the restore of `backup` into `target`; runs as soon as the addon is free, and
-    `behind_the_server` after what was ordered for the server itself before."""
+    """Orders the restore of `backup` into `target`. It runs as soon as the addon is free;
+    `behind_the_server`: after the operations ordered before for the server itself."""
     _require_fitting(context, target, backup, choices)
     lock_addon(context.session, backup.addon_pk)  # its removal must not begin meanwhile
     context.session.refresh(backup)
@@ -72,16 +73,16 @@ def start(
     if source.kind != target.kind:
         raise Conflict(f"a backup of {source.kind} cannot be restored into {target.kind}")
     restore = _row(context, target.pk, backup.pk)
-    arguments = {
-        "backup": backup.pk,
-        "restore": restore.pk,
-        "replace": choices.may_replace,
-        "trusted": choices.trusted,
-        "accept": list(choices.accepted),
-        "skip_failed": choices.skips_failed,
-        "keep_old": choices.keep_old_hours,
-        "locale": choices.locale,
-    }
+    arguments = RestoreArguments(
+        backup=backup.pk,
+        restore=restore.pk,
+        replace=choices.may_replace,
+        trusted=choices.trusted,
+        accept=list(choices.accepted),
+        skip_failed=choices.skips_failed,
+        keep_old=choices.keep_old_hours,
+        locale=choices.locale,
+    ).document()
     kind = _kind(context, target, backup)
     order = Order(target.pk, kind, _lane(context.session, target, kind), arguments)
     if behind_the_server:
@@ -118,20 +119,17 @@ def _require_fitting(context: Context, target: Addon, backup: Backup, choices: C
         problems["skipFailedObjects"] = "is for dumps only: a snapshot is files, and has them all"
     if choices.locale and backup.type == BackupType.SNAPSHOT:
         problems["locale"] = "is for dumps only: indexes of a snapshot are sorted already"
-    if choices.keep_old_hours and not _can_undo(context, target, backup):
+    in_files = _kind(context, target, backup) is Kind.RESTORE_IN_PLACE
+    undoable = in_files or isinstance(context.services.engines(target.kind), Undoable)
+    if choices.keep_old_hours and not undoable:
         problems["keepOldHours"] = f"is not possible: restores of {target.kind} cannot be undone"
     if problems:
         name, problem = next(iter(problems.items()))
         raise Invalid(f"{name} {problem}", problems)
 
 
-def _can_undo(context: Context, target: Addon, backup: Backup) -> bool:
-    in_files = _kind(context, target, backup) is Kind.REWIND
-    return in_files or isinstance(context.services.engines(target.kind), Undoable)
-
-
 def _require_vouching(context: Context, backup: Backup) -> None:
-    """Forbidden for a token of some projects; Invalid where it would change nothing."""
+    """Forbidden for tokens restricted to projects; Invalid if trust would have no effect."""
     if context.caller.projects is not None:
         raise Forbidden("the token is restricted to some projects; trusted needs one that is not")
     if backup.source in FILES:
@@ -140,8 +138,9 @@ def _require_vouching(context: Context, backup: Backup) -> None:
 
 
 def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
-    """To restore a snapshot in place takes the machine whose operator allows that."""
-    if target.managed or kind is not Kind.REWIND:
+    """The addon's lane; restores in place of attached addons run on the machine that controls
+    their server."""
+    if target.managed or kind is not Kind.RESTORE_IN_PLACE:
         return addons.lane(target)
     project = projects.get(session, target.project_pk)
     node = workers.node_in_control(session, f"{project.id}/{target.id}")
@@ -150,21 +149,21 @@ def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
 
 def _kind(context: Context, target: Addon, backup: Backup) -> Kind:
     kind = restored_by(BackupType(backup.type))
-    stays_open = isinstance(context.services.engines(target.kind), Refillable)
-    return Kind.REFILL if kind is Kind.REWIND and stays_open else kind
+    stays_open = isinstance(context.services.engines(target.kind), RestorableWhileOpen)
+    return Kind.RESTORE_OPEN_FILE if kind is Kind.RESTORE_IN_PLACE and stays_open else kind
 
 
 def _require_copy(session: ReadSession, backup: Backup) -> None:
-    """A dump is read from its first copy, a snapshot from any that is there."""
-    held = copies.of_backups(session, [backup.pk])[backup.pk]
+    """Conflict unless a copy is there to read: of dumps the first one, of snapshots any."""
+    rows = copies.of_backups(session, [backup.pk])[backup.pk]
     if backup.type != BackupType.SNAPSHOT:
-        held = [copy for copy in held if not copy.additional]
-    if all(copy.gone is not None or copies.being_removed(session, copy) for copy in held):
+        rows = [copy for copy in rows if not copy.additional]
+    if all(copy.gone is not None or copies.is_being_removed(session, copy) for copy in rows):
         raise Conflict("every copy that restores can read is gone")
 
 
 def undo(context: Context, restore: Restore) -> Restore:
-    """Queues the return of the old data that `restore` set aside; the answer is a restore, too."""
+    """Orders the undo of `restore`; the result is a restore of its own."""
     lock_addon(context.session, restore.addon_pk)
     context.session.refresh(restore)
     if restore.old_until is None:
@@ -177,7 +176,7 @@ def undo(context: Context, restore: Restore) -> Restore:
     if restores.open_undo(context.session, restore) is not None:
         raise Conflict("an undo of this restore is going on already")
     undoing = _row(context, restore.addon_pk, restore.backup_pk, restore.id)
-    arguments = {"restore": undoing.pk}
+    arguments = OldDataArguments(undone=restore.pk, restore=undoing.pk)
     order = _order_for_old_data(context.session, restore, Kind.UNDO, arguments)
     undoing.operation = operations.create(
         context.session, context.services.queue, order, context.now
@@ -186,28 +185,30 @@ def undo(context: Context, restore: Restore) -> Restore:
 
 
 def order_drop(session: WriteSession, queue: Queue, restore: Restore, now: int) -> None:
-    """Queues the removal of the old data that `restore` set aside, unless that is ordered."""
+    """Orders the removal of the old data that `restore` set aside, unless it is ordered already."""
     lock_addon(session, restore.addon_pk)
     session.refresh(restore)
     going = operations.open_of_addon(session, restore.addon_pk)
     ordered = any(
-        operation.kind == Kind.DROP_OLD and operation.arguments["undone"] == restore.pk
+        operation.kind == Kind.DROP_OLD
+        and OldDataArguments.model_validate(operation.arguments).undone_pk == restore.pk
         for operation in going
     )
     if restore.old_until is None or restore.old_until > now or ordered:
         return
-    order = _order_for_old_data(session, restore, Kind.DROP_OLD, {})
+    arguments = OldDataArguments(undone=restore.pk)
+    order = _order_for_old_data(session, restore, Kind.DROP_OLD, arguments)
     operations.create(session, queue, order, now)
 
 
 def _order_for_old_data(
-    session: ReadSession, restore: Restore, kind: Kind, arguments: Document
+    session: ReadSession, restore: Restore, kind: Kind, arguments: OldDataArguments
 ) -> Order:
-    """On the machine, and in the lane, that the restore itself had."""
+    """An order in the lane of the restore itself, whose machine has the old data."""
     operation = operations.get(session, restore.operation)
     if operation is None:
         raise Conflict("the operation of this restore is forgotten")
-    return Order(restore.addon_pk, kind, operation.lane, {"undone": restore.pk, **arguments})
+    return Order(restore.addon_pk, kind, operation.lane, arguments.document())
 
 
 def abort(context: Context, restore: Restore) -> None:

@@ -14,15 +14,15 @@ from holdfast.usecases.forms.forms import RoleForm, TokenForm
 _DAY_MS = 86_400_000
 
 
-def ensure_owner(session: WriteSession, wanted: Secret | None, now: int) -> Secret | None:
-    """The first start makes an owner token, or takes `wanted`. Returns it only if it was made.
+def ensure_owner(session: WriteSession, chosen: Secret | None, now: int) -> Secret | None:
+    """Adds an owner token at the first start, `chosen` or a new one; None: nothing was added.
 
-    A `wanted` token that is not known yet is added at any start: that is how an operator gets
+    A `chosen` token that is not known yet is added at any start, so that a locked-out operator gets
     back in.
     """
-    if wanted is None and tokens.any_token(session):
+    if chosen is None and tokens.any_token(session):
         return None
-    token = wanted or Secret(ids.token())
+    token = chosen or Secret(ids.token())
     if tokens.holder(session, token, now) is not None:
         return None
     session.add(_row("owner", "owner", token, now))
@@ -49,17 +49,17 @@ def create(context: Context, form: TokenForm) -> tuple[Token, Secret]:
     return row, token
 
 
-def _visible(context: Context, wanted: list[str] | None) -> list[str] | None:
-    """A restricted caller can only hand on what it sees."""
+def _visible(context: Context, project_ids: list[str] | None) -> list[str] | None:
+    """The projects of a new token. A restricted caller can pass on only those it sees."""
     own = context.caller.projects
-    if wanted is None:
+    if project_ids is None:
         return sorted(own) if own is not None else None
-    for index, project in enumerate(wanted):
-        found = projects.find(context.session, project)
-        if found is None or not context.caller.sees(project):
+    for index, project in enumerate(project_ids):
+        row = projects.find(context.session, project)
+        if row is None or not context.caller.sees(project):
             problem = f"there is no project {project!r}"
             raise Invalid(problem, {f"projects[{index}]": problem})
-    return wanted
+    return project_ids
 
 
 def revoke(context: Context, token: Token) -> None:
@@ -93,7 +93,7 @@ def create_role(context: Context, form: RoleForm) -> Role:
 
 
 def delete_role(context: Context, role: Role) -> None:
-    """Its tokens are revoked with it."""
+    """Deletes the role and revokes its tokens."""
     _require_all_projects(context)
     tokens.revoke_of_role(context.session, role.id, context.now)
     context.session.delete(role)

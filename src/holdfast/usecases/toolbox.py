@@ -1,4 +1,4 @@
-"""What a process of an installation works with, and where managed addons keep their files."""
+"""Toolbox: the services of a background process, and the paths of managed addons."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -22,21 +22,16 @@ from holdfast.usecases.snapshots.snapshot_repositories import SnapshotRepositori
 
 log = logging.getLogger(__name__)
 
-AWAY_SECONDS = 1.0
-"""Between two tries to reach a catalogue that is away."""
-
-SETTLE_SECONDS = 300.0
-
 SERVER_LOG = "server.log"
-"""What a managed server says, in its addon's directory."""
+"""File name of a managed server's output, in its addon's directory."""
 
 
 @dataclass(frozen=True)
 class Toolbox:
-    """One per worker process. `open_store` takes a destination's pk, None for the platform's;
-    `import_rules` say what may be fetched from where; `controls` are what this machine's operator
-    lets us do, by `project/addon`; `stamp` marks the manifests we write. Each managed server runs
-    as one of `server_uids`; None: all run as we do."""
+    """The services of one background process. `open_store` takes a destination's pk, None for the
+    platform store; `import_rules` restrict what may be fetched; `controls` are the attached servers
+    that this machine's operator lets us stop and start, by `project/addon`; `stamp` signs the
+    manifests we write. Each managed server runs as one of `server_uids`; None: all run as we do."""
 
     catalog: Catalog
     queue: Queue
@@ -56,7 +51,8 @@ class Toolbox:
         return SnapshotRepositories(self.catalog, self.sealer, self.open_store)
 
 
-def place_of(tools: Toolbox, addon: Addon) -> LocalServer:
+def server_of(tools: Toolbox, addon: Addon) -> LocalServer:
+    """The server of a managed addon on this machine."""
     home = home_of(tools.data_dir, addon.uid)
     return LocalServer(
         directory=home / "data",
@@ -73,5 +69,5 @@ def place_of(tools: Toolbox, addon: Addon) -> LocalServer:
 
 
 def home_of(data_dir: Path, addon_uid: str) -> Path:
-    """Everything a managed addon keeps on this machine."""
+    """The directory of all files of a managed addon on this machine."""
     return data_dir / "addons" / addon_uid

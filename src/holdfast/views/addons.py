@@ -103,7 +103,7 @@ def _reason(session: ReadSession, addon: Addon) -> str | None:
     shared = addon.managed and addon.node is not None and is_unprivileged()
     if addon.reason or not shared:
         return addon.reason
-    strange = addons.has_strange_neighbours(session, str(addon.node), addon)
+    strange = addons.has_foreign_neighbours(session, str(addon.node), addon)
     return NEIGHBOURS if strange else None
 
 

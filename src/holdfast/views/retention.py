@@ -85,7 +85,7 @@ def _plans(
         leaving.setdefault(row.addon_pk, []).append(row)
     marked = [h.held.key for row in holdings_of.values() for h in row.present if h.due is not None]
     open_ = deletions.open_of(session, marked)
-    destination_pks = {h.held.place for row in holdings_of.values() for h in row.present}
+    destination_pks = {h.held.destination_pk for row in holdings_of.values() for h in row.present}
     destination_pks |= {
         copy.deletion.destination_pk for copies in leaving.values() for copy in copies
     }
@@ -124,7 +124,7 @@ def _staying(
     planned = [
         PlannedCopy(
             backup_id=holding.backup,
-            destination_id=destination_ids.get(holding.held.place or 0),
+            destination_id=destination_ids.get(holding.held.destination_pk or 0),
             status=holding.status,
             size=str(holding.size),
             created_at=rfc3339(holding.taken),
@@ -249,7 +249,7 @@ def audits(session: ReadSession, caller: Caller) -> list[StoreCheckView]:
         if destinations.is_visible(session, caller, row)
     }
     rows = chores.named(session, chores.AUDIT)
-    row_of = {chores.audited(row.name): row for row in rows}
+    row_of = {chores.destination_of(row.name): row for row in rows}
     names = destinations.ids_of(
         session, {destination_pk for destination_pk in row_of if destination_pk is not None}
     )

@@ -23,7 +23,7 @@ def views(session: ReadSession, schedules: Sequence[Schedule]) -> list[ScheduleV
     destination_pks = {
         destination_pk
         for schedule in schedules
-        for destination_pk in rows.places(schedule)
+        for destination_pk in rows.destination_pks(schedule)
         if destination_pk is not None
     }
     destination_ids = destinations.ids_of(session, destination_pks) if destination_pks else {}

@@ -19,12 +19,12 @@ from holdfast.catalog import backups
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Backup
-from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.reader import Reader
 from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
+from holdfast.daemons.store_checker import StoreChecker
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.jobs.core.leftovers import remover
 from holdfast.usecases.running_jobs import Running
@@ -80,7 +80,7 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
         Scheduler(tools, 1).round()
         Janitor(tools, remover(tools, PLANS), POLICY).round()
         keeper.pruner.round()
-        Auditor(tools, 0).round()
+        StoreChecker(tools, 0).round()
         Reader(tools, 30 * DAY).round()
     assert len({statement for statement, _ in asked}) > 20
     assert whole_reads(catalog, asked) == []

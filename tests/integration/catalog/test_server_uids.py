@@ -14,7 +14,7 @@ from holdfast.domain.addon import NEIGHBOURS
 from holdfast.domain.errors import Permanent
 from holdfast.kit.seal import Secret
 from holdfast.usecases.hosting import managed_servers
-from holdfast.usecases.toolbox import Toolbox, home_of, place_of
+from holdfast.usecases.toolbox import Toolbox, home_of, server_of
 from holdfast.views import addons as views
 
 
@@ -49,14 +49,14 @@ def test_each_gets_one_of_its_own_until_there_are_none(
 ) -> None:
     made = [new_managed() for _ in range(3)]
     for addon in made[:2]:
-        managed_servers.make_room(tools, addon)
-        managed_servers.make_room(tools, addon)
-    assert [place_of(tools, addon).uid for addon in made[:2]] == [65_400, 65_401]
+        managed_servers.assign_uid(tools, addon)
+        managed_servers.assign_uid(tools, addon)
+    assert [server_of(tools, addon).uid for addon in made[:2]] == [65_400, 65_401]
     with pytest.raises(Permanent, match="HOLDFAST_SERVER_UIDS"):
-        managed_servers.make_room(tools, made[2])
+        managed_servers.assign_uid(tools, made[2])
     with keeper.catalog.write() as session:
         managed_servers.vacate(session, made[0])
-    managed_servers.make_room(tools, made[2])
+    managed_servers.assign_uid(tools, made[2])
     assert made[2].server_uid == 65_400
 
 
@@ -73,7 +73,7 @@ def test_nobody_of_the_machine_has_it(
 
     monkeypatch.setattr(pwd, "getpwuid", known)
     addon = new_managed()
-    managed_servers.make_room(tools, addon)
+    managed_servers.assign_uid(tools, addon)
     assert addon.server_uid == 65_401
 
 
@@ -88,10 +88,10 @@ def test_who_shares_a_user_with_strangers_is_told(
     one = new_managed()
     same = new_managed(one.project_pk)
     log = home_of(tools.data_dir, one.uid) / "server.log"
-    managed_servers.make_room(tools, one)
+    managed_servers.assign_uid(tools, one)
     assert not log.exists()
     new_managed()
-    managed_servers.make_room(tools, one)
+    managed_servers.assign_uid(tools, one)
     assert NEIGHBOURS in log.read_text()
     with keeper.catalog.read() as session:
         project = session.get_one(Project, one.project_pk)

@@ -279,7 +279,7 @@ def test_a_pruner_that_dies_after_the_beginning_is_followed_by_one_that_ends_it(
     keeper.fail(None, clear=[KeyboardInterrupt()])
     keeper.clock.at += DAY
     with pytest.raises(KeyboardInterrupt):
-        keeper.pruner._carry_out(keeper.deletions(old)[0].pk)
+        keeper.pruner.carry_out(keeper.deletions(old)[0].pk)
     assert keeper.deletions(old)[0].begun is not None
 
     keeper.new_pruner().round()

@@ -10,7 +10,7 @@ from fixtures.keeping import Keeper
 from fixtures.timetables import DAY, HOUR, MINUTE
 from holdfast.catalog.schema import Chore, Copy, Operation
 from holdfast.catalog.work import chores
-from holdfast.daemons.auditor import Auditor
+from holdfast.daemons.store_checker import StoreChecker
 from holdfast.domain.errors import StoreRefused, StoreUnavailable
 from holdfast.domain.operation import Status
 from holdfast.kit import ids
@@ -20,7 +20,7 @@ from holdfast.stores.local.options import Options as LocalOptions
 
 def audit(keeper: Keeper, **later: int) -> None:
     keeper.clock.at += sum(n * {"days": DAY, "hours": HOUR}[unit] for unit, n in later.items())
-    Auditor(keeper.toolbox, DAY).round()
+    StoreChecker(keeper.toolbox, DAY).round()
 
 
 def folder_of(keeper: Keeper, backup_pk: int) -> str:
@@ -203,7 +203,7 @@ def test_a_store_that_cannot_be_listed_is_shown_and_tried_again(
     def chore(place: int | None) -> Chore:
         return keeper.rows(select(Chore).where(Chore.name == chores.audit_of(place)))[0]
 
-    assert "an inventory failed" in caplog.text
+    assert "a store check failed" in caplog.text
     assert (chore(there).problem, chore(None).problem) == ("no answer", None)
     assert chore(there).due == keeper.clock.at + 10 * MINUTE
     assert chore(None).due == keeper.clock.at + DAY
@@ -242,13 +242,13 @@ def test_a_wrong_mount_loses_nothing_that_returns(keeper: Keeper, kept_addon: in
 def test_it_is_done_when_asked_and_by_one_alone(keeper: Keeper, kept_addon: int) -> None:
     keeper.backup(kept_addon)
     counted = keeper.fail(None)
-    asked_only = Auditor(keeper.toolbox, 0)
+    asked_only = StoreChecker(keeper.toolbox, 0)
     asked_only.round()
     assert counted.calls == []
 
     with keeper.catalog.write() as session:
         chores.ask(session, chores.audit_of(None), keeper.clock.at)
-    for each in (asked_only, Auditor(keeper.toolbox, 0), asked_only):
+    for each in (asked_only, StoreChecker(keeper.toolbox, 0), asked_only):
         each.round()
     assert counted.calls.count("list") == 3  # dumps, unfinished ones, repositories: once
     with keeper.catalog.write() as session:

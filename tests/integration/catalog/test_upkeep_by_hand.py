@@ -81,7 +81,7 @@ def test_it_takes_the_place_of_what_retention_wanted(keeper: Keeper, kept_addon:
     keeper.round()
 
     first, second = keeper.deletions(old)
-    assert first.called_off == "somebody deleted it by hand"
+    assert first.called_off == "it was deleted by hand"
     assert second.done == keeper.clock.at
     keeper.round(days=2)
     assert len(keeper.stored()) == 2

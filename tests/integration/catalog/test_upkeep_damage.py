@@ -18,7 +18,7 @@ from holdfast.domain.errors import SealBroken
 from holdfast.domain.operation import Status
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.snapshots.index_repair import make_sound
-from holdfast.jobs.snapshots.prune import TIDY
+from holdfast.jobs.snapshots.prune import PRUNE
 from holdfast.kit import ids
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
@@ -56,9 +56,9 @@ def the_row(keeper: Keeper) -> Repository:
 def tidy(keeper: Keeper, addon_pk: int) -> bool:
     """Was there nothing left to do?"""
     job: Any = tidying(keeper, addon_pk)
-    record = TIDY.steps[0].work(job, TIDY.record())
+    record = PRUNE.steps[0].work(job, PRUNE.record())
     with keeper.catalog.write() as session:
-        TIDY.publish(session, job, record)
+        PRUNE.publish(session, job, record)
     return record.done
 
 

@@ -16,7 +16,7 @@ from holdfast.jobs.copies.repair import REPAIR
 from holdfast.jobs.copies.replicate import REPLICATE
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan
-from holdfast.jobs.snapshots.prune import TIDY
+from holdfast.jobs.snapshots.prune import PRUNE
 from holdfast.jobs.snapshots.snapshot import SNAPSHOT
 from holdfast.kit.processes.guard import Guard
 from holdfast.repositories.restic.locks import LockOwner, exclusively
@@ -72,7 +72,7 @@ def begun(plan: Plan[Any], job: Job) -> Any:
 
 @pytest.mark.parametrize(
     ("plan", "left"),
-    [(SNAPSHOT, [0, 1]), (TIDY, [0, 1]), (REPLICATE, [0, 0]), (REPAIR, [0, 0])],
+    [(SNAPSHOT, [0, 1]), (PRUNE, [0, 1]), (REPLICATE, [0, 0]), (REPAIR, [0, 0])],
     ids=["snapshot", "tidy", "copy", "repair"],
 )
 def test_who_takes_over_and_fails_removes_them(
@@ -90,11 +90,11 @@ def test_who_takes_over_and_leaves_the_work_for_later_removes_them(
     keeper: Keeper, job: Job
 ) -> None:
     keeper.restore(int(str(job.arguments["backup"])), job.addon.pk)
-    assert TIDY.steps[0].work(job, TIDY.record()) == TIDY.record(done=False)
+    assert PRUNE.steps[0].work(job, PRUNE.record()) == PRUNE.record(done=False)
     assert locks(keeper) == [0, 1]
 
 
 def test_a_lock_of_somebody_else_stays(keeper: Keeper, job: Job, monkeypatch: Any) -> None:
     monkeypatch.setattr("holdfast.repositories.restic.locks.HOST", "another house")
-    TIDY.clean(job, TIDY.record())
+    PRUNE.clean(job, PRUNE.record())
     assert locks(keeper) == [1, 1]

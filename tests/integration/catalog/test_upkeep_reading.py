@@ -12,8 +12,8 @@ from fixtures.timetables import DAY, HOUR
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.storage import dump_checks
 from holdfast.catalog.work import chores
-from holdfast.daemons.auditor import Auditor
 from holdfast.daemons.reader import Reader
+from holdfast.daemons.store_checker import StoreChecker
 from holdfast.domain.errors import Failure, StoreUnavailable
 from holdfast.domain.operation import Status
 from holdfast.usecases.snapshots import snapshot_upkeep
@@ -68,7 +68,7 @@ def test_listing_does_not_find_what_reading_lost_but_reading_does(
     key = turn(keeper, pk)
     keeper.read_everything()
     keeper.clock.at += DAY
-    Auditor(keeper.toolbox, DAY).round()
+    StoreChecker(keeper.toolbox, DAY).round()
     assert the_copy(keeper, pk).lost is not None
     keeper.put(None, key)
     keeper.clock.at += DAY
@@ -183,7 +183,7 @@ def test_everything_is_read_when_somebody_asks_for_it(keeper: Keeper, kept_addon
     keeper.backup(kept_addon, Status.FAILED)
     keeper.clock.at += HOUR
     with keeper.catalog.write() as session:
-        dump_checks.ask_for_place(session, there, keeper.clock.at)
+        dump_checks.ask_for_destination(session, there, keeper.clock.at)
     read(keeper, within=0)
     assert (the_copy(keeper, other).read_at, the_copy(keeper, here).read_at) == (
         keeper.clock.at, keeper.clock.at - HOUR,
@@ -197,9 +197,9 @@ def test_what_a_repository_read_too_long_ago_is_asked_for(keeper: Keeper, kept_a
     keeper.pruner.round()
     assert keeper.deletions(older)[0].last_error.startswith("waits: ")
     assert keeper.rows(select(chores.Chore.name).where(chores.Chore.name.startswith("reading")))
-    auditor = Auditor(keeper.toolbox, 0)
-    auditor.round()
-    auditor._lanes.wait(60)
+    store_checker = StoreChecker(keeper.toolbox, 0)
+    store_checker.round()
+    store_checker._lanes.wait(60)
     keeper.round(hours=1)
     assert keeper.present(kept_addon) == [newer]
 

@@ -13,7 +13,7 @@ from holdfast.bootstrap import PLANS, Parts
 from holdfast.catalog import addons, backups
 from holdfast.catalog.schema import Addon, Backup, Operation, Project
 from holdfast.catalog.storage import copies
-from holdfast.catalog.storage.copies import Wanted
+from holdfast.catalog.storage.copies import CopyRequest
 from holdfast.catalog.work import journal, operations
 from holdfast.catalog.work.journal import Window
 from holdfast.catalog.work.operations import Order
@@ -75,7 +75,7 @@ class Bench:
             )  # fmt: skip
             session.add(backup)
             session.flush()
-            session.add(copies.row(backup, Wanted(None, None)))
+            session.add(copies.row(backup, CopyRequest(None, None)))
             arguments = {"backup": backup.pk, "project": "p"}
             order = Order(self.addon, Kind.BACKUP, ANY_LANE, arguments)
             made = operations.create(session, self.queue, order, 1)

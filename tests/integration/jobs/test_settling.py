@@ -26,7 +26,7 @@ from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
 from holdfast.usecases.hosting import managed_servers
-from holdfast.usecases.toolbox import Toolbox, home_of, place_of
+from holdfast.usecases.toolbox import Toolbox, home_of, server_of
 
 UIDS = range(65_450, 65_460)
 
@@ -62,7 +62,7 @@ def old(
     home = home_of(tools.data_dir, addon.uid)
     home.mkdir(mode=0o711)
     home.chmod(0o711)
-    before = replace(place_of(tools, addon), admin=None, uid=None, cell=None)
+    before = replace(server_of(tools, addon), admin=None, uid=None, cell=None)
     engine.initialise(before)
     with (home / "server.log").open("ab") as log:
         process.start_detached(engine.command(before), log)
@@ -85,14 +85,14 @@ def test_a_server_of_before_is_changed_while_it_runs(
     keeper: Keeper, tools: Toolbox, old: Addon, tmp_path: Path
 ) -> None:
     engine: Any = tools.engines(old.kind)
-    was = engine.running(place_of(tools, old))
+    was = engine.running(server_of(tools, old))
     assert was is not None
     supervisor = Supervisor(tools, tmp_path / "lock")
     for _ in range(3):
         supervisor.round()
         addon = fresh(keeper, old.pk)
         assert addon.status == AddonStatus.RUNNING, addon.reason
-        place = place_of(tools, addon)
+        place = server_of(tools, addon)
         is_now = engine.running(place)
         assert is_now not in (None, was)
         assert (place.directory / SETTLED).exists()

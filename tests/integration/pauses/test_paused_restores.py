@@ -143,16 +143,16 @@ def a_seat(home: Path, **more: Any) -> ServerControl:
 def test_who_comes_late_to_a_restore_in_place_clears_nothing(
     installation: Installation, tmp_path: Path, fence: int
 ) -> None:
-    job, home = a_job(installation, Kind.REWIND, fence), tmp_path / "home"
+    job, home = a_job(installation, Kind.RESTORE_IN_PLACE, fence), tmp_path / "home"
     for name in ("data", "restore-op.1/data", "restore-op.2/data", "restore-other/tablespaces"):
         (home / name).mkdir(parents=True)
     before = sorted(home.rglob("*"))
     if fence == 1:
         with pytest.raises(FencedOff):
-            restore_in_place._clear(job, a_seat(home), gives_up=True)
+            restore_in_place.clear_room(job, a_seat(home), gives_up=True)
         assert [path for path in sorted(home.rglob("*")) if path.name != "lock"] == before
     else:
-        restore_in_place._clear(job, a_seat(home), gives_up=False)
+        restore_in_place.clear_room(job, a_seat(home), gives_up=False)
         assert not (home / "restore-op.1").exists()
         assert (home / "restore-other" / "tablespaces").exists()
         assert list((home / "restore-op.2").iterdir()) == []
@@ -163,12 +163,14 @@ def test_who_comes_late_to_the_end_of_a_restore_puts_nothing_back(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others have cleaned up, and another restore is in place by now."""
-    job, home = a_job(installation, Kind.REWIND, 1), tmp_path / "home"
+    job, home = a_job(installation, Kind.RESTORE_IN_PLACE, 1), tmp_path / "home"
     (home / "data").mkdir(parents=True)
     (home / "restore-op.1" / "before").mkdir(parents=True)
-    monkeypatch.setattr(restore_in_place, "seat_of", lambda tools, addon: a_seat(home))
+    monkeypatch.setattr(restore_in_place, "control_of", lambda tools, addon: a_seat(home))
     with pytest.raises(FencedOff):
-        restore_in_place.REWIND.clean(job, restore_in_place.RewindRecord(was="14", staged=1))
+        restore_in_place.RESTORE_IN_PLACE.clean(
+            job, restore_in_place.InPlaceRecord(was="14", staged=1)
+        )
     assert (home / "data").exists()
     assert (home / "restore-op.1" / "before").exists()
     assert job.addon.version != "14"

@@ -15,7 +15,6 @@ from holdfast.bootstrap import PLANS
 from holdfast.bootstrap.policy import policy_of
 from holdfast.catalog import imports
 from holdfast.catalog.schema import Operation, Repository, Upload
-from holdfast.daemons import custodian
 from holdfast.daemons.janitor import Janitor
 from holdfast.domain.errors import FencedOff
 from holdfast.jobs.core.leftovers import remover
@@ -30,6 +29,7 @@ from holdfast.repositories.restic.write.writing import SnapshotWriter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options
 from holdfast.usecases.imports import retire_upload
+from holdfast.usecases.store_check import repository_check
 
 PASSWORD = Secret("a password")
 NOW = 1_790_000_000_000_000_000
@@ -169,7 +169,7 @@ def test_an_unfinished_upload_of_a_living_worker_stays_however_old_a_clock_says_
     if busy:
         with keeper.catalog.write() as session:
             session.execute(update(Operation).values(slot=1))
-    custodian._drop_unfinished(
+    repository_check.drop_unfinished(
         keeper.toolbox, keeper.stores[None], row, keeper.clock.at + 3650 * DAY
     )
     there = list(keeper.stores[None].list(row.prefix, unfinished=True))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from holdfast.domain.artifact import attempt_prefix
 from holdfast.domain.store_check import (
     Class,
-    Known,
+    RecordedBackup,
     Spot,
     classify,
     damage,
@@ -19,8 +19,8 @@ from holdfast.domain.store_check import (
 
 UID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SPOT = Spot("shop", "db", UID, 2)
-LIVE = Known(
-    folder=SPOT.folder, operation="op", status="completed", ended=7, attempts=2, here=True,
+LIVE = RecordedBackup(
+    folder=SPOT.folder, operation="op", status="completed", ended=7, attempts=2, has_row=True,
     present=True, going=False, published=frozenset({SPOT.prefix}),
 )  # fmt: skip
 OLDER = replace(SPOT, attempt=1)
@@ -91,30 +91,30 @@ def test_what_a_deletion_is_at_is_left_to_it() -> None:
     [
         None,
         replace(LIVE, folder="dumps/shop/another/" + UID + "/"),
-        replace(LIVE, here=False),
+        replace(LIVE, has_row=False),
         replace(LIVE, attempts=1),
     ],
 )
-def test_whatever_no_row_knows_is_foreign(known: Known | None) -> None:
+def test_whatever_no_row_knows_is_foreign(known: RecordedBackup | None) -> None:
     assert classify(SPOT, known).kind is Class.FOREIGN
 
 
 @given(
     st.builds(
-        Known,
+        RecordedBackup,
         folder=st.sampled_from([SPOT.folder, "dumps/x/y/z/"]),
         operation=st.just("op"),
         status=st.sampled_from(["scheduled", "in-progress", "aborting", "completed", "failed"]),
         ended=st.just(1),
         attempts=st.integers(0, 4),
-        here=st.booleans(),
+        has_row=st.booleans(),
         present=st.booleans(),
         going=st.booleans(),
         published=st.frozensets(st.sampled_from([SPOT.prefix, OLDER.prefix])),
     ),
     st.integers(1, 4),
 )
-def test_nothing_is_swept_that_anything_speaks_for(known: Known, attempt: int) -> None:
+def test_nothing_is_swept_that_anything_speaks_for(known: RecordedBackup, attempt: int) -> None:
     spot = replace(SPOT, attempt=attempt)
     if classify(spot, known).kind is Class.LEFTOVER:
         assert spot.prefix not in known.published

@@ -5,7 +5,7 @@ import pytest
 from holdfast.domain.errors import Invalid
 from holdfast.domain.retention.rules import (
     DAY_MS,
-    Held,
+    HeldCopy,
     Policy,
     Reason,
     State,
@@ -25,16 +25,16 @@ OLD = NOW - 1
 def held(
     backup: int, state: State = State.GOOD, expires: int | None = OLD, place: int | None = None,
     **more: bool,
-) -> Held:  # fmt: skip
+) -> HeldCopy:  # fmt: skip
     key = backup * 10 + (place or 0)
-    return Held(key, backup, place, state, expires, **more)
+    return HeldCopy(key, backup, place, state, expires, **more)
 
 
-def verdicts(*copies: Held, past: tuple[Held, ...] = ()) -> dict[int, Verdict]:
+def verdicts(*copies: HeldCopy, past: tuple[HeldCopy, ...] = ()) -> dict[int, Verdict]:
     return {each.held.key: each for each in judge(copies, NOW, past)}
 
 
-def reasons(*copies: Held, past: tuple[Held, ...] = ()) -> list[tuple[Reason, ...]]:
+def reasons(*copies: HeldCopy, past: tuple[HeldCopy, ...] = ()) -> list[tuple[Reason, ...]]:
     return [each.reasons for each in judge(copies, NOW, past)]
 
 
@@ -71,7 +71,7 @@ def test_a_copy_expires_at_its_instant_and_not_before() -> None:
         (held(1, State.MAKING), Reason.MAKING),
     ],
 )
-def test_what_speaks_for_a_copy_by_itself(copy: Held, reason: Reason) -> None:
+def test_what_speaks_for_a_copy_by_itself(copy: HeldCopy, reason: Reason) -> None:
     assert reasons(copy, held(2))[0] == (reason,)
 
 

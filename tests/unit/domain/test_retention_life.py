@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from holdfast.domain.retention.rules import (
     DAY_MS,
-    Held,
+    HeldCopy,
     State,
     expiry,
     floor,
@@ -32,7 +32,7 @@ JUMP = 800 * DAY_MS
 
 @dataclass
 class Row:
-    held: Held
+    held: HeldCopy
     due: int | None = None  # marked: its deletion waits until then
     gone: bool = False
 
@@ -55,7 +55,7 @@ class Life(RuleBasedStateMachine):
             state = State.GOOD if outcome is State.LOST else outcome
             self.key += 1
             expires = expiry(self.now, self.days)
-            self.rows[self.key] = Row(Held(self.key, self.backup, place, state, expires))
+            self.rows[self.key] = Row(HeldCopy(self.key, self.backup, place, state, expires))
             if state is State.GOOD:
                 self.stored.add(self.key)
 
@@ -90,13 +90,13 @@ class Life(RuleBasedStateMachine):
     @rule(place=st.sampled_from(PLACES))
     def lose_the_newest(self, place: int | None) -> None:
         """Of one place; nobody knows yet."""
-        there = [row.held.key for row in self.living() if row.held.place == place]
+        there = [row.held.key for row in self.living() if row.held.destination_pk == place]
         self.stored -= set(sorted(self.stored.intersection(there))[-1:])
 
     @rule(place=st.sampled_from(PLACES))
     def lose_sight_of_a_place(self, place: int | None) -> None:
         """A wrong mount: everything seems lost, and is there again afterwards."""
-        there = {row.held.key for row in self.living() if row.held.place == place}
+        there = {row.held.key for row in self.living() if row.held.destination_pk == place}
         hidden = self.stored & there
         self.stored -= hidden
         self.audit()
@@ -114,10 +114,10 @@ class Life(RuleBasedStateMachine):
     def living(self) -> list[Row]:
         return [row for row in self.rows.values() if not row.gone]
 
-    def copies(self) -> list[Held]:
+    def copies(self) -> list[HeldCopy]:
         return [row.held for row in self.living()]
 
-    def past(self) -> list[Held]:
+    def past(self) -> list[HeldCopy]:
         return [r.held for r in self.rows.values() if r.gone and r.held.state is State.BAD]
 
     @rule(share=st.sampled_from([0.1, 0.25, 1.0]))
@@ -163,14 +163,16 @@ class Life(RuleBasedStateMachine):
         after = self.truly_good()
         assert bool(before) == bool(after), "the last good copy of the addon was taken"
         for place in PLACES:
-            kept = any(each.place == place for each in after)
-            assert kept == any(each.place == place for each in before), "the last one at a place"
+            kept = any(each.destination_pk == place for each in after)
+            assert kept == any(each.destination_pk == place for each in before), (
+                "the last one at a place"
+            )
         assert not row.held.retained
         assert not row.held.in_use
         assert row.held.expires is not None
         assert row.held.expires <= self.now
 
-    def truly_good(self) -> list[Held]:
+    def truly_good(self) -> list[HeldCopy]:
         """Completed once, not removed, and the store has it: whatever our rows believe."""
         return [
             row.held

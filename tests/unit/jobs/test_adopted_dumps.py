@@ -49,7 +49,7 @@ def adopted(manifest: dict[str, Any], project: str = "shop") -> Provenance:
         store, place.dumps[project, "orders"], [], lambda m: survey.is_stamped(OURS, m)
     )
     (shelf,) = shelves
-    assert not isinstance(shelf, survey.Problem)
+    assert not isinstance(shelf, survey.SurveyProblem)
     (found,) = shelf.backups
     return found.provenance
 

@@ -27,7 +27,7 @@ def serving(seat: ServerControl) -> Path:
     rows = tree / "tablespaces" / "16400"
     rows.mkdir(parents=True)
     (rows / "rows").write_text("live")
-    links = seat.place.directory / "pg_tblspc"
+    links = seat.server.directory / "pg_tblspc"
     links.mkdir(parents=True)
     (links / "16400").symlink_to(rows)
     return tree
@@ -62,7 +62,7 @@ def test_what_live_links_lead_to_outlives_an_undo(seat: ServerControl) -> None:
 
 @pytest.mark.parametrize("there", ["data", "before", "failed"])
 def test_what_is_not_settled_is_not_taken_for_it(seat: ServerControl, there: str) -> None:
-    seat.place.directory.mkdir()
+    seat.server.directory.mkdir()
     tree = seat.beside("op", 1)
     for name in (there, "gone"):
         (tree / name).mkdir(parents=True)
@@ -70,7 +70,7 @@ def test_what_is_not_settled_is_not_taken_for_it(seat: ServerControl, there: str
 
 
 def test_a_tree_that_was_never_put_in_place_is_none(seat: ServerControl) -> None:
-    seat.place.directory.mkdir()
+    seat.server.directory.mkdir()
     tree = seat.beside("op", 1)
     tree.mkdir()
     assert not data_directories.is_settled(seat, tree)

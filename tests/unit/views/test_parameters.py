@@ -32,45 +32,45 @@ def test_a_cursor_opens_for_its_own_list(key: int, scope: str) -> None:
         scope.encode()
     except UnicodeEncodeError:
         return
-    made = cursors._cursor(key, scope)
+    made = cursors.encode_cursor(key, scope)
     assert len(made) == 24
     assert made == made.lower()
-    assert cursors._opened(made, scope) == key
+    assert cursors.decode_cursor(made, scope) == key
     with pytest.raises(Invalid):
-        cursors._opened(made, f"{scope}x")
+        cursors.decode_cursor(made, f"{scope}x")
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 23), st.sampled_from("0123456789abcdef"))
 def test_a_changed_cursor_is_refused(key: int, at: int, digit: str) -> None:
-    made = cursors._cursor(key, "list")
+    made = cursors.encode_cursor(key, "list")
     forged = f"{made[:at]}{digit}{made[at + 1 :]}"
     if forged != made:
         with pytest.raises(Invalid, match="not a cursor of this list"):
-            cursors._opened(forged, "list")
+            cursors.decode_cursor(forged, "list")
 
 
 @given(st.text(max_size=40))
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as refused:
-        cursors._opened(text, "list")
+        cursors.decode_cursor(text, "list")
     assert refused.value.details.keys() == {"cursor"}
 
 
 @pytest.mark.parametrize("change", ["{} ", " {}", "{}\n", "{}00"])
 def test_a_cursor_with_something_around_it_is_refused(change: str) -> None:
-    made = cursors._cursor(7, "list")
+    made = cursors.encode_cursor(7, "list")
     with pytest.raises(Invalid):
-        cursors._opened(change.format(made), "list")
+        cursors.decode_cursor(change.format(made), "list")
 
 
 def test_blanks_inside_and_capitals_are_refused() -> None:
-    made = cursors._cursor(0xABCDEF, "list")
+    made = cursors.encode_cursor(0xABCDEF, "list")
     for forged in (made.upper(), f"{made[:2]} {made[2:]}"):
         with pytest.raises(Invalid):
-            cursors._opened(forged, "list")
+            cursors.decode_cursor(forged, "list")
 
 
 def test_a_key_no_database_holds_is_refused() -> None:
     for key in (2**63, 2**64 - 1):
         with pytest.raises(Invalid):
-            cursors._opened(cursors._cursor(key, "list"), "list")
+            cursors.decode_cursor(cursors.encode_cursor(key, "list"), "list")

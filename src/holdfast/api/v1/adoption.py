@@ -14,7 +14,7 @@ from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.storage import adopted
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.access import Caller
-from holdfast.domain.adoption import Problem, Shelf
+from holdfast.domain.adoption import SurveyedAddon, SurveyProblem
 from holdfast.domain.errors import Invalid
 from holdfast.http.auth import require_all_projects
 from holdfast.http.state import Api, State
@@ -58,7 +58,9 @@ class _Visit:
     passphrase: Secret | None
     trusted: bool
 
-    def at(self, whole: survey.Place, addon: tuple[str, str]) -> Iterator[Shelf | Problem]:
+    def at(
+        self, whole: survey.StoreSurvey, addon: tuple[str, str]
+    ) -> Iterator[SurveyedAddon | SurveyProblem]:
         def is_ours(manifest: Document) -> bool:
             return self.trusted or survey.is_stamped(self.api.stamp, manifest)
 
@@ -77,7 +79,7 @@ class _Visit:
         with self.api.catalog.read() as session:
             return adopted.owner(session, prefix, self.destination_pk)
 
-    def add_own_key(self, adoptable: Shelf) -> Secret | None:
+    def add_own_key(self, adoptable: SurveyedAddon) -> Secret | None:
         """Adds a password of ours to a repository, beside its owner's, and returns it.
 
         None for dumps, and for a repository to which an earlier adoption added one.
@@ -118,8 +120,10 @@ def _adopt(
     rest = [addon for addon in whole.addons if "/".join(addon) > (form.after or "")]
     now, later = rest[:_ADDONS_AT_ONCE], rest[_ADDONS_AT_ONCE:]
     items = [item for addon in now for item in visit.at(whole, addon)]
-    adoptable = [(item, visit.add_own_key(item)) for item in items if isinstance(item, Shelf)]
-    problems = [item for item in items if isinstance(item, Problem)]
+    adoptable = [
+        (item, visit.add_own_key(item)) for item in items if isinstance(item, SurveyedAddon)
+    ]
+    problems = [item for item in items if isinstance(item, SurveyProblem)]
 
     def keep(context: Context) -> Adopted:
         copies: list[Copy] = []
@@ -127,11 +131,12 @@ def _adopt(
             try:
                 copies += take_in(context, destination_pk, item, password)
             except Invalid as error:
-                problems.append(Problem(f"{item.project}/{item.addon}", error.message))
+                problems.append(SurveyProblem(f"{item.project}/{item.addon}", error.message))
         return Adopted(
             backups=views.stored(context.session, copies),
             problems=[
-                AdoptionProblem(where=problem.where, problem=problem.what) for problem in problems
+                AdoptionProblem(where=problem.location, problem=problem.reason)
+                for problem in problems
             ],
             next="/".join(now[-1]) if later else None,
         )

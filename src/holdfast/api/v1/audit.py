@@ -8,7 +8,7 @@ from starlette.responses import Response
 from holdfast.api.places import Paging
 from holdfast.api.reading import in_turn
 from holdfast.catalog import audit as rows
-from holdfast.catalog.audit import Wanted
+from holdfast.catalog.audit import Criteria
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Invalid
 from holdfast.http import answers
@@ -79,7 +79,7 @@ def list_audit_log(
     actor: Annotated[str | None, Query(description="a token's id or name")] = None,
 ) -> Response:
     """Every change made through the API, the newest first; never a secret."""
-    filters = Wanted(
+    filters = Criteria(
         since=span.start,
         until=span.end,
         actor=actor,

@@ -158,11 +158,11 @@ def order_audits(writing: Writing, caller: StoreUpdater, form: AuditForm) -> Res
             destination_pks = [None, *(destination.pk for destination in living)]
         for destination_pk in destination_pks:
             for row in repositories.at_destination(context.session, destination_pk):
-                chores.ask(context.session, chores.custody_of(row.pk), context.now)
+                chores.ask(context.session, chores.snapshot_check_of(row.pk), context.now)
                 if form.read_data:
                     chores.ask(context.session, chores.reading_of(row.pk), context.now)
             if form.read_data:
-                dump_checks.ask_for_place(context.session, destination_pk, context.now)
+                dump_checks.ask_for_destination(context.session, destination_pk, context.now)
             chores.ask(context.session, chores.audit_of(destination_pk), context.now)
         return AuditList(audits=views.audits(context.session, caller))
 

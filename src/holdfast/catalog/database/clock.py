@@ -1,4 +1,4 @@
-"""The one clock that all hosts share: the database's."""
+"""The database's clock, which all hosts share."""
 
 from sqlalchemy import select
 
@@ -9,7 +9,7 @@ _NOW = select(database_now())
 
 
 class DatabaseClock:
-    """A host whose own clock is wrong does no harm with this one."""
+    """A clock that reads the database's time, so that a host's wrong clock does no harm."""
 
     def __init__(self, catalog: Catalog, local: Clock) -> None:
         self._catalog = catalog

@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL that do not wait for an answer for ever.
+"""Connections to PostgreSQL with a time limit for every answer.
 
-A server that refuses, or a host that is gone, is noticed by the kernel. One that has stopped in the
-middle of a query (its process, its disk, a proxy in between) keeps the connection in good order and
-says nothing: only a limit of our own ends that.
+The kernel notices a server that refuses or a host that is gone. A server that hangs in the middle
+of a query (its process, its disk, a proxy in between) keeps the connection open and silent: only a
+limit of our own ends that.
 """
 
 import threading
@@ -18,8 +18,7 @@ _own = threading.local()
 
 @contextmanager
 def hurried(seconds: float | None) -> Generator[None]:
-    """What this thread asks the catalogue meanwhile gets so many seconds for each answer; None:
-    as long as it takes."""
+    """Limits each answer to queries of this thread to `seconds`; None: no limit."""
     before = getattr(_own, "seconds", ())
     _own.seconds = (seconds,)
     try:
@@ -29,7 +28,7 @@ def hurried(seconds: float | None) -> Generator[None]:
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """Raises OperationalError, and is closed, when an answer takes too long."""
+    """Raises OperationalError and closes when an answer takes too long."""
 
     patience = 60.0
 
@@ -40,21 +39,21 @@ class PatientConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval=interval, timeout=seconds)
         except psycopg.errors._WaitTimeout as error:  # pyright: ignore[reportPrivateUsage] - it has no other name
-            self.pgconn.finish()  # in the middle of an answer: of no more use to anybody
+            self.pgconn.finish()  # in the middle of an answer: of no more use
             raise psycopg.OperationalError(f"no answer for {seconds:g} s") from error
 
-    def notifies(self, *words: Any, **given: Any) -> Generator[psycopg.Notify]:
-        """Whoever listens for what may never come sets a limit himself."""
+    def notifies(self, *arguments: Any, **options: Any) -> Generator[psycopg.Notify]:
+        """Without our limit: a notification may never come, and listeners set their own."""
         with hurried(None):
-            yield from super().notifies(*words, **given)
+            yield from super().notifies(*arguments, **options)
 
 
 def make_patient(engine: Engine, seconds: float) -> None:
-    """From now on every connection of this engine is such a one."""
+    """Makes every new connection of the engine a PatientConnection."""
 
     class Connection(PatientConnection):
         patience = seconds
 
     @event.listens_for(engine, "do_connect")
-    def connect(dialect: Any, record: Any, words: Any, given: Any) -> Any:  # noqa: ARG001  # pyright: ignore[reportUnusedFunction]
-        return Connection.connect(*words, **given)
+    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:  # noqa: ARG001  # pyright: ignore[reportUnusedFunction]
+        return Connection.connect(*arguments, **options)

@@ -1,7 +1,7 @@
-"""Has anybody changed the catalogue? SQLite says so for a few microseconds, in the event loop too.
+"""Tells whether the catalogue changed, on SQLite, in a few microseconds.
 
-It counts for each connection what others committed, in this process or another one; so this
-connection is for nothing else. PostgreSQL has nothing like it: there everything is asked anew.
+SQLite counts for each connection what others committed, in this process or another one; so this
+connection is used for nothing else. PostgreSQL has no such counter: there every query is repeated.
 """
 
 from typing import Any
@@ -10,14 +10,14 @@ from holdfast.catalog.database.session import Catalog
 
 
 class Edition:
-    """For one thread."""
+    """The catalogue's change counter, for one thread."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._watching: Any = catalog.engine.raw_connection() if catalog.is_sqlite else None
 
     def number(self) -> int | None:
-        """Another one after every commit. What was read after it was asked for is not older than
-        that; None: nothing is known."""
+        """A number that changes with every commit. Rows read after this call are as new as the
+        number at least; None: not known."""
         if self._watching is None:
             return None
         cursor = self._watching.cursor()

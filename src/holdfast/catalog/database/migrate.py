@@ -1,7 +1,7 @@
-"""Brings the catalogue to this version's schema; several processes may start at once.
+"""Migrates the catalogue to this version's schema; several processes may start at once.
 
-Mostly there is nothing to do, and every start asks. Then the catalogue only says where it is:
-what migrates is not loaded, and no million rows are looked through for dangling references.
+Every start asks, and mostly there is nothing to do. Then only the revision is read: alembic is not
+loaded, and millions of rows are not searched for dangling references.
 """
 
 from importlib import import_module
@@ -18,12 +18,12 @@ _UPGRADING = "holdfast.catalog.database.upgrading"
 
 
 def newest() -> str:
-    """The revision that this version's files end with: `v0001_first.py` is 0001."""
+    """The latest revision among this version's files: `v0001_first.py` is 0001."""
     return max(path.name[1:5] for path in _VERSIONS.glob("v[0-9]*.py"))
 
 
 def migrate(catalog: Catalog) -> None:
-    """One process migrates, the others wait: an advisory lock, or SQLite's write lock."""
+    """Migrates under an advisory lock, or SQLite's write lock, so that other processes wait."""
     with hurried(None), catalog.engine.connect() as connection:
         if _revision(connection) == newest():
             return
@@ -34,13 +34,15 @@ def migrate(catalog: Catalog) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             import_module(_UPGRADING).upgrade(connection)
             if catalog.is_sqlite:
-                _require_references(connection)
+                dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                if dangling:
+                    raise RuntimeError(f"the migration broke references: {dangling[:5]}")
         if catalog.is_sqlite:
             _check_references(connection, on=True)
 
 
 def _revision(connection: Connection) -> str | None:
-    """None: there is no schema yet."""
+    """The catalogue's revision; None: there is no schema yet."""
     with connection.begin():
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -48,16 +50,11 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _check_references(connection: Connection, *, on: bool) -> None:
-    """SQLite changes a table by making it anew; while the old one is gone, references dangle.
+    """Switches SQLite's check of references, because it changes a table by making it anew: while
+    the old one is gone, references dangle.
 
     The switch works outside transactions only, so it goes to the driver itself.
     """
     cursor = connection.connection.cursor()
     cursor.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
     cursor.close()
-
-
-def _require_references(connection: Connection) -> None:
-    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    if dangling:
-        raise RuntimeError(f"the migration broke references: {dangling[:5]}")

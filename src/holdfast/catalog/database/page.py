@@ -25,7 +25,7 @@ Reading = Callable[[ReadSession, Select[T], Mapping[str, object]], Sequence[T]]
 
 @dataclass(frozen=True)
 class Page:
-    """What was asked for. `cursor` beats `number`: the official client repeats both."""
+    """The requested page. `cursor` beats `number`: the official client repeats both."""
 
     size: int = DEFAULT_SIZE
     number: int = 1
@@ -34,17 +34,18 @@ class Page:
 
 @dataclass(frozen=True)
 class Slice(Generic[T]):
-    """One page. `cursor` is None on the last one."""
+    """One page of items. `cursor` is None on the last page."""
 
     items: list[T]
     cursor: str | None
 
 
 class Listing(Generic[T]):
-    """A list whose statements are made once, which costs more than most pages do to read.
+    """A list whose statements are built once, which costs more than reading most pages.
 
-    `rows` must not be ordered yet; what differs from page to page is bound by name. `key` is the
-    column that pages go by, the newest first. `read` is how rows are read: entities by default.
+    `rows` must not be ordered yet; values that differ from page to page are bound by name. `key`
+    is the column that pages are ordered by, the newest first. `read` reads the rows, by default as
+    entities.
     """
 
     def __init__(
@@ -54,24 +55,22 @@ class Listing(Generic[T]):
         self._numbered = ordered.offset(bindparam("page_offset", type_=BigInteger))
         self._past = ordered.where(key < bindparam("page_past", type_=BigInteger))
         self._key = key.key
-        self._read: Reading[T] = read or _entities
+        self._read: Reading[T] = read or (
+            lambda session, rows, bound: session.scalars(rows, bound).all()
+        )
 
     def take(self, session: ReadSession, page: Page, scope: str, **bound: object) -> Slice[T]:
         """One page; `scope` names the list."""
         bound["page_limit"] = page.size + 1
         if page.cursor is not None:
-            bound["page_past"] = _opened(page.cursor, scope)
-            found = self._read(session, self._past, bound)
+            bound["page_past"] = decode_cursor(page.cursor, scope)
+            rows = self._read(session, self._past, bound)
         else:
             bound["page_offset"] = (page.number - 1) * page.size
-            found = self._read(session, self._numbered, bound)
-        items = list(found[: page.size])
-        more = len(found) > page.size
-        return Slice(items, _cursor(getattr(items[-1], self._key), scope) if more else None)
-
-
-def _entities(session: ReadSession, rows: Select[T], bound: Mapping[str, object]) -> Sequence[T]:
-    return session.scalars(rows, bound).all()
+            rows = self._read(session, self._numbered, bound)
+        items = list(rows[: page.size])
+        more = len(rows) > page.size
+        return Slice(items, encode_cursor(getattr(items[-1], self._key), scope) if more else None)
 
 
 def take(
@@ -81,7 +80,7 @@ def take(
     page: Page,
     scope: str,
 ) -> Slice[T]:
-    """One page of rows that are chosen anew each time."""
+    """One page of a statement that is built for this call only."""
     return Listing(rows, key).take(session, page, scope)
 
 
@@ -89,12 +88,12 @@ def _check(key: bytes, scope: str) -> bytes:
     return hashlib.sha256(key + scope.encode()).digest()[:4]
 
 
-def _cursor(key: int, scope: str) -> str:
+def encode_cursor(key: int, scope: str) -> str:
     packed = key.to_bytes(8, "big")
     return (packed + _check(packed, scope)).hex()
 
 
-def _opened(cursor: str, scope: str) -> int:
+def decode_cursor(cursor: str, scope: str) -> int:
     raw = bytes.fromhex(cursor) if re.fullmatch(HEX24, cursor) else b""
     if raw[8:] != _check(raw[:8], scope) or raw[0] >= 0x80:
         problem = "is not a cursor of this list"

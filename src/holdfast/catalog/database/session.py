@@ -1,6 +1,6 @@
 """Connections to the catalogue: one engine to read, one to write, on SQLite or PostgreSQL.
 
-The type of a session says who may write: a `ReadSession` refuses to flush. `write()` is one
+The type of a session says what it may do: a `ReadSession` refuses to flush. `write()` is one
 transaction that commits at the end of the block; only the edges (api, cli server, jobs/runner,
 daemons) open one. On SQLite a write transaction takes the write lock at BEGIN, so two writers
 queue instead of failing half-way.
@@ -22,13 +22,13 @@ from sqlalchemy.types import BigInteger
 from holdfast.catalog.database.deadlines import make_patient
 
 PATIENCE = 20.0
-"""Seconds. Below the time after which others take over from a worker that is silent."""
+"""Seconds for an answer: fewer than a worker may be silent before others take over."""
 
 CatalogAway = (OperationalError, InterfaceError, InternalError)
-"""What a broken connection to the catalogue raises, for those who may not know SQLAlchemy."""
+"""Errors of a broken connection to the catalogue, for layers that may not import SQLAlchemy."""
 
 CatalogClash = IntegrityError
-"""Somebody else took the name (or the slot) between our look and our writing: look again."""
+"""Another transaction took the name (or the slot) between our read and our write: read again."""
 
 
 class ReadSession(Session):
@@ -45,7 +45,7 @@ class WriteSession(ReadSession):
 
 
 class database_now(FunctionElement[int]):  # noqa: N801 - reads as an SQL function
-    """The database's own clock, ms since 1970: hosts' clocks differ, the database has one."""
+    """The database's clock in ms since 1970, because clocks of hosts differ."""
 
     type = BigInteger()
     inherit_cache = True
@@ -65,8 +65,11 @@ class Catalog:
     """The catalogue at one database URL (`sqlite:///path` or `postgresql://...`)."""
 
     def __init__(self, url: str, patience: float = PATIENCE) -> None:
-        """`patience`: seconds after which an answer of PostgreSQL is not waited for any more."""
-        self.url, self._patience = _with_driver(url), patience
+        """`patience`: seconds that an answer of PostgreSQL may take."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.url, self._patience = parsed, patience
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
             self._reader = _sqlite_engine(self.url, begin="BEGIN", read_only=True)
@@ -95,7 +98,7 @@ class Catalog:
             connection.execute(text("SELECT 1"))
 
     def engine_of_its_own(self) -> Engine | None:
-        """For a library that brings its own SQL: as patient as ours. None: it makes one itself."""
+        """An engine with the same time limits for a library with its own SQL; None on SQLite."""
         return None if self.is_sqlite else _postgresql_engine(self.url, self._patience)
 
     def close(self) -> None:
@@ -104,26 +107,26 @@ class Catalog:
 
 
 def insert_all(session: WriteSession, rows: Iterable[object]) -> None:
-    """Inserts rows that are not looked at again: a third of the work of adding them."""
+    """Inserts rows that are not used afterwards, for a third of the work of adding them."""
     session.bulk_save_objects(rows)
 
 
 def take_turns(session: WriteSession) -> None:
-    """Callers' changes follow each other on PostgreSQL as they do on SQLite; they are short.
+    """Serialises callers' changes on PostgreSQL, as SQLite does anyway; they are short.
 
-    Always before any other lock: only callers take this one, so nobody waits in a circle.
+    Take it before any other lock: only callers take this one, so there is no deadlock.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(7341, 0)"))
 
 
 def lock_addon(session: WriteSession, addon_pk: int) -> None:
-    """Serialises changes to one addon's queue; SQLite's write lock already does."""
+    """Serialises changes to one addon; SQLite's write lock already does."""
     lock_addons(session, [addon_pk])
 
 
 def lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> None:
-    """All of them, in one order for everybody, so that nobody waits in a circle."""
+    """Locks several addons, always in the order of their keys, so that there is no deadlock."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(
             text("SELECT pg_advisory_xact_lock(7340, key) FROM unnest(CAST(:keys AS int[])) key"),
@@ -132,7 +135,7 @@ def lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> None:
 
 
 def try_lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> set[int]:
-    """Those whose lock is ours now; never waits, so it may be taken in any order."""
+    """Locks the addons that are free and returns them; never waits, so any order is safe."""
     keys = {pk: _lock_key(pk) for pk in addon_pks}
     if session.get_bind().dialect.name != "postgresql":
         return set(keys)
@@ -142,19 +145,12 @@ def try_lock_addons(session: WriteSession, addon_pks: Iterable[int]) -> set[int]
         ),
         {"keys": sorted(set(keys.values()))},
     )
-    held = {key for key, ours in tried if ours}
-    return {pk for pk, key in keys.items() if key in held}
+    locked = {key for key, ours in tried if ours}
+    return {pk for pk, key in keys.items() if key in locked}
 
 
 def _lock_key(addon_pk: int) -> int:
     return addon_pk % 2**31
-
-
-def _with_driver(url: str) -> URL:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    return parsed
 
 
 def _postgresql_engine(url: URL, patience: float) -> Engine:
@@ -171,7 +167,7 @@ def _postgresql_engine(url: URL, patience: float) -> Engine:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
-            "tcp_user_timeout": round(patience * 1000),  # of data that nobody acknowledges
+            "tcp_user_timeout": round(patience * 1000),  # without acknowledgement
             "application_name": "holdfast",
         },
     )

@@ -1,4 +1,4 @@
-"""Carries the schema from revision to revision: loaded when there is something to do."""
+"""Runs alembic's migrations; imported only when there are any to run."""
 
 from pathlib import Path
 

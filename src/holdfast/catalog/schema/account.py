@@ -1,4 +1,4 @@
-"""Who may enter, and what this installation remembers of itself."""
+"""Tables of tokens, roles, workers, chores and the audit log."""
 
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,7 +34,7 @@ class Token(Table):
 
 
 class Replay(Table):
-    """The answer to a POST, given again when the same token repeats it within the window."""
+    """The answer to a POST, repeated if the same token repeats the request within the window."""
 
     __tablename__ = "replays"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -45,9 +45,9 @@ class Replay(Table):
 
 
 class Worker(Table):
-    """A living worker. `beats` grows with every beat: who watches judges it by whether it changes,
-    in its own time. `seen` is the database's time of the last beat, for people. `controls` are the
-    attached addons, as `project/addon`, whose servers it may stop and start."""
+    """A worker. `beats` grows with every beat: watchers judge by whether it changes, by their own
+    clock. `seen` is the database's time of the last beat, for people. `controls` are the attached
+    addons, as `project/addon`, whose servers it may stop and start."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(60), primary_key=True)
@@ -58,7 +58,7 @@ class Worker(Table):
 
 
 class Chore(Table):
-    """Upkeep that is due now and then: whoever moves `due` on by compare-and-set does it."""
+    """Recurring upkeep: the process that advances `due` by compare-and-set does it."""
 
     __tablename__ = "chores"
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
@@ -68,7 +68,7 @@ class Chore(Table):
 
 
 class StoreMark(Table):
-    """By what a store on this machine is known again: what its mark file must say."""
+    """The content of the mark file that identifies a store on this machine."""
 
     __tablename__ = "store_marks"
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
@@ -76,8 +76,8 @@ class StoreMark(Table):
 
 
 class AuditEntry(Table):
-    """Who changed what, from where. Written in the transaction of the change; triggers keep it as
-    it was written. `project` and `addon` are ids as they were then, None for what has none."""
+    """Who changed what, from where. Written in the transaction of the change; triggers make it
+    immutable. `project` and `addon` are ids as they were then, None for what has none."""
 
     __tablename__ = "audit_log"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)

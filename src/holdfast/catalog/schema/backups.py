@@ -7,9 +7,9 @@ from holdfast.catalog.schema.base import BigKey, Document, Table
 
 
 class Backup(Table):
-    """What was asked and what became of it; where the bytes are is in its copies.
+    """A requested backup and its result; its copies say where the bytes are.
 
-    `schedules` are those that caused it, as they were then. `deleted` means gone for callers.
+    `schedules` are those that caused it, as they were then. `deleted`: hidden from callers.
     `provenance` is one of `domain.provenance.Provenance`; `warnings` how many its evidence names.
     """
 
@@ -49,16 +49,16 @@ class Backup(Table):
 
 
 class Copy(Table):
-    """One backup in one place: the platform store (`destination_pk` None) or a destination.
+    """One backup at one destination; `destination_pk` None is the platform store.
 
-    The first copy is the one the backup's own status follows; additional ones have their own.
-    `objects` is the proven attempt's prefix. `expires` None: kept until somebody deletes it.
-    `review` is when retention looks at it (again), `marked` when it decided to delete it, `lost`
-    when its objects were found missing, `gone` when they were confirmed to be no more.
+    The backup's status follows the first copy; additional ones have their own. `objects` is the
+    proven attempt's prefix, or the snapshot object. `expires` None: kept until deleted by hand.
+    `review` is when retention judges it next, `marked` when it was marked for deletion, `lost` when
+    its objects were found missing, `gone` when the store confirmed their deletion.
 
-    Of dumps: `read_at` is when the last reading of every byte that found them right began, 0 before
-    the first; `read_asked` when somebody asked for the next one, `read_try` until when one process
-    reads it or nobody tries again; `spoiled` is what was wrong with the bytes.
+    Of dumps: `read_at` is when the last reading began that found every byte right, 0 before the
+    first; `read_asked` when a reading was requested; until `read_try` one process has the reading,
+    or it is not retried; `spoiled` is the problem of the bytes.
     """
 
     __tablename__ = "copies"
@@ -137,8 +137,8 @@ class Copy(Table):
 
 
 class Reading(Table):
-    """Somebody outside of the queue reads a copy (a download): nothing of it is removed before
-    `until`, which is moved on while it goes on."""
+    """A download that reads a copy: nothing of it is removed before `until`, which the download
+    extends."""
 
     __tablename__ = "readings"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -185,7 +185,7 @@ class Upload(Table):
 
 
 class UploadPart(Table):
-    """One object of an upload, in the platform store; `start` is its place in the file."""
+    """One object of an upload, in the platform store; `start` is its offset in the file."""
 
     __tablename__ = "upload_parts"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -201,7 +201,7 @@ class UploadPart(Table):
 
 class Restore(Table):
     """`old_until`: the old data is set aside on the server until then, in ms since 1970; None: it
-    is not, or no more. `undoes`: the id of the restore that this one takes back."""
+    is not, or not any more. `undoes`: the id of the restore that this one undoes."""
 
     __tablename__ = "restores"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)

@@ -1,4 +1,4 @@
-"""What every table shares: its base class and the types of its columns."""
+"""The base class of all tables and the types of their columns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where snapshots live: one repository for each addon at each place."""
+"""Tables of snapshot repositories, one for each addon at each destination, and of their keys."""
 
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,7 +15,7 @@ class MasterKey(Table):
 
 
 class Recovery(Table):
-    """The owner's own passphrase for all repositories at a place, also for those to come."""
+    """The owner's own passphrase for all repositories at a destination, future ones included."""
 
     __tablename__ = "recoveries"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -27,11 +27,11 @@ class Recovery(Table):
 
 class Repository(Table):
     """`sealed_password` opens it, with the stock tool as well. `destination_pk` None: the platform
-    store. Reading of its packs has come to the point `read_upto` of the circle at `read_at`;
-    `read_marks` are the last stretches, [length, when], that make up one round; `spoiled` are packs
-    that were not what was written, with what is wrong. `doomed` are packs that a tidying is about
-    to remove: from this row on nothing new may rely on them. `sealed_key` is the repository's own
-    master key and its config, to make damaged key objects and a damaged config anew."""
+    store. `tidy_due` is when it is pruned next, `tidied` when it was last. Reading of its packs has
+    come to the point `read_upto` of the circle at `read_at`; `read_marks` are the last stretches,
+    [length, when], that make up one round; `spoiled` maps packs that are not what was written to
+    the problem. `doomed` are packs that a prune is about to remove: no new snapshot may rely on
+    them. `sealed_key` is the repository's own master key and its config, to repair damaged ones."""
 
     __tablename__ = "repositories"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)

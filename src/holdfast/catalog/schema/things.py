@@ -1,4 +1,4 @@
-"""What there is: projects, addons and destinations. Rows that other rows may outlive."""
+"""Tables of projects, addons and destinations, whose rows other rows may outlive."""
 
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -75,7 +75,7 @@ class Addon(Table):
 
 
 class AddonEvent(Table):
-    """What happened to an addon's version, oldest first."""
+    """One upgrade of an addon."""
 
     __tablename__ = "addon_events"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)

@@ -1,4 +1,4 @@
-"""When backups are taken, and how they go: schedules, deletions, inventories."""
+"""Tables of schedules, deletions and findings of store checks."""
 
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from holdfast.catalog.schema.base import BigKey, Document, Table
 
 
 class Schedule(Table):
-    """When backups of an addon are taken. `next_due` is the first occurrence not decided yet."""
+    """A schedule of an addon's backups. `next_due` is the first occurrence not decided yet."""
 
     __tablename__ = "schedules"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -48,9 +48,8 @@ class Schedule(Table):
 
 
 class Occurrence(Table):
-    """What became of a schedule's instants. One row is one instant, except that `missed` ones
-    stand together: `count` of them, from `since` to `instant`.
-    """
+    """The decision about an instant of a schedule. `missed` instants share a row: `count` of them,
+    from `since` to `instant`."""
 
     __tablename__ = "occurrences"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -70,11 +69,11 @@ class Occurrence(Table):
 
 
 class Deletion(Table):
-    """Objects of a copy on their way out, and afterwards the record of why they went.
+    """The deletion of a copy's objects, and afterwards the record of why they were deleted.
 
-    Nothing is removed before `due`; until `begun` a changed verdict may still call it off.
-    `place` is where the objects lay when it was marked: only there their absence confirms it.
-    `outcome` is what the store said when it was done, where that is more than "gone".
+    Nothing is removed before `due`; until `begun` a changed verdict may still call it off. `place`
+    is the store's address when it was marked: only there the objects' absence confirms it.
+    `outcome` is a note of the store at the end, if there is more to know than that they are gone.
     """
 
     __tablename__ = "deletions"
@@ -105,7 +104,7 @@ class Deletion(Table):
 
 
 class Finding(Table):
-    """What an inventory of a store found at odds with the catalogue: lost, leftover, foreign."""
+    """A difference between a store and the catalogue: lost, leftover, foreign or damaged."""
 
     __tablename__ = "findings"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)

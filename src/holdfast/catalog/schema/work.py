@@ -1,4 +1,4 @@
-"""What is being done: operations, and the lines they say."""
+"""Tables of operations and of their logs."""
 
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,9 +10,9 @@ class Operation(Table):
     """One long work and who may do it.
 
     `slot` is 1 from dispatch to end and unique per addon: the database itself keeps a second
-    operation out. `fence` counts dispatches: who holds an older one changes nothing. `verdict` is
-    the status it will end with, once that is decided: from then on nobody works on it, what it
-    left is removed, and only then it ends.
+    operation out. `fence` counts dispatches: a worker with an older one changes nothing. `verdict`
+    is the status it will end with, once decided: from then on no worker goes on with it; its
+    leftovers are removed, and only then it ends.
     """
 
     __tablename__ = "operations"

@@ -1,4 +1,4 @@
-"""Copies: where the bytes of a backup are, and until when."""
+"""Copy rows: where the bytes of a backup are, and until when."""
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
@@ -20,30 +20,35 @@ from holdfast.domain.snapshot import is_snapshot_key
 
 log = logging.getLogger(__name__)
 
-_ALARMING = 4
-"""Failures in a row that somebody has to hear of."""
+_ALARMING_TRIES = 4
+"""Failures in a row that are logged as an error."""
 _MINUTE_MS = 60_000
 _LONGEST_PAUSE_MS = 24 * 60 * _MINUTE_MS
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A copy to be made. `retention` in days, None: kept until somebody deletes it."""
+class CopyRequest:
+    """A copy to be made. `retention` in days, None: kept until it is deleted by hand."""
 
     destination_pk: int | None
     retention: int | None
     additional: bool = False
 
 
-def row(backup: Backup, wanted: Wanted) -> Copy:
-    """Its time begins when the backup was asked for, whenever it is finished."""
-    expires = expiry(backup.created, wanted.retention)
+_BEING_REMOVED = select(Deletion.copy_pk).where(
+    Deletion.done.is_(None), Deletion.begun.is_not(None)
+)
+
+
+def row(backup: Backup, request: CopyRequest) -> Copy:
+    """A scheduled copy. Its retention counts from the request of the backup, not from its end."""
+    expires = expiry(backup.created, request.retention)
     return Copy(
         backup_pk=backup.pk,
         addon_pk=backup.addon_pk,
-        destination_pk=wanted.destination_pk,
-        additional=wanted.additional,
-        retention=wanted.retention,
+        destination_pk=request.destination_pk,
+        additional=request.additional,
+        retention=request.retention,
         status=Status.SCHEDULED,
         size=0,
         created=backup.created,
@@ -59,21 +64,21 @@ def first(session: ReadSession, backup_pk: int) -> Copy:
 
 
 def of_backups(session: ReadSession, backup_pks: Collection[int]) -> dict[int, list[Copy]]:
-    """By backup, the first copy first; gone ones too."""
-    wanted = select(Copy).where(Copy.backup_pk.in_(backup_pks))
-    return _by_backup(session.scalars(wanted.order_by(Copy.additional, Copy.pk)))
+    """Copies by backup, the first copy first; gone ones included."""
+    statement = select(Copy).where(Copy.backup_pk.in_(backup_pks))
+    return _by_backup(session.scalars(statement.order_by(Copy.additional, Copy.pk)))
 
 
 def shown(session: ReadSession, backup_pks: Collection[int]) -> dict[int, list[Copy]]:
-    """The same as plain rows."""
+    """The same as `of_backups`, as plain rows."""
     return _by_backup(_PLAIN.read(session, _SHOWN, {"backup_pks": list(backup_pks)}))
 
 
 def _by_backup(rows: Iterable[Copy]) -> dict[int, list[Copy]]:
-    found: dict[int, list[Copy]] = {}
+    grouped: dict[int, list[Copy]] = {}
     for copy in rows:
-        found.setdefault(copy.backup_pk, []).append(copy)
-    return found
+        grouped.setdefault(copy.backup_pk, []).append(copy)
+    return grouped
 
 
 _PLAIN = Plain(Copy)
@@ -82,44 +87,40 @@ _SHOWN = _PLAIN.rows.where(Copy.backup_pk.in_(bindparam("backup_pks", expanding=
 )
 
 
-def readable(held: Iterable[Copy]) -> list[Copy]:
-    """Those that can be restored, the first copy first."""
+def readable(candidates: Iterable[Copy]) -> list[Copy]:
+    """The copies that can be restored, in the same order."""
     return [
         copy
-        for copy in held
+        for copy in candidates
         if copy.status == Status.COMPLETED and copy.lost is None and copy.gone is None
     ]
 
 
 def names_at(session: ReadSession, destination_pk: int, limit: int) -> Sequence[str]:
     """The ids of the newest backups kept at a destination."""
-    kept = (
+    statement = (
         select(Backup.id)
         .join(Copy, Copy.backup_pk == Backup.pk)
         .where(Copy.destination_pk == destination_pk, Copy.gone.is_(None))
     )
-    return session.scalars(kept.order_by(Copy.pk.desc()).limit(limit)).all()
+    return session.scalars(statement.order_by(Copy.pk.desc()).limit(limit)).all()
 
 
 def newest_objects(session: ReadSession, destination_pk: int, limit: int) -> list[str]:
-    """An object of each of the newest copies that should be there: the manifest of a dump, the
-    snapshot itself. What is being removed for certain is left out."""
-    kept = select(Copy.objects).where(
+    """One key for each of the newest copies: a dump's manifest or the snapshot object. Lost copies
+    and those being removed are left out."""
+    statement = select(Copy.objects).where(
         Copy.destination_pk == destination_pk,
         Copy.gone.is_(None),
         Copy.lost.is_(None),
         Copy.objects.is_not(None),
         Copy.status == Status.COMPLETED,
-        Copy.pk.not_in(
-            select(Deletion.copy_pk).where(
-                Deletion.begun.is_not(None), Deletion.done.is_(None), Deletion.copy_pk.is_not(None)
-            )
-        ),
+        Copy.pk.not_in(_BEING_REMOVED.where(Deletion.copy_pk.is_not(None))),
     )
-    found = session.scalars(kept.order_by(Copy.pk.desc()).limit(limit))
+    prefixes = session.scalars(statement.order_by(Copy.pk.desc()).limit(limit))
     return [
         objects if is_snapshot_key(objects) else f"{objects}{MANIFEST}"
-        for objects in found
+        for objects in prefixes
         if objects is not None
     ]
 
@@ -127,8 +128,8 @@ def newest_objects(session: ReadSession, destination_pk: int, limit: int) -> lis
 def at_destination(
     session: ReadSession, caller: Caller, destination_pk: int | None, page: Page
 ) -> Slice[Copy]:
-    """Those of projects that the caller sees. `destination_pk` None: in the platform's store."""
-    kept = (
+    """Copies of projects that the caller sees. `destination_pk` None: the platform store."""
+    statement = (
         select(Copy)
         .join(Backup, Backup.pk == Copy.backup_pk)
         .where(
@@ -138,9 +139,11 @@ def at_destination(
         )
     )
     if caller.projects is not None:
-        seen = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
-        kept = kept.where(Copy.addon_pk.in_(seen.where(Project.id.in_(caller.projects))))
-    return take(session, kept, Copy.pk, page, f"copies at {destination_pk}")
+        visible = select(Addon.pk).join(Project, Project.pk == Addon.project_pk)
+        statement = statement.where(
+            Copy.addon_pk.in_(visible.where(Project.id.in_(caller.projects)))
+        )
+    return take(session, statement, Copy.pk, page, f"copies at {destination_pk}")
 
 
 def get(session: ReadSession, pk: int) -> Copy | None:
@@ -149,7 +152,7 @@ def get(session: ReadSession, pk: int) -> Copy | None:
 
 
 def to_review(session: ReadSession, now: int, limit: int) -> list[int]:
-    """Addons whose retention is to be looked at, the longest waiting first."""
+    """Addons whose retention is due to be judged, the longest waiting first."""
     waiting = select(Copy.addon_pk).where(Copy.gone.is_(None), Copy.review <= now)
     rows = session.scalars(waiting.order_by(Copy.review).limit(4 * limit))
     return list(dict.fromkeys(rows))[:limit]
@@ -161,46 +164,44 @@ def is_to_review(session: ReadSession, addon_pk: int, now: int) -> bool:
 
 
 def postpone(session: WriteSession, addon_pk: int, until: int) -> None:
-    """The addon is looked at again then, not before: what expires meanwhile waits with it."""
+    """Postpones the addon's next review to `until`, also of copies that expire before."""
     soon = (Copy.addon_pk == addon_pk, Copy.gone.is_(None), Copy.review <= until)
     _change(session, update(Copy).where(*soon).values(review=until))
 
 
 def reviews_astray(session: ReadSession, beyond: int) -> list[int]:
-    """Addons to be looked at only after `beyond`, although something expires before: a clock
-    that was ahead said so."""
+    """Addons whose review a clock that was ahead put after `beyond`, although a copy expires
+    before."""
     astray = (Copy.gone.is_(None), Copy.review > beyond, Copy.expires < Copy.review)
     rows = session.scalars(select(Copy.addon_pk).where(*astray).order_by(Copy.review).limit(10_000))
     return list(dict.fromkeys(rows))
 
 
 def review_again(session: WriteSession, addon_pk: int, now: int) -> None:
-    """As if it had never been looked at; what is marked already is looked at now."""
+    """Resets the addon's reviews: marked copies are reviewed now, the others when they expire."""
     mine = update(Copy).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
     _change(session, mine.values(review=case((Copy.marked.is_(None), Copy.expires), else_=now)))
 
 
 def try_later(session: WriteSession, pk: int, now: int) -> None:
-    """A copy that could not be made is tried again after a pause that grows up to a day."""
+    """Schedules another try of a copy that failed, after a pause that grows up to a day."""
     copy = get(session, pk)
     if copy is not None:
         copy.tries += 1
         copy.next_try = now + min(_LONGEST_PAUSE_MS, _MINUTE_MS << min(copy.tries, 12))
-        if copy.tries >= _ALARMING:
+        if copy.tries >= _ALARMING_TRIES:
             log.error("a copy fails again and again", extra={"copy": pk, "tries": copy.tries})
 
 
 def draw_near(session: WriteSession, now: int) -> None:
-    """No pause is longer; a clock that was ahead may have said so."""
+    """Shortens pauses that a clock that was ahead made longer than the longest one."""
     latest = now + _LONGEST_PAUSE_MS
     ahead = update(Copy).where(Copy.gone.is_(None), Copy.next_try > latest)
     _change(session, ahead.values(next_try=latest))
 
 
 _NOW = bindparam("now", type_=BigInteger)
-_REMOVING = select(Deletion.copy_pk).where(
-    Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
-)
+_REMOVING = _BEING_REMOVED.where(Deletion.copy_pk == Copy.pk)
 _OTHER = aliased(Copy)
 _ANOTHER_GOOD = select(_OTHER.pk).where(
     _OTHER.backup_pk == Copy.backup_pk,
@@ -237,19 +238,18 @@ TO_REPAIR = (
 
 
 def to_retry(session: ReadSession, now: int) -> list[Copy]:
-    """Additional copies that failed and whose pause is over, of backups that are good. One on
-    its way out is not made again: nobody would remove it."""
+    """Failed additional copies of good backups whose pause is over. Copies being removed are left
+    out: if made again they would never be removed."""
     return list(session.scalars(TO_RETRY.order_by(Copy.next_try).limit(100), {"now": now}))
 
 
 def to_repair(session: ReadSession, now: int) -> list[Copy]:
-    """Copies that were found lost while another one is good, of backups that stay, and whose pause
-    since the last try is over."""
+    """Lost copies whose pause is over, of kept backups that have another good copy."""
     return list(session.scalars(TO_REPAIR.order_by(Copy.lost).limit(100), {"now": now}))
 
 
 def lose(session: WriteSession, pk: int, now: int | None) -> None:
-    """Its objects were found missing; None: they are there again."""
+    """Marks the copy as lost since `now`; None: its objects are there again."""
     _change(session, update(Copy).where(Copy.pk == pk).values(lost=now))
     touch_copy(session, pk)
 
@@ -267,21 +267,21 @@ def pks_of(session: ReadSession, backup_pk: int) -> list[int]:
 
 
 def others_stay(session: ReadSession, copy: Copy) -> bool:
-    """Does the backup have another copy that is neither gone nor going?"""
-    removing = select(Deletion.copy_pk).where(
-        Deletion.copy_pk == Copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
-    )
+    """Whether the backup has another copy that is neither gone nor being removed."""
     other = select(Copy.pk).where(
         Copy.backup_pk == copy.backup_pk,
         Copy.pk != copy.pk,
         Copy.gone.is_(None),
-        ~removing.exists(),
+        ~_REMOVING.exists(),
     )
     return session.scalar(other.limit(1)) is not None
 
 
-def being_removed(session: ReadSession, copy: Copy) -> bool:
-    going = select(Deletion.pk).where(
-        Deletion.copy_pk == copy.pk, Deletion.done.is_(None), Deletion.begun.is_not(None)
-    )
-    return session.scalar(going.limit(1)) is not None
+def being_removed(session: ReadSession, copy_pks: Collection[int]) -> set[int]:
+    """Those of the copies whose removal has begun, so that nothing calls it off any more."""
+    rows = session.scalars(_BEING_REMOVED.where(Deletion.copy_pk.in_(copy_pks)))
+    return {pk for pk in rows if pk is not None}
+
+
+def is_being_removed(session: ReadSession, copy: Copy) -> bool:
+    return bool(being_removed(session, [copy.pk]))

@@ -1,7 +1,7 @@
-"""Objects on their way out. A deletion is a row until the store confirmed it, and ever after.
+"""Deletion rows, which stay after the store confirmed them.
 
-It waits until `due`, begins once nothing speaks against it any more, and is done when the store
-said that nothing is left. One that is called off is done, too, and says why it was.
+A deletion waits until `due`, begins when no reason to keep the copy is left, and is done when the
+store confirmed that no object is left. One that is called off is done as well, with the reason.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,8 +22,8 @@ _LONGEST_PAUSE_MS = 60 * _MINUTE_MS
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """What is to be removed, and why. `begun`: decided for good, nothing may call it off."""
+class Removal:
+    """The objects to delete, and why. `begun`: it is final, nothing may call it off."""
 
     copy_pk: int
     destination_pk: int | None
@@ -35,26 +35,26 @@ class Doomed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a store said: which one it was, and what is worth knowing beside that all is gone."""
+    """The result at the store: its address, and a note beside the fact that all is gone."""
 
-    place: str | None = None
+    address: str | None = None
     note: str | None = None
 
 
-def mark(session: WriteSession, what: Doomed, now: int) -> None:
-    """The objects under the prefix are removed at `due`, unless called off before."""
-    session.execute(update(Copy).where(Copy.pk == what.copy_pk).values(marked=now))
+def mark(session: WriteSession, removal: Removal, now: int) -> None:
+    """Adds a deletion: the objects are removed at `due`, unless it is called off before."""
+    session.execute(update(Copy).where(Copy.pk == removal.copy_pk).values(marked=now))
     session.add(
         Deletion(
-            copy_pk=what.copy_pk,
-            destination_pk=what.destination_pk,
-            prefix=what.prefix,
-            reason=what.reason,
+            copy_pk=removal.copy_pk,
+            destination_pk=removal.destination_pk,
+            prefix=removal.prefix,
+            reason=removal.reason,
             created=now,
-            due=what.due,
-            begun=now if what.begun else None,
+            due=removal.due,
+            begun=now if removal.begun else None,
             tries=0,
-            place=destinations.place_at(session, what.destination_pk),
+            place=destinations.address_at(session, removal.destination_pk),
         )
     )
     session.flush()
@@ -66,13 +66,17 @@ def get(session: ReadSession, pk: int) -> Deletion | None:
 
 
 def open_of(session: ReadSession, copy_pks: Collection[int]) -> dict[int, Deletion]:
-    """Copy to what is going to become, or becoming, of it."""
+    """The open deletion of each copy that has one."""
     waiting = select(Deletion).where(Deletion.copy_pk.in_(copy_pks), Deletion.done.is_(None))
-    return {each.copy_pk: each for each in session.scalars(waiting) if each.copy_pk is not None}
+    return {
+        deletion.copy_pk: deletion
+        for deletion in session.scalars(waiting)
+        if deletion.copy_pk is not None
+    }
 
 
 def call_off(session: WriteSession, deletion: Deletion, reason: str, now: int) -> None:
-    """Only before it has begun."""
+    """Calls a deletion off; allowed only before it has begun."""
     deletion.called_off = reason
     deletion.done = now
     session.execute(update(Copy).where(Copy.pk == deletion.copy_pk).values(marked=None))
@@ -84,22 +88,26 @@ def begin(session: WriteSession, deletion: Deletion, now: int) -> None:
     session.flush()
 
 
-def places_due(session: ReadSession, now: int, *, aged: bool = True) -> list[int | None]:
-    """Destinations where something is to be removed now; None is the platform store. Not `aged`:
-    only what was asked for, or has begun."""
+def destinations_due(session: ReadSession, now: int, *, aged: bool = True) -> list[int | None]:
+    """Destinations with due deletions; None is the platform store. Not `aged`: only those that were
+    requested or have begun, not those of retention."""
     due = select(Deletion.destination_pk).where(*_due(now, aged=aged))
     return list(session.scalars(due.distinct()))
 
 
-def next_due(session: ReadSession, place: int | None, now: int, *, aged: bool = True) -> int | None:
-    """The least tried one at this place: one that fails again and again lets the others pass."""
-    waiting = select(Deletion.pk).where(Deletion.destination_pk.is_not_distinct_from(place))
+def next_due(
+    session: ReadSession, destination_pk: int | None, now: int, *, aged: bool = True
+) -> int | None:
+    """The least tried due deletion at the destination, so that one which fails does not block."""
+    waiting = select(Deletion.pk).where(
+        Deletion.destination_pk.is_not_distinct_from(destination_pk)
+    )
     order = (Deletion.tries, Deletion.pk)
     return session.scalar(waiting.where(*_due(now, aged=aged)).order_by(*order).limit(1))
 
 
 def is_due(deletion: Deletion, now: int) -> bool:
-    """What has no grace is due at once, by whatever clock it was asked for."""
+    """Whether it is due. Without grace it is due at once, whatever clock set its times."""
     return deletion.due <= max(now, deletion.created)
 
 
@@ -107,12 +115,12 @@ def _due(now: int, *, aged: bool) -> Sequence[Any]:
     at_once = or_(Deletion.due <= Deletion.created, Deletion.begun.is_not(None))
     due = or_(Deletion.due <= now, at_once) if aged else at_once
     tried = or_(Deletion.next_try.is_(None), Deletion.next_try <= now)
-    ahead = Deletion.next_try > now + 2 * _LONGEST_PAUSE_MS  # said a clock that was wrong
+    ahead = Deletion.next_try > now + 2 * _LONGEST_PAUSE_MS  # a wrong clock set it
     return (Deletion.done.is_(None), due, or_(tried, ahead))
 
 
 def failed(session: WriteSession, pk: int, problem: str, now: int) -> None:
-    """It is tried again after a pause that grows from a minute to an hour."""
+    """Records a failure; it is retried after a pause that grows from a minute to an hour."""
     deletion = get(session, pk)
     if deletion is None or deletion.done is not None:
         return
@@ -123,11 +131,11 @@ def failed(session: WriteSession, pk: int, problem: str, now: int) -> None:
 
 
 WAITS = "waits: "
-"""Begins what is said of a deletion that only waits for something else."""
+"""Prefix of `last_error` of a deletion that waits for something, without a failure."""
 
 
 def wait(session: WriteSession, pk: int, why: str, until: int) -> None:
-    """Nothing failed: something has to be done first. It is tried again then, or when hastened."""
+    """Lets a deletion wait until then, or until it is hastened, because of something else."""
     deletion = get(session, pk)
     if deletion is not None and deletion.done is None:
         deletion.last_error = f"{WAITS}{why}"
@@ -135,7 +143,7 @@ def wait(session: WriteSession, pk: int, why: str, until: int) -> None:
 
 
 def hasten(session: WriteSession, addon_pk: int) -> None:
-    """What an addon's deletions waited for may have been done."""
+    """Retries an addon's waiting deletions now: their reason to wait may be gone."""
     mine = select(Copy.pk).where(Copy.addon_pk == addon_pk, Copy.gone.is_(None))
     waiting = update(Deletion).where(
         Deletion.copy_pk.in_(mine), Deletion.done.is_(None), Deletion.last_error.startswith(WAITS)
@@ -145,26 +153,26 @@ def hasten(session: WriteSession, addon_pk: int) -> None:
     )
 
 
-def follow(session: WriteSession, destination_pk: int, place: str) -> None:
-    """The destination's objects are found at another address now."""
+def follow(session: WriteSession, destination_pk: int, address: str) -> None:
+    """Moves open deletions to the destination's new address."""
     waiting = update(Deletion).where(
         Deletion.destination_pk == destination_pk, Deletion.done.is_(None)
     )
-    session.execute(waiting.values(place=place).execution_options(synchronize_session=False))
+    session.execute(waiting.values(place=address).execution_options(synchronize_session=False))
 
 
-def is_elsewhere(deletion: Deletion, place: str | None) -> bool:
-    """Was it marked for objects at another place than this one?"""
-    return None not in (deletion.place, place) and deletion.place != place
+def is_elsewhere(deletion: Deletion, address: str | None) -> bool:
+    """Whether it was marked for objects in another store than this one."""
+    return None not in (deletion.place, address) and deletion.place != address
 
 
-def finish(session: WriteSession, pk: int, now: int, said: Outcome) -> bool:
-    """The store confirmed that nothing is left. False: somebody else said so before, or it was
-    another store than that in which the objects are."""
+def finish(session: WriteSession, pk: int, now: int, outcome: Outcome) -> bool:
+    """Ends a deletion that the store confirmed. False: it was done before, or another store
+    confirmed it than the one that has the objects."""
     deletion = get(session, pk)
-    if deletion is None or deletion.done is not None or is_elsewhere(deletion, said.place):
+    if deletion is None or deletion.done is not None or is_elsewhere(deletion, outcome.address):
         return False
-    deletion.done, deletion.outcome = now, said.note
+    deletion.done, deletion.outcome = now, outcome.note
     deletion.tries += 1
     deletion.last_error = deletion.next_try = None
     session.execute(update(Copy).where(Copy.pk == deletion.copy_pk).values(gone=now, review=None))
@@ -174,7 +182,7 @@ def finish(session: WriteSession, pk: int, now: int, said: Outcome) -> bool:
 
 
 def pending_at(session: ReadSession, destination_pk: int) -> int:
-    """How many deletions still need this destination."""
+    """The number of open deletions at this destination."""
     waiting = select(Deletion.pk).where(
         Deletion.destination_pk == destination_pk, Deletion.done.is_(None)
     )
@@ -182,7 +190,7 @@ def pending_at(session: ReadSession, destination_pk: int) -> int:
 
 
 def listed(session: ReadSession, caller: Caller, page: Page, *, open_only: bool) -> Slice[Deletion]:
-    """Of projects that the caller sees, the newest first."""
+    """Deletions in projects that the caller sees, the newest first."""
     rows = select(Deletion)
     if open_only:
         rows = rows.where(Deletion.done.is_(None))

@@ -1,4 +1,4 @@
-"""What inventories of stores found: one open row for each odd thing, however often it is seen."""
+"""Findings of store checks: one open row for each problem, however often it is seen."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,13 @@ from holdfast.catalog.storage.deletions import copies_seen
 from holdfast.domain.access import Caller
 
 DAMAGED = "damaged"
-"""An object of a repository that is not what was written; no copy is lost by that alone."""
+"""Kind of finding: a repository object is not what was written; that alone loses no copy."""
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """`destination_pk` None is the platform store; `bytes` and `objects` are those found there."""
+    """A problem seen in a store. `destination_pk` None is the platform store; `bytes` and `objects`
+    are the amounts found."""
 
     destination_pk: int | None
     kind: str
@@ -27,22 +28,25 @@ class Sighting:
     copy_pk: int | None = None
 
 
-def report(session: WriteSession, what: Sighting, now: int) -> Finding:
-    """The open finding of this kind at this place, new or seen again."""
-    known = select(Finding).where(
+def report(session: WriteSession, sighting: Sighting, now: int) -> Finding:
+    """Records a sighting: a new finding, or the open one of this kind and prefix seen again."""
+    statement = select(Finding).where(
         Finding.settled.is_(None),
-        Finding.destination_pk.is_not_distinct_from(what.destination_pk),
-        Finding.prefix == what.prefix,
-        Finding.kind == what.kind,
+        Finding.destination_pk.is_not_distinct_from(sighting.destination_pk),
+        Finding.prefix == sighting.prefix,
+        Finding.kind == sighting.kind,
     )
-    finding = session.scalar(known.limit(1))
+    finding = session.scalar(statement.limit(1))
     if finding is None:
         finding = Finding(
-            destination_pk=what.destination_pk, kind=what.kind, prefix=what.prefix, created=now
+            destination_pk=sighting.destination_pk,
+            kind=sighting.kind,
+            prefix=sighting.prefix,
+            created=now,
         )
         session.add(finding)
-    finding.reason, finding.copy_pk = what.reason, what.copy_pk
-    finding.objects, finding.bytes = what.objects, what.bytes
+    finding.reason, finding.copy_pk = sighting.reason, sighting.copy_pk
+    finding.objects, finding.bytes = sighting.objects, sighting.bytes
     finding.seen = now
     session.flush()
     return finding
@@ -54,15 +58,17 @@ def settle(session: WriteSession, pk: int, outcome: str, now: int) -> None:
         finding.settled, finding.outcome = now, outcome
 
 
-def open_since(session: ReadSession, place: int | None, kind: str, prefix: str) -> int | None:
-    """When the open finding of this kind was made; None: there is none."""
-    known = select(Finding.created).where(
+def open_since(
+    session: ReadSession, destination_pk: int | None, kind: str, prefix: str
+) -> int | None:
+    """When the open finding of this kind and prefix was made; None: there is none."""
+    statement = select(Finding.created).where(
         Finding.settled.is_(None),
-        Finding.destination_pk.is_not_distinct_from(place),
+        Finding.destination_pk.is_not_distinct_from(destination_pk),
         Finding.prefix == prefix,
         Finding.kind == kind,
     )
-    return session.scalar(known.limit(1))
+    return session.scalar(statement.limit(1))
 
 
 def open_of_copy(session: ReadSession, copy_pk: int) -> list[Finding]:
@@ -73,7 +79,7 @@ def open_of_copy(session: ReadSession, copy_pk: int) -> list[Finding]:
 def listed(
     session: ReadSession, caller: Caller, page: Page, kind: str | None = None
 ) -> Slice[Finding]:
-    """The newest first. What belongs to no project is shown only to those who see all of them."""
+    """Findings, the newest first. Those of no project only for callers that see all projects."""
     rows = select(Finding)
     if kind is not None:
         rows = rows.where(Finding.kind == kind)

@@ -1,4 +1,4 @@
-"""Rows of what has been gone for long: removed a few at a time, all that belongs together."""
+"""Removes old rows of deleted backups and ended operations, a few at a time."""
 
 from collections.abc import Collection
 
@@ -23,18 +23,18 @@ from holdfast.domain.operation import OVER, Status
 
 
 def forgettable(session: ReadSession, before: int, limit: int) -> list[int]:
-    """Backups of which nothing is left anywhere since before that instant, the oldest first."""
-    here = select(Copy.pk).where(
+    """Deleted backups without any object since before that instant, the oldest first."""
+    remaining = select(Copy.pk).where(
         Copy.backup_pk == Backup.pk, (Copy.gone.is_(None)) | (Copy.gone >= before)
     )
     used = select(Restore.pk).where(Restore.backup_pk == Backup.pk, Restore.status.not_in(OVER))
-    rows = select(Backup.pk).where(Backup.deleted < before, ~here.exists(), ~used.exists())
+    rows = select(Backup.pk).where(Backup.deleted < before, ~remaining.exists(), ~used.exists())
     return list(session.scalars(rows.order_by(Backup.deleted, Backup.pk).limit(limit)))
 
 
 def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
-    """The backups and everything said about them: deletions, findings, restores, logs."""
-    kept = list(session.scalars(select(Copy.pk).where(Copy.backup_pk.in_(backup_pks))))
+    """Removes the backups with their deletions, findings, restores, operations and logs."""
+    copy_pks = list(session.scalars(select(Copy.pk).where(Copy.backup_pk.in_(backup_pks))))
     works = [
         *session.scalars(select(Backup.operation).where(Backup.pk.in_(backup_pks))),
         *session.scalars(select(Restore.operation).where(Restore.backup_pk.in_(backup_pks))),
@@ -42,10 +42,10 @@ def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
     named = [work for work in works if work is not None]
     decided = update(Occurrence).where(Occurrence.backup_pk.in_(backup_pks))
     _do(session, decided.values(backup_pk=None))
-    _do(session, delete(Deletion).where(Deletion.copy_pk.in_(kept)))
-    _do(session, delete(Finding).where(Finding.copy_pk.in_(kept)))
-    _do(session, delete(Reading).where(Reading.copy_pk.in_(kept)))
-    _do(session, delete(Copy).where(Copy.pk.in_(kept)))
+    _do(session, delete(Deletion).where(Deletion.copy_pk.in_(copy_pks)))
+    _do(session, delete(Finding).where(Finding.copy_pk.in_(copy_pks)))
+    _do(session, delete(Reading).where(Reading.copy_pk.in_(copy_pks)))
+    _do(session, delete(Copy).where(Copy.pk.in_(copy_pks)))
     _do(session, delete(Restore).where(Restore.backup_pk.in_(backup_pks)))
     _do(session, delete(Backup).where(Backup.pk.in_(backup_pks)))
     _do(session, delete(Line).where(Line.operation.in_(named)))
@@ -53,14 +53,13 @@ def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
 
 
 def forget_settled(session: WriteSession, before: int) -> None:
-    """Findings settled, and deletions of no copy done, before that instant."""
+    """Removes findings settled, and deletions without a copy done, before that instant."""
     _do(session, delete(Finding).where(Finding.settled < before))
     _do(session, delete(Deletion).where(Deletion.copy_pk.is_(None), Deletion.done < before))
 
 
 def worn_restores(session: ReadSession, before: int, limit: int) -> list[str]:
-    """Operations of restores that ended before that instant, of backups that may live on. Each
-    addon's newest restore stays."""
+    """Operations of restores that ended before that instant. Each addon's newest restore stays."""
     newer = aliased(Restore)
     later = select(newer.pk).where(newer.addon_pk == Restore.addon_pk, newer.pk > Restore.pk)
     worn = select(Restore.operation).where(
@@ -75,8 +74,8 @@ def worn_restores(session: ReadSession, before: int, limit: int) -> list[str]:
 def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
     """Operations that ended before that instant and that no backup, copy or restore names.
 
-    Of each addon the newest stays, and the newest failure, which it shows; nothing does when the
-    addon itself is gone for as long.
+    Each addon's newest operation stays, and its newest failure, which it shows; none does if the
+    addon itself was deleted before that instant.
     """
     newer, failed = aliased(Operation), aliased(Operation)
     later = select(newer.pk).where(
@@ -99,30 +98,30 @@ def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
         Operation.slot.is_(None),
         Operation.litter.is_(False),
         Operation.ended < before,
-        *(~each.exists() for each in named),
+        *(~naming.exists() for naming in named),
         or_(outlived, lived.exists()),
     )
     return list(session.scalars(worn.order_by(Operation.ended).limit(limit)))
 
 
 def forget_operations(session: WriteSession, operations: Collection[str]) -> None:
-    """With their logs, and the restores that they were."""
+    """Removes operations with their logs and their restores."""
     _do(session, delete(Restore).where(Restore.operation.in_(operations)))
     _do(session, delete(Line).where(Line.operation.in_(operations)))
     _do(session, delete(Operation).where(Operation.id.in_(operations)))
 
 
 def forget_occurrences(session: WriteSession, before: int, limit: int) -> int:
-    """What was decided about instants long ago. Each living schedule's newest decision stays."""
+    """Removes old decisions about instants. Each living schedule's newest decision stays."""
     newer = aliased(Occurrence)
     later = select(newer.pk).where(
         newer.schedule_pk == Occurrence.schedule_pk, newer.instant > Occurrence.instant
     )
-    gone = select(Schedule.pk).where(
+    ended = select(Schedule.pk).where(
         Schedule.pk == Occurrence.schedule_pk, Schedule.deleted.is_not(None)
     )
     worn = select(Occurrence.pk).where(
-        Occurrence.decided < before, or_(later.exists(), gone.exists())
+        Occurrence.decided < before, or_(later.exists(), ended.exists())
     )
     pks = list(session.scalars(worn.order_by(Occurrence.decided).limit(limit)))
     _do(session, delete(Occurrence).where(Occurrence.pk.in_(pks)))

@@ -1,7 +1,7 @@
-"""What an addon holds, as the judge of retention takes it.
+"""The copies of an addon, in the form that the retention rule takes.
 
-Copies on their way out for certain (their backup is hidden, or their removal has begun) are no
-longer held: nobody may count on them.
+Copies that certainly go (their backup is hidden, or their removal has begun) are left out, because
+no decision may count on them.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -18,7 +18,7 @@ from holdfast.catalog.storage import open_downloads
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import OVER, Status
-from holdfast.domain.retention.rules import Held, State, Verdict, judge
+from holdfast.domain.retention.rules import HeldCopy, State, Verdict, judge
 
 _FAILED = (Status.FAILED, Status.NOT_SUPPORTED)
 _ENDS = {Status.FAILED: State.BAD, Status.NOT_SUPPORTED: State.BAD, Status.ABORTED: State.VOID}
@@ -27,9 +27,9 @@ _AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One copy, with what a person wants to know of it. Instants in ms, retention in days."""
+    """One copy with details for people. Instants in ms, retention in days."""
 
-    held: Held
+    held: HeldCopy
     backup: str
     status: str
     size: int
@@ -38,12 +38,12 @@ class Holding:
     objects: str | None
     marked: int | None
     review: int | None
-    due: int | None  # when it is marked: from then on it may be removed
+    due: int | None  # of a marked copy: when it may be removed
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A copy that nobody may count on any more, and the deletion that takes it."""
+    """A copy that certainly goes, and its deletion."""
 
     addon_pk: int
     backup: str
@@ -55,7 +55,7 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose copy it is, by ids."""
+    """The owner of a copy, by ids."""
 
     project: str
     addon: str
@@ -68,41 +68,42 @@ class Holdings:
 
     addon_pk: int
     present: list[Holding]
-    past: list[Held] = field(default_factory=list[Held])
+    past: list[HeldCopy] = field(default_factory=list[HeldCopy])
 
     @property
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldCopy]:
         return [holding.held for holding in self.present]
 
     def judged(self, now: int) -> list[Verdict]:
-        """In the order of `present`."""
+        """The verdicts in the order of `present`."""
         return judge(self.held, now, self.past)
 
 
 def of_addon(session: ReadSession, addon_pk: int) -> Holdings:
-    found = next(_stream(session, [addon_pk]), None)
-    return found or Holdings(addon_pk, [])
+    holdings = next(_stream(session, [addon_pk]), None)
+    return holdings or Holdings(addon_pk, [])
 
 
 def of_addons(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Holdings]:
-    return {each.addon_pk: each for each in _stream(session, addon_pks)}
+    return {holdings.addon_pk: holdings for holdings in _stream(session, addon_pks)}
 
 
 def of_all(session: ReadSession) -> Iterator[Holdings]:
-    """Addon by addon, never all at once in memory."""
+    """All addons one by one, never all at once in memory."""
     return _stream(session, None)
 
 
 def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator[Holdings]:
-    begun, due = _open(session, addon_pks)
-    in_use = _being_restored(session)
-    past = _past(session, addon_pks)
+    begun, due = _open_deletions(session, addon_pks)
+    restoring = select(Restore.backup_pk).where(Restore.status.not_in(OVER))
+    in_use = {*session.scalars(restoring), *open_downloads.backups_read(session)}
+    past = _past_failures(session, addon_pks)
     plain = session.connection()  # rows without the mapper's work: there may be millions
     rows: Any = plain.execute(
         _within(_PRESENT, addon_pks),
         execution_options={} if addon_pks is not None else {"yield_per": _AT_ONCE},
     )
-    for addon_pk, group in groupby(rows, key=_addon_of):
+    for addon_pk, group in groupby(rows, key=lambda row: row[0]):
         present = [_holding(row, in_use, due) for row in group if row[1] not in begun]
         yield Holdings(addon_pk, present, past.get(addon_pk, []))
 
@@ -133,18 +134,14 @@ _PRESENT: Any = (
 )
 
 
-def _addon_of(row: Any) -> int:
-    return row[0]
-
-
 def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holding:
-    (_, key, backup_pk, place, status, expires, lost, objects, *rest) = row
-    (size, retention, marked, review, whole, retained, source, backup, taken) = rest
+    (_, key, backup_pk, destination_pk, status, expires, lost, objects, *rest) = row
+    (size, retention, marked, review, whole, retained, source, backup, created) = rest
     proven = lost is None and objects is not None
-    held = Held(
+    copy = HeldCopy(
         key,
         backup_pk,
-        place,
+        destination_pk,
         _state(status, whole, proven=proven),
         expires,
         bool(retained),
@@ -152,11 +149,11 @@ def _holding(row: Any, in_use: Collection[int], due: Mapping[int, int]) -> Holdi
         source in IMPORTED,
     )
     when = due.get(key) if marked is not None else None
-    return Holding(held, backup, status, size, taken, retention, objects, marked, review, when)
+    return Holding(copy, backup, status, size, created, retention, objects, marked, review, when)
 
 
 def _state(status: str, whole: str, *, proven: bool) -> State:
-    """An additional copy that nobody came to make shares the fate of the whole backup."""
+    """The state of a copy. An additional copy that was never made shares the backup's fate."""
     if status == Status.COMPLETED:
         return State.GOOD if proven else State.LOST
     return _ENDS.get(Status(status)) or _ENDS.get(Status(whole)) or State.MAKING
@@ -166,18 +163,18 @@ def _within(rows: Any, addon_pks: Collection[int] | None) -> Any:
     return rows if addon_pks is None else rows.where(Copy.addon_pk.in_(addon_pks))
 
 
-def _open(
+def _open_deletions(
     session: ReadSession, addon_pks: Collection[int] | None
 ) -> tuple[set[int], dict[int, int]]:
-    """Copies whose objects are being removed, and when those that only wait are due."""
+    """The copies being removed, and the due times of waiting deletions by copy."""
     rows: Any = select(Deletion.copy_pk, Deletion.begun, Deletion.due).where(
         Deletion.done.is_(None), Deletion.copy_pk.is_not(None)
     )
     if addon_pks is not None:
         rows = rows.join(Copy, Copy.pk == Deletion.copy_pk).where(Copy.addon_pk.in_(addon_pks))
     begun, due = set[int](), dict[int, int]()
-    found: Any = session.execute(rows)
-    for copy_pk, since, at in found:
+    result: Any = session.execute(rows)
+    for copy_pk, since, at in result:
         if since is not None:
             begun.add(copy_pk)
         else:
@@ -185,13 +182,10 @@ def _open(
     return begun, due
 
 
-def _being_restored(session: ReadSession) -> set[int]:
-    going = select(Restore.backup_pk).where(Restore.status.not_in(OVER))
-    return {*session.scalars(going), *open_downloads.backups_read(session)}
-
-
-def _past(session: ReadSession, addon_pks: Collection[int] | None) -> dict[int, list[Held]]:
-    """The newest failure at each place whose record is gone or hidden."""
+def _past_failures(
+    session: ReadSession, addon_pks: Collection[int] | None
+) -> dict[int, list[HeldCopy]]:
+    """The newest failure at each destination whose copy is gone or hidden, by addon."""
     failed: Any = (
         select(Copy.addon_pk, Copy.destination_pk, func.max(Copy.backup_pk))
         .join(Backup, Backup.pk == Copy.backup_pk)
@@ -202,15 +196,17 @@ def _past(session: ReadSession, addon_pks: Collection[int] | None) -> dict[int, 
         )
         .group_by(Copy.addon_pk, Copy.destination_pk)
     )
-    found: dict[int, list[Held]] = {}
+    failures: dict[int, list[HeldCopy]] = {}
     rows: Any = session.execute(_within(failed, addon_pks))
-    for addon_pk, place, backup_pk in rows:
-        found.setdefault(addon_pk, []).append(Held(0, backup_pk, place, State.BAD, None))
-    return found
+    for addon_pk, destination_pk, backup_pk in rows:
+        failures.setdefault(addon_pk, []).append(
+            HeldCopy(0, backup_pk, destination_pk, State.BAD, None)
+        )
+    return failures
 
 
 def leaving(session: ReadSession, addon_pks: Collection[int] | None) -> list[Leaving]:
-    """What is on its way out for certain, the newest deletion first."""
+    """Copies that certainly go, the newest deletion first."""
     going = or_(Deletion.begun.is_not(None), Backup.deleted.is_not(None))
     rows: Any = (
         select(Copy.addon_pk, Backup.id, Copy.status, Copy.size, Backup.created, Deletion)
@@ -225,9 +221,9 @@ def leaving(session: ReadSession, addon_pks: Collection[int] | None) -> list[Lea
 def addons_holding(
     session: ReadSession, caller: Caller, page: Page, project: str | None, addon: str | None
 ) -> Slice[Addon]:
-    """Addons that have a copy anywhere, deleted ones too; of projects that the caller sees."""
-    held = select(Copy.pk).where(Copy.addon_pk == Addon.pk, Copy.gone.is_(None))
-    rows = select(Addon).join(Project, Project.pk == Addon.project_pk).where(held.exists())
+    """Addons with a copy at any destination, deleted ones included; of projects the caller sees."""
+    copies = select(Copy.pk).where(Copy.addon_pk == Addon.pk, Copy.gone.is_(None))
+    rows = select(Addon).join(Project, Project.pk == Addon.project_pk).where(copies.exists())
     if caller.projects is not None:
         rows = rows.where(Project.id.in_(caller.projects))
     if project is not None:

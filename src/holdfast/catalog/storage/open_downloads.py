@@ -1,6 +1,6 @@
-"""Who reads a copy outside of the queue: downloads, which no operation stands for.
+"""Open downloads: readings of copies that are no operations.
 
-A row says until when; whoever reads moves it on, and a process that dies is forgotten by itself.
+A row says until when; the download extends it, so the row of a process that dies expires by itself.
 All by the database's clock.
 """
 
@@ -16,7 +16,7 @@ LEASE_MS = 5 * 60_000
 
 
 def begin(session: WriteSession, copy_pks: Collection[int]) -> list[int]:
-    """Keys of the rows that say so. Before anything of the copies is looked at."""
+    """Adds a row per copy and returns their keys. Call it before reading anything of the copies."""
     session.execute(delete(Reading).where(~_going_on()))
     rows = [Reading(copy_pk=pk, until=database_now() + LEASE_MS) for pk in copy_pks]
     session.add_all(rows)
@@ -36,7 +36,7 @@ def end(session: WriteSession, pks: Collection[int]) -> None:
 
 
 def any_of(session: ReadSession, addon_pk: int) -> bool:
-    """Is a copy of one of this addon's backups being read?"""
+    """Whether a copy of one of this addon's backups is being downloaded."""
     going = select(Reading.pk).join(Copy, Copy.pk == Reading.copy_pk)
     return session.scalar(going.where(Copy.addon_pk == addon_pk, _going_on()).limit(1)) is not None
 
@@ -47,6 +47,6 @@ def backups_read(session: ReadSession) -> set[int]:
 
 
 def _going_on() -> Any:
-    """An end that is further away than any lease was written by a clock that was ahead."""
+    """Condition of open rows. An end further away than any lease was written by a wrong clock."""
     now = database_now()
     return (Reading.until > now) & (Reading.until <= now + 2 * LEASE_MS)

@@ -1,4 +1,4 @@
-"""Is there work on snapshots that is due, or under way?"""
+"""Tells whether work on snapshots is due or under way."""
 
 from sqlalchemy import or_, select
 
@@ -9,12 +9,12 @@ from holdfast.domain.operation import OVER, Kind
 
 
 def is_any_due(session: ReadSession, now: int) -> bool:
-    """One question, made once: it is asked every second, and hardly ever answered with yes."""
+    """Whether a copy, repair or prune is due. One prepared query, because it runs every second."""
     return bool(session.scalar(_IS_ANY_DUE, {"now": now}))
 
 
 _IS_ANY_DUE = select(
-    or_(copies.TO_RETRY.exists(), copies.TO_REPAIR.exists(), repositories.TO_TIDY.exists())
+    or_(copies.TO_RETRY.exists(), copies.TO_REPAIR.exists(), repositories.TO_PRUNE.exists())
 )
 
 

@@ -1,4 +1,4 @@
-"""By what a store on this machine is known again, and whether anything is kept there."""
+"""Marks that identify stores on this machine, and whether the platform store is used."""
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +15,7 @@ def get(session: ReadSession, name: str) -> str | None:
 
 
 def keep(session: WriteSession, name: str, mark: str) -> str:
-    """The mark that counts from now on: this one, or that of who was faster."""
+    """Stores a mark unless another process was faster; returns the one that counts."""
     try:
         with session.begin_nested():
             session.add(StoreMark(name=name, mark=mark))
@@ -25,6 +25,6 @@ def keep(session: WriteSession, name: str, mark: str) -> str:
 
 
 def is_platform_used(session: ReadSession) -> bool:
-    """Does the catalogue know of anything in the platform's own store?"""
-    here = (Copy.destination_pk.is_(None), Copy.gone.is_(None), Copy.objects.is_not(None))
-    return session.scalar(select(Copy.pk).where(*here).limit(1)) is not None
+    """Whether the catalogue knows of any object in the platform store."""
+    conditions = (Copy.destination_pk.is_(None), Copy.gone.is_(None), Copy.objects.is_not(None))
+    return session.scalar(select(Copy.pk).where(*conditions).limit(1)) is not None

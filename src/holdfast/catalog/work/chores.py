@@ -1,7 +1,7 @@
-"""Upkeep that is due now and then: of many processes, the one that moves `due` on does it.
+"""Recurring upkeep: of many processes, the one that advances `due` does it.
 
-While it is done it is due again after a lease: if its process dies, another takes it up then. A
-clock that was ahead and came back leaves `due` further away than any period: that is due, too.
+A chore that is taken is due again after a lease, so another process takes it up if the first one
+dies. A clock that was ahead may leave `due` further away than any period: that counts as due.
 """
 
 from sqlalchemy import CursorResult, Update, and_, or_, select, update
@@ -12,28 +12,28 @@ from holdfast.catalog.schema import Chore
 
 LEASE_MS = 3_600_000
 NEVER = 253_402_214_400_000
-"""The last day of the year 9999: no clock that is merely wrong says so."""
+"""The last day of the year 9999, which no wrong clock reports."""
 AUDIT = "audit "
 
 
-def audit_of(place: int | None) -> str:
-    """The chore's name; None is the platform store."""
-    return f"{AUDIT}{'platform' if place is None else place}"
+def audit_of(destination_pk: int | None) -> str:
+    """The name of a destination's store check; None is the platform store."""
+    return f"{AUDIT}{'platform' if destination_pk is None else destination_pk}"
 
 
-def audited(name: str) -> int | None:
-    """The place, from the chore's name."""
-    place = name.removeprefix(AUDIT)
-    return None if place == "platform" else int(place)
+def destination_of(name: str) -> int | None:
+    """The destination of a store check, from the chore's name."""
+    suffix = name.removeprefix(AUDIT)
+    return None if suffix == "platform" else int(suffix)
 
 
-def custody_of(repository: int) -> str:
-    """The name of the thorough look at a repository."""
+def snapshot_check_of(repository: int) -> str:
+    """The name of the thorough check of a repository's snapshots."""
     return f"custody {repository}"
 
 
 def reading_of(repository: int) -> str:
-    """The name of reading all its packs, which is done only when asked for."""
+    """The name of reading all packs of a repository, which is done on request only."""
     return f"reading {repository}"
 
 
@@ -47,13 +47,13 @@ def named(session: ReadSession, beginning: str) -> list[Chore]:
 
 
 def ask(session: WriteSession, name: str, now: int) -> None:
-    """It is done as soon as somebody can."""
+    """Makes the chore due now."""
     if not _moved(session, update(Chore).where(Chore.name == name).values(due=now)):
         _add(session, name, now)
 
 
 def is_due(session: ReadSession, name: str, now: int, every_ms: int) -> bool:
-    """A look that takes no lock; whoever `take`s it afterwards does it."""
+    """Whether it is due; takes no lock, so `take` decides which process does it."""
     chore = get(session, name)
     if chore is None:
         return every_ms > 0
@@ -61,7 +61,7 @@ def is_due(session: ReadSession, name: str, now: int, every_ms: int) -> bool:
 
 
 def take(session: WriteSession, name: str, now: int, every_ms: int) -> bool:
-    """Is it due, and ours to do? `every_ms` 0: only when asked."""
+    """Takes the chore if it is due. `every_ms` 0: it is due on request only."""
     if every_ms and session.get(Chore, name) is None:
         _add(session, name, now)
     late = and_(Chore.due > now + max(every_ms, LEASE_MS), Chore.due < NEVER)
@@ -70,8 +70,8 @@ def take(session: WriteSession, name: str, now: int, every_ms: int) -> bool:
 
 
 def end(session: WriteSession, name: str, next_due: int, now: int, problem: str | None) -> None:
-    """Done, or tried in vain. `NEVER`: not again until it is asked for. Who asked meanwhile is not
-    forgotten."""
+    """Ends the chore, with its problem if it failed. `next_due` `NEVER`: only on request. A request
+    made meanwhile stays."""
     session.execute(
         update(Chore)
         .where(Chore.name == name)
@@ -87,7 +87,7 @@ def _add(session: WriteSession, name: str, due: int) -> None:
         with session.begin_nested():
             session.add(Chore(name=name, due=due))
     except IntegrityError:
-        return  # somebody else was faster; theirs is as good
+        return  # another process was faster; its row is as good
 
 
 def _moved(session: WriteSession, statement: Update) -> bool:

@@ -1,4 +1,4 @@
-"""The log of each operation, line by line, for people."""
+"""The logs of operations, for people."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from holdfast.catalog.schema import Line
 
 @dataclass(frozen=True)
 class Window:
-    """Which lines: instants in ms, `after` a line's pk for following a log."""
+    """A selection of lines: instants in ms; `after` is a line's pk, for following a log."""
 
     start: int | None = None
     end: int | None = None
@@ -24,12 +24,12 @@ def write(session: WriteSession, operation: str, at: int, text: str) -> None:
 
 
 def read(session: ReadSession, operation: str, window: Window) -> list[Line]:
-    """Lines in the order written; of more than `limit`, the newest (or oldest) ones."""
-    wanted = select(Line).where(Line.operation == operation, Line.pk > window.after)
+    """Lines in the order written; if there are more than `limit`, the newest (or oldest)."""
+    statement = select(Line).where(Line.operation == operation, Line.pk > window.after)
     if window.start is not None:
-        wanted = wanted.where(Line.at >= window.start)
+        statement = statement.where(Line.at >= window.start)
     if window.end is not None:
-        wanted = wanted.where(Line.at <= window.end)
+        statement = statement.where(Line.at <= window.end)
     order = Line.pk.desc() if window.newest else Line.pk
-    lines = list(session.scalars(wanted.order_by(order).limit(window.limit)))
+    lines = list(session.scalars(statement.order_by(order).limit(window.limit)))
     return lines[::-1] if window.newest else lines

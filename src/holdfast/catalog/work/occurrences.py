@@ -1,4 +1,4 @@
-"""What became of the instants of a schedule: each is decided once."""
+"""Decisions about the instants of schedules; each instant is decided once."""
 
 from sqlalchemy import func, select
 
@@ -9,16 +9,16 @@ from holdfast.domain.schedules.firing import Decision
 
 
 def at(session: ReadSession, schedule_pk: int, instant: int) -> Occurrence | None:
-    """What was decided about an instant, alone or with others that were missed; None: nothing."""
+    """The decision about an instant, alone or with other missed ones; None: undecided."""
     following = select(Occurrence).where(
         Occurrence.schedule_pk == schedule_pk, Occurrence.instant >= instant
     )
-    found = session.scalar(following.order_by(Occurrence.instant).limit(1))
-    return found if found is not None and found.since <= instant else None
+    occurrence = session.scalar(following.order_by(Occurrence.instant).limit(1))
+    return occurrence if occurrence is not None and occurrence.since <= instant else None
 
 
 def latest(session: ReadSession, schedule_pk: int) -> int:
-    """The last instant of a schedule that was decided; 0 when there is none."""
+    """The last decided instant of a schedule; 0: none."""
     last = select(func.max(Occurrence.instant)).where(Occurrence.schedule_pk == schedule_pk)
     return session.scalar(last) or 0
 
@@ -29,8 +29,8 @@ def listed(session: ReadSession, schedule: Schedule, page: Page) -> Slice[Occurr
     return take(session, decided, Occurrence.pk, page, f"occurrences of {schedule.pk}")
 
 
-def row(decision: Decision, now: int, made: int | None = None) -> Occurrence:
-    """`made` is the backup that the decision caused."""
+def row(decision: Decision, now: int, backup_pk: int | None = None) -> Occurrence:
+    """The row of a decision; `backup_pk` is the backup it caused."""
     return Occurrence(
         schedule_pk=decision.key,
         instant=decision.instant,
@@ -38,6 +38,6 @@ def row(decision: Decision, now: int, made: int | None = None) -> Occurrence:
         count=decision.count,
         outcome=decision.outcome,
         reason=decision.reason,
-        backup_pk=decision.backup if made is None else made,
+        backup_pk=decision.backup if backup_pk is None else backup_pk,
         decided=now,
     )

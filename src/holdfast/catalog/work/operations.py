@@ -1,15 +1,14 @@
-"""Operation rows: who may do what, now. Each function is part of one caller's transaction.
+"""Operation rows: which worker may do what. Each function is part of the caller's transaction.
 
-The laws (see docs/adr/0003): status moves only along `domain.operation.MOVES`; at most one
-operation per addon holds the slot; who writes must hold the current fence. A function that finds
-itself fenced off says so (None or False) and has changed nothing.
+The rules (see docs/adr/0003): status moves only along `domain.operation.MOVES`; at most one
+operation per addon holds the slot; a writer must hold the current fence. A function that is fenced
+off returns None or False and has changed nothing.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import (
-    ColumnElement,
     CursorResult,
     Update,
     func,
@@ -34,7 +33,7 @@ from holdfast.kit import ids
 
 @dataclass(frozen=True)
 class Ending:
-    """How an operation ends: the status, and for people why."""
+    """How an operation ends: the status, and the reason for people."""
 
     status: Status
     code: str | None = None
@@ -44,7 +43,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be done to which addon, in which lane of the queue, and under which id."""
+    """An operation to create: its addon, kind, lane of the queue, and arguments."""
 
     addon_pk: int
     kind: Kind
@@ -52,36 +51,36 @@ class Order:
     arguments: Document
     id: str = field(default_factory=ids.hex24)
     priority: int | None = None
-    """None: that of its kind."""
+    """None: the priority of its kind."""
 
 
 def create(session: WriteSession, queue: Queue, order: Order, now: int) -> Operation:
-    """Adds the operation and dispatches it if nothing else is at work on the addon."""
+    """Adds an operation, and dispatches it if the addon is free."""
     create_all(session, queue, [order], now)
     return session.scalars(select(Operation).where(Operation.id == order.id)).one()
 
 
 def create_all(session: WriteSession, queue: Queue, orders: Collection[Order], now: int) -> None:
-    """The same for many at once, in a handful of statements."""
-    insert_all(session, [_row(order, now) for order in orders])
+    """Adds many operations in a handful of statements, and dispatches those of free addons."""
+    rows = [
+        Operation(
+            id=order.id,
+            addon_pk=order.addon_pk,
+            kind=order.kind,
+            lane=order.lane,
+            priority=order.priority or PRIORITY[order.kind],
+            status=Status.SCHEDULED,
+            slot=None,
+            fence=0,
+            attempt=0,
+            arguments=order.arguments,
+            record={},
+            created=now,
+        )
+        for order in orders
+    ]
+    insert_all(session, rows)
     _promote_all(session, queue, {order.addon_pk for order in orders})
-
-
-def _row(order: Order, now: int) -> Operation:
-    return Operation(
-        id=order.id,
-        addon_pk=order.addon_pk,
-        kind=order.kind,
-        lane=order.lane,
-        priority=order.priority or PRIORITY[order.kind],
-        status=Status.SCHEDULED,
-        slot=None,
-        fence=0,
-        attempt=0,
-        arguments=order.arguments,
-        record={},
-        created=now,
-    )
 
 
 def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
@@ -91,13 +90,13 @@ def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
 
 def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> None:
     lock_addons(session, addon_pks)
-    held = select(Operation.addon_pk).where(Operation.addon_pk.in_(addon_pks), Operation.slot == 1)
-    free = addon_pks.difference(session.scalars(held))
-    place = func.row_number().over(
+    busy = select(Operation.addon_pk).where(Operation.addon_pk.in_(addon_pks), Operation.slot == 1)
+    free = addon_pks.difference(session.scalars(busy))
+    position = func.row_number().over(
         partition_by=Operation.addon_pk, order_by=(Operation.priority, Operation.pk)
     )
     waiting = (
-        select(Operation.pk, place.label("place"))
+        select(Operation.pk, position.label("place"))
         .where(Operation.addon_pk.in_(free), Operation.status == Status.SCHEDULED)
         .subquery()
     )
@@ -107,11 +106,11 @@ def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> No
         .where(waiting.c.place == 1)
         .order_by(Operation.priority, Operation.pk)
     )
-    dispatch(session, queue, session.scalars(chosen).all() if free else ())
+    dispatch_all(session, queue, session.scalars(chosen).all() if free else ())
 
 
-def dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
-    """Each under a new fence, with its addon's slot."""
+def dispatch_all(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
+    """Dispatches operations, each under a new fence and with its addon's slot."""
     for operation in operations:
         operation.slot = 1
         operation.fence += 1
@@ -119,17 +118,17 @@ def dispatch(session: WriteSession, queue: Queue, operations: Sequence[Operation
     session.flush()
     connection = session.connection()
     for operation in operations:
-        what = Dispatch(operation.id, operation.fence)
-        queue.dispatch(connection, what, operation.priority, operation.lane)
+        dispatch = Dispatch(operation.id, operation.fence)
+        queue.dispatch(connection, dispatch, operation.priority, operation.lane)
 
 
-def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Operation | None:
-    """Makes `worker` the holder; None when the dispatch is stale or the work is over.
+def begin(session: WriteSession, dispatch: Dispatch, worker: str, now: int) -> Operation | None:
+    """Makes `worker` the holder; None: fenced off.
 
-    The caller must look at the status (`aborting` means clean up and end; one that is over means
-    remove its leftovers), at the verdict, and at `attempt`, which counts the starts.
+    The caller must check the status (`aborting`: clean up and end; ended: remove its leftovers),
+    the verdict, and `attempt`, which counts the starts.
     """
-    operation = _held(session, what)
+    operation = _held(session, dispatch)
     if operation is None:
         return None
     if operation.status in OVER:
@@ -145,17 +144,17 @@ def begin(session: WriteSession, what: Dispatch, worker: str, now: int) -> Opera
     return operation
 
 
-def holds(session: ReadSession, what: Dispatch) -> bool:
-    """Is this still the dispatch that may change things?"""
+def holds(session: ReadSession, dispatch: Dispatch) -> bool:
+    """Whether this dispatch may still change things."""
     current = select(Operation.pk).where(
-        Operation.id == what.op, Operation.fence == what.fence, Operation.slot == 1
+        Operation.id == dispatch.op, Operation.fence == dispatch.fence, Operation.slot == 1
     )
     return session.scalar(current) is not None
 
 
 def locked(session: WriteSession, op: str) -> Operation | None:
-    """Its row, under the addon's lock. That comes first, always: one order, so no two changes wait
-    for each other."""
+    """The operation's row, under the addon's lock. The lock always comes first, so that two changes
+    never wait for each other."""
     addon_pk = session.scalar(select(Operation.addon_pk).where(Operation.id == op))
     if addon_pk is None:
         return None
@@ -165,25 +164,25 @@ def locked(session: WriteSession, op: str) -> Operation | None:
     )
 
 
-def _held(session: WriteSession, what: Dispatch) -> Operation | None:
-    operation = locked(session, what.op)
-    holds = operation is not None and operation.slot == 1 and operation.fence == what.fence
-    return operation if holds else None
+def _held(session: WriteSession, dispatch: Dispatch) -> Operation | None:
+    operation = locked(session, dispatch.op)
+    is_holder = operation is not None and operation.slot == 1 and operation.fence == dispatch.fence
+    return operation if is_holder else None
 
 
-def save(session: WriteSession, what: Dispatch, step: str, record: Document) -> bool:
-    """Keeps what a finished step learned. False: fenced off."""
-    return _changed(session, _fenced(what).values(step=step, record=record))
+def save(session: WriteSession, dispatch: Dispatch, step: str, record: Document) -> bool:
+    """Saves the record of a finished step. False: fenced off."""
+    return _changed(session, _fenced(dispatch).values(step=step, record=record))
 
 
-def report(session: WriteSession, what: Dispatch, progress: Document) -> bool:
-    """Shows how far it is. False: fenced off."""
-    return _changed(session, _fenced(what).values(progress=progress))
+def report(session: WriteSession, dispatch: Dispatch, progress: Document) -> bool:
+    """Saves the progress. False: fenced off."""
+    return _changed(session, _fenced(dispatch).values(progress=progress))
 
 
-def _fenced(what: Dispatch) -> Update:
+def _fenced(dispatch: Dispatch) -> Update:
     return update(Operation).where(
-        Operation.id == what.op, Operation.fence == what.fence, Operation.slot == 1
+        Operation.id == dispatch.op, Operation.fence == dispatch.fence, Operation.slot == 1
     )
 
 
@@ -192,13 +191,13 @@ def _changed(session: WriteSession, statement: Update) -> bool:
     return isinstance(result, CursorResult) and result.rowcount == 1
 
 
-def decide(session: WriteSession, what: Dispatch, ending: Ending) -> bool:
+def decide(session: WriteSession, dispatch: Dispatch, ending: Ending) -> bool:
     """Decides how it will end, before anything of it is removed. False: fenced off.
 
-    Whoever takes over finds the verdict and never goes on with the work: so what is removed from
-    now on, however late, is nothing that a successor completes.
+    A worker that takes over finds the verdict and does not go on with the work, so a removal,
+    however late, cannot destroy what a successor completed.
     """
-    operation = _held(session, what)
+    operation = _held(session, dispatch)
     if operation is None:
         return False
     operation.verdict = operation.verdict or ending.status
@@ -208,13 +207,13 @@ def decide(session: WriteSession, what: Dispatch, ending: Ending) -> bool:
 
 
 def finish(
-    session: WriteSession, queue: Queue, what: Dispatch, ending: Ending, now: int
+    session: WriteSession, queue: Queue, dispatch: Dispatch, ending: Ending, now: int
 ) -> Operation | None:
     """Ends the operation, frees the slot and dispatches the next one. None: fenced off.
 
     A failure that meets an abort request ends as aborted; completion wins over it.
     """
-    operation = _held(session, what)
+    operation = _held(session, dispatch)
     if operation is None:
         return None
     status = ending.status
@@ -243,10 +242,10 @@ def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) 
 def _mirror(
     session: WriteSession, op: str, status: Status, reason: str | None, ended: int | None
 ) -> None:
-    """The backup or restore shows its operation's state: same transaction, so never apart.
+    """Copies the operation's status to its backup or restore, in the same transaction.
 
-    Of a backup's copies the first one does, too. An additional one that is not over ends with a
-    failed operation; that the operation completed says nothing about it.
+    A backup's first copy follows as well. Additional copies that have not ended follow a failed
+    operation, but not a completed one.
     """
     completed = ended if status in OVER else None
     for table in (Backup, Restore, Copy):
@@ -256,22 +255,19 @@ def _mirror(
             .values(status=status, reason=reason, completed=completed)
             .execution_options(synchronize_session=False)
         )
+    first = Copy.additional.is_(False)
+    follows = first if status is Status.COMPLETED else or_(first, Copy.status.not_in(OVER))
     backup = select(Backup.pk).where(Backup.operation == op).scalar_subquery()
     session.execute(
         update(Copy)
-        .where(Copy.backup_pk == backup, _follows(status))
+        .where(Copy.backup_pk == backup, follows)
         .values(status=status, completed=completed)
         .execution_options(synchronize_session=False)
     )
 
 
-def _follows(status: Status) -> ColumnElement[bool]:
-    first = Copy.additional.is_(False)
-    return first if status is Status.COMPLETED else or_(first, Copy.status.not_in(OVER))
-
-
 def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -> Status | None:
-    """Asks for the end. Returns the new status, or None when the work is over already."""
+    """Requests the end. Returns the new status; None: it has ended already."""
     operation = locked(session, op)
     if operation is None or Status(operation.status) in OVER:
         return None
@@ -287,22 +283,22 @@ def abort(session: WriteSession, queue: Queue, op: str, reason: str, now: int) -
     return Status.ABORTING
 
 
-def take_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
-    """Dispatches anew what a dead worker held. False: somebody else did, or it is over."""
-    operation = _held(session, what)
+def take_over(session: WriteSession, queue: Queue, dispatch: Dispatch) -> bool:
+    """Dispatches a dead worker's operation anew. False: another worker did, or it has ended."""
+    operation = _held(session, dispatch)
     if operation is None:
         return False
-    dispatch(session, queue, [operation])
+    dispatch_all(session, queue, [operation])
     return True
 
 
-def hand_over(session: WriteSession, queue: Queue, what: Dispatch) -> bool:
-    """Dispatches anew what a stopping worker leaves; its start does not count as an attempt."""
-    operation = _held(session, what)
+def hand_over(session: WriteSession, queue: Queue, dispatch: Dispatch) -> bool:
+    """Dispatches a stopping worker's operation anew; its start does not count as an attempt."""
+    operation = _held(session, dispatch)
     if operation is None:
         return False
     operation.attempt -= 1
-    dispatch(session, queue, [operation])
+    dispatch_all(session, queue, [operation])
     return True
 
 
@@ -320,7 +316,7 @@ _WAITING = (
 
 
 def waiting_addons(session: ReadSession) -> list[int]:
-    """Addons with something to do and nothing being done."""
+    """Addons with a waiting operation and a free slot."""
     return list(session.scalars(_WAITING))
 
 
@@ -345,7 +341,7 @@ def get(session: ReadSession, op: str) -> Operation | None:
 
 
 def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str]:
-    """Addon to the kind of work being done on it right now."""
+    """The kind of the operation that runs on each addon."""
     rows = session.execute(
         select(Operation.addon_pk, Operation.kind).where(
             Operation.slot == 1,
@@ -357,9 +353,9 @@ def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str
 
 
 def is_busy(session: ReadSession, addon_pk: int) -> bool:
-    """Does any operation hold the addon's slot?"""
-    held = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
-    return session.scalar(held.limit(1)) is not None
+    """Whether an operation holds the addon's slot."""
+    statement = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
+    return session.scalar(statement.limit(1)) is not None
 
 
 def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
@@ -374,21 +370,21 @@ def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
 
 
 def restores_from(session: ReadSession, backup_pk: int) -> bool:
-    """Is this backup being restored right now?"""
+    """Whether this backup is being restored."""
     going = [status for status in MOVES if status not in OVER]
     reading = select(Restore.pk).where(Restore.backup_pk == backup_pk, Restore.status.in_(going))
     return session.scalar(reading.limit(1)) is not None
 
 
 def progress_of(session: ReadSession, ops: Collection[str]) -> dict[str, Document]:
-    """Operation to what it last reported, with the step it is in."""
+    """The last reported progress of each operation, with its last finished step."""
     rows = session.execute(
         select(Operation.id, Operation.step, Operation.progress).where(Operation.id.in_(ops))
     )
-    return {row.id: _so_far(row.step, row.progress) for row in rows}
-
-
-def _so_far(step: str | None, progress: Document | None) -> Document:
-    """Without nulls: the official clients read null as a value."""
-    known: Document = {"after": step, **(progress or {})}
-    return {name: value for name, value in known.items() if value is not None}
+    reported: dict[str, Document] = {
+        row.id: {"after": row.step, **(row.progress or {})} for row in rows
+    }
+    return {  # without nulls, which the official clients read as values
+        op: {name: value for name, value in progress.items() if value is not None}
+        for op, progress in reported.items()
+    }

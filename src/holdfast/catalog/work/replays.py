@@ -1,11 +1,10 @@
-"""Answers given to POSTs, kept for the window in which a client may repeat them.
+"""Answers to POSTs, kept for the window in which a client may repeat the request.
 
-The row is inserted in the transaction of the change itself: of two racing identical requests the
-second waits on the unique digest (or on SQLite's write lock) and then finds the first's answer.
+The row is inserted in the transaction of the change: of two racing identical requests the second
+one waits on the unique digest (or on SQLite's write lock) and then finds the first one's answer.
 
-Only the database's clock counts: hosts' differ, and one that is ahead would otherwise leave rows
-that answer for as long as it was ahead. What lies in the future is no repetition either: that
-clock was set back.
+Only the database's clock counts: a host's clock that is ahead would leave rows that answer for as
+long as it was ahead. Rows of the future are no repetition either: that clock was set back.
 """
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select
@@ -18,7 +17,7 @@ WINDOW_MS = 10_000
 
 
 def claim(session: WriteSession, digest: str) -> Document | None:
-    """The answer of the first such request, or None: then it is ours to give."""
+    """The answer to the first such request; None: this is the first one."""
     session.execute(delete(Replay).where(Replay.digest == digest, _outside(WINDOW_MS)))
     try:
         with session.begin_nested():
@@ -29,8 +28,8 @@ def claim(session: WriteSession, digest: str) -> Document | None:
 
 
 def _outside(window: int) -> ColumnElement[bool]:
-    """Not of the last `window` ms, as of when the database looks at the row: one that was
-    written after we asked for the time is not of the future."""
+    """Condition of rows that are not of the last `window` ms, by the time at which the database
+    reads the row: a row written since the statement began is not of the future."""
     return or_(Replay.at <= database_now() - window, Replay.at > database_now())
 
 

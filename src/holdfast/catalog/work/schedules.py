@@ -1,4 +1,4 @@
-"""Schedule rows. A deleted one keeps its row, so its history can still be asked for."""
+"""Schedule rows. A deleted one keeps its row, so its history can still be shown."""
 
 from collections.abc import Collection
 
@@ -21,29 +21,29 @@ def rule(schedule: Schedule) -> Scheduling:
 
 def find(session: ReadSession, addon_pk: int, schedule_id: str) -> Schedule | None:
     """The living schedule of that id."""
-    found = find_ever(session, addon_pk, schedule_id)
-    return found if found is not None and found.deleted is None else None
+    schedule = find_ever(session, addon_pk, schedule_id)
+    return schedule if schedule is not None and schedule.deleted is None else None
 
 
 def find_ever(session: ReadSession, addon_pk: int, schedule_id: str) -> Schedule | None:
-    """Deleted or not."""
+    """The schedule of that id, deleted or not."""
     return session.scalar(
         select(Schedule).where(Schedule.addon_pk == addon_pk, Schedule.id == schedule_id)
     )
 
 
 def of_addon(session: ReadSession, addon_pk: int) -> list[Schedule]:
-    """The living ones, newest first, as they are now, whatever the session saw before."""
+    """The living schedules, newest first, read anew."""
     return of_addons(session, [addon_pk]).get(addon_pk, [])
 
 
 def of_addons(session: ReadSession, addon_pks: Collection[int]) -> dict[int, list[Schedule]]:
     living = select(Schedule).where(Schedule.addon_pk.in_(addon_pks), Schedule.deleted.is_(None))
     newest_first = living.order_by(Schedule.pk.desc())
-    found: dict[int, list[Schedule]] = {}
+    grouped: dict[int, list[Schedule]] = {}
     for schedule in session.scalars(newest_first.execution_options(populate_existing=True)):
-        found.setdefault(schedule.addon_pk, []).append(schedule)
-    return found
+        grouped.setdefault(schedule.addon_pk, []).append(schedule)
+    return grouped
 
 
 def listed(session: ReadSession, addon: Addon, page: Page) -> Slice[Schedule]:
@@ -63,10 +63,10 @@ def using(session: ReadSession, destination_pk: int) -> list[Schedule]:
     return [
         schedule
         for schedule in session.scalars(candidates.order_by(Schedule.pk))
-        if destination_pk in places(schedule)
+        if destination_pk in destination_pks(schedule)
     ]
 
 
-def places(schedule: Schedule) -> list[int | None]:
-    """Keys of all destinations, the first copy's first; None is the platform store."""
-    return [schedule.destination_pk, *(each["destination"] for each in schedule.additional)]
+def destination_pks(schedule: Schedule) -> list[int | None]:
+    """Keys of all its destinations, the first copy's first; None is the platform store."""
+    return [schedule.destination_pk, *(copy["destination"] for copy in schedule.additional)]

@@ -1,5 +1,5 @@
-"""Heartbeats: each worker counts its own. Whoever watches sees whether the count goes on; `seen` is
-the database's time of the last one, and no judgement rests on it."""
+"""Heartbeats: each worker counts its own, and watchers see whether the count grows. `seen` is the
+database's time of the last beat; no decision depends on it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,18 +17,18 @@ def join(session: WriteSession, worker: str, node: str, controls: Iterable[str] 
 
 
 def beat(session: WriteSession, worker: str, node: str, controls: Iterable[str] = ()) -> None:
-    """Says we live; joins again if somebody took us for dead meanwhile."""
-    beat = {"seen": database_now(), "beats": Worker.beats + 1}
-    seen = update(Worker).where(Worker.id == worker).values(beat)
-    if session.execute(seen.returning(Worker.id)).first() is None:
+    """Counts a beat; adds the row again if others took this worker for dead."""
+    values = {"seen": database_now(), "beats": Worker.beats + 1}
+    statement = update(Worker).where(Worker.id == worker).values(values)
+    if session.execute(statement.returning(Worker.id)).first() is None:
         join(session, worker, node, controls)
 
 
 def node_in_control(session: ReadSession, addon: str) -> str | None:
     """The machine whose operator lets its worker stop and start this attached addon's server.
 
-    Of several, one that beat last; a beat of the future was left by a clock that was ahead, and
-    its worker has not beaten since."""
+    Of several, the one that beat last. A beat in the future was left by a clock that was ahead, and
+    its worker has not beaten since, so it comes last."""
     left = case((Worker.seen > database_now() + _SLACK_MS, 1), else_=0)
     order = (left, Worker.seen.desc())
     rows = session.execute(select(Worker.node, Worker.controls).order_by(*order))
@@ -45,12 +45,12 @@ def leave_node(session: WriteSession, node: str) -> None:
 
 
 def beats(session: ReadSession) -> dict[str, int]:
-    """How often each has beaten who joined and did not leave, silent or not."""
+    """The number of beats of each registered worker, silent or not."""
     rows = session.execute(select(Worker.id, Worker.beats))
     return {row.id: row.beats for row in rows}
 
 
 def bury(session: WriteSession, silent: Mapping[str, int]) -> None:
-    """Forgets workers that have not beaten since they were seen at these counts."""
+    """Deletes workers that have not beaten since they were seen at these counts."""
     for worker, count in silent.items():
         session.execute(delete(Worker).where(Worker.id == worker, Worker.beats == count))

@@ -1,4 +1,4 @@
-"""What will become of an addon's copies if nothing changes: when each goes, or why it does not."""
+"""Forecast of retention: when each copy of an addon will be deleted, or why it stays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,19 @@ from holdfast.domain.retention.rules import Policy, Reason, Verdict, earliest, m
 
 class Fate(StrEnum):
     KEPT = "kept"
-    EXPIRED = "expired"  # the next prune runs mark it
+    EXPIRED = "expired"  # one of the next runs marks it
     MARKED = "marked"  # waits for its deletion
     GOING = "going"  # being removed
     STUCK = "stuck"  # its removal was tried in vain
 
 
+_ONLY_TIME = (Reason.NOT_YET,)
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """`goes` is when it is removed if nothing changes; `earliest` is when a kept copy could be,
-    if what else speaks for it ceases. Neither: never by itself."""
+    """`goes` is when the copy is deleted if nothing changes; `earliest` is when a kept copy
+    could be deleted once its other reasons to stay end. Neither: it never goes by itself."""
 
     verdict: Verdict
     fate: Fate
@@ -29,18 +32,26 @@ class Outlook:
 def foresee(
     verdicts: Sequence[Verdict], waiting: Mapping[int, int], next_run: int, now: int, policy: Policy
 ) -> list[Outlook]:
-    """In the order of `verdicts`. `waiting` is by copy when a marked one is due; `next_run` when
-    the addon is pruned next."""
+    """An outlook for each verdict, in order. `waiting` maps marked copies to the instant their
+    deletion is due; `next_run` is when retention judges the addon next."""
     runs = _runs(verdicts, waiting, policy)
-    return [_outlook(each, waiting, runs, max(next_run, now), policy) for each in verdicts]
+    return [_outlook(verdict, waiting, runs, max(next_run, now), policy) for verdict in verdicts]
 
 
 def _runs(
     verdicts: Sequence[Verdict], waiting: Mapping[int, int], policy: Policy
 ) -> dict[int, int]:
-    """Expired backup to the number of runs that go before the one that marks it."""
-    fresh = [each.held.backup for each in verdicts if each.keep or each.held.key not in waiting]
-    drops = [v.held.backup for v in verdicts if not v.keep and v.held.key not in waiting]
+    """Maps expired backups to the number of runs before the one that marks them."""
+    fresh = [
+        verdict.held.backup
+        for verdict in verdicts
+        if verdict.keep or verdict.held.key not in waiting
+    ]
+    drops = [
+        dropped.held.backup
+        for dropped in verdicts
+        if not dropped.keep and dropped.held.key not in waiting
+    ]
     total, runs, number = set(fresh), dict[int, int](), 0
     rest = sorted(set(drops))
     while rest:
@@ -59,21 +70,14 @@ def _outlook(
     policy: Policy,
 ) -> Outlook:
     if verdict.keep:
-        return _kept(verdict, next_run, policy)
+        at = earliest(verdict, next_run)
+        if at is None:
+            return Outlook(verdict, Fate.KEPT)
+        if verdict.reasons == _ONLY_TIME:
+            return Outlook(verdict, Fate.KEPT, at + policy.grace_ms)
+        return Outlook(verdict, Fate.KEPT, None, at + policy.grace_ms)
     due = waiting.get(verdict.held.key)
     if due is not None:
         return Outlook(verdict, Fate.MARKED, due)
     marked = next_run + runs[verdict.held.backup] * policy.every_ms
     return Outlook(verdict, Fate.EXPIRED, marked + policy.grace_ms)
-
-
-_ONLY_TIME = (Reason.NOT_YET,)
-
-
-def _kept(verdict: Verdict, now: int, policy: Policy) -> Outlook:
-    at = earliest(verdict, now)
-    if at is None:
-        return Outlook(verdict, Fate.KEPT)
-    if verdict.reasons == _ONLY_TIME:
-        return Outlook(verdict, Fate.KEPT, at + policy.grace_ms)
-    return Outlook(verdict, Fate.KEPT, None, at + policy.grace_ms)

@@ -1,8 +1,8 @@
-"""Which copies may go: one pure rule that takes the list and the time, and explains itself.
+"""The retention rule: which copies may be deleted, and the reasons. A pure function.
 
-"Newest" is by the order in which backups were asked for, not by the clock: a clock that jumps
-changes what has expired, never what is the last good backup. What counts as good is said by
-whoever makes the list, so a stricter proof changes nothing here.
+"Newest" is by the order in which backups were requested, not by the clock: a clock that jumps
+changes what has expired, never what is the last good backup. The caller decides what counts as
+good, so a stricter proof changes nothing here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,23 +14,23 @@ from holdfast.domain.errors import Invalid
 DAY_MS = 86_400_000
 
 
-def expiry(taken: int, days: int | None) -> int | None:
+def expiry(created: int, days: int | None) -> int | None:
     """The instant a copy expires; None: never by itself."""
-    return None if days is None else taken + days * DAY_MS
+    return None if days is None else created + days * DAY_MS
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What an operator may choose. No choice lets the last good backup go.
+    """The operator's settings. No setting lets the last good backup be deleted.
 
-    Raises Invalid for what makes no sense.
+    Raises Invalid for values that make no sense.
     """
 
-    share: float  # of an addon's backups: the most that one run marks
-    grace_ms: int  # between marking and removing
-    every_ms: int  # between two looks at what has expired and stays
-    history_ms: int  # how long the rows of what is gone are kept
-    read_ms: int = 30 * DAY_MS  # how long ago the bytes of what saves others may have been read
+    share: float  # of an addon's backups that one run marks at most
+    grace_ms: int  # between marking and deleting
+    every_ms: int  # between two runs over expired copies that stay
+    history_ms: int  # how long rows of deleted backups are kept
+    read_ms: int = 30 * DAY_MS  # maximum age of the last reading of a copy that lets others go
 
     def __post_init__(self) -> None:
         problems = {
@@ -47,21 +47,21 @@ class Policy:
 
 
 class State(StrEnum):
-    """What a copy is worth."""
+    """What a copy could be restored to."""
 
     MAKING = "making"
     GOOD = "good"
     BAD = "bad"  # failed, or not supported
     LOST = "lost"  # was good; its objects were found missing, and may be found again
-    VOID = "void"  # aborted by somebody: nothing was expected of it
+    VOID = "void"  # aborted on request: says nothing about the addon
 
 
 class Reason(StrEnum):
-    """Why a verdict is as it is; each is a sentence for people."""
+    """Reasons of a verdict, each a clause for people."""
 
     EXPIRED = "its retention time is over"
     NOT_YET = "its retention time is not over yet"
-    UNLIMITED = "it has no retention time: it stays until somebody deletes it"
+    UNLIMITED = "it has no retention time: it stays until it is deleted by hand"
     RETAINED = "it is retained for ever"
     MAKING = "it is still being made"
     IN_USE = "it is being restored or downloaded"
@@ -73,16 +73,16 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """One copy of one backup of one addon. `place` None is the platform store.
+class HeldCopy:
+    """One copy of one backup of one addon. `destination_pk` None is the platform store.
 
-    `foreign`: it was imported, so it is of other data: it neither stands for a backup of the addon
-    nor speaks against one.
+    `foreign`: it was imported, so it holds other data: it neither counts as a backup of the addon
+    nor as a failure of one.
     """
 
     key: int
     backup: int
-    place: int | None
+    destination_pk: int | None
     state: State
     expires: int | None
     retained: bool = False
@@ -91,13 +91,13 @@ class Held:
 
     @property
     def good(self) -> bool:
-        """Could the addon be restored from it to what it was?"""
+        """Could the addon's own data be restored from it?"""
         return self.state is State.GOOD and not self.foreign
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    held: Held
+    held: HeldCopy
     keep: bool
     reasons: tuple[Reason, ...]
 
@@ -110,73 +110,71 @@ class _Newest:
     def __init__(self) -> None:
         self.good = self.bad = 0
 
-    def see(self, held: Held) -> None:
-        if held.good:
-            self.good = max(self.good, held.backup)
-        elif not held.foreign and held.state in (State.BAD, State.LOST):
-            self.bad = max(self.bad, held.backup)
+    def see(self, copy: HeldCopy) -> None:
+        if copy.good:
+            self.good = max(self.good, copy.backup)
+        elif not copy.foreign and copy.state in (State.BAD, State.LOST):
+            self.bad = max(self.bad, copy.backup)
 
     @property
     def troubled(self) -> bool:
         return self.bad > self.good
 
 
-def judge(copies: Sequence[Held], now: int, past: Iterable[Held] = ()) -> list[Verdict]:
+def judge(copies: Sequence[HeldCopy], now: int, past: Iterable[HeldCopy] = ()) -> list[Verdict]:
     """A verdict for each of one addon's copies, in their order.
 
-    A copy is dropped only when its time is over and nothing speaks for it. Whatever the list and
-    the time: the newest good backup of the addon and the newest good copy at each place stay,
-    and while the newest backup of the addon or at the place has failed, every good one does.
-    `past` are failures whose records are gone: they were failures all the same.
+    A copy is dropped only when its retention is over and no other reason keeps it. Always kept: the
+    newest good backup of the addon, the newest good copy at each destination and, while the newest
+    backup of the addon or at the destination has failed, every good copy. `past` are failures whose
+    records are gone; they still count as failures.
     """
-    addon, places = _Newest(), dict[int | None, _Newest]()
-    for held in (*copies, *past):
-        addon.see(held)
-        places.setdefault(held.place, _Newest()).see(held)
-    return [_verdict(held, now, addon, places[held.place]) for held in copies]
+    addon, by_destination = _Newest(), dict[int | None, _Newest]()
+    for copy in (*copies, *past):
+        addon.see(copy)
+        by_destination.setdefault(copy.destination_pk, _Newest()).see(copy)
+    verdicts: list[Verdict] = []
+    for copy in copies:
+        newest_here = by_destination[copy.destination_pk]
+        reasons = (*_own_reasons(copy, now), *_relative_reasons(copy, addon, newest_here))
+        verdicts.append(Verdict(copy, bool(reasons), reasons or (Reason.EXPIRED,)))
+    return verdicts
 
 
-def _verdict(held: Held, now: int, addon: _Newest, place: _Newest) -> Verdict:
-    reasons = (*_holding(held, now), *_standing(held, addon, place))
-    return Verdict(held, bool(reasons), reasons or (Reason.EXPIRED,))
-
-
-def _holding(held: Held, now: int) -> Iterable[Reason]:
-    """What speaks for a copy by itself."""
-    if held.state is State.MAKING:
+def _own_reasons(copy: HeldCopy, now: int) -> Iterable[Reason]:
+    """Reasons of the copy itself to stay."""
+    if copy.state is State.MAKING:
         yield Reason.MAKING
-    if held.retained:
+    if copy.retained:
         yield Reason.RETAINED
-    if held.in_use:
+    if copy.in_use:
         yield Reason.IN_USE
-    if held.expires is None:
+    if copy.expires is None:
         yield Reason.UNLIMITED
-    elif held.expires > now:
+    elif copy.expires > now:
         yield Reason.NOT_YET
 
 
-def _standing(held: Held, addon: _Newest, place: _Newest) -> Iterable[Reason]:
-    """What speaks for a copy because of the others."""
-    if held.state is State.GOOD:
-        if held.backup == addon.good:
+def _relative_reasons(copy: HeldCopy, addon: _Newest, destination: _Newest) -> Iterable[Reason]:
+    """Reasons to stay that depend on the other copies."""
+    if copy.state is State.GOOD:
+        if copy.backup == addon.good:
             yield Reason.NEWEST_OF_ADDON
-        if held.backup == place.good:
+        if copy.backup == destination.good:
             yield Reason.NEWEST_AT_PLACE
-        if addon.troubled or place.troubled:
+        if addon.troubled or destination.troubled:
             yield Reason.NEWER_FAILED
-    elif held.state is State.LOST and held.backup > min(addon.good, place.good):
+    elif copy.state is State.LOST and copy.backup > min(addon.good, destination.good):
         yield Reason.MAY_RETURN
-    elif held.state is State.BAD and _is_newest_failure(held, addon, place):
+    elif copy.state is State.BAD and any(
+        newest.troubled and copy.backup == newest.bad for newest in (addon, destination)
+    ):
         yield Reason.NEWEST_FAILURE
 
 
-def _is_newest_failure(held: Held, addon: _Newest, place: _Newest) -> bool:
-    return any(each.troubled and held.backup == each.bad for each in (addon, place))
-
-
 def within_share(verdicts: Sequence[Verdict], share: float) -> list[Verdict]:
-    """The drops of the oldest backups, as many as one run may touch: a share of the addon's
-    backups, but at least one."""
+    """The verdicts to drop in one run: those of the oldest backups, up to `share` of the addon's
+    backups but at least one."""
     most = most_at_once({verdict.held.backup for verdict in verdicts}, share)
     drops = [verdict for verdict in verdicts if not verdict.keep]
     chosen = set(sorted({verdict.held.backup for verdict in drops})[:most])
@@ -187,22 +185,20 @@ def most_at_once(backups: Iterable[int], share: float) -> int:
     return max(1, int(len(set(backups)) * share))
 
 
-def floor(copies: Iterable[Held], going: Held) -> list[Held]:
-    """What must still be there when `going` has gone: a copy of the newest other good backup,
-    and the newest other good copy at the same place if there is one."""
-    others = [held for held in copies if held.good and held.key != going.key]
-    beside = [held for held in others if held.place == going.place]
-    newest = [max(each, key=_age) for each in (others, beside) if each]
+def floor(copies: Iterable[HeldCopy], going: HeldCopy) -> list[HeldCopy]:
+    """The copies that must be proven before `going` is deleted: a copy of the newest other good
+    backup, and the newest other good copy at the same destination if there is one."""
+    others = [copy for copy in copies if copy.good and copy.key != going.key]
+    beside = [copy for copy in others if copy.destination_pk == going.destination_pk]
+    newest = [
+        max(group, key=lambda copy: (copy.backup, copy.key)) for group in (others, beside) if group
+    ]
     return list(dict.fromkeys(newest))
 
 
-def _age(held: Held) -> tuple[int, int]:
-    return held.backup, held.key
-
-
-def is_last_good(copies: Iterable[Held], backup: int) -> bool:
-    """Is this the only backup of the addon that is good anywhere?"""
-    good = {held.backup for held in copies if held.good}
+def is_last_good(copies: Iterable[HeldCopy], backup: int) -> bool:
+    """Whether `backup` is the only good backup of the addon."""
+    good = {copy.backup for copy in copies if copy.good}
     return good == {backup}
 
 
@@ -210,7 +206,7 @@ _FOR_GOOD = frozenset({Reason.RETAINED, Reason.UNLIMITED})
 
 
 def earliest(verdict: Verdict, now: int) -> int | None:
-    """When age could be a reason at the earliest; None: never, as things are."""
+    """The earliest instant at which the copy can be expired; None: never, as things are."""
     if verdict.held.expires is None or not _FOR_GOOD.isdisjoint(verdict.reasons):
         return None
     return max(verdict.held.expires, now)

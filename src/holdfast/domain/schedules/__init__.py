@@ -1,1 +1,1 @@
-"""When a schedule is due."""
+"""Schedules: their due instants, and the rule of firing them."""

@@ -1,11 +1,11 @@
-"""What to do about schedules that are due: one pure rule for all those of one addon.
+"""The rule for due schedules of one addon: which instants run, are skipped or are missed.
 
-Every instant gets exactly one decision. The newest one that is due runs, however late, if it lies
-within the catch-up window; those before it are missed, together. Schedules that want the same are
-one run. A schedule whose run before still waits gets no second one, unless others need the run.
+Every instant gets exactly one decision. The newest due instant runs, however late, if it lies
+within the catch-up window; those before it are missed together. Schedules that want the same backup
+share one run. A schedule whose previous run still waits is skipped, unless others need the run.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,9 +18,9 @@ _DAY = 24 * _HOUR
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A schedule and its first instant without a decision, `since`, which is not in the future.
+    """A due schedule; `since` is its first undecided instant, which is not in the future.
 
-    Schedules with the same `wish` make one backup. `waiting` is the backup of its run before,
+    Schedules with the same `wish` share one backup. `waiting` is the backup of the previous run
     while that has not begun.
     """
 
@@ -33,9 +33,9 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """About `count` instants of a schedule, the first `since`, the last `instant`.
+    """The outcome of `count` instants of a schedule, from `since` to `instant`.
 
-    `backup` is the one that still waits, where that is why.
+    `backup` is the one that still waits, when that is the reason.
     """
 
     key: int
@@ -56,7 +56,7 @@ class Run:
 
 
 def decide(dues: Iterable[Due], now: int, window: int) -> tuple[list[Run], list[Decision]]:
-    """The runs to be made, and what is decided about all other instants that are due."""
+    """The runs to start, and the decisions about all other due instants."""
     others: list[Decision] = []
     wishes: dict[Hashable, list[Due]] = {}
     for due in dues:
@@ -67,29 +67,27 @@ def decide(dues: Iterable[Due], now: int, window: int) -> tuple[list[Run], list[
             continue
         wishes.setdefault(due.wish, []).append(due)
         if due.since < latest:
-            reason = f"nothing was there to fire it; the one of {_moment(latest)} stands for it"
+            moment = f"{datetime.fromtimestamp(latest / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+            reason = f"nothing was there to fire it; the one of {moment} stands for it"
             others.append(missed(due, latest_due(due.rule, latest - 1), reason))
     runs: list[Run] = []
     for group in wishes.values():
         if all(due.waiting is not None for due in group):
-            others += _skipped(group, now)
+            for due in group:
+                instant = latest_due(due.rule, now)
+                reason = "the backup of an occurrence before it had not begun yet"
+                skipped = (due.key, instant, instant, 1, Outcome.SKIPPED, reason, due.waiting)
+                others.append(Decision(*skipped))
         else:
             fired = [_fired(due, now) for due in group]
-            runs.append(Run(max(each.instant for each in fired), fired))
+            runs.append(Run(max(decision.instant for decision in fired), fired))
     return runs, others
 
 
 def missed(due: Due, until: int, reason: str) -> Decision:
-    """All instants from `due.since` to `until`, the last of them."""
+    """One decision for all instants from `due.since` to `until`, which is the last of them."""
     count = count_due(due.rule, due.since - 1, until)
     return Decision(due.key, due.since, until, count, Outcome.MISSED, reason)
-
-
-def _skipped(group: Iterable[Due], now: int) -> Iterator[Decision]:
-    for due in group:
-        instant = latest_due(due.rule, now)
-        reason = "the backup of an occurrence before it had not begun yet"
-        yield Decision(due.key, instant, instant, 1, Outcome.SKIPPED, reason, due.waiting)
 
 
 def _fired(due: Due, now: int) -> Decision:
@@ -103,12 +101,8 @@ def _fired(due: Due, now: int) -> Decision:
 
 
 def _span(ms: int) -> str:
-    """`90 min`, `30 h`, `12 d`: what a person grasps, never more than there is."""
+    """A readable duration, rounded down: `90 min`, `30 h`, `12 d`."""
     for unit, size in (("d", _DAY), ("h", _HOUR)):
         if ms >= 2 * size:
             return f"{ms // size} {unit}"
     return f"{ms // _MINUTE} min"
-
-
-def _moment(instant: int) -> str:
-    return f"{datetime.fromtimestamp(instant / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,8 +1,8 @@
-"""When a schedule is due: arithmetic on UTC milliseconds, without a calendar.
+"""Due instants of schedules: arithmetic on UTC milliseconds, without a calendar.
 
-Every interval repeats after a fixed period (an hour, a day, a week), because UTC knows no summer
-time. Within a period the instants are a sorted list of offsets, so all instants there ever were
-and will be can be numbered: a question about them is one division and one search in that list.
+Every interval repeats after a fixed period (an hour, a day, a week), because UTC has no summer
+time. Within a period the instants are a sorted list of offsets, so all instants, past and future,
+are numbered: finding one takes a division and a search in that list.
 """
 
 from bisect import bisect_right
@@ -25,18 +25,18 @@ class Interval(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of an occurrence."""
+    """The result of an occurrence."""
 
     FIRED = "fired"
     SKIPPED = "skipped"  # the backup of the occurrence before it still waited
-    MISSED = "missed"  # nobody was there to fire it in time
+    MISSED = "missed"  # no scheduler was running to fire it in time
 
 
 MOST_DAYS = {Interval.HOURLY: 7, Interval.DAILY: 60, Interval.WEEKLY: 120}
 """The longest retention of a schedule, unless configured otherwise."""
 
 MOST_UNEXPIRED = 500
-"""How many unexpired backups one schedule may ever hold."""
+"""Maximum of unexpired backups of one schedule."""
 
 PERIOD = {Interval.HOURLY: _HOUR, Interval.DAILY: _DAY, Interval.WEEKLY: 7 * _DAY}
 """Milliseconds after which a rule repeats itself."""
@@ -51,7 +51,7 @@ _BELOW = {"minute": 60, "hour": 24, "day": 7}
 
 @dataclass(frozen=True, slots=True)
 class Scheduling:
-    """Due at every combination; day 0 is Monday. What the interval does not need is empty."""
+    """Due at every combination; day 0 is Monday. Arrays the interval does not use are empty."""
 
     interval: Interval
     minute: tuple[int, ...]
@@ -68,13 +68,13 @@ Array = Collection[int] | None
 
 
 def problems(interval: Interval, minute: Array, hour: Array, day: Array) -> dict[str, str]:
-    """What is wrong with a rule, by field; None is an array that was not sent."""
-    found: dict[str, str] = {}
+    """The errors of a rule by field; None is an array that was not sent."""
+    wrong: dict[str, str] = {}
     for name, values in (("minute", minute), ("hour", hour), ("day", day)):
         problem = _problem(interval, name, values)
         if problem is not None:
-            found[f"scheduling.{name}"] = problem
-    return found
+            wrong[f"scheduling.{name}"] = problem
+    return wrong
 
 
 def _problem(interval: Interval, name: str, values: Array) -> str | None:
@@ -135,5 +135,5 @@ def is_due(rule: Scheduling, at: int) -> bool:
 
 
 def most_kept(rule: Scheduling, days: int) -> int:
-    """How many backups it can hold that are not expired after `days`."""
+    """The largest number of unexpired backups when each is kept for `days`."""
     return -(-len(_offsets(rule)) * days * _DAY // rule.period)

@@ -128,7 +128,7 @@ class SQLite:
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:  # noqa: ARG002
         """One transaction of the target: applications see the old content or the new."""
-        self.restore_in_place(address, attempt, guard)
+        self.replace_content(address, attempt, guard)
 
     def room(self, attempt: Attempt) -> Path:
         return scratch.draft_directory(self._tools_dir, attempt.op, attempt.stage)
@@ -140,11 +140,11 @@ class SQLite:
         guard.check()
         return restore.accept(self.room(attempt), facts)
 
-    def restore_in_place(self, address: Address, attempt: Attempt, guard: Guard) -> None:
+    def replace_content(self, address: Address, attempt: Attempt, guard: Guard) -> None:
         aside = (
             scratch.old_content_directory(self._tools_dir, attempt.op) if attempt.keep_old else None
         )
-        restore.restore_in_place(
+        restore.replace_content(
             self.room(attempt), self._fence.path(address), attempt, guard, aside
         )
 

@@ -1,13 +1,14 @@
-"""Making a copy of a dump again that was found lost or damaged, from one that is whole.
+"""Repairs a lost or damaged copy of a dump from a whole one.
 
 Every object is sent as it is stored and compared with its digest before it becomes visible; the
-manifest goes last, and everything is read back. The copy stays lost until that was right.
+manifest goes last, and everything is read back. The copy stays lost until that has succeeded.
 """
 
 from holdfast.catalog import backups
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Copy, Document
 from holdfast.catalog.storage import copies, dump_checks, findings
+from holdfast.contracts.job_arguments import CopyArguments
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import EvidenceMissing, Failure, ObjectMissing
@@ -16,18 +17,18 @@ from holdfast.jobs.copies.replicate import CopyRecord
 from holdfast.jobs.core.job import Job
 from holdfast.pipeline.digest import Digest
 from holdfast.usecases.store_check import dump_check
-from holdfast.usecases.store_check.dump_check import Written
 
 
 def is_about_dump(job: Job) -> bool:
+    """Whether the job repairs a copy of a dump, not of a snapshot."""
     with job.tools.catalog.read() as session:
-        backup = backups.get(session, replicate.wanted(job).backup_pk)
+        backup = backups.get(session, replicate.copy_of(job).backup_pk)
     return backup.type == BackupType.DUMP
 
 
 def find(job: Job, record: CopyRecord) -> CopyRecord:
-    """The first copy that is good as far as the catalogue knows; reading it tells the rest."""
-    copy = replicate.wanted(job)
+    """Picks the first copy that is good by the catalogue; reading it shows whether that is so."""
+    copy = replicate.copy_of(job)
     sources = _sources(job, copy)
     if not sources:
         raise ObjectMissing("no other copy of this dump is whole")
@@ -35,10 +36,10 @@ def find(job: Job, record: CopyRecord) -> CopyRecord:
 
 
 def copy(job: Job, record: CopyRecord) -> CopyRecord:
-    """From the first copy that gives every byte as it was written."""
-    wanted, problem = replicate.wanted(job), "no other copy of this dump is whole"
-    evidence, into = _evidence(job, wanted), job.tools.open_store(wanted.destination_pk)
-    for source in _sources(job, wanted):
+    """Copies from the first source whose bytes are all as they were written."""
+    lost, problem = replicate.copy_of(job), "no other copy of this dump is whole"
+    evidence, into = _evidence(job, lost), job.tools.open_store(lost.destination_pk)
+    for source in _sources(job, lost):
         try:
             _send(job, source, into, record.prefix, evidence)
         except Failure as failure:
@@ -53,30 +54,31 @@ def copy(job: Job, record: CopyRecord) -> CopyRecord:
 
 
 def check(job: Job, record: CopyRecord) -> CopyRecord:
-    wanted, began = replicate.wanted(job), job.tools.clock.now()
-    store = job.tools.open_store(wanted.destination_pk)
-    problem = dump_check.flaw(store, record.prefix, _evidence(job, wanted), job.moved)
+    lost, began = replicate.copy_of(job), job.tools.clock.now()
+    store = job.tools.open_store(lost.destination_pk)
+    problem = dump_check.flaw(store, record.prefix, _evidence(job, lost), job.moved)
     if problem is not None:
         raise EvidenceMissing(problem)
     return record.model_copy(update={"checked": began})
 
 
 def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
-    made = copies.get(session, int(str(job.arguments["copy"])))
-    if made is None:
+    row = copies.get(session, job.parse(CopyArguments).copy_pk)
+    if row is None:
         raise ObjectMissing("the copy's row is gone")
-    dump_checks.was_right(session, made.pk, record.checked)
-    made.lost, made.tries, made.next_try = None, 0, None
-    for finding in findings.open_of_copy(session, made.pk):
+    dump_checks.was_right(session, row.pk, record.checked)
+    row.lost, row.tries, row.next_try = None, 0, None
+    for finding in findings.open_of_copy(session, row.pk):
         now = job.tools.clock.now()
         findings.settle(session, finding.pk, "it was made again from another copy", now)
 
 
-def _sources(job: Job, wanted: Copy) -> list[Copy]:
+def _sources(job: Job, lost: Copy) -> list[Copy]:
+    """The copies to repair from."""
     with job.tools.catalog.read() as session:
-        held = copies.of_backups(session, [wanted.backup_pk])[wanted.backup_pk]
+        candidates = copies.of_backups(session, [lost.backup_pk])[lost.backup_pk]
         session.expunge_all()
-    return [copy for copy in copies.readable(held) if copy.pk != wanted.pk]
+    return [copy for copy in copies.readable(candidates) if copy.pk != lost.pk]
 
 
 def _evidence(job: Job, copy: Copy) -> Document:
@@ -88,22 +90,16 @@ def _send(job: Job, source: Copy, into: ObjectStore, prefix: str, evidence: Docu
     store = job.tools.open_store(source.destination_pk)
     manifest, *members = dump_check.written(evidence)
     for item in (*members, manifest):
-        _send_object(job, (store, f"{source.objects}{item.name}"), into, prefix, item)
-
-
-def _send_object(
-    job: Job, source: tuple[ObjectStore, str], into: ObjectStore, prefix: str, item: Written
-) -> None:
-    (store, key), digest = source, Digest()
-    upload = into.begin(f"{prefix}{item.name}")
-    try:
-        for chunk in store.get(key):
-            digest.feed(chunk)
-            upload.write(chunk)
-            job.moved(len(chunk))
-        if digest.hexdigest != item.sha256:
-            raise EvidenceMissing(f"{key} is not what was written")
-        upload.commit()
-    except BaseException:
-        upload.abort()
-        raise
+        key, digest = f"{source.objects}{item.name}", Digest()
+        upload = into.begin(f"{prefix}{item.name}")
+        try:
+            for chunk in store.get(key):
+                digest.feed(chunk)
+                upload.write(chunk)
+                job.moved(len(chunk))
+            if digest.hexdigest != item.sha256:
+                raise EvidenceMissing(f"{key} is not what was written")
+            upload.commit()
+        except BaseException:
+            upload.abort()
+            raise

@@ -1,13 +1,13 @@
-"""Making a copy again that was found lost or damaged, from one that is whole.
+"""Repairs a lost or damaged copy from a whole one, in either direction between destinations.
 
-What a dump needs is in `dump_repair.py`. For a snapshot the steps are those of an additional copy,
-after the index of the repository was mended; that it is lost stays true until everything the
-snapshot needs was read back. It may be the platform's copy, made again from an additional one, or
-the other way round.
+Copies of dumps are repaired by `dump_repair.py`. For a snapshot the steps are those of replicating,
+after the index of the repository was mended; the copy stays lost until everything the snapshot
+needs was read back.
 """
 
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.storage import copies, findings
+from holdfast.contracts.job_arguments import CopyArguments
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.jobs.copies import dump_repair, replicate
@@ -40,10 +40,10 @@ def check(job: Job, record: CopyRecord) -> CopyRecord:
 
 
 def seal(job: Job, record: CopyRecord) -> CopyRecord:
-    """The snapshot object may have outlived its packs: then it counts again."""
+    """Writes the snapshot object, unless the old one outlived its packs and can count again."""
     if dump_repair.is_about_dump(job):
         return record
-    target, before = replicate.target(job), snapshot_id(replicate.wanted(job))
+    target, before = replicate.target(job), snapshot_id(replicate.copy_of(job))
     try:
         if target.snapshot(before).tree == record.tree:
             return record.model_copy(update={"copied": before})
@@ -59,18 +59,18 @@ def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
     if not record.copied:
         dump_repair.publish(session, job, record)
         return
-    made = copies.get(session, int(str(job.arguments["copy"])))
-    if made is None:
+    row = copies.get(session, job.parse(CopyArguments).copy_pk)
+    if row is None:
         raise ObjectMissing("the copy's row is gone")
-    made.objects = snapshot_key(record.prefix, record.copied)
-    made.lost, made.tries, made.next_try = None, 0, None
+    row.objects = snapshot_key(record.prefix, record.copied)
+    row.lost, row.tries, row.next_try = None, 0, None
     now = job.tools.clock.now()
-    for finding in findings.open_of_copy(session, made.pk):
+    for finding in findings.open_of_copy(session, row.pk):
         findings.settle(session, finding.pk, "it was made again from another copy", now)
 
 
 def clean(job: Job, record: CopyRecord) -> str:
-    if record.copied and record.copied != snapshot_id(replicate.wanted(job)):
+    if record.copied and record.copied != snapshot_id(replicate.copy_of(job)):
         replicate.target(job).forget(record.copied)
     if not dump_repair.is_about_dump(job):
         replicate.unlock(job, record)

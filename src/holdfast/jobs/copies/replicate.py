@@ -1,8 +1,8 @@
-"""Copying a snapshot to an additional destination: find, send, check, seal.
+"""Replicates a snapshot to an additional destination: find, send, check, seal.
 
-One capture feeds every place: what the platform's repository holds is sealed anew for the other
-repository and sent, without being read from the database or compressed again. The copy has a
-status of its own; one that fails is tried again and changes nothing of the backup.
+Blocks of the platform's repository are sealed anew for the other repository and sent; they are
+neither read from the database nor compressed again. The copy has a status of its own: one that
+fails is retried and does not change the backup's.
 """
 
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.storage import copies
+from holdfast.contracts.job_arguments import CopyArguments
 from holdfast.domain.errors import ObjectMissing
 from holdfast.domain.snapshot import snapshot_key
 from holdfast.domain.units import show_bytes
@@ -25,8 +26,8 @@ from holdfast.repositories.restic.write.copying import send
 
 
 class CopyRecord(BaseModel):
-    """What the steps learned so far. Sizes in bytes; `packs` were written by this attempt;
-    `checked` is when a dump's reading back began."""
+    """Results of the steps. Sizes in bytes; `packs` were written by this attempt; `checked` is when
+    the reading back of a dump began."""
 
     source_pk: int = 0
     snapshot: str = ""
@@ -39,17 +40,17 @@ class CopyRecord(BaseModel):
     checked: int = 0
 
 
-def wanted(job: Job) -> Copy:
-    """The copy that is being made."""
+def copy_of(job: Job) -> Copy:
+    """The copy that the job makes."""
     with job.tools.catalog.read() as session:
-        copy = copies.get(session, int(str(job.arguments["copy"])))
+        copy = copies.get(session, job.parse(CopyArguments).copy_pk)
     if copy is None:
         raise ObjectMissing("the copy's row is gone")
     return copy
 
 
 def target(job: Job) -> Repository:
-    return job.repository(wanted(job).destination_pk)
+    return job.repository(copy_of(job).destination_pk)
 
 
 def _source(job: Job, record: CopyRecord) -> Repository:
@@ -61,21 +62,21 @@ def _source(job: Job, record: CopyRecord) -> Repository:
 
 
 def find(job: Job, record: CopyRecord) -> CopyRecord:
-    """From the first good copy there is."""
-    source = next(proof.sources(job, wanted(job).backup_pk))
-    found = {
+    """Picks the first good copy as the source."""
+    source = next(proof.sources(job, copy_of(job).backup_pk))
+    update = {
         "source_pk": source.copy.pk,
         "snapshot": source.snapshot.id,
         "tree": source.snapshot.tree,
         "files": source.totals.files,
         "size": source.totals.size,
     }
-    return record.model_copy(update=found)
+    return record.model_copy(update=update)
 
 
 def copy(job: Job, record: CopyRecord) -> CopyRecord:
     into = target(job)
-    make_sound(job, into, wanted(job).destination_pk)
+    make_sound(job, into, copy_of(job).destination_pk)
     source = _source(job, record)
     job.guard.watch_for_stall(on=True)
     now = job.tools.clock.now() * 1_000_000
@@ -102,12 +103,12 @@ def seal(job: Job, record: CopyRecord) -> CopyRecord:
 
 
 def publish(session: WriteSession, job: Job, record: CopyRecord) -> None:
-    made = copies.get(session, int(str(job.arguments["copy"])))
-    if made is None:
+    row = copies.get(session, job.parse(CopyArguments).copy_pk)
+    if row is None:
         raise ObjectMissing("the copy's row is gone")
-    made.objects = snapshot_key(record.prefix, record.copied)
-    made.size = record.size
-    made.reason, made.next_try = None, None
+    row.objects = snapshot_key(record.prefix, record.copied)
+    row.size = record.size
+    row.reason, row.next_try = None, None
 
 
 def clean(job: Job, record: CopyRecord) -> str:
@@ -118,11 +119,11 @@ def clean(job: Job, record: CopyRecord) -> str:
 
 
 def failed(session: WriteSession, job: Job, record: CopyRecord) -> None:  # noqa: ARG001
-    copies.try_later(session, int(str(job.arguments["copy"])), job.tools.clock.now())
+    copies.try_later(session, job.parse(CopyArguments).copy_pk, job.tools.clock.now())
 
 
 def unlock(job: Job, record: CopyRecord) -> None:
-    """Who died while it copied had locked both ends."""
+    """Drops the locks that a dead attempt left in both repositories."""
     if job.inherits and record.source_pk:
         for repository in (_source(job, record), target(job)):
             drop_dead_locks(repository, job.sign)

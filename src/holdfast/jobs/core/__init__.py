@@ -1,1 +1,1 @@
-"""What every job is made of: steps, the runner, one attempt, consent, origins."""
+"""The parts of all jobs: steps, the runner, one attempt, consent, origins."""

@@ -1,15 +1,17 @@
-"""One attempt of one operation: its arguments, its log, and what it may still do."""
+"""Job: one attempt of one operation, with its arguments, its log and its right to act."""
 
 import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from holdfast.catalog import addons
 from holdfast.catalog.database.session import CatalogAway, ReadSession, WriteSession
 from holdfast.catalog.schema import Addon, Copy, Document
 from holdfast.catalog.work import journal, leftovers, operations
 from holdfast.contracts.engine import Address, Attempt, Engine
+from holdfast.contracts.job_arguments import Arguments, ProjectArguments
 from holdfast.contracts.local_servers import SETTLED
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import Desired
@@ -17,84 +19,92 @@ from holdfast.domain.errors import AddonUnavailable, FencedOff
 from holdfast.kit.processes.guard import Guard
 from holdfast.repositories.restic.locks import LockOwner
 from holdfast.repositories.restic.repository import Repository
-from holdfast.usecases.toolbox import Toolbox, place_of
+from holdfast.usecases.toolbox import Toolbox, server_of
 
 log = logging.getLogger(__name__)
+A = TypeVar("A", bound=Arguments)
 
 AWAY_SECONDS = 1.0
-"""Between two tries to reach a catalogue that is away."""
+"""Pause between two tries to reach a catalogue that is away."""
 
 SETTLE_SECONDS = 300.0
-
-SERVER_LOG = "server.log"
-"""What a managed server says, in its addon's directory."""
+"""Time for the supervisor to replace the administrator of an older version's server."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt of one operation: which it is, the addon it is about, and how to speak."""
+    """One attempt of one operation. `dispatch` says which, `guard` stops it."""
 
     tools: Toolbox
-    what: Dispatch
+    dispatch: Dispatch
     addon: Addon
     arguments: Mapping[str, object]
     guard: Guard
     over: bool = False
-    """The operation has ended and only its leftovers are being removed."""
+    """Whether the operation has ended and only its leftovers are being removed."""
     opened: dict[int | None, Repository] = field(default_factory=dict[int | None, Repository])
-    """Its repositories, by place: opening one reads its whole index."""
+    """Its repositories by destination: opening one reads its whole index."""
+    parsed: dict[type[Arguments], Arguments] = field(
+        default_factory=dict[type[Arguments], Arguments]
+    )
+
+    def parse(self, model: type[A]) -> A:
+        """The arguments as the model of this kind of job; validated once."""
+        if model not in self.parsed:
+            self.parsed[model] = model.model_validate(self.arguments)
+        return cast("A", self.parsed[model])
 
     @property
     def attempt(self) -> Attempt:
-        tag = f"{self.what.op[:10]}_{self.what.fence}"
+        tag = f"{self.dispatch.op[:10]}_{self.dispatch.fence}"
         return Attempt(
-            self.what.op,
+            self.dispatch.op,
             tag,
             self.say,
             keep_others=not self.addon.managed,
-            number=self.what.fence,
+            number=self.dispatch.fence,
             confirm=self.require_hold,
         )
 
     @property
     def inherits(self) -> bool:
-        """May an earlier attempt have died? What that one left is for this one to remove."""
-        return self.what.fence > 1 and not self.over
+        """Whether an earlier attempt may have died, so that this one removes its leftovers."""
+        return self.dispatch.fence > 1 and not self.over
 
     @property
     def sign(self) -> LockOwner:
-        """How this attempt signs its locks in a repository."""
-        return LockOwner(self.what.op, self.what.fence)
+        """The signature of this attempt's locks in a repository."""
+        return LockOwner(self.dispatch.op, self.dispatch.fence)
 
     def say(self, text: str) -> None:
-        """A line in the operation's log. FencedOff when it is no longer ours to write."""
+        """Writes a line to the operation's log. FencedOff if another attempt has taken over."""
         now = self.tools.clock.now()
 
         def write(session: WriteSession) -> bool:
-            if not self.over and not operations.holds(session, self.what):
+            if not self.over and not operations.holds(session, self.dispatch):
                 return False
-            journal.write(session, self.what.op, now, text)
+            journal.write(session, self.dispatch.op, now, text)
             return True
 
         self._insist(write)
 
     def _is_ours(self, session: ReadSession) -> bool:
         ask = leftovers.cleans if self.over else operations.holds
-        return ask(session, self.what)
+        return ask(session, self.dispatch)
 
     def require_hold(self) -> None:
-        """FencedOff when another attempt works on it, or it is over.
+        """Raises FencedOff if another attempt has taken over or the operation has ended.
 
-        True only for the moment: whoever destroys something holds what keeps others out (a lock of
-        this machine, a session that a successor would end first) while asking.
+        The answer may change at once. Before destroying anything, hold something that keeps other
+        attempts out: a lock of this machine, or a session that a successor would end first.
         """
         self._insist(self._is_ours)
 
     def change(self, work: Callable[[WriteSession], None]) -> None:
-        """A change of rows by the attempt that may act; FencedOff, and nothing changed, else."""
+        """Changes rows if this attempt may act; else FencedOff, and nothing is changed."""
 
         def write(session: WriteSession) -> bool:
-            operations.locked(session, self.what.op)
+            operations.locked(session, self.dispatch.op)
             if not self._is_ours(session):
                 return False
             work(session)
@@ -104,10 +114,10 @@ class Job:
 
     @contextmanager
     def holding(self, lock: AbstractContextManager[None]) -> Generator[None]:
-        """Inside of a lock that every attempt takes before it acts, and still the one to act.
+        """Holds a lock that every attempt takes before it acts, and requires that this one may act.
 
-        A worker that is paused in here keeps its successors waiting at the lock until it goes on or
-        dies; one that waited at the lock while a successor did the work is fenced off.
+        An attempt that is paused inside keeps its successors waiting until it goes on or dies; one
+        that waited at the lock while a successor did the work is fenced off.
         """
         with lock:
             self.require_hold()
@@ -120,15 +130,18 @@ class Job:
         return addons.working_address(self.addon, self.tools.sealer)
 
     def repository(self, destination_pk: int | None) -> Repository:
-        """The addon's own at a place, made when there is none yet."""
+        """The addon's own repository at a destination, created if there is none."""
         if destination_pk not in self.opened:
             self.opened[destination_pk] = self.tools.snapshot_repositories.ensure(
-                str(self.arguments["project"]), self.addon, destination_pk, self.tools.clock.now()
+                self.parse(ProjectArguments).project,
+                self.addon,
+                destination_pk,
+                self.tools.clock.now(),
             )
         return self.opened[destination_pk]
 
     def repository_of(self, copy: Copy) -> Repository:
-        """The one that holds a snapshot's copy, of whatever addon."""
+        """The repository that holds a copy of a snapshot, of any addon."""
         if copy.addon_pk != self.addon.pk:
             return self.tools.snapshot_repositories.of_copy(copy)
         if copy.destination_pk not in self.opened:
@@ -136,33 +149,32 @@ class Job:
         return self.opened[copy.destination_pk]
 
     def require_running(self, *, enters: bool = True) -> None:
-        """A connection error would be true as well, but not the reason. `enters`: the work needs
-        a session there, and a directory that is put in its place does not."""
+        """Raises AddonUnavailable for a paused addon, a better reason than a connection error.
+
+        `enters`: the work needs a session on the server; exchanging its directory does not."""
         if self.addon.desired == Desired.PAUSED:
             raise AddonUnavailable("the addon is paused; resume it first")
         if self.addon.managed and enters:
-            self._await_settled()
-
-    def _await_settled(self) -> None:
-        """After an upgrade the supervisor changes a server of before; until then nobody of ours
-        gets in."""
-        directory = place_of(self.tools, self.addon).directory
-        deadline = self.tools.clock.monotonic() + SETTLE_SECONDS
-        while directory.exists() and not (directory / SETTLED).exists():
-            if self.tools.clock.monotonic() > deadline:
-                raise AddonUnavailable("the server still has the administrator of an older version")
-            self.guard.wait(AWAY_SECONDS)
+            # After an upgrade our login works only once the supervisor replaced the administrator.
+            directory = server_of(self.tools, self.addon).directory
+            deadline = self.tools.clock.monotonic() + SETTLE_SECONDS
+            while directory.exists() and not (directory / SETTLED).exists():
+                if self.tools.clock.monotonic() > deadline:
+                    problem = "the server still has the administrator of an older version"
+                    raise AddonUnavailable(problem)
+                self.guard.wait(AWAY_SECONDS)
 
     def moved(self, count: int) -> None:
-        """`count` bytes went through; raises when the operation was told to stop."""
+        """Counts `count` bytes as progress; raises if the operation was told to stop."""
         self.guard.check()
         self.guard.moved(count)
 
     def save(self, step: str, record: Document) -> None:
-        self._insist(lambda session: operations.save(session, self.what, step, record))
+        self._insist(lambda session: operations.save(session, self.dispatch, step, record))
 
     def _insist(self, change: Callable[[WriteSession], bool]) -> None:
-        """A catalogue that is away for a while does not end the work, unless we are stopped."""
+        """Retries while the catalogue is away, until the job is stopped. False from `change`:
+        FencedOff."""
         while True:
             try:
                 with self.tools.catalog.write() as session:
@@ -174,5 +186,5 @@ class Job:
                 return
 
     def await_catalog(self, why: str) -> None:
-        log.warning("catalogue away, trying again", extra={"op": self.what.op, "error": why})
+        log.warning("catalogue away, trying again", extra={"op": self.dispatch.op, "error": why})
         self.guard.wait(AWAY_SECONDS)

@@ -1,4 +1,4 @@
-"""Removes what an ended operation left behind, outside of any worker's queue."""
+"""Removes leftovers of ended operations outside of the queue, for the janitor."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from holdfast.usecases.toolbox import Toolbox
 
 
 def remover(tools: Toolbox, plans: Mapping[Kind, Plan[Any]]) -> Callable[[Operation], None]:
-    """A function that runs the `clean` of an operation's plan; it raises what that raises."""
+    """A function that runs the `clean` of an operation's plan and passes on its errors."""
 
     def remove(operation: Operation) -> None:
         with tools.catalog.read() as session:

@@ -1,8 +1,8 @@
-"""Where the bytes of a backup come from: the addon's own server, another one, or a file.
+"""Sources of a backup's bytes: the addon's own server, another server, or a file.
 
-A file is read once: what it is, is decided by its first bytes, its compression too. It becomes the
-only member of a dump like ours, compressed as was asked for; whether it is whole is found out
-when it is read back from the store. Where an engine has only snapshots, a file becomes one.
+A file is read once; its first bytes decide its format and compression. It becomes the only member
+of a dump like ours, compressed as requested; whether it is whole is checked when it is read back
+from the store. If an engine has only snapshots, a file becomes one.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ from holdfast.contracts.engine import (
     Scope,
 )
 from holdfast.contracts.foreign import Importable, Ingestible
+from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.contracts.snapshots import Capture, Piece, Snapshottable
 from holdfast.domain import provenance
 from holdfast.domain.backup import FILES, SourceType
@@ -33,19 +34,18 @@ from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
 from holdfast.pipeline.unwrap import unwrap
 
-_HEAD = 64 << 10
+_HEAD_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what some editors put before text in UTF-8
 
 
 def is_trusted(job: Job) -> bool:
-    """Whether a restore may give the backup's content its power back: see `domain.provenance`.
-
-    The caller may have vouched for it.
-    """
-    if job.arguments.get("trusted"):
+    """Whether a restore trusts the backup's content: see `domain.provenance`. The caller may have
+    vouched for it."""
+    arguments = job.parse(RestoreArguments)
+    if arguments.trusted:
         return True
     with job.tools.catalog.read() as session:
-        backup = backups.get(session, int(str(job.arguments["backup"])))
+        backup = backups.get(session, arguments.backup_pk)
         source = addons.get(session, backup.addon_pk)
         same_project = source.project_pk == job.addon.project_pk
         return provenance.is_trusted(Provenance(backup.provenance), same_project=same_project)
@@ -66,14 +66,14 @@ def importer(job: Job) -> Importable:
 
 
 def address(job: Job, backup: Backup) -> Address:
-    """The server to dump."""
+    """The address of the server to dump."""
     if backup.source != SourceType.LIVE_INSTANCE:
         job.require_running()
         return job.address()
-    found = job.engine().parse(_sealed(job, backup).reveal())
-    if found.host and is_local_service_name(found.host):
-        raise NotAllowed(f"{found.host} is a link-local address, where no server is")
-    return found
+    server = job.engine().parse(_sealed(job, backup).reveal())
+    if server.host and is_local_service_name(server.host):
+        raise NotAllowed(f"{server.host} is a link-local address, where no server is")
+    return server
 
 
 def _sealed(job: Job, backup: Backup) -> Secret:
@@ -85,7 +85,7 @@ def _sealed(job: Job, backup: Backup) -> Secret:
 
 
 def _scope(job: Job, backup: Backup) -> Scope:
-    """Imports leave users where they are: they belong to the other server."""
+    """What to dump. Imports leave out users, which belong to the other server."""
     if backup.source != SourceType.LIVE_INSTANCE:
         return EVERYTHING
     with job.tools.catalog.read() as session:
@@ -96,8 +96,8 @@ def _scope(job: Job, backup: Backup) -> Scope:
 @contextmanager
 def opened(job: Job, backup: Backup) -> Generator[DumpSession]:
     if backup.source not in FILES:
-        found, scope = address(job, backup), _scope(job, backup)
-        with dumper(job).dump(found, scope, job.attempt, job.guard) as session:
+        server, scope = address(job, backup), _scope(job, backup)
+        with dumper(job).dump(server, scope, job.attempt, job.guard) as session:
             yield session
         return
     with _file(job, backup) as body:
@@ -107,7 +107,7 @@ def opened(job: Job, backup: Backup) -> Generator[DumpSession]:
 
 @contextmanager
 def captured(job: Job, backup: Backup, rate: int | None) -> Generator[Capture]:
-    """A physical copy of the addon's own server, or of the one that a file came from."""
+    """Opens a physical copy of the addon's own server, or an imported file that is one."""
     engine = job.engine()
     if backup.source not in FILES:
         if not isinstance(engine, Snapshottable):
@@ -126,7 +126,7 @@ def captured(job: Job, backup: Backup, rate: int | None) -> Generator[Capture]:
 
 
 class _FileCapture:
-    """The Capture of a file that somebody else made."""
+    """The Capture of an imported file."""
 
     def __init__(self, session: Capture, source: "_FileSource") -> None:
         self._session = session
@@ -162,7 +162,7 @@ def _file(job: Job, backup: Backup) -> Generator[Body]:
 
 
 class _FileDump:
-    """The DumpSession of a file that somebody else made."""
+    """The DumpSession of an imported file."""
 
     def __init__(self, engine: Importable, job: Job, backup: Backup, body: Body) -> None:
         self._source = _FileSource(job, backup, body)
@@ -175,21 +175,25 @@ class _FileDump:
         return self._source
 
     def inventory(self) -> Inventory:
-        """Known when it was read back."""
+        """Empty: the file is surveyed when it is read back."""
         return Inventory([], {})
 
 
 class _FileSource:
-    """The plain bytes of a file. What arrived is judged when all of it has."""
+    """The plain bytes of an imported file, checked against its announcement at the end."""
 
     def __init__(self, job: Job, backup: Backup, body: Body) -> None:
         self._job, self._backup = job, backup
         self._size = body.size
         self._meter, self._digest = Meter(), Digest()
-        arrived = self._arriving(body.chunks)
-        self._plain, self.packing = unwrap(arrived, job.say)
-        self.head = _at_least(self._plain, _HEAD).removeprefix(_BYTE_ORDER_MARK)
-        self._held = self.head
+        self._plain, self.packing = unwrap(self._arriving(body.chunks), job.say)
+        received: list[bytes] = []
+        while sum(map(len, received)) < _HEAD_BYTES:
+            if (chunk := next(self._plain, None)) is None:
+                break
+            received.append(chunk)
+        self.head = b"".join(received).removeprefix(_BYTE_ORDER_MARK)
+        self._unread = self.head
 
     def _arriving(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -199,42 +203,31 @@ class _FileSource:
             yield chunk
 
     def read(self, size: int) -> bytes:
-        if not self._held:
-            self._held = next(self._plain, b"")
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
+        if not self._unread:
+            self._unread = next(self._plain, b"")
+        piece, self._unread = self._unread[:size], self._unread[size:]
+        return piece
 
     def chunks(self) -> Iterator[bytes]:
-        while chunk := self.read(_HEAD):
+        while chunk := self.read(_HEAD_BYTES):
             yield chunk
 
     def finish(self) -> Mapping[str, object]:
-        """EvidenceMissing when it is not what was announced."""
+        """Returns the facts of the arrival; EvidenceMissing if it differs from the announcement."""
         arrived = {"bytes": self._meter.count, "sha256": self._digest.hexdigest}
-        announced = self._announced()
-        for name, wanted in announced.items():
-            if arrived[name] != wanted:
-                raise EvidenceMissing(
-                    f"the file was announced with {name} {wanted}; {arrived[name]} arrived"
-                )
-        return {"arrived": arrived, "announced": announced}
-
-    def _announced(self) -> dict[str, object]:
-        found: dict[str, object] = {"bytes": self._size}
+        stated: dict[str, object] = {"bytes": self._size}
         if self._backup.source == SourceType.FILE_UPLOAD:
             with self._job.tools.catalog.read() as session:
                 upload_pk = imports.of_backup(session, self._backup.pk).upload_pk
                 upload = imports.upload(session, upload_pk or 0)
-                found = {"bytes": upload.size, "sha256": upload.sha256}
-        return {name: value for name, value in found.items() if value is not None}
+                stated = {"bytes": upload.size, "sha256": upload.sha256}
+        announced = {name: value for name, value in stated.items() if value is not None}
+        for name, expected in announced.items():
+            if arrived[name] != expected:
+                raise EvidenceMissing(
+                    f"the file was announced with {name} {expected}; {arrived[name]} arrived"
+                )
+        return {"arrived": arrived, "announced": announced}
 
     def close(self) -> None:
-        """The connection is closed by who opened it."""
-
-
-def _at_least(chunks: Iterator[bytes], count: int) -> bytes:
-    """The first bytes, `count` or more unless there are fewer."""
-    held: list[bytes] = []
-    while sum(map(len, held)) < count and (chunk := next(chunks, None)) is not None:
-        held.append(chunk)
-    return b"".join(held)
+        """Does nothing: `_file` closes the connection."""

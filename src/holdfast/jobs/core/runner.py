@@ -1,10 +1,10 @@
 """Runs one dispatched operation to its end, or as far as this worker lives.
 
-Never raises: whatever happens becomes the operation's ending. An ending that cannot be written
-(the catalogue is away) is tried until it lands or the fence says somebody else took over. Who is
-fenced off cleans up nothing either: what lies there may be its successor's. And nothing is cleaned
-up before the row says that the operation will end badly: a worker that is paused between its last
-look at the row and the removal would otherwise destroy what a successor completed meanwhile.
+Never raises: any failure becomes the operation's ending. An ending that cannot be written (the
+catalogue is away) is retried until it is written or another worker has taken over. A worker that is
+fenced off cleans up nothing either: what it finds may be its successor's. And nothing is cleaned up
+before the row says that the operation will end badly: a worker that is paused between its last look
+at the row and the removal would otherwise destroy what a successor completed meanwhile.
 """
 
 import logging
@@ -47,46 +47,48 @@ class Runner:
     worker: str
 
     def run(self, op: str, fence: int) -> None:
-        what = Dispatch(op, fence)
-        begun = _insist(lambda: self._begin(what))
+        dispatch = Dispatch(op, fence)
+        begun = _insist(lambda: self._begin(dispatch))
         if begun is None:
             return
         job, operation = begun
         plan = self.plans[Kind(operation.kind)]
-        self.running.enter(what, job.guard, writes=plan.writes)
+        self.running.enter(dispatch, job.guard, writes=plan.writes)
         try:
-            if operation.status in OVER:
-                self._remove_litter(plan, job, operation)
+            if operation.status in OVER:  # not all of its leftovers could be removed before
+                _, left = self._clean(plan, job, plan.record.model_validate(operation.record))
+                _insist(lambda: self._write_cleaned(dispatch, left=left))
             else:
                 self._carry_out(plan, job, operation)
         except FencedOff:
             log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
         except Drained:
-            self._hand_over(what)
+            self._hand_over(dispatch)
         except Exception:
             log.exception("operation could not be ended", extra={"op": op})
         finally:
-            self.running.leave(what)
+            self.running.leave(dispatch)
 
-    def _begin(self, what: Dispatch) -> tuple[Job, Operation] | None:
+    def _begin(self, dispatch: Dispatch) -> tuple[Job, Operation] | None:
         tools = self.tools
         with tools.catalog.write() as session:
-            operation = operations.begin(session, what, self.worker, tools.clock.now())
+            operation = operations.begin(session, dispatch, self.worker, tools.clock.now())
             if operation is None:
                 return None
             addon = addons.get(session, operation.addon_pk)
         guard, over = Guard(tools.clock), operation.status in OVER
-        return Job(tools, what, addon, operation.arguments, guard, over=over), operation
+        return Job(tools, dispatch, addon, operation.arguments, guard, over=over), operation
 
-    def _hand_over(self, what: Dispatch) -> None:
-        """If this cannot be written, others find out by the heartbeat that ends."""
+    def _hand_over(self, dispatch: Dispatch) -> None:
+        """Leaves the operation to another worker. If this cannot be written, the missing heartbeat
+        does the same."""
         try:
             with self.tools.catalog.write() as session:
-                operations.hand_over(session, self.tools.queue, what)
+                operations.hand_over(session, self.tools.queue, dispatch)
                 text = "its worker is stopping; the next one starts it again"
-                journal.write(session, what.op, self.tools.clock.now(), text)
+                journal.write(session, dispatch.op, self.tools.clock.now(), text)
         except CatalogAway as error:
-            log.warning("not handed over", extra={"op": what.op, "error": str(error.orig)})
+            log.warning("not handed over", extra={"op": dispatch.op, "error": str(error.orig)})
 
     def _carry_out(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
         record = plan.record.model_validate(operation.record)
@@ -111,24 +113,22 @@ class Runner:
         except WorkerLost as error:
             # Others were free to take it; when none did it goes on here, as an attempt of its own.
             reason = error.message
-            _insist(lambda: self._start_again(job.what, reason))
+            _insist(lambda: self._start_again(job.dispatch, reason))
         except Exception as error:  # noqa: BLE001 - every failure is an ending with a reason
-            self._end_badly(plan, job, record, _verdict(error))
+            ending = _ending_of(error)
+            # First the row says that no worker goes on with it; only then anything is removed.
+            _insist(lambda: self._decide(job.dispatch, ending))
+            self._conclude(plan, job, record, ending)
         else:
             ending = Ending(Status.COMPLETED)
             _insist(lambda: self._write_ending(plan, job, record, ending))
 
-    def _start_again(self, what: Dispatch, reason: str) -> None:
+    def _start_again(self, dispatch: Dispatch, reason: str) -> None:
         with self.tools.catalog.write() as session:
-            if not operations.take_over(session, self.tools.queue, what):
+            if not operations.take_over(session, self.tools.queue, dispatch):
                 raise FencedOff
             text = f"{reason}; it is started again"
-            journal.write(session, what.op, self.tools.clock.now(), text)
-
-    def _end_badly(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
-        """First the row says that nobody goes on with it; only then anything is removed."""
-        _insist(lambda: self._decide(job.what, ending))
-        self._conclude(plan, job, record, ending)
+            journal.write(session, dispatch.op, self.tools.clock.now(), text)
 
     def _conclude(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
         state, left = self._clean(plan, job, record)
@@ -136,19 +136,14 @@ class Runner:
         final = Ending(ending.status, ending.code, reason, left)
         _insist(lambda: self._write_ending(plan, job, record, final))
 
-    def _decide(self, what: Dispatch, ending: Ending) -> None:
+    def _decide(self, dispatch: Dispatch, ending: Ending) -> None:
         with self.tools.catalog.write() as session:
-            if not operations.decide(session, what, ending):
+            if not operations.decide(session, dispatch, ending):
                 raise FencedOff
 
-    def _remove_litter(self, plan: Plan[Any], job: Job, operation: Operation) -> None:
-        """It ended before, and not everything could be removed then."""
-        _, left = self._clean(plan, job, plan.record.model_validate(operation.record))
-        _insist(lambda: self._write_cleaned(job.what, left=left))
-
-    def _write_cleaned(self, what: Dispatch, *, left: bool) -> None:
+    def _write_cleaned(self, dispatch: Dispatch, *, left: bool) -> None:
         with self.tools.catalog.write() as session:
-            leftovers.cleaned(session, self.tools.queue, what, left=left)
+            leftovers.cleaned(session, self.tools.queue, dispatch, left=left)
 
     def _clean(self, plan: Plan[Any], job: Job, record: Any) -> tuple[str, bool]:
         try:
@@ -156,13 +151,13 @@ class Runner:
         except FencedOff:
             raise
         except Exception as error:  # noqa: BLE001 - the janitor tries again, the row remembers
-            log.warning("leftovers remain", extra={"op": job.what.op, "error": str(error)})
+            log.warning("leftovers remain", extra={"op": job.dispatch.op, "error": str(error)})
             return f"leftovers remain and will be removed: {error}", True
 
     def _write_ending(self, plan: Plan[Any], job: Job, record: Any, ending: Ending) -> None:
         now = self.tools.clock.now()
         with self.tools.catalog.write() as session:
-            ended = operations.finish(session, self.tools.queue, job.what, ending, now)
+            ended = operations.finish(session, self.tools.queue, job.dispatch, ending, now)
             if ended is None:
                 raise FencedOff
             if ending.status is Status.COMPLETED:
@@ -170,11 +165,11 @@ class Runner:
             else:
                 plan.failed(session, job, record)
             text = f"{ended.status}: {ended.reason}" if ended.reason else ended.status
-            journal.write(session, job.what.op, now, text)
+            journal.write(session, job.dispatch.op, now, text)
 
 
 def _work(step: Step[Any], job: Job, record: Any) -> Any:
-    """A step that finds the catalogue away is repeated whole when it is back."""
+    """Runs a step; one that finds the catalogue away is repeated as a whole when it is back."""
     while True:
         try:
             return step.work(job, record)
@@ -183,7 +178,8 @@ def _work(step: Step[Any], job: Job, record: Any) -> Any:
 
 
 def _insist(change: Callable[[], T]) -> T:
-    """Not the guard's wait: a stopped operation still has to write how it ended."""
+    """Retries while the catalogue is away. Does not use the guard's wait, because a stopped
+    operation must still write its ending."""
     while True:
         try:
             return change()
@@ -192,7 +188,7 @@ def _insist(change: Callable[[], T]) -> T:
             threading.Event().wait(AWAY_SECONDS)
 
 
-def _verdict(error: Exception) -> Ending:
+def _ending_of(error: Exception) -> Ending:
     match error:
         case Interrupted():
             return Ending(Status.ABORTED, error.code, error.message)

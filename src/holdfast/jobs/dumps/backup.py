@@ -1,9 +1,9 @@
 """Taking a dump: look, copy, check, seal.
 
 Bytes go once through this process into the store; nothing is kept on disk. Each attempt writes
-under its own prefix, so what a dead attempt left behind harms nobody; the next copy sweeps it.
-An attempt removes its own objects and those of older ones, never a newer one's: a worker that was
-taken for dead and wakes up in the middle of it destroys nothing of its successor's.
+under its own prefix, so leftovers of a dead attempt do no harm; the next copy removes them. An
+attempt removes its own objects and those of older ones, never a newer one's: a worker that was
+taken for dead and wakes up destroys nothing of its successor's.
 `completed` is derived in `check` and `seal`: exit statuses, sizes, digests read back from the
 store, structure parsed by the stock tool, tables compared with those counted in the same
 snapshot, and the manifest written last.
@@ -17,6 +17,7 @@ from holdfast.catalog import backups
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.storage import copies
+from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import (
     MANIFEST,
@@ -34,15 +35,15 @@ from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.dumps import inventories
 from holdfast.jobs.dumps.partitions import roots_by_database
 from holdfast.jobs.dumps.proof import checks_of, checks_of_file, require
-from holdfast.jobs.dumps.store_member import Shelf, copy_member
+from holdfast.jobs.dumps.store_member import DumpTarget, copy_member
 from holdfast.kit.clock import rfc3339
 from holdfast.pipeline.digest import Digest
 from holdfast.usecases import backup_warnings
 
 
 class BackupRecord(BaseModel):
-    """What the steps learned so far. `prefix` is the copied attempt's place in the store;
-    `checked` when reading it back began, in ms since 1970."""
+    """Results of the steps. `prefix` is that of the copied attempt; `checked` is when reading it
+    back began, in ms since 1970."""
 
     version: str = ""
     expected: int = 0
@@ -57,21 +58,22 @@ class BackupRecord(BaseModel):
 
 def _backup(job: Job) -> Backup:
     with job.tools.catalog.read() as session:
-        return backups.get(session, int(str(job.arguments["backup"])))
+        return backups.get(session, job.parse(BackupArguments).backup_pk)
 
 
 def _store(job: Job, backup: Backup) -> ObjectStore:
     with job.tools.catalog.read() as session:
-        place = copies.first(session, backup.pk).destination_pk
-    return job.tools.open_store(place)
+        destination_pk = copies.first(session, backup.pk).destination_pk
+    return job.tools.open_store(destination_pk)
 
 
-def _shelf(job: Job, backup: Backup, prefix: str) -> Shelf:
-    return Shelf(_store(job, backup), prefix, Compression(str(backup.compression)))
+def _target(job: Job, backup: Backup, prefix: str) -> DumpTarget:
+    return DumpTarget(_store(job, backup), prefix, Compression(str(backup.compression)))
 
 
-def _place(job: Job, backup: Backup) -> tuple[str, str, str]:
-    return str(job.arguments["project"]), job.addon.id, backup.uid
+def _names(job: Job, backup: Backup) -> tuple[str, str, str]:
+    """Project, addon and uid of the backup, as its prefix has them."""
+    return job.parse(BackupArguments).project, job.addon.id, backup.uid
 
 
 def look(job: Job, record: BackupRecord) -> BackupRecord:
@@ -87,12 +89,14 @@ def look(job: Job, record: BackupRecord) -> BackupRecord:
 
 def copy(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
-    prefix = attempt_prefix(*_place(job, backup), str(job.what.fence))
-    shelf = _shelf(job, backup, prefix)
+    prefix = attempt_prefix(*_names(job, backup), str(job.dispatch.fence))
+    target = _target(job, backup, prefix)
     job.guard.bytes_expected = record.expected or None
-    _sweep(job, backup, shelf.store)
+    # Part of the copy, not a step before it, because a repeated copy must sweep again.
+    if removed := _clear(job, backup, target.store):
+        job.say(f"removed {removed} leftovers of an earlier attempt")
     with opened(job, backup) as session:
-        members = [copy_member(job, session, member, shelf) for member in session.members]
+        members = [copy_member(job, session, member, target) for member in session.members]
         inventory = session.inventory()
         facts = dict(session.facts)
     return record.model_copy(
@@ -105,49 +109,42 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
     )
 
 
-def _sweep(job: Job, backup: Backup, store: ObjectStore) -> None:
-    """Part of the copy, not a step before it: a copy that is repeated must sweep again."""
-    removed = _clear(job, backup, store)
-    if removed:
-        job.say(f"removed {removed} leftovers of an earlier attempt")
-
-
 def _clear(job: Job, backup: Backup, store: ObjectStore) -> int:
-    """How many objects there were, finished and unfinished."""
-    place = _place(job, backup)
-    attempts = range(1, job.what.fence + 1)
-    return sum(store.clear(attempt_prefix(*place, str(attempt))) for attempt in attempts)
+    """Removes the objects of this attempt and older ones; returns their number."""
+    path = _names(job, backup)
+    attempts = range(1, job.dispatch.fence + 1)
+    return sum(store.clear(attempt_prefix(*path, str(attempt))) for attempt in attempts)
 
 
 def check(job: Job, record: BackupRecord) -> BackupRecord:
     backup = _backup(job)
-    engine, shelf = dumper(job), _shelf(job, backup, record.prefix)
+    engine, target = dumper(job), _target(job, backup, record.prefix)
     record = record.model_copy(update={"checked": job.tools.clock.now()})
     if backup.source in FILES:
-        return _check_file(job, record, shelf)
+        return _check_file(job, record, target)
     counted = inventories.rows_by_database(record.inventory)
     roots = roots_by_database(record.inventory)
     checks: list[Check] = []
     for member in record.members:
         name = member.database or ""
-        checks += checks_of(job, engine, shelf, member, counted[name], roots.get(name, {}))
+        checks += checks_of(job, engine, target, member, counted[name], roots.get(name, {}))
     require(checks)
     job.say(f"{len(checks)} checks passed")
     inventory = {**record.inventory, "tables": inventories.rows_as_tables(counted, roots)}
     return record.model_copy(update={"checks": checks, "inventory": inventory})
 
 
-def _check_file(job: Job, record: BackupRecord, shelf: Shelf) -> BackupRecord:
-    """Only now it is known what the file holds."""
+def _check_file(job: Job, record: BackupRecord, target: DumpTarget) -> BackupRecord:
+    """Checks an imported file, whose content is known only when it was read back."""
     (member,) = record.members
-    checks, found = checks_of_file(job, importer(job), shelf, member)
+    checks, survey = checks_of_file(job, importer(job), target, member)
     require(checks)
     job.say(f"{len(checks)} checks passed")
     return record.model_copy(
         update={
             "checks": checks,
-            "facts": {**found.facts, "imported": found.facts},
-            "inventory": inventories.document(found.inventory),
+            "facts": {**survey.facts, "imported": survey.facts},
+            "inventory": inventories.document(survey.inventory),
         }
     )
 
@@ -179,7 +176,7 @@ def seal(job: Job, record: BackupRecord) -> BackupRecord:
 
 
 def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
-    project, addon, uid = _place(job, backup)
+    project, addon, uid = _names(job, backup)
     return Manifest(
         backup={
             "uid": uid,
@@ -200,19 +197,19 @@ def _manifest(job: Job, backup: Backup, record: BackupRecord) -> Manifest:
 
 
 def publish(session: WriteSession, job: Job, record: BackupRecord) -> None:
-    backup = backups.get(session, int(str(job.arguments["backup"])))
+    backup = backups.get(session, job.parse(BackupArguments).backup_pk)
     backup.version = record.version
     copy = copies.first(session, backup.pk)
     backup.size = copy.size = sum(member.stored_bytes for member in record.members)
     copy.objects, copy.read_at = record.prefix, record.checked
-    found = backup_warnings.gathered(record.facts, [member.facts for member in record.members])
-    backup.warnings = len(found)
+    warnings = backup_warnings.gathered(record.facts, [member.facts for member in record.members])
+    backup.warnings = len(warnings)
     backup.evidence = {
         "manifestSha256": record.manifest_sha256,
         "members": [inventories.member_document(member) for member in record.members],
         "checks": [check.document() for check in record.checks],
         "inventory": record.inventory,
-        "warnings": found,
+        "warnings": warnings,
     }
 
 

@@ -1,4 +1,4 @@
-"""Inventories and members as documents, and what differs between two of them."""
+"""Inventories as documents, and the differences between two of them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -19,24 +19,24 @@ def document(inventory: Inventory) -> Document:
     }
 
 
-def parse(found: Document) -> Inventory:
+def parse(stored: Document) -> Inventory:
     """The inverse of `document`."""
-    tables = [Table(**table) for table in found["tables"]]
-    skipped = tuple(Skipped(**item) for item in found.get("skipped", ()))
-    return Inventory(tables, found["objects"], frozenset(found.get("leftOut", ())), skipped)
+    tables = [Table(**table) for table in stored["tables"]]
+    skipped = tuple(Skipped(**item) for item in stored.get("skipped", ()))
+    return Inventory(tables, stored["objects"], frozenset(stored.get("leftOut", ())), skipped)
 
 
 def sentence(item: Skipped) -> str:
     """An object that could not be made, in one line."""
-    where = f"{item.database}: " if item.database else ""
-    return " ".join(f"{where}{item.name}: {item.reason}".split())
+    prefix = f"{item.database}: " if item.database else ""
+    return " ".join(f"{prefix}{item.name}: {item.reason}".split())
 
 
-def rows_by_database(found: Document) -> dict[str, dict[str, int]]:
-    """Rows of each table, by database and name. Two that are called alike, as `a.b` of schema `c`
-    and `b` of schema `c.a` may be, count as one."""
+def rows_by_database(inventory: Document) -> dict[str, dict[str, int]]:
+    """Rows of each table, by database and name. Tables with the same full name count as one: `a.b`
+    of schema `c` and `b` of schema `c.a`."""
     rows: dict[str, dict[str, int]] = defaultdict(dict)
-    for table in found["tables"]:
+    for table in inventory["tables"]:
         names = rows[table["database"]]
         names[table["name"]] = names.get(table["name"], 0) + table["rows"]
     return rows
@@ -62,10 +62,10 @@ def member_document(member: StoredMember) -> Document:
     return asdict(member)
 
 
-def shortfalls(wanted: Inventory, loaded: Inventory) -> list[str]:
-    """For a file that somebody else made: only the tables whose rows could be counted tell."""
+def shortfalls(expected: Inventory, loaded: Inventory) -> list[str]:
+    """Differences from an imported file; only tables whose rows could be counted are compared."""
     anywhere = [*loaded.tables, *(replace(table, database="") for table in loaded.tables)]
-    want, have = rows_compared(wanted, replace(loaded, tables=anywhere))
+    want, have = rows_compared(expected, replace(loaded, tables=anywhere))
     return [
         f"table {name}: {rows} rows in the file, {have.get((db, name), 'no such table')} restored"
         for (db, name), rows in want.items()
@@ -73,24 +73,24 @@ def shortfalls(wanted: Inventory, loaded: Inventory) -> list[str]:
     ]
 
 
-def differences(wanted: Inventory, loaded: Inventory) -> list[str]:
-    """Each difference as a sentence; empty when both hold the same but for skipped objects."""
-    want, have = rows_compared(wanted, loaded)
-    found = [
+def differences(expected: Inventory, loaded: Inventory) -> list[str]:
+    """Differences as sentences; none if both hold the same but for skipped objects."""
+    want, have = rows_compared(expected, loaded)
+    sentences = [
         f"table {db}.{name}: {rows} rows dumped, {have.get((db, name), 'no such table')} restored"
         for (db, name), rows in want.items()
         if have.get((db, name)) != rows
     ]
-    found += [
+    sentences += [
         f"table {db}.{name} was not in the dump" for db, name in sorted(have.keys() - want.keys())
     ]
     skipped = Counter((item.database, item.kind) for item in loaded.skipped)
-    for database, kinds in wanted.objects.items():
-        there = loaded.objects.get(database, {})
-        found += [
-            f"{database}: {count} {kind} were dumped, {there.get(kind, 0)} restored"
+    for database, kinds in expected.objects.items():
+        loaded_counts = loaded.objects.get(database, {})
+        sentences += [
+            f"{database}: {count} {kind} were dumped, {loaded_counts.get(kind, 0)} restored"
             for kind, count in kinds.items()
-            if not 0 <= count - there.get(kind, 0) <= skipped[database, kind]
+            if not 0 <= count - loaded_counts.get(kind, 0) <= skipped[database, kind]
             and kind not in loaded.left_out
         ]
-    return found
+    return sentences

@@ -1,4 +1,4 @@
-"""Rows of partitions, put together: in which part of its table a row lies may differ by server."""
+"""Adds up rows of partitions, because a row may lie in another partition on another server."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ Key = tuple[str, str]
 
 
 def rows_compared(
-    wanted: Inventory, loaded: Inventory
+    expected: Inventory, loaded: Inventory
 ) -> tuple[Mapping[Key, int], Mapping[Key, int]]:
-    """Of each table that is no part of another, in both; parts count for their roots.
+    """Rows of each table in both inventories; rows of partitions count for their root table.
 
-    What is a part in one of them is one in the other, which may be of before that was recorded.
+    A partition in one of them counts as one in the other, which may be older than that record.
     """
     roots = {
         (table.database, table.name): table.root
-        for inventory in (wanted, loaded)
+        for inventory in (expected, loaded)
         for table in inventory.tables
         if table.root
     }
-    return _gathered(wanted, roots), _gathered(loaded, roots)
+    return _gathered(expected, roots), _gathered(loaded, roots)
 
 
 def _gathered(inventory: Inventory, roots: Mapping[Key, str]) -> Mapping[Key, int]:
@@ -35,7 +35,7 @@ def _gathered(inventory: Inventory, roots: Mapping[Key, str]) -> Mapping[Key, in
 
 
 def roots_by_database(inventory: Document) -> dict[str, dict[str, str]]:
-    """The root of each table that is a part of one, by database and name."""
+    """The root table of each partition, by database and name."""
     roots: dict[str, dict[str, str]] = {}
     for table in inventory["tables"]:
         if table.get("root"):
@@ -44,7 +44,7 @@ def roots_by_database(inventory: Document) -> dict[str, dict[str, str]]:
 
 
 def by_root(rows: Mapping[str, int], roots: Mapping[str, str]) -> Mapping[str, int]:
-    """Rows of one database's tables, those of parts with their root's."""
+    """Rows of one database's tables; those of partitions are added to their root table."""
     total: Counter[str] = Counter()
     for name, count in rows.items():
         total[roots.get(name, name)] += count

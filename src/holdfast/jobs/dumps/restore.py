@@ -1,11 +1,11 @@
 """Restoring a dump: read, preflight, stage, compare, judge, swap.
 
-Nothing of the target is touched before everything is loaded beside it and counted; the swap is
-a matter of renames. So a restore that fails or is aborted before the swap leaves the target as
-it was, and one that is taken over starts again with the stage.
+Nothing of the target is touched before everything is loaded beside it and counted; the swap only
+renames. So a restore that fails or is aborted before the swap leaves the target as it was, and one
+that is taken over starts again with the stage.
 
-A difference between the backup and what was loaded is shown, and the person decides: with their
-consent the restore goes on, and the old data stays aside for a while.
+Differences between the backup and the loaded data are shown, and the caller decides: with consent
+the restore goes on, and the old data stays aside for a while.
 """
 
 import json
@@ -21,6 +21,7 @@ from holdfast.catalog.schema import Backup, Document
 from holdfast.catalog.storage import copies
 from holdfast.catalog.work import operations
 from holdfast.contracts.engine import Attempt, Dump, Dumpable, Member
+from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.artifact import FORMAT, MANIFEST
 from holdfast.domain.errors import EvidenceMissing, NotSupported
@@ -43,8 +44,8 @@ JUDGED = "judge"
 
 
 class RestoreRecord(BaseModel):
-    """What the steps learned so far. `manifest` is the stored one, its digest checked; `staged` is
-    the number of the attempt that loaded it."""
+    """Results of the steps. `manifest` is the stored one, its digest checked; `staged` is the
+    number of the attempt that loaded it."""
 
     manifest: Document = {}
     staged: int = 0
@@ -55,7 +56,7 @@ class RestoreRecord(BaseModel):
 
 def _backup(job: Job) -> Backup:
     with job.tools.catalog.read() as session:
-        return backups.with_evidence(session, int(str(job.arguments["backup"])))
+        return backups.with_evidence(session, job.parse(RestoreArguments).backup_pk)
 
 
 def _source(job: Job, backup: Backup) -> tuple[ObjectStore, str]:
@@ -79,9 +80,9 @@ def read(job: Job, record: RestoreRecord) -> RestoreRecord:
     body = b"".join(store.get(f"{prefix}{MANIFEST}"))
     digest = Digest()
     digest.feed(body)
-    wanted = (backup.evidence or {}).get("manifestSha256")
-    if digest.hexdigest != wanted:
-        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hexdigest}, not {wanted}")
+    expected = (backup.evidence or {}).get("manifestSha256")
+    if digest.hexdigest != expected:
+        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hexdigest}, not {expected}")
     manifest = json.loads(body)
     if manifest.get("format") != FORMAT:
         raise NotSupported(f"unknown dump format {manifest.get('format')!r}")
@@ -99,7 +100,7 @@ def _dump(job: Job, record: RestoreRecord) -> Dump:
         },
         inventory=inventories.parse(manifest["inventory"]),
         trusted=is_trusted(job),
-        locale=str(job.arguments["locale"]) if job.arguments.get("locale") else None,
+        locale=job.parse(RestoreArguments).locale,
         skips_failed=consent_of(job).skips_failed,
     )
 
@@ -122,28 +123,28 @@ def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
     dump = replace(_dump(job, record), near=store.near, size=size)
     fetch = _fetcher(job, store, prefix, record.manifest)
     loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
-    update = {"loaded": inventories.document(loaded), "staged": job.what.fence}
+    update = {"loaded": inventories.document(loaded), "staged": job.dispatch.fence}
     return record.model_copy(update=update)
 
 
 def _fetcher(
     job: Job, store: ObjectStore, prefix: str, manifest: Document
 ) -> Callable[[str], Iterator[bytes]]:
-    """What of a member was read before is no progress the second time."""
+    """Opens members by name. Bytes that were read before are no progress the second time."""
     members = {member["name"]: member for member in manifest["members"]}
     furthest = dict.fromkeys(members, 0)
 
     def fetch(name: str) -> Iterator[bytes]:
-        member, place = members[name], 0
+        member, position = members[name], 0
         stored = _proven(member, store.get(prefix + member["key"]))
         job.guard.watch_for_stall(on=True)
         try:
             for chunk in decompress(stored, manifest["compression"]):
                 job.guard.check()
                 yield chunk
-                place += len(chunk)
-                job.guard.moved(max(0, place - furthest[name]))
-                furthest[name] = max(place, furthest[name])
+                position += len(chunk)
+                job.guard.moved(max(0, position - furthest[name]))
+                furthest[name] = max(position, furthest[name])
         finally:
             job.guard.watch_for_stall(on=False)
 
@@ -151,7 +152,8 @@ def _fetcher(
 
 
 def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Passes the stored bytes on and raises at the end if they are not those of the backup."""
+    """Passes the stored bytes on; raises EvidenceMissing at the end if they are not the
+    backup's."""
     meter, digest = Meter(), Digest()
     for chunk in chunks:
         meter.feed(chunk)
@@ -162,12 +164,12 @@ def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def compare(job: Job, record: RestoreRecord) -> RestoreRecord:
-    """Recorded before it is judged: a restore that ends here shows all it found."""
-    wanted = inventories.parse(record.manifest["inventory"])
+    """Records the differences before they are judged, so that a failed restore shows them all."""
+    expected = inventories.parse(record.manifest["inventory"])
     loaded = inventories.parse(record.loaded)
     imported = "imported" in record.manifest["facts"]
     tell = inventories.shortfalls if imported else inventories.differences
-    differences = tell(wanted, loaded)
+    differences = tell(expected, loaded)
     skipped = [inventories.sentence(item) for item in loaded.skipped]
     rows = sum(table.rows for table in loaded.tables)
     verdict = f"{len(differences)} differences" if differences else "as in the backup"
@@ -186,7 +188,7 @@ def swap(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def _attempt(job: Job, record: RestoreRecord) -> Attempt:
-    """With what was staged, by this attempt or one before it."""
+    """The attempt for the swap, which may use the staging of an earlier one."""
     hours = keep_old_hours(job, deviates=_deviates(record))
     return replace(job.attempt, staged=record.staged, keep_old=hours > 0)
 
@@ -196,7 +198,7 @@ def _deviates(record: RestoreRecord) -> bool:
 
 
 def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
-    restore = restores.get(session, int(str(job.arguments["restore"])))
+    restore = restores.get(session, job.parse(RestoreArguments).restore_pk)
     tables = record.loaded["tables"]
     restore.report = {
         "tables": len(tables),
@@ -208,12 +210,12 @@ def publish(session: WriteSession, job: Job, record: RestoreRecord) -> None:
 
 
 def report_failure(session: WriteSession, job: Job, record: RestoreRecord) -> None:
-    """What a person has to have seen before they accept it. Once the swap had begun the old data
-    may be set aside."""
-    restore = restores.get(session, int(str(job.arguments["restore"])))
+    """Reports the differences, so that the caller can read and accept them. Once the swap has begun
+    old data may be set aside."""
+    restore = restores.get(session, job.parse(RestoreArguments).restore_pk)
     if _deviates(record):
         restore.report = _deviations(record)
-    operation = operations.get(session, job.what.op)
+    operation = operations.get(session, job.dispatch.op)
     if operation is not None and operation.step == JUDGED:
         note_old_data(restore, job, deviates=_deviates(record))
 

@@ -1,4 +1,4 @@
-"""One member of a dump on its way: from the engine's child through the pipeline into the store."""
+"""Copies one member of a dump from the engine's child through the pipeline into the store."""
 
 from dataclasses import dataclass
 
@@ -15,21 +15,21 @@ from holdfast.pipeline.pump import pump
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Where the members of one attempt go, and how they are compressed."""
+class DumpTarget:
+    """Where the members of one attempt are stored, and their compression."""
 
     store: ObjectStore
     prefix: str
     compression: Compression
 
 
-def copy_member(job: Job, session: DumpSession, member: Member, shelf: Shelf) -> StoredMember:
-    """Commits the upload only after every process behind the bytes is known to have ended well."""
-    name = f"{member.name}.{SUFFIX[shelf.compression]}"
+def copy_member(job: Job, session: DumpSession, member: Member, target: DumpTarget) -> StoredMember:
+    """Stores one member. Commits only after every process behind the bytes has ended well."""
+    name = f"{member.name}.{SUFFIX[target.compression]}"
     plain, plain_digest = Meter(job.guard.moved), Digest()
     stored, stored_digest = Meter(), Digest()
-    stages = [plain, plain_digest, compressor(shelf.compression), stored, stored_digest]
-    upload = shelf.store.begin(shelf.prefix + name)
+    stages = [plain, plain_digest, compressor(target.compression), stored, stored_digest]
+    upload = target.store.begin(target.prefix + name)
     source = session.open(member)
     try:
         job.guard.watch_for_stall(on=True)

@@ -1,7 +1,7 @@
 """Provision, pause, resume, restart, reset and delete a managed addon: lists of steps.
 
-Each step makes something so and is harmless when it is so already; an interrupted one is simply
-done again. The addon row says what is wanted (`desired`) before any of this runs.
+Each step establishes a state and does nothing if it is reached already; an interrupted step is
+repeated. The addon's row has the desired state (`desired`) before any of this runs.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from holdfast.usecases.hosting import managed_servers
 
 
 class LifecycleRecord(BaseModel):
-    """Nothing is learned on the way; the data directory and the process table are the state."""
+    """Empty: the data directory and the process table are the state."""
 
 
-Work = Callable[[Job], None]
+Work = Callable[[Job], object]
 
 
 def _step(name: str, says: str, work: Work) -> Step[LifecycleRecord]:
@@ -32,27 +32,6 @@ def _step(name: str, says: str, work: Work) -> Step[LifecycleRecord]:
         return record
 
     return Step(name, says, run)
-
-
-def _start(job: Job) -> None:
-    managed_servers.start(job.tools, job.addon, job.guard.wait)
-
-
-def _stop(job: Job) -> None:
-    managed_servers.stop(job.tools, job.addon)
-
-
-def _create(job: Job) -> None:
-    managed_servers.create(job.tools, job.addon)
-
-
-def _destroy(job: Job) -> None:
-    managed_servers.destroy(job.tools, job.addon)
-
-
-def _remove(job: Job) -> None:
-    if job.addon.managed:
-        managed_servers.remove_home(job.tools, job.addon)
 
 
 def _stop_and_destroy(job: Job) -> None:
@@ -65,7 +44,7 @@ def _stop_and_destroy(job: Job) -> None:
 def _becomes(
     status: AddonStatus, *, forgets: bool
 ) -> Callable[[WriteSession, Job, LifecycleRecord], None]:
-    """`forgets`: all data is gone, also what restores had set aside."""
+    """The `publish` of a plan. `forgets`: all data is gone, old data of restores included."""
 
     def publish(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
         addon = addons.get(session, job.addon.pk)
@@ -79,11 +58,6 @@ def _becomes(
     return publish
 
 
-def _clean(job: Job, record: LifecycleRecord) -> str:  # noqa: ARG001 - the state is on disk
-    """What is half done stays: the next step or the supervisor goes on from it."""
-    return ""
-
-
 def _failed(session: WriteSession, job: Job, record: LifecycleRecord) -> None:  # noqa: ARG001
     addon = addons.get(session, job.addon.pk)
     if addon.status not in (AddonStatus.RUNNING, AddonStatus.PAUSED):
@@ -94,12 +68,27 @@ def _plan(
     status: AddonStatus, *steps: Step[LifecycleRecord], forgets: bool = False
 ) -> Plan[LifecycleRecord]:
     published = _becomes(status, forgets=forgets)
-    return Plan(LifecycleRecord, steps, published, _clean, failed=_failed)
+    return Plan(
+        LifecycleRecord,
+        steps,
+        published,
+        # Nothing is removed: the next step or the supervisor goes on from a half-done state.
+        clean=lambda job, record: "",  # noqa: ARG005
+        failed=_failed,
+    )
 
 
-_START = _step("start", "starting the server", _start)
-_STOP = _step("stop", "stopping the server", _stop)
-_CREATE = _step("create", "creating the data directory", _create)
+_START = _step(
+    "start",
+    "starting the server",
+    lambda job: managed_servers.start(job.tools, job.addon, job.guard.wait),
+)
+_STOP = _step("stop", "stopping the server", lambda job: managed_servers.stop(job.tools, job.addon))
+_CREATE = _step(
+    "create",
+    "creating the data directory",
+    lambda job: managed_servers.create(job.tools, job.addon),
+)
 
 LIFECYCLE: dict[Kind, Plan[LifecycleRecord]] = {
     Kind.PROVISION: _plan(AddonStatus.RUNNING, _CREATE, _START),
@@ -108,7 +97,11 @@ LIFECYCLE: dict[Kind, Plan[LifecycleRecord]] = {
     Kind.RESTART: _plan(AddonStatus.RUNNING, _STOP, _START),
     Kind.RESET: _plan(
         AddonStatus.RUNNING,
-        _step("destroy", "removing all data", _destroy),
+        _step(
+            "destroy",
+            "removing all data",
+            lambda job: managed_servers.destroy(job.tools, job.addon),
+        ),
         _CREATE,
         _START,
         forgets=True,
@@ -116,7 +109,11 @@ LIFECYCLE: dict[Kind, Plan[LifecycleRecord]] = {
     Kind.DELETE: _plan(
         AddonStatus.DELETED,
         _step("destroy", "stopping the server and removing its data", _stop_and_destroy),
-        _step("remove", "removing the addon's directory", _remove),
+        _step(
+            "remove",
+            "removing the addon's directory",
+            lambda job: job.addon.managed and managed_servers.remove_home(job.tools, job.addon),
+        ),
         forgets=True,
     ),
 }

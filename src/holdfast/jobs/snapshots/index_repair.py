@@ -1,9 +1,9 @@
-"""Before anything is written to a repository: is its index right?
+"""Repairs the index of a repository before anything is written to it.
 
-What an index names is taken for stored. A snapshot or a copy that relied on a lost pack would be
-damaged from its first day, so the index is mended first; what is written then fills the gap, also
-for older snapshots that need the same blocks. What a damaged or lost index object named is listed
-by the headers of the packs themselves.
+Blocks that an index names are taken for stored. A snapshot that relied on a lost pack would be
+damaged from its first day, so the index is mended first; the blocks are then written again, also
+for older snapshots that need them. Blocks that a damaged or lost index object named are found in
+the headers of the packs.
 """
 
 from holdfast.catalog.storage import repositories, store_contents
@@ -20,40 +20,34 @@ from holdfast.repositories.restic.upkeep.mending import (
 
 
 def make_sound(job: Job, repository: Repository, destination_pk: int | None) -> None:
-    """Only for who holds the addon's slot. Damage counts when a second look finds it as well.
+    """Mends the index if packs are missing or spoiled. Only while holding the addon's slot.
 
-    What a tidying was about to remove is not relied on: however late it comes to it, perhaps when
-    it was long taken for dead, it removes nothing that a snapshot written from now on needs.
+    Damage counts only if a second look finds it as well. Packs that a prune was about to remove are
+    not used: an attempt of it that was taken for dead may still remove them, however late.
     """
     with job.tools.catalog.read() as session:
         row = repositories.find(session, job.addon.pk, destination_pk)
-        known = set((row and row.spoiled) or ())
+        suspects = set((row and row.spoiled) or ())
         doomed = (row and row.doomed) or []
         lacking = row is not None and store_contents.any_lost_in(session, row)
     repository.ignore_packs(doomed)
     regain = lacking and unlisted_packs(repository)
-    if not (missing_packs(repository) or known or repository.damaged or regain):
+    if not (missing_packs(repository) or suspects or repository.damaged or regain):
         return
     repository.reload()
-    spoiled = spoiled_packs(repository, sorted(known & repository.packs.keys()), job.moved)
+    spoiled = spoiled_packs(repository, sorted(suspects & repository.packs.keys()), job.moved)
     bad = {**missing_packs(repository), **spoiled}
     if bad or repository.damaged or regain:
-        _mend(job, repository, bad, destination_pk)
-    if row is not None and known:
+        why = [*bad.values(), *repository.damaged.values(), "its index does not name all packs"]
+        job.say(f"the repository is damaged ({why[0]}); mending its index first")
+        with exclusively(repository, job.tools.clock.now() * 1_000_000, job.sign):
+            mended = mend(repository, bad.keys(), job.moved)
+        job.say(
+            f"the index names {len(mended.dropped)} packs less; {mended.saved} blocks of them were"
+            f" saved; {mended.aside} index objects that could not be read were set aside"
+        )
+        with job.tools.catalog.write() as session:
+            chores.ask(session, chores.audit_of(destination_pk), job.tools.clock.now())
+    if row is not None and suspects:
         with job.tools.catalog.write() as session:
             repositories.note_spoiled(session, row.pk, {})
-
-
-def _mend(
-    job: Job, repository: Repository, bad: dict[str, str], destination_pk: int | None
-) -> None:
-    why = [*bad.values(), *repository.damaged.values(), "its index does not name all packs"]
-    job.say(f"the repository is damaged ({why[0]}); mending its index first")
-    with exclusively(repository, job.tools.clock.now() * 1_000_000, job.sign):
-        mended = mend(repository, bad.keys(), job.moved)
-    job.say(
-        f"the index names {len(mended.dropped)} packs less; {mended.saved} blocks of them were"
-        f" saved; {mended.aside} index objects that could not be read were set aside"
-    )
-    with job.tools.catalog.write() as session:
-        chores.ask(session, chores.audit_of(destination_pk), job.tools.clock.now())

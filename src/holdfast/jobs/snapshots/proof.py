@@ -1,10 +1,9 @@
-"""The proof of what a repository holds, for who wrote to it and for who is about to rely on it."""
+"""Proof of a repository's content, after writing to it and before relying on it."""
 
 import hashlib
 from collections.abc import Iterator
 
 from holdfast.catalog import destinations
-from holdfast.catalog.schema import Copy
 from holdfast.catalog.storage import copies
 from holdfast.domain.errors import (
     RestoreDiffers,
@@ -15,12 +14,11 @@ from holdfast.jobs.core.job import Job
 from holdfast.repositories.restic.read.reading import Totals, needs, prove
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs, spoiled_packs
-from holdfast.usecases.snapshots.snapshot_sources import UNUSABLE, Source, source_at
-from holdfast.usecases.store_check import snapshot_check
+from holdfast.usecases.snapshots.snapshot_sources import UNUSABLE, Source, lacking, source_at
 
 
 def read_back(job: Job, repository: Repository, packs: list[str]) -> Check:
-    """Every new pack as the store gives it back: its name is the sha256 of what was written."""
+    """Reads every new pack back: its name is the sha256 of what was written."""
     size = 0
     for name in packs:
         digest = hashlib.sha256()
@@ -33,50 +31,45 @@ def read_back(job: Job, repository: Repository, packs: list[str]) -> Check:
     return Check("new packs read back", True, f"{len(packs)} packs, {show_bytes(size)}")
 
 
-def whole(repository: Repository, tree: str, wanted: Totals) -> Check:
-    """Every block of every file is in a pack that the stored index names and the store holds."""
+def whole(repository: Repository, tree: str, expected: Totals) -> Check:
+    """Checks that every block of every file is in a pack that the stored index names."""
     name = "every file is whole"
-    repository.reload()  # what was written is judged, not what is remembered
-    found = prove(repository, tree)
+    repository.reload()  # check the stored index, not the one in memory
+    totals = prove(repository, tree)
     if bad := missing_packs(repository):
-        problem = snapshot_check.lacking(repository, tree, bad)
+        problem = lacking(repository, tree, bad)
         if problem is not None:
             return Check(name, False, problem)
-    return Check(name, found == wanted, f"{found.files} files, {found.size} bytes")
+    return Check(name, totals == expected, f"{totals.files} files, {totals.size} bytes")
 
 
 def read_all(job: Job, repository: Repository, tree: str) -> Check:
-    """Every pack that a snapshot needs, read whole."""
+    """Reads every pack that a snapshot needs in whole."""
     names = sorted({pack for _, pack in needs(repository, tree)})
     bad = spoiled_packs(repository, names, job.moved)
-    told = next(iter(bad.values()), f"{len(names)} packs")
-    return Check("all packs read back", not bad, told)
+    text = next(iter(bad.values()), f"{len(names)} packs")
+    return Check("all packs read back", not bad, text)
 
 
 def sources(job: Job, backup_pk: int) -> Iterator[Source]:
-    """Copies of a snapshot that can be read, the platform's own first.
-
-    The log says what is wrong with the others. RestoreDiffers when there is none.
-    """
+    """The readable copies of a snapshot, the platform's own first; the log names the problems of
+    the others. RestoreDiffers if there is none."""
     with job.tools.catalog.read() as session:
-        held = copies.of_backups(session, [backup_pk])[backup_pk]
-        places = {copy.destination_pk for copy in held if copy.destination_pk}
-        names = destinations.ids_of(session, places)
+        candidates = copies.of_backups(session, [backup_pk])[backup_pk]
+        destination_pks = {copy.destination_pk for copy in candidates if copy.destination_pk}
+        names = destinations.ids_of(session, destination_pks)
         session.expunge_all()
-    problem, found = "no copy of this snapshot is there any more", False
-    for copy in copies.readable(held):
+    problem, usable = "no copy of this snapshot is there any more", False
+    for copy in copies.readable(candidates):
         try:
             source = source_at(copy, job.repository_of)
         except UNUSABLE as error:
-            problem = f"the copy {_where(copy, names)} cannot be used: {error.message}"
+            at = f"at {names.get(copy.destination_pk, '?')}" if copy.destination_pk else ""
+            location = at or "in the platform's store"
+            problem = f"the copy {location} cannot be used: {error.message}"
             job.say(problem)
         else:
-            found = True
+            usable = True
             yield source
-    if not found:
+    if not usable:
         raise RestoreDiffers(problem)
-
-
-def _where(copy: Copy, names: dict[int, str]) -> str:
-    place = copy.destination_pk
-    return "in the platform's store" if place is None else f"at {names.get(place, '?')}"

@@ -1,11 +1,11 @@
-"""Restoring a snapshot into an addon, in place: read, preflight, fetch, rehearse, swap.
+"""Restores a snapshot in place: read, preflight, fetch, rehearse, swap.
 
-The snapshot becomes a data directory beside the live one and is booted privately and checked while
-the old server still serves. Only then the server is stopped, the directories change places and it
-starts again, or the one that was booted goes on (`Succeeding`); the old directory stays until the
+The snapshot becomes a data directory beside the live one and is started privately and checked while
+the old server still serves. Only then the server is stopped, the directories are exchanged, and it
+starts again, or the rehearsed server goes on (`Succeeding`). The old directory stays until the
 restored server has answered, and is put back if it does not. Before the swap a failure or an abort
-leaves the addon as it was; a takeover goes on from where the directories are. An attached addon is
-restored in the same way where the operator said how its server is stopped and started.
+leaves the addon as it was; a takeover continues from where the directories are. An attached addon
+is restored the same way if the operator configured how its server is stopped and started.
 """
 
 import shutil
@@ -18,11 +18,12 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
+from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.contracts.local_servers import (
     DIFFERENCES,
     FOREIGN,
     Remembered,
-    Rewindable,
+    RestorableInPlace,
     is_foreign,
 )
 from holdfast.domain.addon import AddonStatus
@@ -47,7 +48,6 @@ from holdfast.jobs.snapshots import data_directories, proof
 from holdfast.kit.locks import try_exclusive
 from holdfast.repositories.restic.read.materialise import materialise
 from holdfast.repositories.restic.read.reading import Totals
-from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.adoption.survey import manifest_of
 from holdfast.usecases.hosting.server_control import ServerControl, control_of
 
@@ -56,10 +56,10 @@ _SPARE_BYTES = 64 << 20
 _BLOCK = 512  # bytes that st_blocks counts in
 
 
-class RewindRecord(BaseModel):
-    """What the steps learned so far. Sizes in bytes; `was` is the addon's version before; `staged`
-    is the number of the attempt that fetched the files; `former` is what `Remembered` says of the
-    server that is replaced."""
+class InPlaceRecord(BaseModel):
+    """Results of the steps. Sizes in bytes; `was` is the addon's version before; `staged` is the
+    number of the attempt that fetched the files; `former` are the `Remembered` facts of the
+    replaced server."""
 
     was: str = ""
     staged: int = 0
@@ -72,27 +72,27 @@ class RewindRecord(BaseModel):
     proven: Document = {}
 
 
-def _engine(job: Job) -> Rewindable:
+def _engine(job: Job) -> RestorableInPlace:
     engine = job.engine()
-    if not isinstance(engine, Rewindable):
+    if not isinstance(engine, RestorableInPlace):
         raise NotSupported(f"{engine.title} cannot be restored from snapshots")
     return engine
 
 
-def _seat(job: Job) -> ServerControl:
+def _control(job: Job) -> ServerControl:
     return control_of(job.tools, job.addon)
 
 
-def read(job: Job, record: RewindRecord) -> RewindRecord:
+def read(job: Job, record: InPlaceRecord) -> InPlaceRecord:
     _engine(job)
-    _seat(job)
+    _control(job)
     job.require_running(enters=False)
-    return found(job, record)
+    return find_snapshot(job, record)
 
 
-def found(job: Job, record: RewindRecord) -> RewindRecord:
-    """From the first copy that is there: the platform's own, else an additional one."""
-    source = next(proof.sources(job, int(str(job.arguments["backup"]))))
+def find_snapshot(job: Job, record: InPlaceRecord) -> InPlaceRecord:
+    """Reads the manifest from the first readable copy: the platform's own, else another."""
+    source = next(proof.sources(job, job.parse(RestoreArguments).backup_pk))
     repository, tree = source.repository, source.snapshot.tree
     manifest = manifest_of(repository, tree)
     if manifest.get("format") != FORMAT:
@@ -109,26 +109,26 @@ def found(job: Job, record: RewindRecord) -> RewindRecord:
     return record.model_copy(update=update)
 
 
-def preflight(job: Job, record: RewindRecord) -> RewindRecord:
-    """Everything that can be known before anything is written."""
-    seat = _seat(job)
+def preflight(job: Job, record: InPlaceRecord) -> InPlaceRecord:
+    """Checks everything that can be known before anything is written."""
+    control = _control(job)
     problems = [
         *_untrusted(job, record),
-        *seat.obstacles(),
-        *_engine(job).obstacles(seat.place, record.manifest),
+        *control.obstacles(),
+        *_engine(job).obstacles(control.server, record.manifest),
     ]
     if problems:
         raise PreflightRefused("; ".join(problems))
     engine = job.engine()
     former: Document = {}
     if isinstance(engine, Remembered):
-        former = dict(engine.remember(seat.place))
-    gives_up = _gives_up(job, seat, record)
+        former = dict(engine.remember(control.server))
+    gives_up = _gives_up(job, control, record)
     return record.model_copy(update={"gives_up": gives_up, "former": former})
 
 
-def _untrusted(job: Job, record: RewindRecord) -> list[str]:
-    """A foreign snapshot runs only where a server's files and user are its own."""
+def _untrusted(job: Job, record: InPlaceRecord) -> list[str]:
+    """Obstacles of a foreign snapshot: it runs only as a managed server, isolated from others."""
     if not is_foreign(record.manifest["facts"]):
         return []
     if job.addon.managed:
@@ -144,10 +144,10 @@ def _untrusted(job: Job, record: RewindRecord) -> list[str]:
     ]
 
 
-def _gives_up(job: Job, seat: ServerControl, record: RewindRecord) -> bool:
-    """Must the present data go before there is room for the copy? PreflightRefused unless that
-    was allowed, and helps."""
-    free = shutil.disk_usage(seat.home if seat.home.exists() else seat.home.parent).free
+def _gives_up(job: Job, control: ServerControl, record: InPlaceRecord) -> bool:
+    """Whether the present data must be removed first to make room. PreflightRefused unless that was
+    allowed, and helps."""
+    free = shutil.disk_usage(control.home if control.home.exists() else control.home.parent).free
     needed = round(record.size * _ROOM) + _SPARE_BYTES
     if free >= needed:
         return False
@@ -155,130 +155,128 @@ def _gives_up(job: Job, seat: ServerControl, record: RewindRecord) -> bool:
         f"there is no room for a second copy: {show_bytes(needed)} are needed,"
         f" {show_bytes(free)} are free"
     )
-    if not job.arguments.get("replace"):
+    if not job.parse(RestoreArguments).may_replace:
         raise PreflightRefused(f"{lack}; `replace` would give up the present data first")
-    held = _disk_use(seat.place.directory)
-    if free + held < needed:
+    # Bytes that removing it would free.
+    paths = control.server.directory.rglob("*")
+    files = [path for path in paths if path.is_file() and not path.is_symlink()]
+    occupied = sum(path.stat().st_blocks * _BLOCK for path in files)
+    if free + occupied < needed:
         raise PreflightRefused(
-            f"{lack}, and the present data takes no more than {show_bytes(held)}"
+            f"{lack}, and the present data takes no more than {show_bytes(occupied)}"
         )
     return True
 
 
-def _disk_use(directory: Path) -> int:
-    """Bytes that removing it would free."""
-    files = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
-    return sum(path.stat().st_blocks * _BLOCK for path in files)
+def fetch(job: Job, record: InPlaceRecord) -> InPlaceRecord:
+    control = _control(job)
+    tree = control.beside(job.dispatch.op, job.dispatch.fence)
+    fetch_files(job, record, tree, lambda: clear_room(job, control, gives_up=record.gives_up))
+    _engine(job).arrange(tree, data_directories.model(control))
+    return record.model_copy(update={"staged": job.dispatch.fence})
 
 
-def fetch(job: Job, record: RewindRecord) -> RewindRecord:
-    seat = _seat(job)
-    tree = seat.beside(job.what.op, job.what.fence)
-    bring(job, record, tree, lambda: _clear(job, seat, gives_up=record.gives_up))
-    _engine(job).arrange(tree, data_directories.model(seat))
-    return record.model_copy(update={"staged": job.what.fence})
+def fetch_files(job: Job, record: InPlaceRecord, tree: Path, clear: Callable[[], None]) -> None:
+    """Writes all files of the snapshot, from the first copy whose bytes are as they were written.
 
-
-def bring(job: Job, record: RewindRecord, tree: Path, clear: Callable[[], None]) -> None:
-    """All files of the snapshot, from the first copy that gives every byte as it was written.
-
-    `clear` makes `tree` an empty directory, whatever an attempt before left in it.
+    `clear` makes `tree` an empty directory, whatever an earlier attempt left in it.
     """
-    problem: Failure | None = None
-    for source in proof.sources(job, int(str(job.arguments["backup"]))):
+    failure: Failure | None = None
+    for source in proof.sources(job, job.parse(RestoreArguments).backup_pk):
         try:
             if record.gives_up:
                 require([proof.read_all(job, source.repository, record.tree)])
             clear()
-            _write(job, record, source.repository, tree)
+            job.guard.bytes_expected = record.size
+            job.guard.watch_for_stall(on=True)
+            try:
+                written = materialise(source.repository, record.tree, tree, job.moved)
+            finally:
+                job.guard.watch_for_stall(on=False)
+            if written != Totals(record.files, record.size):
+                problem = f"{written.files} files with {written.size} bytes were written"
+                raise RestoreDiffers(problem)
         except (ObjectMissing, SealBroken, EvidenceMissing, StoreUnavailable) as error:
             job.say(f"this copy cannot be used: {error.message}")
-            problem = error
+            failure = error
         else:
             return
-    if problem is not None:
-        raise problem
+    if failure is not None:
+        raise failure
 
 
-def _clear(job: Job, seat: ServerControl, *, gives_up: bool) -> None:
-    """Room for the copy: what an attempt before left goes, and the live data where it must."""
-    op, attempt = job.what.op, job.what.fence
-    tree = seat.beside(op, attempt)
-    with job.holding(seat.held()):
+def clear_room(job: Job, control: ServerControl, *, gives_up: bool) -> None:
+    """Makes room: removes leftovers of earlier attempts, and the live data if it must go."""
+    op, attempt = job.dispatch.op, job.dispatch.fence
+    tree = control.beside(op, attempt)
+    with job.holding(control.held()):
         job.guard.check()
-        for leftover in seat.all_beside(op, attempt):
-            data_directories.remove(seat, leftover)
+        for leftover in control.all_beside(op, attempt):
+            data_directories.remove(control, leftover)
         tree.mkdir(mode=0o711)
         if gives_up:
             job.say(
                 "giving up the present data, as was allowed: there is no room for it and the"
                 " copy; if this restore fails from here on, the addon has no data"
             )
-            data_directories.give_up(seat, tree)
+            data_directories.give_up(control, tree)
 
 
-def _write(job: Job, record: RewindRecord, repository: Repository, tree: Path) -> None:
-    job.guard.bytes_expected = record.size
-    job.guard.watch_for_stall(on=True)
-    try:
-        written = materialise(repository, record.tree, tree, job.moved)
-    finally:
-        job.guard.watch_for_stall(on=False)
-    if written != Totals(record.files, record.size):
-        raise RestoreDiffers(f"{written.files} files with {written.size} bytes were written")
-
-
-def rehearse(job: Job, record: RewindRecord) -> RewindRecord:
-    """In a lock of its own, for the server goes on meanwhile: of two attempts one would end what
-    the other has booted in the same directory."""
-    seat, facts = _seat(job), {**record.manifest["facts"], **record.former}
-    tree, place = _tree(job, record, seat), data_directories.model(seat)
+def rehearse(job: Job, record: InPlaceRecord) -> InPlaceRecord:
+    """Starts and checks the restored server. Under a lock of its own, because the live server goes
+    on: of two attempts one would kill the server of the other in the same directory."""
+    control, facts = _control(job), {**record.manifest["facts"], **record.former}
+    tree, server = _tree(job, record, control), data_directories.model(control)
     with job.holding(_locked(job, tree)):
-        proven = _engine(job).rehearse(tree, place, facts, job.guard)
+        proven = _engine(job).rehearse(tree, server, facts, job.guard)
     job.say("the restored server starts and is sound")
     return record.model_copy(update={"proven": dict(proven)})
 
 
-def judge(job: Job, record: RewindRecord) -> RewindRecord:
-    """A step of its own, so that a restore that ends here shows all differences."""
+def judge(job: Job, record: InPlaceRecord) -> InPlaceRecord:
+    """Judges the differences, in a step of its own so that a failed restore shows them all."""
     require_consent(job, record.proven.get(DIFFERENCES, []))
     return record
 
 
-def report_failure(session: WriteSession, job: Job, record: RewindRecord) -> None:
-    """What a person has to have seen before they accept it."""
+def report_failure(session: WriteSession, job: Job, record: InPlaceRecord) -> None:
+    """Reports the differences, so that the caller can read and accept them."""
     if deviates(record):
-        restore = restores.get(session, int(str(job.arguments["restore"])))
+        restore = restores.get(session, job.parse(RestoreArguments).restore_pk)
         restore.report = {DIFFERENCES: record.proven[DIFFERENCES]}
 
 
-def swap(job: Job, record: RewindRecord) -> RewindRecord:
-    """From here on it goes forward, or back to where it was."""
-    with job.holding(_seat(job).held()):
+def swap(job: Job, record: InPlaceRecord) -> InPlaceRecord:
+    """Exchanges the data directories; a failure puts the old one back."""
+    with job.holding(_control(job).held()):
         job.guard.check()
         job.say("stopping the server; the restored data takes its place")
         if job.addon.managed:
-            _choose_version(job, str(record.manifest["version"]))
-        seat = _seat(job)
+            # The addon returns to the snapshot's version, as nearly as this machine can.
+            version = str(record.manifest["version"])
+            run_as(job, _engine(job).runs_as(_control(job).server, version))
+            if job.addon.version != version:
+                job.say(f"a snapshot of {version} now runs as {job.addon.version}")
+        control = _control(job)
         keep = None
         if keep_old_hours(job, deviates=deviates(record)) and not record.gives_up:
-            keep = data_directories.aside_of(seat, job.what.op, record.was)
-        data_directories.exchange(seat, _tree(job, record, seat), job.say, keep)
+            keep = data_directories.aside_of(control, job.dispatch.op, record.was)
+        data_directories.exchange(control, _tree(job, record, control), job.say, keep)
     return record
 
 
-def deviates(record: RewindRecord) -> bool:
+def deviates(record: InPlaceRecord) -> bool:
     return bool(record.proven.get(DIFFERENCES))
 
 
-def _tree(job: Job, record: RewindRecord, seat: ServerControl) -> Path:
-    """What was fetched, by this attempt or one before it."""
-    return seat.beside(job.what.op, record.staged)
+def _tree(job: Job, record: InPlaceRecord, control: ServerControl) -> Path:
+    """The directory with the files that this attempt or an earlier one fetched."""
+    return control.beside(job.dispatch.op, record.staged)
 
 
 @contextmanager
 def _locked(job: Job, tree: Path) -> Generator[None]:
-    """Waits for an attempt before this one that may be paused in it, unless this one is stopped."""
+    """Locks the tree; waits while an earlier attempt holds it, unless this one is stopped."""
     if not tree.exists():
         job.require_hold()
         raise RestoreDiffers("what was fetched for this restore is gone")
@@ -288,15 +286,8 @@ def _locked(job: Job, tree: Path) -> Generator[None]:
         yield
 
 
-def _choose_version(job: Job, wanted: str) -> None:
-    """The addon returns to the version of the snapshot, as nearly as this machine can."""
-    run_as(job, _engine(job).runs_as(_seat(job).place, wanted))
-    if job.addon.version != wanted:
-        job.say(f"a snapshot of {wanted} now runs as {job.addon.version}")
-
-
-def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
-    restore = restores.get(session, int(str(job.arguments["restore"])))
+def publish(session: WriteSession, job: Job, record: InPlaceRecord) -> None:
+    restore = restores.get(session, job.parse(RestoreArguments).restore_pk)
     restore.report = {"files": record.files, "bytes": record.size, **record.proven}
     if not record.gives_up:
         note_old_data(restore, job, deviates=deviates(record))
@@ -306,7 +297,8 @@ def publish(session: WriteSession, job: Job, record: RewindRecord) -> None:
 
 
 def run_as(job: Job, version: str) -> None:
-    """Before the directories change places: whoever starts the server meanwhile takes it too."""
+    """Changes the addon's version. Before the directories are exchanged, so that the supervisor
+    starts the right one meanwhile."""
 
     def change_version(session: WriteSession) -> None:
         addons.get(session, job.addon.pk).version = version
@@ -316,45 +308,41 @@ def run_as(job: Job, version: str) -> None:
         job.addon.version = version
 
 
-def clean(job: Job, record: RewindRecord) -> str:
-    """The catalogue's version first: the seat of a managed addon starts what it says."""
+def clean(job: Job, record: InPlaceRecord) -> str:
+    """Puts the old data back. The version first: a managed server is started as its row says."""
     try:
-        seat = _seat(job)
+        control = _control(job)
     except NotSupported:
         return ""  # nothing was touched
-    if not job.addon.managed and not seat.home.exists():
+    if not job.addon.managed and not control.home.exists():
         return ""
-    with job.holding(seat.held()):
-        tree = _tree(job, record, seat)
-        if data_directories.goes_back(seat, tree):
+    with job.holding(control.held()):
+        tree = _tree(job, record, control)
+        if data_directories.goes_back(control, tree):
             run_as(job, record.was)
-        seat = _seat(job)
-        state = data_directories.undo(seat, tree)
-        for leftover in seat.all_beside(job.what.op, job.what.fence):
-            if not data_directories.is_settled(seat, leftover):
-                data_directories.remove(seat, leftover)
-        if data_directories.is_given_up(seat):
-            _fail_addon(job, state)
+        control = _control(job)
+        state = data_directories.undo(control, tree)
+        for leftover in control.all_beside(job.dispatch.op, job.dispatch.fence):
+            if not data_directories.is_settled(control, leftover):
+                data_directories.remove(control, leftover)
+        if data_directories.is_given_up(control):
+            job.change(lambda session: _fail_addon(session, job, state))
         return state
 
 
-def _fail_addon(job: Job, why: str) -> None:
-    """Nobody starts its server any more until a restore succeeds or it is reset."""
-
-    def fail(session: WriteSession) -> None:
-        addon = addons.get(session, job.addon.pk)
-        addon.status, addon.reason = AddonStatus.FAILED, why
-
-    job.change(fail)
+def _fail_addon(session: WriteSession, job: Job, why: str) -> None:
+    """The supervisor starts its server no more until a restore succeeds or it is reset."""
+    addon = addons.get(session, job.addon.pk)
+    addon.status, addon.reason = AddonStatus.FAILED, why
 
 
-REWIND = Plan(
-    record=RewindRecord,
+RESTORE_IN_PLACE = Plan(
+    record=InPlaceRecord,
     steps=[
         Step("read", "finding the snapshot", read),
         Step("preflight", "checking the addon's machine", preflight),
         Step("fetch", "copying the files beside the present ones", fetch),
-        Step("rehearse", "starting the restored server where nobody sees it", rehearse),
+        Step("rehearse", "starting the restored server privately", rehearse),
         Step("judge", "judging the differences", judge),
         Step("swap", "putting the restored server in place", swap),
     ],

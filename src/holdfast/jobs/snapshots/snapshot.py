@@ -1,9 +1,9 @@
-"""Taking a snapshot: look, capture, check, seal.
+"""Takes a snapshot: look, capture, check, seal.
 
-The server's files go through this process into the addon's repository, cut into blocks that
-follow its pages; only blocks the repository lacks are stored. The snapshot object is written last,
-after everything new was read back, so a worker that dies leaves blocks nobody refers to, and the
-attempt after it finds them stored already.
+The server's files go through this process into the addon's repository, cut into blocks that follow
+its pages; only blocks that the repository lacks are stored. The snapshot object is written last,
+after everything new was read back: a worker that dies leaves unreferenced blocks, which the next
+attempt uses.
 """
 
 import json
@@ -14,6 +14,7 @@ from holdfast.catalog import backups
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Copy, Document
 from holdfast.catalog.storage import copies, repositories
+from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.contracts.snapshots import Piece
 from holdfast.domain.evidence import Check
 from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
@@ -35,7 +36,7 @@ from holdfast.usecases.snapshots import snapshot_upkeep
 
 
 class SnapshotRecord(BaseModel):
-    """What the steps learned so far. Sizes in bytes; `packs` were written by this attempt."""
+    """Results of the steps. Sizes in bytes; `packs` were written by this attempt."""
 
     version: str = ""
     expected: int = 0
@@ -52,7 +53,7 @@ class SnapshotRecord(BaseModel):
 
 def _backup(job: Job) -> tuple[Backup, Copy]:
     with job.tools.catalog.read() as session:
-        backup = backups.get(session, int(str(job.arguments["backup"])))
+        backup = backups.get(session, job.parse(BackupArguments).backup_pk)
         return backup, copies.first(session, backup.pk)
 
 
@@ -75,13 +76,13 @@ def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     job.guard.bytes_expected = record.expected or None
     with (
         shared(repository, job.tools.clock.now() * 1_000_000, job.sign),
-        captured(job, backup, _rate(job)) as session,
+        captured(job, backup, job.parse(BackupArguments).rate) as session,
     ):
         for piece in session.pieces():
-            _save(job, writer, piece, cuts[piece.cut])
+            _write_piece(job, writer, piece, cuts[piece.cut])
         facts = dict(session.facts)
     record = record.model_copy(update={"version": facts.get("version", record.version)})
-    _describe(job, writer, backup, record, facts)
+    _write_manifest(job, writer, backup, record, facts)
     tree = writer.flush()
     job.say(
         f"{writer.files} files, {show_bytes(writer.size)};"
@@ -100,13 +101,7 @@ def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     )
 
 
-def _rate(job: Job) -> int | None:
-    """KiB per second, when this backup asked to be gentle."""
-    asked = job.arguments.get("rate")
-    return None if asked is None else int(str(asked))
-
-
-def _save(job: Job, writer: SnapshotWriter, piece: Piece, cutter: Cutter) -> None:
+def _write_piece(job: Job, writer: SnapshotWriter, piece: Piece, cutter: Cutter) -> None:
     path = piece.path.encode("utf-8", "surrogateescape")
     if piece.directory:
         writer.directory(path, piece.mode, piece.mtime)
@@ -124,15 +119,15 @@ def _save(job: Job, writer: SnapshotWriter, piece: Piece, cutter: Cutter) -> Non
         file.close()
 
 
-def _describe(
+def _write_manifest(
     job: Job, writer: SnapshotWriter, backup: Backup, record: SnapshotRecord, facts: Document
 ) -> None:
-    """A word of our own in the tree: with it the snapshot explains itself without a catalogue."""
+    """Writes a manifest into the tree, so that the snapshot can be adopted without a catalogue."""
     body = json.dumps(
         {
             "format": FORMAT,
             "backup": {"uid": backup.uid, "id": backup.id, "name": backup.name},
-            "project": str(job.arguments["project"]),
+            "project": job.parse(BackupArguments).project,
             "addon": {"id": job.addon.id, "uid": job.addon.uid, "user": job.addon.user},
             "engine": job.addon.kind,
             "version": record.version,
@@ -152,7 +147,7 @@ def check(job: Job, record: SnapshotRecord) -> SnapshotRecord:
     _, copy = _backup(job)
     repository = job.repository(copy.destination_pk)
     checks = [
-        *[Check(name, True, said) for name, said in record.facts["proven"].items()],
+        *[Check(name, True, sentence) for name, sentence in record.facts["proven"].items()],
         proof.read_back(job, repository, record.packs),
         proof.whole(repository, record.tree, Totals(record.files, record.size)),
     ]
@@ -183,16 +178,16 @@ def seal(job: Job, record: SnapshotRecord) -> SnapshotRecord:
 
 
 def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
-    backup = backups.get(session, int(str(job.arguments["backup"])))
+    backup = backups.get(session, job.parse(BackupArguments).backup_pk)
     copy = copies.first(session, backup.pk)
     backup.version = record.version
     backup.size = copy.size = record.size
     copy.objects = snapshot_key(record.prefix, record.snapshot)
-    for each in copies.of_backups(session, [backup.pk])[backup.pk]:
-        if each.additional:
-            snapshot_upkeep.order_copy(session, job.tools.queue, each, job.tools.clock.now())
-    found = backup_warnings.gathered(record.facts)
-    backup.warnings = len(found)
+    for other in copies.of_backups(session, [backup.pk])[backup.pk]:
+        if other.additional:
+            snapshot_upkeep.order_copy(session, job.tools.queue, other, job.tools.clock.now())
+    warnings = backup_warnings.gathered(record.facts)
+    backup.warnings = len(warnings)
     backup.evidence = {
         "snapshot": record.snapshot,
         "tree": record.tree,
@@ -200,13 +195,12 @@ def publish(session: WriteSession, job: Job, record: SnapshotRecord) -> None:
         "storedBytes": record.added,
         "checks": [check.document() for check in record.checks],
         "facts": record.facts,
-        "warnings": found,
+        "warnings": warnings,
     }
 
 
 def clean(job: Job, record: SnapshotRecord) -> str:
-    """Blocks without a snapshot are garbage that maintenance removes; a snapshot object that was
-    written by an attempt that did not end well is taken back."""
+    """Removes the snapshot object of an attempt that failed; a prune removes its blocks."""
     _, copy = _backup(job)
     if record.snapshot:
         job.repository(copy.destination_pk).forget(record.snapshot)
@@ -216,7 +210,7 @@ def clean(job: Job, record: SnapshotRecord) -> str:
 
 
 def failed(session: WriteSession, job: Job, record: SnapshotRecord) -> None:  # noqa: ARG001
-    copy = copies.first(session, int(str(job.arguments["backup"])))
+    copy = copies.first(session, job.parse(BackupArguments).backup_pk)
     now = job.tools.clock.now()
     repositories.prune_later(session, job.addon.pk, copy.destination_pk, now)
 

@@ -1,7 +1,7 @@
-"""Snapshot objects that cannot be read or are gone: made anew from what the catalogue knows.
+"""Writes unreadable or missing snapshot objects again from the catalogue.
 
-The object is a few lines: when, of what, and the tree that names every file. All of that is in the
-rows of the backup, so losing the object loses nothing while the tree and its blocks are there.
+The object is a few lines: time, source, and the tree that names every file. The rows of the backup
+have all of that, so losing the object loses nothing while the tree and its blocks are there.
 """
 
 import logging
@@ -11,7 +11,7 @@ from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
 from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.storage import copies, findings, store_contents
-from holdfast.catalog.storage.store_contents import Rooted
+from holdfast.catalog.storage.store_contents import RequiredSnapshot
 from holdfast.catalog.work import chores, operations
 from holdfast.domain.errors import FencedOff, ObjectMissing, SealBroken
 from holdfast.domain.snapshot import snapshot_key
@@ -23,59 +23,48 @@ from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
 log = logging.getLogger(__name__)
 
 PATIENCE_MS = 30 * 86_400_000
-"""How long a damaged snapshot that is none of ours keeps everything else from being removed."""
+"""How long a damaged snapshot of others keeps all blocks from being removed."""
 
 
 def trees(job: Job, row: Row) -> Mapping[str, str]:
-    """By the name of its object, the tree of every snapshot that must stay."""
+    """The tree of every snapshot that must stay, by the name of its object."""
     with job.tools.catalog.read() as session:
         return {
-            snapshot_id(each.copy): each.tree for each in store_contents.rooted_in(session, row)
+            snapshot_id(snapshot.copy): snapshot.tree
+            for snapshot in store_contents.required_snapshots(session, row)
         }
 
 
-def make_right(job: Job, row: Row, repository: Repository) -> None:
-    """Only for who holds the addon's slot and has the repository to himself."""
+def repair(job: Job, row: Row, repository: Repository) -> None:
+    """Repairs snapshot objects. Only while holding the addon's slot and the exclusive lock."""
     with job.tools.catalog.read() as session:
-        rooted = store_contents.rooted_in(session, row)
+        required = store_contents.required_snapshots(session, row)
         addon = addons.get(session, row.addon_pk)
         session.expunge_all()
     readable, broken = repository.readable_snapshots()
-    there = {each.id for each in readable}
-    for each in rooted:
-        if snapshot_id(each.copy) not in there:
-            _remake(job, repository, addon, each)
-    _give_up(job, row, repository, broken.keys() - {snapshot_id(each.copy) for each in rooted})
+    present = {snapshot.id for snapshot in readable}
+    for snapshot in required:
+        if snapshot_id(snapshot.copy) not in present:
+            _rewrite(job, repository, addon, snapshot)
+    _set_aside(
+        job, row, repository, broken.keys() - {snapshot_id(snapshot.copy) for snapshot in required}
+    )
 
 
-def _remake(job: Job, repository: Repository, addon: Addon, rooted: Rooted) -> None:
-    """Unless a block that it needs is missing: then it stays lost, and all that is left stays."""
-    before, copy = snapshot_id(rooted.copy), rooted.copy
+def _rewrite(job: Job, repository: Repository, addon: Addon, required: RequiredSnapshot) -> None:
+    """Writes the object again, unless a block that it needs is missing: then it stays lost."""
+    before, copy = snapshot_id(required.copy), required.copy
     try:
-        prove(repository, rooted.tree)
+        prove(repository, required.tree)
     except (ObjectMissing, SealBroken) as error:
-        job.say(f"the snapshot object of {rooted.backup.id} is damaged, and more: {error.message}")
+        job.say(
+            f"the snapshot object of {required.backup.id} is damaged, and more: {error.message}"
+        )
         return
-    name = repository.keep(_described(addon, rooted))
-    with job.tools.catalog.write() as session:
-        if not operations.holds(session, job.what):
-            raise FencedOff
-        row = copies.get(session, copy.pk)
-        if row is None or row.objects != copy.objects:
-            raise FencedOff
-        row.objects = snapshot_key(repository.objects.prefix, name)
-        chores.ask(session, chores.audit_of(copy.destination_pk), job.tools.clock.now())
-    if any(each == before for each, _ in repository.objects.names("snapshots")):
-        repository.objects.set_aside("snapshots", before)
-    job.say(f"the snapshot object of {rooted.backup.id} was made anew as {name}")
-
-
-def _described(addon: Addon, rooted: Rooted) -> Snapshot:
-    """As `snapshot.py` and `replicate.py` wrote it."""
-    backup = rooted.backup
-    return Snapshot(
+    backup = required.backup
+    snapshot = Snapshot(  # as `snapshot.py` or `replicate.py` wrote it
         time=backup.created * 1_000_000,
-        tree=rooted.tree,
+        tree=required.tree,
         host=addon.id,
         paths=[f"/{addon.kind}"],
         tags=[
@@ -83,12 +72,24 @@ def _described(addon: Addon, rooted: Rooted) -> Snapshot:
             f"holdfast:engine={addon.kind}",
             f"holdfast:version={backup.version}",
         ],
-        original=str((backup.evidence or {})["snapshot"]) if rooted.copy.additional else "",
+        original=str((backup.evidence or {})["snapshot"]) if copy.additional else "",
     )
+    name = repository.keep(snapshot)
+    with job.tools.catalog.write() as session:
+        if not operations.holds(session, job.dispatch):
+            raise FencedOff
+        row = copies.get(session, copy.pk)
+        if row is None or row.objects != copy.objects:
+            raise FencedOff
+        row.objects = snapshot_key(repository.objects.prefix, name)
+        chores.ask(session, chores.audit_of(copy.destination_pk), job.tools.clock.now())
+    if any(listed == before for listed, _ in repository.objects.names("snapshots")):
+        repository.objects.set_aside("snapshots", before)
+    job.say(f"the snapshot object of {required.backup.id} was made anew as {name}")
 
 
-def _give_up(job: Job, row: Row, repository: Repository, unknown: set[str]) -> None:
-    """Sets aside what has been known as damaged for long and is of no backup of ours."""
+def _set_aside(job: Job, row: Row, repository: Repository, unknown: set[str]) -> None:
+    """Sets aside damaged snapshots of others that have been known for long."""
     before = job.tools.clock.now() - PATIENCE_MS
     for name in sorted(unknown):
         key = snapshot_key(row.prefix, name)
@@ -96,5 +97,5 @@ def _give_up(job: Job, row: Row, repository: Repository, unknown: set[str]) -> N
             since = findings.open_since(session, row.destination_pk, findings.DAMAGED, key)
         if since is not None and since < before:
             job.say(f"the snapshot {name} was not readable for 30 days; it is set aside")
-            log.error("a damaged snapshot of somebody else was set aside", extra={"key": key})
+            log.error("a damaged snapshot of others was set aside", extra={"key": key})
             repository.objects.set_aside("snapshots", name)

@@ -1,9 +1,9 @@
-"""Takes a restore back with the old data that it set aside, and drops that data later.
+"""Undoes a restore with the old data that it set aside, and drops that data later.
 
-A dump's old data is on the server itself, and its engine puts it back (`Undoable`). A snapshot's is
-a data directory beside the live one, which changes places with it (`exchange.py`). Whether there is
-anything is what the restore's row says: an undo and a drop are operations of the same addon, so
-they never run at once.
+Old data of a dump's restore is on the server, and its engine puts it back (`Undoable`). Old data of
+a snapshot's restore is a data directory beside the live one (`data_directories.py`). The restore's
+row says whether there is any: an undo and a drop are operations of the same addon, so they never
+run at once.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Operation, Restore
 from holdfast.catalog.work import operations
 from holdfast.contracts.engine import Undoable
+from holdfast.contracts.job_arguments import OldDataArguments
 from holdfast.domain.errors import Failure, NotSupported, RestoreDiffers
 from holdfast.domain.operation import Kind
 from holdfast.jobs.core.job import Job
@@ -24,20 +25,20 @@ from holdfast.jobs.snapshots.restore_in_place import run_as
 from holdfast.usecases.hosting.server_control import ServerControl, control_of
 
 _RETRY_MS = 3_600_000
-"""Before dropping old data is tried again."""
+"""Pause before dropping old data is retried."""
 
 
 class UndoRecord(BaseModel):
-    """`version` is the one of the old data, `was` the addon's before the undo."""
+    """`version` is that of the old data, `was` the addon's before the undo."""
 
     version: str = ""
     was: str = ""
 
 
 def _undone(job: Job) -> tuple[Restore, Operation]:
-    """The restore that is taken back, and its operation."""
+    """The restore to undo, and its operation."""
     with job.tools.catalog.read() as session:
-        restore = restores.get(session, int(str(job.arguments["undone"])))
+        restore = restores.get(session, job.parse(OldDataArguments).undone_pk)
     return restore, _operation_of(job, restore)
 
 
@@ -58,7 +59,7 @@ def _engine(job: Job) -> Undoable:
 
 def look(job: Job, record: UndoRecord) -> UndoRecord:
     restore, operation = _undone(job)
-    in_files = operation.kind == Kind.REWIND
+    in_files = operation.kind == Kind.RESTORE_IN_PLACE
     job.require_running(enters=not in_files)
     if restore.old_until is None:
         raise RestoreDiffers("the old data of this restore is no longer set aside")
@@ -71,7 +72,7 @@ def look(job: Job, record: UndoRecord) -> UndoRecord:
 
 def put_back(job: Job, record: UndoRecord) -> UndoRecord:
     _, operation = _undone(job)
-    if operation.kind != Kind.REWIND:
+    if operation.kind != Kind.RESTORE_IN_PLACE:
         _engine(job).put_back(job.address(), operation.id, job.attempt, job.guard)
         return record
     with job.holding(control_of(job.tools, job.addon).held()):
@@ -79,31 +80,34 @@ def put_back(job: Job, record: UndoRecord) -> UndoRecord:
         job.say("stopping the server; the old data takes its place again")
         if job.addon.managed:
             run_as(job, record.version)
-        seat = control_of(job.tools, job.addon)
-        data_directories.take_back(seat, operation.id, _tree(job, seat), job.say)
+        control = control_of(job.tools, job.addon)
+        data_directories.take_back(control, operation.id, _tree(job, control), job.say)
     return record
 
 
-def _tree(job: Job, seat: ServerControl) -> Path:
-    """One for all attempts: they act in the seat's lock only, and go on where it was left."""
-    return seat.beside(job.what.op)
+def _tree(job: Job, control: ServerControl) -> Path:
+    """One directory for all attempts: they act under the server's lock only, and each goes on from
+    where the last one stopped."""
+    return control.beside(job.dispatch.op)
 
 
 def publish(session: WriteSession, job: Job, record: UndoRecord) -> None:  # noqa: ARG001
-    restores.get(session, int(str(job.arguments["undone"]))).old_until = None
+    restores.get(session, job.parse(OldDataArguments).undone_pk).old_until = None
 
 
 def clean(job: Job, record: UndoRecord) -> str:
     restore, operation = _undone(job)
-    if operation.kind != Kind.REWIND or restore.old_until is None:
+    if operation.kind != Kind.RESTORE_IN_PLACE or restore.old_until is None:
         return ""
-    seat = control_of(job.tools, job.addon)
-    with job.holding(seat.held()):
-        tree = _tree(job, seat)
-        if record.was and data_directories.goes_back(seat, tree):
+    control = control_of(job.tools, job.addon)
+    with job.holding(control.held()):
+        tree = _tree(job, control)
+        if record.was and data_directories.goes_back(control, tree):
             run_as(job, record.was)
-            seat = control_of(job.tools, job.addon)
-        return data_directories.undo(seat, tree, data_directories.aside_of(seat, operation.id))
+            control = control_of(job.tools, job.addon)
+        return data_directories.undo(
+            control, tree, data_directories.aside_of(control, operation.id)
+        )
 
 
 def drop(job: Job, record: UndoRecord) -> UndoRecord:
@@ -115,21 +119,21 @@ def drop(job: Job, record: UndoRecord) -> UndoRecord:
 
 def _drop(job: Job, restore: Restore) -> None:
     operation = _operation_of(job, restore)
-    if operation.kind == Kind.REWIND:
-        seat = control_of(job.tools, job.addon)
-        with job.holding(seat.held()):
-            data_directories.drop_aside(seat, operation.id)
+    if operation.kind == Kind.RESTORE_IN_PLACE:
+        control = control_of(job.tools, job.addon)
+        with job.holding(control.held()):
+            data_directories.drop_aside(control, operation.id)
     else:
         _engine(job).drop_aside(job.address(), operation.id, job.attempt, job.guard)
 
 
 def drop_all(job: Job) -> None:
-    """Whatever restores into this addon have set aside. What cannot be removed is named in the log:
-    it does not keep the addon from being deleted."""
+    """Drops all old data of restores into this addon. Data that cannot be removed is named in the
+    log and does not keep the addon from being deleted."""
     with job.tools.catalog.read() as session:
-        kept = restores.keeping_old_data(session, job.addon.pk)
+        undoable = restores.keeping_old_data(session, job.addon.pk)
         session.expunge_all()
-    for restore in kept:
+    for restore in undoable:
         try:
             _drop(job, restore)
         except Failure as error:
@@ -137,13 +141,9 @@ def drop_all(job: Job) -> None:
 
 
 def _try_later(session: WriteSession, job: Job, record: UndoRecord) -> None:  # noqa: ARG001
-    restore = restores.get(session, int(str(job.arguments["undone"])))
+    restore = restores.get(session, job.parse(OldDataArguments).undone_pk)
     if restore.old_until is not None:
         restore.old_until = job.tools.clock.now() + _RETRY_MS
-
-
-def _nothing(job: Job, record: UndoRecord) -> str:  # noqa: ARG001 - a drop leaves nothing behind
-    return ""
 
 
 UNDO = Plan(
@@ -162,7 +162,7 @@ DROP_OLD = Plan(
     record=UndoRecord,
     steps=[Step("drop", "dropping the old data of a restore", drop)],
     publish=publish,
-    clean=_nothing,
+    clean=lambda job, record: "",  # noqa: ARG005 - a drop leaves nothing behind
     writes=True,
     failed=_try_later,
 )

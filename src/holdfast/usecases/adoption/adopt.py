@@ -1,18 +1,18 @@
-"""Takes backups in that lie at a place and that no row knew.
+"""Adopts backups found in a store that no row knew.
 
-Their addons become addons that are gone: nothing runs, but their backups are listed, restored into
-other addons, forked and deleted like those of any other addon that is gone. They have no retention
-time, so nothing but a person deletes them.
+Their addons become deleted addons: nothing runs, but their backups are listed, restored into other
+addons, forked and deleted like those of any deleted addon. They have no retention time, so only a
+person deletes them.
 """
 
 from collections.abc import Sequence
 from typing import cast
 
 from holdfast.catalog import addons, backups, projects
-from holdfast.catalog.schema import Addon, Backup, Copy, Project
+from holdfast.catalog.schema import Addon, Copy, Project
 from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.storage import adopted, repositories
-from holdfast.domain.adoption import Found, Shelf
+from holdfast.domain.adoption import SurveyedAddon, SurveyedBackup
 from holdfast.domain.backup import BackupType, source_of
 from holdfast.domain.operation import Status
 from holdfast.kit import ids
@@ -21,99 +21,94 @@ from holdfast.usecases.context import Context
 
 
 def take_in(
-    context: Context, place: int | None, shelf: Shelf, password: Secret | None
+    context: Context, destination_pk: int | None, surveyed: SurveyedAddon, password: Secret | None
 ) -> Sequence[Copy]:
-    """The copies that are new. `password` is our own for the shelf's repository, where it has one.
+    """Adds rows of the surveyed addon and its backups; returns the new copies.
 
-    What another request took in meanwhile is not taken in again.
+    `password` opens the surveyed repository, if there is one. Backups that another request adopted
+    meanwhile are left out.
     """
-    context.services.engines(shelf.kind)  # Invalid: nobody here could restore it
-    addon = _addon(context, _project(context, shelf), shelf)
+    context.services.engines(surveyed.kind)  # Invalid: no engine here could restore it
+    project = projects.find(context.session, surveyed.project)
+    if project is None:
+        name = surveyed.project
+        project = Project(id=name, name=name, created=context.now, updated=context.now)
+        context.session.add(project)
+        context.session.flush()
+    addon = _addon(context, project, surveyed)
     if password is not None:
-        sealed = context.services.sealer.seal(password, repositories.context(shelf.repository))
-        made = Row(
+        sealed = context.services.sealer.seal(password, repositories.context(surveyed.repository))
+        row = Row(
             addon_pk=addon.pk,
-            destination_pk=place,
-            prefix=shelf.repository,
+            destination_pk=destination_pk,
+            prefix=surveyed.repository,
             sealed_password=sealed,
             created=context.now,
         )
-        repositories.ensure(context.session, made)
-    kept = (_keep(context, place, addon, each) for each in shelf.backups)
-    return [copy for copy in kept if copy is not None]
+        repositories.ensure(context.session, row)
+    copies = (_adopt(context, destination_pk, addon, backup) for backup in surveyed.backups)
+    return [copy for copy in copies if copy is not None]
 
 
-def _project(context: Context, shelf: Shelf) -> Project:
-    found = projects.find(context.session, shelf.project)
-    if found is None:
-        found = Project(
-            id=shelf.project, name=shelf.project, created=context.now, updated=context.now
-        )
-        context.session.add(found)
-        context.session.flush()
-    return found
-
-
-def _addon(context: Context, project: Project, shelf: Shelf) -> Addon:
-    found = adopted.addon(context.session, project.pk, shelf)
-    if found is None:
-        uid = shelf.uid or ids.uid()
-        found = Addon(
-            uid=uid, project_pk=project.pk, id=shelf.addon, name=shelf.addon, kind=shelf.kind,
-            version=shelf.backups[-1].version, managed=False, desired="stopped", status="deleted",
+def _addon(context: Context, project: Project, surveyed: SurveyedAddon) -> Addon:
+    addon = adopted.addon(context.session, project.pk, surveyed)
+    if addon is None:
+        uid = surveyed.uid or ids.uid()
+        addon = Addon(
+            uid=uid, project_pk=project.pk, id=surveyed.addon, name=surveyed.addon,
+            kind=surveyed.kind, version=surveyed.backups[-1].version, managed=False,
+            desired="stopped", status="deleted",
             host="", port=0, user="", database="", options={},
             sealed_password=context.services.sealer.seal(Secret(""), addons.context(uid)),
-            tags=[], spec={adopted.MARK: True}, created=shelf.backups[0].created,
+            tags=[], spec={adopted.MARK: True}, created=surveyed.backups[0].created,
             updated=context.now, deleted=context.now,
         )  # fmt: skip
-        context.session.add(found)
+        context.session.add(addon)
         context.session.flush()
-    return found
+    return addon
 
 
-def _keep(context: Context, place: int | None, addon: Addon, found: Found) -> Copy | None:
-    """A backup that is known from another place gets one more copy; only if it was adopted, too."""
-    known = adopted.backup(context.session, found.uid)
-    if known is not None and (known.operation or adopted.is_at(context.session, known, place)):
+def _adopt(
+    context: Context, destination_pk: int | None, addon: Addon, surveyed: SurveyedBackup
+) -> Copy | None:
+    """Adds one copy, and its backup unless that was adopted from another destination before."""
+    existing = adopted.backup(context.session, surveyed.uid)
+    if existing is not None and (
+        existing.operation or adopted.is_at(context.session, existing, destination_pk)
+    ):
         return None
-    backup = known or _backup(context, addon, found)
+    backup = existing
+    if backup is None:
+        id_is_taken = backups.find(context.session, addon.pk, surveyed.id) is not None
+        new = backups.NewBackup(
+            id=f"{surveyed.id}-{surveyed.uid[:8]}" if id_is_taken else surveyed.id,
+            name=surveyed.name,
+            type=surveyed.type,
+            source=source_of(surveyed.type),
+            provenance=surveyed.provenance,
+            compression=surveyed.compression,
+            created=surveyed.created,
+            uid=surveyed.uid,
+        )
+        backup = backups.new_row(addon, new)
+        backup.status, backup.completed = Status.COMPLETED, surveyed.created
+        backup.size, backup.version = surveyed.size, surveyed.version
+        backup.evidence = dict(surveyed.evidence)
+        backup.warnings = len(cast("list[object]", surveyed.evidence["warnings"]))
+        context.session.add(backup)
+        context.session.flush()
     copy = Copy(
         backup_pk=backup.pk,
         addon_pk=addon.pk,
-        destination_pk=place,
-        additional=known is not None,
+        destination_pk=destination_pk,
+        additional=existing is not None,
         status=Status.COMPLETED,
-        size=found.size,
-        objects=found.objects,
-        created=found.created,
-        completed=found.created,
-        read_at=0 if found.type is BackupType.DUMP else None,
+        size=surveyed.size,
+        objects=surveyed.objects,
+        created=surveyed.created,
+        completed=surveyed.created,
+        read_at=0 if surveyed.type is BackupType.DUMP else None,
     )
     context.session.add(copy)
     context.session.flush()
     return copy
-
-
-def _backup(context: Context, addon: Addon, found: Found) -> Backup:
-    taken = backups.find(context.session, addon.pk, found.id) is not None
-    backup = Backup(
-        uid=found.uid,
-        addon_pk=addon.pk,
-        id=f"{found.id}-{found.uid[:8]}" if taken else found.id,
-        name=found.name,
-        type=found.type,
-        source=source_of(found.type),
-        provenance=found.provenance,
-        compression=found.compression,
-        status=Status.COMPLETED,
-        size=found.size,
-        version=found.version,
-        retained=False,
-        evidence=dict(found.evidence),
-        warnings=len(cast("list[object]", found.evidence["warnings"])),
-        created=found.created,
-        completed=found.created,
-    )
-    context.session.add(backup)
-    context.session.flush()
-    return backup

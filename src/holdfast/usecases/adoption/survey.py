@@ -1,9 +1,9 @@
-"""Reads a place for backups that no row knows: what an installation whose catalogue is lost left.
+"""Surveys a store for backups that no row knows, such as those of a lost catalogue.
 
-What lies in a bucket may have been put there by anybody. It is taken as far as it proves itself:
-a dump's manifest has our form and names objects that are there in their sizes; a snapshot is opened
-with the owner's passphrase, and every block of every file of it is in a pack that is there. What
-does not is named and left alone. Digests are proven when a backup is restored, as always.
+Anyone may have put objects into a bucket, so a backup must prove itself: a dump's manifest has our
+form and names objects that are there in their sizes; a snapshot is opened with the owner's
+passphrase, and every block of every file is in a pack that is there. Others are named and left
+alone. Digests are checked when a backup is restored, as always.
 """
 
 import json
@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from holdfast.catalog.schema import Document
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain import snapshot, store_check
-from holdfast.domain.adoption import Found, Problem, Shelf
+from holdfast.domain.adoption import SurveyedAddon, SurveyedBackup, SurveyProblem
 from holdfast.domain.artifact import MANIFEST, stamped_part
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import EvidenceMissing, Failure
@@ -33,10 +33,10 @@ from holdfast.repositories.restic.read.reading import blobs, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot, open_repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs
 from holdfast.usecases import backup_warnings
-from holdfast.usecases.store_check.snapshot_check import lacking
+from holdfast.usecases.snapshots.snapshot_sources import lacking
 
 _TAG = "holdfast:backup="
-_MOST_MANIFEST_BYTES = 256 << 20
+_MAX_MANIFEST_BYTES = 256 << 20
 
 _Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
 _Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -91,12 +91,12 @@ class _SnapshotManifest(BaseModel):
     version: _Version
     created: datetime
     facts: Document
-    provenance: Provenance = Provenance.OWN  # who has the passphrase wrote it
+    provenance: Provenance = Provenance.OWN  # only owners of the passphrase can write it
 
 
 @dataclass
-class Place:
-    """Everything at a place that looks like ours, by project and addon."""
+class StoreSurvey:
+    """Everything in a store that looks like ours, by project and addon."""
 
     dumps: dict[tuple[str, str], dict[str, dict[Spot, dict[str, int]]]] = field(
         default_factory=dict[tuple[str, str], dict[str, dict[Spot, dict[str, int]]]]
@@ -110,66 +110,71 @@ class Place:
         return sorted({*self.dumps, *self.repositories})
 
 
-def survey(store: ObjectStore) -> Place:
-    """From the keys alone."""
-    found = Place()
+def survey(store: ObjectStore) -> StoreSurvey:
+    """Finds dumps and repositories by the keys of the store's objects alone."""
+    contents = StoreSurvey()
     for stat in store.list(store_check.ROOT):
         spot = spot_of(stat.key)
         if spot is not None:
-            shelf = found.dumps.setdefault((spot.project, spot.addon), {})
-            attempt = shelf.setdefault(spot.uid, {}).setdefault(spot, {})
+            backups = contents.dumps.setdefault((spot.project, spot.addon), {})
+            attempt = backups.setdefault(spot.uid, {}).setdefault(spot, {})
             attempt[stat.key] = stat.size
     for stat in store.list(snapshot.ROOT):
         prefix = repository_of(stat.key)
         if prefix is not None and stat.key == f"{prefix}config":
             project, addon = prefix.split("/")[1:3]
-            found.repositories.setdefault((project, addon), []).append(prefix)
-    return found
+            contents.repositories.setdefault((project, addon), []).append(prefix)
+    return contents
 
 
 def dumps(
     store: ObjectStore,
-    shelf: Mapping[str, Mapping[Spot, Mapping[str, int]]],
-    known: Collection[str],
+    backups_in_store: Mapping[str, Mapping[Spot, Mapping[str, int]]],
+    known_uids: Collection[str],
     is_ours: Callable[[Document], bool],
-) -> Iterator[Shelf | Problem]:
-    """One shelf for each kind of addon that bore the name. `known` are uids that have rows;
-    `is_ours` tells of a manifest whether this installation wrote it."""
-    fresh = sorted(shelf.keys() - set(known))
-    newest = [max(shelf[uid], key=lambda each: each.attempt) for uid in fresh]
-    yield from _shelved(
+) -> Iterator[SurveyedAddon | SurveyProblem]:
+    """Reads the unknown dumps of one project and addon id, grouped by the kind of the addon.
+
+    `known_uids` have rows already; `is_ours` tells whether this installation wrote a manifest.
+    """
+    fresh = sorted(backups_in_store.keys() - set(known_uids))
+    newest = [max(backups_in_store[uid], key=lambda attempt: attempt.attempt) for uid in fresh]
+    yield from _grouped(
         (
-            (spot.prefix, partial(_dump, store, spot, shelf[spot.uid][spot], is_ours))
+            (spot.prefix, partial(_dump, store, spot, backups_in_store[spot.uid][spot], is_ours))
             for spot in newest
         ),
-        lambda kind, backups: Shelf(newest[0].project, newest[0].addon, kind, backups=backups),
+        lambda kind, backups: SurveyedAddon(
+            newest[0].project, newest[0].addon, kind, backups=backups
+        ),
     )
 
 
-def _shelved(
-    looks: Iterable[tuple[str, Callable[[], tuple[str, Found]]]],
-    shelf: Callable[[str, Sequence[Found]], Shelf],
-) -> Iterator[Shelf | Problem]:
-    """Each look says where it is and finds a backup and its kind, or what is wrong with it."""
-    kinds: dict[str, list[Found]] = {}
-    for where, look in looks:
+def _grouped(
+    readers: Iterable[tuple[str, Callable[[], tuple[str, SurveyedBackup]]]],
+    addon_of: Callable[[str, Sequence[SurveyedBackup]], SurveyedAddon],
+) -> Iterator[SurveyedAddon | SurveyProblem]:
+    """Reads backups and groups them by kind of addon. Each reader comes with the location it reads;
+    those that fail are yielded as problems."""
+    kinds: dict[str, list[SurveyedBackup]] = {}
+    for location, read in readers:
         try:
-            kind, found = look()
+            kind, backup = read()
         except (Failure, ValidationError, ValueError) as error:
-            yield Problem(where, _said(error))
+            yield SurveyProblem(location, _explain(error))
         else:
-            kinds.setdefault(kind, []).append(found)
+            kinds.setdefault(kind, []).append(backup)
     for kind, backups in kinds.items():
-        yield shelf(kind, sorted(backups, key=_age))
+        yield addon_of(kind, sorted(backups, key=lambda backup: (backup.created, backup.uid)))
 
 
 def is_stamped(stamp: Stamp, manifest: Document) -> bool:
-    """Whether a dump's manifest has a stamp of this installation's master key."""
+    """Whether a dump's manifest is stamped with this installation's master key."""
     return stamp.is_on(stamped_part(manifest), str(manifest.get("stamp", "")))
 
 
 def _provenance(manifest: Document, spot: Spot, is_ours: Callable[[Document], bool]) -> Provenance:
-    """A manifest is believed where it was written: moved below another project it is foreign."""
+    """OWN only in the project the manifest was written for: moved to another it is foreign."""
     in_place = manifest["backup"].get("project") == spot.project
     own = manifest.get("provenance", Provenance.OWN) == Provenance.OWN
     return Provenance.OWN if own and in_place and is_ours(manifest) else Provenance.FOREIGN
@@ -177,23 +182,23 @@ def _provenance(manifest: Document, spot: Spot, is_ours: Callable[[Document], bo
 
 def _dump(
     store: ObjectStore, spot: Spot, sizes: Mapping[str, int], is_ours: Callable[[Document], bool]
-) -> tuple[str, Found]:
+) -> tuple[str, SurveyedBackup]:
     key = spot.prefix + MANIFEST
     if key not in sizes:
         raise EvidenceMissing("it has no manifest, so it was never completed")
-    if sizes[key] > _MOST_MANIFEST_BYTES:
+    if sizes[key] > _MAX_MANIFEST_BYTES:
         raise EvidenceMissing(f"its manifest has {sizes[key]} bytes")
     body, digest = b"".join(store.get(key)), Digest()
     digest.feed(body)
     manifest = _DumpManifest.model_validate_json(body)
     if manifest.backup.uid != spot.uid:
         raise EvidenceMissing(f"its manifest is of the backup {manifest.backup.uid}")
-    wanted = {each.key: each.stored_bytes for each in manifest.members}
-    problem = store_check.damage(spot.prefix, wanted, sizes)
+    expected = {member.key: member.stored_bytes for member in manifest.members}
+    problem = store_check.damage(spot.prefix, expected, sizes)
     if problem is not None:
         raise EvidenceMissing(problem)
-    check = Check("adopted", True, f"{len(wanted)} members are there in their sizes")
-    return manifest.engine, Found(
+    check = Check("adopted", True, f"{len(expected)} members are there in their sizes")
+    return manifest.engine, SurveyedBackup(
         uid=spot.uid,
         id=manifest.backup.id,
         name=manifest.backup.name,
@@ -201,11 +206,11 @@ def _dump(
         compression=manifest.compression,
         version=manifest.version,
         created=_ms(manifest.created),
-        size=sum(wanted.values()),
+        size=sum(expected.values()),
         objects=spot.prefix,
         evidence={
             "manifestSha256": digest.hexdigest,
-            "members": [each.model_dump() for each in manifest.members],
+            "members": [member.model_dump() for member in manifest.members],
             "checks": [check.document()],
             "inventory": manifest.inventory,
             "warnings": backup_warnings.gathered(
@@ -220,53 +225,58 @@ def snapshots(
     store: ObjectStore,
     prefix: str,
     passphrase: Secret | None,
-    known: Callable[[Sequence[str]], Collection[str]],
-) -> Iterator[Shelf | Problem]:
-    """The shelf of a repository; the passphrase of its recovery kit opens it."""
+    known_uids: Callable[[Sequence[str]], Collection[str]],
+) -> Iterator[SurveyedAddon | SurveyProblem]:
+    """Reads the unknown snapshots of a repository, which the recovery kit's passphrase opens."""
     if passphrase is None:
-        yield Problem(prefix, "the passphrase of its recovery kit is needed to read snapshots")
+        yield SurveyProblem(
+            prefix, "the passphrase of its recovery kit is needed to read snapshots"
+        )
         return
     try:
         repository = open_repository(store, prefix, passphrase)
         gaps = missing_packs(repository)
         readable, broken = repository.readable_snapshots()
-        tagged = {uid: each for each in readable if (uid := _uid(each))}
-        fresh = [tagged[uid] for uid in sorted(tagged.keys() - set(known([*tagged])))]
+        tagged = {uid: snapshot for snapshot in readable if (uid := _uid(snapshot))}
+        fresh = [tagged[uid] for uid in sorted(tagged.keys() - set(known_uids([*tagged])))]
     except Failure as error:
-        yield Problem(prefix, error.message)
+        yield SurveyProblem(prefix, error.message)
         return
     for (kind, name), why in repository.damaged.items():
-        yield Problem(repository.objects.key(kind, name), why)
+        yield SurveyProblem(repository.objects.key(kind, name), why)
     for name, why in broken.items():
-        yield Problem(snapshot_key(prefix, name), why)
+        yield SurveyProblem(snapshot_key(prefix, name), why)
     _, project, addon, addon_uid, _ = prefix.split("/")
-    yield from _shelved(
+    yield from _grouped(
         (
-            (snapshot_key(prefix, each.id), partial(_snapshot, repository, prefix, each, gaps))
-            for each in fresh
+            (
+                snapshot_key(prefix, snapshot.id),
+                partial(_snapshot, repository, prefix, snapshot, gaps),
+            )
+            for snapshot in fresh
         ),
-        lambda kind, backups: Shelf(project, addon, kind, addon_uid, prefix, backups),
+        lambda kind, backups: SurveyedAddon(project, addon, kind, addon_uid, prefix, backups),
     )
 
 
-def _uid(taken: Snapshot) -> str | None:
-    return next((tag.removeprefix(_TAG) for tag in taken.tags if tag.startswith(_TAG)), None)
+def _uid(snapshot: Snapshot) -> str | None:
+    return next((tag.removeprefix(_TAG) for tag in snapshot.tags if tag.startswith(_TAG)), None)
 
 
 def _snapshot(
-    repository: Repository, prefix: str, taken: Snapshot, gaps: Mapping[str, str]
-) -> tuple[str, Found]:
-    manifest = _SnapshotManifest.model_validate(manifest_of(repository, taken.tree))
-    if manifest.backup.uid != _uid(taken):
+    repository: Repository, prefix: str, stored: Snapshot, gaps: Mapping[str, str]
+) -> tuple[str, SurveyedBackup]:
+    manifest = _SnapshotManifest.model_validate(manifest_of(repository, stored.tree))
+    if manifest.backup.uid != _uid(stored):
         raise EvidenceMissing(f"its manifest is of the backup {manifest.backup.uid}")
-    problem = lacking(repository, taken.tree, gaps) if gaps else None
+    problem = lacking(repository, stored.tree, gaps) if gaps else None
     if problem is not None:
         raise EvidenceMissing(problem)
-    totals = prove(repository, taken.tree)
+    totals = prove(repository, stored.tree)
     check = Check(
         "adopted", True, f"{totals.files} files, {totals.size} bytes: every block is there"
     )
-    return manifest.engine, Found(
+    return manifest.engine, SurveyedBackup(
         uid=manifest.backup.uid,
         id=manifest.backup.id,
         name=manifest.backup.name,
@@ -275,10 +285,10 @@ def _snapshot(
         version=manifest.version,
         created=_ms(manifest.created),
         size=totals.size,
-        objects=snapshot_key(prefix, taken.id),
+        objects=snapshot_key(prefix, stored.id),
         evidence={
-            "snapshot": taken.id,
-            "tree": taken.tree,
+            "snapshot": stored.id,
+            "tree": stored.tree,
             "files": totals.files,
             "checks": [check.document()],
             "facts": manifest.facts,
@@ -289,25 +299,21 @@ def _snapshot(
 
 
 def manifest_of(repository: Repository, tree: str) -> Document:
-    """What a snapshot says of itself; EvidenceMissing without that."""
-    wanted = snapshot.MANIFEST.encode()
+    """The manifest inside a snapshot; EvidenceMissing if there is none."""
+    manifest_path = snapshot.MANIFEST.encode()
     for path, node in repository.walk(tree):
-        if path == wanted:
+        if path == manifest_path:
             return json.loads(b"".join(blobs(repository, node.content)))
     raise EvidenceMissing(f"the snapshot holds no {snapshot.MANIFEST}")
-
-
-def _age(found: Found) -> tuple[int, str]:
-    return found.created, found.uid
 
 
 def _ms(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
-def _said(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
-        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
-        return f"its manifest is not ours: {where or 'as a whole'}: {first['msg']}"
+        field_path = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        return f"its manifest is not ours: {field_path or 'as a whole'}: {first['msg']}"
     return error.message if isinstance(error, Failure) else f"its manifest is no JSON: {error}"

@@ -1,1 +1,1 @@
-"""What callers may send."""
+"""Request bodies."""

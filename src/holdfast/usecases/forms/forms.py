@@ -1,4 +1,4 @@
-"""What callers may send: one description for validation, the API document and the CLI.
+"""Request bodies: one description for validation, the API document and the CLI.
 
 Bodies that decide how safe data is (backups, restores, destinations, tokens) refuse unknown keys,
 because a misspelt safety setting must not pass; project and addon bodies ignore them, because the
@@ -87,7 +87,7 @@ def _not_yet(value: object) -> object:
 
 
 Unsupported = Annotated[Any, AfterValidator(_not_yet), Field(description="Refused unless empty.")]
-"""Ignoring these would leave data less safe than the caller believes."""
+"""Fields whose absence would leave data less safe than the caller believes, so not ignored."""
 
 
 Days = Annotated[int, Field(strict=True, ge=1, le=120)]
@@ -100,7 +100,7 @@ class AdditionalDestination(StrictForm):
 
 
 class Wish(StrictForm):
-    """What a backup and a schedule both say: which kind of backup, and where its copies go."""
+    """Fields of backups and schedules alike: the type of backup, and where its copies go."""
 
     backup_type: BackupType
     compression_type: Compression | None = Field(
@@ -118,11 +118,11 @@ class Wish(StrictForm):
     @classmethod
     def _fits_the_type(cls, value: Any, info: ValidationInfo) -> Any:
         kind = info.data.get("backup_type")
-        wanted = (
+        required = (
             BackupType.DUMP if info.field_name == "custom_destination_id" else BackupType.SNAPSHOT
         )
-        if value and kind is not None and kind is not wanted:
-            raise ValueError(f"is for {wanted} backups only")
+        if value and kind is not None and kind is not required:
+            raise ValueError(f"is for {required} backups only")
         return value
 
 
@@ -147,7 +147,7 @@ class BackupForm(Wish):
 
 
 class SchedulingForm(StrictForm):
-    """When: at every combination, in UTC. Day 0 is Monday."""
+    """The instants of a schedule: every combination, in UTC. Day 0 is Monday."""
 
     interval: Interval
     minute: list[Annotated[int, Field(strict=True, ge=0, le=59)]]
@@ -176,7 +176,7 @@ class ScheduleForm(Wish):
 
 
 class SchedulePatch(StrictForm):
-    """Anything else means another schedule: delete this one and create that."""
+    """Other changes need another schedule: delete this one and create that."""
 
     retention_time: Days
 
@@ -200,17 +200,17 @@ class ImportForm(StrictForm):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [
+        sources = [
             name
             for name in ("connectionString", "importUrl", "uploadId")
             if getattr(self, _SNAKE[name]) is not None
         ]
-        if len(given) != 1:
-            which = " and ".join(given) or "none of them"
+        if len(sources) != 1:
+            which = " and ".join(sources) or "none of them"
             raise ValueError(
                 f"exactly one of connectionString, importUrl and uploadId is wanted, not {which}"
             )
-        if self.import_all_databases is not None and given != ["connectionString"]:
+        if self.import_all_databases is not None and sources != ["connectionString"]:
             raise ValueError("importAllDatabases is for a connectionString only")
         return self
 
@@ -314,7 +314,7 @@ class AuditForm(StrictForm):
 
 
 class ScaleForm(Form):
-    """Of a managed addon: what it is sold as. Nothing of it limits the server."""
+    """The plan of a managed addon. It does not limit the server."""
 
     deployment_plan: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     storage: Annotated[int, Field(ge=1)] | None = None

@@ -1,4 +1,4 @@
-"""What callers may send about restores; see `forms.py`."""
+"""Request bodies of restores; see `forms.py`."""
 
 from typing import Annotated
 

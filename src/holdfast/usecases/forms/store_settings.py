@@ -1,4 +1,4 @@
-"""What callers may say of the service behind a destination."""
+"""Settings of the service behind a destination."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class StoreSettings(BaseModel):
-    """How a service wants to be spoken to. What is not said is found out by trying it."""
+    """Settings of a service. Those that were not sent are found out by probing."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -26,7 +26,7 @@ class StoreSettings(BaseModel):
     )
 
     def given(self) -> dict[str, Any]:
-        """As the driver of the store takes them; those that were said."""
+        """The settings that were sent, as the store driver takes them."""
         named = self.model_dump(include=set(StoreSettings.model_fields))
         return {name: value for name, value in named.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""The texts that callers may send, with their patterns: checked, and shown in the API document."""
+"""Types of text fields, with patterns that are checked and shown in the API document."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from holdfast.domain import naming
 
 @dataclass(frozen=True)
 class Matching:
-    """A text's pattern, for the whole of it, in the API document too."""
+    """A pattern that the whole text must match, shown in the API document."""
 
     pattern: str
     example: str

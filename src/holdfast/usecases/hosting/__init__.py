@@ -1,1 +1,1 @@
-"""Managed servers, and where a server of this machine has its data directory."""
+"""Managed servers, and control over the servers of this machine."""

@@ -1,8 +1,8 @@
-"""Managed servers: starting and stopping them, shared by the lifecycle jobs and the supervisor.
+"""Starts and stops managed servers, for the lifecycle jobs and the supervisor.
 
-A server is started detached, so it outlives a crash of ours and is adopted at the next start.
-One file lock per addon keeps the supervisor and a job, of whatever process, from starting and
-stopping the same server at once.
+A server is started detached, so it outlives a crash of ours and is adopted at the next start. One
+file lock per addon keeps the supervisor and jobs, in any process, from starting and stopping the
+same server at once.
 """
 
 import logging
@@ -24,7 +24,7 @@ from holdfast.kit.locks import exclusive
 from holdfast.kit.processes import process
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import give
-from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, place_of
+from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, server_of
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +39,18 @@ def hostable(engine: Engine) -> Hostable:
 
 
 BESIDE = "restore-"
-"""How the directories begin that restores make beside the live one."""
+"""Prefix of the directories that restores make beside the live one."""
 
 ASIDE = "aside-"
-"""How the directories begin where restores keep old data for an undo."""
+"""Prefix of the directories in which restores keep old data for an undo."""
 
 GIVEN_UP, SETTINGS = "given-up", "settings"
-"""What a restore leaves that gave the live data up first: a note, and the small files of it."""
+"""Names of a note and a directory: traces of a restore that removed the live data first."""
 
 
 @contextmanager
 def hold(home: Path) -> Generator[None]:
+    """Holds the lock of an addon's home, which is created if missing."""
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)  # the server's own user must get to the data directory below
     with exclusive(home / "lock"):
@@ -57,31 +58,37 @@ def hold(home: Path) -> Generator[None]:
 
 
 def held(tools: Toolbox, addon: Addon) -> AbstractContextManager[None]:
-    """Nobody else starts or stops this addon's server meanwhile."""
+    """Locks this addon's server against being started or stopped elsewhere."""
     return hold(home_of(tools.data_dir, addon.uid))
 
 
 def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     """Makes sure the server runs and answers. Returns whether it had to be started.
 
-    `wait(seconds)` sleeps between looks. AddonUnavailable when it does not answer in time, or
-    when a restore that was cut off has its data directory.
+    `wait(seconds)` sleeps between checks. AddonUnavailable if it does not answer in time, or if an
+    interrupted restore holds its data directory.
     """
-    make_room(tools, addon)
-    engine, place = hostable(tools.engines(addon.kind)), place_of(tools, addon)
-    if not place.directory.exists():
+    assign_uid(tools, addon)
+    engine, server = hostable(tools.engines(addon.kind)), server_of(tools, addon)
+    if not server.directory.exists():
         raise AddonUnavailable("the server's data directory is not in its place")
     if isinstance(engine, Succeeding):
-        engine.admit(place)
-    _settle(tools, addon, engine, place)
-    started = engine.running(place) is None
+        engine.admit(server)
+    if not is_settled(server):  # an older Holdfast made it: its administrator is replaced first
+        engine.stop(server)
+        give_away(server)
+        log.warning("the administrator of a server is being replaced", extra={"addon": addon.id})
+        for lost_access in engine.settle(server, Guard(tools.clock)):
+            extra = {"addon": addon.id, "access": lost_access}
+            log.warning("this can no longer be used", extra=extra)
+    started = engine.running(server) is None
     if started:
-        give_away(place)
+        give_away(server)
         with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
-            process.start_detached(engine.command(place), output)
+            process.start_detached(engine.command(server), output)
     deadline = tools.clock.monotonic() + START_SECONDS
     for pause in pauses(0.1):
-        if engine.ready(place):
+        if engine.ready(server):
             break
         if tools.clock.monotonic() > deadline:
             raise AddonUnavailable(f"the server did not answer within {START_SECONDS:.0f} s")
@@ -89,15 +96,16 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     return started
 
 
-_ASK_AGAIN = 10
+_UID_TRIES = 10
 
 
-def make_room(tools: Toolbox, addon: Addon) -> None:
-    """Gives the server a user of this machine that nobody else has, where we can; else says so in
-    the server's log. Permanent when there is none left."""
+def assign_uid(tools: Toolbox, addon: Addon) -> None:
+    """Gives the server an operating system user of its own if we are root, else logs a warning.
+
+    Permanent if there is no uid left."""
     if tools.server_uids is None:
         return _warn_of_neighbours(tools, addon)
-    for remaining in reversed(range(_ASK_AGAIN)):
+    for remaining in reversed(range(_UID_TRIES)):
         if addon.server_uid is not None:
             return None
         try:
@@ -113,17 +121,17 @@ def make_room(tools: Toolbox, addon: Addon) -> None:
     return None
 
 
-def _free_uid(tools: Toolbox, taken: set[int]) -> int:
-    """That nobody of the machine has, either."""
-    known = {entry.pw_uid for entry in pwd.getpwall()}
+def _free_uid(tools: Toolbox, assigned: set[int]) -> int:
+    """The first uid of our range that neither an addon nor a user of the machine has."""
+    listed = {entry.pw_uid for entry in pwd.getpwall()}
     for uid in tools.server_uids or ():
-        if uid not in taken and uid not in known and not _is_known(uid):
+        if uid not in assigned and uid not in listed and not _is_known(uid):
             return uid
     raise Permanent("every uid of server_uids is in use: HOLDFAST_SERVER_UIDS needs a larger range")
 
 
 def _is_known(uid: int) -> bool:
-    """Also to services that do not list their users."""
+    """Whether a user has this uid, even in directories that do not list their users."""
     try:
         pwd.getpwuid(uid)
     except KeyError:
@@ -133,7 +141,7 @@ def _is_known(uid: int) -> bool:
 
 def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:
     with tools.catalog.read() as session:
-        if not addons.has_strange_neighbours(session, tools.node, addon):
+        if not addons.has_foreign_neighbours(session, tools.node, addon):
             return
     text = NEIGHBOURS
     log.warning(text, extra={"addon": addon.id})
@@ -141,35 +149,24 @@ def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:
         output.write(f"holdfast: {text}\n".encode())
 
 
-def give_away(place: LocalServer) -> None:
-    """All files of the server that stands still are its user's."""
-    for path in (place.directory, *place.directory.parent.glob(f"{BESIDE}*/tablespaces")):
-        give(path, place.uid)
+def give_away(server: LocalServer) -> None:
+    """Makes the files of a stopped server its own user's."""
+    for path in (server.directory, *server.directory.parent.glob(f"{BESIDE}*/tablespaces")):
+        give(path, server.uid)
 
 
 def vacate(session: WriteSession, addon: Addon) -> None:
-    """When its files are gone its user may be somebody else's."""
+    """Frees the server's uid for others, once its files are gone."""
     addons.get(session, addon.pk).server_uid = None
 
 
-def is_settled(place: LocalServer) -> bool:
-    """Is the administrator of this data directory ours? Cheap."""
-    return place.admin is None or (place.directory / SETTLED).exists()
-
-
-def _settle(tools: Toolbox, addon: Addon, engine: Hostable, place: LocalServer) -> None:
-    """What an older Holdfast made is changed before its server starts, and stopped for that."""
-    if is_settled(place):
-        return
-    engine.stop(place)
-    give_away(place)
-    log.warning("the administrator of a server is being replaced", extra={"addon": addon.id})
-    for what in engine.settle(place, Guard(tools.clock)):
-        log.warning("nobody can use this any more", extra={"addon": addon.id, "what": what})
+def is_settled(server: LocalServer) -> bool:
+    """Whether this data directory's administrator is ours. Cheap."""
+    return server.admin is None or (server.directory / SETTLED).exists()
 
 
 def _log(home: Path) -> Path:
-    """The server's log; one older generation is kept."""
+    """The path of the server's log, rotated if large; one older file is kept."""
     path = home / SERVER_LOG
     if path.exists() and path.stat().st_size > _LOG_LIMIT:
         path.replace(home / f"{SERVER_LOG}.1")
@@ -177,17 +174,17 @@ def _log(home: Path) -> Path:
 
 
 def stop(tools: Toolbox, addon: Addon) -> None:
-    hostable(tools.engines(addon.kind)).stop(place_of(tools, addon))
+    hostable(tools.engines(addon.kind)).stop(server_of(tools, addon))
 
 
 def remove(engine: object, tree: Path) -> None:
-    """A directory beside the live one, with the server that a rehearsal left waiting in it."""
+    """Removes a directory beside the live one, and ends the server that a rehearsal left in it."""
     _dismiss(engine, tree)
     shutil.rmtree(tree)
 
 
 def dismiss_waiting(tools: Toolbox, addon: Addon) -> None:
-    """Ends what rehearsals left waiting; their operations go on without."""
+    """Ends the servers that rehearsals left waiting; the restores go on without them."""
     engine = tools.engines(addon.kind)
     for tree in home_of(tools.data_dir, addon.uid).glob(f"{BESIDE}*"):
         _dismiss(engine, tree)
@@ -199,20 +196,20 @@ def _dismiss(engine: object, tree: Path) -> None:
 
 
 def create(tools: Toolbox, addon: Addon) -> None:
-    """A data directory, if there is none yet."""
-    make_room(tools, addon)
-    place = place_of(tools, addon)
-    if not place.directory.exists():
-        hostable(tools.engines(addon.kind)).initialise(place)
+    """Creates the data directory if there is none."""
+    assign_uid(tools, addon)
+    server = server_of(tools, addon)
+    if not server.directory.exists():
+        hostable(tools.engines(addon.kind)).initialise(server)
 
 
 def destroy(tools: Toolbox, addon: Addon) -> None:
-    """Stops the server and removes its data, also that of restores. Repeatable."""
+    """Stops the server and removes all its data, that of restores included. Repeatable."""
     home = home_of(tools.data_dir, addon.uid)
     if not home.exists():
         return
     stop(tools, addon)
-    live = place_of(tools, addon).directory
+    live = server_of(tools, addon).directory
     if live.exists():
         shutil.rmtree(live)
     for pattern in (f"{BESIDE}*", f"{ASIDE}*"):

@@ -1,8 +1,8 @@
-"""Where an addon's server has its data directory, and how it is stopped and started there.
+"""Controls an addon's server: its data directory, and how it is stopped and started.
 
-Of a managed addon all of that is ours. Of an attached one it is what the operator of this machine
-said about it (`HOLDFAST_ATTACHED_FILE`): the directory, and the two commands. Nothing of it can be
-said or changed over the API. `exchange.py` puts another data directory in place, for both alike.
+A managed server is ours. For an attached one the operator of this machine names the directory and
+the two commands (`HOLDFAST_ATTACHED_FILE`); the API cannot change them. `data_directories.py`
+exchanges the data directories of both alike.
 """
 
 import os
@@ -26,7 +26,7 @@ from holdfast.domain.errors import (
 from holdfast.kit.processes import process
 from holdfast.kit.processes.process import Command, require_success
 from holdfast.usecases.hosting import managed_servers
-from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, place_of
+from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, server_of
 
 _STOP_SECONDS = 300.0
 _GONE_SECONDS = 30.0
@@ -35,60 +35,54 @@ _LAST_WORDS = 500
 
 @dataclass(frozen=True)
 class ServerControl:
-    """One server's place on this machine. `home` is our own directory on the same file system.
+    """One server on this machine. `home` is our own directory on the same file system.
 
-    `runs` says whether the server is up, `start` returns when it answers, `stop` when it is gone;
-    both may be repeated. `wanted`: somebody sees to it that it runs.
+    `runs` tells whether the server is up; `start` returns when it answers, `stop` when it has
+    ended; both are repeatable. `wanted`: the supervisor restarts it when it is down.
     """
 
-    place: LocalServer
+    server: LocalServer
     home: Path
     wanted: bool
     runs: Callable[[], bool]
     stop: Callable[[], None]
-    start: Callable[[], None]
+    start: Callable[[], object]
     remove: Callable[[Path], None]
-    """A directory beside the live one, with whatever server a rehearsal left waiting in it."""
+    """Removes a directory beside the live one, and ends a server that a rehearsal left in it."""
     obstacles: Callable[[], Sequence[str]] = tuple[str, ...]
-    """Why directories cannot change places here; none: they can."""
+    """Reasons why the data directory cannot be exchanged; none: it can."""
 
     def beside(self, op: str, attempt: int = 0) -> Path:
-        """Where an attempt of an operation puts a data directory that is to replace the live one.
+        """The directory in which an attempt prepares the data that replaces the live one.
 
-        One that was taken for dead may still write into its own; nobody else does.
+        Each attempt has its own, because one that was taken for dead may still write into it.
         """
         return self.home / f"{managed_servers.BESIDE}{op}{f'.{attempt}' if attempt else ''}"
 
     def all_beside(self, op: str, upto: int) -> list[Path]:
-        """Those of attempts of this operation, but not of newer ones."""
+        """The existing directories of attempts of the operation up to `upto`."""
         trees = [self.beside(op, attempt) for attempt in range(upto + 1)]
         return [tree for tree in trees if tree.exists()]
 
     def held(self) -> AbstractContextManager[None]:
-        """Nobody else starts or stops the server, or moves its directory, meanwhile."""
+        """Locks the server against being started, stopped or moved elsewhere."""
         return managed_servers.hold(self.home)
 
 
 def control_of(tools: Toolbox, addon: Addon) -> ServerControl:
-    """NotSupported for an attached addon that the operator of this machine said nothing about."""
-    return _managed(tools, addon) if addon.managed else _attached(tools, addon)
-
-
-def _managed(tools: Toolbox, addon: Addon) -> ServerControl:
-    place, engine = place_of(tools, addon), managed_servers.hostable(tools.engines(addon.kind))
+    """The control of an addon's server; NotSupported for attached ones without operator's entry."""
+    if not addon.managed:
+        return _attached(tools, addon)
+    server, engine = server_of(tools, addon), managed_servers.hostable(tools.engines(addon.kind))
     return ServerControl(
-        place=place,
+        server=server,
         home=home_of(tools.data_dir, addon.uid),
         wanted=addon.desired == Desired.RUNNING,
-        runs=lambda: engine.running(place) is not None,
+        runs=lambda: engine.running(server) is not None,
         stop=lambda: managed_servers.stop(tools, addon),
-        start=lambda: _started(tools, addon),
+        start=lambda: managed_servers.start(tools, addon, time.sleep),
         remove=lambda tree: managed_servers.remove(engine, tree),
     )
-
-
-def _started(tools: Toolbox, addon: Addon) -> None:
-    managed_servers.start(tools, addon, time.sleep)
 
 
 def _attached(tools: Toolbox, addon: Addon) -> ServerControl:
@@ -100,7 +94,7 @@ def _attached(tools: Toolbox, addon: Addon) -> ServerControl:
             " follow its steps"
         )
     address = addons.address(addon, tools.sealer)
-    place = LocalServer(
+    server = LocalServer(
         directory=control.directory.resolve(),
         port=addon.port,
         version=addon.version,
@@ -109,54 +103,55 @@ def _attached(tools: Toolbox, addon: Addon) -> ServerControl:
         database=addon.database,
         ours=False,
     )
-    home = place.directory.with_name(f"{place.directory.name}.holdfast")
+    home = server.directory.with_name(f"{server.directory.name}.holdfast")
     engine, log = tools.engines(addon.kind), home / SERVER_LOG
-    server = _Attached(tools, engine, address, place, control, log)
+    attached = _Attached(tools, engine, address, server, control, log)
     return ServerControl(
-        place=place,
+        server=server,
         home=home,
         wanted=False,
-        runs=server.is_up,
-        stop=server.stop,
-        start=server.start,
+        runs=attached.is_up,
+        stop=attached.stop,
+        start=attached.start,
         remove=lambda tree: managed_servers.remove(engine, tree),
-        obstacles=server.obstacles,
+        obstacles=attached.obstacles,
     )
 
 
 def path_of(tools: Toolbox, addon: Addon) -> str:
-    """As the operator's file calls it: project and addon."""
+    """The addon's name in the operator's file: `project/addon`."""
     with tools.catalog.read() as session:
         return f"{projects.get(session, addon.project_pk).id}/{addon.id}"
 
 
 @dataclass(frozen=True)
 class _Attached:
-    """Somebody else's server, stopped and started by the operator's commands."""
+    """A server that the user runs, stopped and started by the operator's commands."""
 
     tools: Toolbox
     engine: Engine
     address: Address
-    place: LocalServer
+    server: LocalServer
     control: Control
     log: Path
 
     def is_up(self) -> bool:
-        """From this directory, or at the addon's address: neither may be pulled away under it."""
+        """Whether a server runs from this directory or answers at the addon's address; neither may
+        lose its files."""
         return self._answers() or bool(self._from_here())
 
     def serves(self) -> bool:
-        """Does it answer, and from this directory?"""
+        """Whether it answers and runs from this directory."""
         return self._answers() and self._from_here() is not False
 
     def _from_here(self) -> bool | None:
-        """None: this engine cannot tell which directory a server runs from."""
+        """Whether a server runs from this directory; None: this engine cannot tell."""
         if not isinstance(self.engine, Hostable):
             return None
-        return self.engine.running(self.place) is not None
+        return self.engine.running(self.server) is not None
 
     def _answers(self) -> bool:
-        """A server that refuses us is there all the same."""
+        """Whether a server answers; one that refuses us counts."""
         try:
             self.engine.probe(self.address)
         except AddonUnavailable:
@@ -166,7 +161,8 @@ class _Attached:
         return True
 
     def stop(self) -> None:
-        """What counts is that it is gone, not what the command says of one that was not there."""
+        """Runs the operator's command. It succeeded if the server is gone: the command may fail if
+        there was none."""
         finished = process.run(Command(self.control.stop, cwd="/"), timeout=_STOP_SECONDS)
         if self._awaited(lambda: not self.is_up(), 0 if finished.status else _GONE_SECONDS):
             return
@@ -174,17 +170,18 @@ class _Attached:
         raise Permanent("the operator's stop command ended well, but the server still runs")
 
     def start(self) -> None:
-        """The command may stay, as a server in the foreground, or end when the server is up."""
+        """Runs the operator's command, which may stay in the foreground or end when the server is
+        up."""
         if self.serves():
             return
         with self.log.open("ab") as log:
             ended = process.start_detached(Command(self.control.start, cwd="/"), log).ended
         if not self._awaited(lambda: bool(self.serves() or ended()), managed_servers.START_SECONDS):
-            how = f"nothing answers from {self.place.directory}"
-            raise AddonUnavailable(f"after the operator's start command {how}: {self._words()}")
+            problem = f"nothing answers from {self.server.directory}"
+            raise AddonUnavailable(f"after the operator's start command {problem}: {self._words()}")
         if status := ended():
-            how = f"exited with status {status}"
-            raise AddonUnavailable(f"the operator's start command {how}: {self._words()}")
+            problem = f"exited with status {status}"
+            raise AddonUnavailable(f"the operator's start command {problem}: {self._words()}")
 
     def _words(self) -> str:
         words = self.log.read_text(errors="replace")[-_LAST_WORDS:].split()
@@ -199,8 +196,9 @@ class _Attached:
         return True
 
     def obstacles(self) -> Sequence[str]:
-        """Before anything is touched: a wrong line in the operator's file must change nothing."""
-        live = self.place.directory
+        """Checks the operator's entry before anything is touched: a wrong one must change
+        nothing."""
+        live = self.server.directory
         if not live.parent.is_dir():
             return [f"there is no directory {live.parent} on this machine"]
         problems: list[str] = []

@@ -1,1 +1,1 @@
-"""What expired, and how it is deleted."""
+"""Retention: expiring copies, and deciding about their deletions."""

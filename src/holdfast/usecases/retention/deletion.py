@@ -1,8 +1,8 @@
-"""Carrying out one deletion: judged again under the lock, the floor looked at, then begun.
+"""Decides about deletions: judged again under the lock, the copies that stay proven, then begun.
 
-The store is never asked inside a transaction. `decide` says what has to be proven first; whoever
-carries it out looks, and asks again with what was proven. Between the last look and the beginning
-lies one transaction under the addon's lock.
+Stores are never accessed inside a transaction. `decide` names the copies to prove; the pruner looks
+at their objects and decides again with those that were proven. Between the last look and the
+beginning lies one transaction under the addon's lock.
 """
 
 import logging
@@ -24,12 +24,12 @@ from holdfast.catalog.storage import (
 )
 from holdfast.catalog.storage.deletions import Outcome
 from holdfast.catalog.storage.findings import Sighting
-from holdfast.catalog.storage.holdings import Holding, Holdings
+from holdfast.catalog.storage.holdings import Holdings
 from holdfast.catalog.work import chores
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import OVER, Status
-from holdfast.domain.retention.rules import Held, State, floor
+from holdfast.domain.retention.rules import HeldCopy, State, floor
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +40,19 @@ _SKEW_MS = 3_600_000
 
 class Step(StrEnum):
     LEAVE = "leave"  # done, called off, or not due any more
-    PROVE = "prove"  # the floor has to be looked at first, and read where that was too long ago
+    PROVE = "prove"  # first the floor must be looked at, and read if that was too long ago
     REMOVE = "remove"  # begun: nothing stops it now
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What must be found in a store: `sizes` in bytes by name under `prefix`, and a manifest.
+    """A copy that must be found in its store: `sizes` in bytes by name under `prefix`, a manifest.
 
-    For a snapshot the prefix is its one object, and the packs of its repository are looked at.
-    `unread`: its bytes were not read in whole since they must have been."""
+    For a snapshot the prefix is its one object, and the packs of its repository are checked.
+    `unread`: its bytes were not read in whole recently enough."""
 
     copy_pk: int
-    place: int | None
+    destination_pk: int | None
     prefix: str
     sizes: Mapping[str, int]
     backup: str
@@ -60,9 +60,9 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Span:
-    """From when to when something must have been read, and the longest time without. What is
-    ahead of the clock says nothing."""
+class ReadingPeriod:
+    """When bytes must have been read: since an instant, and at most `longest` ms ago. An instant
+    ahead of the clock proves nothing."""
 
     since: int
     now: int
@@ -74,10 +74,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Decision:
-    """`address` is what the objects at `place` are known by, where that is known."""
+    """What to do about a deletion. `address` identifies the store of the objects, if known."""
 
     step: Step
-    place: int | None = None
+    destination_pk: int | None = None
     prefix: str = ""
     address: str | None = None
     floor: list[Proof] = field(default_factory=list[Proof])
@@ -86,9 +86,10 @@ class Decision:
 def decide(
     session: WriteSession, pk: int, proven: frozenset[int], now: int, within_ms: int
 ) -> Decision:
-    """`proven` are copies whose objects were just seen. Begins the removal when all is well.
+    """Decides about one deletion, and begins it if nothing is left to prove.
 
-    `within_ms`: how long ago the bytes of what stays may have been read at most.
+    `proven` are copies whose objects were just seen. `within_ms`: the copies that stay must have
+    been read at most so long ago.
     """
     deletion = deletions.get(session, pk)
     copy = copies.get(session, deletion.copy_pk) if deletion and deletion.copy_pk else None
@@ -100,130 +101,131 @@ def decide(
     if deletion is None or deletion.done is not None or not deletions.is_due(deletion, now):
         return Decision(Step.LEAVE)
     if deletion.begun is None and copy is not None:
-        missing = _still_to_do(session, deletion, copy, proven, (now, within_ms))
-        if missing is not None:
-            return missing
-        _begin(session, deletion, copy, now)
-    if copy is not None:
-        _require_rest(session, deletion, copy)
-    address = destinations.place_at(session, deletion.destination_pk)
+        obstacle = _obstacle(session, deletion, copy, proven, now, within_ms)
+        if obstacle is not None:
+            return obstacle
+        # From here on the copy counts no more; with its last copy the backup is hidden.
+        deletions.begin(session, deletion, now)
+        if not copies.others_stay(session, copy):
+            backups.get(session, copy.backup_pk).deleted = now
+    if copy is not None and backups.get(session, copy.backup_pk).type == BackupType.SNAPSHOT:
+        # The copy may still be in progress when its backup is deleted. Only when that has ended
+        # its row names the object to delete.
+        if Status(copy.status) not in OVER:
+            raise Conflict("the copy is still being made; it is removed when that is over")
+        deletion.prefix = copy.objects or ""
+    address = destinations.address_at(session, deletion.destination_pk)
     if deletions.is_elsewhere(deletion, address):
         raise Conflict(f"it was marked for objects in {deletion.place}; this is {address} now")
     return Decision(Step.REMOVE, deletion.destination_pk, deletion.prefix, address=address)
-
-
-def _require_rest(session: WriteSession, deletion: Deletion, copy: Copy) -> None:
-    """A snapshot's copy may still be on its way when its backup is deleted. Once it is over, its
-    row says which object there is to remove; Conflict before."""
-    backup = backups.get(session, copy.backup_pk)
-    if backup.type != BackupType.SNAPSHOT:
-        return
-    if Status(copy.status) not in OVER:
-        raise Conflict("the copy is still being made; it is removed when that is over")
-    deletion.prefix = copy.objects or ""
 
 
 def finish(
     session: WriteSession,
     pk: int,
     now: int,
-    said: Outcome = Outcome(),  # noqa: B008 - frozen
+    outcome: Outcome = Outcome(),  # noqa: B008 - frozen
 ) -> None:
-    """The store confirmed it. What the snapshot alone needed goes with the next tidying."""
+    """Ends a deletion that the store confirmed; the next prune removes a snapshot's blocks."""
     deletion = deletions.get(session, pk)
     copy = copies.get(session, deletion.copy_pk) if deletion and deletion.copy_pk else None
-    if deletions.finish(session, pk, now, said) and copy is not None:
+    if deletions.finish(session, pk, now, outcome) and copy is not None:
         backup = backups.get(session, copy.backup_pk)
         if backup.type == BackupType.SNAPSHOT:
             repositories.prune_later(session, copy.addon_pk, copy.destination_pk, now)
 
 
-def _still_to_do(
+def _obstacle(
     session: WriteSession,
     deletion: Deletion,
     copy: Copy,
     proven: frozenset[int],
-    when: tuple[int, int],
+    now: int,
+    within_ms: int,
 ) -> Decision | None:
-    """What keeps it from beginning; None: nothing. `when`: now, and the longest time unread.
+    """What keeps the deletion from beginning: it is called off, or needs proofs; None: nothing.
 
-    What retention removes goes because a newer one is good: that one is read once more after the
-    decision, unless it was written after it. Somebody who deletes by hand does not wait for that.
+    Retention deletes a copy because a newer one is good, so that one is read once more after the
+    decision, unless it was written after it. A deletion by hand does not wait for that.
     """
-    now, within_ms = when
-    held = holdings.of_addon(session, copy.addon_pk)
+    all_copies = holdings.of_addon(session, copy.addon_pk)
     backup = backups.get(session, copy.backup_pk)
-    bounds = Span(now - within_ms, now, within_ms)
+    period = ReadingPeriod(now - within_ms, now, within_ms)
     if backup.deleted is not None:
-        return _by_hand(session, held, (copy, backup), proven, bounds)
-    verdict = next(each for each in held.judged(now) if each.held.key == copy.pk)
+        return _recheck_manual(session, all_copies, copy, backup, proven, period)
+    verdict = next(verdict for verdict in all_copies.judged(now) if verdict.held.key == copy.pk)
     if verdict.keep:
         deletions.call_off(session, deletion, "; ".join(verdict.reasons), now)
         return Decision(Step.LEAVE)
-    since = max(bounds.since, min(deletion.created, now))
-    return _unproven(session, held, verdict.held, proven, Span(since, now, within_ms))
+    since = max(period.since, min(deletion.created, now))
+    period = ReadingPeriod(since, now, within_ms)
+    return _unproven(session, all_copies, verdict.held, proven, period)
 
 
-def _by_hand(
+def _recheck_manual(
     session: WriteSession,
-    held: Holdings,
-    what: tuple[Copy, Backup],
+    all_copies: Holdings,
+    copy: Copy,
+    backup: Backup,
     proven: frozenset[int],
-    bounds: Span,
+    period: ReadingPeriod,
 ) -> Decision | None:
-    """Somebody deleted it without force because another backup was good: is that still so?"""
-    copy, backup = what
+    """Checks that a backup deleted by hand, without force, is still not the last good one."""
     if not copies.is_good(copy):
         return None
-    if not any(each.held.state is State.GOOD for each in held.present):
+    if not any(holding.held.state is State.GOOD for holding in all_copies.present):
         why = "it is the last good backup of the addon now; deleting that one needs force"
-        for each in deletions.open_of(session, copies.pks_of(session, backup.pk)).values():
-            if each.begun is None:
-                deletions.call_off(session, each, why, bounds.now)
+        for deletion in deletions.open_of(session, copies.pks_of(session, backup.pk)).values():
+            if deletion.begun is None:
+                deletions.call_off(session, deletion, why, period.now)
         backup.deleted = None
         return Decision(Step.LEAVE)
-    going = Held(copy.pk, copy.backup_pk, copy.destination_pk, State.GOOD, copy.expires)
-    return _unproven(session, held, going, proven, bounds)
+    going = HeldCopy(copy.pk, copy.backup_pk, copy.destination_pk, State.GOOD, copy.expires)
+    return _unproven(session, all_copies, going, proven, period)
 
 
 def _unproven(
-    session: ReadSession, held: Holdings, going: Held, proven: frozenset[int], bounds: Span
+    session: ReadSession,
+    all_copies: Holdings,
+    going: HeldCopy,
+    proven: frozenset[int],
+    period: ReadingPeriod,
 ) -> Decision | None:
+    """The proofs that are needed before `going` may be deleted; None: none."""
     if going.state not in (State.GOOD, State.LOST):
         return None  # nothing of worth is lost with it
-    by_key = {each.held.key: each for each in held.present}
-    wanted = [each for each in floor(held.held, going) if each.key not in proven]
-    if not wanted:
-        return None
-    proofs = [_proof(session, by_key[each.key], bounds) for each in wanted]
-    return Decision(Step.PROVE, floor=proofs)
+    by_key = {holding.held.key: holding for holding in all_copies.present}
+    required = [copy for copy in floor(all_copies.held, going) if copy.key not in proven]
+    proofs: list[Proof] = []
+    for copy in required:
+        holding = by_key[copy.key]
+        backup = backups.with_evidence(session, copy.backup)
+        proof = Proof(
+            copy_pk=copy.key,
+            destination_pk=copy.destination_pk,
+            prefix=holding.objects or "",
+            sizes=store_contents.sizes_of(backup.evidence),
+            backup=holding.backup,
+            unread=_is_unread(session, backup, copy.key, period),
+        )
+        proofs.append(proof)
+    return Decision(Step.PROVE, floor=proofs) if proofs else None
 
 
-def _proof(session: ReadSession, holding: Holding, bounds: Span) -> Proof:
-    backup = backups.with_evidence(session, holding.held.backup)
-    return Proof(
-        copy_pk=holding.held.key,
-        place=holding.held.place,
-        prefix=holding.objects or "",
-        sizes=store_contents.sizes_of(backup.evidence),
-        backup=holding.backup,
-        unread=_is_unread(session, backup, holding.held.key, bounds),
-    )
-
-
-def _is_unread(session: ReadSession, backup: Backup, copy_pk: int, bounds: Span) -> bool:
-    """Packs of snapshots are shared and read a share at a time, so for these the longest time
-    counts alone, with half of it on top for inventories that come late."""
+def _is_unread(session: ReadSession, backup: Backup, copy_pk: int, period: ReadingPeriod) -> bool:
+    """Whether the copy was not read in the period. Packs of snapshots are shared and read a
+    share at a time, so for these only the longest time counts, plus half of it for late store
+    checks."""
     copy = copies.get(session, copy_pk)
     if copy is None or backup.type != BackupType.SNAPSHOT:
-        return copy is None or not bounds.holds(copy.read_at)
+        return copy is None or not period.holds(copy.read_at)
     row = repositories.find(session, copy.addon_pk, copy.destination_pk)
-    late = replace(bounds, since=bounds.now - bounds.longest * 3 // 2)
+    late = replace(period, since=period.now - period.longest * 3 // 2)
     return row is None or not late.holds(repositories.read_in_whole(row))
 
 
 def ask_to_read(session: WriteSession, copy_pk: int, now: int) -> None:
-    """What has to be read before something else may go is read as soon as possible."""
+    """Requests a reading of a copy as soon as possible, because a deletion waits for it."""
     copy = copies.get(session, copy_pk)
     if copy is None:
         return
@@ -237,7 +239,7 @@ def ask_to_read(session: WriteSession, copy_pk: int, now: int) -> None:
 
 
 def found_right(session: WriteSession, copy_pk: int, began: int, now: int) -> None:
-    """Every byte of a dump was read from `began` on and is as it was written."""
+    """Records that every byte of a dump, read from `began` on, is as it was written."""
     copy = copies.get(session, copy_pk)
     if copy is None:
         return
@@ -249,20 +251,13 @@ def found_right(session: WriteSession, copy_pk: int, began: int, now: int) -> No
 
 
 def spoil(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
-    """Bytes of a dump are not what was written: it is lost until they are."""
+    """Records that bytes of a dump are not what was written; it is lost until they are."""
     lose(session, copy_pk, problem, now)
     dump_checks.was_wrong(session, copy_pk, problem, now)
 
 
-def _begin(session: WriteSession, deletion: Deletion, copy: Copy, now: int) -> None:
-    """From here on nobody counts on this copy; with its last one the backup is hidden."""
-    deletions.begin(session, deletion, now)
-    if not copies.others_stay(session, copy):
-        backups.get(session, copy.backup_pk).deleted = now
-
-
 def lose(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
-    """A completed copy without its objects no longer counts as good, and somebody must know."""
+    """Marks a completed copy as lost, so that it no longer counts as good, and reports it."""
     copy = copies.get(session, copy_pk)
     if copy is None:
         return
@@ -270,10 +265,10 @@ def lose(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
     copy = copies.get(session, copy_pk)
     if copy is None or copy.gone is not None or copy.status != Status.COMPLETED:
         return
-    if copies.being_removed(session, copy):
+    if copies.is_being_removed(session, copy):
         return
-    place, prefix = copy.destination_pk, copy.objects or ""
-    findings.report(session, Sighting(place, LOST, prefix, problem, copy_pk=copy_pk), now)
+    destination_pk, prefix = copy.destination_pk, copy.objects or ""
+    findings.report(session, Sighting(destination_pk, LOST, prefix, problem, copy_pk=copy_pk), now)
     if copy.lost is None:
         copies.lose(session, copy_pk, now)
         copies.review_again(session, copy.addon_pk, now)
@@ -281,7 +276,8 @@ def lose(session: WriteSession, copy_pk: int, problem: str, now: int) -> None:
 
 
 def find(session: WriteSession, copy_pk: int, now: int) -> None:
-    """What was missing is there again, whole. Whose bytes were wrong is found by reading alone."""
+    """Marks a copy as found: its objects are there again. A copy with wrong bytes is found only by
+    reading it."""
     copy = copies.get(session, copy_pk)
     if copy is None or copy.spoiled is not None:
         return

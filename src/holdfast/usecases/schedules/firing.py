@@ -1,8 +1,9 @@
-"""Fires schedules: whatever is due becomes backups, and every instant gets its decision.
+"""Fires schedules: due instants become backups, and every instant gets one decision.
 
-Any number of processes do this at the same time. Who cannot have an addon's lock at once leaves it
-to whoever has it; everything is read anew under the lock and written in one transaction. So a
-process may be killed anywhere: an instant is decided completely or not at all, and never twice.
+Any number of processes fire at the same time. A process that cannot lock an addon at once leaves it
+to the one that holds the lock; everything is read anew under the lock and written in one
+transaction. So a process may be killed anywhere: an instant is decided completely or not at all,
+and never twice.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -19,14 +20,14 @@ from holdfast.catalog.database.session import (
 from holdfast.catalog.database.touched import touch_addon
 from holdfast.catalog.schema import Addon, Backup, Copy, Document, Occurrence, Schedule
 from holdfast.catalog.storage import copies
-from holdfast.catalog.storage.copies import Wanted
+from holdfast.catalog.storage.copies import CopyRequest
 from holdfast.catalog.work import firing, occurrences, operations, schedules
 from holdfast.catalog.work.firing import Mark
 from holdfast.catalog.work.operations import Order
+from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.contracts.queue import Queue
 from holdfast.domain.backup import BackupType, default_name, source_of, taken_by
 from holdfast.domain.naming import free_slug, slug
-from holdfast.domain.operation import Status
 from holdfast.domain.provenance import Provenance
 from holdfast.domain.schedules.firing import Due, Run, decide
 from holdfast.domain.schedules.schedule import next_due
@@ -34,14 +35,13 @@ from holdfast.kit import ids
 from holdfast.kit.clock import Clock, rfc3339
 
 BATCH = 250
-"""Addons in one transaction: their locks are held as long as it takes, which is below a second."""
+"""Addons per transaction: it holds their locks, for less than a second."""
 
 
 @dataclass(frozen=True)
 class _Cause:
-    """A backup to be made: of which addon, when it was due, the schedules that want it, and the
-    operation that will make it.
-    """
+    """A backup to make: its addon, the run that was due, the schedules that want it, and the id of
+    its operation."""
 
     addon: Addon
     project: str
@@ -51,14 +51,14 @@ class _Cause:
 
 
 def due(session: ReadSession, now: int, after: Mark | None) -> list[Mark]:
-    """The next addons with something to fire, past `after`; empty: there are no more."""
+    """The next addons with due schedules, past `after`; empty at the end."""
     return firing.due(session, now, after, BATCH)
 
 
 def fire(
     session: WriteSession, queue: Queue, addon_pks: Collection[int], now: int, window: int
 ) -> list[Backup]:
-    """Fires what is due of these addons. `window`: how late, in ms, an instant may still run."""
+    """Fires the due schedules of these addons. `window`: ms that an instant may be late and run."""
     rows = {row.pk: row for row in firing.due_of(session, try_lock_addons(session, addon_pks), now)}
     if not rows:
         return []
@@ -73,14 +73,14 @@ def fire(
     for row in rows.values():
         row.next_due = next_due(schedules.rule(row), now)
     touch_addon(session, *owners)
-    return _make(session, queue, causes, now)
+    return _make_backups(session, queue, causes, now)
 
 
 def _dues(session: WriteSession, rows: Sequence[Schedule], now: int) -> dict[int, list[Due]]:
-    """By addon. What was decided before, although it is due again, is left alone."""
+    """Due schedules by addon, without instants that were decided before the clock went back."""
     waiting = firing.waiting(session, {row.addon_pk for row in rows})
     decided = firing.decided(session, [row.pk for row in rows], now)
-    found: dict[int, list[Due]] = {}
+    by_addon: dict[int, list[Due]] = {}
     for row in rows:
         rule, since = schedules.rule(row), row.next_due
         if row.pk in decided:
@@ -88,80 +88,73 @@ def _dues(session: WriteSession, rows: Sequence[Schedule], now: int) -> dict[int
         if since <= now:
             wish = (row.type, row.compression, row.destination_pk)
             due = Due(row.pk, rule, since, wish, waiting.get(row.id))
-            found.setdefault(row.addon_pk, []).append(due)
-    return found
+            by_addon.setdefault(row.addon_pk, []).append(due)
+    return by_addon
 
 
-def _make(session: WriteSession, queue: Queue, causes: Sequence[_Cause], now: int) -> list[Backup]:
+def _make_backups(
+    session: WriteSession, queue: Queue, causes: Sequence[_Cause], now: int
+) -> list[Backup]:
     names = [default_name(rfc3339(cause.run.instant)) for cause in causes]
     slugs = _free_slugs(
         session, [(c.addon.pk, slug(n)) for c, n in zip(causes, names, strict=True)]
     )
-    made = [
-        _backup(cause, name, identifier, now)
-        for cause, name, identifier in zip(causes, names, slugs, strict=True)
-    ]
-    session.add_all(made)
+    rows: list[Backup] = []
+    for cause, name, identifier in zip(causes, names, slugs, strict=True):
+        first = cause.rows[0]
+        new = backups.NewBackup(
+            id=identifier,
+            name=name,
+            type=BackupType(first.type),
+            source=source_of(BackupType(first.type)),
+            provenance=Provenance.OWN,
+            compression=first.compression,
+            operation=cause.op,
+            created=now,
+        )
+        backup = backups.new_row(cause.addon, new)
+        backup.schedules = [_recorded(row) for row in cause.rows]
+        rows.append(backup)
+    session.add_all(rows)
     session.flush()
     orders: list[Order] = []
     placed: list[Copy] = []
     decided: list[Occurrence] = []
-    for cause, backup in zip(causes, made, strict=True):
-        placed += [copies.row(backup, wanted) for wanted in _wanted(cause.rows)]
-        decided += [occurrences.row(each, now, backup.pk) for each in cause.run.fired]
-        arguments = {"backup": backup.pk, "project": cause.project}
+    for cause, backup in zip(causes, rows, strict=True):
+        placed += [copies.row(backup, request) for request in _copy_requests(cause.rows)]
+        decided += [occurrences.row(decision, now, backup.pk) for decision in cause.run.fired]
+        arguments = BackupArguments(backup=backup.pk, project=cause.project)
         order = Order(
             cause.addon.pk,
             taken_by(BackupType(cause.rows[0].type)),
             addons.lane(cause.addon),
-            arguments,
+            arguments.document(),
             cause.op,
         )
         orders.append(order)
     insert_all(session, placed)
     insert_all(session, decided)
     operations.create_all(session, queue, orders, now)
-    return made
+    return rows
 
 
-def _free_slugs(session: WriteSession, wanted: Sequence[tuple[int, str]]) -> Iterator[str]:
-    """One question for all; those that are taken, which are few, ask for themselves."""
-    taken = firing.taken(session, wanted)
-    for addon_pk, base in wanted:
+def _free_slugs(session: WriteSession, slugs: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """One query for all names; the few that are taken need queries of their own."""
+    taken_slugs = firing.taken(session, slugs)
+    for addon_pk, base in slugs:
 
         def is_taken(candidate: str, addon_pk: int = addon_pk, base: str = base) -> bool:
-            return (addon_pk, candidate) in taken or (
+            return (addon_pk, candidate) in taken_slugs or (
                 candidate != base and backups.slug_taken(session, addon_pk, candidate)
             )
 
-        found = free_slug(base, is_taken)
-        taken.add((addon_pk, found))
-        yield found
+        free = free_slug(base, is_taken)
+        taken_slugs.add((addon_pk, free))
+        yield free
 
 
-def _backup(cause: _Cause, name: str, identifier: str, now: int) -> Backup:
-    first, addon = cause.rows[0], cause.addon
-    return Backup(
-        uid=ids.uid(),
-        addon_pk=addon.pk,
-        id=identifier,
-        name=name,
-        type=first.type,
-        source=source_of(BackupType(first.type)),
-        provenance=Provenance.OWN,
-        compression=first.compression,
-        schedules=[_as_it_was(row) for row in cause.rows],
-        status=Status.SCHEDULED,
-        size=0,
-        version=addon.version,
-        retained=False,
-        operation=cause.op,
-        created=now,
-    )
-
-
-def _as_it_was(row: Schedule) -> Document:
-    """A backup remembers what caused it, whatever becomes of the schedule."""
+def _recorded(row: Schedule) -> Document:
+    """The schedule as its backups record it, whatever becomes of the schedule."""
     arrays = {"minute": row.minute, "hour": row.hour, "day": row.day}
     return {
         "id": row.id,
@@ -171,34 +164,37 @@ def _as_it_was(row: Schedule) -> Document:
     }
 
 
-def _wanted(rows: Sequence[Schedule]) -> Iterator[Wanted]:
-    """The first copy and all additional ones anybody wants, each for the longest time asked."""
-    yield Wanted(rows[0].destination_pk, max(row.retention for row in rows))
+def _copy_requests(rows: Sequence[Schedule]) -> Iterator[CopyRequest]:
+    """The first copy and every additional one of the schedules, each for the longest retention."""
+    yield CopyRequest(rows[0].destination_pk, max(row.retention for row in rows))
     longest: dict[int, int] = {}
     for row in rows:
-        for each in row.additional:
-            place, days = each["destination"], each["retention"] or row.retention
-            longest[place] = max(days, longest.get(place, 0))
-    for place, days in longest.items():
-        yield Wanted(place, days, additional=True)
+        for additional in row.additional:
+            destination_pk, days = (
+                additional["destination"],
+                additional["retention"] or row.retention,
+            )
+            longest[destination_pk] = max(days, longest.get(destination_pk, 0))
+    for destination_pk, days in longest.items():
+        yield CopyRequest(destination_pk, days, additional=True)
 
 
 def realign(session: WriteSession, clock: Clock) -> list[str]:
-    """Takes back what a clock that was ahead decided too early, of some schedules: their ids.
+    """Takes back what a clock that was ahead decided too early; returns the schedules' ids.
 
-    The clock is read again under the locks: what somebody decided a moment ago, while we were
-    held up, is not early.
+    The clock is read again under the locks: decisions that another process made a moment ago, while
+    we waited for them, are not early.
 
-    Only schedules that would wait for longer than they ever have to are touched; the others had
-    their occurrence decided early, and that stays. Call it until there are none.
+    Only schedules that would wait longer than their interval are touched; the others had one
+    occurrence decided early, and that stays. Call it until it returns none.
     """
-    found = firing.ahead(session, clock.now(), BATCH)
-    lock_addons(session, {row.addon_pk for row in found})
+    rows = firing.ahead(session, clock.now(), BATCH)
+    lock_addons(session, {row.addon_pk for row in rows})
     now = clock.now()
-    done: list[str] = []
-    for row in found:
+    realigned: list[str] = []
+    for row in rows:
         session.refresh(row)
         if row.deleted is None and row.next_due > now + schedules.rule(row).period:
             firing.realign(session, row, now)
-        done.append(row.id)
-    return done
+        realigned.append(row.id)
+    return realigned

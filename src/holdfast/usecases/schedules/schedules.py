@@ -1,8 +1,8 @@
 """Schedules: create, change, delete, one by one or all of an addon's at once.
 
-Each verb takes the addon's lock first, as whoever fires an occurrence does: a change and a firing
-never see half of each other. A change counts from the moment it is asked for, or from the last
-decision about the addon if that is later; what was due before and not fired is recorded as missed.
+Each verb takes the addon's lock first, as firing does: a change and a firing never see half of each
+other. A change counts from its request, or from the last decision about the addon if that is later;
+instants that were due before and not fired are recorded as missed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,29 +26,38 @@ from holdfast.domain.schedules.schedule import (
 )
 from holdfast.kit import ids
 from holdfast.usecases.context import Context
+from holdfast.usecases.destinations import known_destination
 from holdfast.usecases.forms.forms import ScheduleForm, SchedulePatch
-from holdfast.usecases.places import known_destination
 
-_Content = dict[str, Any]
-"""The columns that a caller chooses."""
+_Columns = dict[str, Any]
+"""The columns of a schedule that a caller chooses."""
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads forms; every complaint names its field below `path`."""
+    """Turns forms into columns; every error names its field below `path`."""
 
     context: Context
     addon: Addon
     path: str = ""
 
-    def content(self, form: ScheduleForm) -> _Content:
-        rule = _rule(form)
+    def content(self, form: ScheduleForm) -> _Columns:
+        # Sorted, so that equal rules are stored alike.
+        when = form.scheduling
+        arrays = (when.minute, when.hour or (), when.day or ())
+        rule = Scheduling(when.interval, *(tuple(sorted(values)) for values in arrays))
         self.check_retention(rule, form.retention_time)
         dump = form.backup_type is BackupType.DUMP
+        destination_pk = None
+        if form.custom_destination_id is not None:
+            path = f"{self.path}customDestinationId"
+            destination_pk = known_destination(
+                self.context, self.addon, form.custom_destination_id, path
+            )
         return {
             "type": form.backup_type,
             "compression": (form.compression_type or Compression.GZ) if dump else None,
-            "destination_pk": self._first(form),
+            "destination_pk": destination_pk,
             "additional": self._additional(form, rule),
             "interval": rule.interval,
             "minute": list(rule.minute),
@@ -57,48 +66,35 @@ class _Reader:
             "retention": form.retention_time,
         }
 
-    def _first(self, form: ScheduleForm) -> int | None:
-        if form.custom_destination_id is None:
-            return None
-        path = f"{self.path}customDestinationId"
-        return known_destination(self.context, self.addon, form.custom_destination_id, path)
-
     def _additional(self, form: ScheduleForm, rule: Scheduling) -> list[dict[str, int | None]]:
-        found: list[dict[str, int | None]] = []
+        copies: list[dict[str, int | None]] = []
         named: set[str] = set()
-        for index, each in enumerate(form.additional_destinations):
+        for index, destination in enumerate(form.additional_destinations):
             path = f"additionalDestinations[{index}]"
-            if each.destination_id in named:
+            if destination.destination_id in named:
                 raise self._wrong(f"{path}.destinationId", "is named twice")
-            named.add(each.destination_id)
-            if each.retention_time is not None:
-                self.check_retention(rule, each.retention_time, f"{path}.")
-            where = f"{self.path}{path}.destinationId"
-            pk = known_destination(self.context, self.addon, each.destination_id, where)
-            found.append({"destination": pk, "retention": each.retention_time})
-        return found
+            named.add(destination.destination_id)
+            if destination.retention_time is not None:
+                self.check_retention(rule, destination.retention_time, f"{path}.")
+            field_path = f"{self.path}{path}.destinationId"
+            pk = known_destination(self.context, self.addon, destination.destination_id, field_path)
+            copies.append({"destination": pk, "retention": destination.retention_time})
+        return copies
 
     def check_retention(self, rule: Scheduling, days: int, below: str = "") -> None:
         field, most = f"{below}retentionTime", self.context.services.caps[rule.interval]
         if days > most:
             raise self._wrong(field, f"is at most {most} days for {rule.interval} schedules")
-        held = most_kept(rule, days)
-        if held > MOST_UNEXPIRED:
+        count = most_kept(rule, days)
+        if count > MOST_UNEXPIRED:
             raise self._wrong(
                 field,
-                f"would keep {held} backups at a time; a schedule may keep {MOST_UNEXPIRED}",
+                f"would keep {count} backups at a time; a schedule may keep {MOST_UNEXPIRED}",
             )
 
     def _wrong(self, field: str, problem: str) -> Invalid:
         path = f"{self.path}{field}"
         return Invalid(f"{path} {problem}", {path: problem})
-
-
-def _rule(form: ScheduleForm) -> Scheduling:
-    """Sorted, so that equal rules are stored alike."""
-    when = form.scheduling
-    arrays = (when.minute, when.hour or (), when.day or ())
-    return Scheduling(when.interval, *(tuple(sorted(values)) for values in arrays))
 
 
 def create(context: Context, addon: Addon, form: ScheduleForm) -> Schedule:
@@ -117,7 +113,7 @@ def create(context: Context, addon: Addon, form: ScheduleForm) -> Schedule:
 
 
 def patch(context: Context, schedule: Schedule, form: SchedulePatch) -> None:
-    """Backups that were taken keep the retention they were taken with."""
+    """Changes the retention; backups taken before keep theirs."""
     _lock(context, schedule)
     addon = addons.get(context.session, schedule.addon_pk)
     _Reader(context, addon).check_retention(schedules.rule(schedule), form.retention_time)
@@ -126,7 +122,7 @@ def patch(context: Context, schedule: Schedule, form: SchedulePatch) -> None:
 
 
 def delete(context: Context, schedule: Schedule) -> None:
-    """Its backups and what is known of its occurrences stay."""
+    """Deletes the schedule; its backups and occurrences stay."""
     _lock(context, schedule)
     _remove(context, schedule, _moment(context, [schedule]))
 
@@ -134,7 +130,7 @@ def delete(context: Context, schedule: Schedule) -> None:
 def replace_all(
     context: Context, addon: Addon, forms: Sequence[ScheduleForm], path: str = "backupSchedules"
 ) -> None:
-    """Makes the addon's schedules be those of `forms`; what is so already is left alone."""
+    """Makes `forms` the addon's schedules; unchanged ones are left alone."""
     lock_addon(context.session, addon.pk)
     living = schedules.of_addon(context.session, addon.pk)
     old, moment = _by_kind(living), _moment(context, living)
@@ -154,17 +150,17 @@ def delete_all(context: Context, addon: Addon) -> None:
 
 def _distinct(
     context: Context, addon: Addon, forms: Sequence[ScheduleForm], path: str
-) -> list[_Content]:
-    found: dict[tuple[str, str], _Content] = {}
+) -> list[_Columns]:
+    contents: dict[tuple[str, str], _Columns] = {}
     for index, form in enumerate(forms):
-        where = f"{path}[{index}]"
+        location = f"{path}[{index}]"
         kind = (form.backup_type, form.scheduling.interval)
-        if kind in found:
-            field = f"{where}.scheduling.interval"
+        if kind in contents:
+            field = f"{location}.scheduling.interval"
             problem = f"there is one {kind[1]} schedule for {kind[0]} backups at most"
             raise Invalid(f"{field}: {problem}", {field: problem})
-        found[kind] = _Reader(context, addon, f"{where}.").content(form)
-    return list(found.values())
+        contents[kind] = _Reader(context, addon, f"{location}.").content(form)
+    return list(contents.values())
 
 
 def _by_kind(rows: Sequence[Schedule]) -> dict[tuple[str, str], Schedule]:
@@ -172,7 +168,7 @@ def _by_kind(rows: Sequence[Schedule]) -> dict[tuple[str, str], Schedule]:
 
 
 def _lock(context: Context, schedule: Schedule) -> None:
-    """Somebody else may have deleted it while we waited."""
+    """Locks the addon; NotFound if the schedule was deleted while we waited for the lock."""
     lock_addon(context.session, schedule.addon_pk)
     context.session.refresh(schedule)
     if schedule.deleted is not None:
@@ -180,14 +176,14 @@ def _lock(context: Context, schedule: Schedule) -> None:
 
 
 def _moment(context: Context, living: Sequence[Schedule]) -> int:
-    """From when on a change counts. While we waited for the lock, somebody may have decided about
-    instants that were still to come when the caller asked.
+    """The instant from which a change counts. While we waited for the lock, instants that lay ahead
+    when the caller asked may have been decided.
     """
     decided = (occurrences.latest(context.session, schedule.pk) for schedule in living)
     return max(context.now, *decided, 0)
 
 
-def _add(context: Context, addon: Addon, content: _Content, moment: int) -> Schedule:
+def _add(context: Context, addon: Addon, content: _Columns, moment: int) -> Schedule:
     schedule = Schedule(
         id=ids.hex24(),
         addon_pk=addon.pk,
@@ -201,8 +197,8 @@ def _add(context: Context, addon: Addon, content: _Content, moment: int) -> Sche
     return schedule
 
 
-def _change(context: Context, schedule: Schedule, content: _Content, moment: int) -> None:
-    """An occurrence that was decided stays so; only other instants make the next one new."""
+def _change(context: Context, schedule: Schedule, content: _Columns, moment: int) -> None:
+    """Changes what differs. Decided occurrences stay; only a new rule sets the next one anew."""
     if all(getattr(schedule, name) == value for name, value in content.items()):
         return
     rule = _rule_of(content)
@@ -226,7 +222,7 @@ def _remove(context: Context, schedule: Schedule, moment: int) -> None:
 
 
 def _settle(context: Context, schedule: Schedule, moment: int, reason: str) -> None:
-    """Instants that are due and will not be fired by anybody any more."""
+    """Records due instants that will no longer be fired as missed."""
     rule = schedules.rule(schedule)
     last = latest_due(rule, moment)
     if last < schedule.next_due or occurrences.at(context.session, schedule.pk, last):

@@ -1,4 +1,4 @@
-"""Opens the repository of an addon at a place; makes it when there is none yet."""
+"""Opens the repository of an addon at a destination, and creates it if there is none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from holdfast.repositories.restic.repository import (
 )
 
 RECOVERY = "recovery"
-"""Who an owner's own key belongs to, in the key file."""
+"""User name of the owner's recovery key, in the key file."""
 
 
 @dataclass(frozen=True)
 class SnapshotRepositories:
-    """`open_store` takes a destination's pk, None for the platform's."""
+    """`open_store` takes a destination's pk, None for the platform store."""
 
     catalog: Catalog
     sealer: Sealer
@@ -36,7 +36,8 @@ class SnapshotRepositories:
     def ensure(
         self, project_id: str, addon: Addon, destination_pk: int | None, now: int
     ) -> Repository:
-        """Only for who holds the addon's slot: two at once would make two keys."""
+        """Opens or creates it. Only while holding the addon's slot: two at once would make two
+        keys."""
         prefix, secret = repositories.prefix_of(project_id, addon), Secret(ids.password())
         with self.catalog.write() as session:
             row = repositories.ensure(
@@ -47,31 +48,31 @@ class SnapshotRepositories:
                     prefix=prefix,
                     sealed_password=self.sealer.seal(secret, repositories.context(prefix)),
                     created=now,
-                    read_marks=[[CIRCLE, now]],  # nothing is there, and what comes is read back
+                    read_marks=[[CIRCLE, now]],  # it is empty, and what is written is read back
                 ),
             )
         store, password = self.open_store(destination_pk), repositories.password(row, self.sealer)
         instant = now * 1_000_000
-        made = ensure_repository(store, row.prefix, password, instant, self._kept(row))
-        self._restore(row, made, now)
-        return made
+        repository = ensure_repository(store, row.prefix, password, instant, self._kept(row))
+        self._restore(row, repository, now)
+        return repository
 
     def restored(self, row: Row, now: int) -> tuple[Repository, list[str]]:
-        """Opened, after its config and keys were made right; what was done about them. Only for
-        who holds the addon's slot."""
+        """Opens it and repairs its config and keys; also returns sentences about the repairs. Only
+        while holding the addon's slot."""
         repository = self.of_row(row)
         return repository, self._restore(row, repository, now)
 
     def _restore(self, row: Row, repository: Repository, now: int) -> list[str]:
-        """Also gives it the owner's key, when there is one that it does not have."""
+        """Repairs config and keys, and adds the owner's recovery key if it is missing."""
         password = repositories.password(row, self.sealer)
-        done = restore_keys(repository, password, now * 1_000_000)
+        sentences = restore_keys(repository, password, now * 1_000_000)
         self._remember(row, repository)
         with self.catalog.read() as session:
             recovery = repositories.recovery(session, row.destination_pk, self.sealer)
         if recovery is not None and not repository.has_key_of(RECOVERY):
             add_key(repository, recovery, RECOVERY, now * 1_000_000)
-        return done
+        return sentences
 
     def _kept(self, row: Row) -> KeyBackup | None:
         if row.sealed_key is None:
@@ -80,16 +81,16 @@ class SnapshotRepositories:
         return KeyBackup.parse(sealed.reveal())
 
     def _remember(self, row: Row, repository: Repository) -> None:
-        """The master key and config, while they can still be read."""
+        """Stores the master key and config sealed, while they can still be read."""
         if row.sealed_key is not None:
             return
-        kept = Secret(KeyBackup(repository.key, repository.config).dumps())
-        sealed = self.sealer.seal(kept, repositories.key_context(row))
+        secret = Secret(KeyBackup(repository.key, repository.config).dumps())
+        sealed = self.sealer.seal(secret, repositories.key_context(row))
         with self.catalog.write() as session:
             repositories.get(session, row.pk).sealed_key = sealed
 
     def is_made(self, row: Row) -> bool:
-        """Is there more of it than the row?"""
+        """Whether the store has the repository, not only the catalogue a row."""
         return any(True for _ in self.open_store(row.destination_pk).list(f"{row.prefix}config"))
 
     def of_row(self, row: Row) -> Repository:
@@ -109,4 +110,5 @@ class SnapshotRepositories:
 
 
 def snapshot_id(copy: Copy) -> str:
+    """The name of a copy's snapshot object in its repository."""
     return str(copy.objects).rpartition("/")[2]

@@ -1,23 +1,22 @@
-"""Copies of a snapshot that can be read."""
+"""Opens copies of a snapshot to read from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.catalog.schema import Copy
 from holdfast.domain.errors import ObjectMissing, SealBroken, StoreRefused, StoreUnavailable
-from holdfast.repositories.restic.read.reading import Totals, prove
+from holdfast.repositories.restic.read.reading import Totals, needs, prove
 from holdfast.repositories.restic.repository import Repository, Snapshot
 from holdfast.repositories.restic.upkeep.mending import missing_packs
 from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
-from holdfast.usecases.store_check import snapshot_check
 
 UNUSABLE = (ObjectMissing, SealBroken, StoreUnavailable, StoreRefused)
-"""What keeps a copy from being read; another one may do."""
+"""Errors after which another copy of the snapshot is tried."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A copy whose every file is whole, as far as can be known without reading them."""
+    """A copy whose files are all whole, as far as can be known without reading them."""
 
     copy: Copy
     repository: Repository
@@ -26,12 +25,20 @@ class Source:
 
 
 def source_at(copy: Copy, repository_of: Callable[[Copy], Repository]) -> Source:
-    """One of `UNUSABLE` when something that it needs is not there."""
+    """Opens a copy; raises one of `UNUSABLE` if an object that it needs is missing."""
     repository = repository_of(copy)
     snapshot = repository.snapshot(snapshot_id(copy))
     totals = prove(repository, snapshot.tree)
     if bad := missing_packs(repository):
-        problem = snapshot_check.lacking(repository, snapshot.tree, bad)
+        problem = lacking(repository, snapshot.tree, bad)
         if problem is not None:
             raise ObjectMissing(problem)
     return Source(copy, repository, snapshot, totals)
+
+
+def lacking(repository: Repository, tree: str, bad: Mapping[str, str]) -> str | None:
+    """A sentence about the first path of a snapshot that needs one of the `bad` packs."""
+    for path, pack in needs(repository, tree):
+        if pack in bad:
+            return f"{path.decode(errors='replace')} needs it, but {bad[pack]}"
+    return None

@@ -1,7 +1,7 @@
-"""Is a stored dump still what was written? Every object of it is read to its end.
+"""Checks that a stored dump is still what was written, by reading every object to its end.
 
-A store lists an object with its full size long after a bit of it turned, so names and sizes prove
-nothing about bytes. The digests are those of the evidence that made the backup `completed`.
+A store lists an object with its full size long after a bit of it flipped, so names and sizes prove
+nothing about bytes. The digests come from the evidence that made the backup `completed`.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class Written:
 
 
 def written(evidence: Document) -> Iterator[Written]:
-    """The manifest first: without it the others are leftovers."""
+    """The objects of a dump, the manifest first: without it the others are leftovers."""
     try:
         yield Written(MANIFEST, str(evidence["manifestSha256"]))
         for member in evidence["members"]:
@@ -35,10 +35,11 @@ def written(evidence: Document) -> Iterator[Written]:
 
 
 def flaw(store: ObjectStore, prefix: str, evidence: Document, moved: Moved) -> str | None:
-    """What is wrong with the dump under `prefix`; None: every byte is as it was written.
+    """The problem of the dump under `prefix`; None: every byte is as it was written.
 
-    What is odd is read once more: a wire can turn a bit as well. `moved` hears the bytes read and
-    may raise to stop. Raises StoreUnavailable and its like when nothing can be known.
+    An object with a problem is read once more, because a wire can flip a bit as well. `moved` is
+    told the bytes read and may raise to stop. Raises StoreUnavailable and similar errors when the
+    state cannot be found out.
     """
     for item in written(evidence):
         key = f"{prefix}{item.name}"

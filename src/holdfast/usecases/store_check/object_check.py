@@ -1,7 +1,7 @@
-"""Comparing what a store holds with what the catalogue says, a few hundred attempts at a time.
+"""Compares the dumps in a store with the catalogue, a few hundred attempts at a time.
 
-The listing comes first and the rows are read after it: that an operation is over, which attempt
-was published and that a copy is gone never change again, so the proof cannot go stale.
+The store is listed before the rows are read. That an operation is over, which attempt it published
+and that a copy is gone never change again, so the proof cannot become outdated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ FOREIGN, LEFTOVER = "foreign", "leftover"
 
 @dataclass(slots=True)
 class Group:
-    """The objects of one attempt, or those that are not of our shape and lie together."""
+    """The objects of one attempt, or objects of another shape in one folder."""
 
     prefix: str
     spot: Spot | None
@@ -47,11 +47,16 @@ class Group:
 
 
 def groups(store: ObjectStore) -> Iterator[Group]:
-    """Everything under our root, unfinished uploads too, in the order of the keys."""
+    """Groups all objects and unfinished uploads under our root, in the order of their keys."""
+
+    def prefix_of(entry: tuple[str, Stat, bool]) -> str:
+        spot = spot_of(entry[0])
+        return neighbourhood(entry[0]) if spot is None else spot.prefix
+
     visible = ((stat.key, stat, True) for stat in store.list(ROOT))
     unfinished = ((stat.key, stat, False) for stat in store.list(ROOT, unfinished=True))
-    found = merge(visible, unfinished, key=lambda each: each[0])
-    for prefix, members in groupby(found, key=lambda each: _prefix(each[0])):
+    entries = merge(visible, unfinished, key=lambda entry: entry[0])
+    for prefix, members in groupby(entries, key=prefix_of):
         group = Group(prefix, None)
         for key, stat, is_visible in members:
             group.spot = group.spot or spot_of(key)
@@ -59,15 +64,10 @@ def groups(store: ObjectStore) -> Iterator[Group]:
         yield group
 
 
-def _prefix(key: str) -> str:
-    spot = spot_of(key)
-    return neighbourhood(key) if spot is None else spot.prefix
-
-
 @dataclass(slots=True)
 class Judged:
-    """What became of some groups: copies seen whole, those that were lost before among them,
-    leftovers with the proof of each, and what is foreign with the reason."""
+    """The results of some groups: keys of whole copies, those of them that were lost before
+    (`back`), leftovers with their proofs, and foreign groups with the reasons."""
 
     whole: list[int] = field(default_factory=list[int])
     back: list[int] = field(default_factory=list[int])
@@ -75,15 +75,21 @@ class Judged:
     foreign: list[tuple[Group, str]] = field(default_factory=list[tuple[Group, str]])
 
 
-def judge(session: ReadSession, place: int | None, found: Sequence[Group]) -> Judged:
-    uids = {group.spot.uid for group in found if group.spot is not None}
-    known = store_contents.shelved(session, place, uids)
+def judge(session: ReadSession, destination_pk: int | None, attempts: Sequence[Group]) -> Judged:
+    uids = {group.spot.uid for group in attempts if group.spot is not None}
+    stored = store_contents.backups_in_store(session, destination_pk, uids)
     judged = Judged()
-    for group in found:
-        shelved = known.get(group.spot.uid) if group.spot else None
-        finding = classify(group.spot, shelved.known if shelved else None)
-        if finding.kind is Class.LIVE and shelved is not None:
-            _live(judged, group, shelved)
+    for group in attempts:
+        backup = stored.get(group.spot.uid) if group.spot else None
+        finding = classify(group.spot, backup.recorded if backup else None)
+        if finding.kind is Class.LIVE and backup is not None:
+            copy = backup.copy
+            if copy is None or copy.objects != group.prefix:
+                continue  # published by a copy at another destination
+            if damage(group.prefix, backup.sizes, group.sizes) is None:
+                judged.whole.append(copy.pk)
+                if copy.lost is not None and copy.spoiled is None:
+                    judged.back.append(copy.pk)
         elif finding.kind is Class.LEFTOVER:
             judged.leftovers.append((group, finding.why))
         elif finding.kind is Class.FOREIGN:
@@ -91,43 +97,33 @@ def judge(session: ReadSession, place: int | None, found: Sequence[Group]) -> Ju
     return judged
 
 
-def _live(judged: Judged, group: Group, shelved: store_contents.Shelved) -> None:
-    copy = shelved.copy
-    if copy is None or copy.objects != group.prefix:
-        return  # published by a copy elsewhere
-    if damage(group.prefix, shelved.sizes, group.sizes) is None:
-        judged.whole.append(copy.pk)
-        if copy.lost is not None and copy.spoiled is None:
-            judged.back.append(copy.pk)
-
-
 class Strangers:
-    """Foreign groups by where they lie, so that another installation is one line, not a million."""
+    """Foreign groups merged by folder, so that another installation is one finding."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[Group, str]] = {}
 
     def add(self, group: Group, why: str, now: int) -> None:
-        """The young ones are not reported yet: their row may be about to be restored."""
+        """Adds a foreign group. Young ones are left out: their row may be about to be restored."""
         if group.oldest > now - YOUNG_MS:
             return
         prefix = neighbourhood(group.prefix)
-        known, first = self._found.setdefault(prefix, (Group(prefix, None), why))
-        known.objects += group.objects
-        known.bytes += group.bytes
-        self._found[prefix] = (known, first)
+        total, first = self._found.setdefault(prefix, (Group(prefix, None), why))
+        total.objects += group.objects
+        total.bytes += group.bytes
+        self._found[prefix] = (total, first)
 
-    def report(self, session: WriteSession, place: int | None, now: int) -> int:
+    def report(self, session: WriteSession, destination_pk: int | None, now: int) -> int:
         for prefix, (group, why) in self._found.items():
             reason = f"not ours, so it is left alone: {why}"
             size = group.objects, group.bytes
-            findings.report(session, Sighting(place, FOREIGN, prefix, reason, *size), now)
+            findings.report(session, Sighting(destination_pk, FOREIGN, prefix, reason, *size), now)
         return len(self._found)
 
 
 def report_leftover(
-    session: WriteSession, place: int | None, group: Group, proof: str, now: int
+    session: WriteSession, destination_pk: int | None, group: Group, proof: str, now: int
 ) -> int:
-    """Said before it is done. Returns the finding's key."""
-    seen = Sighting(place, LEFTOVER, group.prefix, proof, group.objects, group.bytes)
-    return findings.report(session, seen, now).pk
+    """Reports a leftover before it is removed; returns the finding's key."""
+    sighting = Sighting(destination_pk, LEFTOVER, group.prefix, proof, group.objects, group.bytes)
+    return findings.report(session, sighting, now).pk

@@ -1,10 +1,9 @@
-"""Are the snapshots of a repository still whole?
+"""Checks whether the snapshots of a repository are still whole.
 
-The cheap look compares the packs that the index names with those that the store lists. Only when
-one is missing or short, or when the look is meant to be thorough, the directories of the snapshots
-are read, and every block of every file is sought in the index. A flipped bit inside of a pack shows
-only when the pack is read: each inventory reads a share of them, and those again that were spoiled
-before.
+The cheap check compares the packs that the index names with those that the store lists. If one is
+missing or short, or if the check is thorough, the directories of the snapshots are read, and every
+block of every file is looked up in the index. A flipped bit inside a pack shows only when the pack
+is read: each store check reads a share of them, and again those that were spoiled before.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,19 +13,19 @@ from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.storage import copies, repositories
 from holdfast.domain.errors import ObjectMissing, SealBroken, StoreUnavailable
 from holdfast.domain.snapshot import NOTHING, Stretch
-from holdfast.repositories.restic.read.reading import needs
 from holdfast.repositories.restic.repository import Repository
 from holdfast.repositories.restic.upkeep.mending import missing_packs, spoiled_packs
 from holdfast.usecases.snapshots.snapshot_repositories import snapshot_id
+from holdfast.usecases.snapshots.snapshot_sources import lacking
 from holdfast.usecases.toolbox import Toolbox
 
-_LOOKS = 5
-"""Tidying may put packs and index objects in each other's place while they are looked at."""
+_MAX_CHECKS = 5
+"""Pruning may replace packs and index objects while they are checked."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """How to look, at these snapshots. `stretch` says which packs are read whole."""
+class CheckRequest:
+    """The snapshots to check, and how. `stretch` selects the packs to read in whole."""
 
     names: Collection[str]
     thorough: bool
@@ -34,11 +33,11 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is wrong with each snapshot (None: nothing), and which packs are not what was written.
+class CheckResult:
+    """The problem of each snapshot (None: whole), of spoiled packs and of other damaged objects.
 
-    `spoiled` None: the repository could not be read, so nothing is known of its packs. `damaged`
-    are other objects that are not what was written, by key, with what is wrong.
+    `spoiled` maps packs, `damaged` maps other objects that are not what was written to the problem.
+    `spoiled` None: the repository could not be read, so nothing is known of its packs.
     """
 
     wrong: Mapping[str, str | None]
@@ -47,9 +46,9 @@ class Found:
 
 
 def damage_of(tools: Toolbox, copy_pk: int) -> str | None:
-    """What is wrong with this snapshot; None: it is there and so is every block it needs.
+    """The problem of a copy's snapshot; None: it is there and so is every block it needs.
 
-    Raises StoreUnavailable and its like when that cannot be known.
+    Raises StoreUnavailable and similar errors when that cannot be found out.
     """
     with tools.catalog.read() as session:
         copy = copies.get(session, copy_pk)
@@ -58,51 +57,46 @@ def damage_of(tools: Toolbox, copy_pk: int) -> str | None:
     if copy is None or row is None:
         return "its repository is not known here"
     name = snapshot_id(copy)
-    return look(tools, row, Look([name], thorough=True)).wrong[name]
+    return check(tools, row, CheckRequest([name], thorough=True)).wrong[name]
 
 
-def look(tools: Toolbox, row: Row, how: Look) -> Found:
-    """Damage counts when a second look, with an index that nobody changed meanwhile, finds it."""
+def check(tools: Toolbox, row: Row, request: CheckRequest) -> CheckResult:
+    """Checks the snapshots. Damage counts only if it is found again with an unchanged index."""
     why = ""
-    for _ in range(_LOOKS):
+    for _ in range(_MAX_CHECKS):
         try:
             repository = tools.snapshot_repositories.of_row(row)
-            spoiled = _read(repository, row, how)
-            return Found(_confirmed(repository, how, spoiled), spoiled, _damaged(repository))
+            suspects = set(row.spoiled or ())
+            chosen = [
+                name for name in repository.packs if name in suspects or request.stretch.holds(name)
+            ]
+            spoiled = spoiled_packs(repository, sorted(chosen), lambda _: None)
+            wrong = _confirmed_damage(repository, request, spoiled)
+            _, broken = repository.readable_snapshots()
+            objects = {("snapshots", name): problem for name, problem in broken.items()}
+            damaged = {
+                repository.objects.key(kind, name): problem
+                for (kind, name), problem in (objects | repository.damaged).items()
+            }
+            return CheckResult(wrong, spoiled, damaged)
         except (ObjectMissing, SealBroken) as error:
             why = f"its repository cannot be read: {error.message}"
-    return Found(dict.fromkeys(how.names, why), None)
+    return CheckResult(dict.fromkeys(request.names, why), None)
 
 
-def _read(repository: Repository, row: Row, how: Look) -> dict[str, str]:
-    known = set(row.spoiled or ())
-    chosen = [name for name in repository.packs if name in known or how.stretch.holds(name)]
-    return spoiled_packs(repository, sorted(chosen), _unheard)
-
-
-def _unheard(count: int) -> None:
-    """Nobody waits for an inventory."""
-
-
-def _confirmed(
-    repository: Repository, how: Look, spoiled: Mapping[str, str]
+def _confirmed_damage(
+    repository: Repository, request: CheckRequest, spoiled: Mapping[str, str]
 ) -> dict[str, str | None]:
-    found = _damages(repository, how, spoiled)
-    for _ in range(_LOOKS):
-        if not any(found.values()):
-            return found
+    problems = _damages(repository, request, spoiled)
+    for _ in range(_MAX_CHECKS):
+        if not any(problems.values()):
+            return problems
         before = _indexes(repository)
         repository.reload()
-        found = _damages(repository, how, spoiled)
+        problems = _damages(repository, request, spoiled)
         if before == _indexes(repository):
-            return found
+            return problems
     raise StoreUnavailable("the index of the repository changes all the time")
-
-
-def _damaged(repository: Repository) -> dict[str, str]:
-    _, broken = repository.readable_snapshots()
-    found = {("snapshots", name): why for name, why in broken.items()} | repository.damaged
-    return {repository.objects.key(kind, name): why for (kind, name), why in found.items()}
 
 
 def _indexes(repository: Repository) -> list[str]:
@@ -110,31 +104,19 @@ def _indexes(repository: Repository) -> list[str]:
 
 
 def _damages(
-    repository: Repository, how: Look, spoiled: Mapping[str, str]
+    repository: Repository, request: CheckRequest, spoiled: Mapping[str, str]
 ) -> dict[str, str | None]:
     bad = {**missing_packs(repository), **spoiled}
-    there = {name for name, _ in repository.objects.names("snapshots")}
-    found: dict[str, str | None] = {}
-    for name in how.names:
-        if name not in there:
-            found[name] = f"{repository.objects.key('snapshots', name)} is missing"
-        elif bad or how.thorough:
-            found[name] = _damage(repository, name, bad)
+    present = {name for name, _ in repository.objects.names("snapshots")}
+    problems: dict[str, str | None] = {}
+    for name in request.names:
+        if name not in present:
+            problems[name] = f"{repository.objects.key('snapshots', name)} is missing"
+        elif bad or request.thorough:
+            try:
+                problems[name] = lacking(repository, repository.snapshot(name).tree, bad)
+            except (ObjectMissing, SealBroken) as error:
+                problems[name] = error.message
         else:
-            found[name] = None
-    return found
-
-
-def _damage(repository: Repository, name: str, bad: Mapping[str, str]) -> str | None:
-    try:
-        return lacking(repository, repository.snapshot(name).tree, bad)
-    except (ObjectMissing, SealBroken) as error:
-        return error.message
-
-
-def lacking(repository: Repository, tree: str, bad: Mapping[str, str]) -> str | None:
-    """The first path of a snapshot that needs one of these packs, and what is wrong with that."""
-    for what, pack in needs(repository, tree):
-        if pack in bad:
-            return f"{what.decode(errors='replace')} needs it, but {bad[pack]}"
-    return None
+            problems[name] = None
+    return problems

@@ -14,7 +14,7 @@ from fixtures.mysql_bank import busy, check_books, open_bank
 from fixtures.mysql_data import differences, fill, fingerprint
 from fixtures.physical import TakePhysical
 from fixtures.postgres import Log, a_guard, free_port
-from holdfast.contracts.local_servers import Rewindable
+from holdfast.contracts.local_servers import RestorableInPlace
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import EvidenceMissing, Failure, NotSupported, RestoreDiffers
 from holdfast.engines.mysql.driver import MySQL
@@ -35,7 +35,7 @@ def settled(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_copy_is_what_was_there(mariadb: MySQLServer, take_physical: TakePhysical) -> None:
     assert isinstance(mariadb.engine, Snapshottable)
-    assert isinstance(mariadb.engine, Rewindable)
+    assert isinstance(mariadb.engine, RestorableInPlace)
     fill(mariadb)
     before = fingerprint(mariadb)
     copy = take_physical(mariadb)

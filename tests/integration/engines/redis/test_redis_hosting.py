@@ -21,7 +21,7 @@ from fixtures.holdfast import await_that, free_port
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_servers import FLAVOURS, VALKEY, running_redis, version_of
 from holdfast.contracts.engine import Countable, Dumpable
-from holdfast.contracts.local_servers import Hostable, LocalServer, Rewindable
+from holdfast.contracts.local_servers import Hostable, LocalServer, RestorableInPlace
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import (
     AddonRefused,
@@ -56,7 +56,7 @@ def start(engine: Redis, place: LocalServer) -> None:
 
 
 def test_it_has_the_capabilities_it_claims(redis_engine: Redis) -> None:
-    for capability in (Countable, Hostable, Rewindable, Snapshottable):
+    for capability in (Countable, Hostable, RestorableInPlace, Snapshottable):
         assert isinstance(redis_engine, capability)
     assert not isinstance(redis_engine, Dumpable)
     assert redis_engine.series("7.0.15") == "7.0"

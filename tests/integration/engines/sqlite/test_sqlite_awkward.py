@@ -35,7 +35,7 @@ def bring(desk: Desk, copied: Path, name: str, *, keep_old: bool = False) -> Any
     attempt = replace(desk.log.attempt("snapshot"), keep_old=keep_old)
     shutil.copytree(copied.parents[1], desk.engine.room(attempt))
     proven = desk.engine.accept(desk.at(name), desk.facts, attempt, a_guard())
-    desk.engine.restore_in_place(desk.at(name), attempt, a_guard())
+    desk.engine.replace_content(desk.at(name), attempt, a_guard())
     return proven
 
 

@@ -151,7 +151,7 @@ class _Part:
         api = self._writing.api
         with api.catalog.read() as session:
             upload = _find(api, self._at.addon(session, self._caller), self._upload_id)
-        key = verbs.place_for(upload, offset, content.size, api.services.import_bytes)
+        key = verbs.part_key(upload, offset, content.size, api.services.import_bytes)
         if key is None:
             return answers.one(_view(upload))
         _store(api, key, content)

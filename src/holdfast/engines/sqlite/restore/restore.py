@@ -86,7 +86,7 @@ def accept(room: Path, facts: Mapping[str, Any]) -> Mapping[str, object]:
     return {"tables": len(rows), "rows": sum(rows.values()), DIFFERENCES: differences}
 
 
-def restore_in_place(
+def replace_content(
     room: Path, path: Path, attempt: Attempt, guard: Guard, aside: Path | None = None
 ) -> None:
     """Replaces the file's content by the draft in `room`; the old content goes to `aside`.
@@ -102,7 +102,7 @@ def restore_in_place(
 def put_back(aside: Path, path: Path, attempt: Attempt, guard: Guard) -> None:
     if not (aside / DRAFT).exists() and not (aside / DONE).exists():
         raise RestoreDiffers("nothing of this restore is set aside any more")
-    restore_in_place(aside, path, attempt, guard)
+    replace_content(aside, path, attempt, guard)
 
 
 def drop_aside(aside: Path) -> None:

@@ -1,0 +1,61 @@
+"""Arguments of operations: one model per kind of job, stored as JSON in the operation's row.
+
+Use cases build the models, jobs read them back. An alias is the key in the stored document and
+never changes; a field that was not set is left out of it.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Arguments(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    def document(self) -> dict[str, Any]:
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class ProjectArguments(Arguments):
+    """Jobs that write to a store: `project` is the id that object keys begin with."""
+
+    project: str
+
+
+class BackupArguments(ProjectArguments):
+    """Arguments of taking a dump or a snapshot. `rate`: KiB per second to read the server with
+    at most."""
+
+    backup_pk: int = Field(alias="backup")
+    rate: int | None = None
+
+
+class CopyArguments(ProjectArguments):
+    """Arguments of replicating or repairing one copy."""
+
+    copy_pk: int = Field(alias="copy")
+
+
+class PruneArguments(ProjectArguments):
+    repository_pk: int = Field(alias="repository")
+
+
+class RestoreArguments(Arguments):
+    """Arguments of restoring a dump or a snapshot; see `usecases.restores.Choices`."""
+
+    backup_pk: int = Field(alias="backup")
+    restore_pk: int = Field(alias="restore")
+    may_replace: bool = Field(default=False, alias="replace")
+    trusted: bool = False
+    accepted: list[str] = Field(default=[], alias="accept")
+    skips_failed: bool = Field(default=False, alias="skip_failed")
+    keep_old_hours: int | None = Field(default=None, alias="keep_old")
+    locale: str | None = None
+
+
+class OldDataArguments(Arguments):
+    """Arguments of undoing a restore or dropping its old data. `undone_pk`: that restore;
+    `restore_pk`: the restore that an undo is itself."""
+
+    undone_pk: int = Field(alias="undone")
+    restore_pk: int | None = Field(default=None, alias="restore")
