@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 pytest_plugins = [
+    "fixtures.reaper",
     "fixtures.http_api",
     "fixtures.postgres",
     "fixtures.physical",
