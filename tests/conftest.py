@@ -22,17 +22,17 @@ pytest_plugins = [
     "fixtures.catalogs",
     "fixtures.certificates",
     "fixtures.connecting",
-    "fixtures.sqlite_desk",
+    "fixtures.sqlite_files",
     "fixtures.timetables",
-    "fixtures.keeping",
+    "fixtures.in_process_installation",
     "fixtures.redis_servers",
-    "fixtures.mortal_house",
+    "fixtures.mortal_installation",
     "fixtures.fuzzed",
-    "fixtures.redis_room",
-    "fixtures.bench_stage",
+    "fixtures.redis_installation",
+    "fixtures.conformance",
     "fixtures.programs",
     "fixtures.proofs",
-    "fixtures.pauses",
+    "fixtures.stepped_installation",
 ]
 
 

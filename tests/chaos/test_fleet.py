@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.bodies import ZSTD_DUMP
 from fixtures.debian_postgres import Database, running_postgres
 from fixtures.fleet import (
     DEAD_SECONDS,
@@ -35,7 +36,7 @@ class Scene:
         return self.fleet.api()
 
     def order(self) -> dict[str, Any]:
-        body = {"name": fresh("B"), "backupType": "dump", "compressionType": "zstd"}
+        body = {"name": fresh("B"), **ZSTD_DUMP}
         return self.api().post(BACKUPS, body).data
 
     def await_dumping(self, backup: dict[str, Any]) -> Member:

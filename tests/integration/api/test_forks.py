@@ -1,16 +1,14 @@
 """Addons that begin with a backup: of a dump or a snapshot, from elsewhere, from what is gone."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from fixtures.attached import Attached
-from fixtures.holdfast import Api, Server, await_backup, await_that, fresh, start_holdfast
+from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
+from fixtures.installation import Installation, installation_home, running
 from fixtures.postgres import TOOLS
 from integration.api.test_managed import BILLING, await_running, sql
 
@@ -136,12 +134,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(
 def majors(postgres_engine: object) -> Iterator[Server]:
     """An installation that finds servers of every major."""
     del postgres_engine  # it has installed them
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    running = start_holdfast(home, HOLDFAST_TOOLS_DIR=str(TOOLS))
-    yield running
-    running.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with (
+        installation_home() as home,
+        running(Installation(home, {"HOLDFAST_TOOLS_DIR": str(TOOLS)})) as installation,
+    ):
+        yield installation.server
 
 
 @pytest.mark.slow

@@ -6,9 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that
 
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1, "storageClass": "nvme"}
+ON_NVME = {**BILLING, "storageClass": "nvme"}
 
 
 def status(api: Api, path: str) -> str:
@@ -27,14 +28,14 @@ def managed(server: Server) -> Iterator[str]:
         "name": "Managed one",
         "type": "postgresql",
         "version": "15-latest",
-        "billing": BILLING,
+        "billing": ON_NVME,
         "customCredentials": {"dbName": "shop"},
         "tlsEnabled": False,
         "stageId": "ignored",
     }
     project = api.project()
     made = api.post(f"/projects/{project}/addons", body).data
-    assert (made["managed"], made["billing"]) == (True, BILLING)
+    assert (made["managed"], made["billing"]) == (True, ON_NVME)
     path = f"/projects/{project}/addons/{made['id']}"
     assert status(api, path) in ("preDeployment", "allocating", "postDeployment", "running")
     await_running(api, path)

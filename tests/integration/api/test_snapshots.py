@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import BILLING
 from fixtures.debian_postgres import USER
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.http_api import Holdfast
@@ -19,7 +20,6 @@ from fixtures.s3 import S3Server
 
 pytestmark = pytest.mark.sqlite_first
 
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 PG = Path("/usr/lib/postgresql/15/bin")
 
 
