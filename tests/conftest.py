@@ -26,6 +26,7 @@ pytest_plugins = [
     "fixtures.timetables",
     "fixtures.in_process_installation",
     "fixtures.redis_servers",
+    "fixtures.redis_snapshots",
     "fixtures.mortal_installation",
     "fixtures.fuzzed",
     "fixtures.redis_installation",
