@@ -10,14 +10,7 @@ import pytest
 
 from fixtures.bodies import ZSTD_DUMP
 from fixtures.debian_postgres import Database, running_postgres
-from fixtures.fleet import (
-    DEAD_SECONDS,
-    Fleet,
-    Member,
-    dumps_of,
-    files_below,
-    locked,
-)
+from fixtures.fleet import DEAD_SECONDS, Fleet, Member, dumps_of, files_below, locked
 from fixtures.holdfast import OVER, Api, await_that, fresh
 
 ROWS = 20_000

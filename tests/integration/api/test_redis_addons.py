@@ -13,13 +13,7 @@ import pytest
 import redis
 
 from fixtures.bodies import BILLING
-from fixtures.holdfast import (
-    Api,
-    await_backup,
-    await_restore,
-    await_that,
-    fresh,
-)
+from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.http_api import Holdfast
 from fixtures.redis_data import fill, fingerprint
 from fixtures.redis_installation import VERSIONS, RedisInstallation

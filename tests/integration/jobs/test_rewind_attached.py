@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.holdfast import (
-    await_that,
-)
+from fixtures.holdfast import await_that
 from fixtures.installation import Installation, installation_home, running
 from fixtures.own_server import OwnServer, controls, own_server
 from holdfast.domain.errors import Invalid

@@ -14,11 +14,7 @@ import psycopg
 import pytest
 
 from fixtures.debian_postgres import USER
-from fixtures.holdfast import (
-    await_restore,
-    await_that,
-    free_port,
-)
+from fixtures.holdfast import await_restore, await_that, free_port
 from fixtures.installation import Installation, installation_home, running
 from fixtures.restic import run_restic
 from fixtures.s3 import S3Server

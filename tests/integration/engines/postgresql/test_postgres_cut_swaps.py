@@ -8,20 +8,9 @@ import pytest
 
 from demo.fingerprint import differences, fingerprint
 from fixtures.big_postgres import MAJOR, filled_with_big
-from fixtures.postgres import (
-    Log,
-    PostgresServer,
-    ServerFactory,
-    Taken,
-    a_guard,
-    restore,
-    take,
-)
+from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from holdfast.contracts.engine import Address, Attempt, Dump
-from holdfast.domain.errors import (
-    Failure,
-    RestoreDiffers,
-)
+from holdfast.domain.errors import Failure, RestoreDiffers
 from holdfast.engines.postgresql.client import databases, object_names
 from holdfast.engines.postgresql.restore import old_databases
 

@@ -15,14 +15,7 @@ import pytest
 from demo.fingerprint import differences, fingerprint
 from fixtures.big_postgres import MAJOR, filled_with_big
 from fixtures.holdfast import await_that
-from fixtures.postgres import (
-    PostgresServer,
-    ServerFactory,
-    Taken,
-    a_guard,
-    read_member,
-    take,
-)
+from fixtures.postgres import PostgresServer, ServerFactory, Taken, a_guard, read_member, take
 from holdfast.contracts.engine import COUNTED_IN_ARCHIVE, EVERYTHING, Attempt
 from holdfast.domain.errors import (
     AddonUnavailable,

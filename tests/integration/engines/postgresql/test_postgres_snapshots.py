@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.physical import COUNT, FILL, TakePhysical, restarted
-from fixtures.postgres import (
-    PostgresServer,
-    ServerFactory,
-    a_guard,
-    free_port,
-)
+from fixtures.postgres import PostgresServer, ServerFactory, a_guard, free_port
 from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import (
     AddonUnavailable,

@@ -8,17 +8,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.physical import COUNT, TakePhysical
-from fixtures.postgres import (
-    Log,
-    PostgresServer,
-    a_guard,
-)
-from holdfast.domain.errors import (
-    EvidenceMissing,
-    Failure,
-    Interrupted,
-    RestoreDiffers,
-)
+from fixtures.postgres import Log, PostgresServer, a_guard
+from holdfast.domain.errors import EvidenceMissing, Failure, Interrupted, RestoreDiffers
 
 
 def test_a_stop_ends_the_copy_on_the_server_too(

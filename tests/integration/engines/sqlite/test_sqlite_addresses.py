@@ -6,9 +6,7 @@ import pytest
 
 from fixtures.sqlite_files import SqliteFiles
 from holdfast.contracts.engine import Address
-from holdfast.domain.errors import (
-    Invalid,
-)
+from holdfast.domain.errors import Invalid
 from holdfast.engines.sqlite import create
 from holdfast.kit.seal import Secret
 
