@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from fixtures.debian_postgres import run_sql
 from fixtures.holdfast import await_backup, await_that
 from fixtures.installation import Installation, installation_home, running
 
@@ -21,7 +23,7 @@ class ManagedInstallation(Installation):
 
     def answers(self) -> bool:
         try:
-            return self.sql("SELECT 1") == [(1,)]
+            return run_sql(make_conninfo(self.uri(), connect_timeout=5), "SELECT 1") == [(1,)]
         except psycopg.OperationalError:
             return False
 

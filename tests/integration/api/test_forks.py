@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import BILLING
+from fixtures.debian_postgres import run_sql
 from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
-from fixtures.installation import Installation, installation_home, running
+from fixtures.installation import Installation, installation_home, postgres_uri, running, sql
 from fixtures.postgres import TOOLS
-from integration.api.test_managed import BILLING, await_running, sql
+from integration.api.test_managed import await_running
 
 pytestmark = pytest.mark.sqlite_first
 
@@ -71,10 +72,7 @@ def test_a_fork_of_the_latest_is_independent(api: Api, source: dict[str, Any]) -
 
 def in_shop(api: Api, path: str, statement: str) -> Any:
     """In the database that came with the backup, whatever the fork's own is called."""
-    uri = api.get(f"{path}/credentials").data["secrets"]["POSTGRES_URI"]
-    with psycopg.connect(f"{uri.rpartition('/')[0]}/shop", autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
+    return run_sql(f"{postgres_uri(api, path).rpartition('/')[0]}/shop", statement)
 
 
 def counted(api: Api, path: str) -> int:

@@ -1,13 +1,13 @@
 """A managed addon: provisioned, backed up, paused, resumed, reset, and removed with its data."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
 
 from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that
+from fixtures.installation import sql
 
 ON_NVME = {**BILLING, "storageClass": "nvme"}
 
@@ -42,13 +42,6 @@ def managed(server: Server) -> Iterator[str]:
     yield path
     if api.get(path).status == 200:
         api.delete(path)
-
-
-def sql(api: Api, path: str, statement: str) -> list[tuple[Any, ...]]:
-    uri = api.get(f"{path}/credentials").data["secrets"]["POSTGRES_URI"]
-    with psycopg.connect(uri, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def test_it_runs_with_the_database_asked_for(api: Api, managed: str) -> None:

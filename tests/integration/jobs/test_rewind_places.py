@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from fixtures.debian_postgres import run_sql
 from fixtures.holdfast import await_backup, await_that, fresh
-from fixtures.installation import Installation, installation_home, run_sql, running
+from fixtures.installation import Installation, installation_home, running
 from fixtures.managed import admin_of
 
 
