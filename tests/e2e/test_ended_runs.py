@@ -46,6 +46,6 @@ def test_nothing_outlives_a_run_that_is_ended(number: signal.Signals) -> None:
         programs = " ".join(started.values())
         assert [name for name in SERVERS if name not in programs] == []
         run.send_signal(number)
-    await_that(lambda: not processes_of(directories), 30, lambda: str(_processes(directories)))
+    await_that(lambda: not processes_of(directories), 60, lambda: str(_processes(directories)))
     assert {process: line for process, line in started.items() if _alive(process)} == {}
     await_that(lambda: not Path(directories[0]).exists(), 10)
