@@ -13,7 +13,7 @@ from fixtures.holdfast import await_that
 from fixtures.reaper import processes_of
 
 ENDLESS = Path(__file__).with_name("endless_run.py")
-SERVERS = {"holdfast", "postgres", "redis-server"}
+STARTED = {"holdfast serve", "postgres", "forgotten"}
 
 
 def _processes(directories: list[str]) -> dict[psutil.Process, str]:
@@ -33,7 +33,10 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_nothing_outlives_a_run_that_is_ended(number: signal.Signals) -> None:
     argv = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", str(ENDLESS)]
     root = Path(__file__).parents[2]
@@ -44,7 +47,7 @@ def test_nothing_outlives_a_run_that_is_ended(number: signal.Signals) -> None:
         directories = [word.rstrip("/") for word in ready.split()[1:]]
         started = _processes(directories)
         programs = " ".join(started.values())
-        assert [name for name in SERVERS if name not in programs] == []
+        assert [name for name in STARTED if name not in programs] == []
         run.send_signal(number)
     await_that(lambda: not processes_of(directories), 60, lambda: str(_processes(directories)))
     assert {process: line for process, line in started.items() if _alive(process)} == {}

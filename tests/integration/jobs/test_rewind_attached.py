@@ -40,7 +40,7 @@ def installation() -> Iterator[ControllingInstallation]:
     with installation_home() as home, own_server() as own, own_server() as other:
         servers = {"a": ("own/orders", own), "b": ("own/mistaken", own)}
         file = controls(home / "attached.json", **servers)
-        environment = {"HOLDFAST_ATTACHED_FILE": file, "HOLDFAST_DEAD": "3"}
+        environment = {"HOLDFAST_ATTACHED_FILE": file}
         with running(
             ControllingInstallation(home, environment, ADDON, own=own, other=other)
         ) as installation:

@@ -20,7 +20,7 @@ class CrampedInstallation(Installation):
         """Starts it again with 1 MiB less than a second copy needs."""
         size = int(self.api.get(self.good).data["config"]["size"])
         free = str(round(size * 1.05) + (63 << 20))
-        self.restart(MORTAL_AT=at, MORTAL_FREE=free, HOLDFAST_DEAD="3", **more)
+        self.restart(MORTAL_AT=at, MORTAL_FREE=free, **more)
         await_that(lambda: self.status() in ("running", "failed"))
 
     def begin(self, **body: Any) -> str:
