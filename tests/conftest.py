@@ -8,6 +8,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = [
+    "fixtures.reaper",
     "fixtures.http_api",
     "fixtures.postgres",
     "fixtures.physical",
@@ -23,17 +24,18 @@ pytest_plugins = [
     "fixtures.catalogs",
     "fixtures.certificates",
     "fixtures.connecting",
-    "fixtures.sqlite_desk",
+    "fixtures.sqlite_files",
     "fixtures.timetables",
-    "fixtures.keeping",
+    "fixtures.in_process_installation",
     "fixtures.redis_servers",
-    "fixtures.mortal_house",
+    "fixtures.redis_snapshots",
+    "fixtures.mortal_installation",
     "fixtures.fuzzed",
-    "fixtures.redis_room",
-    "fixtures.bench_stage",
+    "fixtures.redis_installation",
+    "fixtures.conformance",
     "fixtures.programs",
     "fixtures.proofs",
-    "fixtures.pauses",
+    "fixtures.stepped_installation",
 ]
 
 

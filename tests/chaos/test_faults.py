@@ -1,8 +1,6 @@
 """One installation and the faults of what it works with: each ends with a status and a reason."""
 
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +12,8 @@ import pytest
 
 from fixtures.debian_postgres import Database, running_postgres
 from fixtures.fleet import dumps_below, files_below, locked
-from fixtures.holdfast import OVER, Api, Server, await_that, fresh, start_holdfast
+from fixtures.holdfast import OVER, await_that, fresh
+from fixtures.installation import Installation, installation_home, running
 from fixtures.postgres import PostgresServer, url_of
 
 ROWS = 20_000
@@ -30,47 +29,38 @@ def filled(postgres: Database) -> str:
     return database
 
 
-@dataclass
-class House:
-    """A running installation and addons of one database server."""
+@dataclass(kw_only=True)
+class FaultyInstallation(Installation):
+    """Its addons are all of one database server; "backups" is the path of an addon's backups."""
 
-    home: Path
-    server: Server
     source: Database
     database: str
-    environment: dict[str, str]
 
-    def api(self) -> Api:
-        return self.server.api()
+    def new_backups(self) -> str:
+        """Of one more addon, the same database again."""
+        return self.attach(self.source.url(self.database))
 
-    def addon(self) -> str:
-        """The path of one more addon, the same database again."""
-        made = self.attach(self.source.url(self.database))
-        return f"/projects/chaos/addons/{made}/backups"
-
-    def restricted_addon(self) -> str:
-        """Of a user who may read everything, and may not replicate."""
+    def restricted_backups(self) -> str:
+        """Of an addon of a user who may read everything, and may not replicate."""
         name = fresh("reader").replace(" ", "_")
         self.source.run(f"CREATE ROLE {name} LOGIN PASSWORD 'p' IN ROLE pg_read_all_data")
         address = f"postgresql://{name}:p@127.0.0.1:{self.source.port}/{self.database}"
-        return f"/projects/chaos/addons/{self.attach(address)}/backups"
+        return self.attach(address)
 
     def attach(self, address: str) -> str:
         body = {"name": fresh("Addon"), "type": "postgresql", "connectionString": address}
-        return self.api().post("/projects/chaos/addons", body).data["id"]
+        addon = self.api.post("/projects/chaos/addons", body).data["id"]
+        return f"/projects/chaos/addons/{addon}/backups"
 
     def order(self, backups: str, kind: str = "dump") -> str:
         body = {"name": fresh("B"), "backupType": kind}
         if kind == "dump":
             body["compressionType"] = "zstd"
-        return f"{backups}/{self.api().post(backups, body).data['id']}"
-
-    def status(self, backup: str) -> str:
-        return self.api().get(backup).data["status"]
+        return f"{backups}/{self.api.post(backups, body).data['id']}"
 
     def await_over(self, backup: str, wanted: str, within: float = 10) -> dict[str, Any]:
         def over() -> dict[str, Any] | None:
-            shown = self.api().get(backup).data
+            shown = self.api.get(backup).data
             return shown if shown["status"] in OVER else None
 
         shown = await_that(over, within)
@@ -81,15 +71,8 @@ class House:
         await_that(lambda: dumps_below(self.server.child.pid), 10)
 
     def stored(self, backup: str) -> set[Path]:
-        uid = self.api().get(backup).data["uid"]
-        return {path for path in files_below(self.home / "data" / "store") if uid in str(path)}
-
-    def start(self, **environment: str) -> None:
-        self.server = start_holdfast(self.home, forked=True, **self.environment, **environment)
-
-    def kill(self) -> None:
-        self.server.child.kill()
-        self.server.child.wait()
+        uid = self.api.get(backup).data["uid"]
+        return {path for path in files_below(self.data_dir / "store") if uid in str(path)}
 
 
 @pytest.fixture(scope="module")
@@ -100,149 +83,174 @@ def source() -> Iterator[tuple[Database, str]]:
 
 
 @pytest.fixture(scope="module", params=["dbos", "table"])
-def built(request: pytest.FixtureRequest, source: tuple[Database, str]) -> Iterator[House]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+def shared(
+    request: pytest.FixtureRequest, source: tuple[Database, str]
+) -> Iterator[FaultyInstallation]:
+    server, database = source
     environment = {"HOLDFAST_STALL": "2", "HOLDFAST_GRACE": "1", "HOLDFAST_QUEUE": request.param}
-    server = start_holdfast(home, forked=True, **environment)
-    house = House(home, server, *source, environment)
-    house.api().post("/projects", {"name": "Chaos"})
-    yield house
-    house.server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with (
+        installation_home() as home,
+        running(
+            FaultyInstallation(home, environment, source=server, database=database)
+        ) as installation,
+    ):
+        installation.api.post("/projects", {"name": "Chaos"})
+        yield installation
 
 
 @pytest.fixture
-def house(built: House) -> House:
-    if built.server.child.poll() is not None:
-        built.start()
-    return built
+def installation(shared: FaultyInstallation) -> FaultyInstallation:
+    if shared.server.child.poll() is not None:
+        shared.start()
+    return shared
 
 
 @pytest.fixture
-def lock(house: House) -> Callable[[], Any]:
-    return lambda: locked(house.source, house.database)
+def lock(installation: FaultyInstallation) -> Callable[[], Any]:
+    return lambda: locked(installation.source, installation.database)
 
 
-def test_aborts_of_what_runs_and_of_what_waits(house: House, lock: Callable[[], Any]) -> None:
-    backups = house.addon()
+def test_aborts_of_what_runs_and_of_what_waits(
+    installation: FaultyInstallation, lock: Callable[[], Any]
+) -> None:
+    backups = installation.new_backups()
     with lock():
-        running, waiting = house.order(backups), house.order(backups)
-        house.await_dumping()
-        assert house.api().post(f"{waiting}/abort").data == {}
-        assert house.status(waiting) == "aborted"
-        assert house.api().post(f"{running}/abort").data == {}
-        house.await_over(running, "aborted", within=5)
-        assert dumps_below(house.server.child.pid) == [], "aborted, and its child still runs"
-    assert house.stored(running) == house.stored(waiting) == set()
-    house.await_over(house.order(backups), "completed")
+        running, waiting = installation.order(backups), installation.order(backups)
+        installation.await_dumping()
+        assert installation.api.post(f"{waiting}/abort").data == {}
+        assert installation.status(waiting) == "aborted"
+        assert installation.api.post(f"{running}/abort").data == {}
+        installation.await_over(running, "aborted", within=5)
+        assert dumps_below(installation.server.child.pid) == [], "aborted, and its child still runs"
+    assert installation.stored(running) == installation.stored(waiting) == set()
+    installation.await_over(installation.order(backups), "completed")
 
 
-def test_a_stalled_child_is_ended_and_named(house: House, lock: Callable[[], Any]) -> None:
+def test_a_stalled_child_is_ended_and_named(
+    installation: FaultyInstallation, lock: Callable[[], Any]
+) -> None:
     with lock():
-        backup = house.order(house.addon())
-        house.await_dumping()
-        (dump,) = dumps_below(house.server.child.pid)
+        backup = installation.order(installation.new_backups())
+        installation.await_dumping()
+        (dump,) = dumps_below(installation.server.child.pid)
         dump.send_signal(signal.SIGSTOP)
-    over = house.await_over(backup, "failed")
+    over = installation.await_over(backup, "failed")
     assert "no bytes moved" in over["reason"]
     assert not dump.is_running()
-    assert house.stored(backup) == set()
+    assert installation.stored(backup) == set()
 
 
-def test_a_child_that_is_killed_fails_the_backup(house: House, lock: Callable[[], Any]) -> None:
+def test_a_child_that_is_killed_fails_the_backup(
+    installation: FaultyInstallation, lock: Callable[[], Any]
+) -> None:
     with lock():
-        backup = house.order(house.addon())
-        house.await_dumping()
-        (dump,) = dumps_below(house.server.child.pid)
+        backup = installation.order(installation.new_backups())
+        installation.await_dumping()
+        (dump,) = dumps_below(installation.server.child.pid)
         dump.kill()
-        over = house.await_over(backup, "failed")
+        over = installation.await_over(backup, "failed")
     assert "pg_dump was ended by signal 9" in over["reason"]
-    assert house.stored(backup) == set()
+    assert installation.stored(backup) == set()
 
 
-def test_a_server_that_dies_in_the_middle_fails_the_backup(house: House) -> None:
+def test_a_server_that_dies_in_the_middle_fails_the_backup(
+    installation: FaultyInstallation,
+) -> None:
     doomed = running_postgres()
     database = filled(doomed.database)
-    addon = house.attach(doomed.database.url(database))
+    backups = installation.attach(doomed.database.url(database))
     try:
         with suppress(psycopg.OperationalError), locked(doomed.database, database):
-            backup = house.order(f"/projects/chaos/addons/{addon}/backups")
-            house.await_dumping()
+            backup = installation.order(backups)
+            installation.await_dumping()
             doomed.child.send_signal(signal.SIGQUIT)
             doomed.child.wait(10)
-            over = house.await_over(backup, "failed", within=15)
+            over = installation.await_over(backup, "failed", within=15)
     finally:
         doomed.stop()
     assert "server" in over["reason"] or "connection" in over["reason"]
-    assert house.stored(backup) == set()
+    assert installation.stored(backup) == set()
 
 
 def test_a_store_that_goes_away_in_the_middle_fails_the_backup(
-    house: House, lock: Callable[[], Any]
+    installation: FaultyInstallation, lock: Callable[[], Any]
 ) -> None:
-    store, aside = house.home / "data" / "store", house.home / "data" / "aside"
+    store, aside = installation.data_dir / "store", installation.data_dir / "aside"
     with lock():
-        backup = house.order(house.addon())
-        house.await_dumping()
+        backup = installation.order(installation.new_backups())
+        installation.await_dumping()
         store.rename(aside)
         store.write_text("a file where the directory was")
-    over = house.await_over(backup, "failed")
+    over = installation.await_over(backup, "failed")
     assert over["reason"]
     store.unlink()
     aside.rename(store)
-    await_that(lambda: house.stored(backup) == set(), 15)
-    house.await_over(house.order(house.addon()), "completed")
+    await_that(lambda: installation.stored(backup) == set(), 15)
+    installation.await_over(installation.order(installation.new_backups()), "completed")
 
 
-def test_a_restart_with_operations_in_every_state(house: House, lock: Callable[[], Any]) -> None:
+def test_a_restart_with_operations_in_every_state(
+    installation: FaultyInstallation, lock: Callable[[], Any]
+) -> None:
     """Killed with one of each; afterwards each is over in its own way, and nobody was lost."""
-    assert house.server.stop() == 0
-    house.start(HOLDFAST_BEAT="600")  # learns of no abort before it dies
-    one, other, third = house.addon(), house.addon(), house.addon()
-    completed = house.order(third)
-    house.await_over(completed, "completed")
-    unsupported = house.order(house.restricted_addon(), "snapshot")
-    house.await_over(unsupported, "not-supported")
+    assert installation.server.stop() == 0
+    installation.start(HOLDFAST_BEAT="600")  # learns of no abort before it dies
+    one, other, third = (
+        installation.new_backups(),
+        installation.new_backups(),
+        installation.new_backups(),
+    )
+    completed = installation.order(third)
+    installation.await_over(completed, "completed")
+    unsupported = installation.order(installation.restricted_backups(), "snapshot")
+    installation.await_over(unsupported, "not-supported")
     with lock():
-        running, waiting, aborted = house.order(one), house.order(one), house.order(one)
-        house.api().post(f"{aborted}/abort")
-        aborting = house.order(other)
-        await_that(lambda: len(dumps_below(house.server.child.pid)) == 2, 10)
-        assert house.api().post(f"{aborting}/abort").data == {}
-        states = [house.status(each) for each in (running, waiting, aborting, aborted)]
+        running, waiting, aborted = (
+            installation.order(one),
+            installation.order(one),
+            installation.order(one),
+        )
+        installation.api.post(f"{aborted}/abort")
+        aborting = installation.order(other)
+        await_that(lambda: len(dumps_below(installation.server.child.pid)) == 2, 10)
+        assert installation.api.post(f"{aborting}/abort").data == {}
+        states = [installation.status(each) for each in (running, waiting, aborting, aborted)]
         assert states == ["in-progress", "scheduled", "aborting", "aborted"]
-        house.kill()
-    house.start()
-    house.await_over(running, "completed", within=15)
-    house.await_over(waiting, "completed")
-    house.await_over(aborting, "aborted")
-    final = [house.status(each) for each in (completed, unsupported, aborted)]
+        installation.kill()
+    installation.start()
+    installation.await_over(running, "completed", within=15)
+    installation.await_over(waiting, "completed")
+    installation.await_over(aborting, "aborted")
+    final = [installation.status(each) for each in (completed, unsupported, aborted)]
     assert final == ["completed", "not-supported", "aborted"]
-    assert house.stored(aborting) == set()
-    assert {path.parent.name for path in house.stored(running)} == {"2"}
+    assert installation.stored(aborting) == set()
+    assert {path.parent.name for path in installation.stored(running)} == {"2"}
 
 
 def test_a_catalogue_that_is_away_for_a_while_ends_no_work(
     start_postgres: Callable[[int, str], PostgresServer], source: tuple[Database, str]
 ) -> None:
     catalogue = start_postgres(15, "catalogue")
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
+    server, database = source
     environment = {"HOLDFAST_DATABASE_URL": url_of(catalogue, "main"), "HOLDFAST_DEAD": "3"}
-    house = House(home, start_holdfast(home, forked=True, **environment), *source, environment)
-    try:
-        house.api().post("/projects", {"name": "Chaos"})
+    with (
+        installation_home() as home,
+        running(
+            FaultyInstallation(home, environment, source=server, database=database)
+        ) as installation,
+    ):
+        installation.api.post("/projects", {"name": "Chaos"})
         with locked(*source):
-            backup = house.order(house.addon())
-            house.await_dumping()
+            backup = installation.order(installation.new_backups())
+            installation.await_dumping()
             catalogue.engine.stop(catalogue.place)
-            (dump,) = dumps_below(house.server.child.pid)
+            (dump,) = dumps_below(installation.server.child.pid)
         await_that(lambda: not dump.is_running() or dump.status() == "zombie", 10)
-        await_that(lambda: "trying again" in house.server.log.read_text(), 10)
+        await_that(lambda: "trying again" in installation.server.log.read_text(), 10)
         catalogue.start()
-        house.await_over(backup, "completed", within=20)
-        log = [line["log"] for line in house.api().get(f"{backup}/logs").data]
+        installation.await_over(backup, "completed", within=20)
+        log = [line["log"] for line in installation.api.get(f"{backup}/logs").data]
         assert not any("taken over" in line for line in log)
-        house.await_over(house.order(house.addon()), "completed", within=20)
-    finally:
-        house.server.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        installation.await_over(
+            installation.order(installation.new_backups()), "completed", within=20
+        )

@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 
+from fixtures.bodies import ZSTD_DUMP
 from fixtures.debian_postgres import Database, running_postgres
-from fixtures.fleet import (
-    DEAD_SECONDS,
-    Fleet,
-    Member,
-    dumps_of,
-    files_below,
-    locked,
-)
+from fixtures.fleet import DEAD_SECONDS, Fleet, Member, dumps_of, files_below, locked
 from fixtures.holdfast import OVER, Api, await_that, fresh
 
 ROWS = 20_000
@@ -35,7 +29,7 @@ class Scene:
         return self.fleet.api()
 
     def order(self) -> dict[str, Any]:
-        body = {"name": fresh("B"), "backupType": "dump", "compressionType": "zstd"}
+        body = {"name": fresh("B"), **ZSTD_DUMP}
         return self.api().post(BACKUPS, body).data
 
     def await_dumping(self, backup: dict[str, Any]) -> Member:

@@ -1,19 +1,20 @@
 """kill -9 at every step of a backup and of a restore: all converges by itself, once."""
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fixtures.bodies import ZSTD_DUMP
 from fixtures.fleet import files_below
-from fixtures.holdfast import MORTAL, Server, await_backup, await_restore, fresh, start_holdfast
+from fixtures.holdfast import Server, await_backup, await_restore, fresh
+from fixtures.installation import Installation, installation_home, running
 from fixtures.postgres import PostgresServer, url_of
 
-BACKUPS = "/projects/chaos/addons/source/backups"
+ADDON = "/projects/chaos/addons/source"
+BACKUPS = f"{ADDON}/backups"
 ROWS = 60_000
 
 BACKUP_POINTS = [
@@ -39,29 +40,22 @@ RESTORE_POINTS = [
 ]
 
 
-@dataclass
-class House:
-    """An installation that is started, killed and started again in one place."""
+@dataclass(kw_only=True)
+class KilledInstallation(Installation):
+    """One that is killed at work on two attached servers, and started again."""
 
-    home: Path
     source: PostgresServer
     target: PostgresServer
 
-    def start(self) -> Server:
-        return start_holdfast(self.home, forked=True, HOLDFAST_DEAD="3")
-
-    def start_mortal(self, at: str) -> Server:
-        return start_holdfast(self.home, program=MORTAL, forked=True, MORTAL_AT=at)
-
     def stored(self) -> set[Path]:
         """Directories of the platform store that hold objects, and unfinished uploads."""
-        return {path.parent for path in files_below(self.home / "data" / "store")}
+        return {path.parent for path in files_below(self.data_dir / "store")}
 
 
 @pytest.fixture(scope="module")
-def house(start_postgres: Callable[[int, str], PostgresServer]) -> Iterator[House]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
+def installation(
+    start_postgres: Callable[[int, str], PostgresServer],
+) -> Iterator[KilledInstallation]:
     source = start_postgres(15, "source")
     target = start_postgres(15, "target")
     source.execute(
@@ -69,24 +63,21 @@ def house(start_postgres: Callable[[int, str], PostgresServer]) -> Iterator[Hous
         f" FROM generate_series(1, {ROWS}) g",
         "main",
     )
-    made = House(home, source, target)
-    server = made.start()
-    try:
-        api = server.api()
+    with (
+        installation_home() as home,
+        running(
+            KilledInstallation(home, {"HOLDFAST_DEAD": "3"}, ADDON, source=source, target=target)
+        ) as installation,
+    ):
+        api = installation.api
         api.post("/projects", {"name": "Chaos"})
         for name, database in (("Source", source), ("Target", target)):
-            body = {
-                "name": name,
-                "type": "postgresql",
-                "connectionString": url_of(database, "main"),
-            }
+            body = {"name": name, "type": "postgresql"}
+            body["connectionString"] = url_of(database, "main")
             assert api.post("/projects/chaos/addons", body).data["status"] == "running"
-        api.post(BACKUPS, {"name": "good", "backupType": "dump", "compressionType": "zstd"})
-        await_backup(api, f"{BACKUPS}/good")
-    finally:
-        server.stop()
-    yield made
-    shutil.rmtree(home, ignore_errors=True)
+        installation.backup(name="good", **ZSTD_DUMP)
+        installation.server.stop()
+        yield installation
 
 
 def wait_for_death(server: Server) -> None:
@@ -99,14 +90,16 @@ def wait_for_death(server: Server) -> None:
 
 
 @pytest.mark.parametrize("point", BACKUP_POINTS)
-def test_a_backup_survives_the_death_of_its_worker(house: House, point: str) -> None:
-    before = house.stored()
+def test_a_backup_survives_the_death_of_its_worker(
+    installation: KilledInstallation, point: str
+) -> None:
+    before = installation.stored()
     name = fresh("B").replace(" ", "-")
-    mortal = house.start_mortal(f"backup:{point}")
-    body = {"name": name, "backupType": "dump", "compressionType": "zstd"}
+    mortal = installation.start_mortal(f"backup:{point}")
+    body = {"name": name, **ZSTD_DUMP}
     assert mortal.api().post(BACKUPS, body).data["status"] == "scheduled"
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
         backup = await_backup(api, f"{BACKUPS}/{name.lower()}")
@@ -116,16 +109,20 @@ def test_a_backup_survives_the_death_of_its_worker(house: House, point: str) -> 
         log = [line["log"] for line in api.get(f"{BACKUPS}/{name.lower()}/logs").data]
         assert "taken over: attempt 2" in log
         assert log.count("completed") == 1
-        assert len(house.stored() - before) == 1, "a dead attempt left something in the store"
+        assert len(installation.stored() - before) == 1, (
+            "a dead attempt left something in the store"
+        )
     finally:
         server.stop()
 
 
 @pytest.mark.parametrize("point", RESTORE_POINTS)
-def test_a_restore_survives_the_death_of_its_worker(house: House, point: str) -> None:
-    house.target.execute("DROP TABLE IF EXISTS kept", "main")
+def test_a_restore_survives_the_death_of_its_worker(
+    installation: KilledInstallation, point: str
+) -> None:
+    installation.target.execute("DROP TABLE IF EXISTS kept", "main")
     path = "/projects/chaos/addons/target/backups/good"
-    mortal = house.start_mortal(f"restore:{point}")
+    mortal = installation.start_mortal(f"restore:{point}")
     restore = (
         mortal.api()
         .post(
@@ -136,13 +133,15 @@ def test_a_restore_survives_the_death_of_its_worker(house: House, point: str) ->
         .data["restoreId"]
     )
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         found = await_restore(server.api(), path, restore, sourceAddonId="source")
         assert found["report"]["rows"] == ROWS
-        counted = house.target.execute("SELECT count(*), count(DISTINCT text) FROM kept", "main")
+        counted = installation.target.execute(
+            "SELECT count(*), count(DISTINCT text) FROM kept", "main"
+        )
         assert counted == [(ROWS, ROWS)]
-        left = house.target.execute(
+        left = installation.target.execute(
             "SELECT datname FROM pg_database WHERE datname LIKE 'holdfast%'", "template1"
         )
         assert left == [], "staging databases were left behind"

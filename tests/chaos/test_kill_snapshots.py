@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chaos.test_kill import wait_for_death
-from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
-from fixtures.mortal_house import ADDON, BACKUPS, ROWS, House, begin_restore, change, copied, sql
+from fixtures.holdfast import await_backup, await_restore, await_that, fresh
+from fixtures.mortal_installation import ADDON, BACKUPS, ROWS, MortalInstallation
 
 SNAPSHOT_POINTS = [
     "look:before",
@@ -65,14 +65,21 @@ UNDO_POINTS = [
 TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
 
 
+@pytest.fixture
+def installation(mortal_installation: MortalInstallation) -> MortalInstallation:
+    return mortal_installation
+
+
 @pytest.mark.parametrize("point", SNAPSHOT_POINTS)
-def test_a_snapshot_survives_the_death_of_its_worker(house: House, point: str) -> None:
+def test_a_snapshot_survives_the_death_of_its_worker(
+    installation: MortalInstallation, point: str
+) -> None:
     name = fresh("S").replace(" ", "-").lower()
-    mortal = house.start_mortal(f"snapshot:{point}")
-    change(mortal.api())
+    mortal = installation.start_mortal(f"snapshot:{point}")
+    installation.change()
     assert mortal.api().post(BACKUPS, {"name": name}).data["status"] == "scheduled"
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
         await_backup(api, f"{BACKUPS}/{name}")
@@ -81,164 +88,170 @@ def test_a_snapshot_survives_the_death_of_its_worker(house: House, point: str) -
         log = [line["log"] for line in api.get(f"{BACKUPS}/{name}/logs").data]
         assert "taken over: attempt 2" in log
         assert log.count("completed") == 1
-        assert sql(api, "SELECT count(*) FROM pg_replication_slots") == [(0,)]
-        assert sql(api, "SELECT count(*) FROM pg_stat_replication") == [(0,)]
-        house.require_sound_repositories(api)
-        passphrase, url = house.places["/platform-store"]
-        listed = house.restic(url, passphrase, "snapshots", "--json")
+        assert installation.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+        assert installation.sql("SELECT count(*) FROM pg_stat_replication") == [(0,)]
+        installation.require_sound_repositories(api)
+        passphrase, url = installation.repositories["/platform-store"]
+        listed = installation.restic(url, passphrase, "snapshots", "--json")
         assert listed.count(evidence["snapshot"]) == 1
     finally:
-        house.leave(server)
+        installation.kill()
 
 
 @pytest.mark.parametrize("point", COPY_POINTS)
-def test_a_copy_survives_the_death_of_its_worker(house: House, point: str) -> None:
+def test_a_copy_survives_the_death_of_its_worker(
+    installation: MortalInstallation, point: str
+) -> None:
     name = fresh("C").replace(" ", "-").lower()
-    mortal = house.start_mortal(f"copy:{point}")
+    mortal = installation.start_mortal(f"copy:{point}")
     if point.endswith(":during"):  # it dies after a megabyte that the place does not have
-        sql(
-            mortal.api(),
+        installation.sql(
             "INSERT INTO t SELECT -g, md5(random()::text) || md5(random()::text)"
             " FROM generate_series(1, 40000) g",
         )
-    change(mortal.api())
-    mortal.api().post(BACKUPS, {"name": name, "additionalDestinations": house.more})
+    installation.change()
+    mortal.api().post(BACKUPS, {"name": name, "additionalDestinations": installation.additional})
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
 
         def there() -> Any:
-            item = next(item for item in copied(api, house) if item["id"] == name)
+            item = next(item for item in installation.copies() if item["id"] == name)
             return item["status"] == "completed"
 
         await_that(there)
         assert api.get(f"{BACKUPS}/{name}").data["status"] == "completed"
-        house.require_sound_repositories(api)
+        installation.require_sound_repositories(api)
     finally:
-        house.leave(server)
+        installation.kill()
 
 
 @pytest.mark.parametrize("point", REWIND_POINTS)
-def test_a_restore_in_place_survives_the_death_of_its_worker(house: House, point: str) -> None:
-    mortal = house.start_mortal(f"rewind:{point}")
-    restore = begin_restore(mortal.api())
+def test_a_restore_in_place_survives_the_death_of_its_worker(
+    installation: MortalInstallation, point: str
+) -> None:
+    mortal = installation.start_mortal(f"rewind:{point}")
+    restore = installation.begin_good_restore()
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
         found = await_restore(api, f"{BACKUPS}/good", restore)
         assert found["report"]["files"] > 500
-        assert sql(api, "SELECT now FROM state") == [("snapshot",)]
-        assert sql(api, "SELECT count(*), count(DISTINCT m) FROM t") == [(ROWS, ROWS)]
-        assert house.leftovers() == []
+        assert installation.sql("SELECT now FROM state") == [("snapshot",)]
+        assert installation.sql("SELECT count(*), count(DISTINCT m) FROM t") == [(ROWS, ROWS)]
+        assert installation.leftovers() == []
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:
-        house.leave(server)
+        installation.kill()
 
 
 @pytest.mark.parametrize("point", UNDO_POINTS)
-def test_an_undo_survives_the_death_of_its_worker(house: House, point: str) -> None:
-    server = house.start()
+def test_an_undo_survives_the_death_of_its_worker(
+    installation: MortalInstallation, point: str
+) -> None:
+    server = installation.start()
     try:
         api = server.api()
-        restore = begin_restore(api, keepOldHours=24)
+        restore = installation.begin_good_restore(keepOldHours=24)
         await_restore(api, f"{BACKUPS}/good", restore)
     finally:
         server.stop()
-    mortal = house.start_mortal(f"undo:{point}")
+    mortal = installation.start_mortal(f"undo:{point}")
     asked = mortal.api().post(f"{BACKUPS}/good/undo-restore", {"restoreId": restore})
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
         await_restore(api, f"{BACKUPS}/good", asked.data["restoreId"])
-        assert sql(api, "SELECT now FROM state") == [("later",)]
-        assert house.leftovers() == []
+        assert installation.sql("SELECT now FROM state") == [("later",)]
+        assert installation.leftovers() == []
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:
-        house.leave(server)
+        installation.kill()
 
 
-def ended(api: Api, restore: str) -> dict[str, Any]:
-    def over() -> Any:
-        listed = api.get(f"{BACKUPS}/good/restores").data["restores"]
-        found = next(each for each in listed if each["id"] == restore)
-        return found if found.get("completedAt") else None
-
-    return await_that(over)
-
-
-def test_a_server_that_does_not_answer_makes_way_for_the_old_one(house: House) -> None:
-    mortal = house.start_mortal("rewind:nowhere:never", MORTAL_START="fail")
+def test_a_server_that_does_not_answer_makes_way_for_the_old_one(
+    installation: MortalInstallation,
+) -> None:
+    installation.start_mortal("rewind:nowhere:never", MORTAL_START="fail")
     try:
-        api = mortal.api()
-        restore = begin_restore(api)
-        found = ended(api, restore)
+        restore = installation.begin_good_restore()
+        found = installation.await_restore_over(f"{BACKUPS}/good", restore)
         assert found["status"] == "failed"
         assert "does not answer in this test" in found["reason"]
         assert "put back as it was" in found["reason"]
-        assert sql(api, "SELECT now FROM state") == [("later",)]
-        assert house.leftovers() == []
+        assert installation.sql("SELECT now FROM state") == [("later",)]
+        assert installation.leftovers() == []
     finally:
-        house.leave(mortal)
+        installation.kill()
 
 
 @pytest.mark.parametrize("move", ["4", "5"])  # the fourth and fifth change go back
-def test_going_back_survives_the_death_of_its_worker(house: House, move: str) -> None:
-    mortal = house.start_mortal(f"rewind:move:{move}", MORTAL_START="fail")
-    restore = begin_restore(mortal.api())
+def test_going_back_survives_the_death_of_its_worker(
+    installation: MortalInstallation, move: str
+) -> None:
+    mortal = installation.start_mortal(f"rewind:move:{move}", MORTAL_START="fail")
+    restore = installation.begin_good_restore()
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
-        found = ended(api, restore)
+        found = installation.await_restore_over(f"{BACKUPS}/good", restore)
         state = "snapshot" if found["status"] == "completed" else "later"
-        assert sql(api, "SELECT now FROM state") == [(state,)]
-        assert house.leftovers() == []
+        assert installation.sql("SELECT now FROM state") == [(state,)]
+        assert installation.leftovers() == []
         await_that(lambda: api.get(ADDON).data["status"] == "running")
     finally:
-        house.leave(server)
+        installation.kill()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_forgetting_survives_the_death_of_its_worker(house: House, when: str) -> None:
+def test_forgetting_survives_the_death_of_its_worker(
+    installation: MortalInstallation, when: str
+) -> None:
     name = fresh("F").replace(" ", "-").lower()
-    mortal = house.start_mortal(f"forget:remove:{when}")
+    mortal = installation.start_mortal(f"forget:remove:{when}")
     api = mortal.api()
-    change(api)
+    installation.change()
     api.post(BACKUPS, {"name": name})
     await_backup(api, f"{BACKUPS}/{name}")
     forgotten = api.get(f"{BACKUPS}/{name}/evidence").data["snapshot"]
     api.delete(f"{BACKUPS}/{name}")
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
-        house.require_sound_repositories(api)
-        passphrase, url = house.places["/platform-store"]
-        await_that(lambda: forgotten not in house.restic(url, passphrase, "snapshots", "--json"))
+        installation.require_sound_repositories(api)
+        passphrase, url = installation.repositories["/platform-store"]
+        await_that(
+            lambda: forgotten not in installation.restic(url, passphrase, "snapshots", "--json")
+        )
         good = api.get(f"{BACKUPS}/good/evidence").data["snapshot"]
-        assert good in house.restic(url, passphrase, "snapshots", "--json")
+        assert good in installation.restic(url, passphrase, "snapshots", "--json")
         undone = "SELECT count(*) FROM deletions WHERE done IS NULL"
-        await_that(lambda: house.catalogue(undone) == [(0,)])
+        await_that(lambda: installation.catalogue(undone) == [(0,)])
     finally:
-        house.leave(server)
+        installation.kill()
 
 
 @pytest.mark.parametrize("point", TIDY_POINTS)
-def test_tidying_survives_the_death_of_its_worker(house: House, point: str) -> None:
-    mortal = house.start_mortal(f"tidy:{point}")
-    house.catalogue("UPDATE repositories SET tidy_due = 1, tidied = NULL")
+def test_tidying_survives_the_death_of_its_worker(
+    installation: MortalInstallation, point: str
+) -> None:
+    mortal = installation.start_mortal(f"tidy:{point}")
+    installation.catalogue("UPDATE repositories SET tidy_due = 1, tidied = NULL")
     wait_for_death(mortal)
-    server = house.start()
+    server = installation.start()
     try:
         api = server.api()
         await_that(
             lambda: (
-                house.catalogue("SELECT count(*) FROM repositories WHERE tidied IS NULL") == [(0,)]
+                installation.catalogue("SELECT count(*) FROM repositories WHERE tidied IS NULL")
+                == [(0,)]
             )
         )
-        house.require_sound_repositories(api)
+        installation.require_sound_repositories(api)
     finally:
-        house.leave(server)
+        installation.kill()

@@ -9,16 +9,7 @@ from typing import Any
 import pytest
 
 from fixtures.holdfast import OVER, Api, await_that, fresh
-from fixtures.mortal_house import (
-    ADDON,
-    BACKUPS,
-    ROWS,
-    House,
-    begin_restore,
-    change,
-    copied,
-    sql,
-)
+from fixtures.mortal_installation import ADDON, BACKUPS, ROWS, MortalInstallation
 
 KEPT = 12
 """Snapshots that stay; more are deleted at random."""
@@ -27,14 +18,14 @@ KEPT = 12
 class Chaos:
     """Asks for this and that, and remembers what was promised."""
 
-    def __init__(self, house: House, seed: int) -> None:
-        self.house, self.dice = house, random.Random(seed)
+    def __init__(self, installation: MortalInstallation, seed: int) -> None:
+        self.installation, self.dice = installation, random.Random(seed)
         self.wanted: set[str] = set()
         self.deleted: set[str] = set()
         self.deaths = 0
 
     def live_and_die(self) -> None:
-        server = self.house.start()
+        server = self.installation.start()
         try:
             works: list[Callable[[Api], None]] = [
                 self._snapshot, self._copied, self._restore, self._forget, self._tidy
@@ -43,50 +34,53 @@ class Chaos:
                 work(server.api())
             time.sleep(self.dice.uniform(0, 4))
         finally:
-            server.child.kill()
-            server.child.wait()
+            self.installation.kill()
         self.deaths += 1
 
     def look_back(self) -> None:
-        """With nobody killing, everything that was asked for comes to its end by itself."""
-        server = self.house.start()
+        """Without more kills, every order comes to its end by itself."""
+        server = self.installation.start()
         try:
             api = server.api()
-            await_that(lambda: self.house.catalogue(_OPEN) == [(0,)], 180)
-            await_that(lambda: all(each["status"] in OVER for each in copied(api, self.house)), 180)
+            await_that(lambda: self.installation.catalogue(_OPEN) == [(0,)], 180)
+            await_that(
+                lambda: all(each["status"] in OVER for each in self.installation.copies()), 180
+            )
             # The stock tool is told of no removal: it would look for a snapshot that just went.
-            await_that(lambda: self.house.catalogue(_REMOVALS) == [(0,)], 180)
+            await_that(lambda: self.installation.catalogue(_REMOVALS) == [(0,)], 180)
             listed = {each["id"]: each for each in api.get(BACKUPS, per_page=100).data["backups"]}
             for name in self.wanted - self.deleted:
                 assert listed[name]["status"] == "completed", listed[name]
             await_that(lambda: api.get(ADDON).data["status"] == "running")
-            assert sql(api, "SELECT count(*) FROM t WHERE g > 0") == [(ROWS,)]
-            assert sql(api, "SELECT now FROM state")[0][0] in ("snapshot", "later")
-            assert self.house.leftovers() == []
-            self.house.require_sound_repositories(api)
+            assert self.installation.sql("SELECT count(*) FROM t WHERE g > 0") == [(ROWS,)]
+            assert self.installation.sql("SELECT now FROM state")[0][0] in ("snapshot", "later")
+            assert self.installation.leftovers() == []
+            self.installation.require_sound_repositories(api)
             self._all_in_the_repository(api, listed)
         finally:
             server.stop()
 
     def _all_in_the_repository(self, api: Api, listed: dict[str, Any]) -> None:
-        passphrase, url = self.house.places["/platform-store"]
-        there = {each["id"] for each in json.loads(self.house.restic(url, passphrase, *_LIST))}
+        passphrase, url = self.installation.repositories["/platform-store"]
+        there = {
+            each["id"] for each in json.loads(self.installation.restic(url, passphrase, *_LIST))
+        }
         for name in listed:
             assert api.get(f"{BACKUPS}/{name}/evidence").data["snapshot"] in there, name
 
     def _snapshot(self, api: Api, **more: Any) -> None:
         name = fresh("R").replace(" ", "-").lower()
         await_that(lambda: api.get(ADDON).data["status"] == "running", 180)
-        change(api)
+        self.installation.change()
         answer = api.post(BACKUPS, {"name": name, **more})
         assert answer.data["status"] == "scheduled"
         self.wanted.add(name)
 
     def _copied(self, api: Api) -> None:
-        self._snapshot(api, additionalDestinations=self.house.more)
+        self._snapshot(api, additionalDestinations=self.installation.additional)
 
-    def _restore(self, api: Api) -> None:
-        begin_restore(api)
+    def _restore(self, _: Api) -> None:
+        self.installation.begin_good_restore()
 
     def _forget(self, api: Api) -> None:
         rest = sorted(self.wanted - self.deleted)
@@ -96,8 +90,8 @@ class Chaos:
             if answer.status == 200:  # not while it is being made
                 self.deleted.add(name)
 
-    def _tidy(self, api: Api) -> None:
-        self.house.catalogue("UPDATE repositories SET tidy_due = 1, tidied = NULL")
+    def _tidy(self, _: Api) -> None:
+        self.installation.catalogue("UPDATE repositories SET tidy_due = 1, tidied = NULL")
 
 
 _LIST = ("snapshots", "--json")
@@ -105,10 +99,15 @@ _OPEN = "SELECT count(*) FROM operations WHERE status IN ('scheduled', 'in-progr
 _REMOVALS = "SELECT count(*) FROM deletions WHERE done IS NULL AND called_off IS NULL"
 
 
+@pytest.fixture
+def installation(mortal_installation: MortalInstallation) -> MortalInstallation:
+    return mortal_installation
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_hundred_deaths_at_any_moment(house: House) -> None:
-    chaos = Chaos(house, seed=1)
+def test_a_hundred_deaths_at_any_moment(installation: MortalInstallation) -> None:
+    chaos = Chaos(installation, seed=1)
     while chaos.deaths < 100:
         for _ in range(4):
             chaos.live_and_die()

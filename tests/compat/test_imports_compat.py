@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from fixtures.attached import ROWS, Attached, Own, attach
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.offered import Offered
 from fixtures.official import JsClient, OfficialCli
@@ -86,7 +87,7 @@ def test_an_addon_is_forked(js: JsClient, api: Api, attached: Attached, backup: 
         "name": fresh("Fork"),
         "type": "postgresql",
         "version": "15-latest",
-        "billing": {"deploymentPlan": "any", "storage": 1024, "replicas": 1},
+        "billing": BILLING,
         "source": {"addonId": attached.addon, "backupId": backup},
     }
     place = {"projectId": attached.project}

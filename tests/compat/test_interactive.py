@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import WEEKLY
 from fixtures.holdfast import Api, Server, await_backup, await_restore, fresh
 from fixtures.official import OfficialCli
 from fixtures.s3 import S3Server
@@ -87,8 +88,7 @@ def test_a_body_that_is_given_is_not_asked_for(
 def test_a_schedule_is_deleted_only_after_a_yes(
     alone: OfficialCli, api: Api, attached: Attached
 ) -> None:
-    weekly = {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}
-    order = {"scheduling": weekly, "backupType": "dump", "retentionTime": 7}
+    order = {"scheduling": WEEKLY, "backupType": "dump", "retentionTime": 7}
     schedule = api.post(f"{attached.path}/backup-schedules", order).data["id"]
     for answer, left in (("n", 1), ("y", 0)):
         with alone.at_terminal("delete", "addon", "backup-schedule") as terminal:
@@ -276,9 +276,8 @@ def test_a_schedule_is_made_from_answers(alone: OfficialCli, api: Api, attached:
         terminal.answer(CONFIRM)
         assert terminal.end() == 0
     (made,) = api.get(f"{attached.path}/backup-schedules").data["schedules"]
-    weekly = {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}
     assert (made["scheduling"], made["backupType"], made["retentionTime"]) == (
-        weekly,
+        WEEKLY,
         "snapshot",
         7,
     )

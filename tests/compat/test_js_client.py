@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached, Own
+from fixtures.bodies import ZSTD_DUMP
 from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.official import JsClient
 
@@ -58,7 +59,7 @@ def test_a_dump_and_its_restore(
     js: JsClient, api: Api, attached: Attached, empty_postgres: Own
 ) -> None:
     """B1 to B7 and R1 to R4, end to end: the data is there afterwards."""
-    order = {"name": "Js dump", "backupType": "dump", "compressionType": "zstd"}
+    order = {"name": "Js dump", **ZSTD_DUMP}
     made = js.data("backup.addon", parameters=attached.place, data=order)
     assert (made["id"], made["status"]) == ("js-dump", "scheduled")
     at = {**attached.place, "backupId": made["id"]}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import WEEKLY
 from fixtures.holdfast import Api, await_backup, fresh
 from fixtures.official import JsClient, OfficialCli
 from fixtures.s3 import S3Server
@@ -52,7 +53,7 @@ def test_the_javascript_client(js: JsClient, api: Api, attached: Attached) -> No
     assert HEX24.fullmatch(made["id"])
     assert known(api, attached) == [made["id"]]
     weekly = {
-        "scheduling": {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]},
+        "scheduling": WEEKLY,
         "backupType": "dump",
         "retentionTime": 120,
     }

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Server, await_backup, await_restore, await_that, fresh
 from fixtures.official import JsClient, ManagedAddon, OfficialCli
 
 pytestmark = pytest.mark.sqlite_first
-
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
 class Addon(ManagedAddon):

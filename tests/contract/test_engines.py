@@ -2,7 +2,7 @@
 
 Each engine x type and compression x managed or attached: a source with every awkward feature of
 the engine is backed up through the API, restored into an empty instance and compared by the
-engine's own comparer. Engines come from `fixtures/benches.py`, and the registry must have no other.
+engine's own comparer. The registry must have no engine without a case.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.bench_stage import Stage, come_back
-from fixtures.benches import BENCHES, DUMPS, NEWER, newer
+from fixtures.conformance import ConformanceInstallation, come_back
+from fixtures.engine_cases import DUMPS, ENGINE_CASES, NEWER, newer
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Countable, Dumpable, Engine
 from holdfast.contracts.files import Rooted
@@ -34,16 +34,18 @@ FAST = {
 
 
 def _cases() -> Iterator[Any]:
-    for name, bench in BENCHES.items():
-        for form in bench.forms:
-            for place in PLACES if bench.managed_version else PLACES[1:]:
+    for name, case in ENGINE_CASES.items():
+        for form in case.forms:
+            for place in PLACES if case.managed_version else PLACES[1:]:
                 marks = () if (name, form, place) in FAST else pytest.mark.slow
                 yield pytest.param(name, form, place, marks=marks, id=f"{name}-{form}-{place}")
 
 
 @pytest.mark.parametrize(("name", "form", "place"), list(_cases()))
-def test_a_backup_comes_back_as_it_was(stage: Stage, name: str, form: str, place: str) -> None:
-    come_back(stage, BENCHES[name], form, place)
+def test_a_backup_comes_back_as_it_was(
+    conformance: ConformanceInstallation, name: str, form: str, place: str
+) -> None:
+    come_back(conformance, ENGINE_CASES[name], form, place)
 
 
 def _newer_cases() -> Iterator[Any]:
@@ -57,34 +59,34 @@ def _newer_cases() -> Iterator[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "form", "place"), list(_newer_cases()))
 def test_a_backup_of_a_newer_server_comes_back(
-    newer_stage: Stage, name: str, form: str, place: str
+    newer_conformance: ConformanceInstallation, name: str, form: str, place: str
 ) -> None:
-    come_back(newer_stage, newer(name), form, place)
+    come_back(newer_conformance, newer(name), form, place)
 
 
-def test_every_engine_is_on_the_bench() -> None:
-    assert {bench.kind for bench in BENCHES.values()} == set(ENGINES)
+def test_every_engine_has_a_case() -> None:
+    assert {case.kind for case in ENGINE_CASES.values()} == set(ENGINES)
 
 
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize("name", ENGINE_CASES)
 def test_it_has_the_capabilities_that_it_claims(name: str, tmp_path: Path) -> None:
-    bench = BENCHES[name]
-    engine = bench.engine(tmp_path)
-    dumps = any(form.startswith("dump") for form in bench.forms)
-    assert engine.kind == bench.kind
+    case = ENGINE_CASES[name]
+    engine = case.engine(tmp_path)
+    dumps = any(form.startswith("dump") for form in case.forms)
+    assert engine.kind == case.kind
     assert isinstance(engine, Countable)
     assert isinstance(engine, Dumpable) == dumps
-    assert isinstance(engine, Snapshottable) == ("snapshot" in bench.forms)
-    assert isinstance(engine, Hostable) == (bench.managed_version is not None)
-    assert isinstance(engine, Rooted) == (bench.managed_version is None)
+    assert isinstance(engine, Snapshottable) == ("snapshot" in case.forms)
+    assert isinstance(engine, Hostable) == (case.managed_version is not None)
+    assert isinstance(engine, Rooted) == (case.managed_version is None)
     assert isinstance(engine, Importable) == dumps
     assert isinstance(engine, Importable | Ingestible)
 
 
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize("name", ENGINE_CASES)
 def test_what_is_no_connection_string_is_invalid(name: str, tmp_path: Path) -> None:
-    engine = BENCHES[name].engine(tmp_path)
-    for text in ("", "nonsense", *BENCHES[name].bad_addresses):
+    engine = ENGINE_CASES[name].engine(tmp_path)
+    for text in ("", "nonsense", *ENGINE_CASES[name].bad_addresses):
         with pytest.raises(Invalid) as caught:
             engine.parse(text)
         assert "connectionString" in caught.value.details, text
@@ -100,9 +102,9 @@ FILES = {
 
 
 @pytest.mark.parametrize("what", FILES)
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize("name", ENGINE_CASES)
 def test_a_file_of_something_else_is_no_import(name: str, what: str, tmp_path: Path) -> None:
-    engine = BENCHES[name].engine(tmp_path)
+    engine = ENGINE_CASES[name].engine(tmp_path)
     with pytest.raises(EvidenceMissing, match="the file"):
         take_in(engine, FILES[what])
 

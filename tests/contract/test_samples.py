@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from fixtures.bench_stage import Stage, come_back
-from fixtures.benches import BENCHES, Instance, MySQLBench, SQLiteBench
+from fixtures.conformance import ConformanceInstallation, come_back
+from fixtures.engine_cases import ENGINE_CASES, Instance, MySQLCase, SQLiteCase
 from fixtures.imported import taken_in
 from fixtures.sqlite_data import contents
 
@@ -75,7 +75,7 @@ def postgres(samples: Path, instance: Instance) -> None:
 
 
 def mariadb(samples: Path, instance: Instance) -> None:
-    made = MySQLBench.behind(instance.url)
+    made = MySQLCase.behind(instance.url)
     with made.connect("main") as session:
         kinds = {int: "bigint", float: "decimal(12,4)", str: "longtext", bool: "boolean"}
         for table, (columns, rows) in chinook(samples, kinds).items():
@@ -136,13 +136,15 @@ FILLS: dict[str, Callable[[Path, Instance], None]] = {
 
 @pytest.mark.parametrize("form", ["dump-zstd", "snapshot"])
 @pytest.mark.parametrize("name", FILLS)
-def test_public_databases_come_back(stage: Stage, samples: Path, name: str, form: str) -> None:
-    bench = SQLiteBench(contents) if name == "sqlite" else BENCHES[name]
-    come_back(stage, bench, form, "attached", lambda instance: FILLS[name](samples, instance))
+def test_public_databases_come_back(
+    conformance: ConformanceInstallation, samples: Path, name: str, form: str
+) -> None:
+    case = SQLiteCase(contents) if name == "sqlite" else ENGINE_CASES[name]
+    come_back(conformance, case, form, "attached", lambda instance: FILLS[name](samples, instance))
 
 
 def test_a_public_file_is_imported(samples: Path, tmp_path: Path) -> None:
-    engine = BENCHES["sqlite"].engine(tmp_path)
+    engine = ENGINE_CASES["sqlite"].engine(tmp_path)
     for body in ((samples / "proj.db").read_bytes(), dumped(samples / "proj.db")):
         dump = taken_in(engine, body)  # type: ignore[arg-type]
         rows = {table.name: table.rows for table in dump.inventory.tables}

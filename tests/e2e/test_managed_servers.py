@@ -1,59 +1,34 @@
 """Servers that Holdfast runs itself: made, stopped, restarted, adopted, wiped and removed."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from fixtures.holdfast import Api, await_backup, await_that, start_holdfast
+from fixtures.debian_postgres import run_sql
+from fixtures.holdfast import await_backup, await_that
+from fixtures.installation import Installation, installation_home, running
 
-BILLING = {"deploymentPlan": "nf-compute-20", "storage": 1024, "replicas": 1}
 ADDON = "/projects/managed/addons/one"
 
 
-class House:
-    """One installation in one place, started as often as a test wants."""
+class ManagedInstallation(Installation):
+    """One started as an operator starts it, with one managed server."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.server = start_holdfast(home)
-
-    @property
-    def api(self) -> Api:
-        return self.server.api()
-
-    def restart(self) -> None:
-        self.server = start_holdfast(self.home)
-
-    def status(self) -> str:
-        return self.api.get(ADDON).data["status"]
-
-    def await_status(self, wanted: str) -> None:
-        await_that(lambda: self.status() == wanted)
-
-    def uri(self) -> str:
-        return self.api.get(f"{ADDON}/credentials").data["secrets"]["POSTGRES_URI"]
-
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.uri(), autocommit=True, connect_timeout=5) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+    forked = False
 
     def answers(self) -> bool:
         try:
-            return self.query("SELECT 1") == [(1,)]
+            return run_sql(make_conninfo(self.uri(), connect_timeout=5), "SELECT 1") == [(1,)]
         except psycopg.OperationalError:
             return False
 
     def postmaster(self) -> int:
-        [file] = (self.home / "data" / "addons").glob("*/data/postmaster.pid")
+        [file] = (self.data_dir / "addons").glob("*/data/postmaster.pid")
         return int(file.read_text().splitlines()[0])
 
 
@@ -62,25 +37,20 @@ def gone(pid: int) -> bool:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    made = House(home)
-    made.api.post("/projects", {"name": "Managed"})
-    body = {"name": "One", "type": "postgresql", "version": "latest", "billing": BILLING}
-    assert made.api.post("/projects/managed/addons", body).data["managed"] is True
-    made.await_status("running")
-    made.query("CREATE TABLE kept AS SELECT 1 AS id")
-    yield made
-    made.server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+def installation() -> Iterator[ManagedInstallation]:
+    with installation_home() as home, running(ManagedInstallation(home)) as installation:
+        installation.api.post("/projects", {"name": "Managed"})
+        installation.addon = installation.manage("managed", "One", version="latest")
+        assert installation.api.get(ADDON).data["managed"] is True
+        installation.sql("CREATE TABLE kept AS SELECT 1 AS id")
+        yield installation
 
 
-def test_a_managed_server_lives_through_its_verbs(house: House) -> None:
-    api, uri = house.api, house.uri()
+def test_a_managed_server_lives_through_its_verbs(installation: ManagedInstallation) -> None:
+    api, uri = installation.api, installation.uri()
     api.post(f"{ADDON}/pause")
-    house.await_status("paused")
-    assert not house.answers()
+    installation.await_status("paused")
+    assert not installation.answers()
     assert api.post(f"{ADDON}/pause").status == 409
     assert api.get(f"{ADDON}/containers").data["containers"][0]["status"] == "TASK_KILLED"
     api.post(f"{ADDON}/backups", {"name": "asleep", "backupType": "dump"})
@@ -88,53 +58,54 @@ def test_a_managed_server_lives_through_its_verbs(house: House) -> None:
     assert "paused" in failed["reason"]
 
     api.post(f"{ADDON}/resume")
-    house.await_status("running")
-    assert house.query("SELECT id FROM kept") == [(1,)]
+    installation.await_status("running")
+    assert installation.sql("SELECT id FROM kept") == [(1,)]
 
-    before = house.postmaster()
+    before = installation.postmaster()
     api.post(f"{ADDON}/restart")
-    house.await_status("running")
-    assert house.postmaster() != before
+    installation.await_status("running")
+    assert installation.postmaster() != before
     assert any("ready to accept" in line["log"] for line in api.get(f"{ADDON}/logs").data)
 
     api.post(f"{ADDON}/reset")
-    house.await_status("running")
-    assert house.uri() == uri
-    assert house.query("SELECT to_regclass('kept')") == [(None,)]
+    installation.await_status("running")
+    assert installation.uri() == uri
+    assert installation.sql("SELECT to_regclass('kept')") == [(None,)]
 
     api.delete(ADDON)
     assert api.get(ADDON).status == 404
-    await_that(lambda: not list((house.home / "data" / "addons").iterdir()))
+    await_that(lambda: not list((installation.data_dir / "addons").iterdir()))
 
 
-def test_a_server_that_dies_is_started_again(house: House) -> None:
-    before = house.postmaster()
+def test_a_server_that_dies_is_started_again(installation: ManagedInstallation) -> None:
+    before = installation.postmaster()
     os.kill(before, signal.SIGKILL)
-    await_that(house.answers)
-    assert house.postmaster() != before
-    assert house.query("SELECT id FROM kept") == [(1,)]
+    await_that(installation.answers)
+    assert installation.postmaster() != before
+    assert installation.sql("SELECT id FROM kept") == [(1,)]
 
 
-def test_a_server_is_adopted_by_the_next_holdfast(house: House) -> None:
-    before = house.postmaster()
-    house.server.child.send_signal(signal.SIGKILL)
-    house.server.child.wait()
+def test_a_server_is_adopted_by_the_next_holdfast(installation: ManagedInstallation) -> None:
+    before = installation.postmaster()
+    installation.kill()
     assert not gone(before), "it outlives a crash of ours"
-    house.restart()
-    house.await_status("running")
-    assert house.postmaster() == before
+    installation.start()
+    installation.await_status("running")
+    assert installation.postmaster() == before
 
 
-def test_a_drain_stops_the_server_and_a_start_brings_it_back(house: House) -> None:
-    before = house.postmaster()
-    assert house.server.stop() == 0
+def test_a_drain_stops_the_server_and_a_start_brings_it_back(
+    installation: ManagedInstallation,
+) -> None:
+    before = installation.postmaster()
+    assert installation.server.stop() == 0
     assert gone(before)
-    house.restart()
-    await_that(house.answers)
-    assert house.query("SELECT id FROM kept") == [(1,)]
+    installation.start()
+    await_that(installation.answers)
+    assert installation.sql("SELECT id FROM kept") == [(1,)]
 
 
-def test_an_empty_server_can_be_backed_up(house: House) -> None:
-    house.query("DROP TABLE kept")
-    house.api.post(f"{ADDON}/backups", {"name": "empty", "backupType": "dump"})
-    await_backup(house.api, f"{ADDON}/backups/empty")
+def test_an_empty_server_can_be_backed_up(installation: ManagedInstallation) -> None:
+    installation.sql("DROP TABLE kept")
+    installation.api.post(f"{ADDON}/backups", {"name": "empty", "backupType": "dump"})
+    await_backup(installation.api, f"{ADDON}/backups/empty")

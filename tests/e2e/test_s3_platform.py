@@ -1,15 +1,13 @@
 """S3 as the platform's own store: set up as the README says, used from backup to deletion."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from fixtures.holdfast import Server, await_backup, await_restore, await_that, start_holdfast
+from fixtures.holdfast import Server, await_backup, await_restore, await_that
+from fixtures.installation import Installation, installation_home, running
 from fixtures.postgres import PostgresServer, url_of
 from fixtures.s3 import S3Server
 from holdfast.stores.registry import open_store
@@ -26,14 +24,12 @@ def settings(s3_server: S3Server) -> dict[str, object]:
 
 @pytest.fixture
 def server(settings: dict[str, object]) -> Iterator[Server]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    file = home / "store.json"
-    file.write_text(json.dumps({"kind": "s3", **settings}))
-    made = start_holdfast(home, HOLDFAST_STORE_FILE=str(file), HOLDFAST_PUBLIC_URL=PUBLIC)
-    yield made
-    made.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with installation_home() as home:
+        file = home / "store.json"
+        file.write_text(json.dumps({"kind": "s3", **settings}))
+        environment = {"HOLDFAST_STORE_FILE": str(file), "HOLDFAST_PUBLIC_URL": PUBLIC}
+        with running(Installation(home, environment)) as installation:
+            yield installation.server
 
 
 def test_a_backup_lives_and_ends_in_the_bucket(

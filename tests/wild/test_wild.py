@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from fixtures import sqlite_data
-from fixtures.bench_stage import Stage, opened
-from fixtures.benches import BENCHES, Bench, Instance, SQLiteBench
+from fixtures.conformance import ConformanceInstallation, opened
+from fixtures.engine_cases import ENGINE_CASES, EngineCase, Instance, SQLiteCase
 from fixtures.holdfast import Api, await_that, fresh
 from wild import mysql, postgresql, redis, sqlite
 
@@ -23,7 +23,7 @@ FILLS: Mapping[str, Callable[..., list[str]]] = {
     "valkey": redis.fill,
     "sqlite": sqlite.fill,
 }
-WILD = {**BENCHES, "sqlite": SQLiteBench(sqlite_data.contents)}
+WILD = {**ENGINE_CASES, "sqlite": SQLiteCase(sqlite_data.contents)}
 FEW = range(2)
 FAST = {
     ("postgresql", "dump-zstd", "attached"),
@@ -60,19 +60,21 @@ def places(name: str, form: str) -> Sequence[str]:
 
 @pytest.mark.timeout(0)  # as long as there are seeds
 @pytest.mark.parametrize(("name", "form", "place"), list(_cases()))
-def test_completed_backups_come_back(stage: Stage, name: str, form: str, place: str) -> None:
-    bench = WILD[name]
-    project = stage.api.project()
+def test_completed_backups_come_back(
+    conformance: ConformanceInstallation, name: str, form: str, place: str
+) -> None:
+    case = WILD[name]
+    project = conformance.api.project()
     kind, _, compression = form.partition("-")
-    into = "managed" if kind == "snapshot" and bench.managed_version else place
+    into = "managed" if kind == "snapshot" and case.managed_version else place
     violations: list[str] = []
     for seed in seeds():
         with (
-            opened(stage, bench, project, place, "source") as (source, had),
-            opened(stage, bench, project, into, "target") as (target, gets),
+            opened(conformance, case, project, place, "source") as (source, had),
+            opened(conformance, case, project, into, "target") as (target, gets),
         ):
             used = FILLS[name](had.url, seed, powerful=place == "attached")
-            trial = Trial(stage.api, bench, kind, compression, source, target)
+            trial = Trial(conformance.api, case, kind, compression, source, target)
             found = list(trial.run(had, gets))
             violations += [f"seed {seed}: {what}" for what in found]
             violations += [f"seed {seed} has {', '.join(used)}"] if found else []
@@ -83,9 +85,9 @@ class Trial:
     """One database that is backed up and restored."""
 
     def __init__(
-        self, api: Api, bench: Bench, kind: str, compression: str, source: str, target: str
+        self, api: Api, case: EngineCase, kind: str, compression: str, source: str, target: str
     ) -> None:
-        self.api, self.bench, self.kind = api, bench, kind
+        self.api, self.case, self.kind = api, case, kind
         self.body = {"name": fresh("Wild"), "backupType": kind}
         if compression:
             self.body["compressionType"] = compression
@@ -140,8 +142,8 @@ class Trial:
         if self.kind == "dump" or had.login is None or gets.login is None:
             return list(leaves("", before, gets.found(None)))
         other = None if had.login.user == gets.login.user else gets.login
-        found = self.bench.physical(gets.found(None if other is None else had.login), other)
-        return list(leaves("", self.bench.physical(before, other), found))
+        found = self.case.physical(gets.found(None if other is None else had.login), other)
+        return list(leaves("", self.case.physical(before, other), found))
 
 
 def leaves(path: str, one: Any, other: Any) -> Iterator[str]:

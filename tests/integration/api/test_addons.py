@@ -7,9 +7,8 @@ import psycopg
 import pytest
 
 from fixtures.attached import Attached, Own
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, free_port, fresh
-
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
 def test_the_types_say_what_can_be_done_here(api: Api) -> None:

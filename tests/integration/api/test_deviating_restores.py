@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached, attach
+from fixtures.bodies import ZSTD_DUMP
 from fixtures.debian_postgres import Database, running_postgres
 from fixtures.holdfast import OVER, Api, Server, await_backup, await_that, fresh
 
@@ -65,7 +66,7 @@ def pair(api: Api, servers: tuple[Database, Database]) -> Iterator[Pair]:
     target.run("CREATE TABLE old (id int)", database)
     project = api.project()
     taken = attach(api, source, project, fresh("Source"), database)
-    body = {"name": fresh("Deviating"), "backupType": "dump", "compressionType": "zstd"}
+    body = {"name": fresh("Deviating"), **ZSTD_DUMP}
     backup = api.post(f"{taken.path}/backups", body).data["id"]
     await_backup(api, f"{taken.path}/backups/{backup}")
     origin = {"sourceProjectId": project, "sourceAddonId": taken.addon}

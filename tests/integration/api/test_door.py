@@ -2,17 +2,15 @@
 
 import contextlib
 import json
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.connecting import opened, refusal, rest_of
-from fixtures.holdfast import Api, Server, await_that, fresh, start_holdfast
+from fixtures.holdfast import Api, Server, await_that, fresh
+from fixtures.installation import Installation, installation_home, running
 
 pytestmark = pytest.mark.sqlite_first
 
@@ -22,8 +20,6 @@ HEAD = b"GET /v1/login HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Server]:
     """Impatient, and with room for ten connections."""
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
     settings = {
         "HOLDFAST_HEAD_TIMEOUT": "1",
         "HOLDFAST_BODY_TIMEOUT": "1",
@@ -34,10 +30,8 @@ def strict() -> Iterator[Server]:
         "HOLDFAST_TRUSTED_PROXIES": "127.0.0.9/32",
         "HOLDFAST_LOG_LEVEL": "DEBUG",
     }
-    server = start_holdfast(home, forked=True, **settings)
-    yield server
-    server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with installation_home() as home, running(Installation(home, settings)) as installation:
+        yield installation.server
 
 
 def answer_to(url: str, request: bytes) -> bytes:

@@ -1,18 +1,17 @@
 """Addons that begin with a backup: of a dump or a snapshot, from elsewhere, from what is gone."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from fixtures.attached import Attached
-from fixtures.holdfast import Api, Server, await_backup, await_that, fresh, start_holdfast
+from fixtures.bodies import BILLING
+from fixtures.debian_postgres import run_sql
+from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
+from fixtures.installation import Installation, installation_home, postgres_uri, running, sql
 from fixtures.postgres import TOOLS
-from integration.api.test_managed import BILLING, await_running, sql
+from integration.api.test_managed import await_running
 
 pytestmark = pytest.mark.sqlite_first
 
@@ -73,10 +72,7 @@ def test_a_fork_of_the_latest_is_independent(api: Api, source: dict[str, Any]) -
 
 def in_shop(api: Api, path: str, statement: str) -> Any:
     """In the database that came with the backup, whatever the fork's own is called."""
-    uri = api.get(f"{path}/credentials").data["secrets"]["POSTGRES_URI"]
-    with psycopg.connect(f"{uri.rpartition('/')[0]}/shop", autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
+    return run_sql(f"{postgres_uri(api, path).rpartition('/')[0]}/shop", statement)
 
 
 def counted(api: Api, path: str) -> int:
@@ -136,12 +132,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(
 def majors(postgres_engine: object) -> Iterator[Server]:
     """An installation that finds servers of every major."""
     del postgres_engine  # it has installed them
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    running = start_holdfast(home, HOLDFAST_TOOLS_DIR=str(TOOLS))
-    yield running
-    running.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with (
+        installation_home() as home,
+        running(Installation(home, {"HOLDFAST_TOOLS_DIR": str(TOOLS)})) as installation,
+    ):
+        yield installation.server
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import zstandard
 
 from fakes.cutting_proxy import cutting
 from fixtures.attached import ROWS, Attached, Own, attach
+from fixtures.bodies import OCTETS
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.offered import FORBIDDEN, Offered
 from holdfast.engines.postgresql.imports.staging import OWNER
@@ -263,7 +264,7 @@ def put(api: Api, upload: str, offset: int, content: bytes) -> Any:
         f"{upload}/content",
         params={"offset": offset},
         content=content,
-        headers={"content-type": "application/octet-stream"},
+        headers=OCTETS,
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import zstandard
 
+from fixtures.bodies import BILLING, OCTETS
 from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.mysql import MySQLServer, url_of
 from fixtures.offered import Offered
 
 pytestmark = pytest.mark.sqlite_first
 
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 TYPE = {"type": "mysql"}
 PLAIN = (
     b"-- MariaDB dump 10.19  Distrib 10.11.6-MariaDB, for debian-linux-gnu (x86_64)\n--\n"
@@ -73,7 +73,7 @@ def test_an_uploaded_file_goes_into_a_managed_server(api: Api) -> None:
     announced = {"size": len(file), "sha256": hashlib.sha256(file).hexdigest()}
     upload = api.post(f"{path}/uploads", announced).data["id"]
     api.ask("PUT", f"{path}/uploads/{upload}/content", params={"offset": 0}, content=file,
-            headers={"content-type": "application/octet-stream"})  # fmt: skip
+            headers=OCTETS)  # fmt: skip
     made = api.post(f"{path}/import", {"uploadId": upload, "compressionType": "zstd"}).data["id"]
     backup = await_backup(api, f"{path}/backups/{made}")
     assert backup["config"]["source"] == {"type": "fileUpload"}

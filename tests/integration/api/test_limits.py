@@ -1,11 +1,8 @@
 """Rate limits: told on every answer, and enforced; those of tokens and those of addresses."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +11,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from fixtures.bodies import BILLING
 from fixtures.connecting import opened, rest_of
-from fixtures.holdfast import Api, Server, await_that, start_holdfast, through_proxy
+from fixtures.holdfast import Api, Server, await_that, through_proxy
+from fixtures.installation import Installation, installation_home, running
 
 TAIL = "/v1/projects/p/addons/a/logs"
 
@@ -23,13 +22,9 @@ TAIL = "/v1/projects/p/addons/a/logs"
 @pytest.fixture
 def strict(request: pytest.FixtureRequest) -> Iterator[Server]:
     """With the settings that the test's `parametrize` says."""
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
     settings: dict[str, str] = getattr(request, "param", {})
-    server = start_holdfast(home, forked=True, **settings)
-    yield server
-    server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with installation_home() as home, running(Installation(home, settings)) as installation:
+        yield installation.server
 
 
 def of(**settings: str) -> pytest.MarkDecorator:
@@ -104,8 +99,7 @@ def live_log(strict: Server) -> str:
     """Where the log of a managed server is followed; it has no end."""
     api = strict.api()
     project = api.project("P")
-    billing = {"deploymentPlan": "x", "storage": 1, "replicas": 1}
-    body = {"name": "Ours", "type": "postgresql", "billing": billing}
+    body = {"name": "Ours", "type": "postgresql", "billing": BILLING}
     addon = api.post(f"/projects/{project}/addons", body).data["id"]
     return f"{strict.url.replace('http', 'ws')}/v1/projects/{project}/addons/{addon}/logs"
 

@@ -1,14 +1,15 @@
 """A managed addon: provisioned, backed up, paused, resumed, reset, and removed with its data."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
 
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that
+from fixtures.installation import sql
 
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1, "storageClass": "nvme"}
+ON_NVME = {**BILLING, "storageClass": "nvme"}
 
 
 def status(api: Api, path: str) -> str:
@@ -27,27 +28,20 @@ def managed(server: Server) -> Iterator[str]:
         "name": "Managed one",
         "type": "postgresql",
         "version": "15-latest",
-        "billing": BILLING,
+        "billing": ON_NVME,
         "customCredentials": {"dbName": "shop"},
         "tlsEnabled": False,
         "stageId": "ignored",
     }
     project = api.project()
     made = api.post(f"/projects/{project}/addons", body).data
-    assert (made["managed"], made["billing"]) == (True, BILLING)
+    assert (made["managed"], made["billing"]) == (True, ON_NVME)
     path = f"/projects/{project}/addons/{made['id']}"
     assert status(api, path) in ("preDeployment", "allocating", "postDeployment", "running")
     await_running(api, path)
     yield path
     if api.get(path).status == 200:
         api.delete(path)
-
-
-def sql(api: Api, path: str, statement: str) -> list[tuple[Any, ...]]:
-    uri = api.get(f"{path}/credentials").data["secrets"]["POSTGRES_URI"]
-    with psycopg.connect(uri, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def test_it_runs_with_the_database_asked_for(api: Api, managed: str) -> None:

@@ -1,8 +1,6 @@
 """The process itself: its first token, its drain, and what survives a restart."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,15 +8,15 @@ import psycopg
 import pytest
 
 from fixtures.attached import Own, attach
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, await_backup, await_that, start_holdfast
+from fixtures.installation import installation_home
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    yield home
-    shutil.rmtree(home, ignore_errors=True)
+    with installation_home() as home:
+        yield home
 
 
 def test_a_stop_is_clean_and_a_start_finds_everything_again(home: Path, own_postgres: Own) -> None:
@@ -29,8 +27,7 @@ def test_a_stop_is_clean_and_a_start_finds_everything_again(home: Path, own_post
         made = api.post(f"{attached.path}/backups", {"name": "Kept", "backupType": "dump"}).data
         one = f"{attached.path}/backups/{made['id']}"
         await_backup(api, one)
-        billing = {"deploymentPlan": "x", "storage": 1, "replicas": 1}
-        body = {"name": "Ours", "type": "postgresql", "billing": billing}
+        body = {"name": "Ours", "type": "postgresql", "billing": BILLING}
         path = f"/projects/{attached.project}/addons"
         managed = f"{path}/{api.post(path, body).data['id']}"
         await_that(lambda: api.get(managed).data["status"] == "running")

@@ -12,84 +12,83 @@ import psutil
 import pytest
 import redis
 
-from fixtures.holdfast import (
-    Api,
-    await_backup,
-    await_restore,
-    await_that,
-    fresh,
-)
+from fixtures.bodies import BILLING
+from fixtures.holdfast import Api, await_backup, await_restore, await_that, fresh
 from fixtures.http_api import Holdfast
 from fixtures.redis_data import fill, fingerprint
-from fixtures.redis_room import BILLING, VERSIONS, Room
+from fixtures.redis_installation import VERSIONS, RedisInstallation
 from fixtures.redis_servers import FLAVOURS, running_redis
 
 
 @pytest.fixture
-def room(redis_room: Room) -> Room:
-    return redis_room
+def installation(redis_installation: RedisInstallation) -> RedisInstallation:
+    return redis_installation
 
 
-def test_the_type_says_what_it_can(room: Room) -> None:
-    kinds = room.api.get("/addon-types").data["addonTypes"]
+def test_the_type_says_what_it_can(installation: RedisInstallation) -> None:
+    kinds = installation.api.get("/addon-types").data["addonTypes"]
     (kind,) = (each for each in kinds if each["type"] == "redis")
     features = kind["features"]
     assert (features["backupsDump"], features["backupsSnapshot"]) == (False, True)
     assert (features["managed"], features["customDBName"], features["tls"]) == (True, False, True)
     assert kind["major"] == ["9.1", "7.0"]
     body = {"name": "Named", "type": "redis", "billing": BILLING}
-    refused = room.api.post("/projects/keys/addons", {**body, "customCredentials": {"dbName": "x"}})
+    refused = installation.api.post(
+        "/projects/keys/addons", {**body, "customCredentials": {"dbName": "x"}}
+    )
     assert list(refused.details) == ["customCredentials.dbName"]
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_a_managed_server_is_put_back(room: Room, flavour: str) -> None:
-    addon = room.managed(flavour)
-    client = room.inside(addon)
+def test_a_managed_server_is_put_back(installation: RedisInstallation, flavour: str) -> None:
+    addon = installation.manage_redis(flavour)
+    client = installation.inside(addon)
     fill(client, timed_fields=flavour == "valkey")
-    room.inside_as_admin(addon).execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    installation.inside_as_admin(addon).execute_command(
+        "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all"
+    )
     before = fingerprint(client)
-    backup = room.snapshot(addon)
-    evidence = room.api.get(f"{backup}/evidence").data
+    backup = installation.backup(addon)
+    evidence = installation.api.get(f"{backup}/evidence").data
     assert {check["name"] for check in evidence["checks"]} >= {"RDB checksum", "stock checker"}
-    assert evidence["facts"]["keys"]["15"] == room.inside(addon, 15).dbsize()
+    assert evidence["facts"]["keys"]["15"] == installation.inside(addon, 15).dbsize()
     client.flushall()
     client.execute_command("FUNCTION", "FLUSH")
-    room.inside_as_admin(addon).execute_command("ACL", "DELUSER", "app")
+    installation.inside_as_admin(addon).execute_command("ACL", "DELUSER", "app")
     client.set("later", "written")
     for appends in ("yes", "no"):  # what is set in between
-        report = room.restore(backup)["report"]
+        report = installation.restore(backup)["report"]
         assert report["keys"] == evidence["facts"]["keys"]
-        client, admin = room.inside(addon), room.inside_as_admin(addon)
+        client, admin = installation.inside(addon), installation.inside_as_admin(addon)
         assert fingerprint(client) == before
         assert any("app" in line and "-@admin" in line for line in map(str, admin.acl_list()))
         assert client.config_get("appendonly")["appendonly"] == appends
         admin.config_set("appendonly", "no")
         admin.config_rewrite()
         client.set("later", "again")
-    room.api.post(f"{addon}/restart")
-    await_that(lambda: room.api.get(addon).data["status"] == "running")
-    assert room.inside(addon).get("later") == b"again"
-    room.api.delete(addon)
+    installation.api.post(f"{addon}/restart")
+    await_that(lambda: installation.api.get(addon).data["status"] == "running")
+    assert installation.inside(addon).get("later") == b"again"
+    installation.api.delete(addon)
 
 
-def test_an_attached_redis_goes_into_a_managed_valkey(room: Room) -> None:
+def test_an_attached_redis_goes_into_a_managed_valkey(installation: RedisInstallation) -> None:
     with running_redis("redis", appendonly="yes", requirepass="s3cret") as own:
         client = own.client(password="s3cret")
         fill(client, timed_fields=False)
         before = fingerprint(client)
         wrong = {"name": "Wrong", "type": "redis", "connectionString": own.url}
-        refused = room.api.post("/projects/keys/addons", wrong)
+        refused = installation.api.post("/projects/keys/addons", wrong)
         assert list(refused.details) == ["connectionString"]
-        source = room.attached(own, f"redis://:s3cret@127.0.0.1:{own.port}")
-        backup = room.snapshot(source)
-        into_itself = room.api.post(f"{backup}/restore").data["restoreId"]
-        over = await_that(lambda: restore_of(room.api, backup, into_itself))
+        source = installation.attach(own, f"redis://:s3cret@127.0.0.1:{own.port}")
+        backup = installation.backup(source)
+        into_itself = installation.api.post(f"{backup}/restore").data["restoreId"]
+        over = await_that(lambda: restore_of(installation.api, backup, into_itself))
         assert (over["status"], "materialise" in over["reason"]) == ("not-supported", True)
-    target = room.managed("valkey", "Target")
-    client = room.inside(target)
+    target = installation.manage_redis("valkey", "Target")
+    client = installation.inside(target)
     client.set("only", "here")
-    restore_elsewhere(room, backup, target)
+    restore_elsewhere(installation, backup, target)
     found, wanted = fingerprint(client), before
     for each in (found, wanted):
         each.pop("functions")  # both flavours have them, each with words of its own
@@ -97,40 +96,42 @@ def test_an_attached_redis_goes_into_a_managed_valkey(room: Room) -> None:
     assert client.execute_command("FCALL", "twice", 0, 4) == 8
 
 
-def test_a_fork_is_a_server_of_its_own(room: Room) -> None:
-    source = room.managed("valkey", "Forked")
-    client = room.inside(source)
+def test_a_fork_is_a_server_of_its_own(installation: RedisInstallation) -> None:
+    source = installation.manage_redis("valkey", "Forked")
+    client = installation.inside(source)
     client.set("a", "then")
-    backup = room.snapshot(source)
+    backup = installation.backup(source)
     client.set("a", "now")
     origin = {"addonId": source.rpartition("/")[2], "backupId": backup.rpartition("/")[2]}
     body = {"name": fresh("Fork"), "type": "redis", "version": VERSIONS["valkey"]}
     body |= {"billing": BILLING, "source": origin}
-    fork = f"/projects/keys/addons/{room.api.post('/projects/keys/addons', body).data['id']}"
-    await_that(lambda: completed_restore(room.api, fork))
-    assert room.inside(fork).get("a") == b"then"
-    room.inside(fork).set("a", "apart")
+    fork = (
+        f"/projects/keys/addons/{installation.api.post('/projects/keys/addons', body).data['id']}"
+    )
+    await_that(lambda: completed_restore(installation.api, fork))
+    assert installation.inside(fork).get("a") == b"then"
+    installation.inside(fork).set("a", "apart")
     assert client.get("a") == b"now"
 
 
-def test_users_of_another_projects_snapshot_stay_away(room: Room) -> None:
-    source = room.managed("redis", "Foreign")
-    client = room.inside(source)
+def test_users_of_another_projects_snapshot_stay_away(installation: RedisInstallation) -> None:
+    source = installation.manage_redis("redis", "Foreign")
+    client = installation.inside(source)
     client.set("a", "then")
-    administrator = room.inside_as_admin(source)
+    administrator = installation.inside_as_admin(source)
     administrator.execute_command("ACL", "SETUSER", "boss", "on", ">known", "~*", "+@all")
-    backup = room.snapshot(source)
-    room.api.post("/projects", {"name": "Other keys"})
+    backup = installation.backup(source)
+    installation.api.post("/projects", {"name": "Other keys"})
     origin = {"projectId": "keys", "addonId": source.rpartition("/")[2]}
     origin["backupId"] = backup.rpartition("/")[2]
     for project, users in (("keys", [b"boss"]), ("other-keys", [])):
         body = {"name": fresh("Fork"), "type": "redis", "version": VERSIONS["redis"]}
         body |= {"billing": BILLING, "source": origin}
-        made = room.api.post(f"/projects/{project}/addons", body).data
+        made = installation.api.post(f"/projects/{project}/addons", body).data
         fork = f"/projects/{project}/addons/{made['id']}"
-        await_that(lambda fork=fork: completed_restore(room.api, fork))
-        assert room.inside(fork).get("a") == b"then"
-        known = room.inside_as_admin(fork).execute_command("ACL", "USERS")
+        await_that(lambda fork=fork: completed_restore(installation.api, fork))
+        assert installation.inside(fork).get("a") == b"then"
+        known = installation.inside_as_admin(fork).execute_command("ACL", "USERS")
         assert [name for name in known if name == b"boss"] == users
 
 
@@ -147,14 +148,16 @@ def restore_of(api: Api, backup: str, restore: str) -> dict[str, Any] | None:
     return found if found.get("completedAt") else None
 
 
-def restore_elsewhere(room: Room, backup: str, target: str, wanted: str = "completed") -> None:
+def restore_elsewhere(
+    installation: RedisInstallation, backup: str, target: str, wanted: str = "completed"
+) -> None:
     _, _, project, _, source, _, identifier = backup.split("/")
     origin = {"sourceProjectId": project, "sourceAddonId": source}
     here = f"{target}/backups/{identifier}"
-    restore = room.api.post(f"{here}/restore", params=origin).data["restoreId"]
+    restore = installation.api.post(f"{here}/restore", params=origin).data["restoreId"]
 
     def over() -> Any:
-        listed = room.api.get(f"{here}/restores", **origin).data["restores"]
+        listed = installation.api.get(f"{here}/restores", **origin).data["restores"]
         found = next(each for each in listed if each["id"] == restore)
         return found if found.get("completedAt") else None
 
@@ -163,41 +166,44 @@ def restore_elsewhere(room: Room, backup: str, target: str, wanted: str = "compl
 
 
 def test_a_newer_snapshot_is_refused_by_an_older_server_before_anything_happens(
-    room: Room,
+    installation: RedisInstallation,
 ) -> None:
     with running_redis("valkey") as own:
         own.client().set("a", 1)
-        backup = room.snapshot(room.attached(own))
-    target = room.managed("redis", "Older")
-    room.inside(target).set("mine", "kept")
-    restore_elsewhere(room, backup, target, "failed")
-    assert room.inside(target).get("mine") == b"kept"
+        backup = installation.backup(installation.attach(own))
+    target = installation.manage_redis("redis", "Older")
+    installation.inside(target).set("mine", "kept")
+    restore_elsewhere(installation, backup, target, "failed")
+    assert installation.inside(target).get("mine") == b"kept"
 
 
-def test_what_cannot_be_is_not_supported_and_says_why(room: Room) -> None:
+def test_what_cannot_be_is_not_supported_and_says_why(installation: RedisInstallation) -> None:
     with running_redis("redis") as own:
-        addon = room.attached(own)
+        addon = installation.attach(own)
         body = {"name": "A dump", "backupType": "dump", "compressionType": "gz"}
-        made = room.api.post(f"{addon}/backups", body).data
-        found = await_backup(room.api, f"{addon}/backups/{made['id']}", "not-supported")
+        made = installation.api.post(f"{addon}/backups", body).data
+        found = await_backup(installation.api, f"{addon}/backups/{made['id']}", "not-supported")
         assert "no logical dumps; take a snapshot" in found["reason"]
         own.client().execute_command("ACL", "SETUSER", "low", "on", ">pw", "~*", "+@all", "-psync")
-        low = room.attached(own, f"redis://low:pw@127.0.0.1:{own.port}")
-        made = room.api.post(f"{low}/backups", {"name": "No rights"}).data
-        found = await_backup(room.api, f"{low}/backups/{made['id']}", "not-supported")
+        low = installation.attach(own, f"redis://low:pw@127.0.0.1:{own.port}")
+        made = installation.api.post(f"{low}/backups", {"name": "No rights"}).data
+        found = await_backup(installation.api, f"{low}/backups/{made['id']}", "not-supported")
         assert "+psync" in found["reason"]
 
 
 def test_materialised_files_start_a_server_by_the_printed_steps(
-    room: Room, fresh_holdfast: Holdfast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    installation: RedisInstallation,
+    fresh_holdfast: Holdfast,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     with running_redis("redis") as own:
         fill(own.client(), timed_fields=False)
         before = fingerprint(own.client())
-        backup = room.snapshot(room.attached(own))
+        backup = installation.backup(installation.attach(own))
     _, _, project, _, addon, _, identifier = backup.split("/")
-    monkeypatch.setenv("HOLDFAST_TOKEN", room.server.token)
-    words = ["--host", room.server.url, "-p", project, "-a", addon]
+    monkeypatch.setenv("HOLDFAST_TOKEN", installation.server.token)
+    words = ["--host", installation.server.url, "-p", project, "-a", addon]
     ran = fresh_holdfast("backup", "materialise", identifier, *words, "--to", str(tmp_path / "it"))
     assert ran.status == 0, ran.err
     assert "CONFIG SET appendonly yes" in ran.err
@@ -221,39 +227,44 @@ def test_materialised_files_start_a_server_by_the_printed_steps(
         assert fingerprint(target.client()) == before
 
 
-def test_an_abort_in_the_middle_leaves_nothing(room: Room) -> None:
+def test_an_abort_in_the_middle_leaves_nothing(installation: RedisInstallation) -> None:
     with running_redis("redis", rdbcompression="no") as own:
         own.client().set("big", b"\x01\x02" * (4 << 20))
-        addon = room.attached(own)
-        made = room.api.post(f"{addon}/backups", {"name": "Slow", "maxRate": 1024}).data
+        addon = installation.attach(own)
+        made = installation.api.post(f"{addon}/backups", {"name": "Slow", "maxRate": 1024}).data
         path = f"{addon}/backups/{made['id']}"
-        await_that(lambda: room.api.get(path).data["status"] == "in-progress")
-        assert room.api.post(f"{path}/abort").status == 200
-        await_backup(room.api, path, "aborted")
+        await_that(lambda: installation.api.get(path).data["status"] == "in-progress")
+        assert installation.api.post(f"{path}/abort").status == 200
+        await_backup(installation.api, path, "aborted")
         await_that(lambda: own.client().info("replication")["connected_slaves"] == 0)
-        room.snapshot(addon)
+        installation.backup(addon)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["snapshot:capture:during", "snapshot:seal:before"])
-def test_a_worker_that_is_killed_is_taken_over(room: Room, moment: str) -> None:
+def test_a_worker_that_is_killed_is_taken_over(
+    installation: RedisInstallation, moment: str
+) -> None:
     with running_redis("redis", rdbcompression="no") as own:
         own.client().set("big", b"\x01\x02" * (2 << 20))
-        addon = room.attached(own)
-        room.again(MORTAL_AT=moment)
-        made = room.api.post(f"{addon}/backups", {"name": fresh("Killed")}).data
-        assert await_that(room.server.child.poll) == -9
-        room.again()
-        found = await_backup(room.api, f"{addon}/backups/{made['id']}")
+        addon = installation.attach(own)
+        installation.restart(MORTAL_AT=moment)
+        made = installation.api.post(f"{addon}/backups", {"name": fresh("Killed")}).data
+        assert await_that(installation.server.child.poll) == -9
+        installation.restart()
+        found = await_backup(installation.api, f"{addon}/backups/{made['id']}")
         assert int(found["config"]["size"]) > 4 << 20
 
 
-def server_of(room: Room, addon: str) -> psutil.Process:
+def server_of(installation: RedisInstallation, addon: str) -> psutil.Process:
     """The one that answers; after a start of Holdfast that takes a moment."""
 
     def answers() -> Any:
         with contextlib.suppress(redis.exceptions.RedisError):
-            return room.inside(addon).ping() and room.inside(addon).info()["process_id"]
+            return (
+                installation.inside(addon).ping()
+                and installation.inside(addon).info()["process_id"]
+            )
 
     return psutil.Process(await_that(answers))
 
@@ -283,46 +294,48 @@ def _exchange_points() -> list[Any]:
 
 
 @pytest.mark.parametrize(("moment", "victim"), _exchange_points())
-def test_a_restore_that_is_killed_is_finished(room: Room, moment: str, victim: bool) -> None:
+def test_a_restore_that_is_killed_is_finished(
+    installation: RedisInstallation, moment: str, victim: bool
+) -> None:
     """And with every server that it had started or not yet stopped, when there is a victim."""
-    addon = room.managed("valkey", "Mortal")
-    room.inside(addon).set("big", b"\x01\x03" * (2 << 20))
-    room.inside_as_admin(addon).config_set("rdbcompression", "no")
-    backup = room.snapshot(addon)
-    room.inside(addon).set("big", "changed")
-    room.again(MORTAL_AT=f"rewind:{moment}")
-    old = server_of(room, addon)
+    addon = installation.manage_redis("valkey", "Mortal")
+    installation.inside(addon).set("big", b"\x01\x03" * (2 << 20))
+    installation.inside_as_admin(addon).config_set("rdbcompression", "no")
+    backup = installation.backup(addon)
+    installation.inside(addon).set("big", "changed")
+    installation.restart(MORTAL_AT=f"rewind:{moment}")
+    old = server_of(installation, addon)
     home = Path(old.cwd()).parent
-    begun = room.api.post(f"{backup}/restore").data["restoreId"]
-    assert await_that(room.server.child.poll) == -9
+    begun = installation.api.post(f"{backup}/restore").data["restoreId"]
+    assert await_that(installation.server.child.poll) == -9
     left = servers_in(home)
     if victim:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-    room.again()
-    await_restore(room.api, backup, begun)
-    serving = server_of(room, addon).pid
-    assert room.inside(addon).get("big") == b"\x01\x03" * (2 << 20)
+    installation.restart()
+    await_restore(installation.api, backup, begun)
+    serving = server_of(installation, addon).pid
+    assert installation.inside(addon).get("big") == b"\x01\x03" * (2 << 20)
     assert servers_in(home) == {serving}
     if moment in GOES_ON:
         assert (serving in left - {old.pid}) == (not victim)
-    room.inside(addon).set("later", "written")
-    room.api.post(f"{addon}/restart")
-    await_that(lambda: serving not in servers_in(home) and server_of(room, addon))
-    assert room.inside(addon).get("later") == b"written"
-    await_that(lambda: room.api.get(addon).data["status"] == "running")
-    room.api.delete(addon)
+    installation.inside(addon).set("later", "written")
+    installation.api.post(f"{addon}/restart")
+    await_that(lambda: serving not in servers_in(home) and server_of(installation, addon))
+    assert installation.inside(addon).get("later") == b"written"
+    await_that(lambda: installation.api.get(addon).data["status"] == "running")
+    installation.api.delete(addon)
 
 
 @pytest.mark.slow
-def test_a_restore_whose_server_never_answers_goes_back(room: Room) -> None:
-    addon = room.managed("redis", "Back")
-    room.inside(addon).set("a", "then")
-    backup = room.snapshot(addon)
-    room.inside(addon).set("a", "now")
-    room.again(MORTAL_AT="rewind:nowhere:never", MORTAL_START="fail")
-    home = Path(server_of(room, addon).cwd()).parent
-    assert room.restore_ended(backup)["status"] == "failed"
-    assert servers_in(home) == {server_of(room, addon).pid}
-    assert room.inside(addon).get("a") == b"now"
-    room.again()
+def test_a_restore_whose_server_never_answers_goes_back(installation: RedisInstallation) -> None:
+    addon = installation.manage_redis("redis", "Back")
+    installation.inside(addon).set("a", "then")
+    backup = installation.backup(addon)
+    installation.inside(addon).set("a", "now")
+    installation.restart(MORTAL_AT="rewind:nowhere:never", MORTAL_START="fail")
+    home = Path(server_of(installation, addon).cwd()).parent
+    assert installation.restore_over(backup)["status"] == "failed"
+    assert servers_in(home) == {server_of(installation, addon).pid}
+    assert installation.inside(addon).get("a") == b"now"
+    installation.restart()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.holdfast import Api, fresh
-from fixtures.keeping import Keeper
+from fixtures.in_process_installation import InProcessInstallation
 from fixtures.listening import listening
 from holdfast.bootstrap import Parts, make_owner
 from holdfast.catalog import addons, projects
@@ -24,19 +24,19 @@ class Kept:
     """The API of an installation whose backups are rows, and whose time is ours."""
 
     api: Api
-    keeper: Keeper
+    installation: InProcessInstallation
     new_addon: Callable[[], int]
     paths: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def addon(self, backups: int = 0, **more: Any) -> int:
         """With so many backups, an hour apart."""
         pk = self.new_addon()
-        with self.keeper.catalog.read() as session:
+        with self.installation.catalog.read() as session:
             addon = addons.get(session, pk)
             self.paths[pk] = (projects.get(session, addon.project_pk).id, addon.id)
         for _ in range(backups):
-            self.keeper.backup(pk, **more)
-            self.keeper.clock.at += 3_600_000
+            self.installation.backup(pk, **more)
+            self.installation.clock.at += 3_600_000
         return pk
 
     def path(self, pk: int) -> str:
@@ -44,7 +44,7 @@ class Kept:
         return f"/projects/{project}/addons/{addon}"
 
     def ids(self, pk: int) -> list[str]:
-        return [self.keeper.row(each).id for each in self.keeper.present(pk)]
+        return [self.installation.row(each).id for each in self.installation.present(pk)]
 
     def fates(self, pk: int) -> list[str]:
         """The oldest first."""
@@ -54,14 +54,17 @@ class Kept:
 
 @pytest.fixture
 def kept(
-    keeper: Keeper, empty_url: str, tmp_path: Path, new_addon: Callable[[], int]
+    installation: InProcessInstallation,
+    empty_url: str,
+    tmp_path: Path,
+    new_addon: Callable[[], int],
 ) -> Iterator[Kept]:
     settings = Settings(data_dir=tmp_path / "home", database_url=empty_url, queue="table")
-    parts = Parts(settings, clock=keeper.clock)
+    parts = Parts(settings, clock=installation.clock)
     make_owner(parts)
     token = (settings.data_dir / "owner.token").read_text().strip()
     with listening(parts) as url:
-        yield Kept(Api(url, token), keeper, new_addon)
+        yield Kept(Api(url, token), installation, new_addon)
     parts.catalog.close()
 
 
@@ -84,20 +87,20 @@ def test_the_plan_says_what_goes_when_and_why_and_changes_nothing(kept: Kept) ->
     assert "deletesAt" not in newest
     assert "it is the newest good backup of the addon" in newest["reasons"]
 
-    kept.keeper.clock.at += 3 * 86_400_000
+    kept.installation.clock.at += 3 * 86_400_000
     assert kept.fates(pk) == ["expired", "expired", "expired", "kept"]
     expired = kept.api.get(path).data["copies"][-1]
     assert expired["reasons"] == ["its retention time is over"]
     assert expired["deletesAt"] > expired["expiresAt"]
     assert kept.fates(pk) == ["expired", "expired", "expired", "kept"], "looking changed it"
-    assert not any(kept.keeper.deletions(each) for each in kept.keeper.present(pk))
+    assert not any(kept.installation.deletions(each) for each in kept.installation.present(pk))
 
 
 def test_a_prune_on_demand_takes_a_share_unless_told_otherwise(kept: Kept) -> None:
     pk = kept.addon(8)
     prune = f"{kept.path(pk)}/prune"
     assert kept.api.post(prune).data == {"marked": 0, "calledOff": 0, "expired": 0}
-    kept.keeper.clock.at += 3 * 86_400_000
+    kept.installation.clock.at += 3 * 86_400_000
     assert kept.api.post(prune).data == {"marked": 2, "calledOff": 0, "expired": 5}
     assert kept.fates(pk) == ["marked"] * 2 + ["expired"] * 5 + ["kept"]
     assert kept.api.post(prune, {"share": 1}).data == {"marked": 5, "calledOff": 0, "expired": 0}
@@ -114,7 +117,7 @@ def test_a_prune_on_demand_takes_a_share_unless_told_otherwise(kept: Kept) -> No
 def test_what_is_marked_shows_at_its_backup_and_can_be_saved(kept: Kept) -> None:
     pk = kept.addon(2)
     oldest = kept.ids(pk)[0]
-    kept.keeper.clock.at += 3 * 86_400_000
+    kept.installation.clock.at += 3 * 86_400_000
     kept.api.post(f"{kept.path(pk)}/prune", {"share": 1})
     one = f"{kept.path(pk)}/backups/{oldest}"
     (copy,) = kept.api.get(one).data["copies"]
@@ -132,11 +135,11 @@ def test_what_is_marked_shows_at_its_backup_and_can_be_saved(kept: Kept) -> None
 
 
 def test_what_was_deleted_says_where_it_was_and_why(kept: Kept) -> None:
-    place = kept.keeper.destination("off-site")
+    place = kept.installation.destination("off-site")
     pk = kept.addon(2, places=(place,))
     gone = kept.ids(pk)[0]
-    kept.keeper.round(days=3)
-    kept.keeper.round(days=2)
+    kept.installation.round(days=3)
+    kept.installation.round(days=2)
     (done,) = kept.api.get("/retention/deletions").data["deletions"]
     assert (done["state"], done["destinationId"], done["backupId"]) == ("done", "off-site", gone)
     assert "until" in done["reason"]
@@ -171,12 +174,12 @@ def test_the_plan_of_all_is_paged_by_addon_and_can_be_narrowed(kept: Kept) -> No
 
 def test_findings_can_be_asked_for_by_kind(kept: Kept) -> None:
     pk = kept.addon(1)
-    (copy,) = kept.keeper.copies(kept.keeper.present(pk)[0])
-    with kept.keeper.catalog.write() as session:
+    (copy,) = kept.installation.copies(kept.installation.present(pk)[0])
+    with kept.installation.catalog.write() as session:
         lost = Sighting(None, "lost", "dumps/x/", "an object is missing", copy_pk=copy.pk)
-        report(session, lost, kept.keeper.clock.at)
+        report(session, lost, kept.installation.clock.at)
         foreign = Sighting(None, "foreign", "else/", "nobody knows it", objects=2, bytes=9)
-        report(session, foreign, kept.keeper.clock.at)
+        report(session, foreign, kept.installation.clock.at)
     found = kept.api.get("/retention/findings").data["findings"]
     assert [each["kind"] for each in found] == ["foreign", "lost"]
     assert (found[0]["objects"], found[0]["bytes"]) == (2, "9")
@@ -192,7 +195,7 @@ def test_findings_can_be_asked_for_by_kind(kept: Kept) -> None:
 
 
 def test_audits_are_asked_for_all_stores_or_one(kept: Kept) -> None:
-    kept.keeper.destination("off-site")
+    kept.installation.destination("off-site")
     assert kept.api.get("/retention/audits").data == {"audits": []}
     (one,) = kept.api.post("/retention/audits", {"destinationId": "off-site"}).data["audits"]
     assert one["destinationId"] == "off-site"
@@ -206,7 +209,7 @@ def test_audits_are_asked_for_all_stores_or_one(kept: Kept) -> None:
 
 def test_what_a_token_may_not_see_does_not_exist(kept: Kept) -> None:
     mine, other = kept.addon(2), kept.addon(2)
-    kept.keeper.clock.at += 3 * 86_400_000
+    kept.installation.clock.at += 3 * 86_400_000
     for pk in (mine, other):
         kept.api.post(f"{kept.path(pk)}/prune", {"share": 1})
     project = kept.paths[mine][0]

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import WEEKLY
 from fixtures.holdfast import Api, Server, fresh
 from fixtures.s3 import S3Server
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 HOURLY = {"interval": "hourly", "minute": [30, 0]}
 DAILY = {"interval": "daily", "minute": [30], "hour": [3]}
-WEEKLY = {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]}
 QUESTIONS = {"": {}, "/occurrences": {}, "/history": {}, "/why": {"at": "2026-01-01T00:00:00Z"}}
 AS_PRINTED = {
-    "scheduling": {"interval": "weekly", "minute": [30], "hour": [18], "day": [4]},
+    "scheduling": WEEKLY,
     "backupType": "snapshot",
     "additionalDestinations": [{"retentionTime": 7}],
     "compressionType": "gz",

@@ -12,14 +12,15 @@ import psycopg
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import BILLING
 from fixtures.debian_postgres import USER
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.http_api import Holdfast
+from fixtures.installation import sql
 from fixtures.s3 import S3Server
 
 pytestmark = pytest.mark.sqlite_first
 
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 PG = Path("/usr/lib/postgresql/15/bin")
 
 
@@ -36,13 +37,6 @@ def managed(server: Server) -> Iterator[str]:
     sql(api, path, "CREATE INDEX ON t (m)")
     yield path
     api.delete(path)
-
-
-def sql(api: Api, path: str, statement: str) -> list[tuple[Any, ...]]:
-    uri = api.get(f"{path}/credentials").data["secrets"]["POSTGRES_URI"]
-    with psycopg.connect(uri, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def snapshot(api: Api, addon: str, **body: Any) -> str:

@@ -22,7 +22,7 @@ NOW = 1_700_000_000_000
 
 
 @dataclass
-class Desk:
+class CallerLookup:
     """One API process, and another connection to the same catalogue."""
 
     catalog: Catalog
@@ -33,7 +33,7 @@ class Desk:
         self.callers = Callers(self.catalog, self.clock, Turns(1))
 
     def ask(self, times: int = 1) -> str:
-        """The caller's name; the statements that it took are in `asked`."""
+        """The caller's name; `asked` holds the statements of the look-up."""
 
         async def asking() -> str:
             return [await self.callers.of(TOKEN) for _ in range(times)][-1].name
@@ -47,7 +47,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(catalog: Catalog) -> Iterator[Desk]:
+def lookup(catalog: Catalog) -> Iterator[CallerLookup]:
     with catalog.write() as session:
         session.add(Role(id="role", name="Role", permissions=[], created=1))
         session.add(
@@ -55,41 +55,41 @@ def desk(catalog: Catalog) -> Iterator[Desk]:
                   last_used=NOW, expires=NOW + DAY)
         )  # fmt: skip
     elsewhere = Catalog(catalog.url.render_as_string(hide_password=False))
-    yield Desk(catalog, elsewhere, SetClock(NOW))
+    yield CallerLookup(catalog, elsewhere, SetClock(NOW))
     elsewhere.close()
 
 
-def test_many_requests_are_one_look_up_where_changes_are_seen(desk: Desk) -> None:
-    assert desk.ask(times=50) == "mine"
-    assert len(desk.asked) == (2 if desk.catalog.is_sqlite else 100)
+def test_many_requests_are_one_look_up_where_changes_are_seen(lookup: CallerLookup) -> None:
+    assert lookup.ask(times=50) == "mine"
+    assert len(lookup.asked) == (2 if lookup.catalog.is_sqlite else 100)
 
 
-def test_a_revoked_token_is_refused_at_once_whoever_revoked_it(desk: Desk) -> None:
-    assert desk.ask() == "mine"
-    desk.set(revoked=NOW)
+def test_a_revoked_token_is_refused_at_once_whoever_revoked_it(lookup: CallerLookup) -> None:
+    assert lookup.ask() == "mine"
+    lookup.set(revoked=NOW)
     with pytest.raises(Unauthenticated):
-        desk.ask()
+        lookup.ask()
 
 
-def test_what_our_own_process_changes_counts_as_well(desk: Desk) -> None:
-    assert desk.ask() == "mine"
-    with desk.catalog.write() as session:
+def test_what_our_own_process_changes_counts_as_well(lookup: CallerLookup) -> None:
+    assert lookup.ask() == "mine"
+    with lookup.catalog.write() as session:
         session.execute(update(Role).values(permissions=["x"]))
-    assert "x" in asyncio.run(desk.callers.of(TOKEN)).permissions
+    assert "x" in asyncio.run(lookup.callers.of(TOKEN)).permissions
 
 
-def test_it_expires_to_the_millisecond(desk: Desk) -> None:
-    desk.set(expires=NOW + 500)
-    assert desk.ask() == "mine"
-    desk.clock.at = NOW + 499
-    assert desk.ask() == "mine"
-    desk.clock.at = NOW + 500
+def test_it_expires_to_the_millisecond(lookup: CallerLookup) -> None:
+    lookup.set(expires=NOW + 500)
+    assert lookup.ask() == "mine"
+    lookup.clock.at = NOW + 499
+    assert lookup.ask() == "mine"
+    lookup.clock.at = NOW + 500
     with pytest.raises(Unauthenticated):
-        desk.ask()
+        lookup.ask()
 
 
-def test_its_use_is_written_down_once_a_minute(desk: Desk) -> None:
-    desk.set(last_used=NOW - 2 * 60_000)
-    desk.ask(times=3)
-    written = [statement for statement, _ in desk.asked if statement.startswith("UPDATE")]
+def test_its_use_is_written_down_once_a_minute(lookup: CallerLookup) -> None:
+    lookup.set(last_used=NOW - 2 * 60_000)
+    lookup.ask(times=3)
+    written = [statement for statement, _ in lookup.asked if statement.startswith("UPDATE")]
     assert len(written) == 1

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect
 
 from fixtures.asked import Asked, listening
-from fixtures.keeping import POLICY, Keeper
+from fixtures.in_process_installation import POLICY, InProcessInstallation
 from fixtures.timetables import DAY
 from holdfast.bootstrap import PLANS
 from holdfast.catalog import backups
@@ -65,9 +65,9 @@ def whole_reads(catalog: Catalog, asked: list[Asked]) -> list[str]:
 
 
 def test_no_round_reads_a_growing_table_from_end_to_end(
-    keeper: Keeper, new_addon: Callable[[], int], tmp_path: Path
+    installation: InProcessInstallation, new_addon: Callable[[], int], tmp_path: Path
 ) -> None:
-    catalog, tools = keeper.catalog, keeper.toolbox
+    catalog, tools = installation.catalog, installation.toolbox
     new_addon()
     rhythm = Rhythm()
     pulse = Pulse(tools, Running(), "worker", rhythm)
@@ -79,31 +79,35 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
         Supervisor(tools, tmp_path / "supervisor.lock").round()
         Scheduler(tools, 1).round()
         Janitor(tools, remover(tools, PLANS), POLICY).round()
-        keeper.pruner.round()
+        installation.pruner.round()
         StoreChecker(tools, 0).round()
         Reader(tools, 30 * DAY).round()
     assert len({statement for statement, _ in asked}) > 20
     assert whole_reads(catalog, asked) == []
 
 
-def test_a_page_reads_no_more_than_itself(keeper: Keeper, kept_addon: int) -> None:
+def test_a_page_reads_no_more_than_itself(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
     for _ in range(3):
-        keeper.backup(kept_addon)
-    with keeper.catalog.read() as session, listening(keeper.catalog) as asked:
+        installation.backup(addon_pk)
+    with installation.catalog.read() as session, listening(installation.catalog) as asked:
         for page in (Page(size=2), Page(size=2, number=2)):
-            found = backups.listed(session, kept_addon, page)
+            found = backups.listed(session, addon_pk, page)
             texts(session, found.items)
-        newest = backups.listed(session, kept_addon, Page(1))
-        backups.listed(session, kept_addon, Page(cursor=newest.cursor))
+        newest = backups.listed(session, addon_pk, Page(1))
+        backups.listed(session, addon_pk, Page(cursor=newest.cursor))
     assert len(asked) == 2 * 3 + 2
-    assert whole_reads(keeper.catalog, asked) == []
+    assert whole_reads(installation.catalog, asked) == []
 
 
-def test_a_plain_row_says_what_the_entity_says(keeper: Keeper, kept_addon: int) -> None:
-    pk = keeper.backup(kept_addon)
-    with keeper.catalog.read() as session:
+def test_a_plain_row_says_what_the_entity_says(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    pk = installation.backup(addon_pk)
+    with installation.catalog.read() as session:
         entity = backups.get(session, pk)
-        (plain,) = backups.listed(session, kept_addon, Page()).items
+        (plain,) = backups.listed(session, addon_pk, Page()).items
         names = [each.key for each in inspect(Backup).column_attrs if each.key != "evidence"]
         assert [getattr(plain, name) for name in names] == [getattr(entity, name) for name in names]
         assert not hasattr(plain, "evidence"), "it is large: lists do without"

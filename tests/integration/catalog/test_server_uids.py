@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.keeping import Keeper
+from fixtures.in_process_installation import InProcessInstallation
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, Project
 from holdfast.domain.addon import NEIGHBOURS
@@ -19,24 +19,24 @@ from holdfast.views import addons as views
 
 
 @pytest.fixture
-def tools(keeper: Keeper, tmp_path: Path) -> Toolbox:
-    return replace(keeper.toolbox, data_dir=tmp_path, server_uids=range(65_400, 65_402))
+def tools(installation: InProcessInstallation, tmp_path: Path) -> Toolbox:
+    return replace(installation.toolbox, data_dir=tmp_path, server_uids=range(65_400, 65_402))
 
 
 @pytest.fixture
 def new_managed(
-    keeper: Keeper, tools: Toolbox, new_addon: Callable[[], int]
+    installation: InProcessInstallation, tools: Toolbox, new_addon: Callable[[], int]
 ) -> Callable[..., Addon]:
     def make(project: int | None = None) -> Addon:
         pk = new_addon()
-        with keeper.catalog.write() as session:
+        with installation.catalog.write() as session:
             row = session.get_one(Addon, pk)
             row.managed, row.node = True, tools.node
             row.id = f"addon-{pk}"
             row.project_pk = row.project_pk if project is None else project
             row.sealed_password = tools.sealer.seal(Secret("s3cr3t"), addons.context(row.uid))
         home_of(tools.data_dir, row.uid).mkdir(parents=True)
-        with keeper.catalog.read() as session:
+        with installation.catalog.read() as session:
             found = session.get_one(Addon, pk)
             session.expunge_all()
         return found
@@ -45,7 +45,7 @@ def new_managed(
 
 
 def test_each_gets_one_of_its_own_until_there_are_none(
-    keeper: Keeper, tools: Toolbox, new_managed: Callable[..., Addon]
+    installation: InProcessInstallation, tools: Toolbox, new_managed: Callable[..., Addon]
 ) -> None:
     made = [new_managed() for _ in range(3)]
     for addon in made[:2]:
@@ -54,7 +54,7 @@ def test_each_gets_one_of_its_own_until_there_are_none(
     assert [server_of(tools, addon).uid for addon in made[:2]] == [65_400, 65_401]
     with pytest.raises(Permanent, match="HOLDFAST_SERVER_UIDS"):
         managed_servers.assign_uid(tools, made[2])
-    with keeper.catalog.write() as session:
+    with installation.catalog.write() as session:
         managed_servers.vacate(session, made[0])
     managed_servers.assign_uid(tools, made[2])
     assert made[2].server_uid == 65_400
@@ -78,7 +78,7 @@ def test_nobody_of_the_machine_has_it(
 
 
 def test_who_shares_a_user_with_strangers_is_told(
-    keeper: Keeper,
+    installation: InProcessInstallation,
     tools: Toolbox,
     new_managed: Callable[..., Addon],
     monkeypatch: pytest.MonkeyPatch,
@@ -93,7 +93,7 @@ def test_who_shares_a_user_with_strangers_is_told(
     new_managed()
     managed_servers.assign_uid(tools, one)
     assert NEIGHBOURS in log.read_text()
-    with keeper.catalog.read() as session:
+    with installation.catalog.read() as session:
         project = session.get_one(Project, one.project_pk)
         shown = views.view(session, project, session.get_one(Addon, same.pk), "team")
     assert shown.reason == NEIGHBOURS

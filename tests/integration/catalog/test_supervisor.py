@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.keeping import Keeper
+from fixtures.in_process_installation import InProcessInstallation
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
 from holdfast.contracts.local_servers import LocalServer
@@ -50,18 +50,20 @@ class Servers:
 
 
 @pytest.fixture
-def tools(keeper: Keeper, tmp_path: Path) -> Toolbox:
+def tools(installation: InProcessInstallation, tmp_path: Path) -> Toolbox:
     servers = Servers()
-    return replace(keeper.toolbox, data_dir=tmp_path, engines=lambda _: servers)
+    return replace(installation.toolbox, data_dir=tmp_path, engines=lambda _: servers)
 
 
 @pytest.fixture
-def new_server(keeper: Keeper, tools: Toolbox, new_addon: Callable[[], int]) -> Callable[..., Path]:
+def new_server(
+    installation: InProcessInstallation, tools: Toolbox, new_addon: Callable[[], int]
+) -> Callable[..., Path]:
     """A managed addon of this machine, to where it has its data."""
 
     def make(**state: Any) -> Path:
         pk = new_addon()
-        with keeper.catalog.write() as session:
+        with installation.catalog.write() as session:
             row = session.get_one(Addon, pk)
             row.managed, row.node = True, tools.node
             row.sealed_password = tools.sealer.seal(Secret("s3cr3t"), addons.context(row.uid))

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from fixtures.keeping import Keeper
+from fixtures.in_process_installation import InProcessInstallation
 from fixtures.timetables import CALLER, DAY
 from holdfast.catalog import projects
 from holdfast.catalog.schema import Addon
@@ -15,115 +15,127 @@ from holdfast.usecases import restores
 from holdfast.usecases.context import Context
 
 
-def test_it_is_hidden_at_once_and_its_objects_go_soon(keeper: Keeper, kept_addon: int) -> None:
-    there = keeper.destination("there")
-    old = keeper.backup(kept_addon, days=None, places=(None, there))
-    keeper.backup(kept_addon)
+def test_it_is_hidden_at_once_and_its_objects_go_soon(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    there = installation.destination("there")
+    old = installation.backup(addon_pk, days=None, places=(None, there))
+    installation.backup(addon_pk)
 
-    keeper.delete(old)
+    installation.delete(old)
 
-    assert keeper.row(old).deleted == keeper.clock.at
-    keeper.round()
-    assert [copy.gone for copy in keeper.copies(old)] == [keeper.clock.at] * 2
-    assert {d.reason for d in keeper.deletions(old)} == {"deleted by hand by tester"}
-    assert (len(keeper.stored()), keeper.stored(there)) == (2, [])
+    assert installation.row(old).deleted == installation.clock.at
+    installation.round()
+    assert [copy.gone for copy in installation.copies(old)] == [installation.clock.at] * 2
+    assert {d.reason for d in installation.deletions(old)} == {"deleted by hand by tester"}
+    assert (len(installation.stored()), installation.stored(there)) == (2, [])
 
 
-def test_the_last_good_one_needs_force(keeper: Keeper, kept_addon: int) -> None:
-    only = keeper.backup(kept_addon)
-    failed = keeper.backup(kept_addon, Status.FAILED)
+def test_the_last_good_one_needs_force(installation: InProcessInstallation, addon_pk: int) -> None:
+    only = installation.backup(addon_pk)
+    failed = installation.backup(addon_pk, Status.FAILED)
 
     with pytest.raises(Conflict, match="last good backup") as refused:
-        keeper.delete(only)
+        installation.delete(only)
     assert list(refused.value.details) == ["force"]
-    assert keeper.row(only).deleted is None
+    assert installation.row(only).deleted is None
 
-    keeper.delete(failed)
-    keeper.delete(only, force=True)
-    keeper.round()
-    assert keeper.stored() == []
-    assert keeper.deletions(only)[0].reason == "deleted by force by tester"
-    assert keeper.present(kept_addon) == []
+    installation.delete(failed)
+    installation.delete(only, force=True)
+    installation.round()
+    assert installation.stored() == []
+    assert installation.deletions(only)[0].reason == "deleted by force by tester"
+    assert installation.present(addon_pk) == []
 
 
-def test_of_two_only_one_can_be_deleted_without_force(keeper: Keeper, kept_addon: int) -> None:
-    one, two = keeper.backup(kept_addon), keeper.backup(kept_addon)
-    keeper.delete(one)
+def test_of_two_only_one_can_be_deleted_without_force(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    one, two = installation.backup(addon_pk), installation.backup(addon_pk)
+    installation.delete(one)
     with pytest.raises(Conflict, match="last good"):
-        keeper.delete(two)
+        installation.delete(two)
 
 
 def test_when_the_other_one_proves_lost_the_deletion_is_called_off_and_it_is_shown_again(
-    keeper: Keeper, kept_addon: int
+    installation: InProcessInstallation, addon_pk: int
 ) -> None:
-    there = keeper.destination("there")
-    one, two = keeper.backup(kept_addon, places=(None, there)), keeper.backup(kept_addon)
-    keeper.vanish(two)
+    there = installation.destination("there")
+    one, two = installation.backup(addon_pk, places=(None, there)), installation.backup(addon_pk)
+    installation.vanish(two)
 
-    keeper.delete(one)
-    keeper.round()
+    installation.delete(one)
+    installation.round()
 
-    assert keeper.row(one).deleted is None
-    assert len(keeper.stored()) == len(keeper.stored(there)) == 2
-    assert all("needs force" in str(d.called_off) for d in keeper.deletions(one))
-    assert keeper.copies(two)[0].lost is not None
-    keeper.delete(one, force=True)
-    keeper.round()
-    assert keeper.stored() == []
+    assert installation.row(one).deleted is None
+    assert len(installation.stored()) == len(installation.stored(there)) == 2
+    assert all("needs force" in str(d.called_off) for d in installation.deletions(one))
+    assert installation.copies(two)[0].lost is not None
+    installation.delete(one, force=True)
+    installation.round()
+    assert installation.stored() == []
 
 
-def test_it_takes_the_place_of_what_retention_wanted(keeper: Keeper, kept_addon: int) -> None:
-    old = keeper.backup(kept_addon)
-    keeper.backup(kept_addon)
-    keeper.round(days=1)
+def test_it_takes_the_place_of_what_retention_wanted(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    old = installation.backup(addon_pk)
+    installation.backup(addon_pk)
+    installation.round(days=1)
 
-    keeper.delete(old)
-    keeper.round()
+    installation.delete(old)
+    installation.round()
 
-    first, second = keeper.deletions(old)
+    first, second = installation.deletions(old)
     assert first.called_off == "it was deleted by hand"
-    assert second.done == keeper.clock.at
-    keeper.round(days=2)
-    assert len(keeper.stored()) == 2
+    assert second.done == installation.clock.at
+    installation.round(days=2)
+    assert len(installation.stored()) == 2
 
 
-def test_a_copy_that_is_gone_is_not_deleted_twice(keeper: Keeper, kept_addon: int) -> None:
-    there = keeper.destination("there")
-    old = keeper.backup(kept_addon, places=(None, there))
-    keeper.backup(kept_addon)
-    keeper.round(days=1)
-    keeper.round(days=1)
-    assert [copy.gone is None for copy in keeper.copies(old)] == [False, True]
+def test_a_copy_that_is_gone_is_not_deleted_twice(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    there = installation.destination("there")
+    old = installation.backup(addon_pk, places=(None, there))
+    installation.backup(addon_pk)
+    installation.round(days=1)
+    installation.round(days=1)
+    assert [copy.gone is None for copy in installation.copies(old)] == [False, True]
 
-    keeper.delete(old)
-    keeper.round()
+    installation.delete(old)
+    installation.round()
 
-    assert [d.destination_pk for d in keeper.deletions(old)] == [None, there]
-    assert keeper.stored(there) == []
-
-
-def test_a_clock_that_differs_does_not_make_it_wait(keeper: Keeper, kept_addon: int) -> None:
-    old = keeper.backup(kept_addon)
-    keeper.backup(kept_addon)
-    keeper.clock.at += 30 * DAY  # of the host that serves the API
-    keeper.delete(old)
-    keeper.clock.at -= 30 * DAY
-    keeper.round()
-    assert len(keeper.stored()) == 2
+    assert [d.destination_pk for d in installation.deletions(old)] == [None, there]
+    assert installation.stored(there) == []
 
 
-def test_by_uid_when_addon_and_project_are_gone(keeper: Keeper, kept_addon: int) -> None:
-    only = keeper.backup(kept_addon)
-    uid = keeper.row(only).uid
-    with keeper.catalog.write() as session:
-        addon = session.get_one(Addon, kept_addon)
+def test_a_clock_that_differs_does_not_make_it_wait(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    old = installation.backup(addon_pk)
+    installation.backup(addon_pk)
+    installation.clock.at += 30 * DAY  # of the host that serves the API
+    installation.delete(old)
+    installation.clock.at -= 30 * DAY
+    installation.round()
+    assert len(installation.stored()) == 2
+
+
+def test_by_uid_when_addon_and_project_are_gone(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    only = installation.backup(addon_pk)
+    uid = installation.row(only).uid
+    with installation.catalog.write() as session:
+        addon = session.get_one(Addon, addon_pk)
         project = projects.get(session, addon.project_pk)
-        addon.deleted = project.deleted = keeper.clock.at
+        addon.deleted = project.deleted = installation.clock.at
         name = project.id
 
     def delete(caller: Caller, *, force: bool = False) -> None:
-        with keeper.catalog.write() as session:
-            context = keeper.context(session)
+        with installation.catalog.write() as session:
+            context = installation.context(session)
             own = Context(session, caller, context.now, context.house)
             verbs.delete_stored(own, uid, force=force)
 
@@ -134,15 +146,17 @@ def test_by_uid_when_addon_and_project_are_gone(keeper: Keeper, kept_addon: int)
     delete(CALLER, force=True)
     with pytest.raises(NotFound):
         delete(CALLER, force=True)
-    keeper.round()
-    assert keeper.stored() == []
+    installation.round()
+    assert installation.stored() == []
 
 
-def test_a_restore_of_what_was_just_deleted_is_refused(keeper: Keeper, kept_addon: int) -> None:
-    old = keeper.backup(kept_addon)
-    keeper.backup(kept_addon)
-    with keeper.catalog.write() as session:
-        backup = session.get_one(type(keeper.row(old)), old)
+def test_a_restore_of_what_was_just_deleted_is_refused(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    old = installation.backup(addon_pk)
+    installation.backup(addon_pk)
+    with installation.catalog.write() as session:
+        backup = session.get_one(type(installation.row(old)), old)
         # Somebody else's transaction, as seen from one that has read the row before.
         session.execute(
             update(type(backup))
@@ -151,4 +165,4 @@ def test_a_restore_of_what_was_just_deleted_is_refused(keeper: Keeper, kept_addo
             .execution_options(synchronize_session=False)
         )
         with pytest.raises(NotFound):
-            restores.start(keeper.context(session), session.get_one(Addon, kept_addon), backup)
+            restores.start(installation.context(session), session.get_one(Addon, addon_pk), backup)

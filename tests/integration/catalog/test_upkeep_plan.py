@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures.keeping import POLICY, Keeper
+from fixtures.in_process_installation import POLICY, InProcessInstallation
 from fixtures.timetables import CALLER, DAY, HOUR
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.schema import Addon
@@ -18,27 +18,28 @@ from holdfast.views.retention import Scope
 from holdfast.views.shapes.retention import AddonPlan, PlannedCopy
 
 
-def plan_of(keeper: Keeper, addon_pk: int) -> AddonPlan:
-    with keeper.catalog.read() as session:
+def plan_of(installation: InProcessInstallation, addon_pk: int) -> AddonPlan:
+    with installation.catalog.read() as session:
         addon = session.get_one(Addon, addon_pk)
-        return retention.plan_of(session, addon, keeper.clock.at, POLICY)
+        return retention.plan_of(session, addon, installation.clock.at, POLICY)
 
 
-def by_backup(keeper: Keeper, addon_pk: int, *pks: int) -> list[PlannedCopy]:
-    found = {each.backup_id: each for each in plan_of(keeper, addon_pk).copies}
-    return [found[keeper.row(pk).id] for pk in pks]
+def by_backup(installation: InProcessInstallation, addon_pk: int, *pks: int) -> list[PlannedCopy]:
+    found = {each.backup_id: each for each in plan_of(installation, addon_pk).copies}
+    return [found[installation.row(pk).id] for pk in pks]
 
 
-def test_every_copy_says_what_becomes_of_it(keeper: Keeper, kept_addon: int) -> None:
-    old, retained, forever = (
-        keeper.backup(kept_addon), keeper.backup(kept_addon), keeper.backup(kept_addon, days=None)
-    )  # fmt: skip
-    keeper.retain(retained)
-    keeper.clock.at += DAY
-    young, newest = keeper.backup(kept_addon, days=3), keeper.backup(kept_addon, days=3)
+def test_every_copy_says_what_becomes_of_it(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    old, retained = installation.backup(addon_pk), installation.backup(addon_pk)
+    forever = installation.backup(addon_pk, days=None)
+    installation.retain(retained)
+    installation.clock.at += DAY
+    young, newest = installation.backup(addon_pk, days=3), installation.backup(addon_pk, days=3)
 
-    now = keeper.clock.at
-    plans = by_backup(keeper, kept_addon, old, retained, forever, young, newest)
+    now = installation.clock.at
+    plans = by_backup(installation, addon_pk, old, retained, forever, young, newest)
 
     assert [each.fate for each in plans] == ["expired", "kept", "kept", "kept", "kept"]
     goes = [each.deletes_at and parse_rfc3339(each.deletes_at) for each in plans]
@@ -48,45 +49,49 @@ def test_every_copy_says_what_becomes_of_it(keeper: Keeper, kept_addon: int) -> 
     assert plans[0].reasons == ["its retention time is over"]
     assert "it is retained for ever" in plans[1].reasons
     assert "it is the newest good backup of the addon" in plans[4].reasons
-    assert [each.backup_id for each in plan_of(keeper, kept_addon).copies] == [
-        keeper.row(pk).id for pk in (newest, young, forever, retained, old)
+    assert [each.backup_id for each in plan_of(installation, addon_pk).copies] == [
+        installation.row(pk).id for pk in (newest, young, forever, retained, old)
     ]
 
 
-def test_what_is_marked_going_and_stuck_shows_its_deletion(keeper: Keeper, kept_addon: int) -> None:
-    old, newest = keeper.backup(kept_addon), keeper.backup(kept_addon)
-    keeper.round(days=1)
-    (marked,) = by_backup(keeper, kept_addon, old)
+def test_what_is_marked_going_and_stuck_shows_its_deletion(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    old, newest = installation.backup(addon_pk), installation.backup(addon_pk)
+    installation.round(days=1)
+    (marked,) = by_backup(installation, addon_pk, old)
     assert (marked.fate, marked.deletion and marked.deletion.tries) == ("marked", 0)
 
-    keeper.fail(None, clear=[StoreUnavailable("away")])
-    keeper.round(days=1)
-    stuck, kept = by_backup(keeper, kept_addon, old, newest)
+    installation.fail(None, clear=[StoreUnavailable("away")])
+    installation.round(days=1)
+    stuck, kept = by_backup(installation, addon_pk, old, newest)
     assert stuck.fate == "stuck"
     assert stuck.deletion is not None
     assert (stuck.deletion.last_error, stuck.deletion.tries) == ("away", 1)
     assert stuck.deletes_at == stuck.deletion.next_try_at
     assert kept.fate == "kept"
 
-    keeper.delete(newest, force=True)
-    (going,) = by_backup(keeper, kept_addon, newest)
+    installation.delete(newest, force=True)
+    (going,) = by_backup(installation, addon_pk, newest)
     assert (going.fate, going.reasons) == ("going", ["deleted by force by tester"])
 
 
-def test_what_the_plan_says_is_what_happens(keeper: Keeper, kept_addon: int) -> None:
+def test_what_the_plan_says_is_what_happens(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
     pks: list[int] = []
     for hour in range(30):
         status = Status.FAILED if hour % 7 == 3 else Status.COMPLETED
-        pks.append(keeper.backup(kept_addon, status, days=1 + hour % 3))
-        keeper.clock.at += HOUR
-    keeper.round(hours=40)
-    said = dict(zip(pks, by_backup(keeper, kept_addon, *pks), strict=True))
+        pks.append(installation.backup(addon_pk, status, days=1 + hour % 3))
+        installation.clock.at += HOUR
+    installation.round(hours=40)
+    said = dict(zip(pks, by_backup(installation, addon_pk, *pks), strict=True))
     ended: dict[int, int] = {}
     for _ in range(24 * 5):
-        keeper.round(hours=1)
+        installation.round(hours=1)
         for pk in pks:
-            if pk not in ended and keeper.copies(pk)[0].gone is not None:
-                ended[pk] = keeper.clock.at
+            if pk not in ended and installation.copies(pk)[0].gone is not None:
+                ended[pk] = installation.clock.at
 
     assert len(ended) == len(pks) - 1
     for pk, plan in said.items():
@@ -103,21 +108,21 @@ def test_what_the_plan_says_is_what_happens(keeper: Keeper, kept_addon: int) -> 
 
 
 def test_the_plan_is_paged_by_addon_and_shows_only_what_the_caller_sees(
-    keeper: Keeper, new_addon: Callable[[], int]
+    installation: InProcessInstallation, new_addon: Callable[[], int]
 ) -> None:
     addons = [new_addon() for _ in range(3)]
     new_addon()  # without backups
     for addon in addons:
-        keeper.backup(addon)
-    with keeper.catalog.write() as session:
-        session.get_one(Addon, addons[0]).deleted = keeper.clock.at
+        installation.backup(addon)
+    with installation.catalog.write() as session:
+        session.get_one(Addon, addons[0]).deleted = installation.clock.at
         names = [session.get_one(Addon, pk).id for pk in addons]
 
     def look(
         caller: Caller = CALLER, page: Page = Page(), scope: Scope = Scope()  # noqa: B008 - frozen
     ) -> tuple[list[str], str | None]:  # fmt: skip
-        with keeper.catalog.read() as session:
-            found = retention.plan(session, caller, page, scope, keeper.clock.at, POLICY)
+        with installation.catalog.read() as session:
+            found = retention.plan(session, caller, page, scope, installation.clock.at, POLICY)
             return [each.addon.id for each in found.items], found.cursor
 
     assert look() == (names[::-1], None)
@@ -128,44 +133,48 @@ def test_the_plan_is_paged_by_addon_and_shows_only_what_the_caller_sees(
     assert look(only) == ([names[1]], None)
     assert look(scope=Scope(names[0], names[0])) == ([names[0]], None)
     assert look(scope=Scope(addon="nobody")) == ([], None)
-    assert plan_of(keeper, addons[0]).addon.deleted is True
+    assert plan_of(installation, addons[0]).addon.deleted is True
 
 
-def test_totals_count_every_copy_once(keeper: Keeper, new_addon: Callable[[], int]) -> None:
+def test_totals_count_every_copy_once(
+    installation: InProcessInstallation, new_addon: Callable[[], int]
+) -> None:
     for _ in range(3):
         addon = new_addon()
         for _ in range(4):
-            keeper.backup(addon)
-    keeper.round(days=1)
-    keeper.delete(keeper.backup(addon))
-    with keeper.catalog.read() as session:
-        found = retention.totals(session, keeper.clock.at, POLICY)
+            installation.backup(addon)
+    installation.round(days=1)
+    installation.delete(installation.backup(addon))
+    with installation.catalog.read() as session:
+        found = retention.totals(session, installation.clock.at, POLICY)
     counts = {fate: amount.copies for fate, amount in found.fates.items()}
     assert found.addons == 3
     assert counts == {"kept": 3, "expired": 6, "marked": 3, "going": 1, "stuck": 0}
 
 
-def test_deletions_and_findings_say_whose_they_are(keeper: Keeper, kept_addon: int) -> None:
-    old, new = keeper.backup(kept_addon), keeper.backup(kept_addon)
-    keeper.round(days=1)
-    keeper.vanish(new)
-    keeper.round(days=1)
+def test_deletions_and_findings_say_whose_they_are(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    old, new = installation.backup(addon_pk), installation.backup(addon_pk)
+    installation.round(days=1)
+    installation.vanish(new)
+    installation.round(days=1)
     stranger = Caller("0" * 24, "x", "owner", frozenset(), frozenset({"elsewhere"}))
     for caller, count in ((CALLER, 1), (stranger, 0)):
-        with keeper.catalog.read() as session:
+        with installation.catalog.read() as session:
             rows = deletions.listed(session, caller, Page(), open_only=False)
             gone = retention.deletions_view(session, rows.items)
             seen = findings.listed(session, caller, Page(), "lost")
             lost = retention.findings_view(session, seen.items)
             assert (len(gone), len(lost)) == (count, count)
-    with keeper.catalog.read() as session:
+    with installation.catalog.read() as session:
         rows = deletions.listed(session, CALLER, Page(), open_only=False)
         (view,) = retention.deletions_view(session, rows.items)
-        assert (view.state, view.backup_id) == ("called-off", keeper.row(old).id)
+        assert (view.state, view.backup_id) == ("called-off", installation.row(old).id)
         assert deletions.listed(session, CALLER, Page(), open_only=True).items == []
 
 
 @pytest.mark.parametrize("kind", ["foreign", "leftover"])
-def test_findings_of_other_kinds_are_apart(keeper: Keeper, kind: str) -> None:
-    with keeper.catalog.read() as session:
+def test_findings_of_other_kinds_are_apart(installation: InProcessInstallation, kind: str) -> None:
+    with installation.catalog.read() as session:
         assert findings.listed(session, CALLER, Page(), kind).items == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from fixtures.keeping import START, Keeper
+from fixtures.in_process_installation import START, InProcessInstallation
 from fixtures.timetables import DAY
 from holdfast.catalog import backups
 from holdfast.catalog.database.page import Page
@@ -51,71 +51,75 @@ CHANGES: list[tuple[type[Any], dict[str, object]]] = [
 ]
 
 
-def kept(keeper: Keeper, addon_pk: int) -> bytes:
-    with keeper.catalog.read() as session:
+def kept(installation: InProcessInstallation, addon_pk: int) -> bytes:
+    with installation.catalog.read() as session:
         items = texts(session, backups.listed(session, addon_pk, Page()).items)
     return bytes(answers.texts("backups", items, None).body)
 
 
-def anew(keeper: Keeper, pks: Sequence[int]) -> bytes:
-    with keeper.catalog.read() as session:
+def anew(installation: InProcessInstallation, pks: Sequence[int]) -> bytes:
+    with installation.catalog.read() as session:
         items = views(session, [backups.get(session, pk) for pk in reversed(pks)])
     return bytes(answers.many(BackupList(backups=items), len(items), None).body)
 
 
 @pytest.fixture
-def rested(keeper: Keeper, kept_addon: int) -> list[int]:
+def rested(installation: InProcessInstallation, addon_pk: int) -> list[int]:
     """Two backups in two places, one of them restored."""
-    place = keeper.destination("bucket")
-    pks = [keeper.backup(kept_addon, places=(None, place)) for _ in range(2)]
-    with keeper.catalog.write() as session:
+    place = installation.destination("bucket")
+    pks = [installation.backup(addon_pk, places=(None, place)) for _ in range(2)]
+    with installation.catalog.write() as session:
         session.add(
-            Restore(id="r" * 24, backup_pk=pks[0], addon_pk=kept_addon, status="completed",
+            Restore(id="r" * 24, backup_pk=pks[0], addon_pk=addon_pk, status="completed",
                     operation="o" * 24, created=START)
         )  # fmt: skip
     return pks
 
 
-def test_every_change_shows_at_once(keeper: Keeper, kept_addon: int, rested: list[int]) -> None:
-    told = {kept(keeper, kept_addon)}
+def test_every_change_shows_at_once(
+    installation: InProcessInstallation, addon_pk: int, rested: list[int]
+) -> None:
+    told = {kept(installation, addon_pk)}
     for entity, values in CHANGES:
-        assert kept(keeper, kept_addon) == anew(keeper, rested)
-        with keeper.catalog.write() as session:
+        assert kept(installation, addon_pk) == anew(installation, rested)
+        with installation.catalog.write() as session:
             session.execute(update(entity).values(**values))
-        assert kept(keeper, kept_addon) == anew(keeper, rested), (entity, values)
-        told.add(kept(keeper, kept_addon))
+        assert kept(installation, addon_pk) == anew(installation, rested), (entity, values)
+        told.add(kept(installation, addon_pk))
     assert len(told) > len(CHANGES) / 2, "these changes can be seen"
 
 
 def test_a_schedule_that_caused_it_is_compared_too(
-    keeper: Keeper, kept_addon: int, rested: list[int]
+    installation: InProcessInstallation, addon_pk: int, rested: list[int]
 ) -> None:
     for days in (7, 8):
-        with keeper.catalog.write() as session:
+        with installation.catalog.write() as session:
             causes = [{**CAUSE, "retentionTime": days}]
             session.execute(update(Backup).values(schedules=causes))
         for _ in range(2):
-            assert f'"retentionTime":{days}'.encode() in kept(keeper, kept_addon)
-            assert kept(keeper, kept_addon) == anew(keeper, rested)
+            assert f'"retentionTime":{days}'.encode() in kept(installation, addon_pk)
+            assert kept(installation, addon_pk) == anew(installation, rested)
 
 
-def test_another_restore_shows_at_once(keeper: Keeper, kept_addon: int, rested: list[int]) -> None:
-    assert b"scheduled" not in kept(keeper, kept_addon)
-    with keeper.catalog.write() as session:
+def test_another_restore_shows_at_once(
+    installation: InProcessInstallation, addon_pk: int, rested: list[int]
+) -> None:
+    assert b"scheduled" not in kept(installation, addon_pk)
+    with installation.catalog.write() as session:
         session.add(
-            Restore(id="s" * 24, backup_pk=rested[0], addon_pk=kept_addon, status="scheduled",
+            Restore(id="s" * 24, backup_pk=rested[0], addon_pk=addon_pk, status="scheduled",
                     operation="p" * 24, created=START + 9)
         )  # fmt: skip
-    assert b"scheduled" in kept(keeper, kept_addon)
-    assert kept(keeper, kept_addon) == anew(keeper, rested)
+    assert b"scheduled" in kept(installation, addon_pk)
+    assert kept(installation, addon_pk) == anew(installation, rested)
 
 
 def test_texts_of_the_same_rows_are_the_same(
-    keeper: Keeper, kept_addon: int, rested: list[int]
+    installation: InProcessInstallation, addon_pk: int, rested: list[int]
 ) -> None:
     def shown() -> list[str]:
-        with keeper.catalog.read() as session:
-            return texts(session, backups.listed(session, kept_addon, Page()).items)
+        with installation.catalog.read() as session:
+            return texts(session, backups.listed(session, addon_pk, Page()).items)
 
     first, second = shown(), shown()
     assert len(first) == len(rested)
@@ -123,10 +127,10 @@ def test_texts_of_the_same_rows_are_the_same(
 
 
 def test_a_page_of_texts_goes_on_like_any_other(
-    keeper: Keeper, kept_addon: int, rested: list[int]
+    installation: InProcessInstallation, addon_pk: int, rested: list[int]
 ) -> None:
-    with keeper.catalog.read() as session:
-        page = backups.listed(session, kept_addon, Page(size=1))
+    with installation.catalog.read() as session:
+        page = backups.listed(session, addon_pk, Page(size=1))
         told = answers.texts("backups", texts(session, page.items), page.cursor)
         whole = views(session, page.items)
     assert page.cursor, f"there are {len(rested)}"

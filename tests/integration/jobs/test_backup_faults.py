@@ -39,7 +39,7 @@ from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox
 
 
-class Bench:
+class FaultyStoreInstallation:
     """One addon, one backup at a time, and a runner whose store can be made to fail."""
 
     def __init__(self, parts: Parts, own: Own) -> None:
@@ -95,10 +95,10 @@ class Bench:
 
     def look(self, op: str) -> Operation:
         with self.parts.catalog.read() as session:
-            found = operations.get(session, op)
-            assert found is not None
-            session.expunge(found)
-            return found
+            operation = operations.get(session, op)
+            assert operation is not None
+            session.expunge(operation)
+            return operation
 
     def backup(self, op: str) -> Backup:
         with self.parts.catalog.read() as session:
@@ -117,9 +117,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, own_postgres: Own) -> Iterator[Bench]:
+def installation(tmp_path: Path, own_postgres: Own) -> Iterator[FaultyStoreInstallation]:
     parts = Parts(Settings(data_dir=tmp_path, queue="table"))
-    yield Bench(parts, own_postgres)
+    yield FaultyStoreInstallation(parts, own_postgres)
     parts.catalog.close()
 
 
@@ -152,141 +152,155 @@ def with_step(name: str, work: Callable[[Step[Any], Job, Any], Any]) -> Plan[Any
     ],
 )
 def test_a_failing_store_fails_the_backup_and_keeps_nothing(
-    bench: Bench, faults: dict[str, Any], code: str
+    installation: FaultyStoreInstallation, faults: dict[str, Any], code: str
 ) -> None:
-    op = bench.order()
-    store = FaultyStore(bench.store, **faults)
-    bench.run(op, store=store)
+    op = installation.order()
+    store = FaultyStore(installation.store, **faults)
+    installation.run(op, store=store)
     assert store.unused() == {}
-    ended = bench.look(op)
+    ended = installation.look(op)
     assert (ended.status, ended.error_code, ended.litter) == (Status.FAILED, code, False)
     assert ended.reason
-    assert bench.backup(op).status == Status.FAILED
-    assert bench.stored() == []
+    assert installation.backup(op).status == Status.FAILED
+    assert installation.stored() == []
 
 
-def test_leftovers_a_failing_store_keeps_are_remembered(bench: Bench) -> None:
-    op = bench.order()
+def test_leftovers_a_failing_store_keeps_are_remembered(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
     faults = {"commit": [None, DestinationFull()], "clear": [None, StoreUnavailable("gone")]}
-    bench.run(op, store=FaultyStore(bench.store, **faults))
-    ended = bench.look(op)
+    installation.run(op, store=FaultyStore(installation.store, **faults))
+    ended = installation.look(op)
     assert (ended.status, ended.litter) == (Status.FAILED, True)
     assert "leftovers remain and will be removed" in str(ended.reason)
-    assert bench.stored() != []
+    assert installation.stored() != []
 
 
-def test_what_was_stored_and_then_damaged_is_not_completed(bench: Bench) -> None:
-    op = bench.order()
+def test_what_was_stored_and_then_damaged_is_not_completed(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
 
     def damage(step: Step[Any], job: Job, record: Any) -> Any:
         learned = step.work(job, record)
-        upload = bench.store.begin(f"{learned.prefix}{learned.members[-1].key}")
+        upload = installation.store.begin(f"{learned.prefix}{learned.members[-1].key}")
         upload.write(b"not a dump")
         upload.commit()
         return learned
 
-    bench.run(op, plan=with_step("copy", damage))
-    ended = bench.look(op)
-    assert (ended.status, bench.stored()) == (Status.FAILED, [])
+    installation.run(op, plan=with_step("copy", damage))
+    ended = installation.look(op)
+    assert (ended.status, installation.stored()) == (Status.FAILED, [])
     assert ended.reason
 
 
 @pytest.mark.parametrize(("asleep_in", "proven"), [("copy", "2"), ("check", "1")])
 def test_a_worker_that_was_replaced_removes_nothing_when_it_fails(
-    bench: Bench, asleep_in: str, proven: str
+    installation: FaultyStoreInstallation, asleep_in: str, proven: str
 ) -> None:
     """It wakes up, meets an error before anybody tells it, and its successor is long done.
 
     A successor copies anew, or goes on with what the first attempt had copied.
     """
-    op = bench.order()
+    op = installation.order()
 
     def be_replaced(step: Step[Any], job: Job, record: Any) -> Any:
         step.work(job, record)
-        bench.take_over(op, 1)
-        bench.run(op, fence=2)
+        installation.take_over(op, 1)
+        installation.run(op, fence=2)
         raise ChildFailed("pg_dump was ended by signal 15")
 
-    bench.run(op, plan=with_step(asleep_in, be_replaced))
-    assert bench.look(op).status == Status.COMPLETED
-    assert bench.stored()
-    assert {key.split("/")[-2] for key in bench.stored()} == {proven}
-    log = bench.log(op)
+    installation.run(op, plan=with_step(asleep_in, be_replaced))
+    assert installation.look(op).status == Status.COMPLETED
+    assert installation.stored()
+    assert {key.split("/")[-2] for key in installation.stored()} == {proven}
+    log = installation.log(op)
     assert log.count("completed") == 1
     assert not any("signal" in line for line in log)
-    assert all(check["passed"] for check in (bench.backup(op).evidence or {})["checks"])
+    assert all(check["passed"] for check in (installation.backup(op).evidence or {})["checks"])
 
 
-def test_a_worker_that_was_replaced_sweeps_nothing_of_its_successor(bench: Bench) -> None:
-    op = bench.order()
+def test_a_worker_that_was_replaced_sweeps_nothing_of_its_successor(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
 
     def sleep_first(step: Step[Any], job: Job, record: Any) -> Any:
-        bench.take_over(op, 1)
-        bench.run(op, fence=2)
+        installation.take_over(op, 1)
+        installation.run(op, fence=2)
         return step.work(job, record)
 
-    bench.run(op, plan=with_step("copy", sleep_first))
-    assert bench.look(op).status == Status.COMPLETED
-    stored = {key.split("/")[-2] for key in bench.stored()}
+    installation.run(op, plan=with_step("copy", sleep_first))
+    assert installation.look(op).status == Status.COMPLETED
+    stored = {key.split("/")[-2] for key in installation.stored()}
     assert "2" in stored
-    prefix = bench.prefix(op)
-    names = {member["key"] for member in (bench.backup(op).evidence or {})["members"]}
-    assert {f"{prefix}{name}" for name in names} <= set(bench.stored())
+    prefix = installation.prefix(op)
+    names = {member["key"] for member in (installation.backup(op).evidence or {})["members"]}
+    assert {f"{prefix}{name}" for name in names} <= set(installation.stored())
 
 
-def test_a_drained_operation_is_dispatched_anew_and_loses_no_attempt(bench: Bench) -> None:
-    op = bench.order()
+def test_a_drained_operation_is_dispatched_anew_and_loses_no_attempt(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
 
     def drain(step: Step[Any], job: Job, record: Any) -> Any:
         job.guard.stop(Drained("the worker is stopping"))
         job.guard.check()
 
     for fence in range(1, MAX_ATTEMPTS + 3):
-        bench.run(op, fence=fence, plan=with_step("copy", drain))
-        assert bench.look(op).fence == fence + 1
-    bench.run(op, fence=MAX_ATTEMPTS + 3)
-    assert bench.look(op).status == Status.COMPLETED
+        installation.run(op, fence=fence, plan=with_step("copy", drain))
+        assert installation.look(op).fence == fence + 1
+    installation.run(op, fence=MAX_ATTEMPTS + 3)
+    assert installation.look(op).status == Status.COMPLETED
 
 
-def test_an_operation_whose_worker_lost_contact_goes_on_as_a_new_attempt(bench: Bench) -> None:
-    op = bench.order()
+def test_an_operation_whose_worker_lost_contact_goes_on_as_a_new_attempt(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
 
     def lose_contact(step: Step[Any], job: Job, record: Any) -> Any:
         job.guard.stop(WorkerLost("no contact with the catalogue for 20 s"))
         job.guard.check()
 
-    bench.run(op, plan=with_step("copy", lose_contact))
-    waiting = bench.look(op)
+    installation.run(op, plan=with_step("copy", lose_contact))
+    waiting = installation.look(op)
     assert (waiting.status, waiting.fence) == (Status.IN_PROGRESS, 2)
-    assert "no contact with the catalogue for 20 s; it is started again" in bench.log(op)
-    bench.run(op, fence=2)
-    ended = bench.look(op)
+    assert "no contact with the catalogue for 20 s; it is started again" in installation.log(op)
+    installation.run(op, fence=2)
+    ended = installation.look(op)
     assert (ended.status, ended.attempt) == (Status.COMPLETED, 2)
 
 
-def test_an_operation_that_keeps_losing_its_worker_is_given_up(bench: Bench) -> None:
-    op = bench.order()
+def test_an_operation_that_keeps_losing_its_worker_is_given_up(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
 
     def die(step: Step[Any], job: Job, record: Any) -> Any:
         raise SystemExit
 
     for fence in range(1, MAX_ATTEMPTS + 1):
         with pytest.raises(SystemExit):
-            bench.run(op, fence=fence, plan=with_step("copy", die))
-        bench.take_over(op, fence)
-    bench.run(op, fence=MAX_ATTEMPTS + 1)
-    ended = bench.look(op)
+            installation.run(op, fence=fence, plan=with_step("copy", die))
+        installation.take_over(op, fence)
+    installation.run(op, fence=MAX_ATTEMPTS + 1)
+    ended = installation.look(op)
     assert ended.status == Status.FAILED
     assert f"given up after {MAX_ATTEMPTS} attempts" in str(ended.reason)
 
 
-def test_an_unknown_error_names_its_kind_and_hides_its_text(bench: Bench) -> None:
-    op = bench.order()
+def test_an_unknown_error_names_its_kind_and_hides_its_text(
+    installation: FaultyStoreInstallation,
+) -> None:
+    op = installation.order()
 
     def trip(step: Step[Any], job: Job, record: Any) -> Any:
         raise ZeroDivisionError("password=hunter2")
 
-    bench.run(op, plan=with_step("look", trip))
-    ended = bench.look(op)
+    installation.run(op, plan=with_step("look", trip))
+    ended = installation.look(op)
     assert (ended.status, ended.error_code) == (Status.FAILED, "internal")
     assert ended.reason == "internal error: ZeroDivisionError"

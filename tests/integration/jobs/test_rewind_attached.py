@@ -1,26 +1,15 @@
 """Restores in place into servers of others, whose operator said what stops and starts them."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fixtures.holdfast import (
-    MORTAL,
-    OVER,
-    Api,
-    Server,
-    await_backup,
-    await_restore,
-    await_that,
-    fresh,
-    start_holdfast,
-)
+from fixtures.holdfast import await_that
+from fixtures.installation import Installation, installation_home, running
 from fixtures.own_server import OwnServer, controls, own_server
 from holdfast.domain.errors import Invalid
 from holdfast.settings import Settings, attached_controls
@@ -28,46 +17,16 @@ from holdfast.settings import Settings, attached_controls
 ADDON = "/projects/own/addons/orders"
 
 
-@dataclass
-class House:
-    """An installation, and a server of somebody else that it may stop and start."""
+@dataclass(kw_only=True)
+class ControllingInstallation(Installation):
+    """It may stop and start a server of its operator's, whose data the addon is."""
 
-    server: Server
     own: OwnServer
     other: OwnServer
-    file: str
-
-    def restart(self, **how: Any) -> None:
-        self.server.stop()
-        home = self.server.data_dir.parent
-        self.server = start_holdfast(
-            home, forked=True, HOLDFAST_ATTACHED_FILE=self.file, HOLDFAST_DEAD="3", **how
-        )
-
-    @property
-    def api(self) -> Api:
-        return self.server.api()
 
     def attach(self, name: str, own: OwnServer) -> str:
         body = {"name": name, "type": "postgresql", "connectionString": own.database.url()}
         return f"/projects/own/addons/{self.api.post('/projects/own/addons', body).data['id']}"
-
-    def snapshot(self, addon: str = ADDON) -> str:
-        made = self.api.post(f"{addon}/backups", {"name": fresh("Snap")}).data
-        await_backup(self.api, f"{addon}/backups/{made['id']}")
-        return f"{addon}/backups/{made['id']}"
-
-    def begin(self, backup: str, **body: Any) -> str:
-        headers = {"idempotency-key": fresh("key")}
-        return self.api.post(f"{backup}/restore", body, headers=headers).data["restoreId"]
-
-    def over(self, backup: str, restore: str) -> dict[str, Any]:
-        def ended() -> Any:
-            listed = self.api.get(f"{backup}/restores").data["restores"]
-            found = next(each for each in listed if each["id"] == restore)
-            return found if found["status"] in OVER else None
-
-        return await_that(ended, 120)
 
     def state(self) -> str:
         return str(self.own.database.run("SELECT now FROM state")[0][0])
@@ -77,109 +36,113 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
-    home = Path(tempfile.mkdtemp(prefix="holdfast-"))
-    home.chmod(0o711)
-    with own_server() as own, own_server() as other:
-        named = {"a": ("own/orders", own), "b": ("own/mistaken", own)}
-        file = controls(home / "attached.json", **named)
-        server = start_holdfast(home, HOLDFAST_ATTACHED_FILE=file)
-        made = House(server, own, other, file)
-        try:
-            made.api.post("/projects", {"name": "Own"})
-            assert made.attach("Orders", own) == ADDON
+def installation() -> Iterator[ControllingInstallation]:
+    with installation_home() as home, own_server() as own, own_server() as other:
+        servers = {"a": ("own/orders", own), "b": ("own/mistaken", own)}
+        file = controls(home / "attached.json", **servers)
+        environment = {"HOLDFAST_ATTACHED_FILE": file}
+        with running(
+            ControllingInstallation(home, environment, ADDON, own=own, other=other)
+        ) as installation:
+            installation.api.post("/projects", {"name": "Own"})
+            assert installation.attach("Orders", own) == ADDON
             own.database.run("CREATE TABLE state AS SELECT 'snapshot' AS now")
-            yield made
-        finally:
-            made.server.stop()
-            shutil.rmtree(home, ignore_errors=True)
+            yield installation
 
 
-def test_the_operators_server_is_put_back(house: House) -> None:
-    backup = house.snapshot()
-    house.be("later")
-    house.own.database.run("ALTER SYSTEM SET work_mem = '7MB'")
-    owner = house.own.data.owner()
-    report = await_restore(house.api, backup, house.begin(backup))["report"]
+def test_the_operators_server_is_put_back(installation: ControllingInstallation) -> None:
+    backup = installation.backup()
+    installation.be("later")
+    installation.own.database.run("ALTER SYSTEM SET work_mem = '7MB'")
+    owner = installation.own.data.owner()
+    report = installation.restore(backup)["report"]
     assert report["checksums"] == "every page's checksum is right"
-    assert house.state() == "snapshot"
-    assert house.own.database.run("SHOW work_mem") == [("7MB",)]  # settings are the place's
-    assert house.own.data.owner() == owner
-    assert house.own.beside() <= {"lock", "restored", "served", "server.log"}
-    assert house.api.get(backup).data["lastRestore"]["status"] == "completed"
-    (newest, *_) = house.api.get(f"{ADDON}/restores").data["restores"]
+    assert installation.state() == "snapshot"
+    assert installation.own.database.run("SHOW work_mem") == [("7MB",)]  # settings are the place's
+    assert installation.own.data.owner() == owner
+    assert installation.own.beside() <= {"lock", "restored", "served", "server.log"}
+    assert installation.api.get(backup).data["lastRestore"]["status"] == "completed"
+    (newest, *_) = installation.api.get(f"{ADDON}/restores").data["restores"]
     assert (newest["status"], newest["backupId"]) == ("completed", backup.rpartition("/")[2])
-    house.be("written to")
-    house.snapshot()
+    installation.be("written to")
+    installation.backup()
 
 
-def test_a_server_that_is_down_is_restored_as_well(house: House) -> None:
-    backup = house.snapshot()
-    house.be("later")
-    house.own.do(house.own.stop)
-    shutil.rmtree(house.own.data / "base")  # nobody will start this again
-    await_restore(house.api, backup, house.begin(backup))
-    assert house.state() == "written to"
+def test_a_server_that_is_down_is_restored_as_well(installation: ControllingInstallation) -> None:
+    backup = installation.backup()
+    installation.be("later")
+    installation.own.do(installation.own.stop)
+    shutil.rmtree(installation.own.data / "base")  # nobody will start this again
+    installation.restore(backup)
+    assert installation.state() == "written to"
 
 
-def test_a_restored_server_that_does_not_start_is_put_back(house: House) -> None:
-    backup = house.snapshot()
-    house.be("live")
-    house.own.refuse.touch()
-    found = house.over(backup, house.begin(backup))
-    house.own.refuse.unlink()
+def test_a_restored_server_that_does_not_start_is_put_back(
+    installation: ControllingInstallation,
+) -> None:
+    backup = installation.backup()
+    installation.be("live")
+    installation.own.refuse.touch()
+    found = installation.await_restore_over(backup, installation.begin_restore(backup))
+    installation.own.refuse.unlink()
     assert found["status"] == "failed"
     assert "the operator's start command exited with status 1" in found["reason"]
     assert "the addon was put back as it was" in found["reason"]
-    assert house.state() == "live"
-    assert house.api.get(backup).data["lastRestore"]["status"] == "failed"
+    assert installation.state() == "live"
+    assert installation.api.get(backup).data["lastRestore"]["status"] == "failed"
 
 
-def test_an_abort_leaves_it_as_it_was_or_finishes(house: House) -> None:
-    house.be("snapshot")
-    backup = house.snapshot()
+def test_an_abort_leaves_it_as_it_was_or_finishes(installation: ControllingInstallation) -> None:
+    installation.be("snapshot")
+    backup = installation.backup()
     for pause in (0.0, 0.8, 1.6):
-        house.be("later")
-        restore = house.begin(backup)
+        installation.be("later")
+        restore = installation.begin_restore(backup)
         time.sleep(pause)  # the moments differ from run to run, and what must hold does not
-        house.api.post(f"{backup}/abort-restore", {"restoreId": restore})
-        status = house.over(backup, restore)["status"]
+        installation.api.post(f"{backup}/abort-restore", {"restoreId": restore})
+        status = installation.await_restore_over(backup, restore)["status"]
         assert status in ("aborted", "completed")
-        assert house.state() == ("later" if status == "aborted" else "snapshot")
-        assert house.own.beside() <= {"lock", "restored", "served", "server.log"}
+        assert installation.state() == ("later" if status == "aborted" else "snapshot")
+        assert installation.own.beside() <= {"lock", "restored", "served", "server.log"}
 
 
-def test_without_the_operators_word_nothing_is_stopped(house: House) -> None:
-    backup = house.snapshot(house.attach("Unnamed", house.other))
-    found = house.over(backup, house.begin(backup))
+def test_without_the_operators_word_nothing_is_stopped(
+    installation: ControllingInstallation,
+) -> None:
+    backup = installation.backup(installation.attach("Unnamed", installation.other))
+    found = installation.await_restore_over(backup, installation.begin_restore(backup))
     assert found["status"] == "not-supported"
     assert "holdfast backup materialise" in found["reason"]
-    assert house.other.beside() == set()
+    assert installation.other.beside() == set()
 
 
-def test_a_line_that_names_another_servers_directory_changes_nothing(house: House) -> None:
-    backup = house.snapshot(house.attach("Mistaken", house.other))
-    house.be("untouched")
-    found = house.over(backup, house.begin(backup))
+def test_a_line_that_names_another_servers_directory_changes_nothing(
+    installation: ControllingInstallation,
+) -> None:
+    backup = installation.backup(installation.attach("Mistaken", installation.other))
+    installation.be("untouched")
+    found = installation.await_restore_over(backup, installation.begin_restore(backup))
     assert found["status"] == "failed"
-    assert f"the addon's on {house.other.database.port}" in found["reason"]
-    assert house.state() == "untouched"
+    assert f"the addon's on {installation.other.database.port}" in found["reason"]
+    assert installation.state() == "untouched"
 
 
 @pytest.mark.parametrize(
     "move", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 4, 5))]
 )
-def test_a_death_between_two_renames_ends_with_the_restored_data(house: House, move: int) -> None:
-    house.be("snapshot")
-    backup = house.snapshot()
-    house.be("later")
-    house.restart(program=MORTAL, MORTAL_AT=f"rewind:move:{move}")
-    restore = house.begin(backup)
-    await_that(lambda: house.server.child.poll() is not None)
-    house.restart()
-    assert house.over(backup, restore)["status"] == "completed"
-    assert house.state() == "snapshot"
-    assert house.own.beside() <= {"lock", "restored", "served", "server.log"}
+def test_a_death_between_two_renames_ends_with_the_restored_data(
+    installation: ControllingInstallation, move: int
+) -> None:
+    installation.be("snapshot")
+    backup = installation.backup()
+    installation.be("later")
+    installation.restart(MORTAL_AT=f"rewind:move:{move}")
+    restore = installation.begin_restore(backup)
+    await_that(lambda: installation.server.child.poll() is not None)
+    installation.restart()
+    assert installation.await_restore_over(backup, restore)["status"] == "completed"
+    assert installation.state() == "snapshot"
+    assert installation.own.beside() <= {"lock", "restored", "served", "server.log"}
 
 
 @pytest.mark.parametrize(

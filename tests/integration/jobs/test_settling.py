@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fixtures.keeping import Keeper
+from fixtures.in_process_installation import InProcessInstallation
 from fixtures.postgres import TOOLS, a_guard, free_port
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
@@ -32,33 +32,36 @@ UIDS = range(65_450, 65_460)
 
 
 @pytest.fixture
-def tools(keeper: Keeper, postgres_engine: object) -> Iterator[Toolbox]:
+def tools(installation: InProcessInstallation, postgres_engine: object) -> Iterator[Toolbox]:
     assert postgres_engine is not None  # its tools are there
     home = Path(tempfile.mkdtemp(prefix="holdfast-"))
     for directory in (home, home / "addons"):
         directory.mkdir(exist_ok=True)
         directory.chmod(0o711)
     uids = UIDS if os.geteuid() == 0 else None
-    made = replace(keeper.toolbox, data_dir=home, clock=SystemClock(), server_uids=uids)
+    made = replace(installation.toolbox, data_dir=home, clock=SystemClock(), server_uids=uids)
     yield replace(made, engines=lambda kind: load_engine(kind, TOOLS))
     shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(params=["postgresql", "mysql", "redis"])
 def old(
-    keeper: Keeper, tools: Toolbox, new_addon: Callable[[], int], request: pytest.FixtureRequest
+    installation: InProcessInstallation,
+    tools: Toolbox,
+    new_addon: Callable[[], int],
+    request: pytest.FixtureRequest,
 ) -> Iterator[Addon]:
     """As it was: its owner administers it, and it runs as a user that others have, too."""
     pk, kind = new_addon(), request.param
     engine: Any = tools.engines(kind)
-    with keeper.catalog.write() as session:
+    with installation.catalog.write() as session:
         row = session.get_one(Addon, pk)
         row.kind, row.managed, row.node = kind, True, tools.node
         row.version = next(v for v in engine.versions() if kind != "postgresql" or v[:2] == "15")
         row.user, row.database, row.port = "holdfast", "defaultdb", free_port()
         row.host, row.desired, row.status = "127.0.0.1", Desired.RUNNING, AddonStatus.RUNNING
         row.sealed_password = tools.sealer.seal(Secret("owner's"), addons.context(row.uid))
-    addon = fresh(keeper, pk)
+    addon = fresh(installation, pk)
     home = home_of(tools.data_dir, addon.uid)
     home.mkdir(mode=0o711)
     home.chmod(0o711)
@@ -71,18 +74,18 @@ def old(
         assert time.monotonic() < deadline, (home / "server.log").read_text()
         time.sleep(0.1)
     yield addon
-    managed_servers.stop(tools, fresh(keeper, pk))
+    managed_servers.stop(tools, fresh(installation, pk))
 
 
-def fresh(keeper: Keeper, pk: int) -> Addon:
-    with keeper.catalog.read() as session:
+def fresh(installation: InProcessInstallation, pk: int) -> Addon:
+    with installation.catalog.read() as session:
         found = session.get_one(Addon, pk)
         session.expunge_all()
     return found
 
 
 def test_a_server_of_before_is_changed_while_it_runs(
-    keeper: Keeper, tools: Toolbox, old: Addon, tmp_path: Path
+    installation: InProcessInstallation, tools: Toolbox, old: Addon, tmp_path: Path
 ) -> None:
     engine: Any = tools.engines(old.kind)
     was = engine.running(server_of(tools, old))
@@ -90,7 +93,7 @@ def test_a_server_of_before_is_changed_while_it_runs(
     supervisor = Supervisor(tools, tmp_path / "lock")
     for _ in range(3):
         supervisor.round()
-        addon = fresh(keeper, old.pk)
+        addon = fresh(installation, old.pk)
         assert addon.status == AddonStatus.RUNNING, addon.reason
         place = server_of(tools, addon)
         is_now = engine.running(place)

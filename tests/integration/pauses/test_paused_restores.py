@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from fixtures.pauses import Installation, Pause
+from fixtures.stepped_installation import Pause, SteppedInstallation
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, Operation
 from holdfast.contracts.local_servers import LocalServer
@@ -28,70 +28,76 @@ from holdfast.usecases.hosting.server_control import ServerControl
 
 
 @pytest.fixture(params=["dump", "snapshot"])
-def restoring_one(request: pytest.FixtureRequest, installation: Installation) -> Dispatch:
+def restoring_one(
+    request: pytest.FixtureRequest, stepped_installation: SteppedInstallation
+) -> Dispatch:
     """A restore of three rows over other data that has come since."""
-    backup = installation.backup(request.param)
-    installation.run_all()
-    installation.sql("INSERT INTO t VALUES ('later')")
-    installation.restore(backup)
-    return installation.work()
+    backup = stepped_installation.backup(request.param)
+    stepped_installation.run_all()
+    stepped_installation.sql("INSERT INTO t VALUES ('later')")
+    stepped_installation.restore(backup)
+    return stepped_installation.work()
 
 
 def test_who_comes_late_to_the_swap_overwrites_nothing(
-    installation: Installation, restoring_one: Dispatch, monkeypatch: pytest.MonkeyPatch
+    stepped_installation: SteppedInstallation,
+    restoring_one: Dispatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pause = Pause()
     monkeypatch.setattr(restore, "_exclusive", pause.before(restore._exclusive))
-    thread = installation.start(restoring_one)
+    thread = stepped_installation.start(restoring_one)
     pause.await_it()
-    installation.run(installation.take_over(restoring_one))
-    assert installation.status(restoring_one.op) == "completed"
-    assert installation.sql("SELECT count(*) FROM t") == [(3,)]
-    installation.sql("INSERT INTO t VALUES ('after the restore')")
+    stepped_installation.run(stepped_installation.take_over(restoring_one))
+    assert stepped_installation.status(restoring_one.op) == "completed"
+    assert stepped_installation.sql("SELECT count(*) FROM t") == [(3,)]
+    stepped_installation.sql("INSERT INTO t VALUES ('after the restore')")
     pause.end(thread)
-    assert installation.sql("SELECT count(*) FROM t") == [(4,)]
+    assert stepped_installation.sql("SELECT count(*) FROM t") == [(4,)]
 
 
 def test_who_is_paused_in_the_swap_keeps_others_waiting(
-    installation: Installation, restoring_one: Dispatch, monkeypatch: pytest.MonkeyPatch
+    stepped_installation: SteppedInstallation,
+    restoring_one: Dispatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever goes on before it ended could not know whether the content is replaced again."""
     pause = Pause()
     monkeypatch.setattr(file_copy, "replace", pause.before(file_copy.replace))
-    first = installation.start(restoring_one)
+    first = stepped_installation.start(restoring_one)
     pause.await_it()
-    second = installation.start(installation.take_over(restoring_one))
+    second = stepped_installation.start(stepped_installation.take_over(restoring_one))
     second.join(1)
-    assert installation.status(restoring_one.op) == "in-progress"
+    assert stepped_installation.status(restoring_one.op) == "in-progress"
     pause.end(first)
     second.join(120)
-    assert installation.status(restoring_one.op) == "completed"
-    installation.sql("INSERT INTO t VALUES ('after the restore')")
-    assert installation.sql("SELECT count(*) FROM t") == [(4,)]
+    assert stepped_installation.status(restoring_one.op) == "completed"
+    stepped_installation.sql("INSERT INTO t VALUES ('after the restore')")
+    assert stepped_installation.sql("SELECT count(*) FROM t") == [(4,)]
 
 
 def test_who_goes_on_staging_writes_into_its_own(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    stepped_installation: SteppedInstallation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backup = installation.backup("dump")
-    installation.run_all()
-    installation.restore(backup)
-    what, pause = installation.work(), Pause()
+    backup = stepped_installation.backup("dump")
+    stepped_installation.run_all()
+    stepped_installation.restore(backup)
+    what, pause = stepped_installation.work(), Pause()
     monkeypatch.setattr(load, "load", pause.before(load.load))
-    thread = installation.start(what)
+    thread = stepped_installation.start(what)
     pause.await_it()
-    installation.run(installation.take_over(what))
+    stepped_installation.run(stepped_installation.take_over(what))
     pause.end(thread)
-    assert installation.status(what.op) == "completed"
-    assert installation.sql("SELECT x FROM t ORDER BY x") == [(1,), (2,), (3,)]
+    assert stepped_installation.status(what.op) == "completed"
+    assert stepped_installation.sql("SELECT x FROM t ORDER BY x") == [(1,), (2,), (3,)]
 
 
 # Directories of a server: whoever waited at the lock while others did the work does nothing.
 
 
-def a_job(installation: Installation, kind: Kind, fence: int) -> Job:
+def a_job(stepped_installation: SteppedInstallation, kind: Kind, fence: int) -> Job:
     """Of an attempt, while the second one holds the operation."""
-    with installation.parts.catalog.write() as session:
+    with stepped_installation.parts.catalog.write() as session:
         addon: Addon = session.scalars(select(Addon)).one()
         addon.managed = True
         session.add(
@@ -105,14 +111,17 @@ def a_job(installation: Installation, kind: Kind, fence: int) -> Job:
         addons.get(session, addon.pk)
         session.expunge_all()
     guard = Guard(SystemClock())
-    return Job(installation.parts.toolbox, Dispatch("op", fence), addon, {}, guard)
+    return Job(stepped_installation.parts.toolbox, Dispatch("op", fence), addon, {}, guard)
 
 
 @pytest.mark.parametrize(("fence", "destroys"), [(1, False), (2, True)])
 def test_who_comes_late_to_a_reset_destroys_no_new_data(
-    installation: Installation, fence: int, destroys: bool, monkeypatch: pytest.MonkeyPatch
+    stepped_installation: SteppedInstallation,
+    fence: int,
+    destroys: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    job, destroyed = a_job(installation, Kind.RESET, fence), list[int]()
+    job, destroyed = a_job(stepped_installation, Kind.RESET, fence), list[int]()
     monkeypatch.setattr(managed_servers, "destroy", lambda tools, addon: destroyed.append(1))
     step, ended = LIFECYCLE[Kind.RESET].steps[0], list[BaseException]()
 
@@ -141,9 +150,9 @@ def a_seat(home: Path, **more: Any) -> ServerControl:
 
 @pytest.mark.parametrize("fence", [1, 2])
 def test_who_comes_late_to_a_restore_in_place_clears_nothing(
-    installation: Installation, tmp_path: Path, fence: int
+    stepped_installation: SteppedInstallation, tmp_path: Path, fence: int
 ) -> None:
-    job, home = a_job(installation, Kind.RESTORE_IN_PLACE, fence), tmp_path / "home"
+    job, home = a_job(stepped_installation, Kind.RESTORE_IN_PLACE, fence), tmp_path / "home"
     for name in ("data", "restore-op.1/data", "restore-op.2/data", "restore-other/tablespaces"):
         (home / name).mkdir(parents=True)
     before = sorted(home.rglob("*"))
@@ -160,10 +169,10 @@ def test_who_comes_late_to_a_restore_in_place_clears_nothing(
 
 
 def test_who_comes_late_to_the_end_of_a_restore_puts_nothing_back(
-    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stepped_installation: SteppedInstallation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others have cleaned up, and another restore is in place by now."""
-    job, home = a_job(installation, Kind.RESTORE_IN_PLACE, 1), tmp_path / "home"
+    job, home = a_job(stepped_installation, Kind.RESTORE_IN_PLACE, 1), tmp_path / "home"
     (home / "data").mkdir(parents=True)
     (home / "restore-op.1" / "before").mkdir(parents=True)
     monkeypatch.setattr(restore_in_place, "control_of", lambda tools, addon: a_seat(home))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from fixtures.keeping import Keeper
-from fixtures.kept_snapshots import take
-from fixtures.pauses import Installation, Pause
+from fixtures.in_process_installation import InProcessInstallation
+from fixtures.in_process_snapshots import take
+from fixtures.stepped_installation import Pause, SteppedInstallation
 from fixtures.timetables import DAY
 from holdfast.bootstrap import PLANS
 from holdfast.bootstrap.policy import policy_of
@@ -160,49 +160,52 @@ def test_two_that_make_a_repository_make_the_same(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("busy", [True, False])
 def test_an_unfinished_upload_of_a_living_worker_stays_however_old_a_clock_says_it_is(
-    keeper: Keeper, kept_addon: int, busy: bool
+    installation: InProcessInstallation, addon_pk: int, busy: bool
 ) -> None:
-    take(keeper, kept_addon)
-    (row,) = keeper.rows(select(Repository))
-    upload = keeper.stores[None].begin(f"{row.prefix}data/ab/ab12")
+    take(installation, addon_pk)
+    (row,) = installation.rows(select(Repository))
+    upload = installation.stores[None].begin(f"{row.prefix}data/ab/ab12")
     upload.write(b"half of it")
     if busy:
-        with keeper.catalog.write() as session:
+        with installation.catalog.write() as session:
             session.execute(update(Operation).values(slot=1))
     repository_check.drop_unfinished(
-        keeper.toolbox, keeper.stores[None], row, keeper.clock.at + 3650 * DAY
+        installation.toolbox, installation.stores[None], row, installation.clock.at + 3650 * DAY
     )
-    there = list(keeper.stores[None].list(row.prefix, unfinished=True))
+    there = list(installation.stores[None].list(row.prefix, unfinished=True))
     assert len(there) == (1 if busy else 0)
 
 
 def test_an_upload_that_is_going_is_none_any_more(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    stepped_installation: SteppedInstallation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The janitor is paused between its decision and the removal of the objects."""
     path = "/projects/shop/addons/orders/uploads"
-    upload = installation.post(path, {"size": 6})["id"]
+    upload = stepped_installation.post(path, {"size": 6})["id"]
     sent = {"content": b"abc", "params": {"offset": 0}}
     put = f"/v1{path}/{upload}/content"
-    assert installation.api.put(put, **sent).status_code == 200
-    with installation.parts.catalog.write() as session:
+    assert stepped_installation.api.put(put, **sent).status_code == 200
+    with stepped_installation.parts.catalog.write() as session:
         session.execute(update(Upload).values(touched=Upload.touched - 2 * DAY))
-    tools, policy = installation.parts.toolbox, policy_of(installation.parts.settings)
-    pause, store = Pause(), installation.parts.store(None)
+    tools, policy = (
+        stepped_installation.parts.toolbox,
+        policy_of(stepped_installation.parts.settings),
+    )
+    pause, store = Pause(), stepped_installation.parts.store(None)
     monkeypatch.setattr(store, "clear", pause.before(store.clear))
     work = threading.Thread(target=Janitor(tools, remover(tools, PLANS), policy).round)
     work.start()
     pause.await_it()
     sent = {"content": b"def", "params": {"offset": 3}}
-    assert installation.api.put(put, **sent).status_code == 404
+    assert stepped_installation.api.put(put, **sent).status_code == 404
     pause.end(work)
     assert list(store.list("uploads/")) == []
 
 
-def test_an_upload_that_grew_meanwhile_stays(installation: Installation) -> None:
+def test_an_upload_that_grew_meanwhile_stays(stepped_installation: SteppedInstallation) -> None:
     path = "/projects/shop/addons/orders/uploads"
-    installation.post(path, {"size": 6})
-    with installation.parts.catalog.write() as session:
+    stepped_installation.post(path, {"size": 6})
+    with stepped_installation.parts.catalog.write() as session:
         (row,) = imports.all_uploads(session)
         assert retire_upload(session, row.pk, row.touched) is None
         assert retire_upload(session, row.pk, row.touched + 1) is not None

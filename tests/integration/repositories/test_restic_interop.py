@@ -56,8 +56,8 @@ NAMES = [
 
 
 @dataclass
-class Place:
-    """Where a repository is, for us and for the stock tool."""
+class SharedRepository:
+    """A repository, and how we and the stock tool get at it."""
 
     store: ObjectStore
     url: str
@@ -95,19 +95,19 @@ class Place:
         return open_repository(self.store, PREFIX, Secret(PASSWORD))
 
 
-def local(home: Path) -> Place:
+def local(home: Path) -> SharedRepository:
     (home / "store").mkdir(parents=True)
     store = LocalStore(LocalOptions(directory=home / "store"))
-    return Place(store, str(home / "store" / PREFIX), home)
+    return SharedRepository(store, str(home / "store" / PREFIX), home)
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Place:
+def here(tmp_path: Path) -> SharedRepository:
     return local(tmp_path / "here")
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> SharedRepository:
     if request.param == "local":
         return local(tmp_path / "here")
     server: S3Server = request.getfixturevalue("s3_server")
@@ -116,7 +116,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     bucket = options["bucket_name"]
     env = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
     url = f"s3:{server.endpoint}/{bucket}/{PREFIX.rstrip('/')}"
-    return Place(S3Store(S3Options.model_validate(options)), url, tmp_path, env)
+    return SharedRepository(S3Store(S3Options.model_validate(options)), url, tmp_path, env)
 
 
 def save(repository: Repository, seed: int = 0, changed: int = 0) -> str:
@@ -163,7 +163,7 @@ def written(repository: Repository, snapshot: str, target: Path) -> Seen:
     return seen(target)
 
 
-def test_what_is_written_here_is_used_there(anywhere: Place, tmp_path: Path) -> None:
+def test_what_is_written_here_is_used_there(anywhere: SharedRepository, tmp_path: Path) -> None:
     repository = anywhere.make()
     with shared(repository, NOW):
         first, second = save(repository), save(repository, seed=1, changed=20)
@@ -180,7 +180,9 @@ def test_what_is_written_here_is_used_there(anywhere: Place, tmp_path: Path) -> 
     assert "plain" in anywhere.restic("find", "--snapshot", first, "plain")
 
 
-def test_the_stock_tool_tags_forgets_and_prunes_and_we_go_on(here: Place, tmp_path: Path) -> None:
+def test_the_stock_tool_tags_forgets_and_prunes_and_we_go_on(
+    here: SharedRepository, tmp_path: Path
+) -> None:
     repository = here.make()
     first, second = save(repository), save(repository, seed=1, changed=200)
     kept = written(repository, second, tmp_path / "before")
@@ -196,7 +198,7 @@ def test_the_stock_tool_tags_forgets_and_prunes_and_we_go_on(here: Place, tmp_pa
     here.check()
 
 
-def test_what_is_pruned_here_is_sound_there(anywhere: Place, tmp_path: Path) -> None:
+def test_what_is_pruned_here_is_sound_there(anywhere: SharedRepository, tmp_path: Path) -> None:
     repository = anywhere.make()
     first, second = save(repository, seed=5, changed=300), save(repository, seed=1, changed=20)
     kept = written(repository, second, tmp_path / "before")
@@ -213,7 +215,9 @@ def test_what_is_pruned_here_is_sound_there(anywhere: Place, tmp_path: Path) -> 
     assert "0 B" in anywhere.restic("prune", "--dry-run", "--max-unused", "0")
 
 
-def test_a_copy_is_whole_and_the_stock_tool_copies_too(here: Place, tmp_path: Path) -> None:
+def test_a_copy_is_whole_and_the_stock_tool_copies_too(
+    here: SharedRepository, tmp_path: Path
+) -> None:
     other, third = local(tmp_path / "other"), local(tmp_path / "third")
     source, target = here.make(), other.make()
     snapshot = source.snapshot(save(source))
@@ -245,7 +249,7 @@ def foreign(root: Path) -> None:
     os.utime(root / "big", ns=(1, 1_000_000_001))
 
 
-def test_what_is_written_there_is_used_here(anywhere: Place, tmp_path: Path) -> None:
+def test_what_is_written_there_is_used_here(anywhere: SharedRepository, tmp_path: Path) -> None:
     source, other = tmp_path / "source", local(tmp_path / "other")
     source.mkdir()
     foreign(source)
@@ -272,7 +276,9 @@ def test_what_is_written_there_is_used_here(anywhere: Place, tmp_path: Path) -> 
     assert written(repository, new.id, tmp_path / "again") == found
 
 
-def test_a_repository_of_version_1_is_read_and_not_written(here: Place, tmp_path: Path) -> None:
+def test_a_repository_of_version_1_is_read_and_not_written(
+    here: SharedRepository, tmp_path: Path
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     foreign(source)
@@ -294,7 +300,9 @@ def test_a_repository_of_version_1_is_read_and_not_written(here: Place, tmp_path
     here.check()
 
 
-def test_what_cannot_be_made_here_is_refused_by_name(here: Place, tmp_path: Path) -> None:
+def test_what_cannot_be_made_here_is_refused_by_name(
+    here: SharedRepository, tmp_path: Path
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     os.mkfifo(source / "a pipe")
@@ -315,7 +323,7 @@ def test_what_cannot_be_made_here_is_refused_by_name(here: Place, tmp_path: Path
     here.check()
 
 
-def test_extended_attributes_are_reproduced(here: Place, tmp_path: Path) -> None:
+def test_extended_attributes_are_reproduced(here: SharedRepository, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "file").touch()
@@ -331,7 +339,7 @@ def test_extended_attributes_are_reproduced(here: Place, tmp_path: Path) -> None
     assert os.getxattr(file, "user.note") == b"a\0b"
 
 
-def test_the_same_bytes_as_file_and_as_directory_are_two_blobs(here: Place) -> None:
+def test_the_same_bytes_as_file_and_as_directory_are_two_blobs(here: SharedRepository) -> None:
     repository = here.make()
     one = SnapshotWriter(repository)
     one.directory(b"hollow", 0o700, NOW)
@@ -348,7 +356,7 @@ def test_the_same_bytes_as_file_and_as_directory_are_two_blobs(here: Place) -> N
     assert here.restic("dump", name, "/tree") == '{"nodes":[]}\n'
 
 
-def test_the_stock_tool_respects_our_locks(here: Place) -> None:
+def test_the_stock_tool_respects_our_locks(here: SharedRepository) -> None:
     now = time.time_ns()
     repository = here.make()
     save(repository)
@@ -361,7 +369,7 @@ def test_the_stock_tool_respects_our_locks(here: Place) -> None:
 
 
 @pytest.mark.parametrize("kind", ["index", "keys", "config"])
-def test_the_stock_tool_opens_what_was_put_right(here: Place, kind: str) -> None:
+def test_the_stock_tool_opens_what_was_put_right(here: SharedRepository, kind: str) -> None:
     """With a damaged object it does not; with a foreign file beside it does all along."""
     repository = here.make()
     save(repository, 1)

@@ -21,6 +21,7 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from fixtures.bodies import BILLING
 from holdfast.api.v1 import destinations as destination_routes
 from holdfast.bootstrap import Parts, build_api, make_owner
 from holdfast.catalog.schema import Backup, Copy, Restore, Table
@@ -216,7 +217,7 @@ def _bodies(world: World) -> Iterator[tuple[str, str, dict[str, Any], dict[str, 
         {"addonId": theirs.ids["addon_id"], "backupId": theirs.ids["backup_id"]},
     ):
         body = {"name": "Fork", "type": "sqlite", "source": named}
-        body["billing"] = {"deploymentPlan": "x", "storage": 1024, "replicas": 1}
+        body["billing"] = BILLING
         yield "POST", "/v1/projects/shop/addons", body, {}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fixtures.attached import Attached
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, await_backup, fresh
 from fixtures.s3 import S3Server
 from holdfast.domain.errors import Invalid
@@ -32,7 +33,6 @@ HOSTILE = [
     "~root",
     "*",
 ]
-BILLING = {"deploymentPlan": "x", "storage": 1, "replicas": 1}
 
 
 @pytest.mark.parametrize("name", [each for each in HOSTILE if each != "a\nb"])

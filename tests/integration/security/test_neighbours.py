@@ -29,9 +29,9 @@ def ask(server: OwnersServer, program: str) -> str:
 
 @pytest.fixture(scope="module")
 def neighbours(
-    postgres_engine, tmp_path_factory: pytest.TempPathFactory, server_room: Path
+    postgres_engine, tmp_path_factory: pytest.TempPathFactory, servers_root: Path
 ) -> Iterator[tuple[OwnersServer, OwnersServer]]:
-    installation = server_room / "two"
+    installation = servers_root / "two"
     installation.mkdir(mode=0o711)
     (installation / "master.key").write_text("the key")
     (installation / "master.key").chmod(0o600)

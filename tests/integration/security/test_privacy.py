@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from fixtures.attached import Own, attach
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, await_backup, await_that, fresh
 from holdfast.catalog import tokens
 from holdfast.catalog.database.session import Catalog
@@ -23,7 +24,6 @@ from holdfast.kit.processes.process import Command, run
 from holdfast.kit.seal import Secret
 
 MASTER = "5e" * 32
-BILLING = {"deploymentPlan": "x", "storage": 1, "replicas": 1}
 
 PRIVATE = """
 import ctypes, resource

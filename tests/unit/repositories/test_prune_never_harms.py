@@ -38,8 +38,8 @@ class Died(BaseException):
 
 
 @dataclass
-class Home:
-    """A repository in memory, and what it has to hold."""
+class MemoryRepository:
+    """A repository in memory; `kept` are the files that its snapshots must still hold."""
 
     store: MemoryStore
     key: crypto.Key
@@ -56,11 +56,11 @@ def made() -> tuple[MemoryStore, crypto.Key]:
     return store, ensure_repository(store, "r/", Secret("p"), NOW).key
 
 
-def new_home() -> Home:
+def new_repository() -> MemoryRepository:
     template, key = made()
     store = MemoryStore(Options())
     store.objects = dict(template.objects)
-    return Home(store, key, {})
+    return MemoryRepository(store, key, {})
 
 
 def save(repository: Repository, files: Files) -> str:
@@ -75,9 +75,9 @@ def save(repository: Repository, files: Files) -> str:
 class IndependentReader:
     """Reads by packs' own headers alone, and demands that the index agrees."""
 
-    def __init__(self, home: Home) -> None:
-        self.key = home.key
-        self.bodies = {key: data for key, (_, data) in home.store.objects.items()}
+    def __init__(self, memory: MemoryRepository) -> None:
+        self.key = memory.key
+        self.bodies = {key: data for key, (_, data) in memory.store.objects.items()}
         self.blobs = dict[tuple[int, str], bytes]()
         for key, body in self.bodies.items():
             if key.startswith("r/data/"):
@@ -146,11 +146,13 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.homes = [new_home(), new_home()]
+        self.repositories = [new_repository(), new_repository()]
 
-    def attempt(self, home: Home, moment: int | None, act: Callable[[Repository], None]) -> None:
-        faulty = FaultyStore(home.store)
-        repository = home.open(faulty)
+    def attempt(
+        self, memory: MemoryRepository, moment: int | None, act: Callable[[Repository], None]
+    ) -> None:
+        faulty = FaultyStore(memory.store)
+        repository = memory.open(faulty)
         calls = 0
 
         def strike(method: str) -> None:
@@ -163,68 +165,70 @@ class Histories(RuleBasedStateMachine):
         try:
             act(repository)
         except Died:
-            home.store.unfinished.clear()
+            memory.store.unfinished.clear()
 
     @rule(place=places, files=contents, moment=moments)
     def takes_a_snapshot(self, place: int, files: Files, moment: int | None) -> None:
-        home = self.homes[place]
+        memory = self.repositories[place]
 
         def act(repository: Repository) -> None:
-            home.kept[save(repository, files)] = files
+            memory.kept[save(repository, files)] = files
 
-        self.attempt(home, moment, act)
-        self.learn(home, files)
+        self.attempt(memory, moment, act)
+        self.learn(memory, files)
 
-    def learn(self, home: Home, files: Files) -> None:
+    def learn(self, memory: MemoryRepository, files: Files) -> None:
         """A snapshot that was written just before its writer died is as good as any."""
-        for name in home.open().snapshots():
-            home.kept.setdefault(name.id, files)
+        for name in memory.open().snapshots():
+            memory.kept.setdefault(name.id, files)
 
     @rule(place=places, which=st.integers(0, 5))
     def forgets(self, place: int, which: int) -> None:
-        home = self.homes[place]
-        if home.kept:
-            name = sorted(home.kept)[which % len(home.kept)]
-            home.open().forget(name)
-            del home.kept[name]
+        memory = self.repositories[place]
+        if memory.kept:
+            name = sorted(memory.kept)[which % len(memory.kept)]
+            memory.open().forget(name)
+            del memory.kept[name]
 
     @rule(place=places, moment=moments)
     def prunes(self, place: int, moment: int | None) -> None:
-        self.attempt(self.homes[place], moment, lambda repository: void(prune(repository, void)))
+        self.attempt(
+            self.repositories[place], moment, lambda repository: void(prune(repository, void))
+        )
 
     @rule(place=places)
     def prunes_to_the_end_twice(self, place: int) -> None:
-        repository = self.homes[place].open()
+        repository = self.repositories[place].open()
         prune(repository, void)
         assert prune(repository, void) == pruning.PruneResult(0, 0, 0)
 
     @rule(place=places, which=st.integers(0, 5), moment=moments)
     def copies(self, place: int, which: int, moment: int | None) -> None:
-        home, other = self.homes[place], self.homes[1 - place]
-        if not home.kept:
+        memory, other = self.repositories[place], self.repositories[1 - place]
+        if not memory.kept:
             return
-        name = sorted(home.kept)[which % len(home.kept)]
-        source = home.open()
+        name = sorted(memory.kept)[which % len(memory.kept)]
+        source = memory.open()
         snapshot = source.snapshot(name)
 
         def act(target: Repository) -> None:
             send(source, snapshot.tree, target, void)
-            other.kept[target.keep(snapshot.as_copy())] = home.kept[name]
+            other.kept[target.keep(snapshot.as_copy())] = memory.kept[name]
 
         self.attempt(other, moment, act)
-        self.learn(other, home.kept[name])
+        self.learn(other, memory.kept[name])
 
     @rule(place=places)
     def lists_packs_twice(self, place: int) -> None:
-        repository = self.homes[place].open()
+        repository = self.repositories[place].open()
         for name, _ in list(repository.objects.names("index"))[:1]:
             again = seal_document(repository.key, repository.document("index", name))
             repository.objects.put("index", again)
 
     @invariant()
     def every_kept_snapshot_can_be_read(self) -> None:
-        for home in self.homes:
-            assert IndependentReader(home).snapshots() == home.kept
+        for memory in self.repositories:
+            assert IndependentReader(memory).snapshots() == memory.kept
 
 
 def void(_: object) -> None:
@@ -246,59 +250,61 @@ class TestHistories(Histories.TestCase):  # type: ignore[name-defined, misc]
     """Runs them."""
 
 
-def two_snapshots() -> tuple[Home, str]:
-    home = new_home()
-    repository = home.open()
+def two_snapshots() -> tuple[MemoryRepository, str]:
+    memory = new_repository()
+    repository = memory.open()
     files = {"a": b"".join(hashlib.sha256(bytes([n])).digest() * 32 for n in range(20))}
-    home.kept[save(repository, files)] = files
-    return home, save(repository, {"b": bytes(5000), "c": b"x" * 9000})
+    memory.kept[save(repository, files)] = files
+    return memory, save(repository, {"b": bytes(5000), "c": b"x" * 9000})
 
 
 @pytest.mark.parametrize("moment", range(60))
 def test_a_prune_that_dies_at_any_call_harms_nothing_and_is_finished_later(moment: int) -> None:
-    home, second = two_snapshots()
-    home.open().forget(second)
+    memory, second = two_snapshots()
+    memory.open().forget(second)
     history = Histories()
-    history.homes = [home]
+    history.repositories = [memory]
     history.prunes(0, moment)
     history.every_kept_snapshot_can_be_read()
 
     history.prunes_to_the_end_twice(0)
     history.every_kept_snapshot_can_be_read()
-    assert len(IndependentReader(home).blobs) == 21
+    assert len(IndependentReader(memory).blobs) == 21
 
 
 def test_a_lost_pack_stops_the_prune_before_it_removes_anything() -> None:
-    home, second = two_snapshots()
-    repository = home.open()
+    memory, second = two_snapshots()
+    repository = memory.open()
     repository.forget(second)
-    lost = next(name for name, _ in repository.objects.names("data") if name in packs_in_use(home))
+    lost = next(
+        name for name, _ in repository.objects.names("data") if name in packs_in_use(memory)
+    )
     repository.objects.delete("data", lost)
-    before = dict(home.store.objects)
+    before = dict(memory.store.objects)
 
     with pytest.raises(ObjectMissing, match="no pack of the repository holds"):
-        prune(home.open(), void)
-    assert home.store.objects == before
+        prune(memory.open(), void)
+    assert memory.store.objects == before
 
 
 def test_a_cut_pack_stops_the_prune_before_it_removes_anything() -> None:
-    home, second = two_snapshots()
-    home.open().forget(second)
-    lost = next(iter(packs_in_use(home)))
-    key = home.open().objects.key("data", lost)
-    body = home.store.objects[key][1][:-1]
-    upload = home.store.begin(key)
+    memory, second = two_snapshots()
+    memory.open().forget(second)
+    lost = next(iter(packs_in_use(memory)))
+    key = memory.open().objects.key("data", lost)
+    body = memory.store.objects[key][1][:-1]
+    upload = memory.store.begin(key)
     upload.write(body)
     upload.commit()
-    before = dict(home.store.objects)
+    before = dict(memory.store.objects)
 
     with pytest.raises(SealBroken, match=lost):
-        prune(home.open(), void)
-    assert home.store.objects == before
+        prune(memory.open(), void)
+    assert memory.store.objects == before
 
 
-def packs_in_use(home: Home) -> set[str]:
-    repository = home.open()
+def packs_in_use(memory: MemoryRepository) -> set[str]:
+    repository = memory.open()
     pruned = {
         repository.locate(bytes.fromhex(blob), pruning.packs.BlobType.DATA).pack
         for snapshot in repository.snapshots()
@@ -310,27 +316,27 @@ def packs_in_use(home: Home) -> set[str]:
 
 
 def test_a_lost_config_does_not_cost_the_keys() -> None:
-    home, _ = two_snapshots()
-    home.store.delete("r/config")
-    before = dict(home.store.objects)
+    memory, _ = two_snapshots()
+    memory.store.delete("r/config")
+    before = dict(memory.store.objects)
 
     with pytest.raises(SealBroken, match="config"):
-        ensure_repository(home.store, "r/", Secret("p"), NOW)
-    assert home.store.objects == before
+        ensure_repository(memory.store, "r/", Secret("p"), NOW)
+    assert memory.store.objects == before
 
 
 @pytest.mark.parametrize("at", range(5))
 def test_what_another_writer_adds_while_a_prune_looks_is_left_alone(at: int) -> None:
     """The lists: index objects on opening; packs, index objects, snapshots; index objects."""
-    home, second = two_snapshots()
-    home.open().forget(second)
+    memory, second = two_snapshots()
+    memory.open().forget(second)
     fresh = {"d": b"".join(hashlib.sha256(bytes([n])).digest() * 32 for n in range(40, 60))}
 
     def meanwhile() -> None:
-        home.kept[save(home.open(), fresh)] = fresh
+        memory.kept[save(memory.open(), fresh)] = fresh
 
-    faulty = FaultyStore(home.store, list=[*[None] * at, meanwhile])
+    faulty = FaultyStore(memory.store, list=[*[None] * at, meanwhile])
     with suppress(ObjectMissing):  # the index was read before it was written: nothing went
-        prune(home.open(faulty), void)
+        prune(memory.open(faulty), void)
     assert faulty.unused() == {}
-    assert IndependentReader(home).snapshots() == home.kept
+    assert IndependentReader(memory).snapshots() == memory.kept

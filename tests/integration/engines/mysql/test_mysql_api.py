@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, await_backup, await_restore, await_that, fresh
 from fixtures.managed import admin_of
 from fixtures.mysql import MySQLServer, StartMySQL, url_of
@@ -20,8 +21,6 @@ from holdfast.engines.mysql.driver import MySQL
 from holdfast.kit.seal import Secret
 
 pytestmark = pytest.mark.sqlite_first
-
-BILLING = {"deploymentPlan": "any", "storage": 1024, "replicas": 1}
 
 
 @dataclass

@@ -13,9 +13,9 @@ from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
-def somebodys(mysql_room: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def somebodys(mysql_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary table of another server, where servers have theirs by default."""
-    shared = mysql_room / "shared"
+    shared = mysql_root / "shared"
     shared.mkdir()
     shared.chmod(0o777)
     monkeypatch.setenv("TMPDIR", str(shared))
@@ -25,10 +25,10 @@ def somebodys(mysql_room: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_no_server_takes_what_is_another_ones(
-    mysql_engine: MySQL, mysql_room: Path, somebodys: Path
+    mysql_engine: MySQL, mysql_root: Path, somebodys: Path
 ) -> None:
     """Not when it is made, not when it runs, and not when a copy of it is rehearsed."""
-    home = mysql_room / "alone"
+    home = mysql_root / "alone"
     home.mkdir(mode=0o755)
     version = mysql_engine.versions()[0]
     place = LocalServer(home / "data", free_port(), version, "admin", Secret("s3cret"), "main")

@@ -61,8 +61,8 @@ REFUSED = (
 
 
 @pytest.fixture(scope="module")
-def home(mysql_room: Path) -> Path:
-    made = mysql_room / f"installation-{time.monotonic_ns()}" / "addon"
+def home(mysql_root: Path) -> Path:
+    made = mysql_root / f"installation-{time.monotonic_ns()}" / "addon"
     made.mkdir(mode=0o711, parents=True)
     made.parent.chmod(0o711)
     return made
@@ -136,9 +136,9 @@ def test_a_dump_comes_back_and_its_code_is_the_owners(managed: MySQLServer) -> N
 
 
 def test_an_old_server_is_changed_and_its_dump_restores(
-    mysql_engine: MySQL, mysql_room: Path
+    mysql_engine: MySQL, mysql_root: Path
 ) -> None:
-    home = mysql_room / f"old-{time.monotonic_ns()}" / "addon"
+    home = mysql_root / f"old-{time.monotonic_ns()}" / "addon"
     home.mkdir(mode=0o711, parents=True)
     home.parent.chmod(0o711)
     place = managed_place(home / "data", mysql_engine.versions()[0], 65_202)

@@ -121,11 +121,11 @@ SELECT pg_extension_config_dump('settings', 'WHERE ours');
 
 
 def test_what_a_user_put_into_an_extensions_table_comes_back(
-    blank_server: ServerFactory, start_postgres, server_room: Path
+    blank_server: ServerFactory, start_postgres, servers_root: Path
 ) -> None:
     """Rows that the extension marks as a user's are dumped; its own are made by itself."""
     source, target = start_postgres(NEWEST, "extended"), blank_server(NEWEST)
-    home = server_room / "extensions" / "extension"
+    home = servers_root / "extensions" / "extension"
     home.mkdir(parents=True)
     (home / "kept.control").write_text(CONTROL)
     (home / "kept--1.0.sql").write_text(SCRIPT)
@@ -165,12 +165,12 @@ CREATE TABLE mine (job int REFERENCES jobs.job); INSERT INTO mine VALUES (1);
 
 
 def test_an_extension_that_wants_one_database_by_name_is_made_in_it(
-    blank_server: ServerFactory, start_postgres, server_room: Path
+    blank_server: ServerFactory, start_postgres, servers_root: Path
 ) -> None:
     """As pg_cron does. What was added to its tables is in no dump, and named."""
     source, target = start_postgres(NEWEST, "extended"), blank_server(NEWEST)
     source.wipe()
-    home = server_room / "named" / "extension"
+    home = servers_root / "named" / "extension"
     home.mkdir(parents=True)
     (home / "jobs.control").write_text(JOBS_CONTROL)
     (home / "jobs--1.0.sql").write_text(JOBS)

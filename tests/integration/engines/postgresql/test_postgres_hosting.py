@@ -14,10 +14,10 @@ from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
-def place(server_room, request: pytest.FixtureRequest) -> LocalServer:
+def place(servers_root, request: pytest.FixtureRequest) -> LocalServer:
     name = "".join(c for c in request.node.name if c.isalnum())[-40:]
     return LocalServer(
-        server_room / name / "data", free_port(), "18", "boss", Secret("pw"), 'app "x"; $(id)'
+        servers_root / name / "data", free_port(), "18", "boss", Secret("pw"), 'app "x"; $(id)'
     )
 
 

@@ -144,14 +144,14 @@ def test_names_that_are_no_utf8_are_bytes(server: PostgresServer) -> None:
 
 
 def test_a_standby_is_dumped_without_what_it_has_not(
-    start_postgres: Callable[[int, str], PostgresServer], server_room: Path
+    start_postgres: Callable[[int, str], PostgresServer], servers_root: Path
 ) -> None:
     """Rows of unlogged tables are on the primary alone."""
     primary = start_postgres(15, "primary")
     primary.execute("CREATE TABLE t AS SELECT 1 AS a")
     primary.execute("CREATE UNLOGGED TABLE cache AS SELECT 1 AS a")
-    place = replace(primary.place, directory=server_room / "standby", port=free_port())
-    standby = PostgresServer(primary.engine, place, server_room / "standby.log")
+    place = replace(primary.place, directory=servers_root / "standby", port=free_port())
+    standby = PostgresServer(primary.engine, place, servers_root / "standby.log")
     copied_with_pg_basebackup(primary, place.directory)
     try:
         standby.start()

@@ -56,11 +56,11 @@ def settings_of(shown: dict[str, str]) -> list[tuple[str, str]]:
     ],
 )
 def test_a_pooler_is_told_from_the_server(
-    blank_server: ServerFactory, server_room: Path, settings: dict[str, str]
+    blank_server: ServerFactory, servers_root: Path, settings: dict[str, str]
 ) -> None:
     server = blank_server(15)
     server.execute("CREATE ROLE pooled SUPERUSER LOGIN PASSWORD 'secret'")
-    home = server_room / f"bouncer-{time.monotonic_ns()}"
+    home = servers_root / f"bouncer-{time.monotonic_ns()}"
     home.mkdir()
     with pgbouncer(server, home, **settings) as port:
         through = replace(

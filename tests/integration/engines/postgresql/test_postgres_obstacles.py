@@ -7,15 +7,7 @@ import psycopg
 import pytest
 
 from fixtures.physical import TakePhysical
-from fixtures.postgres import (
-    Log,
-    PostgresServer,
-    ServerFactory,
-    Taken,
-    a_guard,
-    restore,
-    take,
-)
+from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from holdfast.contracts.engine import EVERYTHING, Address
 from holdfast.domain.errors import AddonRefused, PreflightRefused
 from holdfast.engines.postgresql.client import blockers

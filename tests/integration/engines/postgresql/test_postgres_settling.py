@@ -41,9 +41,9 @@ SELECT lo_from_bytea(4242, 'large');
 
 
 @pytest.fixture
-def old(postgres_engine: PostgreSQL, server_room: Path) -> Iterator[PostgresServer]:
+def old(postgres_engine: PostgreSQL, servers_root: Path) -> Iterator[PostgresServer]:
     """Running, with what an owner who was the superuser could do."""
-    home = server_room / f"old-{time.monotonic_ns()}"
+    home = servers_root / f"old-{time.monotonic_ns()}"
     home.mkdir(mode=0o711)
     place = replace(managed_place(home / "data"), admin=None)
     server = PostgresServer(postgres_engine, place, home / "log")

@@ -3,56 +3,24 @@
 import shutil
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fixtures.physical import TakePhysical
-from fixtures.postgres import (
-    Log,
-    PostgresServer,
-    ServerFactory,
-    a_guard,
-    free_port,
-)
+from fixtures.physical import COUNT, FILL, TakePhysical, restarted
+from fixtures.postgres import PostgresServer, ServerFactory, a_guard, free_port
 from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import (
     AddonUnavailable,
-    EvidenceMissing,
-    Failure,
-    Interrupted,
     NotSupported,
-    RestoreDiffers,
 )
 from holdfast.engines.postgresql.driver import PostgreSQL
 from holdfast.engines.postgresql.physical import snapshot
 from holdfast.kit.processes.process import Command, require_success, run
 from holdfast.kit.seal import Secret
-
-FILL = (
-    "CREATE TABLE kept AS SELECT g AS id, md5(g::text) AS m FROM generate_series(1, 20000) g;"
-    " CREATE INDEX kept_m ON kept (m)"
-)
-COUNT = "SELECT count(*), sum(id), max(m) FROM kept"
-
-
-@pytest.fixture
-def blank(blank_server: ServerFactory) -> Iterator[PostgresServer]:
-    """Its settings are put back."""
-    made = blank_server(15)
-    made.execute(FILL)
-    yield made
-    made.execute("ALTER SYSTEM RESET ALL")
-    restarted(made)
-    made.wipe()
-
-
-def restarted(server: PostgresServer) -> None:
-    server.engine.stop(server.place)
-    server.start()
 
 
 @pytest.mark.parametrize(
@@ -60,11 +28,11 @@ def restarted(server: PostgresServer) -> None:
     [14, 18, *(pytest.param(major, marks=pytest.mark.slow) for major in (15, 16, 17))],
 )
 def test_every_major_gives_a_copy_that_starts(
-    blank_server: ServerFactory, take_physical: TakePhysical, server_room: Path, major: int
+    blank_server: ServerFactory, take_physical: TakePhysical, servers_root: Path, major: int
 ) -> None:
     """Also over the older protocol, one stream per tablespace."""
     server = blank_server(major)
-    spaces = [make_tablespace(server, server_room, name) for name in ("one", "two")]
+    spaces = [make_tablespace(server, servers_root, name) for name in ("one", "two")]
     server.execute(FILL)
     server.execute("CREATE TABLE far TABLESPACE one AS SELECT * FROM kept")
     server.execute("CREATE TABLE farther TABLESPACE two AS SELECT * FROM kept")
@@ -94,17 +62,17 @@ def test_every_major_gives_a_copy_that_starts(
 
 
 def test_a_server_of_unknown_byte_order_gives_sha256(
-    blank: PostgresServer, take_physical: TakePhysical, monkeypatch: pytest.MonkeyPatch
+    filled_postgres: PostgresServer, take_physical: TakePhysical, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot, "algorithm", lambda _: "SHA256")
-    facts = take_physical(blank).facts
+    facts = take_physical(filled_postgres).facts
     assert facts["proven"] == {
         "server's manifest": f"{facts['files']} files have its size and SHA256"
     }
 
 
-def make_tablespace(server: PostgresServer, room: Path, name: str) -> str:
-    place = room / f"space-{name}-{server.place.version}-{time.monotonic_ns()}"
+def make_tablespace(server: PostgresServer, root: Path, name: str) -> str:
+    place = root / f"space-{name}-{server.place.version}-{time.monotonic_ns()}"
     place.mkdir()
     shutil.chown(place, server.place.directory.owner())
     server.execute(f"CREATE TABLESPACE {name} LOCATION '{place}'")
@@ -118,29 +86,31 @@ def drop_tablespaces(server: PostgresServer) -> None:
 
 
 def test_hostile_settings_in_the_data_directory_harm_nobody(
-    blank: PostgresServer, take_physical: TakePhysical, server_room: Path
+    filled_postgres: PostgresServer, take_physical: TakePhysical, servers_root: Path
 ) -> None:
-    blank.execute("ALTER SYSTEM SET archive_mode = on")
-    witness = server_room / "archived"
-    blank.execute(f"ALTER SYSTEM SET archive_command = 'touch {witness}-%f'")
-    blank.execute("CREATE PUBLICATION everything FOR ALL TABLES")
-    blank.execute(
+    filled_postgres.execute("ALTER SYSTEM SET archive_mode = on")
+    witness = servers_root / "archived"
+    filled_postgres.execute(f"ALTER SYSTEM SET archive_command = 'touch {witness}-%f'")
+    filled_postgres.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+    filled_postgres.execute(
         "CREATE SUBSCRIPTION leech CONNECTION 'host=192.0.2.1 dbname=x' PUBLICATION p"
         " WITH (connect = false, slot_name = 'leech')"
     )
-    blank.execute("ALTER SUBSCRIPTION leech ENABLE")
-    blank.execute(
+    filled_postgres.execute("ALTER SUBSCRIPTION leech ENABLE")
+    filled_postgres.execute(
         "CREATE FUNCTION stop_it() RETURNS event_trigger LANGUAGE plpgsql"
         " AS $$ BEGIN RAISE 'no changes here'; END $$"
     )
-    blank.execute("CREATE EVENT TRIGGER stop_it ON ddl_command_start EXECUTE FUNCTION stop_it()")
+    filled_postgres.execute(
+        "CREATE EVENT TRIGGER stop_it ON ddl_command_start EXECUTE FUNCTION stop_it()"
+    )
     try:
-        copy = take_physical(blank)
+        copy = take_physical(filled_postgres)
     finally:
-        blank.execute("DROP EVENT TRIGGER stop_it")
-        blank.execute("ALTER SUBSCRIPTION leech DISABLE")
-        blank.execute("ALTER SUBSCRIPTION leech SET (slot_name = NONE)")
-        blank.execute("DROP SUBSCRIPTION leech")
+        filled_postgres.execute("DROP EVENT TRIGGER stop_it")
+        filled_postgres.execute("ALTER SUBSCRIPTION leech DISABLE")
+        filled_postgres.execute("ALTER SUBSCRIPTION leech SET (slot_name = NONE)")
+        filled_postgres.execute("DROP SUBSCRIPTION leech")
     with (copy.tree / "data" / "postgresql.auto.conf").open("a") as conf:
         conf.write(
             "shared_preload_libraries = 'no_such_library'\nport = 1\n"
@@ -150,26 +120,26 @@ def test_hostile_settings_in_the_data_directory_harm_nobody(
     seen = sorted(witness.parent.glob(f"{witness.name}-*"))
     copy.rehearse()
     with copy.started() as started:
-        assert started.execute(COUNT) == blank.execute(COUNT)
+        assert started.execute(COUNT) == filled_postgres.execute(COUNT)
         assert started.execute("SELECT subenabled FROM pg_subscription") == [(False,)]
         assert started.execute("SHOW archive_mode") == [("off",)]
     assert sorted(witness.parent.glob(f"{witness.name}-*")) == seen
 
 
 def test_roles_of_a_foreign_copy_have_no_power(
-    blank: PostgresServer, take_physical: TakePhysical
+    filled_postgres: PostgresServer, take_physical: TakePhysical
 ) -> None:
-    blank.execute("CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'known to its maker'")
-    blank.execute("CREATE ROLE helper LOGIN CREATEROLE REPLICATION")
-    blank.execute("GRANT pg_execute_server_program TO helper WITH ADMIN OPTION")
-    blank.execute("CREATE TABLE theirs (a int)")
-    blank.execute("ALTER TABLE theirs OWNER TO boss")
+    filled_postgres.execute("CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'known to its maker'")
+    filled_postgres.execute("CREATE ROLE helper LOGIN CREATEROLE REPLICATION")
+    filled_postgres.execute("GRANT pg_execute_server_program TO helper WITH ADMIN OPTION")
+    filled_postgres.execute("CREATE TABLE theirs (a int)")
+    filled_postgres.execute("ALTER TABLE theirs OWNER TO boss")
     try:
-        copy = take_physical(blank)
+        copy = take_physical(filled_postgres)
     finally:
-        blank.execute("DROP TABLE theirs")
-        blank.execute("DROP ROLE helper")
-        blank.execute("DROP ROLE boss")
+        filled_postgres.execute("DROP TABLE theirs")
+        filled_postgres.execute("DROP ROLE helper")
+        filled_postgres.execute("DROP ROLE boss")
     copy.rehearse(foreign=True)
     with copy.started() as started:
         powers = (
@@ -185,22 +155,22 @@ def test_roles_of_a_foreign_copy_have_no_power(
 
 
 def test_the_addons_own_user_gets_in_whatever_the_copy_says(
-    blank: PostgresServer, take_physical: TakePhysical
+    filled_postgres: PostgresServer, take_physical: TakePhysical
 ) -> None:
-    copy = take_physical(blank)
-    elsewhere = replace(blank.place, user="somebody", password=Secret("an'other"))
+    copy = take_physical(filled_postgres)
+    elsewhere = replace(filled_postgres.place, user="somebody", password=Secret("an'other"))
     copy.arrange()
-    blank.engine.rehearse(copy.tree, elsewhere, copy.facts, a_guard())
+    filled_postgres.engine.rehearse(copy.tree, elsewhere, copy.facts, a_guard())
     with copy.started() as started:
         theirs = replace(started.place, user="somebody", password=Secret("an'other"))
-        assert PostgresServer(blank.engine, theirs, started.log).execute(COUNT)
+        assert PostgresServer(filled_postgres.engine, theirs, started.log).execute(COUNT)
 
 
 def test_a_server_with_large_wal_segments_and_prepared_transactions(
-    postgres_engine: PostgreSQL, take_physical: TakePhysical, server_room: Path
+    postgres_engine: PostgreSQL, take_physical: TakePhysical, servers_root: Path
 ) -> None:
     """Neither starts under the settings of a usual server."""
-    place = replace(blank_place(server_room / f"segments-{time.monotonic_ns()}"), port=free_port())
+    place = replace(blank_place(servers_root / f"segments-{time.monotonic_ns()}"), port=free_port())
     server = PostgresServer(postgres_engine, place, place.directory.with_suffix(".log"))
     postgres_engine.initialise(place)
     resize_segments(server, 64)
@@ -237,9 +207,11 @@ def resize_segments(server: PostgresServer, megabytes: int) -> None:
     require_success(run(Command(argv, cwd="/", user=server.place.directory.owner())))
 
 
-def test_a_standby_gives_a_copy_too(blank: PostgresServer, take_physical: TakePhysical) -> None:
+def test_a_standby_gives_a_copy_too(
+    filled_postgres: PostgresServer, take_physical: TakePhysical
+) -> None:
     """Its own WAL makes the copy consistent; the copy is no standby any more."""
-    standby = take_physical(blank)
+    standby = take_physical(filled_postgres)
     standby.arrange()
     (standby.tree / "data" / "standby.signal").touch()
     with standby.started() as server:
@@ -248,7 +220,7 @@ def test_a_standby_gives_a_copy_too(blank: PostgresServer, take_physical: TakePh
         copy.rehearse()
         with copy.started() as started:
             assert started.execute("SELECT pg_is_in_recovery()") == [(False,)]
-            assert started.execute(COUNT) == blank.execute(COUNT)
+            assert started.execute(COUNT) == filled_postgres.execute(COUNT)
 
 
 class Writer(threading.Thread):
@@ -286,15 +258,15 @@ class Writer(threading.Thread):
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_copy_under_load_holds_every_acknowledged_transaction(
-    blank: PostgresServer, take_physical: TakePhysical, rounds: int
+    filled_postgres: PostgresServer, take_physical: TakePhysical, rounds: int
 ) -> None:
     """All from before the copy began, a prefix of those from meanwhile, none by half."""
-    writer = Writer(blank)
+    writer = Writer(filled_postgres)
     writer.start()
     try:
         for _ in range(rounds):
             before = writer.acked
-            copy = take_physical(blank, rate=60_000)
+            copy = take_physical(filled_postgres, rate=60_000)
             meanwhile = writer.acked
             assert meanwhile > before + 20
             copy.rehearse()
@@ -311,45 +283,47 @@ def test_a_copy_under_load_holds_every_acknowledged_transaction(
 
 
 def test_what_keeps_a_server_from_being_copied_is_named(
-    blank: PostgresServer, take_physical: TakePhysical
+    filled_postgres: PostgresServer, take_physical: TakePhysical
 ) -> None:
-    blank.execute("ALTER SYSTEM SET max_wal_senders = 0")
-    blank.execute("ALTER SYSTEM SET wal_level = 'minimal'")
-    restarted(blank)
+    filled_postgres.execute("ALTER SYSTEM SET max_wal_senders = 0")
+    filled_postgres.execute("ALTER SYSTEM SET wal_level = 'minimal'")
+    restarted(filled_postgres)
     with pytest.raises(NotSupported, match="max_wal_senders is 0"):
-        take_physical(blank)
-    blank.execute("ALTER SYSTEM RESET wal_level")
-    blank.execute("ALTER SYSTEM SET max_wal_senders = 1")
-    restarted(blank)
+        take_physical(filled_postgres)
+    filled_postgres.execute("ALTER SYSTEM RESET wal_level")
+    filled_postgres.execute("ALTER SYSTEM SET max_wal_senders = 1")
+    restarted(filled_postgres)
     with pytest.raises(AddonUnavailable, match="max_wal_senders"):
-        take_physical(blank)  # one to copy and one to keep the WAL: two are needed
-    blank.execute("ALTER SYSTEM SET max_wal_senders = 4")
-    blank.execute("ALTER SYSTEM SET max_replication_slots = 0")
-    restarted(blank)
-    assert take_physical(blank).facts["files"] > 500  # without a slot it is said, and goes on
+        take_physical(filled_postgres)  # one to copy and one to keep the WAL: two are needed
+    filled_postgres.execute("ALTER SYSTEM SET max_wal_senders = 4")
+    filled_postgres.execute("ALTER SYSTEM SET max_replication_slots = 0")
+    restarted(filled_postgres)
+    assert (
+        take_physical(filled_postgres).facts["files"] > 500
+    )  # without a slot it is said, and goes on
 
 
 def test_a_server_without_a_line_for_replication_says_so(
-    blank: PostgresServer, take_physical: TakePhysical
+    filled_postgres: PostgresServer, take_physical: TakePhysical
 ) -> None:
     with (
-        let_in(blank, "host all all 127.0.0.1/32 scram-sha-256"),
+        let_in(filled_postgres, "host all all 127.0.0.1/32 scram-sha-256"),
         pytest.raises(NotSupported, match=r"pg_hba\.conf"),
     ):
-        take_physical(blank)
+        take_physical(filled_postgres)
 
 
 @pytest.mark.parametrize("rule", ["reject", "peer"])
 def test_a_server_whose_socket_is_for_others_is_copied_over_the_network(
-    blank: PostgresServer, take_physical: TakePhysical, rule: str
+    filled_postgres: PostgresServer, take_physical: TakePhysical, rule: str
 ) -> None:
     rules = (
         "local all all scram-sha-256",
         f"local replication all {rule}",
         "host all,replication all 127.0.0.1/32 scram-sha-256",
     )
-    with let_in(blank, *rules):
-        assert take_physical(blank).facts["files"] > 500
+    with let_in(filled_postgres, *rules):
+        assert take_physical(filled_postgres).facts["files"] > 500
 
 
 @contextmanager
@@ -368,37 +342,11 @@ def let_in(server: PostgresServer, *rules: str) -> Generator[None]:
 # What is stopped
 
 
-def test_a_stop_ends_the_copy_on_the_server_too(
-    blank: PostgresServer, take_physical: TakePhysical
+def test_a_rate_slows_the_copy(
+    filled_postgres: PostgresServer, take_physical: TakePhysical
 ) -> None:
-    """In the middle of the stream, and without freezing other threads while it waits."""
-    guard = a_guard()
-    failures: list[Failure] = []
-
-    def take() -> None:
-        try:
-            take_physical(blank, rate=500, guard=guard)
-        except Failure as error:
-            failures.append(error)
-
-    worker = threading.Thread(target=take)
-    worker.start()
-    senders = "SELECT count(*) FROM pg_stat_replication WHERE state = 'backup'"
-    deadline = time.monotonic() + 30
-    while blank.execute(senders) != [(1,)]:
-        assert time.monotonic() < deadline
-    guard.stop(Interrupted("aborted on request"))
-    worker.join(10)
-    assert not worker.is_alive()
-    assert isinstance(failures[0], Interrupted)
-    while blank.execute("SELECT count(*) FROM pg_stat_replication") != [(0,)]:
-        assert time.monotonic() < deadline
-    assert blank.execute("SELECT count(*) FROM pg_replication_slots") == [(0,)]
-
-
-def test_a_rate_slows_the_copy(blank: PostgresServer, take_physical: TakePhysical) -> None:
     begun = time.monotonic()
-    copy = take_physical(blank, rate=20_000)
+    copy = take_physical(filled_postgres, rate=20_000)
     least = copy.facts["bytes"] / (20_000 << 10)
     assert time.monotonic() - begun > 0.7 * least > 1
 
@@ -406,77 +354,16 @@ def test_a_rate_slows_the_copy(blank: PostgresServer, take_physical: TakePhysica
 # What is broken
 
 
-def test_damaged_pages_end_the_copy(blank: PostgresServer, take_physical: TakePhysical) -> None:
-    """The server tells at the very end."""
-    ((path,),) = blank.execute("SELECT pg_relation_filepath('kept')")
-    file = blank.place.directory / str(path)
-    blank.execute("CHECKPOINT")
-    whole = file.read_bytes()
-    blank.engine.stop(blank.place)
-    flip(file, 3 * 8192 + 4000)
-    blank.start()
-    try:
-        with pytest.raises(EvidenceMissing, match="damaged pages"):
-            take_physical(blank)
-    finally:
-        blank.engine.stop(blank.place)
-        file.write_bytes(whole)
-        blank.start()
-
-
-def flip(file: Path, at: int) -> None:
-    with file.open("r+b") as handle:
-        handle.seek(at)
-        byte = handle.read(1)[0]
-        handle.seek(at)
-        handle.write(bytes([byte ^ 0x10]))
-
-
-def test_what_is_broken_on_the_way_back_is_found(
-    blank: PostgresServer, take_physical: TakePhysical
-) -> None:
-    ((path,),) = blank.execute("SELECT pg_relation_filepath('kept')")
-    copy = take_physical(blank)
-    flip(copy.tree / "data" / str(path), 3 * 8192 + 4000)
-    with pytest.raises((EvidenceMissing, RestoreDiffers), match=r"damaged|invalid page"):
-        copy.rehearse()
-
-    copy = take_physical(blank)
-    for segment in (copy.tree / "data" / "pg_wal").glob("0*"):
-        segment.unlink()
-    with pytest.raises(RestoreDiffers, match="does not start"):
-        copy.rehearse()
-
-    copy = take_physical(blank)
-    flip(copy.tree / "data" / "global" / "pg_control", 40)
-    with pytest.raises(Failure):
-        copy.rehearse()
-    assert blank.execute(COUNT)
-
-
-def test_a_rehearsal_that_is_stopped_leaves_no_server(
-    blank: PostgresServer, take_physical: TakePhysical
-) -> None:
-    copy = take_physical(blank)
-    guard = a_guard()
-    copy.arrange()
-    threading.Timer(0.15, guard.stop, [Interrupted("aborted on request")]).start()
-    with pytest.raises(Interrupted):
-        copy.rehearse(guard)
-    assert copy.origin.engine.running(replace(blank.place, directory=copy.tree / "data")) is None
-    assert Log().lines == []
-
-
 def test_a_copy_needs_no_database_by_name(
-    blank: PostgresServer, take_physical: TakePhysical
+    filled_postgres: PostgresServer, take_physical: TakePhysical
 ) -> None:
     """What it does not bring back is in its warnings."""
-    blank.execute("CREATE DATABASE beside")
-    blank.execute("CREATE UNLOGGED TABLE passing (a int)")
-    blank.execute("DROP DATABASE postgres")
-    copy = take_physical(blank)
+    filled_postgres.execute("CREATE DATABASE beside")
+    filled_postgres.execute("CREATE UNLOGGED TABLE passing (a int)")
+    filled_postgres.execute("DROP DATABASE postgres")
+    copy = take_physical(filled_postgres)
     warned = [(w["database"], w["object"], w["text"]) for w in copy.facts["warnings"]]
     assert warned == [("main", "table public.passing", "it is unlogged, and comes back empty")]
     assert set(copy.rehearse()["databases"]) == {"beside", "main"}  # type: ignore[call-overload]
     with copy.started() as started:
-        assert started.execute(COUNT) == blank.execute(COUNT)
+        assert started.execute(COUNT) == filled_postgres.execute(COUNT)

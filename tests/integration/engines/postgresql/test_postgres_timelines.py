@@ -100,10 +100,10 @@ class Archive:
     params=[15, pytest.param(14, marks=pytest.mark.slow), pytest.param(18, marks=pytest.mark.slow)]
 )
 def archive(
-    request: pytest.FixtureRequest, blank_server: ServerFactory, server_room: Path
+    request: pytest.FixtureRequest, blank_server: ServerFactory, servers_root: Path
 ) -> Iterator[Archive]:
     server = blank_server(request.param)
-    directory = server_room / f"wal-{time.monotonic_ns()}"
+    directory = servers_root / f"wal-{time.monotonic_ns()}"
     directory.mkdir()
     shutil.chown(directory, server.place.directory.owner())
     server.execute("CREATE TABLE kept (id int, m text)")
@@ -127,11 +127,11 @@ def base_backup(server: PostgresServer, target: Path) -> Path:
 
 
 def test_an_archive_keeps_one_history_whatever_is_restored(
-    archive: Archive, take_physical: TakePhysical, server_room: Path
+    archive: Archive, take_physical: TakePhysical, servers_root: Path
 ) -> None:
     """The same snapshot twice, and one that was put back after it had served."""
-    base = base_backup(archive.server, server_room / f"base-{time.monotonic_ns()}")
-    again = base_backup(archive.server, server_room / f"again-{time.monotonic_ns()}")
+    base = base_backup(archive.server, servers_root / f"base-{time.monotonic_ns()}")
+    again = base_backup(archive.server, servers_root / f"again-{time.monotonic_ns()}")
     archive.write(1)
     first, second, third = (take_physical(archive.server) for _ in range(3))
     archive.write(2)

@@ -13,29 +13,36 @@ import pytest
 from fixtures.imported import pieces, taken_in
 from fixtures.postgres import Taken, a_guard
 from fixtures.sqlite_data import contents, make
-from fixtures.sqlite_desk import Desk
+from fixtures.sqlite_files import SqliteFiles
 from holdfast.contracts.engine import WARNINGS, Undoable
 from holdfast.contracts.local_servers import DIFFERENCES
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, RestoreDiffers
 
 
-def put(desk: Desk, taken: Taken, name: str, *, op: str = "op", keep_old: bool = False) -> Any:
+def put(
+    sqlite_files: SqliteFiles, taken: Taken, name: str, *, op: str = "op", keep_old: bool = False
+) -> Any:
     """Returns what was loaded."""
-    (desk.home / name).touch()
-    address, attempt = desk.at(name), replace(desk.log.attempt(op), keep_old=keep_old)
-    desk.engine.preflight(address, taken.dump)
-    loaded = desk.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
-    desk.engine.swap(address, taken.dump, attempt, a_guard())
-    desk.engine.swap(address, taken.dump, attempt, a_guard())
+    (sqlite_files.home / name).touch()
+    address, attempt = (
+        sqlite_files.at(name),
+        replace(sqlite_files.log.attempt(op), keep_old=keep_old),
+    )
+    sqlite_files.engine.preflight(address, taken.dump)
+    loaded = sqlite_files.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
+    sqlite_files.engine.swap(address, taken.dump, attempt, a_guard())
+    sqlite_files.engine.swap(address, taken.dump, attempt, a_guard())
     return loaded
 
 
-def bring(desk: Desk, copied: Path, name: str, *, keep_old: bool = False) -> Any:
+def bring(sqlite_files: SqliteFiles, copied: Path, name: str, *, keep_old: bool = False) -> Any:
     """A snapshot into a file; returns what was proven."""
-    attempt = replace(desk.log.attempt("snapshot"), keep_old=keep_old)
-    shutil.copytree(copied.parents[1], desk.engine.room(attempt))
-    proven = desk.engine.accept(desk.at(name), desk.facts, attempt, a_guard())
-    desk.engine.replace_content(desk.at(name), attempt, a_guard())
+    attempt = replace(sqlite_files.log.attempt("snapshot"), keep_old=keep_old)
+    shutil.copytree(copied.parents[1], sqlite_files.engine.room(attempt))
+    proven = sqlite_files.engine.accept(
+        sqlite_files.at(name), sqlite_files.facts, attempt, a_guard()
+    )
+    sqlite_files.engine.replace_content(sqlite_files.at(name), attempt, a_guard())
     return proven
 
 
@@ -59,13 +66,13 @@ CREATE TABLE boxes_extra (own);
 """
 
 
-def test_own_tables_with_names_of_shadows_come_back(desk: Desk) -> None:
-    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as session:
+def test_own_tables_with_names_of_shadows_come_back(sqlite_files: SqliteFiles) -> None:
+    with closing(sqlite3.connect(sqlite_files.home / "a.db", isolation_level=None)) as session:
         session.executescript(SHADOWY)
-    before = contents(desk.home / "a.db")
-    put(desk, desk.take("a.db"), "b.db")
-    assert contents(desk.home / "b.db") == before
-    with closing(sqlite3.connect(desk.home / "b.db")) as session:
+    before = contents(sqlite_files.home / "a.db")
+    put(sqlite_files, sqlite_files.take("a.db"), "b.db")
+    assert contents(sqlite_files.home / "b.db") == before
+    with closing(sqlite3.connect(sqlite_files.home / "b.db")) as session:
         found = session.execute("SELECT rowid FROM notes WHERE notes MATCH 'second'").fetchall()
         assert found == [(7,)]
         assert session.execute("SELECT count(*) FROM old WHERE old MATCH 'x'").fetchone() == (1,)
@@ -105,24 +112,24 @@ def application(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.fixture
-def owned(desk: Desk) -> Path:
-    with application(desk.home / "a.db") as session:
+def owned(sqlite_files: SqliteFiles) -> Path:
+    with application(sqlite_files.home / "a.db") as session:
         session.executescript(OWN)
-    return desk.home / "a.db"
+    return sqlite_files.home / "a.db"
 
 
 def test_a_snapshot_of_a_file_that_needs_its_application_is_the_file(
-    desk: Desk, owned: Path
+    sqlite_files: SqliteFiles, owned: Path
 ) -> None:
-    assert desk.engine.probe(desk.at("a.db")).facts["tables"] == 6
-    copied = desk.copy("a.db")
+    assert sqlite_files.engine.probe(sqlite_files.at("a.db")).facts["tables"] == 6
+    copied = sqlite_files.copy("a.db")
     assert copied.read_bytes() == owned.read_bytes()
-    warned = {each["object"]: each["text"] for each in desk.facts[WARNINGS]}
+    warned = {each["object"]: each["text"] for each in sqlite_files.facts[WARNINGS]}
     assert set(warned) == {"icu_root", "to_slug"}
     assert "the collation icu_root is one of the application" in warned["icu_root"]
-    (desk.home / "b.db").touch()
-    assert bring(desk, copied, "b.db")[DIFFERENCES] == []
-    with application(desk.home / "b.db") as session:
+    (sqlite_files.home / "b.db").touch()
+    assert bring(sqlite_files, copied, "b.db")[DIFFERENCES] == []
+    with application(sqlite_files.home / "b.db") as session:
         assert session.execute("PRAGMA integrity_check").fetchall() == [
             ("CHECK constraint failed in checked",)
         ]
@@ -131,12 +138,12 @@ def test_a_snapshot_of_a_file_that_needs_its_application_is_the_file(
 
 
 def test_a_dump_of_it_restores_and_names_what_the_application_has_to_do(
-    desk: Desk, owned: Path
+    sqlite_files: SqliteFiles, owned: Path
 ) -> None:
-    taken = desk.take("a.db")
+    taken = sqlite_files.take("a.db")
     assert {each["object"] for each in taken.dump.facts[WARNINGS]} == {"icu_root", "to_slug"}  # type: ignore[attr-defined]
-    desk.engine.examine(taken.dump.members[0], taken.fetch("main.sql"))
-    loaded = put(desk, taken, "b.db")
+    sqlite_files.engine.examine(taken.dump.members[0], taken.fetch("main.sql"))
+    loaded = put(sqlite_files, taken, "b.db")
     assert {(each.kind, each.name) for each in loaded.skipped} == {
         *(("index", "by_title"), ("index", "by_slug")),
         *(("", "keyed"), ("", "packed"), ("", "computed")),
@@ -144,7 +151,7 @@ def test_a_dump_of_it_restores_and_names_what_the_application_has_to_do(
     assert all("one of the application" in each.reason for each in loaded.skipped)
     assert loaded.tables == taken.dump.inventory.tables
     assert taken.dump.inventory.objects["main"]["index"] - loaded.objects["main"]["index"] == 2
-    with application(desk.home / "b.db") as session:
+    with application(sqlite_files.home / "b.db") as session:
         session.execute("REINDEX icu_root")
         session.execute("UPDATE computed SET a = a")
         for each in loaded.skipped:
@@ -155,7 +162,9 @@ def test_a_dump_of_it_restores_and_names_what_the_application_has_to_do(
         assert rows == {t: session.execute(f"SELECT * FROM {t}").fetchall() for t in rows}
 
 
-def test_damage_of_such_a_file_is_found_all_the_same(desk: Desk, owned: Path) -> None:
+def test_damage_of_such_a_file_is_found_all_the_same(
+    sqlite_files: SqliteFiles, owned: Path
+) -> None:
     with application(owned) as session:
         session.execute("INSERT INTO fine SELECT hex(randomblob(300)) FROM items a, items b, items")
         root = session.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'fine'").fetchone()
@@ -165,12 +174,14 @@ def test_damage_of_such_a_file_is_found_all_the_same(desk: Desk, owned: Path) ->
     body[at : at + 40] = b"\xee" * 40
     owned.write_bytes(body)
     with pytest.raises((EvidenceMissing, AddonRefused), match=r"damaged|malformed"):
-        desk.copy("a.db")
+        sqlite_files.copy("a.db")
 
 
-def test_a_table_of_a_module_that_is_not_here_comes_back_as_it_was(desk: Desk) -> None:
-    make(desk.home / "a.db", rows=3)
-    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as session:
+def test_a_table_of_a_module_that_is_not_here_comes_back_as_it_was(
+    sqlite_files: SqliteFiles,
+) -> None:
+    make(sqlite_files.home / "a.db", rows=3)
+    with closing(sqlite3.connect(sqlite_files.home / "a.db", isolation_level=None)) as session:
         session.execute("PRAGMA writable_schema=ON")
         session.execute(
             "INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0,"
@@ -179,17 +190,19 @@ def test_a_table_of_a_module_that_is_not_here_comes_back_as_it_was(desk: Desk) -
         session.execute("CREATE TABLE vectors_chunks (chunk_id INTEGER PRIMARY KEY, v)")
         session.execute("INSERT INTO vectors_chunks VALUES (1, X'00ff')")
         session.execute("PRAGMA writable_schema=RESET")
-    copied = desk.copy("a.db")
-    assert copied.read_bytes() == (desk.home / "a.db").read_bytes()
-    taken = desk.take("a.db")
+    copied = sqlite_files.copy("a.db")
+    assert copied.read_bytes() == (sqlite_files.home / "a.db").read_bytes()
+    taken = sqlite_files.take("a.db")
     (warned,) = taken.dump.facts[WARNINGS]  # type: ignore[misc]
     assert warned["object"] == "vectors"
-    (skipped,) = put(desk, taken, "b.db").skipped
+    (skipped,) = put(sqlite_files, taken, "b.db").skipped
     assert (skipped.kind, skipped.name) == ("table", "vectors")
-    with closing(sqlite3.connect(desk.home / "b.db", isolation_level=None)) as session:
+    with closing(sqlite3.connect(sqlite_files.home / "b.db", isolation_level=None)) as session:
         for statement in skipped.reason.partition("run there: ")[2].split("; "):
             session.execute(statement)
-    assert rows_and_schema(desk.home / "b.db") == rows_and_schema(desk.home / "a.db")
+    assert rows_and_schema(sqlite_files.home / "b.db") == rows_and_schema(
+        sqlite_files.home / "a.db"
+    )
 
 
 def rows_and_schema(path: Path) -> list[Any]:
@@ -199,9 +212,9 @@ def rows_and_schema(path: Path) -> list[Any]:
 
 
 @pytest.fixture
-def hot(desk: Desk) -> Path:
+def hot(sqlite_files: SqliteFiles) -> Path:
     """What an application leaves that is killed in the middle of a transaction."""
-    path, origin = desk.home / "a.db", desk.home / "origin.db"
+    path, origin = sqlite_files.home / "a.db", sqlite_files.home / "origin.db"
     with closing(sqlite3.connect(origin, isolation_level=None)) as session:
         session.execute("PRAGMA cache_size=5")
         session.execute("CREATE TABLE t (a, b)")
@@ -216,22 +229,22 @@ def hot(desk: Desk) -> Path:
 
 
 def test_what_a_killed_application_left_is_backed_up_as_it_was_before(
-    desk: Desk, hot: Path
+    sqlite_files: SqliteFiles, hot: Path
 ) -> None:
-    before = {each.name: each.read_bytes() for each in desk.home.iterdir()}
-    assert desk.engine.probe(desk.at("a.db")).facts["tables"] == 1
-    taken, copied = desk.take("a.db"), desk.copy("a.db")
-    assert any("never ended" in line for line in desk.log.lines)
-    assert {each.name: each.read_bytes() for each in desk.home.iterdir()} == before
-    put(desk, taken, "b.db")
-    for made in (copied, desk.home / "b.db"):
+    before = {each.name: each.read_bytes() for each in sqlite_files.home.iterdir()}
+    assert sqlite_files.engine.probe(sqlite_files.at("a.db")).facts["tables"] == 1
+    taken, copied = sqlite_files.take("a.db"), sqlite_files.copy("a.db")
+    assert any("never ended" in line for line in sqlite_files.log.lines)
+    assert {each.name: each.read_bytes() for each in sqlite_files.home.iterdir()} == before
+    put(sqlite_files, taken, "b.db")
+    for made in (copied, sqlite_files.home / "b.db"):
         with closing(sqlite3.connect(made)) as session:
             assert session.execute("SELECT count(*), max(b) FROM t").fetchone() == (500, "x" * 500)
-    put(desk, taken, "a.db", op="over it")
-    assert contents(hot) == contents(desk.home / "b.db")
+    put(sqlite_files, taken, "a.db", op="over it")
+    assert contents(hot) == contents(sqlite_files.home / "b.db")
 
 
-def test_dumps_of_newer_shells_come_in(desk: Desk) -> None:
+def test_dumps_of_newer_shells_come_in(sqlite_files: SqliteFiles) -> None:
     body = (
         b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n"
         b"CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT);\n"
@@ -240,26 +253,26 @@ def test_dumps_of_newer_shells_come_in(desk: Desk) -> None:
         rb"INSERT INTO note VALUES(2,unistr('\ud83d\ude00\U0001f601'));"
         b"\nCOMMIT;\n"
     )
-    (desk.home / "b.db").touch()
-    address, dump = desk.at("b.db"), taken_in(desk.engine, body)
-    attempt = desk.log.attempt("newer")
-    desk.engine.stage(address, dump, lambda _: pieces(body), attempt, a_guard())
-    desk.engine.swap(address, dump, attempt, a_guard())
-    with closing(sqlite3.connect(desk.home / "b.db")) as session:
+    (sqlite_files.home / "b.db").touch()
+    address, dump = sqlite_files.at("b.db"), taken_in(sqlite_files.engine, body)
+    attempt = sqlite_files.log.attempt("newer")
+    sqlite_files.engine.stage(address, dump, lambda _: pieces(body), attempt, a_guard())
+    sqlite_files.engine.swap(address, dump, attempt, a_guard())
+    with closing(sqlite3.connect(sqlite_files.home / "b.db")) as session:
         assert session.execute("SELECT body FROM note ORDER BY id").fetchall() == [
             ("first line\nsecond\ttab \\ \U0001f600 ä",),
             ("\U0001f600\U0001f601",),
         ]
     with pytest.raises(EvidenceMissing, match="statement 4 of the dump"):
-        taken_in(desk.engine, body.replace(rb"\u000a", rb"\q"))
+        taken_in(sqlite_files.engine, body.replace(rb"\u000a", rb"\q"))
 
 
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("rows", [0, 1, 2000])
-def test_a_restore_is_taken_back(desk: Desk, wal: bool, rows: int) -> None:
+def test_a_restore_is_taken_back(sqlite_files: SqliteFiles, wal: bool, rows: int) -> None:
     """Of a dump and of a snapshot, whatever the size of what came."""
-    assert isinstance(desk.engine, Undoable)
-    source, target = desk.home / "a.db", desk.home / "b.db"
+    assert isinstance(sqlite_files.engine, Undoable)
+    source, target = sqlite_files.home / "a.db", sqlite_files.home / "b.db"
     source.touch()
     if rows:
         with closing(sqlite3.connect(source)) as session:
@@ -267,35 +280,50 @@ def test_a_restore_is_taken_back(desk: Desk, wal: bool, rows: int) -> None:
             session.executemany("INSERT INTO t VALUES (?)", [("x" * 900,)] * rows)
             session.commit()
     make(target, wal=wal)
-    before, taken = contents(target), desk.take("a.db")
-    put(desk, taken, "b.db", op="dumped", keep_old=True)
+    before, taken = contents(target), sqlite_files.take("a.db")
+    put(sqlite_files, taken, "b.db", op="dumped", keep_old=True)
     assert contents(target)["schema"] == contents(source)["schema"]
     for _ in range(2):  # until the old data is dropped it may be repeated
-        desk.engine.put_back(desk.at("b.db"), "dumped", desk.log.attempt("undo"), a_guard())
-    desk.engine.drop_aside(desk.at("b.db"), "dumped", desk.log.attempt("undo"), a_guard())
+        sqlite_files.engine.put_back(
+            sqlite_files.at("b.db"), "dumped", sqlite_files.log.attempt("undo"), a_guard()
+        )
+    sqlite_files.engine.drop_aside(
+        sqlite_files.at("b.db"), "dumped", sqlite_files.log.attempt("undo"), a_guard()
+    )
     assert contents(target) == before
-    bring(desk, desk.copy("a.db"), "b.db", keep_old=True)
+    bring(sqlite_files, sqlite_files.copy("a.db"), "b.db", keep_old=True)
     assert contents(target)["schema"] == contents(source)["schema"]
-    desk.engine.put_back(desk.at("b.db"), "snapshot", desk.log.attempt("undo"), a_guard())
-    desk.engine.drop_aside(desk.at("b.db"), "snapshot", desk.log.attempt("undo"), a_guard())
+    sqlite_files.engine.put_back(
+        sqlite_files.at("b.db"), "snapshot", sqlite_files.log.attempt("undo"), a_guard()
+    )
+    sqlite_files.engine.drop_aside(
+        sqlite_files.at("b.db"), "snapshot", sqlite_files.log.attempt("undo"), a_guard()
+    )
     assert contents(target) == before
     with pytest.raises(RestoreDiffers, match="nothing of this restore is set aside"):
-        desk.engine.put_back(desk.at("b.db"), "dumped", desk.log.attempt("undo"), a_guard())
-    put(desk, taken, "b.db", op="dropped", keep_old=True)
+        sqlite_files.engine.put_back(
+            sqlite_files.at("b.db"), "dumped", sqlite_files.log.attempt("undo"), a_guard()
+        )
+    put(sqlite_files, taken, "b.db", op="dropped", keep_old=True)
     for _ in range(2):
-        desk.engine.drop_aside(desk.at("b.db"), "dropped", desk.log.attempt("drop"), a_guard())
-    assert not list((desk.home.parent / "state").rglob("old-*"))
+        sqlite_files.engine.drop_aside(
+            sqlite_files.at("b.db"), "dropped", sqlite_files.log.attempt("drop"), a_guard()
+        )
+    assert not list((sqlite_files.home.parent / "state").rglob("old-*"))
 
 
-def test_what_was_written_until_the_swap_is_in_the_old_data(desk: Desk) -> None:
-    make(desk.home / "a.db")
-    taken, attempt = desk.take("a.db"), replace(desk.log.attempt("late"), keep_old=True)
-    address = desk.at("a.db")
-    desk.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
-    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+def test_what_was_written_until_the_swap_is_in_the_old_data(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db")
+    taken, attempt = (
+        sqlite_files.take("a.db"),
+        replace(sqlite_files.log.attempt("late"), keep_old=True),
+    )
+    address = sqlite_files.at("a.db")
+    sqlite_files.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
+    with closing(sqlite3.connect(sqlite_files.home / "a.db")) as other:
         other.execute("INSERT INTO hidden_rowids VALUES ('late')")
         other.commit()
-    before = contents(desk.home / "a.db")
-    desk.engine.swap(address, taken.dump, attempt, a_guard())
-    desk.engine.put_back(address, "late", desk.log.attempt("undo"), a_guard())
-    assert contents(desk.home / "a.db") == before
+    before = contents(sqlite_files.home / "a.db")
+    sqlite_files.engine.swap(address, taken.dump, attempt, a_guard())
+    sqlite_files.engine.put_back(address, "late", sqlite_files.log.attempt("undo"), a_guard())
+    assert contents(sqlite_files.home / "a.db") == before

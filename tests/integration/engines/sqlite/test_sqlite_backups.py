@@ -15,7 +15,7 @@ import pytest
 from fixtures.holdfast import await_that
 from fixtures.postgres import a_guard
 from fixtures.sqlite_data import VALUES, fingerprint, make
-from fixtures.sqlite_desk import Desk
+from fixtures.sqlite_files import SqliteFiles
 from holdfast.contracts.engine import Address, Dumpable
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.local_servers import FOREIGN, Hostable
@@ -25,7 +25,6 @@ from holdfast.domain.errors import (
     AddonUnavailable,
     EvidenceMissing,
     Interrupted,
-    Invalid,
     PreflightRefused,
 )
 from holdfast.engines.sqlite import create
@@ -33,41 +32,41 @@ from holdfast.engines.sqlite.client import scratch
 from holdfast.kit.seal import Secret
 
 
-def test_it_has_the_capabilities_it_claims(desk: Desk) -> None:
+def test_it_has_the_capabilities_it_claims(sqlite_files: SqliteFiles) -> None:
     for capability in (Dumpable, Rooted, Snapshottable):
-        assert isinstance(desk.engine, capability)
-    assert not isinstance(desk.engine, Hostable)
+        assert isinstance(sqlite_files.engine, capability)
+    assert not isinstance(sqlite_files.engine, Hostable)
 
 
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
-def test_a_dump_brings_everything_back(desk: Desk, encoding: str, wal: bool) -> None:
-    make(desk.home / "a.db", wal=wal, encoding=encoding)
-    before = fingerprint(desk.home / "a.db")
-    taken = desk.take("a.db")
+def test_a_dump_brings_everything_back(sqlite_files: SqliteFiles, encoding: str, wal: bool) -> None:
+    make(sqlite_files.home / "a.db", wal=wal, encoding=encoding)
+    before = fingerprint(sqlite_files.home / "a.db")
+    taken = sqlite_files.take("a.db")
     rows = {table.name: table.rows for table in taken.dump.inventory.tables}
     assert rows["plain"] == len(VALUES) - 1 + (encoding == "UTF-8")
     assert rows["pairs"] == 300
-    found = desk.engine.examine(taken.dump.members[0], taken.fetch("main.sql"))
+    found = sqlite_files.engine.examine(taken.dump.members[0], taken.fetch("main.sql"))
     assert found["tableData"] == len(rows)
-    (desk.home / "b.db").touch()
-    desk.put(taken, "b.db")
-    assert fingerprint(desk.home / "b.db") == before
-    with closing(sqlite3.connect(desk.home / "a.db")) as session:
+    (sqlite_files.home / "b.db").touch()
+    sqlite_files.put(taken, "b.db")
+    assert fingerprint(sqlite_files.home / "b.db") == before
+    with closing(sqlite3.connect(sqlite_files.home / "a.db")) as session:
         session.execute("DELETE FROM plain")
         session.execute("DROP VIEW many")
         session.commit()
-    desk.put(taken, "a.db", "another")
-    assert fingerprint(desk.home / "a.db") == before
+    sqlite_files.put(taken, "a.db", "another")
+    assert fingerprint(sqlite_files.home / "a.db") == before
 
 
-def test_the_stock_shell_opens_a_dump(desk: Desk) -> None:
-    make(desk.home / "a.db")
-    before = fingerprint(desk.home / "a.db")
-    taken = desk.take("a.db")
+def test_the_stock_shell_opens_a_dump(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db")
+    before = fingerprint(sqlite_files.home / "a.db")
+    taken = sqlite_files.take("a.db")
     script = taken.plain["main.sql"]
     assert script.endswith(b"COMMIT;\n")
-    made = desk.home / "shell.db"
+    made = sqlite_files.home / "shell.db"
     argv = ["sqlite3", "-bail", made]
     done = subprocess.run(argv, input=script, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -75,14 +74,14 @@ def test_the_stock_shell_opens_a_dump(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_a_snapshot_is_the_file_copy_by_pages(desk: Desk, wal: bool) -> None:
-    make(desk.home / "a.db", wal=wal)
-    before = fingerprint(desk.home / "a.db")
-    copied = desk.copy("a.db")
+def test_a_snapshot_is_the_file_copy_by_pages(sqlite_files: SqliteFiles, wal: bool) -> None:
+    make(sqlite_files.home / "a.db", wal=wal)
+    before = fingerprint(sqlite_files.home / "a.db")
+    copied = sqlite_files.copy("a.db")
     assert fingerprint(copied) == before
-    assert desk.facts["rows"]["hidden_rowids"] == 302
-    assert desk.facts["bytes"] == copied.stat().st_size
-    assert "ok" in desk.facts["proven"]["integrity_check"]
+    assert sqlite_files.facts["rows"]["hidden_rowids"] == 302
+    assert sqlite_files.facts["bytes"] == copied.stat().st_size
+    assert "ok" in sqlite_files.facts["proven"]["integrity_check"]
     stock = subprocess.run(
         ["sqlite3", copied, "PRAGMA integrity_check"], capture_output=True, check=True
     )
@@ -91,9 +90,11 @@ def test_a_snapshot_is_the_file_copy_by_pages(desk: Desk, wal: bool) -> None:
 
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("how", ["dump", "snapshot", "paced snapshot"])
-def test_others_write_meanwhile_and_nothing_is_torn(desk: Desk, wal: bool, how: str) -> None:
+def test_others_write_meanwhile_and_nothing_is_torn(
+    sqlite_files: SqliteFiles, wal: bool, how: str
+) -> None:
     """A writer numbers its transactions; what is taken must hold a prefix of them."""
-    path = desk.home / "busy.db"
+    path = sqlite_files.home / "busy.db"
     with closing(sqlite3.connect(path)) as session:
         session.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
         session.executescript("CREATE TABLE t (n INTEGER PRIMARY KEY, x); CREATE TABLE last (n)")
@@ -122,11 +123,11 @@ def test_others_write_meanwhile_and_nothing_is_torn(desk: Desk, wal: bool, how: 
             time.sleep(0.005)
         before = acknowledged[0]
         if how == "dump":
-            (desk.home / "out.db").touch()
-            desk.put(desk.take("busy.db"), "out.db")
-            copied = desk.home / "out.db"
+            (sqlite_files.home / "out.db").touch()
+            sqlite_files.put(sqlite_files.take("busy.db"), "out.db")
+            copied = sqlite_files.home / "out.db"
         else:
-            copied = desk.copy("busy.db", 4096 if how == "paced snapshot" else None)
+            copied = sqlite_files.copy("busy.db", 4096 if how == "paced snapshot" else None)
         after = acknowledged[0]
         await_that(lambda: acknowledged[0] > before)
     finally:
@@ -139,46 +140,51 @@ def test_others_write_meanwhile_and_nothing_is_torn(desk: Desk, wal: bool, how: 
     assert counted == (last, last)
 
 
-def test_open_connections_survive_a_restore(desk: Desk) -> None:
-    make(desk.home / "a.db", wal=True)
-    taken = desk.take("a.db")
-    inode = (desk.home / "a.db").stat().st_ino
-    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+def test_open_connections_survive_a_restore(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db", wal=True)
+    taken = sqlite_files.take("a.db")
+    inode = (sqlite_files.home / "a.db").stat().st_ino
+    with closing(sqlite3.connect(sqlite_files.home / "a.db")) as other:
         other.execute("DELETE FROM hidden_rowids")
         other.commit()
         other.execute("BEGIN")
         assert other.execute("SELECT count(*) FROM hidden_rowids").fetchone() == (0,)
         other.commit()
-        desk.put(taken, "a.db")
+        sqlite_files.put(taken, "a.db")
         assert other.execute("SELECT count(*) FROM hidden_rowids").fetchone() == (302,)
         other.execute("INSERT INTO hidden_rowids VALUES ('after')")
         other.commit()
-    assert (desk.home / "a.db").stat().st_ino == inode
-    assert desk.engine.inventory(desk.at("a.db")) != taken.dump.inventory
+    assert (sqlite_files.home / "a.db").stat().st_ino == inode
+    assert sqlite_files.engine.inventory(sqlite_files.at("a.db")) != taken.dump.inventory
 
 
-def test_a_locked_file_stays_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_file_stays_as_it_was(
+    sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("holdfast.engines.sqlite.physical.file_copy.BUSY_SECONDS", 0.5)
     monkeypatch.setattr("holdfast.engines.sqlite.client.location.BUSY_SECONDS", 0.5)
-    make(desk.home / "a.db")
-    taken = desk.take("a.db")
-    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as other:
+    make(sqlite_files.home / "a.db")
+    taken = sqlite_files.take("a.db")
+    with closing(sqlite3.connect(sqlite_files.home / "a.db", isolation_level=None)) as other:
         other.execute("DELETE FROM pairs")
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(AddonUnavailable, match="locked"):
-            desk.put(taken, "a.db")
+            sqlite_files.put(taken, "a.db")
         other.execute("ROLLBACK")
         assert other.execute("SELECT count(*) FROM pairs").fetchone() == (0,)
-    assert desk.engine.discard(desk.at("a.db"), desk.log.attempt()) == "the file is as it was"
+    assert (
+        sqlite_files.engine.discard(sqlite_files.at("a.db"), sqlite_files.log.attempt())
+        == "the file is as it was"
+    )
 
 
 def test_a_repeated_swap_does_not_undo_what_others_wrote(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(desk.home / "a.db")
-    taken, attempt = desk.take("a.db"), desk.log.attempt("twice")
-    address = desk.at("a.db")
-    desk.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
+    make(sqlite_files.home / "a.db")
+    taken, attempt = sqlite_files.take("a.db"), sqlite_files.log.attempt("twice")
+    address = sqlite_files.at("a.db")
+    sqlite_files.engine.stage(address, taken.dump, taken.fetch, attempt, a_guard())
 
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -186,17 +192,17 @@ def test_a_repeated_swap_does_not_undo_what_others_wrote(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "touch", die)  # right after the content was replaced
         with pytest.raises(KeyboardInterrupt):
-            desk.engine.swap(address, taken.dump, attempt, a_guard())
-    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+            sqlite_files.engine.swap(address, taken.dump, attempt, a_guard())
+    with closing(sqlite3.connect(sqlite_files.home / "a.db")) as other:
         other.execute("INSERT INTO hidden_rowids VALUES ('since then')")
         other.commit()
     for _ in range(2):
-        desk.engine.swap(address, taken.dump, attempt, a_guard())
-    with closing(sqlite3.connect(desk.home / "a.db")) as other:
+        sqlite_files.engine.swap(address, taken.dump, attempt, a_guard())
+    with closing(sqlite3.connect(sqlite_files.home / "a.db")) as other:
         query = "SELECT count(*) FROM hidden_rowids WHERE v = 'since then'"
         assert other.execute(query).fetchone() == (1,)
-    assert desk.engine.discard(address, attempt) == "the restored data is in place"
-    assert not desk.engine.room(attempt).exists()
+    assert sqlite_files.engine.discard(address, attempt) == "the restored data is in place"
+    assert not sqlite_files.engine.room(attempt).exists()
 
 
 HOSTILE = {
@@ -217,26 +223,33 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("bad", "why"), HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_or_torn_text_harms_nothing(desk: Desk, bad: str, why: str) -> None:
-    make(desk.home / "a.db", rows=3)
-    before = fingerprint(desk.home / "a.db")
-    taken = desk.take("a.db")
+def test_a_hostile_or_torn_text_harms_nothing(
+    sqlite_files: SqliteFiles, bad: str, why: str
+) -> None:
+    make(sqlite_files.home / "a.db", rows=3)
+    before = fingerprint(sqlite_files.home / "a.db")
+    taken = sqlite_files.take("a.db")
     whole = taken.plain["main.sql"]
-    assert desk.engine.examine(taken.dump.members[0], iter([whole]))["rows"] > 40
+    assert sqlite_files.engine.examine(taken.dump.members[0], iter([whole]))["rows"] > 40
     end = b"" if "end" in why or "middle" in why else b"COMMIT;\n"
     taken.plain["main.sql"] = whole.removesuffix(b"COMMIT;\n") + bad.encode() + b"\n" + end
     with pytest.raises(EvidenceMissing, match=why):
-        desk.put(taken, "a.db")
-    assert desk.engine.discard(desk.at("a.db"), desk.log.attempt()) == "the file is as it was"
-    assert fingerprint(desk.home / "a.db") == before
+        sqlite_files.put(taken, "a.db")
+    assert (
+        sqlite_files.engine.discard(sqlite_files.at("a.db"), sqlite_files.log.attempt())
+        == "the file is as it was"
+    )
+    assert fingerprint(sqlite_files.home / "a.db") == before
     assert not Path("/tmp/holdfast-hostile.db").exists()
 
 
-def test_a_dump_of_another_project_may_not_ask_for_rows_without_end(desk: Desk) -> None:
+def test_a_dump_of_another_project_may_not_ask_for_rows_without_end(
+    sqlite_files: SqliteFiles,
+) -> None:
     """Written by us, of a file that its owner could shape."""
-    make(desk.home / "a.db")
-    make(desk.home / "b.db")
-    taken = desk.take("a.db")
+    make(sqlite_files.home / "a.db")
+    make(sqlite_files.home / "b.db")
+    taken = sqlite_files.take("a.db")
     (member,) = taken.plain
     endless = (
         "INSERT INTO t SELECT n FROM (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1"
@@ -245,12 +258,12 @@ def test_a_dump_of_another_project_may_not_ask_for_rows_without_end(desk: Desk) 
     taken.plain[member] = f"BEGIN TRANSACTION;\nCREATE TABLE t(a);\n{endless}".encode()
     taken.dump = replace(taken.dump, trusted=False)
     with pytest.raises(EvidenceMissing, match="asks for more work or room"):
-        desk.put(taken, "b.db")
+        sqlite_files.put(taken, "b.db")
 
 
-def test_a_snapshot_of_another_project_holds_no_unknown_module(desk: Desk) -> None:
-    make(desk.home / "a.db")
-    made = desk.copy("a.db")
+def test_a_snapshot_of_another_project_holds_no_unknown_module(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db")
+    made = sqlite_files.copy("a.db")
     with closing(sqlite3.connect(made)) as session:
         session.execute("PRAGMA writable_schema=ON")
         session.execute(
@@ -258,45 +271,51 @@ def test_a_snapshot_of_another_project_holds_no_unknown_module(desk: Desk) -> No
             " 'CREATE VIRTUAL TABLE v USING csv(filename=''/etc/passwd'')')"
         )
         session.commit()
-    attempt = desk.log.attempt()
-    room = desk.engine.room(attempt)
+    attempt = sqlite_files.log.attempt()
+    room = sqlite_files.engine.room(attempt)
     shutil.copytree(made.parent.parent, room)
     with pytest.raises(EvidenceMissing, match="of a module that is not known"):
-        desk.engine.accept(desk.at("a.db"), {**desk.facts, FOREIGN: True}, attempt, a_guard())
+        sqlite_files.engine.accept(
+            sqlite_files.at("a.db"), {**sqlite_files.facts, FOREIGN: True}, attempt, a_guard()
+        )
 
 
-def test_an_endless_text_can_be_stopped(desk: Desk) -> None:
-    make(desk.home / "a.db", rows=3)
-    taken = desk.take("a.db")
+def test_an_endless_text_can_be_stopped(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db", rows=3)
+    taken = sqlite_files.take("a.db")
     endless = b"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
     taken.plain["main.sql"] += endless + b"SELECT count(*) FROM c;\n"
     guard = a_guard()
     timer = threading.Timer(0.3, lambda: guard.stop(Interrupted("aborted on request")))
     timer.start()
     with pytest.raises((Interrupted, EvidenceMissing)):
-        desk.engine.stage(desk.at("a.db"), taken.dump, taken.fetch, desk.log.attempt(), guard)
+        sqlite_files.engine.stage(
+            sqlite_files.at("a.db"), taken.dump, taken.fetch, sqlite_files.log.attempt(), guard
+        )
 
 
-def test_every_truncation_is_noticed(desk: Desk) -> None:
-    make(desk.home / "a.db", rows=2)
-    taken = desk.take("a.db")
+def test_every_truncation_is_noticed(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db", rows=2)
+    taken = sqlite_files.take("a.db")
     whole = taken.plain["main.sql"]
     for cut in (0, 5, len(whole) // 3, len(whole) // 2, len(whole) - 9, len(whole) - 2):
         with pytest.raises(EvidenceMissing):
-            desk.engine.examine(taken.dump.members[0], iter([whole[:cut]]))
+            sqlite_files.engine.examine(taken.dump.members[0], iter([whole[:cut]]))
 
 
 @pytest.fixture
-def outside(desk: Desk, tmp_path: Path) -> Iterator[Path]:
+def outside(sqlite_files: SqliteFiles, tmp_path: Path) -> Iterator[Path]:
     make(tmp_path / "secret.db", rows=1)
     return tmp_path / "secret.db"
 
 
-def test_only_plain_files_below_the_roots_are_touched(desk: Desk, outside: Path) -> None:
-    (desk.home / "link.db").symlink_to(outside)
-    (desk.home / "dir").symlink_to(outside.parent)
-    (desk.home / "real").mkdir()
-    (desk.home / "state.txt").write_text("no database, but longer than a header" * 10)
+def test_only_plain_files_below_the_roots_are_touched(
+    sqlite_files: SqliteFiles, outside: Path
+) -> None:
+    (sqlite_files.home / "link.db").symlink_to(outside)
+    (sqlite_files.home / "dir").symlink_to(outside.parent)
+    (sqlite_files.home / "real").mkdir()
+    (sqlite_files.home / "state.txt").write_text("no database, but longer than a header" * 10)
     for name, problem in (
         ("link.db", "symbolic link"),
         ("dir/secret.db", "symbolic link"),
@@ -304,61 +323,39 @@ def test_only_plain_files_below_the_roots_are_touched(desk: Desk, outside: Path)
         ("state.txt", "not a database"),
     ):
         with pytest.raises(AddonRefused, match=problem):
-            desk.engine.probe(desk.at(name))
+            sqlite_files.engine.probe(sqlite_files.at(name))
     with pytest.raises(AddonUnavailable, match="No such file"):
-        desk.engine.probe(desk.at("absent.db"))
+        sqlite_files.engine.probe(sqlite_files.at("absent.db"))
     with pytest.raises(AddonRefused, match="not below"):
-        desk.engine.probe(desk.engine.parse(f"sqlite://{outside}"))
+        sqlite_files.engine.probe(sqlite_files.engine.parse(f"sqlite://{outside}"))
     with pytest.raises(AddonRefused, match="not below"):
-        desk.engine.probe(Address("", 0, "", Secret(""), f"{desk.home}/../secret.db"))
-    bare = create(desk.home.parent / "tools")
-    make(desk.home / "a.db", rows=1)
+        sqlite_files.engine.probe(
+            Address("", 0, "", Secret(""), f"{sqlite_files.home}/../secret.db")
+        )
+    bare = create(sqlite_files.home.parent / "tools")
+    make(sqlite_files.home / "a.db", rows=1)
     with pytest.raises(AddonRefused, match="--sqlite-roots"):
-        bare.probe(desk.at("a.db"))
-    bare.allow([desk.home.parent], desk.home)
+        bare.probe(sqlite_files.at("a.db"))
+    bare.allow([sqlite_files.home.parent], sqlite_files.home)
     with pytest.raises(AddonRefused, match="belongs to Holdfast"):
-        bare.probe(desk.at("a.db"))
-    left = {path.name for path in desk.home.iterdir()}
+        bare.probe(sqlite_files.at("a.db"))
+    left = {path.name for path in sqlite_files.home.iterdir()}
     assert left == {"link.db", "dir", "real", "state.txt", "a.db"}
 
 
 def test_a_file_that_cannot_be_written_is_no_target(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(desk.home / "a.db", rows=1)
-    taken = desk.take("a.db")
+    make(sqlite_files.home / "a.db", rows=1)
+    taken = sqlite_files.take("a.db")
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(PreflightRefused, match="cannot be written"):
-        desk.engine.preflight(desk.at("a.db"), taken.dump)
+        sqlite_files.engine.preflight(sqlite_files.at("a.db"), taken.dump)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "/a/b", "file:///a", "sqlite://", "sqlite:///", "sqlite://a/b.db", "sqlite:///a/"),
-        *("sqlite:///a/../b", "sqlite:///a/./b", "sqlite:///a/%2e%2e/b", "sqlite:///a%00b"),
-        *("sqlite:///a?mode=rwc", "sqlite:////", "sqlite:////a/"),
-    ],
-)
-def test_what_is_no_connection_string_is_invalid(text: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        create(Path("/nowhere")).parse(text)
-    assert "connectionString" in caught.value.details
-
-
-@pytest.mark.parametrize("text", ["sqlite:///srv/a.db", "sqlite:////srv/a.db"])
-def test_an_absolute_path_begins_with_three_slashes_or_four(text: str) -> None:
-    assert create(Path("/nowhere")).parse(text).database == "/srv/a.db"
-
-
-def test_secrets_lead_back(desk: Desk) -> None:
-    address = Address("", 0, "", Secret(""), str(desk.home / "odd name%?.db"))
-    assert desk.engine.parse(desk.engine.secrets(address)["SQLITE_URI"]) == address
-
-
-def test_copies_are_gone_before_the_next_one_and_after_a_death(desk: Desk) -> None:
-    make(desk.home / "a.db", rows=3)
-    tools, seen = desk.engine._tools_dir, list[str]()
+def test_copies_are_gone_before_the_next_one_and_after_a_death(sqlite_files: SqliteFiles) -> None:
+    make(sqlite_files.home / "a.db", rows=3)
+    tools, seen = sqlite_files.engine._tools_dir, list[str]()
     home = scratch.home(tools)
     with scratch.scratch(tools, "one") as room:
         (room / "copy.db").write_bytes(bytes(1 << 20))
@@ -374,6 +371,6 @@ def test_copies_are_gone_before_the_next_one_and_after_a_death(desk: Desk) -> No
     assert seen == ["one", "two"]
     with scratch.scratch(tools, "one"):  # the same name, at once
         assert [path.name for path in home.iterdir()] == ["one"]
-    desk.take("a.db")
+    sqlite_files.take("a.db")
     scratch.wait_for_removals()
     assert list(home.iterdir()) == []

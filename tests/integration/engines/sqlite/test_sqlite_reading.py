@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.postgres import a_guard
 from fixtures.sqlite_data import contents, fingerprint, make
-from fixtures.sqlite_desk import Desk
+from fixtures.sqlite_files import SqliteFiles
 from holdfast.contracts.engine import EVERYTHING
 from holdfast.domain.errors import AddonUnavailable, ChildFailed, Interrupted
 from holdfast.engines.sqlite.client import scratch
@@ -62,13 +62,15 @@ def impatient(path: Path) -> Generator[sqlite3.Connection]:
 @pytest.mark.parametrize("wal", [False, True])
 @pytest.mark.parametrize("portions", [0, 1, 3])
 def test_a_table_that_is_half_read_goes_on_in_the_copy(
-    desk: Desk, slow: Slow, wal: bool, portions: int
+    sqlite_files: SqliteFiles, slow: Slow, wal: bool, portions: int
 ) -> None:
     """What others write meanwhile is not in it, and they wait for the copy alone."""
-    path = desk.home / "a.db"
+    path = sqlite_files.home / "a.db"
     make(path, rows=3000, wal=wal)
     before = fingerprint(path)
-    with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), a_guard()) as session:
+    with sqlite_files.engine.dump(
+        sqlite_files.at("a.db"), EVERYTHING, sqlite_files.log.attempt(), a_guard()
+    ) as session:
         source = session.open(session.members[0])
         parts = [source.read(SOME) for _ in range(portions)]
         with impatient(path) as other:
@@ -82,22 +84,26 @@ def test_a_table_that_is_half_read_goes_on_in_the_copy(
                 assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         parts += iter(lambda: source.read(SOME), b"")
         source.finish()
-    shell = desk.home / "shell.db"
+    shell = sqlite_files.home / "shell.db"
     with closing(sqlite3.connect(shell)) as made:
         made.executescript(b"".join(parts).decode())
     assert fingerprint(shell) == before
 
 
-def test_text_that_is_no_utf_8_on_both_sides_of_the_turn(desk: Desk, slow: Slow) -> None:
-    with closing(sqlite3.connect(desk.home / "a.db", isolation_level=None)) as made:
+def test_text_that_is_no_utf_8_on_both_sides_of_the_turn(
+    sqlite_files: SqliteFiles, slow: Slow
+) -> None:
+    with closing(sqlite3.connect(sqlite_files.home / "a.db", isolation_level=None)) as made:
         made.execute("CREATE TABLE t (v TEXT)")
         made.execute("BEGIN")
         for _ in range(3):
             made.executemany("INSERT INTO t VALUES (?)", [(f"{n}" * 90,) for n in range(400)])
             made.execute("INSERT INTO t VALUES (CAST(X'ff41' AS TEXT))")
         made.execute("COMMIT")
-    before = contents(desk.home / "a.db")
-    with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), a_guard()) as session:
+    before = contents(sqlite_files.home / "a.db")
+    with sqlite_files.engine.dump(
+        sqlite_files.at("a.db"), EVERYTHING, sqlite_files.log.attempt(), a_guard()
+    ) as session:
         source = session.open(session.members[0])
         parts = [source.read(SOME) for _ in range(3)]
         assert b"CAST(X'ff41' AS TEXT)" in b"".join(parts)
@@ -105,50 +111,58 @@ def test_text_that_is_no_utf_8_on_both_sides_of_the_turn(desk: Desk, slow: Slow)
         parts += iter(lambda: source.read(SOME), b"")
         source.finish()
     assert b"".join(parts).count(b"CAST(X'ff41' AS TEXT)") == 3
-    with closing(sqlite3.connect(desk.home / "b.db")) as made:
+    with closing(sqlite3.connect(sqlite_files.home / "b.db")) as made:
         made.executescript(b"".join(parts).decode())
-    assert contents(desk.home / "b.db") == before
+    assert contents(sqlite_files.home / "b.db") == before
 
 
-def test_what_hinders_the_copy_ends_the_dump(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_hinders_the_copy_ends_the_dump(
+    sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise ChildFailed("cp: no space left on device")
 
     monkeypatch.setattr(file_copy, "_copy_at_once", full)
-    make(desk.home / "a.db")
-    with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), a_guard()) as session:
+    make(sqlite_files.home / "a.db")
+    with sqlite_files.engine.dump(
+        sqlite_files.at("a.db"), EVERYTHING, sqlite_files.log.attempt(), a_guard()
+    ) as session:
         source = session.open(session.members[0])
         for ask in (session.inventory, lambda: source.read(SOME), source.finish):
             with pytest.raises(ChildFailed, match="no space"):
                 ask()
-    with impatient(desk.home / "a.db") as other:
+    with impatient(sqlite_files.home / "a.db") as other:
         other.execute("DELETE FROM hidden_rowids")
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_a_dump_that_is_given_up_lets_the_file_go(desk: Desk, slow: Slow, wal: bool) -> None:
+def test_a_dump_that_is_given_up_lets_the_file_go(
+    sqlite_files: SqliteFiles, slow: Slow, wal: bool
+) -> None:
     """While it is copied, as here, or read."""
-    make(desk.home / "a.db", rows=3000, wal=wal)
+    make(sqlite_files.home / "a.db", rows=3000, wal=wal)
     guard = a_guard()
-    with desk.engine.dump(desk.at("a.db"), EVERYTHING, desk.log.attempt(), guard) as session:
+    with sqlite_files.engine.dump(
+        sqlite_files.at("a.db"), EVERYTHING, sqlite_files.log.attempt(), guard
+    ) as session:
         source = session.open(session.members[0])
         assert source.read(SOME)
         guard.stop(Interrupted("aborted on request"))
         with pytest.raises(Interrupted):
             source.read(SOME)
     assert not slow.allowed.is_set()
-    with impatient(desk.home / "a.db") as other:
+    with impatient(sqlite_files.home / "a.db") as other:
         other.execute("DELETE FROM hidden_rowids")
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     scratch.wait_for_removals()
-    assert not list(scratch.home(desk.home.parent / "state" / "tools").rglob("copy.db"))
+    assert not list(scratch.home(sqlite_files.home.parent / "state" / "tools").rglob("copy.db"))
 
 
 def test_both_begin_anew_until_they_see_the_same(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others commit between the two beginnings, twice."""
-    path = desk.home / "a.db"
+    path = sqlite_files.home / "a.db"
     make(path, wal=True)
     begin, begun = file_copy.begin, list[int]()
 
@@ -172,12 +186,12 @@ def test_both_begin_anew_until_they_see_the_same(
                 assert each.execute(query).fetchone() == ("1,2,3,5",)
 
 
-def test_a_log_that_never_rests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_never_rests(sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> bool:
         return False
 
-    make(desk.home / "a.db", wal=True)
+    make(sqlite_files.home / "a.db", wal=True)
     monkeypatch.setattr(file_copy, "BUSY_SECONDS", 0.1)
     monkeypatch.setattr(file_copy, "_begin_together", never)
     with pytest.raises(AddonUnavailable, match=r"a\.db is written to without any pause"):
-        desk.take("a.db")
+        sqlite_files.take("a.db")
