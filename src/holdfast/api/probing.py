@@ -23,10 +23,10 @@ from holdfast.domain.errors import Failure, Invalid, ObjectMissing
 from holdfast.http.state import Api
 from holdfast.kit.fetch import is_local_service_name
 from holdfast.usecases.addons import AddonServer, managed_address
-from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, DestinationPatch
 from holdfast.usecases.forms.store_settings import StoreSettings
+from holdfast.usecases.hosting.certificates import require_certificates
 
 _SAMPLE_COPIES = 50
 """Copies that are looked up when a destination gets another address."""

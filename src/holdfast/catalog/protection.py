@@ -111,11 +111,11 @@ def differences(session: ReadSession, addon_pks: Collection[int]) -> dict[int, l
     """The columns in which the rows of these addons are not what is derived from nothing."""
     stored = select(ProtectionRow).where(ProtectionRow.addon_pk.in_(addon_pks))
     rows = {row.addon_pk: row for row in session.scalars(stored)}
-    found: dict[int, list[str]] = {}
+    columns_by_addon: dict[int, list[str]] = {}
     for addon_pk, values in _derived(session, addon_pks, {}, whole=True).items():
         row = rows.get(addon_pk)
         if row is None:
-            found[addon_pk] = [NO_ROW]
+            columns_by_addon[addon_pk] = [NO_ROW]
             continue
         columns = [
             name
@@ -124,8 +124,8 @@ def differences(session: ReadSession, addon_pks: Collection[int]) -> dict[int, l
             if getattr(row, name) != value and not (name in _PROOF and value is None)
         ]
         if columns:
-            found[addon_pk] = columns
-    return found
+            columns_by_addon[addon_pk] = columns
+    return columns_by_addon
 
 
 _PROOF = ("proven", "proof_ms")
@@ -203,7 +203,7 @@ def _good(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Values]
     )
     rows = [tuple(row) for row in session.execute(bounds)]
     backup_pks = {pk for _, first, last in rows for pk in (first, last)}
-    taken = dict(
+    created = dict(
         session.execute(select(Backup.pk, Backup.created).where(Backup.pk.in_(backup_pks))).all()
     )
     places: dict[int, set[int | None]] = defaultdict(set)
@@ -218,8 +218,8 @@ def _good(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Values]
             places[backup_pk].add(destination_pk)
     return {
         addon_pk: {
-            "first_good": taken[first],
-            "last_good": taken[last],
+            "first_good": created[first],
+            "last_good": created[last],
             "last_good_backup": last,
             "places": len(places[last]),
             "lost": len(lost[last]),
@@ -321,16 +321,16 @@ def _counted(
 ) -> dict[int, list[Day]]:
     """One backup that several schedules wanted was due once."""
     counts: dict[tuple[int, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    seen: set[int] = set()
+    counted: set[int] = set()
     for addon_pk, instant, outcome, count, backup_pk, status in decided:
         day = counts[addon_pk, instant - instant % DAY_MS]
         if outcome != Outcome.FIRED:
             day["due"] += count
             day["missed"] += count
             continue
-        if backup_pk is None or backup_pk in seen:
+        if backup_pk is None or backup_pk in counted:
             continue
-        seen.add(backup_pk)
+        counted.add(backup_pk)
         day["due"] += 1
         if status == Status.COMPLETED:
             day["good"] += 1
@@ -383,8 +383,8 @@ _ROWS: Any = (
 
 
 def _protected(row: Any) -> ProtectedRow:
-    addon_pk, project_pk, identifier, name, kind, stored, *known = row
-    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, Facts(*known), stored)
+    addon_pk, project_pk, identifier, name, kind, stored, *values = row
+    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, Facts(*values), stored)
 
 
 def living_after(session: ReadSession, addon_pk: int) -> list[int]:

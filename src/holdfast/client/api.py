@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
-from holdfast.client import addons, awaited, backups, blocking, restores
+from holdfast.client import addons, backups, restores
 from holdfast.client.access import Roles, Tokens
 from holdfast.client.audit import AuditLog
 from holdfast.client.destinations import Destinations
@@ -14,6 +14,7 @@ from holdfast.client.projects import Projects
 from holdfast.client.protection import Protections
 from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
+from holdfast.client.streams import awaited, blocking
 from holdfast.client.transport.async_transport import AsyncTransport
 from holdfast.client.transport.calls import Awaiting, Blocking, Noun, R, Steps, call, get
 from holdfast.client.transport.parse import parsed

@@ -10,8 +10,8 @@ from holdfast.contracts.store import ObjectStore, Versioned
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure, StoreRefused
 from holdfast.domain.retention.rules import Policy
+from holdfast.domain.retention.store_check import damage
 from holdfast.domain.snapshot import is_in_repository, is_snapshot_key
-from holdfast.domain.store_check import damage
 from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.retention import deletion, expiry
 from holdfast.usecases.retention.deletion import Decision, Proof, Step

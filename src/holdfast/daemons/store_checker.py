@@ -10,7 +10,7 @@ from holdfast.catalog.work import chores
 from holdfast.contracts.store import ObjectStore
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.errors import Failure
-from holdfast.domain.store_check import damage
+from holdfast.domain.retention.store_check import damage
 from holdfast.kit.clock import rfc3339
 from holdfast.usecases.retention import deletion
 from holdfast.usecases.store_check import object_check

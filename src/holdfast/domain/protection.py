@@ -217,14 +217,14 @@ def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
 
 def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
     within = PROOF_DAYS * DAY_MS if objective.proof_ms is None else objective.proof_ms
-    said = f"objective {show_duration(within)}"
+    promise = f"objective {show_duration(within)}"
     if facts.proven is None:
         first = facts.first_good if facts.first_good is not None else now
         if now - first > within:
-            yield Reason(f"no restore was ever proven; {said}", first + within)
+            yield Reason(f"no restore was ever proven; {promise}", first + within)
     elif now - facts.proven > within:
         age = show_duration(now - facts.proven)
-        yield Reason(f"last proven restore {age} ago; {said}", facts.proven + within)
+        yield Reason(f"last proven restore {age} ago; {promise}", facts.proven + within)
     limit = objective.max_restore_ms
     if limit is not None and facts.proof_ms is not None and facts.proof_ms > limit:
         took = show_duration(facts.proof_ms)
@@ -234,13 +234,13 @@ def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
 
 def problems(objective: Objective, gap_ms: int | None) -> dict[str, str]:
     """What an objective asks that its schedules cannot give, by field."""
-    found: dict[str, str] = {}
+    by_field: dict[str, str] = {}
     if objective.max_age_ms is not None and gap_ms is not None and objective.max_age_ms < gap_ms:
-        found["maxAgeMinutes"] = (
+        by_field["maxAgeMinutes"] = (
             f"cannot be met: the schedules leave {show_duration(gap_ms)} between two backups;"
             f" ask for at least {show_duration(gap_ms + RPO_SLACK_MS)}, or schedule more often"
         )
-    return found
+    return by_field
 
 
 def with_day(days: Collection[Day], fresh: Collection[Day], now: int) -> list[Day]:

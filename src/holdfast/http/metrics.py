@@ -18,8 +18,8 @@ from starlette.responses import Response
 from holdfast.domain.access import Caller, Permission
 from holdfast.http.auth import requires
 from holdfast.http.state import Api, State
-from holdfast.views import metrics
-from holdfast.views.metrics import AddonSample, WorkSample
+from holdfast.views.protection import metrics
+from holdfast.views.protection.metrics import AddonSample, WorkSample
 
 router = APIRouter(tags=["metrics"])
 

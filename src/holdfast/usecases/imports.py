@@ -17,9 +17,9 @@ from holdfast.domain.errors import Conflict, Invalid, NotFound
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.backups import new_backup
-from holdfast.usecases.certificates import require_certificates
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import BackupForm, ImportForm, UploadForm
+from holdfast.usecases.hosting.certificates import require_certificates
 
 _COMMON = {"name", "compression_type", "custom_destination_id"}
 

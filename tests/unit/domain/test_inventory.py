@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.artifact import attempt_prefix
-from holdfast.domain.store_check import (
+from holdfast.domain.retention.store_check import (
     Class,
     RecordedBackup,
     Spot,

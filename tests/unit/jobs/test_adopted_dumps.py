@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.domain.artifact import stamped_part
 from holdfast.domain.provenance import Provenance
-from holdfast.domain.store_check import spot_of
+from holdfast.domain.retention.store_check import spot_of
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.sign import Stamp
 from holdfast.stores.memory.driver import MemoryStore

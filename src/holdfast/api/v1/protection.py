@@ -19,7 +19,7 @@ from holdfast.http.writing import Writing
 from holdfast.usecases import objectives as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.objectives import ObjectiveForm
-from holdfast.views import protection as views
+from holdfast.views.protection import wall as views
 from holdfast.views.shapes.base import One
 from holdfast.views.shapes.protection import ObjectiveView, ProtectionView, ProtectionWall
 

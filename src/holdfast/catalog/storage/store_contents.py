@@ -20,7 +20,7 @@ from holdfast.catalog.schema import (
 from holdfast.catalog.storage.copies import being_removed, of_backups
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.operation import OVER, Status
-from holdfast.domain.store_check import RecordedBackup
+from holdfast.domain.retention.store_check import RecordedBackup
 
 _DAY_MS = 86_400_000
 

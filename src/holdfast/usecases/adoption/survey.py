@@ -17,15 +17,16 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from holdfast.catalog.schema import Document
 from holdfast.contracts.store import ObjectStore
-from holdfast.domain import snapshot, store_check
+from holdfast.domain import snapshot
 from holdfast.domain.adoption import SurveyedAddon, SurveyedBackup, SurveyProblem
 from holdfast.domain.artifact import MANIFEST, stamped_part
 from holdfast.domain.backup import BackupType, Compression
 from holdfast.domain.errors import EvidenceMissing, Failure
 from holdfast.domain.evidence import Check
 from holdfast.domain.provenance import Provenance
+from holdfast.domain.retention import store_check
+from holdfast.domain.retention.store_check import Spot, spot_of
 from holdfast.domain.snapshot import repository_of, snapshot_key
-from holdfast.domain.store_check import Spot, spot_of
 from holdfast.kit.seal import Secret
 from holdfast.kit.sign import Stamp
 from holdfast.pipeline.digest import Digest

@@ -13,7 +13,7 @@ from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.storage import findings, store_contents
 from holdfast.catalog.storage.findings import Sighting
 from holdfast.contracts.store import ObjectStore, Stat
-from holdfast.domain.store_check import (
+from holdfast.domain.retention.store_check import (
     ROOT,
     YOUNG_MS,
     Class,

@@ -20,8 +20,8 @@ from holdfast.catalog.storage.findings import Sighting
 from holdfast.catalog.work import chores, operations
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.domain.retention.store_check import neighbourhood
 from holdfast.domain.snapshot import EVERYTHING, ROOT, next_stretch, repository_of
-from holdfast.domain.store_check import neighbourhood
 from holdfast.kit.clock import rfc3339
 from holdfast.repositories.restic.format.objects import is_shaped
 from holdfast.repositories.restic.repository import Repository

@@ -9,7 +9,7 @@ from holdfast.catalog.work import open_operations
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import Status
 from holdfast.domain.protection import Protection
-from holdfast.views.protection import judged
+from holdfast.views.protection.wall import judged
 
 ADDON_GAUGES: Mapping[str, str] = {
     "first_recoverable_timestamp_seconds": "When the oldest good backup was taken.",

@@ -1,0 +1,1 @@
+"""Protection as the API and the metrics show it."""
