@@ -28,19 +28,21 @@ def consent_of(job: Job) -> Consent:
     return Consent(arguments.accepted, skips_failed=arguments.skips_failed)
 
 
-def keep_old_hours(job: Job, *, deviates: bool) -> int:
+def keep_old_hours(job: Job, *, deviates: bool, directories: bool = False) -> int:
     """Hours that the old data stays aside; 0: the swap removes it.
 
-    As the caller chose; by default only if the restore `deviates` and the engine can undo it.
+    As the caller chose; by default only if the restore `deviates` and can be undone: `directories`
+    that change places always can, other restores where the engine says so.
     """
     hours = job.parse(RestoreArguments).keep_old_hours
     if hours is not None:
         return hours
-    return KEEP_OLD_HOURS if deviates and isinstance(job.engine(), Undoable) else 0
+    undoable = directories or isinstance(job.engine(), Undoable)
+    return KEEP_OLD_HOURS if deviates and undoable else 0
 
 
-def note_old_data(restore: Restore, job: Job, *, deviates: bool) -> None:
+def note_old_data(restore: Restore, job: Job, *, deviates: bool, directories: bool = False) -> None:
     """Records until when an undo is possible, in the transaction that ends the restore."""
-    hours = keep_old_hours(job, deviates=deviates)
+    hours = keep_old_hours(job, deviates=deviates, directories=directories)
     if hours:
         restore.old_until = job.tools.clock.now() + hours * _HOUR_MS

@@ -259,7 +259,7 @@ def swap(job: Job, record: InPlaceRecord) -> InPlaceRecord:
                 job.say(f"a snapshot of {version} now runs as {job.addon.version}")
         control = _control(job)
         keep = None
-        if keep_old_hours(job, deviates=deviates(record)) and not record.gives_up:
+        if keep_old_hours(job, deviates=deviates(record), directories=True) and not record.gives_up:
             keep = data_directories.aside_of(control, job.dispatch.op, record.was)
         data_directories.exchange(control, _tree(job, record, control), job.say, keep)
     return record
@@ -290,7 +290,7 @@ def publish(session: WriteSession, job: Job, record: InPlaceRecord) -> None:
     restore = restores.get(session, job.parse(RestoreArguments).restore_pk)
     restore.report = {"files": record.files, "bytes": record.size, **record.proven}
     if not record.gives_up:
-        note_old_data(restore, job, deviates=deviates(record))
+        note_old_data(restore, job, deviates=deviates(record), directories=True)
     addon = addons.get(session, job.addon.pk)
     if addon.status in (AddonStatus.FAILED, AddonStatus.ERROR):
         addon.status, addon.reason = AddonStatus.RUNNING, None
