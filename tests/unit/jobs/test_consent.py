@@ -13,7 +13,7 @@ from holdfast.jobs.core.job import Job
 def job(chosen: int | None = None) -> Job:
     """Of an engine that has no undo of its own."""
     stub: Any = SimpleNamespace(
-        parse=lambda _: SimpleNamespace(keep_old_hours=chosen), engine=lambda: object()
+        parse=lambda _: SimpleNamespace(keep_old_hours=chosen), engine=object
     )
     return cast("Job", stub)
 
