@@ -7,15 +7,15 @@ compares: a difference means that a change was not noticed.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import and_, event, func, select
 from sqlalchemy.orm import UOWTransaction
 
 from holdfast.catalog.database.session import ReadSession, WriteSession
-from holdfast.catalog.database.touched import Touched, take_touched, touch_addon
+from holdfast.catalog.database.touched import Touched, take_touched, touch_addon, touch_plan
 from holdfast.catalog.schema import (
     Addon,
     Backup,
@@ -29,13 +29,11 @@ from holdfast.catalog.schema import (
 from holdfast.catalog.work import schedules
 from holdfast.domain.addon import Desired
 from holdfast.domain.backup import IMPORTED
-from holdfast.domain.errors import NotFound
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.protection import (
     DAY_MS,
     HISTORY_DAYS,
     Day,
-    Facts,
     longest_gap,
     with_day,
 )
@@ -57,7 +55,7 @@ def _note_changes(session: WriteSession, _: UOWTransaction) -> None:
             if row not in session.new or row.status == Status.COMPLETED:
                 touch_addon(session, row.addon_pk)
         elif isinstance(row, Schedule):
-            touch_addon(session, row.addon_pk)
+            touch_plan(session, row.addon_pk)
         elif isinstance(row, Addon):
             touch_addon(session, row.pk)
 
@@ -65,9 +63,13 @@ def _note_changes(session: WriteSession, _: UOWTransaction) -> None:
 @event.listens_for(WriteSession, "before_commit")
 def _derive(session: WriteSession) -> None:
     session.flush()
-    addon_pks = _addons_of(session, take_touched(session))
+    touched = take_touched(session)
+    addon_pks = _addons_of(session, touched)
     if addon_pks:
         refresh(session, addon_pks)
+    if plans := touched.plans - addon_pks:
+        _refresh_plans(session, plans)
+    if addon_pks or plans:
         session.flush()
         take_touched(session)
 
@@ -87,12 +89,7 @@ def _addons_of(session: WriteSession, touched: Touched) -> set[int]:
 def refresh(session: WriteSession, addon_pks: Collection[int], *, whole: bool = False) -> None:
     """Derives the rows of these addons again; of their history only the last two days, unless the
     `whole` of it."""
-    rows = {
-        row.addon_pk: row
-        for row in session.scalars(
-            select(ProtectionRow).where(ProtectionRow.addon_pk.in_(addon_pks))
-        )
-    }
+    rows = _rows_by_addon(session, addon_pks)
     fresh = _derived(session, addon_pks, rows, whole=whole)
     for addon_pk in set(addon_pks) - fresh.keys():
         if addon_pk in rows:  # the addon is deleted
@@ -102,15 +99,34 @@ def refresh(session: WriteSession, addon_pks: Collection[int], *, whole: bool = 
         if row is None:
             session.add(ProtectionRow(addon_pk=addon_pk, **values))
             continue
-        for name, value in values.items():
-            if getattr(row, name) != value:
-                setattr(row, name, value)
+        _assign(row, values)
+
+
+def _refresh_plans(session: WriteSession, addon_pks: Collection[int]) -> None:
+    """Derives what schedules and their occurrences say, of addons that have a row."""
+    rows = _rows_by_addon(session, addon_pks)
+    plans, days = schedules.of_addons(session, list(rows)), _days(session, rows, rows)
+    for addon_pk, row in rows.items():
+        history = _history(row, days.get(addon_pk, []))
+        _assign(row, {**_plan_values(plans.get(addon_pk, [])), "days": history})
+    if missing := set(addon_pks) - rows.keys():
+        refresh(session, missing)
+
+
+def _rows_by_addon(session: ReadSession, addon_pks: Collection[int]) -> dict[int, ProtectionRow]:
+    stored = select(ProtectionRow).where(ProtectionRow.addon_pk.in_(addon_pks))
+    return {row.addon_pk: row for row in session.scalars(stored)}
+
+
+def _assign(row: ProtectionRow, values: Values) -> None:
+    for name, value in values.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
 
 
 def differences(session: ReadSession, addon_pks: Collection[int]) -> dict[int, list[str]]:
     """The columns in which the rows of these addons are not what is derived from nothing."""
-    stored = select(ProtectionRow).where(ProtectionRow.addon_pk.in_(addon_pks))
-    rows = {row.addon_pk: row for row in session.scalars(stored)}
+    rows = _rows_by_addon(session, addon_pks)
     columns_by_addon: dict[int, list[str]] = {}
     for addon_pk, values in _derived(session, addon_pks, {}, whole=True).items():
         row = rows.get(addon_pk)
@@ -136,8 +152,7 @@ NO_ROW = "no row"
 def rebuild(session: WriteSession, addon_pks: Iterable[int]) -> None:
     """Derives the rows of these addons from nothing; an old proof is kept."""
     chosen = list(addon_pks)
-    stored = select(ProtectionRow).where(ProtectionRow.addon_pk.in_(chosen))
-    for row in session.scalars(stored):
+    for row in _rows_by_addon(session, chosen).values():
         row.days = []
     session.flush()
     refresh(session, chosen, whole=True)
@@ -164,24 +179,34 @@ def _derived(
         if row is not None and (proven is None or (row.proven or 0) > proven):
             proven, proof_ms = row.proven, row.proof_ms
         failing, failure = failures.get(addon.pk, (None, None))
-        history = [Day(**day) for day in row.days] if row is not None else []
-        fresh = days.get(addon.pk, [])
-        newest = max((day.start for day in (*history, *fresh)), default=0)
         derived[addon.pk] = {
             "created": addon.created,
-            "planned": min((schedule.created for schedule in plan), default=None),
             "paused": addon.updated if addon.desired == Desired.PAUSED else None,
-            "longest_gap_ms": longest_gap(tuple(sorted(map(schedules.rule, plan), key=repr))),
-            "next_due": min((schedule.next_due for schedule in plan), default=None),
+            **_plan_values(plan),
             **good.get(addon.pk, _NOTHING_GOOD),
             "failing": failing,
             "failure": failure,
             "proven": proven,
             "proof_ms": proof_ms,
             "bytes": bytes_by_addon.get(addon.pk, 0),
-            "days": [asdict(day) for day in with_day(history, fresh, newest)],
+            "days": _history(row, days.get(addon.pk, [])),
         }
     return derived
+
+
+def _plan_values(plan: Collection[Schedule]) -> Values:
+    return {
+        "planned": min((schedule.created for schedule in plan), default=None),
+        "longest_gap_ms": longest_gap(tuple(sorted(map(schedules.rule, plan), key=repr))),
+        "next_due": min((schedule.next_due for schedule in plan), default=None),
+    }
+
+
+def _history(row: ProtectionRow | None, fresh: Collection[Day]) -> list[dict[str, int]]:
+    """The remembered days with some counted anew; the newest of them says which are too old."""
+    remembered = [] if row is None else [Day(**day) for day in row.days]
+    newest = max((day.start for day in (*remembered, *fresh)), default=0)
+    return [asdict(day) for day in with_day(remembered, fresh, newest)]
 
 
 _NOTHING_GOOD: Values = {
@@ -285,14 +310,18 @@ def _days(
 ) -> dict[int, list[Day]]:
     """The days whose count may have changed: the last two of an addon with a row, else all that are
     remembered. The time is that of the newest occurrence."""
-    newest = dict(
-        session.execute(
-            select(Schedule.addon_pk, func.max(Occurrence.instant))
-            .join(Occurrence, Occurrence.schedule_pk == Schedule.pk)
-            .where(Schedule.addon_pk.in_(addon_pks))
-            .group_by(Schedule.addon_pk)
-        ).all()
+    latest = (
+        select(func.max(Occurrence.instant))
+        .where(Occurrence.schedule_pk == Schedule.pk)
+        .correlate(Schedule)
+        .scalar_subquery()
     )
+    newest: dict[int, int] = {}
+    for addon_pk, instant in session.execute(
+        select(Schedule.addon_pk, latest).where(Schedule.addon_pk.in_(addon_pks))
+    ):
+        if instant is not None:
+            newest[addon_pk] = max(instant, newest.get(addon_pk, 0))
     since = {
         addon_pk: at - at % DAY_MS - (1 if addon_pk in rows else HISTORY_DAYS - 1) * DAY_MS
         for addon_pk, at in newest.items()
@@ -340,51 +369,6 @@ def _counted(
     for (addon_pk, start), numbers in counts.items():
         days[addon_pk].append(Day(start, **numbers))
     return days
-
-
-@dataclass(frozen=True, slots=True)
-class ProtectedRow:
-    """What is known of one living addon; `kind` is its engine's, `bytes` all its good copies'."""
-
-    addon_pk: int
-    project_pk: int
-    id: str
-    name: str
-    kind: str
-    facts: Facts
-    bytes: int
-    days: Sequence[Day] = ()
-
-
-def rows_of(session: ReadSession, project_pks: Collection[int] | None) -> list[ProtectedRow]:
-    """Every living addon, without its days. `project_pks` None: of all projects."""
-    listed = _ROWS if project_pks is None else _ROWS.where(Addon.project_pk.in_(project_pks))
-    return [_protected(row) for row in session.execute(listed)]
-
-
-def row_of(session: ReadSession, addon_pk: int) -> ProtectedRow:
-    """One addon with its days. NotFound when it is deleted."""
-    row = session.execute(_ROWS.where(Addon.pk == addon_pk)).one_or_none()
-    if row is None:
-        raise NotFound("this addon is deleted")
-    days = session.scalar(select(ProtectionRow.days).where(ProtectionRow.addon_pk == addon_pk))
-    return replace(_protected(row), days=[Day(**day) for day in days or ()])
-
-
-_FACTS = [getattr(ProtectionRow, field.name) for field in fields(Facts)]
-_ROWS: Any = (
-    select(
-        Addon.pk, Addon.project_pk, Addon.id, Addon.name, Addon.kind, ProtectionRow.bytes, *_FACTS
-    )
-    .join(ProtectionRow, Addon.pk == ProtectionRow.addon_pk)
-    .where(Addon.deleted.is_(None))
-    .order_by(Addon.pk)
-)
-
-
-def _protected(row: Any) -> ProtectedRow:
-    addon_pk, project_pk, identifier, name, kind, stored, *values = row
-    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, Facts(*values), stored)
 
 
 def living_after(session: ReadSession, addon_pk: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Objectives: what was promised for an addon, a project or all of them."""
 
-from holdfast.catalog import objectives, protection
+from holdfast.catalog import objectives, protected_rows
 from holdfast.catalog.objectives import Scope
 from holdfast.domain.errors import Invalid
 from holdfast.domain.protection import DAY_MS, MINUTE_MS, Objective, problems
@@ -21,7 +21,7 @@ def put(context: Context, scope: Scope, form: ObjectiveForm) -> Objective:
     )
     _, addon_pk = scope
     if addon_pk is not None:
-        facts = protection.row_of(context.session, addon_pk).facts
+        facts = protected_rows.row_of(context.session, addon_pk).facts
         wrong = problems(objective, facts.longest_gap_ms)
         if wrong:
             raise Invalid("the objective makes no sense for this addon", wrong)

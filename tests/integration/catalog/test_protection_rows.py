@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from fixtures.in_process_installation import InProcessInstallation as Installation
 from fixtures.timetables import DAY, HOUR
-from holdfast.catalog import objectives, protection
+from holdfast.catalog import objectives, protected_rows, protection
 from holdfast.catalog.schema import Addon, Backup, Copy, Occurrence, Operation, Restore, Schedule
 from holdfast.catalog.storage import copies
 from holdfast.catalog.work import operations
@@ -23,12 +23,12 @@ def facts_of(installation: Installation, addon_pk: int) -> Facts:
     """Also proves that the row is what is derived from nothing."""
     with installation.catalog.read() as session:
         assert protection.differences(session, [addon_pk]) == {}
-        return protection.row_of(session, addon_pk).facts
+        return protected_rows.row_of(session, addon_pk).facts
 
 
 def days_of(installation: Installation, addon_pk: int) -> list[Day]:
     with installation.catalog.read() as session:
-        return list(protection.row_of(session, addon_pk).days)
+        return list(protected_rows.row_of(session, addon_pk).days)
 
 
 def scheduled(installation: Installation, addon_pk: int) -> int:
@@ -174,7 +174,7 @@ def test_pausing_and_deleting_an_addon(installation: Installation, addon_pk: int
     with installation.catalog.write() as session:
         session.get_one(Addon, addon_pk).deleted = installation.clock.at
     with installation.catalog.read() as session:
-        assert protection.rows_of(session, None) == []
+        assert protected_rows.rows_of(session, None) == []
 
 
 def test_the_check_puts_right_what_a_change_behind_its_back_spoiled(

@@ -9,9 +9,14 @@ _TOUCHED = "touched"
 
 @dataclass(frozen=True)
 class Touched:
-    """Keys of addons and copies, ids of operations: all name addons."""
+    """Keys of addons and copies, ids of operations: all name addons.
+
+    Of `plans` only schedules and their occurrences changed, no backup: that is every addon whose
+    schedule fires, and asks for a fraction of the work.
+    """
 
     addons: set[int] = field(default_factory=set[int])
+    plans: set[int] = field(default_factory=set[int])
     copies: set[int] = field(default_factory=set[int])
     operations: set[str] = field(default_factory=set[str])
 
@@ -22,6 +27,11 @@ def _touched(session: WriteSession) -> Touched:
 
 def touch_addon(session: WriteSession, *addon_pks: int) -> None:
     _touched(session).addons.update(addon_pks)
+
+
+def touch_plan(session: WriteSession, *addon_pks: int) -> None:
+    """Addons of which a schedule changed or fired."""
+    _touched(session).plans.update(addon_pks)
 
 
 def touch_copy(session: WriteSession, copy_pk: int) -> None:

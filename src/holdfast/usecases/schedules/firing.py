@@ -17,7 +17,7 @@ from holdfast.catalog.database.session import (
     lock_addons,
     try_lock_addons,
 )
-from holdfast.catalog.database.touched import touch_addon
+from holdfast.catalog.database.touched import touch_plan
 from holdfast.catalog.schema import Addon, Backup, Copy, Document, Occurrence, Schedule
 from holdfast.catalog.storage import copies
 from holdfast.catalog.storage.copies import CopyRequest
@@ -72,7 +72,7 @@ def fire(
             causes.append(_Cause(*owners[addon_pk], run, causing))
     for row in rows.values():
         row.next_due = next_due(schedules.rule(row), now)
-    touch_addon(session, *owners)
+    touch_plan(session, *owners)
     return _make_backups(session, queue, causes, now)
 
 

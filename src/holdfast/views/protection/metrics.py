@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.protection import ProtectedRow
+from holdfast.catalog.protected_rows import ProtectedRow
 from holdfast.catalog.work import open_operations
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import Status

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from holdfast.catalog import objectives, projects, protection
+from holdfast.catalog import objectives, projects, protected_rows
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.objectives import Scope
-from holdfast.catalog.protection import ProtectedRow
+from holdfast.catalog.protected_rows import ProtectedRow
 from holdfast.domain.access import Caller
 from holdfast.domain.protection import DAY_MS, MINUTE_MS, ORDER, Objective, Protection, judge
 from holdfast.kit.clock import rfc3339, rfc3339_if
@@ -48,7 +48,7 @@ def judged(
     }
     chosen = objectives.of_all(session)
     everything = caller.projects is None and project is None
-    rows = protection.rows_of(session, None if everything else list(names))
+    rows = protected_rows.rows_of(session, None if everything else list(names))
     return [
         (
             row,
@@ -61,7 +61,7 @@ def judged(
 
 
 def of_addon(session: ReadSession, addon_pk: int, project_id: str, now: int) -> ProtectionView:
-    row = protection.row_of(session, addon_pk)
+    row = protected_rows.row_of(session, addon_pk)
     objective = objectives.effective(objectives.of_all(session), row.project_pk, addon_pk)
     item = _item(row, judge(row.facts, objective, now), project_id)
     return ProtectionView(

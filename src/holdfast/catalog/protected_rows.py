@@ -1,0 +1,57 @@
+"""Reads what is known of the protection of addons, one row each."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.schema import Addon, ProtectionRow
+from holdfast.domain.errors import NotFound
+from holdfast.domain.protection import Day, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedRow:
+    """What is known of one living addon; `kind` is its engine's, `bytes` all its good copies'."""
+
+    addon_pk: int
+    project_pk: int
+    id: str
+    name: str
+    kind: str
+    facts: Facts
+    bytes: int
+    days: Sequence[Day] = ()
+
+
+def rows_of(session: ReadSession, project_pks: Collection[int] | None) -> list[ProtectedRow]:
+    """Every living addon, without its days. `project_pks` None: of all projects."""
+    listed = _ROWS if project_pks is None else _ROWS.where(Addon.project_pk.in_(project_pks))
+    return [_protected(row) for row in session.execute(listed)]
+
+
+def row_of(session: ReadSession, addon_pk: int) -> ProtectedRow:
+    """One addon with its days. NotFound when it is deleted."""
+    row = session.execute(_ROWS.where(Addon.pk == addon_pk)).one_or_none()
+    if row is None:
+        raise NotFound("this addon is deleted")
+    days = session.scalar(select(ProtectionRow.days).where(ProtectionRow.addon_pk == addon_pk))
+    return replace(_protected(row), days=[Day(**day) for day in days or ()])
+
+
+_FACTS = [getattr(ProtectionRow, field.name) for field in fields(Facts)]
+_ROWS: Any = (
+    select(
+        Addon.pk, Addon.project_pk, Addon.id, Addon.name, Addon.kind, ProtectionRow.bytes, *_FACTS
+    )
+    .join(ProtectionRow, Addon.pk == ProtectionRow.addon_pk)
+    .where(Addon.deleted.is_(None))
+    .order_by(Addon.pk)
+)
+
+
+def _protected(row: Any) -> ProtectedRow:
+    addon_pk, project_pk, identifier, name, kind, stored, *values = row
+    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, Facts(*values), stored)
