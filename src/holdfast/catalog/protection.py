@@ -317,9 +317,10 @@ def _days(
         .scalar_subquery()
     )
     newest: dict[int, int] = {}
-    for addon_pk, instant in session.execute(
+    instants: Any = session.execute(
         select(Schedule.addon_pk, latest).where(Schedule.addon_pk.in_(addon_pks))
-    ):
+    )
+    for addon_pk, instant in instants:  # None for a schedule that never came due
         if instant is not None:
             newest[addon_pk] = max(instant, newest.get(addon_pk, 0))
     since = {
