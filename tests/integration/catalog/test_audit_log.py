@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.catalog.database.session import Catalog, WriteSession
-from holdfast.catalog.schema import Addon, AuditEntry, Destination, Project, Token
+from holdfast.catalog.schema import Addon, AuditEntry, Destination, Project, ProtectionRow, Token
 from holdfast.domain.access import BUILT_IN, Caller
 from holdfast.usecases.auditing import Change, Origin, audited
 
@@ -119,6 +119,7 @@ def test_a_row_removed_by_a_statement_is_gone(
 
     def change(session: WriteSession) -> None:
         session.get_one(Addon, pk)
+        session.execute(delete(ProtectionRow).where(ProtectionRow.addon_pk == pk))
         statement = delete(Addon).where(Addon.pk == pk)
         session.execute(statement.execution_options(synchronize_session=False))
 
