@@ -149,8 +149,10 @@ def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
 
 def _kind(context: Context, target: Addon, backup: Backup) -> Kind:
     kind = restored_by(BackupType(backup.type))
+    if kind is not Kind.RESTORE_IN_PLACE:
+        return kind
     stays_open = isinstance(context.services.engines(target.kind), RestorableWhileOpen)
-    return Kind.RESTORE_OPEN_FILE if kind is Kind.RESTORE_IN_PLACE and stays_open else kind
+    return Kind.RESTORE_OPEN_FILE if stays_open else kind
 
 
 def _require_copy(session: ReadSession, backup: Backup) -> None:

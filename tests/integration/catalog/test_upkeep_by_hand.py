@@ -136,7 +136,7 @@ def test_by_uid_when_addon_and_project_are_gone(
     def delete(caller: Caller, *, force: bool = False) -> None:
         with installation.catalog.write() as session:
             context = installation.context(session)
-            own = Context(session, caller, context.now, context.house)
+            own = Context(session, caller, context.now, context.services)
             verbs.delete_stored(own, uid, force=force)
 
     with pytest.raises(NotFound):
