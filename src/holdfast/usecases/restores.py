@@ -119,10 +119,11 @@ def _require_fitting(context: Context, target: Addon, backup: Backup, choices: C
         problems["skipFailedObjects"] = "is for dumps only: a snapshot is files, and has them all"
     if choices.locale and backup.type == BackupType.SNAPSHOT:
         problems["locale"] = "is for dumps only: indexes of a snapshot are sorted already"
-    in_files = _kind(context, target, backup) is Kind.RESTORE_IN_PLACE
-    undoable = in_files or isinstance(context.services.engines(target.kind), Undoable)
-    if choices.keep_old_hours and not undoable:
-        problems["keepOldHours"] = f"is not possible: restores of {target.kind} cannot be undone"
+    if choices.keep_old_hours:
+        in_files = _kind(context, target, backup) is Kind.RESTORE_IN_PLACE
+        if not in_files and not isinstance(context.services.engines(target.kind), Undoable):
+            sentence = f"is not possible: restores of {target.kind} cannot be undone"
+            problems["keepOldHours"] = sentence
     if problems:
         name, problem = next(iter(problems.items()))
         raise Invalid(f"{name} {problem}", problems)
