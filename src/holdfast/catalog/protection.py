@@ -86,11 +86,10 @@ def _addons_of(session: WriteSession, touched: Touched) -> set[int]:
     return addon_pks
 
 
-def refresh(session: WriteSession, addon_pks: Collection[int], *, whole: bool = False) -> None:
-    """Derives the rows of these addons again; of their history only the last two days, unless the
-    `whole` of it."""
+def refresh(session: WriteSession, addon_pks: Collection[int], *, all_days: bool = False) -> None:
+    """Derives the rows of these addons again; of their history the last two days, or `all_days`."""
     rows = _rows_by_addon(session, addon_pks)
-    fresh = _derived(session, addon_pks, rows, whole=whole)
+    fresh = _derived(session, addon_pks, rows, all_days=all_days)
     for addon_pk in set(addon_pks) - fresh.keys():
         if addon_pk in rows:  # the addon is deleted
             session.delete(rows[addon_pk])
@@ -128,7 +127,7 @@ def differences(session: ReadSession, addon_pks: Collection[int]) -> dict[int, l
     """The columns in which the rows of these addons are not what is derived from nothing."""
     rows = _rows_by_addon(session, addon_pks)
     columns_by_addon: dict[int, list[str]] = {}
-    for addon_pk, values in _derived(session, addon_pks, {}, whole=True).items():
+    for addon_pk, values in _derived(session, addon_pks, {}, all_days=True).items():
         row = rows.get(addon_pk)
         if row is None:
             columns_by_addon[addon_pk] = [NO_ROW]
@@ -149,21 +148,12 @@ NO_ROW = "no row"
 """What `differences` says of an addon that has none yet."""
 
 
-def rebuild(session: WriteSession, addon_pks: Iterable[int]) -> None:
-    """Derives the rows of these addons from nothing; an old proof is kept."""
-    chosen = list(addon_pks)
-    for row in _rows_by_addon(session, chosen).values():
-        row.days = []
-    session.flush()
-    refresh(session, chosen, whole=True)
-
-
 def _derived(
     session: ReadSession,
     addon_pks: Collection[int],
     rows: Mapping[int, ProtectionRow],
     *,
-    whole: bool,
+    all_days: bool,
 ) -> dict[int, Values]:
     living = select(Addon).where(Addon.pk.in_(addon_pks), Addon.deleted.is_(None))
     addons = list(session.scalars(living.where(Addon.desired != Desired.DELETED)))
@@ -171,7 +161,8 @@ def _derived(
     plans = schedules.of_addons(session, keys)
     good, bytes_by_addon = _good(session, keys), _bytes(session, keys)
     failures, proofs = _failures(session, keys, good), _proofs(session, keys)
-    days = _days(session, keys, {} if whole else rows)
+    remembered: Mapping[int, ProtectionRow] = {} if all_days else rows
+    days = _days(session, keys, remembered)
     derived: dict[int, Values] = {}
     for addon in addons:
         row, plan = rows.get(addon.pk), plans.get(addon.pk, [])
@@ -189,7 +180,7 @@ def _derived(
             "proven": proven,
             "proof_ms": proof_ms,
             "bytes": bytes_by_addon.get(addon.pk, 0),
-            "days": _history(row, days.get(addon.pk, [])),
+            "days": _history(remembered.get(addon.pk), days.get(addon.pk, [])),
         }
     return derived
 

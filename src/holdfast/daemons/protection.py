@@ -43,7 +43,7 @@ class ProtectionCheck:
                 if not addon_pks:
                     return
                 different = protection.differences(session, addon_pks)
-                protection.rebuild(session, different)
+                protection.refresh(session, different.keys(), all_days=True)
             for addon_pk, columns in different.items():
                 if columns != [protection.NO_ROW]:  # it was made before there were rows
                     log.error(

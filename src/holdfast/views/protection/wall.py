@@ -27,7 +27,7 @@ def wall(
 ) -> ProtectionWall:
     """Every addon that the caller sees, the worst first, then by project and id."""
     verdicts = judged(session, caller, now, project)
-    verdicts.sort(key=lambda judged: (ORDER[judged[1].state], judged[2], judged[0].id))
+    verdicts.sort(key=lambda entry: (ORDER[entry[1].state], entry[2], entry[0].id))
     counts = Counter(str(verdict.state) for _, verdict, _ in verdicts)
     items = [
         _item(row, verdict, project_id)
