@@ -55,9 +55,11 @@ def fresh_directory(server: LocalServer) -> Path:
 def server_pid(
     directory: Path, pid_file: str, is_server: Callable[[psutil.Process], bool]
 ) -> int | None:
-    """The pid in `pid_file`, when that process `is_server` and works in `directory`."""
+    """The pid in the first line of `pid_file`, when that process `is_server` and works in
+    `directory`."""
     try:
-        process = psutil.Process(int((directory / pid_file).read_text()))
+        first_line = (directory / pid_file).read_text().partition("\n")[0]
+        process = psutil.Process(int(first_line))
     except (OSError, ValueError, psutil.Error):
         return None
     return process.pid if serves(process, directory, is_server) else None
@@ -72,7 +74,3 @@ def serves(
         return alive and process.cwd() == str(directory.resolve())
     except (OSError, psutil.Error):
         return False
-
-
-# The names under which engines/postgresql imports these.
-named, owner, address_of = system_user, files_owner, admin_address

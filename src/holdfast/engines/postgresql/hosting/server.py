@@ -7,7 +7,6 @@ for a socket there is none, and TCP on the loopback is the only way in.
 """
 
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Generator
@@ -15,13 +14,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 from psycopg.sql import SQL, Identifier
 
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.hosting import address_of, named, owner
+from holdfast.engines.hosting import (
+    admin_address,
+    files_owner,
+    fresh_directory,
+    server_pid,
+    system_user,
+)
 from holdfast.engines.postgresql.client import commands, tools
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.server_errors import translated
@@ -60,11 +64,7 @@ class Server:
         if (data / "PG_VERSION").is_file() and (data / "global/pg_control").is_file():
             return
         chosen = tools.server(self._tools_dir, server.version)
-        fresh = server.directory.with_name(f"{server.directory.name}.new")
-        for leftover in (fresh, server.directory):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        fresh.mkdir(mode=0o700, parents=True)
+        fresh = fresh_directory(server)
         user = unprivileged(_SYSTEM_USERS)  # initdb wants one that has a name
         if user is not None:
             os.chown(fresh, *ids_of(user))
@@ -108,14 +108,9 @@ class Server:
         return True
 
     def running(self, server: LocalServer) -> int | None:
-        try:
-            lines = (server.directory / "postmaster.pid").read_text().splitlines()
-            process = psutil.Process(int(lines[0]))
-            ours = process.cwd() == str(server.directory.resolve())
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            return process.pid if ours and alive and "postgres" in process.name() else None
-        except (OSError, ValueError, IndexError, psutil.Error):
-            return None
+        return server_pid(
+            server.directory, "postmaster.pid", lambda process: "postgres" in process.name()
+        )
 
     def stop(self, server: LocalServer) -> None:
         """Fast shutdown; immediate after a grace period, and the next start recovers from that."""
@@ -132,7 +127,7 @@ class Server:
 
 
 def address(server: LocalServer) -> Address:
-    return address_of(server, server.database)
+    return admin_address(server, server.database)
 
 
 def superuser(server: LocalServer) -> str:
@@ -155,12 +150,12 @@ def _set_up(session: Session, server: LocalServer) -> None:
 def run_as(server: LocalServer | None = None) -> str | int | None:
     """The user that root starts servers as; None when we are not root and start them as
     ourselves."""
-    return named(server, _SYSTEM_USERS)
+    return system_user(server, _SYSTEM_USERS)
 
 
 def owner_of(server: LocalServer) -> str | int | None:
     """The user the server's files belong to and its server runs as; None: we are that user."""
-    return owner(server, _SYSTEM_USERS)
+    return files_owner(server, _SYSTEM_USERS)
 
 
 def sockets(server: LocalServer) -> str:
