@@ -11,7 +11,8 @@ from fixtures.big_postgres import MAJOR, filled_with_big
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import Failure, RestoreDiffers
-from holdfast.engines.postgresql.client import databases, object_names
+from holdfast.engines import staging_names
+from holdfast.engines.postgresql.client import databases
 from holdfast.engines.postgresql.restore import old_databases
 
 
@@ -56,7 +57,7 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
     server.execute("CREATE DATABASE third")
     mine = attempt("swap", "1")
     server.engine.stage(server.address, taken.dump, taken.fetch, mine, a_guard())
-    has_ledger = object_names.ledger_database(attempt("swap")) in staged_names(server)
+    has_ledger = staging_names.ledger_database(attempt("swap")) in staged_names(server)
     assert has_ledger == (way == "with a book")
     changing = ("ALTER", "DROP")
     count = 0
@@ -88,7 +89,7 @@ def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
 
 def staged_names(server: PostgresServer) -> list[str]:
     with server.connect("postgres") as opened:
-        return [name for prefix in object_names.OURS for name in databases.names(opened, prefix)]
+        return [name for prefix in staging_names.OURS for name in databases.names(opened, prefix)]
 
 
 @pytest.mark.parametrize("way", CUTS)

@@ -11,7 +11,8 @@ import pytest
 from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, take
 from holdfast.contracts.engine import Inventory
-from holdfast.engines.postgresql.client import databases, object_names
+from holdfast.engines import staging_names
+from holdfast.engines.postgresql.client import databases
 from holdfast.engines.postgresql.load import pg_restore, table_checks
 from holdfast.kit.backoff import pauses
 
@@ -140,8 +141,8 @@ class Held:
             with self.server.connect("postgres") as opened:
                 (staged,) = (
                     name
-                    for name in databases.names(opened, object_names.stages_prefix("op"))
-                    if not name.endswith(object_names.LEDGER)
+                    for name in databases.names(opened, staging_names.stages_prefix("op"))
+                    if not name.endswith(staging_names.LEDGER)
                 )
             if self.server.execute(self.until, staged):
                 return

@@ -11,7 +11,8 @@ from demo.fingerprint import differences, fingerprint
 from fixtures.postgres import Log, PostgresServer, ServerFactory, Taken, a_guard, restore, take
 from fixtures.rich_data import fill
 from holdfast.domain.errors import ChildFailed, EvidenceMissing, Interrupted
-from holdfast.engines.postgresql.client import databases, object_names
+from holdfast.engines import staging_names
+from holdfast.engines.postgresql.client import databases
 from holdfast.engines.postgresql.load import pg_restore
 from holdfast.engines.postgresql.restore.staging import SEVERAL_READERS_BYTES
 from holdfast.kit.backoff import pauses
@@ -218,4 +219,4 @@ def require_nothing_left(server: PostgresServer) -> None:
         time.sleep(pause)
     assert "as it was" in server.engine.discard(server.address, Log().attempt())
     with server.connect("postgres") as opened:
-        assert [name for each in object_names.OURS for name in databases.names(opened, each)] == []
+        assert [name for each in staging_names.OURS for name in databases.names(opened, each)] == []

@@ -11,18 +11,16 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import Invalid
 from holdfast.engines.postgresql.client import commands
 from holdfast.engines.postgresql.client.address import child_environment, conninfo, parse
-from holdfast.engines.postgresql.client.object_names import (
-    application,
-    is_ours,
+from holdfast.engines.postgresql.client.object_names import application, is_ours, member_names
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.hosting.wheels import pip_download
+from holdfast.engines.postgresql.restore.properties import split_list
+from holdfast.engines.staging_names import (
     ledger_database,
-    member_names,
     old_ledger_database,
     old_prefix,
     stage_prefix,
 )
-from holdfast.engines.postgresql.client.tools import ToolSet
-from holdfast.engines.postgresql.hosting.wheels import pip_download
-from holdfast.engines.postgresql.restore.properties import split_list
 from holdfast.kit.seal import Secret
 
 TOOLS = ToolSet(17, "17.1", Path("/opt/pg/bin"), "system", server=True)

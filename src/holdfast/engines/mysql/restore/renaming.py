@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
-from holdfast.engines.mysql.client import facts, object_names
+from holdfast.engines import staging_names
+from holdfast.engines.mysql.client import facts
 from holdfast.engines.mysql.client.connection import (
     Session,
     WireError,
@@ -95,7 +96,7 @@ def rename(session: Session, renames: Renames) -> None:
 
 def old_databases(op: str, leaving: Sequence[str]) -> dict[str, str]:
     """Maps each database to the one that will hold its old tables."""
-    prefix = object_names.old_prefix(op)
+    prefix = staging_names.old_prefix(op)
     return {database: f"{prefix}{index}" for index, database in enumerate(leaving)}
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from holdfast.contracts.engine import Address, Attempt, Dump, Fetch, Inventory
 from holdfast.domain.errors import AddonUnavailable, EvidenceMissing, NotSupported
+from holdfast.engines import staging_names
 from holdfast.engines.mysql.client import facts, object_names, session_settings
 from holdfast.engines.mysql.client.address import connect, nearest
 from holdfast.engines.mysql.client.connection import Session, WireError, error_number, quote_name
@@ -50,7 +51,7 @@ class Staging:
         session_settings.apply_loading_settings(admin)
         drop_staged(admin, self._attempt)
         referring = self._foreign_keys_of_others(admin)
-        ledger = Ledger(admin, object_names.ledger(self._attempt))
+        ledger = Ledger(admin, staging_names.ledger_database(self._attempt))
         ledger.open()
         for placement in self._plan:
             admin.execute(
@@ -202,7 +203,7 @@ def fact_section(dump: Dump, key: str) -> Mapping[str, object]:
 
 def placements(dump: Dump, attempt: Attempt) -> list[Placement]:
     """Final and staging name of each database, the same for all attempts that share a stage."""
-    prefix = object_names.stage_prefix(attempt)
+    prefix = staging_names.stage_prefix(attempt)
     return [
         Placement(
             str(database["name"]),
@@ -224,10 +225,10 @@ def _word(text: object) -> str:
 def drop_staged(admin: Session, attempt: Attempt) -> bool:
     """Drops what attempts of this operation up to this one staged; says whether there was any."""
     drop_user(admin, attempt)
-    mine = databases(admin, object_names.stages_prefix(attempt.op))
-    staged = [database for database in mine if object_names.is_older_stage(database, attempt)]
+    mine = databases(admin, staging_names.stages_prefix(attempt.op))
+    staged = [database for database in mine if staging_names.is_older_stage(database, attempt)]
     for database in sorted(
-        staged, key=lambda database: database.endswith(object_names.LEDGER)
+        staged, key=lambda database: database.endswith(staging_names.LEDGER)
     ):  # ledgers go last
         drop_database(admin, database)
     return bool(staged)

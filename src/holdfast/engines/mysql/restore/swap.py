@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import Failure, RestoreDiffers
-from holdfast.engines.mysql.client import facts, object_names, session_settings
+from holdfast.engines import staging_names
+from holdfast.engines.mysql.client import facts, session_settings
 from holdfast.engines.mysql.client.address import connect
 from holdfast.engines.mysql.client.connection import (
     Session,
@@ -38,7 +39,7 @@ Say = Callable[[str], None]
 def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
     """Moves the staged data in place and completes it. Repeatable; the ledger goes last."""
     with _exclusive_session(address, attempt, guard) as session:
-        ledger = Ledger(session, object_names.ledger(attempt))
+        ledger = Ledger(session, staging_names.ledger_database(attempt))
         if not ledger.exists():
             _require_done(address, dump, session, attempt)
             attempt.say("the swap was done before")
@@ -49,9 +50,9 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         _complete(session, address, ledger, attempt.say)
         _drop_others(session, address, ledger.plan(), attempt)
         if attempt.keep_old:
-            Ledger(session, object_names.old_ledger(attempt.op)).mark_ready()
+            Ledger(session, staging_names.old_ledger_database(attempt.op)).mark_ready()
         else:
-            _drop_databases(session, object_names.old_prefix(attempt.op), "")
+            _drop_databases(session, staging_names.old_prefix(attempt.op), "")
         _drop_leftovers(session, attempt)
         ledger.close()
 
@@ -62,7 +63,7 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     The ledger stays for repetitions; `drop_aside` removes it.
     """
     with _exclusive_session(address, attempt, guard) as session:
-        ledger = Ledger(session, object_names.old_ledger(op))
+        ledger = Ledger(session, staging_names.old_ledger_database(op))
         if not ledger.exists():
             raise RestoreDiffers("nothing of this restore is set aside on the server any more")
         if not ledger.moved():
@@ -84,15 +85,15 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         for database in new_databases:
             if all(table["type"] == "VIEW" for table in facts.tables(session, database)):
                 drop_database(session, database)
-        for prefix in (object_names.old_prefix(attempt.op), object_names.old_prefix(op)):
+        for prefix in (staging_names.old_prefix(attempt.op), staging_names.old_prefix(op)):
             _drop_databases(session, prefix, ledger.database)
 
 
 def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
     with _exclusive_session(address, attempt, guard) as session:
-        prefix = object_names.old_prefix(op)
-        _drop_databases(session, prefix, object_names.old_ledger(op))
-        drop_database(session, object_names.old_ledger(op))
+        prefix = staging_names.old_prefix(op)
+        _drop_databases(session, prefix, staging_names.old_ledger_database(op))
+        drop_database(session, staging_names.old_ledger_database(op))
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def _move(session: Session, address: Address, ledger: Ledger, attempt: Attempt) 
         raise RestoreDiffers("not everything was staged")
     plan = ledger.plan()
     missing = {placement.staged for placement in plan} - set(
-        databases(session, object_names.stage_prefix(attempt))
+        databases(session, staging_names.stage_prefix(attempt))
     )
     if missing:
         raise RestoreDiffers(f"nothing is staged in {', '.join(sorted(missing))}")
@@ -140,7 +141,7 @@ def _write_old_book(
     session: Session, address: Address, ledger: Ledger, leaving: Sequence[str], attempt: Attempt
 ) -> None:
     """Records what an undo needs; `mark_ready` follows when the old data is aside."""
-    old = Ledger(session, object_names.old_ledger(attempt.op))
+    old = Ledger(session, staging_names.old_ledger_database(attempt.op))
     drop_database(session, old.database)
     old.open()
     away = renaming.old_databases(attempt.op, leaving)
@@ -237,8 +238,8 @@ def _say_unless_lost(error: WireError, text: str, say: Say) -> None:
 def _drop_leftovers(session: Session, attempt: Attempt) -> None:
     """Drops staged databases, also of attempts that went on after they were taken for dead."""
     drop_user(session, attempt)
-    for database in databases(session, object_names.stages_prefix(attempt.op)):
-        if database != object_names.ledger(attempt) and object_names.is_older_stage(
+    for database in databases(session, staging_names.stages_prefix(attempt.op)):
+        if database != staging_names.ledger_database(attempt) and staging_names.is_older_stage(
             database, attempt
         ):
             drop_database(session, database)
@@ -281,7 +282,7 @@ def _drop_others(
 
 def _require_done(address: Address, dump: Dump, session: Session, attempt: Attempt) -> None:
     """RestoreDiffers unless the missing stage means that all is done: it may have been removed."""
-    if databases(session, object_names.stage_prefix(attempt)):
+    if databases(session, staging_names.stage_prefix(attempt)):
         raise RestoreDiffers("what was staged is no longer whole")
     present = {(table.database, table.name) for table in inventory(address).tables}
     expected = {(t.database or address.database, t.name) for t in dump.inventory.tables}
@@ -303,12 +304,12 @@ def discard(address: Address, attempt: Attempt) -> str:
 
 
 def _discard(session: Session, address: Address, attempt: Attempt) -> str:
-    ledger = Ledger(session, object_names.ledger(attempt))
+    ledger = Ledger(session, staging_names.ledger_database(attempt))
     if ledger.exists() and ledger.moved():
         unmade: list[str] = []
         renaming.finish(session, ledger)
         _complete(session, address, ledger, unmade.append)
-        _drop_databases(session, object_names.old_prefix(attempt.op), "")
+        _drop_databases(session, staging_names.old_prefix(attempt.op), "")
         drop_staged(session, attempt)
         missing = "".join(f"; {sentence}" for sentence in unmade)
         return f"the restored data is in place; the old data is gone{missing}"
@@ -317,5 +318,5 @@ def _discard(session: Session, address: Address, attempt: Attempt) -> str:
             if not facts.tables(session, database):  # others may have found a use for it
                 drop_database(session, database)
     staged = drop_staged(session, attempt)
-    _drop_databases(session, object_names.old_prefix(attempt.op), "")
+    _drop_databases(session, staging_names.old_prefix(attempt.op), "")
     return "the target is as it was" + ("; what was staged is removed" if staged else "")

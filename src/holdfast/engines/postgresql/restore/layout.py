@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client.facts import Facts, without_users
-from holdfast.engines.postgresql.client.object_names import stage_prefix
 from holdfast.engines.postgresql.restore.globals import Origin
+from holdfast.engines.staging_names import stage_prefix
 
 TEMPLATES = ("template0", "template1")
 SYSTEM = ("postgres", *TEMPLATES)

@@ -14,13 +14,9 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from holdfast.contracts.engine import Address, Attempt, Skipped
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, names
-from holdfast.engines.postgresql.client.object_names import (
-    LEDGER,
-    application,
-    is_older_stage,
-    stages_prefix,
-)
+from holdfast.engines.postgresql.client.object_names import application
 from holdfast.engines.postgresql.restore.globals import GlobalsPlan
+from holdfast.engines.staging_names import LEDGER, is_older_stage, stages_prefix
 
 _TABLES = """
 CREATE TABLE public.made (role text PRIMARY KEY);

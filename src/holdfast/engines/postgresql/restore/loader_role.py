@@ -4,7 +4,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.engine import Attempt
 from holdfast.engines.postgresql.client.address import Address, connect
-from holdfast.engines.postgresql.client.object_names import short_hash
+from holdfast.engines.staging_names import short_hash
 from holdfast.kit.seal import Secret
 
 

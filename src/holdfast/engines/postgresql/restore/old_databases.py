@@ -18,14 +18,11 @@ from holdfast.contracts.engine import Address, Attempt
 from holdfast.domain.errors import AddonRefused, Failure, RestoreDiffers
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
-from holdfast.engines.postgresql.client.object_names import (
-    application,
-    old_ledger_database,
-    old_prefix,
-)
+from holdfast.engines.postgresql.client.object_names import application
 from holdfast.engines.postgresql.client.server_errors import statement_failure, translated
 from holdfast.engines.postgresql.dump.dump import end_sessions
 from holdfast.engines.postgresql.restore.renaming import Rename, rename
+from holdfast.engines.staging_names import old_ledger_database, old_prefix
 from holdfast.kit.processes.guard import Guard
 
 _TABLES = """

@@ -29,7 +29,7 @@ from holdfast.engines.postgresql.client import facts, tools
 from holdfast.engines.postgresql.client.address import Session, connect, through_socket
 from holdfast.engines.postgresql.client.databases import cancelled_on_stop, maintenance, names
 from holdfast.engines.postgresql.client.facts import Facts
-from holdfast.engines.postgresql.client.object_names import application, ledger_database
+from holdfast.engines.postgresql.client.object_names import application
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.dump import archive
@@ -57,6 +57,7 @@ from holdfast.engines.postgresql.restore import database_name, ledger, locales, 
 from holdfast.engines.postgresql.restore.globals import GlobalsPlan, Target, plan_globals
 from holdfast.engines.postgresql.restore.layout import Placement, origin, placements, section
 from holdfast.engines.postgresql.restore.ledger import clear, execute_each
+from holdfast.engines.staging_names import ledger_database
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.together import together
 

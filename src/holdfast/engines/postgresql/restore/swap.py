@@ -16,16 +16,7 @@ from holdfast.contracts.engine import Address, Attempt, Dump
 from holdfast.domain.errors import Failure, RestoreDiffers
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import drop, maintenance, names
-from holdfast.engines.postgresql.client.object_names import (
-    application,
-    is_older_stage,
-    is_ours,
-    ledger_database,
-    old_ledger_database,
-    old_prefix,
-    stage_prefix,
-    stages_prefix,
-)
+from holdfast.engines.postgresql.client.object_names import application, is_ours
 from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.dump import inventory
 from holdfast.engines.postgresql.dump.dump import end_sessions
@@ -33,6 +24,14 @@ from holdfast.engines.postgresql.restore import old_databases
 from holdfast.engines.postgresql.restore.layout import SYSTEM, Placement, placements
 from holdfast.engines.postgresql.restore.ledger import clear
 from holdfast.engines.postgresql.restore.renaming import Rename, rename
+from holdfast.engines.staging_names import (
+    is_older_stage,
+    ledger_database,
+    old_ledger_database,
+    old_prefix,
+    stage_prefix,
+    stages_prefix,
+)
 from holdfast.kit.processes.guard import Guard
 
 
