@@ -120,7 +120,7 @@ def test_nothing_is_swept_that_anything_speaks_for(known: RecordedBackup, attemp
         assert spot.prefix not in known.published
         assert known.status in ("completed", "failed")
         assert known.folder == spot.folder
-        assert known.present
+        assert known.has_row
         assert not known.going
         assert attempt <= known.attempts
 
