@@ -1,9 +1,8 @@
 """The retention policy of this installation."""
 
-from holdfast.domain.retention.rules import DAY_MS, Policy
+from holdfast.domain.retention.rules import Policy
+from holdfast.domain.units import DAY_MS, HOUR_MS
 from holdfast.settings import Settings
-
-_HOUR_MS = 3_600_000
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -12,7 +11,7 @@ def policy_of(settings: Settings) -> Policy:
     read_ms = round(settings.read_within * DAY_MS) or 30 * DAY_MS
     return Policy(
         share=settings.prune_share,
-        grace_ms=round(settings.prune_grace * _HOUR_MS),
+        grace_ms=round(settings.prune_grace * HOUR_MS),
         every_ms=round(settings.prune_every * 1000),
         history_ms=settings.history * DAY_MS,
         read_ms=read_ms,

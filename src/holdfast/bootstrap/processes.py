@@ -21,7 +21,7 @@ from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.store_checker import StoreChecker
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.operation import ANY_LANE, Kind
-from holdfast.domain.retention.rules import DAY_MS
+from holdfast.domain.units import DAY_MS, HOUR_MS
 from holdfast.jobs.copies.repair import REPAIR
 from holdfast.jobs.copies.replicate import REPLICATE
 from holdfast.jobs.core.leftovers import remover
@@ -60,7 +60,6 @@ _SUPERVISE_SECONDS = 1.0
 _CLEAN_SECONDS = 5.0
 _SCHEDULE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 10.0
-_HOUR_MS = 3_600_000
 
 
 class SchedulerProcess:
@@ -69,9 +68,9 @@ class SchedulerProcess:
     def __init__(self, parts: Parts) -> None:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
         tools = replace(parts.toolbox, clock=clock)
-        scheduler = Scheduler(tools, round(parts.settings.catch_up * _HOUR_MS))
+        scheduler = Scheduler(tools, round(parts.settings.catch_up * HOUR_MS))
         policy, steady = policy_of(parts.settings), Steadiness(clock, parts.settings.settle)
-        audit_every = round(parts.settings.audit_every * _HOUR_MS)
+        audit_every = round(parts.settings.audit_every * HOUR_MS)
         read_within = round(parts.settings.read_within * DAY_MS)
         janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
         self._loops = [

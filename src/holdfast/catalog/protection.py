@@ -30,14 +30,9 @@ from holdfast.catalog.work import schedules
 from holdfast.domain.addon import Desired
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import OVER, Status
-from holdfast.domain.protection import (
-    DAY_MS,
-    HISTORY_DAYS,
-    Day,
-    longest_gap,
-    with_day,
-)
+from holdfast.domain.protection import HISTORY_DAYS, Day, longest_gap, with_day
 from holdfast.domain.schedules.schedule import Outcome
+from holdfast.domain.units import DAY_MS
 
 _AT_ONCE = 500
 _BAD = (Status.FAILED, Status.NOT_SUPPORTED)

@@ -11,6 +11,7 @@ from holdfast.catalog.work import chores, leftovers, replays
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import ANY_LANE
 from holdfast.domain.retention.rules import Policy
+from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS
 from holdfast.kit.steady_clock import Steadiness
 from holdfast.usecases.imports import part_prefix, retire_upload
 from holdfast.usecases.restores import order_drop
@@ -19,9 +20,6 @@ from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
-_MINUTE_MS = 60_000
-_HOUR_MS = 60 * _MINUTE_MS
-_DAY_MS = 24 * _HOUR_MS
 _ROWS_AT_ONCE = 200
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
 
@@ -57,12 +55,12 @@ class Janitor:
             if over:
                 imports.forget_addresses(session, over)
         steady = self._steady is None or self._steady.holds()
-        before = self._tools.clock.now() - _DAY_MS if steady else imports.DROPPED + 1
+        before = self._tools.clock.now() - DAY_MS if steady else imports.DROPPED + 1
         self.sweep_uploads(before)
         if steady:
-            self._run_chore("history", _DAY_MS, self.forget_history)
-            self._run_chore("old-data", _MINUTE_MS, self.drop_old_data)
-        self._run_chore("clocks", _HOUR_MS, self.correct_clocks)
+            self._run_chore("history", DAY_MS, self.forget_history)
+            self._run_chore("old-data", MINUTE_MS, self.drop_old_data)
+        self._run_chore("clocks", HOUR_MS, self.correct_clocks)
 
     def _run_chore(self, name: str, every_ms: int, work: Callable[[int], None]) -> None:
         """Runs `work` if it is due and no other janitor took it."""

@@ -8,12 +8,13 @@ import logging
 
 from holdfast.catalog import protection
 from holdfast.catalog.work import chores
+from holdfast.domain.units import HOUR_MS
 from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
 _CHORE = "protection"
-_EVERY_MS = 6 * 3_600_000
+_EVERY_MS = 6 * HOUR_MS
 
 
 class ProtectionCheck:

@@ -12,11 +12,7 @@ from functools import lru_cache
 from itertools import pairwise, takewhile
 
 from holdfast.domain.schedules.schedule import Scheduling, upcoming
-from holdfast.domain.units import show_duration
-
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
+from holdfast.domain.units import DAY_MS, MINUTE_MS, show_duration
 
 RPO_SLACK_MS = 15 * MINUTE_MS
 """What a backup may take, from the instant it is due, before its addon counts as unprotected."""

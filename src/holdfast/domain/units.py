@@ -1,4 +1,8 @@
-"""Formats quantities for people."""
+"""Units of time, and quantities as people read them."""
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
 def show_bytes(count: float) -> str:
@@ -13,7 +17,7 @@ def show_bytes(count: float) -> str:
 
 def show_duration(ms: int) -> str:
     """`93_600_000` to `26 h`: whole units, the largest that leaves at least two of them."""
-    for unit, size in (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
+    for unit, size in (("days", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS)):
         if abs(ms) >= 2 * size:
             return f"{ms // size} {unit}"
     return f"{ms // 1000} s"

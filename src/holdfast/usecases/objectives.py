@@ -3,7 +3,8 @@
 from holdfast.catalog import objectives, protected_rows
 from holdfast.catalog.objectives import Scope
 from holdfast.domain.errors import Invalid
-from holdfast.domain.protection import DAY_MS, MINUTE_MS, Objective, problems
+from holdfast.domain.protection import Objective, problems
+from holdfast.domain.units import DAY_MS, MINUTE_MS
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.objectives import ObjectiveForm
 

@@ -6,12 +6,11 @@ from holdfast.catalog.schema import Role, Token
 from holdfast.domain.access import BUILT_IN, unknown_permissions
 from holdfast.domain.errors import Conflict, Forbidden, Invalid
 from holdfast.domain.naming import slug
+from holdfast.domain.units import DAY_MS
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import RoleForm, TokenForm
-
-_DAY_MS = 86_400_000
 
 
 def ensure_owner(session: WriteSession, chosen: Secret | None, now: int) -> Secret | None:
@@ -43,7 +42,7 @@ def create(context: Context, form: TokenForm) -> tuple[Token, Secret]:
     token = Secret(ids.token())
     row = _row(form.name, form.role, token, context.now)
     row.projects = visible
-    row.expires = context.now + form.expires_in_days * _DAY_MS if form.expires_in_days else None
+    row.expires = context.now + form.expires_in_days * DAY_MS if form.expires_in_days else None
     context.session.add(row)
     context.session.flush()
     return row, token

@@ -5,10 +5,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.domain.protection import (
-    DAY_MS,
     HISTORY_DAYS,
-    HOUR_MS,
-    MINUTE_MS,
     Day,
     Facts,
     Objective,
@@ -20,7 +17,7 @@ from holdfast.domain.protection import (
     with_day,
 )
 from holdfast.domain.schedules.schedule import Interval, Scheduling
-from holdfast.domain.units import show_duration
+from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS, show_duration
 
 NOW = 1_790_000_000_000
 DEFAULTS = Objective()

@@ -17,13 +17,13 @@ from holdfast.domain.artifact import MANIFEST
 from holdfast.domain.operation import Status
 from holdfast.domain.retention.rules import expiry
 from holdfast.domain.snapshot import is_snapshot_key
+from holdfast.domain.units import MINUTE_MS
 
 log = logging.getLogger(__name__)
 
 _ALARMING_TRIES = 4
 """Failures in a row that are logged as an error."""
-_MINUTE_MS = 60_000
-_LONGEST_PAUSE_MS = 24 * 60 * _MINUTE_MS
+_LONGEST_PAUSE_MS = 24 * 60 * MINUTE_MS
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def try_later(session: WriteSession, pk: int, now: int) -> None:
     copy = get(session, pk)
     if copy is not None:
         copy.tries += 1
-        copy.next_try = now + min(_LONGEST_PAUSE_MS, _MINUTE_MS << min(copy.tries, 12))
+        copy.next_try = now + min(_LONGEST_PAUSE_MS, MINUTE_MS << min(copy.tries, 12))
         if copy.tries >= _ALARMING_TRIES:
             log.error("a copy fails again and again", extra={"copy": pk, "tries": copy.tries})
 

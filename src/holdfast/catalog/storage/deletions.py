@@ -16,9 +16,9 @@ from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.database.touched import touch_copy
 from holdfast.catalog.schema import Addon, Copy, Deletion, Project
 from holdfast.domain.access import Caller
+from holdfast.domain.units import MINUTE_MS
 
-_MINUTE_MS = 60_000
-_LONGEST_PAUSE_MS = 60 * _MINUTE_MS
+_LONGEST_PAUSE_MS = 60 * MINUTE_MS
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def failed(session: WriteSession, pk: int, problem: str, now: int) -> None:
     deletion = get(session, pk)
     if deletion is None or deletion.done is not None:
         return
-    pause = min(_LONGEST_PAUSE_MS, _MINUTE_MS << min(deletion.tries, 10))
+    pause = min(_LONGEST_PAUSE_MS, MINUTE_MS << min(deletion.tries, 10))
     deletion.tries += 1
     deletion.last_error = problem
     deletion.next_try = now + pause

@@ -14,9 +14,9 @@ from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Backup, Copy
 from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import Status
+from holdfast.domain.units import DAY_MS
 
 LEASE_MS = 15 * 60_000
-DAY_MS = 86_400_000
 _LONGEST_WAIT_MS = 2 * DAY_MS
 """No process waits longer: an instant beyond it was written by a clock that was ahead."""
 

@@ -21,8 +21,7 @@ from holdfast.catalog.storage.copies import being_removed, of_backups
 from holdfast.domain.artifact import backup_prefix
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.retention.store_check import RecordedBackup
-
-_DAY_MS = 86_400_000
+from holdfast.domain.units import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,7 @@ def stale(session: ReadSession, destination_pk: int | None, since: int) -> list[
         Finding.settled.is_(None),
         Finding.destination_pk.is_not_distinct_from(destination_pk),
         Finding.copy_pk.is_(None),
-        or_(Finding.seen < since, Finding.seen > since + _DAY_MS),
+        or_(Finding.seen < since, Finding.seen > since + DAY_MS),
     )
     removed = (
         select(Finding.pk)

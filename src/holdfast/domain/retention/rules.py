@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from holdfast.domain.errors import Invalid
-
-DAY_MS = 86_400_000
+from holdfast.domain.units import DAY_MS
 
 
 def expiry(created: int, days: int | None) -> int | None:

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.domain.schedules.schedule import Outcome, Scheduling, count_due, latest_due
-
-_MINUTE = 60_000
-_HOUR = 60 * _MINUTE
-_DAY = 24 * _HOUR
+from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ def missed(due: Due, until: int, reason: str) -> Decision:
 def _fired(due: Due, now: int) -> Decision:
     instant = latest_due(due.rule, now)
     late = now - instant
-    reason = "on time" if late < _MINUTE else f"{_span(late)} late"
+    reason = "on time" if late < MINUTE_MS else f"{_span(late)} late"
     before = count_due(due.rule, due.since - 1, instant) - 1
     if before:
         reason += f", also for {before} missed before it"
@@ -102,7 +99,7 @@ def _fired(due: Due, now: int) -> Decision:
 
 def _span(ms: int) -> str:
     """A readable duration, rounded down: `90 min`, `30 h`, `12 d`."""
-    for unit, size in (("d", _DAY), ("h", _HOUR)):
+    for unit, size in (("d", DAY_MS), ("h", HOUR_MS)):
         if ms >= 2 * size:
             return f"{ms // size} {unit}"
-    return f"{ms // _MINUTE} min"
+    return f"{ms // MINUTE_MS} min"

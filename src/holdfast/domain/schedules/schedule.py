@@ -12,10 +12,9 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import product
 
-_MINUTE = 60_000
-_HOUR = 60 * _MINUTE
-_DAY = 24 * _HOUR
-_MONDAY = -3 * _DAY  # 1969-12-29: day 0 of a week is a Monday
+from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS
+
+_MONDAY = -3 * DAY_MS  # 1969-12-29: day 0 of a week is a Monday
 
 
 class Interval(StrEnum):
@@ -38,7 +37,7 @@ MOST_DAYS = {Interval.HOURLY: 7, Interval.DAILY: 60, Interval.WEEKLY: 120}
 MOST_UNEXPIRED = 500
 """Maximum of unexpired backups of one schedule."""
 
-PERIOD = {Interval.HOURLY: _HOUR, Interval.DAILY: _DAY, Interval.WEEKLY: 7 * _DAY}
+PERIOD = {Interval.HOURLY: HOUR_MS, Interval.DAILY: DAY_MS, Interval.WEEKLY: 7 * DAY_MS}
 """Milliseconds after which a rule repeats itself."""
 _FIRST = {Interval.HOURLY: 0, Interval.DAILY: 0, Interval.WEEKLY: _MONDAY}
 _ARRAYS = {
@@ -93,7 +92,7 @@ def _problem(interval: Interval, name: str, values: Array) -> str | None:
 def _offsets(rule: Scheduling) -> tuple[int, ...]:
     """The instants of one period, from its beginning."""
     arrays = (rule.minute, rule.hour or (0,), rule.day or (0,))
-    return tuple(sorted({m * _MINUTE + h * _HOUR + d * _DAY for m, h, d in product(*arrays)}))
+    return tuple(sorted({m * MINUTE_MS + h * HOUR_MS + d * DAY_MS for m, h, d in product(*arrays)}))
 
 
 def _until(rule: Scheduling, at: int) -> int:
@@ -136,4 +135,4 @@ def is_due(rule: Scheduling, at: int) -> bool:
 
 def most_kept(rule: Scheduling, days: int) -> int:
     """The largest number of unexpired backups when each is kept for `days`."""
-    return -(-len(_offsets(rule)) * days * _DAY // rule.period)
+    return -(-len(_offsets(rule)) * days * DAY_MS // rule.period)

@@ -7,9 +7,8 @@ from holdfast.contracts.engine import Undoable
 from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.domain.differences import KEEP_OLD_HOURS, Consent
 from holdfast.domain.errors import RestoreDiffers
+from holdfast.domain.units import HOUR_MS
 from holdfast.jobs.core.job import Job
-
-_HOUR_MS = 3_600_000
 
 
 def require_consent(job: Job, differences: Sequence[str], skipped: Sequence[str] = ()) -> None:
@@ -45,4 +44,4 @@ def note_old_data(restore: Restore, job: Job, *, deviates: bool, directories: bo
     """Records until when an undo is possible, in the transaction that ends the restore."""
     hours = keep_old_hours(job, deviates=deviates, directories=directories)
     if hours:
-        restore.old_until = job.tools.clock.now() + hours * _HOUR_MS
+        restore.old_until = job.tools.clock.now() + hours * HOUR_MS

@@ -9,7 +9,8 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.objectives import Scope
 from holdfast.catalog.protected_rows import ProtectedRow
 from holdfast.domain.access import Caller
-from holdfast.domain.protection import DAY_MS, MINUTE_MS, ORDER, Objective, Protection, judge
+from holdfast.domain.protection import ORDER, Objective, Protection, judge
+from holdfast.domain.units import DAY_MS, MINUTE_MS
 from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.shapes.protection import (
     ObjectiveView,

@@ -24,6 +24,7 @@ from holdfast.domain.access import Permission
 from holdfast.domain.backup import SUFFIX, BackupType, Compression
 from holdfast.domain.errors import Conflict, Forbidden, NotFound
 from holdfast.domain.operation import Status
+from holdfast.domain.units import HOUR_MS
 from holdfast.http import answers
 from holdfast.http.state import Api, State
 from holdfast.pipeline.bundle import Bundle, Content, Read
@@ -33,7 +34,6 @@ from holdfast.views.shapes.base import One
 router = APIRouter(tags=["backups"])
 files = APIRouter(tags=["backups"])
 
-_HOUR_MS = 3_600_000
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": _BYTES},
@@ -50,7 +50,7 @@ def download_link(api: State, request: Request, caller: Reader, at: AtBackup) ->
         raise Conflict("a snapshot cannot be downloaded; only dumps can")
     if backup.status != Status.COMPLETED:
         raise Conflict(f"the backup is {backup.status}; only completed ones can be downloaded")
-    expires = api.clock.now() + _HOUR_MS
+    expires = api.clock.now() + HOUR_MS
     signature = api.signer.sign(_subject(backup.uid, caller.token_id), expires)
     path = f"/v1/downloads/{backup.uid}/{_file_name(backup)}"
     base = api.public_url or str(request.base_url).rstrip("/")  # as this caller reached us
