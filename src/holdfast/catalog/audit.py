@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event, inspect, select
+from sqlalchemy.orm import ORMExecuteState
 
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
@@ -112,11 +113,14 @@ class Change:
 
 
 class Watch:
-    """Collects the rows that a session changes from now on."""
+    """Collects the rows that a session changes from now on, and of each what the session itself
+    assigned; of a table that it changed by a statement, everything that differs."""
 
     def __init__(self, session: WriteSession) -> None:
         self._session = session
         self._before: dict[Table, State | None] = {}
+        self._assigned: dict[Table, set[str]] = {}
+        self._updated: set[type[object]] = set()
 
         def on_load(_: object, row: Table) -> None:
             logged = _LOGGED.get(type(row))
@@ -127,6 +131,17 @@ class Watch:
             if type(row) in _LOGGED:
                 self._before.setdefault(row, None)
 
+        def on_flush(*_: object) -> None:
+            for row in session.dirty:
+                if type(row) in _LOGGED:
+                    self._assigned.setdefault(row, set()).update(_assigned(row, _LOGGED[type(row)]))
+
+        def on_execute(state: ORMExecuteState) -> None:
+            if state.is_update and state.bind_mapper is not None:
+                self._updated.add(state.bind_mapper.class_)
+
+        event.listen(session, "before_flush", on_flush)
+        event.listen(session, "do_orm_execute", on_execute)
         event.listen(session, "loaded_as_persistent", on_load)
         event.listen(session, "pending_to_persistent", on_insert)
 
@@ -136,15 +151,26 @@ class Watch:
         changes: list[Change] = []
         watched = list(self._before.items())
         now = {table: self._read_now(table, watched) for table in {type(row) for row, _ in watched}}
-        for row, before in watched:
+        for row, first_seen in watched:
             logged, identity = _LOGGED[type(row)], inspect(row).identity
             after = now[type(row)].get(identity[0]) if identity else None
+            before = self._without_others(row, first_seen, after)
             if before != after:
                 project, addon = self._owner_of(row)
                 name = str((after or before or {})[logged.id])
                 shown = _difference(logged, before, after)
                 changes.append(Change(logged.kind, name, project, addon, *shown))
         return changes
+
+    def _without_others(
+        self, row: Table, before: State | None, after: State | None
+    ) -> State | None:
+        """`before`, as if what others changed meanwhile had been so already: that is not this
+        caller's doing."""
+        if before is None or after is None or type(row) in self._updated:
+            return before
+        own = self._assigned.get(row, set())
+        return {name: before[name] if name in own else value for name, value in after.items()}
 
     def _read_now(
         self, table: type[Table], rows: Iterable[tuple[Table, object]]
@@ -183,6 +209,14 @@ def _state(values: Mapping[str, Any], logged: LoggedTable) -> State:
     state = {name: values.get(name) for name in _columns(logged) if name != "options"}
     options: State = values.get("options") or {}
     return state | {name: options.get(name) for name in logged.options}
+
+
+def _assigned(row: Table, logged: LoggedTable) -> set[str]:
+    """The logged names that hold another value than was read, before a flush writes it."""
+    attributes = inspect(row).attrs
+    columns = (*logged.columns, *logged.secrets, *(["options"] if logged.options else []))
+    changed = {name for name in columns if attributes[name].history.has_changes()}
+    return changed | set(logged.options if "options" in changed else ())
 
 
 def _difference(

@@ -165,3 +165,21 @@ def test_secrets_are_only_said_to_be_others(catalog: Catalog, new_addon: Callabl
 def test_what_changes_no_row_is_told_by_what_was_asked(catalog: Catalog) -> None:
     (entry,) = write(catalog, lambda session: session.scalars(select(Project)).all())
     assert (entry.kind, entry.object, entry.before, entry.after) == ("project", "p", None, None)
+
+
+def test_what_another_process_changes_meanwhile_is_not_in_it(
+    catalog: Catalog, new_addon: Callable[[], int]
+) -> None:
+    """On SQLite a transaction keeps others from writing, so the other is told by a statement that
+    the session's own events do not see."""
+    addon_pk = new_addon()
+    other = text("UPDATE addons SET status = 'deleting' WHERE pk = :pk")
+
+    def rename(session: WriteSession) -> None:
+        addon = session.get_one(Addon, addon_pk)
+        session.connection().execute(other, {"pk": addon_pk})
+        addon.name = "renamed"
+
+    (entry,) = write(catalog, rename)
+    assert entry.before is not None
+    assert (set(entry.before), entry.after) == ({"name"}, {"name": "renamed"})

@@ -48,8 +48,8 @@ def tell(installation: InProcessInstallation, backup_pk: int, addon_pk: int) -> 
                             seen=1, copy_pk=installation.copies(backup_pk)[0].pk))  # fmt: skip
         schedule = Schedule(
             id=f"s{backup_pk}", addon_pk=addon_pk, type="dump", additional=[],
-            interval=f"i{backup_pk}", minute=[0], hour=[], day=[], retention=1, next_due=1,
-            created=1, updated=1,
+            interval=("hourly", "daily")[backup_pk % 2], minute=[0], hour=[0], day=[],
+            retention=1, next_due=1, created=1, updated=1,
         )  # fmt: skip
         session.add(schedule)
         session.flush()

@@ -81,7 +81,7 @@ def test_who_takes_over_and_fails_removes_them(
     plan: Plan[Any], left: list[int], installation: InProcessInstallation, job: Job
 ) -> None:
     record = begun(plan, job)
-    for another in (replace(job, what=Dispatch("op", 1)), replace(job, over=True)):
+    for another in (replace(job, dispatch=Dispatch("op", 1)), replace(job, over=True)):
         plan.clean(another, record)
         assert locks(installation) == [1, 1], "a living worker's, as far as this one can know"
     plan.clean(job, record)

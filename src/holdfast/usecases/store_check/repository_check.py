@@ -15,11 +15,12 @@ from itertools import groupby
 
 from holdfast.catalog.schema import Copy
 from holdfast.catalog.schema import Repository as Row
-from holdfast.catalog.storage import findings, repositories, store_contents
+from holdfast.catalog.storage import findings, repositories, snapshot_work, store_contents
 from holdfast.catalog.storage.findings import Sighting
 from holdfast.catalog.work import chores, operations
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
+from holdfast.domain.operation import Kind
 from holdfast.domain.retention.store_check import neighbourhood
 from holdfast.domain.snapshot import EVERYTHING, ROOT, next_stretch, repository_of
 from holdfast.kit.clock import rfc3339
@@ -120,13 +121,15 @@ def report_damage(tools: Toolbox, row: Row, result: snapshot_check.CheckResult) 
 
 def mark_copy(tools: Toolbox, copy: Copy, problem: str | None) -> None:
     """Records that a copy is lost or whole again. `deletion` checks under the addon's lock that the
-    snapshot was not deleted meanwhile."""
+    snapshot was not deleted meanwhile. While a repair runs, it is the repair that says so: it has
+    put the objects there, and has yet to read them."""
     if problem is None and copy.lost is None:
         return
     now = tools.clock.now()
     with tools.catalog.write() as session:
         if problem is None:
-            deletion.find(session, copy.pk, now)
+            if not snapshot_work.is_under_way(session, copy.addon_pk, Kind.REPAIR):
+                deletion.find(session, copy.pk, now)
         else:
             deletion.lose(session, copy.pk, problem, now)
 

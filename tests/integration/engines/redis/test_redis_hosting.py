@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fixtures.holdfast import await_that, free_port
+from fixtures.installation import installation_home
 from fixtures.postgres import Log, a_guard
 from fixtures.redis_servers import FLAVOURS, VALKEY, running_redis, version_of
 from holdfast.contracts.engine import Countable, Dumpable
@@ -38,15 +39,14 @@ from holdfast.kit.seal import Secret
 
 
 @pytest.fixture
-def place(redis_engine: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    home = Path(tmp_path_factory.mktemp("redis"))
-    for parent in (home, *home.parents[:2]):
-        parent.chmod(0o755)
+def place(redis_engine: Redis) -> Iterator[LocalServer]:
     version = version_of(redis_engine, "valkey")
-    made = LocalServer(home / "a b" / "data", free_port(), version, "boss", Secret("s3cr3t"), "db")
-    made.directory.parent.mkdir(mode=0o755)
-    yield made
-    redis_engine.stop(made)
+    with installation_home() as home:
+        directory = home / "a b" / "data"
+        directory.parent.mkdir(mode=0o755)
+        made = LocalServer(directory, free_port(), version, "boss", Secret("s3cr3t"), "db")
+        yield made
+        redis_engine.stop(made)
 
 
 def start(engine: Redis, place: LocalServer) -> None:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
 import redis
 
 from fixtures.holdfast import await_that
+from fixtures.installation import installation_home
 from fixtures.managed import OWNER, managed_place
 from fixtures.postgres import a_guard
 from fixtures.redis_servers import FLAVOURS, version_of
@@ -62,19 +62,15 @@ SCRIPTS = (
 
 
 @pytest.fixture(params=FLAVOURS)
-def place(
-    redis_engine: Redis, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[LocalServer]:
-    home = Path(tmp_path_factory.mktemp("redis"))
-    for parent in (home, *home.parents[:2]):
-        parent.chmod(0o755)
-    directory = home / "installation" / "addon" / "data"
-    directory.parent.mkdir(parents=True)
-    for parent in directory.parents[:2]:
-        parent.chmod(0o711)
-    made = managed_place(directory, version_of(redis_engine, request.param), 65_301)
-    yield made
-    redis_engine.stop(made)
+def place(redis_engine: Redis, request: pytest.FixtureRequest) -> Iterator[LocalServer]:
+    with installation_home() as home:
+        directory = home / "installation" / "addon" / "data"
+        directory.parent.mkdir(parents=True)
+        for parent in directory.parents[:2]:
+            parent.chmod(0o711)
+        made = managed_place(directory, version_of(redis_engine, request.param), 65_301)
+        yield made
+        redis_engine.stop(made)
 
 
 def start(engine: Redis, place: LocalServer) -> None:
