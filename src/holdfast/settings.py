@@ -72,6 +72,8 @@ class Settings(BaseSettings):
         " colons between; empty: certificates in data_dir",
     )
     concurrency: int = Field(2, description="operations at a time per worker")
+    drills: int = Field(1, ge=0, description="drills at a time per worker; 0: none")
+    drill_hours: float = Field(24.0, description="longest time a drill may take")
     queue_every: float = Field(1.0, description="seconds between two looks for work to begin")
     beat: float = Field(1.0, description="seconds between heartbeats")
     dead: float = Field(30.0, description="silence after which a worker is dead")

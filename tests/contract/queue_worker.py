@@ -26,7 +26,7 @@ def main(kind: str, url: str, worker: str, concurrency: str, *lanes: str) -> Non
         say("end", op, fence)
 
     queue = open_queue(kind, url)
-    queue.run_worker(worker, run, int(concurrency), list(lanes))
+    queue.run_worker(worker, run, dict.fromkeys(lanes, int(concurrency)))
     say("ready", worker, 0)
     for _ in sys.stdin:
         released.set()

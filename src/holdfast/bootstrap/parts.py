@@ -17,6 +17,7 @@ from holdfast.contracts.files import Rooted
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import Invalid, StoreUnavailable
+from holdfast.domain.units import HOUR_MS
 from holdfast.engines.registry import ENGINES, load_engine
 from holdfast.kit.clock import Clock, SystemClock
 from holdfast.kit.fetch import Rules, parse_networks
@@ -189,6 +190,7 @@ class Parts:
             import_rules=self.import_rules,
             controls=config.attached_controls(self.settings),
             server_uids=self.settings.server_uid_range if os.geteuid() == 0 else None,
+            drill_limit_ms=round(self.settings.drill_hours * HOUR_MS),
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from holdfast.bootstrap.policy import policy_of
 from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
+from holdfast.daemons.drills import DrillPlanner, DrillSweeper
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
 from holdfast.daemons.protection import ProtectionCheck
@@ -20,12 +21,13 @@ from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.store_checker import StoreChecker
 from holdfast.daemons.supervisor import Supervisor
-from holdfast.domain.operation import ANY_LANE, Kind
+from holdfast.domain.operation import ANY_LANE, DRILL_LANE, Kind
 from holdfast.domain.units import DAY_MS, HOUR_MS
 from holdfast.jobs.copies.repair import REPAIR
 from holdfast.jobs.copies.replicate import REPLICATE
 from holdfast.jobs.core.leftovers import remover
 from holdfast.jobs.core.runner import Drained, Plans, Runner
+from holdfast.jobs.drills.drill import DRILL
 from holdfast.jobs.dumps.backup import BACKUP
 from holdfast.jobs.dumps.restore import RESTORE
 from holdfast.jobs.hosting.lifecycle import LIFECYCLE
@@ -38,6 +40,7 @@ from holdfast.kit import ids
 from holdfast.kit.locks import join
 from holdfast.kit.processes.memory import keep_memory_steady
 from holdfast.kit.steady_clock import Steadiness
+from holdfast.settings import Settings
 from holdfast.usecases.running_jobs import Running
 
 log = logging.getLogger(__name__)
@@ -53,13 +56,20 @@ PLANS: Plans = {
     Kind.PRUNE: PRUNE,
     Kind.UNDO: UNDO,
     Kind.DROP_OLD: DROP_OLD,
+    Kind.DRILL: DRILL,
     **LIFECYCLE,
 }
 
 _SUPERVISE_SECONDS = 1.0
 _CLEAN_SECONDS = 5.0
+_DRILL_SECONDS = 10.0
 _SCHEDULE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 10.0
+
+
+def _lanes(settings: Settings, node: str) -> dict[str, int]:
+    drills = {DRILL_LANE: settings.drills} if settings.drills else {}
+    return {ANY_LANE: settings.concurrency, node: settings.concurrency, **drills}
 
 
 class SchedulerProcess:
@@ -83,6 +93,8 @@ class SchedulerProcess:
             Loop("reader", _CLEAN_SECONDS, Reader(tools, read_within).round),
             Loop("protection", _CLEAN_SECONDS, ProtectionCheck(tools).round),
         ]
+        if parts.settings.drills:
+            self._loops.append(Loop("drills", _DRILL_SECONDS, DrillPlanner(tools).round))
 
     def start(self) -> None:
         for loop in self._loops:
@@ -114,6 +126,7 @@ class WorkerProcess:
         self._loops = [
             Loop("reaper", max(settings.beat, settings.dead / 10), self._reaper.round),
             Loop("supervisor", _SUPERVISE_SECONDS, self._supervisor.round),
+            Loop("drill-sweeper", _DRILL_SECONDS, DrillSweeper(tools).round),
         ]
 
     def start(self) -> None:
@@ -128,8 +141,7 @@ class WorkerProcess:
         tools.queue.run_worker(
             self._worker,
             self._runner.run,
-            self._parts.settings.concurrency,
-            [ANY_LANE, tools.node],
+            _lanes(self._parts.settings, tools.node),
         )
         if self._alone:
             self._reaper.reap_departed()

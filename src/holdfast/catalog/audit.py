@@ -17,11 +17,14 @@ from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import (
     Addon,
+    AssertionRow,
     AuditEntry,
     Backup,
     Deletion,
     Destination,
     Document,
+    Drill,
+    DrillPlanRow,
     ObjectiveRow,
     Project,
     Recovery,
@@ -70,6 +73,9 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
         "backup", "id", ("name", "type", "source", "compression", "status", "retained", "deleted")
     ),
     Restore: LoggedTable("restore", "id", ("status",)),
+    Drill: LoggedTable("drill", "id", ("status", "keep_minutes", "kept_until", "opinions")),
+    AssertionRow: LoggedTable("assertion", "name", ("name", "text", "seconds", "database")),
+    DrillPlanRow: LoggedTable("drill-plan", "pk", ("scheduled", "after_backup", "compare_content")),
     Schedule: LoggedTable(
         "schedule",
         "id",

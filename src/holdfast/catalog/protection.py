@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import and_, event, func, select
 from sqlalchemy.orm import UOWTransaction
 
+from holdfast.catalog import drills
 from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.database.touched import Touched, take_touched, touch_addon, touch_plan
 from holdfast.catalog.schema import (
@@ -156,6 +157,7 @@ def _derived(
     plans = schedules.of_addons(session, keys)
     good, bytes_by_addon = _good(session, keys), _bytes(session, keys)
     failures, proofs = _failures(session, keys, good), _proofs(session, keys)
+    failed_drills = drills.last_failures(session, keys)
     remembered: Mapping[int, ProtectionRow] = {} if all_days else rows
     days = _days(session, keys, remembered)
     derived: dict[int, Values] = {}
@@ -165,6 +167,7 @@ def _derived(
         if row is not None and (proven is None or (row.proven or 0) > proven):
             proven, proof_ms = row.proven, row.proof_ms
         failing, failure = failures.get(addon.pk, (None, None))
+        drill_failing, drill_failure = failed_drills.get(addon.pk, (None, None))
         derived[addon.pk] = {
             "created": addon.created,
             "paused": addon.updated if addon.desired == Desired.PAUSED else None,
@@ -174,6 +177,8 @@ def _derived(
             "failure": failure,
             "proven": proven,
             "proof_ms": proof_ms,
+            "drill_failing": drill_failing,
+            "drill_failure": drill_failure,
             "bytes": bytes_by_addon.get(addon.pk, 0),
             "days": _history(remembered.get(addon.pk), days.get(addon.pk, [])),
         }
@@ -263,7 +268,8 @@ def _failures(
 
 
 def _proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, int]]:
-    """The last restore of a backup of each addon that ended well, and how long it took."""
+    """The last restore of a backup of each addon that ended well, or drill that passed, and how
+    long that took."""
     ended = (
         select(Backup.addon_pk, Operation.ended, Operation.started)
         .join(Restore, Restore.backup_pk == Backup.pk)
@@ -275,7 +281,7 @@ def _proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple
             Operation.ended.is_not(None),
         )
     )
-    proofs: dict[int, tuple[int, int]] = {}
+    proofs = drills.last_proofs(session, addon_pks)
     for addon_pk, end, start in session.execute(ended):
         if end is not None and end >= proofs.get(addon_pk, (0, 0))[0]:
             proofs[addon_pk] = end, end - (start or end)

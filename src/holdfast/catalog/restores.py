@@ -8,17 +8,23 @@ from sqlalchemy.orm import aliased
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.plain import Plain
 from holdfast.catalog.database.session import ReadSession, WriteSession
-from holdfast.catalog.schema import Addon, Backup, Document, Project, Restore
+from holdfast.catalog.schema import Addon, Backup, Document, Drill, Project, Restore
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import OVER, Status
 
 
 def reading(session: ReadSession, addon_pk: int) -> bool:
-    """Whether a backup of this addon is being restored, into any addon."""
-    going = select(Restore.pk).join(Backup, Backup.pk == Restore.backup_pk)
-    busy = going.where(Backup.addon_pk == addon_pk, Restore.status.not_in(OVER))
-    return session.scalar(busy.limit(1)) is not None
+    """Whether a backup of this addon is being restored, into any addon or for a drill."""
+    return any(
+        session.scalar(
+            select(table.pk)
+            .join(Backup, Backup.pk == table.backup_pk)
+            .where(Backup.addon_pk == addon_pk, table.status.not_in(OVER))
+            .limit(1)
+        )
+        for table in (Restore, Drill)
+    )
 
 
 def get(session: ReadSession, pk: int) -> Restore:

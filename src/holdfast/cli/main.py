@@ -10,6 +10,7 @@ import typer
 from holdfast.cli import (
     audit,
     destination,
+    drill,
     project,
     protection,
     restore,
@@ -54,6 +55,8 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(retention.app, name="retention")
 app.add_typer(restore.app, name="restore")
+app.add_typer(drill.app, name="drill")
+app.add_typer(drill.assertions, name="assertion")
 app.add_typer(destination.app, name="destination")
 app.add_typer(token.app, name="token")
 app.add_typer(role.app, name="role")

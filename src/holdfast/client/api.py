@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
-from holdfast.client import addons, backups, restores
+from holdfast.client import addons, backups, drills, restores
 from holdfast.client.access import Roles, Tokens
 from holdfast.client.audit import AuditLog
 from holdfast.client.destinations import Destinations
+from holdfast.client.drills import Drill, Drills
 from holdfast.client.imports import Imports
 from holdfast.client.models.models import About, Addon, Backup, Document, Restore
 from holdfast.client.projects import Projects
@@ -40,6 +41,7 @@ class _Calls(Noun[R]):
         self.roles = Roles(runner)
         self.audit = AuditLog(runner)
         self.protection = Protections(runner)
+        self.drills = Drills(runner)
 
     @property
     def host(self) -> str:
@@ -92,6 +94,22 @@ class _Calls(Noun[R]):
         return (
             yield from self._waiter(patience).until(
                 lambda: restores.find(project, addon, restore), lambda r: r.ended, on_progress
+            )
+        )
+
+    @call
+    def wait_for_drill(
+        self,
+        project: str,
+        addon: str,
+        drill: str,
+        patience: Patience | None = None,
+        on_progress: Callable[[Drill], None] = ignore,
+    ) -> Steps[Drill]:
+        """Returns the drill when it came to its verdict, or to none. Raises TimedOut."""
+        return (
+            yield from self._waiter(patience).until(
+                lambda: drills.one(project, addon, drill), lambda d: d.ended, on_progress
             )
         )
 

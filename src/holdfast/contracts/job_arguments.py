@@ -53,6 +53,13 @@ class RestoreArguments(Arguments):
     locale: str | None = None
 
 
+class DrillArguments(Arguments):
+    """Arguments of a drill: `drill_pk` is its own row."""
+
+    backup_pk: int = Field(alias="backup")
+    drill_pk: int = Field(alias="drill")
+
+
 class OldDataArguments(Arguments):
     """Arguments of undoing a restore or dropping its old data. `undone_pk`: that restore;
     `restore_pk`: the restore that an undo is itself."""

@@ -5,7 +5,7 @@ some worker; running one twice is harmless, because the second run changes nothi
 `catalog/work/operations.py`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,10 +45,10 @@ class Queue(Protocol):
         """Drops a dispatch that is no longer needed. Missing is success."""
         ...
 
-    def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
+    def run_worker(self, worker: str, run: RunOne, lanes: Mapping[str, int]) -> None:
         """Starts claiming in background threads; returns at once.
 
-        At most `concurrency` of each lane run at a time, the smallest priority first: work bound
+        `lanes` tells how many of each lane run at a time, the smallest priority first: work bound
         to this machine does not wait behind work that any machine can do.
         """
         ...

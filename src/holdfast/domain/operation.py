@@ -52,6 +52,7 @@ class Kind(StrEnum):
     REPAIR = "repair"  # of a copy that was lost
     PRUNE = "tidy"  # of a snapshot repository
     DROP_OLD = "drop-old"  # data that a restore set aside, when its time is over
+    DRILL = "drill"  # a restore into a throwaway server, to prove that it works
     PROVISION = "provision"
     PAUSE = "pause"
     RESUME = "resume"
@@ -77,16 +78,26 @@ PRIORITY: dict[Kind, int] = {
     Kind.REPAIR: 6,
     Kind.PRUNE: 7,
     Kind.DROP_OLD: 7,
+    Kind.DRILL: 8,
 }
 """1 goes first: people wait for restores, not for backups."""
 
 TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
 RESTORING = frozenset({Kind.RESTORE, Kind.RESTORE_IN_PLACE, Kind.RESTORE_OPEN_FILE, Kind.UNDO})
-KEEPING = frozenset({Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD})
+KEEPING = frozenset({Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD, Kind.DRILL})
 """Work on stored backups; the server is not touched."""
+BESIDE = frozenset({Kind.DRILL})
+"""Work that goes on beside an addon's other work, one of a kind at a time."""
+
+ALONE_SLOT, BESIDE_SLOT = 1, 2
+"""Values of an operation's slot. The database keeps a second operation of an addon out of the
+first, and a second of the same kind out of the second."""
 
 MAX_ATTEMPTS = 3
 """Attempts after which an operation that keeps losing its worker fails."""
 
 ANY_LANE = "any"
 """The lane of work that any worker can do; work bound to one machine waits in that one's."""
+
+DRILL_LANE = "drills"
+"""The lane of drills, so that backups never wait behind them."""

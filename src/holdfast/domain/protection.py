@@ -82,8 +82,9 @@ class Facts:
     `planned`: since when it has a schedule. `last_good` is when the newest good backup of its own
     data was taken, `places` how many stores hold a good copy of it, `lost` how many of its copies
     are lost (since `lost_since`). `failing` is when the first of the backups that failed since was
-    taken. `proven` is when a restore of one of its backups last ended well, `proof_ms` how long
-    that took.
+    taken. `proven` is when a restore of one of its backups last ended well, or a drill passed,
+    `proof_ms` how long that took. `drill_failing` is when its last drill failed, if none passed
+    since.
     """
 
     created: int
@@ -100,6 +101,8 @@ class Facts:
     failure: str | None = None
     proven: int | None = None
     proof_ms: int | None = None
+    drill_failing: int | None = None
+    drill_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,11 @@ def max_age_ms(objective: Objective, gap_ms: int | None) -> int | None:
     if objective.max_age_ms is not None:
         return objective.max_age_ms
     return None if gap_ms is None else gap_ms + RPO_SLACK_MS
+
+
+def proof_within_ms(objective: Objective) -> int:
+    """How long ago a restore may have been proven."""
+    return PROOF_DAYS * DAY_MS if objective.proof_ms is None else objective.proof_ms
 
 
 def judge(facts: Facts, objective: Objective, now: int) -> Protection:
@@ -212,7 +220,9 @@ def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
 
 
 def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
-    within = PROOF_DAYS * DAY_MS if objective.proof_ms is None else objective.proof_ms
+    if facts.drill_failing is not None:
+        yield Reason(f"the last drill failed: {facts.drill_failure}", facts.drill_failing)
+    within = proof_within_ms(objective)
     promise = f"objective {show_duration(within)}"
     if facts.proven is None:
         first = facts.first_good if facts.first_good is not None else now

@@ -7,7 +7,7 @@ own to recover, and the application version is a constant, so an upgrade finds o
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from dbos import DBOS, DBOSClient, run_dbos_database_migrations
@@ -88,7 +88,7 @@ class DbosQueue:
     def forget(self, dispatch: Dispatch) -> None:
         self._client.cancel_workflow(_key(dispatch))
 
-    def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
+    def run_worker(self, worker: str, run: RunOne, lanes: Mapping[str, int]) -> None:
         @DBOS.workflow(name=_WORKFLOW)
         def run_operation(op: str, fence: int) -> None:  # pyright: ignore[reportUnusedFunction]
             run(op, fence)
@@ -104,11 +104,12 @@ class DbosQueue:
                 "log_level": "WARNING",
             }
         )
-        for lane in lanes:  # before launch, which starts polling the lanes it finds
+        # before launch, which starts polling the lanes it finds
+        for lane, concurrency in lanes.items():
             self._client.register_queue(
                 lane, worker_concurrency=concurrency, polling_interval_sec=self._every
             )
-        DBOS.listen_queues(lanes)
+        DBOS.listen_queues(list(lanes))
         DBOS.launch()
 
     def drain(self, grace_seconds: float) -> None:

@@ -6,7 +6,7 @@ ever be given up.
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from sqlalchemy import (
@@ -85,12 +85,12 @@ class TableQueue:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
-    def run_worker(self, worker: str, run: RunOne, concurrency: int, lanes: list[str]) -> None:
-        pool = ThreadPoolExecutor(concurrency * len(lanes), thread_name_prefix="operation")
+    def run_worker(self, worker: str, run: RunOne, lanes: Mapping[str, int]) -> None:
+        pool = ThreadPoolExecutor(sum(lanes.values()), thread_name_prefix="operation")
 
         def poll() -> None:
             self._running = {f: lane for f, lane in self._running.items() if not f.done()}
-            for lane in lanes:
+            for lane, concurrency in lanes.items():
                 free = concurrency - list(self._running.values()).count(lane)
                 for dispatch in self.claim(worker, lane, free) if free else []:
                     self._running[pool.submit(run_and_forget, dispatch)] = lane

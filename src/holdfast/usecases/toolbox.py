@@ -13,6 +13,7 @@ from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.queue import Queue
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import Control
+from holdfast.domain.units import DAY_MS
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import PUBLIC_ONLY, Rules
 from holdfast.kit.processes.cell import Cell
@@ -31,7 +32,8 @@ class Toolbox:
     """The services of one background process. `open_store` takes a destination's pk, None for the
     platform store; `import_rules` restrict what may be fetched; `controls` are the attached servers
     that this machine's operator lets us stop and start, by `project/addon`; `stamp` signs the
-    manifests we write. Each managed server runs as one of `server_uids`; None: all run as we do."""
+    manifests we write. Each managed server runs as one of `server_uids`; None: all run as we do.
+    No drill takes longer than `drill_limit_ms`, but for the time that its server is kept."""
 
     catalog: Catalog
     queue: Queue
@@ -45,6 +47,7 @@ class Toolbox:
     import_rules: Rules = PUBLIC_ONLY
     controls: Mapping[str, Control] = field(default_factory=dict[str, Control])
     server_uids: range | None = None
+    drill_limit_ms: int = DAY_MS
 
     @property
     def snapshot_repositories(self) -> SnapshotRepositories:

@@ -52,6 +52,10 @@ def _of_operation(session: ReadSession, operation: str, query: LogQuery) -> list
     return operation_lines(journal.read(session, operation, window), operation, query)
 
 
+def operation_log(session: ReadSession, operation: str, query: LogQuery) -> Response:
+    return _answer(_of_operation(session, operation, query))
+
+
 @router.get(f"{ADDON}/logs", response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
 def addon_logs(api: State, caller: Viewer, query: Query, at: AtAddon) -> Response:
     with api.catalog.read() as session:
@@ -62,7 +66,7 @@ def addon_logs(api: State, caller: Viewer, query: Query, at: AtAddon) -> Respons
 def backup_logs(api: State, caller: Viewer, query: Query, origin: From) -> Response:
     with api.catalog.read() as session:
         backup = origin.backup(session, caller)
-        return _answer(_of_operation(session, backup.operation or "", query))
+        return operation_log(session, backup.operation or "", query)
 
 
 @router.get(RESTORE_LOGS, response_model=Many[list[LogLine]], openapi_extra=DESCRIBED)
@@ -71,7 +75,7 @@ def restore_logs(
 ) -> Response:
     with api.catalog.read() as session:
         restore = origin.restore(session, caller, restore_id)
-        return _answer(_of_operation(session, restore.operation, query))
+        return operation_log(session, restore.operation, query)
 
 
 @router.websocket(f"{ADDON}/logs")

@@ -25,6 +25,7 @@ from holdfast.catalog.schema.backups import (
     UploadPart,
 )
 from holdfast.catalog.schema.base import BigKey, Document, Table
+from holdfast.catalog.schema.drills import AssertionRow, Drill, DrillPlanRow
 from holdfast.catalog.schema.protection import ObjectiveRow, ProtectionRow
 from holdfast.catalog.schema.snapshot_repositories import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
@@ -34,6 +35,7 @@ from holdfast.catalog.schema.work import Line, Operation
 __all__ = [
     "Addon",
     "AddonEvent",
+    "AssertionRow",
     "AuditEntry",
     "Backup",
     "BigKey",
@@ -42,6 +44,8 @@ __all__ = [
     "Deletion",
     "Destination",
     "Document",
+    "Drill",
+    "DrillPlanRow",
     "Finding",
     "Import",
     "Line",

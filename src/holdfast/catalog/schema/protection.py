@@ -50,5 +50,7 @@ class ProtectionRow(Table):
     failure: Mapped[str | None]
     proven: Mapped[int | None]
     proof_ms: Mapped[int | None]
+    drill_failing: Mapped[int | None]
+    drill_failure: Mapped[str | None]
     bytes: Mapped[int]
     days: Mapped[list[Document]]

@@ -9,8 +9,9 @@ from holdfast.catalog.schema.base import BigKey, Document, Table
 class Operation(Table):
     """One long work and who may do it.
 
-    `slot` is 1 from dispatch to end and unique per addon: the database itself keeps a second
-    operation out. `fence` counts dispatches: a worker with an older one changes nothing. `verdict`
+    `slot` is set from dispatch to end. 1 is unique per addon: the database itself keeps a second
+    operation out. 2 is for work beside the rest (`domain.operation.BESIDE`), unique per addon and
+    kind. `fence` counts dispatches: a worker with an older one changes nothing. `verdict`
     is the status it will end with, once decided: from then on no worker goes on with it; its
     leftovers are removed, and only then it ends.
     """
@@ -45,6 +46,14 @@ class Operation(Table):
             unique=True,
             sqlite_where=text("slot = 1"),
             postgresql_where=text("slot = 1"),
+        ),
+        Index(
+            "operations_beside",
+            "addon_pk",
+            "kind",
+            unique=True,
+            sqlite_where=text("slot = 2"),
+            postgresql_where=text("slot = 2"),
         ),
         Index("operations_of_addon", "addon_pk", "status"),
         Index("operations_by_status", "status"),

@@ -6,7 +6,7 @@ from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.work.operations import dispatch_all, locked, promote
 from holdfast.contracts.queue import Dispatch, Queue
-from holdfast.domain.operation import OVER
+from holdfast.domain.operation import ALONE_SLOT, BESIDE, OVER
 
 # SQLite uses a partial index only for exactly this text; `is_(True)` would render `IS 1`.
 _LITTERED = Operation.litter.is_(literal_column("TRUE"))
@@ -28,12 +28,16 @@ def cleans(session: ReadSession, dispatch: Dispatch) -> bool:
 
 def dispatch_cleaning(session: WriteSession, queue: Queue, op: str) -> bool:
     """Dispatches the removal of leftovers to a worker of the operation's lane. False: the addon is
-    busy, or nothing is left."""
+    busy with what would keep it out, or nothing is left."""
     operation = locked(session, op)
     if operation is None or not operation.litter or operation.slot is not None:
         return False
     busy = select(Operation.pk).where(
-        Operation.addon_pk == operation.addon_pk, Operation.slot.is_not(None)
+        Operation.addon_pk == operation.addon_pk,
+        Operation.kind == operation.kind
+        if operation.kind in BESIDE
+        else Operation.slot == ALONE_SLOT,
+        Operation.slot.is_not(None),
     )
     if session.scalar(busy.limit(1)) is not None:
         return False

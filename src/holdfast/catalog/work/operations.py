@@ -1,8 +1,8 @@
 """Operation rows: which worker may do what. Each function is part of the caller's transaction.
 
 The rules (see docs/adr/0003): status moves only along `domain.operation.MOVES`; at most one
-operation per addon holds the slot; a writer must hold the current fence. A function that is fenced
-off returns None or False and has changed nothing.
+operation per addon holds the slot, but for those of kinds that work beside it; a writer must hold
+the current fence. A function that is fenced off returns None or False and has changed nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import (
     CursorResult,
     Update,
+    and_,
+    case,
     func,
     or_,
     select,
     update,
 )
+from sqlalchemy.orm import aliased
 
 from holdfast.catalog.database.session import (
     ReadSession,
@@ -25,9 +28,19 @@ from holdfast.catalog.database.session import (
     lock_addons,
 )
 from holdfast.catalog.database.touched import touch_operation
-from holdfast.catalog.schema import Backup, Copy, Document, Operation, Restore
+from holdfast.catalog.schema import Backup, Copy, Document, Drill, Operation, Restore
 from holdfast.contracts.queue import Dispatch, Queue
-from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
+from holdfast.domain.operation import (
+    ALONE_SLOT,
+    BESIDE,
+    BESIDE_SLOT,
+    MOVES,
+    OVER,
+    PRIORITY,
+    Kind,
+    Status,
+    may_move,
+)
 from holdfast.kit import ids
 
 
@@ -84,35 +97,42 @@ def create_all(session: WriteSession, queue: Queue, orders: Collection[Order], n
 
 
 def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
-    """Dispatches the addon's next waiting operation if its slot is free."""
+    """Dispatches the addon's next waiting operations whose slots are free."""
     _promote_all(session, queue, {addon_pk})
 
 
 def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> None:
     lock_addons(session, addon_pks)
-    busy = select(Operation.addon_pk).where(Operation.addon_pk.in_(addon_pks), Operation.slot == 1)
-    free = addon_pks.difference(session.scalars(busy))
+    held = select(Operation.addon_pk, _QUEUE).where(
+        Operation.addon_pk.in_(addon_pks), Operation.slot.is_not(None)
+    )
+    busy = {(addon_pk, queue_of_addon) for addon_pk, queue_of_addon in session.execute(held)}
     position = func.row_number().over(
-        partition_by=Operation.addon_pk, order_by=(Operation.priority, Operation.pk)
+        partition_by=(Operation.addon_pk, _QUEUE), order_by=(Operation.priority, Operation.pk)
     )
     waiting = (
-        select(Operation.pk, position.label("place"))
-        .where(Operation.addon_pk.in_(free), Operation.status == Status.SCHEDULED)
+        select(Operation.pk, _QUEUE.label("queue"), position.label("place"))
+        .where(Operation.addon_pk.in_(addon_pks), Operation.status == Status.SCHEDULED)
         .subquery()
     )
     chosen = (
-        select(Operation)
+        select(Operation, waiting.c.queue)
         .join(waiting, waiting.c.pk == Operation.pk)
         .where(waiting.c.place == 1)
         .order_by(Operation.priority, Operation.pk)
     )
-    dispatch_all(session, queue, session.scalars(chosen).all() if free else ())
+    free = [row for row, name in session.execute(chosen) if (row.addon_pk, name) not in busy]
+    dispatch_all(session, queue, free)
+
+
+_QUEUE = case((Operation.kind.in_(BESIDE), Operation.kind), else_="")
+"""Which of its addon's queues an operation waits in: the one of all work, or its kind's own."""
 
 
 def dispatch_all(session: WriteSession, queue: Queue, operations: Sequence[Operation]) -> None:
     """Dispatches operations, each under a new fence and with its addon's slot."""
     for operation in operations:
-        operation.slot = 1
+        operation.slot = BESIDE_SLOT if operation.kind in BESIDE else ALONE_SLOT
         operation.fence += 1
         operation.worker = None
     session.flush()
@@ -147,7 +167,9 @@ def begin(session: WriteSession, dispatch: Dispatch, worker: str, now: int) -> O
 def holds(session: ReadSession, dispatch: Dispatch) -> bool:
     """Whether this dispatch may still change things."""
     current = select(Operation.pk).where(
-        Operation.id == dispatch.op, Operation.fence == dispatch.fence, Operation.slot == 1
+        Operation.id == dispatch.op,
+        Operation.fence == dispatch.fence,
+        Operation.slot.is_not(None),
     )
     return session.scalar(current) is not None
 
@@ -166,8 +188,9 @@ def locked(session: WriteSession, op: str) -> Operation | None:
 
 def _held(session: WriteSession, dispatch: Dispatch) -> Operation | None:
     operation = locked(session, dispatch.op)
-    is_holder = operation is not None and operation.slot == 1 and operation.fence == dispatch.fence
-    return operation if is_holder else None
+    if operation is None or operation.slot is None or operation.fence != dispatch.fence:
+        return None
+    return operation
 
 
 def save(session: WriteSession, dispatch: Dispatch, step: str, record: Document) -> bool:
@@ -182,7 +205,9 @@ def report(session: WriteSession, dispatch: Dispatch, progress: Document) -> boo
 
 def _fenced(dispatch: Dispatch) -> Update:
     return update(Operation).where(
-        Operation.id == dispatch.op, Operation.fence == dispatch.fence, Operation.slot == 1
+        Operation.id == dispatch.op,
+        Operation.fence == dispatch.fence,
+        Operation.slot.is_not(None),
     )
 
 
@@ -242,13 +267,13 @@ def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) 
 def _mirror(
     session: WriteSession, op: str, status: Status, reason: str | None, ended: int | None
 ) -> None:
-    """Copies the operation's status to its backup or restore, in the same transaction.
+    """Copies the operation's status to its backup, restore or drill, in the same transaction.
 
     A backup's first copy follows as well. Additional copies that have not ended follow a failed
     operation, but not a completed one.
     """
     completed = ended if status in OVER else None
-    for table in (Backup, Restore, Copy):
+    for table in (Backup, Restore, Copy, Drill):
         session.execute(
             update(table)
             .where(table.operation == op)
@@ -303,20 +328,28 @@ def hand_over(session: WriteSession, queue: Queue, dispatch: Dispatch) -> bool:
 
 
 def dispatched(session: ReadSession) -> list[Dispatch]:
-    rows = session.execute(select(Operation.id, Operation.fence).where(Operation.slot == 1))
+    held = select(Operation.id, Operation.fence).where(Operation.slot.is_not(None))
+    rows = session.execute(held)
     return [Dispatch(op, fence) for op, fence in rows]
 
 
-_BUSY = select(Operation.addon_pk).where(Operation.slot == 1)
+_HOLDER = aliased(Operation)
+_AHEAD = select(_HOLDER.pk).where(
+    _HOLDER.addon_pk == Operation.addon_pk,
+    or_(
+        and_(_HOLDER.slot == ALONE_SLOT, Operation.kind.not_in(BESIDE)),
+        and_(_HOLDER.slot == BESIDE_SLOT, _HOLDER.kind == Operation.kind),
+    ),
+)
 _WAITING = (
     select(Operation.addon_pk)
-    .where(Operation.status == Status.SCHEDULED, Operation.addon_pk.not_in(_BUSY))
+    .where(Operation.status == Status.SCHEDULED, ~_AHEAD.exists())
     .distinct()
 )
 
 
 def waiting_addons(session: ReadSession) -> list[int]:
-    """Addons with a waiting operation and a free slot."""
+    """Addons with a waiting operation whose slot is free."""
     return list(session.scalars(_WAITING))
 
 
@@ -341,10 +374,10 @@ def get(session: ReadSession, op: str) -> Operation | None:
 
 
 def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str]:
-    """The kind of the operation that runs on each addon."""
+    """The kind of the operation that runs on each addon, but for work beside it."""
     rows = session.execute(
         select(Operation.addon_pk, Operation.kind).where(
-            Operation.slot == 1,
+            Operation.slot == ALONE_SLOT,
             Operation.addon_pk.in_(addon_pks),
             Operation.status.in_((Status.IN_PROGRESS, Status.ABORTING)),
         )
@@ -354,16 +387,17 @@ def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str
 
 def is_busy(session: ReadSession, addon_pk: int) -> bool:
     """Whether an operation holds the addon's slot."""
-    statement = select(Operation.pk).where(Operation.addon_pk == addon_pk, Operation.slot == 1)
+    statement = select(Operation.pk).where(
+        Operation.addon_pk == addon_pk, Operation.slot == ALONE_SLOT
+    )
     return session.scalar(statement.limit(1)) is not None
 
 
 def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
-    going = [status for status in MOVES if status not in OVER]
     return list(
         session.scalars(
             select(Operation)
-            .where(Operation.addon_pk == addon_pk, Operation.status.in_(going))
+            .where(Operation.addon_pk == addon_pk, Operation.status.in_(_OPEN))
             .order_by(Operation.pk)
         )
     )
@@ -371,9 +405,15 @@ def open_of_addon(session: ReadSession, addon_pk: int) -> list[Operation]:
 
 def restores_from(session: ReadSession, backup_pk: int) -> bool:
     """Whether this backup is being restored."""
-    going = [status for status in MOVES if status not in OVER]
-    reading = select(Restore.pk).where(Restore.backup_pk == backup_pk, Restore.status.in_(going))
-    return session.scalar(reading.limit(1)) is not None
+    return any(
+        session.scalar(
+            select(table.pk).where(table.backup_pk == backup_pk, table.status.in_(_OPEN)).limit(1)
+        )
+        for table in (Restore, Drill)
+    )
+
+
+_OPEN = [status for status in MOVES if status not in OVER]
 
 
 def progress_of(session: ReadSession, ops: Collection[str]) -> dict[str, Document]:

@@ -17,9 +17,10 @@ from rich.text import Text
 
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.text import human_size, printable
+from holdfast.client.drills import Drill
 from holdfast.client.models.models import Addon, Backup, Restore
 
-Watched = Addon | Backup | Restore
+Watched = Addon | Backup | Drill | Restore
 
 
 @contextmanager

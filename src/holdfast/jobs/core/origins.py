@@ -42,10 +42,13 @@ def is_trusted(job: Job) -> bool:
     """Whether a restore trusts the backup's content: see `domain.provenance`. The caller may have
     vouched for it."""
     arguments = job.parse(RestoreArguments)
-    if arguments.trusted:
-        return True
+    return arguments.trusted or is_own(job, arguments.backup_pk)
+
+
+def is_own(job: Job, backup_pk: int) -> bool:
+    """Whether only people of the addon's own project can have shaped the backup."""
     with job.tools.catalog.read() as session:
-        backup = backups.get(session, arguments.backup_pk)
+        backup = backups.get(session, backup_pk)
         source = addons.get(session, backup.addon_pk)
         same_project = source.project_pk == job.addon.project_pk
         return provenance.is_trusted(Provenance(backup.provenance), same_project=same_project)

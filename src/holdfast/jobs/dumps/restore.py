@@ -8,23 +8,17 @@ Differences between the backup and the loaded data are shown, and the caller dec
 the restore goes on, and the old data stays aside for a while.
 """
 
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from pydantic import BaseModel
 
 from holdfast.catalog import backups, restores
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Document
-from holdfast.catalog.storage import copies
 from holdfast.catalog.work import operations
-from holdfast.contracts.engine import Attempt, Dump, Dumpable, Member
+from holdfast.contracts.engine import Attempt, Dump, Dumpable
 from holdfast.contracts.job_arguments import RestoreArguments
-from holdfast.contracts.store import ObjectStore
-from holdfast.domain.artifact import FORMAT, MANIFEST
-from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.errors import NotSupported
 from holdfast.jobs.core.consent import (
     consent_of,
     keep_old_hours,
@@ -34,10 +28,7 @@ from holdfast.jobs.core.consent import (
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.origins import is_trusted
 from holdfast.jobs.core.step import Plan, Step
-from holdfast.jobs.dumps import inventories
-from holdfast.pipeline.decompress import decompress
-from holdfast.pipeline.digest import Digest
-from holdfast.pipeline.meter import Meter
+from holdfast.jobs.dumps import inventories, stored_dump
 
 JUDGED = "judge"
 """The step after which the swap begins."""
@@ -59,13 +50,6 @@ def _backup(job: Job) -> Backup:
         return backups.with_evidence(session, job.parse(RestoreArguments).backup_pk)
 
 
-def _source(job: Job, backup: Backup) -> tuple[ObjectStore, str]:
-    """The store that holds the backup, and its prefix there."""
-    with job.tools.catalog.read() as session:
-        copy = copies.first(session, backup.pk)
-    return job.tools.open_store(copy.destination_pk), str(copy.objects)
-
-
 def _loader(job: Job) -> Dumpable:
     engine = job.engine()
     if not isinstance(engine, Dumpable):
@@ -75,30 +59,13 @@ def _loader(job: Job) -> Dumpable:
 
 def read(job: Job, record: RestoreRecord) -> RestoreRecord:
     job.require_running()
-    backup = _backup(job)
-    store, prefix = _source(job, backup)
-    body = b"".join(store.get(f"{prefix}{MANIFEST}"))
-    digest = Digest()
-    digest.feed(body)
-    expected = (backup.evidence or {}).get("manifestSha256")
-    if digest.hexdigest != expected:
-        raise EvidenceMissing(f"the stored manifest has sha256 {digest.hexdigest}, not {expected}")
-    manifest = json.loads(body)
-    if manifest.get("format") != FORMAT:
-        raise NotSupported(f"unknown dump format {manifest.get('format')!r}")
+    manifest = stored_dump.read_manifest(job, _backup(job))
     return record.model_copy(update={"manifest": manifest})
 
 
 def _dump(job: Job, record: RestoreRecord) -> Dump:
-    manifest = record.manifest
-    return Dump(
-        version=manifest["version"],
-        members=[Member(m["name"], m["format"], m["database"]) for m in manifest["members"]],
-        facts={
-            **manifest["facts"],
-            "members": {m["name"]: m["facts"] for m in manifest["members"]},
-        },
-        inventory=inventories.parse(manifest["inventory"]),
+    return stored_dump.described(
+        record.manifest,
         trusted=is_trusted(job),
         locale=job.parse(RestoreArguments).locale,
         skips_failed=consent_of(job).skips_failed,
@@ -117,50 +84,14 @@ def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 
 def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
-    store, prefix = _source(job, _backup(job))
-    size = sum(m["plain_bytes"] for m in record.manifest["members"])
-    job.guard.bytes_expected = size
-    dump = replace(_dump(job, record), near=store.near, size=size)
-    fetch = _fetcher(job, store, prefix, record.manifest)
+    backup = _backup(job)
+    store, _ = stored_dump.source_of(job, backup)
+    dump = replace(_dump(job, record), near=store.near)
+    job.guard.bytes_expected = dump.size
+    fetch = stored_dump.fetcher(job, backup, record.manifest)
     loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
     update = {"loaded": inventories.document(loaded), "staged": job.dispatch.fence}
     return record.model_copy(update=update)
-
-
-def _fetcher(
-    job: Job, store: ObjectStore, prefix: str, manifest: Document
-) -> Callable[[str], Iterator[bytes]]:
-    """Opens members by name. Bytes that were read before are no progress the second time."""
-    members = {member["name"]: member for member in manifest["members"]}
-    furthest = dict.fromkeys(members, 0)
-
-    def fetch(name: str) -> Iterator[bytes]:
-        member, position = members[name], 0
-        stored = _proven(member, store.get(prefix + member["key"]))
-        job.guard.watch_for_stall(on=True)
-        try:
-            for chunk in decompress(stored, manifest["compression"]):
-                job.guard.check()
-                yield chunk
-                position += len(chunk)
-                job.guard.moved(max(0, position - furthest[name]))
-                furthest[name] = max(position, furthest[name])
-        finally:
-            job.guard.watch_for_stall(on=False)
-
-    return fetch
-
-
-def _proven(member: dict[str, Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Passes the stored bytes on; raises EvidenceMissing at the end if they are not the
-    backup's."""
-    meter, digest = Meter(), Digest()
-    for chunk in chunks:
-        meter.feed(chunk)
-        digest.feed(chunk)
-        yield chunk
-    if (meter.count, digest.hexdigest) != (member["stored_bytes"], member["stored_sha256"]):
-        raise EvidenceMissing(f"{member['key']} is not what was stored: its digest differs")
 
 
 def compare(job: Job, record: RestoreRecord) -> RestoreRecord:

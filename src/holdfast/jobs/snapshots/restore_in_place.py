@@ -21,34 +21,24 @@ from holdfast.catalog.schema import Document
 from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.contracts.local_servers import (
     DIFFERENCES,
-    FOREIGN,
     Remembered,
     RestorableInPlace,
     is_foreign,
 )
 from holdfast.domain.addon import AddonStatus
 from holdfast.domain.errors import (
-    EvidenceMissing,
-    Failure,
     NotSupported,
-    ObjectMissing,
     PreflightRefused,
     RestoreDiffers,
-    SealBroken,
-    StoreUnavailable,
 )
-from holdfast.domain.snapshot import FORMAT
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.consent import keep_old_hours, note_old_data, require_consent
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.origins import is_trusted
 from holdfast.jobs.core.step import Plan, Step
-from holdfast.jobs.dumps.proof import require
-from holdfast.jobs.snapshots import data_directories, proof
+from holdfast.jobs.snapshots import data_directories, stored_snapshot
+from holdfast.jobs.snapshots.stored_snapshot import StoredSnapshot
 from holdfast.kit.locks import try_exclusive
-from holdfast.repositories.restic.read.materialise import materialise
-from holdfast.repositories.restic.read.reading import Totals
-from holdfast.usecases.adoption.survey import manifest_of
 from holdfast.usecases.hosting.server_control import ServerControl, control_of
 
 _ROOM = 1.05
@@ -92,19 +82,14 @@ def read(job: Job, record: InPlaceRecord) -> InPlaceRecord:
 
 def find_snapshot(job: Job, record: InPlaceRecord) -> InPlaceRecord:
     """Reads the manifest from the first readable copy: the platform's own, else another."""
-    source = next(proof.sources(job, job.parse(RestoreArguments).backup_pk))
-    repository, tree = source.repository, source.snapshot.tree
-    manifest = manifest_of(repository, tree)
-    if manifest.get("format") != FORMAT:
-        raise NotSupported(f"unknown snapshot format {manifest.get('format')!r}")
-    if not is_trusted(job):
-        manifest = {**manifest, "facts": {**manifest["facts"], FOREIGN: True}}
+    backup_pk = job.parse(RestoreArguments).backup_pk
+    found = stored_snapshot.find(job, backup_pk, trusted=is_trusted(job))
     update = {
         "was": job.addon.version,
-        "tree": tree,
-        "files": source.totals.files,
-        "size": source.totals.size,
-        "manifest": manifest,
+        "tree": found.tree,
+        "files": found.files,
+        "size": found.size,
+        "manifest": found.manifest,
     }
     return record.model_copy(update=update)
 
@@ -181,28 +166,9 @@ def fetch_files(job: Job, record: InPlaceRecord, tree: Path, clear: Callable[[],
 
     `clear` makes `tree` an empty directory, whatever an earlier attempt left in it.
     """
-    failure: Failure | None = None
-    for source in proof.sources(job, job.parse(RestoreArguments).backup_pk):
-        try:
-            if record.gives_up:
-                require([proof.read_all(job, source.repository, record.tree)])
-            clear()
-            job.guard.bytes_expected = record.size
-            job.guard.watch_for_stall(on=True)
-            try:
-                written = materialise(source.repository, record.tree, tree, job.moved)
-            finally:
-                job.guard.watch_for_stall(on=False)
-            if written != Totals(record.files, record.size):
-                problem = f"{written.files} files with {written.size} bytes were written"
-                raise RestoreDiffers(problem)
-        except (ObjectMissing, SealBroken, EvidenceMissing, StoreUnavailable) as error:
-            job.say(f"this copy cannot be used: {error.message}")
-            failure = error
-        else:
-            return
-    if failure is not None:
-        raise failure
+    found = StoredSnapshot(record.tree, record.files, record.size, record.manifest)
+    backup_pk = job.parse(RestoreArguments).backup_pk
+    stored_snapshot.write_files(job, backup_pk, found, tree, clear, reads_first=record.gives_up)
 
 
 def clear_room(job: Job, control: ServerControl, *, gives_up: bool) -> None:

@@ -6,7 +6,6 @@ same server at once.
 """
 
 import logging
-import pwd
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,12 +17,13 @@ from holdfast.catalog.schema import Addon
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.local_servers import SERVED, SETTLED, Hostable, LocalServer, Succeeding
 from holdfast.domain.addon import NEIGHBOURS
-from holdfast.domain.errors import AddonUnavailable, NotSupported, Permanent
+from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.kit.backoff import pauses
 from holdfast.kit.locks import exclusive
 from holdfast.kit.processes import process
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import give
+from holdfast.usecases.hosting.server_uids import free_uid
 from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, server_of
 
 log = logging.getLogger(__name__)
@@ -112,31 +112,13 @@ def assign_uid(tools: Toolbox, addon: Addon) -> None:
             with tools.catalog.write() as session:
                 row = addons.get(session, addon.pk)
                 if row.server_uid is None:
-                    row.server_uid = _free_uid(tools, addons.taken_uids(session, tools.node))
+                    row.server_uid = free_uid(tools, addons.taken_uids(session, tools.node))
                 uid = row.server_uid
             addon.server_uid = uid
         except CatalogClash:  # another process gave the same uid to another addon
             if not remaining:
                 raise
     return None
-
-
-def _free_uid(tools: Toolbox, assigned: set[int]) -> int:
-    """The first uid of our range that neither an addon nor a user of the machine has."""
-    listed = {entry.pw_uid for entry in pwd.getpwall()}
-    for uid in tools.server_uids or ():
-        if uid not in assigned and uid not in listed and not _is_known(uid):
-            return uid
-    raise Permanent("every uid of server_uids is in use: HOLDFAST_SERVER_UIDS needs a larger range")
-
-
-def _is_known(uid: int) -> bool:
-    """Whether a user has this uid, even in directories that do not list their users."""
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True
 
 
 def _warn_of_neighbours(tools: Toolbox, addon: Addon) -> None:

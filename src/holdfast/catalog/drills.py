@@ -1,0 +1,252 @@
+"""Rows of drills, of the questions that they ask, and of the plans that order them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from holdfast.catalog import objectives
+from holdfast.catalog.database.page import Page, Slice, take
+from holdfast.catalog.database.session import ReadSession, WriteSession
+from holdfast.catalog.schema import (
+    Addon,
+    AssertionRow,
+    Backup,
+    Copy,
+    Drill,
+    DrillPlanRow,
+    ProtectionRow,
+)
+from holdfast.contracts.drills import Assertion
+from holdfast.domain.backup import IMPORTED
+from holdfast.domain.drill import Plan, Verdict
+from holdfast.domain.operation import OVER, Status
+
+
+def context(drill_id: str) -> str:
+    """The sealing context of a kept server's password."""
+    return f"drill {drill_id}"
+
+
+def get(session: ReadSession, pk: int) -> Drill:
+    return session.get_one(Drill, pk)
+
+
+def find(session: ReadSession, addon_pk: int, drill_id: str) -> Drill | None:
+    rows = select(Drill).where(Drill.addon_pk == addon_pk, Drill.id == drill_id)
+    return session.scalar(rows)
+
+
+def of_addon(session: ReadSession, addon: Addon, page: Page) -> Slice[Drill]:
+    rows = select(Drill).where(Drill.addon_pk == addon.pk)
+    return take(session, rows, Drill.pk, page, f"drills of {addon.pk}")
+
+
+def backup_ids(session: ReadSession, backup_pks: Collection[int]) -> dict[int, str]:
+    rows = session.execute(select(Backup.pk, Backup.id).where(Backup.pk.in_(backup_pks)))
+    return dict(rows.all())
+
+
+def open_of_addon(session: ReadSession, addon_pk: int) -> Drill | None:
+    """The addon's drill that has not ended."""
+    rows = select(Drill).where(Drill.addon_pk == addon_pk, Drill.status.not_in(OVER))
+    return session.scalar(rows.order_by(Drill.pk).limit(1))
+
+
+def put_result(row: Drill, result: Mapping[str, Any]) -> None:
+    """Stores what a drill came to: `verdict`, `findings`, `times`, `version`, `size`."""
+    row.verdict, row.findings = result["verdict"], result["findings"]
+    row.times, row.version, row.size = result["times"], result["version"], result["size"]
+
+
+def assertions_of(session: ReadSession, addon_pk: int) -> list[Assertion]:
+    rows = select(AssertionRow).where(AssertionRow.addon_pk == addon_pk)
+    return [
+        Assertion(row.name, row.text, row.seconds, row.database)
+        for row in session.scalars(rows.order_by(AssertionRow.name))
+    ]
+
+
+def put_assertions(session: WriteSession, addon_pk: int, assertions: Sequence[Assertion]) -> None:
+    """Replaces the questions of an addon."""
+    for stored in session.scalars(select(AssertionRow).where(AssertionRow.addon_pk == addon_pk)):
+        session.delete(stored)
+    session.flush()
+    session.add_all(
+        AssertionRow(
+            addon_pk=addon_pk,
+            name=assertion.name,
+            text=assertion.text,
+            seconds=round(assertion.seconds),
+            database=assertion.database,
+        )
+        for assertion in assertions
+    )
+    session.flush()
+
+
+def plan_of(session: ReadSession, addon_pk: int) -> Plan:
+    row = _plan_row(session, addon_pk)
+    return Plan() if row is None else _plan(row)
+
+
+def _plan_row(session: ReadSession, addon_pk: int) -> DrillPlanRow | None:
+    return session.scalar(select(DrillPlanRow).where(DrillPlanRow.addon_pk == addon_pk))
+
+
+def _plan(row: DrillPlanRow) -> Plan:
+    return Plan(row.scheduled, row.after_backup, row.compare_content)
+
+
+def put_plan(session: WriteSession, addon_pk: int, plan: Plan) -> None:
+    row = _plan_row(session, addon_pk)
+    values = {
+        "scheduled": plan.scheduled,
+        "after_backup": plan.after_backup,
+        "compare_content": plan.compare_content,
+    }
+    if row is None:
+        session.add(DrillPlanRow(addon_pk=addon_pk, **values))
+        return
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def restore_limit_ms(session: ReadSession, addon: Addon) -> int | None:
+    """How long a restore of the addon may take, by its objective; None: no limit."""
+    chosen = objectives.of_all(session)
+    return objectives.effective(chosen, addon.project_pk, addon.pk).max_restore_ms
+
+
+def newest_size(session: ReadSession, addon_pk: int) -> int:
+    """Bytes of the addon's newest completed backup; 0 if it has none."""
+    newest = (
+        select(Backup.size)
+        .where(Backup.addon_pk == addon_pk, Backup.status == Status.COMPLETED)
+        .order_by(Backup.pk.desc())
+        .limit(1)
+    )
+    return session.scalar(newest) or 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An addon that its plan may want drilled; `newest` is its newest good backup, `last` its last
+    drill by the plan. Instants in ms since 1970."""
+
+    addon_pk: int
+    project_pk: int
+    uid: str
+    plan: Plan
+    first_good: int
+    newest: int
+    proven: int | None
+    drills: int
+    last_created: int | None
+    last_backup: int | None
+
+
+def candidates(session: ReadSession) -> list[Candidate]:
+    """Living addons with a good backup and no open drill."""
+    going = select(Drill.addon_pk).where(Drill.status.not_in(OVER))
+    rows = session.execute(
+        select(
+            Addon.pk,
+            Addon.project_pk,
+            Addon.uid,
+            ProtectionRow.first_good,
+            ProtectionRow.last_good_backup,
+            ProtectionRow.proven,
+        )
+        .join(ProtectionRow, ProtectionRow.addon_pk == Addon.pk)
+        .where(
+            Addon.deleted.is_(None),
+            ProtectionRow.last_good_backup.is_not(None),
+            Addon.pk.not_in(going),
+        )
+    ).all()
+    plans = {row.addon_pk: _plan(row) for row in session.scalars(select(DrillPlanRow))}
+    drilled = _drilled(session)
+    found: list[Candidate] = []
+    for pk, project_pk, uid, first_good, newest, proven in rows:
+        if first_good is None or newest is None:
+            continue
+        plan = plans.get(pk, Plan())
+        count, created, backup_pk = drilled.get(pk, (0, None, None))
+        found.append(
+            Candidate(
+                pk, project_pk, uid, plan, first_good, newest, proven, count, created, backup_pk
+            )
+        )
+    return found
+
+
+def _drilled(session: ReadSession) -> dict[int, tuple[int, int, int]]:
+    """Of each addon the number of drills, and when the last one was ordered, of which backup."""
+    counted = select(Drill.addon_pk, func.count(), func.max(Drill.pk)).group_by(Drill.addon_pk)
+    rows = [tuple(row) for row in session.execute(counted)]
+    last = {
+        pk: (created, backup_pk)
+        for pk, created, backup_pk in session.execute(
+            select(Drill.pk, Drill.created, Drill.backup_pk).where(
+                Drill.pk.in_([newest for _, _, newest in rows])
+            )
+        )
+    }
+    return {addon_pk: (count, *last[newest]) for addon_pk, count, newest in rows}
+
+
+def good_backups(session: ReadSession, addon_pk: int) -> list[int]:
+    """Keys of the addon's good backups of its own data, oldest first."""
+    rows = (
+        select(Backup.pk)
+        .join(Copy, Copy.backup_pk == Backup.pk)
+        .where(
+            Backup.addon_pk == addon_pk,
+            Backup.deleted.is_(None),
+            Backup.source.not_in(sorted(IMPORTED)),
+            Copy.status == Status.COMPLETED,
+            Copy.lost.is_(None),
+            Copy.gone.is_(None),
+        )
+        .distinct()
+        .order_by(Backup.pk)
+    )
+    return list(session.scalars(rows))
+
+
+def last_proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, int]]:
+    """The last passed drill of each addon: when it ended, and how long its restore took, in ms."""
+    rows = session.execute(
+        select(Drill.addon_pk, Drill.completed, Drill.times)
+        .where(Drill.addon_pk.in_(addon_pks), Drill.verdict == Verdict.PASSED)
+        .where(Drill.status == Status.COMPLETED, Drill.completed.is_not(None))
+        .order_by(Drill.pk)
+    )
+    return {
+        addon_pk: (completed or 0, int(times.get("restore", 0)))
+        for addon_pk, completed, times in rows
+    }
+
+
+def last_failures(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, str]]:
+    """Addons whose last drill with a clear verdict failed: when it ended, and what it found."""
+    judged = (
+        select(func.max(Drill.pk))
+        .where(
+            Drill.addon_pk.in_(addon_pks),
+            Drill.status == Status.COMPLETED,
+            Drill.verdict.in_((Verdict.PASSED, Verdict.FAILED)),
+        )
+        .group_by(Drill.addon_pk)
+    )
+    rows = select(Drill).where(Drill.pk.in_(judged), Drill.verdict == Verdict.FAILED)
+    return {
+        row.addon_pk: (row.completed or row.created, _why(row)) for row in session.scalars(rows)
+    }
+
+
+def _why(row: Drill) -> str:
+    failed = [f for f in row.findings if f.get("verdict") == Verdict.FAILED]
+    return "; ".join(f"{f['name']}: {f['found']}" for f in failed)[:500]

@@ -1,0 +1,1 @@
+"""Drills: restores into throwaway servers, judged and measured."""

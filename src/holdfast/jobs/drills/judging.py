@@ -1,0 +1,90 @@
+"""Judges a restored server: its own checks, its content against the backup's, and assertions."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+
+from holdfast.contracts.drills import Assertable, Content, ContentReadable, SelfChecking
+from holdfast.contracts.engine import EVERYTHING, Dumpable, Member
+from holdfast.domain import drill
+from holdfast.domain.backup import FILES, BackupType
+from holdfast.domain.drill import Finding, Verdict
+from holdfast.jobs.drills.restored import Restored, attempt_of
+from holdfast.jobs.drills.trial import Trial
+from holdfast.jobs.dumps import stored_dump
+
+_CHUNK_BYTES = 1 << 20
+
+
+def check_data(trial: Trial, made: Restored) -> None:
+    """Runs every check of its own that the server has."""
+    if not isinstance(made.engine, SelfChecking):
+        return
+    with trial.timed("checks"):
+        trial.add_checks(*made.engine.check_data(made.address, trial.job.guard))
+
+
+def compare_content(trial: Trial, made: Restored) -> None:
+    """Dumps the restored data again and compares it, table by table, with what the backup holds.
+
+    An independent path: the restore wrote with the loader, this reads with the dumper, and the two
+    texts are compared without the manifest. Of snapshots every block was compared on its way, and
+    imported files were written by other tools.
+    """
+    engine = made.engine
+    if not trial.plan.compare_content or trial.backup.type == BackupType.SNAPSHOT:
+        return
+    if trial.backup.source in FILES:
+        return
+    if not isinstance(engine, ContentReadable) or not isinstance(engine, Dumpable):
+        return
+    with trial.timed("content"):
+        for database, (want, have) in _contents(trial, made, engine).items():
+            where = f" of {database}" if database else ""
+            name = f"the content{where} is the backup's"
+            trial.add(drill.same_content(want, have, name))
+
+
+_Both = tuple[dict[str, Content], dict[str, Content]]
+
+
+def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[str, _Both]:
+    """What the backup and the restored server hold, by database."""
+    job, found = trial.job, defaultdict[str, _Both](lambda: ({}, {}))
+    manifest = stored_dump.read_manifest(job, trial.backup)
+    fetch = stored_dump.fetcher(job, trial.backup, manifest)
+    for entry in manifest["members"]:
+        member = Member(entry["name"], entry["format"], entry["database"])
+        found[member.database or ""][0].update(engine.content(member, fetch(member.name)))
+    if not isinstance(engine, Dumpable):
+        return found
+    attempt = attempt_of(trial)
+    with engine.dump(made.address, EVERYTHING, attempt, job.guard) as session:
+        for member in session.members:
+            source = session.open(member)
+            try:
+                plain = _read(source.read, job.moved)
+                found[member.database or ""][1].update(engine.content(member, plain))
+                source.finish()
+            finally:
+                source.close()
+    return {name: both for name, both in found.items() if any(both)}
+
+
+def _read(read: Callable[[int], bytes], moved: Callable[[int], None]) -> Iterator[bytes]:
+    while chunk := read(_CHUNK_BYTES):
+        moved(len(chunk))
+        yield chunk
+
+
+def ask_assertions(trial: Trial, made: Restored) -> None:
+    """Asks what the addon's owner wants to be true."""
+    if not trial.assertions:
+        return
+    if not isinstance(made.engine, Assertable):
+        trial.add_inconclusive("assertions", f"{made.engine.title} answers none")
+        return
+    with trial.timed("assertions"):
+        for assertion in trial.assertions:
+            check = made.engine.assert_true(made.address, assertion, trial.job.guard)
+            verdict = Verdict.PASSED if check.passed else Verdict.FAILED
+            trial.add(Finding(f"assertion {assertion.name}", verdict, check.found))

@@ -1,0 +1,196 @@
+"""Throwaway servers: made for one drill, and gone with it, however it ends.
+
+Each has a directory of its own, `drills/<operation>.<attempt>`, and holds the lock in it for life.
+The kernel gives the lock back when the process dies, so whoever gets it knows that nobody needs the
+server any more: no time has to pass and no row has to be asked.
+"""
+
+import logging
+import shutil
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from holdfast.contracts.engine import Address, Engine
+from holdfast.contracts.local_servers import ADMIN, Hostable, LocalServer, Login, Succeeding
+from holdfast.domain.errors import AddonUnavailable, Failure
+from holdfast.kit import ids
+from holdfast.kit.backoff import pauses
+from holdfast.kit.locks import try_exclusive
+from holdfast.kit.processes.cell import Cell
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.hosting import give
+from holdfast.kit.processes.process import Detached, start_detached
+from holdfast.kit.seal import Secret
+from holdfast.usecases.hosting.managed_servers import START_SECONDS, hostable
+from holdfast.usecases.hosting.server_uids import lent_uid
+from holdfast.usecases.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+_STARTS = 3
+_KIND = "kind"
+_LOCK = "lock"
+_NICENESS = "15"
+"""Of the server of a drill: the machine's own work goes first."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The directory of a drill, which is locked; `uid` is the user that its server runs as."""
+
+    directory: Path
+    uid: int | None
+
+
+def drills_dir(data_dir: Path) -> Path:
+    return data_dir / "drills"
+
+
+@contextmanager
+def home(tools: Toolbox, kind: str, tag: str) -> Generator[Home]:
+    """A new directory for the drill `tag`; everything in it is removed at the end."""
+    directory = drills_dir(tools.data_dir) / tag
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for path in (directory.parent, directory):  # the server's own user must get there
+        path.chmod(0o711)
+    (directory / _KIND).write_text(kind)
+    lock = try_exclusive(directory / _LOCK)
+    if lock is None:
+        raise AddonUnavailable("the directory of this drill is taken")
+    with lock, lent_uid(tools) as uid:
+        try:
+            yield Home(directory, uid)
+        finally:
+            _remove(tools.engines(kind), directory)
+
+
+def new_server(home: Home, version: str, user: str, database: str) -> LocalServer:
+    """The server to be made there, reached by our administrator and by `user`."""
+    return LocalServer(
+        directory=home.directory / "data",
+        port=_free_port(),
+        version=version,
+        user=user,
+        password=Secret(ids.password()),
+        database=database,
+        log=home.directory / "server.log",
+        admin=Login(ADMIN, Secret(ids.password())),
+        uid=home.uid,
+        cell=Cell(hidden=(home.directory.parent.parent,), visible=(home.directory,)),
+    )
+
+
+def address_of(server: LocalServer) -> Address:
+    """The address that our administrator works with."""
+    login = server.admin or Login(server.user, server.password)
+    return Address(
+        host="127.0.0.1",
+        port=server.port,
+        user=login.user,
+        password=login.password,
+        database=server.database,
+        owner=server.user,
+    )
+
+
+def start(tools: Toolbox, engine: Engine, server: LocalServer, guard: Guard) -> LocalServer:
+    """Starts the server and waits until it answers; returns it with the port that it has.
+
+    AddonUnavailable, with its last words, if it does not.
+    """
+    hosting = hostable(engine)
+    if isinstance(engine, Succeeding):
+        engine.admit(server)
+    if hosting.running(server) is not None:  # the one that was rehearsed goes on
+        _await(tools, hosting, server, guard, lambda: None)
+        return server
+    for _ in range(_STARTS):
+        give(server.directory, server.uid)
+        process = _launch(hosting, server)
+        if _await(tools, hosting, server, guard, process.ended):
+            return server
+        hosting.stop(server)
+        server = replace(server, port=_free_port())  # another program may have taken its port
+    raise AddonUnavailable(f"the restored server did not answer: {_last_words(server)}")
+
+
+def _launch(hosting: Hostable, server: LocalServer) -> Detached:
+    command = hosting.command(server)
+    log_file = server.log or server.directory.with_name("server.log")
+    nice = shutil.which("nice")
+    argv = [nice, "-n", _NICENESS, *command.argv] if nice else command.argv
+    with log_file.open("ab") as output:
+        return start_detached(replace(command, argv=argv), output)
+
+
+def _await(
+    tools: Toolbox,
+    hosting: Hostable,
+    server: LocalServer,
+    guard: Guard,
+    ended: Callable[[], int | None],
+) -> bool:
+    """Waits until the server answers. False: its process ended, or it takes too long."""
+    deadline = tools.clock.monotonic() + START_SECONDS
+    for pause in pauses(0.05):
+        if hosting.ready(server):
+            return True
+        if ended() is not None or tools.clock.monotonic() > deadline:
+            return False
+        guard.wait(pause)
+    return False
+
+
+def _last_words(server: LocalServer) -> str:
+    try:
+        text = (server.log or server.directory).read_text(errors="replace")
+    except OSError:
+        return "it wrote no log"
+    return " ".join(text[-600:].split()) or "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def sweep(tools: Toolbox) -> int:
+    """Ends servers of drills whose process is gone and removes their files; returns how many."""
+    swept = 0
+    base = drills_dir(tools.data_dir)
+    for directory in base.iterdir() if base.is_dir() else ():
+        if not directory.is_dir():
+            continue
+        with suppress(FileNotFoundError):
+            lock = try_exclusive(directory / _LOCK)
+            if lock is None:
+                continue
+            with lock:
+                kind = (directory / _KIND).read_text() if (directory / _KIND).exists() else ""
+                _remove(tools.engines(kind) if kind else None, directory)
+                swept += 1
+    return swept
+
+
+def _remove(engine: Engine | None, directory: Path) -> None:
+    """Ends what runs from there and removes it. A failure is logged, and the next sweep tries."""
+    try:
+        if isinstance(engine, Hostable):
+            for data in (directory / "data", *directory.glob("tree*/data")):
+                if data.exists():
+                    _end(engine, data)
+        shutil.rmtree(directory)
+    except (Failure, OSError) as error:
+        extra = {"directory": str(directory), "error": str(error)}
+        log.warning("a drill left something behind; it is tried again", extra=extra)
+
+
+def _end(engine: Hostable, data: Path) -> None:
+    if isinstance(engine, Succeeding):
+        engine.dismiss(data)
+    engine.stop(LocalServer(data, 0, "", "", Secret(""), ""))
