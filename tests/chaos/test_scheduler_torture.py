@@ -124,12 +124,13 @@ class Scene:
     def torture(self, seconds: float, least: int) -> None:
         """Kills somebody now and then; most die by themselves, while they dispatch.
 
-        Goes on for `seconds` and until `least` occurrences have fired, on a slow machine too: there
-        being born takes longer, so that nobody is killed before something has happened since.
+        Goes on for `seconds` and until `least` occurrences have fired and enough have died, on a
+        slow machine too: there being born takes longer, so that nobody is killed before something
+        has happened since.
         """
         began = moved = time.monotonic()
         fired = self.fired()
-        while time.monotonic() - began < seconds or fired < least:
+        while time.monotonic() - began < seconds or fired < least or self.deaths < least / 50:
             assert time.monotonic() - moved < STILL_SECONDS, f"nothing happens after {fired}"
             self.keep_alive()
             self.over.wait(self.dice.uniform(0.05, 0.5))

@@ -85,7 +85,7 @@ class Janitor:
                 break
             with self._tools.catalog.write() as session:
                 history.forget(session, backup_pks)
-        for worn in (history.worn_restores, history.worn_operations):
+        for worn in (history.worn_restores, history.worn_drills, history.worn_operations):
             while True:
                 with self._tools.catalog.read() as session:
                     operations = worn(session, before, _ROWS_AT_ONCE)

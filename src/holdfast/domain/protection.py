@@ -180,6 +180,7 @@ def _without_plan(facts: Facts, now: int) -> Iterator[Reason]:
     else:
         age = show_duration(now - facts.last_good)
         yield Reason(f"the last good backup is {age} old", facts.last_good)
+    yield from _failed_drill(facts)
 
 
 def _unprotected(facts: Facts, max_age: int | None, now: int) -> Iterator[Reason]:
@@ -216,12 +217,16 @@ def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
             f"{facts.places} of {places} stores hold a good copy of the newest good backup",
             facts.last_good,
         )
+    yield from _failed_drill(facts)
     yield from _unproven(facts, objective, now)
 
 
-def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
+def _failed_drill(facts: Facts) -> Iterator[Reason]:
     if facts.drill_failing is not None:
         yield Reason(f"the last drill failed: {facts.drill_failure}", facts.drill_failing)
+
+
+def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
     within = proof_within_ms(objective)
     promise = f"objective {show_duration(within)}"
     if facts.proven is None:

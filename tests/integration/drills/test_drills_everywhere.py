@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pymysql
 import pytest
@@ -36,12 +37,13 @@ def postgres(installation: DrillInstallation) -> str:
 def mariadb(installation: DrillInstallation) -> str:
     addon = installation.manage("drills", fresh("My"), type="mysql", version="latest")
     secrets = installation.api.get(f"{addon}/credentials").data["secrets"]
+    parts = urlsplit(secrets["MYSQL_URI"])
     connection = pymysql.connect(
         host="127.0.0.1",
-        port=int(secrets["PORT"]),
+        port=parts.port or 0,
         user=secrets["USERNAME"],
         password=secrets["PASSWORD"],
-        database=secrets["DATABASE"],
+        database=parts.path.strip("/"),
         autocommit=True,
     )
     with connection, connection.cursor() as cursor:

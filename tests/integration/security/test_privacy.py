@@ -47,15 +47,17 @@ def _limit(pid: int) -> list[str]:
 
 def _children(pid: int) -> list[int]:
     """All below it, and the servers that it started, which outlive it."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*"):
+    children: dict[int, list[int]] = {}
+    for each in Path("/proc").glob("[0-9]*"):  # once: a child may live for a moment only
         try:
             parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == pid:
-            found.append(int(each.name))
-    return found + [below for child in found for below in _children(child)]
+        children.setdefault(parent, []).append(int(each.name))
+    found = list(children.get(pid, ()))
+    for child in found:  # grows while it is walked
+        found += children.get(child, ())
+    return found
 
 
 class Watcher:

@@ -11,6 +11,7 @@ from holdfast.catalog.schema import (
     Backup,
     Copy,
     Deletion,
+    Drill,
     Finding,
     Line,
     Occurrence,
@@ -27,17 +28,23 @@ def forgettable(session: ReadSession, before: int, limit: int) -> list[int]:
     remaining = select(Copy.pk).where(
         Copy.backup_pk == Backup.pk, (Copy.gone.is_(None)) | (Copy.gone >= before)
     )
-    used = select(Restore.pk).where(Restore.backup_pk == Backup.pk, Restore.status.not_in(OVER))
-    rows = select(Backup.pk).where(Backup.deleted < before, ~remaining.exists(), ~used.exists())
+    used = [
+        select(table.pk).where(table.backup_pk == Backup.pk, table.status.not_in(OVER))
+        for table in (Restore, Drill)
+    ]
+    rows = select(Backup.pk).where(
+        Backup.deleted < before, ~remaining.exists(), *(~using.exists() for using in used)
+    )
     return list(session.scalars(rows.order_by(Backup.deleted, Backup.pk).limit(limit)))
 
 
 def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
-    """Removes the backups with their deletions, findings, restores, operations and logs."""
+    """Removes the backups with their deletions, findings, restores, drills, operations and logs."""
     copy_pks = list(session.scalars(select(Copy.pk).where(Copy.backup_pk.in_(backup_pks))))
     works = [
         *session.scalars(select(Backup.operation).where(Backup.pk.in_(backup_pks))),
         *session.scalars(select(Restore.operation).where(Restore.backup_pk.in_(backup_pks))),
+        *session.scalars(select(Drill.operation).where(Drill.backup_pk.in_(backup_pks))),
     ]
     named = [work for work in works if work is not None]
     decided = update(Occurrence).where(Occurrence.backup_pk.in_(backup_pks))
@@ -47,6 +54,7 @@ def forget(session: WriteSession, backup_pks: Collection[int]) -> None:
     _do(session, delete(Reading).where(Reading.copy_pk.in_(copy_pks)))
     _do(session, delete(Copy).where(Copy.pk.in_(copy_pks)))
     _do(session, delete(Restore).where(Restore.backup_pk.in_(backup_pks)))
+    _do(session, delete(Drill).where(Drill.backup_pk.in_(backup_pks)))
     _do(session, delete(Backup).where(Backup.pk.in_(backup_pks)))
     _do(session, delete(Line).where(Line.operation.in_(named)))
     _do(session, delete(Operation).where(Operation.id.in_(named)))
@@ -71,8 +79,18 @@ def worn_restores(session: ReadSession, before: int, limit: int) -> list[str]:
     return list(session.scalars(worn.order_by(Restore.completed).limit(limit)))
 
 
+def worn_drills(session: ReadSession, before: int, limit: int) -> list[str]:
+    """Operations of drills that ended before that instant. Each addon's newest drill stays."""
+    newer = aliased(Drill)
+    later = select(newer.pk).where(newer.addon_pk == Drill.addon_pk, newer.pk > Drill.pk)
+    worn = select(Drill.operation).where(
+        Drill.status.in_(OVER), Drill.completed < before, later.exists()
+    )
+    return list(session.scalars(worn.order_by(Drill.completed).limit(limit)))
+
+
 def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
-    """Operations that ended before that instant and that no backup, copy or restore names.
+    """Operations that ended before that instant and that no backup, copy, restore or drill names.
 
     Each addon's newest operation stays, and its newest failure, which it shows; none does if the
     addon itself was deleted before that instant.
@@ -90,7 +108,8 @@ def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
     )
     lived = select(Addon.pk).where(Addon.pk == Operation.addon_pk, Addon.deleted < before)
     named = [
-        select(table.pk).where(table.operation == Operation.id) for table in (Backup, Copy, Restore)
+        select(table.pk).where(table.operation == Operation.id)
+        for table in (Backup, Copy, Restore, Drill)
     ]
     outlived = and_(later.exists(), or_(Operation.status != Status.FAILED, failed_later.exists()))
     worn = select(Operation.id).where(
@@ -105,8 +124,9 @@ def worn_operations(session: ReadSession, before: int, limit: int) -> list[str]:
 
 
 def forget_operations(session: WriteSession, operations: Collection[str]) -> None:
-    """Removes operations with their logs and their restores."""
+    """Removes operations with their logs, their restores and their drills."""
     _do(session, delete(Restore).where(Restore.operation.in_(operations)))
+    _do(session, delete(Drill).where(Drill.operation.in_(operations)))
     _do(session, delete(Line).where(Line.operation.in_(operations)))
     _do(session, delete(Operation).where(Operation.id.in_(operations)))
 

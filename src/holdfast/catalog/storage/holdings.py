@@ -13,7 +13,7 @@ from sqlalchemy import Integer, and_, func, or_, select, type_coerce
 
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Project, Restore
+from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Drill, Project, Restore
 from holdfast.catalog.storage import open_downloads
 from holdfast.domain.access import Caller
 from holdfast.domain.backup import IMPORTED
@@ -95,8 +95,9 @@ def of_all(session: ReadSession) -> Iterator[Holdings]:
 
 def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator[Holdings]:
     begun, due = _open_deletions(session, addon_pks)
-    restoring = select(Restore.backup_pk).where(Restore.status.not_in(OVER))
-    in_use = {*session.scalars(restoring), *open_downloads.backups_read(session)}
+    in_use = set(open_downloads.backups_read(session))
+    for table in (Restore, Drill):
+        in_use.update(session.scalars(select(table.backup_pk).where(table.status.not_in(OVER))))
     past = _past_failures(session, addon_pks)
     plain = session.connection()  # rows without the mapper's work: there may be millions
     rows: Any = plain.execute(

@@ -226,7 +226,8 @@ def _snapshot_of_file(trial: Trial, home: Home, engine: Engine, found: StoredSna
 def _write_files(trial: Trial, found: StoredSnapshot, tree: Path) -> None:
     def clear() -> None:
         shutil.rmtree(tree, ignore_errors=True)
-        tree.mkdir(mode=0o711, parents=True)
+        tree.mkdir(parents=True)
+        tree.chmod(0o711)
 
     stored_snapshot.write_files(trial.job, trial.backup.pk, found, tree, clear)
     text = f"{found.files} files with {found.size} bytes"
@@ -235,10 +236,11 @@ def _write_files(trial: Trial, found: StoredSnapshot, tree: Path) -> None:
 
 def _add_rehearsal(trial: Trial, result: dict[str, Any]) -> None:
     sentences: list[str] = result.pop(DIFFERENCES, [])
-    facts = ", ".join(f"{name} {value}" for name, value in result.items())
+    facts = ", ".join(f"{name} {value}" for name, value in result.items()) or "it does"
+    differ = "; ".join(sentences[:5]) or "no difference was found"
     trial.add_checks(
-        Check("the restored server starts and is sound", True, facts or "it does"),
-        Check("it holds what was saved", not sentences, "; ".join(sentences[:5]) or "no difference was found"),
+        Check("the restored server starts and is sound", True, facts),
+        Check("it holds what was saved", not sentences, differ),
     )
 
 
