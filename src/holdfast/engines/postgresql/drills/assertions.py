@@ -1,9 +1,10 @@
-"""Answers an assertion as a role of its own that can read all data and nothing else.
+"""Answers an assertion as a role of its own that can read the tables and nothing else.
 
-`SET ROLE` would be undone by RESET ROLE, so the role logs in: it is no superuser, member of nothing
-but `pg_read_all_data`, and made for one assertion. Its transaction is READ ONLY, which no statement
-can change once it has begun, also not through a function with the rights of its owner. The text
-goes by the extended protocol, which takes one statement only.
+`SET ROLE` would be undone by RESET ROLE, so the role logs in: it is no superuser, member of none,
+and made for one assertion. `pg_read_all_data` would be shorter than the grants that it gets, but
+that reads passwords as well. Its transaction is READ ONLY, which no statement can change once it
+has begun, also not through a function with the rights of its owner. The text goes by the extended
+protocol, which takes one statement only.
 
 A statement that catches its own timeout is ended with its session by a watchdog.
 """
@@ -13,7 +14,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 import psycopg
@@ -28,15 +29,22 @@ from holdfast.engines import drill_answers
 from holdfast.engines.postgresql.client import facts
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.server_errors import translated
+from holdfast.engines.staging_names import short_hash
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
-
-ASKER = "holdfast_asker"
-"""The role that asks; it exists while one assertion is answered."""
 
 _GRACE_SECONDS = 1.0
 """The server's own timeout comes first: its message is the better one."""
 _MAX_TEMPORARY_SPACE = "1GB"
+_SCHEMAS = (
+    "SELECT nspname FROM pg_namespace"
+    " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+)
+_FOREIGN_TABLES = (
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind = 'f'"
+)
+_NO_RESULT = ("didn't produce a result", "EMPTY_QUERY")
 
 
 def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
@@ -45,7 +53,8 @@ def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
         translated(guard),
         connect(address, database) as administrator,
         _asker(administrator, address, database) as asker_address,
-        connect(asker_address, database, "holdfast assertion") as session,
+        # Closed, not committed: the statement may have left it in any state.
+        closing(connect(asker_address, database, "holdfast assertion")) as session,
     ):
         search_path = _search_path(administrator, address.owner or address.user)
         session.execute("SELECT set_config('search_path', %s, false)", [search_path])
@@ -61,14 +70,19 @@ def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
 
 @contextmanager
 def _asker(session: Session, address: Address, database: str) -> Generator[Address]:
-    """Yields the address of the role, which is dropped afterwards."""
-    _drop_asker(session, database)  # left by a worker that was killed
+    """Yields the address of the role, which is dropped afterwards.
+
+    Its name is of the database that has its grants: so one that a killed worker left can be dropped
+    from there.
+    """
+    name = f"holdfast_asker_{short_hash(database)}"
+    _drop_role(session, name)
     password = Secret(secrets.token_hex(24))
     # The server gets a verifier: its log must not contain the password.
     verifier = session.pgconn.encrypt_password(
-        password.reveal().encode(), ASKER.encode(), b"scram-sha-256"
+        password.reveal().encode(), name.encode(), b"scram-sha-256"
     ).decode()
-    role, place = Identifier(ASKER), Identifier(database)
+    role = Identifier(name)
     # BYPASSRLS: else a table filtered by row security would answer with some of its rows.
     session.execute(
         SQL("CREATE ROLE {} LOGIN NOSUPERUSER INHERIT BYPASSRLS PASSWORD {}").format(
@@ -76,30 +90,40 @@ def _asker(session: Session, address: Address, database: str) -> Generator[Addre
         )
     )
     try:
-        session.execute(SQL("GRANT pg_read_all_data TO {}").format(role))
-        session.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(place, role))
-        with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
-            session.execute(
-                SQL("ALTER ROLE {} SET temp_file_limit = {}").format(
-                    role, Literal(_MAX_TEMPORARY_SPACE)
-                )
-            )
-        yield replace(address, user=ASKER, password=password, owner=None)
+        _grant_reading(session, role, database)
+        yield replace(address, user=name, password=password, owner=None)
     finally:
-        _drop_asker(session, database)
+        _drop_role(session, name)
 
 
-def _drop_asker(session: Session, database: str) -> None:
-    if session.execute("SELECT FROM pg_roles WHERE rolname = %s", [ASKER]).fetchone() is None:
+def _grant_reading(session: Session, role: Identifier, database: str) -> None:
+    """Lets the role read the tables of the database, but no foreign ones: those reach elsewhere."""
+    session.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(Identifier(database), role))
+    for (schema,) in session.execute(_SCHEMAS).fetchall():
+        for privilege in ("USAGE ON", "SELECT ON ALL TABLES IN", "SELECT ON ALL SEQUENCES IN"):
+            statement = SQL("GRANT {} SCHEMA {} TO {}")
+            session.execute(statement.format(_words(privilege), Identifier(schema), role))
+    for schema, table in session.execute(_FOREIGN_TABLES).fetchall():
+        statement = SQL("REVOKE ALL ON {} FROM {}")
+        session.execute(statement.format(Identifier(schema, table), role))
+    with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
+        space = Literal(_MAX_TEMPORARY_SPACE)
+        session.execute(SQL("ALTER ROLE {} SET temp_file_limit = {}").format(role, space))
+
+
+def _words(text: str) -> SQL:
+    """SQL keywords from our own constants."""
+    return SQL(text)  # pyright: ignore[reportArgumentType]
+
+
+def _drop_role(session: Session, name: str) -> None:
+    if session.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
         return
     session.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [ASKER]
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [name]
     )
-    role = Identifier(ASKER)
-    session.execute(
-        SQL("REVOKE ALL ON DATABASE {} FROM {}").format(Identifier(database), role)
-    )
-    session.execute(SQL("DROP ROLE {}").format(role))
+    session.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
+    session.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
 
 def _search_path(session: Session, owner: str) -> str:
@@ -167,16 +191,20 @@ def _first_answer(session: Session, assertion: Assertion) -> Check:
 
 def _stopped(assertion: Assertion, error: psycopg.Error) -> Check:
     message = " ".join((error.diag.message_primary or str(error)).split())[:300]
-    match error:
-        case errors.QueryCanceled():
-            return drill_answers.too_long(assertion)
-        case errors.ReadOnlySqlTransaction():
-            return drill_answers.writes(assertion, message)
-        case errors.InsufficientPrivilege():
-            return drill_answers.reaches_out(assertion, message)
-        case errors.SyntaxError() if "multiple commands" in message:
-            return drill_answers.stopped(assertion, drill_answers.SEVERAL)
-        case errors.SyntaxErrorOrAccessRuleViolation():
-            return drill_answers.invalid(assertion, message)
-        case _:
-            return drill_answers.fails(assertion, message)
+    state = error.sqlstate or ""
+    if isinstance(error, errors.QueryCanceled):
+        return drill_answers.too_long(assertion)
+    if isinstance(error, errors.ReadOnlySqlTransaction) or "denied for sequence" in message:
+        return drill_answers.writes(assertion, message)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return drill_answers.reaches_out(assertion, message)
+    if "multiple commands" in message:
+        return drill_answers.stopped(assertion, drill_answers.SEVERAL)
+    if any(words in message for words in _NO_RESULT) and not state:
+        return drill_answers.stopped(assertion, drill_answers.NO_ROW)
+    kind = drill_answers.invalid if state.startswith(_CLASS_INVALID) else drill_answers.fails
+    return kind(assertion, message)
+
+
+_CLASS_INVALID = "42"
+"""SQLSTATEs of syntax errors and of names that do not exist."""
