@@ -23,20 +23,19 @@ def listed(names: Sequence[str]) -> str:
 
 def answered(assertion: Assertion, value: object) -> Check:
     """The check of an assertion with its first value."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        value = bytes(value).decode(errors="backslashreplace")
+    if isinstance(value, bytes):
+        value = value.decode(errors="backslashreplace")
     if value is None:
         return _check(assertion, False, "the answer is NULL")
-    shown = str(value)
-    if len(shown) > _MAX_SHOWN_CHARACTERS:
-        shown = f"{shown[:_MAX_SHOWN_CHARACTERS]} ..."
-    return _check(assertion, _is_true(value), f"the answer is {shown or 'an empty text'}")
-
-
-def _is_true(value: object) -> bool:
-    if isinstance(value, bool | Number):
-        return bool(value)
-    return str(value).strip().lower() not in _UNTRUE_TEXTS
+    text = str(value)
+    is_true = (
+        bool(value)
+        if isinstance(value, bool | Number)
+        else text.strip().lower() not in _UNTRUE_TEXTS
+    )
+    if len(text) > _MAX_SHOWN_CHARACTERS:
+        text = f"{text[:_MAX_SHOWN_CHARACTERS]} ..."
+    return _check(assertion, is_true, f"the answer is {text or 'an empty text'}")
 
 
 def stopped(assertion: Assertion, reason: str) -> Check:
@@ -65,5 +64,5 @@ def invalid(assertion: Assertion, message: str) -> Check:
     return stopped(assertion, f"it is no valid statement: {message}")
 
 
-def _check(assertion: Assertion, passed: bool, found: str) -> Check:  # noqa: FBT001
-    return Check(f"assertion {assertion.name}", passed, found)
+def _check(assertion: Assertion, passed: bool, words: str) -> Check:
+    return Check(f"assertion {assertion.name}", passed, words)

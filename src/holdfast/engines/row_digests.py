@@ -2,7 +2,8 @@
 
 A row's BLAKE2b hash is a number of 512 bits, and a table's digest comes from the sum of its rows'
 numbers. A sum counts equal rows, as exclusive or would not, and parts of a table can be added up.
-It tells apart what damage makes different; whoever may choose the rows could make two tables alike.
+It tells apart what damage makes different; an owner who chooses rows to that end could make two
+tables alike.
 """
 
 from collections.abc import Iterable, Mapping

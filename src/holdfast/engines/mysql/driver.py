@@ -21,6 +21,7 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.mysql.client import address, tools
 from holdfast.engines.mysql.client.address import secrets
 from holdfast.engines.mysql.client.tools import ToolSet
@@ -33,7 +34,6 @@ from holdfast.engines.mysql.physical import data_directory, snapshot
 from holdfast.engines.mysql.physical.rehearsal import Rehearsal
 from holdfast.engines.mysql.restore import preflight, swap
 from holdfast.engines.mysql.restore.staging import ConfinedStaging, Staging
-from holdfast.domain.evidence import Check
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import mark
 

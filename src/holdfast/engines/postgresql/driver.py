@@ -21,6 +21,7 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.postgresql.client import address, tools
 from holdfast.engines.postgresql.client.address import secrets
 from holdfast.engines.postgresql.client.tools import ToolSet
@@ -35,7 +36,6 @@ from holdfast.engines.postgresql.physical.rehearsal import Rehearsal
 from holdfast.engines.postgresql.restore import old_databases, preflight, swap
 from holdfast.engines.postgresql.restore.confined_staging import ConfinedStaging
 from holdfast.engines.postgresql.restore.staging import Staging
-from holdfast.domain.evidence import Check
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import mark
 

@@ -9,6 +9,7 @@ from holdfast.contracts.drills import Assertion
 from holdfast.contracts.engine import Address, Attempt, Inventory, Probe, Traits
 from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.redis.client import address, probe, tools
 from holdfast.engines.redis.client.address import secrets
 from holdfast.engines.redis.client.tools import ToolSet
@@ -18,7 +19,6 @@ from holdfast.engines.redis.hosting.server import Server
 from holdfast.engines.redis.imports import ingest
 from holdfast.engines.redis.physical import data_directory, snapshot
 from holdfast.engines.redis.physical.rehearsal import Rehearsal
-from holdfast.domain.evidence import Check
 from holdfast.kit.processes.guard import Guard
 
 

@@ -23,6 +23,7 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.errors import NotSupported
+from holdfast.domain.evidence import Check
 from holdfast.engines.sqlite.client import journal, location, scratch, tables
 from holdfast.engines.sqlite.client.location import Fence, opened
 from holdfast.engines.sqlite.drills import assertions, content, self_checks
@@ -30,7 +31,6 @@ from holdfast.engines.sqlite.dump import dump
 from holdfast.engines.sqlite.imports import survey
 from holdfast.engines.sqlite.physical import snapshot
 from holdfast.engines.sqlite.restore import restore
-from holdfast.domain.evidence import Check
 from holdfast.kit.processes.guard import Guard
 
 

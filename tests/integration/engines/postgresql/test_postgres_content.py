@@ -45,7 +45,9 @@ def test_a_restored_database_has_the_same_content(
     source = blank_server(15)
     assert isinstance(source.engine, ContentReadable)
     fill(source, awkward=True)
-    source.execute("SELECT pg_catalog.lo_from_bytea(4711::oid, convert_to(repeat('x', 100000), 'UTF8'))")
+    source.execute(
+        "SELECT pg_catalog.lo_from_bytea(4711::oid, convert_to(repeat('x', 100000), 'UTF8'))"
+    )
     target = start_postgres(17, "content")
     target.wipe()
     target.execute("ALTER SYSTEM SET TimeZone = 'Asia/Kathmandu'")
@@ -139,7 +141,7 @@ def test_damage_and_rows_that_cannot_be_compared_are_named(blank_server: ServerF
     taken = take(server.engine, server.address)
     (member,) = [member for member in taken.dump.members if member.database == "main"]
     whole = taken.plain[member.name]
-    with pytest.raises(Exception, match="pg_restore|ends inside") as caught:
+    with pytest.raises(Exception, match=r"pg_restore|ends inside") as caught:
         server.engine.content(member, iter([whole[:-500]]))
     assert not isinstance(caught.value, NotSupported)
     inserts = b"-- PostgreSQL database dump\nINSERT INTO public.t VALUES (1);\n"

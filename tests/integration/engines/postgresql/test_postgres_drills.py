@@ -13,6 +13,8 @@ from fixtures.rich_data import fill
 from holdfast.contracts.drills import Assertable, Assertion, SelfChecking
 from holdfast.domain.errors import AddonRefused, Interrupted
 from holdfast.domain.evidence import Check
+from holdfast.engines.postgresql.client.address import connect
+from holdfast.engines.postgresql.physical import amcheck
 
 OWN_CODE = """
 CREATE TABLE t (id int PRIMARY KEY, name text);
@@ -147,7 +149,10 @@ def test_a_loop_is_ended(ask: Ask, text: str) -> None:
 
 
 def test_only_the_first_row_is_fetched(ask: Ask) -> None:
-    assert ask("SELECT a FROM generate_series(1, 99999) a, generate_series(1, 99999) b").found == "the answer is 1"
+    assert (
+        ask("SELECT a FROM generate_series(1, 99999) a, generate_series(1, 99999) b").found
+        == "the answer is 1"
+    )
 
 
 def test_another_database_is_asked(ask: Ask) -> None:
@@ -189,6 +194,22 @@ def test_it_checks_its_data(owners: OwnersServer) -> None:
     assert ("rows could not be looked up in " in own.found) == (owners.place.version == "14")
     extension = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'"
     assert owners.execute(extension, owners.place.database) == [(0,)]
+
+
+def test_an_extension_and_functions_of_its_name_are_left_alone(owners: OwnersServer) -> None:
+    place = owners.place.database
+    owners.execute("CREATE EXTENSION amcheck SCHEMA public", place)
+    decoy = "RETURNS TABLE (msg text) LANGUAGE plpgsql AS $$ BEGIN RAISE 'the decoy ran'; END $$"
+    owners.as_owner().execute(f"CREATE FUNCTION public.verify_heapam(a regclass) {decoy}")
+    try:
+        checks = owners.engine.check_data(owners.address, a_guard())
+        assert all(check.passed for check in checks), checks
+        with connect(owners.address, place) as session:
+            assert amcheck.verify(session, a_guard()).keys() == {"tables", "indexes"}
+        extension = "SELECT extnamespace::regnamespace::text FROM pg_extension"
+        assert ("public",) in owners.execute(f"{extension} WHERE extname = 'amcheck'", place)
+    finally:
+        owners.execute("DROP EXTENSION amcheck; DROP FUNCTION public.verify_heapam", place)
 
 
 def test_damage_is_found(blank_server: ServerFactory) -> None:

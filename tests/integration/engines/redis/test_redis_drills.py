@@ -19,7 +19,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
         client = made.client()
         client.set("greeting", "hello world")
         client.set("zero", "0")
-        client.set("odd \"key\"\xff", "1")
+        client.set('odd "key"\xff', "1")
         client.rpush("list", *range(1000))
         client.hset("shop", mapping={"orders": "17"})
         made.client(3).set("elsewhere", "1")

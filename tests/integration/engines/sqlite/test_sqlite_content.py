@@ -68,7 +68,7 @@ def test_damage_is_named(sqlite_files: SqliteFiles) -> None:
     (member,) = taken.dump.members
     text = b"".join(taken.fetch(member.name))
     for end in range(len(text) - 1, 0, -97):
-        with pytest.raises(EvidenceMissing, match="the dump (ends|does not end)"):
+        with pytest.raises(EvidenceMissing, match=r"the dump (ends|does not end)"):
             sqlite_files.engine.content(member, iter([text[:end]]))
     with pytest.raises(NotSupported):
         sqlite_files.engine.content(Member("imported.sql", "foreign-sql", None), iter([text]))

@@ -34,9 +34,7 @@ def bank(sqlite_files: SqliteFiles) -> Iterator[Path]:
 
 
 def ask(files: SqliteFiles, path: Path, text: str, seconds: float = 30) -> Check:
-    return files.engine.assert_true(
-        address_of(path), Assertion("mine", text, seconds), a_guard()
-    )
+    return files.engine.assert_true(address_of(path), Assertion("mine", text, seconds), a_guard())
 
 
 def test_it_checks_its_data(sqlite_files: SqliteFiles) -> None:
@@ -134,9 +132,7 @@ def test_memory_and_an_abort_end_it(sqlite_files: SqliteFiles, bank: Path) -> No
     guard = a_guard()
     guard.stop(Interrupted("told to"))
     with pytest.raises(Interrupted, match="told to"):
-        sqlite_files.engine.assert_true(
-            address_of(bank), Assertion("mine", "SELECT 1", 10), guard
-        )
+        sqlite_files.engine.assert_true(address_of(bank), Assertion("mine", "SELECT 1", 10), guard)
 
 
 def test_a_confined_engine_stays_in_its_directory(

@@ -5,8 +5,8 @@ import pytest
 from holdfast.contracts.drills import Content
 from holdfast.contracts.engine import Member
 from holdfast.domain.errors import EvidenceMissing, NotSupported
-from holdfast.engines.mysql.dump.archive import ACCOUNTS, SCRIPT
 from holdfast.engines.mysql.drills.content import content
+from holdfast.engines.mysql.dump.archive import ACCOUNTS, SCRIPT
 
 HEAD = b"-- MariaDB dump 10.19\n\nUSE `shop`;\n"
 TAIL = b"\n-- Dump completed on 2026-01-01\n"

@@ -87,7 +87,7 @@ class Session:
 
     def first_row(self, statement: str) -> Row | None:
         """The first row of a result that is not fetched further. The session ends with that."""
-        cursor = cast("Any", self._connection.cursor(SSCursor))
+        cursor = self._connection.cursor(SSCursor)
         cursor.execute(statement)
         row: Row | None = cursor.fetchone()
         cursor._result.unbuffered_active = False  # else closing it reads all other rows

@@ -110,8 +110,9 @@ def _asker(session: Session, address: Address) -> Generator[Address]:
     session.execute(f"CREATE USER {account} {identified_by(flavour, password, session.literal)}")
     try:
         for database in facts.databases(session):
-            place = quote_pattern(str(database["name"]))
-            session.execute(f"GRANT SELECT, SHOW VIEW, EXECUTE ON {place}.* TO {account}")
+            pattern = quote_pattern(str(database["name"]))
+            rights = "SELECT, SHOW VIEW, EXECUTE"
+            session.execute(f"GRANT {rights} ON {pattern}.* TO {account}")
         yield replace(address, user=ASKER, password=password, owner=None)
     finally:
         session.execute(f"DROP USER IF EXISTS {account}")
@@ -161,7 +162,7 @@ def _ask(session: Session, assertion: Assertion) -> Check:
 
 
 def _names_files(assertion: Assertion) -> bool:
-    words = {word.upper() for kind, word in tokens(assertion.text.encode(), 1 << 16)}
+    words = {word.upper() for _, word in tokens(assertion.text.encode(), 1 << 16)}
     return not words.isdisjoint(_FILES)
 
 

@@ -44,8 +44,14 @@ def content(member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
         )
     digests: defaultdict[str, RowDigest] = defaultdict(RowDigest)
     scan = archive.Scan()
+
+    def watched() -> Iterator[bytes]:
+        for chunk in plain:
+            scan.feed(chunk)
+            yield chunk
+
     database = ""
-    for statement in statements(_watched(plain, scan)):
+    for statement in statements(watched()):
         if match := _INSERT.match(statement):
             digests[_dotted(database, match[1])].add(_rows(statement, match.end()))
         elif match := _USE.fullmatch(statement):
@@ -56,12 +62,6 @@ def content(member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
     if problem is not None:
         raise EvidenceMissing(f"{member.name}: {problem}")
     return contents(digests)
-
-
-def _watched(plain: Iterator[bytes], scan: archive.Scan) -> Iterator[bytes]:
-    for chunk in plain:
-        scan.feed(chunk)
-        yield chunk
 
 
 def _dotted(database: str, table: bytes) -> str:

@@ -43,6 +43,22 @@ class _Findings:
     damage: list[str] = field(default_factory=list[str])
     unchecked: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
+    def check_table(self, session: Session, database: str, table: Mapping[str, str]) -> None:
+        name, engine = table["name"], table["engine"]
+        if engine in (*facts.NO_DATA, ""):
+            reason = f"rows of engine {engine or 'unknown'} are elsewhere"
+            self.unchecked.setdefault(reason, []).append(name)
+            return
+        answers = session.rows(f"CHECK TABLE {quote_qualified(database, name)} EXTENDED")
+        texts = [(as_text(answer[2]).lower(), as_text(answer[3])) for answer in answers]
+        if any(_NO_CHECK in text for _, text in texts):
+            self.unchecked.setdefault(f"engine {engine} cannot check", []).append(name)
+            return
+        self.checked += 1
+        *_, (_, verdict) = texts
+        if verdict not in _SOUND and not any(_UPGRADE in text.lower() for _, text in texts):
+            self.damage.append(f"table {name}: {' / '.join(text for _, text in texts)}")
+
     def sentences(self) -> Iterator[str]:
         if self.damage:
             yield f"damaged: {listed(self.damage)}"
@@ -57,25 +73,6 @@ def _check_database(session: Session, database: str, guard: Guard) -> Check:
         guard.check()
         guard.moved(0)
         if table["type"] in facts.TABLE_TYPES:
-            _check_table(session, database, table, findings)
+            findings.check_table(session, database, table)
     passed = not findings.damage
     return Check(f"CHECK TABLE of {database}", passed, "; ".join(findings.sentences()))
-
-
-def _check_table(
-    session: Session, database: str, table: Mapping[str, str], findings: _Findings
-) -> None:
-    name, engine = table["name"], table["engine"]
-    if engine in (*facts.NO_DATA, ""):
-        reason = f"rows of engine {engine or 'unknown'} are elsewhere"
-        findings.unchecked.setdefault(reason, []).append(name)
-        return
-    answers = session.rows(f"CHECK TABLE {quote_qualified(database, name)} EXTENDED")
-    texts = [(as_text(answer[2]).lower(), as_text(answer[3])) for answer in answers]
-    if any(_NO_CHECK in text for _, text in texts):
-        findings.unchecked.setdefault(f"engine {engine} cannot check", []).append(name)
-        return
-    findings.checked += 1
-    *_, (_, verdict) = texts
-    if verdict not in _SOUND and not any(_UPGRADE in text.lower() for _, text in texts):
-        findings.damage.append(f"table {name}: {' / '.join(text for _, text in texts)}")

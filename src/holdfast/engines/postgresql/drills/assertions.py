@@ -16,9 +16,11 @@ import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from typing import cast
 
 import psycopg
 from psycopg import errors
+from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Identifier, Literal
 
 from holdfast.contracts.drills import Assertion
@@ -39,6 +41,11 @@ _MAX_TEMPORARY_SPACE = "1GB"
 _SCHEMAS = (
     "SELECT nspname FROM pg_namespace"
     " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+)
+_GRANTS = (
+    SQL("GRANT USAGE ON SCHEMA {} TO {}"),
+    SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}"),
+    SQL("GRANT SELECT ON ALL SEQUENCES IN SCHEMA {} TO {}"),
 )
 _FOREIGN_TABLES = (
     "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -100,20 +107,14 @@ def _grant_reading(session: Session, role: Identifier, database: str) -> None:
     """Lets the role read the tables of the database, but no foreign ones: those reach elsewhere."""
     session.execute(SQL("GRANT CONNECT ON DATABASE {} TO {}").format(Identifier(database), role))
     for (schema,) in session.execute(_SCHEMAS).fetchall():
-        for privilege in ("USAGE ON", "SELECT ON ALL TABLES IN", "SELECT ON ALL SEQUENCES IN"):
-            statement = SQL("GRANT {} SCHEMA {} TO {}")
-            session.execute(statement.format(_words(privilege), Identifier(schema), role))
+        for grant in _GRANTS:
+            session.execute(grant.format(Identifier(schema), role))
     for schema, table in session.execute(_FOREIGN_TABLES).fetchall():
         statement = SQL("REVOKE ALL ON {} FROM {}")
         session.execute(statement.format(Identifier(schema, table), role))
     with suppress(errors.InsufficientPrivilege):  # for superusers, who our administrators are
         space = Literal(_MAX_TEMPORARY_SPACE)
         session.execute(SQL("ALTER ROLE {} SET temp_file_limit = {}").format(role, space))
-
-
-def _words(text: str) -> SQL:
-    """SQL keywords from our own constants."""
-    return SQL(text)  # pyright: ignore[reportArgumentType]
 
 
 def _drop_role(session: Session, name: str) -> None:
@@ -142,11 +143,11 @@ class _Watchdog:
         self._connection = socket.socket(fileno=os.dup(session.fileno()))
         self._address = address
         self.fired = False
-        self._timer = threading.Timer(seconds, self._fire)
+        self._timer = threading.Timer(seconds, self.fire)
         self._timer.daemon = True
         self._timer.start()
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
         self.fired = True
         self.end_session()
 
@@ -166,27 +167,21 @@ class _Watchdog:
 def _ask(session: Session, assertion: Assertion, watchdog: _Watchdog) -> Check:
     # Rounded up: a timeout of 0 would be none.
     milliseconds = max(1, round(assertion.seconds * 1000))
-    session.execute(
-        SQL("SET statement_timeout = {}").format(Literal(milliseconds))
-    )
+    session.execute(SQL("SET statement_timeout = {}").format(Literal(milliseconds)))
     session.execute("BEGIN TRANSACTION READ ONLY")
     try:
-        return _first_answer(session, assertion)
+        with session.cursor() as cursor:
+            stream = cast("Generator[TupleRow]", cursor.stream(assertion.text.encode()))
+            with closing(stream):  # the other rows are cancelled, not fetched
+                row = next(stream, None)
     except psycopg.Error as error:
         if watchdog.fired:
             return drill_answers.too_long(assertion)
         return _stopped(assertion, error)
-
-
-def _first_answer(session: Session, assertion: Assertion) -> Check:
-    with session.cursor() as cursor:
-        rows = cursor.stream(assertion.text.encode())
-        for row in rows:
-            rows.close()  # the rest is cancelled, not fetched
-            if not row:
-                return drill_answers.stopped(assertion, drill_answers.NO_VALUE)
-            return drill_answers.answered(assertion, row[0])
-    return drill_answers.stopped(assertion, drill_answers.NO_ROW)
+    if not row:
+        missing = drill_answers.NO_ROW if row is None else drill_answers.NO_VALUE
+        return drill_answers.stopped(assertion, missing)
+    return drill_answers.answered(assertion, row[0])
 
 
 def _stopped(assertion: Assertion, error: psycopg.Error) -> Check:

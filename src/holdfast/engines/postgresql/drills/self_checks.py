@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composed, Literal
 
 from holdfast.contracts.engine import Address
 from holdfast.domain.evidence import Check
@@ -23,13 +23,10 @@ from holdfast.engines.postgresql.client import facts
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.databases import cancelled_on_stop
 from holdfast.engines.postgresql.client.server_errors import translated
+from holdfast.engines.postgresql.physical.amcheck import install
 from holdfast.kit.processes.guard import Guard
 
 _AVAILABLE = "SELECT FROM pg_available_extensions WHERE name = 'amcheck'"
-_SCHEMA = """
-SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
- WHERE e.extname = 'amcheck'
-"""
 _TABLES = """
 SELECT c.oid, c.oid::regclass::text FROM pg_class c
  WHERE c.relkind IN ('r', 'm', 't') AND c.relpersistence IN ('p', 'u')
@@ -70,6 +67,27 @@ class _Findings:
     damage: list[str] = field(default_factory=list[str])
     unchecked: list[str] = field(default_factory=list[str])
 
+    def check_index(self, session: Session, oid: int, name: str, *, may_look_up: bool) -> None:
+        """Checks an index with its table's rows, or its structure alone where that cannot be
+        done."""
+        self.indexes += 1
+        for look_up in (True, False) if may_look_up else (False,):
+            statement = SQL("SELECT pg_catalog.bt_index_check({}::regclass, {}::boolean)::text")
+            try:
+                _in_savepoint(session, statement.format(Literal(oid), Literal(look_up)))
+            except _DAMAGE as error:
+                self.damage.append(f"index {name}: {_words(error)}")
+                return
+            except psycopg.Error as error:
+                if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
+                    raise
+                if not look_up:
+                    self.damage.append(f"index {name} cannot be read: {_words(error)}")
+            else:
+                if not look_up:
+                    self.unchecked.append(name)
+                return
+
     def sentences(self) -> Iterator[str]:
         if self.damage:
             yield f"damaged: {listed(self.damage)}"
@@ -84,59 +102,26 @@ def _check_database(session: Session, database: str, guard: Guard) -> Check:
         return Check(check, True, "amcheck is not installed on this machine (postgresql-contrib)")
     findings = _Findings()
     with session.transaction(force_rollback=True):
-        session.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
-        row = session.execute(_SCHEMA).fetchone()
-        assert row is not None
-        schema = Identifier(row[0])
+        install(session)
         for oid, name in session.execute(_TABLES).fetchall():
             guard.check()
             guard.moved(0)
-            statement = SQL("SELECT msg FROM {}.verify_heapam({}::regclass) LIMIT 1")
+            statement = SQL("SELECT msg FROM pg_catalog.verify_heapam({}::regclass) LIMIT 1")
             try:
-                found = _in_savepoint(session, statement.format(schema, Literal(oid)))
+                complaint = _in_savepoint(session, statement.format(Literal(oid)))
             except _DAMAGE as error:
-                found = _words(error)
+                complaint = _words(error)
             findings.tables += 1
-            if found:
-                findings.damage.append(f"table {name}: {found}")
+            if complaint:
+                findings.damage.append(f"table {name}: {complaint}")
         for oid, name, may_look_up in session.execute(_INDEXES).fetchall():
             guard.check()
             guard.moved(0)
-            findings.indexes += 1
-            _check_index(session, schema, (oid, name), findings, may_look_up=may_look_up)
+            findings.check_index(session, oid, name, may_look_up=may_look_up)
     return Check(check, not findings.damage, "; ".join(findings.sentences()))
 
 
-def _check_index(
-    session: Session,
-    schema: Identifier,
-    index: tuple[int, str],
-    findings: _Findings,
-    *,
-    may_look_up: bool,
-) -> None:
-    """Checks an index with its table's rows, or its structure alone where that cannot be done."""
-    oid, name = index
-    for look_up in (True, False) if may_look_up else (False,):
-        # The argument types are exact, so that no function of an owner's is called instead.
-        statement = SQL("SELECT {}.bt_index_check({}::regclass, {}::boolean)::text")
-        try:
-            _in_savepoint(session, statement.format(schema, Literal(oid), Literal(look_up)))
-        except _DAMAGE as error:
-            findings.damage.append(f"index {name}: {_words(error)}")
-            return
-        except psycopg.Error as error:
-            if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
-                raise
-            if not look_up:
-                findings.damage.append(f"index {name} cannot be read: {_words(error)}")
-        else:
-            if not look_up:
-                findings.unchecked.append(name)
-            return
-
-
-def _in_savepoint(session: Session, statement: psycopg.sql.Composed) -> str | None:
+def _in_savepoint(session: Session, statement: Composed) -> str | None:
     with session.transaction():
         row = session.execute(statement).fetchone()
     return None if row is None else row[0]

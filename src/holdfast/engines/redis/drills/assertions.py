@@ -18,6 +18,7 @@ from redis import exceptions
 
 from holdfast.contracts.drills import Assertion
 from holdfast.contracts.engine import Address
+from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.evidence import Check
 from holdfast.engines import drill_answers
 from holdfast.engines.redis.client.address import (
@@ -46,37 +47,49 @@ _MAX_VALUE_BYTES = 1 << 16
 
 
 def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
-    if len([line for line in assertion.text.splitlines() if line.strip()]) > 1:
-        return drill_answers.stopped(assertion, drill_answers.SEVERAL)
-    words = _split(assertion.text.encode())
+    words = split_words(assertion.text.encode())
     if not words:
         return drill_answers.invalid(assertion, "it is no command, or a quote in it is not closed")
+    if len(assertion.text.strip().splitlines()) > 1:
+        return drill_answers.stopped(assertion, drill_answers.SEVERAL)
     if assertion.database is not None:
         address = replace(address, database=assertion.database)
     with client(address) as administrator, _asker(administrator, address) as asker_address:
-        connection = plain_connection(asker_address)
-        release = guard.adopt(lambda: _shut_down(connection))
-        watchdog = _Watchdog(connection, assertion.seconds)
         try:
-            value = _Wire(connection).answer(asker_address, words)
+            value = _ask(asker_address, words, assertion.seconds, guard)
         except _Refusal as refusal:
             return _refused(administrator, words, assertion, str(refusal))
-        except (OSError, EOFError) as error:
-            guard.check()
-            if watchdog.fired:
-                return drill_answers.too_long(assertion)
-            return drill_answers.fails(assertion, f"the server ended the connection: {error}")
-        finally:
-            release()
-            watchdog.stop()
-            connection.close()
+        except TimeoutError:
+            return drill_answers.too_long(assertion)
     if value is _NO_VALUE:
         return drill_answers.stopped(assertion, drill_answers.NO_VALUE)
     return drill_answers.answered(assertion, value)
 
 
-def _split(text: bytes) -> list[bytes]:
+def _ask(address: Address, words: Sequence[bytes], seconds: float, guard: Guard) -> object:
+    """The first value of the answer. TimeoutError when it does not come in time."""
+    connection = plain_connection(address)
+    release = guard.adopt(lambda: _shut_down(connection))
+    watchdog = _Watchdog(connection, seconds)
+    try:
+        return _Wire(connection).answer(address, words)
+    except (OSError, EOFError) as error:
+        guard.check()
+        if watchdog.fired:
+            raise TimeoutError from error
+        raise AddonUnavailable(f"the server ended the connection: {error}") from error
+    finally:
+        release()
+        watchdog.stop()
+        connection.close()
+
+
+def split_words(text: bytes) -> list[bytes]:
     """The words of a line, quoted as redis-cli wants it; none when it cannot be split."""
+
+    def unescaped(match: re.Match[bytes]) -> bytes:
+        return bytes.fromhex(match[1].decode()) if match[1] else _ESCAPED.get(match[2], match[2])
+
     words: list[bytes] = []
     position = 0
     while position < len(text):
@@ -85,16 +98,12 @@ def _split(text: bytes) -> list[bytes]:
             return []
         position = match.end()
         if match["double"] is not None:
-            words.append(_ESCAPE.sub(_unescaped, match["double"]))
+            words.append(_ESCAPE.sub(unescaped, match["double"]))
         elif match["single"] is not None:
             words.append(match["single"].replace(b"\\'", b"'"))
         elif match["bare"] is not None:
             words.append(match["bare"])
     return words
-
-
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[1].decode()) if match[1] else _ESCAPED.get(match[2], match[2])
 
 
 @contextmanager
@@ -118,11 +127,11 @@ class _Watchdog:
     def __init__(self, connection: socket.socket, seconds: float) -> None:
         self._connection = connection
         self.fired = False
-        self._timer = threading.Timer(seconds, self._fire)
+        self._timer = threading.Timer(seconds, self.fire)
         self._timer.daemon = True
         self._timer.start()
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
         self.fired = True
         _shut_down(self._connection)
 
@@ -136,7 +145,7 @@ def _shut_down(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-class _Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
+class _Refusal(Exception):
     """The server's error reply, without its leading minus."""
 
 
@@ -153,16 +162,16 @@ class _Wire:
         self._file: IO[bytes] = connection.makefile("rb")
 
     def answer(self, address: Address, words: Sequence[bytes]) -> object:
-        self._ask([b"AUTH", address.user.encode(), address.password.reveal().encode()])
-        self._ask([b"SELECT", b"%d" % database_number(address)])
-        return self._ask(words)
+        self.ask([b"AUTH", address.user.encode(), address.password.reveal().encode()])
+        self.ask([b"SELECT", b"%d" % database_number(address)])
+        return self.ask(words)
 
-    def _ask(self, words: Sequence[bytes]) -> object:
+    def ask(self, words: Sequence[bytes]) -> object:
         request = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
         self._connection.sendall(b"*%d\r\n%b" % (len(words), request))
-        return self._first_value()
+        return self.first_value()
 
-    def _first_value(self) -> object:
+    def first_value(self) -> object:
         while True:
             line = self._file.readline(_MAX_LINE_BYTES)
             if not line:
@@ -195,7 +204,6 @@ def _refused(
         kind = drill_answers.invalid if is_unknown else drill_answers.fails
         return kind(assertion, problem)
     described = administrator.ask("COMMAND INFO", words[0].decode(errors="replace"))
-    flags = described[0][2] if described and described[0] else []
-    if b"write" in flags:
+    if described and described[0] and b"write" in described[0][2]:
         return drill_answers.writes(assertion, message)
     return drill_answers.reaches_out(assertion, message)

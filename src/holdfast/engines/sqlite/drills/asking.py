@@ -17,7 +17,7 @@ from urllib.parse import quote
 _MEMORY_BYTES = 1 << 30
 _FILE_BYTES = 1 << 30  # sorting and recursion may use temporary files
 _VALUE_BYTES = 64 << 20
-_SHOWN_CHARACTERS = 1000
+_SHOWN_LENGTH = 1000
 _READING_PRAGMAS = frozenset(
     (
         *("application_id", "collation_list", "data_version", "encoding", "foreign_key_check"),
@@ -82,7 +82,10 @@ def answer(question: dict[str, Any]) -> dict[str, object]:
         return {"kind": judge.denied or _kind(error, question["unsafe"]), "error": str(error)}
     finally:
         timer.cancel()
-    return {"kind": "no-row"} if row is None else {"value": _shown(row[0])}
+    if row is None:
+        return {"kind": "no-row"}
+    value = row[0][:_SHOWN_LENGTH] if isinstance(row[0], str | bytes) else row[0]
+    return {"value": value.decode(errors="backslashreplace") if isinstance(value, bytes) else value}
 
 
 def _kind(error: Exception, unsafe: list[str]) -> str:
@@ -96,12 +99,6 @@ def _kind(error: Exception, unsafe: list[str]) -> str:
     if any(f"no such function: {name}" in words for name in unsafe):
         return "reaches-out"
     return "invalid" if isinstance(error, sqlite3.OperationalError) else "fails"
-
-
-def _shown(value: Any) -> object:
-    if isinstance(value, bytes):
-        value = value[:_SHOWN_CHARACTERS].decode(errors="backslashreplace")
-    return value[:_SHOWN_CHARACTERS] if isinstance(value, str) else value
 
 
 def main() -> None:

@@ -55,19 +55,17 @@ def assert_true(path: Path, assertion: Assertion, guard: Guard) -> Check:
 def _judged(assertion: Assertion, answer: dict[str, object]) -> Check:
     if "value" in answer:
         return drill_answers.answered(assertion, answer["value"])
-    message = str(answer.get("error", ""))
-    match answer["kind"]:
-        case "no-row":
-            return drill_answers.stopped(assertion, drill_answers.NO_ROW)
-        case "several":
-            return drill_answers.stopped(assertion, drill_answers.SEVERAL)
-        case "time":
-            return drill_answers.too_long(assertion)
-        case "writes":
-            return drill_answers.writes(assertion, message)
-        case "reaches-out":
-            return drill_answers.reaches_out(assertion, message)
-        case "invalid":
-            return drill_answers.invalid(assertion, message)
-        case _:
-            return drill_answers.fails(assertion, message)
+    if answer["kind"] in _WITHOUT_MESSAGE:
+        return drill_answers.stopped(assertion, _WITHOUT_MESSAGE[str(answer["kind"])])
+    if answer["kind"] == "time":
+        return drill_answers.too_long(assertion)
+    return _KINDS[str(answer["kind"])](assertion, str(answer["error"]))
+
+
+_WITHOUT_MESSAGE = {"no-row": drill_answers.NO_ROW, "several": drill_answers.SEVERAL}
+_KINDS = {
+    "writes": drill_answers.writes,
+    "reaches-out": drill_answers.reaches_out,
+    "invalid": drill_answers.invalid,
+    "fails": drill_answers.fails,
+}

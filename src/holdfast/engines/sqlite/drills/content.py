@@ -45,31 +45,32 @@ class _DumpReader:
 
     def read(self) -> None:
         last = b""
-        while self._text or self._pull():
-            while len(self._text) < len(_INSERT) and self._pull():
+        while self._text or self.pull():
+            while len(self._text) < len(_INSERT) and self.pull():
                 pass
-            head = self._head() if self._text.startswith(_INSERT) else None
+            head = self.head() if self._text.startswith(_INSERT) else None
             if head is None:
-                last = self._statement()
+                last = self.statement()
             else:
-                table = _table(head[1])
+                quoted = head[1][1:-1].replace(b'""', b'"')
+                table = quoted.decode(errors="backslashreplace")
                 del self._text[: head.end()]
-                self._rows(self.digests[table])
+                self.rows(self.digests[table])
         if last != script.LAST.encode():
             raise EvidenceMissing("the dump does not end with COMMIT")
 
-    def _pull(self) -> bool:
+    def pull(self) -> bool:
         chunk = next(self._chunks, None)
         self._text += chunk or b""
         return chunk is not None
 
-    def _head(self) -> re.Match[bytes] | None:
+    def head(self) -> re.Match[bytes] | None:
         """The beginning of rows. A name may hold line ends, so it may end in any later chunk."""
-        while (head := _HEAD.match(self._text)) is None and self._pull():
+        while (head := _HEAD.match(self._text)) is None and self.pull():
             pass
         return head
 
-    def _rows(self, digest: RowDigest) -> None:
+    def rows(self, digest: RowDigest) -> None:
         """Values hold no line ends, so each line end ends a row."""
         searched = 0
         while True:
@@ -81,17 +82,17 @@ class _DumpReader:
             if end >= 0:
                 return
             searched = 0 if whole >= 0 else max(0, len(self._text) - len(_ROW_SEPARATOR))
-            if not self._pull():
+            if not self.pull():
                 raise EvidenceMissing("the dump ends within the rows of a table")
 
-    def _statement(self) -> bytes:
+    def statement(self) -> bytes:
         """Takes a statement that has no rows; it ends where SQLite calls it complete."""
         start = 0
         while True:
             line_end = self._text.find(b"\n", start)
             if line_end < 0:
                 start = len(self._text)
-                if not self._pull():
+                if not self.pull():
                     raise EvidenceMissing("the dump ends in the middle of a statement")
                 continue
             start = line_end + 1
@@ -101,7 +102,3 @@ class _DumpReader:
             ):
                 del self._text[:start]
                 return statement
-
-
-def _table(quoted: bytes) -> str:
-    return quoted[1:-1].replace(b'""', b'"').decode(errors="backslashreplace")

@@ -16,22 +16,18 @@ def check_data(path: Path, guard: Guard) -> Sequence[Check]:
     with opened(path) as session:
         release = guard.adopt(session.interrupt)
         try:
-            return [_integrity(session), _foreign_keys(session)]
+            problem = tables.find_damage(session)
+            return [
+                Check("integrity_check", problem is None, problem or "ok"),
+                _foreign_keys(session),
+            ]
         except sqlite3.OperationalError:
             guard.check()
             raise
+        except sqlite3.DatabaseError as error:  # too damaged even to be checked
+            return [Check("integrity_check", False, str(error))]
         finally:
             release()
-
-
-def _integrity(session: sqlite3.Connection) -> Check:
-    try:
-        problem = tables.find_damage(session)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        problem = str(error)  # too damaged even to be checked
-    return Check("integrity_check", problem is None, problem or "ok")
 
 
 def _foreign_keys(session: sqlite3.Connection) -> Check:
@@ -45,5 +41,5 @@ def _foreign_keys(session: sqlite3.Connection) -> Check:
     except sqlite3.DatabaseError as error:
         return Check("foreign_key_check", True, f"it cannot be run: {error}")
     words = [f"{count} of {table}" for table, count in sorted(dangling.items())]
-    found = f"rows that refer to missing rows: {listed(words)}" if words else "ok"
-    return Check("foreign_key_check", True, found)
+    dangling_rows = f"rows that refer to missing rows: {listed(words)}" if words else "ok"
+    return Check("foreign_key_check", True, dangling_rows)
