@@ -108,6 +108,7 @@ def ask(managed_mysql: MySQLServer) -> Iterator[Ask]:
         ("SELECT nothing FROM t", False, "no valid statement: Unknown column"),
         ("SELECT 'open", False, "no valid statement"),
         ("", False, "it begins with"),
+        ("SELECT \ud800", False, "no valid statement"),
     ],
 )
 def test_an_assertion_is_answered_or_stopped(

@@ -121,6 +121,7 @@ def ask(owners: OwnersServer) -> Iterator[Ask]:
         ("SELECT 1 / 0", False, "it fails: division by zero"),
         ("SELECT endless(1)", False, "it fails: stack depth limit exceeded"),
         ("", False, "no answer"),
+        ("SELECT \ud800", False, "no valid statement"),
     ],
 )
 def test_an_assertion_is_answered_or_stopped(

@@ -92,6 +92,8 @@ def test_it_checks_its_data(sqlite_files: SqliteFiles) -> None:
         ("SELEC 1", False, 'no valid statement: near "SELEC": syntax error'),
         ("SELECT absent FROM plain", False, "no valid statement: no such column"),
         ("", False, "no row"),
+        ("SELECT 1 \0", False, "it fails"),
+        ("SELECT '\ud800'", False, "it fails"),
         ("SELECT abs(-9223372036854775808)", False, "integer overflow"),
         ("SELECT zeroblob(900000000)", False, "too big"),
     ],

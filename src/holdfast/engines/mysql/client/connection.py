@@ -85,7 +85,7 @@ class Session:
             cursor.execute(statement, tuple(arguments) or None)
             return list(cast("Any", cursor).fetchall())
 
-    def first_row(self, statement: str) -> Row | None:
+    def first_row(self, statement: bytes) -> Row | None:
         """The first row of a result that is not fetched further. The session ends with that."""
         cursor = self._connection.cursor(SSCursor)
         cursor.execute(statement)

@@ -83,14 +83,15 @@ def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
 def _refusal(assertion: Assertion) -> Check | None:
     """Refuses what is no single query before it reaches the server."""
     text = assertion.text.strip()
+    encoded = text.encode(errors="replace")
     try:
-        count = len(list(statements(iter([text.encode(), b"\n;\n"]))))
+        count = len(list(statements(iter([encoded, b"\n;\n"]))))
     except EvidenceMissing as error:
         return drill_answers.invalid(assertion, error.message)
     if count > 1:
         return drill_answers.stopped(assertion, drill_answers.SEVERAL)
     if _QUERY.match(text) is None:
-        words = [word for kind, word in tokens(text.encode(), 8) if kind == "word"]
+        words = [word for kind, word in tokens(encoded, 8) if kind == "word"]
         first = words[0].upper() if words else text[:20]
         if _WRITE.fullmatch(first):
             return drill_answers.writes(assertion, f"it begins with {first}")
@@ -148,7 +149,7 @@ def _ask(session: Session, assertion: Assertion) -> Check:
     session.execute("START TRANSACTION READ ONLY")
     began = time.monotonic()
     try:
-        row = session.first_row(assertion.text)
+        row = session.first_row(assertion.text.encode(errors="replace"))
     except (WireError, OSError) as error:
         return _stopped(assertion, error, time.monotonic() - began)
     if time.monotonic() - began >= assertion.seconds:
@@ -162,7 +163,7 @@ def _ask(session: Session, assertion: Assertion) -> Check:
 
 
 def _names_files(assertion: Assertion) -> bool:
-    words = {word.upper() for _, word in tokens(assertion.text.encode(), 1 << 16)}
+    words = {word.upper() for _, word in tokens(assertion.text.encode(errors="replace"), 1 << 16)}
     return not words.isdisjoint(_FILES)
 
 

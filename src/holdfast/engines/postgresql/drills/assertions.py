@@ -171,7 +171,9 @@ def _ask(session: Session, assertion: Assertion, watchdog: _Watchdog) -> Check:
     session.execute("BEGIN TRANSACTION READ ONLY")
     try:
         with session.cursor() as cursor:
-            stream = cast("Generator[TupleRow]", cursor.stream(assertion.text.encode()))
+            stream = cast(
+                "Generator[TupleRow]", cursor.stream(assertion.text.encode(errors="replace"))
+            )
             with closing(stream):  # the other rows are cancelled, not fetched
                 row = next(stream, None)
     except psycopg.Error as error:

@@ -21,7 +21,7 @@ from operator import itemgetter
 
 from holdfast.contracts.drills import Content
 from holdfast.contracts.engine import Member
-from holdfast.domain.errors import EvidenceMissing, NotSupported
+from holdfast.domain.errors import ChildFailed, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.drills.value_texts import digits, in_utc
 from holdfast.engines.postgresql.dump import archive
@@ -66,9 +66,12 @@ def content(tools: ToolSet, member: Member, plain: Iterator[bytes]) -> Mapping[s
         return {}
     if member.format == survey.CLUSTER:
         raise NotSupported("the content of a dump of a whole cluster cannot be compared")
-    with survey.script(tools, member, plain) as script:
-        reader = _ArchiveReader(script)
-        reader.read()
+    try:
+        with survey.script(tools, member, plain) as script:
+            reader = _ArchiveReader(script)
+            reader.read()
+    except ChildFailed as error:
+        raise EvidenceMissing(f"{member.name} cannot be read: {error.message}") from error
     return reader.contents()
 
 

@@ -102,7 +102,10 @@ def _check_database(session: Session, database: str, guard: Guard) -> Check:
         return Check(check, True, "amcheck is not installed on this machine (postgresql-contrib)")
     findings = _Findings()
     with session.transaction(force_rollback=True):
-        install(session)
+        try:
+            install(session)
+        except psycopg.errors.InsufficientPrivilege:
+            return Check(check, True, f"amcheck needs a superuser; {session.info.user} is none")
         for oid, name in session.execute(_TABLES).fetchall():
             guard.check()
             guard.moved(0)

@@ -33,7 +33,7 @@ from holdfast.kit.seal import Secret
 ASKER = "holdfast_asker"
 """The user that asks; it exists while one assertion is answered."""
 
-_RULES = ("~*", "resetchannels", "-@all", "+@read", "-@dangerous", "-@blocking", "+select")
+_RULES = ("~*", "resetchannels", "-@all", "+@read", "-@dangerous", "+select")
 _WORD = re.compile(
     rb"""\s+|"(?P<double>(?:[^"\\]|\\.)*)"(?=\s|\Z)|'(?P<single>(?:[^'\\]|\\.)*)'(?=\s|\Z)"""
     rb"""|(?P<bare>[^\s"'][^\s]*)""",
@@ -47,7 +47,7 @@ _MAX_VALUE_BYTES = 1 << 16
 
 
 def assert_true(address: Address, assertion: Assertion, guard: Guard) -> Check:
-    words = split_words(assertion.text.encode())
+    words = split_words(assertion.text.encode(errors="replace"))
     if not words:
         return drill_answers.invalid(assertion, "it is no command, or a quote in it is not closed")
     if len(assertion.text.strip().splitlines()) > 1:

@@ -78,7 +78,7 @@ def answer(question: dict[str, Any]) -> dict[str, object]:
     timer.start()
     try:
         row = session.execute(question["text"]).fetchone()
-    except (sqlite3.Error, sqlite3.Warning, MemoryError, UnicodeError) as error:
+    except (sqlite3.Error, sqlite3.Warning, MemoryError, ValueError) as error:
         return {"kind": judge.denied or _kind(error, question["unsafe"]), "error": str(error)}
     finally:
         timer.cancel()
