@@ -27,10 +27,16 @@ class ContentReadable(Protocol):
     """Dumps whose content can be compared table by table with that of another dump."""
 
     def content(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
-        """The content of each table of a member, by name. Two dumps of equal data are equal here,
-        whatever the order of their rows and the settings of the servers they were made on.
+        """The content of each table of a member that has rows, by name. Two dumps of equal data are
+        equal here, whatever the order of their rows and the settings of the servers they were made
+        on.
 
-        Reads the member to its end. EvidenceMissing when it is damaged.
+        Names are those of the inventory; partitions are together under the name of their `root`,
+        and a member of several databases has names of the form `database.table`. Members without
+        tables, such as accounts, have no content.
+
+        Reads the member to its end. EvidenceMissing when it is damaged, NotSupported when it is a
+        file whose rows cannot be compared.
         """
         ...
 

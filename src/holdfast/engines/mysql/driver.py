@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
+from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
     Attempt,
@@ -20,9 +21,11 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.mysql.client import address, tools
 from holdfast.engines.mysql.client.address import secrets
 from holdfast.engines.mysql.client.tools import ToolSet
+from holdfast.engines.mysql.drills import assertions, content, self_checks
 from holdfast.engines.mysql.dump import archive, dump, inventory, probe
 from holdfast.engines.mysql.hosting.server import Server
 from holdfast.engines.mysql.imports import survey
@@ -85,6 +88,15 @@ class MySQL(Server):
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
         return archive.examine(member, plain)
+
+    def content(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
+        return content.content(member, plain)
+
+    def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
+        return self_checks.check_data(address, guard)
+
+    def assert_true(self, address: Address, assertion: Assertion, guard: Guard) -> Check:
+        return assertions.assert_true(address, assertion, guard)
 
     def inventory(self, address: Address) -> Inventory:
         return inventory.inventory(address)

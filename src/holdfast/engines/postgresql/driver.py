@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
+from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
     Attempt,
@@ -20,9 +21,11 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import SETTLED, LocalServer, is_foreign
 from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.postgresql.client import address, tools
 from holdfast.engines.postgresql.client.address import secrets
 from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.drills import assertions, content, self_checks
 from holdfast.engines.postgresql.dump import archive, dump, probe, server_inventory
 from holdfast.engines.postgresql.hosting import wheels
 from holdfast.engines.postgresql.hosting.server import Server, superuser
@@ -97,6 +100,15 @@ class PostgreSQL(Server):
 
     def recount(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, int]:
         return survey.recount(tools.newest(self.tools_dir), member, plain)
+
+    def content(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
+        return content.content(tools.newest(self.tools_dir), member, plain)
+
+    def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
+        return self_checks.check_data(address, guard)
+
+    def assert_true(self, address: Address, assertion: Assertion, guard: Guard) -> Check:
+        return assertions.assert_true(address, assertion, guard)
 
     def inventory(self, address: Address) -> Inventory:
         return server_inventory.inventory(address)

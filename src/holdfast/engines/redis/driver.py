@@ -5,12 +5,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
+from holdfast.contracts.drills import Assertion
 from holdfast.contracts.engine import Address, Attempt, Inventory, Probe, Traits
 from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.redis.client import address, probe, tools
 from holdfast.engines.redis.client.address import secrets
 from holdfast.engines.redis.client.tools import ToolSet
+from holdfast.engines.redis.drills import assertions, self_checks
 from holdfast.engines.redis.hosting import private_server, wheels
 from holdfast.engines.redis.hosting.server import Server
 from holdfast.engines.redis.imports import ingest
@@ -66,6 +69,12 @@ class Redis(Server):
 
     def inventory(self, address: Address) -> Inventory:
         return probe.inventory(address)
+
+    def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
+        return self_checks.check_data(self.tools_dir, address, guard)
+
+    def assert_true(self, address: Address, assertion: Assertion, guard: Guard) -> Check:
+        return assertions.assert_true(address, assertion, guard)
 
     def snapshot(
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None

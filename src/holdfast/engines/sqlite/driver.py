@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
+from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
     Attempt,
@@ -22,8 +23,10 @@ from holdfast.contracts.engine import (
 from holdfast.contracts.foreign import Survey
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.errors import NotSupported
+from holdfast.domain.evidence import Check
 from holdfast.engines.sqlite.client import journal, location, scratch, tables
 from holdfast.engines.sqlite.client.location import Fence, opened
+from holdfast.engines.sqlite.drills import assertions, content, self_checks
 from holdfast.engines.sqlite.dump import dump
 from holdfast.engines.sqlite.imports import survey
 from holdfast.engines.sqlite.physical import snapshot
@@ -42,6 +45,11 @@ class SQLite:
     def __init__(self, tools_dir: Path) -> None:
         self._tools_dir = tools_dir.resolve()
         self._fence = Fence()
+
+    def confined(self, directory: Path) -> "SQLite":
+        confined = SQLite(directory)
+        confined.allow([directory], scratch.home(directory))
+        return confined
 
     def allow(self, roots: Sequence[Path], private: Path) -> None:
         self._fence = Fence(roots, private)
@@ -109,6 +117,17 @@ class SQLite:
 
     def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:  # noqa: ARG002
         return dump.examine(self._tools_dir, plain)
+
+    def content(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
+        return content.content(member, plain)
+
+    def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
+        with self._recovered(self._fence.path(address)) as recovered_path:
+            return self_checks.check_data(recovered_path, guard)
+
+    def assert_true(self, address: Address, assertion: Assertion, guard: Guard) -> Check:
+        with self._recovered(self._fence.path(address)) as recovered_path:
+            return assertions.assert_true(recovered_path, assertion, guard)
 
     def recognise(self, head: bytes) -> Member:
         return survey.recognise(head)

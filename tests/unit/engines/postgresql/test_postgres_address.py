@@ -115,8 +115,9 @@ def test_no_argument_holds_the_password() -> None:
     ]
     for command in made:
         assert not any("hush" in word for word in command.argv)
-        assert command.env == child_environment(ADDRESS)
         assert command.env["PGPASSWORD"] == "hush;'$(x)"
+    assert made[0].env == child_environment(ADDRESS, {"timezone": "UTC"})
+    assert [command.env for command in made[1:]] == [child_environment(ADDRESS)] * 2
 
 
 def test_keys_that_lie_in_somebodys_home_are_not_used() -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
-from pymysql.cursors import Cursor
+from pymysql.cursors import Cursor, SSCursor
 
 WireError = pymysql.err.MySQLError
 
@@ -84,6 +84,15 @@ class Session:
         with cursor:
             cursor.execute(statement, tuple(arguments) or None)
             return list(cast("Any", cursor).fetchall())
+
+    def first_row(self, statement: bytes) -> Row | None:
+        """The first row of a result that is not fetched further. The session ends with that."""
+        cursor = self._connection.cursor(SSCursor)
+        cursor.execute(statement)
+        row: Row | None = cursor.fetchone()
+        cursor._result.unbuffered_active = False  # else closing it reads all other rows
+        self.cut()
+        return row
 
     def row(self, statement: str, arguments: Sequence[object] = ()) -> Row:
         rows = self.rows(statement, arguments)

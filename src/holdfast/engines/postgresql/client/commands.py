@@ -9,6 +9,7 @@ from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.kit.processes.process import Command
 
 _LOCK_WAIT = "--lock-wait-timeout=120000"  # ms; a table that stays locked longer fails the dump
+TIME_ZONE = "UTC"
 
 
 def pg_dump(
@@ -23,7 +24,8 @@ def pg_dump(
     """Custom format, uncompressed: the pipeline compresses better and faster than -Z does.
 
     `encoding` is the database's. Without it pg_dump would use its session's encoding, which a role
-    or database may set to one that lacks characters of the data.
+    or database may set to one that lacks characters of the data. Instants are written in UTC, so
+    that equal data has equal text in the dumps of all servers.
     """
     return Command(
         [
@@ -36,7 +38,7 @@ def pg_dump(
             f"--snapshot={snapshot}",
             f"--dbname={conninfo(address, database, application)}",
         ],
-        env=child_environment(address),
+        env=child_environment(address, {"timezone": TIME_ZONE}),
     )
 
 

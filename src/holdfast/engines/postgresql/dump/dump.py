@@ -285,6 +285,7 @@ class DatabaseSource:
         return {
             **source_facts,
             "tables": tables,
+            "timeZone": commands.TIME_ZONE,
             COUNTED_IN_ARCHIVE: uncounted,
             WARNINGS: complaints,
         }

@@ -1,0 +1,1 @@
+"""Judges restored servers: checks of their own, assertions of owners."""
