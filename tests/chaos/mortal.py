@@ -24,7 +24,7 @@ from holdfast.cli.main import main
 from holdfast.daemons import pruner
 from holdfast.domain.errors import AddonUnavailable
 from holdfast.domain.operation import Kind
-from holdfast.jobs.snapshots import data_directories, restore_in_place
+from holdfast.jobs.snapshots import data_directories, restore_in_place, stored_snapshot
 from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import home_of
 
@@ -107,7 +107,7 @@ def never_write() -> None:
     def refuse(*_: Any) -> Any:
         raise OSError("the disk does not write in this test")
 
-    restore_in_place.materialise = refuse
+    stored_snapshot.materialise = refuse
 
 
 def mortal(plan: Any, name: str, when: str) -> Any:

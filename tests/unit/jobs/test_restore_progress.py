@@ -3,7 +3,7 @@
 import os
 from types import SimpleNamespace
 
-from holdfast.jobs.dumps.restore import _fetcher
+from holdfast.jobs.dumps.stored_dump import fetcher
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.processes.guard import Guard
 from holdfast.pipeline.compress import Zstd
@@ -28,10 +28,9 @@ def test_what_was_read_before_is_no_progress() -> None:
         "stored_sha256": digest.hexdigest,
     }
     guard = Guard(SystemClock())
-    fetch = _fetcher(
-        SimpleNamespace(guard=guard),  # type: ignore[arg-type]
-        store,
-        "b/",
+    fetch = fetcher(
+        SimpleNamespace(guard=guard, tools=SimpleNamespace(clock=SystemClock())),  # type: ignore[arg-type]
+        (store, "b/"),
         {"members": [member], "compression": "zstd"},
     )
     first, second = fetch("main"), fetch("main")

@@ -51,7 +51,7 @@ def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[
     """What the backup and the restored server hold, by database."""
     job, found = trial.job, defaultdict[str, _Both](lambda: ({}, {}))
     manifest = stored_dump.read_manifest(job, trial.backup)
-    fetch = stored_dump.fetcher(job, trial.backup, manifest)
+    fetch = stored_dump.fetcher(job, stored_dump.source_of(job, trial.backup), manifest)
     for entry in manifest["members"]:
         member = Member(entry["name"], entry["format"], entry["database"])
         found[member.database or ""][0].update(engine.content(member, fetch(member.name)))

@@ -86,9 +86,9 @@ def _from_dump(trial: Trial, home: Home) -> Restored:
     manifest = stored_dump.read_manifest(job, trial.backup)
     trial.size = stored_dump.size_of(manifest)
     _require_room(trial, home)
-    store, _ = stored_dump.source_of(job, trial.backup)
+    source = stored_dump.source_of(job, trial.backup)
     own = is_own(job, trial.backup.pk)
-    dump = stored_dump.described(manifest, near=store.near, trusted=own)
+    dump = stored_dump.described(manifest, near=source[0].near, trusted=own)
     with trial.timed("server"):
         made = _empty_target(trial, home, dump.version)
     engine = made.engine
@@ -99,7 +99,7 @@ def _from_dump(trial: Trial, home: Home) -> Restored:
     job.guard.bytes_expected = dump.size
     attempt = attempt_of(trial)
     with trial.timed("load"):
-        fetch = stored_dump.fetcher(job, trial.backup, manifest, waits.append)
+        fetch = stored_dump.fetcher(job, source, manifest, waits.append)
         loaded = engine.stage(made.address, dump, fetch, attempt, job.guard)
         engine.swap(made.address, dump, attempt, job.guard)
     trial.took("fetch", sum(waits))

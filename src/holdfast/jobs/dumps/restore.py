@@ -85,10 +85,10 @@ def preflight(job: Job, record: RestoreRecord) -> RestoreRecord:
 
 def stage(job: Job, record: RestoreRecord) -> RestoreRecord:
     backup = _backup(job)
-    store, _ = stored_dump.source_of(job, backup)
-    dump = replace(_dump(job, record), near=store.near)
+    source = stored_dump.source_of(job, backup)
+    dump = replace(_dump(job, record), near=source[0].near)
     job.guard.bytes_expected = dump.size
-    fetch = stored_dump.fetcher(job, backup, record.manifest)
+    fetch = stored_dump.fetcher(job, source, record.manifest)
     loaded = _loader(job).stage(job.address(), dump, fetch, job.attempt, job.guard)
     update = {"loaded": inventories.document(loaded), "staged": job.dispatch.fence}
     return record.model_copy(update=update)

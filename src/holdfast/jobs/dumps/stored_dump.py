@@ -16,8 +16,10 @@ from holdfast.pipeline.decompress import decompress
 from holdfast.pipeline.digest import Digest
 from holdfast.pipeline.meter import Meter
 
+Source = tuple[ObjectStore, str]
 
-def source_of(job: Job, backup: Backup) -> tuple[ObjectStore, str]:
+
+def source_of(job: Job, backup: Backup) -> Source:
     """The store that holds the backup, and its prefix there."""
     with job.tools.catalog.read() as session:
         copy = copies.first(session, backup.pk)
@@ -70,13 +72,13 @@ def described(
 
 
 def fetcher(
-    job: Job, backup: Backup, manifest: Document, waited: Callable[[float], None] = lambda _: None
+    job: Job, source: Source, manifest: Document, waited: Callable[[float], None] = lambda _: None
 ) -> Callable[[str], Iterator[bytes]]:
     """Opens members by name. Bytes that were read before are no progress the second time.
 
     `waited(seconds)` hears how long the store took for each chunk.
     """
-    store, prefix = source_of(job, backup)
+    store, prefix = source
     members = {member["name"]: member for member in manifest["members"]}
     furthest = dict.fromkeys(members, 0)
 
