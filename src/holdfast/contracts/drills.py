@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from holdfast.contracts.engine import Address, Engine, Member
+from holdfast.contracts.engine import Address, Dumpable, Engine, Member
 from holdfast.domain.evidence import Check
 from holdfast.kit.processes.guard import Guard
 
@@ -23,7 +23,7 @@ class Content:
 
 
 @runtime_checkable
-class ContentReadable(Protocol):
+class ContentReadable(Dumpable, Protocol):
     """Dumps whose content can be compared table by table with that of another dump."""
 
     def content(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
