@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from fixtures import sqlite_data
-from fixtures.conformance import ConformanceInstallation, opened
+from fixtures.conformance import ConformanceInstallation, drilled, opened
 from fixtures.engine_cases import ENGINE_CASES, EngineCase, Instance, SQLiteCase
 from fixtures.holdfast import Api, await_that, fresh
 from wild import mysql, postgresql, redis, sqlite
@@ -81,6 +81,11 @@ def test_completed_backups_come_back(
     assert not violations, "\n".join(violations)
 
 
+def failures(drill: dict[str, Any]) -> str:
+    failed = [finding for finding in drill["findings"] if finding["verdict"] == "failed"]
+    return "; ".join(f"{finding['name']}: {finding['found']}" for finding in failed)
+
+
 class Trial:
     """One database that is backed up and restored."""
 
@@ -102,8 +107,13 @@ class Trial:
             return
         evidence = self.api.get(f"{self.source}/backups/{backup}/evidence").data
         warnings: list[Any] = evidence["warnings"]
+        drill = drilled(self.api, self.source, backup)
         restore = self.restored(backup, {})
+        if drill["verdict"] == "failed" and restore["status"] == "completed":
+            yield f"a false alarm: {failures(drill)}"
         if restore["status"] != "completed":
+            if drill["verdict"] == "passed" and not warnings:
+                yield f"a drill passed, and yet: {restore['reason']}"
             if not warnings:
                 yield f"not restored, without a warning: {restore['reason']}"
             choices = {

@@ -21,7 +21,9 @@ from holdfast.catalog.schema import (
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.drill import Plan, Verdict
-from holdfast.domain.operation import OVER, Status
+from holdfast.domain.operation import Status
+
+_OPEN = Drill.completed.is_(None)  # as the index of open drills says it
 
 
 def context(drill_id: str) -> str:
@@ -50,7 +52,7 @@ def backup_ids(session: ReadSession, backup_pks: Collection[int]) -> dict[int, s
 
 def open_of_addon(session: ReadSession, addon_pk: int) -> Drill | None:
     """The addon's drill that has not ended."""
-    rows = select(Drill).where(Drill.addon_pk == addon_pk, Drill.status.not_in(OVER))
+    rows = select(Drill).where(Drill.addon_pk == addon_pk, _OPEN)
     return session.scalar(rows.order_by(Drill.pk).limit(1))
 
 
@@ -132,8 +134,8 @@ def newest_size(session: ReadSession, addon_pk: int) -> int:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An addon that its plan may want drilled; `newest` is its newest good backup, `last` its last
-    drill by the plan. Instants in ms since 1970."""
+    """An addon that its plan may want drilled. `first_good`, `newest`: when its first good backup
+    was taken, and the key of its newest one. Instants in ms since 1970."""
 
     addon_pk: int
     project_pk: int
@@ -142,14 +144,11 @@ class Candidate:
     first_good: int
     newest: int
     proven: int | None
-    drills: int
-    last_created: int | None
-    last_backup: int | None
 
 
 def candidates(session: ReadSession) -> list[Candidate]:
     """Living addons with a good backup and no open drill."""
-    going = select(Drill.addon_pk).where(Drill.status.not_in(OVER))
+    going = select(Drill.addon_pk).where(_OPEN)
     rows = session.execute(
         select(
             Addon.pk,
@@ -167,34 +166,22 @@ def candidates(session: ReadSession) -> list[Candidate]:
         )
     ).all()
     plans = {row.addon_pk: _plan(row) for row in session.scalars(select(DrillPlanRow))}
-    drilled = _drilled(session)
-    found: list[Candidate] = []
-    for pk, project_pk, uid, first_good, newest, proven in rows:
-        if first_good is None or newest is None:
-            continue
-        plan = plans.get(pk, Plan())
-        count, created, backup_pk = drilled.get(pk, (0, None, None))
-        found.append(
-            Candidate(
-                pk, project_pk, uid, plan, first_good, newest, proven, count, created, backup_pk
-            )
-        )
-    return found
+    return [
+        Candidate(pk, project_pk, uid, plans.get(pk, Plan()), first_good, newest, proven)
+        for pk, project_pk, uid, first_good, newest, proven in rows
+        if first_good is not None and newest is not None
+    ]
 
 
-def _drilled(session: ReadSession) -> dict[int, tuple[int, int, int]]:
-    """Of each addon the number of drills, and when the last one was ordered, of which backup."""
-    counted = select(Drill.addon_pk, func.count(), func.max(Drill.pk)).group_by(Drill.addon_pk)
-    rows = [tuple(row) for row in session.execute(counted)]
-    last = {
-        pk: (created, backup_pk)
-        for pk, created, backup_pk in session.execute(
-            select(Drill.pk, Drill.created, Drill.backup_pk).where(
-                Drill.pk.in_([newest for _, _, newest in rows])
-            )
-        )
-    }
-    return {addon_pk: (count, *last[newest]) for addon_pk, count, newest in rows}
+def last_of(session: ReadSession, addon_pk: int) -> Drill | None:
+    """The addon's last drill, whatever became of it."""
+    rows = select(Drill).where(Drill.addon_pk == addon_pk)
+    return session.scalar(rows.order_by(Drill.pk.desc()).limit(1))
+
+
+def count_of(session: ReadSession, addon_pk: int) -> int:
+    counted = select(func.count()).select_from(Drill).where(Drill.addon_pk == addon_pk)
+    return session.scalar(counted) or 0
 
 
 def good_backups(session: ReadSession, addon_pk: int) -> list[int]:
@@ -216,35 +203,38 @@ def good_backups(session: ReadSession, addon_pk: int) -> list[int]:
     return list(session.scalars(rows))
 
 
-def last_proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, int]]:
-    """The last passed drill of each addon: when it ended, and how long its restore took, in ms."""
-    rows = session.execute(
-        select(Drill.addon_pk, Drill.completed, Drill.times)
-        .where(Drill.addon_pk.in_(addon_pks), Drill.verdict == Verdict.PASSED)
-        .where(Drill.status == Status.COMPLETED, Drill.completed.is_not(None))
-        .order_by(Drill.pk)
-    )
-    return {
-        addon_pk: (completed or 0, int(times.get("restore", 0)))
-        for addon_pk, completed, times in rows
-    }
+@dataclass(frozen=True)
+class Outcome:
+    """What drills said last of an addon. `proven`: when one last passed, and how many ms its
+    restore took; `failing`: when its last clear verdict was a failure, and what was found."""
+
+    proven: tuple[int, int] | None
+    failing: tuple[int, str] | None
 
 
-def last_failures(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, str]]:
-    """Addons whose last drill with a clear verdict failed: when it ended, and what it found."""
-    judged = (
-        select(func.max(Drill.pk))
-        .where(
-            Drill.addon_pk.in_(addon_pks),
-            Drill.status == Status.COMPLETED,
-            Drill.verdict.in_((Verdict.PASSED, Verdict.FAILED)),
-        )
-        .group_by(Drill.addon_pk)
+def outcomes(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Outcome]:
+    """Of each addon that was drilled, by the newest drills of either clear verdict."""
+    newest = select(func.max(Drill.pk)).where(
+        Drill.addon_pk.in_(addon_pks), Drill.verdict.in_((Verdict.PASSED, Verdict.FAILED))
     )
-    rows = select(Drill).where(Drill.pk.in_(judged), Drill.verdict == Verdict.FAILED)
-    return {
-        row.addon_pk: (row.completed or row.created, _why(row)) for row in session.scalars(rows)
-    }
+    rows = session.scalars(
+        select(Drill).where(Drill.pk.in_(newest.group_by(Drill.addon_pk, Drill.verdict)))
+    )
+    by_addon: dict[int, dict[str, Drill]] = {}
+    for row in rows:
+        by_addon.setdefault(row.addon_pk, {})[row.verdict or ""] = row
+    return {addon_pk: _outcome(found) for addon_pk, found in by_addon.items()}
+
+
+def _outcome(found: Mapping[str, Drill]) -> Outcome:
+    passed, failed = found.get(Verdict.PASSED), found.get(Verdict.FAILED)
+    proven = None
+    if passed is not None:
+        proven = passed.completed or passed.created, int(passed.times.get("restore", 0))
+    failing = None
+    if failed is not None and (passed is None or passed.pk < failed.pk):
+        failing = failed.completed or failed.created, _why(failed)
+    return Outcome(proven, failing)
 
 
 def _why(row: Drill) -> str:

@@ -156,8 +156,8 @@ def _derived(
     keys = [addon.pk for addon in addons]
     plans = schedules.of_addons(session, keys)
     good, bytes_by_addon = _good(session, keys), _bytes(session, keys)
-    failures, proofs = _failures(session, keys, good), _proofs(session, keys)
-    failed_drills = drills.last_failures(session, keys)
+    drilled = drills.outcomes(session, keys)
+    failures, proofs = _failures(session, keys, good), _proofs(session, keys, drilled)
     remembered: Mapping[int, ProtectionRow] = {} if all_days else rows
     days = _days(session, keys, remembered)
     derived: dict[int, Values] = {}
@@ -167,7 +167,8 @@ def _derived(
         if row is not None and (proven is None or (row.proven or 0) > proven):
             proven, proof_ms = row.proven, row.proof_ms
         failing, failure = failures.get(addon.pk, (None, None))
-        drill_failing, drill_failure = failed_drills.get(addon.pk, (None, None))
+        outcome = drilled.get(addon.pk)
+        drill_failing, drill_failure = (outcome and outcome.failing) or (None, None)
         derived[addon.pk] = {
             "created": addon.created,
             "paused": addon.updated if addon.desired == Desired.PAUSED else None,
@@ -267,7 +268,9 @@ def _failures(
     return {addon_pk: (created, newest[addon_pk]) for addon_pk, created in first.items()}
 
 
-def _proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple[int, int]]:
+def _proofs(
+    session: ReadSession, addon_pks: Collection[int], drilled: Mapping[int, drills.Outcome]
+) -> dict[int, tuple[int, int]]:
     """The last restore of a backup of each addon that ended well, or drill that passed, and how
     long that took."""
     ended = (
@@ -281,7 +284,7 @@ def _proofs(session: ReadSession, addon_pks: Collection[int]) -> dict[int, tuple
             Operation.ended.is_not(None),
         )
     )
-    proofs = drills.last_proofs(session, addon_pks)
+    proofs = {pk: outcome.proven for pk, outcome in drilled.items() if outcome.proven}
     for addon_pk, end, start in session.execute(ended):
         if end is not None and end >= proofs.get(addon_pk, (0, 0))[0]:
             proofs[addon_pk] = end, end - (start or end)

@@ -126,8 +126,9 @@ def order(session: WriteSession, queue: Queue, wanted: Iterable[Wanted], now: in
         if not good or drills.open_of_addon(session, candidate.addon_pk) is not None:
             continue
         backup_pk = good[-1]
-        if cause is Cause.PLAN and drill.takes_older(candidate.drills):
-            backup_pk = good[drill.any_of(candidate.uid, candidate.drills, len(good))]
+        drilled = drills.count_of(session, candidate.addon_pk)
+        if cause is Cause.PLAN and drill.takes_older(drilled):
+            backup_pk = good[drill.any_of(candidate.uid, drilled, len(good))]
         addon = addons.get(session, candidate.addon_pk)
         _order(session, queue, addon, backup_pk, cause, now)
         ordered += 1
@@ -138,16 +139,22 @@ def wanted(session: ReadSession, now: int) -> Iterator[Wanted]:
     """The drills that plans want now."""
     chosen = objectives.of_all(session)
     for candidate in drills.candidates(session):
-        plan = candidate.plan
-        if plan.after_backup and (candidate.last_backup or 0) < candidate.newest:
-            yield candidate, Cause.BACKUP
-            continue
-        if not plan.scheduled:
-            continue
         objective = objectives.effective(chosen, candidate.project_pk, candidate.addon_pk)
-        within = proof_within_ms(objective)
-        due = drill.due_at(candidate.uid, candidate.first_good, candidate.proven, within)
-        if candidate.last_created is not None:
-            due = max(due, candidate.last_created + min(drill.RETRY_MS, within // 4))
-        if now >= due:
-            yield candidate, Cause.PLAN
+        cause = _cause(session, candidate, proof_within_ms(objective), now)
+        if cause is not None:
+            yield candidate, cause
+
+
+def _cause(session: ReadSession, candidate: Candidate, within: int, now: int) -> Cause | None:
+    """Why the addon is to be drilled now, None: it is not. Asks for its last drill only if that
+    matters, because there are thousands of addons."""
+    plan = candidate.plan
+    due = drill.due_at(candidate.uid, candidate.first_good, candidate.proven, within)
+    is_due = plan.scheduled and now >= due
+    if not is_due and not plan.after_backup:
+        return None
+    last = drills.last_of(session, candidate.addon_pk)
+    if plan.after_backup and (last is None or last.backup_pk < candidate.newest):
+        return Cause.BACKUP
+    tried_since = last is not None and now < last.created + min(drill.RETRY_MS, within // 4)
+    return Cause.PLAN if is_due and not tried_since else None

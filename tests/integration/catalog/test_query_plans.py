@@ -19,6 +19,7 @@ from holdfast.catalog import backups
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Backup
+from holdfast.daemons.drills import DrillPlanner
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.pulse import Pulse, Rhythm
 from holdfast.daemons.reader import Reader
@@ -32,10 +33,13 @@ from holdfast.views.backups import texts
 
 GROWING = (
     "audit_log", "backups", "copies", "deletions", "imports", "journal", "occurrences",
-    "operations", "restores",
+    "operations", "restores", "drills",
 )  # fmt: skip
 # Each has a row for what waits, and none for what is over.
-ONLY_WHAT_WAITS = ("deletions_open", "imports_sealed", "operations_one_at_a_time")
+ONLY_WHAT_WAITS = (
+    "deletions_open", "imports_sealed", "operations_one_at_a_time", "operations_beside",
+    "drills_open",
+)  # fmt: skip
 SCANS = re.compile(
     rf"(?:SCAN|Seq Scan on) (?:{'|'.join(GROWING)})\b(?!.* USING (?:COVERING )?INDEX"
     rf" (?:{'|'.join(ONLY_WHAT_WAITS)}))"
@@ -82,6 +86,7 @@ def test_no_round_reads_a_growing_table_from_end_to_end(
         installation.pruner.round()
         StoreChecker(tools, 0).round()
         Reader(tools, 30 * DAY).round()
+        DrillPlanner(tools).round()
     assert len({statement for statement, _ in asked}) > 20
     assert whole_reads(catalog, asked) == []
 

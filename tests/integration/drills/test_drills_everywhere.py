@@ -37,7 +37,7 @@ def postgres(installation: DrillInstallation) -> str:
 def mariadb(installation: DrillInstallation) -> str:
     addon = installation.manage("drills", fresh("My"), type="mysql", version="latest")
     secrets = installation.api.get(f"{addon}/credentials").data["secrets"]
-    parts = urlsplit(secrets["MYSQL_URI"])
+    parts = urlsplit(str(secrets["MYSQL_URI"]))
     connection = pymysql.connect(
         host="127.0.0.1",
         port=parts.port or 0,

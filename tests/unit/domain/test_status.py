@@ -44,5 +44,6 @@ def test_the_words_are_those_of_the_api() -> None:
 def test_a_restore_goes_first_and_upkeep_of_what_was_taken_last() -> None:
     order = sorted(PRIORITY, key=lambda kind: PRIORITY[kind])
     assert set(order[:2]) == {Kind.RESTORE, Kind.RESTORE_IN_PLACE}
-    assert set(order[-6:-4]) == {Kind.BACKUP, Kind.SNAPSHOT}
-    assert order[-4:] == [Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD]
+    assert set(order[-7:-5]) == {Kind.BACKUP, Kind.SNAPSHOT}
+    assert order[-5:-1] == [Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD]
+    assert order[-1] is Kind.DRILL

@@ -1,6 +1,6 @@
 """Drills: restores into throwaway servers, and what addons' owners ask of them."""
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from holdfast.catalog.schema.base import BigKey, Document, Table
@@ -37,6 +37,14 @@ class Drill(Table):
     completed: Mapped[int | None]
     __table_args__ = (
         Index("drills_of_addon", "addon_pk", "pk"),
+        Index(
+            "drills_open",
+            "addon_pk",
+            sqlite_where=text("completed IS NULL"),
+            postgresql_where=text("completed IS NULL"),
+        ),
+        Index("drills_by_end", "completed"),
+        Index("drills_by_verdict", "addon_pk", "verdict", "pk"),
         {"sqlite_autoincrement": True},
     )
 

@@ -96,8 +96,8 @@ def of_all(session: ReadSession) -> Iterator[Holdings]:
 def _stream(session: ReadSession, addon_pks: Collection[int] | None) -> Iterator[Holdings]:
     begun, due = _open_deletions(session, addon_pks)
     in_use = set(open_downloads.backups_read(session))
-    for table in (Restore, Drill):
-        in_use.update(session.scalars(select(table.backup_pk).where(table.status.not_in(OVER))))
+    in_use.update(session.scalars(select(Restore.backup_pk).where(Restore.status.not_in(OVER))))
+    in_use.update(session.scalars(select(Drill.backup_pk).where(Drill.completed.is_(None))))
     past = _past_failures(session, addon_pks)
     plain = session.connection()  # rows without the mapper's work: there may be millions
     rows: Any = plain.execute(

@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     case,
     func,
+    literal_column,
     or_,
     select,
     update,
@@ -328,9 +329,12 @@ def hand_over(session: WriteSession, queue: Queue, dispatch: Dispatch) -> bool:
 
 
 def dispatched(session: ReadSession) -> list[Dispatch]:
-    held = select(Operation.id, Operation.fence).where(Operation.slot.is_not(None))
-    rows = session.execute(held)
-    return [Dispatch(op, fence) for op, fence in rows]
+    held = select(Operation.id, Operation.fence)
+    return [
+        Dispatch(op, fence)
+        for slot in (ALONE_SLOT, BESIDE_SLOT)  # one by one: each has an index of its own
+        for op, fence in session.execute(held.where(Operation.slot == literal_column(str(slot))))
+    ]
 
 
 _HOLDER = aliased(Operation)

@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(20), nullable=True),
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.Column("times", sa.JSON(), nullable=False),
-        sa.Column("version", sa.String(), nullable=True),
+        sa.Column("version", sa.Text(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("keep_minutes", sa.BigInteger(), nullable=False),
         sa.Column("kept_until", sa.BigInteger(), nullable=True),
@@ -45,16 +45,25 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("drills_of_addon", "drills", ["addon_pk", "pk"])
+    op.create_index(
+        "drills_open",
+        "drills",
+        ["addon_pk"],
+        sqlite_where=sa.text("completed IS NULL"),
+        postgresql_where=sa.text("completed IS NULL"),
+    )
+    op.create_index("drills_by_end", "drills", ["completed"])
+    op.create_index("drills_by_verdict", "drills", ["addon_pk", "verdict", "pk"])
     op.create_index("ix_drills_backup_pk", "drills", ["backup_pk"])
     op.create_index("ix_drills_operation", "drills", ["operation"])
     op.create_table(
         "assertions",
         sa.Column("pk", _KEY, primary_key=True),
         sa.Column("addon_pk", _KEY, sa.ForeignKey("addons.pk"), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("seconds", sa.BigInteger(), nullable=False),
-        sa.Column("database", sa.String(), nullable=True),
+        sa.Column("database", sa.Text(), nullable=True),
         sqlite_autoincrement=True,
     )
     op.create_index("assertions_of_addon", "assertions", ["addon_pk", "name"], unique=True)
