@@ -20,8 +20,8 @@ from holdfast.catalog.schema import (
 )
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.backup import IMPORTED
-from holdfast.domain.drill import Plan, Verdict
 from holdfast.domain.operation import Status
+from holdfast.domain.proof.drill import Plan, Verdict
 
 _OPEN = Drill.completed.is_(None)  # as the index of open drills says it
 

@@ -10,9 +10,7 @@ import typer
 from holdfast.cli import (
     audit,
     destination,
-    drill,
     project,
-    protection,
     restore,
     retention,
     role,
@@ -22,6 +20,7 @@ from holdfast.cli import (
 from holdfast.cli.addon import addon
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
+from holdfast.cli.proof import drill, protection
 from holdfast.cli.session import context, login, server_info
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import MEANING, UNEXPECTED, sentence, status_of

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from itertools import islice
 
-from holdfast.usecases import drills
 from holdfast.usecases.hosting import throwaway
+from holdfast.usecases.protection import drills
 from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)

@@ -15,15 +15,15 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Drill
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.access import Caller
-from holdfast.domain.drill import Plan
 from holdfast.domain.errors import NotFound
+from holdfast.domain.proof.drill import Plan
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
-from holdfast.usecases import drills as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.drills import AssertionsForm, DrillForm, DrillPlanForm, OpinionForm
-from holdfast.views import drills as views
+from holdfast.usecases.protection import drills as verbs
+from holdfast.views.protection import drills as views
 from holdfast.views.shapes.base import Empty, Many, One
 from holdfast.views.shapes.drills import (
     AssertionList,

@@ -16,9 +16,9 @@ from holdfast.http import answers
 from holdfast.http.auth import requires
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
-from holdfast.usecases import objectives as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.objectives import ObjectiveForm
+from holdfast.usecases.protection import objectives as verbs
 from holdfast.views.protection import wall as views
 from holdfast.views.shapes.base import One
 from holdfast.views.shapes.protection import ObjectiveView, ProtectionView, ProtectionWall

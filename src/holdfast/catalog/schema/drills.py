@@ -9,9 +9,9 @@ from holdfast.catalog.schema.base import BigKey, Document, Table
 class Drill(Table):
     """One drill of one backup, and what it proved.
 
-    `cause` is one of `domain.drill.Cause`, `verdict` one of `domain.drill.Verdict` (None: it came
-    to none), `findings` what was judged, `times` milliseconds by name. The throwaway server is kept
-    until `kept_until`. `opinions` are verdicts of people and scripts who looked at it.
+    `cause` and `verdict` are those of `domain.proof.drill` (None: it came to no verdict),
+    `findings` what was judged, `times` milliseconds by name. The throwaway server is kept until
+    `kept_until`. `opinions` are verdicts of people and scripts who looked at it.
     """
 
     __tablename__ = "drills"

@@ -15,8 +15,6 @@ from holdfast.catalog import backups, drills
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
 from holdfast.contracts.job_arguments import DrillArguments
-from holdfast.domain import drill
-from holdfast.domain.drill import Finding, Verdict
 from holdfast.domain.errors import (
     AddonRefused,
     ChildFailed,
@@ -30,6 +28,8 @@ from holdfast.domain.errors import (
     Stalled,
     ToolMissing,
 )
+from holdfast.domain.proof import drill
+from holdfast.domain.proof.drill import Finding, Verdict
 from holdfast.domain.units import MINUTE_MS, show_duration
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from holdfast.contracts.drills import Assertable, Content, ContentReadable, SelfChecking
 from holdfast.contracts.engine import EVERYTHING, Member
-from holdfast.domain import drill
 from holdfast.domain.backup import FILES, BackupType
-from holdfast.domain.drill import Finding, Verdict
 from holdfast.domain.errors import NotSupported
+from holdfast.domain.proof import drill
+from holdfast.domain.proof.drill import Finding, Verdict
 from holdfast.jobs.drills.restored import Restored, attempt_of
 from holdfast.jobs.drills.trial import Trial
 from holdfast.jobs.dumps import stored_dump

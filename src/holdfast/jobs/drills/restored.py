@@ -22,10 +22,10 @@ from holdfast.contracts.local_servers import (
     Login,
     RestorableInPlace,
 )
-from holdfast.domain import drill
 from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import NotSupported, PreflightRefused, ToolMissing
 from holdfast.domain.evidence import Check
+from holdfast.domain.proof import drill
 from holdfast.jobs.core.origins import is_own
 from holdfast.jobs.drills.trial import Trial
 from holdfast.jobs.dumps import inventories, stored_dump

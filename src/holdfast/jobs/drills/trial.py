@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from holdfast.catalog.schema import Backup
 from holdfast.contracts.drills import Assertion
-from holdfast.domain.drill import Finding, Plan, Verdict, of_check
 from holdfast.domain.evidence import Check
+from holdfast.domain.proof.drill import Finding, Plan, Verdict, of_check
 from holdfast.jobs.core.job import Job
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from holdfast.domain.drill import MAX_ASSERTION_SECONDS, MAX_ASSERTIONS, MAX_KEEP_MINUTES
+from holdfast.domain.proof.drill import MAX_ASSERTION_SECONDS, MAX_ASSERTIONS, MAX_KEEP_MINUTES
 from holdfast.usecases.forms.forms import StrictForm
 
 _Text = Annotated[str, Field(min_length=1, max_length=10_000)]

@@ -11,10 +11,10 @@ from holdfast.catalog.work.operations import Order
 from holdfast.contracts.drills import Assertion
 from holdfast.contracts.job_arguments import DrillArguments
 from holdfast.contracts.queue import Queue
-from holdfast.domain import drill
-from holdfast.domain.drill import Cause, Plan
 from holdfast.domain.errors import Conflict, NotFound
 from holdfast.domain.operation import DRILL_LANE, Kind, Status
+from holdfast.domain.proof import drill
+from holdfast.domain.proof.drill import Cause, Plan
 from holdfast.domain.protection import proof_within_ms
 from holdfast.kit import ids
 from holdfast.kit.clock import rfc3339

@@ -7,9 +7,9 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Drill
 from holdfast.catalog.work import operations
 from holdfast.contracts.drills import Assertion
-from holdfast.domain.drill import Plan
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import OVER, Status
+from holdfast.domain.proof.drill import Plan
 from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.kit.seal import Sealer
 from holdfast.views.shapes.drills import (

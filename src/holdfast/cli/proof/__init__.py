@@ -1,0 +1,1 @@
+"""What shows that addons are protected and that their backups restore."""
