@@ -36,7 +36,7 @@ ASKER = "holdfast_asker"
 _RULES = ("~*", "resetchannels", "-@all", "+@read", "-@dangerous", "+select")
 _WORD = re.compile(
     rb"""\s+|"(?P<double>(?:[^"\\]|\\.)*)"(?=\s|\Z)|'(?P<single>(?:[^'\\]|\\.)*)'(?=\s|\Z)"""
-    rb"""|(?P<bare>[^\s"'][^\s]*)""",
+    rb"""|(?P<bare>[^\s"']+)(?=\s|\Z)""",
     re.DOTALL,
 )
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
@@ -174,7 +174,7 @@ class _Wire:
     def first_value(self) -> object:
         while True:
             line = self._file.readline(_MAX_LINE_BYTES)
-            if not line:
+            if not line.endswith(b"\n"):
                 raise EOFError("it was closed")
             kind, rest = line[:1], line[1:].strip()
             match kind:

@@ -98,7 +98,8 @@ def _kind(error: Exception, unsafe: list[str]) -> str:
         return "writes"
     if any(f"no such function: {name}" in words for name in unsafe):
         return "reaches-out"
-    return "invalid" if isinstance(error, sqlite3.OperationalError) else "fails"
+    code = getattr(error, "sqlite_errorcode", None)
+    return "invalid" if code == sqlite3.SQLITE_ERROR else "fails"
 
 
 def main() -> None:

@@ -29,8 +29,14 @@ def assert_true(path: Path, assertion: Assertion, guard: Guard) -> Check:
         "unsafe": sorted(UNSAFE_FUNCTIONS),
     }
     child = Child(Command([sys.executable, "-I", str(Path(asking.__file__))]), stdin=PIPE)
+    overdue = threading.Event()
+
+    def end() -> None:
+        overdue.set()
+        child.kill()
+
     release = guard.adopt(child.kill)
-    timer = threading.Timer(assertion.seconds + _GRACE_SECONDS, child.kill)
+    timer = threading.Timer(assertion.seconds + _GRACE_SECONDS, end)
     timer.start()
     try:
         with child.stdin as pipe:
@@ -44,9 +50,9 @@ def assert_true(path: Path, assertion: Assertion, guard: Guard) -> Check:
         release()
         child.close()
     guard.check()
-    if finished.status < 0:
+    if overdue.is_set():
         return drill_answers.too_long(assertion)
-    if finished.status > 0:
+    if finished.status != 0:
         last = finished.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         return drill_answers.fails(assertion, f"it needs too much memory or room: {last[0]}")
     return _judged(assertion, json.loads(output))
