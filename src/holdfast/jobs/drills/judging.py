@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from holdfast.contracts.drills import Assertable, Content, ContentReadable, SelfChecking
 from holdfast.contracts.engine import EVERYTHING, Member
 from holdfast.domain.backup import FILES, BackupType
-from holdfast.domain.errors import NotSupported
+from holdfast.domain.errors import EvidenceMissing, NotSupported
 from holdfast.domain.proof import drill
 from holdfast.domain.proof.drill import Finding, Verdict
 from holdfast.jobs.drills.restored import Restored, attempt_of
@@ -43,6 +43,9 @@ def compare_content(trial: Trial, made: Restored) -> None:
             contents = _contents(trial, made, engine)
         except NotSupported as error:  # says so of some formats only when it sees them
             trial.job.say(f"the content is not compared: {error.message}")
+            return
+        except EvidenceMissing as error:  # what was fetched was proven before
+            trial.add_inconclusive("the content can be compared", error.message)
             return
         for database, (want, have) in contents.items():
             where = f" of {database}" if database else ""
