@@ -1,6 +1,6 @@
-"""A catalogue with very many backups of one addon, written straight into a fresh data directory.
+"""A catalogue with very many backups, written straight into a fresh data directory.
 
-The addon is attached and never asked for anything; the rows are as finished backups leave them.
+The addons are attached and never asked for anything; the rows are as finished backups leave them.
 """
 
 import sqlite3
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from holdfast.catalog.database.migrate import migrate
-from holdfast.catalog.database.session import Catalog
+from holdfast.bootstrap.parts import Parts
 from holdfast.catalog.schema import Addon, Backup, Copy, Operation, Project
+from holdfast.settings import Settings
 
 PROJECT = "archive"
 ADDON = "shop"
@@ -20,32 +20,40 @@ _FIRST = 1_700_000_000_000
 _AT_ONCE = 10_000
 
 
-def fill_catalogue(data_dir: Path, count: int) -> None:
-    """Backups `backup-1` to `backup-<count>`, the last one the newest."""
-    catalog = Catalog(f"sqlite:///{data_dir / 'holdfast.db'}")
-    migrate(catalog)
+def fill_catalogue(data_dir: Path, count: int, addons: int = 1) -> None:
+    """Backups `backup-1` to `backup-<count>`, the last one the newest, of each addon its share."""
+    parts = Parts(Settings(data_dir=data_dir))
+    # Without its key and its store nothing starts where secrets and backups are.
+    catalog, _, store = parts.catalog, parts.master, parts.store(None)
+    upload = store.begin("made")
+    upload.write(b"made")
+    upload.commit()
     with catalog.write() as session:
         project = Project(id=PROJECT, name="Archive", created=_FIRST, updated=_FIRST)
         session.add(project)
         session.flush()
-        addon = _addon(project.pk)
-        session.add(addon)
+        rows = [_addon(project.pk, number) for number in range(addons)]
+        session.add_all(rows)
         session.flush()
+        pks = [row.pk for row in rows]
         for first in range(1, count + 1, _AT_ONCE):
-            numbers = range(first, min(first + _AT_ONCE, count + 1))
-            session.execute(insert(Backup), [_backup(addon.pk, number) for number in numbers])
-            session.execute(insert(Copy), [_copy(addon.pk, number) for number in numbers])
-            session.execute(insert(Operation), [_operation(addon.pk, number) for number in numbers])
+            owned = [
+                (pks[number % addons], number)
+                for number in range(first, min(first + _AT_ONCE, count + 1))
+            ]
+            session.execute(insert(Backup), [_backup(*each) for each in owned])
+            session.execute(insert(Copy), [_copy(*each) for each in owned])
+            session.execute(insert(Operation), [_operation(*each) for each in owned])
     catalog.close()
     with sqlite3.connect(data_dir / "holdfast.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _addon(project_pk: int) -> Addon:
+def _addon(project_pk: int, number: int) -> Addon:
     return Addon(
         uid=str(uuid.uuid4()),
         project_pk=project_pk,
-        id=ADDON,
+        id=f"{ADDON}-{number}" if number else ADDON,
         name="Shop",
         kind="postgresql",
         version="15.18",

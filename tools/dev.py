@@ -183,6 +183,12 @@ def bench_api(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.api", *extra)
 
 
+def bench_drills(extra: list[str]) -> int:
+    install_packages(RUN)
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.drills", *extra)
+
+
 def bench_schedules(extra: list[str]) -> int:
     """Schedules, then what becomes of their backups."""
     install_packages(RUN)
@@ -201,6 +207,7 @@ COMMANDS = {
     "bench-engines": bench_engines,
     "bench-snapshots": bench_snapshots,
     "bench-api": bench_api,
+    "bench-drills": bench_drills,
     "bench-schedules": bench_schedules,
 }
 

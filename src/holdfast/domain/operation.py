@@ -4,6 +4,7 @@ Each is one row. Its status changes only along `MOVES`; the catalogue writes eac
 compare-and-set, fenced by the dispatch number.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -86,8 +87,24 @@ TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
 RESTORING = frozenset({Kind.RESTORE, Kind.RESTORE_IN_PLACE, Kind.RESTORE_OPEN_FILE, Kind.UNDO})
 KEEPING = frozenset({Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD, Kind.DRILL})
 """Work on stored backups; the server is not touched."""
-BESIDE = frozenset({Kind.DRILL})
+BESIDE = frozenset({Kind.DRILL, Kind.REPLICATE})
 """Work that goes on beside an addon's other work, one of a kind at a time."""
+_APART: dict[Kind, frozenset[Kind]] = {
+    # Neither sends to a repository while what it lacks is found out, or what it has is removed.
+    Kind.REPLICATE: frozenset({Kind.PRUNE, Kind.REPAIR}),
+    Kind.PRUNE: frozenset({Kind.REPLICATE}),
+    Kind.REPAIR: frozenset({Kind.REPLICATE}),
+}
+
+
+def may_begin(kind: Kind, running: Collection[Kind]) -> bool:
+    """Whether work of a kind may begin beside what already runs on its addon."""
+    if any(other in _APART.get(kind, ()) for other in running):
+        return False
+    if kind in BESIDE:
+        return kind not in running
+    return all(other in BESIDE for other in running)
+
 
 ALONE_SLOT, BESIDE_SLOT = 1, 2
 """Values of an operation's slot. The database keeps a second operation of an addon out of the

@@ -1,9 +1,10 @@
 """How operations may move: along the table, never out of an end, always to an end."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_move
+from holdfast.domain.operation import MOVES, OVER, PRIORITY, Kind, Status, may_begin, may_move
 
 STATUS = st.sampled_from(Status)
 
@@ -47,3 +48,24 @@ def test_a_restore_goes_first_and_upkeep_of_what_was_taken_last() -> None:
     assert set(order[-7:-5]) == {Kind.BACKUP, Kind.SNAPSHOT}
     assert order[-5:-1] == [Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD]
     assert order[-1] is Kind.DRILL
+
+
+@pytest.mark.parametrize(
+    ("kind", "running", "begins"),
+    [
+        (Kind.BACKUP, set[Kind](), True),
+        (Kind.BACKUP, {Kind.REPLICATE, Kind.DRILL}, True),
+        (Kind.BACKUP, {Kind.RESTORE}, False),
+        (Kind.SNAPSHOT, {Kind.PRUNE}, False),
+        (Kind.DRILL, {Kind.RESTORE, Kind.REPLICATE}, True),
+        (Kind.DRILL, {Kind.DRILL}, False),
+        (Kind.REPLICATE, {Kind.SNAPSHOT}, True),
+        (Kind.REPLICATE, {Kind.REPLICATE}, False),
+        (Kind.REPLICATE, {Kind.PRUNE}, False),
+        (Kind.PRUNE, {Kind.REPLICATE}, False),
+        (Kind.REPAIR, {Kind.REPLICATE}, False),
+        (Kind.PRUNE, {Kind.DRILL}, True),
+    ],
+)
+def test_what_may_begin_beside_what_runs(kind: Kind, running: set[Kind], begins: bool) -> None:
+    assert may_begin(kind, running) is begins

@@ -4,9 +4,9 @@ from sqlalchemy import literal_column, select
 
 from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import Operation
-from holdfast.catalog.work.operations import dispatch_all, locked, promote
+from holdfast.catalog.work.operations import dispatch_all, kinds_running, locked, promote
 from holdfast.contracts.queue import Dispatch, Queue
-from holdfast.domain.operation import ALONE_SLOT, BESIDE, OVER
+from holdfast.domain.operation import OVER, Kind, may_begin
 
 # SQLite uses a partial index only for exactly this text; `is_(True)` would render `IS 1`.
 _LITTERED = Operation.litter.is_(literal_column("TRUE"))
@@ -32,14 +32,8 @@ def dispatch_cleaning(session: WriteSession, queue: Queue, op: str) -> bool:
     operation = locked(session, op)
     if operation is None or not operation.litter or operation.slot is not None:
         return False
-    busy = select(Operation.pk).where(
-        Operation.addon_pk == operation.addon_pk,
-        Operation.kind == operation.kind
-        if operation.kind in BESIDE
-        else Operation.slot == ALONE_SLOT,
-        Operation.slot.is_not(None),
-    )
-    if session.scalar(busy.limit(1)) is not None:
+    running = kinds_running(session, [operation.addon_pk])[operation.addon_pk]
+    if not may_begin(Kind(operation.kind), running):
         return False
     dispatch_all(session, queue, [operation])
     return True

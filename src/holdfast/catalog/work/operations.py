@@ -40,6 +40,7 @@ from holdfast.domain.operation import (
     PRIORITY,
     Kind,
     Status,
+    may_begin,
     may_move,
 )
 from holdfast.kit import ids
@@ -104,26 +105,37 @@ def promote(session: WriteSession, queue: Queue, addon_pk: int) -> None:
 
 def _promote_all(session: WriteSession, queue: Queue, addon_pks: set[int]) -> None:
     lock_addons(session, addon_pks)
-    held = select(Operation.addon_pk, _QUEUE).where(
-        Operation.addon_pk.in_(addon_pks), Operation.slot.is_not(None)
-    )
-    busy = {(addon_pk, queue_of_addon) for addon_pk, queue_of_addon in session.execute(held)}
+    running = kinds_running(session, addon_pks)
     position = func.row_number().over(
         partition_by=(Operation.addon_pk, _QUEUE), order_by=(Operation.priority, Operation.pk)
     )
     waiting = (
-        select(Operation.pk, _QUEUE.label("queue"), position.label("place"))
+        select(Operation.pk, position.label("place"))
         .where(Operation.addon_pk.in_(addon_pks), Operation.status == Status.SCHEDULED)
         .subquery()
     )
-    chosen = (
-        select(Operation, waiting.c.queue)
+    first = (
+        select(Operation)
         .join(waiting, waiting.c.pk == Operation.pk)
         .where(waiting.c.place == 1)
         .order_by(Operation.priority, Operation.pk)
     )
-    free = [row for row, name in session.execute(chosen) if (row.addon_pk, name) not in busy]
-    dispatch_all(session, queue, free)
+    chosen: list[Operation] = []
+    for operation in session.scalars(first):
+        kind, beside = Kind(operation.kind), running[operation.addon_pk]
+        if may_begin(kind, beside):
+            chosen.append(operation)
+            beside.add(kind)
+    dispatch_all(session, queue, chosen)
+
+
+def kinds_running(session: ReadSession, addon_pks: Collection[int]) -> dict[int, set[Kind]]:
+    """The kinds of the operations that hold a slot of each addon."""
+    running: dict[int, set[Kind]] = {addon_pk: set() for addon_pk in addon_pks}
+    held = select(Operation.addon_pk, Operation.kind).where(Operation.addon_pk.in_(addon_pks))
+    for addon_pk, kind in session.execute(held.where(Operation.slot.is_not(None))):
+        running[addon_pk].add(Kind(kind))
+    return running
 
 
 _QUEUE = case((Operation.kind.in_(BESIDE), Operation.kind), else_="")

@@ -58,7 +58,7 @@ def _source(job: Job, record: CopyRecord) -> Repository:
         copy = copies.get(session, record.source_pk)
     if copy is None:
         raise ObjectMissing("the copy to read from is gone")
-    return job.repository(copy.destination_pk)
+    return job.repository_of(copy)  # as it is: a snapshot may be writing to it
 
 
 def find(job: Job, record: CopyRecord) -> CopyRecord:
