@@ -90,6 +90,42 @@ def test_one_operation_at_a_time_per_addon(table: OperationTable, addon: int) ->
     assert table.queue.dispatched == [Dispatch(first, 1), Dispatch(second, 1)]
 
 
+def test_drills_and_copies_go_on_beside(table: OperationTable, addon: int) -> None:
+    """One of each kind; the next backup waits for neither."""
+    copies = [table.create(addon, Kind.REPLICATE) for _ in range(2)]
+    drill, backup = table.create(addon, Kind.DRILL), table.create(addon)
+    assert table.queue.dispatched == [Dispatch(op, 1) for op in (copies[0], drill, backup)]
+    for op in (copies[0], drill, backup):
+        assert table.begin(Dispatch(op, 1))
+    assert table.finish(Dispatch(copies[0], 1)) is Status.COMPLETED
+    assert table.queue.dispatched[-1] == Dispatch(copies[1], 1)
+    with table.catalog.read() as session:
+        assert operations.waiting_addons(session) == []
+        assert set(operations.dispatched(session)) == {
+            Dispatch(op, 1) for op in (copies[1], drill, backup)
+        }
+
+
+def test_copies_and_prunes_keep_out_of_each_others_way(table: OperationTable, addon: int) -> None:
+    copy, prune = table.create(addon, Kind.REPLICATE), table.create(addon, Kind.PRUNE)
+    assert table.queue.dispatched == [Dispatch(copy, 1)]
+    table.begin(Dispatch(copy, 1))
+    table.finish(Dispatch(copy, 1))
+    assert table.queue.dispatched == [Dispatch(copy, 1), Dispatch(prune, 1)]
+    later = table.create(addon, Kind.REPLICATE)
+    assert Dispatch(later, 1) not in table.queue.dispatched
+    table.begin(Dispatch(prune, 1))
+    table.finish(Dispatch(prune, 1))
+    assert table.queue.dispatched[-1] == Dispatch(later, 1)
+
+
+def test_the_database_keeps_a_second_of_a_kind_out(table: OperationTable, addon: int) -> None:
+    table.create(addon, Kind.DRILL)
+    second = table.create(addon, Kind.DRILL)
+    with pytest.raises(IntegrityError), table.catalog.write() as session:
+        session.execute(update(Operation).where(Operation.id == second).values(slot=2))
+
+
 def test_the_database_itself_keeps_a_second_slot_out(table: OperationTable, addon: int) -> None:
     table.create(addon)
     second = table.create(addon)
