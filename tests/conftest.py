@@ -36,6 +36,8 @@ pytest_plugins = [
     "fixtures.programs",
     "fixtures.proofs",
     "fixtures.stepped_installation",
+    "fixtures.receivers",
+    "fixtures.breakable",
 ]
 
 

@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Annotated, Literal
@@ -65,12 +66,18 @@ class Email(Settings):
         context = ssl.create_default_context()
         if not self.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with self._connect(context) as server:
+        server = self._connect(context)
+        try:
             if self.security == "starttls":
                 server.starttls(context=context)
             if self.user is not None and self.password is not None:
                 server.login(self.user, self.password)
             refused = server.send_message(mail, self.sender, list(self.recipients))
+            # The mail is taken by now: how the server says goodbye must not send it twice.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        finally:
+            server.close()
         answer = f"accepted for {len(self.recipients) - len(refused)} recipients"
         for address, (code, text) in refused.items():
             answer += f"; {address}: {code} {text.decode('utf-8', 'replace')}"

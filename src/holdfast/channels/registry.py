@@ -43,8 +43,7 @@ def open_channel(kind: str, settings: Mapping[str, object]) -> Channel:
     """Returns a channel, without a request to it. Raises Invalid naming every bad field."""
     drivers = {**CHANNELS, **NOTIFICATIONS}
     if kind not in drivers:
-        problem = f"there is no channel of kind {kind!r}; there are {', '.join(CHANNELS)}"
-        raise Invalid(problem, {"kind": problem})
+        raise _unknown(kind)
     module, _, name = drivers[kind].partition(":")
     driver = cast("_Driver", getattr(importlib.import_module(module), name))
     try:
@@ -60,7 +59,16 @@ def open_channel(kind: str, settings: Mapping[str, object]) -> Channel:
         raise Invalid(f"the channel's settings are not valid: {sentence}", details) from None
 
 
-def complete(kind: str, settings: Mapping[str, object]) -> dict[str, object]:
+def complete_channel(
+    kind: str, settings: Mapping[str, object]
+) -> tuple[dict[str, object], Channel]:
     """The settings with what the driver makes up, such as a signing key. Raises Invalid."""
-    channel = cast("BaseModel", open_channel(kind, settings))
-    return channel.model_dump(mode="json")
+    if kind not in CHANNELS:
+        raise _unknown(kind)
+    channel = open_channel(kind, settings)
+    return cast("BaseModel", channel).model_dump(mode="json"), channel
+
+
+def _unknown(kind: str) -> Invalid:
+    problem = f"there is no channel of kind {kind!r}; there are {', '.join(CHANNELS)}"
+    return Invalid(problem, {"kind": problem})

@@ -23,6 +23,10 @@ class Settings(BaseModel):
         str_max_length=5_000,
     )
 
+    def __repr_args__(self) -> list[tuple[str, object]]:
+        """Nothing: most of the settings are secrets, and a traceback may show the channel."""
+        return []
+
 
 def _is_url(url: str) -> str:
     try:

@@ -6,6 +6,7 @@ from typing import Self
 
 from holdfast.client import addons, backups, restores
 from holdfast.client.access import Roles, Tokens
+from holdfast.client.alarms import Alarms, Channels, Deliveries
 from holdfast.client.audit import AuditLog
 from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
@@ -40,6 +41,9 @@ class _Calls(Noun[R]):
         self.roles = Roles(runner)
         self.audit = AuditLog(runner)
         self.protection = Protections(runner)
+        self.alarms = Alarms(runner)
+        self.channels = Channels(runner)
+        self.deliveries = Deliveries(runner)
 
     @property
     def host(self) -> str:
