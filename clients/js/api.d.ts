@@ -564,6 +564,55 @@ export interface NewChannelView {
   updatedAt: string;
   key?: string;
 }
+export interface NotificationForm {
+  name: string;
+  type: "RAW_WEBHOOK" | "SLACK" | "DISCORD" | "TEAMS" | "TEAMS_WORKFLOWS";
+  webhook: string;
+  secret?: string;
+  restricted?: boolean;
+  restrictions?: Restrictions;
+  projects?: Array<string>;
+  events: Record<string, boolean>;
+}
+export interface NotificationItem {
+  name: string;
+  id: string;
+  type: string;
+  webhook: string;
+  status: NotificationStatus;
+  createdAt: string;
+  updatedAt: string;
+}
+export interface NotificationList {
+  notificationIntegrations: Array<NotificationItem>;
+}
+export interface NotificationPatch {
+  name?: string;
+  webhook?: string;
+  secret?: string;
+  restricted?: boolean;
+  restrictions?: Restrictions;
+  projects?: Array<string>;
+  events?: Record<string, boolean>;
+}
+export interface NotificationStatus {
+  disabled: boolean;
+  timeOfFirstFailedRequest?: string;
+  numberOfFailedRequests?: number;
+}
+export interface NotificationView {
+  name: string;
+  id: string;
+  type: string;
+  webhook: string;
+  status: NotificationStatus;
+  createdAt: string;
+  updatedAt: string;
+  restricted: boolean;
+  restrictions?: Record<string, unknown>;
+  projects: Array<string>;
+  events: Record<string, boolean>;
+}
 export interface ObjectiveForm {
   maxAgeMinutes?: number;
   maxRestoreMinutes?: number;
@@ -793,6 +842,9 @@ export interface RestoreView {
   undoes?: string;
   progress?: Record<string, unknown>;
 }
+export interface Restrictions {
+  tags?: TagRestriction;
+}
 export interface RoleForm {
   name: string;
   permissions: Array<string>;
@@ -894,6 +946,11 @@ export interface StoredConfig {
   addonType?: string;
   source?: GlobalSource;
   size: string;
+}
+export interface TagRestriction {
+  enabled?: boolean;
+  items?: Array<string>;
+  matchCondition?: string;
 }
 export interface Team {
   id: string;
@@ -1130,6 +1187,12 @@ export interface Calls {
   listDeliveries(args?: { channelId?: string; waiting?: boolean; per_page?: number; page?: number; cursor?: string }): Promise<Page<DeliveryList>>;
   /** Sends it again, under the same id, as soon as possible. 409 while it waits anyway. */
   resendDelivery(args: { deliveryId: string }): Promise<DeliveryView>;
+  listNotificationIntegrations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<NotificationList>>;
+  createNotificationIntegration(args: { body: NotificationForm }): Promise<NotificationView>;
+  getNotificationIntegration(args: { notificationId: string }): Promise<NotificationView>;
+  /** What is left out stays; the id and the type always do. */
+  updateNotificationIntegration(args: { notificationId: string; body: NotificationPatch }): Promise<NotificationView>;
+  deleteNotificationIntegration(args: { notificationId: string }): Promise<Empty>;
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
   live(): Promise<unknown>;

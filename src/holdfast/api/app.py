@@ -19,7 +19,7 @@ from holdfast.api.v1 import (
     tokens,
 )
 from holdfast.api.v1.addons import actions, addons
-from holdfast.api.v1.alarms import alarms, channels
+from holdfast.api.v1.alarms import alarms, channels, integrations
 from holdfast.api.v1.backups import backups, downloads, imports, pitr, restores, snapshots
 from holdfast.domain.errors import NotFound
 from holdfast.http import errors, health, metrics, state
@@ -49,6 +49,7 @@ _NOUNS: list[APIRouter] = [
     audit.router,
     alarms.router,
     channels.router,
+    integrations.router,
 ]
 
 

@@ -48,8 +48,10 @@ Host = Annotated[
     AfterValidator(lambda host: _is_elsewhere(host, host)),
     Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$"),
 ]
-Token = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[\x21-\x7e]+$")]
-"""A key or a token, as it stands in a header or a path: printable ASCII without spaces."""
+Token = Annotated[
+    str, Field(min_length=1, max_length=500, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$")
+]
+"""A key or a token, as it stands in a header: printable ASCII, no space at its ends."""
 
 
 def origin_of(url: str) -> str:

@@ -24,6 +24,20 @@ from holdfast.kit.clock import SystemClock
 from holdfast.kit.seal import Sealer
 from holdfast.usecases.alarms.evaluation import evaluate
 
+ONE_ALARM = {
+    "alarms": [
+        {
+            "id": "a" * 24,
+            "kind": "store.unusable",
+            "severity": "critical",
+            "subject": "the platform store",
+            "reason": "away",
+            "since": "2026-11-30T00:00:00.000Z",
+        }
+    ],
+    "count": 1,
+}
+
 
 class Receiver:
     """What was received, by the channel's address; `failing` says how the next attempts end."""
@@ -238,7 +252,9 @@ def test_what_is_refused_is_given_up_and_can_be_sent_again(
     channel_pk = add_channel(installation, "ops")
     receiver.failing["ops"] = Permanent("answered 404 no such hook")
     with installation.catalog.write() as session:
-        identifier = deliveries.add(session, channel_pk, Event.TEST, {}, installation.clock.at).id
+        identifier = deliveries.add(
+            session, channel_pk, Event.OPENED, ONE_ALARM, installation.clock.at
+        ).id
     for _ in range(7):
         deliver(installation, receiver)
         retry_now(installation)

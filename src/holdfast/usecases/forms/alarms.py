@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from holdfast.domain.alarms.rules import Digest, Kind, Severity
-from holdfast.usecases.forms.forms import Form, StrictForm
-from holdfast.usecases.forms.texts import DestinationName, Matching
+from holdfast.usecases.forms.forms import StrictForm
+from holdfast.usecases.forms.texts import DestinationName
 
 _Project = Annotated[str, Field(min_length=1, max_length=60)]
 
@@ -40,13 +40,3 @@ class ChannelPatch(StrictForm):
     kinds: Annotated[list[Kind], Field(min_length=1)] | None = None
     resolved: bool | None = None
     digest: Digest | None = None
-
-
-class TagRestriction(Form):
-    enabled: bool = False
-    items: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list[str])
-    match_condition: Annotated[str, Matching("and|or", "or")] = "or"
-
-
-class Restrictions(Form):
-    tags: TagRestriction = Field(default_factory=TagRestriction)
