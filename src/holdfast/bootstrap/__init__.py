@@ -1,6 +1,6 @@
 """The composition root: names every concrete driver once and builds the processes."""
 
-from holdfast.bootstrap.alarms import AlarmProcess
+from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
 from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
@@ -21,4 +21,5 @@ __all__ = [
     "listener_config",
     "make_owner",
     "policy_of",
+    "report_failed_start",
 ]

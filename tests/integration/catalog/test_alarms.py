@@ -165,6 +165,7 @@ def test_a_failure_is_one_alarm_sent_once_and_closed_when_it_is_healed(
     assert [row.closed is None for row in alarms(installation)] == [False, True], "not reopened"
 
 
+@pytest.mark.sqlite_first
 def test_alarm_and_outbox_are_one_transaction(
     installation: Installation, new_addon: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +188,7 @@ def test_alarm_and_outbox_are_one_transaction(
         assert len(session.scalars(select(DeliveryRow)).all()) == 1
 
 
+@pytest.mark.sqlite_first
 def test_a_failing_channel_waits_keeps_order_and_is_an_alarm_on_the_others(
     installation: Installation, new_addon: Callable[[], int], receiver: Receiver
 ) -> None:
@@ -246,6 +248,7 @@ def test_a_claim_keeps_others_out_and_its_end_is_told_once(
         assert session.get_one(DeliveryRow, pk).sent is not None
 
 
+@pytest.mark.sqlite_first
 def test_what_is_refused_is_given_up_and_can_be_sent_again(
     installation: Installation, receiver: Receiver
 ) -> None:
@@ -270,6 +273,7 @@ def test_what_is_refused_is_given_up_and_can_be_sent_again(
     assert [message.id for _, message in receiver.received] == [identifier]
 
 
+@pytest.mark.sqlite_first
 def test_storms_go_together_and_so_does_their_end(
     installation: Installation, new_addon: Callable[[], int], receiver: Receiver
 ) -> None:
@@ -308,6 +312,7 @@ def test_a_storm_that_drips_is_gathered(
     assert receiver.received[-1][1].document["count"] == 4
 
 
+@pytest.mark.sqlite_first
 def test_nobody_who_snoozed_is_forgotten(
     installation: Installation, new_addon: Callable[[], int], receiver: Receiver
 ) -> None:
@@ -329,6 +334,7 @@ def test_nobody_who_snoozed_is_forgotten(
     assert receiver.events("ops") == [Event.OPENED, Event.REMINDED]
 
 
+@pytest.mark.sqlite_first
 def test_a_store_that_is_away(installation: Installation, receiver: Receiver) -> None:
     add_channel(installation, "ops")
     elsewhere = installation.destination("elsewhere")
@@ -348,6 +354,7 @@ def test_a_store_that_is_away(installation: Installation, receiver: Receiver) ->
     assert alarms(installation)[0].closed is not None
 
 
+@pytest.mark.sqlite_first
 def test_the_silence_of_workers_and_schedulers(installation: Installation) -> None:
     tools = installation.toolbox
     evaluator, beat = Evaluator(tools, 60.0), SchedulerBeat(tools, "node-1")
@@ -371,6 +378,7 @@ def test_the_silence_of_workers_and_schedulers(installation: Installation) -> No
     assert pass_seconds(10, beating=True) == {"workers.dead"}
 
 
+@pytest.mark.sqlite_first
 def test_a_hosts_key_and_clock(installation: Installation, tmp_path: Any) -> None:
     problems: list[str | None] = ["there is no master.key"]
     tools = replace(installation.toolbox, data_dir=tmp_path)
@@ -389,6 +397,7 @@ def test_a_hosts_key_and_clock(installation: Installation, tmp_path: Any) -> Non
     }
 
 
+@pytest.mark.sqlite_first
 def test_a_difference_of_protection_is_an_alarm(
     installation: Installation, new_addon: Callable[[], int]
 ) -> None:
@@ -406,6 +415,7 @@ def test_a_difference_of_protection_is_an_alarm(
     assert closed[0].closed is not None
 
 
+@pytest.mark.sqlite_first
 def test_digests(
     installation: Installation, new_addon: Callable[[], int], receiver: Receiver
 ) -> None:
@@ -425,6 +435,7 @@ def test_digests(
     assert receiver.events("ops").count(Event.DIGEST) == 2
 
 
+@pytest.mark.sqlite_first
 def test_old_rows_are_forgotten(installation: Installation, receiver: Receiver) -> None:
     channel_pk = add_channel(installation, "ops")
     with installation.catalog.write() as session:

@@ -18,6 +18,7 @@ from holdfast.bootstrap import AlarmProcess, Parts, SchedulerProcess, WorkerProc
 from holdfast.kit import logs
 from holdfast.kit.processes.hardening import keep_memory_private
 from holdfast.kit.processes.memory import collect_seldom
+from holdfast.kit.redact import redact
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def serve(**options: Any) -> None:
     parts = _open(options)
     config = bootstrap.listener_config(parts)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
-    watching = AlarmProcess(parts, observes_stores=True)
+    watching = AlarmProcess(parts, observes_stores=True, beats=True)
     background.start()
     deciding.start()
     watching.start()
@@ -67,7 +68,8 @@ def worker(**options: Any) -> None:
 def scheduler(**options: Any) -> None:
     stopping = _stop_on_signal()
     parts = _open(options)
-    background, watching = SchedulerProcess(parts), AlarmProcess(parts, observes_stores=True)
+    background = SchedulerProcess(parts)
+    watching = AlarmProcess(parts, observes_stores=True, beats=True)
     background.start()
     watching.start()
     stopping.wait()
@@ -81,7 +83,11 @@ def _open(options: dict[str, Any]) -> Parts:
     chosen = settings.load(options)
     logs.configure(chosen.log_level, chosen.log_format)
     parts = Parts(chosen)
-    _ = parts.master  # a wrong key ends the start here, not at the first secret that is needed
+    try:
+        _ = parts.master  # a wrong key ends the start here, not at the first secret that is needed
+    except Exception as error:
+        bootstrap.report_failed_start(chosen, f"Holdfast could not start: {redact(str(error))}")
+        raise
     if bootstrap.make_owner(parts):
         log.info("owner token written", extra={"file": str(chosen.data_dir / "owner.token")})
     return parts

@@ -14,10 +14,12 @@ _NAMES = {Kind.WORKERS: "worker", Kind.SCHEDULERS: "scheduler"}
 
 
 class Evaluator:
-    """`patience`: seconds of silence after which a worker or scheduler counts as dead."""
+    """`patience`: seconds of silence after which a worker or scheduler counts as dead. `evaluated`
+    is when it last succeeded, by the monotonic clock."""
 
     def __init__(self, tools: Toolbox, patience: float) -> None:
         self._tools = tools
+        self.evaluated: float | None = None
         self._lives = {kind: _Lives(tools.clock, patience, name) for kind, name in _NAMES.items()}
 
     def round(self) -> None:
@@ -33,6 +35,7 @@ class Evaluator:
         verdicts = {kind: lives.look(beats[kind]) for kind, lives in self._lives.items()}
         certain = {kind: problem for kind, problem in verdicts.items() if problem != _UNKNOWN}
         evaluate(self._tools.catalog, certain, self._tools.clock.now())
+        self.evaluated = self._tools.clock.monotonic()
 
 
 _UNKNOWN = ""
