@@ -99,7 +99,13 @@ class Sick:
     def die_and_heal(
         self, kind: str, die: Callable[[], object], heal: Callable[[], object]
     ) -> dict[str, Any]:
-        """The alarm that comes of `die`; that it ends by `heal` is seen to, too."""
+        """The alarm that comes of `die`; that it ends by `heal` is seen to, too.
+
+        Begins when the last way is over: a full disk is an unusable store as well.
+        """
+        api = self.server.api()
+        await_that(lambda: not api.get("/alarms", open="true").data["alarms"])
+        self.receivers.await_noted(api)
         opened = len(self.receivers.alarms("alarm.opened", kind))
         closed = len(self.receivers.alarms("alarm.closed", kind))
         die()
