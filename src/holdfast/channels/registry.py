@@ -13,6 +13,7 @@ CHANNELS: Mapping[str, str] = {
     "apprise": "holdfast.channels.apprise:Apprise",
     "discord": "holdfast.channels.chats:Discord",
     "email": "holdfast.channels.email:Email",
+    "heartbeat": "holdfast.channels.heartbeat:Heartbeat",
     "ntfy": "holdfast.channels.chats:Ntfy",
     "opsgenie": "holdfast.channels.pagers:Opsgenie",
     "pagerduty": "holdfast.channels.pagers:PagerDuty",

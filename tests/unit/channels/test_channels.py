@@ -43,7 +43,7 @@ def settings_of(kind: str, hook: Hook) -> dict[str, Any]:
     return {"url": hook.url, **more.get(kind, {})}
 
 
-POSTING = sorted(set(CHANNELS) - {"email", "apprise"})
+POSTING = sorted(set(CHANNELS) - {"email", "apprise", "heartbeat"})
 
 
 @pytest.mark.parametrize("kind", POSTING)

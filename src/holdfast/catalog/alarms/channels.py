@@ -10,6 +10,7 @@ from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ChannelRow, Project
 from holdfast.domain.access import Caller
+from holdfast.domain.alarms.messages import HEARTBEAT
 from holdfast.domain.alarms.rules import FAILING_AFTER, Filters, Severity
 from holdfast.kit.seal import Sealer, Secret
 
@@ -40,8 +41,8 @@ def living(session: ReadSession) -> list[ChannelRow]:
 
 
 def of_alarms(session: ReadSession) -> list[ChannelRow]:
-    """The living ones that get alarms, unlike the v1 API's notification integrations."""
-    return [row for row in living(session) if row.events is None]
+    """The living ones that get alarms, unlike notification integrations and heartbeats."""
+    return [row for row in living(session) if row.events is None and row.kind != HEARTBEAT]
 
 
 def filters(row: ChannelRow) -> Filters:

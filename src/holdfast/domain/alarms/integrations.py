@@ -12,6 +12,12 @@ _EVENTS = {
     Status.NOT_SUPPORTED: "addon-backup:failure",
     Status.ABORTED: "addon-backup:abort",
 }
+_HEARTBEATS = {
+    "addon-backup:start": "heartbeat.start",
+    "addon-backup:success": "heartbeat.success",
+    "addon-backup:failure": "heartbeat.fail",
+    "addon-backup:abort": "heartbeat.fail",
+}
 TRIGGERS = tuple(f"trigger:{event}" for event in dict.fromkeys(_EVENTS.values()))
 """What can be subscribed to here; the v1 API has others, of things that are not here."""
 
@@ -19,6 +25,11 @@ TRIGGERS = tuple(f"trigger:{event}" for event in dict.fromkeys(_EVENTS.values())
 def event_of(status: Status) -> str | None:
     """The event of a backup that gets this status; None: there is none."""
     return _EVENTS.get(status)
+
+
+def heartbeat_of(event: str) -> str:
+    """What the heartbeat of a schedule hears of an event of its backup."""
+    return _HEARTBEATS[event]
 
 
 def tags_match(restrictions: Mapping[str, Any], tags: Collection[str]) -> bool:

@@ -24,6 +24,12 @@ class Event(StrEnum):
     TEST = "test"
 
 
+HEARTBEAT = "heartbeat"
+"""The kind of channels that hear of the backups of one schedule."""
+HEARTBEATS = {"heartbeat.start": "start", "heartbeat.success": "", "heartbeat.fail": "fail"}
+"""What is appended to a heartbeat's URL, by event."""
+
+
 @dataclass(frozen=True)
 class Message:
     """`id` is the same for every attempt, so that a receiver can drop what it has already.
