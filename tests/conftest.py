@@ -36,6 +36,8 @@ pytest_plugins = [
     "fixtures.programs",
     "fixtures.proofs",
     "fixtures.stepped_installation",
+    "fixtures.receivers",
+    "fixtures.breakable",
 ]
 
 
@@ -62,8 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is marked `sqlite_first` meets the other catalogue in the slow run."""
     for item in items:
         parameters = getattr(item, "callspec", None)
-        server = parameters.params.get("server") if parameters else None
-        if server == "postgresql" and item.get_closest_marker("sqlite_first"):
+        catalogues = (
+            {parameters.params.get(name) for name in ("server", "empty_url")}
+            if parameters
+            else set()
+        )
+        if "postgresql" in catalogues and item.get_closest_marker("sqlite_first"):
             item.add_marker(pytest.mark.slow)
     order = {lane: number for number, lane in enumerate(LANES)}
     items.sort(key=lambda item: order.get(lane_of(item.nodeid), len(LANES)))

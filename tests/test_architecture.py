@@ -23,7 +23,9 @@ ROOT = Path(holdfast.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 MIGRATIONS = ROOT / "catalog" / "migrations"  # data tables
-REGISTRIES = {ROOT / place for place in ("engines/registry.py", "stores/registry.py")}
+REGISTRIES = {
+    ROOT / place for place in ("channels/registry.py", "engines/registry.py", "stores/registry.py")
+}
 REGISTRIES.add(ROOT / "cli/machine/local.py")
 VENDORS = {ROOT / "stores/s3/client.py"}  # the type of what a library hands out untyped
 

@@ -114,6 +114,27 @@ export interface AdoptionProblem {
   where: string;
   problem: string;
 }
+export interface AlarmList {
+  alarms: Array<AlarmView>;
+}
+export interface AlarmView {
+  id: string;
+  kind: string;
+  severity: string;
+  subject: string;
+  reason: string;
+  remedy: string;
+  projectId?: string;
+  addonId?: string;
+  since: string;
+  openedAt: string;
+  updatedAt: string;
+  acknowledgedAt?: string;
+  acknowledgedBy?: string;
+  snoozedUntil?: string;
+  closedAt?: string;
+  closedBy?: string;
+}
 export interface Amount {
   copies: number;
   bytes: string;
@@ -135,6 +156,12 @@ export interface AssertionView {
 }
 export interface AssertionsForm {
   assertions: Array<AssertionForm>;
+}
+export interface AttemptView {
+  at: string;
+  ok: boolean;
+  milliseconds: number;
+  answer: string;
 }
 export interface AuditActor {
   tokenId: string;
@@ -230,6 +257,47 @@ export interface CausedBackup {
   reason?: string;
   deletedAt?: string;
 }
+export interface ChannelForm {
+  name: string;
+  kind: string;
+  settings?: Record<string, unknown>;
+  severity?: Severity;
+  projects?: Array<string>;
+  kinds?: Array<holdfast__domain__alarms__rules__Kind>;
+  resolved?: boolean;
+  digest?: Digest;
+}
+export interface ChannelList {
+  channels: Array<ChannelView>;
+}
+export interface ChannelPatch {
+  name?: string;
+  settings?: Record<string, unknown>;
+  severity?: Severity;
+  projects?: Array<string>;
+  kinds?: Array<holdfast__domain__alarms__rules__Kind>;
+  resolved?: boolean;
+  digest?: Digest;
+}
+export interface ChannelView {
+  id: string;
+  name: string;
+  kind: string;
+  receiver: string;
+  severity: string;
+  projects?: Array<string>;
+  kinds?: Array<string>;
+  resolved: boolean;
+  digest?: string;
+  failing: boolean;
+  failures: number;
+  problem?: string;
+  failingSince?: string;
+  nextTryAt?: string;
+  deliveredAt?: string;
+  createdAt: string;
+  updatedAt: string;
+}
 export interface Choice {
   options: Array<number>;
   default: number;
@@ -300,6 +368,20 @@ export interface DeletionView {
   lastError?: string;
   nextTryAt?: string;
 }
+export interface DeliveryList {
+  deliveries: Array<DeliveryView>;
+}
+export interface DeliveryView {
+  id: string;
+  channel: string;
+  event: string;
+  title: string;
+  status: string;
+  createdAt: string;
+  sentAt?: string;
+  givenUpAt?: string;
+  attempts: Array<AttemptView>;
+}
 export interface Deployment {
   replicas: number;
   storageClass: string;
@@ -356,6 +438,7 @@ export interface DestinationView {
   createdAt: string;
   updatedAt: string;
 }
+export type Digest = "daily" | "weekly";
 export interface DownloadLink {
   downloadLink: string;
 }
@@ -501,7 +584,6 @@ export interface ImportForm {
   customDestinationId?: string;
 }
 export type Interval = "hourly" | "daily" | "weekly";
-export type Kind = "lost" | "leftover" | "foreign" | "damaged";
 export interface KitRepository {
   project: string;
   addon: string;
@@ -535,6 +617,75 @@ export interface NetworkForm {
 export interface Networking {
   tlsEnabled: boolean;
   externalAccessEnabled: boolean;
+}
+export interface NewChannelView {
+  id: string;
+  name: string;
+  kind: string;
+  receiver: string;
+  severity: string;
+  projects?: Array<string>;
+  kinds?: Array<string>;
+  resolved: boolean;
+  digest?: string;
+  failing: boolean;
+  failures: number;
+  problem?: string;
+  failingSince?: string;
+  nextTryAt?: string;
+  deliveredAt?: string;
+  createdAt: string;
+  updatedAt: string;
+  key?: string;
+}
+export interface NotificationForm {
+  name: string;
+  type: "RAW_WEBHOOK" | "SLACK" | "DISCORD" | "TEAMS" | "TEAMS_WORKFLOWS";
+  webhook: string;
+  secret?: string;
+  restricted?: boolean;
+  restrictions?: Restrictions;
+  projects?: Array<string>;
+  events: Record<string, boolean>;
+}
+export interface NotificationItem {
+  name: string;
+  id: string;
+  type: string;
+  webhook: string;
+  status: NotificationStatus;
+  createdAt: string;
+  updatedAt: string;
+}
+export interface NotificationList {
+  notificationIntegrations: Array<NotificationItem>;
+}
+export interface NotificationPatch {
+  name?: string;
+  webhook?: string;
+  secret?: string;
+  restricted?: boolean;
+  restrictions?: Restrictions;
+  projects?: Array<string>;
+  events?: Record<string, boolean>;
+}
+export interface NotificationStatus {
+  disabled: boolean;
+  timeOfFirstFailedRequest?: string;
+  numberOfFailedRequests?: number;
+}
+export interface NotificationView {
+  name: string;
+  id: string;
+  type: string;
+  webhook: string;
+  status: NotificationStatus;
+  createdAt: string;
+  updatedAt: string;
+  restricted: boolean;
+  restrictions?: Record<string, unknown>;
+  projects: Array<string>;
+  events: Record<string, boolean>;
 }
 export interface ObjectiveForm {
   maxAgeMinutes?: number;
@@ -769,6 +920,9 @@ export interface RestoreView {
   undoes?: string;
   progress?: Record<string, unknown>;
 }
+export interface Restrictions {
+  tags?: TagRestriction;
+}
 export interface RoleForm {
   name: string;
   permissions: Array<string>;
@@ -837,6 +991,10 @@ export interface Server {
   database: string;
   user: string;
 }
+export type Severity = "critical" | "warning" | "info";
+export interface SnoozeForm {
+  minutes: number;
+}
 export interface SpecType {
   type: string;
 }
@@ -866,6 +1024,11 @@ export interface StoredConfig {
   addonType?: string;
   source?: GlobalSource;
   size: string;
+}
+export interface TagRestriction {
+  enabled?: boolean;
+  items?: Array<string>;
+  matchCondition?: string;
 }
 export interface Team {
   id: string;
@@ -929,6 +1092,8 @@ export interface VersionView {
   lifecycleStatus: string;
   upgradeHistory: Array<PastUpgrade>;
 }
+export type holdfast__api__v1__retention__Kind = "lost" | "leftover" | "foreign" | "damaged";
+export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing";
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {
   /** Confirms that the token is valid. */
@@ -1068,7 +1233,7 @@ export interface Calls {
   /** Deletions done, due or called off, with reasons; the newest first. */
   listDeletions(args?: { open?: boolean; per_page?: number; page?: number; cursor?: string }): Promise<Page<DeletionList>>;
   /** Differences that store checks found between store and catalogue; the newest first. */
-  listFindings(args?: { kind?: Kind; per_page?: number; page?: number; cursor?: string }): Promise<Page<FindingList>>;
+  listFindings(args?: { kind?: holdfast__api__v1__retention__Kind; per_page?: number; page?: number; cursor?: string }): Promise<Page<FindingList>>;
   /** The last and the next comparison of each store with the catalogue. */
   listAudits(): Promise<AuditList>;
   /** Compares every store, or one, with the catalogue as soon as possible. */
@@ -1096,6 +1261,35 @@ export interface Calls {
   deleteRole(args: { roleId: string }): Promise<Empty>;
   /** Every change made through the API, the newest first; never a secret. */
   listAuditLog(args?: { actor?: string; per_page?: number; page?: number; cursor?: string; startTime?: string; endTime?: string; kind?: string; objectId?: string; projectId?: string; addonId?: string }): Promise<Page<AuditEntries>>;
+  /** The newest first. A token of some projects sees alarms about their addons only. */
+  listAlarms(args?: { open?: boolean; severity?: Array<Severity>; projectId?: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<AlarmList>>;
+  getAlarm(args: { alarmId: string }): Promise<AlarmView>;
+  /** Says that the caller takes care of it. */
+  acknowledgeAlarm(args: { alarmId: string }): Promise<AlarmView>;
+  /** Sends it again after that time, if it is still open. */
+  snoozeAlarm(args: { alarmId: string; body: SnoozeForm }): Promise<AlarmView>;
+  /** Ends it by hand. It opens anew, within seconds, if its cause is still there. */
+  closeAlarm(args: { alarmId: string }): Promise<AlarmView>;
+  listChannels(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ChannelList>>;
+  /** The only answer with a webhook's key; so it is not kept for repeated posts. */
+  addChannel(args: { body: ChannelForm }): Promise<NewChannelView>;
+  getChannel(args: { channelId: string }): Promise<ChannelView>;
+  /** What is left out stays; `settings` are replaced as a whole. */
+  patchChannel(args: { channelId: string; body: ChannelPatch }): Promise<ChannelView>;
+  /** What still waits for it is given up. */
+  deleteChannel(args: { channelId: string }): Promise<Empty>;
+  /** Sends a test message now, once, and shows what the other side answered. */
+  testChannel(args: { channelId: string }): Promise<DeliveryView>;
+  /** The newest first, with every attempt and what was answered. */
+  listDeliveries(args?: { channelId?: string; waiting?: boolean; per_page?: number; page?: number; cursor?: string }): Promise<Page<DeliveryList>>;
+  /** Sends it again, under the same id, as soon as possible. 409 while it waits anyway. */
+  resendDelivery(args: { deliveryId: string }): Promise<DeliveryView>;
+  listNotificationIntegrations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<NotificationList>>;
+  createNotificationIntegration(args: { body: NotificationForm }): Promise<NotificationView>;
+  getNotificationIntegration(args: { notificationId: string }): Promise<NotificationView>;
+  /** What is left out stays; the id and the type always do. */
+  updateNotificationIntegration(args: { notificationId: string; body: NotificationPatch }): Promise<NotificationView>;
+  deleteNotificationIntegration(args: { notificationId: string }): Promise<Empty>;
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
   live(): Promise<unknown>;

@@ -106,6 +106,14 @@ class Settings(BaseSettings):
     server_uids: str = Field(
         "61184-65519", description="uids of managed servers, one for each addon, where we are root"
     )
+    watch_every: float = Field(
+        5.0, description="seconds between two looks at what is wrong; hosts and stores: 3, 6 times"
+    )
+    heartbeat_url: SecretText | None = Field(
+        None,
+        description="pinged each minute while schedulers are in order, else its /fail; say"
+        " https://hc-ping.com/...",
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: str = Field("auto", description="json, text, or auto by terminal")
     mask_secrets: Flag = Field(False, description="never show a destination's secrets")

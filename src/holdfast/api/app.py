@@ -20,6 +20,7 @@ from holdfast.api.v1 import (
     tokens,
 )
 from holdfast.api.v1.addons import actions, addons
+from holdfast.api.v1.alarms import alarms, channels, integrations
 from holdfast.api.v1.backups import backups, downloads, imports, pitr, restores, snapshots
 from holdfast.domain.errors import NotFound
 from holdfast.http import errors, health, metrics, state
@@ -48,6 +49,9 @@ _NOUNS: list[APIRouter] = [
     logs.router,
     tokens.router,
     audit.router,
+    alarms.router,
+    channels.router,
+    integrations.router,
 ]
 
 

@@ -1,5 +1,6 @@
 """The composition root: names every concrete driver once and builds the processes."""
 
+from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
 from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
@@ -8,6 +9,7 @@ from holdfast.bootstrap.upkeep import diagnose, install_tools, list_tools, make_
 
 __all__ = [
     "PLANS",
+    "AlarmProcess",
     "Parts",
     "SchedulerProcess",
     "WorkerProcess",
@@ -19,4 +21,5 @@ __all__ = [
     "listener_config",
     "make_owner",
     "policy_of",
+    "report_failed_start",
 ]

@@ -11,6 +11,7 @@ from holdfast import settings as config
 from holdfast.api.app import create_app
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
+from holdfast.channels.registry import complete_channel, open_channel
 from holdfast.conformance.store import check_store
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import NotSupported
@@ -51,6 +52,8 @@ def build_api(parts: Parts) -> FastAPI:
             settle_store=settle,
             locate=parts.locate,
             check_store=_first_problem,
+            open_channel=open_channel,
+            complete_channel=complete_channel,
         )
     )
 

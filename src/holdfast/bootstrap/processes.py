@@ -5,11 +5,13 @@ import os
 import threading
 from dataclasses import replace
 
+from holdfast.bootstrap.alarms import observer_name
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
+from holdfast.daemons.alarms.observer import SchedulerBeat
 from holdfast.daemons.drills import DrillPlanner, DrillSweeper
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
@@ -78,13 +80,14 @@ class SchedulerProcess:
     def __init__(self, parts: Parts) -> None:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
         tools = replace(parts.toolbox, clock=clock)
-        scheduler = Scheduler(tools, round(parts.settings.catch_up * HOUR_MS))
+        self._scheduler = Scheduler(tools, round(parts.settings.catch_up * HOUR_MS))
+        self._beat = SchedulerBeat(tools, observer_name(parts))
         policy, steady = policy_of(parts.settings), Steadiness(clock, parts.settings.settle)
         audit_every = round(parts.settings.audit_every * HOUR_MS)
         read_within = round(parts.settings.read_within * DAY_MS)
         janitor = Janitor(tools, remover(tools, PLANS), policy, steady)
         self._loops = [
-            Loop("scheduler", _SCHEDULE_SECONDS, scheduler.round),
+            Loop("scheduler", _SCHEDULE_SECONDS, self._schedule),
             Loop("janitor", _CLEAN_SECONDS, janitor.round),
             Loop("pruner", _CLEAN_SECONDS, Pruner(tools, policy, steady).round),
             Loop(
@@ -100,9 +103,17 @@ class SchedulerProcess:
         for loop in self._loops:
             loop.start()
 
+    def _schedule(self) -> None:
+        self._scheduler.round()
+        self._beat.round()
+
     def drain(self) -> None:
         for loop in self._loops:
             loop.stop()
+        try:
+            self._beat.leave()
+        except CatalogAway as error:
+            log.warning("could not sign off", extra={"error": str(error.orig)})
 
 
 class WorkerProcess:

@@ -17,9 +17,11 @@ from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import (
     Addon,
+    AlarmRow,
     AssertionRow,
     AuditEntry,
     Backup,
+    ChannelRow,
     Deletion,
     Destination,
     Document,
@@ -101,6 +103,18 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
     Role: LoggedTable("role", "id", ("name", "permissions")),
     ObjectiveRow: LoggedTable(
         "objective", "scope", ("max_age_ms", "max_restore_ms", "proof_ms", "places")
+    ),
+    AlarmRow: LoggedTable(
+        "alarm", "id", ("kind", "subject", "acknowledged_by", "snoozed_until", "closed_by")
+    ),
+    ChannelRow: LoggedTable(
+        "channel",
+        "id",
+        (
+            *("name", "kind", "shown", "severity", "projects", "kinds", "resolved", "digest"),
+            *("events", "form", "deleted"),
+        ),
+        secrets=("sealed_settings",),
     ),
 }
 

@@ -18,6 +18,7 @@ from holdfast.cli import (
     token,
 )
 from holdfast.cli.addon import addon
+from holdfast.cli.alarms import alarm, channel, delivery
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
 from holdfast.cli.proof import drill, protection
@@ -61,6 +62,9 @@ app.add_typer(token.app, name="token")
 app.add_typer(role.app, name="role")
 app.add_typer(audit.app, name="audit")
 app.add_typer(protection.app, name="objective")
+app.add_typer(alarm.app, name="alarm")
+app.add_typer(channel.app, name="channel")
+app.add_typer(delivery.app, name="delivery")
 
 
 def show_version(asked_for: bool) -> None:

@@ -4,15 +4,17 @@ from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
-from holdfast.client import addons, backups, drills, restores
+from holdfast.client import addons, backups, restores
 from holdfast.client.access import Roles, Tokens
+from holdfast.client.alarms import Alarms, Channels, Deliveries
 from holdfast.client.audit import AuditLog
 from holdfast.client.destinations import Destinations
-from holdfast.client.drills import Drill, Drills
 from holdfast.client.imports import Imports
 from holdfast.client.models.models import About, Addon, Backup, Document, Restore
 from holdfast.client.projects import Projects
-from holdfast.client.protection import Protections
+from holdfast.client.proving import drills
+from holdfast.client.proving.drills import Drill, Drills
+from holdfast.client.proving.protection import Protections
 from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
 from holdfast.client.streams import awaited, blocking
@@ -42,6 +44,9 @@ class _Calls(Noun[R]):
         self.audit = AuditLog(runner)
         self.protection = Protections(runner)
         self.drills = Drills(runner)
+        self.alarms = Alarms(runner)
+        self.channels = Channels(runner)
+        self.deliveries = Deliveries(runner)
 
     @property
     def host(self) -> str:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from holdfast.catalog import imports, restores
+from holdfast.catalog.alarms import alarms, deliveries
 from holdfast.catalog.schema import Operation
 from holdfast.catalog.storage import copies, history, repositories
 from holdfast.catalog.work import chores, leftovers, replays
@@ -99,6 +100,12 @@ class Janitor:
         while forgotten == _ROWS_AT_ONCE:
             with self._tools.catalog.write() as session:
                 forgotten = history.forget_occurrences(session, before, _ROWS_AT_ONCE)
+        with self._tools.catalog.write() as session:
+            alarms.forget(session, before)
+        forgotten = _ROWS_AT_ONCE
+        while forgotten == _ROWS_AT_ONCE:
+            with self._tools.catalog.write() as session:
+                forgotten = deliveries.forget(session, before, _ROWS_AT_ONCE)
 
     def drop_old_data(self, now: int) -> None:
         """Orders the removal of old data that restores set aside until `now`."""

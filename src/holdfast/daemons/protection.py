@@ -1,14 +1,16 @@
 """Derives the protection of every addon from nothing now and then, and reports a difference.
 
 The rows are kept by each transaction that changes something; a difference means that one did not
-notice its change. The row is put right and the log names its columns, so that it is not silent.
+notice its change. The row is put right, the log names its columns, and an alarm is opened.
 """
 
 import logging
 
 from holdfast.catalog import protection
+from holdfast.catalog.alarms import observations
 from holdfast.catalog.work import chores
 from holdfast.domain.units import HOUR_MS
+from holdfast.usecases.alarms.evaluation import OBSERVED_PROTECTION
 from holdfast.usecases.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -37,11 +39,14 @@ class ProtectionCheck:
 
     def check(self) -> None:
         """Compares all living addons, some at a time, each lot in one transaction."""
-        last = 0
+        last, problem = 0, None
         while True:
             with self._tools.catalog.write() as session:
                 addon_pks = protection.living_after(session, last)
                 if not addon_pks:
+                    now = self._tools.clock.now()
+                    seen = {OBSERVED_PROTECTION: problem}
+                    observations.note(session, self._tools.node, seen, now)
                     return
                 different = protection.differences(session, addon_pks)
                 protection.refresh(session, different.keys(), all_days=True)
@@ -51,4 +56,5 @@ class ProtectionCheck:
                         "protection facts differ",
                         extra={"addon": addon_pk, "columns": ", ".join(columns)},
                     )
+                    problem = f"of addon {addon_pk} these were: {', '.join(columns)}"
             last = addon_pks[-1]

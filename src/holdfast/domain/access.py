@@ -24,16 +24,19 @@ class Permission(StrEnum):
     TOKENS_READ = "Account > Tokens > General > Read"
     TOKENS_MANAGE = "Account > Tokens > General > Manage"
     AUDIT_READ = "Account > AuditLog > General > Read"
+    NOTIFICATIONS_READ = "Account > Team > Notifications > Read"
+    NOTIFICATIONS_MANAGE = "Account > Team > Notifications > Manage"
 
 
 ALL = frozenset(Permission)
 _DELETES = frozenset(p for p in Permission if p.endswith("Delete"))
 _TOKENS = frozenset({Permission.TOKENS_READ, Permission.TOKENS_MANAGE})
+_NOTIFICATIONS = frozenset({Permission.NOTIFICATIONS_READ, Permission.NOTIFICATIONS_MANAGE})
 
 BUILT_IN: Mapping[str, frozenset[Permission]] = {
     "owner": ALL,
     "admin": ALL - {Permission.TOKENS_MANAGE},
-    "default": ALL - _DELETES - _TOKENS - {Permission.AUDIT_READ},
+    "default": ALL - _DELETES - _TOKENS - {Permission.AUDIT_READ} - _NOTIFICATIONS,
 }
 
 

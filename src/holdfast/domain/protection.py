@@ -105,12 +105,28 @@ class Facts:
     drill_failure: str | None = None
 
 
+class Code(StrEnum):
+    """What a reason is about, for alarms."""
+
+    PAUSED = "paused"
+    NOT_SCHEDULED = "not scheduled"
+    TOO_OLD = "too old"
+    FAILING = "failing"
+    OVERDUE = "overdue"
+    NOT_YET = "not yet"
+    LOST = "lost"
+    TOO_FEW = "too few"
+    UNPROVEN = "unproven"
+    DRILL_FAILED = "drill failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One sentence, and since when it holds in ms since 1970."""
+    """One sentence, since when it holds in ms since 1970, and what it is about."""
 
     sentence: str
     since: int
+    code: Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +178,7 @@ def judge(facts: Facts, objective: Objective, now: int) -> Protection:
     """The state of an addon at `now`, with every reason that speaks against it."""
     max_age = max_age_ms(objective, facts.longest_gap_ms)
     if facts.paused is not None:
-        reason = Reason("the addon is paused: no backup is taken", facts.paused)
+        reason = Reason("the addon is paused: no backup is taken", facts.paused, Code.PAUSED)
         return Protection(State.PAUSED, [reason], max_age)
     if facts.planned is None:
         return Protection(State.NO_PLAN, list(_without_plan(facts, now)), max_age)
@@ -174,12 +190,14 @@ def judge(facts: Facts, objective: Objective, now: int) -> Protection:
 
 
 def _without_plan(facts: Facts, now: int) -> Iterator[Reason]:
-    yield Reason("nothing is scheduled: no backup will be taken", facts.created)
+    sentence = "nothing is scheduled: no backup will be taken"
+    yield Reason(sentence, facts.created, Code.NOT_SCHEDULED)
     if facts.last_good is None:
-        yield Reason("never backed up", facts.created)
+        yield Reason("never backed up", facts.created, Code.NOT_SCHEDULED)
     else:
         age = show_duration(now - facts.last_good)
-        yield Reason(f"the last good backup is {age} old", facts.last_good)
+        sentence = f"the last good backup is {age} old"
+        yield Reason(sentence, facts.last_good, Code.NOT_SCHEDULED)
     yield from _failed_drill(facts)
 
 
@@ -190,32 +208,35 @@ def _unprotected(facts: Facts, max_age: int | None, now: int) -> Iterator[Reason
     if facts.last_good is None:
         expected = (facts.planned or facts.created) + max_age
         if now > expected:
-            yield Reason(f"never backed up; objective {objective}", expected)
+            yield Reason(f"never backed up; objective {objective}", expected, Code.TOO_OLD)
     elif now - facts.last_good > max_age:
         age = show_duration(now - facts.last_good)
-        yield Reason(f"no good backup for {age}; objective {objective}", facts.last_good + max_age)
+        sentence = f"no good backup for {age}; objective {objective}"
+        yield Reason(sentence, facts.last_good + max_age, Code.TOO_OLD)
 
 
 def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
     if facts.failing is not None:
         why = f": {facts.failure}" if facts.failure else ""
-        yield Reason(f"the newest backup failed{why}", facts.failing)
+        yield Reason(f"the newest backup failed{why}", facts.failing, Code.FAILING)
     if facts.next_due is not None and now - facts.next_due > FIRE_SLACK_MS:
         late = show_duration(now - facts.next_due)
-        yield Reason(f"a backup is due for {late} and no scheduler fired it", facts.next_due)
+        sentence = f"a backup is due for {late} and no scheduler fired it"
+        yield Reason(sentence, facts.next_due, Code.OVERDUE)
     if facts.last_good is None:
         if facts.failing is None:
-            yield Reason("not backed up yet", facts.planned or facts.created)
+            yield Reason("not backed up yet", facts.planned or facts.created, Code.NOT_YET)
         return
     if facts.lost:
         copies = facts.places + facts.lost
         sentence = f"{facts.lost} of {copies} copies of the newest good backup lost"
-        yield Reason(sentence, facts.lost_since or now)
+        yield Reason(sentence, facts.lost_since or now, Code.LOST)
     places = objective.places or 1
     if facts.places < places:
         yield Reason(
             f"{facts.places} of {places} stores hold a good copy of the newest good backup",
             facts.last_good,
+            Code.TOO_FEW,
         )
     yield from _failed_drill(facts)
     yield from _unproven(facts, objective, now)
@@ -223,7 +244,8 @@ def _at_risk(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
 
 def _failed_drill(facts: Facts) -> Iterator[Reason]:
     if facts.drill_failing is not None:
-        yield Reason(f"the last drill failed: {facts.drill_failure}", facts.drill_failing)
+        sentence = f"the last drill failed: {facts.drill_failure}"
+        yield Reason(sentence, facts.drill_failing, Code.DRILL_FAILED)
 
 
 def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
@@ -232,15 +254,17 @@ def _unproven(facts: Facts, objective: Objective, now: int) -> Iterator[Reason]:
     if facts.proven is None:
         first = facts.first_good if facts.first_good is not None else now
         if now - first > within:
-            yield Reason(f"no restore was ever proven; {promise}", first + within)
+            sentence = f"no restore was ever proven; {promise}"
+            yield Reason(sentence, first + within, Code.UNPROVEN)
     elif now - facts.proven > within:
         age = show_duration(now - facts.proven)
-        yield Reason(f"last proven restore {age} ago; {promise}", facts.proven + within)
+        sentence = f"last proven restore {age} ago; {promise}"
+        yield Reason(sentence, facts.proven + within, Code.UNPROVEN)
     limit = objective.max_restore_ms
     if limit is not None and facts.proof_ms is not None and facts.proof_ms > limit:
         took = show_duration(facts.proof_ms)
         sentence = f"the last proven restore took {took}; objective {show_duration(limit)}"
-        yield Reason(sentence, facts.proven or now)
+        yield Reason(sentence, facts.proven or now, Code.UNPROVEN)
 
 
 def problems(objective: Objective, gap_ms: int | None) -> dict[str, str]:

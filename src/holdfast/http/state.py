@@ -22,6 +22,8 @@ from holdfast.http.limits.turns import Turns
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import Network
 from holdfast.kit.sign import Signer, Stamp
+from holdfast.usecases.alarms.channels import Complete
+from holdfast.usecases.alarms.sending import OpenChannel
 from holdfast.usecases.context import Services
 
 _STORED_AT_ONCE = 4
@@ -58,6 +60,8 @@ class Api:
     settle_store: Callable[[str, Mapping[str, Any], Collection[str]], Mapping[str, object]]
     locate: Callable[[int | None, str], str]
     check_store: Callable[[ObjectStore, str], str | None]
+    open_channel: OpenChannel
+    complete_channel: Complete
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
     """Bounds parts of uploads on their way to the store, which may keep each in memory."""
 

@@ -44,14 +44,20 @@ class NotAllowed(Permanent):
 
 @dataclass(frozen=True)
 class Rules:
-    """Limits of a fetch: private networks that are `allowed`, the file's size and its time."""
+    """Limits of a fetch: private networks that are `allowed`, the file's size and its time.
+
+    `private`: every private network is allowed, because the owner named the address; what serves
+    only the machine that asks (see `is_local_service_name`) is not, ever.
+    """
 
     allowed: tuple[Network, ...] = ()
+    private: bool = False
     max_bytes: int = 1 << 40
     max_seconds: float = 86_400.0
 
 
 PUBLIC_ONLY = Rules()
+OWNERS_CHOICE = Rules(private=True)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,8 @@ def is_public(address: Address) -> bool:
 
 
 def allowed(address: Address, rules: Rules) -> bool:
+    if rules.private:
+        return not _is_local_service(address)
     return is_public(address) or any(
         address.version == network.version and address in network for network in rules.allowed
     )
@@ -129,7 +137,7 @@ def _is_local_service(address: Address) -> bool:
     )
 
 
-class _CheckedBackend(httpcore.NetworkBackend):
+class CheckedBackend(httpcore.NetworkBackend):
     """Connects only to addresses that `allowed` accepts."""
 
     def __init__(self, rules: Rules) -> None:
@@ -148,6 +156,8 @@ class _CheckedBackend(httpcore.NetworkBackend):
         for address in _resolve(host, port):
             if not allowed(address, self._rules):
                 named = host if host == str(address) else f"{host} is {address}, which"
+                if self._rules.private:
+                    raise NotAllowed(f"{named} serves only the machine that asks")
                 raise NotAllowed(
                     f"{named} is not a public address; the operator can allow"
                     " its network with HOLDFAST_IMPORT_NETWORKS"
@@ -178,10 +188,10 @@ def fetched(url: str, rules: Rules, clock: Callable[[], float]) -> Generator[Bod
     """
     require_url(url)
     with httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(), network_backend=_CheckedBackend(rules)
+        ssl_context=ssl.create_default_context(), network_backend=CheckedBackend(rules)
     ) as pool:
         deadline = clock() + rules.max_seconds
-        with _translated(url), _following_redirects(pool, url) as response:
+        with translated(url), _following_redirects(pool, url) as response:
             text = _header(response, b"content-length") or ""
             size = int(text) if text.isdigit() else None
             if size is not None and size > rules.max_bytes:
@@ -214,7 +224,7 @@ def _following_redirects(pool: httpcore.ConnectionPool, url: str) -> Generator[h
 
 
 @contextmanager
-def _translated(url: str) -> Generator[None]:
+def translated(url: str) -> Generator[None]:
     try:
         yield
     except (httpcore.TimeoutException, httpcore.NetworkError) as error:
@@ -238,7 +248,7 @@ def _bounded_chunks(
     url: str, response: httpcore.Response, rules: Rules, late: Callable[[], bool]
 ) -> Iterator[bytes]:
     count = 0
-    with _translated(url):
+    with translated(url):
         for chunk in response.iter_stream():
             count += len(chunk)
             if count > rules.max_bytes:

@@ -27,3 +27,28 @@ class Steadiness:
         if self._anchor is None or error > _MAX_STEP_SECONDS + _MAX_DRIFT * passed:
             anchor = self._anchor = now, moment
         return moment - anchor[1] >= self._settle
+
+
+class Jumps:
+    """Notices when a wall clock is set, and remembers it until it has gone steadily for `settle`
+    seconds. What happened before the first look is not known."""
+
+    def __init__(self, clock: Clock, settle: float) -> None:
+        self._clock = clock
+        self._settle = settle
+        self._last: tuple[int, float] | None = None
+        self._jump: tuple[float, float] | None = None
+
+    def look(self) -> float | None:
+        """By how many seconds it jumped last, backwards if negative; None: it is steady."""
+        now, moment = self._clock.now(), self._clock.boottime()
+        if self._last is not None:
+            before, earlier = self._last
+            passed = moment - earlier
+            step = (now - before) / 1000 - passed
+            if abs(step) > _MAX_STEP_SECONDS + _MAX_DRIFT * passed:
+                self._jump = moment, step
+        self._last = now, moment
+        if self._jump is not None and moment - self._jump[0] >= self._settle:
+            self._jump = None
+        return None if self._jump is None else self._jump[1]

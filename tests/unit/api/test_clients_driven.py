@@ -28,6 +28,8 @@ SPECIFIED = {
     *("list.backupDestinationsBackups", "get.addon.logs", "get.addon.logTail"),
     *("get.addon.backup.logs", "get.addon.backup.logTail", "get.addon.restores.logs"),
     *("get.addon.restores.logTail", "get.addon.metrics", "get.addon.metricsRange"),
+    *("list.notifications", "create.notification", "get.notification"),
+    *("update.notification", "delete.notification"),
 }
 """Every call that the wire contract names, except those for backups of volumes."""
 COMMANDS = {
@@ -46,7 +48,8 @@ COMMANDS = {
     *("get backup-destination", "patch backup-destination", "delete backup-destination"),
     *("list backup-destinations-backups", "get addon logs", "get addon logs -f"),
     *("get addon backup logs", "get addon backup logs -f", "get addon restores logs"),
-    *("get addon restores logs -f", "get addon metrics"),
+    *("get addon restores logs -f", "get addon metrics", "list notifications"),
+    *("create notification", "get notification", "update notification", "delete notification"),
 }
 
 

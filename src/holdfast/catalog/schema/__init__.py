@@ -15,6 +15,13 @@ from holdfast.catalog.schema.account import (
     Token,
     Worker,
 )
+from holdfast.catalog.schema.alarms import (
+    AlarmRow,
+    AttemptRow,
+    ChannelRow,
+    DeliveryRow,
+    ObservationRow,
+)
 from holdfast.catalog.schema.backups import (
     Backup,
     Copy,
@@ -35,13 +42,17 @@ from holdfast.catalog.schema.work import Line, Operation
 __all__ = [
     "Addon",
     "AddonEvent",
+    "AlarmRow",
     "AssertionRow",
+    "AttemptRow",
     "AuditEntry",
     "Backup",
     "BigKey",
+    "ChannelRow",
     "Chore",
     "Copy",
     "Deletion",
+    "DeliveryRow",
     "Destination",
     "Document",
     "Drill",
@@ -51,6 +62,7 @@ __all__ = [
     "Line",
     "MasterKey",
     "ObjectiveRow",
+    "ObservationRow",
     "Occurrence",
     "Operation",
     "Project",

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from holdfast.catalog.alarms import backup_events
 from holdfast.catalog.database.session import (
     ReadSession,
     WriteSession,
@@ -171,6 +172,7 @@ def begin(session: WriteSession, dispatch: Dispatch, worker: str, now: int) -> O
         operation.status = Status.IN_PROGRESS
         operation.started = now
         _mirror(session, operation.id, Status.IN_PROGRESS, None, None)
+        backup_events.note(session, operation.id, Status.IN_PROGRESS, now)
     operation.attempt += 1
     operation.worker = worker
     session.flush()
@@ -273,6 +275,7 @@ def _end(session: WriteSession, operation: Operation, ending: Ending, now: int) 
     operation.progress = None
     operation.ended = now
     _mirror(session, operation.id, ending.status, ending.reason, now)
+    backup_events.note(session, operation.id, ending.status, now)
     touch_operation(session, operation.id)
     session.flush()
 

@@ -32,6 +32,12 @@ def find_ever(session: ReadSession, addon_pk: int, schedule_id: str) -> Schedule
     )
 
 
+def living(session: ReadSession, schedule_id: str) -> Schedule | None:
+    """The schedule of that id, of whatever addon."""
+    rows = select(Schedule).where(Schedule.id == schedule_id, Schedule.deleted.is_(None))
+    return session.scalar(rows)
+
+
 def of_addon(session: ReadSession, addon_pk: int) -> list[Schedule]:
     """The living schedules, newest first, read anew."""
     return of_addons(session, [addon_pk]).get(addon_pk, [])

@@ -14,10 +14,11 @@ from typing import Any
 import uvicorn
 
 from holdfast import bootstrap, settings
-from holdfast.bootstrap import Parts, SchedulerProcess, WorkerProcess
+from holdfast.bootstrap import AlarmProcess, Parts, SchedulerProcess, WorkerProcess
 from holdfast.kit import logs
 from holdfast.kit.processes.hardening import keep_memory_private
 from holdfast.kit.processes.memory import collect_seldom
+from holdfast.kit.redact import redact
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,14 @@ def serve(**options: Any) -> None:
     parts = _open(options)
     config = bootstrap.listener_config(parts)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
+    watching = AlarmProcess(parts, observes_stores=True, beats=True)
     background.start()
     deciding.start()
+    watching.start()
     try:
         _listen(parts, config)
     finally:
+        watching.drain()
         deciding.drain()
         background.drain()
     _leave()
@@ -40,24 +44,36 @@ def serve(**options: Any) -> None:
 
 def api(**options: Any) -> None:
     parts = _open(options)
-    _listen(parts, bootstrap.listener_config(parts))
+    watching = AlarmProcess(parts, observes_stores=False)
+    watching.start()
+    try:
+        _listen(parts, bootstrap.listener_config(parts))
+    finally:
+        watching.drain()
     _leave()
 
 
 def worker(**options: Any) -> None:
     stopping = _stop_on_signal()
-    background = WorkerProcess(_open(options))
+    parts = _open(options)
+    background, watching = WorkerProcess(parts), AlarmProcess(parts, observes_stores=True)
     background.start()
+    watching.start()
     stopping.wait()
+    watching.drain()
     background.drain()
     _leave()
 
 
 def scheduler(**options: Any) -> None:
     stopping = _stop_on_signal()
-    background = SchedulerProcess(_open(options))
+    parts = _open(options)
+    background = SchedulerProcess(parts)
+    watching = AlarmProcess(parts, observes_stores=True, beats=True)
     background.start()
+    watching.start()
     stopping.wait()
+    watching.drain()
     background.drain()
     _leave()
 
@@ -67,7 +83,11 @@ def _open(options: dict[str, Any]) -> Parts:
     chosen = settings.load(options)
     logs.configure(chosen.log_level, chosen.log_format)
     parts = Parts(chosen)
-    _ = parts.master  # a wrong key ends the start here, not at the first secret that is needed
+    try:
+        _ = parts.master  # a wrong key ends the start here, not at the first secret that is needed
+    except Exception as error:
+        bootstrap.report_failed_start(chosen, f"Holdfast could not start: {redact(str(error))}")
+        raise
     if bootstrap.make_owner(parts):
         log.info("owner token written", extra={"file": str(chosen.data_dir / "owner.token")})
     return parts

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.text import human_size, printable
-from holdfast.client.drills import Drill
 from holdfast.client.models.models import Addon, Backup, Restore
+from holdfast.client.proving.drills import Drill
 
 Watched = Addon | Backup | Drill | Restore
 

@@ -1,0 +1,1 @@
+"""Alarms: what is open, where it is sent, and what was answered."""

@@ -1,0 +1,1 @@
+"""Drivers of channels, one line each in the registry."""

@@ -1,0 +1,1 @@
+"""`holdfast alarm`, `holdfast channel` and `holdfast delivery`."""

@@ -1,0 +1,1 @@
+"""Calls about what protects addons, and what proves it."""

@@ -1,0 +1,1 @@
+"""Loops that notice what is wrong and send it."""

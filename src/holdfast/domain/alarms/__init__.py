@@ -1,0 +1,1 @@
+"""Alarms: the rules, and the words of messages about them."""

@@ -1,0 +1,1 @@
+"""Alarms, channels and deliveries as the API shows them."""
