@@ -104,7 +104,7 @@ RULES: Mapping[Kind, Rule] = {
     Kind.UNPROVEN: Rule(
         Severity.WARNING,
         "has no recent proof that it can be restored",
-        "restore a backup of it into another addon: that is the proof",
+        "holdfast drill run restores a backup into a throwaway server: that is the proof",
     ),
     Kind.STORE: Rule(
         Severity.CRITICAL,
