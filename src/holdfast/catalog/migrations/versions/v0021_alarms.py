@@ -1,5 +1,7 @@
 """Alarms, the channels that they are sent to, their deliveries, and observations."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -19,7 +21,7 @@ def _text(name: str, length: int | None = None, *, nullable: bool = False) -> sa
     return sa.Column(name, sa.String(length) if length else sa.Text(), nullable=nullable)
 
 
-def _where(condition: str) -> dict[str, sa.TextClause]:
+def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
