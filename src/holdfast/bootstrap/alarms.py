@@ -38,9 +38,10 @@ class AlarmProcess:
         settle, every = parts.settings.settle, parts.settings.watch_every
         host = HostObserver(tools, observer, lambda: _key_problem(parts), settle, parts.clock)
         evaluator = Evaluator(tools, 2 * parts.settings.dead)
+        self._deliverer = Deliverer(tools, open_channel)
         self._loops = [
             Loop("alarms", every, evaluator.round),
-            Loop("deliverer", _DELIVER_SECONDS, Deliverer(tools, open_channel).round),
+            Loop("deliverer", _DELIVER_SECONDS, self._deliverer.round),
             Loop("host-observer", _HOST_LOOKS * every, host.round),
         ]
         if observes_stores:
@@ -60,6 +61,7 @@ class AlarmProcess:
     def drain(self) -> None:
         for loop in self._loops:
             loop.stop()
+        self._deliverer.drain()
 
 
 def report_failed_start(settings: Settings, problem: str) -> None:

@@ -304,12 +304,18 @@ def test_a_storm_that_drips_is_gathered(
         judge(installation)
         deliver(installation, receiver)
     assert len(receiver.received) == 5
-    with installation.catalog.write() as session:
-        (waiting,) = session.scalars(select(DeliveryRow).where(DeliveryRow.sent.is_(None)))
-        assert waiting.body["count"] == 4
-        waiting.due = 1
+    ended(installation, addon, Status.COMPLETED)
+    judge(installation)
     deliver(installation, receiver)
-    assert receiver.received[-1][1].document["count"] == 4
+    assert Event.CLOSED not in receiver.events("ops"), "the end came before the beginning"
+    with installation.catalog.write() as session:
+        unsent = select(DeliveryRow).where(DeliveryRow.sent.is_(None)).order_by(DeliveryRow.pk)
+        opening, closing = session.scalars(unsent)
+        assert (opening.body["count"], closing.body["count"]) == (4, 1)
+        assert opening.due <= closing.due
+        opening.due = closing.due = 1
+    deliver(installation, receiver)
+    assert receiver.events("ops")[-2:] == [Event.OPENED, Event.CLOSED]
 
 
 @pytest.mark.sqlite_first

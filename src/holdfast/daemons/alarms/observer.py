@@ -52,7 +52,7 @@ class HostObserver:
         if step is None:
             return None
         direction = "forward" if step > 0 else "back"
-        return f"it went {direction} by {show_duration(round(1000 * abs(step)))} at once"
+        return f"it went {direction} by {show_duration(1000 * round(abs(step)))} at once"
 
 
 def find_disk_problem(directory: Path) -> str | None:

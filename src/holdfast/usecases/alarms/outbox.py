@@ -72,7 +72,9 @@ def _send_kind(
         waiting.body = _body([*before, *documents], waiting.body["count"] + len(documents))
         return
     recent = deliveries.recent(session, channel.pk, event, kind, now - STORM_MS)
-    match pace(len(documents), recent):
+    # No end before its beginning: a pager would resolve what is not there, and open it for ever.
+    gathers = deliveries.gathering(session, channel.pk, Event.OPENED, kind, now) is not None
+    match Pace.LATER if gathers else pace(len(documents), recent):
         case Pace.SINGLY:
             for one in documents:
                 deliveries.add(session, channel.pk, event, _body([one], 1), now, kind=kind)
