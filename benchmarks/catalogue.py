@@ -33,9 +33,10 @@ def fill_catalogue(data_dir: Path, count: int) -> None:
         session.flush()
         for first in range(1, count + 1, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, count + 1))
-            session.execute(insert(Backup), [_backup(addon.pk, number) for number in numbers])
-            session.execute(insert(Copy), [_copy(addon.pk, number) for number in numbers])
-            session.execute(insert(Operation), [_operation(addon.pk, number) for number in numbers])
+            rows = [(addon.pk, number, _FIRST + number * _DAY // 24) for number in numbers]
+            session.execute(insert(Backup), [backup_row(*row) for row in rows])
+            session.execute(insert(Copy), [copy_row(*row) for row in rows])
+            session.execute(insert(Operation), [operation_row(*row) for row in rows])
     catalog.close()
     with sqlite3.connect(data_dir / "holdfast.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -65,8 +66,7 @@ def _addon(project_pk: int) -> Addon:
     )
 
 
-def _backup(addon_pk: int, number: int) -> dict[str, object]:
-    began = _FIRST + number * _DAY // 24
+def backup_row(addon_pk: int, number: int, began: int) -> dict[str, object]:
     uid = str(uuid.UUID(int=number))
     return {
         "pk": number,
@@ -88,9 +88,8 @@ def _backup(addon_pk: int, number: int) -> dict[str, object]:
     }
 
 
-def _copy(addon_pk: int, number: int) -> dict[str, object]:
+def copy_row(addon_pk: int, number: int, began: int) -> dict[str, object]:
     """Where its bytes are: in the platform's store."""
-    began = _FIRST + number * _DAY // 24
     return {
         "backup_pk": number,
         "addon_pk": addon_pk,
@@ -104,9 +103,8 @@ def _copy(addon_pk: int, number: int) -> dict[str, object]:
     }
 
 
-def _operation(addon_pk: int, number: int) -> dict[str, object]:
+def operation_row(addon_pk: int, number: int, began: int) -> dict[str, object]:
     """What made it, long over."""
-    began = _FIRST + number * _DAY // 24
     return {
         "id": f"{number:024x}",
         "addon_pk": addon_pk,

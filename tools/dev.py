@@ -183,6 +183,11 @@ def bench_api(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.api", *extra)
 
 
+def bench_metrics(extra: list[str]) -> int:
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.metrics", *extra)
+
+
 def bench_schedules(extra: list[str]) -> int:
     """Schedules, then what becomes of their backups."""
     install_packages(RUN)
@@ -201,6 +206,7 @@ COMMANDS = {
     "bench-engines": bench_engines,
     "bench-snapshots": bench_snapshots,
     "bench-api": bench_api,
+    "bench-metrics": bench_metrics,
     "bench-schedules": bench_schedules,
 }
 

@@ -135,6 +135,12 @@ class Settings(BaseSettings):
         "", description="PEM file, with intermediate certificates; empty: no TLS"
     )
     tls_key: str = Field("", description="PEM file of its private key")
+    metrics_port: int = Field(
+        0, description="port of `GET /metrics` without a token, in every process; 0: none"
+    )
+    metrics_networks: str = Field(
+        "127.0.0.0/8, ::1/128", description="networks that may read there: 10.0.0.0/8, ..."
+    )
     owner_token: SecretText | None = Field(None, description="first owner token")
     master_key: SecretText | None = Field(None, description="64 hex: seals secrets")
 

@@ -1,6 +1,7 @@
 """The composition root: names every concrete driver once and builds the processes."""
 
 from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
+from holdfast.bootstrap.metrics_port import serve_metrics
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.bootstrap.processes import PLANS, SchedulerProcess, WorkerProcess
@@ -19,4 +20,5 @@ __all__ = [
     "listener_config",
     "make_owner",
     "policy_of",
+    "serve_metrics",
 ]

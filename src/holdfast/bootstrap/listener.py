@@ -51,6 +51,7 @@ def build_api(parts: Parts) -> FastAPI:
             settle_store=settle,
             locate=parts.locate,
             check_store=_first_problem,
+            stored_bytes=parts.stored_bytes,
         )
     )
 

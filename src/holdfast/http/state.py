@@ -23,6 +23,7 @@ from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import Network
 from holdfast.kit.sign import Signer, Stamp
 from holdfast.usecases.context import Services
+from holdfast.views.metrics.stored import StoredBytes
 
 _STORED_AT_ONCE = 4
 _READS_AT_ONCE = 4
@@ -58,6 +59,7 @@ class Api:
     settle_store: Callable[[str, Mapping[str, Any], Collection[str]], Mapping[str, object]]
     locate: Callable[[int | None, str], str]
     check_store: Callable[[ObjectStore, str], str | None]
+    stored_bytes: StoredBytes
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
     """Bounds parts of uploads on their way to the store, which may keep each in memory."""
 

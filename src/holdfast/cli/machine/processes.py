@@ -27,6 +27,7 @@ _TICK_SECONDS = 1.0
 def serve(**options: Any) -> None:
     parts = _open(options)
     config = bootstrap.listener_config(parts)
+    bootstrap.serve_metrics(parts, installation=True)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
     background.start()
     deciding.start()
@@ -40,13 +41,16 @@ def serve(**options: Any) -> None:
 
 def api(**options: Any) -> None:
     parts = _open(options)
+    bootstrap.serve_metrics(parts, installation=True)
     _listen(parts, bootstrap.listener_config(parts))
     _leave()
 
 
 def worker(**options: Any) -> None:
     stopping = _stop_on_signal()
-    background = WorkerProcess(_open(options))
+    parts = _open(options)
+    bootstrap.serve_metrics(parts, installation=False)
+    background = WorkerProcess(parts)
     background.start()
     stopping.wait()
     background.drain()
@@ -55,7 +59,9 @@ def worker(**options: Any) -> None:
 
 def scheduler(**options: Any) -> None:
     stopping = _stop_on_signal()
-    background = SchedulerProcess(_open(options))
+    parts = _open(options)
+    bootstrap.serve_metrics(parts, installation=False)
+    background = SchedulerProcess(parts)
     background.start()
     stopping.wait()
     background.drain()
