@@ -43,6 +43,7 @@ TEST: list[Need] = [
     ("Ceph's S3 server, for the store tests", "radosgw", ["radosgw"]),
     ("Ceph's monitor, for the S3 server", "ceph-mon", ["ceph-mon"]),
     ("Ceph's object store, for the S3 server", "ceph-osd", ["ceph-osd"]),
+    ("Prometheus and promtool, for alert rules and the board", "promtool", ["prometheus"]),
     ("Node.js, for the official JS client and CLI", "node", ["nodejs"]),
     ("npm, for the official JS client and CLI", "npm", ["npm"]),
 ]

@@ -35,6 +35,10 @@ VALUES: Mapping[str, tuple[str, Value]] = {
         "How old the newest good backup may be.",
         lambda _, verdict, __: seconds(verdict.max_age_ms),
     ),
+    "objective_proven_within_seconds": (
+        "How long ago a restore may have been proven.",
+        lambda _, verdict, __: seconds(verdict.proof_within_ms),
+    ),
     "last_proven_restore_timestamp_seconds": (
         "When a restore last ended well, or a drill passed.",
         lambda row, _, __: seconds(row.facts.proven),
