@@ -3,19 +3,15 @@
 Prometheus' own `promtool` evaluates them over series that are made up here, one sample a minute.
 """
 
-import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from fixtures.holdfast import Api
+from fixtures.monitored import RULES, alerts, promtool
 
-RULES = Path(__file__).parents[3] / "deploy" / "prometheus" / "holdfast.rules.yml"
 ADDON = 'project="shop",addon="orders",type="postgresql"'
 AT = {"project": "shop", "addon": "orders", "type": "postgresql"}
 DAY = 86400
@@ -146,16 +142,13 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def rules() -> dict[str, dict[str, Any]]:
-    groups = yaml.safe_load(RULES.read_text())["groups"]
-    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
-
-
-def a_test(alert: str, series: Series, minutes: int, alerts: list[dict[str, Any]]) -> Any:
+def a_test(alert: str, series: Series, minutes: int, expected: list[dict[str, Any]]) -> Any:
     return {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "alert_rule_test": [{"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": alerts}],
+        "alert_rule_test": [
+            {"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": expected}
+        ],
     }
 
 
@@ -167,7 +160,7 @@ def test_every_rule_fires_and_does_not(tmp_path: Path) -> None:
             assert {"summary", "description"} == rule.pop("annotations").keys()
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(written))
     tests: list[Any] = []
-    severities = {name: rule["labels"]["severity"] for name, rule in rules().items()}
+    severities = {name: rule["labels"]["severity"] for name, rule in alerts().items()}
     assert CASES.keys() == severities.keys()
     for alert, case in CASES.items():
         labels = {**case.labels, "severity": severities[alert]}
@@ -180,20 +173,3 @@ def test_every_rule_fires_and_does_not(tmp_path: Path) -> None:
 
 def test_rules_and_their_sentences_can_be_read() -> None:
     promtool("check", "rules", str(RULES))
-
-
-@pytest.mark.sqlite_first
-def test_rules_name_metrics_that_there_are(api: Api) -> None:
-    """All names are told, also of what has no value now."""
-    body = api.based("").raw("GET", "/metrics").text
-    used = set(re.findall(r"holdfast_\w+", RULES.read_text()))
-    assert len(used) > 10
-    told = set(re.findall(r"^# TYPE (\w+)", body, re.MULTILINE))
-    histograms = {f"{name}{end}" for name in told for end in ("_sum", "_count", "_bucket")}
-    assert used - told - histograms == set()
-
-
-def promtool(*words: str) -> None:
-    argv = ["promtool", *words]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.work import measured
-from holdfast.domain.operation import Status
+from holdfast.domain.operation import ANY_LANE, DRILL_LANE, Status
 from holdfast.domain.units import HOUR_MS
 from holdfast.views.metrics.gauge import Gauge
 from holdfast.views.metrics.stored import StoredBytes
@@ -42,18 +42,20 @@ def open_operations(session: ReadSession, now: int) -> Iterator[Gauge]:
 
 
 def queue(session: ReadSession, now: int) -> Iterator[Gauge]:
-    lanes = measured.waiting_by_lane(session)
+    """The lanes that every installation has are told when nothing waits in them, too."""
+    waiting = {lane: (count, oldest) for lane, count, oldest in measured.waiting_by_lane(session)}
+    lanes = {ANY_LANE: (0, now), DRILL_LANE: (0, now), **waiting}
     yield Gauge(
         "holdfast_queue_depth",
         "Operations that wait to begin, by lane: any worker's, the drills', or one machine's.",
         ("lane",),
-        [((lane,), count) for lane, count, _ in lanes],
+        [((lane,), count) for lane, (count, _) in lanes.items()],
     )
     yield Gauge(
         "holdfast_queue_oldest_wait_seconds",
         "How long the longest waiting operation of a lane has waited.",
         ("lane",),
-        [((lane,), max(0, now - oldest) / 1000) for lane, _, oldest in lanes],
+        [((lane,), max(0, now - oldest) / 1000) for lane, (_, oldest) in lanes.items()],
     )
 
 
