@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
+from holdfast.bootstrap.tracing import open_tracer
 from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
@@ -117,7 +118,8 @@ class WorkerProcess:
         self._pulse = Pulse(tools, self._running, self._worker, rhythm)
         self._reaper = Reaper(tools, self._pulse, rhythm)
         self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
-        self._runner = Runner(tools, PLANS, self._running, self._worker)
+        self._tracer = open_tracer()
+        self._runner = Runner(tools, PLANS, self._running, self._worker, self._tracer)
         self._presence, self._alone = join(settings.data_dir / "workers.lock")
         self._beating = [
             Loop("pulse", settings.beat, self._pulse.round),
@@ -170,3 +172,4 @@ class WorkerProcess:
         except CatalogAway as error:
             log.warning("could not sign off", extra={"error": str(error.orig)})
         self._presence.close()
+        self._tracer.close()
