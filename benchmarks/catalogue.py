@@ -38,12 +38,12 @@ def fill_catalogue(data_dir: Path, count: int, addons: int = 1) -> None:
         pks = [row.pk for row in rows]
         for first in range(1, count + 1, _AT_ONCE):
             owned = [
-                (pks[number % addons], number)
+                (pks[number % addons], number, _FIRST + number * _DAY // 24)
                 for number in range(first, min(first + _AT_ONCE, count + 1))
             ]
-            session.execute(insert(Backup), [_backup(*each) for each in owned])
-            session.execute(insert(Copy), [_copy(*each) for each in owned])
-            session.execute(insert(Operation), [_operation(*each) for each in owned])
+            session.execute(insert(Backup), [backup_row(*each) for each in owned])
+            session.execute(insert(Copy), [copy_row(*each) for each in owned])
+            session.execute(insert(Operation), [operation_row(*each) for each in owned])
     catalog.close()
     with sqlite3.connect(data_dir / "holdfast.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -73,8 +73,7 @@ def _addon(project_pk: int, number: int) -> Addon:
     )
 
 
-def _backup(addon_pk: int, number: int) -> dict[str, object]:
-    began = _FIRST + number * _DAY // 24
+def backup_row(addon_pk: int, number: int, began: int) -> dict[str, object]:
     uid = str(uuid.UUID(int=number))
     return {
         "pk": number,
@@ -96,9 +95,8 @@ def _backup(addon_pk: int, number: int) -> dict[str, object]:
     }
 
 
-def _copy(addon_pk: int, number: int) -> dict[str, object]:
+def copy_row(addon_pk: int, number: int, began: int) -> dict[str, object]:
     """Where its bytes are: in the platform's store."""
-    began = _FIRST + number * _DAY // 24
     return {
         "backup_pk": number,
         "addon_pk": addon_pk,
@@ -112,9 +110,8 @@ def _copy(addon_pk: int, number: int) -> dict[str, object]:
     }
 
 
-def _operation(addon_pk: int, number: int) -> dict[str, object]:
+def operation_row(addon_pk: int, number: int, began: int) -> dict[str, object]:
     """What made it, long over."""
-    began = _FIRST + number * _DAY // 24
     return {
         "id": f"{number:024x}",
         "addon_pk": addon_pk,

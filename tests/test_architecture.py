@@ -26,7 +26,7 @@ MIGRATIONS = ROOT / "catalog" / "migrations"  # data tables
 REGISTRIES = {
     ROOT / place for place in ("channels/registry.py", "engines/registry.py", "stores/registry.py")
 }
-REGISTRIES.add(ROOT / "cli/machine/local.py")
+REGISTRIES |= {ROOT / "cli/machine/local.py", ROOT / "bootstrap/tracing.py"}
 VENDORS = {ROOT / "stores/s3/client.py"}  # the type of what a library hands out untyped
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

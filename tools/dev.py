@@ -43,6 +43,7 @@ TEST: list[Need] = [
     ("Ceph's S3 server, for the store tests", "radosgw", ["radosgw"]),
     ("Ceph's monitor, for the S3 server", "ceph-mon", ["ceph-mon"]),
     ("Ceph's object store, for the S3 server", "ceph-osd", ["ceph-osd"]),
+    ("Prometheus and promtool, for alert rules and the board", "promtool", ["prometheus"]),
     ("Node.js, for the official JS client and CLI", "node", ["nodejs"]),
     ("npm, for the official JS client and CLI", "npm", ["npm"]),
 ]
@@ -189,6 +190,11 @@ def bench_drills(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.drills", *extra)
 
 
+def bench_metrics(extra: list[str]) -> int:
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.metrics", *extra)
+
+
 def bench_schedules(extra: list[str]) -> int:
     """Schedules, then what becomes of their backups."""
     install_packages(RUN)
@@ -208,6 +214,7 @@ COMMANDS = {
     "bench-snapshots": bench_snapshots,
     "bench-api": bench_api,
     "bench-drills": bench_drills,
+    "bench-metrics": bench_metrics,
     "bench-schedules": bench_schedules,
 }
 

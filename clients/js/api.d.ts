@@ -1295,6 +1295,6 @@ export interface Calls {
   live(): Promise<unknown>;
   /** Answers 503 with the parts that cannot be reached. */
   ready(): Promise<unknown>;
-  /** In Prometheus' text format: the addons that the token sees, and the work there is. */
+  /** In Prometheus' text format: the addons that the token sees, and, for one that sees every project, the work there is, the stores and this process. */
   getMetrics(): Promise<Response>;
 }

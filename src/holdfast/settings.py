@@ -6,7 +6,7 @@ Values from the command line win over `HOLDFAST_*` variables, which win over the
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,6 +143,12 @@ class Settings(BaseSettings):
         "", description="PEM file, with intermediate certificates; empty: no TLS"
     )
     tls_key: str = Field("", description="PEM file of its private key")
+    metrics_port: int = Field(
+        0, description="port of `GET /metrics` without a token, in every process; 0: none"
+    )
+    metrics_networks: str = Field(
+        "127.0.0.0/8, ::1/128", description="networks that may read there: 10.0.0.0/8, ..."
+    )
     owner_token: SecretText | None = Field(None, description="first owner token")
     master_key: SecretText | None = Field(None, description="64 hex: seals secrets")
 
@@ -306,6 +312,27 @@ def tls_files(settings: Settings) -> tuple[str, str] | None:
         problem = f"tls_key {settings.tls_key} can be read by everybody"
         raise Invalid(problem, {"tls_key": problem})
     return settings.tls_certificate, settings.tls_key
+
+
+def traces_exporter(known: Collection[str]) -> str | None:
+    """Returns the exporter that OpenTelemetry's ordinary variables ask for, one of `known`; None:
+    none. Raises Invalid for another one, and for a protocol other than OTLP over HTTP."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    implied = "otlp" if any(map(os.environ.get, endpoints)) else "none"
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or implied
+    if exporter == "none":
+        return None
+    if exporter not in known:
+        problem = f"must be one of {', '.join(known)}, none; it is {exporter!r}"
+        raise Invalid(f"OTEL_TRACES_EXPORTER {problem}", {"OTEL_TRACES_EXPORTER": problem})
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        protocol = os.environ.get(name, "")
+        if protocol not in ("", "http/protobuf"):
+            problem = f"must be http/protobuf, as collectors take it on port 4318, not {protocol!r}"
+            raise Invalid(f"{name} {problem}", {name: problem})
+    return exporter
 
 
 def write_private(path: Path, text: str) -> None:

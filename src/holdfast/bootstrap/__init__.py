@@ -2,6 +2,7 @@
 
 from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
 from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
+from holdfast.bootstrap.metrics_port import serve_metrics
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.bootstrap.processes import PLANS, SchedulerProcess, WorkerProcess
@@ -22,4 +23,5 @@ __all__ = [
     "make_owner",
     "policy_of",
     "report_failed_start",
+    "serve_metrics",
 ]

@@ -54,6 +54,7 @@ def build_api(parts: Parts) -> FastAPI:
             check_store=_first_problem,
             open_channel=open_channel,
             complete_channel=complete_channel,
+            stored_bytes=parts.stored_bytes,
         )
     )
 

@@ -27,9 +27,11 @@ from holdfast.queues.dbos import DbosQueue
 from holdfast.queues.table import TableQueue
 from holdfast.settings import Settings
 from holdfast.stores.local.marking import holds_objects, make_mark, read_mark
+from holdfast.stores.measured import MeasuredStore, Meter
 from holdfast.stores.registry import location, open_store, settle
 from holdfast.usecases.context import Services
 from holdfast.usecases.toolbox import Toolbox
+from holdfast.views.metrics.stored import PLATFORM, StoredBytes
 
 _PATIENCE_SHARE = 0.6
 """Share of `dead`, after which others take over, that the catalogue may take for an answer."""
@@ -105,7 +107,14 @@ class Parts:
         kind, options = config.platform_store(self.settings)
         if kind == "local":
             options = {**options, "mark": self._platform_mark(Path(str(options["directory"])))}
-        return open_store(kind, self._spooled(kind, options))
+        return self._measured(open_store(kind, self._spooled(kind, options)), PLATFORM)
+
+    @cached_property
+    def stored_bytes(self) -> StoredBytes:
+        return StoredBytes(self.clock)
+
+    def _measured(self, store: ObjectStore, name: str) -> ObjectStore:
+        return MeasuredStore(store, Meter(name, self.clock))
 
     def _platform_mark(self, directory: Path) -> str:
         """The content of the mark file that identifies the platform store's directory.
@@ -136,7 +145,8 @@ class Parts:
         if not destinations.is_settled(destination):
             discovered = self._discover_settings(destination.kind, destination_pk, options)
             options = {**options, **discovered}
-        return open_store(destination.kind, self._spooled(destination.kind, options))
+        store = open_store(destination.kind, self._spooled(destination.kind, options))
+        return self._measured(store, destination.id)
 
     @cached_property
     def _probed(self) -> dict[int, float]:

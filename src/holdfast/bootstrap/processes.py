@@ -8,6 +8,7 @@ from dataclasses import replace
 from holdfast.bootstrap.alarms import observer_name
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
+from holdfast.bootstrap.tracing import open_tracer
 from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
@@ -128,7 +129,8 @@ class WorkerProcess:
         self._pulse = Pulse(tools, self._running, self._worker, rhythm)
         self._reaper = Reaper(tools, self._pulse, rhythm)
         self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
-        self._runner = Runner(tools, PLANS, self._running, self._worker)
+        self._tracer = open_tracer()
+        self._runner = Runner(tools, PLANS, self._running, self._worker, self._tracer)
         self._presence, self._alone = join(settings.data_dir / "workers.lock")
         self._beating = [
             Loop("pulse", settings.beat, self._pulse.round),
@@ -181,3 +183,4 @@ class WorkerProcess:
         except CatalogAway as error:
             log.warning("could not sign off", extra={"error": str(error.orig)})
         self._presence.close()
+        self._tracer.close()

@@ -212,6 +212,19 @@ class Outcome:
     failing: tuple[int, str] | None
 
 
+def last_verdicts(session: ReadSession) -> dict[int, str]:
+    """Of each living addon the verdict of its last drill that came to one, by key."""
+    verdict = (
+        select(Drill.verdict)
+        .where(Drill.addon_pk == Addon.pk, Drill.verdict.is_not(None))
+        .order_by(Drill.pk.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(select(Addon.pk, verdict).where(Addon.deleted.is_(None)))
+    return {addon_pk: last for addon_pk, last in rows if last is not None}
+
+
 def outcomes(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Outcome]:
     """Of each addon that was drilled, by the newest drills of either clear verdict."""
     newest = select(func.max(Drill.pk)).where(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Addon, ProtectionRow
+from holdfast.catalog.schema import Addon, Backup, ProtectionRow
 from holdfast.domain.errors import NotFound
 from holdfast.domain.protection import Day, Facts
 
@@ -39,6 +39,14 @@ def row_of(session: ReadSession, addon_pk: int) -> ProtectedRow:
         raise NotFound("this addon is deleted")
     days = session.scalar(select(ProtectionRow.days).where(ProtectionRow.addon_pk == addon_pk))
     return replace(_protected(row), days=[Day(**day) for day in days or ()])
+
+
+def newest_sizes(session: ReadSession) -> dict[int, int]:
+    """Bytes of the newest good backup of each addon that has one, by key."""
+    sizes = select(ProtectionRow.addon_pk, Backup.size).join(
+        Backup, Backup.pk == ProtectionRow.last_good_backup
+    )
+    return dict(session.execute(sizes).all())
 
 
 _FACTS = [getattr(ProtectionRow, field.name) for field in fields(Facts)]

@@ -131,11 +131,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """`max_age_ms` is the objective that was held against the newest good backup, None: none."""
+    """`max_age_ms` is the objective that was held against the newest good backup, None: none;
+    `proof_within_ms` the one that was held against the last proven restore."""
 
     state: State
     reasons: Sequence[Reason]
     max_age_ms: int | None
+    proof_within_ms: int
 
     @property
     def since(self) -> int | None:
@@ -176,17 +178,18 @@ def proof_within_ms(objective: Objective) -> int:
 
 def judge(facts: Facts, objective: Objective, now: int) -> Protection:
     """The state of an addon at `now`, with every reason that speaks against it."""
-    max_age = max_age_ms(objective, facts.longest_gap_ms)
+    max_age, within = max_age_ms(objective, facts.longest_gap_ms), proof_within_ms(objective)
     if facts.paused is not None:
         reason = Reason("the addon is paused: no backup is taken", facts.paused, Code.PAUSED)
-        return Protection(State.PAUSED, [reason], max_age)
+        return Protection(State.PAUSED, [reason], max_age, within)
     if facts.planned is None:
-        return Protection(State.NO_PLAN, list(_without_plan(facts, now)), max_age)
+        return Protection(State.NO_PLAN, list(_without_plan(facts, now)), max_age, within)
     severe = list(_unprotected(facts, max_age, now))
     doubts = list(_at_risk(facts, objective, now))
     if severe:
-        return Protection(State.UNPROTECTED, [*severe, *doubts], max_age)
-    return Protection(State.AT_RISK if doubts else State.PROTECTED, doubts, max_age)
+        return Protection(State.UNPROTECTED, [*severe, *doubts], max_age, within)
+    state = State.AT_RISK if doubts else State.PROTECTED
+    return Protection(state, doubts, max_age, within)
 
 
 def _without_plan(facts: Facts, now: int) -> Iterator[Reason]:

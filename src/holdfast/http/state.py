@@ -25,6 +25,7 @@ from holdfast.kit.sign import Signer, Stamp
 from holdfast.usecases.alarms.channels import Complete
 from holdfast.usecases.alarms.sending import OpenChannel
 from holdfast.usecases.context import Services
+from holdfast.views.metrics.stored import StoredBytes
 
 _STORED_AT_ONCE = 4
 _READS_AT_ONCE = 4
@@ -62,6 +63,7 @@ class Api:
     check_store: Callable[[ObjectStore, str], str | None]
     open_channel: OpenChannel
     complete_channel: Complete
+    stored_bytes: StoredBytes
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
     """Bounds parts of uploads on their way to the store, which may keep each in memory."""
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import SealBroken
-from holdfast.kit import logs
+from holdfast.kit.observing import logs
 from holdfast.kit.redact import redact
 from holdfast.kit.seal import Sealer, Secret, new_key
 from holdfast.kit.sign import Signer

@@ -285,3 +285,18 @@ def being_removed(session: ReadSession, copy_pks: Collection[int]) -> set[int]:
 
 def is_being_removed(session: ReadSession, copy: Copy) -> bool:
     return bool(being_removed(session, [copy.pk]))
+
+
+def by_addon_and_store(session: ReadSession) -> list[tuple[int, int | None, int, int]]:
+    """Good copies: keys of addon and destination (None: the platform store), their number, and
+    bytes. It reads all copies, so callers remember the answer."""
+    counted = (
+        select(Copy.addon_pk, Copy.destination_pk, func.count(), func.sum(Copy.size))
+        .where(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))
+        .group_by(Copy.addon_pk, Copy.destination_pk)
+        .order_by(Copy.addon_pk, Copy.destination_pk)
+    )
+    return [
+        (addon_pk, destination_pk, copies, int(size))
+        for addon_pk, destination_pk, copies, size in session.execute(counted)
+    ]

@@ -15,7 +15,7 @@ import uvicorn
 
 from holdfast import bootstrap, settings
 from holdfast.bootstrap import AlarmProcess, Parts, SchedulerProcess, WorkerProcess
-from holdfast.kit import logs
+from holdfast.kit.observing import logs
 from holdfast.kit.processes.hardening import keep_memory_private
 from holdfast.kit.processes.memory import collect_seldom
 from holdfast.kit.redact import redact
@@ -28,6 +28,7 @@ _TICK_SECONDS = 1.0
 def serve(**options: Any) -> None:
     parts = _open(options)
     config = bootstrap.listener_config(parts)
+    bootstrap.serve_metrics(parts, installation=True)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
     watching = AlarmProcess(parts, observes_stores=True, beats=True)
     background.start()
@@ -44,6 +45,7 @@ def serve(**options: Any) -> None:
 
 def api(**options: Any) -> None:
     parts = _open(options)
+    bootstrap.serve_metrics(parts, installation=True)
     watching = AlarmProcess(parts, observes_stores=False)
     watching.start()
     try:
@@ -56,6 +58,7 @@ def api(**options: Any) -> None:
 def worker(**options: Any) -> None:
     stopping = _stop_on_signal()
     parts = _open(options)
+    bootstrap.serve_metrics(parts, installation=False)
     background, watching = WorkerProcess(parts), AlarmProcess(parts, observes_stores=True)
     background.start()
     watching.start()
@@ -68,6 +71,7 @@ def worker(**options: Any) -> None:
 def scheduler(**options: Any) -> None:
     stopping = _stop_on_signal()
     parts = _open(options)
+    bootstrap.serve_metrics(parts, installation=False)
     background = SchedulerProcess(parts)
     watching = AlarmProcess(parts, observes_stores=True, beats=True)
     background.start()

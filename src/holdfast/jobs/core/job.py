@@ -16,6 +16,7 @@ from holdfast.contracts.local_servers import SETTLED
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
+from holdfast.kit.observing.traces import UNTRACED, Span
 from holdfast.kit.processes.guard import Guard
 from holdfast.repositories.restic.locks import LockOwner
 from holdfast.repositories.restic.repository import Repository
@@ -42,6 +43,8 @@ class Job:
     guard: Guard
     over: bool = False
     """Whether the operation has ended and only its leftovers are being removed."""
+    span: Span = UNTRACED
+    """The trace of this attempt."""
     opened: dict[int | None, Repository] = field(default_factory=dict[int | None, Repository])
     """Its repositories by destination: opening one reads its whole index."""
     parsed: dict[type[Arguments], Arguments] = field(

@@ -10,12 +10,12 @@ at the row and the removal would otherwise destroy what a successor completed me
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from holdfast.catalog import addons
-from holdfast.catalog.database.session import CatalogAway
-from holdfast.catalog.schema import Operation
+from holdfast.catalog.database.session import CatalogAway, ReadSession
+from holdfast.catalog.schema import Addon, Backup, Operation
 from holdfast.catalog.work import journal, leftovers, operations
 from holdfast.catalog.work.operations import Ending
 from holdfast.contracts.queue import Dispatch
@@ -23,6 +23,7 @@ from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
 from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
 from holdfast.jobs.core.job import AWAY_SECONDS, Job
 from holdfast.jobs.core.step import Plan, Step, remaining
+from holdfast.kit.observing.traces import UNTRACED, Attribute, Tracer
 from holdfast.kit.processes.guard import Guard
 from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Plans = Mapping[Kind, Plan[Any]]
+
+Attributes = Mapping[str, Attribute]
+_OUTCOME = "holdfast.outcome"
 
 
 class Drained(Failure):
@@ -45,13 +49,19 @@ class Runner:
     plans: Plans
     running: Running
     worker: str
+    tracer: Tracer = UNTRACED
 
     def run(self, op: str, fence: int) -> None:
         dispatch = Dispatch(op, fence)
         begun = _insist(lambda: self._begin(dispatch))
         if begun is None:
             return
-        job, operation = begun
+        job, operation, attributes = begun
+        with self.tracer.span(f"operation {operation.kind}", attributes) as span:
+            self._run(replace(job, span=span), operation)
+
+    def _run(self, job: Job, operation: Operation) -> None:
+        dispatch, op = job.dispatch, job.dispatch.op
         plan = self.plans[Kind(operation.kind)]
         self.running.enter(dispatch, job.guard, writes=plan.writes)
         try:
@@ -61,23 +71,27 @@ class Runner:
             else:
                 self._carry_out(plan, job, operation)
         except FencedOff:
+            job.span.set(_OUTCOME, "left to others")
             log.info("operation left to others", extra={"op": op, "why": FencedOff.code})
         except Drained:
+            job.span.set(_OUTCOME, "handed over")
             self._hand_over(dispatch)
         except Exception:
             log.exception("operation could not be ended", extra={"op": op})
         finally:
             self.running.leave(dispatch)
 
-    def _begin(self, dispatch: Dispatch) -> tuple[Job, Operation] | None:
+    def _begin(self, dispatch: Dispatch) -> tuple[Job, Operation, Attributes] | None:
         tools = self.tools
         with tools.catalog.write() as session:
             operation = operations.begin(session, dispatch, self.worker, tools.clock.now())
             if operation is None:
                 return None
             addon = addons.get(session, operation.addon_pk)
+            attributes = _attributes(session, operation, addon)
         guard, over = Guard(tools.clock), operation.status in OVER
-        return Job(tools, dispatch, addon, operation.arguments, guard, over=over), operation
+        job = Job(tools, dispatch, addon, operation.arguments, guard, over=over)
+        return job, operation, attributes
 
     def _hand_over(self, dispatch: Dispatch) -> None:
         """Leaves the operation to another worker. If this cannot be written, the missing heartbeat
@@ -106,7 +120,8 @@ class Runner:
             for step in remaining(plan, operation.step):
                 job.guard.check()
                 job.say(step.says)
-                record = _work(step, job, record)
+                with self.tracer.span(step.name, {}):
+                    record = _work(step, job, record)
                 job.save(step.name, record.model_dump(mode="json"))
         except (FencedOff, Drained):
             raise
@@ -166,6 +181,23 @@ class Runner:
                 plan.failed(session, job, record)
             text = f"{ended.status}: {ended.reason}" if ended.reason else ended.status
             journal.write(session, job.dispatch.op, now, text)
+        job.span.set(_OUTCOME, ended.status)
+        if ending.code is not None:
+            job.span.fail(ending.code)
+
+
+def _attributes(session: ReadSession, operation: Operation, addon: Addon) -> Attributes:
+    """Of the span of an attempt."""
+    attributes: dict[str, Attribute] = {
+        "holdfast.operation": operation.id,
+        "holdfast.kind": operation.kind,
+        "holdfast.addon": addon.id,
+        "holdfast.addon.type": addon.kind,
+        "holdfast.attempt": operation.attempt,
+        "holdfast.lane": operation.lane,
+    }
+    backup = session.get(Backup, operation.arguments.get("backup", 0))
+    return attributes if backup is None else {**attributes, "holdfast.backup": backup.id}
 
 
 def _work(step: Step[Any], job: Job, record: Any) -> Any:
