@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Update, bindparam, case, or_, select, update
+from sqlalchemy import BigInteger, Update, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.database.page import Page, Slice, take
