@@ -14,6 +14,7 @@ from holdfast.api.v1 import (
     drills,
     logs,
     projects,
+    proof,
     protection,
     retention,
     schedules,
@@ -48,6 +49,7 @@ _NOUNS: list[APIRouter] = [
     logs.router,
     tokens.router,
     audit.router,
+    proof.router,
 ]
 
 

@@ -22,6 +22,7 @@ from holdfast.cli import (
 from holdfast.cli.addon import addon
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
+from holdfast.cli.proof import proof
 from holdfast.cli.session import context, login, server_info
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import MEANING, UNEXPECTED, sentence, status_of
@@ -62,6 +63,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(role.app, name="role")
 app.add_typer(audit.app, name="audit")
 app.add_typer(protection.app, name="objective")
+app.add_typer(proof.app, name="proof")
 
 
 def show_version(asked_for: bool) -> None:

@@ -1,0 +1,1 @@
+"""`holdfast proof`: signed reports, and their verification offline."""

@@ -1,0 +1,1 @@
+"""Rules of signed reports: their period, and their chain."""

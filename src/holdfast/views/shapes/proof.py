@@ -1,0 +1,28 @@
+"""Answers about signed reports."""
+
+from holdfast.views.shapes.base import Shape
+
+
+class ReportView(Shape):
+    """`sha256` is of the JSON, `htmlSha256` of the HTML, both hex; `previousSha256` is that of the
+    JSON of the report before it, `previousOfScope` the number of the last one about the same
+    project. `signature` is Ed25519 over the JSON's bytes, in base64."""
+
+    number: int
+    project_id: str | None = None
+    start_time: str
+    end_time: str
+    made_at: str
+    made_by: str
+    sha256: str
+    html_sha256: str
+    bytes: str
+    html_bytes: str
+    previous_sha256: str | None = None
+    previous_of_scope: int | None = None
+    key_sha256: str
+    signature: str
+
+
+class ReportList(Shape):
+    reports: list[ReportView]
