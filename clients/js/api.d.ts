@@ -118,6 +118,24 @@ export interface Amount {
   copies: number;
   bytes: string;
 }
+export interface AssertionForm {
+  name: string;
+  text: string;
+  seconds?: number;
+  database?: string;
+}
+export interface AssertionList {
+  assertions: Array<AssertionView>;
+}
+export interface AssertionView {
+  name: string;
+  text: string;
+  seconds: number;
+  database?: string;
+}
+export interface AssertionsForm {
+  assertions: Array<AssertionForm>;
+}
 export interface AuditActor {
   tokenId: string;
   name: string;
@@ -341,6 +359,62 @@ export interface DestinationView {
 export interface DownloadLink {
   downloadLink: string;
 }
+export interface DrillFinding {
+  name: string;
+  verdict: string;
+  found: string;
+}
+export interface DrillForm {
+  backupId?: string;
+  keepMinutes?: number;
+}
+export interface DrillList {
+  drills: Array<DrillView>;
+}
+export interface DrillOpinion {
+  passed: boolean;
+  note: string;
+  by: string;
+  at: string;
+}
+export interface DrillPlanForm {
+  scheduled?: boolean;
+  afterBackup?: boolean;
+  compareContent?: boolean;
+}
+export interface DrillPlanView {
+  scheduled: boolean;
+  afterBackup: boolean;
+  compareContent: boolean;
+}
+export interface DrillServer {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+  keptUntil: string;
+}
+export interface DrillStarted {
+  drillId: string;
+}
+export interface DrillView {
+  id: string;
+  backupId: string;
+  cause: string;
+  status: string;
+  reason?: string;
+  verdict?: string;
+  findings: Array<DrillFinding>;
+  seconds: Record<string, number>;
+  version?: string;
+  bytes: string;
+  keptUntil?: string;
+  opinions: Array<DrillOpinion>;
+  createdAt: string;
+  completedAt?: string;
+  progress?: Record<string, unknown>;
+}
 export interface Empty {
 }
 export interface ErrorBody {
@@ -385,6 +459,7 @@ export interface Features {
   backupsSnapshot: boolean;
   managed: boolean;
 }
+export type File = "json" | "html" | "sig";
 export interface FindingList {
   findings: Array<FindingView>;
 }
@@ -486,6 +561,10 @@ export interface OccurrenceView {
   decidedAt: string;
   lateSeconds?: number;
   backup?: CausedBackup;
+}
+export interface OpinionForm {
+  passed: boolean;
+  note?: string;
 }
 export interface Owner {
   id: string;
@@ -660,6 +739,30 @@ export interface Removal {
   tries: number;
   lastError?: string;
   nextTryAt?: string;
+}
+export interface ReportForm {
+  from: string;
+  to?: string;
+  projectId?: string;
+}
+export interface ReportList {
+  reports: Array<ReportView>;
+}
+export interface ReportView {
+  number: number;
+  projectId?: string;
+  startTime: string;
+  endTime: string;
+  madeAt: string;
+  madeBy: string;
+  sha256: string;
+  htmlSha256: string;
+  bytes: string;
+  htmlBytes: string;
+  previousSha256?: string;
+  previousOfScope?: number;
+  keySha256: string;
+  signature: string;
 }
 export interface Resources {
   storage: Choice;
@@ -945,6 +1048,25 @@ export interface Calls {
   abortRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: AbortRestoreForm }): Promise<Empty>;
   undoRestore(args: { projectId: string; addonId: string; backupId: string; sourceProjectId?: string; sourceAddonId?: string; body: UndoRestoreForm }): Promise<RestoreStarted>;
   listAddonRestores(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<RestoreList>>;
+  /** Restores a backup into a throwaway server of its own, beside all other work. */
+  startDrill(args: { projectId: string; addonId: string; body: DrillForm }): Promise<DrillStarted>;
+  /** The drills of an addon, newest first. */
+  listDrills(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<DrillList>>;
+  getDrill(args: { projectId: string; addonId: string; drillId: string }): Promise<DrillView>;
+  /** How to reach the server that a drill keeps. */
+  getDrillServer(args: { projectId: string; addonId: string; drillId: string }): Promise<DrillServer>;
+  drillLogs(args: { projectId: string; addonId: string; drillId: string; startTime?: string; endTime?: string; duration?: number; lineLimit?: number; direction?: "forward" | "backward"; type?: Array<"backup" | "build" | "cdn" | "ingress" | "mesh" | "restore" | "runtime">; containerName?: string; textIncludes?: string; textNotIncludes?: string; regexIncludes?: string; regexNotIncludes?: string }): Promise<Page<Array<LogLine>>>;
+  abortDrill(args: { projectId: string; addonId: string; drillId: string }): Promise<Empty>;
+  /** Gives the kept server up before its time. */
+  releaseDrill(args: { projectId: string; addonId: string; drillId: string }): Promise<Empty>;
+  /** Adds what a person or a script found out about the restored server. */
+  giveOpinion(args: { projectId: string; addonId: string; drillId: string; body: OpinionForm }): Promise<Empty>;
+  getDrillPlan(args: { projectId: string; addonId: string }): Promise<DrillPlanView>;
+  /** Says which drills an addon has by itself; what is left out goes back to the default. */
+  putDrillPlan(args: { projectId: string; addonId: string; body: DrillPlanForm }): Promise<DrillPlanView>;
+  getAssertions(args: { projectId: string; addonId: string }): Promise<AssertionList>;
+  /** Replaces the questions that every drill of the addon asks. */
+  putAssertions(args: { projectId: string; addonId: string; body: AssertionsForm }): Promise<AssertionList>;
   /** All schedules on one page: an addon has six at most, and the v1 API has no cursor here. */
   listSchedules(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<ScheduleList>>;
   createSchedule(args: { projectId: string; addonId: string; body: ScheduleForm }): Promise<ScheduleMade>;
@@ -999,6 +1121,15 @@ export interface Calls {
   deleteRole(args: { roleId: string }): Promise<Empty>;
   /** Every change made through the API, the newest first; never a secret. */
   listAuditLog(args?: { actor?: string; per_page?: number; page?: number; cursor?: string; startTime?: string; endTime?: string; kind?: string; objectId?: string; projectId?: string; addonId?: string }): Promise<Page<AuditEntries>>;
+  /** Makes and signs a report, and answers when it is stored: after seconds, or minutes for hundreds of thousands of backups. 409 while another one is being made. */
+  makeReport(args: { body: ReportForm }): Promise<ReportView>;
+  /** The reports, newest first; a token of some projects sees those about one of them. */
+  listReports(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ReportList>>;
+  getReport(args: { number: string }): Promise<ReportView>;
+  /** A file of the report, byte for byte as it was signed. */
+  getReportFile(args: { number: string; file: string }): Promise<unknown>;
+  /** The public key that verifies reports, as PEM; no token is needed. */
+  getProofKey(): Promise<Response>;
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
   live(): Promise<unknown>;

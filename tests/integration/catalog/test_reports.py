@@ -227,7 +227,9 @@ def test_a_report_that_was_dropped_shows_and_so_does_another_key(
 def test_reports_about_a_project_have_a_chain_of_their_own(
     reporting: Reporting, lived_in: int, new_addon: Callable[[], int], tmp_path: Path
 ) -> None:
-    new_addon()
+    other = new_addon()
+    with reporting.catalog.write() as session:
+        session.execute(update(Restore).values(addon_pk=other))
     with reporting.catalog.read() as session:
         project = session.get_one(Project, session.get_one(Addon, lived_in).project_pk)
         scope = project.pk, project.id
@@ -236,6 +238,7 @@ def test_reports_about_a_project_have_a_chain_of_their_own(
     assert len(document_of(reporting, 2)["addons"]) == 2
     third = document_of(reporting, 3)
     assert [addon["project"] for addon in third["addons"]] == [scope[1]]
+    assert third["addons"][0]["restores"][0]["into"] == "an addon of another project"
     assert third["changes"] == []
     assert third["previous"]["number"] == 2
     assert third["previousOfScope"]["number"] == 1

@@ -27,8 +27,8 @@ from holdfast.usecases.proof import draft as drafts
 from holdfast.usecases.proof import reports as verbs
 from holdfast.usecases.proof.draft import Signed
 from holdfast.views.proof import reports as views
+from holdfast.views.proof.reports import ReportList, ReportView
 from holdfast.views.shapes.base import Many, One
-from holdfast.views.shapes.proof import ReportList, ReportView
 
 router = APIRouter(tags=["proof"])
 
@@ -89,12 +89,12 @@ def _make(api: Api, writing: Writing, caller: Caller, form: ReportForm) -> Respo
     lacks = verbs.limits(scope, now, api.policy.history_ms)
     order = verbs.Order(scope, form.project_id, caller, now, lacks)
     with api.catalog.read() as session:
-        made = drafts.draft(session, scope, order.project_id, now, api.data_dir)
-    with closing(made):
+        draft = drafts.draft(session, scope, order.project_id, now, api.data_dir)
+    with closing(draft):
         while True:  # until no other report took the place meanwhile
             with api.catalog.read() as session:
-                place = verbs.position(session, order.project_id)
-            with closing(drafts.finish(made, place, order.origin(), key)) as result:
+                position = verbs.position(session, order.project_id)
+            with closing(drafts.finish(draft, position, order.origin(), key)) as result:
                 try:
                     return writing.create(caller, partial(_store, result, order))
                 except verbs.Outrun:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import (
@@ -267,14 +267,16 @@ def _read(session: ReadSession, scope: Scope, addon_pks: Sequence[int]) -> Itera
     by_addon = {pk: Records(addons[pk]) for pk in addon_pks}
     for addon_pk, plan in schedules.of_addons(session, addon_pks).items():
         by_addon[addon_pk].schedules = plan
-    taken = and_(Backup.addon_pk.in_(addon_pks), in_period(Backup.created))
-    for row in session.execute(_BACKUPS.where(taken).order_by(Backup.pk)):
+    backed_up = and_(Backup.addon_pk.in_(addon_pks), in_period(Backup.created))
+    for row in session.execute(_BACKUPS.where(backed_up).order_by(Backup.pk)):
         by_addon[row.addon_pk].backups.append(row)
-    copies = _grouped(session, _COPIES.where(taken).order_by(Copy.pk))
+    copies: dict[int, list[Any]] = defaultdict(list)
+    for row in session.execute(_COPIES.where(backed_up).order_by(Copy.pk)):
+        copies[row.backup_pk].append(row)
     decided = and_(Schedule.addon_pk.in_(addon_pks), in_period(Occurrence.instant))
     restored = and_(Backup.addon_pk.in_(addon_pks), in_period(Restore.created))
     drilled = and_(Drill.addon_pk.in_(addon_pks), in_period(Drill.created))
-    deleted = and_(
+    removed = and_(
         Copy.addon_pk.in_(addon_pks),
         or_(in_period(Deletion.created), in_period(Deletion.done)),
     )
@@ -282,7 +284,7 @@ def _read(session: ReadSession, scope: Scope, addon_pks: Sequence[int]) -> Itera
         (_OCCURRENCES.where(decided).order_by(Occurrence.instant), lambda r: r.occurrences),
         (_RESTORES.where(restored).order_by(Restore.pk), lambda r: r.restores),
         (_DRILLS.where(drilled).order_by(Drill.pk), lambda r: r.drills),
-        (_DELETIONS.where(deleted).order_by(Deletion.pk), lambda r: r.deletions),
+        (_DELETIONS.where(removed).order_by(Deletion.pk), lambda r: r.deletions),
         (_STORED.where(Copy.addon_pk.in_(addon_pks)), lambda r: r.stored),
     )
     for statement, rows_of in parts:
@@ -293,15 +295,13 @@ def _read(session: ReadSession, scope: Scope, addon_pks: Sequence[int]) -> Itera
         yield addon
 
 
-def _grouped(session: ReadSession, statement: Select[Any]) -> dict[int, list[Any]]:
-    copies: dict[int, list[Any]] = defaultdict(list)
-    for row in session.execute(statement):
-        copies[row.backup_pk].append(row)
-    return copies
-
-
-def targets(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str]:
-    """Addons as `project/addon`, by key: where backups were restored to."""
+def targets(
+    session: ReadSession, addon_pks: Collection[int], project_pk: int | None
+) -> dict[int, str]:
+    """Addons as `project/addon`, by key: where backups were restored to. Only those of the project,
+    unless it is None: who may see one project learns no names of others."""
     rows = select(Addon.pk, Project.id, Addon.id).join(Project, Project.pk == Addon.project_pk)
-    named = session.execute(rows.where(Addon.pk.in_(addon_pks)))
-    return {pk: f"{project}/{addon}" for pk, project, addon in named}
+    rows = rows.where(Addon.pk.in_(addon_pks))
+    if project_pk is not None:
+        rows = rows.where(Addon.project_pk == project_pk)
+    return {pk: f"{project}/{addon}" for pk, project, addon in session.execute(rows)}

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import typer
 
-from holdfast.domain.proof.chain import FORMAT, Claim, Link, beginnings, breaks
+from holdfast.domain.proof.reports import FORMAT, Claim, Link, beginnings, breaks
 from holdfast.kit.sign import PublicKey
 
 _FILE = re.compile(r"report-([1-9][0-9]*)\.(json|html|sig)")
@@ -45,11 +45,11 @@ def verify(directories: Sequence[Path], key: PublicKey) -> Verdict:
     """Checks every report in these directories, and that they belong together."""
     verdict, claims = Verdict(key.fingerprint), list[Claim]()
     for directory in directories:
-        numbers = _numbers(directory)
+        numbers = numbers_in(directory)
         if not numbers:
             raise typer.BadParameter(f"{directory} has no reports: files named report-N.json")
         for number in numbers:
-            row, claim, problems = _check(directory, number, key)
+            row, claim, problems = check(directory, number, key)
             row["verdict"] = "; ".join(problems) or "verified"
             verdict.reports.append(row)
             verdict.problems += [f"{directory}/report-{number}: {text}" for text in problems]
@@ -60,27 +60,27 @@ def verify(directories: Sequence[Path], key: PublicKey) -> Verdict:
     return verdict
 
 
-def _numbers(directory: Path) -> list[int]:
+def numbers_in(directory: Path) -> list[int]:
     if not directory.is_dir():
         raise typer.BadParameter(f"{directory} is no directory")
     matches = (_FILE.fullmatch(path.name) for path in directory.iterdir())
     return sorted({int(match[1]) for match in matches if match is not None})
 
 
-def _check(
+def check(
     directory: Path, number: int, key: PublicKey
 ) -> tuple[dict[str, object], Claim | None, list[str]]:
     """A row for people, the report's claim, and what is wrong with its files."""
     row: dict[str, object] = {"number": number}
     path = directory / f"report-{number}.json"
     try:
-        head = _head(path)
-        claim = _claim(head, _sha256(path))
+        head = read_head(path)
+        claim = claim_of(head, _sha256(path))
     except (OSError, _Unreadable) as error:
         return row, None, [f"the JSON cannot be read: {error}"]
     period: dict[str, object] = head["period"]
     row |= {"about": claim.scope, **period, "madeAt": head["madeAt"]}
-    problems = list(_signature_problems(path, head, key))
+    problems = list(signature_problems(path, head, key))
     if claim.number != number:
         problems.append(f"the file holds report {claim.number}: it was renamed")
     page = path.with_suffix(".html")
@@ -91,7 +91,7 @@ def _check(
     return row, claim, problems
 
 
-def _signature_problems(path: Path, head: dict[str, Any], key: PublicKey) -> Iterator[str]:
+def signature_problems(path: Path, head: dict[str, Any], key: PublicKey) -> Iterator[str]:
     try:
         signature = path.with_suffix(".sig").read_bytes()
     except FileNotFoundError:
@@ -114,7 +114,7 @@ def _signature_problems(path: Path, head: dict[str, Any], key: PublicKey) -> Ite
         yield "the JSON or its signature was changed: the signature does not fit"
 
 
-def _head(path: Path) -> dict[str, Any]:
+def read_head(path: Path) -> dict[str, Any]:
     """What a report says before its content: the first line, without the list that it begins."""
     with path.open("rb") as file:
         line = file.readline(_HEAD_BYTES).rstrip(b"\n")
@@ -127,7 +127,7 @@ def _head(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", head)
 
 
-def _claim(head: dict[str, Any], sha256: str) -> Claim:
+def claim_of(head: dict[str, Any], sha256: str) -> Claim:
     try:
         _ = head["htmlSha256"], head["keySha256"], head["madeAt"], {**head["period"]}
         return Claim(

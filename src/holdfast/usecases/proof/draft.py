@@ -10,7 +10,6 @@ import json
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -19,14 +18,12 @@ from typing import IO, Any
 from holdfast.catalog import objectives, protected_rows
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.proof import evidence
-from holdfast.catalog.proof.evidence import Records, Scope
-from holdfast.catalog.schema import AuditEntry
-from holdfast.domain.proof.chain import FORMAT, Link, Position
+from holdfast.catalog.proof.evidence import Scope
+from holdfast.domain.proof.reports import FORMAT, Link, Position
 from holdfast.domain.protection import judge
-from holdfast.kit.clock import rfc3339
 from holdfast.kit.sign import PrivateKey
-from holdfast.usecases.proof import addons, page
-from holdfast.usecases.proof.addons import Document, Judged, Names
+from holdfast.usecases.proof import documents, page
+from holdfast.usecases.proof.documents import Document, Judged, Names
 from holdfast.usecases.proof.summary import Summary
 
 _CHUNK_BYTES = 1 << 20
@@ -76,17 +73,17 @@ def draft(
     """Reads all that a report says. `project_id` is that of the scope; `directory` is where the
     temporary files are."""
     evidence.consistent(session)
-    made = Draft(Summary(), _temporary(directory), _temporary(directory), directory)
+    drafted = Draft(Summary(), _temporary(directory), _temporary(directory), directory)
     try:
-        _write_addons(session, scope, now, made)
-        _write_changes(session, scope, project_id, made)
+        _write_addons(session, scope, now, drafted)
+        _write_changes(session, scope, project_id, drafted)
     except BaseException:
-        made.close()
+        drafted.close()
         raise
-    return made
+    return drafted
 
 
-def _write_addons(session: ReadSession, scope: Scope, now: int, made: Draft) -> None:
+def _write_addons(session: ReadSession, scope: Scope, now: int, drafted: Draft) -> None:
     projects = None if scope.project_pk is None else [scope.project_pk]
     facts = {row.addon_pk: row for row in protected_rows.rows_of(session, projects)}
     chosen = objectives.of_all(session)
@@ -97,58 +94,35 @@ def _write_addons(session: ReadSession, scope: Scope, now: int, made: Draft) -> 
         if row is not None:
             objective = objectives.effective(chosen, row.project_pk, row.addon_pk)
             judged = Judged(judge(row.facts, objective, now), objective, row.facts)
-        names = Names(places, _targets(session, records))
-        document = addons.document(records, judged, names, scope.until, now)
-        made.summary.add(document)
-        _write(made.json, (",\n" if number > 1 else "") + _json(document))
-        _write(made.html, page.addon(number, document))
+        target_pks = {row.target_pk for row in records.restores}
+        targets = evidence.targets(session, target_pks, scope.project_pk) if target_pks else {}
+        names = Names(places, targets)
+        document = documents.of_addon(records, judged, names, scope.until, now)
+        drafted.summary.add(document)
+        _write(drafted.json, (",\n" if number > 1 else "") + _json(document))
+        _write(drafted.html, page.addon(number, document))
 
 
-def _targets(session: ReadSession, records: Records) -> Mapping[int, str]:
-    if not records.restores:
-        return {}
-    return evidence.targets(session, {row.target_pk for row in records.restores})
-
-
-def _write_changes(session: ReadSession, scope: Scope, project_id: str | None, made: Draft) -> None:
+def _write_changes(
+    session: ReadSession, scope: Scope, project_id: str | None, drafted: Draft
+) -> None:
     shown: deque[Document] = deque(maxlen=page.MAX_CHANGES)  # the newest, on the page
     count = 0
-    _write(made.json, '\n],"changes":[\n')
+    _write(drafted.json, '\n],"changes":[\n')
     for entry in evidence.changes(session, scope, project_id):
-        document = _change(entry)
-        _write(made.json, (",\n" if count else "") + _json(document))
+        document = documents.of_change(entry)
+        _write(drafted.json, (",\n" if count else "") + _json(document))
         shown.append(document)
         count += 1
-    _write(made.json, "\n]}\n")
-    made.summary.changes = count
-    _write(made.html, page.changes(list(shown), count) + page.closing())
+    _write(drafted.json, "\n]}\n")
+    drafted.summary.changes = count
+    _write(drafted.html, page.changes(list(shown), count) + page.closing())
 
 
-def _change(entry: AuditEntry) -> Document:
-    return addons.without_none(
-        {
-            "id": str(entry.pk),
-            "at": rfc3339(entry.at),
-            "requestId": entry.request,
-            "address": entry.address,
-            "actor": {"tokenId": entry.token, "name": entry.actor, "role": entry.role},
-            "action": entry.action,
-            "object": {
-                "kind": entry.kind,
-                "id": entry.object,
-                "project": entry.project,
-                "addon": entry.addon,
-            },
-            "before": entry.before,
-            "after": entry.after,
-        }
-    )
-
-
-def finish(made: Draft, position: Position, origin: Document, key: PrivateKey) -> Signed:
+def finish(drafted: Draft, position: Position, origin: Document, key: PrivateKey) -> Signed:
     """The signed report. `origin` says who made it, when, about what, and what it lacks."""
     fingerprint = key.public.fingerprint
-    head = addons.without_none(
+    head = documents.without_none(
         {
             "format": FORMAT,
             "number": position.number,
@@ -156,13 +130,13 @@ def finish(made: Draft, position: Position, origin: Document, key: PrivateKey) -
             "previousOfScope": _link(position.scope_previous),
             **origin,
             "keySha256": fingerprint,
-            "summary": made.summary.document(),
+            "summary": drafted.summary.document(),
         }
     )
-    html, html_sha256 = _joined(page.opening(head), made.html, made.directory)
+    html, html_sha256 = _joined(page.opening(head), drafted.html, drafted.directory)
     document = {**head, "htmlSha256": html_sha256, "htmlBytes": html.tell()}
     opening = _json(document)[:-1] + ',"addons":[\n'
-    body, sha256 = _joined(opening, made.json, made.directory)
+    body, sha256 = _joined(opening, drafted.json, drafted.directory)
     with mmap(body.fileno(), 0, access=ACCESS_READ) as mapped, memoryview(mapped) as view:
         signature = key.sign(view)
     files = (body, html, sha256, html_sha256, body.tell(), html.tell())

@@ -47,7 +47,7 @@ def opening(head: Document) -> str:
 def addon(number: int, document: Document) -> str:
     """The section of one addon, which has this number on the page."""
     more = {
-        name: _shortened(document[name])
+        name: shorten(document[name])
         for name in ("notMade", "backups", "drills", "restores", "deletions")
     }
     return _render("addon.html", {**document, "index": number, "lists": more})
@@ -62,7 +62,7 @@ def closing() -> str:
     return "</main>\n</body>\n</html>\n"
 
 
-def _shortened(rows: Sequence[Document]) -> dict[str, object]:
+def shorten(rows: Sequence[Document]) -> dict[str, object]:
     """At most MAX_ROWS, those that ended badly first of all, and how many are left out."""
     if len(rows) <= MAX_ROWS:
         return {"rows": rows, "omitted": 0}
@@ -81,42 +81,42 @@ def _render(name: str, values: Document) -> str:
     return _templates.get_template(name).render(values)
 
 
-def _when(text: str | None) -> str:
+def when(text: str | None) -> str:
     """`2026-10-01T03:00:12.345Z` to `2026-10-01 03:00`, in UTC as everything here."""
     return "–" if text is None else text[:16].replace("T", " ")
 
 
-def _day(text: str) -> str:
-    return text[:10] if text[11:19] == "00:00:00" else _when(text)
+def day(text: str) -> str:
+    return text[:10] if text[11:19] == "00:00:00" else when(text)
 
 
-def _took(row: Document) -> str:
+def took(row: Document) -> str:
     """The time from `createdAt` to `completedAt`."""
     if "completedAt" not in row:
         return "–"
     begun, ended = (datetime.fromisoformat(row[name]) for name in ("createdAt", "completedAt"))
-    return _seconds((ended - begun).total_seconds())
+    return seconds((ended - begun).total_seconds())
 
 
-def _seconds(seconds: float | None) -> str:
+def seconds(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return f"{seconds:.1f} s" if seconds < 120 else show_duration(round(seconds * 1000))
 
 
-def _minutes(minutes: int | None) -> str:
+def minutes(minutes: int | None) -> str:
     return "–" if minutes is None else show_duration(minutes * 60_000)
 
 
 @lru_cache(maxsize=256)
-def _marked(word: str) -> Markup:
+def marked(word: str) -> Markup:
     """A word with its sign, and a class for its colour; cached, as there are few and it is slow."""
     name = word.replace(" ", "-") if word in _MARKS else "other"
     sign = f"{_MARKS[word]} " if word in _MARKS else ""
     return Markup('<span class="mark {}">{}{}</span>').format(name, sign, word)
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     """Rounded down: 99.999 % is not all."""
     return "–" if share is None else f"{int(share * 10_000) / 100:.2f} %"
 
@@ -129,12 +129,12 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters.update(
-    when=_when,
-    day=_day,
-    took=_took,
-    seconds=_seconds,
-    minutes=_minutes,
-    marked=_marked,
-    percent=_percent,
+    when=when,
+    day=day,
+    took=took,
+    seconds=seconds,
+    minutes=minutes,
+    marked=marked,
+    percent=percent,
     size=show_bytes,
 )

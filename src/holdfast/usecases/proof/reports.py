@@ -14,13 +14,12 @@ from holdfast.catalog.proof.evidence import Scope
 from holdfast.catalog.schema import Report, ReportPart
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import Invalid
-from holdfast.domain.proof.chain import Link, Position
-from holdfast.domain.proof.period import problems
+from holdfast.domain.proof.reports import Link, Position, problems
 from holdfast.domain.units import DAY_MS
 from holdfast.kit.clock import parse_rfc3339, rfc3339
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.proof import ReportForm
-from holdfast.usecases.proof.addons import Document
+from holdfast.usecases.proof.documents import Document
 from holdfast.usecases.proof.draft import Signed
 
 _PART_BYTES = 4 << 20
@@ -100,15 +99,15 @@ def limits(scope: Scope, now: int, history_ms: int) -> Sequence[str]:
 
 
 def store(context: Context, result: Signed, order: Order) -> Report:
-    """Stores a report in its place. Raises Outrun when another one took it meanwhile.
+    """Stores a report in its own. Raises Outrun when another one took it meanwhile.
 
     Callers take turns, so that of two reports only one follows the one before.
     """
-    place = result.position
-    if position(context.session, order.project_id) != place:
+    own = result.position
+    if position(context.session, order.project_id) != own:
         raise Outrun
     report = Report(
-        number=place.number,
+        number=own.number,
         project=order.project_id,
         since=order.scope.since,
         until=order.scope.until,
@@ -120,8 +119,8 @@ def store(context: Context, result: Signed, order: Order) -> Report:
         html_sha256=result.html_sha256,
         size=result.size,
         html_size=result.html_size,
-        previous=None if place.previous is None else place.previous.sha256,
-        scope_before=None if place.scope_previous is None else place.scope_previous.number,
+        previous=None if own.previous is None else own.previous.sha256,
+        scope_before=None if own.scope_previous is None else own.scope_previous.number,
         key_sha256=result.key_sha256,
         signature=base64.b64encode(result.signature).decode(),
     )

@@ -1,4 +1,4 @@
-"""What a report says of one addon: documents of its records, as JSON has them.
+"""What a report says of addons and of changes: documents of their records, as JSON has them.
 
 Absent values are left out. Instants are RFC 3339 in UTC, sizes are bytes.
 """
@@ -6,9 +6,10 @@ Absent values are left out. Instants are RFC 3339 in UTC, sizes are bytes.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from holdfast.catalog.proof.evidence import Records
+from holdfast.catalog.schema import AuditEntry
 from holdfast.catalog.work import schedules
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.protection import FIRE_SLACK_MS, Facts, Objective, Protection
@@ -36,7 +37,7 @@ class Names:
     targets: Mapping[int, str]
 
 
-def document(
+def of_addon(
     records: Records, judged: Judged | None, names: Names, until: int, now: int
 ) -> Document:
     """One addon. `judged` None: it is deleted. `until`: the end of the report's period."""
@@ -52,21 +53,21 @@ def document(
             "managed": addon.managed,
             "createdAt": rfc3339(addon.created),
             "deletedAt": rfc3339_if(addon.deleted),
-            "protection": None if judged is None else _protection(judged),
+            "protection": None if judged is None else of_protection(judged),
             "due": due(records, until, now),
-            "notMade": list(_not_made(records.occurrences)),
+            "notMade": list(not_made(records.occurrences)),
             "backups": [
-                _backup(row, records.copies.get(row.pk, ()), names) for row in records.backups
+                of_backup(row, records.copies.get(row.pk, ()), names) for row in records.backups
             ],
-            "stored": [_stored(row, names) for row in records.stored],
-            "drills": [_drill(row) for row in records.drills],
-            "restores": [_restore(row, names) for row in records.restores],
-            "deletions": [_deletion(row, names) for row in records.deletions],
+            "stored": [of_stored(row, names) for row in records.stored],
+            "drills": [of_drill(row) for row in records.drills],
+            "restores": [of_restore(row, names) for row in records.restores],
+            "deletions": [of_deletion(row, names) for row in records.deletions],
         }
     )
 
 
-def _protection(judged: Judged) -> Document:
+def of_protection(judged: Judged) -> Document:
     verdict, objective, facts = judged.verdict, judged.objective, judged.facts
     return {
         "state": str(verdict.state),
@@ -117,7 +118,7 @@ def _result(status: str) -> str:
     return "failed" if status in OVER else "open"
 
 
-def _not_made(occurrences: Iterable[Any]) -> Iterable[Document]:
+def not_made(occurrences: Iterable[Any]) -> Iterable[Document]:
     for row in occurrences:
         if row.outcome != Outcome.FIRED:
             yield without_none(
@@ -143,7 +144,7 @@ def _not_made(occurrences: Iterable[Any]) -> Iterable[Document]:
             )
 
 
-def _backup(row: Any, copies: Sequence[Any], names: Names) -> Document:
+def of_backup(row: Any, copies: Sequence[Any], names: Names) -> Document:
     return without_none(
         {
             "id": row.id,
@@ -160,12 +161,12 @@ def _backup(row: Any, copies: Sequence[Any], names: Names) -> Document:
             "createdAt": rfc3339(row.created),
             "completedAt": rfc3339_if(row.completed),
             "deletedAt": rfc3339_if(row.deleted),
-            "copies": [_copy(copy, names) for copy in copies],
+            "copies": [of_copy(copy, names) for copy in copies],
         }
     )
 
 
-def _copy(row: Any, names: Names) -> Document:
+def of_copy(row: Any, names: Names) -> Document:
     return without_none(
         {
             "place": names.places.get(row.destination_pk),
@@ -182,7 +183,7 @@ def _copy(row: Any, names: Names) -> Document:
     )
 
 
-def _stored(row: Any, names: Names) -> Document:
+def of_stored(row: Any, names: Names) -> Document:
     """`unread`: good copies that were not read in whole yet; of snapshots the packs are read."""
     snapshots = row.type == "snapshot"
     return without_none(
@@ -202,7 +203,7 @@ def _stored(row: Any, names: Names) -> Document:
     )
 
 
-def _drill(row: Any) -> Document:
+def of_drill(row: Any) -> Document:
     return without_none(
         {
             "id": row.id,
@@ -222,13 +223,13 @@ def _drill(row: Any) -> Document:
     )
 
 
-def _restore(row: Any, names: Names) -> Document:
+def of_restore(row: Any, names: Names) -> Document:
     took = None if row.ended is None or row.started is None else row.ended - row.started
     return without_none(
         {
             "id": row.id,
             "backup": row.backup,
-            "into": names.targets.get(row.target_pk),
+            "into": names.targets.get(row.target_pk, "an addon of another project"),
             "status": row.status,
             "reason": row.reason,
             "undoes": row.undoes,
@@ -239,7 +240,7 @@ def _restore(row: Any, names: Names) -> Document:
     )
 
 
-def _deletion(row: Any, names: Names) -> Document:
+def of_deletion(row: Any, names: Names) -> Document:
     return without_none(
         {
             "backup": row.backup,
@@ -256,15 +257,34 @@ def _deletion(row: Any, names: Names) -> Document:
     )
 
 
+def of_change(entry: AuditEntry) -> Document:
+    return without_none(
+        {
+            "id": str(entry.pk),
+            "at": rfc3339(entry.at),
+            "requestId": entry.request,
+            "address": entry.address,
+            "actor": {"tokenId": entry.token, "name": entry.actor, "role": entry.role},
+            "action": entry.action,
+            "object": {
+                "kind": entry.kind,
+                "id": entry.object,
+                "project": entry.project,
+                "addon": entry.addon,
+            },
+            "before": entry.before,
+            "after": entry.after,
+        }
+    )
+
+
 def without_none(fields: Mapping[str, Any]) -> Document:
     """Leaves out what is absent, in this document and those below it."""
-    return {name: _present(value) for name, value in fields.items() if value is not None}
-
-
-def _present(value: Any) -> Any:
-    if isinstance(value, dict):
-        return without_none(value)  # pyright: ignore[reportUnknownArgumentType]
-    return value
+    return {
+        name: without_none(cast("Document", value)) if isinstance(value, dict) else value
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def _in(ms: int | None, unit_ms: int) -> int | None:

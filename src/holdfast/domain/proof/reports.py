@@ -1,4 +1,4 @@
-"""The chain of signed reports: each names the one before it, so a missing or changed one shows.
+"""Signed reports: what period one may have, and the chain in which a missing or changed one shows.
 
 Reports of one installation are numbered without a gap, whatever they are about. Each names the
 report before it, and the last one of its own scope (a project, or all of them), because who may
@@ -8,7 +8,26 @@ see one project's reports only has no others.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from holdfast.domain.units import DAY_MS
+
 FORMAT = "holdfast-proof/1"
+MAX_DAYS = 366
+"""The longest period of a report, a year with its leap day: more is several reports."""
+
+
+def problems(since: int, until: int, now: int) -> dict[str, str]:
+    """What is wrong with a period [`since`, `until`), in ms since 1970, by field of the request."""
+    by_field: dict[str, str] = {}
+    if since >= until:
+        by_field["from"] = "must be before `to`, which is not part of the period itself"
+    elif until - since > MAX_DAYS * DAY_MS:
+        by_field["from"] = (
+            f"is more than {MAX_DAYS} days before `to`: ask for several reports, one after the"
+            " other"
+        )
+    if until > now:
+        by_field["to"] = "is in the future: give an instant that has passed, or leave it out"
+    return by_field
 
 
 @dataclass(frozen=True)
@@ -69,12 +88,12 @@ def breaks(claims: Collection[Claim]) -> list[str]:
                     f"report {claim.number} follows another report {link.number} than the one"
                     " here: one of the two was changed or replaced"
                 )
-        sentences += _gap(claim, last_of_scope.get(claim.project), by_number)
+        sentences += gap_before(claim, last_of_scope.get(claim.project), by_number)
         last_of_scope[claim.project] = claim
     return sentences
 
 
-def _gap(claim: Claim, before: Claim | None, by_number: dict[int, Claim]) -> Iterator[str]:
+def gap_before(claim: Claim, before: Claim | None, by_number: dict[int, Claim]) -> Iterator[str]:
     """`before` is the last report of the same scope that is here."""
     link = claim.scope_previous
     if before is not None and link is not None and link.number not in by_number:

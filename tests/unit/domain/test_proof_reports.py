@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.proof.chain import Claim, Link, beginnings, breaks
-from holdfast.domain.proof.period import MAX_DAYS, problems
+from holdfast.domain.proof.reports import MAX_DAYS, Claim, Link, beginnings, breaks, problems
 from holdfast.domain.units import DAY_MS
 
 NOW = 1_000 * DAY_MS
