@@ -542,6 +542,7 @@ export interface Features {
   backupsSnapshot: boolean;
   managed: boolean;
 }
+export type File = "json" | "html" | "sig";
 export interface FindingList {
   findings: Array<FindingView>;
 }
@@ -889,6 +890,30 @@ export interface Removal {
   tries: number;
   lastError?: string;
   nextTryAt?: string;
+}
+export interface ReportForm {
+  from: string;
+  to?: string;
+  projectId?: string;
+}
+export interface ReportList {
+  reports: Array<ReportView>;
+}
+export interface ReportView {
+  number: number;
+  projectId?: string;
+  startTime: string;
+  endTime: string;
+  madeAt: string;
+  madeBy: string;
+  sha256: string;
+  htmlSha256: string;
+  bytes: string;
+  htmlBytes: string;
+  previousSha256?: string;
+  previousOfScope?: number;
+  keySha256: string;
+  signature: string;
 }
 export interface Resources {
   storage: Choice;
@@ -1290,6 +1315,15 @@ export interface Calls {
   /** What is left out stays; the id and the type always do. */
   updateNotificationIntegration(args: { notificationId: string; body: NotificationPatch }): Promise<NotificationView>;
   deleteNotificationIntegration(args: { notificationId: string }): Promise<Empty>;
+  /** Makes and signs a report, and answers when it is stored: after seconds, or minutes for hundreds of thousands of backups. 409 while another one is being made. */
+  makeReport(args: { body: ReportForm }): Promise<ReportView>;
+  /** The reports, newest first; a token of some projects sees those about one of them. */
+  listReports(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ReportList>>;
+  getReport(args: { number: string }): Promise<ReportView>;
+  /** A file of the report, byte for byte as it was signed. */
+  getReportFile(args: { number: string; file: string }): Promise<unknown>;
+  /** The public key that verifies reports, as PEM; no token is needed. */
+  getProofKey(): Promise<Response>;
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
   live(): Promise<unknown>;

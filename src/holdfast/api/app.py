@@ -14,6 +14,7 @@ from holdfast.api.v1 import (
     drills,
     logs,
     projects,
+    proof,
     protection,
     retention,
     schedules,
@@ -52,6 +53,7 @@ _NOUNS: list[APIRouter] = [
     alarms.router,
     channels.router,
     integrations.router,
+    proof.router,
 ]
 
 

@@ -67,8 +67,8 @@ def describe(app: FastAPI) -> Document:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             operation["responses"].pop("422", None)
-            # Open: health for supervisors, and links that are their own permission.
-            if path.startswith("/v1/") and not path.startswith("/v1/downloads/"):
+            # Open: health for supervisors, links that are their own permission, a public key.
+            if path.startswith("/v1/") and not path.startswith(("/v1/downloads/", "/v1/proof/key")):
                 operation["security"] = [{"token": []}]
     components = document["components"]
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -11,6 +11,7 @@ from holdfast import settings as config
 from holdfast.catalog import destinations, master_key
 from holdfast.catalog.database.migrate import migrate
 from holdfast.catalog.database.session import PATIENCE, Catalog
+from holdfast.catalog.proof import reports
 from holdfast.catalog.storage import store_marks
 from holdfast.contracts.engine import Engine
 from holdfast.contracts.files import Rooted
@@ -73,7 +74,9 @@ class Parts:
         find = partial(config.find_master_key, self.settings)
         make = partial(config.make_master_key, self.settings)
         with self.catalog.write() as session:
-            return master_key.settle(session, find, make)
+            key = master_key.settle(session, find, make)
+            reports.settle_key(session, Sealer(key), self.clock.now())
+            return key
 
     @cached_property
     def sealer(self) -> Sealer:

@@ -30,6 +30,7 @@ from holdfast.catalog.schema import (
     ObjectiveRow,
     Project,
     Recovery,
+    Report,
     Restore,
     Role,
     Schedule,
@@ -101,6 +102,7 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
     Recovery: LoggedTable("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),
     Token: LoggedTable("token", "id", ("name", "role", "projects", "expires", "revoked")),
     Role: LoggedTable("role", "id", ("name", "permissions")),
+    Report: LoggedTable("report", "number", ("project", "since", "until", "sha256")),
     ObjectiveRow: LoggedTable(
         "objective", "scope", ("max_age_ms", "max_restore_ms", "proof_ms", "places")
     ),
@@ -212,6 +214,8 @@ class Watch:
         """The ids of the project and the addon that a row belongs to."""
         if isinstance(row, Project):
             return row.id, None
+        if isinstance(row, Report):
+            return row.project, None
         addon_pk = row.pk if isinstance(row, Addon) else getattr(row, "addon_pk", None)
         if addon_pk is None:
             return None, None

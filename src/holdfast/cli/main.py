@@ -21,7 +21,7 @@ from holdfast.cli.addon import addon
 from holdfast.cli.alarms import alarm, channel, delivery
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
-from holdfast.cli.proof import drill, protection
+from holdfast.cli.proof import drill, proof, protection
 from holdfast.cli.session import context, login, server_info
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import MEANING, UNEXPECTED, sentence, status_of
@@ -65,6 +65,7 @@ app.add_typer(protection.app, name="objective")
 app.add_typer(alarm.app, name="alarm")
 app.add_typer(channel.app, name="channel")
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(proof.app, name="proof")
 
 
 def show_version(asked_for: bool) -> None:

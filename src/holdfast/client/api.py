@@ -152,6 +152,7 @@ class Client(_Calls[Blocking]):
         super().__init__(Blocking(Transport(host, _secret(token), link or Link())))
         self.addons = blocking.Addons(self.runner)
         self.backups = blocking.Backups(self.runner)
+        self.proof = blocking.Reports(self.runner)
         self.restores = blocking.Restores(self.runner)
 
     def __enter__(self) -> Self:
@@ -178,6 +179,7 @@ class AsyncClient(_Calls[Awaiting]):
         super().__init__(Awaiting(AsyncTransport(host, _secret(token), link or Link())))
         self.addons = awaited.Addons(self.runner)
         self.backups = awaited.Backups(self.runner)
+        self.proof = awaited.Reports(self.runner)
         self.restores = awaited.Restores(self.runner)
 
     async def __aenter__(self) -> Self:

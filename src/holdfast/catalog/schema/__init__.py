@@ -34,6 +34,7 @@ from holdfast.catalog.schema.backups import (
 from holdfast.catalog.schema.base import BigKey, Document, Table
 from holdfast.catalog.schema.drills import AssertionRow, Drill, DrillPlanRow
 from holdfast.catalog.schema.protection import ObjectiveRow, ProtectionRow
+from holdfast.catalog.schema.reports import Report, ReportPart, SigningKey
 from holdfast.catalog.schema.snapshot_repositories import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
@@ -70,10 +71,13 @@ __all__ = [
     "Reading",
     "Recovery",
     "Replay",
+    "Report",
+    "ReportPart",
     "Repository",
     "Restore",
     "Role",
     "Schedule",
+    "SigningKey",
     "StoreMark",
     "Table",
     "Token",

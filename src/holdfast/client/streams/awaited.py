@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from holdfast.client import addons, backups, restores
 from holdfast.client.logs import LogQuery, follow
 from holdfast.client.models.models import LogLine, Restore
+from holdfast.client.proof import reports
 from holdfast.client.transport.calls import Awaiting
 from holdfast.client.transport.download import AsyncDownload, opened_awaited
 
@@ -47,3 +48,20 @@ class Restores(restores.Restores[Awaiting]):
         self, project: str, addon: str, restore: Restore, query: LogQuery | None = None
     ) -> AsyncIterator[LogLine]:
         return follow(self.runner.transport, restores.log_path(project, addon, restore), query)
+
+
+class Reports(reports.Reports[Awaiting]):
+    @asynccontextmanager
+    async def open(self, number: int, file: str) -> AsyncGenerator[AsyncDownload]:
+        """Opens a file of a report: `json`, `html` or `sig`."""
+        transport = self.runner.transport
+        url, name = f"{transport.host}{reports.file_path(number, file)}", f"report-{number}.{file}"
+        async with opened_awaited(transport, url, name, with_token=True) as download:
+            yield download
+
+    async def key(self) -> str:
+        """The public key that verifies reports, as PEM."""
+        transport = self.runner.transport
+        url = f"{transport.host}{reports.KEY_PATH}"
+        async with opened_awaited(transport, url, "key.pem") as download:
+            return b"".join([chunk async for chunk in download.chunks()]).decode()

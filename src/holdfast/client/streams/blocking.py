@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from holdfast.client import addons, backups, restores
 from holdfast.client.logs import LogQuery, tail
 from holdfast.client.models.models import LogLine, Restore
+from holdfast.client.proof import reports
 from holdfast.client.transport.calls import Blocking
 from holdfast.client.transport.download import Download, opened
 
@@ -39,3 +40,17 @@ class Restores(restores.Restores[Blocking]):
         self, project: str, addon: str, restore: Restore, query: LogQuery | None = None
     ) -> Iterator[LogLine]:
         return tail(self.runner.transport, restores.log_path(project, addon, restore), query)
+
+
+class Reports(reports.Reports[Blocking]):
+    def open(self, number: int, file: str) -> AbstractContextManager[Download]:
+        """Opens a file of a report: `json`, `html` or `sig`."""
+        transport = self.runner.transport
+        url = f"{transport.host}{reports.file_path(number, file)}"
+        return opened(transport, url, f"report-{number}.{file}", with_token=True)
+
+    def key(self) -> str:
+        """The public key that verifies reports, as PEM."""
+        transport = self.runner.transport
+        with opened(transport, f"{transport.host}{reports.KEY_PATH}", "key.pem") as download:
+            return b"".join(download.chunks()).decode()

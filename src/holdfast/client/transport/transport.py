@@ -81,13 +81,15 @@ def path_of(*segments: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """A request. `body` is sent as JSON, `content` as it is."""
+    """A request. `body` is sent as JSON, `content` as it is. `seconds`: how long the answer may
+    take; None: as long as any."""
 
     method: str
     path: str
     params: Params | None = None
     body: Body | None = None
     content: bytes | None = None
+    seconds: float | None = None
 
 
 class Address:
@@ -108,8 +110,12 @@ class Address:
             json=request.body,
             content=request.content,
             headers={**_headers(), "Content-Type": kind, **self._authorization()},
-            extensions={"timeout": self.timeout.as_dict()},
+            extensions={"timeout": self._timeout_of(request)},
         )
+
+    def _timeout_of(self, request: Request) -> dict[str, float | None]:
+        timeout = self.timeout.as_dict()
+        return timeout if request.seconds is None else {**timeout, "read": request.seconds}
 
     def download(self, url: str, *, with_token: bool) -> httpx.Request:
         """Makes the request for a download; a signed link needs no token, so none is sent."""

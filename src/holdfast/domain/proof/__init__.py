@@ -1,1 +1,1 @@
-"""Rules of proof: drills."""
+"""Rules of proof: drills, and signed reports."""

@@ -1,0 +1,1 @@
+"""Rows of signed reports, and the records that they are made of."""

@@ -1,0 +1,1 @@
+"""Signed reports about protection."""

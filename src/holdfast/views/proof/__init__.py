@@ -1,0 +1,1 @@
+"""Signed reports as the API shows them."""
