@@ -7,7 +7,7 @@ moved. `silence.py` checks that beats arrive.
 from dataclasses import dataclass
 
 from holdfast.catalog.database.deadlines import hurried
-from holdfast.catalog.work import operations, workers
+from holdfast.catalog.work import operation_queries, operations, workers
 from holdfast.daemons.silence import Silence
 from holdfast.domain.errors import FencedOff, Interrupted, Stalled
 from holdfast.domain.operation import Status
@@ -74,7 +74,7 @@ class Pulse:
         if not jobs:
             return
         with self._tools.catalog.read() as session:
-            states = operations.states(session, ops)
+            states = operation_queries.states(session, ops)
         for job in jobs:
             status, fence = states.get(job.dispatch.op, (Status.FAILED, -1))
             if fence != job.dispatch.fence:

@@ -10,7 +10,7 @@ from typing import IO
 
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
-from holdfast.catalog.work import operations
+from holdfast.catalog.work import operation_queries
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
 from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
@@ -75,7 +75,7 @@ class Supervisor:
         """Whether its server must be left alone, as of now: the list of addons is older."""
         with self._tools.catalog.read() as session:
             fresh = addons.get(session, addon.pk)
-            working = operations.open_of_addon(session, addon.pk)
+            working = operation_queries.open_of_addon(session, addon.pk)
             kinds = {Kind(operation.kind) for operation in working}
             never_ran = fresh.status in (AddonStatus.PRE_DEPLOYMENT, AddonStatus.FAILED)
             if fresh.desired != Desired.RUNNING or never_ran or not kinds.isdisjoint(_LIFECYCLE):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon, AddonEvent, Document, Project
-from holdfast.catalog.work import operations
+from holdfast.catalog.work import operation_queries, operations
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Address, Probe
 from holdfast.contracts.files import Rooted
@@ -140,7 +140,7 @@ def delete(context: Context, addon: Addon) -> None:
     The addon's backups stay: they can be restored elsewhere through their origin.
     """
     schedules.delete_all(context, addon)
-    for operation in operations.open_of_addon(context.session, addon.pk):
+    for operation in operation_queries.open_of_addon(context.session, addon.pk):
         operations.abort(
             context.session,
             context.services.queue,

@@ -6,7 +6,7 @@ from holdfast.catalog.schema import Addon, Backup, Deletion, Project
 from holdfast.catalog.storage import copies, deletions, holdings
 from holdfast.catalog.storage.copies import CopyRequest
 from holdfast.catalog.storage.deletions import Removal
-from holdfast.catalog.work import operations
+from holdfast.catalog.work import operation_queries, operations
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.domain.backup import (
@@ -147,7 +147,7 @@ def delete(context: Context, addon: Addon, backup: Backup, *, force: bool = Fals
     lock_addon(session, addon.pk)
     if Status(backup.status) not in OVER:
         raise Conflict(f"the backup is {backup.status}; abort it first")
-    if operations.restores_from(session, backup.pk):
+    if operation_queries.restores_from(session, backup.pk):
         raise Conflict("the backup is being restored; abort the restore first")
     if not force and is_last_good(holdings.of_addon(session, addon.pk).held, backup.pk):
         raise Conflict(

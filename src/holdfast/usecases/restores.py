@@ -7,7 +7,7 @@ from holdfast.catalog import addons, backups, projects, restores
 from holdfast.catalog.database.session import ReadSession, WriteSession, lock_addon
 from holdfast.catalog.schema import Addon, Backup, Restore
 from holdfast.catalog.storage import copies
-from holdfast.catalog.work import operations, workers
+from holdfast.catalog.work import operation_queries, operations, workers
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Undoable
 from holdfast.contracts.files import RestorableWhileOpen
@@ -191,7 +191,7 @@ def order_drop(session: WriteSession, queue: Queue, restore: Restore, now: int) 
     """Orders the removal of the old data that `restore` set aside, unless it is ordered already."""
     lock_addon(session, restore.addon_pk)
     session.refresh(restore)
-    going = operations.open_of_addon(session, restore.addon_pk)
+    going = operation_queries.open_of_addon(session, restore.addon_pk)
     ordered = any(
         operation.kind == Kind.DROP_OLD
         and OldDataArguments.model_validate(operation.arguments).undone_pk == restore.pk

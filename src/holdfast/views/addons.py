@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.catalog import addons
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Document, Project
-from holdfast.catalog.work import operations
+from holdfast.catalog.work import operation_queries
 from holdfast.catalog.work import schedules as rows
 from holdfast.contracts.engine import Dumpable, Engine
 from holdfast.contracts.foreign import Importable, Ingestible
@@ -46,7 +46,7 @@ _STORAGE_MB = [1024, 4096, 10240, 20480, 51200, 102400]
 def items(
     session: ReadSession, project: Project, rows: Sequence[Addon], team: str
 ) -> list[AddonItem]:
-    busy = operations.busy_with(session, [addon.pk for addon in rows])
+    busy = operation_queries.busy_with(session, [addon.pk for addon in rows])
     return [
         AddonItem(
             id=addon.id,
@@ -99,7 +99,7 @@ def _reason(session: ReadSession, addon: Addon) -> str | None:
     A failed addon's reason is that of the operation that failed.
     """
     if addon.status == AddonStatus.FAILED:
-        return operations.last_failure(session, addon.pk)
+        return operation_queries.last_failure(session, addon.pk)
     shared = addon.managed and addon.node is not None and is_unprivileged()
     if addon.reason or not shared:
         return addon.reason

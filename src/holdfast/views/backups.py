@@ -9,7 +9,7 @@ from holdfast.catalog.database.plain import is_plain
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Copy, Deletion, Document, Project, Restore
 from holdfast.catalog.storage import copies, deletions
-from holdfast.catalog.work import operations
+from holdfast.catalog.work import operation_queries
 from holdfast.domain.operation import Status
 from holdfast.kit.cache import Memo
 from holdfast.kit.clock import rfc3339, rfc3339_if
@@ -77,7 +77,7 @@ def _load(session: ReadSession, rows: Sequence[Backup]) -> _Page:
     leaving = deletions.open_of(session, marked) if marked else {}
     restored = restores.latest(session, [backup.pk for backup in rows])
     running = [b.operation for b in rows if b.operation and b.status in _RUNNING]
-    progress = operations.progress_of(session, running) if running else {}
+    progress = operation_queries.progress_of(session, running) if running else {}
     facts = [_Facts(b, copies_of[b.pk], destination_ids, restored.get(b.pk)) for b in rows]
     return _Page(facts, leaving, progress)
 

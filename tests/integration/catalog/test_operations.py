@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from fakes.queues import ListQueue
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Operation
-from holdfast.catalog.work import leftovers, operations
+from holdfast.catalog.work import leftovers, operation_queries, operations
 from holdfast.catalog.work.operations import Ending, Order
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.operation import ANY_LANE, OVER, Kind, Status
@@ -187,8 +187,8 @@ def test_the_holder_saves_and_shows(table: OperationTable, addon: int) -> None:
         assert operations.save(session, what, "copy", {"prefix": "x"})
         assert operations.report(session, what, {"bytes": 7, "expected": None})
     with table.catalog.read() as session:
-        assert operations.progress_of(session, [op]) == {op: {"after": "copy", "bytes": 7}}
-        assert operations.states(session, [op]) == {op: (Status.IN_PROGRESS, 1)}
+        assert operation_queries.progress_of(session, [op]) == {op: {"after": "copy", "bytes": 7}}
+        assert operation_queries.states(session, [op]) == {op: (Status.IN_PROGRESS, 1)}
     assert table.look(op).record == {"prefix": "x"}
 
 
@@ -352,7 +352,7 @@ def test_the_latest_failure_says_why(table: OperationTable, addon: int) -> None:
         assert table.begin(what)
         table.finish(what, Ending(Status.FAILED, "x", reason))
     with table.catalog.read() as session:
-        assert operations.last_failure(session, addon) == "too late"
+        assert operation_queries.last_failure(session, addon) == "too late"
 
 
 def test_litter_is_listed_in_turns(table: OperationTable, new_addon: Callable[[], int]) -> None:

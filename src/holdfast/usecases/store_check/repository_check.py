@@ -17,7 +17,7 @@ from holdfast.catalog.schema import Copy
 from holdfast.catalog.schema import Repository as Row
 from holdfast.catalog.storage import findings, repositories, snapshot_work, store_contents
 from holdfast.catalog.storage.findings import Sighting
-from holdfast.catalog.work import chores, operations
+from holdfast.catalog.work import chores, operation_queries
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.errors import ObjectMissing, SealBroken
 from holdfast.domain.operation import Kind
@@ -209,7 +209,7 @@ def drop_unfinished(tools: Toolbox, store: ObjectStore, row: Row, began: int) ->
     if not old:
         return
     with tools.catalog.read() as session:
-        if operations.is_busy(session, row.addon_pk):
+        if operation_queries.is_busy(session, row.addon_pk):
             return
     for stat in old:
         try:

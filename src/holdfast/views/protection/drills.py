@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.catalog import drills
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Drill
-from holdfast.catalog.work import operations
+from holdfast.catalog.work import operation_queries
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import OVER, Status
@@ -26,7 +26,7 @@ from holdfast.views.shapes.drills import (
 def views(session: ReadSession, rows: Sequence[Drill]) -> list[DrillView]:
     backup_ids = drills.backup_ids(session, [row.backup_pk for row in rows])
     going = [row.operation for row in rows if Status(row.status) not in OVER]
-    progress = operations.progress_of(session, going) if going else {}
+    progress = operation_queries.progress_of(session, going) if going else {}
     return [
         DrillView(
             id=row.id,
