@@ -1321,7 +1321,7 @@ export interface Calls {
   listReports(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ReportList>>;
   getReport(args: { number: string }): Promise<ReportView>;
   /** A file of the report, byte for byte as it was signed. */
-  getReportFile(args: { number: string; file: string }): Promise<unknown>;
+  getReportFile(args: { number: string; file: string }): Promise<Response>;
   /** The public key that verifies reports, as PEM; no token is needed. */
   getProofKey(): Promise<Response>;
   /** The dump as one compressed tar that stock tools open. */

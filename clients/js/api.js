@@ -131,7 +131,7 @@ export const operations = {
   makeReport: {"method": "POST", "path": "/v1/proof/reports"},
   listReports: {"method": "GET", "path": "/v1/proof/reports", "query": ["per_page", "page", "cursor"]},
   getReport: {"method": "GET", "path": "/v1/proof/reports/{number}"},
-  getReportFile: {"method": "GET", "path": "/v1/proof/reports/{number}/{file}"},
+  getReportFile: {"method": "GET", "path": "/v1/proof/reports/{number}/{file}", "raw": true},
   getProofKey: {"method": "GET", "path": "/v1/proof/key", "raw": true},
   download: {"method": "GET", "path": "/v1/downloads/{uid}/{name}", "query": ["expires", "by", "signature"], "raw": true},
   live: {"method": "GET", "path": "/healthz"},

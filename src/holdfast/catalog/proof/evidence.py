@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, text
 
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import (
@@ -29,9 +29,14 @@ from holdfast.catalog.schema import (
 )
 from holdfast.catalog.work import schedules
 from holdfast.domain.operation import Status
+from holdfast.domain.units import DAY_MS
 
-AT_ONCE = 20
-"""Addons whose records are read together: an addon may have 9,000 backups in a year."""
+_ADDONS_AT_ONCE = 20
+"""Addons whose records of a month are read together; of a longer period fewer are, because an addon
+may have 9,000 backups in a year."""
+_MONTH_MS = 31 * DAY_MS
+ANSWER_SECONDS = 300.0
+"""How long one answer may take: more than for other work, as all of it is read."""
 _ENTRIES_AT_ONCE = 1000
 
 
@@ -64,9 +69,13 @@ class Records:
 
 
 def consistent(session: ReadSession) -> None:
-    """Lets all statements of a session see one state; call it first. SQLite's do anyway."""
+    """Lets all statements of a session see one state; call it first. SQLite's do anyway.
+
+    The session may rest longer than others between two statements, while a page is written.
+    """
     if session.get_bind().dialect.name == "postgresql":
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '5min'"))
 
 
 def places(session: ReadSession) -> dict[int | None, str]:
@@ -85,8 +94,9 @@ def records(session: ReadSession, scope: Scope) -> Iterator[Records]:
     if scope.project_pk is not None:
         living = living.where(Addon.project_pk == scope.project_pk)
     addon_pks = list(session.scalars(living.order_by(Project.id, Addon.id, Addon.pk)))
-    for start in range(0, len(addon_pks), AT_ONCE):
-        yield from _read(session, scope, addon_pks[start : start + AT_ONCE])
+    at_once = max(1, _ADDONS_AT_ONCE * _MONTH_MS // max(_MONTH_MS, scope.until - scope.since))
+    for start in range(0, len(addon_pks), at_once):
+        yield from _read(session, scope, addon_pks[start : start + at_once])
 
 
 def changes(session: ReadSession, scope: Scope, project_id: str | None) -> Iterator[AuditEntry]:

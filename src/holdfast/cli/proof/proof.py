@@ -39,6 +39,8 @@ _CHECKED_COLUMNS = {
     "VERDICT": "verdict",
 }
 
+_OPTIONS = {"from": "--from", "to": "--to", "projectId": "--project"}
+
 _Directory = Annotated[
     Path, typer.Option("--output", "-O", help="Directory for the files; made if it is not there.")
 ]
@@ -65,7 +67,7 @@ def export(
 ) -> None:
     """Make a signed report of a period, and write its JSON, HTML and signature."""
     body = {"from": since, "to": until, "projectId": project}
-    with session.client() as client, naming(**{"from": "--from", "to": "--to"}):
+    with session.client() as client, naming(**_OPTIONS):
         report = client.proof.make({name: text for name, text in body.items() if text is not None})
         _fetch(client, report, output, session)
 

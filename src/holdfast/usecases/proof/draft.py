@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from holdfast.catalog import objectives, protected_rows
+from holdfast.catalog.database.deadlines import hurried
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.proof import evidence
 from holdfast.catalog.proof.evidence import Scope
@@ -75,8 +76,9 @@ def draft(
     evidence.consistent(session)
     drafted = Draft(Summary(), _temporary(directory), _temporary(directory), directory)
     try:
-        _write_addons(session, scope, now, drafted)
-        _write_changes(session, scope, project_id, drafted)
+        with hurried(evidence.ANSWER_SECONDS):
+            _write_addons(session, scope, now, drafted)
+            _write_changes(session, scope, project_id, drafted)
     except BaseException:
         drafted.close()
         raise
