@@ -18,7 +18,7 @@ from holdfast.catalog.database.session import Catalog
 from holdfast.domain.access import Caller, Permission
 from holdfast.http.auth import requires
 from holdfast.http.state import State
-from holdfast.kit.measures import PROCESS
+from holdfast.kit.telemetry.measures import PROCESS
 from holdfast.views.metrics import addons, installation
 from holdfast.views.metrics.gauge import Gauge
 from holdfast.views.metrics.stored import StoredBytes

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Update, bindparam, case, or_, select, update
+from sqlalchemy import BigInteger, Update, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.database.page import Page, Slice, take
@@ -285,3 +285,18 @@ def being_removed(session: ReadSession, copy_pks: Collection[int]) -> set[int]:
 
 def is_being_removed(session: ReadSession, copy: Copy) -> bool:
     return bool(being_removed(session, [copy.pk]))
+
+
+def bytes_by_addon_and_store(session: ReadSession) -> list[tuple[int, int | None, int, int]]:
+    """Keys of addon and destination (None: the platform store), number of good copies, bytes. It
+    reads all copies, so callers remember the answer."""
+    counted = (
+        select(Copy.addon_pk, Copy.destination_pk, func.count(), func.sum(Copy.size))
+        .where(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))
+        .group_by(Copy.addon_pk, Copy.destination_pk)
+        .order_by(Copy.addon_pk, Copy.destination_pk)
+    )
+    return [
+        (addon_pk, destination_pk, copies, int(size))
+        for addon_pk, destination_pk, copies, size in session.execute(counted)
+    ]
