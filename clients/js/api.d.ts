@@ -611,6 +611,25 @@ export interface MemberView {
   storedSha256: string;
   facts: Record<string, unknown>;
 }
+export interface MetricInfo {
+  metricId: string;
+  metricUnit: string;
+}
+export interface MetricPoint {
+  value: number;
+  ts: string;
+}
+export interface MetricSeries {
+  metadata: MetricSource;
+  data: Array<MetricPoint>;
+}
+export interface MetricSource {
+  containerId: string;
+}
+export interface MetricView {
+  metricInfo: MetricInfo;
+  values: Array<MetricSeries>;
+}
 export interface NetworkForm {
   tlsEnabled?: boolean;
   externalAccessEnabled?: boolean;
@@ -1171,6 +1190,8 @@ export interface Calls {
   updateNetwork(args: { projectId: string; addonId: string; body: NetworkForm }): Promise<Empty>;
   /** Accepts no policy at all: ignoring one would leave a server more open than asked. */
   updateSecurity(args: { projectId: string; addonId: string; body: SecurityForm }): Promise<Empty>;
+  /** Shows what a managed server takes now. There is no history: Prometheus keeps one. */
+  getAddonMetrics(args: { projectId: string; addonId: string; queryType?: "single" | "range"; metricTypes?: Array<"cpu" | "memory" | "networkIngress" | "networkEgress" | "tcpConnectionsOpen" | "diskUsage" | "requests" | "http4xxResponses" | "http5xxResponses" | "bandwidth" | "bandwidthVolume">; time?: string; timestamp?: string; startTime?: string; endTime?: string; duration?: number; containerName?: string }): Promise<Record<string, MetricView>>;
   /** Shows a managed server as one container; an attached one has none. */
   getContainers(args: { projectId: string; addonId: string }): Promise<Containers>;
   listBackups(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;

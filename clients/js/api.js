@@ -35,6 +35,7 @@ export const operations = {
   scaleAddon: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/scale"},
   updateNetwork: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/network-settings"},
   updateSecurity: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/security"},
+  getAddonMetrics: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/metrics", "query": ["queryType", "metricTypes", "time", "timestamp", "startTime", "endTime", "duration", "containerName"]},
   getContainers: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/containers"},
   listBackups: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backups", "query": ["per_page", "page", "cursor"]},
   createBackup: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backups"},

@@ -1,7 +1,10 @@
 """A managed addon's life through the official clients: each call's effect is seen in its server."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -121,6 +124,53 @@ def test_its_log(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
         it.expect(text)
     wrong = cli("get", "addon", "logs", *managed.words, "--lineLimit", "0")
     assert (wrong.status, "lineLimit" in wrong.err) == (0, True), "a failed range is no failure"
+
+
+def test_its_metrics(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:
+    types = ["cpu", "memory", "diskUsage", "tcpConnectionsOpen", "requests"]
+
+    def shown(call: str, **options: object) -> dict[str, Any]:
+        options["metricTypes"] = types
+        return js.data(call, parameters=managed.place, options=options)
+
+    def now(metrics: dict[str, Any], name: str) -> float:
+        (series,) = metrics[name]["values"]
+        assert series["metadata"]["containerId"] == f"{managed.place['addonId']}-0"
+        (point,) = series["data"]
+        assert abs(instant(point["ts"]) - time.time()) < 300
+        return float(point["value"])
+
+    before = shown("get.addon.metrics")
+    assert before.keys() == set(types) - {"requests"}
+    units = {name: metric["metricInfo"]["metricUnit"] for name, metric in before.items()}
+    assert units == {
+        "cpu": "vCPU", "memory": "mb", "diskUsage": "mb", "tcpConnectionsOpen": "count",
+    }  # fmt: skip
+    assert now(before, "cpu") >= 0
+    assert 1 < now(before, "memory") < 4000
+    assert 10 < now(before, "diskUsage") < 1000
+    uri = js.data("get.addon.credentials", parameters=managed.place)["secrets"]["POSTGRES_URI"]
+    with psycopg.connect(uri), psycopg.connect(uri):
+        during = shown("get.addon.metrics")
+    assert now(during, "tcpConnectionsOpen") >= 2
+    assert now(shown("get.addon.metricsRange", duration=600), "memory") > 1
+    words = ("get", "addon", "metrics", *managed.words, "--metricTypes", "cpu", "memory")
+    past = cli(*words, "--timestamp", "2026-01-01T00:00:00Z", "-o", "json").json
+    assert [metric["values"] for metric in past.values()] == [[], []]
+    said = cli(*words, "-o", "json").json
+    assert said.keys() == {"cpu", "memory"}
+    assert now(said, "memory") > 1
+    with cli.at_terminal(*words) as it:
+        it.expect("vCPU")
+    wrong = cli("get", "addon", "metrics", *managed.words, "--duration", "0", "-o", "json")
+    assert (wrong.status, "duration" in wrong.err) == (1, True)
+
+
+def instant(shown: str | int) -> float:
+    """Seconds since 1970 of a time as the client parsed it, or as it was sent."""
+    if isinstance(shown, int):
+        return shown / 1000
+    return datetime.fromisoformat(shown).timestamp()
 
 
 def test_put_and_patch(js: JsClient, cli: OfficialCli, managed: ManagedAddon) -> None:

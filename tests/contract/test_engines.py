@@ -6,20 +6,25 @@ engine's own comparer. The registry must have no engine without a case.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+import redis
 
 from fixtures.conformance import ConformanceInstallation, come_back
 from fixtures.engine_cases import DUMPS, ENGINE_CASES, NEWER, newer
+from fixtures.holdfast import await_that
 from fixtures.postgres import Log, a_guard
 from holdfast.contracts.engine import Countable, Dumpable, Engine
 from holdfast.contracts.files import Rooted
 from holdfast.contracts.foreign import Importable, Ingestible
-from holdfast.contracts.local_servers import Hostable
+from holdfast.contracts.local_servers import Connectable, Hostable
 from holdfast.contracts.snapshots import Snapshottable
 from holdfast.domain.errors import EvidenceMissing, Invalid
+from holdfast.engines.mysql.client import address as mysql_address
 from holdfast.engines.registry import ENGINES
 
 PLACES = ("managed", "attached")
@@ -78,6 +83,7 @@ def test_it_has_the_capabilities_that_it_claims(name: str, tmp_path: Path) -> No
     assert isinstance(engine, Dumpable) == dumps
     assert isinstance(engine, Snapshottable) == ("snapshot" in case.forms)
     assert isinstance(engine, Hostable) == (case.managed_version is not None)
+    assert isinstance(engine, Connectable) == isinstance(engine, Hostable)
     assert isinstance(engine, Rooted) == (case.managed_version is None)
     assert isinstance(engine, Importable) == dumps
     assert isinstance(engine, Importable | Ingestible)
@@ -90,6 +96,32 @@ def test_what_is_no_connection_string_is_invalid(name: str, tmp_path: Path) -> N
         with pytest.raises(Invalid) as caught:
             engine.parse(text)
         assert "connectionString" in caught.value.details, text
+
+
+@pytest.mark.parametrize("name", ["postgresql", "mariadb", "redis"])
+def test_connections_are_counted(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    case = ENGINE_CASES[name]
+    engine = case.engine(tmp_path)
+    assert isinstance(engine, Connectable)
+    with case.attached(request.getfixturevalue, "source") as instance:
+        address = engine.parse(instance.url)
+        with ExitStack() as connections:
+            for _ in range(3):
+                connections.enter_context(connected(name, instance.url))
+            most = engine.connections(address)
+            assert most >= 3
+        await_that(lambda: engine.connections(address) <= most - 3)
+
+
+def connected(name: str, url: str) -> AbstractContextManager[Any]:
+    """A session that has asked something."""
+    if name == "postgresql":
+        return closing(psycopg.connect(url))
+    if name == "mariadb":
+        return mysql_address.connect(mysql_address.parse(url))
+    client = redis.Redis.from_url(url, protocol=2).client()
+    client.ping()
+    return closing(client)
 
 
 FILES = {

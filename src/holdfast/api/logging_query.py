@@ -43,7 +43,7 @@ T = TypeVar("T")
 _direction = TypeAdapter(Literal["forward", "backward"]).validate_python
 
 
-class _Reader:
+class QueryReader:
     """Parses parameters and collects every problem."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
@@ -61,7 +61,7 @@ class _Reader:
             return None
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10**9:
         raise ValueError(text)
     return int(text)
@@ -79,11 +79,11 @@ def parse_log_query(query: QueryParams, now: int, limit: int = DEFAULT_LIMIT) ->
 
     A duration goes forward from the start, or back from the end or from now.
     """
-    reader = _Reader(query)
+    reader = QueryReader(query)
     start = reader.take("startTime", parse_rfc3339, "an ISO 8601 instant")
     end = reader.take("endTime", parse_rfc3339, "an ISO 8601 instant")
-    seconds = reader.take("duration", _whole, "a whole number of seconds")
-    lines = reader.take("lineLimit", _whole, "a whole number of at least 1")
+    seconds = reader.take("duration", whole, "a whole number of seconds")
+    lines = reader.take("lineLimit", whole, "a whole number of at least 1")
     direction = reader.take("direction", _direction, "forward or backward")
     matches = reader.take("regexIncludes", _pattern, "a regular expression of 200 characters")
     matches_not = reader.take("regexNotIncludes", _pattern, "a regular expression")

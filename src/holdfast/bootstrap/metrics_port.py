@@ -16,7 +16,7 @@ from holdfast.bootstrap.parts import Parts
 from holdfast.domain.access import ALL, Caller
 from holdfast.http import metrics
 from holdfast.kit.fetch import Network, parse_networks
-from holdfast.kit.observing.measures import PROCESS
+from holdfast.kit.telemetry.measures import PROCESS
 
 log = logging.getLogger(__name__)
 

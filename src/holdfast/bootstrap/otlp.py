@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import StatusCode
 
-from holdfast.kit.observing.traces import Attribute, Span, Tracer
+from holdfast.kit.telemetry.traces import Attribute, Span, Tracer
 
 _LAST_WORDS_SECONDS = 5.0
 """How long the end of a process waits for a collector that does not answer."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from holdfast import settings as config
-from holdfast.kit.observing.traces import UNTRACED, Tracer
+from holdfast.kit.telemetry.traces import UNTRACED, Tracer
 
 EXPORTERS: Mapping[str, str] = {"otlp": "holdfast.bootstrap.otlp"}
 

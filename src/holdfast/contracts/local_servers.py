@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from holdfast.contracts.engine import Address
 from holdfast.kit.processes.cell import Cell
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.process import Command
@@ -102,6 +103,16 @@ class Hostable(Protocol):
 
     def stop(self, server: LocalServer) -> None:
         """Stops cleanly and waits; kills after a grace. Not running is success."""
+        ...
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """A server that knows how many are connected to it."""
+
+    def connections(self, address: Address) -> int:
+        """Connections of clients now, without the one that asks. AddonUnavailable or AddonRefused
+        if it does not answer."""
         ...
 
 

@@ -18,7 +18,7 @@ from holdfast.catalog.database.session import Catalog
 from holdfast.domain.access import Caller, Permission
 from holdfast.http.auth import requires
 from holdfast.http.state import State
-from holdfast.kit.observing.measures import PROCESS
+from holdfast.kit.telemetry.measures import PROCESS
 from holdfast.views.metrics import addons, installation
 from holdfast.views.metrics.gauge import Gauge
 from holdfast.views.metrics.stored import StoredBytes
@@ -49,7 +49,7 @@ def scrape(catalog: Catalog, caller: Caller, now: int, stored: StoredBytes) -> b
 
 def lines(gauges: Iterable[Gauge]) -> Iterator[str]:
     """The lines of the text format. The client library takes ten times as long: it looks at every
-    label of every sample again, where an addon's labels are the same in 14 gauges."""
+    label of every sample again, where an addon's labels are the same in 15 gauges."""
     texts: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
     for gauge in gauges:
         name, names = gauge.name, gauge.labels

@@ -15,7 +15,7 @@ from holdfast.domain.errors import (
     StoreUnavailable,
 )
 from holdfast.kit.clock import Clock
-from holdfast.kit.observing.measures import PROCESS
+from holdfast.kit.telemetry.measures import PROCESS
 
 _BUCKETS_SECONDS = (0.005, 0.05, 0.25, 1.0, 5.0, 30.0)
 """From a near disk's answer to a far service's retries. Few: there is a series of each for every

@@ -22,7 +22,7 @@ from fixtures.installation import Installation, installation_home, running
 from holdfast import settings
 from holdfast.bootstrap.tracing import open_tracer
 from holdfast.domain.errors import Invalid
-from holdfast.kit.observing.traces import UNTRACED
+from holdfast.kit.telemetry.traces import UNTRACED
 
 
 @dataclass

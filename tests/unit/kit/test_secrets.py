@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import SealBroken
-from holdfast.kit.observing import logs
 from holdfast.kit.redact import redact
 from holdfast.kit.seal import Sealer, Secret, new_key
 from holdfast.kit.sign import Signer
+from holdfast.kit.telemetry import logs
 
 KEY = bytes(range(32))
 WORD = "Zq7xW9kLpT2m"

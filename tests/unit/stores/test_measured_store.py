@@ -10,7 +10,7 @@ from holdfast.conformance.store import check_store
 from holdfast.contracts.store import ObjectStore, Versioned
 from holdfast.domain.errors import ObjectMissing, StoreUnavailable
 from holdfast.kit.clock import SystemClock
-from holdfast.kit.observing.measures import PROCESS
+from holdfast.kit.telemetry.measures import PROCESS
 from holdfast.stores.measured import MeasuredStore, Meter
 from holdfast.stores.memory.driver import MemoryStore
 from holdfast.stores.memory.options import Options

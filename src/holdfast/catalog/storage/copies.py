@@ -287,9 +287,9 @@ def is_being_removed(session: ReadSession, copy: Copy) -> bool:
     return bool(being_removed(session, [copy.pk]))
 
 
-def by_addon_and_store(session: ReadSession) -> list[tuple[int, int | None, int, int]]:
-    """Good copies: keys of addon and destination (None: the platform store), their number, and
-    bytes. It reads all copies, so callers remember the answer."""
+def bytes_by_addon_and_store(session: ReadSession) -> list[tuple[int, int | None, int, int]]:
+    """Keys of addon and destination (None: the platform store), number of good copies, bytes. It
+    reads all copies, so callers remember the answer."""
     counted = (
         select(Copy.addon_pk, Copy.destination_pk, func.count(), func.sum(Copy.size))
         .where(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))

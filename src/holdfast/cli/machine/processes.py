@@ -15,10 +15,10 @@ import uvicorn
 
 from holdfast import bootstrap, settings
 from holdfast.bootstrap import AlarmProcess, Parts, SchedulerProcess, WorkerProcess
-from holdfast.kit.observing import logs
 from holdfast.kit.processes.hardening import keep_memory_private
 from holdfast.kit.processes.memory import collect_seldom
 from holdfast.kit.redact import redact
+from holdfast.kit.telemetry import logs
 
 log = logging.getLogger(__name__)
 

@@ -110,6 +110,9 @@ class PostgreSQL(Server):
     def assert_true(self, address: Address, assertion: Assertion, guard: Guard) -> Check:
         return assertions.assert_true(address, assertion, guard)
 
+    def connections(self, address: Address) -> int:
+        return probe.connections(address)
+
     def inventory(self, address: Address) -> Inventory:
         return server_inventory.inventory(address)
 

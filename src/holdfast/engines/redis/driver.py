@@ -67,6 +67,9 @@ class Redis(Server):
     def install(self, version: str) -> ToolSet:
         return wheels.install(self.tools_dir, version)
 
+    def connections(self, address: Address) -> int:
+        return probe.connections(address)
+
     def inventory(self, address: Address) -> Inventory:
         return probe.inventory(address)
 

@@ -16,8 +16,8 @@ from holdfast.contracts.local_servers import SETTLED
 from holdfast.contracts.queue import Dispatch
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import AddonUnavailable, FencedOff
-from holdfast.kit.observing.traces import UNTRACED, Span
 from holdfast.kit.processes.guard import Guard
+from holdfast.kit.telemetry.traces import UNTRACED, Span
 from holdfast.repositories.restic.locks import LockOwner
 from holdfast.repositories.restic.repository import Repository
 from holdfast.usecases.toolbox import Toolbox, server_of

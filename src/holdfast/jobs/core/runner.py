@@ -23,8 +23,8 @@ from holdfast.domain.errors import Failure, FencedOff, Interrupted, NotSupported
 from holdfast.domain.operation import MAX_ATTEMPTS, OVER, Kind, Status
 from holdfast.jobs.core.job import AWAY_SECONDS, Job
 from holdfast.jobs.core.step import Plan, Step, remaining
-from holdfast.kit.observing.traces import UNTRACED, Attribute, Tracer
 from holdfast.kit.processes.guard import Guard
+from holdfast.kit.telemetry.traces import UNTRACED, Attribute, Tracer
 from holdfast.usecases.running_jobs import Running
 from holdfast.usecases.toolbox import Toolbox
 

@@ -50,10 +50,10 @@ class StoredBytes:
 
 def count(session: ReadSession) -> list[StoredByAddon]:
     """Counts the good copies of every addon, deleted ones too, in every store."""
-    rows = copies.by_addon_and_store(session)
+    rows = copies.bytes_by_addon_and_store(session)
     pks = {destination_pk for _, destination_pk, _, _ in rows if destination_pk is not None}
     ids = destinations.ids_of(session, pks)
     return [
-        StoredByAddon(addon_pk, PLATFORM if pk is None else ids[pk], copies, size)
-        for addon_pk, pk, copies, size in rows
+        StoredByAddon(addon_pk, PLATFORM if pk is None else ids[pk], number, size)
+        for addon_pk, pk, number, size in rows
     ]

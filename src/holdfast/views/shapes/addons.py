@@ -111,6 +111,34 @@ class AddonView(AddonItem):
     reason: str | None = None
 
 
+class MetricInfo(Shape):
+    metric_id: str
+    metric_unit: str
+
+
+class MetricSource(Shape):
+    container_id: str
+
+
+class MetricPoint(Shape):
+    """`ts`: an ISO 8601 instant."""
+
+    value: float
+    ts: str
+
+
+class MetricSeries(Shape):
+    metadata: MetricSource
+    data: list[MetricPoint]
+
+
+class MetricView(Shape):
+    """One metric of a managed server; `values` is empty when nothing is known of that time."""
+
+    metric_info: MetricInfo
+    values: list[MetricSeries]
+
+
 class CredentialsView(Shape):
     secrets: dict[str, str]
     envs: dict[str, str]

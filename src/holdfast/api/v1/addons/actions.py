@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from holdfast.api.metrics_query import DESCRIBED, parse_metrics_query
 from holdfast.api.places import AddonPath, AtAddon
 from holdfast.api.reading import in_turn
 from holdfast.api.v1.addons.addons import ADDON, Deleter, Reader, Updater
@@ -19,9 +20,11 @@ from holdfast.http.writing import Writer, Writing
 from holdfast.usecases import addons as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import NetworkForm, ScaleForm, SecurityForm, VersionForm
+from holdfast.usecases.hosting.server_load import Machine, measure
 from holdfast.views import addons as views
-from holdfast.views.containers import containers_of
-from holdfast.views.shapes.addons import Containers, CredentialsView, VersionView
+from holdfast.views.containers import container_name, containers_of
+from holdfast.views.metrics.server import metrics_of
+from holdfast.views.shapes.addons import Containers, CredentialsView, MetricView, VersionView
 from holdfast.views.shapes.base import Empty, One
 
 router = APIRouter(tags=["addons"])
@@ -117,6 +120,19 @@ def update_security(api: State, caller: Updater, at: AtAddon, form: SecurityForm
     with api.catalog.read() as session:
         at.addon(session, caller)
     return answers.nothing()
+
+
+@router.get(f"{ADDON}/metrics", response_model=One[dict[str, MetricView]], openapi_extra=DESCRIBED)
+def get_addon_metrics(api: State, caller: Viewer, at: AtAddon, request: Request) -> Response:
+    """Shows what a managed server takes now. There is no history: Prometheus keeps one."""
+    asked_for = parse_metrics_query(request.query_params, api.clock.now())
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        session.expunge(addon)
+    types = asked_for.types if asked_for.covers(container_name(addon)) else ()
+    machine = Machine(api.services.node, api.data_dir, api.clock)
+    load = measure(addon, api.engines(addon.kind), api.services.sealer, machine, types)
+    return answers.one(metrics_of(addon, asked_for.types, load, api.clock.now()))
 
 
 @router.get(f"{ADDON}/containers", response_model=One[Containers])

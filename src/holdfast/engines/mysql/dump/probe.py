@@ -38,6 +38,13 @@ def probe(address: Address) -> Probe:
     )
 
 
+def connections(address: Address) -> int:
+    """Clients that are connected now, without us."""
+    with translated(), connect(address) as session:
+        _, count = session.row("SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+        return int(count) - 1
+
+
 def _require_rights(
     session: Session, address: Address, server: Facts, databases: list[str]
 ) -> None:

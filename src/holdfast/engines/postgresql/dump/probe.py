@@ -86,6 +86,16 @@ def probe(address: Address) -> Probe:
     )
 
 
+def connections(address: Address) -> int:
+    """Clients that are connected now, without us."""
+    with translated(), connect(address) as session:
+        counted = session.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return int(next(counted)[0])
+
+
 def inspect_server(session: Session, address: Address) -> Facts:
     """The server's facts; refuses poolers, other products and majors that are too old."""
     server = facts.server(session)

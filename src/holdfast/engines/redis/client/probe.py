@@ -61,6 +61,12 @@ def keys(info: Mapping[str, object]) -> dict[int, int]:
     return counts
 
 
+def connections(address: Address) -> int:
+    """Clients that are connected now, without us."""
+    with client(address) as session:
+        return int(str(server_info(session)["connected_clients"])) - 1
+
+
 def inventory(address: Address) -> Inventory:
     """Counts each database as one table of keys."""
     with client(address) as session:

@@ -1,1 +1,0 @@
-"""What a process tells of its work: logs, measures and traces."""
