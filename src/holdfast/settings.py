@@ -3,10 +3,11 @@
 Values from the command line win over `HOLDFAST_*` variables, which win over the defaults.
 """
 
+import difflib
 import json
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -196,7 +197,9 @@ class Settings(BaseSettings):
 
 
 def load(chosen: Mapping[str, Any] | None = None) -> Settings:
-    """Reads the settings, of which the command line has `chosen` some. Raises Invalid."""
+    """Reads the settings, of which the command line has `chosen` some. Raises Invalid, also for a
+    variable that is none of ours: it may be a misspelt promise."""
+    _require_known(os.environ)
     values = {name: value for name, value in (chosen or {}).items() if value is not None}
     try:
         settings = Settings(**values)
@@ -207,6 +210,23 @@ def load(chosen: Mapping[str, Any] | None = None) -> Settings:
         problem = f"{variable} must be a {getattr(kind, '__name__', kind)}"
         raise Invalid(problem, {variable: problem}) from error
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+
+
+_PREFIX = "HOLDFAST_"
+_OF_THE_CLI = frozenset({"HOST", "TOKEN", "PROJECT", "ADDON", "CONFIG"})
+"""Variables of `holdfast` as a client, which may be set where a server starts."""
+
+
+def _require_known(names: Iterable[str]) -> None:
+    known = {name.upper() for name in Settings.model_fields} | _OF_THE_CLI
+    for variable in sorted(names):
+        name = variable.removeprefix(_PREFIX)
+        if name == variable or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {_PREFIX}{near[0]}?" if near else ""
+        problem = f"{variable} is no setting of Holdfast{hint} (docs/settings.md lists them)"
+        raise Invalid(problem, {variable: problem})
 
 
 def prepare_data_dir(settings: Settings) -> None:

@@ -204,13 +204,13 @@ def _decided(session: WriteSession, pks: list[int]) -> int:
 
 @pytest.fixture
 def scene(
-    timetable: Timetable, empty_url: str, tmp_path: Path, new_addon: Callable[[], int]
+    timetable: Timetable, catalog_url: str, tmp_path: Path, new_addon: Callable[[], int]
 ) -> Iterator[Scene]:
     timetable.clock = SetClock(START)
     clock = FastClock(SystemClock().now(), START, SPEED)
     addons = [new_addon() for _ in range(ADDONS)]
     processes = 1 if timetable.catalog.is_sqlite else 3
-    made = Scene(timetable, empty_url, tmp_path, clock, addons, processes)
+    made = Scene(timetable, catalog_url, tmp_path, clock, addons, processes)
     yield made
     made.end()
 

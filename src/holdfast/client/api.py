@@ -12,9 +12,9 @@ from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
 from holdfast.client.models.models import About, Addon, Backup, Document, Restore
 from holdfast.client.projects import Projects
-from holdfast.client.proving import drills
-from holdfast.client.proving.drills import Drill, Drills
-from holdfast.client.proving.protection import Protections
+from holdfast.client.proof import drills
+from holdfast.client.proof.drills import Drill, Drills
+from holdfast.client.proof.protection import Protections
 from holdfast.client.retention import Retention
 from holdfast.client.schedules import Schedules
 from holdfast.client.streams import awaited, blocking

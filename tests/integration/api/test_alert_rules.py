@@ -64,6 +64,12 @@ CASES: Mapping[str, Case] = {
         {UP: "0x5"}, {UP: "0 0 1 1 1 1"}, 4, {"job": "holdfast-api", "instance": "a:8585"}
     ),
     "HoldfastMetricsAbsent": Case({UP: "1x20"}, STILL, 10),
+    "HoldfastDeliveriesWait": Case(
+        {'holdfast_deliveries_oldest_wait_seconds{channel="mail"}': "0+60x40"},
+        {'holdfast_deliveries_oldest_wait_seconds{channel="mail"}': "0 60 120 0 0 60 0x20"},
+        25,
+        {"channel": "mail"},
+    ),
     "HoldfastNoWorkers": Case({"holdfast_worker_nodes": "0x5"}, STILL, 4),
     "HoldfastWorkerSilent": Case(
         {'holdfast_worker_silence_seconds{node="one"}': "0+60x9"},

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text
 
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
@@ -123,3 +123,14 @@ def forget(session: WriteSession, before: int) -> None:
     """Removes alarms closed before that instant."""
     worn = delete(AlarmRow).where(AlarmRow.closed < before)
     session.execute(worn.execution_options(synchronize_session=False))
+
+
+def open_by_kind(session: ReadSession) -> list[tuple[str, str, int]]:
+    """Kind, severity and number of the open alarms."""
+    counted = (
+        select(AlarmRow.kind, AlarmRow.severity, func.count())
+        .where(AlarmRow.closed.is_(None))
+        .group_by(AlarmRow.kind, AlarmRow.severity)
+        .order_by(AlarmRow.kind, AlarmRow.severity)
+    )
+    return [(kind, severity, count) for kind, severity, count in session.execute(counted)]

@@ -236,3 +236,31 @@ def forget(session: WriteSession, before: int, limit: int) -> int:
 def _changed(session: WriteSession, statement: Update) -> bool:
     result = session.execute(statement.execution_options(synchronize_session=False))
     return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def waiting_by_channel(session: ReadSession) -> list[tuple[str, int, int, int | None]]:
+    """Of each living channel its id, failures in a row, waiting deliveries, and when the oldest of
+    these was made."""
+    counted = (
+        select(
+            ChannelRow.id,
+            ChannelRow.failures,
+            func.count(DeliveryRow.pk),
+            func.min(DeliveryRow.created),
+        )
+        .outerjoin(
+            DeliveryRow,
+            and_(
+                DeliveryRow.channel_pk == ChannelRow.pk,
+                DeliveryRow.sent.is_(None),
+                DeliveryRow.given_up.is_(None),
+            ),
+        )
+        .where(ChannelRow.deleted.is_(None))
+        .group_by(ChannelRow.pk)
+        .order_by(ChannelRow.pk)
+    )
+    return [
+        (channel, failures, waiting, oldest)
+        for channel, failures, waiting, oldest in session.execute(counted)
+    ]

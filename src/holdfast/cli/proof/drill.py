@@ -13,7 +13,7 @@ from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.problems import OperationFailed, naming
 from holdfast.cli.terminal.progress import watching
 from holdfast.client import Client
-from holdfast.client.proving.drills import Assertion, Drill
+from holdfast.client.proof.drills import Assertion, Drill
 
 app = noun("Drills: restores into throwaway servers, to prove that backups restore.")
 assertions = noun("Assertions: what must be true of a restored server.")

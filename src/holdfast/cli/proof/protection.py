@@ -7,7 +7,7 @@ import typer
 
 from holdfast.cli.session.session import Session
 from holdfast.cli.session.verbs import noun, verb
-from holdfast.client.proving.protection import Protection
+from holdfast.client.proof.protection import Protection
 from holdfast.domain.protection import State, exit_status
 
 app = noun("Objectives: how old a backup may be, how long a restore may take, how often proven.")

@@ -18,7 +18,7 @@ from rich.text import Text
 from holdfast.cli.terminal.output import note
 from holdfast.cli.terminal.text import human_size, printable
 from holdfast.client.models.models import Addon, Backup, Restore
-from holdfast.client.proving.drills import Drill
+from holdfast.client.proof.drills import Drill
 
 Watched = Addon | Backup | Drill | Restore
 

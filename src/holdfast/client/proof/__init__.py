@@ -1,1 +1,1 @@
-"""Calls for signed reports."""
+"""Calls about what protects addons and what proves it: objectives, drills, signed reports."""

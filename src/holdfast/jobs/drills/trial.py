@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.catalog.schema import Backup
 from holdfast.contracts.drills import Assertion
@@ -29,7 +29,7 @@ class Trial:
     def add(self, *findings: Finding) -> None:
         for finding in findings:
             self.job.say(f"{finding.verdict}: {finding.name}: {finding.found}")
-            self.findings.append(finding)
+            self.findings.append(replace(finding, found=_storable(finding.found)))
 
     def add_checks(self, *checks: Check) -> None:
         self.add(*map(of_check, checks))
@@ -48,3 +48,8 @@ class Trial:
     def took(self, name: str, seconds: float) -> None:
         """Adds to a time."""
         self.times[name] = self.times.get(name, 0) + round(seconds * 1000)
+
+
+def _storable(text: str) -> str:
+    """Without what no database stores as text: halves of characters, and NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")

@@ -7,6 +7,7 @@ start anew, so that a number that should only grow would fall, which Prometheus 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from holdfast.catalog.alarms import alarms, deliveries
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.work import measured
 from holdfast.domain.operation import ANY_LANE, DRILL_LANE, Status
@@ -95,7 +96,44 @@ def processes(session: ReadSession, now: int) -> Iterator[Gauge]:
     )
 
 
-FAMILIES: Sequence[Family] = (open_operations, queue, ended_operations, processes)
+def open_alarms(session: ReadSession, now: int) -> Iterator[Gauge]:  # noqa: ARG001
+    yield Gauge(
+        "holdfast_alarms_open",
+        "Open alarms, by kind and severity.",
+        ("kind", "severity"),
+        [((kind, severity), count) for kind, severity, count in alarms.open_by_kind(session)],
+    )
+
+
+def outbox(session: ReadSession, now: int) -> Iterator[Gauge]:
+    channels = deliveries.waiting_by_channel(session)
+    yield Gauge(
+        "holdfast_deliveries_waiting",
+        "Messages that wait to be sent to a channel.",
+        ("channel",),
+        [((channel,), count) for channel, _, count, _ in channels],
+    )
+    yield Gauge(
+        "holdfast_deliveries_oldest_wait_seconds",
+        "How long the longest waiting message to a channel has waited.",
+        ("channel",),
+        [
+            ((channel,), 0 if oldest is None else max(0, now - oldest) / 1000)
+            for channel, _, _, oldest in channels
+        ],
+    )
+    yield Gauge(
+        "holdfast_channel_failures",
+        "Attempts to send to a channel that failed in a row.",
+        ("channel",),
+        [((channel,), failures) for channel, failures, _, _ in channels],
+    )
+
+
+FAMILIES: Sequence[Family] = (
+    *(open_operations, queue, ended_operations, processes),
+    *(open_alarms, outbox),
+)
 """Everything but the stored bytes. A new topic is a function here."""
 
 

@@ -1,1 +1,0 @@
-"""Calls about what protects addons, and what proves it."""
