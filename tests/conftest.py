@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parameters = getattr(item, "callspec", None)
         catalogues = (
-            {parameters.params.get(name) for name in ("server", "empty_url")}
+            {parameters.params.get(name) for name in ("server", "empty_url", "catalog_url")}
             if parameters
             else set()
         )

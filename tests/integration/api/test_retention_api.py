@@ -55,11 +55,11 @@ class Kept:
 @pytest.fixture
 def kept(
     installation: InProcessInstallation,
-    empty_url: str,
+    catalog_url: str,
     tmp_path: Path,
     new_addon: Callable[[], int],
 ) -> Iterator[Kept]:
-    settings = Settings(data_dir=tmp_path / "home", database_url=empty_url, queue="table")
+    settings = Settings(data_dir=tmp_path / "home", database_url=catalog_url, queue="table")
     parts = Parts(settings, clock=installation.clock)
     make_owner(parts)
     token = (settings.data_dir / "owner.token").read_text().strip()

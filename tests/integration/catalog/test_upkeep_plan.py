@@ -76,6 +76,7 @@ def test_what_is_marked_going_and_stuck_shows_its_deletion(
     assert (going.fate, going.reasons) == ("going", ["deleted by force by tester"])
 
 
+@pytest.mark.sqlite_first
 def test_what_the_plan_says_is_what_happens(
     installation: InProcessInstallation, addon_pk: int
 ) -> None:

@@ -92,8 +92,9 @@ def test_it_sees_nothing_of_the_installation_but_its_own(
     assert "addon-1" not in seen
     assert "addon-0" in seen
     assert ask(one, f"cat {installation}/readable; cd ..; ls").count("No such file") == 1
-    assert ask(one, "touch /tmp/mine && ls /tmp").split()[-1] == "mine"
-    assert not Path("/tmp/mine").exists()
+    mine = Path(f"/tmp/mine-{os.getpid()}")
+    assert ask(one, f"touch {mine} && ls /tmp").split()[-1] == mine.name
+    assert not mine.exists()
 
 
 def test_it_listens_on_the_loopback_alone(neighbours: tuple[OwnersServer, OwnersServer]) -> None:
