@@ -10,6 +10,8 @@ from fixtures.attached import Attached, Own
 from fixtures.bodies import BILLING
 from fixtures.holdfast import Api, Server, free_port, fresh
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def test_the_types_say_what_can_be_done_here(api: Api) -> None:
     kinds = {each["type"]: each for each in api.get("/addon-types").data["addonTypes"]}

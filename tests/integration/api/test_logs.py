@@ -14,6 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 from fixtures.attached import Attached
 from fixtures.holdfast import Api
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def log(api: Api, attached: Attached, backup: str, **query: Any) -> list[str]:
     lines = api.get(f"{attached.path}/backups/{backup}/logs", **query).data

@@ -7,6 +7,8 @@ import pytest
 
 from fixtures.holdfast import Answer, Api
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def names(answer: Answer) -> list[str]:
     return [project["id"] for project in answer.data["projects"]]

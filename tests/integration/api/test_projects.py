@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.holdfast import Api, fresh
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def test_the_life_of_a_project(api: Api) -> None:
     name = fresh("My App")

@@ -8,6 +8,8 @@ import pytest
 from fixtures.holdfast import Api, Server, fresh
 from holdfast.domain.access import Permission
 
+pytestmark = pytest.mark.sqlite_first
+
 TokenOf = Callable[..., Api]
 
 
