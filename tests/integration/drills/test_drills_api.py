@@ -1,10 +1,8 @@
 """Drills through the API and the command line: what is shown, kept, ended and ordered."""
 
-import signal
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 
@@ -120,9 +118,8 @@ def test_a_server_that_dies_in_the_middle_fails_no_backup_for_ever(
     """What is killed behind our back ends the drill with a reason, and the next one passes."""
     path = installation.begin_drill(installation.addon, keepMinutes=30)
     await_that(lambda: installation.api.get(path).data.get("keptUntil"))
-    for process in psutil.process_iter(["cmdline"]):
-        if any("/drills/" in word for word in process.info["cmdline"] or ()):
-            process.send_signal(signal.SIGKILL)
+    for process in installation.servers_of_drills():
+        process.kill()
     installation.api.post(f"{path}/release")
     assert installation.await_drill(path)["status"] == "completed"
     assert installation.drill(installation.addon)["verdict"] == "passed"
