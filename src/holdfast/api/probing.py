@@ -4,7 +4,6 @@ A wrong host, password or privilege is the caller's to fix, so it is a 400 that 
 Probes run outside any transaction.
 """
 
-import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from holdfast.domain.addon import pick_version
 from holdfast.domain.errors import Failure, Invalid, ObjectMissing
 from holdfast.http.state import Api
 from holdfast.kit.fetch import is_local_service_name
+from holdfast.kit.processes.hosting import free_port
 from holdfast.usecases.addons import AddonServer, managed_address
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, DestinationPatch
@@ -85,10 +85,7 @@ def _managed(engine: Engine, form: AddonForm) -> AddonServer:
         versions = ", ".join(available) or "none; see `holdfast doctor`"
         problem = f"version {form.version!r} is not installed here (available: {versions})"
         raise Invalid(problem, {"version": problem})
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free_port = int(probe.getsockname()[1])
-    return AddonServer(managed_address(form, free_port), version, None)
+    return AddonServer(managed_address(form, free_port()), version, None)
 
 
 def require_bucket(

@@ -10,6 +10,7 @@ from holdfast.catalog.database.page import Listing, Page, Slice
 from holdfast.catalog.database.plain import Plain
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Copy
+from holdfast.catalog.storage import copies
 from holdfast.domain.backup import IMPORTED, BackupType, SourceType
 from holdfast.domain.operation import Status
 from holdfast.domain.provenance import Provenance
@@ -71,12 +72,7 @@ def find(session: ReadSession, addon_pk: int, backup_id: str) -> Backup | None:
 
 def latest_good(session: ReadSession, addon_pk: int) -> Backup | None:
     """The newest completed backup of the addon's own data that can be read somewhere."""
-    readable = select(Copy.pk).where(
-        Copy.backup_pk == Backup.pk,
-        Copy.status == Status.COMPLETED,
-        Copy.gone.is_(None),
-        Copy.lost.is_(None),
-    )
+    readable = select(Copy.pk).where(Copy.backup_pk == Backup.pk, copies.GOOD)
     good = select(Backup).where(
         Backup.addon_pk == addon_pk,
         Backup.status == Status.COMPLETED,

@@ -18,6 +18,7 @@ from holdfast.catalog.schema import (
     DrillPlanRow,
     ProtectionRow,
 )
+from holdfast.catalog.storage import copies
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.backup import IMPORTED
 from holdfast.domain.operation import Status
@@ -43,11 +44,6 @@ def find(session: ReadSession, addon_pk: int, drill_id: str) -> Drill | None:
 def of_addon(session: ReadSession, addon: Addon, page: Page) -> Slice[Drill]:
     rows = select(Drill).where(Drill.addon_pk == addon.pk)
     return take(session, rows, Drill.pk, page, f"drills of {addon.pk}")
-
-
-def backup_ids(session: ReadSession, backup_pks: Collection[int]) -> dict[int, str]:
-    rows = session.execute(select(Backup.pk, Backup.id).where(Backup.pk.in_(backup_pks)))
-    return dict(rows.all())
 
 
 def open_of_addon(session: ReadSession, addon_pk: int) -> Drill | None:
@@ -193,9 +189,7 @@ def good_backups(session: ReadSession, addon_pk: int) -> list[int]:
             Backup.addon_pk == addon_pk,
             Backup.deleted.is_(None),
             Backup.source.not_in(sorted(IMPORTED)),
-            Copy.status == Status.COMPLETED,
-            Copy.lost.is_(None),
-            Copy.gone.is_(None),
+            copies.GOOD,
         )
         .distinct()
         .order_by(Backup.pk)

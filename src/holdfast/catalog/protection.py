@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import and_, event, func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import UOWTransaction
 
 from holdfast.catalog import drills
@@ -27,6 +27,7 @@ from holdfast.catalog.schema import (
     Restore,
     Schedule,
 )
+from holdfast.catalog.storage import copies
 from holdfast.catalog.work import schedules
 from holdfast.domain.addon import Desired
 from holdfast.domain.backup import IMPORTED
@@ -38,7 +39,6 @@ from holdfast.domain.units import DAY_MS
 _AT_ONCE = 500
 _BAD = (Status.FAILED, Status.NOT_SUPPORTED)
 _OWN = Backup.source.not_in(sorted(IMPORTED))
-_GOOD_COPY = and_(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))
 
 Values = dict[str, Any]
 """The columns of a row of facts, by name."""
@@ -215,7 +215,7 @@ def _good(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Values]
     bounds = (
         select(Copy.addon_pk, func.min(Backup.pk), func.max(Backup.pk))
         .join(Backup, Backup.pk == Copy.backup_pk)
-        .where(Copy.addon_pk.in_(addon_pks), _GOOD_COPY, Backup.deleted.is_(None), _OWN)
+        .where(Copy.addon_pk.in_(addon_pks), copies.GOOD, Backup.deleted.is_(None), _OWN)
         .group_by(Copy.addon_pk)
     )
     rows = [tuple(row) for row in session.execute(bounds)]
@@ -225,10 +225,10 @@ def _good(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Values]
     )
     places: dict[int, set[int | None]] = defaultdict(set)
     lost: dict[int, list[int]] = defaultdict(list)
-    copies = select(Copy.backup_pk, Copy.destination_pk, Copy.status, Copy.lost).where(
+    present = select(Copy.backup_pk, Copy.destination_pk, Copy.status, Copy.lost).where(
         Copy.backup_pk.in_({last for _, _, last in rows}), Copy.gone.is_(None)
     )
-    for backup_pk, destination_pk, status, lost_since in session.execute(copies):
+    for backup_pk, destination_pk, status, lost_since in session.execute(present):
         if lost_since is not None:
             lost[backup_pk].append(lost_since)
         elif status == Status.COMPLETED:
@@ -294,7 +294,7 @@ def _proofs(
 def _bytes(session: ReadSession, addon_pks: Collection[int]) -> dict[int, int]:
     stored = (
         select(Copy.addon_pk, func.sum(Copy.size))
-        .where(Copy.addon_pk.in_(addon_pks), _GOOD_COPY)
+        .where(Copy.addon_pk.in_(addon_pks), copies.GOOD)
         .group_by(Copy.addon_pk)
     )
     return {addon_pk: int(total or 0) for addon_pk, total in session.execute(stored)}

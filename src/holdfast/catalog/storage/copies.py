@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Update, bindparam, case, func, or_, select, update
+from sqlalchemy import BigInteger, Update, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from holdfast.catalog.database.page import Page, Slice, take
@@ -20,6 +20,9 @@ from holdfast.domain.snapshot import is_snapshot_key
 from holdfast.domain.units import MINUTE_MS
 
 log = logging.getLogger(__name__)
+
+GOOD = and_(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))
+"""Of copies that are there, as far as is known."""
 
 _ALARMING_TRIES = 4
 """Failures in a row that are logged as an error."""
@@ -292,7 +295,7 @@ def bytes_by_addon_and_store(session: ReadSession) -> list[tuple[int, int | None
     reads all copies, so callers remember the answer."""
     counted = (
         select(Copy.addon_pk, Copy.destination_pk, func.count(), func.sum(Copy.size))
-        .where(Copy.status == Status.COMPLETED, Copy.lost.is_(None), Copy.gone.is_(None))
+        .where(GOOD)
         .group_by(Copy.addon_pk, Copy.destination_pk)
         .order_by(Copy.addon_pk, Copy.destination_pk)
     )

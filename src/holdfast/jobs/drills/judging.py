@@ -59,9 +59,9 @@ _Both = tuple[dict[str, Content], dict[str, Content]]
 def _contents(trial: Trial, made: Restored, engine: ContentReadable) -> Mapping[str, _Both]:
     """What the backup and the restored server hold, by database."""
     job, found = trial.job, defaultdict[str, _Both](lambda: ({}, {}))
-    manifest = stored_dump.read_manifest(job, trial.backup)
-    fetch = stored_dump.fetcher(job, stored_dump.source_of(job, trial.backup), manifest)
-    for entry in manifest["members"]:
+    source_of_backup = stored_dump.source_of(job, trial.backup)
+    fetch = stored_dump.fetcher(job, source_of_backup, trial.manifest)
+    for entry in trial.manifest["members"]:
         member = Member(entry["name"], entry["format"], entry["database"])
         found[member.database or ""][0].update(engine.content(member, fetch(member.name)))
     attempt = attempt_of(trial)

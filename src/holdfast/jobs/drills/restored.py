@@ -83,7 +83,7 @@ def _database(trial: Trial, made: Restored) -> str:
 
 def _from_dump(trial: Trial, home: Home) -> Restored:
     job = trial.job
-    manifest = stored_dump.read_manifest(job, trial.backup)
+    manifest = trial.manifest = stored_dump.read_manifest(job, trial.backup)
     trial.size = stored_dump.size_of(manifest)
     _require_room(trial, home)
     source = stored_dump.source_of(job, trial.backup)

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from holdfast.catalog.schema import Backup
+from holdfast.catalog.schema import Backup, Document
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.evidence import Check
 from holdfast.domain.proof.drill import Finding, Plan, Verdict, of_check
@@ -25,6 +25,8 @@ class Trial:
     times: dict[str, int] = field(default_factory=dict[str, int])
     version: str = ""
     size: int = 0
+    manifest: Document = field(default_factory=Document)
+    """Of a dump, once it was read."""
 
     def add(self, *findings: Finding) -> None:
         for finding in findings:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import socket
 import stat
 from collections.abc import Iterable
 from functools import cache
@@ -61,6 +62,13 @@ def unprivileged(users: Iterable[str]) -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next((user for user in users if user in names), None)
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on. Another program may take it at any time."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def require_reachable(directory: object, user: str | int) -> None:

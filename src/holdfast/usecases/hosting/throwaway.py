@@ -7,7 +7,6 @@ server any more: no time has to pass and no row has to be asked.
 
 import logging
 import shutil
-import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from holdfast.kit.backoff import pauses
 from holdfast.kit.locks import try_exclusive
 from holdfast.kit.processes.cell import Cell
 from holdfast.kit.processes.guard import Guard
-from holdfast.kit.processes.hosting import give
+from holdfast.kit.processes.hosting import free_port, give
 from holdfast.kit.processes.process import Detached, start_detached
 from holdfast.kit.seal import Secret
 from holdfast.usecases.hosting.managed_servers import START_SECONDS, hostable
@@ -72,7 +71,7 @@ def new_server(home: Home, version: str, user: str, database: str) -> LocalServe
     """The server to be made there, reached by our administrator and by `user`."""
     return LocalServer(
         directory=home.directory / "data",
-        port=_free_port(),
+        port=free_port(),
         version=version,
         user=user,
         password=Secret(ids.password()),
@@ -114,7 +113,7 @@ def start(tools: Toolbox, engine: Engine, server: LocalServer, guard: Guard) -> 
         if _await(tools, hosting, server, guard, process.ended):
             return server
         hosting.stop(server)
-        server = replace(server, port=_free_port())  # another program may have taken its port
+        server = replace(server, port=free_port())  # another program may have taken its port
     raise AddonUnavailable(f"the restored server did not answer: {_last_words(server)}")
 
 
@@ -151,12 +150,6 @@ def _last_words(server: LocalServer) -> str:
     except OSError:
         return "it wrote no log"
     return " ".join(text[-600:].split()) or "it said nothing"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def sweep(tools: Toolbox) -> int:

@@ -32,10 +32,9 @@ def start(context: Context, addon: Addon, backup: Backup | None, keep_minutes: i
     if going is not None:
         raise Conflict(f"the drill {going.id} of this addon is {going.status}; abort it or wait")
     if backup is None:
-        good = drills.good_backups(session, addon.pk)
-        if not good:
+        backup = backups.latest_good(session, addon.pk)
+        if backup is None:
             raise Conflict("the addon has no good backup to drill; take one first")
-        backup = backups.get(session, good[-1])
     session.refresh(backup)
     if backup.deleted is not None:
         raise NotFound(f"there is no backup {backup.id!r}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from holdfast.catalog import drills
+from holdfast.catalog import backups, drills
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Drill
 from holdfast.catalog.work import operation_queries
@@ -24,7 +24,7 @@ from holdfast.views.shapes.drills import (
 
 
 def views(session: ReadSession, rows: Sequence[Drill]) -> list[DrillView]:
-    backup_ids = drills.backup_ids(session, [row.backup_pk for row in rows])
+    backup_ids = backups.ids_of(session, [row.backup_pk for row in rows])
     going = [row.operation for row in rows if Status(row.status) not in OVER]
     progress = operation_queries.progress_of(session, going) if going else {}
     return [
