@@ -46,6 +46,7 @@ TEST: list[Need] = [
     ("Prometheus and promtool, for alert rules and the board", "promtool", ["prometheus"]),
     ("Node.js, for the official JS client and CLI", "node", ["nodejs"]),
     ("npm, for the official JS client and CLI", "npm", ["npm"]),
+    ("Chromium, for the dashboard's tests", "/usr/bin/chromium", ["chromium"]),
 ]
 
 
