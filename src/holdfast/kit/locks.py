@@ -31,11 +31,17 @@ def _is_there(path: Path, handle: IO[bytes]) -> bool:
 
 
 def try_exclusive(path: Path) -> IO[bytes] | None:
-    """The held lock as an open file (close it to release), or None when another process has it."""
+    """The held lock as an open file (close it to release), or None when another process has it.
+
+    None, too, when the file was removed meanwhile, see `exclusive`.
+    """
     handle = path.open("ab")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        handle.close()
+        return None
+    if not _is_there(path, handle):
         handle.close()
         return None
     return handle

@@ -1,15 +1,18 @@
 """Throwaway servers: made for one drill, and gone with it, however it ends.
 
-Each has a directory of its own, `drills/<operation>.<attempt>`, and holds the lock in it for life.
-The kernel gives the lock back when the process dies, so whoever gets it knows that nobody needs the
-server any more: no time has to pass and no row has to be asked.
+Each has a directory of its own, `drills/<operation>.<attempt>`. Its drill locks the file
+`<operation>.<attempt>.lock` beside it from before the directory exists until after it is gone. The
+kernel gives the lock back when the process dies, so a sweep that gets it knows that the server is
+not needed any more: no time has to pass and no row has to be asked.
 """
 
 import logging
 import shutil
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from holdfast.contracts.engine import Address, Engine
@@ -17,7 +20,7 @@ from holdfast.contracts.local_servers import ADMIN, Hostable, LocalServer, Login
 from holdfast.domain.errors import AddonUnavailable, Failure
 from holdfast.kit import ids
 from holdfast.kit.backoff import pauses
-from holdfast.kit.locks import try_exclusive
+from holdfast.kit.locks import exclusive, try_exclusive
 from holdfast.kit.processes.cell import Cell
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import free_port, give
@@ -30,8 +33,9 @@ from holdfast.usecases.toolbox import Toolbox
 log = logging.getLogger(__name__)
 
 _STARTS = 3
+_REMOVALS = 8
 _KIND = "kind"
-_LOCK = "lock"
+_LOCK_SUFFIX = ".lock"
 _NICENESS = "15"
 """Of the server of a drill: the machine's own work goes first."""
 
@@ -52,19 +56,21 @@ def drills_dir(data_dir: Path) -> Path:
 def home(tools: Toolbox, kind: str, tag: str) -> Generator[Home]:
     """A new directory for the drill `tag`; everything in it is removed at the end."""
     directory = drills_dir(tools.data_dir) / tag
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    for path in (directory.parent, directory):  # the server's own user must get there
-        path.chmod(0o711)
-    (directory / _KIND).write_text(kind)
-    lock = try_exclusive(directory / _LOCK)
-    if lock is None:
-        raise AddonUnavailable("the directory of this drill is taken")
-    with lock, lent_uid(tools) as uid:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(_lock_file(directory)), lent_uid(tools) as uid:
         try:
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            for path in (directory.parent, directory):  # the server's own user must get there
+                path.chmod(0o711)
+            (directory / _KIND).write_text(kind)
             yield Home(directory, uid)
         finally:
             _remove(tools.engines(kind), directory)
+
+
+def _lock_file(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}{_LOCK_SUFFIX}")
 
 
 def new_server(home: Home, version: str, user: str, database: str) -> LocalServer:
@@ -156,17 +162,18 @@ def sweep(tools: Toolbox) -> int:
     """Ends servers of drills whose process is gone and removes their files; returns how many."""
     swept = 0
     base = drills_dir(tools.data_dir)
-    for directory in base.iterdir() if base.is_dir() else ():
-        if not directory.is_dir():
+    paths = base.iterdir() if base.is_dir() else ()
+    for directory in {path.with_name(path.name.removesuffix(_LOCK_SUFFIX)) for path in paths}:
+        lock = try_exclusive(_lock_file(directory))
+        if lock is None:
             continue
-        with suppress(FileNotFoundError):
-            lock = try_exclusive(directory / _LOCK)
-            if lock is None:
-                continue
-            with lock:
+        with lock:
+            if directory.exists():
                 kind = (directory / _KIND).read_text() if (directory / _KIND).exists() else ""
                 _remove(tools.engines(kind) if kind else None, directory)
                 swept += 1
+            else:
+                _lock_file(directory).unlink(missing_ok=True)
     return swept
 
 
@@ -177,10 +184,21 @@ def _remove(engine: Engine | None, directory: Path) -> None:
             for data in (directory / "data", *directory.glob("tree*/data")):
                 if data.exists():
                     _end(engine, data)
-        shutil.rmtree(directory)
+        _remove_files(directory)
+        _lock_file(directory).unlink(missing_ok=True)
     except (Failure, OSError) as error:
         extra = {"directory": str(directory), "error": str(error)}
         log.warning("a drill left something behind; it is tried again", extra=extra)
+
+
+def _remove_files(directory: Path) -> None:
+    """Removes the directory, again while programs that are about to end still write there."""
+    for pause in islice(pauses(1.0), _REMOVALS):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(pause)
+    shutil.rmtree(directory)
 
 
 def _end(engine: Hostable, data: Path) -> None:
