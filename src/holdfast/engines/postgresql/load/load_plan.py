@@ -126,6 +126,11 @@ def is_event_trigger(line: str) -> bool:
     return _entry(line).startswith(("EVENT TRIGGER ", "COMMENT - EVENT TRIGGER "))
 
 
+def is_index_attach(line: str) -> bool:
+    """Does it make an index part of a partitioned one?"""
+    return _entry(line).startswith("INDEX ATTACH ")
+
+
 def is_row_security(line: str) -> bool:
     """Does it turn on row security?"""
     return _entry(line).startswith("ROW SECURITY ")

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Protocol
 
 from holdfast.contracts.engine import Address, Skipped
@@ -36,6 +37,7 @@ from holdfast.engines.postgresql.load.load_plan import (
     Lists,
     Share,
     is_event_trigger,
+    is_index_attach,
     is_row_security,
 )
 from holdfast.engines.postgresql.load.loaded_tables import LoadedTables
@@ -194,7 +196,10 @@ class Loading:
             self._count_unfiltered(checks, guard)
         event_triggers = [line for line in plan.rest if is_event_trigger(line)]
         rest = [line for line in plan.rest if line not in event_triggers]
-        self.restore(head, rest, guard, f"--jobs={jobs}")
+        for attaches, lines in groupby(rest, is_index_attach):
+            # Sessions that attach indexes side by side leave the partitioned index invalid at
+            # times, with stock pg_restore, too: none of them sees that all partitions have one.
+            self.restore(head, list(lines), guard, *(() if attaches else (f"--jobs={jobs}",)))
         self._retry(archive, lists, guard, checks)
         if self.separate is not None:
             last = self.separate.run(head, lists)
