@@ -1,7 +1,7 @@
 """`make bench-api`: a server's start, its idling, lists under load, and a backup beside a flood.
 
-1,000,000 finished backups of one addon are in a fresh SQLite catalogue; everything of Holdfast runs
-in one process. The requests come from another process, over connections that stay open, so client
+1,000,000 finished backups of one addon are in a fresh catalogue, on SQLite or on a PostgreSQL
+server of its own (`--catalogue`); everything of Holdfast runs in one process. The requests come from another process, over connections that stay open, so client
 and server share the machine. What is asked for: a page of backups, one page after the other, so
 that each is read for the first time, a page of projects, and the trivial `/healthz`, to which the
 others are a ratio; first as fast as they are answered, then at the rate that is the target. In the
@@ -31,6 +31,7 @@ from benchmarks.asking import Load, measure
 from benchmarks.catalogue import ADDON, PROJECT, fill_catalogue
 from benchmarks.memory import resident
 from benchmarks.requester import Connection
+from benchmarks.server import catalogue_server
 from demo.place import place
 from demo.screen import Screen
 from demo.server import Server
@@ -51,6 +52,7 @@ _SETTINGS = {
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-api", description=__doc__)
+    parser.add_argument("--catalogue", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--backups", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each kind of request")
     parser.add_argument("--connections", type=int, default=32)
@@ -63,10 +65,15 @@ def main() -> None:
     screen, chosen = Screen(), _arguments()
     with ExitStack() as stack:
         home = stack.enter_context(place(None, 0, keep=False))
-        with screen.step(f"Writing {chosen.backups:,} backups into a fresh catalogue"):
-            fill_catalogue(home, chosen.backups)
         files = Path(stack.enter_context(TemporaryDirectory(prefix="holdfast-files-")))
-        server = Server(home, settings={**_SETTINGS, "HOLDFAST_SQLITE_ROOTS": str(files)})
+        settings = {**_SETTINGS, "HOLDFAST_SQLITE_ROOTS": str(files)}
+        url = None
+        if chosen.catalogue == "postgresql":
+            url = stack.enter_context(catalogue_server(home / "catalogue"))
+            settings["HOLDFAST_DATABASE_URL"] = url
+        with screen.step(f"Writing {chosen.backups:,} backups into a fresh catalogue"):
+            fill_catalogue(home, chosen.backups, database_url=url)
+        server = Server(home, settings=settings)
         table = Table(box=box.SIMPLE_HEAD)
         for column in ("what", "measured", "target", ""):
             table.add_column(column)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from holdfast.catalog.database import session as sessions
 from holdfast.catalog.database.page import Page, take
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Line, Replay, Role
@@ -158,3 +159,29 @@ def test_a_cursor_of_another_list_is_refused(catalog: Catalog) -> None:
         got = take(session, select(Line), Line.pk, Page(1), "lines of a")
         with pytest.raises(Invalid):
             take(session, select(Line), Line.pk, Page(1, 1, got.cursor), "lines of b")
+
+
+def test_connections_that_rested_are_replaced_when_they_died(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was away and is back: nobody is told of connections that ended with it."""
+    if catalog.is_sqlite:
+        return
+
+    def count() -> int | None:
+        with catalog.read() as session:
+            return session.scalar(select(func.count()).select_from(Role))
+
+    def end_all() -> None:
+        with catalog.write() as session:
+            session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+
+    monkeypatch.setattr(sessions, "_PING_AFTER_SECONDS", 0.0)
+    at_once(*[count for _ in range(4)])
+    end_all()
+    assert at_once(*[count for _ in range(4)]) == [0, 0, 0, 0]

@@ -51,9 +51,16 @@ class Listing(Generic[T]):
     def __init__(
         self, rows: Select[T], key: InstrumentedAttribute[int], read: Reading[T] | None = None
     ) -> None:
-        ordered = rows.order_by(key.desc()).limit(bindparam("page_limit", type_=Integer))
-        self._numbered = ordered.offset(bindparam("page_offset", type_=BigInteger))
-        self._past = ordered.where(key < bindparam("page_past", type_=BigInteger))
+        limit = bindparam("page_limit", type_=Integer)
+        offset = bindparam("page_offset", type_=BigInteger)
+        # An index passes over the keys of the pages before; their rows are never read.
+        keys = rows.with_only_columns(key).order_by(key.desc()).limit(limit).offset(offset)
+        self._numbered = rows.where(key.in_(keys)).order_by(key.desc())
+        self._past = (
+            rows.where(key < bindparam("page_past", type_=BigInteger))
+            .order_by(key.desc())
+            .limit(limit)
+        )
         self._key = key.key
         self._read: Reading[T] = read or (
             lambda session, rows, bound: session.scalars(rows, bound).all()

@@ -6,13 +6,21 @@ daemons) open one. On SQLite a write transaction takes the write lock at BEGIN, 
 queue instead of failing half-way.
 """
 
+import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, cast
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -24,6 +32,10 @@ from holdfast.catalog.database.deadlines import make_patient
 PATIENCE = 20.0
 """Seconds for an answer: fewer than a worker may be silent before others take over."""
 
+_PING_AFTER_SECONDS = 1.0
+"""No server that ends is back sooner."""
+_RESTING_SINCE = "resting since"
+
 CatalogAway = (OperationalError, InterfaceError, InternalError)
 """Errors of a broken connection to the catalogue, for layers that may not import SQLAlchemy."""
 
@@ -32,7 +44,8 @@ CatalogClash = IntegrityError
 
 
 class ReadSession(Session):
-    """Sees one consistent state; cannot change it."""
+    """Cannot change anything. On SQLite it sees one state; on PostgreSQL each statement sees what
+    is committed when it begins."""
 
     def flush(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - SQLAlchemy's signature
         if not isinstance(self, WriteSession) and (self.new or self.dirty or self.deleted):
@@ -74,7 +87,10 @@ class Catalog:
             self.engine = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
             self._reader = _sqlite_engine(self.url, begin="BEGIN", read_only=True)
         else:
-            self.engine = self._reader = _postgresql_engine(self.url, patience)
+            self.engine = _postgresql_engine(self.url, patience)
+            # Each statement sees what is committed when it begins, in a transaction, too. So reads
+            # go without one: opening and ending it would be half of what they wait for.
+            self._reader = _postgresql_engine(self.url, patience, isolation_level="AUTOCOMMIT")
         self._write = sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
         self._read = sessionmaker(self._reader, class_=ReadSession)
 
@@ -153,13 +169,13 @@ def _lock_key(addon_pk: int) -> int:
     return addon_pk % 2**31
 
 
-def _postgresql_engine(url: URL, patience: float) -> Engine:
+def _postgresql_engine(url: URL, patience: float, **options: Any) -> Engine:
     limits = "-c idle_in_transaction_session_timeout=15s -c lock_timeout=10s"
     engine = create_engine(
         url,
         pool_size=20,
         max_overflow=20,
-        pool_pre_ping=True,
+        **options,
         insertmanyvalues_page_size=50,  # psycopg takes statements apart in Python: not huge ones
         connect_args={
             "options": limits,
@@ -172,7 +188,30 @@ def _postgresql_engine(url: URL, patience: float) -> Engine:
         },
     )
     make_patient(engine, patience)
+    _ping_rested(engine)
     return engine
+
+
+def _ping_rested(engine: Engine) -> None:
+    """Tries connections that rested before they are used, and replaces all when one is dead.
+
+    SQLAlchemy's own `pool_pre_ping` would try them before every use, which costs a short read a
+    fifth of its time.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def on_checkin(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        record.info[_RESTING_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(raw: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        since = record.info.get(_RESTING_SINCE)
+        if since is None or time.monotonic() - since < _PING_AFTER_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(raw)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
 
 
 def _sqlite_engine(url: URL, begin: str, *, read_only: bool = False) -> Engine:
