@@ -1,12 +1,12 @@
 """`make bench-api`: a server's start, its idling, lists under load, and a backup beside a flood.
 
 1,000,000 finished backups of one addon are in a fresh catalogue, on SQLite or on a PostgreSQL
-server of its own (`--catalogue`); everything of Holdfast runs in one process. The requests come from another process, over connections that stay open, so client
-and server share the machine. What is asked for: a page of backups, one page after the other, so
-that each is read for the first time, a page of projects, and the trivial `/healthz`, to which the
-others are a ratio; first as fast as they are answered, then at the rate that is the target. In the
-end a SQLite file is backed up again and again, with and without a flood of requests that have no
-valid token.
+server of its own (`--catalogue`); everything of Holdfast runs in one process. The requests come
+from another process, over connections that stay open, so client and server share the machine. What
+is asked for: a page of backups, one page after the other, so that each is read for the first time,
+a page of projects, and the trivial `/healthz`, to which the others are a ratio; first as fast as
+they are answered, then at the rate that is the target. In the end a SQLite file is backed up again
+and again, with and without a flood of requests that have no valid token.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main() -> None:
         home = stack.enter_context(place(None, 0, keep=False))
         files = Path(stack.enter_context(TemporaryDirectory(prefix="holdfast-files-")))
         settings = {**_SETTINGS, "HOLDFAST_SQLITE_ROOTS": str(files)}
-        url = None
+        url = ""
         if chosen.catalogue == "postgresql":
             url = stack.enter_context(catalogue_server(home / "catalogue"))
             settings["HOLDFAST_DATABASE_URL"] = url

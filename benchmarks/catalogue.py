@@ -3,6 +3,7 @@
 The addons are attached and never asked for anything; the rows are as finished backups leave them.
 """
 
+import sqlite3
 import uuid
 from pathlib import Path
 
@@ -19,12 +20,10 @@ _FIRST = 1_700_000_000_000
 _AT_ONCE = 10_000
 
 
-def fill_catalogue(
-    data_dir: Path, count: int, addons: int = 1, database_url: str | None = None
-) -> None:
+def fill_catalogue(data_dir: Path, count: int, addons: int = 1, database_url: str = "") -> None:
     """Backups `backup-1` to `backup-<count>`, the last one the newest, of each addon its share.
 
-    `database_url` as the setting: None is SQLite, in the data directory.
+    `database_url` as the setting: empty is SQLite, in the data directory.
     """
     parts = Parts(Settings(data_dir=data_dir, database_url=database_url))
     # Without its key and its store nothing starts where secrets and backups are.
@@ -48,9 +47,14 @@ def fill_catalogue(
             session.execute(insert(Backup), [backup_row(*each) for each in owned])
             session.execute(insert(Copy), [copy_row(*each) for each in owned])
             session.execute(insert(Operation), [operation_row(*each) for each in owned])
-    settle = "PRAGMA wal_checkpoint(TRUNCATE)" if catalog.is_sqlite else "VACUUM ANALYZE"
-    with catalog.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(settle)
+    if catalog.is_sqlite:
+        with sqlite3.connect(data_dir / "holdfast.db") as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    else:
+        with catalog.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+                "VACUUM ANALYZE"
+            )
     catalog.close()
 
 
