@@ -98,6 +98,7 @@ _LISTED = Listing(
     _PLAIN.rows.where(Backup.addon_pk == bindparam("addon_pk"), Backup.deleted.is_(None)),
     Backup.pk,
     _PLAIN.read,
+    unfiltered=_PLAIN.rows,
 )
 
 

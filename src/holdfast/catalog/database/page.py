@@ -45,22 +45,25 @@ class Listing(Generic[T]):
 
     `rows` must not be ordered yet; values that differ from page to page are bound by name. `key`
     is the column that pages are ordered by, the newest first. `read` reads the rows, by default as
-    entities.
+    entities. `unfiltered` are the same rows without conditions: with it, an index that covers the
+    conditions passes over the keys of earlier pages, and their rows are not read.
     """
 
     def __init__(
-        self, rows: Select[T], key: InstrumentedAttribute[int], read: Reading[T] | None = None
+        self,
+        rows: Select[T],
+        key: InstrumentedAttribute[int],
+        read: Reading[T] | None = None,
+        unfiltered: Select[T] | None = None,
     ) -> None:
         limit = bindparam("page_limit", type_=Integer)
         offset = bindparam("page_offset", type_=BigInteger)
-        # An index passes over the keys of the pages before; their rows are never read.
-        keys = rows.with_only_columns(key).order_by(key.desc()).limit(limit).offset(offset)
-        self._numbered = rows.where(key.in_(keys)).order_by(key.desc())
-        self._past = (
-            rows.where(key < bindparam("page_past", type_=BigInteger))
-            .order_by(key.desc())
-            .limit(limit)
-        )
+        ordered = rows.order_by(key.desc()).limit(limit)
+        self._numbered = ordered.offset(offset)
+        if unfiltered is not None:
+            keys = self._numbered.with_only_columns(key)
+            self._numbered = unfiltered.where(key.in_(keys)).order_by(key.desc())
+        self._past = ordered.where(key < bindparam("page_past", type_=BigInteger))
         self._key = key.key
         self._read: Reading[T] = read or (
             lambda session, rows, bound: session.scalars(rows, bound).all()

@@ -37,7 +37,13 @@ class Backup(Table):
     deleted: Mapped[int | None]
     __table_args__ = (
         Index("backups_by_slug", "addon_pk", "id", unique=True),
-        Index("backups_newest_first", "addon_pk", "pk"),
+        Index(
+            "backups_newest_first",
+            "addon_pk",
+            "pk",
+            sqlite_where=text("deleted IS NULL"),
+            postgresql_where=text("deleted IS NULL"),
+        ),
         Index(
             "backups_hidden",
             "deleted",
