@@ -1,8 +1,9 @@
 """Enforces rate limits on every request, and reports them on every answer.
 
 A caller over a limit by address gets the 429 a second late: a program that only repeats its request
-then waits instead of working, and so do we. Probes are delayed in the same way but never refused,
-because a load balancer would remove an instance that is only being annoyed.
+then waits instead of working, and so do we. Probes have no limit, and their answers cost next to
+nothing: a load balancer shares its address with others behind it, and would remove an instance that
+is only being annoyed.
 """
 
 import asyncio
@@ -31,8 +32,6 @@ class Limits:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["path"] in PROBES:
-            if self._throttle.probed_too_often(address_in(scope)):
-                await asyncio.sleep(_DELAY_SECONDS)
             return await self._app(scope, receive, send)
         token, address = _token_of(scope), address_in(scope)
         try:

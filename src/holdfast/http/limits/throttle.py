@@ -27,7 +27,6 @@ class Window:
 
     ends: float
     used: int = 0
-    probes: int = 0
     guesses: int = 0
 
 
@@ -136,11 +135,6 @@ class Throttle:
         if token is not None:
             self._tokens.forget(token)
             self._addresses.open(_network(address)).guesses += 1
-
-    def probed_too_often(self, address: str) -> bool:
-        window = self._addresses.open(_network(address))
-        window.probes += 1
-        return window.probes > self._bounds.address_limit
 
     def _count(self, window: Window, limit: int, used: int = 0) -> RateLimit:
         window.used += used
