@@ -82,7 +82,9 @@ def test_2_addons_and_backups_over_the_command_line(
 
 def require_dump(link: str, database: str) -> None:
     """What the link leads to is a tar that `gunzip` and `tar` open, and `pg_restore` knows."""
-    with tarfile.open(fileobj=io.BytesIO(httpx.get(link).content), mode="r:gz") as packed:
+    with tarfile.open(
+        fileobj=io.BytesIO(httpx.get(link, timeout=60).content), mode="r:gz"
+    ) as packed:
         (name,) = (each for each in packed.getnames() if each.endswith((".dump", ".dump.gz")))
         file = packed.extractfile(name)
         assert file is not None

@@ -57,7 +57,7 @@ def test_a_backup_lives_and_ends_in_the_bucket(
 
     link = api.get(f"{ADDON}/backups/first/download-link").data["downloadLink"]
     assert link.startswith(f"{PUBLIC}/v1/downloads/")
-    content = httpx.get(link.replace(PUBLIC, server.url)).content
+    content = httpx.get(link.replace(PUBLIC, server.url), timeout=60).content
     assert content.startswith(b"\x1f\x8b")
 
     api.delete(f"{ADDON}/backups/first", force="true")

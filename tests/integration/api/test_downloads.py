@@ -22,7 +22,7 @@ def link(api: Api, attached: Attached, backup: str) -> str:
 def test_the_link_needs_no_token_but_its_signature(link: str) -> None:
     path, _, query = link.partition("?")
     given = dict(pair.split("=") for pair in query.split("&"))
-    assert httpx.get(link).status_code == 200
+    assert httpx.get(link, timeout=60).status_code == 200
     for wrong in (
         {"signature": "0" * 64},
         {"signature": ""},
@@ -32,20 +32,23 @@ def test_the_link_needs_no_token_but_its_signature(link: str) -> None:
         {"by": "somebody-else"},
         {"by": ""},
     ):
-        answer = httpx.get(path, params={**given, **wrong})
+        answer = httpx.get(path, params={**given, **wrong}, timeout=60)
         assert answer.status_code == 403
         assert answer.json()["error"]["id"] == "forbidden"
     for broken in ({"expires": "soon"}, {"expires": "9" * 5000}, {"expires": ""}):
-        assert httpx.get(path, params={**given, **broken}).status_code in (400, 403)
-    assert httpx.get(path).status_code == 400
-    assert httpx.get(path.replace("good-one.tar.zst", "other"), params=given).status_code == 404
+        assert httpx.get(path, params={**given, **broken}, timeout=60).status_code in (400, 403)
+    assert httpx.get(path, timeout=60).status_code == 400
+    assert (
+        httpx.get(path.replace("good-one.tar.zst", "other"), params=given, timeout=60).status_code
+        == 404
+    )
 
 
 def test_a_link_of_one_backup_opens_no_other(api: Api, attached: Attached, link: str) -> None:
     made = api.post(f"{attached.path}/backups", {"name": "Other", "backupType": "dump"}).data
     await_backup(api, f"{attached.path}/backups/{made['id']}")
     uid = link.split("/downloads/")[1].split("/", maxsplit=1)[0]
-    assert httpx.get(link.replace(uid, made["uid"])).status_code == 403
+    assert httpx.get(link.replace(uid, made["uid"]), timeout=60).status_code == 403
 
 
 def test_a_link_ends_with_the_token_that_asked_for_it(
@@ -54,9 +57,9 @@ def test_a_link_ends_with_the_token_that_asked_for_it(
     leaving = token_of([Permission.ADDON_READ])
     newest = api.get("/tokens", per_page=1).data["tokens"][0]
     asked = leaving.get(f"{attached.path}/backups/{backup}/download-link").data["downloadLink"]
-    assert httpx.get(asked).status_code == 200
+    assert httpx.get(asked, timeout=60).status_code == 200
     api.delete(f"/tokens/{newest['id']}")
-    answer = httpx.get(asked)
+    answer = httpx.get(asked, timeout=60)
     assert answer.status_code == 403
     assert "may not read" in answer.json()["error"]["message"]
 
@@ -89,12 +92,12 @@ def test_behind_a_trusted_proxy_links_are_https_and_the_caller_is_the_clients(
 
 
 def test_heads_and_ranges(link: str) -> None:
-    whole = httpx.get(link)
+    whole = httpx.get(link, timeout=60)
     size = len(whole.content)
     assert whole.headers["content-length"] == str(size)
     assert whole.headers["accept-ranges"] == "bytes"
     assert 'filename="good-one.tar.zst"' in whole.headers["content-disposition"]
-    head = httpx.head(link)
+    head = httpx.head(link, timeout=60)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(size)
     for header, low, high in (
@@ -104,15 +107,15 @@ def test_heads_and_ranges(link: str) -> None:
         (f"bytes={size - 1}-{size + 50}", size - 1, size),
         ("bytes=511-1030", 511, 1031),
     ):
-        part = httpx.get(link, headers={"range": header})
+        part = httpx.get(link, headers={"range": header}, timeout=60)
         assert part.status_code == 206
         assert part.content == whole.content[low:high]
         assert part.headers["content-range"] == f"bytes {low}-{high - 1}/{size}"
-    beyond = httpx.get(link, headers={"range": f"bytes={size}-"})
+    beyond = httpx.get(link, headers={"range": f"bytes={size}-"}, timeout=60)
     assert beyond.status_code == 416
     assert beyond.headers["content-range"] == f"bytes */{size}"
     for ignored in ("bytes=0-1,5-6", "lines=1-2", "bytes=-", "bytes=x-y"):
-        assert httpx.get(link, headers={"range": ignored}).content == whole.content
+        assert httpx.get(link, headers={"range": ignored}, timeout=60).content == whole.content
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_stock_tools_open_it(
     await_backup(api, f"{attached.path}/backups/{made}")
     shown = api.get(f"{attached.path}/backups/{made}/download-link").data["downloadLink"]
     assert f"/{made}.tar.{suffix}?" in shown
-    with httpx.stream("GET", shown) as body, (tmp_path / "it").open("wb") as file:
+    with httpx.stream("GET", shown, timeout=60) as body, (tmp_path / "it").open("wb") as file:
         for chunk in body.iter_raw():
             file.write(chunk)
     with (tmp_path / "it").open("rb") as packed, (tmp_path / "it.tar").open("wb") as tar:
@@ -160,7 +163,7 @@ def test_all_databases_are_in_one_file(api: Api, attached: Attached, tmp_path: P
     finally:
         postgres.run(f'DROP DATABASE "{other}"')
     shown = api.get(f"{attached.path}/backups/{made}/download-link").data["downloadLink"]
-    (tmp_path / "it.tar.gz").write_bytes(httpx.get(shown).content)
+    (tmp_path / "it.tar.gz").write_bytes(httpx.get(shown, timeout=60).content)
     subprocess.run(["tar", "xzf", "it.tar.gz"], cwd=tmp_path, check=True)
     restore = str(attached.postgres.bin_dir / "pg_restore")
     listed = ""
@@ -175,5 +178,5 @@ def test_all_databases_are_in_one_file(api: Api, attached: Attached, tmp_path: P
 
 def test_what_is_deleted_is_gone(api: Api, attached: Attached, backup: str, link: str) -> None:
     assert api.delete(f"{attached.path}/backups/{backup}", force="true").data == {}
-    answer = httpx.get(link)
+    answer = httpx.get(link, timeout=60)
     assert (answer.status_code, answer.json()["error"]["id"]) == (404, "not-found")

@@ -7,7 +7,7 @@ from fixtures.holdfast import Api, Server
 
 def test_it_is_live_and_ready_without_a_token(server: Server) -> None:
     for path in ("/healthz", "/readyz"):
-        answer = httpx.get(f"{server.url}{path}")
+        answer = httpx.get(f"{server.url}{path}", timeout=60)
         assert (answer.status_code, answer.json()) == (200, {"data": {"status": "ok"}})
 
 
@@ -17,11 +17,11 @@ def test_the_owner_token_is_private_and_not_in_the_log(server: Server) -> None:
 
 
 def test_the_reference_is_openapi_and_readable(server: Server) -> None:
-    document = httpx.get(f"{server.url}/v1/swagger-json").json()
+    document = httpx.get(f"{server.url}/v1/swagger-json", timeout=60).json()
     assert document["openapi"].startswith("3.1")
     assert "post" in document["paths"]["/v1/projects/{project_id}/addons/{addon_id}/backups"]
     assert "422" not in str(document["paths"])
-    page = httpx.get(f"{server.url}/v1/swagger-html")
+    page = httpx.get(f"{server.url}/v1/swagger-html", timeout=60)
     assert page.headers["content-type"].startswith("text/html")
     assert "/v1/projects/{project_id}/addons/{addon_id}/backups" in page.text
 

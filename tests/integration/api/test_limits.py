@@ -69,7 +69,7 @@ def test_guessing_and_asking_without_a_token_end_for_the_address_alone(strict: S
         answer = through_proxy(nobody, {"for": behind}).get("/login")
         assert answer.status == status, "the client's address is counted, not its proxy's"
     for path in ("/healthz", "/readyz"):
-        probes = [httpx.get(f"{strict.url}{path}") for _ in range(15)]
+        probes = [httpx.get(f"{strict.url}{path}", timeout=60) for _ in range(15)]
         assert {probe.status_code for probe in probes} == {200}
         quickest = min(probe.elapsed.total_seconds() for probe in probes[-3:])
         assert quickest < 1, "probes do not wait as refused callers do"

@@ -55,7 +55,7 @@ def test_a_report_has_the_backups_and_its_key_needs_no_token(
     page = api.raw("GET", f"{REPORTS}/{made['number']}/html")
     assert page.headers["content-type"] == "application/octet-stream"
     assert page.headers["x-content-type-options"] == "nosniff"
-    key = httpx.get(f"{server.url}/v1/proof/key")
+    key = httpx.get(f"{server.url}/v1/proof/key", timeout=60)
     assert key.headers["content-type"] == "application/x-pem-file"
     public = PublicKey.from_pem(key.text)
     assert public.fingerprint == made["keySha256"] == document["keySha256"]

@@ -36,12 +36,14 @@ def test_it_speaks_tls_with_the_given_certificate_and_nothing_else(
     encrypted: Server, certified: Certified
 ) -> None:
     headers = {"authorization": f"Bearer {encrypted.token}"}
-    answer = httpx.get(f"{encrypted.url}/v1/login", headers=headers, verify=certified.trust())
+    answer = httpx.get(
+        f"{encrypted.url}/v1/login", headers=headers, verify=certified.trust(), timeout=60
+    )
     assert answer.json() == {"data": {}}
     with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
-        httpx.get(f"{encrypted.url}/v1/login")
+        httpx.get(f"{encrypted.url}/v1/login", timeout=60)
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{encrypted.url.replace('https', 'http')}/v1/login")
+        httpx.get(f"{encrypted.url.replace('https', 'http')}/v1/login", timeout=60)
     place = urlsplit(encrypted.url)
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE

@@ -17,14 +17,14 @@ TokenOf = Callable[..., Api]
 def test_without_a_valid_token_it_is_a_401(server: Server, header: str | None) -> None:
     headers = {"authorization": header} if header is not None else {}
     for path in ("/login", "/projects", "/addon-types", "/projects/x/addons/y/backups"):
-        answer = httpx.get(f"{server.url}/v1{path}", headers=headers)
+        answer = httpx.get(f"{server.url}/v1{path}", headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.json()["error"]["id"] == "unauthenticated"
 
 
 def test_a_token_that_is_no_ascii_is_a_401(server: Server) -> None:
     headers = {"authorization": "Bearer ÿþ".encode("latin-1")}
-    assert httpx.get(f"{server.url}/v1/login", headers=headers).status_code == 401
+    assert httpx.get(f"{server.url}/v1/login", headers=headers, timeout=60).status_code == 401
 
 
 def test_login_takes_any_valid_token(api: Api, token_of: TokenOf) -> None:
