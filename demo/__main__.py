@@ -8,6 +8,7 @@ from types import FrameType
 
 from demo.place import NoPlace, place
 from demo.report import how_to_talk, summarise
+from demo.sample import fill_sample
 from demo.screen import Screen
 from demo.server import Server
 from demo.sizes import parse_size
@@ -15,6 +16,8 @@ from demo.steps import Outcome, play
 
 _LIVELY = {"HOLDFAST_BEAT": "0.25"}
 """A quick beat makes progress worth watching."""
+_UNCHECKED = {"HOLDFAST_AUDIT_EVERY": "0", "HOLDFAST_READ_WITHIN": "0"}
+"""The backups of the sample fleet have no bytes: no store check may look for them."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -29,9 +32,13 @@ def _arguments() -> argparse.Namespace:
 
 
 def run(screen: Screen, chosen: argparse.Namespace, home: Path) -> Outcome:
-    server = Server(home, outlives_us=chosen.keep, settings=_LIVELY)
+    settings = {**_LIVELY, **(_UNCHECKED if chosen.keep else {})}
+    server = Server(home, outlives_us=chosen.keep, settings=settings)
     left_running = False
     try:
+        if chosen.keep:
+            with screen.step("Making up a sample fleet with four weeks of history") as step:
+                step.result = f"{fill_sample(home)} addons, marked as sample"
         outcome = play(screen, server, chosen.size, sabotage=chosen.sabotage)
         summarise(screen.console, outcome)
         if chosen.keep:
