@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from holdfast.bootstrap.parts import Parts
+from holdfast.catalog import destinations
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import (
     Addon,
@@ -31,6 +32,7 @@ from holdfast.catalog.schema import (
 )
 from holdfast.domain.schedules.schedule import Interval, Outcome, Scheduling, next_due
 from holdfast.domain.units import DAY_MS, HOUR_MS, MINUTE_MS
+from holdfast.kit.seal import Secret
 from holdfast.settings import Settings
 
 TAG = "sample"
@@ -116,7 +118,7 @@ def fill_sample(data_dir: Path) -> int:
     _mark_store(parts)
     now, chance = parts.clock.now(), random.Random(7)
     with parts.catalog.write() as session:
-        store = _second_store(session, data_dir, now)
+        store = _second_store(session, parts, now)
         count = 0
         for title, databases in PROJECTS.items():
             project = Project(
@@ -143,17 +145,22 @@ def _mark_store(parts: Parts) -> None:
     upload.commit()
 
 
-def _second_store(session: WriteSession, data_dir: Path, now: int) -> Destination:
-    directory = data_dir / "second-store"
-    directory.mkdir(exist_ok=True)
+def _second_store(session: WriteSession, parts: Parts, now: int) -> Destination:
+    """A bucket that does not exist either: its alarm is part of the picture."""
+    identifier = "second-site"
     store = Destination(
-        id="second-site",
+        id=identifier,
         name="Second site",
         description=_DESCRIPTION,
-        kind="local",
-        prefix="",
-        options={"directory": str(directory)},
-        sealed_secret="",
+        kind="s3",
+        prefix="holdfast",
+        options={
+            "access_key": "SAMPLE",
+            "bucket_name": "sample-backups",
+            "region": "eu-central-1",
+            "endpoint": f"https://{_HOST}",
+        },
+        sealed_secret=parts.sealer.seal(Secret("sample"), destinations.context(identifier)),
         created=now - 2 * DAYS * DAY_MS,
         updated=now,
     )
