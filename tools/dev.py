@@ -196,6 +196,12 @@ def bench_metrics(extra: list[str]) -> int:
     return run(str(BIN / "python"), "-m", "benchmarks.metrics", *extra)
 
 
+def bench_web(extra: list[str]) -> int:
+    install_packages(RUN)
+    make_venv()
+    return run(str(BIN / "python"), "-m", "benchmarks.web", *extra)
+
+
 def bench_schedules(extra: list[str]) -> int:
     """Schedules, then what becomes of their backups."""
     install_packages(RUN)
@@ -216,6 +222,7 @@ COMMANDS = {
     "bench-api": bench_api,
     "bench-drills": bench_drills,
     "bench-metrics": bench_metrics,
+    "bench-web": bench_web,
     "bench-schedules": bench_schedules,
 }
 
