@@ -25,6 +25,7 @@ RUN: list[Need] = [
     ("PostgreSQL server and client", "/usr/lib/postgresql/*/bin/postgres", ["postgresql"]),
     ("PostgreSQL client tools", "/usr/lib/postgresql/*/bin/pg_dump", ["postgresql-client"]),
 ]
+CHROMIUM: Need = ("Chromium, for tests of the dashboard", "/usr/bin/chromium", ["chromium"])
 TEST: list[Need] = [
     *RUN,
     ("MariaDB server, for the engine's tests", "mariadbd", ["mariadb-server"]),
@@ -46,7 +47,7 @@ TEST: list[Need] = [
     ("Prometheus and promtool, for alert rules and the board", "promtool", ["prometheus"]),
     ("Node.js, for the official JS client and CLI", "node", ["nodejs"]),
     ("npm, for the official JS client and CLI", "npm", ["npm"]),
-    ("Chromium, for the dashboard's tests", "/usr/bin/chromium", ["chromium"]),
+    CHROMIUM,
 ]
 
 
@@ -109,6 +110,12 @@ def demo(extra: list[str]) -> int:
     install_packages(RUN)
     make_venv()
     return run(str(BIN / "python"), "-m", "demo", *extra)
+
+
+def screenshots(extra: list[str]) -> int:
+    install_packages([*RUN, CHROMIUM])
+    make_venv()
+    return run(str(BIN / "python"), "-m", "demo.screenshots", *extra)
 
 
 def test(extra: list[str]) -> int:
@@ -212,6 +219,7 @@ def bench_schedules(extra: list[str]) -> int:
 
 COMMANDS = {
     "demo": demo,
+    "screenshots": screenshots,
     "test": test,
     "test-slow": test_slow,
     "test-wild": test_wild,
