@@ -12,6 +12,7 @@ from holdfast.channels.registry import open_channel
 from holdfast.daemons.alarms.deliverer import Deliverer
 from holdfast.daemons.alarms.evaluator import Evaluator
 from holdfast.daemons.alarms.heart import Heart, ping
+from holdfast.daemons.alarms.monitors import MonitorWatch
 from holdfast.daemons.alarms.observer import HostObserver, StoreObserver
 from holdfast.daemons.loop import Loop
 from holdfast.domain.errors import Invalid
@@ -29,10 +30,18 @@ class AlarmProcess:
     """The watch over this installation, as a part of any of its processes.
 
     `observes_stores`: one that works with stores, unlike an API alone, which may not reach them.
-    `beats`: a scheduler, whose pings show that the installation lives.
+    `beats`: a scheduler, whose pings show that the installation lives. `takes_pings`: an API, which
+    knows when none could come.
     """
 
-    def __init__(self, parts: Parts, *, observes_stores: bool, beats: bool = False) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        observes_stores: bool,
+        beats: bool = False,
+        takes_pings: bool = False,
+    ) -> None:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
         tools, observer = replace(parts.toolbox, clock=clock), observer_name(parts)
         settle, every = parts.settings.settle, parts.settings.watch_every
@@ -47,11 +56,13 @@ class AlarmProcess:
         if observes_stores:
             stores = StoreObserver(tools, observer)
             self._loops.append(Loop("store-observer", _STORE_LOOKS * every, stores.round))
+        if takes_pings:
+            monitors = MonitorWatch(tools, parts.settings.dead)
+            self._loops.append(Loop("monitors", every, monitors.round))
         url = parts.settings.heartbeat_url
         if beats and url is not None:
-            heart = Heart(
-                parts.catalog, clock, lambda: evaluator.evaluated, partial(ping, post, url)
-            )
+            beat = partial(ping, post, url, signals=parts.settings.heartbeat_signals)
+            heart = Heart(parts.catalog, clock, lambda: evaluator.evaluated, beat)
             self._loops.append(Loop("heart", _HEART_SECONDS, heart.round))
 
     def start(self) -> None:
@@ -67,7 +78,8 @@ class AlarmProcess:
 def report_failed_start(settings: Settings, problem: str) -> None:
     """Tells the receiver of heartbeats that a process could not start, and why."""
     if settings.heartbeat_url is not None:
-        ping(post, settings.heartbeat_url, "fail", problem)
+        url, signals = settings.heartbeat_url, settings.heartbeat_signals
+        ping(post, url, "failed-start", problem, signals)
 
 
 def observer_name(parts: Parts) -> str:

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     MASTER_KEY = "master-key.missing"
     PROTECTION = "protection.differs"
     CHANNEL = "channel.failing"
+    MONITOR = "monitor.down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,11 @@ RULES: Mapping[Kind, Rule] = {
         "does not deliver",
         "holdfast channel test shows what the other side answers",
     ),
+    Kind.MONITOR: Rule(
+        Severity.CRITICAL,
+        "is down",
+        "look at what should ping: holdfast monitor get shows its last ping and what it said",
+    ),
 }
 
 
@@ -175,7 +181,10 @@ def cause_of(kind: Kind, source: str) -> str:
     return f"{kind} {source}"
 
 
-JUDGED = frozenset(kind for kind in Kind if kind.startswith("addon.")) | {Kind.CHANNEL}
+JUDGED = frozenset(kind for kind in Kind if kind.startswith("addon.")) | {
+    Kind.CHANNEL,
+    Kind.MONITOR,
+}
 """Kinds of which everything is known at once: what is not among the symptoms is over."""
 
 _KINDS = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from holdfast.catalog import destinations, objectives, projects, protected_rows
-from holdfast.catalog.alarms import alarms, channels, observations
+from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
 from holdfast.domain.alarms.messages import Event
@@ -66,6 +66,7 @@ def compare(session: ReadSession, lives: Mapping[Kind, str | None], now: int) ->
     judgement = Judgement()
     judgement.symptoms += addon_symptoms(session, now)
     judgement.symptoms += channel_symptoms(session)
+    judgement.symptoms += monitor_symptoms(session)
     judge_observations(session, judgement, now)
     judge_lives(judgement, lives, now)
     judgement.over |= causes_of_removed_stores(session, open_alarms)
@@ -121,6 +122,13 @@ def channel_symptoms(session: ReadSession) -> Iterator[Symptom]:
             reason = f"{row.failures} failures in a row, the last one: {row.problem or 'unknown'}"
             subject, since = f"channel {row.id}", row.failing or row.updated
             yield Symptom(Kind.CHANNEL, str(row.pk), subject, reason, since)
+
+
+def monitor_symptoms(session: ReadSession) -> Iterator[Symptom]:
+    """Monitors that are late or whose last ping said that something failed."""
+    for row in monitors.down(session):
+        subject, since = f"monitor {row.id}", row.since or row.updated
+        yield Symptom(Kind.MONITOR, str(row.pk), subject, row.problem or "unknown", since)
 
 
 def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> None:
