@@ -45,6 +45,7 @@ class Kind(StrEnum):
     TOO_FEW_COPIES = "addon.too-few-copies"
     UNPROVEN = "addon.unproven"
     DRILL_FAILED = "addon.drill-failed"
+    DRILLS_WAIT = "drills.waiting"
     STORE = "store.unusable"
     DISK = "disk.nearly-full"
     WORKERS = "workers.dead"
@@ -106,6 +107,11 @@ RULES: Mapping[Kind, Rule] = {
         Severity.WARNING,
         "has no recent proof that it can be restored",
         "holdfast drill run restores a backup into a throwaway server: that is the proof",
+    ),
+    Kind.DRILLS_WAIT: Rule(
+        Severity.WARNING,
+        "has drills that no worker takes",
+        "start a worker with HOLDFAST_DRILLS above 0, or abort the drills that wait",
     ),
     Kind.STORE: Rule(
         Severity.CRITICAL,
@@ -183,6 +189,7 @@ def cause_of(kind: Kind, source: str) -> str:
 
 JUDGED = frozenset(kind for kind in Kind if kind.startswith("addon.")) | {
     Kind.CHANNEL,
+    Kind.DRILLS_WAIT,
     Kind.MONITOR,
 }
 """Kinds of which everything is known at once: what is not among the symptoms is over."""
@@ -200,6 +207,7 @@ _KINDS = {
 _PATIENCE_MS = {
     Kind.NO_PLAN: HOUR_MS,  # who adds an addon gives it a schedule next
     Kind.TOO_FEW_COPIES: 15 * MINUTE_MS,  # a copy follows its backup
+    Kind.DRILLS_WAIT: 5 * MINUTE_MS,  # a worker may just be restarted
 }
 
 

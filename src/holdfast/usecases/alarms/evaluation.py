@@ -12,6 +12,7 @@ from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
+from holdfast.catalog.work import measured, workers
 from holdfast.domain.alarms.messages import Event
 from holdfast.domain.alarms.rules import (
     FRESH_MS,
@@ -24,6 +25,7 @@ from holdfast.domain.alarms.rules import (
     is_young,
     symptoms_of_addon,
 )
+from holdfast.domain.operation import DRILL_LANE
 from holdfast.usecases.alarms import outbox
 
 PLATFORM = "platform"
@@ -67,6 +69,7 @@ def compare(session: ReadSession, lives: Mapping[Kind, str | None], now: int) ->
     judgement.symptoms += addon_symptoms(session, now)
     judgement.symptoms += channel_symptoms(session)
     judgement.symptoms += monitor_symptoms(session)
+    judgement.symptoms += drill_symptoms(session, now)
     judge_observations(session, judgement, now)
     judge_lives(judgement, lives, now)
     judgement.over |= causes_of_removed_stores(session, open_alarms)
@@ -129,6 +132,17 @@ def monitor_symptoms(session: ReadSession) -> Iterator[Symptom]:
     for row in monitors.down(session):
         subject, since = f"monitor {row.id}", row.since or row.updated
         yield Symptom(Kind.MONITOR, str(row.pk), subject, row.problem or "unknown", since)
+
+
+def drill_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
+    """Drills that wait where no worker takes any; without workers that is said already."""
+    for lane, count, oldest in measured.waiting_by_lane(session):
+        if lane == DRILL_LANE and workers.beats(session):
+            reason = workers.why_no_drills(session)
+            if reason is not None:
+                kind, young = Kind.DRILLS_WAIT, is_young(Kind.DRILLS_WAIT, oldest, now)
+                reason = f"{count} wait; {reason}"
+                yield Symptom(kind, INSTALLATION, "this installation", reason, oldest, young=young)
 
 
 def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> None:

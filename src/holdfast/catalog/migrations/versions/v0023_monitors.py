@@ -1,4 +1,4 @@
-"""Monitors: pings that are expected from elsewhere."""
+"""Monitors, which expect pings from elsewhere, and how many drills a worker takes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,3 +33,5 @@ def upgrade() -> None:
         *_integers("created", "updated", nullable=False),
         sqlite_autoincrement=True,
     )
+    drills = sa.Column("drills", sa.BigInteger(), nullable=False, server_default="0")
+    op.add_column("workers", drills)
