@@ -43,7 +43,7 @@ def down(session: ReadSession) -> list[MonitorRow]:
 def by_condition(session: ReadSession) -> dict[str, int]:
     """How many monitors there are of each condition."""
     counted = select(MonitorRow.condition, func.count()).group_by(MonitorRow.condition)
-    counts = dict(session.execute(counted).tuples().all())
+    counts: dict[str, int] = dict(session.execute(counted).all())
     return {str(condition): counts.get(condition, 0) for condition in Condition}
 
 
