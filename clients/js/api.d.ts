@@ -1394,7 +1394,7 @@ export interface Calls {
   removeMonitor(args: { monitorId: string }): Promise<Empty>;
   /** Another URL to ping, in this answer only; the old one means nothing any more. */
   renewMonitor(args: { monitorId: string }): Promise<NewMonitorView>;
-  /** Makes and signs a report, and answers when it is stored: after seconds, or minutes for hundreds of thousands of backups. 409 while another one is being made. */
+  /** Makes and signs a report, and answers when it is stored: after seconds, or minutes for hundreds of thousands of backups. After five seconds the answer begins, with blanks; an error that comes then has its status in its body only. It is made also for a caller who leaves. 409 while another one is being made. */
   makeReport(args: { body: ReportForm }): Promise<ReportView>;
   /** The reports, newest first; a token of some projects sees those about one of them. */
   listReports(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ReportList>>;
