@@ -1,24 +1,22 @@
 """`make bench-drills`: what a drill adds to a restore, and what an installation's state costs.
 
 A managed PostgreSQL is filled, dumped and taken as a snapshot; then restores into it and drills of
-the same backup take turns. Afterwards a catalogue with very many backups of 2,000 addons is asked
-which of them are protected.
+the same backup take turns. Afterwards `state.py` measures a catalogue with very many backups of
+2,000 addons. `--only` does one of the two.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import psycopg
 from rich import box
 from rich.table import Table
 
-from benchmarks.catalogue import fill_catalogue
-from benchmarks.requester import Connection
+from benchmarks import state
 from demo.place import place
 from demo.screen import Screen
 from demo.server import Server
@@ -26,10 +24,8 @@ from holdfast.client import Client, Patience
 from holdfast.client.restores import Choices
 
 _SETTINGS = {"HOLDFAST_QUEUE_EVERY": "0.05", "HOLDFAST_ADDRESS_LIMIT": "10000000"}
-_QUIET = {**_SETTINGS, "HOLDFAST_AUDIT_EVERY": "0", "HOLDFAST_READ_WITHIN": "0"}
 _PATIENCE = Patience(first=0.05, longest=0.05)
 _OVERHEAD = 1.10
-_STATE_MS = 150.0
 _ROW_BYTES = 450
 _FILL = """
 CREATE TABLE orders AS SELECT n AS id, repeat(md5(n::text), 13) AS note
@@ -57,23 +53,31 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--addons", type=int, default=2_000)
     parser.add_argument("--backups", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=("drills", "state"))
     return parser.parse_args()
 
 
 def main() -> None:
     screen, chosen = Screen(), _arguments()
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("what", "measured", "target", ""):
-        table.add_column(column)
+    table = _table()
+    # Of room there is asked for five times as much, for the copies of what is drilled.
+    drilled = 0 if chosen.only == "state" else 5 * chosen.rows * _ROW_BYTES
+    listed = 0 if chosen.only == "drills" else chosen.backups * state.BYTES_A_BACKUP // 3
     with ExitStack() as stack:
-        home = stack.enter_context(place(None, 5 * chosen.rows * _ROW_BYTES, keep=False))
+        home = stack.enter_context(place(None, max(drilled, listed), keep=False))
         for directory in (home / "drills", home / "state"):
             directory.mkdir(mode=0o711)
-        _drills(screen, table, Server(home / "drills", settings=_SETTINGS), chosen)
-        with screen.step(f"Writing {chosen.backups:,} backups of {chosen.addons:,} addons"):
-            fill_catalogue(home / "state", chosen.backups, chosen.addons)
-        _state(screen, table, Server(home / "state", settings=_QUIET), chosen)
-    screen.console.print(table, highlight=False)
+        if chosen.only != "state":
+            _drills(screen, table, Server(home / "drills", settings=_SETTINGS), chosen)
+            screen.console.print(table, highlight=False)  # what comes may fail
+            table = _table()
+        if chosen.only != "drills":
+            state.measure(screen, table, home / "state", chosen.backups, chosen.addons)
+            screen.console.print(table, highlight=False)
+
+
+def _table() -> Table:
+    return Table("what", "measured", "target", "", box=box.SIMPLE_HEAD)
 
 
 def _drills(screen: Screen, table: Table, server: Server, chosen: argparse.Namespace) -> None:
@@ -148,27 +152,6 @@ def _report(table: Table, kind: str, rounds: Rounds) -> None:
     )
     content = statistics.median(rounds.contents)
     table.add_row("  and the comparison of all content", f"{content:.2f} s", "", "")
-
-
-def _state(screen: Screen, table: Table, server: Server, chosen: argparse.Namespace) -> None:
-    server.start()
-    try:
-        token = server.token_file.read_text().strip()
-        with closing(Connection(server.port, token)) as connection:
-            with screen.step("Waiting until every addon has its row"):
-                while len(_addons(connection)) < chosen.addons:
-                    time.sleep(1)
-            taken = [_timed(lambda: _addons(connection)) * 1000 for _ in range(20)]
-        median = statistics.median(taken)
-        met = "met" if median <= _STATE_MS else "MISSED"
-        what = f"the state of {chosen.addons:,} addons"
-        table.add_row(what, f"{median:.0f} ms", f"<= {_STATE_MS:.0f} ms", met)
-    finally:
-        server.stop()
-
-
-def _addons(connection: Connection) -> list[object]:
-    return json.loads(connection.get("/v1/protection"))["data"]["addons"]
 
 
 if __name__ == "__main__":

@@ -630,6 +630,36 @@ export interface MetricView {
   metricInfo: MetricInfo;
   values: Array<MetricSeries>;
 }
+export interface MonitorForm {
+  name: string;
+  everySeconds: number;
+  graceSeconds?: number;
+}
+export interface MonitorList {
+  monitors: Array<MonitorView>;
+}
+export interface MonitorPatch {
+  name?: string;
+  everySeconds?: number;
+  graceSeconds?: number;
+}
+export interface MonitorView {
+  id: string;
+  name: string;
+  everySeconds: number;
+  graceSeconds: number;
+  state: string;
+  problem?: string;
+  since?: string;
+  pingedAt?: string;
+  signal?: string;
+  said?: string;
+  startedAt?: string;
+  succeededAt?: string;
+  dueAt: string;
+  createdAt: string;
+  updatedAt: string;
+}
 export interface NetworkForm {
   tlsEnabled?: boolean;
   externalAccessEnabled?: boolean;
@@ -657,6 +687,24 @@ export interface NewChannelView {
   createdAt: string;
   updatedAt: string;
   key?: string;
+}
+export interface NewMonitorView {
+  id: string;
+  name: string;
+  everySeconds: number;
+  graceSeconds: number;
+  state: string;
+  problem?: string;
+  since?: string;
+  pingedAt?: string;
+  signal?: string;
+  said?: string;
+  startedAt?: string;
+  succeededAt?: string;
+  dueAt: string;
+  createdAt: string;
+  updatedAt: string;
+  pingUrl: string;
 }
 export interface NotificationForm {
   name: string;
@@ -1137,7 +1185,7 @@ export interface VersionView {
   upgradeHistory: Array<PastUpgrade>;
 }
 export type holdfast__api__v1__retention__Kind = "lost" | "leftover" | "foreign" | "damaged";
-export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing";
+export type holdfast__domain__alarms__rules__Kind = "addon.unprotected" | "addon.no-plan" | "addon.backup-failed" | "addon.overdue" | "addon.copy-lost" | "addon.too-few-copies" | "addon.unproven" | "addon.drill-failed" | "drills.waiting" | "store.unusable" | "disk.nearly-full" | "workers.dead" | "schedulers.dead" | "clock.jumped" | "master-key.missing" | "protection.differs" | "channel.failing" | "monitor.down";
 export interface Page<T> { data: T; pagination: Pagination }
 export interface Calls {
   /** Confirms that the token is valid. */
@@ -1336,7 +1384,17 @@ export interface Calls {
   /** What is left out stays; the id and the type always do. */
   updateNotificationIntegration(args: { notificationId: string; body: NotificationPatch }): Promise<NotificationView>;
   deleteNotificationIntegration(args: { notificationId: string }): Promise<Empty>;
-  /** Makes and signs a report, and answers when it is stored: after seconds, or minutes for hundreds of thousands of backups. 409 while another one is being made. */
+  listMonitors(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<MonitorList>>;
+  /** The only answer with the URL to ping; so it is not kept for repeated posts. */
+  addMonitor(args: { body: MonitorForm }): Promise<NewMonitorView>;
+  getMonitor(args: { monitorId: string }): Promise<MonitorView>;
+  /** What is left out stays. Another period or grace is waited for anew. */
+  patchMonitor(args: { monitorId: string; body: MonitorPatch }): Promise<MonitorView>;
+  /** Its alarm is closed, and its URL means nothing any more. */
+  removeMonitor(args: { monitorId: string }): Promise<Empty>;
+  /** Another URL to ping, in this answer only; the old one means nothing any more. */
+  renewMonitor(args: { monitorId: string }): Promise<NewMonitorView>;
+  /** Makes and signs a report, and answers when it is stored: after seconds, or minutes for hundreds of thousands of backups. After five seconds the answer begins, with blanks; an error that comes then has its status in its body only. It is made also for a caller who leaves. 409 while another one is being made. */
   makeReport(args: { body: ReportForm }): Promise<ReportView>;
   /** The reports, newest first; a token of some projects sees those about one of them. */
   listReports(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<ReportList>>;
@@ -1347,6 +1405,14 @@ export interface Calls {
   getProofKey(): Promise<Response>;
   /** The dump as one compressed tar that stock tools open. */
   download(args: { uid: string; name: string; expires: number; by: string; signature: string }): Promise<Response>;
+  /** All is well: what was watched has ended, or goes on. A body is kept as what it said. */
+  postPing(args: { key: string }): Promise<Response>;
+  /** All is well: what was watched has ended, or goes on. A body is kept as what it said. */
+  ping(args: { key: string }): Promise<Response>;
+  /** `start`, `fail`, `log`, or an exit status, of which 0 is a success. */
+  postSignal(args: { key: string; signal: string }): Promise<Response>;
+  /** `start`, `fail`, `log`, or an exit status, of which 0 is a success. */
+  signal(args: { key: string; signal: string }): Promise<Response>;
   live(): Promise<unknown>;
   /** Answers 503 with the parts that cannot be reached. */
   ready(): Promise<unknown>;

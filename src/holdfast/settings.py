@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from holdfast.domain.addon import Control
+from holdfast.domain.alarms.messages import Signals
 from holdfast.domain.errors import Invalid
 from holdfast.domain.schedules.schedule import Interval
 from holdfast.kit import durable, ids
@@ -114,6 +115,9 @@ class Settings(BaseSettings):
         None,
         description="pinged each minute while schedulers are in order, else its /fail; say"
         " https://hc-ping.com/...",
+    )
+    heartbeat_signals: Signals = Field(
+        Signals.WORDS, description="its /fail in words, or the exit-status: /0, /10, /1"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: str = Field("auto", description="json, text, or auto by terminal")
@@ -207,7 +211,10 @@ def load(chosen: Mapping[str, Any] | None = None) -> Settings:
         name = str(error.errors()[0]["loc"][0])
         kind = Settings.model_fields[name].annotation
         variable = f"HOLDFAST_{name.upper()}"
-        problem = f"{variable} must be a {getattr(kind, '__name__', kind)}"
+        if kind is Signals:
+            problem = f"{variable} must be {' or '.join(Signals)}"
+        else:
+            problem = f"{variable} must be a {getattr(kind, '__name__', kind)}"
         raise Invalid(problem, {variable: problem}) from error
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
 

@@ -1,11 +1,13 @@
 """Twelve ways to die. Each is reported on two channels, by a real webhook and a real mail server,
 and closed on both when it is healed; nothing is sent twice."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,34 @@ class Sick:
     def symptoms(self) -> Path:
         return self.home / "symptoms"
 
+    @property
+    def has_disks(self) -> bool:
+        """Whether the host could be given disks of its own; else bad ones are pretended."""
+        return (self.symptoms / "mounted").exists()
+
+    @property
+    def data(self) -> Path:
+        """The data directory, as the process sees it."""
+        return Path(f"/proc/{self.server.child.pid}/root{self.server.data_dir}")
+
+    def fill(self, disk: Path, leave_bytes: int = 0) -> None:
+        """Until no more than that is free."""
+        free = os.statvfs(disk)
+        with (disk / "ballast").open("wb") as ballast:
+            os.posix_fallocate(
+                ballast.fileno(), 0, free.f_bavail * free.f_frsize - max(leave_bytes, 4096)
+            )
+            if not leave_bytes:  # the last page, which the file's own rounding may need
+                with suppress(OSError):
+                    while os.write(ballast.fileno(), bytes(4096)):
+                        pass
+
+    def mount_volume(self, how: str) -> None:
+        """Again, `ro` or `rw`; not while a file there is being written."""
+        pid, path = str(self.server.child.pid), str(self.server.data_dir / "volume")
+        argv = ["nsenter", "--target", pid, "--mount", "mount", "-o", f"remount,{how}", path]
+        await_that(lambda: subprocess.run(argv, check=False, capture_output=True).returncode == 0)
+
     def die_and_heal(
         self, kind: str, die: Callable[[], object], heal: Callable[[], object]
     ) -> dict[str, Any]:
@@ -148,7 +178,18 @@ def sick(receivers: Receivers) -> Iterator[Sick]:
 
     with installation_home() as home:
         (home / "symptoms").mkdir()
-        environment = {**QUICK, "SICK_HOST": str(home / "symptoms")}
+        # What the process writes on its own disk is not seen here; but this is read to wait for it.
+        token = "hft_of_the_owner_of_a_sick_host"
+        (home / "data").mkdir(mode=0o711)
+        (home / "data" / "owner.token").write_text(token)
+        store = {"kind": "local", "directory": str(home / "data" / "volume" / "store")}
+        (home / "store.json").write_text(json.dumps(store))
+        environment = {
+            **QUICK,
+            "SICK_HOST": str(home / "symptoms"),
+            "HOLDFAST_STORE_FILE": str(home / "store.json"),
+            "HOLDFAST_OWNER_TOKEN": token,
+        }
         server = start_holdfast(home, program=SICK, **environment)
         try:
             api = server.api()
@@ -213,13 +254,40 @@ def test_3_its_user_was_dropped(sick: Sick) -> None:
 
 
 def test_4_the_disk_is_full(sick: Sick) -> None:
-    full = sick.symptoms / "full"
-    alarm = sick.die_and_heal("disk.nearly-full", full.touch, full.unlink)
-    assert "1.0 MiB of" in alarm["reason"]
+    """The catalogue is there, too, so the alarm comes before no byte is free."""
+    if not sick.has_disks:
+        full = sick.symptoms / "full"
+        alarm = sick.die_and_heal("disk.nearly-full", full.touch, full.unlink)
+        assert "1.0 MiB of" in alarm["reason"]
+        return
+    ballast = sick.data / "ballast"
+    alarm = sick.die_and_heal(
+        "disk.nearly-full", lambda: sick.fill(sick.data, 40 << 20), ballast.unlink
+    )
+    assert " MiB of 320.0 MiB are free" in alarm["reason"]
+
+
+def test_4b_the_store_is_full(sick: Sick) -> None:
+    if not sick.has_disks:
+        full = sick.symptoms / "full"
+        sick.die_and_heal("store.unusable", full.touch, full.unlink)
+        return
+    volume = sick.data / "volume"
+
+    def die() -> None:
+        sick.fill(volume)
+        assert sick.addon.back_up() == "failed"
+
+    def heal() -> None:
+        (volume / "ballast").unlink()
+        assert sick.addon.back_up() == "completed"
+
+    alarm = sick.die_and_heal("store.unusable", die, heal)
+    assert "No space left on device" in alarm["reason"]
 
 
 def test_5_the_store_is_away(sick: Sick) -> None:
-    store = sick.server.data_dir / "store"
+    store = (sick.data if sick.has_disks else sick.server.data_dir) / "volume" / "store"
     away = store.with_name("away")
 
     def heal() -> None:
@@ -232,8 +300,13 @@ def test_5_the_store_is_away(sick: Sick) -> None:
 
 @pytest.mark.slow
 def test_6_the_store_is_read_only(sick: Sick) -> None:
-    readonly = sick.symptoms / "readonly"
-    alarm = sick.die_and_heal("store.unusable", readonly.touch, readonly.unlink)
+    if sick.has_disks:
+        alarm = sick.die_and_heal(
+            "store.unusable", lambda: sick.mount_volume("ro"), lambda: sick.mount_volume("rw")
+        )
+    else:
+        readonly = sick.symptoms / "readonly"
+        alarm = sick.die_and_heal("store.unusable", readonly.touch, readonly.unlink)
     assert "Read-only file system" in alarm["reason"]
 
 
@@ -246,7 +319,7 @@ def test_10_the_clock_jumped(sick: Sick) -> None:
 
 
 def test_11_the_master_key_is_missing(sick: Sick) -> None:
-    key = sick.server.data_dir / "master.key"
+    key = (sick.data if sick.has_disks else sick.server.data_dir) / "master.key"
     away = key.with_name("elsewhere")
     alarm = sick.die_and_heal(
         "master-key.missing", lambda: key.rename(away), lambda: away.rename(key)

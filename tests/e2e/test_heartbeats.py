@@ -10,7 +10,10 @@ from holdfast.catalog.database.migrate import migrate
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import ChannelRow
 from holdfast.channels.posting import post
+from holdfast.cli.terminal.problems import STATUS, UNEXPECTED, OperationFailed
+from holdfast.client import ServerFault
 from holdfast.daemons.alarms.heart import STALE_SECONDS, Heart, ping
+from holdfast.domain.alarms.messages import OPERATION_FAILED, Signals
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.seal import Secret
 
@@ -81,5 +84,12 @@ def test_a_ping_keeps_the_query_and_never_fails(hook: Hook) -> None:
     ping(post, Secret(hook.url), "3", "three")
     assert [each.path for each in hook.posted] == ["/a/start?rid=1", "/3"]
     ping(post, Secret("http://127.0.0.1:9/x"), "")
+    for signal in ("start", "", "fail", "failed-start"):
+        ping(post, Secret(hook.url), signal, signals=Signals.EXIT_STATUS)
+    ping(post, Secret(hook.url), "failed-start")
+    statuses = [each.path for each in hook.posted[2:]]
+    assert statuses == ["/start", "/0", "/10", "/1", "/fail"]
+    assert (STATUS[ServerFault], UNEXPECTED) == (10, 1), "those of the command line"
+    assert STATUS[OperationFailed] == OPERATION_FAILED
     hook.status = 500
     ping(post, Secret(hook.url), "fail")

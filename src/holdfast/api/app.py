@@ -21,7 +21,7 @@ from holdfast.api.v1 import (
     tokens,
 )
 from holdfast.api.v1.addons import actions, addons
-from holdfast.api.v1.alarms import alarms, channels, integrations
+from holdfast.api.v1.alarms import alarms, channels, integrations, monitors, pings
 from holdfast.api.v1.backups import backups, downloads, imports, pitr, restores, snapshots
 from holdfast.domain.errors import NotFound
 from holdfast.http import errors, health, metrics, state
@@ -53,6 +53,7 @@ _NOUNS: list[APIRouter] = [
     alarms.router,
     channels.router,
     integrations.router,
+    monitors.router,
     proof.router,
 ]
 
@@ -102,6 +103,7 @@ def _routed() -> FastAPI:
     for noun in _NOUNS:
         app.include_router(noun, prefix="/v1")
     app.include_router(downloads.files)
+    app.include_router(pings.router)
     app.include_router(health.router, responses=reference.ENVELOPE)
     app.include_router(metrics.router)
     app.include_router(reference.router)

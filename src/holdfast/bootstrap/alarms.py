@@ -12,6 +12,7 @@ from holdfast.channels.registry import open_channel
 from holdfast.daemons.alarms.deliverer import Deliverer
 from holdfast.daemons.alarms.evaluator import Evaluator
 from holdfast.daemons.alarms.heart import Heart, ping
+from holdfast.daemons.alarms.monitors import MonitorWatch
 from holdfast.daemons.alarms.observer import HostObserver, StoreObserver
 from holdfast.daemons.loop import Loop
 from holdfast.domain.errors import Invalid
@@ -22,6 +23,10 @@ _DELIVER_SECONDS = 1.0
 _HOST_LOOKS = 3
 _STORE_LOOKS = 6
 """A host is looked at each third, a store each sixth time that alarms are compared."""
+_WRITE_LOOKS = 720
+_AGAIN_LOOKS = 60
+"""With alarms compared every 5 s: an hour until it is tried again whether a far store can be
+written, which is paid for, and 5 minutes while it cannot."""
 _HEART_SECONDS = 60.0
 
 
@@ -29,10 +34,18 @@ class AlarmProcess:
     """The watch over this installation, as a part of any of its processes.
 
     `observes_stores`: one that works with stores, unlike an API alone, which may not reach them.
-    `beats`: a scheduler, whose pings show that the installation lives.
+    `beats`: a scheduler, whose pings show that the installation lives. `takes_pings`: an API, which
+    knows when none could come.
     """
 
-    def __init__(self, parts: Parts, *, observes_stores: bool, beats: bool = False) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        observes_stores: bool,
+        beats: bool = False,
+        takes_pings: bool = False,
+    ) -> None:
         clock = parts.schedule_clock or DatabaseClock(parts.catalog, parts.clock)
         tools, observer = replace(parts.toolbox, clock=clock), observer_name(parts)
         settle, every = parts.settings.settle, parts.settings.watch_every
@@ -45,13 +58,15 @@ class AlarmProcess:
             Loop("host-observer", _HOST_LOOKS * every, host.round),
         ]
         if observes_stores:
-            stores = StoreObserver(tools, observer)
+            stores = StoreObserver(tools, observer, _WRITE_LOOKS * every, _AGAIN_LOOKS * every)
             self._loops.append(Loop("store-observer", _STORE_LOOKS * every, stores.round))
+        if takes_pings:
+            monitors = MonitorWatch(tools, parts.settings.dead)
+            self._loops.append(Loop("monitors", every, monitors.round))
         url = parts.settings.heartbeat_url
         if beats and url is not None:
-            heart = Heart(
-                parts.catalog, clock, lambda: evaluator.evaluated, partial(ping, post, url)
-            )
+            beat = partial(ping, post, url, signals=parts.settings.heartbeat_signals)
+            heart = Heart(parts.catalog, clock, lambda: evaluator.evaluated, beat)
             self._loops.append(Loop("heart", _HEART_SECONDS, heart.round))
 
     def start(self) -> None:
@@ -67,7 +82,8 @@ class AlarmProcess:
 def report_failed_start(settings: Settings, problem: str) -> None:
     """Tells the receiver of heartbeats that a process could not start, and why."""
     if settings.heartbeat_url is not None:
-        ping(post, settings.heartbeat_url, "fail", problem)
+        url, signals = settings.heartbeat_url, settings.heartbeat_signals
+        ping(post, url, "failed-start", problem, signals)
 
 
 def observer_name(parts: Parts) -> str:

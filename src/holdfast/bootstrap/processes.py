@@ -126,7 +126,7 @@ class WorkerProcess:
         self._running = Running()
         self._worker = f"{parts.node}-{os.getpid()}-{ids.hex24()[:6]}"
         rhythm = Rhythm(settings.beat, settings.dead, settings.stall)
-        self._pulse = Pulse(tools, self._running, self._worker, rhythm)
+        self._pulse = Pulse(tools, self._running, self._worker, rhythm, settings.drills)
         self._reaper = Reaper(tools, self._pulse, rhythm)
         self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
         self._tracer = open_tracer()

@@ -27,6 +27,7 @@ from holdfast.catalog.schema import (
     Document,
     Drill,
     DrillPlanRow,
+    MonitorRow,
     ObjectiveRow,
     Project,
     Recovery,
@@ -118,6 +119,7 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
         ),
         secrets=("sealed_settings",),
     ),
+    MonitorRow: LoggedTable("monitor", "id", ("name", "every_ms", "grace_ms"), secrets=("digest",)),
 }
 
 

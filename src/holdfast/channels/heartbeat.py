@@ -8,7 +8,7 @@ from pydantic import Field
 
 from holdfast.channels.posting import post
 from holdfast.channels.settings import Settings, Url, origin_of
-from holdfast.domain.alarms.messages import HEARTBEATS, Message
+from holdfast.domain.alarms.messages import Message, Signals, heartbeat_path
 from holdfast.domain.naming import HEX24
 
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
@@ -16,10 +16,12 @@ _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 class Heartbeat(Settings):
     """`url/start` when a backup of the `schedule` (its id) begins, `url` when it is completed,
-    `url/fail` with the reason when it is not. A test is a success."""
+    `url/fail` with the reason when it is not; with `signals` `exit-status` `url/0` and `url/11`
+    instead. A test is a success."""
 
     url: Url
     schedule: Annotated[str, Field(pattern=f"^{HEX24}$")]
+    signals: Signals = Signals.WORDS
 
     @property
     def shown(self) -> str:
@@ -27,6 +29,6 @@ class Heartbeat(Settings):
 
     def send(self, message: Message, now: int) -> str:  # noqa: ARG002 - the service notes the time
         parts = urlsplit(self.url)
-        signal = HEARTBEATS.get(message.event, "")
+        signal = heartbeat_path(message.event, self.signals)
         path = "/".join(filter(None, (parts.path.rstrip("/"), signal)))
         return str(post(parts._replace(path=path).geturl(), message.text.encode(), _TEXT))

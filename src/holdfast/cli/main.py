@@ -18,7 +18,7 @@ from holdfast.cli import (
     token,
 )
 from holdfast.cli.addon import addon
-from holdfast.cli.alarms import alarm, channel, delivery
+from holdfast.cli.alarms import alarm, channel, delivery, monitor
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
 from holdfast.cli.proof import drill, proof, protection
@@ -65,6 +65,7 @@ app.add_typer(protection.app, name="objective")
 app.add_typer(alarm.app, name="alarm")
 app.add_typer(channel.app, name="channel")
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(monitor.app, name="monitor")
 app.add_typer(proof.app, name="proof")
 
 

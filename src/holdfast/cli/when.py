@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from holdfast.client.models.upkeep import Scheduling
+from holdfast.domain.units import show_span
 from holdfast.kit.clock import SystemClock, parse_rfc3339
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -150,14 +151,5 @@ def until(instant: str, now: int | None = None) -> str:
     except ValueError:
         return ""
     seconds = round((at - (SystemClock().now() if now is None else now)) / 1000)
-    words = span(abs(seconds))
+    words = show_span(1000 * abs(seconds))
     return f"in {words}" if seconds >= 0 else f"{words} ago"
-
-
-def span(seconds: int) -> str:
-    """Words a span, such as `3 h 5 min`."""
-    for size, unit, part, lesser in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
-        if seconds >= size:
-            rest = seconds % size // part
-            return f"{seconds // size} {unit}" + (f" {rest} {lesser}" if rest else "")
-    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"

@@ -11,6 +11,7 @@ from holdfast.client.audit import AuditLog
 from holdfast.client.destinations import Destinations
 from holdfast.client.imports import Imports
 from holdfast.client.models.models import About, Addon, Backup, Document, Restore
+from holdfast.client.monitors import Monitors
 from holdfast.client.projects import Projects
 from holdfast.client.proof import drills
 from holdfast.client.proof.drills import Drill, Drills
@@ -47,6 +48,7 @@ class _Calls(Noun[R]):
         self.alarms = Alarms(runner)
         self.channels = Channels(runner)
         self.deliveries = Deliveries(runner)
+        self.monitors = Monitors(runner)
 
     @property
     def host(self) -> str:

@@ -85,3 +85,12 @@ class Versioned(Protocol):
     """A store that may keep deleted objects. `hides_versions`: a deletion reported that it does."""
 
     hides_versions: bool
+
+
+@runtime_checkable
+class WriteTriable(Protocol):
+    """A far store that tells for next to nothing whether it can be written."""
+
+    def try_write(self, key: str) -> None:
+        """Begins to write and gives it up. Raises what a write would raise; leaves nothing."""
+        ...

@@ -29,11 +29,16 @@ class Rhythm:
 
 
 class Pulse:
-    def __init__(self, tools: Toolbox, running: Running, worker: str, rhythm: Rhythm) -> None:
+    """`drills`: how many this worker takes at a time, which others have to know."""
+
+    def __init__(
+        self, tools: Toolbox, running: Running, worker: str, rhythm: Rhythm, drills: int = 0
+    ) -> None:
         self._tools = tools
         self._running = running
         self._worker = worker
         self._rhythm = rhythm
+        self._drills = drills
         self.silence = Silence(tools.clock, running, rhythm.dead)
         self._last_beat = self._steady_since = tools.clock.boottime()
         self._shown_bytes: dict[str, int] = {}
@@ -59,7 +64,8 @@ class Pulse:
         """Writes one beat; after a gap this worker must be steady anew to judge others."""
         begun = self._tools.clock.boottime()
         with self._tools.catalog.write() as session:
-            workers.beat(session, self._worker, self._tools.node, self._tools.controls)
+            controls = self._tools.controls
+            workers.beat(session, self._worker, self._tools.node, controls, self._drills)
         self.silence.confirmed(begun)
         now = self._tools.clock.boottime()
         if now - self._last_beat > self._rhythm.dead:

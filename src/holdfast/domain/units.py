@@ -1,5 +1,7 @@
 """Units of time, and quantities as people read them."""
 
+from itertools import pairwise
+
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
@@ -21,3 +23,16 @@ def show_duration(ms: int) -> str:
         if abs(ms) >= 2 * size:
             return f"{ms // size} {unit}"
     return f"{ms // 1000} s"
+
+
+_SPANS = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min"), (1000, "s"))
+
+
+def show_span(ms: int) -> str:
+    """`90_061_000` to `1 d 1 h`: the largest unit and the rest in the next one; tenths of a second
+    only below ten seconds."""
+    for (size, unit), (lesser, smaller) in pairwise(_SPANS):
+        if ms >= size:
+            rest = ms % size // lesser
+            return f"{ms // size} {unit}{f' {rest} {smaller}' if rest else ''}"
+    return f"{round(ms / 1000, 1 if ms < 10_000 else None):g} s"

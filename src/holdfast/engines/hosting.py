@@ -14,7 +14,7 @@ from holdfast.kit.processes.hosting import unprivileged
 
 
 def system_user(server: LocalServer | None, users: Iterable[str]) -> str | int | None:
-    """The user that root starts a server as: its own, else the first existing one of `users`.
+    """The user that root starts a server as: its own, else an existing one of `users` or `nobody`.
 
     None when we are not root: then it runs as ourselves.
     """

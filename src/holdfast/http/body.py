@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.http.errors import envelope
+from holdfast.http.limits.rates import PING
 
 MAX_BODY_BYTES = 1 << 20
 _SMALL_BYTES = 64 << 10
@@ -42,7 +43,7 @@ class BodyGate:
             if character is not None:
                 return await _answer_not_found(character, scope, receive, send)
         is_http = scope["type"] == "http"
-        if is_http and scope["method"] in _WITH_BODY and not _is_upload(scope):
+        if is_http and scope["method"] in _WITH_BODY and not _has_own_rules(scope):
             return await self._pass_body(scope, receive, send)
         return await self._app(scope, receive, send)
 
@@ -87,8 +88,10 @@ class BodyGate:
         return bytes(body)
 
 
-def _is_upload(scope: Scope) -> bool:
-    """Tells whether the body is part of an upload: no JSON, and limited by its own route."""
+def _has_own_rules(scope: Scope) -> bool:
+    """Tells whether the body is no JSON and limited by its own route: of an upload, or a ping."""
+    if scope["path"].startswith(PING):
+        return True
     return scope["method"] == "PUT" and _UPLOAD.search(scope["path"]) is not None
 
 

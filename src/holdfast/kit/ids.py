@@ -21,3 +21,8 @@ def password() -> str:
 def token() -> str:
     """An API token; the prefix lets secret scanners recognise a leaked one."""
     return f"hft_{secrets.token_urlsafe(32)}"
+
+
+def ping_key() -> str:
+    """The key in a monitor's URL, 256 bits, with a prefix as a token has."""
+    return f"hfp_{secrets.token_urlsafe(32)}"

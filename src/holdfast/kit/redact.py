@@ -21,7 +21,7 @@ _PATTERNS = [
         rf"|api_?(?:token|key))[\"']?\s*[=:]\s*[\"']?){_VALUE}(?P<rest>)",
         re.IGNORECASE,
     ),
-    re.compile(r"(?P<keep>\bhft_)[A-Za-z0-9_-]{8,}(?P<rest>)"),
+    re.compile(r"(?P<keep>\bhf[tp]_)[A-Za-z0-9_-]{8,}(?P<rest>)"),
 ]
 
 

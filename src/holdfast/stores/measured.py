@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Histogram
 
-from holdfast.contracts.store import ObjectStore, Stat, Upload, Versioned
+from holdfast.contracts.store import ObjectStore, Stat, Upload, Versioned, WriteTriable
 from holdfast.domain.errors import (
     DestinationFull,
     Failure,
@@ -135,6 +135,12 @@ class MeasuredStore:
     def clear(self, prefix: str) -> int:
         with self._meter.timing("clear"):
             return self._store.clear(prefix)
+
+    def try_write(self, key: str) -> None:
+        """Does nothing where a store cannot be tried."""
+        if isinstance(self._store, WriteTriable):
+            with self._meter.counting_errors():
+                self._store.try_write(key)
 
 
 class MeasuredUpload:

@@ -1,18 +1,15 @@
 """Explains in one sentence why an instant of a schedule did or did not run."""
 
-from itertools import pairwise
-
 from holdfast.catalog import backups
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Backup, Occurrence, Schedule
 from holdfast.catalog.work import occurrences
 from holdfast.catalog.work import schedules as rows
 from holdfast.domain.schedules.schedule import Outcome, Scheduling, is_due, latest_due, next_due
+from holdfast.domain.units import show_span
 from holdfast.kit.clock import rfc3339
 from holdfast.views import schedules as views
 from holdfast.views.shapes.schedules import Companion, Explanation
-
-_UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second"))
 
 
 def explain(session: ReadSession, schedule: Schedule, at: int, now: int) -> Explanation:
@@ -49,7 +46,7 @@ def _decided(session: ReadSession, schedule: Schedule, decided: Occurrence, at: 
 
 
 def _fired(decided: Occurrence, backup: Backup, others: list[Companion]) -> str:
-    late = span(max(0, decided.decided - decided.instant))
+    late = show_span(max(0, decided.decided - decided.instant))
     shared = " and ".join(f"the {other.interval} schedule" for other in others)
     together = f", together with {shared}" if shared else ""
     why = f" ({backup.reason})" if backup.reason else ""
@@ -89,9 +86,9 @@ def _not_an_instant(schedule: Schedule, rule: Scheduling, at: int) -> Explanatio
 
 def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
     if at > now:
-        return "not-yet", f"It is due in {span(at - now)}."
+        return "not-yet", f"It is due in {show_span(at - now)}."
     if at >= schedule.next_due and schedule.deleted is None:
-        waits = span(now - at)
+        waits = show_span(now - at)
         return (
             "waiting",
             f"It is due since {waits} and no scheduler has taken it up: is one running?",
@@ -101,21 +98,3 @@ def _undecided(schedule: Schedule, at: int, now: int) -> tuple[str, str]:
         "Nothing is recorded about it: the schedule was changed at"
         f" {rfc3339(schedule.updated)}, or the record was too old to be kept.",
     )
-
-
-def span(milliseconds: int) -> str:
-    """Words a span: `1 day 1 hour` for `90061000`, the largest unit and the rest in the next one.
-
-    Tenths of a second only below ten seconds.
-    """
-    for (size, name), (lesser, smaller) in pairwise(_UNITS):
-        if milliseconds >= size:
-            rest = milliseconds % size // lesser
-            return _count(milliseconds // size, name) + (
-                f" {_count(rest, smaller)}" if rest else ""
-            )
-    return _count(round(milliseconds / 1000, 1 if milliseconds < 10_000 else None), "second")
-
-
-def _count(number: float, unit: str) -> str:
-    return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from fixtures.in_process_installation import InProcessInstallation as Installation
-from fixtures.timetables import DAY, HOUR, SetClock
+from fixtures.timetables import DAY, HOUR, MINUTE, SetClock
+from holdfast.catalog import addons
 from holdfast.catalog.alarms import channels, deliveries, observations
 from holdfast.catalog.database.touched import touch_addon
 from holdfast.catalog.schema import AlarmRow, AttemptRow, ChannelRow, DeliveryRow, Schedule
+from holdfast.catalog.work import workers
 from holdfast.daemons.alarms.deliverer import Deliverer
 from holdfast.daemons.alarms.evaluator import Evaluator
 from holdfast.daemons.alarms.observer import HostObserver, SchedulerBeat, StoreObserver
@@ -23,6 +25,7 @@ from holdfast.kit import ids
 from holdfast.kit.clock import SystemClock
 from holdfast.kit.seal import Sealer
 from holdfast.usecases.alarms.evaluation import evaluate
+from holdfast.usecases.protection import drills
 
 ONE_ALARM = {
     "alarms": [
@@ -382,6 +385,26 @@ def test_the_silence_of_workers_and_schedulers(installation: Installation) -> No
     newcomer.round()
     assert {row.kind for row in alarms(installation) if row.closed is None} == kinds
     assert pass_seconds(10, beating=True) == {"workers.dead"}
+
+
+@pytest.mark.sqlite_first
+def test_drills_that_no_worker_takes(installation: Installation, addon_pk: int) -> None:
+    installation.backup(addon_pk)
+
+    def judged() -> list[str]:
+        judge(installation)
+        rows = [row for row in alarms(installation) if row.kind == "drills.waiting"]
+        return [row.reason for row in rows if row.closed is None]
+
+    with installation.catalog.write() as session:
+        workers.join(session, "idle", "node")
+        drills.start(installation.context(session), addons.get(session, addon_pk), None)
+    assert judged() == [], "a worker may just be restarted"
+    installation.clock.at += 6 * MINUTE
+    assert judged() == ["1 wait; no worker takes drills: HOLDFAST_DRILLS is 0 for all of them"]
+    with installation.catalog.write() as session:
+        workers.join(session, "willing", "node", drills=1)
+    assert judged() == []
 
 
 @pytest.mark.sqlite_first

@@ -3,7 +3,8 @@
 import pytest
 
 from fixtures.timetables import HOUR, MINUTE, Timetable, moment, wish
-from holdfast.views.explanations import explain, span
+from holdfast.domain.units import show_span
+from holdfast.views.explanations import explain
 from holdfast.views.schedules import history
 from holdfast.views.shapes.schedules import Explanation
 
@@ -24,9 +25,7 @@ def test_it_ran(timetable: Timetable, addon: int) -> None:
     (backup,) = timetable.at("2026-11-21 11:00:02")
     outcome, sentence = told(timetable, daily, "2026-11-21 11:00")
     assert outcome == "fired"
-    assert sentence == (
-        "It ran 2 seconds after it was due: backup 2026-11-21-11-00-00 is scheduled."
-    )
+    assert sentence == ("It ran 2 s after it was due: backup 2026-11-21-11-00-00 is scheduled.")
     timetable.finish(timetable.begin(backup))
     found = why(timetable, daily, "2026-11-21 11:00")
     assert found.sentence.endswith("is completed.")
@@ -72,7 +71,7 @@ def test_it_was_missed_and_what_stands_for_it(timetable: Timetable, addon: int) 
         assert "15:00" in sentence, "the run that stands for it"
     outcome, sentence = told(timetable, hourly, "2026-11-21 15:00")
     assert outcome == "fired"
-    assert sentence.startswith("It ran 20 minutes after it was due")
+    assert sentence.startswith("It ran 20 min after it was due")
     assert told(timetable, hourly, "2026-11-21 12:30")[0] == "not-due", "between two missed ones"
     with timetable.catalog.read() as session:
         listed = history(session, timetable.occurrences(hourly))
@@ -101,11 +100,11 @@ def test_it_is_not_due_then(timetable: Timetable, addon: int) -> None:
 
 def test_it_is_not_due_yet_or_nobody_looked(timetable: Timetable, addon: int) -> None:
     daily = timetable.add(addon, wish("daily", hour=[12]))
-    assert told(timetable, daily, "2026-11-21 12:00") == ("not-yet", "It is due in 2 hours.")
+    assert told(timetable, daily, "2026-11-21 12:00") == ("not-yet", "It is due in 2 h.")
     timetable.clock.at += 2 * HOUR + 5 * MINUTE
     outcome, sentence = told(timetable, daily, "2026-11-21 12:00")
     assert outcome == "waiting"
-    assert "5 minutes" in sentence
+    assert "5 min" in sentence
     assert "is one running?" in sentence
 
 
@@ -137,14 +136,14 @@ def test_what_was_decided_outlives_a_change_of_the_rule(timetable: Timetable, ad
 @pytest.mark.parametrize(
     ("ms", "words"),
     [
-        (0, "0 seconds"),
-        (1000, "1 second"),
-        (2500, "2.5 seconds"),
-        (28_300, "28 seconds"),
-        (61_000, "1 minute 1 second"),
-        (2 * HOUR, "2 hours"),
-        (25 * HOUR + 5 * MINUTE, "1 day 1 hour"),
+        (0, "0 s"),
+        (1000, "1 s"),
+        (2500, "2.5 s"),
+        (28_300, "28 s"),
+        (61_000, "1 min 1 s"),
+        (2 * HOUR, "2 h"),
+        (25 * HOUR + 5 * MINUTE, "1 d 1 h"),
     ],
 )
 def test_spans(ms: int, words: str) -> None:
-    assert span(ms) == words
+    assert show_span(ms) == words

@@ -172,7 +172,7 @@ def test_arrays_become_words(scheduling: dict[str, Any], words: str) -> None:
     [
         (0, "in 0 s"),
         (59, "in 59 s"),
-        (61, "in 1 min"),
+        (61, "in 1 min 1 s"),
         (3 * 3600 + 300, "in 3 h 5 min"),
         (-2 * 86400, "2 d ago"),
     ],

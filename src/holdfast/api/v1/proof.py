@@ -1,5 +1,6 @@
 """Extension: signed reports about protection, for auditors, and the key that verifies them."""
 
+import asyncio
 import base64
 import threading
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from holdfast.api.late_answers import answer_late
 from holdfast.api.places import Paging
 from holdfast.api.reading import in_turn
 from holdfast.catalog.proof import reports as rows
@@ -62,17 +65,20 @@ _PEM: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/proof/reports", response_model=One[ReportView])
-def make_report(api: State, writing: Writing, caller: Reader, form: ReportForm) -> Response:
+async def make_report(
+    api: State, request: Request, writing: Writing, caller: Reader, form: ReportForm
+) -> Response:
     """Makes and signs a report, and answers when it is stored: after seconds, or minutes for
-    hundreds of thousands of backups. 409 while another one is being made."""
+    hundreds of thousands of backups. After five seconds the answer begins, with blanks; an error
+    that comes then has its status in its body only. It is made also for a caller who leaves. 409
+    while another one is being made."""
     if form.project_id is None:
         require_all_projects(caller)
     if not _at_work.acquire(blocking=False):
         raise Conflict("another report is being made; ask again when it is done")
-    try:
-        return _make(api, writing, caller, form)
-    finally:
-        _at_work.release()
+    work = asyncio.ensure_future(run_in_threadpool(_make, api, writing, caller, form))
+    work.add_done_callback(lambda _: _at_work.release())
+    return await answer_late(request, work)
 
 
 def _make(api: Api, writing: Writing, caller: Caller, form: ReportForm) -> Response:

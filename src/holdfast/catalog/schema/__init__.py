@@ -20,6 +20,7 @@ from holdfast.catalog.schema.alarms import (
     AttemptRow,
     ChannelRow,
     DeliveryRow,
+    MonitorRow,
     ObservationRow,
 )
 from holdfast.catalog.schema.backups import (
@@ -62,6 +63,7 @@ __all__ = [
     "Import",
     "Line",
     "MasterKey",
+    "MonitorRow",
     "ObjectiveRow",
     "ObservationRow",
     "Occurrence",

@@ -47,7 +47,8 @@ class Replay(Table):
 class Worker(Table):
     """A worker. `beats` grows with every beat: watchers judge by whether it changes, by their own
     clock. `seen` is the database's time of the last beat, for people. `controls` are the attached
-    addons, as `project/addon`, whose servers it may stop and start."""
+    addons, as `project/addon`, whose servers it may stop and start; `drills` is how many drills it
+    takes at a time."""
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(60), primary_key=True)
@@ -55,6 +56,7 @@ class Worker(Table):
     controls: Mapped[list[str]] = mapped_column(default=list[str])
     seen: Mapped[int]
     beats: Mapped[int] = mapped_column(default=0)
+    drills: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Chore(Table):

@@ -148,3 +148,37 @@ class ObservationRow(Table):
     since: Mapped[int]
     seen: Mapped[int]
     beats: Mapped[int]
+
+
+class MonitorRow(Table):
+    """A ping that is expected every `every_ms`, see `domain.alarms.monitors`. `digest` is the
+    sha256 of its key.
+
+    `ends` counts pings that end something (successes and failures), `starts` those that begin
+    something: watchers judge by whether they change, by their own clocks. `watched_ms` is how long
+    they have watched since the last end, over restarts; `started` is when what goes on began.
+    `problem` is what is wrong, since `since`. `pinged`, `signal` and `said` are of the last ping.
+    """
+
+    __tablename__ = "monitors"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    id: Mapped[str] = mapped_column(String(110), unique=True)
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    every_ms: Mapped[int]
+    grace_ms: Mapped[int]
+    condition: Mapped[str] = mapped_column(String(10))
+    problem: Mapped[str | None]
+    since: Mapped[int | None]
+    ends: Mapped[int]
+    starts: Mapped[int]
+    watched_ms: Mapped[int]
+    started: Mapped[int | None]
+    ended: Mapped[int | None]
+    succeeded: Mapped[int | None]
+    pinged: Mapped[int | None]
+    signal: Mapped[str | None] = mapped_column(String(10))
+    said: Mapped[str | None]
+    created: Mapped[int]
+    updated: Mapped[int]
+    __table_args__ = ({"sqlite_autoincrement": True},)

@@ -3,7 +3,7 @@ database's time of the last beat; no decision depends on it."""
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 
 from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
 from holdfast.catalog.schema import Worker
@@ -11,17 +11,30 @@ from holdfast.catalog.schema import Worker
 _SLACK_MS = 5_000
 
 
-def join(session: WriteSession, worker: str, node: str, controls: Iterable[str] = ()) -> None:
-    row = {"id": worker, "node": node, "controls": sorted(controls), "beats": 0}
+def join(
+    session: WriteSession, worker: str, node: str, controls: Iterable[str] = (), drills: int = 0
+) -> None:
+    controls = sorted(controls)
+    row = {"id": worker, "node": node, "controls": controls, "drills": drills, "beats": 0}
     session.execute(insert(Worker).values(**row, seen=database_now()))
 
 
-def beat(session: WriteSession, worker: str, node: str, controls: Iterable[str] = ()) -> None:
+def beat(
+    session: WriteSession, worker: str, node: str, controls: Iterable[str] = (), drills: int = 0
+) -> None:
     """Counts a beat; adds the row again if others took this worker for dead."""
     values = {"seen": database_now(), "beats": Worker.beats + 1}
     statement = update(Worker).where(Worker.id == worker).values(values)
     if session.execute(statement.returning(Worker.id)).first() is None:
-        join(session, worker, node, controls)
+        join(session, worker, node, controls, drills)
+
+
+def why_no_drills(session: ReadSession) -> str | None:
+    """Why a drill that waits will not begin; None: some worker takes drills."""
+    most = session.scalar(select(func.max(Worker.drills)))
+    if most is None:
+        return "no worker is there"
+    return None if most else "no worker takes drills: HOLDFAST_DRILLS is 0 for all of them"
 
 
 def node_in_control(session: ReadSession, addon: str) -> str | None:

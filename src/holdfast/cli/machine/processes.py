@@ -30,7 +30,7 @@ def serve(**options: Any) -> None:
     config = bootstrap.listener_config(parts)
     bootstrap.serve_metrics(parts, installation=True)
     background, deciding = WorkerProcess(parts), SchedulerProcess(parts)
-    watching = AlarmProcess(parts, observes_stores=True, beats=True)
+    watching = AlarmProcess(parts, observes_stores=True, beats=True, takes_pings=True)
     background.start()
     deciding.start()
     watching.start()
@@ -46,7 +46,7 @@ def serve(**options: Any) -> None:
 def api(**options: Any) -> None:
     parts = _open(options)
     bootstrap.serve_metrics(parts, installation=True)
-    watching = AlarmProcess(parts, observes_stores=False)
+    watching = AlarmProcess(parts, observes_stores=False, takes_pings=True)
     watching.start()
     try:
         _listen(parts, bootstrap.listener_config(parts))

@@ -55,6 +55,8 @@ def run(
         started = client.drills.run(*names, backup, keep_minutes)
         drill = _awaited(client, names, started.drill_id, waiting)
     _show(session, drill)
+    if drill.status == "scheduled" and drill.reason:
+        note(f"it waits: {drill.reason}")
     if waiting.wait and drill.verdict != "passed":
         reason = f": {drill.reason}" if drill.reason else ""
         raise OperationFailed(f"the drill {drill.id} ended {drill.verdict or drill.status}{reason}")

@@ -78,7 +78,8 @@ class _Changes:
 
 def _label(subject: str, watched: Watched) -> str:
     step = f", {watched.progress.step}" if watched.progress and watched.progress.step else ""
-    return printable(f"{subject}: {watched.status}{step}")
+    waits = isinstance(watched, Drill) and watched.status == "scheduled" and watched.reason
+    return printable(f"{subject}: {watched.status}{step}{f', {waits}' if waits else ''}")
 
 
 class _PlainText(TextColumn):

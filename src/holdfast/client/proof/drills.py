@@ -27,7 +27,8 @@ class DrillOpinion(Model):
 
 
 class Drill(Model):
-    """`verdict`: passed, failed or inconclusive; None: it came to none."""
+    """`verdict`: passed, failed or inconclusive; None: it came to none. `reason` is why it ended
+    so, or why it does not begin."""
 
     id: str = ""
     backup_id: str = ""

@@ -255,7 +255,7 @@ def opened(response: httpx.Response) -> Envelope:
     document = cast("dict[str, object]", parsed) if isinstance(parsed, dict) else None
     if document is None:
         raise _not_ours(response)
-    if not response.is_success:
+    if not response.is_success or "error" in document:  # one that came after its answer had begun
         raise error_for(_error_answer(response, document))
     pagination = document.get("pagination")
     cursor = (
@@ -291,8 +291,9 @@ def _error_answer(response: httpx.Response, document: Mapping[str, object]) -> A
     error = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     details = error.get("details")
     retry_after = response.headers.get("retry-after")
+    late = error.get("status") if response.is_success else None
     return Answer(
-        response.status_code,
+        late if isinstance(late, int) else response.status_code,
         str(error.get("message") or f"HTTP {response.status_code} {response.reason_phrase}"),
         str(error["id"]) if error.get("id") else None,
         cast("dict[str, object]", details) if isinstance(details, dict) else {},

@@ -1,7 +1,8 @@
 """Beats outwards: pings a healthchecks-style URL, so that our own death is noticed elsewhere.
 
 `URL/start` when a process starts, `URL` while it is in order, `URL/fail` with a sentence while it
-is not. What cannot be reached is a line in the log: that the pings stay away is the message.
+is not; or the exit statuses that mean the same. What cannot be reached is a line in the log: that
+the pings stay away is the message.
 """
 
 import logging
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from holdfast.catalog.alarms import channels
 from holdfast.catalog.database.session import Catalog, CatalogAway
+from holdfast.domain.alarms.messages import Signals
 from holdfast.domain.errors import Failure
 from holdfast.kit.clock import Clock
 from holdfast.kit.seal import Secret
@@ -23,9 +25,20 @@ Post = Callable[[str, bytes, Mapping[str, str]], object]
 """Posts a body to a URL. Raises Temporary or Permanent."""
 
 
-def ping(post: Post, url: Secret, signal: str, text: str = "") -> None:
-    """`signal` is start, fail, an exit status, or empty: in order."""
+_STATUSES = {"": "0", "fail": "10", "failed-start": "1"}
+"""Exit statuses of `holdfast`: of `ready` while it is in order and while it is not, and of a
+process that could not start."""
+
+
+def ping(
+    post: Post, url: Secret, signal: str, text: str = "", signals: Signals = Signals.WORDS
+) -> None:
+    """`signal` is start, fail, failed-start, an exit status, or empty: in order."""
     parts = urlsplit(url.reveal())
+    if signals is Signals.EXIT_STATUS:
+        signal = _STATUSES.get(signal, signal)
+    elif signal == "failed-start":
+        signal = "fail"
     path = "/".join(filter(None, (parts.path.rstrip("/"), signal)))
     address = parts._replace(path=path).geturl()
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holdfast.catalog import destinations
 from holdfast.catalog.alarms import observations
-from holdfast.contracts.store import ObjectStore
+from holdfast.contracts.store import ObjectStore, WriteTriable
 from holdfast.daemons.lanes import Lanes
 from holdfast.domain.alarms.rules import disk_problem
 from holdfast.domain.errors import Failure
@@ -66,13 +66,24 @@ def find_disk_problem(directory: Path) -> str | None:
 
 
 class StoreObserver:
-    """Tries every store, each in a thread of its own, and forgets what is long not observed."""
+    """Tries every store, each in a thread of its own, and forgets what is long not observed.
 
-    def __init__(self, tools: Toolbox, observer: str) -> None:
+    Far ones are listed each time; whether they can be written is tried each `write_every` seconds,
+    while they cannot each `again_every`.
+    """
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        observer: str,
+        write_every: float = 3600.0,
+        again_every: float = 300.0,
+    ) -> None:
         self._tools = tools
         self._observer = observer
         self._lanes = Lanes("store-observer")
         self._began: dict[int | None, float] = {}
+        self._tries = _Tries(write_every, again_every)
 
     def round(self) -> None:
         now, moment = self._tools.clock.now(), self._tools.clock.monotonic()
@@ -101,19 +112,52 @@ class StoreObserver:
 
     def _problem(self, destination_pk: int | None) -> str | None:
         try:
-            return try_store(self._tools.open_store(destination_pk), self._observer)
+            store = self._tools.open_store(destination_pk)
         except Failure as failure:
             return failure.message
+        key, moment = f"readiness/{self._observer}", self._tools.clock.monotonic()
+        problem = try_store(store, key)
+        if problem is not None or store.near or not isinstance(store, WriteTriable):
+            return problem
+        if self._tries.is_due(destination_pk, moment):
+            self._tries.note(destination_pk, moment, _problem_of(partial(store.try_write, key)))
+        return self._tries.problem(destination_pk)
 
 
-def try_store(store: ObjectStore, observer: str) -> str | None:
-    """What is wrong with a store; None: it answers.
+class _Tries:
+    """When writing to each far store was tried last, and what was wrong then."""
 
-    Writing is tried where it costs nothing. Elsewhere every try is paid for, and stays for years
-    in a bucket that keeps versions; a backup that cannot be written says so itself.
-    """
-    key = f"readiness/{observer}"
+    def __init__(self, write_every: float, again_every: float) -> None:
+        self._write_every = write_every
+        self._again_every = again_every
+        self._last: dict[int | None, tuple[float, str | None]] = {}
+
+    def is_due(self, destination_pk: int | None, moment: float) -> bool:
+        if destination_pk not in self._last:
+            return True
+        tried, problem = self._last[destination_pk]
+        return moment - tried >= (self._write_every if problem is None else self._again_every)
+
+    def note(self, destination_pk: int | None, moment: float, problem: str | None) -> None:
+        self._last[destination_pk] = moment, problem
+
+    def problem(self, destination_pk: int | None) -> str | None:
+        return self._last[destination_pk][1]
+
+
+def _problem_of(work: Callable[[], object]) -> str | None:
     try:
+        work()
+    except Failure as failure:
+        return failure.message
+    return None
+
+
+def try_store(store: ObjectStore, key: str) -> str | None:
+    """What is wrong with a store; None: it answers. A near one is written, too: that costs nothing,
+    and none of them keeps old versions."""
+
+    def read_and_write() -> None:
         next(store.list(key), None)
         if store.near:
             upload = store.begin(key)
@@ -123,9 +167,8 @@ def try_store(store: ObjectStore, observer: str) -> str | None:
             finally:
                 upload.abort()
             store.delete(key)
-    except Failure as failure:
-        return failure.message
-    return None
+
+    return _problem_of(read_and_write)
 
 
 def store_name(destination_pk: int | None) -> str:

@@ -16,7 +16,7 @@ _HEARTBEATS = {
     "addon-backup:start": "heartbeat.start",
     "addon-backup:success": "heartbeat.success",
     "addon-backup:failure": "heartbeat.fail",
-    "addon-backup:abort": "heartbeat.fail",
+    "addon-backup:abort": "heartbeat.abort",
 }
 TRIGGERS = tuple(f"trigger:{event}" for event in dict.fromkeys(_EVENTS.values()))
 """What can be subscribed to here; the v1 API has others, of things that are not here."""

@@ -26,8 +26,31 @@ class Event(StrEnum):
 
 HEARTBEAT = "heartbeat"
 """The kind of channels that hear of the backups of one schedule."""
-HEARTBEATS = {"heartbeat.start": "start", "heartbeat.success": "", "heartbeat.fail": "fail"}
-"""What is appended to a heartbeat's URL, by event."""
+OPERATION_FAILED = 11
+"""The exit status of `holdfast backup create --wait` when the backup failed or was aborted."""
+
+
+class Signals(StrEnum):
+    """How a heartbeat says how something ended: in words, or as the exit status that it had."""
+
+    WORDS = "words"
+    EXIT_STATUS = "exit-status"
+
+
+_PATHS: Mapping[Signals, Mapping[str, str]] = {
+    Signals.WORDS: {"heartbeat.fail": "fail", "heartbeat.abort": "fail"},
+    Signals.EXIT_STATUS: {
+        "heartbeat.success": "0",
+        "heartbeat.fail": str(OPERATION_FAILED),
+        "heartbeat.abort": str(OPERATION_FAILED),
+        Event.TEST: "0",
+    },
+}
+
+
+def heartbeat_path(event: str, signals: Signals) -> str:
+    """What is appended to a heartbeat's URL; nothing: all is well."""
+    return "start" if event == "heartbeat.start" else _PATHS[signals].get(event, "")
 
 
 @dataclass(frozen=True)

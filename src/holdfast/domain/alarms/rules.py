@@ -45,6 +45,7 @@ class Kind(StrEnum):
     TOO_FEW_COPIES = "addon.too-few-copies"
     UNPROVEN = "addon.unproven"
     DRILL_FAILED = "addon.drill-failed"
+    DRILLS_WAIT = "drills.waiting"
     STORE = "store.unusable"
     DISK = "disk.nearly-full"
     WORKERS = "workers.dead"
@@ -53,6 +54,7 @@ class Kind(StrEnum):
     MASTER_KEY = "master-key.missing"
     PROTECTION = "protection.differs"
     CHANNEL = "channel.failing"
+    MONITOR = "monitor.down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,11 @@ RULES: Mapping[Kind, Rule] = {
         "has no recent proof that it can be restored",
         "holdfast drill run restores a backup into a throwaway server: that is the proof",
     ),
+    Kind.DRILLS_WAIT: Rule(
+        Severity.WARNING,
+        "has drills that no worker takes",
+        "start a worker with HOLDFAST_DRILLS above 0, or abort the drills that wait",
+    ),
     Kind.STORE: Rule(
         Severity.CRITICAL,
         "cannot be used",
@@ -146,6 +153,11 @@ RULES: Mapping[Kind, Rule] = {
         "does not deliver",
         "holdfast channel test shows what the other side answers",
     ),
+    Kind.MONITOR: Rule(
+        Severity.CRITICAL,
+        "is down",
+        "look at what should ping: holdfast monitor get shows its last ping and what it said",
+    ),
 }
 
 
@@ -175,7 +187,11 @@ def cause_of(kind: Kind, source: str) -> str:
     return f"{kind} {source}"
 
 
-JUDGED = frozenset(kind for kind in Kind if kind.startswith("addon.")) | {Kind.CHANNEL}
+JUDGED = frozenset(kind for kind in Kind if kind.startswith("addon.")) | {
+    Kind.CHANNEL,
+    Kind.DRILLS_WAIT,
+    Kind.MONITOR,
+}
 """Kinds of which everything is known at once: what is not among the symptoms is over."""
 
 _KINDS = {
@@ -191,6 +207,7 @@ _KINDS = {
 _PATIENCE_MS = {
     Kind.NO_PLAN: HOUR_MS,  # who adds an addon gives it a schedule next
     Kind.TOO_FEW_COPIES: 15 * MINUTE_MS,  # a copy follows its backup
+    Kind.DRILLS_WAIT: 5 * MINUTE_MS,  # a worker may just be restarted
 }
 
 

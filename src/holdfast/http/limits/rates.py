@@ -18,6 +18,9 @@ from holdfast.http.limits.throttle import RateLimit, Throttle, TooMany, digest_o
 PROBES = frozenset({"/healthz", "/readyz"})
 AUTHENTICATED = "authenticated"
 """Set in a request's state when its token was found to be valid."""
+WRONG = "wrong key"
+"""Set when a key in the path is that of no monitor."""
+PING = "/ping/"
 _DELAY_SECONDS = 1.0
 
 
@@ -59,12 +62,16 @@ class Limits:
         token = _token_of(scope)
         if token is not None and not authenticated and scope["state"].get(AUTHENTICATED):
             return self._throttle.welcome(token)
-        if status == 401:
+        if status == 401 or scope["state"].get(WRONG):
             self._throttle.wrong(token, address_in(scope))
         return limit
 
 
 def _token_of(scope: Scope) -> str | None:
-    """Returns the digest of the token in the header, valid or not."""
+    """Returns the digest of the token in the header, or of the key in a ping's path, valid or
+    not."""
+    if scope["path"].startswith(PING):
+        key = scope["path"].removeprefix(PING).partition("/")[0]
+        return digest_of(key) if key else None
     scheme, _, value = Headers(scope=scope).get("authorization", "").partition(" ")
     return digest_of(value.strip()) if scheme.lower() == "bearer" and value.strip() else None

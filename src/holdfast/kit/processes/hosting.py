@@ -54,14 +54,14 @@ def cell_of(cell: Cell | None, *visible: Path) -> Cell | None:
 
 
 def unprivileged(users: Iterable[str]) -> str | None:
-    """The first existing user of `users`, for root to start a server as.
+    """The first existing user of `users`, else `nobody`, for root to start a server as.
 
     None when we are not root: then the server runs as ourselves.
     """
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
-    return next((user for user in users if user in names), None)
+    return next((user for user in (*users, "nobody") if user in names), None)
 
 
 def free_port() -> int:

@@ -3,13 +3,16 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from holdfast.contracts.store import Stat, Upload
+from holdfast.domain.errors import StoreRefused
 from holdfast.kit.backoff import Backoff
 from holdfast.kit.processes.memory import keep_memory_steady
 from holdfast.stores.keys import checked_clearing, checked_key, checked_prefix
-from holdfast.stores.s3.bucket import Bucket, milliseconds
+from holdfast.stores.s3 import checksum
+from holdfast.stores.s3.bucket import Bucket, Unfinished, milliseconds
 from holdfast.stores.s3.buffers import PartSpace
 from holdfast.stores.s3.client import connect
 from holdfast.stores.s3.download import read_object
+from holdfast.stores.s3.errors import service_code
 from holdfast.stores.s3.options import Options
 from holdfast.stores.s3.parts import PartPlan
 from holdfast.stores.s3.settling import needed_settings
@@ -65,6 +68,21 @@ class S3Store:
             self._remove(stat.key)
             removed += 1
         return removed
+
+    def try_write(self, key: str) -> None:
+        """Begins an upload in parts and aborts it: one request that is paid for, whatever the
+        bucket does with what is stored or deleted. A service without such uploads is not asked."""
+        create, fields = (
+            self._bucket.client.create_multipart_upload,
+            checksum.of_upload(self._checksum),
+        )
+        try:
+            answer = self._bucket.about("beginning", checked_key(key), create, **fields)
+        except StoreRefused as refusal:
+            if service_code(refusal) in ("NotImplemented", "501"):
+                return
+            raise
+        self._bucket.abandon(Unfinished(key, answer["UploadId"]))
 
     def _remove(self, key: str) -> None:
         answer = self._bucket.about("deleting", key, self._bucket.client.delete_object)

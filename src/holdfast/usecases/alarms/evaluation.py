@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from holdfast.catalog import destinations, objectives, projects, protected_rows
-from holdfast.catalog.alarms import alarms, channels, observations
+from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
+from holdfast.catalog.work import measured, workers
 from holdfast.domain.alarms.messages import Event
 from holdfast.domain.alarms.rules import (
     FRESH_MS,
@@ -24,6 +25,7 @@ from holdfast.domain.alarms.rules import (
     is_young,
     symptoms_of_addon,
 )
+from holdfast.domain.operation import DRILL_LANE
 from holdfast.usecases.alarms import outbox
 
 PLATFORM = "platform"
@@ -66,6 +68,8 @@ def compare(session: ReadSession, lives: Mapping[Kind, str | None], now: int) ->
     judgement = Judgement()
     judgement.symptoms += addon_symptoms(session, now)
     judgement.symptoms += channel_symptoms(session)
+    judgement.symptoms += monitor_symptoms(session)
+    judgement.symptoms += drill_symptoms(session, now)
     judge_observations(session, judgement, now)
     judge_lives(judgement, lives, now)
     judgement.over |= causes_of_removed_stores(session, open_alarms)
@@ -121,6 +125,24 @@ def channel_symptoms(session: ReadSession) -> Iterator[Symptom]:
             reason = f"{row.failures} failures in a row, the last one: {row.problem or 'unknown'}"
             subject, since = f"channel {row.id}", row.failing or row.updated
             yield Symptom(Kind.CHANNEL, str(row.pk), subject, reason, since)
+
+
+def monitor_symptoms(session: ReadSession) -> Iterator[Symptom]:
+    """Monitors that are late or whose last ping said that something failed."""
+    for row in monitors.down(session):
+        subject, since = f"monitor {row.id}", row.since or row.updated
+        yield Symptom(Kind.MONITOR, str(row.pk), subject, row.problem or "unknown", since)
+
+
+def drill_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
+    """Drills that wait where no worker takes any; without workers that is said already."""
+    for lane, count, oldest in measured.waiting_by_lane(session):
+        if lane == DRILL_LANE and workers.beats(session):
+            reason = workers.why_no_drills(session)
+            if reason is not None:
+                kind, young = Kind.DRILLS_WAIT, is_young(Kind.DRILLS_WAIT, oldest, now)
+                reason = f"{count} wait; {reason}"
+                yield Symptom(kind, INSTALLATION, "this installation", reason, oldest, young=young)
 
 
 def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> None:

@@ -15,6 +15,25 @@ class SnoozeForm(StrictForm):
     minutes: int = Field(ge=1, le=43_200, description="How long no reminder is sent.")
 
 
+_Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
+
+
+class MonitorForm(StrictForm):
+    name: DestinationName
+    every_seconds: _Seconds = Field(description="A ping is expected this often.")
+    grace_seconds: _Seconds = Field(
+        300, description="How late it may be, and how long what began may go on."
+    )
+
+
+class MonitorPatch(StrictForm):
+    """Only what is sent is changed."""
+
+    name: DestinationName | None = None
+    every_seconds: _Seconds | None = None
+    grace_seconds: _Seconds | None = None
+
+
 class ChannelForm(StrictForm):
     """`settings` are those of the kind, see docs/alarms.md; secrets among them are sealed."""
 

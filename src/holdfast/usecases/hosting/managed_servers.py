@@ -19,6 +19,7 @@ from holdfast.contracts.local_servers import SERVED, SETTLED, Hostable, LocalSer
 from holdfast.domain.addon import NEIGHBOURS
 from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.kit.backoff import pauses
+from holdfast.kit.clock import Clock
 from holdfast.kit.locks import exclusive
 from holdfast.kit.processes import process
 from holdfast.kit.processes.guard import Guard
@@ -86,14 +87,27 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
         give_away(server)
         with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
             process.start_detached(engine.command(server), output)
-    deadline = tools.clock.monotonic() + START_SECONDS
-    for pause in pauses(0.1):
-        if engine.ready(server):
-            break
-        if tools.clock.monotonic() > deadline:
-            raise AddonUnavailable(f"the server did not answer within {START_SECONDS:.0f} s")
-        wait(pause)
+    if not answers(tools.clock, engine, server, wait):
+        raise AddonUnavailable(f"the server did not answer within {START_SECONDS:.0f} s")
     return started
+
+
+def answers(
+    clock: Clock,
+    hosting: Hostable,
+    server: LocalServer,
+    wait: Callable[[float], None],
+    ended: Callable[[], int | None] = lambda: None,
+) -> bool:
+    """Waits until the server answers. False: its process ended, or it takes too long."""
+    deadline = clock.monotonic() + START_SECONDS
+    for pause in pauses(0.05):
+        if hosting.ready(server):
+            return True
+        if ended() is not None or clock.monotonic() > deadline:
+            return False
+        wait(pause)
+    return False
 
 
 _UID_TRIES = 10

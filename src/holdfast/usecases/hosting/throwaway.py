@@ -9,7 +9,7 @@ not needed any more: no time has to pass and no row has to be asked.
 import logging
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -26,7 +26,7 @@ from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import free_port, give
 from holdfast.kit.processes.process import Detached, start_detached
 from holdfast.kit.seal import Secret
-from holdfast.usecases.hosting.managed_servers import START_SECONDS, hostable
+from holdfast.usecases.hosting.managed_servers import answers, hostable
 from holdfast.usecases.hosting.server_uids import lent_uid
 from holdfast.usecases.toolbox import Toolbox
 
@@ -111,12 +111,12 @@ def start(tools: Toolbox, engine: Engine, server: LocalServer, guard: Guard) -> 
     if isinstance(engine, Succeeding):
         engine.admit(server)
     if hosting.running(server) is not None:  # the one that was rehearsed goes on
-        _await(tools, hosting, server, guard, lambda: None)
+        answers(tools.clock, hosting, server, guard.wait)
         return server
     for _ in range(_STARTS):
         give(server.directory, server.uid)
         process = _launch(hosting, server)
-        if _await(tools, hosting, server, guard, process.ended):
+        if answers(tools.clock, hosting, server, guard.wait, process.ended):
             return server
         hosting.stop(server)
         server = replace(server, port=free_port())  # another program may have taken its port
@@ -130,24 +130,6 @@ def _launch(hosting: Hostable, server: LocalServer) -> Detached:
     argv = [nice, "-n", _NICENESS, *command.argv] if nice else command.argv
     with log_file.open("ab") as output:
         return start_detached(replace(command, argv=argv), output)
-
-
-def _await(
-    tools: Toolbox,
-    hosting: Hostable,
-    server: LocalServer,
-    guard: Guard,
-    ended: Callable[[], int | None],
-) -> bool:
-    """Waits until the server answers. False: its process ended, or it takes too long."""
-    deadline = tools.clock.monotonic() + START_SECONDS
-    for pause in pauses(0.05):
-        if hosting.ready(server):
-            return True
-        if ended() is not None or tools.clock.monotonic() > deadline:
-            return False
-        guard.wait(pause)
-    return False
 
 
 def _last_words(server: LocalServer) -> str:

@@ -7,7 +7,7 @@ start anew, so that a number that should only grow would fall, which Prometheus 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from holdfast.catalog.alarms import alarms, deliveries
+from holdfast.catalog.alarms import alarms, deliveries, monitors
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.work import measured
 from holdfast.domain.operation import ANY_LANE, DRILL_LANE, Status
@@ -105,6 +105,15 @@ def open_alarms(session: ReadSession, now: int) -> Iterator[Gauge]:  # noqa: ARG
     )
 
 
+def watched_monitors(session: ReadSession, now: int) -> Iterator[Gauge]:  # noqa: ARG001
+    yield Gauge(
+        "holdfast_monitors",
+        "Monitors (pings expected from elsewhere), by state: new, up, failed or late.",
+        ("state",),
+        [((state,), count) for state, count in monitors.by_condition(session).items()],
+    )
+
+
 def outbox(session: ReadSession, now: int) -> Iterator[Gauge]:
     channels = deliveries.waiting_by_channel(session)
     yield Gauge(
@@ -132,7 +141,7 @@ def outbox(session: ReadSession, now: int) -> Iterator[Gauge]:
 
 FAMILIES: Sequence[Family] = (
     *(open_operations, queue, ended_operations, processes),
-    *(open_alarms, outbox),
+    *(open_alarms, watched_monitors, outbox),
 )
 """Everything but the stored bytes. A new topic is a function here."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.catalog import backups, drills
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Drill
-from holdfast.catalog.work import operation_queries
+from holdfast.catalog.work import operation_queries, workers
 from holdfast.contracts.drills import Assertion
 from holdfast.domain.errors import Conflict
 from holdfast.domain.operation import OVER, Status
@@ -27,13 +27,15 @@ def views(session: ReadSession, rows: Sequence[Drill]) -> list[DrillView]:
     backup_ids = backups.ids_of(session, [row.backup_pk for row in rows])
     going = [row.operation for row in rows if Status(row.status) not in OVER]
     progress = operation_queries.progress_of(session, going) if going else {}
+    waiting = any(row.status == Status.SCHEDULED for row in rows)
+    untaken = workers.why_no_drills(session) if waiting else None
     return [
         DrillView(
             id=row.id,
             backup_id=backup_ids[row.backup_pk],
             cause=row.cause,
             status=row.status,
-            reason=row.reason,
+            reason=untaken if row.status == Status.SCHEDULED else row.reason,
             verdict=row.verdict,
             findings=[DrillFinding(**finding) for finding in row.findings],
             seconds={name: ms / 1000 for name, ms in row.times.items()},

@@ -91,6 +91,38 @@ class DeliveryList(Shape):
     deliveries: list[DeliveryView]
 
 
+class MonitorView(Shape):
+    """`state` is new, up, failed or late; `problem` is what is wrong, since `since`. `signal` and
+    `said` are of the last ping, at `pingedAt`; `startedAt` is when what goes on began, `dueAt` when
+    the next ping is expected at the latest, by the clock."""
+
+    id: str
+    name: str
+    every_seconds: int
+    grace_seconds: int
+    state: str
+    problem: str | None = None
+    since: str | None = None
+    pinged_at: str | None = None
+    signal: str | None = None
+    said: str | None = None
+    started_at: str | None = None
+    succeeded_at: str | None = None
+    due_at: str
+    created_at: str
+    updated_at: str
+
+
+class NewMonitorView(MonitorView):
+    """`pingUrl` is what has to be pinged; this is the only answer that has it."""
+
+    ping_url: str
+
+
+class MonitorList(Shape):
+    monitors: list[MonitorView]
+
+
 class NotificationStatus(Shape):
     """As in the v1 API; `disabled` is never true here, because nothing is switched off."""
 

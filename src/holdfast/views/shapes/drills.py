@@ -22,7 +22,8 @@ class DrillView(Shape):
     """`verdict` is passed, failed or inconclusive; without one the drill came to none. `seconds`
     by name: `fetch`, `load`, `firstQuery` and `restore` are what a restore takes, `checks`,
     `content` and `assertions` what the drill does besides; `predicted` is a restore of the addon's
-    present size. `cause` is request, plan or backup."""
+    present size. `cause` is request, plan or backup. `reason` is why it ended so, or why
+    it does not begin."""
 
     id: str
     backup_id: str

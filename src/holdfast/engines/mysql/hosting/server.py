@@ -40,7 +40,7 @@ from holdfast.kit.processes.hosting import (
 from holdfast.kit.processes.process import Command, ids_of, require_success, run
 from holdfast.kit.seal import Secret
 
-_USERS = ("mysql", "nobody")
+_USERS = ("mysql",)
 _INIT_SECONDS = 300
 _STOP_SECONDS = 120
 _KILL_SECONDS = 10

@@ -41,7 +41,7 @@ from holdfast.kit.processes.hosting import (
 )
 from holdfast.kit.processes.process import Command, ids_of, require_success, run
 
-_SYSTEM_USERS = ("postgres", "nobody")
+_SYSTEM_USERS = ("postgres",)
 _MAX_SOCKET_PATH_BYTES = 107
 _INITDB_SECONDS = 300
 _STOP_SECONDS = 60

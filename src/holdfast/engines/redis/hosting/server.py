@@ -26,7 +26,7 @@ from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import cell_of, end, ended, give, mark, require_reachable
 from holdfast.kit.processes.process import Command
 
-_USERS = ("redis", "valkey", "nobody")
+_USERS = ("redis", "valkey")
 _LOCKS_SINCE_MAJOR = 7
 _STOP_SECONDS = 300
 _KILL_SECONDS = 10
