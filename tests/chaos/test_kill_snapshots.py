@@ -199,7 +199,9 @@ def test_a_server_that_does_not_answer_makes_way_for_the_old_one(
         installation.kill()
 
 
-@pytest.mark.parametrize("move", ["4", "5"])  # the fourth and fifth change go back
+@pytest.mark.parametrize(
+    "move", ["4", pytest.param("5", marks=pytest.mark.slow)]
+)  # the fourth and fifth change go back
 def test_going_back_survives_the_death_of_its_worker(
     installation: MortalInstallation, move: str
 ) -> None:

@@ -18,6 +18,8 @@ from fixtures.holdfast import Api, Server, await_backup, await_restore, fresh
 from fixtures.official import JsClient, OfficialCli
 from fixtures.s3 import S3Server
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def test_1_login_says_whether_the_token_is_good(fresh_cli: OfficialCli, server: Server) -> None:
     wrong = fresh_cli("login", "-n", "x", "-t", "hft_wrong", "--host", server.url)
@@ -92,7 +94,6 @@ def require_dump(link: str, database: str) -> None:
     assert (database in name, archive[:5]) == (True, b"PGDMP")
 
 
-@pytest.mark.sqlite_first
 def test_2_a_restore_from_another_project_over_the_command_line(
     cli: OfficialCli, api: Api, attached: Attached, backup: str, empty_postgres: Own
 ) -> None:
@@ -110,7 +111,6 @@ def test_2_a_restore_from_another_project_over_the_command_line(
     assert [each["id"] for each in listed["restores"]] == [started]
 
 
-@pytest.mark.sqlite_first
 def test_2_a_project_goes_with_what_is_in_it(
     cli: OfficialCli, js: JsClient, api: Api, attach_one: Callable[..., Attached]
 ) -> None:
@@ -207,7 +207,6 @@ def test_8_a_tail_needs_a_token_in_its_first_frame(
     assert "unknown, expired or revoked" in str(events[-1])
 
 
-@pytest.mark.sqlite_first
 def test_8_a_tail_of_a_spent_token_fails_on_the_command_line(
     fresh_cli: OfficialCli, api: Api, attached: Attached, backup: str
 ) -> None:

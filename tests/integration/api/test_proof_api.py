@@ -17,6 +17,8 @@ from holdfast.domain.access import Permission
 from holdfast.kit.seal import Secret
 from holdfast.kit.sign import PublicKey
 
+pytestmark = pytest.mark.sqlite_first
+
 TokenOf = Callable[..., Api]
 REPORTS = "/proof/reports"
 AUDITOR = [Permission.AUDIT_READ]

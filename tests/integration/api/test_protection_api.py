@@ -14,6 +14,8 @@ from holdfast.client import Client
 from holdfast.domain.access import Permission
 from holdfast.kit.seal import Secret
 
+pytestmark = pytest.mark.sqlite_first
+
 TokenOf = Callable[..., Api]
 DAILY = {
     "backupType": "dump",

@@ -15,6 +15,8 @@ from holdfast.catalog import addons, projects
 from holdfast.catalog.storage.findings import Sighting, report
 from holdfast.settings import Settings
 
+pytestmark = pytest.mark.sqlite_first
+
 READ = "Project > Addons > General > Read"
 STORES = "Account > BackupDestinations > General > Read"
 

@@ -12,6 +12,8 @@ from fixtures.bodies import WEEKLY
 from fixtures.holdfast import Api, Server, fresh
 from fixtures.s3 import S3Server
 
+pytestmark = pytest.mark.sqlite_first
+
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 HOURLY = {"interval": "hourly", "minute": [30, 0]}
 DAILY = {"interval": "daily", "minute": [30], "hour": [3]}
