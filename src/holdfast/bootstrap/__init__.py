@@ -1,5 +1,6 @@
 """The composition root: names every concrete driver once and builds the processes."""
 
+from holdfast.bootstrap.accounts import create_user, reset_user
 from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
 from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
 from holdfast.bootstrap.metrics_port import serve_metrics
@@ -16,6 +17,7 @@ __all__ = [
     "WorkerProcess",
     "bounds_of",
     "build_api",
+    "create_user",
     "diagnose",
     "install_tools",
     "list_tools",
@@ -23,5 +25,6 @@ __all__ = [
     "make_owner",
     "policy_of",
     "report_failed_start",
+    "reset_user",
     "serve_metrics",
 ]
