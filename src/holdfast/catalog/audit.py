@@ -28,6 +28,7 @@ from holdfast.catalog.schema import (
     Drill,
     DrillPlanRow,
     ObjectiveRow,
+    Passkey,
     Project,
     Recovery,
     Report,
@@ -37,6 +38,8 @@ from holdfast.catalog.schema import (
     Table,
     Token,
     Upload,
+    User,
+    WebSession,
 )
 from holdfast.domain.access import Caller
 
@@ -101,6 +104,14 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
     ),
     Recovery: LoggedTable("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),
     Token: LoggedTable("token", "id", ("name", "role", "projects", "expires", "revoked")),
+    User: LoggedTable(
+        "user",
+        "id",
+        ("name", "role", "projects", "expires", "disabled", "issuer", "subject", "link_expires"),
+        secrets=("password_hash", "sealed_totp"),
+    ),
+    WebSession: LoggedTable("session", "id", ("method", "address", "program", "proven")),
+    Passkey: LoggedTable("passkey", "id", ("name",)),
     Role: LoggedTable("role", "id", ("name", "permissions")),
     Report: LoggedTable("report", "number", ("project", "since", "until", "sha256")),
     ObjectiveRow: LoggedTable(

@@ -6,7 +6,10 @@ from holdfast.catalog.audit import Change
 from holdfast.http.arrival import address_of, id_of
 from holdfast.usecases.auditing import Origin
 
-_NAMED = ("restore", "schedule", "upload", "backup", "destination", "token", "role", "addon")
+_NAMED = (
+    *("restore", "schedule", "upload", "backup", "destination", "token", "role", "user", "session"),
+    "addon",
+)
 
 
 def origin_of(request: Request) -> Origin:

@@ -21,3 +21,8 @@ def password() -> str:
 def token() -> str:
     """An API token; the prefix lets secret scanners recognise a leaked one."""
     return f"hft_{secrets.token_urlsafe(32)}"
+
+
+def cookie() -> str:
+    """The id of a browser's session, 256 bits."""
+    return secrets.token_urlsafe(32)
