@@ -1,7 +1,7 @@
 """The composition root: names every concrete driver once and builds the processes."""
 
 from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
-from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
+from holdfast.bootstrap.listener import bounds_of, build_api, end_live_pages, listener_config
 from holdfast.bootstrap.metrics_port import serve_metrics
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
@@ -17,6 +17,7 @@ __all__ = [
     "bounds_of",
     "build_api",
     "diagnose",
+    "end_live_pages",
     "install_tools",
     "list_tools",
     "listener_config",

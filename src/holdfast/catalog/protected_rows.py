@@ -57,6 +57,27 @@ def days_of(session: ReadSession, addon_pks: Collection[int]) -> dict[int, list[
     return days
 
 
+def marks(session: ReadSession) -> dict[int, object]:
+    """What pages show of each addon, by key, to compare with another look."""
+    return {row[0]: tuple(row) for row in session.execute(_MARKS)}
+
+
+_MARKS: Any = select(
+    ProtectionRow.addon_pk,
+    ProtectionRow.planned,
+    ProtectionRow.paused,
+    ProtectionRow.next_due,
+    ProtectionRow.last_good_backup,
+    ProtectionRow.places,
+    ProtectionRow.lost,
+    ProtectionRow.failing,
+    ProtectionRow.failure,
+    ProtectionRow.proven,
+    ProtectionRow.drill_failing,
+    ProtectionRow.bytes,
+)
+
+
 def newest_sizes(session: ReadSession) -> dict[int, int]:
     """Bytes of the newest good backup of each addon that has one, by key."""
     sizes = select(ProtectionRow.addon_pk, Backup.size).join(

@@ -130,6 +130,21 @@ def open_counts(session: ReadSession, caller: Caller) -> dict[str, int]:
     return {severity: count for severity, count in counted}
 
 
+def mark(session: ReadSession) -> object:
+    """What changes when an alarm opens, closes or is dealt with, to compare with another look."""
+    row = session.execute(
+        select(
+            func.max(AlarmRow.pk),
+            func.count(),
+            func.count(AlarmRow.acknowledged),
+            func.max(AlarmRow.acknowledged),
+            func.max(AlarmRow.snoozed_until),
+            func.max(AlarmRow.updated),
+        ).where(AlarmRow.closed.is_(None))
+    ).one()
+    return tuple(row)
+
+
 def forget(session: WriteSession, before: int) -> None:
     """Removes alarms closed before that instant."""
     worn = delete(AlarmRow).where(AlarmRow.closed < before)

@@ -102,6 +102,26 @@ const refresh = (topic) => {
     if (topic === "all" || topics.includes(topic) || topics.includes("all")) globalThis.htmx?.trigger(part, "news");
   }
 };
+const sizes = ["B", "kB", "MB", "GB", "TB"];
+const size = (count) => {
+  let unit = 0;
+  while (count >= 1000 && unit < 4) { count /= 1000; unit += 1; }
+  return `${count.toFixed(unit === 0 || count >= 100 ? 0 : 1)}\u00a0${sizes[unit]}`;
+};
+const last = new Map();
+// how far one operation is: its bars, its percent, and the rate since the last time
+const show = ({ op, bytes, expected }) => {
+  const now = performance.now();
+  const before = last.get(op);
+  last.set(op, { bytes, now });
+  const rate = before && now > before.now ? Math.max(0, (bytes - before.bytes) / (now - before.now) * 1000) : null;
+  for (const part of document.querySelectorAll(`[data-op="${CSS.escape(op)}"]`)) {
+    if (part.localName === "progress") { if (expected) part.value = Math.min(99, Math.floor(100 * bytes / expected)); continue; }
+    if (part.dataset.show === "percent" && expected) part.textContent = `${Math.min(99, Math.floor(100 * bytes / expected))}\u00a0%`;
+    if (part.dataset.show === "bytes") part.textContent = expected ? `${size(bytes)} of ${size(expected)}` : size(bytes);
+    if (part.dataset.show === "rate" && rate !== null) part.textContent = `${size(rate)}/s`;
+  }
+};
 const hear = () => { heard = performance.now(); pulse.dataset.state = "live"; };
 const listen = () => {
   if (!of || stream || document.hidden) return;
@@ -109,6 +129,7 @@ const listen = () => {
   stream.addEventListener("open", hear);
   stream.addEventListener("ping", hear);
   stream.addEventListener("changed", (event) => { hear(); for (const topic of event.data.split(" ")) refresh(topic); });
+  stream.addEventListener("progress", (event) => { hear(); show(JSON.parse(event.data)); });
   stream.addEventListener("bye", () => { location.reload(); });
 };
 const hush = () => { stream?.close(); stream = null; };
