@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(DEFAULT_PORT, description="port to listen on")
     database_url: str = Field("", description="catalogue; empty: SQLite in data_dir")
+    dashboard: Flag = Field(True, description="serve the dashboard's pages beside the API")
     public_url: str = Field("", description="how clients reach us, for links; empty: as they did")
     team: str = Field("", description="team id; empty: any id means this team")
     queue: str = Field("dbos", description="durable queue: dbos or table")

@@ -1,4 +1,4 @@
-"""Builds the HTTP API and its listener."""
+"""Builds the HTTP API, the dashboard over it, and their listener."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast import settings as config
 from holdfast.api.app import create_app
@@ -25,37 +26,74 @@ from holdfast.kit.fetch import Network, parse_networks
 from holdfast.kit.sign import Signer
 from holdfast.settings import Settings
 from holdfast.stores.registry import open_store, settle
+from holdfast.web.app import create_dashboard
 
 
 def build_api(parts: Parts) -> FastAPI:
+    return create_app(_shared(parts))
+
+
+class Door:
+    """Sends what programs ask for to the API, and everything else to the dashboard."""
+
+    def __init__(self, api_app: ASGIApp, dashboard: FastAPI) -> None:
+        self._api_app = api_app
+        self._dashboard = dashboard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope.get("path", "")).lstrip("/")
+        first, _, _ = path.partition("/")
+        is_api = scope["type"] == "lifespan" or first in _API_PATHS
+        await (self._api_app if is_api else self._dashboard)(scope, receive, send)
+
+    def close(self) -> None:
+        """Ends live pages, which would keep the process from ending."""
+        self._dashboard.state.live.close()
+
+
+def end_live_pages(app: object) -> None:
+    """Ends the streams of open pages, if the application has any."""
+    if isinstance(app, Door):
+        app.close()
+
+
+_API_PATHS = frozenset({"v1", "healthz", "readyz", "metrics"})
+
+
+def build_door(parts: Parts) -> ASGIApp:
+    """The API, with the dashboard in front unless a setting leaves it out."""
+    api = _shared(parts)
+    api_app = create_app(api)
+    return Door(api_app, create_dashboard(api, api_app)) if parts.settings.dashboard else api_app
+
+
+def _shared(parts: Parts) -> Api:
     settings, bounds = parts.settings, bounds_of(parts.settings)
-    return create_app(
-        Api(
-            catalog=parts.catalog,
-            services=parts.services,
-            policy=policy_of(settings),
-            clock=parts.clock,
-            data_dir=settings.data_dir,
-            team=settings.team,
-            public_url=settings.public_url.rstrip("/"),
-            mask_secrets=settings.mask_secrets,
-            bounds=bounds,
-            throttle=Throttle(bounds, parts.clock),
-            tails=Tails(bounds),
-            proxies=_proxies(settings),
-            signer=Signer(parts.master, "download"),
-            stamp=parts.stamp,
-            engine_kinds=tuple(ENGINES),
-            engines=parts.engine,
-            open_store=parts.store,
-            try_store=_open_s3,
-            settle_store=settle,
-            locate=parts.locate,
-            check_store=_first_problem,
-            open_channel=open_channel,
-            complete_channel=complete_channel,
-            stored_bytes=parts.stored_bytes,
-        )
+    return Api(
+        catalog=parts.catalog,
+        services=parts.services,
+        policy=policy_of(settings),
+        clock=parts.clock,
+        data_dir=settings.data_dir,
+        team=settings.team,
+        public_url=settings.public_url.rstrip("/"),
+        mask_secrets=settings.mask_secrets,
+        bounds=bounds,
+        throttle=Throttle(bounds, parts.clock),
+        tails=Tails(bounds),
+        proxies=_proxies(settings),
+        signer=Signer(parts.master, "download"),
+        stamp=parts.stamp,
+        engine_kinds=tuple(ENGINES),
+        engines=parts.engine,
+        open_store=parts.store,
+        try_store=_open_s3,
+        settle_store=settle,
+        locate=parts.locate,
+        check_store=_first_problem,
+        open_channel=open_channel,
+        complete_channel=complete_channel,
+        stored_bytes=parts.stored_bytes,
     )
 
 
@@ -68,7 +106,7 @@ def listener_config(parts: Parts) -> uvicorn.Config:
     """The configuration of the API's listener: TLS if there is a certificate."""
     settings = parts.settings
     tls, proxies = config.tls_files(settings), _proxies(settings)
-    return serving.config(build_api(parts), bounds_of(settings), tls, proxies)
+    return serving.config(build_door(parts), bounds_of(settings), tls, proxies)
 
 
 def _proxies(settings: Settings) -> tuple[Network, ...]:

@@ -138,6 +138,8 @@ class _Listener(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        if self._loop.is_running():
+            self._loop.call_soon_threadsafe(bootstrap.end_live_pages, self.config.app)
         if self._loop.is_running():  # not while the other processes are drained
             self._loop.call_soon_threadsafe(self._signalled.set)
 

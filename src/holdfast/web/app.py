@@ -1,0 +1,62 @@
+"""Builds the dashboard's application: its pages, files, limits, headers and pages of errors."""
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp
+
+from holdfast.http.arrival import Arrival
+from holdfast.http.limits.rates import Limits
+from holdfast.http.state import Api
+from holdfast.web import live, problems
+from holdfast.web.pages import overview
+from holdfast.web.rendering import THEME, Templates
+from holdfast.web.security import Secured
+from holdfast.web.session import Posting, credential_in, is_encrypted
+from holdfast.web.static_files import PREFIX
+
+_YEAR_SECONDS = 365 * 24 * 3600
+
+_PAGES: list[APIRouter] = [
+    overview.router,
+    live.router,
+]
+
+_small = APIRouter()
+
+
+@_small.post("/theme")
+async def choose_theme(request: Request, posted: Posting) -> Response:
+    """Remembers light or dark in this browser, for those without scripts."""
+    back = urlsplit(str(posted.form.get("back", "/"))).path
+    answer = RedirectResponse(back if back.startswith("/") else "/", 303)
+    theme = str(posted.form.get("theme", ""))
+    if theme in ("light", "dark"):
+        secure = is_encrypted(request)
+        answer.set_cookie(THEME, theme, _YEAR_SECONDS, secure=secure, samesite="strict")
+    return answer
+
+
+class _Application(FastAPI):
+    """Puts `Arrival` around everything, as the API has it."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        api: Api = self.state.api
+        return Arrival(Secured(super().build_middleware_stack()), api.proxies, api.clock)
+
+
+def create_dashboard(api: Api, api_app: ASGIApp) -> FastAPI:
+    """The dashboard over the API's application, which its pages call in this process."""
+    app = _Application(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    templates = Templates()
+    app.state.api = api
+    app.state.api_app = api_app
+    app.state.templates = templates
+    app.state.live = live.Hub(api)
+    problems.install(app)
+    for router in (*_PAGES, _small):
+        app.include_router(router)
+    app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
+    app.add_middleware(Limits, throttle=api.throttle, credential_of=credential_in)
+    return app
