@@ -11,9 +11,12 @@ from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
 from holdfast.web.pages import overview
+from holdfast.web.pages.access import account, needed, passkeys, sign_in, welcome
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
+from holdfast.web.sign_in import parts
+from holdfast.web.sign_in.parts import SingleSignOn
 from holdfast.web.static_files import PREFIX
 
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -21,6 +24,10 @@ _YEAR_SECONDS = 365 * 24 * 3600
 _PAGES: list[APIRouter] = [
     overview.router,
     live.router,
+    sign_in.router,
+    account.router,
+    passkeys.router,
+    welcome.router,
 ]
 
 _small = APIRouter()
@@ -46,7 +53,7 @@ class _Application(FastAPI):
         return Arrival(Secured(super().build_middleware_stack()), api.proxies, api.clock)
 
 
-def create_dashboard(api: Api, api_app: ASGIApp) -> FastAPI:
+def create_dashboard(api: Api, api_app: ASGIApp, single: SingleSignOn | None = None) -> FastAPI:
     """The dashboard over the API's application, which its pages call in this process."""
     app = _Application(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     templates = Templates()
@@ -54,7 +61,9 @@ def create_dashboard(api: Api, api_app: ASGIApp) -> FastAPI:
     app.state.api_app = api_app
     app.state.templates = templates
     app.state.live = live.Hub(api)
+    parts.install(app, api, single)
     problems.install(app)
+    needed.install(app)
     for router in (*_PAGES, _small):
         app.include_router(router)
     app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
