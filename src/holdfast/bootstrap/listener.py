@@ -64,6 +64,7 @@ def build_door(parts: Parts) -> ASGIApp:
     """The API, with the dashboard in front unless a setting leaves it out."""
     api = _shared(parts)
     api_app = create_app(api)
+    api_app.state.has_dashboard = parts.settings.dashboard
     return Door(api_app, create_dashboard(api, api_app)) if parts.settings.dashboard else api_app
 
 

@@ -11,7 +11,7 @@ from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
 from holdfast.web.pages import overview
-from holdfast.web.pages.access import account, needed, passkeys, sign_in, welcome
+from holdfast.web.pages.access import account, cli_login, needed, passkeys, sign_in, welcome
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -26,6 +26,7 @@ _PAGES: list[APIRouter] = [
     live.router,
     sign_in.router,
     account.router,
+    cli_login.router,
     passkeys.router,
     welcome.router,
 ]
