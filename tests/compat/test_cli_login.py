@@ -63,12 +63,18 @@ def test_the_official_command_line_gets_a_token_of_the_user(
     assert "revokedAt" in token, "what a user was given ends with the user"
 
 
-def test_it_is_refused(fresh_cli: OfficialCli, server: Server, visitor: Visitor) -> None:
+def test_it_is_refused_and_falls_back_to_asking(
+    fresh_cli: OfficialCli, server: Server, visitor: Visitor
+) -> None:
     visitor.sign_in(make_user(server))
-    words = ("login", "--do-not-open-browser", "--host", server.url)
+    words = ("login", "--do-not-open-browser", "-n", "typed", "--host", server.url)
     with fresh_cli.at_terminal(*words) as terminal:
         assert "Refused" in give(visitor, link_of(terminal), "refuse")
         terminal.expect("the login was refused in the browser")
+        terminal.answer("Choose the login token:", server.token)
+        terminal.expect("Successfully logged in")
+        assert terminal.end() == 0
+        assert server.token not in terminal.shown
 
 
 def test_a_link_ends_with_its_command_line(

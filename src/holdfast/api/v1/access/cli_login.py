@@ -132,11 +132,11 @@ async def _end(socket: WebSocket, message: str) -> None:
 
 
 def _type_of(message: Message) -> str:
-    """The type of a frame. Raises WebSocketDisconnect at the end of them."""
+    """The type of a frame, which the official client sends as bytes. Raises WebSocketDisconnect."""
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
     try:
-        document = json.loads(message.get("text") or "")
+        document = json.loads(message.get("text") or message.get("bytes") or "")
     except (ValueError, RecursionError):
         return ""
     return str(cast("dict[str, Any]", document).get("type")) if isinstance(document, dict) else ""
