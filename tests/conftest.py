@@ -39,6 +39,7 @@ pytest_plugins = [
     "fixtures.receivers",
     "fixtures.breakable",
     "fixtures.visitors",
+    "fixtures.sso",
 ]
 
 

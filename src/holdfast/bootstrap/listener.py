@@ -12,6 +12,7 @@ from holdfast import settings as config
 from holdfast.api.app import create_app
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
+from holdfast.bootstrap.single_sign_on import single_sign_on
 from holdfast.channels.registry import complete_channel, open_channel
 from holdfast.conformance.store import check_store
 from holdfast.contracts.store import ObjectStore
@@ -65,7 +66,9 @@ def build_door(parts: Parts) -> ASGIApp:
     api = _shared(parts)
     api_app = create_app(api)
     api_app.state.has_dashboard = parts.settings.dashboard
-    return Door(api_app, create_dashboard(api, api_app)) if parts.settings.dashboard else api_app
+    if not parts.settings.dashboard:
+        return api_app
+    return Door(api_app, create_dashboard(api, api_app, single_sign_on(parts)))
 
 
 def _shared(parts: Parts) -> Api:

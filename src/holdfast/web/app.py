@@ -11,7 +11,15 @@ from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
 from holdfast.web.pages import overview
-from holdfast.web.pages.access import account, cli_login, needed, passkeys, sign_in, welcome
+from holdfast.web.pages.access import (
+    account,
+    cli_login,
+    needed,
+    passkeys,
+    sign_in,
+    single_sign_on,
+    welcome,
+)
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -25,6 +33,7 @@ _PAGES: list[APIRouter] = [
     overview.router,
     live.router,
     sign_in.router,
+    single_sign_on.router,
     account.router,
     cli_login.router,
     passkeys.router,

@@ -1,11 +1,13 @@
 """The parts that signing in works with, made once and kept on the application."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from holdfast.domain.sign_in.groups import Grant
 from holdfast.http.limits.sign_ins import SignIns
 from holdfast.http.state import Api
 from holdfast.kit.sign import Signer
@@ -22,7 +24,8 @@ class SingleSignOn:
 
     provider: Provider
     title: str
-    mapping: str
+    grants: Sequence[Grant]
+    name_claim: str
     groups_claim: str
     alone: bool
 
