@@ -11,15 +11,8 @@ from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
 from holdfast.web.pages import overview
-from holdfast.web.pages.access import (
-    account,
-    cli_login,
-    needed,
-    passkeys,
-    sign_in,
-    single_sign_on,
-    welcome,
-)
+from holdfast.web.pages.access import needed
+from holdfast.web.pages.access.routers import ROUTERS
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -32,12 +25,6 @@ _YEAR_SECONDS = 365 * 24 * 3600
 _PAGES: list[APIRouter] = [
     overview.router,
     live.router,
-    sign_in.router,
-    single_sign_on.router,
-    account.router,
-    cli_login.router,
-    passkeys.router,
-    welcome.router,
 ]
 
 _small = APIRouter()
@@ -74,7 +61,7 @@ def create_dashboard(api: Api, api_app: ASGIApp, single: SingleSignOn | None = N
     parts.install(app, api, single)
     problems.install(app)
     needed.install(app)
-    for router in (*_PAGES, _small):
+    for router in (*_PAGES, *ROUTERS, _small):
         app.include_router(router)
     app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
     app.add_middleware(Limits, throttle=api.throttle, credential_of=credential_in)

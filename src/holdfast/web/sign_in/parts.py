@@ -37,7 +37,6 @@ class SignInParts:
     attempts: SignIns
     devices: Devices
     signer: Signer
-    setup: Signer
     stash: Stash
     single: SingleSignOn | None
     answered: dict[bytes, int] = field(default_factory=dict[bytes, int])
@@ -58,7 +57,6 @@ def install(app: FastAPI, api: Api, single: SingleSignOn | None) -> None:
         SignIns(api.throttle, api.clock),
         Devices(_signer(api, "known devices")),
         _signer(api, "sign-in"),
-        _signer(api, "set-up"),
         Stash(api.clock),
         single,
     )
