@@ -11,6 +11,7 @@ from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
 from holdfast.web.pages import overview
+from holdfast.web.pages.addons import backup, database
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -20,6 +21,8 @@ _YEAR_SECONDS = 365 * 24 * 3600
 
 _PAGES: list[APIRouter] = [
     overview.router,
+    backup.router,
+    database.router,
     live.router,
 ]
 

@@ -77,13 +77,9 @@ class Templates:
     def text(self, name: str, context: Mapping[str, Any], part: str = "") -> str:
         """Renders a template, or one block of it that it defines itself."""
         template = self._environment.get_template(name)
-        if part not in template.blocks or part == "content":
-            return template.render(context)
-        blocks = template.new_context(dict(context))
-        parent = self._environment.get_template("base.html")
-        helpers = parent.make_module(dict(context))
-        blocks.vars["ui"] = cast("Any", helpers).ui
-        return "".join(template.blocks[part](blocks))
+        is_part = part in template.blocks and part != "content"
+        layout = "part.html" if is_part else "base.html"
+        return template.render(context, layout=layout, part=part)
 
 
 def templates_of(request: Request) -> Templates:

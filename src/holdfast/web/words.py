@@ -1,6 +1,8 @@
 """Writes instants, durations, sizes and counts as pages show them: UTC, 24 hours, decimal units."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from markupsafe import Markup
 
@@ -121,6 +123,26 @@ def short_engine(kind: str, version: str) -> str:
     """`PG 17`, as a tile has room for."""
     major = version.split("-", 1)[0].split(".", 1)[0]
     return f"{_SHORT.get(kind, kind)} {major}".strip()
+
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def schedule_times(scheduling: Mapping[str, Any]) -> str:
+    """`at :14`, `at 02:00 and 14:00`, `Sunday at 03:30`, of the API's `scheduling`."""
+    minutes, hours = scheduling["minute"], scheduling.get("hour") or []
+    if scheduling["interval"] == "hourly":
+        return f"at {listed([f':{minute:02}' for minute in minutes])}"
+    times = [f"{hour:02}:{minute:02}" for hour in hours for minute in minutes]
+    days = [_DAYS[number] for number in scheduling.get("day") or []]
+    return f"{listed(days)} at {listed(times)}" if days else f"at {listed(times)}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
