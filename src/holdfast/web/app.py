@@ -11,7 +11,7 @@ from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
 from holdfast.web.pages import overview
-from holdfast.web.pages.addons import backup, database
+from holdfast.web.pages.addons import backup, database, drills, restore, running_restore
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -23,6 +23,9 @@ _PAGES: list[APIRouter] = [
     overview.router,
     backup.router,
     database.router,
+    drills.router,
+    restore.router,
+    running_restore.router,
     live.router,
 ]
 

@@ -1,5 +1,6 @@
 """Sums up the checks of a backup as sentences, and says how it opens without Holdfast."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ _TITLES = {
     "manifest read back": "Manifest read back",
 }
 _SHOWN = 110
+_DIGEST = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{54}\b")
 _OPENS = {"gz": "gunzip -c", "zstd": "zstd -dc", "zst": "zstd -dc"}
 
 
@@ -47,7 +49,7 @@ def _text(group: Sequence[Check]) -> str:
     failed = next((check for check in group if not check["passed"]), None)
     if failed is not None:
         return f"{failed['name']}: {failed['found']}"
-    text = str(group[0]["found"])
+    text = _DIGEST.sub(r"\1…", str(group[0]["found"]))
     if len(group) > 1:
         text = f"{len(group)} of {len(group)}, such as {group[0]['name']}: {text}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
