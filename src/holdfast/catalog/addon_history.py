@@ -18,11 +18,11 @@ class Taken(NamedTuple):
 
 
 class Missed(NamedTuple):
-    """Instants of a schedule at which nothing was taken; `count` of them until `at`."""
+    """Instants of a schedule at which nothing was taken; `instants` of them, until `at`."""
 
     at: int
     type: str
-    count: int
+    instants: int
 
 
 class Proven(NamedTuple):

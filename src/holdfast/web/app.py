@@ -10,8 +10,18 @@ from holdfast.http.arrival import Arrival
 from holdfast.http.limits.rates import Limits
 from holdfast.http.state import Api
 from holdfast.web import live, problems
-from holdfast.web.pages import overview
-from holdfast.web.pages.addons import backup, database, drills, restore, running_restore
+from holdfast.web.pages import overview, projects
+from holdfast.web.pages.addons import (
+    backup,
+    database,
+    drills,
+    imports,
+    new,
+    restore,
+    running_restore,
+    schedules,
+    settings,
+)
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -21,9 +31,14 @@ _YEAR_SECONDS = 365 * 24 * 3600
 
 _PAGES: list[APIRouter] = [
     overview.router,
+    projects.router,
     backup.router,
     database.router,
     drills.router,
+    imports.router,
+    new.router,
+    schedules.router,
+    settings.router,
     restore.router,
     running_restore.router,
     live.router,

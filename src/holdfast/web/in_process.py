@@ -48,6 +48,15 @@ class Answer:
         return self.document["data"]
 
     @property
+    def record(self) -> dict[str, Any]:
+        """The data of one object; empty when the call was refused."""
+        return self.data if self.ok else {}
+
+    def items(self, name: str) -> list[dict[str, Any]]:
+        """The data of a list under its name; empty when the call was refused."""
+        return self.data[name] if self.ok else []
+
+    @property
     def cursor(self) -> str | None:
         """Where the next page of a list begins; None on its last page."""
         return cast("str | None", self.document.get("pagination", {}).get("cursor"))
@@ -59,7 +68,7 @@ class Answer:
     @property
     def details(self) -> dict[str, str]:
         """Problems by field, as the API names them; those of headers and paths among them."""
-        details = self.document.get("error", {}).get("details") or {}
+        details: dict[str, Any] = self.document.get("error", {}).get("details") or {}
         return {str(field): str(problem) for field, problem in details.items()}
 
 

@@ -67,9 +67,7 @@ class Listener:
 
     def _follows(self, moved: changes.Progress) -> bool:
         project, addon = moved.addon
-        return bool(
-            self.topics & {"fleet", f"addon/{project}/{addon}", f"operation/{moved.id}"}
-        )
+        return bool(self.topics & {"fleet", f"addon/{project}/{addon}", f"operation/{moved.id}"})
 
     def take(self, now: float) -> str:
         """The events to send now; topics that were told a moment ago wait."""
@@ -207,5 +205,3 @@ def topics(*names: str) -> str:
 
 def addon_topic(project: str, addon: str) -> str:
     return f"addon/{project}/{addon}"
-
-

@@ -66,12 +66,14 @@ class Templates:
             auto_reload=False,
             extensions=["jinja2.ext.do"],
         )
-        environment.globals.update(
+        names = cast("dict[str, Any]", environment.globals)
+        names.update(
             static=self.static.url, version=__version__, htmx=HTMX, words=words, charts=charts
         )
         filters = ("size", "duration", "age", "day", "day_time", "clock_time", "number", "sentence")
-        environment.filters.update({name: getattr(words, name) for name in filters})
-        environment.filters.update(moment=words.moment, ago=words.ago, in_words=words.in_words)
+        by_name = cast("dict[str, Any]", environment.filters)
+        by_name.update({name: getattr(words, name) for name in filters})
+        by_name.update(moment=words.moment, ago=words.ago, in_words=words.in_words)
         return environment
 
     def text(self, name: str, context: Mapping[str, Any], part: str = "") -> str:

@@ -90,7 +90,11 @@ def states(kind: Kind, finished: str | None, status: str) -> list[StepState]:
     return [
         StepState(
             text,
-            "good" if number < done else current.get(status, "later") if number == done else "later",
+            "good"
+            if number < done
+            else current.get(status, "later")
+            if number == done
+            else "later",
         )
         for number, text in enumerate(texts)
     ]

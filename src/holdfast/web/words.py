@@ -130,12 +130,18 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 def schedule_times(scheduling: Mapping[str, Any]) -> str:
     """`at :14`, `at 02:00 and 14:00`, `Sunday at 03:30`, of the API's `scheduling`."""
-    minutes, hours = scheduling["minute"], scheduling.get("hour") or []
+    minutes: list[int] = scheduling["minute"]
     if scheduling["interval"] == "hourly":
         return f"at {listed([f':{minute:02}' for minute in minutes])}"
-    times = [f"{hour:02}:{minute:02}" for hour in hours for minute in minutes]
-    days = [_DAYS[number] for number in scheduling.get("day") or []]
+    times = [
+        f"{hour:02}:{minute:02}" for hour in _numbers(scheduling, "hour") for minute in minutes
+    ]
+    days = [_DAYS[number] for number in _numbers(scheduling, "day")]
     return f"{listed(days)} at {listed(times)}" if days else f"at {listed(times)}"
+
+
+def _numbers(scheduling: Mapping[str, Any], name: str) -> list[int]:
+    return scheduling.get(name) or []
 
 
 def listed(items: Sequence[str]) -> str:
@@ -150,10 +156,15 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{number(count)}{NBSP}{one if count == 1 else many or one + 's'}"
 
 
+_SMALL = (
+    *("zero", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+
+
 def in_words(count: int) -> str:
     """Small numbers as words, as sentences have them: `one`, `twelve`; from thirteen on figures."""
-    words = "zero one two three four five six seven eight nine ten eleven twelve".split()
-    return words[count] if count < len(words) else number(count)
+    return _SMALL[count] if count < len(_SMALL) else number(count)
 
 
 def sentence(text: str) -> str:

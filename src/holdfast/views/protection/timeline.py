@@ -14,8 +14,9 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.domain.backup import BackupType
 from holdfast.domain.operation import OVER, Status
 from holdfast.domain.units import DAY_MS, HOUR_MS
-from holdfast.views.metrics.stored import PLATFORM
 
+PLATFORM = "platform"
+"""The name of the installation's own store, beside the ids of destinations."""
 _BAD = (Status.FAILED, Status.NOT_SUPPORTED, Status.ABORTED)
 
 
@@ -78,12 +79,12 @@ def timeline(session: ReadSession, addon_pk: int, now: int, choice: str) -> Time
         else:
             current.open += 1
     for gap in addon_history.missed(session, addon_pk, start):
-        slot(gap.type, gap.at).missed += gap.count
+        slot(gap.type, gap.at).missed += gap.instants
     return Timeline(
         start=start,
         end=max(now, start + 1),
         lanes={kind: [of_kind[at] for at in sorted(of_kind)] for kind, of_kind in lanes.items()},
-        drills=[drill for drill in addon_history.drills(session, addon_pk, start)],
+        drills=addon_history.drills(session, addon_pk, start),
         restores=[
             restore
             for restore in addon_history.restores(session, addon_pk, start)

@@ -79,8 +79,8 @@ async def _new_page(
 async def destinations_of(at: Place) -> list[tuple[str, str]]:
     """Places for a select, the installation's own first."""
     answer = await at.calls.ask("GET", "/v1/backup-destinations", query={"per_page": 100})
-    listed = answer.document["data"]["backupDestinations"] if answer.ok else []
-    return [("", "this installation"), *((row["id"], row["name"]) for row in listed)]
+    rows = answer.items("backupDestinations")
+    return [("", "this installation"), *((row["id"], row["name"]) for row in rows)]
 
 
 @router.get(_BACKUP)
@@ -101,7 +101,7 @@ async def _page(
         at.calls.ask("GET", at.path("retention-plan")),
         at.calls.get(at.path("backups", backup, "restores"), per_page=10),
     )
-    proof: dict[str, Any] = proofs.document["data"] if proofs.ok else {}
+    proof: dict[str, Any] = proofs.record
     api = of(request)
 
     def read_log() -> tuple[str, logs.Log | None]:
@@ -111,9 +111,9 @@ async def _page(
             return operation, logs.read(session, operation, viewer)
 
     operation, log = await api.turns.run(read_log)
-    planned = plan.document["data"]["copies"] if plan.ok else []
+    planned: list[dict[str, Any]] = plan.items("copies")
     title = day_time(shown["createdAt"])
-    context = {
+    context: dict[str, Any] = {
         "at": at,
         "view": view,
         "backup": shown,
@@ -217,5 +217,3 @@ async def _act(request: Request, viewer: Viewer, at: Place, backup: str, path: s
         form = Form(known=("typed",)).refuse(answer)
         return await _page(request, viewer, at, backup, form, answer.status)
     return RedirectResponse(f"{at.url}/backups/{backup}", 303)
-
-

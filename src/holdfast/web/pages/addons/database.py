@@ -94,9 +94,7 @@ async def _history(request: Request, caller: Caller, at: Place, now: int, choice
     def read() -> _Past:
         with api.catalog.read() as session:
             addon_pk = at.row(session, caller).pk
-            return _Past(
-                timeline(session, addon_pk, now, choice), growth(session, addon_pk, now)
-            )
+            return _Past(timeline(session, addon_pk, now, choice), growth(session, addon_pk, now))
 
     return await api.turns.run(read)
 
@@ -147,9 +145,7 @@ async def drill(request: Request, posted: Posting, project: str, addon: str) -> 
 
 
 @router.post("/p/{project}/{addon}/power/{verb}")
-async def power(
-    request: Request, posted: Posting, project: str, addon: str, verb: str
-) -> Response:
+async def power(request: Request, posted: Posting, project: str, addon: str, verb: str) -> Response:
     """Pauses, resumes or restarts the addon."""
     at = place(request, posted.viewer.caller, project, addon)
     (await at.calls.ask("POST", at.path(verb if verb in _POWER else "unknown"), {})).data  # noqa: B018

@@ -48,7 +48,7 @@ async def _page(
     server: dict[str, Any] | None = None
     if "keptUntil" in shown:
         answer = await at.calls.ask("GET", at.path("drills", drill, "server"))
-        server = answer.document["data"] if answer.ok else None
+        server = answer.record or None
     context = {
         "at": at,
         "view": view,
@@ -145,9 +145,7 @@ async def _plan_page(
 
 
 def _rows_in(form: Form) -> int:
-    return sum(
-        1 for name, value in form.values.items() if name.endswith(".text") and value
-    )
+    return sum(1 for name, value in form.values.items() if name.endswith(".text") and value)
 
 
 @router.post(_PLAN)

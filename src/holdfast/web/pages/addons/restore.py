@@ -100,11 +100,13 @@ async def _check_page(
     )
     restores = await at.calls.get(target.path("restores"), per_page=5)
     frame = await frame_of(request, viewer)
-    facts: dict[str, Any] = proof.document["data"] if proof.ok else {}
+    facts: dict[str, Any] = proof.record
     findings = _findings(backup, view, into, facts, frame.now)
     going = [row for row in restores["restores"] if row["status"] not in OVER]
     if going:
-        text = f"a restore of {going[0]['backupId']} into it is {going[0]['status']}: this one waits"
+        text = (
+            f"a restore of {going[0]['backupId']} into it is {going[0]['status']}: this one waits"
+        )
         findings.append(Finding("warn", "Other work", text))
     if "keepOldHours" not in form.values:
         form.values["keepOldHours"] = str(KEEP_OLD_HOURS) if _can_keep(view, backup) else ""
@@ -219,5 +221,3 @@ async def start(request: Request, posted: Posting, project: str, addon: str) -> 
     if not answer.ok:
         return await _check_page(request, posted.viewer, at, form.refuse(answer), answer.status)
     return RedirectResponse(f"{target.url}/restores/{answer.data['restoreId']}", 303)
-
-

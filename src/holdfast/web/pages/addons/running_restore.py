@@ -69,7 +69,7 @@ async def _page(
     facts = await api.turns.run(read)
     shown = facts["restore"]
     report: dict[str, Any] = shown.report or {}
-    context = {
+    context: dict[str, Any] = {
         **facts,
         "at": at,
         "view": await at.view(),
