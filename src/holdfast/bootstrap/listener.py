@@ -23,10 +23,12 @@ from holdfast.http.limits.live_logs import Tails
 from holdfast.http.limits.throttle import Throttle
 from holdfast.http.state import Api
 from holdfast.kit.fetch import Network, parse_networks
+from holdfast.kit.seal import Secret
 from holdfast.kit.sign import Signer
 from holdfast.settings import Settings
 from holdfast.stores.registry import open_store, settle
 from holdfast.web.app import create_dashboard
+from holdfast.web.pages.settings import SettingLine
 
 
 def build_api(parts: Parts) -> FastAPI:
@@ -64,7 +66,28 @@ def build_door(parts: Parts) -> ASGIApp:
     """The API, with the dashboard in front unless a setting leaves it out."""
     api = _shared(parts)
     api_app = create_app(api)
-    return Door(api_app, create_dashboard(api, api_app)) if parts.settings.dashboard else api_app
+    if not parts.settings.dashboard:
+        return api_app
+    return Door(api_app, create_dashboard(api, api_app, settings_in_force(parts.settings)))
+
+
+def settings_in_force(settings: Settings) -> list[SettingLine]:
+    """Every setting for people: secrets, and addresses that may hold one, are left out."""
+    return [
+        SettingLine(
+            name=f"HOLDFAST_{name.upper()}",
+            value=_shown(name, getattr(settings, name)),
+            source="default" if name not in settings.model_fields_set else "set",
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, Secret) or (name == "database_url" and value):
+        return "(set)"
+    return "" if value is None else str(value)
 
 
 def _shared(parts: Parts) -> Api:
