@@ -46,9 +46,7 @@ async def activity(request: Request, viewer: Viewing) -> Response:
     return show(request, "activity.html", Page("Activity", "activity"), frame, context)
 
 
-async def _rows(
-    request: Request, viewer: Viewer, before: int, limit: int
-) -> list[dict[str, Any]]:
+async def _rows(request: Request, viewer: Viewer, before: int, limit: int) -> list[dict[str, Any]]:
     """Both streams from an instant back, merged; as many as the limit."""
     query = request.query_params
     filtered = any(query.get(name) for name in ("actor", "project", "kind"))

@@ -181,5 +181,3 @@ async def delete(request: Request, posted: Posting, channel: str) -> Response:
         refused = _form_of(shown).refuse(answer)
         return await _page(request, posted.viewer, refused, shown, answer.status)
     return RedirectResponse("/alarms#ch", 303)
-
-
