@@ -38,6 +38,7 @@ pytest_plugins = [
     "fixtures.stepped_installation",
     "fixtures.receivers",
     "fixtures.breakable",
+    "fixtures.visitors",
 ]
 
 

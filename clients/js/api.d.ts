@@ -934,6 +934,9 @@ export interface ReportView {
   keySha256: string;
   signature: string;
 }
+export interface ResetForm {
+  secondFactors?: boolean;
+}
 export interface Resources {
   storage: Choice;
   replicas: Choice;
@@ -1035,6 +1038,20 @@ export interface Server {
   database: string;
   user: string;
 }
+export interface SessionList {
+  sessions: Array<SessionView>;
+}
+export interface SessionView {
+  id: string;
+  by: string;
+  userId?: string;
+  tokenId?: string;
+  method: string;
+  address: string;
+  program: string;
+  createdAt: string;
+  lastSeenAt: string;
+}
 export type Severity = "critical" | "warning" | "info";
 export interface SnoozeForm {
   minutes: number;
@@ -1126,6 +1143,36 @@ export interface UploadView {
   received: number;
   size?: number;
   partSize: number;
+}
+export interface UserForm {
+  name: string;
+  role: string;
+  projects?: Array<string>;
+  expiresInDays?: number;
+  password?: string;
+}
+export interface UserList {
+  users: Array<UserView>;
+}
+export interface UserPatch {
+  role?: string;
+  projects?: Array<string>;
+  expiresInDays?: number;
+  disabled?: boolean;
+}
+export interface UserView {
+  id: string;
+  name: string;
+  role: string;
+  projects?: Array<string>;
+  signsInWith: Array<string>;
+  passkeys: number;
+  provider?: string;
+  createdAt: string;
+  expiresAt?: string;
+  disabledAt?: string;
+  lastSeenAt?: string;
+  passwordLink?: string;
 }
 export interface VersionForm {
   version: string;
@@ -1305,6 +1352,17 @@ export interface Calls {
   listRoles(): Promise<Page<RoleList>>;
   createRole(args: { body: RoleForm }): Promise<RoleView>;
   deleteRole(args: { roleId: string }): Promise<Empty>;
+  listUsers(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<UserList>>;
+  /** The answer may have a link that chooses the password, so it is not kept. */
+  createUser(args: { body: UserForm }): Promise<UserView>;
+  getUser(args: { userId: string }): Promise<UserView>;
+  patchUser(args: { userId: string; body: UserPatch }): Promise<UserView>;
+  /** Deletes the user, ends their sessions and revokes the tokens that were given to them. */
+  deleteUser(args: { userId: string }): Promise<Empty>;
+  /** Ends the user's password and sessions; the answer has a link to choose another one. */
+  resetPassword(args: { userId: string; body: ResetForm }): Promise<UserView>;
+  listSessions(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<SessionList>>;
+  endSession(args: { sessionId: string }): Promise<Empty>;
   /** Every change made through the API, the newest first; never a secret. */
   listAuditLog(args?: { actor?: string; per_page?: number; page?: number; cursor?: string; startTime?: string; endTime?: string; kind?: string; objectId?: string; projectId?: string; addonId?: string }): Promise<Page<AuditEntries>>;
   /** The newest first. A token of some projects sees alarms about their addons only. */

@@ -1,5 +1,6 @@
 """The composition root: names every concrete driver once and builds the processes."""
 
+from holdfast.bootstrap.accounts import create_user, reset_user
 from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
 from holdfast.bootstrap.listener import bounds_of, build_api, end_live_pages, listener_config
 from holdfast.bootstrap.metrics_port import serve_metrics
@@ -16,6 +17,7 @@ __all__ = [
     "WorkerProcess",
     "bounds_of",
     "build_api",
+    "create_user",
     "diagnose",
     "end_live_pages",
     "install_tools",
@@ -24,5 +26,6 @@ __all__ = [
     "make_owner",
     "policy_of",
     "report_failed_start",
+    "reset_user",
     "serve_metrics",
 ]

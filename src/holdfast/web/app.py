@@ -23,6 +23,7 @@ from holdfast.web.pages import (
     retention,
 )
 from holdfast.web.pages import settings as machine
+from holdfast.web.pages.access import account, needed, passkeys, sign_in, welcome
 from holdfast.web.pages.addons import (
     backup,
     database,
@@ -38,6 +39,8 @@ from holdfast.web.pages.settings import SettingLine
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
+from holdfast.web.sign_in import parts
+from holdfast.web.sign_in.parts import SingleSignOn
 from holdfast.web.static_files import PREFIX
 
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -63,6 +66,10 @@ _PAGES: list[APIRouter] = [
     restore.router,
     running_restore.router,
     live.router,
+    sign_in.router,
+    account.router,
+    passkeys.router,
+    welcome.router,
 ]
 
 _small = APIRouter()
@@ -89,7 +96,10 @@ class _Application(FastAPI):
 
 
 def create_dashboard(
-    api: Api, api_app: ASGIApp, settings_in_force: Sequence[SettingLine]
+    api: Api,
+    api_app: ASGIApp,
+    settings_in_force: Sequence[SettingLine],
+    single: SingleSignOn | None = None,
 ) -> FastAPI:
     """The dashboard over the API's application, which its pages call in this process."""
     app = _Application(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -99,7 +109,9 @@ def create_dashboard(
     app.state.templates = templates
     app.state.settings = settings_in_force
     app.state.live = live.Hub(api)
+    parts.install(app, api, single)
     problems.install(app)
+    needed.install(app)
     for router in (*_PAGES, _small):
         app.include_router(router)
     app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])

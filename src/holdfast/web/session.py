@@ -5,7 +5,6 @@ browser's word that the request came from a page of ours.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -66,11 +65,12 @@ class SignInNeeded(Unauthenticated):
 
     code = "sign-in-needed"
 
-    def __init__(self, path: str, fields: Sequence[tuple[str, str]] | None = None) -> None:
-        """`path` is the page to go on with; `fields` what its form had, without secrets."""
+    def __init__(self, path: str, form: FormData | None = None) -> None:
+        """`path` is the page to go on with, `form` what was about to be sent to it."""
         super().__init__()
         self.path = path
-        self.fields = fields
+        self.fields = carried_fields(form) if form is not None else None
+        self.secrets = secret_fields(form) if form is not None else []
 
 
 class FreshSignInNeeded(SignInNeeded):
@@ -266,7 +266,7 @@ async def require_posted(request: Request, _: State) -> Posted:
     form = await read_form(request)
     viewer = await viewer_of(request)
     if viewer is None:
-        raise SignInNeeded(path_of(request), carried_fields(form))
+        raise SignInNeeded(path_of(request), form)
     require_csrf(viewer, request.headers, form)
     return Posted(viewer, form)
 
@@ -277,8 +277,7 @@ Posting = Annotated[Posted, Depends(require_posted)]
 def require_fresh(request: Request, viewer: Viewer, form: FormData | None = None) -> None:
     """Raises FreshSignInNeeded for one who signed in longer ago than ten minutes."""
     if not viewer.fresh:
-        fields = carried_fields(form) if form is not None else None
-        raise FreshSignInNeeded(path_of(request), fields)
+        raise FreshSignInNeeded(path_of(request), form)
 
 
 def carried_fields(form: FormData) -> list[tuple[str, str]]:
@@ -288,6 +287,11 @@ def carried_fields(form: FormData) -> list[tuple[str, str]]:
         for name, value in form.multi_items()
         if isinstance(value, str) and not is_secret(name)
     ]
+
+
+def secret_fields(form: FormData) -> list[str]:
+    """The names of fields that have to be typed again."""
+    return [name for name in form if is_secret(name) and name != CSRF_FIELD]
 
 
 def is_secret(name: str) -> bool:

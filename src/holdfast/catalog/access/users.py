@@ -1,13 +1,12 @@
 """User rows, and the caller that a user is."""
 
-from collections.abc import Iterable
-
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, func, select, update
 
 from holdfast.catalog import tokens
+from holdfast.catalog.access import passkeys
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
-from holdfast.catalog.schema import Passkey, RecoveryCode, Token, User, WebSession
+from holdfast.catalog.schema import Token, User, WebSession
 from holdfast.domain.access import Caller
 
 
@@ -47,6 +46,10 @@ def any_user(session: ReadSession) -> bool:
     return session.scalar(select(User.pk).limit(1)) is not None
 
 
+def names_of_role(session: ReadSession, role: str) -> list[str]:
+    return list(session.scalars(select(User.name).where(User.role == role).limit(5)))
+
+
 def other_owners(session: ReadSession, user: User, now: int) -> int:
     """How many further users are owners who can sign in."""
     owners = select(func.count()).select_from(User).where(User.role == "owner", User.pk != user.pk)
@@ -82,23 +85,12 @@ def record_sight(session: WriteSession, user_pk: int, now: int) -> None:
     session.execute(update(User).where(User.pk == user_pk).values(last_seen=now))
 
 
-def passkey_counts(session: ReadSession, user_pks: Iterable[int]) -> dict[int, int]:
-    """Numbers of passkeys by user; a user without any is missing."""
-    counted = (
-        select(Passkey.user_pk, func.count())
-        .where(Passkey.user_pk.in_(list(user_pks)))
-        .group_by(Passkey.user_pk)
-    )
-    return dict(session.execute(counted).tuples())
-
-
 def remove(session: WriteSession, user: User, now: int) -> None:
     """Deletes the user with all they sign in with, and revokes the tokens given to them."""
     for row in session.scalars(select(WebSession).where(WebSession.user_pk == user.pk)):
         session.delete(row)
-    for passkey in session.scalars(select(Passkey).where(Passkey.user_pk == user.pk)):
-        session.delete(passkey)
-    session.execute(delete(RecoveryCode).where(RecoveryCode.user_pk == user.pk))
+    passkeys.forget_all(session, user.pk)
+    passkeys.forget_codes(session, user.pk)
     given = select(Token).where(Token.user_id == user.id, Token.revoked.is_(None))
     for token in session.scalars(given):
         token.revoked = now

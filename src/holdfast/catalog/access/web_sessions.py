@@ -102,19 +102,23 @@ def _visible(session: ReadSession, caller: Caller) -> Select[WebSession]:
     return select(WebSession).where(seen)
 
 
-def names(session: ReadSession, rows: list[WebSession]) -> dict[int, str]:
-    """The name of the user or token of each session, by the session's key."""
-    user_names = dict(
-        session.execute(
-            select(User.pk, User.name).where(User.pk.in_([row.user_pk for row in rows]))
-        ).tuples()
-    )
-    token_names = dict(
-        session.execute(
-            select(Token.id, Token.name).where(Token.id.in_([row.token_id for row in rows]))
-        ).tuples()
-    )
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a session is: the name of a user or token, and the id of a user."""
+
+    name: str
+    user_id: str | None
+
+
+def holders(session: ReadSession, rows: list[WebSession]) -> dict[int, Holder]:
+    """Who holds each session, by the session's key."""
+    user_pks, token_ids = {row.user_pk for row in rows}, {row.token_id for row in rows}
+    user_rows = select(User.pk, User.name, User.id).where(User.pk.in_(user_pks))
+    of_users = {pk: Holder(name, user_id) for pk, name, user_id in session.execute(user_rows)}
+    token_rows = select(Token.id, Token.name).where(Token.id.in_(token_ids))
+    of_tokens = {token_id: Holder(name, None) for token_id, name in session.execute(token_rows)}
+    unknown = Holder("", None)
     return {
-        row.pk: user_names.get(row.user_pk or 0) or token_names.get(row.token_id or "") or ""
+        row.pk: of_users.get(row.user_pk or 0) or of_tokens.get(row.token_id or "", unknown)
         for row in rows
     }
