@@ -6,10 +6,11 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from holdfast import settings as config
 from holdfast.api.app import create_app
+from holdfast.bootstrap.door import Door, settings_in_force
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.channels.registry import complete_channel, open_channel
@@ -23,71 +24,24 @@ from holdfast.http.limits.live_logs import Tails
 from holdfast.http.limits.throttle import Throttle
 from holdfast.http.state import Api
 from holdfast.kit.fetch import Network, parse_networks
-from holdfast.kit.seal import Secret
 from holdfast.kit.sign import Signer
 from holdfast.settings import Settings
 from holdfast.stores.registry import open_store, settle
 from holdfast.web.app import create_dashboard
-from holdfast.web.pages.settings import SettingLine
 
 
 def build_api(parts: Parts) -> FastAPI:
     return create_app(_shared(parts))
 
 
-class Door:
-    """Sends what programs ask for to the API, and everything else to the dashboard."""
-
-    def __init__(self, api_app: ASGIApp, dashboard: FastAPI) -> None:
-        self._api_app = api_app
-        self._dashboard = dashboard
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = str(scope.get("path", "")).lstrip("/")
-        first, _, _ = path.partition("/")
-        is_api = scope["type"] == "lifespan" or first in _API_PATHS
-        await (self._api_app if is_api else self._dashboard)(scope, receive, send)
-
-    def close(self) -> None:
-        """Ends live pages, which would keep the process from ending."""
-        self._dashboard.state.live.close()
-
-
-def end_live_pages(app: object) -> None:
-    """Ends the streams of open pages, if the application has any."""
-    if isinstance(app, Door):
-        app.close()
-
-
-_API_PATHS = frozenset({"v1", "healthz", "readyz", "metrics"})
-
-
 def build_door(parts: Parts) -> ASGIApp:
     """The API, with the dashboard in front unless a setting leaves it out."""
     api = _shared(parts)
     api_app = create_app(api)
+    api_app.state.has_dashboard = parts.settings.dashboard
     if not parts.settings.dashboard:
         return api_app
     return Door(api_app, create_dashboard(api, api_app, settings_in_force(parts.settings)))
-
-
-def settings_in_force(settings: Settings) -> list[SettingLine]:
-    """Every setting for people: secrets, and addresses that may hold one, are left out."""
-    return [
-        SettingLine(
-            name=f"HOLDFAST_{name.upper()}",
-            value=_shown(name, getattr(settings, name)),
-            source="default" if name not in settings.model_fields_set else "set",
-            description=field.description or "",
-        )
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _shown(name: str, value: object) -> str:
-    if isinstance(value, Secret) or (name == "database_url" and value):
-        return "(set)"
-    return "" if value is None else str(value)
 
 
 def _shared(parts: Parts) -> Api:

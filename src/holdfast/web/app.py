@@ -23,7 +23,7 @@ from holdfast.web.pages import (
     retention,
 )
 from holdfast.web.pages import settings as machine
-from holdfast.web.pages.access import account, needed, passkeys, sign_in, welcome
+from holdfast.web.pages.access import account, cli_login, needed, passkeys, sign_in, welcome
 from holdfast.web.pages.addons import (
     backup,
     database,
@@ -68,6 +68,7 @@ _PAGES: list[APIRouter] = [
     live.router,
     sign_in.router,
     account.router,
+    cli_login.router,
     passkeys.router,
     welcome.router,
 ]

@@ -38,3 +38,9 @@ class ResetForm(StrictForm):
     second_factors: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="Forget the authenticator, passkeys and recovery codes, too."
     )
+
+
+class CliLoginForm(StrictForm):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    role: _Role
+    expires_in_hours: Annotated[int, Field(ge=1, le=24 * 365)] | None = None
