@@ -123,8 +123,8 @@ async def relay(caller: Caller, path: str, *, origin: Request) -> Response:
         first = await chunks.get()
         await task
         raise Trouble(Answer(status, json.loads(first.get("body") or b"{}")))
-    kept = (b"content-disposition", b"content-length", b"content-type")
-    headers = {n.decode(): v.decode() for n, v in start["headers"] if n.lower() in kept}
+    passed_on = (b"content-disposition", b"content-length", b"content-type")
+    headers = {n.decode(): v.decode() for n, v in start["headers"] if n.lower() in passed_on}
 
     async def body() -> AsyncIterator[bytes]:
         try:

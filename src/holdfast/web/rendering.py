@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse
 
 from holdfast import __version__
 from holdfast.http.arrival import id_of
-from holdfast.web import charts, words
 from holdfast.web.frame import Frame
+from holdfast.web.showing import charts, words
 from holdfast.web.static_files import StaticFiles
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -9,14 +9,14 @@ from holdfast.domain.access import Permission
 from holdfast.http.auth import check
 from holdfast.http.state import of
 from holdfast.kit.clock import rfc3339
-from holdfast.views import activity as views
-from holdfast.views.activity import Act
-from holdfast.web import exports
+from holdfast.views.dashboard import activity as views
+from holdfast.views.dashboard.activity import Act
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Viewer, Viewing
-from holdfast.web.words import ms_of
+from holdfast.web.showing import exports
+from holdfast.web.showing.words import ms_of
 
 router = APIRouter()
 

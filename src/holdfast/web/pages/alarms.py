@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from holdfast.web import exports
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
 from holdfast.web.pages.addons.addon import together
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing
+from holdfast.web.showing import exports
 
 router = APIRouter()
 

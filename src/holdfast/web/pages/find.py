@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from holdfast.http.state import of
-from holdfast.views.protection import fleet
+from holdfast.views.dashboard import fleet
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.pages.overview import TONES, WORDS

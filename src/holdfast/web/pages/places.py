@@ -8,13 +8,13 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.http.state import of
 from holdfast.views.metrics.stored import PLATFORM
-from holdfast.web import exports
 from holdfast.web.forms import Form, split_list, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
 from holdfast.web.pages.addons.addon import together
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
+from holdfast.web.showing import exports
 
 router = APIRouter()
 

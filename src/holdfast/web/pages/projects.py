@@ -9,8 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.domain.protection import State
 from holdfast.http.state import of
-from holdfast.views.protection import fleet
-from holdfast.web import exports
+from holdfast.views.dashboard import fleet
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
@@ -18,6 +17,7 @@ from holdfast.web.pages.addons.settings import OBJECTIVES, objective_of
 from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
+from holdfast.web.showing import exports
 
 router = APIRouter()
 

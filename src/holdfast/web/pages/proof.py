@@ -9,14 +9,14 @@ from holdfast.domain.access import Permission
 from holdfast.domain.units import DAY_MS
 from holdfast.http.auth import check
 from holdfast.http.state import of
-from holdfast.views.protection import proofs as views
-from holdfast.views.protection.proofs import Proven, Trial
-from holdfast.web import exports
+from holdfast.views.dashboard import proofs as views
+from holdfast.views.dashboard.proofs import Proven, Trial
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of, relay
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing
+from holdfast.web.showing import exports
 
 router = APIRouter()
 
@@ -51,7 +51,7 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
     projects = await calls.get("/v1/projects", per_page=100)
     backed = [row for row in proven if row.first_good is not None]
     if not form.values:
-        form.values = {"from": _month_start(frame.now)}
+        form.values = {"from": (exports.instant(frame.now) or "")[:8] + "01"}
     context = {
         "proven": proven,
         "backed": backed,
@@ -88,10 +88,6 @@ def _fits(trial: Trial, shown: str) -> bool:
             return trial.verdict in ("failed", "inconclusive", "not-supported")
         case _:
             return True
-
-
-def _month_start(now: int) -> str:
-    return (exports.instant(now) or "")[:8] + "01"
 
 
 def _row(row: Proven) -> dict[str, object]:

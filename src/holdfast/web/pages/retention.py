@@ -11,15 +11,15 @@ from holdfast.domain.access import Permission
 from holdfast.domain.units import DAY_MS
 from holdfast.http.auth import check
 from holdfast.http.state import of
-from holdfast.views.retention_preview import Preview, preview, retentions
-from holdfast.web import exports
+from holdfast.views.dashboard.retention_preview import Preview, preview, retentions
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.pages.addons.addon import Place, place
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing
-from holdfast.web.words import ms_of
+from holdfast.web.showing import exports
+from holdfast.web.showing.words import ms_of
 
 router = APIRouter()
 
@@ -65,16 +65,12 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
         "plans": [_summary(row) for row in plans.items("addons")],
         "plan_cursor": plans.cursor,
         "totals": totals.record if totals is not None else None,
-        "deletions": rows if shown == "open" else [row for row in rows if _is(row, shown)],
+        "deletions": rows if shown == "open" else [row for row in rows if row["state"] == shown],
         "shown": shown,
         "cursor": deletions.cursor,
     }
     page = Page("Retention", "retention")
     return show(request, "retention.html", page, frame, context, status)
-
-
-def _is(row: dict[str, Any], shown: str) -> bool:
-    return row["state"] == shown
 
 
 def _row(row: dict[str, Any]) -> dict[str, object]:

@@ -10,19 +10,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.catalog.alarms import observations
-from holdfast.catalog.work import beats
+from holdfast.catalog.work import workers
 from holdfast.conformance.machine import Finding, examine
 from holdfast.domain.access import Permission
 from holdfast.http.auth import check, require_all_projects
 from holdfast.http.state import Api, of
 from holdfast.kit.clock import rfc3339
-from holdfast.web import exports
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.pages.addons.settings import OBJECTIVES, objective_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing
+from holdfast.web.showing import exports
 
 router = APIRouter()
 
@@ -95,7 +95,7 @@ def _processes(api: Api) -> list[Process]:
     with api.catalog.read() as session:
         rows = [
             Process(identifier, node, "worker: backups, restores, drills", silent_ms)
-            for identifier, node, silent_ms in beats.workers(session)
+            for identifier, node, silent_ms in workers.silences(session)
         ]
         rows += [
             Process(row.observer, "", "scheduler", max(api.clock.now() - row.seen, 0))

@@ -42,8 +42,12 @@ class Place:
     async def features(self, kind: str) -> dict[str, Any]:
         """What the engine can do here; also what is `missing`, as a sentence."""
         types = (await self.calls.get("/v1/addon-types"))["addonTypes"]
-        found = next(entry for entry in types if entry["type"] == kind)
-        return {**found["features"], "missing": found.get("missing"), "versions": found["versions"]}
+        kind_here = next(entry for entry in types if entry["type"] == kind)
+        return {
+            **kind_here["features"],
+            "missing": kind_here.get("missing"),
+            "versions": kind_here["versions"],
+        }
 
     def row(self, session: ReadSession, caller: Caller) -> Addon:
         """Raises NotFound as the API does."""

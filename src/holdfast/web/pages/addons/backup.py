@@ -8,13 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.catalog import backups
 from holdfast.domain.operation import OVER
 from holdfast.http.state import of
-from holdfast.web import evidence, live, logs
+from holdfast.web import live, logs
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place, together
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
-from holdfast.web.words import day_time
+from holdfast.web.showing import evidence
+from holdfast.web.showing.words import day_time
 
 router = APIRouter()
 

@@ -9,13 +9,14 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import OVER
 from holdfast.http.state import of
-from holdfast.views.protection.timeline import RANGES, Growth, Timeline, growth, timeline
-from holdfast.web import charts, exports, live
+from holdfast.views.dashboard.timeline import RANGES, Growth, Timeline, growth, timeline
+from holdfast.web import live
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place, together
 from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewing
+from holdfast.web.showing import charts, exports
 
 router = APIRouter()
 

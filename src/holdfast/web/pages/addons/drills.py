@@ -8,12 +8,13 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.catalog import drills
 from holdfast.domain.operation import OVER, Kind
 from holdfast.http.state import of
-from holdfast.web import live, logs, steps
+from holdfast.web import live, logs
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place, together
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing
+from holdfast.web.showing import steps
 
 router = APIRouter()
 
@@ -124,16 +125,17 @@ async def plan(request: Request, viewer: Viewing, project: str, addon: str) -> R
 async def _plan_page(
     request: Request, viewer: Viewer, at: Place, form: Form, status: int = 200
 ) -> Response:
-    view, chosen, asked = await together(
+    view, chosen, assertions = await together(
         at.view(), at.calls.get(at.path("drill-plan")), at.calls.get(at.path("assertions"))
     )
-    questions: list[dict[str, Any]] = asked["assertions"]
+    questions: list[dict[str, Any]] = assertions["assertions"]
     if not form.values:
         form.values = {name: "on" if chosen[name] else "" for name in _PLAN_FIELDS}
         for number, question in enumerate(questions):
             for name, value in question.items():
                 form.values[f"assertions[{number}].{name}"] = str(value)
-    rows = max(len(questions), _rows_in(form)) + _SPARE
+    filled = sum(1 for name, text in form.values.items() if name.endswith(".text") and text)
+    rows = max(len(questions), filled) + _SPARE
     form.known = (
         *_PLAN_FIELDS,
         *(f"assertions[{n}].{f}" for n in range(rows) for f in ("name", "text", "seconds")),
@@ -142,10 +144,6 @@ async def _plan_page(
     frame = await frame_of(request, viewer)
     page = at.page("Plan and questions")
     return show(request, "addons/drill_plan.html", page, frame, context, status)
-
-
-def _rows_in(form: Form) -> int:
-    return sum(1 for name, value in form.values.items() if name.endswith(".text") and value)
 
 
 @router.post(_PLAN)

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.web.forms import Form, split_list, without_empty
 from holdfast.web.frame import frame_of
-from holdfast.web.in_process import Answer, Calls, path_of
+from holdfast.web.in_process import Calls, path_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posting, Viewer, Viewing
 
@@ -51,10 +51,10 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
     calls = Calls(request, viewer.caller)
     projects = (await calls.get("/v1/projects", per_page=100))["projects"]
     types = (await calls.get("/v1/addon-types"))["addonTypes"]
-    how = form.value("how") if form.value("how") in KINDS else "attach"
+    origin = form.value("how") if form.value("how") in KINDS else "attach"
     context: dict[str, Any] = {
         "form": form,
-        "how": how,
+        "how": origin,
         "projects": [(row["id"], row["name"]) for row in projects],
         "types": types,
         "source": form.value("source").split("/"),
@@ -70,36 +70,32 @@ async def create(request: Request, posted: Posting) -> Response:
     form = Form.of(posted.form, _FIELDS)
     project = form.value("project")
     if form.value("newProject"):
-        made = await calls.ask("PUT", "/v1/projects", {"name": form.value("newProject")})
-        if not made.ok:
-            problem = next(iter(made.details.values()), made.message)
-            refused = form.fail(made.message, newProject=problem)
-            return await _page(request, posted.viewer, refused, made.status)
-        project = made.data["id"]
+        answer = await calls.ask("PUT", "/v1/projects", {"name": form.value("newProject")})
+        if not answer.ok:
+            problem = next(iter(answer.details.values()), answer.message)
+            refused = form.fail(answer.message, newProject=problem)
+            return await _page(request, posted.viewer, refused, answer.status)
+        project = answer.data["id"]
         form.values |= {"project": project, "newProject": ""}
     if not project:
         refused = form.fail("choose a project, or name a new one", project="is required")
         return await _page(request, posted.viewer, refused, 400)
-    answer = await _create(calls, project, form)
+    answer = await calls.ask("POST", path_of("projects", project, "addons"), body_of(form))
     if not answer.ok:
         return await _page(request, posted.viewer, form.refuse(answer), answer.status)
     return RedirectResponse(f"/p/{project}/{answer.data['id']}", 303)
 
 
-async def _create(calls: Calls, project: str, form: Form) -> Answer:
-    return await calls.ask("POST", path_of("projects", project, "addons"), body_of(form))
-
-
 def body_of(form: Form) -> dict[str, Any]:
     """The API's addon of the form's fields, whichever way it comes to be."""
-    how = form.value("how")
+    origin = form.value("how")
     body = {
         "name": form.value("name"),
         "type": form.value("type"),
         "description": form.value("description"),
         "tags": split_list(form.value("tags")),
     }
-    if how == "attach":
+    if origin == "attach":
         scheme = form.value("connectionString").partition(":")[0].lower()
         body["type"] = _SCHEMES.get(scheme, form.value("type") or scheme or "postgresql")
         body["connectionString"] = form.value("connectionString")
@@ -115,7 +111,7 @@ def body_of(form: Form) -> dict[str, Any]:
     }
     if form.value("customCredentials.dbName"):
         body["customCredentials"] = {"dbName": form.value("customCredentials.dbName")}
-    if how == "fork":
+    if origin == "fork":
         project, addon, backup = [*form.value("source").split("/"), "", "", ""][:3]
         body["source"] = {"projectId": project, "addonId": addon, "backupId": backup or "latest"}
     return without_empty(body)

@@ -9,14 +9,14 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.domain.differences import KEEP_OLD_HOURS
 from holdfast.domain.operation import OVER
 from holdfast.http.state import of
-from holdfast.views.protection import fleet
+from holdfast.views.dashboard import fleet
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
 from holdfast.web.pages.addons.addon import Place, place, together
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
-from holdfast.web.words import age, engine, ms_of, size
+from holdfast.web.showing.words import age, engine, ms_of, size
 
 router = APIRouter()
 
@@ -109,7 +109,9 @@ async def _check_page(
         )
         findings.append(Finding("warn", "Other work", text))
     if "keepOldHours" not in form.values:
-        form.values["keepOldHours"] = str(KEEP_OLD_HOURS) if _can_keep(view, backup) else ""
+        # A file that stays open has nothing beside it to keep.
+        stays_open = view["type"] == "sqlite" and backup["backupType"] == "snapshot"
+        form.values["keepOldHours"] = "" if stays_open else str(KEEP_OLD_HOURS)
     context = {
         "at": at,
         "target": target,
@@ -125,11 +127,6 @@ async def _check_page(
     }
     page = at.page("Check", ("Restore", f"{at.url}/restore?backup={form.value('backup')}"))
     return show(request, "addons/restore_check.html", page, frame, context, status)
-
-
-def _can_keep(view: dict[str, Any], backup: dict[str, Any]) -> bool:
-    """Whether old data is usually kept beside: a file that stays open has no beside."""
-    return not (view["type"] == "sqlite" and backup["backupType"] == "snapshot")
 
 
 def _target(calls: Calls, form: Form, at: Place) -> Place:

@@ -15,12 +15,13 @@ from holdfast.domain.operation import OVER, Kind
 from holdfast.http.auth import check
 from holdfast.http.state import of
 from holdfast.views import restores as views
-from holdfast.web import live, logs, steps
+from holdfast.web import live, logs
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
+from holdfast.web.showing import steps
 
 router = APIRouter()
 

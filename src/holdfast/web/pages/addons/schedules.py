@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from holdfast.web import exports
 from holdfast.web.forms import Form, numbers_of, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Answer
@@ -13,6 +12,7 @@ from holdfast.web.pages.addons.addon import Place, place, together
 from holdfast.web.pages.addons.backup import destinations_of
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing
+from holdfast.web.showing import exports
 
 router = APIRouter()
 
@@ -79,10 +79,10 @@ async def _form_page(
         )
         context["upcoming"] = upcoming["occurrences"]
         context["history"], context["cursor"] = history.data["occurrences"], history.cursor
-        asked = request.query_params.get("at", "")
-        if asked:
-            answer = await at.calls.ask("GET", f"{path}/why", query={"at": asked})
-            context["asked"] = asked
+        instant = request.query_params.get("at", "")
+        if instant:
+            answer = await at.calls.ask("GET", f"{path}/why", query={"at": instant})
+            context["asked"] = instant
             context["explanation"] = answer.data["sentence"] if answer.ok else answer.message
     frame = await frame_of(request, viewer)
     page = at.page(title.capitalize(), live=at.topic if schedule else "")
@@ -199,14 +199,14 @@ async def change(
     if {**before, "retentionTime": after.get("retentionTime")} == after:
         retention = {"retentionTime": after.get("retentionTime")}
         answer = await at.calls.ask("PATCH", path, retention)
-        where = f"{at.url}/schedules/{schedule}"
+        target = f"{at.url}/schedules/{schedule}"
     else:
         answer = await _replace(at, schedule, after)
-        where = f"{at.url}#sch"
+        target = f"{at.url}#sch"
     if not answer.ok:
         refused = form.refuse(answer)
         return await _form_page(request, posted.viewer, at, refused, shown, answer.status)
-    return RedirectResponse(where, 303)
+    return RedirectResponse(target, 303)
 
 
 async def _replace(at: Place, schedule: str, body: dict[str, Any]) -> Answer:

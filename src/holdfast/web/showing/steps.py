@@ -83,17 +83,17 @@ def states(kind: Kind, finished: str | None, status: str) -> list[StepState]:
     """The steps of an operation whose last finished step is known. `status` is the operation's."""
     texts = STEPS.get(kind, ())
     names = [text.name for text in texts]
-    done = names.index(finished) + 1 if finished in names else 0
+    count = names.index(finished) + 1 if finished in names else 0
     if status == "completed":
-        done = len(texts)
+        count = len(texts)
     current = {"in-progress": "busy", "aborting": "busy", "failed": "bad", "aborted": "none"}
     return [
         StepState(
             text,
             "good"
-            if number < done
+            if number < count
             else current.get(status, "later")
-            if number == done
+            if number == count
             else "later",
         )
         for number, text in enumerate(texts)

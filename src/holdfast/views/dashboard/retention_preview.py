@@ -34,10 +34,10 @@ def preview(
     before = _holdings(session, addon_pk)
     changed = replace(before, present=[_changed(holding, *days) for holding in before.present])
     stays_before, stays_after = _staying(before, now, policy), _staying(changed, now, policy)
-    gone = [holding for key, holding in stays_before.items() if key not in stays_after]
+    expiring = [holding for key, holding in stays_before.items() if key not in stays_after]
     return Preview(
-        copies=len(gone),
-        bytes=sum(holding.size for holding in gone),
+        copies=len(expiring),
+        bytes=sum(holding.size for holding in expiring),
         kept=len(stays_after),
         oldest_before=min((holding.taken for holding in stays_before.values()), default=None),
         oldest_after=min((holding.taken for holding in stays_after.values()), default=None),
@@ -51,8 +51,8 @@ def _holdings(session: ReadSession, addon_pk: int) -> Holdings:
 def _changed(holding: Holding, old_days: int, new_days: int) -> Holding:
     if holding.retention != old_days or holding.held.expires is None:
         return holding
-    held = replace(holding.held, expires=expiry(holding.taken, new_days))
-    return replace(holding, held=held, retention=new_days)
+    copy = replace(holding.held, expires=expiry(holding.taken, new_days))
+    return replace(holding, held=copy, retention=new_days)
 
 
 def _staying(addon_holdings: Holdings, now: int, policy: Policy) -> dict[int, Holding]:

@@ -9,7 +9,7 @@ from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.work import ended
 from holdfast.domain.access import Caller
 from holdfast.domain.operation import Kind, Status
-from holdfast.views.protection.changes import names_of
+from holdfast.views.dashboard.changes import names_of
 
 _WORDS: Mapping[Kind, str] = {
     Kind.BACKUP: "dump",
@@ -70,7 +70,7 @@ def acts(session: ReadSession, caller: Caller, before: int, limit: int) -> Seque
 
 def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
     """`retention: 7 → 5`, of the fields that an audit entry has."""
-    names = dict.fromkeys([*(before or {}), *(after or {})])
+    names: dict[str, None] = {**dict.fromkeys(before or ()), **dict.fromkeys(after or ())}
     return [f"{name}: {_shown(before, name)} → {_shown(after, name)}" for name in names]
 
 

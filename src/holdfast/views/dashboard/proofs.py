@@ -7,7 +7,7 @@ from holdfast.catalog import addons, backups, objectives, projects
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.work import ended
 from holdfast.domain.access import Caller
-from holdfast.views.protection.changes import names_of
+from holdfast.views.dashboard.changes import names_of
 from holdfast.views.protection.wall import judged
 
 
