@@ -23,6 +23,7 @@ pytest_plugins = [
     "fixtures.queues",
     "fixtures.catalogs",
     "fixtures.certificates",
+    "fixtures.chromium",
     "fixtures.connecting",
     "fixtures.sqlite_files",
     "fixtures.timetables",

@@ -1060,6 +1060,7 @@ export interface SpecType {
   type: string;
 }
 export type State = "unprotected" | "no plan" | "at risk" | "paused" | "protected";
+export type Status = "scheduled" | "in-progress" | "completed" | "aborting" | "aborted" | "failed" | "not-supported";
 export interface StoreCheckView {
   destinationId?: string;
   dueAt: string;
@@ -1241,7 +1242,7 @@ export interface Calls {
   getAddonMetrics(args: { projectId: string; addonId: string; queryType?: "single" | "range"; metricTypes?: Array<"cpu" | "memory" | "networkIngress" | "networkEgress" | "tcpConnectionsOpen" | "diskUsage" | "requests" | "http4xxResponses" | "http5xxResponses" | "bandwidth" | "bandwidthVolume">; time?: string; timestamp?: string; startTime?: string; endTime?: string; duration?: number; containerName?: string }): Promise<Record<string, MetricView>>;
   /** Shows a managed server as one container; an attached one has none. */
   getContainers(args: { projectId: string; addonId: string }): Promise<Containers>;
-  listBackups(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;
+  listBackups(args: { projectId: string; addonId: string; backupType?: BackupType; status?: Array<Status>; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;
   createBackup(args: { projectId: string; addonId: string; body: BackupForm }): Promise<BackupView>;
   getBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<BackupView>;
   deleteBackup(args: { projectId: string; addonId: string; backupId: string; force?: boolean }): Promise<Empty>;

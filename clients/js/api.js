@@ -37,7 +37,7 @@ export const operations = {
   updateSecurity: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/security"},
   getAddonMetrics: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/metrics", "query": ["queryType", "metricTypes", "time", "timestamp", "startTime", "endTime", "duration", "containerName"]},
   getContainers: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/containers"},
-  listBackups: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backups", "query": ["per_page", "page", "cursor"]},
+  listBackups: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backups", "query": ["backupType", "status", "per_page", "page", "cursor"]},
   createBackup: {"method": "POST", "path": "/v1/projects/{projectId}/addons/{addonId}/backups"},
   getBackup: {"method": "GET", "path": "/v1/projects/{projectId}/addons/{addonId}/backups/{backupId}"},
   deleteBackup: {"method": "DELETE", "path": "/v1/projects/{projectId}/addons/{addonId}/backups/{backupId}", "query": ["force"]},

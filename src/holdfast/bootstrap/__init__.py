@@ -2,7 +2,8 @@
 
 from holdfast.bootstrap.accounts import create_user, reset_user
 from holdfast.bootstrap.alarms import AlarmProcess, report_failed_start
-from holdfast.bootstrap.listener import bounds_of, build_api, end_live_pages, listener_config
+from holdfast.bootstrap.door import end_live_pages
+from holdfast.bootstrap.listener import bounds_of, build_api, listener_config
 from holdfast.bootstrap.metrics_port import serve_metrics
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of

@@ -6,10 +6,11 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from holdfast import settings as config
 from holdfast.api.app import create_app
+from holdfast.bootstrap.door import Door, settings_in_force
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.bootstrap.single_sign_on import single_sign_on
@@ -34,33 +35,6 @@ def build_api(parts: Parts) -> FastAPI:
     return create_app(_shared(parts))
 
 
-class Door:
-    """Sends what programs ask for to the API, and everything else to the dashboard."""
-
-    def __init__(self, api_app: ASGIApp, dashboard: FastAPI) -> None:
-        self._api_app = api_app
-        self._dashboard = dashboard
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = str(scope.get("path", "")).lstrip("/")
-        first, _, _ = path.partition("/")
-        is_api = scope["type"] == "lifespan" or first in _API_PATHS
-        await (self._api_app if is_api else self._dashboard)(scope, receive, send)
-
-    def close(self) -> None:
-        """Ends live pages, which would keep the process from ending."""
-        self._dashboard.state.live.close()
-
-
-def end_live_pages(app: object) -> None:
-    """Ends the streams of open pages, if the application has any."""
-    if isinstance(app, Door):
-        app.close()
-
-
-_API_PATHS = frozenset({"v1", "healthz", "readyz", "metrics"})
-
-
 def build_door(parts: Parts) -> ASGIApp:
     """The API, with the dashboard in front unless a setting leaves it out."""
     api = _shared(parts)
@@ -68,7 +42,8 @@ def build_door(parts: Parts) -> ASGIApp:
     api_app.state.has_dashboard = parts.settings.dashboard
     if not parts.settings.dashboard:
         return api_app
-    return Door(api_app, create_dashboard(api, api_app, single_sign_on(parts)))
+    in_force, single = settings_in_force(parts.settings), single_sign_on(parts)
+    return Door(api_app, create_dashboard(api, api_app, in_force, single))
 
 
 def _shared(parts: Parts) -> Api:

@@ -1,5 +1,6 @@
 """A form between the browser and the API: its values, and the API's problems next to its fields."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from starlette.datastructures import FormData
 from holdfast.web.in_process import Answer
 
 Fields = Mapping[str, str]
+_IN_A_LIST = re.compile(r"^backupSchedules\[\d+\]\.")
+"""Where the API names a schedule as one of its addon's."""
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Form:
 
     def _nearest(self, name: str) -> str:
         """The page's field for one of the API: `scheduling.minute[0]` to `scheduling.minute`."""
+        name = _IN_A_LIST.sub("", name)
         candidates = [name, name.partition("[")[0], name.rpartition(".")[2].partition("[")[0]]
         return next((candidate for candidate in candidates if candidate in self.known), name)
 

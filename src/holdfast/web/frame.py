@@ -12,7 +12,7 @@ from holdfast.web.session import Viewer
 
 @dataclass(frozen=True)
 class Frame:
-    """`viewer` None: nobody is signed in, so there is no navigation."""
+    """`viewer` None: no session, so there is no navigation."""
 
     viewer: Viewer | None
     now: int

@@ -4,18 +4,26 @@ So a page can do what the API can do and nothing else: permissions, validation, 
 entries are the API's own. The caller is put into the scope, where no client can put one.
 """
 
+import asyncio
 import json
-from collections.abc import Mapping, MutableMapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message
 
 from holdfast.domain.access import Caller
 from holdfast.http.arrival import HEADER, id_of
 from holdfast.http.limits.rates import CALLER
+
+log = logging.getLogger(__name__)
+
+_CHUNKS_AHEAD = 4
+"""Of a file that is passed on: so many wait in memory while the browser takes its time."""
 
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
 """Parameters of a call; those that are None are left out, a sequence is repeated."""
@@ -48,6 +56,15 @@ class Answer:
         return self.document["data"]
 
     @property
+    def record(self) -> dict[str, Any]:
+        """The data of one object; empty when the call was refused."""
+        return self.data if self.ok else {}
+
+    def items(self, name: str) -> list[dict[str, Any]]:
+        """The data of a list under its name; empty when the call was refused."""
+        return self.data[name] if self.ok else []
+
+    @property
     def cursor(self) -> str | None:
         """Where the next page of a list begins; None on its last page."""
         return cast("str | None", self.document.get("pagination", {}).get("cursor"))
@@ -59,7 +76,7 @@ class Answer:
     @property
     def details(self) -> dict[str, str]:
         """Problems by field, as the API names them; those of headers and paths among them."""
-        details = self.document.get("error", {}).get("details") or {}
+        details: dict[str, Any] = self.document.get("error", {}).get("details") or {}
         return {str(field): str(problem) for field, problem in details.items()}
 
 
@@ -83,6 +100,43 @@ async def call(
         if not sender.status:  # else it answered 500, and only tells its server so
             raise
     return Answer(sender.status, json.loads(sender.body or b"{}"))
+
+
+async def relay(caller: Caller, path: str, *, origin: Request) -> Response:
+    """Passes a file that the API streams on to the browser, chunk by chunk."""
+    chunks: asyncio.Queue[Message] = asyncio.Queue(_CHUNKS_AHEAD)
+    scope = _scope_of(origin, caller, "GET", path, {}, 0)
+    app = cast("ASGIApp", origin.app.state.api_app)
+
+    async def run() -> None:
+        try:
+            await app(scope, _Sender(b"").receive_once, chunks.put)
+        except Exception:
+            log.exception("a file was not sent to its end", extra={"path": path})
+            await chunks.put({"type": "http.response.start", "status": 500, "headers": []})
+            await chunks.put({"type": "http.response.body", "body": b"{}"})
+
+    task = asyncio.create_task(run())
+    start = await chunks.get()
+    status = int(start["status"])
+    if status != 200:
+        first = await chunks.get()
+        await task
+        raise Trouble(Answer(status, json.loads(first.get("body") or b"{}")))
+    passed_on = (b"content-disposition", b"content-length", b"content-type")
+    headers = {n.decode(): v.decode() for n, v in start["headers"] if n.lower() in passed_on}
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                message = await chunks.get()
+                yield message.get("body", b"")
+                if not message.get("more_body", False):
+                    return
+        finally:
+            task.cancel()
+
+    return StreamingResponse(body(), headers=headers)
 
 
 @dataclass(frozen=True)
@@ -120,6 +174,12 @@ class _Sender:
             return {"type": "http.disconnect"}
         content, self._content = self._content, None
         return {"type": "http.request", "body": content, "more_body": False}
+
+    async def receive_once(self) -> Message:
+        """As `receive`, but the caller stays until it is cancelled."""
+        if self._content is None:
+            await asyncio.Event().wait()
+        return await self.receive()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -20,8 +20,8 @@ from holdfast.catalog.database.session import CatalogAway
 from holdfast.domain.access import Caller, Permission
 from holdfast.http.auth import check
 from holdfast.http.state import Api, of
-from holdfast.views.protection import changes
-from holdfast.views.protection.changes import Changes, Snapshot
+from holdfast.views.dashboard import changes
+from holdfast.views.dashboard.changes import Changes, Snapshot
 from holdfast.web.session import Viewer, Viewing, viewer_of
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _LOOK_SECONDS = 1.0
 _LOOKS_SHARE = 50
 """Looks take a fiftieth of the time at most: one that takes 40 ms is made every two seconds."""
 _PING_SECONDS = 15.0
-_FLEET_SECONDS, _WALL_SECONDS = 5.0, 15.0
+_PAUSES = {"fleet": 5.0, "wall": 15.0}
 """How often a page about all addons is told at most: with many there is always something."""
 _TOPICS = 20
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -67,25 +67,23 @@ class Listener:
 
     def _follows(self, moved: changes.Progress) -> bool:
         project, addon = moved.addon
-        return bool(
-            self.topics & {"fleet", f"addon/{project}/{addon}", f"operation/{moved.id}"}
-        )
+        return bool(self.topics & {"fleet", f"addon/{project}/{addon}", f"operation/{moved.id}"})
 
     def take(self, now: float) -> str:
         """The events to send now; topics that were told a moment ago wait."""
         events = [f"event: progress\ndata: {text}\n\n" for text in self.progress.values()]
         self.progress.clear()
-        due = [topic for topic in self.pending if now - self.told.get(topic, 0) >= _pause(topic)]
+        due = [
+            topic
+            for topic in self.pending
+            if now - self.told.get(topic, 0) >= _PAUSES.get(topic, 0)
+        ]
         for topic in due:
             del self.pending[topic]
             self.told[topic] = now
         if due:
             events.append(f"event: changed\ndata: {' '.join(due)}\n\n")
         return "".join(events)
-
-
-def _pause(topic: str) -> float:
-    return {"fleet": _FLEET_SECONDS, "wall": _WALL_SECONDS}.get(topic, 0)
 
 
 class Hub:
@@ -119,7 +117,8 @@ class Hub:
         while self._listeners and not self.closed:
             began = self._api.clock.monotonic()
             with suppress(*CatalogAway):
-                latest = self._number()
+                self._edition = self._edition or Edition(self._api.catalog)
+                latest = self._edition.number()
                 if latest is None or latest != edition or snapshot is None:
                     snapshot, news = await self._api.turns.run(lambda old=snapshot: self._look(old))
                     edition = latest
@@ -127,11 +126,6 @@ class Hub:
                         listener.hear(news)
             took = self._api.clock.monotonic() - began
             await asyncio.sleep(max(_LOOK_SECONDS, took * _LOOKS_SHARE))
-
-    def _number(self) -> int | None:
-        if self._edition is None:
-            self._edition = Edition(self._api.catalog)
-        return self._edition.number()
 
     def _look(self, old: Snapshot | None) -> tuple[Snapshot, Changes]:
         with self._api.catalog.read() as session:
@@ -207,5 +201,3 @@ def topics(*names: str) -> str:
 
 def addon_topic(project: str, addon: str) -> str:
     return f"addon/{project}/{addon}"
-
-

@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse
 
 from holdfast import __version__
 from holdfast.http.arrival import id_of
-from holdfast.web import charts, words
 from holdfast.web.frame import Frame
+from holdfast.web.showing import charts, words
 from holdfast.web.static_files import StaticFiles
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -66,24 +66,22 @@ class Templates:
             auto_reload=False,
             extensions=["jinja2.ext.do"],
         )
-        environment.globals.update(
+        names = cast("dict[str, Any]", environment.globals)
+        names.update(
             static=self.static.url, version=__version__, htmx=HTMX, words=words, charts=charts
         )
         filters = ("size", "duration", "age", "day", "day_time", "clock_time", "number", "sentence")
-        environment.filters.update({name: getattr(words, name) for name in filters})
-        environment.filters.update(moment=words.moment, ago=words.ago, in_words=words.in_words)
+        by_name = cast("dict[str, Any]", environment.filters)
+        by_name.update({name: getattr(words, name) for name in filters})
+        by_name.update(moment=words.moment, ago=words.ago, in_words=words.in_words)
         return environment
 
     def text(self, name: str, context: Mapping[str, Any], part: str = "") -> str:
         """Renders a template, or one block of it that it defines itself."""
         template = self._environment.get_template(name)
-        if part not in template.blocks or part == "content":
-            return template.render(context)
-        blocks = template.new_context(dict(context))
-        parent = self._environment.get_template("base.html")
-        helpers = parent.make_module(dict(context))
-        blocks.vars["ui"] = cast("Any", helpers).ui
-        return "".join(template.blocks[part](blocks))
+        is_part = part in template.blocks and part != "content"
+        layout = "part.html" if is_part else "base.html"
+        return template.render(context, layout=layout, part=part)
 
 
 def templates_of(request: Request) -> Templates:

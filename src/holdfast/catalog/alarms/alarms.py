@@ -126,8 +126,7 @@ def open_counts(session: ReadSession, caller: Caller) -> dict[str, int]:
     )
     if caller.projects is not None:
         rows = rows.where(AlarmRow.project_pk.in_(_keys_of(session, caller)))
-    counted = session.execute(rows.group_by(AlarmRow.severity))
-    return {severity: count for severity, count in counted}
+    return dict(session.execute(rows.group_by(AlarmRow.severity)).tuples().all())
 
 
 def mark(session: ReadSession) -> object:

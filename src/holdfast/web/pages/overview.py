@@ -14,12 +14,12 @@ from holdfast.domain.protection import Code, State
 from holdfast.domain.units import DAY_MS
 from holdfast.http.auth import check
 from holdfast.http.state import of
-from holdfast.views.protection import fleet as views
-from holdfast.views.protection.fleet import Fleet, Tile
-from holdfast.web import exports
+from holdfast.views.dashboard import fleet as views
+from holdfast.views.dashboard.fleet import Fleet, Tile
 from holdfast.web.frame import frame_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Viewing
+from holdfast.web.showing import exports
 
 router = APIRouter()
 

@@ -7,12 +7,12 @@ from starlette.responses import RedirectResponse, Response
 
 from holdfast.domain.access import Permission
 from holdfast.http.auth import check
-from holdfast.web import exports
 from holdfast.web.forms import Form, split_list, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Answer, Calls, path_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Posted, Posting, Viewer, Viewing, require_fresh
+from holdfast.web.showing import exports
 from holdfast.web.sign_in.parts import parts_of
 
 router = APIRouter()

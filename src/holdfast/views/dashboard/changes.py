@@ -6,6 +6,7 @@ operations under way. That costs a few milliseconds with 2,000 addons, however m
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from holdfast.catalog import addons, projects, protected_rows
 from holdfast.catalog.alarms import alarms
@@ -17,6 +18,15 @@ _UNDER_WAY = 500
 
 AddonName = tuple[str, str]
 """Ids of the project and of the addon."""
+
+
+class Stage(NamedTuple):
+    """How far an operation has come, by steps."""
+
+    addon_pk: int
+    status: str
+    step: str | None
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Snapshot:
     """What pages show, by what it is about: equal values mean that nothing changed."""
 
     addons: Mapping[int, object] = field(default_factory=dict[int, object])
-    operations: Mapping[str, object] = field(default_factory=dict[str, object])
+    operations: Mapping[str, "Stage"] = field(default_factory=dict[str, "Stage"])
     progress: Mapping[str, Progress] = field(default_factory=dict[str, Progress])
     alarms: object = None
 
@@ -59,7 +69,7 @@ def look(session: ReadSession) -> Snapshot:
     names = names_of(session, {row.addon_pk for row in rows})
     return Snapshot(
         addons=protected_rows.marks(session),
-        operations={row.id: (row.addon_pk, row.status, row.step, row.attempt) for row in rows},
+        operations={row.id: Stage(row.addon_pk, row.status, row.step, row.attempt) for row in rows},
         progress={
             row.id: Progress(
                 row.id,
@@ -86,9 +96,9 @@ def compare(session: ReadSession, old: Snapshot, new: Snapshot) -> Changes:
         pk for pk in {*old.addons, *new.addons} if old.addons.get(pk) != new.addons.get(pk)
     }
     for op in operations:
-        mark = new.operations.get(op) or old.operations.get(op)
-        if isinstance(mark, tuple):
-            addon_pks.add(mark[0])
+        stage = new.operations.get(op) or old.operations.get(op)
+        if stage is not None:
+            addon_pks.add(stage.addon_pk)
     moved = [
         progress
         for op, progress in new.progress.items()

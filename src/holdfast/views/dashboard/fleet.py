@@ -104,7 +104,7 @@ class Fleet:
     project_names: Mapping[str, str]
     work: Sequence[Work]
     ended: Mapping[tuple[Kind, Status], int]
-    busy: Mapping[tuple[str, str], Work] = field(default_factory=dict)
+    busy: Mapping[tuple[str, str], Work] = field(default_factory=dict[tuple[str, str], Work])
 
 
 def fleet(session: ReadSession, caller: Caller, now: int, since: int) -> Fleet:

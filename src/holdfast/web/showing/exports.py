@@ -38,7 +38,7 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula gets an apostrophe: it may be a stranger's."""
+    """Text that a spreadsheet would take for a formula gets an apostrophe first."""
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     if isinstance(value, Mapping | list | tuple):

@@ -54,7 +54,9 @@ def _bars(codes: str) -> Markup:
         for code in _SHAPES
         if code in codes
     ]
-    return Markup("".join(f'<path class="{code}" d="{path}"/>' for code, path in paths))
+    return Markup("").join(
+        Markup('<path class="{}" d="{}"/>').format(code, path) for code, path in paths
+    )
 
 
 @dataclass(frozen=True)

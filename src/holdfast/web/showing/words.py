@@ -1,6 +1,8 @@
 """Writes instants, durations, sizes and counts as pages show them: UTC, 24 hours, decimal units."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from markupsafe import Markup
 
@@ -123,15 +125,46 @@ def short_engine(kind: str, version: str) -> str:
     return f"{_SHORT.get(kind, kind)} {major}".strip()
 
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def schedule_times(scheduling: Mapping[str, Any]) -> str:
+    """`at :14`, `at 02:00 and 14:00`, `Sunday at 03:30`, of the API's `scheduling`."""
+    minutes: list[int] = scheduling["minute"]
+    if scheduling["interval"] == "hourly":
+        return f"at {listed([f':{minute:02}' for minute in minutes])}"
+    times = [
+        f"{hour:02}:{minute:02}" for hour in _numbers(scheduling, "hour") for minute in minutes
+    ]
+    days = [_DAYS[number] for number in _numbers(scheduling, "day")]
+    return f"{listed(days)} at {listed(times)}" if days else f"at {listed(times)}"
+
+
+def _numbers(scheduling: Mapping[str, Any], name: str) -> list[int]:
+    return scheduling.get(name) or []
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 database`, `2 databases`."""
     return f"{number(count)}{NBSP}{one if count == 1 else many or one + 's'}"
 
 
+_SMALL = (
+    *("zero", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+
+
 def in_words(count: int) -> str:
     """Small numbers as words, as sentences have them: `one`, `twelve`; from thirteen on figures."""
-    words = "zero one two three four five six seven eight nine ten eleven twelve".split()
-    return words[count] if count < len(words) else number(count)
+    return _SMALL[count] if count < len(_SMALL) else number(count)
 
 
 def sentence(text: str) -> str:
