@@ -58,8 +58,12 @@ async def _serve(socket: WebSocket) -> None:
     except Refused as error:
         await _end(socket, error.message)
     finally:
-        forget = asyncio.create_task(run_in_threadpool(_forget, api, link))
-        await asyncio.shield(forget)
+
+        def forget() -> None:
+            with api.catalog.write() as session:
+                rows.forget(session, rows.digest_of(link))
+
+        await asyncio.shield(asyncio.create_task(run_in_threadpool(forget)))
 
 
 def _begin(socket: WebSocket, link: Secret) -> None:
@@ -67,11 +71,6 @@ def _begin(socket: WebSocket, link: Secret) -> None:
     program = socket.headers.get("user-agent", "a program that does not say its name")
     with api.catalog.write() as session:
         verbs.begin(session, link, address_of(socket), program, api.clock.now())
-
-
-def _forget(api: Api, link: Secret) -> None:
-    with api.catalog.write() as session:
-        rows.forget(session, rows.digest_of(link))
 
 
 def _page_of(socket: WebSocket, link: Secret) -> str:

@@ -31,6 +31,7 @@ from holdfast.web.sign_in.parts import parts_of
 router = APIRouter()
 
 _TITLE = "Your account"
+_NO_ACCOUNT = "an API token has no account; sign in as a user"
 
 
 @dataclass(frozen=True)
@@ -273,19 +274,15 @@ async def _user(request: Request, viewer: Viewer) -> User:
     """The user of the session. Raises Invalid for a token's session."""
     entry = await _read(request, viewer)
     if entry.user is None:
-        raise _token_has_none()
+        raise Invalid(_NO_ACCOUNT)
     return entry.user
 
 
 def _own(context: Context, viewer: Viewer) -> User:
     user = users.of_pk(context.session, viewer.user_pk) if viewer.user_pk is not None else None
     if user is None:
-        raise _token_has_none()
+        raise Invalid(_NO_ACCOUNT)
     return user
-
-
-def _token_has_none() -> Invalid:
-    return Invalid("an API token has no account; sign in as a user")
 
 
 async def _run(request: Request, viewer: Viewer, work: Any) -> Any:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.catalog.access import users, web_sessions
 from holdfast.catalog.schema import User
 from holdfast.domain.access import Caller
-from holdfast.domain.errors import Refused, Temporary, Unauthenticated
+from holdfast.domain.errors import Failure, Refused, Temporary, Unauthenticated
 from holdfast.http.arrival import address_of
 from holdfast.http.limits.throttle import digest_of
 from holdfast.http.state import of
@@ -262,5 +262,6 @@ async def _find(request: Request, name: str) -> _Candidate:
     return _Candidate(user, caller, device)
 
 
-def sentence(error: Refused | Temporary) -> str:
+def sentence(error: Failure) -> str:
+    """The failure as pages show it."""
     return f"{error.message[:1].upper()}{error.message[1:]}."

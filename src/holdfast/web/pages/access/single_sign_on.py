@@ -25,7 +25,7 @@ from holdfast.kit.sign_in.oidc import LEEWAY_SECONDS, Handshake, Identity
 from holdfast.usecases.access import single_sign_on as verbs
 from holdfast.usecases.access.single_sign_on import Introduction
 from holdfast.usecases.context import Context
-from holdfast.web.pages.access.sign_in import base_url, read_door_form, show_sign_in
+from holdfast.web.pages.access.sign_in import base_url, read_door_form, sentence, show_sign_in
 from holdfast.web.session import is_encrypted
 from holdfast.web.sign_in.entering import Entry, enter, show_onward
 from holdfast.web.sign_in.going_on import GoingOn
@@ -52,7 +52,7 @@ async def begin(request: Request) -> Response:
             single.provider.authorization_url, handshake, f"{base_url(request)}{_PATH}", newer
         )
     except Failure as error:
-        return show_sign_in(request, going_on, _sentence(error), 503, again=again)
+        return show_sign_in(request, going_on, sentence(error), 503, again=again)
     document = {
         "state": handshake.state,
         "nonce": handshake.nonce,
@@ -88,7 +88,7 @@ async def come_back(request: Request) -> Response:
         identity = await _identify(request, single, document)
         entry = await _admit(request, single, identity)
     except Failure as error:
-        problem = _sentence(error)
+        problem = sentence(error)
     if entry is None:
         of(request).throttle.wrong("single sign-on", address_of(request))
         response = show_sign_in(request, going_on, problem, 401)
@@ -171,7 +171,3 @@ def _single(request: Request) -> SingleSignOn:
     if single is None:
         raise NotFound("there is no single sign-on here")
     return single
-
-
-def _sentence(error: Failure) -> str:
-    return f"{error.message[:1].upper()}{error.message[1:]}."
