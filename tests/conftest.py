@@ -23,6 +23,7 @@ pytest_plugins = [
     "fixtures.queues",
     "fixtures.catalogs",
     "fixtures.certificates",
+    "fixtures.chromium",
     "fixtures.connecting",
     "fixtures.sqlite_files",
     "fixtures.timetables",
@@ -38,6 +39,8 @@ pytest_plugins = [
     "fixtures.stepped_installation",
     "fixtures.receivers",
     "fixtures.breakable",
+    "fixtures.visitors",
+    "fixtures.sso",
 ]
 
 

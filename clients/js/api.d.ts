@@ -982,6 +982,9 @@ export interface ReportView {
   keySha256: string;
   signature: string;
 }
+export interface ResetForm {
+  secondFactors?: boolean;
+}
 export interface Resources {
   storage: Choice;
   replicas: Choice;
@@ -1083,6 +1086,20 @@ export interface Server {
   database: string;
   user: string;
 }
+export interface SessionList {
+  sessions: Array<SessionView>;
+}
+export interface SessionView {
+  id: string;
+  by: string;
+  userId?: string;
+  tokenId?: string;
+  method: string;
+  address: string;
+  program: string;
+  createdAt: string;
+  lastSeenAt: string;
+}
 export type Severity = "critical" | "warning" | "info";
 export interface SnoozeForm {
   minutes: number;
@@ -1091,6 +1108,7 @@ export interface SpecType {
   type: string;
 }
 export type State = "unprotected" | "no plan" | "at risk" | "paused" | "protected";
+export type Status = "scheduled" | "in-progress" | "completed" | "aborting" | "aborted" | "failed" | "not-supported";
 export interface StoreCheckView {
   destinationId?: string;
   dueAt: string;
@@ -1175,6 +1193,36 @@ export interface UploadView {
   size?: number;
   partSize: number;
 }
+export interface UserForm {
+  name: string;
+  role: string;
+  projects?: Array<string>;
+  expiresInDays?: number;
+  password?: string;
+}
+export interface UserList {
+  users: Array<UserView>;
+}
+export interface UserPatch {
+  role?: string;
+  projects?: Array<string>;
+  expiresInDays?: number;
+  disabled?: boolean;
+}
+export interface UserView {
+  id: string;
+  name: string;
+  role: string;
+  projects?: Array<string>;
+  signsInWith: Array<string>;
+  passkeys: number;
+  provider?: string;
+  createdAt: string;
+  expiresAt?: string;
+  disabledAt?: string;
+  lastSeenAt?: string;
+  passwordLink?: string;
+}
 export interface VersionForm {
   version: string;
 }
@@ -1242,7 +1290,7 @@ export interface Calls {
   getAddonMetrics(args: { projectId: string; addonId: string; queryType?: "single" | "range"; metricTypes?: Array<"cpu" | "memory" | "networkIngress" | "networkEgress" | "tcpConnectionsOpen" | "diskUsage" | "requests" | "http4xxResponses" | "http5xxResponses" | "bandwidth" | "bandwidthVolume">; time?: string; timestamp?: string; startTime?: string; endTime?: string; duration?: number; containerName?: string }): Promise<Record<string, MetricView>>;
   /** Shows a managed server as one container; an attached one has none. */
   getContainers(args: { projectId: string; addonId: string }): Promise<Containers>;
-  listBackups(args: { projectId: string; addonId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;
+  listBackups(args: { projectId: string; addonId: string; backupType?: BackupType; status?: Array<Status>; per_page?: number; page?: number; cursor?: string }): Promise<Page<BackupList>>;
   createBackup(args: { projectId: string; addonId: string; body: BackupForm }): Promise<BackupView>;
   getBackup(args: { projectId: string; addonId: string; backupId: string }): Promise<BackupView>;
   deleteBackup(args: { projectId: string; addonId: string; backupId: string; force?: boolean }): Promise<Empty>;
@@ -1353,6 +1401,17 @@ export interface Calls {
   listRoles(): Promise<Page<RoleList>>;
   createRole(args: { body: RoleForm }): Promise<RoleView>;
   deleteRole(args: { roleId: string }): Promise<Empty>;
+  listUsers(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<UserList>>;
+  /** The answer may have a link that chooses the password, so it is not kept. */
+  createUser(args: { body: UserForm }): Promise<UserView>;
+  getUser(args: { userId: string }): Promise<UserView>;
+  patchUser(args: { userId: string; body: UserPatch }): Promise<UserView>;
+  /** Deletes the user, ends their sessions and revokes the tokens that were given to them. */
+  deleteUser(args: { userId: string }): Promise<Empty>;
+  /** Ends the user's password and sessions; the answer has a link to choose another one. */
+  resetPassword(args: { userId: string; body: ResetForm }): Promise<UserView>;
+  listSessions(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<SessionList>>;
+  endSession(args: { sessionId: string }): Promise<Empty>;
   /** Every change made through the API, the newest first; never a secret. */
   listAuditLog(args?: { actor?: string; per_page?: number; page?: number; cursor?: string; startTime?: string; endTime?: string; kind?: string; objectId?: string; projectId?: string; addonId?: string }): Promise<Page<AuditEntries>>;
   /** The newest first. A token of some projects sees alarms about their addons only. */

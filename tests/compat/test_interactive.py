@@ -36,17 +36,6 @@ def alone(
     return cli
 
 
-def test_login_without_a_token_falls_back_to_asking(fresh_cli: OfficialCli, server: Server) -> None:
-    """L2 is absent: the browser's socket is refused, then the token is typed."""
-    words = ("login", "--do-not-open-browser", "-n", "typed", "--host", server.url)
-    with fresh_cli.at_terminal(*words) as terminal:
-        terminal.answer("Choose the login token:", server.token)
-        terminal.expect("Successfully logged in")
-        assert terminal.end() == 0
-        assert server.token not in terminal.shown
-    assert fresh_cli("list", "projects", "-o", "json").status == 0
-
-
 def test_a_backup_is_chosen_step_by_step(
     alone: OfficialCli, attached: Attached, backup: str
 ) -> None:

@@ -20,6 +20,7 @@ from holdfast.api.v1 import (
     schedules,
     tokens,
 )
+from holdfast.api.v1.access import cli_login, sessions, users
 from holdfast.api.v1.addons import actions, addons
 from holdfast.api.v1.alarms import alarms, channels, integrations, monitors, pings
 from holdfast.api.v1.backups import backups, downloads, imports, pitr, restores, snapshots
@@ -49,6 +50,9 @@ _NOUNS: list[APIRouter] = [
     destinations.router,
     logs.router,
     tokens.router,
+    users.router,
+    sessions.router,
+    cli_login.router,
     audit.router,
     alarms.router,
     channels.router,

@@ -29,6 +29,7 @@ from holdfast.catalog.schema import (
     DrillPlanRow,
     MonitorRow,
     ObjectiveRow,
+    Passkey,
     Project,
     Recovery,
     Report,
@@ -38,6 +39,8 @@ from holdfast.catalog.schema import (
     Table,
     Token,
     Upload,
+    User,
+    WebSession,
 )
 from holdfast.domain.access import Caller
 
@@ -102,6 +105,14 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
     ),
     Recovery: LoggedTable("recovery-kit", "pk", (), secrets=("sealed_passphrase",)),
     Token: LoggedTable("token", "id", ("name", "role", "projects", "expires", "revoked")),
+    User: LoggedTable(
+        "user",
+        "id",
+        ("name", "role", "projects", "expires", "disabled", "issuer", "subject", "link_expires"),
+        secrets=("password_hash", "sealed_totp"),
+    ),
+    WebSession: LoggedTable("session", "id", ("method", "address", "program", "proven")),
+    Passkey: LoggedTable("passkey", "id", ("name",)),
     Role: LoggedTable("role", "id", ("name", "permissions")),
     Report: LoggedTable("report", "number", ("project", "since", "until", "sha256")),
     ObjectiveRow: LoggedTable(

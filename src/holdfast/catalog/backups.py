@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import undefer
 
-from holdfast.catalog.database.page import Listing, Page, Slice
+from holdfast.catalog.database.page import Listing, Page, Slice, take
 from holdfast.catalog.database.plain import Plain
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import Addon, Backup, Copy
@@ -100,6 +100,23 @@ _LISTED = Listing(
     _PLAIN.read,
     unfiltered=_PLAIN.rows,
 )
+
+
+def chosen(
+    session: ReadSession,
+    addon_pk: int,
+    page: Page,
+    kind: BackupType | None,
+    statuses: Collection[Status],
+) -> Slice[Backup]:
+    """One page of an addon's backups of a type, or with one of these statuses."""
+    rows = select(Backup).where(Backup.addon_pk == addon_pk, Backup.deleted.is_(None))
+    if kind is not None:
+        rows = rows.where(Backup.type == kind)
+    if statuses:
+        rows = rows.where(Backup.status.in_(statuses))
+    scope = f"{kind or 'all'} backups of {addon_pk}: {' '.join(sorted(statuses))}"
+    return take(session, rows, Backup.pk, page, scope)
 
 
 def ids_of(session: ReadSession, pks: Collection[int]) -> dict[int, str]:

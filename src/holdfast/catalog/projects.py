@@ -44,3 +44,9 @@ def living_ids(session: ReadSession) -> dict[int, str]:
     """Of every living project, by key."""
     rows = select(Project.pk, Project.id).where(Project.deleted.is_(None))
     return dict(session.execute(rows).all())
+
+
+def names_of(session: ReadSession, pks: Collection[int]) -> dict[str, str]:
+    """Names of projects by their id."""
+    rows = select(Project.id, Project.name).where(Project.pk.in_(pks))
+    return dict(session.execute(rows).all())

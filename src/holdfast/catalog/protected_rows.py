@@ -7,20 +7,25 @@ from typing import Any
 from sqlalchemy import select
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Addon, Backup, ProtectionRow
+from holdfast.catalog.schema import Addon, Backup, Document, ProtectionRow
 from holdfast.domain.errors import NotFound
 from holdfast.domain.protection import Day, Facts
+
+_AT_ONCE = 500
+"""Keys in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectedRow:
-    """What is known of one living addon; `kind` is its engine's, `bytes` all its good copies'."""
+    """What is known of one living addon; `kind` and `version` are its engine's, `bytes` all its
+    good copies'."""
 
     addon_pk: int
     project_pk: int
     id: str
     name: str
     kind: str
+    version: str
     facts: Facts
     bytes: int
     days: Sequence[Day] = ()
@@ -41,6 +46,38 @@ def row_of(session: ReadSession, addon_pk: int) -> ProtectedRow:
     return replace(_protected(row), days=[Day(**day) for day in days or ()])
 
 
+def days_of(session: ReadSession, addon_pks: Collection[int]) -> dict[int, list[Document]]:
+    """The remembered days of some addons, as they are stored: see `domain.protection.Day`."""
+    days: dict[int, list[Document]] = {}
+    ordered = sorted(addon_pks)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ProtectionRow.addon_pk.in_(ordered[start : start + _AT_ONCE])
+        rows = session.execute(select(ProtectionRow.addon_pk, ProtectionRow.days).where(some))
+        days.update({addon_pk: of_addon or [] for addon_pk, of_addon in rows})
+    return days
+
+
+def marks(session: ReadSession) -> dict[int, object]:
+    """What pages show of each addon, by key, to compare with another look."""
+    return {row[0]: tuple(row) for row in session.execute(_MARKS)}
+
+
+_MARKS: Any = select(
+    ProtectionRow.addon_pk,
+    ProtectionRow.planned,
+    ProtectionRow.paused,
+    ProtectionRow.next_due,
+    ProtectionRow.last_good_backup,
+    ProtectionRow.places,
+    ProtectionRow.lost,
+    ProtectionRow.failing,
+    ProtectionRow.failure,
+    ProtectionRow.proven,
+    ProtectionRow.drill_failing,
+    ProtectionRow.bytes,
+)
+
+
 def newest_sizes(session: ReadSession) -> dict[int, int]:
     """Bytes of the newest good backup of each addon that has one, by key."""
     sizes = select(ProtectionRow.addon_pk, Backup.size).join(
@@ -52,7 +89,14 @@ def newest_sizes(session: ReadSession) -> dict[int, int]:
 _FACTS = [getattr(ProtectionRow, field.name) for field in fields(Facts)]
 _ROWS: Any = (
     select(
-        Addon.pk, Addon.project_pk, Addon.id, Addon.name, Addon.kind, ProtectionRow.bytes, *_FACTS
+        Addon.pk,
+        Addon.project_pk,
+        Addon.id,
+        Addon.name,
+        Addon.kind,
+        Addon.version,
+        ProtectionRow.bytes,
+        *_FACTS,
     )
     .join(ProtectionRow, Addon.pk == ProtectionRow.addon_pk)
     .where(Addon.deleted.is_(None))
@@ -61,5 +105,7 @@ _ROWS: Any = (
 
 
 def _protected(row: Any) -> ProtectedRow:
-    addon_pk, project_pk, identifier, name, kind, stored, *values = row
-    return ProtectedRow(addon_pk, project_pk, identifier, name, kind, Facts(*values), stored)
+    addon_pk, project_pk, identifier, name, kind, version, stored, *values = row
+    return ProtectedRow(
+        addon_pk, project_pk, identifier, name, kind, version, Facts(*values), stored
+    )

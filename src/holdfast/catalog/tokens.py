@@ -1,13 +1,13 @@
 """Token and role rows."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Select, bindparam, select, update
 
 from holdfast.catalog.database.page import Page, Slice, take
 from holdfast.catalog.database.session import ReadSession, WriteSession
-from holdfast.catalog.schema import Role, Token
+from holdfast.catalog.schema import Role, Token, User
 from holdfast.domain.access import BUILT_IN, Caller
 from holdfast.kit.seal import Secret
 
@@ -65,7 +65,21 @@ def _caller(session: ReadSession, row: Token | None, now: int) -> Caller | None:
     if permissions is None:
         return None
     projects = frozenset(row.projects) if row.projects is not None else None
-    return Caller(row.id, row.name, row.role, permissions, projects)
+    caller = Caller(row.id, row.name, row.role, permissions, projects)
+    return caller if row.user_id is None else _within_user(session, caller, row.user_id, now)
+
+
+def _within_user(session: ReadSession, caller: Caller, user_id: str, now: int) -> Caller | None:
+    """A user's token does no more than the user may do now; None when that is nothing."""
+    user = session.scalar(select(User).where(User.id == user_id))
+    permissions = permissions_of(session, user.role) if user is not None else None
+    if user is None or permissions is None or not user.may_sign_in(now):
+        return None
+    projects = caller.projects
+    if user.projects is not None:
+        reach = frozenset(user.projects)
+        projects = reach if projects is None else reach & projects
+    return replace(caller, permissions=caller.permissions & permissions, projects=projects)
 
 
 def permissions_of(session: ReadSession, role: str) -> frozenset[str] | None:

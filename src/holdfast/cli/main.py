@@ -17,6 +17,7 @@ from holdfast.cli import (
     schedule,
     token,
 )
+from holdfast.cli.access import user, web_session
 from holdfast.cli.addon import addon
 from holdfast.cli.alarms import alarm, channel, delivery, monitor
 from holdfast.cli.backup import backup
@@ -60,6 +61,8 @@ app.add_typer(drill.assertions, name="assertion")
 app.add_typer(destination.app, name="destination")
 app.add_typer(token.app, name="token")
 app.add_typer(role.app, name="role")
+app.add_typer(user.app, name="user")
+app.add_typer(web_session.app, name="session")
 app.add_typer(audit.app, name="audit")
 app.add_typer(protection.app, name="objective")
 app.add_typer(alarm.app, name="alarm")

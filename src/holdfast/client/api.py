@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.client import addons, backups, restores
-from holdfast.client.access import Roles, Tokens
+from holdfast.client.access import Roles, Tokens, Users, WebSessions
 from holdfast.client.alarms import Alarms, Channels, Deliveries
 from holdfast.client.audit import AuditLog
 from holdfast.client.destinations import Destinations
@@ -42,6 +42,8 @@ class _Calls(Noun[R]):
         self.destinations = Destinations(runner)
         self.tokens = Tokens(runner)
         self.roles = Roles(runner)
+        self.users = Users(runner)
+        self.sessions = WebSessions(runner)
         self.audit = AuditLog(runner)
         self.protection = Protections(runner)
         self.drills = Drills(runner)

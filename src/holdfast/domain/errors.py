@@ -68,6 +68,18 @@ class ObjectTooLarge(Permanent):
     code = "store.too-large"
 
 
+class SignInBusy(Temporary):
+    """Too many people sign in right now; try again in a few seconds."""
+
+    code = "sign-in.busy"
+
+
+class ProviderUnavailable(Temporary):
+    """The single sign-on provider did not answer as it should."""
+
+    code = "sign-in.provider"
+
+
 class AddonUnavailable(Temporary):
     """The database server did not answer."""
 

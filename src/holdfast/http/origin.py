@@ -7,15 +7,8 @@ from holdfast.http.arrival import address_of, id_of
 from holdfast.usecases.auditing import Origin
 
 _NAMED = (
-    "restore",
-    "schedule",
-    "upload",
-    "backup",
-    "destination",
-    "token",
-    "role",
-    "addon",
-    "monitor",
+    *("restore", "schedule", "upload", "backup", "destination", "token", "role", "user", "session"),
+    *("addon", "monitor"),
 )
 
 

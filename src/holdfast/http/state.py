@@ -22,6 +22,7 @@ from holdfast.http.limits.turns import Turns
 from holdfast.kit.clock import Clock
 from holdfast.kit.fetch import Network
 from holdfast.kit.sign import Signer, Stamp
+from holdfast.kit.sign_in.passwords import Hasher
 from holdfast.usecases.alarms.channels import Complete
 from holdfast.usecases.alarms.sending import OpenChannel
 from holdfast.usecases.context import Services
@@ -64,6 +65,7 @@ class Api:
     open_channel: OpenChannel
     complete_channel: Complete
     stored_bytes: StoredBytes
+    hasher: Hasher = field(default_factory=Hasher)
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STORED_AT_ONCE))
     """Bounds parts of uploads on their way to the store, which may keep each in memory."""
 

@@ -37,11 +37,15 @@ class Writer:
     api: Api
     request: Request
 
+    def run(self, caller: Caller, work: Callable[[Context], T]) -> T:
+        """Runs a verb and returns what it returned."""
+        return self._transaction(lambda session: self._run(session, caller, work))
+
     def change(self, caller: Caller, work: Work) -> Response:
-        shape = self._transaction(lambda session: self._run(session, caller, work))
+        shape = self.run(caller, work)
         return answers.nothing() if shape is None else answers.one(shape)
 
-    def _run(self, session: WriteSession, caller: Caller, work: Work) -> BaseModel | None:
+    def _run(self, session: WriteSession, caller: Caller, work: Callable[[Context], T]) -> T:
         """Runs the verb and writes its changes to the audit log."""
         context = Context(session, caller, self.api.clock.now(), self.api.services)
         origin = origin_of(self.request)

@@ -26,3 +26,8 @@ def token() -> str:
 def ping_key() -> str:
     """The key in a monitor's URL, 256 bits, with a prefix as a token has."""
     return f"hfp_{secrets.token_urlsafe(32)}"
+
+
+def cookie() -> str:
+    """The id of a browser's session, 256 bits."""
+    return secrets.token_urlsafe(32)

@@ -1,6 +1,7 @@
 """Tokens and roles: create, revoke, delete. A token's value is shown once and kept as a digest."""
 
 from holdfast.catalog import projects, tokens
+from holdfast.catalog.access import users
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Role, Token
 from holdfast.domain.access import BUILT_IN, unknown_permissions
@@ -38,7 +39,7 @@ def create(context: Context, form: TokenForm) -> tuple[Token, Secret]:
         raise Invalid(f"there is no role {form.role!r}", {"role": f"unknown role {form.role!r}"})
     if not permissions <= context.caller.permissions:
         raise Forbidden("a token cannot be given permissions that its creator does not hold")
-    visible = _visible(context, form.projects)
+    visible = visible_projects(context, form.projects)
     token = Secret(ids.token())
     row = _row(form.name, form.role, token, context.now)
     row.projects = visible
@@ -48,8 +49,8 @@ def create(context: Context, form: TokenForm) -> tuple[Token, Secret]:
     return row, token
 
 
-def _visible(context: Context, project_ids: list[str] | None) -> list[str] | None:
-    """The projects of a new token. A restricted caller can pass on only those it sees."""
+def visible_projects(context: Context, project_ids: list[str] | None) -> list[str] | None:
+    """The projects of a new token or user. A restricted caller passes on only those it sees."""
     own = context.caller.projects
     if project_ids is None:
         return sorted(own) if own is not None else None
@@ -92,7 +93,10 @@ def create_role(context: Context, form: RoleForm) -> Role:
 
 
 def delete_role(context: Context, role: Role) -> None:
-    """Deletes the role and revokes its tokens."""
+    """Deletes the role and revokes its tokens. Raises Conflict while users have it."""
     _require_all_projects(context)
+    names = users.names_of_role(context.session, role.id)
+    if names:
+        raise Conflict(f"the role is that of {', '.join(names)}; give them another one first")
     tokens.revoke_of_role(context.session, role.id, context.now)
     context.session.delete(role)

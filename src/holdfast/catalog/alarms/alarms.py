@@ -119,6 +119,31 @@ def worst(session: ReadSession, limit: int) -> list[AlarmRow]:
     return list(session.scalars(rows.order_by(AlarmRow.severity, AlarmRow.pk).limit(limit)))
 
 
+def open_counts(session: ReadSession, caller: Caller) -> dict[str, int]:
+    """How many open alarms the caller sees, by severity; snoozed ones do not count."""
+    rows = select(AlarmRow.severity, func.count()).where(
+        AlarmRow.closed.is_(None), AlarmRow.snoozed_until.is_(None)
+    )
+    if caller.projects is not None:
+        rows = rows.where(AlarmRow.project_pk.in_(_keys_of(session, caller)))
+    return dict(session.execute(rows.group_by(AlarmRow.severity)).tuples().all())
+
+
+def mark(session: ReadSession) -> object:
+    """What changes when an alarm opens, closes or is dealt with, to compare with another look."""
+    row = session.execute(
+        select(
+            func.max(AlarmRow.pk),
+            func.count(),
+            func.count(AlarmRow.acknowledged),
+            func.max(AlarmRow.acknowledged),
+            func.max(AlarmRow.snoozed_until),
+            func.max(AlarmRow.updated),
+        ).where(AlarmRow.closed.is_(None))
+    ).one()
+    return tuple(row)
+
+
 def forget(session: WriteSession, before: int) -> None:
     """Removes alarms closed before that instant."""
     worn = delete(AlarmRow).where(AlarmRow.closed < before)

@@ -39,6 +39,7 @@ from holdfast.catalog.schema.reports import Report, ReportPart, SigningKey
 from holdfast.catalog.schema.snapshot_repositories import MasterKey, Recovery, Repository
 from holdfast.catalog.schema.things import Addon, AddonEvent, Destination, Project
 from holdfast.catalog.schema.upkeep import Deletion, Finding, Occurrence, Schedule
+from holdfast.catalog.schema.users import CliLogin, Passkey, RecoveryCode, User, WebSession
 from holdfast.catalog.schema.work import Line, Operation
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "BigKey",
     "ChannelRow",
     "Chore",
+    "CliLogin",
     "Copy",
     "Deletion",
     "DeliveryRow",
@@ -68,10 +70,12 @@ __all__ = [
     "ObservationRow",
     "Occurrence",
     "Operation",
+    "Passkey",
     "Project",
     "ProtectionRow",
     "Reading",
     "Recovery",
+    "RecoveryCode",
     "Replay",
     "Report",
     "ReportPart",
@@ -85,5 +89,7 @@ __all__ = [
     "Token",
     "Upload",
     "UploadPart",
+    "User",
+    "WebSession",
     "Worker",
 ]

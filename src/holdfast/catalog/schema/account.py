@@ -17,7 +17,10 @@ class Role(Table):
 
 
 class Token(Table):
-    """`digest` is the sha256 of a 256-bit random token: nothing to guess, so no slow hash."""
+    """`digest` is the sha256 of a 256-bit random token: nothing to guess, so no slow hash.
+
+    `user_id` is the user that it was given to, without whom it is worth nothing.
+    """
 
     __tablename__ = "tokens"
     pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
@@ -30,6 +33,7 @@ class Token(Table):
     expires: Mapped[int | None]
     last_used: Mapped[int | None]
     revoked: Mapped[int | None]
+    user_id: Mapped[str | None] = mapped_column(String(24), index=True)
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 

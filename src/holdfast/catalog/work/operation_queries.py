@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 
 from holdfast.catalog.database.session import ReadSession
-from holdfast.catalog.schema import Document, Drill, Operation, Restore
-from holdfast.domain.operation import ALONE_SLOT, MOVES, OVER, Status
+from holdfast.catalog.schema import Addon, Document, Drill, Operation, Restore
+from holdfast.domain.operation import ALONE_SLOT, MOVES, OVER, Kind, Status
 
 
 def last_failure(session: ReadSession, addon_pk: int) -> str | None:
@@ -35,6 +35,34 @@ def busy_with(session: ReadSession, addon_pks: Collection[int]) -> dict[int, str
         )
     )
     return {row.addon_pk: row.kind for row in rows}
+
+
+def under_way(
+    session: ReadSession, kinds: Collection[Kind], project_pks: Collection[int] | None, limit: int
+) -> list[Operation]:
+    """Operations of these kinds that run or wait, those that run first, then the oldest.
+
+    `project_pks` None: of every project."""
+    rows = select(Operation).where(Operation.status.in_(_OPEN), Operation.kind.in_(kinds))
+    if project_pks is not None:
+        addon_pks = select(Addon.pk).where(Addon.project_pk.in_(project_pks))
+        rows = rows.where(Operation.addon_pk.in_(addon_pks))
+    order = case((Operation.status == Status.SCHEDULED, 1), else_=0), Operation.pk
+    return list(session.scalars(rows.order_by(*order).limit(limit)))
+
+
+def ended_since(
+    session: ReadSession, kinds: Collection[Kind], project_pks: Collection[int] | None, since: int
+) -> dict[tuple[Kind, Status], int]:
+    """How many operations of these kinds ended since then, by kind and how they ended."""
+    rows = select(Operation.kind, Operation.status, func.count()).where(
+        Operation.ended >= since, Operation.kind.in_(kinds)
+    )
+    if project_pks is not None:
+        addon_pks = select(Addon.pk).where(Addon.project_pk.in_(project_pks))
+        rows = rows.where(Operation.addon_pk.in_(addon_pks))
+    counted = session.execute(rows.group_by(Operation.kind, Operation.status))
+    return {(Kind(kind), Status(status)): count for kind, status, count in counted}
 
 
 def is_busy(session: ReadSession, addon_pk: int) -> bool:

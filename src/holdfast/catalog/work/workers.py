@@ -67,3 +67,13 @@ def bury(session: WriteSession, silent: Mapping[str, int]) -> None:
     """Deletes workers that have not beaten since they were seen at these counts."""
     for worker, count in silent.items():
         session.execute(delete(Worker).where(Worker.id == worker, Worker.beats == count))
+
+
+def silences(session: ReadSession) -> list[tuple[str, str, int]]:
+    """Id, machine, and ms since the last beat, by the database's clock; those of a machine
+    together."""
+    rows = select(Worker.id, Worker.node, database_now() - Worker.seen)
+    return [
+        (identifier, node, max(age, 0))
+        for identifier, node, age in session.execute(rows.order_by(Worker.node, Worker.id))
+    ]

@@ -1,4 +1,4 @@
-"""Examines this machine and installs tools: slow to import, so `local` loads it on demand."""
+"""Works on this machine without a server: slow to import, so `local` loads it on demand."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from holdfast import bootstrap, settings
 from holdfast.bootstrap import Parts
+from holdfast.kit.seal import Secret
 
 
 def _parts(data_dir: Path | None) -> Parts:
@@ -22,3 +23,13 @@ def list_tools(data_dir: Path | None) -> list[dict[str, str]]:
 
 def install_tools(data_dir: Path | None, kind: str, version: str) -> str:
     return bootstrap.install_tools(_parts(data_dir), kind, version)
+
+
+def create_user(data_dir: Path, body: dict[str, object]) -> dict[str, Any]:
+    return bootstrap.create_user(_parts(data_dir), body)
+
+
+def reset_user(
+    data_dir: Path, name: str, password: Secret | None, second_factors: bool
+) -> dict[str, Any]:
+    return bootstrap.reset_user(_parts(data_dir), name, password, second_factors=second_factors)

@@ -17,6 +17,8 @@ LOCAL: Mapping[str, str] = {
     "diagnose": "holdfast.cli.machine.equipment",
     "list_tools": "holdfast.cli.machine.equipment",
     "install_tools": "holdfast.cli.machine.equipment",
+    "create_user": "holdfast.cli.machine.equipment",
+    "reset_user": "holdfast.cli.machine.equipment",
 }
 
 

@@ -118,6 +118,9 @@ def _listen(parts: Parts, config: uvicorn.Config) -> None:
     listener.bind((chosen.host, chosen.port))
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
+    link = bootstrap.setup_link(parts, port)
+    if link is not None:
+        log.info("open this link within a day to make the first owner", extra={"link": link})
     collect_seldom()
     _Listener(config).run(sockets=[listener])
 
@@ -138,6 +141,8 @@ class _Listener(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        if self._loop.is_running():
+            self._loop.call_soon_threadsafe(bootstrap.end_live_pages, self.config.app)
         if self._loop.is_running():  # not while the other processes are drained
             self._loop.call_soon_threadsafe(self._signalled.set)
 

@@ -1,5 +1,8 @@
 """`holdfast login|logout`: checks a token with the server and saves it, or forgets it."""
 
+import sys
+import webbrowser
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,9 +13,13 @@ from holdfast.cli.session.contexts import Context
 from holdfast.cli.session.session import Files
 from holdfast.cli.session.verbs import verb
 from holdfast.cli.terminal import prompts
+from holdfast.cli.terminal.output import note
 from holdfast.client import Client
+from holdfast.client.transport.browser_login import NoBrowserLogin, browser_login
 from holdfast.client.transport.transport import normalise_host
 from holdfast.kit.seal import Secret
+
+_ENDING_CHARACTERS = 9
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Account:
             envvar="HOLDFAST_TOKEN",
             parser=Secret,
             metavar="TOKEN",
-            help="API token; asked for when left out.",
+            help="API token; without it the browser is asked.",
         ),
     ] = None
     token_file: Annotated[
@@ -39,14 +46,31 @@ class Account:
         str | None, typer.Option("--name", "-n", help="Name of the context; default: the host.")
     ] = None
 
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the link, or only show it.")
+    ] = True
+
     def secret(self) -> Secret:
         if self.token is not None and self.token_file is None:
             return self.token
+        if self.token_file is None and sys.stdin.isatty():
+            with suppress(NoBrowserLogin):
+                return browser_login(normalise_host(self.host), self._show)
         return prompts.secret(self.token_file, "Token", "--token-file")
+
+    def _show(self, link: str) -> None:
+        """Shows the link, whose end people compare with the page's."""
+        note(f"open {link}")
+        note(f"the page must show {link[-_ENDING_CHARACTERS:]}; waiting for your answer there")
+        if self.browser:
+            webbrowser.open(link)
 
 
 def login(account: Account, files: Files) -> None:
-    """Check a token with a server, remember both, and make them the current context."""
+    """Check a token with a server, remember both, and make them the current context.
+
+    Without a token, your browser opens: sign in there, and give this command line one.
+    """
     host, secret = normalise_host(account.host), account.secret()
     with Client(host, secret) as client:
         client.login()

@@ -307,6 +307,35 @@ class Role(Model):
     built_in: bool = False
 
 
+class User(Model):
+    """`password_link` is present only in the answer that made it."""
+
+    id: str
+    name: str = ""
+    role: str = ""
+    projects: list[str] | None = None
+    signs_in_with: list[str] = []
+    passkeys: int = 0
+    provider: str | None = None
+    created_at: str | None = None
+    expires_at: str | None = None
+    disabled_at: str | None = None
+    last_seen_at: str | None = None
+    password_link: SecretText | None = Field(default=None)
+
+
+class WebSession(Model):
+    id: str
+    by: str = ""
+    user_id: str | None = None
+    token_id: str | None = None
+    method: str = ""
+    address: str = ""
+    program: str = ""
+    created_at: str | None = None
+    last_seen_at: str | None = None
+
+
 class LogLine(Model):
     log: str
     ts: str = ""

@@ -7,6 +7,7 @@ is only being annoyed.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,22 +22,33 @@ AUTHENTICATED = "authenticated"
 WRONG = "wrong key"
 """Set when a key in the path is that of no monitor."""
 PING = "/ping/"
+CALLER = "holdfast.caller"
+"""Key of the scope of a call that the dashboard makes inside this process: its caller. The request
+that it is made for was counted when it came."""
 _DELAY_SECONDS = 1.0
 
 
 class Limits:
     """ASGI middleware that refuses or delays callers over a limit."""
 
-    def __init__(self, app: ASGIApp, throttle: Throttle) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        throttle: Throttle,
+        credential_of: Callable[[Scope], str | None] | None = None,
+    ) -> None:
+        """`credential_of` returns the digest of what a request authenticates itself with, valid or
+        not; by default that of its bearer token."""
         self._app = app
         self._throttle = throttle
+        self._credential_of = credential_of or _token_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or CALLER in scope:
             return await self._app(scope, receive, send)
         if scope["path"] in PROBES:
             return await self._app(scope, receive, send)
-        token, address = _token_of(scope), address_in(scope)
+        token, address = self._credential_of(scope), address_in(scope)
         try:
             limit, authenticated = self._throttle.ask(token, address)
         except TooMany as error:
@@ -59,7 +71,7 @@ class Limits:
         self, scope: Scope, status: int, limit: RateLimit, *, authenticated: bool
     ) -> RateLimit:
         """Learns from the answer whether a new token is valid, or a known one no longer is."""
-        token = _token_of(scope)
+        token = self._credential_of(scope)
         if token is not None and not authenticated and scope["state"].get(AUTHENTICATED):
             return self._throttle.welcome(token)
         if status == 401 or scope["state"].get(WRONG):

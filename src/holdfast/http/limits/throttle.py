@@ -61,7 +61,9 @@ class TooMany(Refused):
 K = TypeVar("K")
 
 
-class _Windows(Generic[K]):
+class Windows(Generic[K]):
+    """Windows of one length, of which the number is bounded."""
+
     def __init__(self, seconds: float, clock: Clock) -> None:
         self._seconds = seconds
         self._clock = clock
@@ -95,8 +97,8 @@ class Throttle:
     def __init__(self, bounds: Bounds, clock: Clock) -> None:
         self._bounds = bounds
         self._clock = clock
-        self._tokens: _Windows[str] = _Windows(_HOUR_SECONDS, clock)
-        self._addresses: _Windows[str] = _Windows(_MINUTE_SECONDS, clock)
+        self._tokens: Windows[str] = Windows(_HOUR_SECONDS, clock)
+        self._addresses: Windows[str] = Windows(_MINUTE_SECONDS, clock)
 
     def ask(self, token: str | None, address: str) -> tuple[RateLimit, bool]:
         """Counts a request before anything is done for it; True when its token was valid before.
@@ -109,7 +111,7 @@ class Throttle:
             if token_window.used > self._bounds.rate_limit:
                 raise TooMany("too many requests", limit, by_address=False)
             return limit, True
-        window = self._addresses.open(_network(address))
+        window = self._addresses.open(network_of(address))
         if token is not None:
             self._check_guesses(window)
         limit = self._count(window, self._bounds.address_limit, used=1)
@@ -119,7 +121,7 @@ class Throttle:
 
     def check_guesses(self, address: str) -> None:
         """Raises TooMany for an address; for tokens that do not come in a header."""
-        self._check_guesses(self._addresses.open(_network(address)))
+        self._check_guesses(self._addresses.open(network_of(address)))
 
     def _check_guesses(self, window: Window) -> None:
         if window.guesses >= self._bounds.guess_limit:
@@ -134,7 +136,7 @@ class Throttle:
         """Counts a token that is not valid, or no longer."""
         if token is not None:
             self._tokens.forget(token)
-            self._addresses.open(_network(address)).guesses += 1
+            self._addresses.open(network_of(address)).guesses += 1
 
     def _count(self, window: Window, limit: int, used: int = 0) -> RateLimit:
         window.used += used
@@ -146,7 +148,7 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Returns what an address counts as: itself, or its /64."""
     try:
         parsed = ipaddress.ip_address(address)

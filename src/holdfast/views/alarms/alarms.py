@@ -1,15 +1,32 @@
 """Makes the API's views of alarms, channels and deliveries. Secrets are in none of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from holdfast.catalog import addons, projects
-from holdfast.catalog.alarms import channels, deliveries
+from holdfast.catalog.alarms import alarms, channels, deliveries
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import AlarmRow, AttemptRow, ChannelRow, DeliveryRow
+from holdfast.domain.access import Caller
 from holdfast.domain.alarms.messages import message_of
-from holdfast.domain.alarms.rules import RULES, Kind
+from holdfast.domain.alarms.rules import RULES, Kind, Severity
 from holdfast.kit.clock import rfc3339, rfc3339_if
 from holdfast.views.shapes.alarms import AlarmView, AttemptView, ChannelView, DeliveryView
+
+
+@dataclass(frozen=True)
+class OpenAlarms:
+    """How many alarms are open and not snoozed, and the severity of the worst; None: none is."""
+
+    count: int
+    worst: Severity | None
+
+
+def open_of(session: ReadSession, caller: Caller) -> OpenAlarms:
+    """The open alarms that a caller sees."""
+    counts = alarms.open_counts(session, caller)
+    worst = next((severity for severity in Severity if counts.get(severity)), None)
+    return OpenAlarms(sum(counts.values()), worst)
 
 
 def alarm_views(session: ReadSession, rows: Sequence[AlarmRow]) -> list[AlarmView]:

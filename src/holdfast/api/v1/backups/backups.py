@@ -12,7 +12,9 @@ from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import backups as rows
 from holdfast.catalog.schema import Backup
 from holdfast.domain.access import Caller
+from holdfast.domain.backup import BackupType
 from holdfast.domain.errors import Conflict
+from holdfast.domain.operation import Status
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
@@ -34,9 +36,24 @@ BACKUP = f"{ADDON}/backups/{{backup_id}}"
 
 @router.get(BACKUPS, response_model=Many[BackupList])
 @in_turn
-def list_backups(api: State, caller: Reader, page: Paging, at: AtAddon) -> Response:
+def list_backups(
+    api: State,
+    caller: Reader,
+    page: Paging,
+    at: AtAddon,
+    kind: Annotated[
+        BackupType | None, Query(alias="backupType", description="extension: only of this type")
+    ] = None,
+    status: Annotated[
+        list[Status] | None, Query(description="extension: only with one of these")
+    ] = None,
+) -> Response:
     with api.catalog.read() as session:
-        listed = rows.listed(session, at.addon_pk(session, caller), page)
+        addon_pk = at.addon_pk(session, caller)
+        if kind is None and not status:
+            listed = rows.listed(session, addon_pk, page)
+        else:
+            listed = rows.chosen(session, addon_pk, page, kind, status or ())
         items = views.texts(session, listed.items)
     return answers.texts("backups", items, listed.cursor)
 

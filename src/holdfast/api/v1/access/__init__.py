@@ -1,0 +1,1 @@
+"""Routes of users and of their sessions."""

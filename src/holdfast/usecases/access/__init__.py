@@ -1,0 +1,1 @@
+"""What users do to sign in, and what others do to users."""

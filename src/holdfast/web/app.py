@@ -1,0 +1,116 @@
+"""Builds the dashboard's application: its pages, files, limits, headers and pages of errors."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp
+
+from holdfast.http.arrival import Arrival
+from holdfast.http.limits.rates import Limits
+from holdfast.http.state import Api
+from holdfast.web import live, problems
+from holdfast.web.pages import (
+    activity,
+    alarms,
+    channels,
+    find,
+    overview,
+    places,
+    projects,
+    proof,
+    retention,
+)
+from holdfast.web.pages import settings as machine
+from holdfast.web.pages.access import needed
+from holdfast.web.pages.access.routers import ROUTERS
+from holdfast.web.pages.addons import (
+    backup,
+    database,
+    drills,
+    imports,
+    new,
+    restore,
+    running_restore,
+    schedules,
+    settings,
+)
+from holdfast.web.pages.settings import SettingLine
+from holdfast.web.rendering import THEME, Templates
+from holdfast.web.security import Secured
+from holdfast.web.session import Posting, credential_in, is_encrypted
+from holdfast.web.sign_in import parts
+from holdfast.web.sign_in.parts import SingleSignOn
+from holdfast.web.static_files import PREFIX
+
+_YEAR_SECONDS = 365 * 24 * 3600
+
+_PAGES: list[APIRouter] = [
+    overview.router,
+    find.router,
+    projects.router,
+    proof.router,
+    retention.router,
+    places.router,
+    alarms.router,
+    channels.router,
+    activity.router,
+    machine.router,
+    backup.router,
+    database.router,
+    drills.router,
+    imports.router,
+    new.router,
+    schedules.router,
+    settings.router,
+    restore.router,
+    running_restore.router,
+    live.router,
+]
+
+_small = APIRouter()
+
+
+@_small.post("/theme")
+async def choose_theme(request: Request, posted: Posting) -> Response:
+    """Remembers light or dark in this browser, for those without scripts."""
+    back = urlsplit(str(posted.form.get("back", "/"))).path
+    answer = RedirectResponse(back if back.startswith("/") else "/", 303)
+    theme = str(posted.form.get("theme", ""))
+    if theme in ("light", "dark"):
+        secure = is_encrypted(request)
+        answer.set_cookie(THEME, theme, _YEAR_SECONDS, secure=secure, samesite="strict")
+    return answer
+
+
+class _Application(FastAPI):
+    """Puts `Arrival` around everything, as the API has it."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        api: Api = self.state.api
+        return Arrival(Secured(super().build_middleware_stack()), api.proxies, api.clock)
+
+
+def create_dashboard(
+    api: Api,
+    api_app: ASGIApp,
+    settings_in_force: Sequence[SettingLine],
+    single: SingleSignOn | None = None,
+) -> FastAPI:
+    """The dashboard over the API's application, which its pages call in this process."""
+    app = _Application(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    templates = Templates()
+    app.state.api = api
+    app.state.api_app = api_app
+    app.state.templates = templates
+    app.state.settings = settings_in_force
+    app.state.live = live.Hub(api)
+    parts.install(app, api, single)
+    problems.install(app)
+    needed.install(app)
+    for router in (*_PAGES, *ROUTERS, _small):
+        app.include_router(router)
+    app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
+    app.add_middleware(Limits, throttle=api.throttle, credential_of=credential_in)
+    return app

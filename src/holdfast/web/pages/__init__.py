@@ -1,0 +1,1 @@
+"""Pages, one module each: parse, call the API, render."""

@@ -1,0 +1,1 @@
+"""Pages about one addon: what protects it, its backups, restores, schedules and settings."""

@@ -1,0 +1,109 @@
+"""Answers errors as pages: what is wrong, the request's id, and what to do next."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from holdfast.catalog.database.session import CatalogAway
+from holdfast.domain.errors import Failure, Forbidden, Refused, Temporary
+from holdfast.http.state import of
+from holdfast.views.alarms.alarms import OpenAlarms
+from holdfast.web import session
+from holdfast.web.frame import Frame
+from holdfast.web.in_process import Trouble
+from holdfast.web.rendering import Page, show
+
+log = logging.getLogger(__name__)
+
+_TITLES = {
+    400: "That does not make sense",
+    403: "This is not allowed",
+    404: "There is no such page",
+    405: "This cannot be done here",
+    409: "That is not possible now",
+    413: "That is too large",
+    429: "Too many requests",
+    503: "Not now",
+}
+_OURS = "Something broke on our side"
+_BROKE = "something broke on our side; the log says what"
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Trouble, _answer_trouble)
+    app.add_exception_handler(Failure, _answer_failure)
+    app.add_exception_handler(Exception, _answer_crash)
+    for away in CatalogAway:
+        app.add_exception_handler(away, _answer_away)
+
+
+async def _answer_trouble(request: Request, error: Exception) -> Response:
+    answer = error.answer if isinstance(error, Trouble) else None
+    status, message = (answer.status, answer.message) if answer else (500, _BROKE)
+    return await problem(request, status, message)
+
+
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    match error:
+        case Refused():
+            return await problem(request, error.status, error.message)
+        case Temporary():
+            return await problem(request, 503, error.message)
+        case Failure():
+            return await problem(request, 409, error.message)
+        case _:
+            return await _answer_crash(request, error)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    return await problem(request, 404, f"there is no page {request.url.path}")
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    sentence = f"there is no page {request.url.path}"
+    if status == 405:
+        sentence = f"{request.method} is not possible at {request.url.path}"
+    return await problem(request, status, sentence)
+
+
+async def _answer_away(request: Request, error: Exception) -> Response:
+    log.warning("catalogue away", extra={"path": request.url.path, "error": str(error)})
+    return await problem(request, 503, "the catalogue does not answer; nothing was changed")
+
+
+async def _answer_crash(request: Request, error: Exception) -> Response:
+    log.error(
+        "unhandled", exc_info=error, extra={"method": request.method, "path": request.url.path}
+    )
+    return await problem(request, 500, _BROKE)
+
+
+async def problem(request: Request, status: int, message: str) -> Response:
+    """The page of an error. It reads nothing but the session, because anything may be broken."""
+    viewer = None
+    try:
+        viewer = await session.viewer_of(request)
+    except (Failure, *CatalogAway) as error:
+        log.warning("no session for the page of an error", extra={"error": str(error)})
+    frame = Frame(viewer, of(request).clock.now(), OpenAlarms(0, None))
+    title = _TITLES.get(status, _OURS if status >= 500 else "That did not work")
+    retry = request.method in ("GET", "HEAD") and status != 404
+    context = {"status": status, "message": message, "retry": retry}
+    return show(request, "problem.html", Page(title), frame, context, status)
+
+
+def require_name(typed: str, name: str) -> None:
+    """Raises Forbidden unless what was typed is the name of what is to be changed for good."""
+    if typed.strip() != name:
+        raise Forbidden(f"type {name} to go on; nothing was changed")
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]

@@ -1,0 +1,1 @@
+"""How pages show things: words, charts, steps, evidence, files of tables."""
