@@ -40,6 +40,7 @@ pytest_plugins = [
     "fixtures.receivers",
     "fixtures.breakable",
     "fixtures.visitors",
+    "fixtures.sso",
 ]
 
 

@@ -141,6 +141,19 @@ class Settings(BaseSettings):
     )
     idle_timeout: float = Field(15.0, description="seconds an unused connection is kept open")
     reader_timeout: float = Field(60.0, description="seconds a client may leave an answer unread")
+    oidc_issuer: str = Field("", description="single sign-on: the provider's issuer; empty: none")
+    oidc_client_id: str = Field("", description="who we are to the provider")
+    oidc_client_secret: SecretText | None = Field(
+        None, description="what proves it; none for a public client"
+    )
+    oidc_title: str = Field("", description="name of the provider on the page; empty: its host")
+    oidc_scopes: str = Field("openid profile email", description="what is asked for")
+    oidc_name_claim: str = Field("preferred_username", description="claim of a user's name")
+    oidc_groups_claim: str = Field("groups", description="claim of a user's groups; a.b leads in")
+    oidc_roles: str = Field(
+        "", description="roles of groups: dba=admin; staff=default:shop,web; *=default"
+    )
+    oidc_only: Flag = Field(False, description="allow no other sign-in to the dashboard")
     tls_certificate: str = Field(
         "", description="PEM file, with intermediate certificates; empty: no TLS"
     )

@@ -8,7 +8,7 @@ from holdfast.bootstrap.metrics_port import serve_metrics
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
 from holdfast.bootstrap.processes import PLANS, SchedulerProcess, WorkerProcess
-from holdfast.bootstrap.upkeep import diagnose, install_tools, list_tools, make_owner
+from holdfast.bootstrap.upkeep import diagnose, install_tools, list_tools, make_owner, setup_link
 
 __all__ = [
     "PLANS",
@@ -29,4 +29,5 @@ __all__ = [
     "report_failed_start",
     "reset_user",
     "serve_metrics",
+    "setup_link",
 ]

@@ -81,12 +81,12 @@ def _change(
         (view,) = user_views(session, [user])
     document = view.model_dump(mode="json", by_alias=True, exclude_none=True)
     if key.reveal():
-        link = f"{_base(parts.settings)}/welcome?key={quote(key.reveal())}"
+        link = f"{base_url(parts.settings)}/welcome?key={quote(key.reveal())}"
         document["passwordLink"] = link
     return document
 
 
-def _base(settings: Settings) -> str:
+def base_url(settings: Settings) -> str:
     """Where the dashboard is, as far as the settings say."""
     if settings.public_url:
         return settings.public_url.rstrip("/")

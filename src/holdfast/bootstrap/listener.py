@@ -13,6 +13,7 @@ from holdfast.api.app import create_app
 from holdfast.bootstrap.door import Door, settings_in_force
 from holdfast.bootstrap.parts import Parts
 from holdfast.bootstrap.policy import policy_of
+from holdfast.bootstrap.single_sign_on import single_sign_on
 from holdfast.channels.registry import complete_channel, open_channel
 from holdfast.conformance.store import check_store
 from holdfast.contracts.store import ObjectStore
@@ -41,7 +42,8 @@ def build_door(parts: Parts) -> ASGIApp:
     api_app.state.has_dashboard = parts.settings.dashboard
     if not parts.settings.dashboard:
         return api_app
-    return Door(api_app, create_dashboard(api, api_app, settings_in_force(parts.settings)))
+    shown, single = settings_in_force(parts.settings), single_sign_on(parts)
+    return Door(api_app, create_dashboard(api, api_app, shown, single))
 
 
 def _shared(parts: Parts) -> Api:

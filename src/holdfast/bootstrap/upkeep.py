@@ -1,12 +1,15 @@
 """The operator's commands on this machine: first token, diagnosis, tools."""
 
 from holdfast import settings as config
+from holdfast.bootstrap.accounts import base_url
 from holdfast.bootstrap.parts import Parts
+from holdfast.catalog.access import users
 from holdfast.catalog.database.session import CatalogClash
 from holdfast.conformance.machine import Finding, examine
 from holdfast.contracts.equipment import Equippable
 from holdfast.domain.errors import NotSupported
 from holdfast.engines.registry import ENGINES
+from holdfast.usecases.access import first_owner
 from holdfast.usecases.tokens import ensure_owner
 
 
@@ -23,6 +26,19 @@ def make_owner(parts: Parts) -> bool:
     except CatalogClash:
         return False  # another process that starts right now added the same token
     return True
+
+
+def setup_link(parts: Parts, port: int) -> str | None:
+    """The link that makes the first owner; None if there is a user, or no dashboard.
+
+    `port` is the one that the process listens on, which the settings may leave open.
+    """
+    with parts.catalog.read() as session:
+        if not parts.settings.dashboard or users.any_user(session):
+            return None
+    key = first_owner.make_key(parts.sealer, parts.clock.now())
+    listening = parts.settings.model_copy(update={"port": port})
+    return f"{base_url(listening)}/setup?key={key}"
 
 
 def diagnose(parts: Parts) -> list[Finding]:

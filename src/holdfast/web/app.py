@@ -23,7 +23,8 @@ from holdfast.web.pages import (
     retention,
 )
 from holdfast.web.pages import settings as machine
-from holdfast.web.pages.access import account, cli_login, needed, passkeys, sign_in, welcome
+from holdfast.web.pages.access import needed
+from holdfast.web.pages.access.routers import ROUTERS
 from holdfast.web.pages.addons import (
     backup,
     database,
@@ -66,11 +67,6 @@ _PAGES: list[APIRouter] = [
     restore.router,
     running_restore.router,
     live.router,
-    sign_in.router,
-    account.router,
-    cli_login.router,
-    passkeys.router,
-    welcome.router,
 ]
 
 _small = APIRouter()
@@ -113,7 +109,7 @@ def create_dashboard(
     parts.install(app, api, single)
     problems.install(app)
     needed.install(app)
-    for router in (*_PAGES, _small):
+    for router in (*_PAGES, *ROUTERS, _small):
         app.include_router(router)
     app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
     app.add_middleware(Limits, throttle=api.throttle, credential_of=credential_in)

@@ -118,6 +118,9 @@ def _listen(parts: Parts, config: uvicorn.Config) -> None:
     listener.bind((chosen.host, chosen.port))
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
+    link = bootstrap.setup_link(parts, port)
+    if link is not None:
+        log.info("open this link within a day to make the first owner", extra={"link": link})
     collect_seldom()
     _Listener(config).run(sockets=[listener])
 

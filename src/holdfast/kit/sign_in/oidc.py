@@ -2,7 +2,7 @@
 
 Blocking: call it from a thread. What a provider says is believed only after its signature, issuer,
 audience, nonce and times were checked. Its keys may change at any time: an unknown one is looked
-for again, though not more often than every half minute.
+for again, though not more often than every five seconds.
 """
 
 import base64
@@ -31,7 +31,7 @@ _ALGORITHMS = (
 )
 """Signatures by a key that the provider publishes; not those by a shared secret, and not `none`."""
 _METADATA_SECONDS = 3600.0
-_KEYS_SECONDS = 30.0
+_KEYS_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _ANSWER_BYTES = 1 << 20
 

@@ -1,11 +1,13 @@
 """The parts that signing in works with, made once and kept on the application."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from holdfast.domain.sign_in.groups import Grant
 from holdfast.http.limits.sign_ins import SignIns
 from holdfast.http.state import Api
 from holdfast.kit.sign import Signer
@@ -22,7 +24,8 @@ class SingleSignOn:
 
     provider: Provider
     title: str
-    mapping: str
+    grants: Sequence[Grant]
+    name_claim: str
     groups_claim: str
     alone: bool
 
@@ -34,7 +37,6 @@ class SignInParts:
     attempts: SignIns
     devices: Devices
     signer: Signer
-    setup: Signer
     stash: Stash
     single: SingleSignOn | None
     answered: dict[bytes, int] = field(default_factory=dict[bytes, int])
@@ -55,7 +57,6 @@ def install(app: FastAPI, api: Api, single: SingleSignOn | None) -> None:
         SignIns(api.throttle, api.clock),
         Devices(_signer(api, "known devices")),
         _signer(api, "sign-in"),
-        _signer(api, "set-up"),
         Stash(api.clock),
         single,
     )
