@@ -13,9 +13,10 @@ from sqlalchemy import Connection, inspect
 
 from fixtures.asked import Asked, listening
 from fixtures.in_process_installation import POLICY, InProcessInstallation
-from fixtures.timetables import DAY
+from fixtures.timetables import CALLER, DAY
 from holdfast.bootstrap import PLANS
 from holdfast.catalog import backups
+from holdfast.catalog.alarms import alarms
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.database.session import Catalog
 from holdfast.catalog.schema import Backup
@@ -27,9 +28,11 @@ from holdfast.daemons.reaper import Reaper
 from holdfast.daemons.scheduler import Scheduler
 from holdfast.daemons.store_checker import StoreChecker
 from holdfast.daemons.supervisor import Supervisor
+from holdfast.domain.operation import Status
 from holdfast.jobs.core.leftovers import remover
 from holdfast.usecases.running_jobs import Running
 from holdfast.views.backups import texts
+from holdfast.views.dashboard import activity, changes, fleet, timeline
 
 GROWING = (
     "audit_log", "backups", "copies", "deletions", "imports", "journal", "occurrences",
@@ -103,6 +106,25 @@ def test_a_page_reads_no_more_than_itself(
         newest = backups.listed(session, addon_pk, Page(1))
         backups.listed(session, addon_pk, Page(cursor=newest.cursor))
     assert len(asked) == 2 * 3 + 2
+    assert whole_reads(installation.catalog, asked) == []
+
+
+def test_pages_of_the_dashboard_read_no_growing_table_whole(
+    installation: InProcessInstallation, addon_pk: int
+) -> None:
+    """Drills and operations of all addons are read from their newest end, by the limit."""
+    installation.backup(addon_pk)
+    now = installation.clock.at
+    with installation.catalog.read() as session, listening(installation.catalog) as asked:
+        everything = fleet.fleet(session, CALLER, now, now - DAY)
+        fleet.bars(session, everything.tiles)
+        timeline.timeline(session, addon_pk, now, "30d")
+        timeline.growth(session, addon_pk, now)
+        changes.compare(session, changes.Snapshot(), changes.look(session))
+        activity.acts(session, CALLER, now, 50)
+        backups.chosen(session, addon_pk, Page(), None, [Status.FAILED])
+        alarms.open_counts(session, CALLER)
+    assert len(asked) > 12
     assert whole_reads(installation.catalog, asked) == []
 
 

@@ -126,7 +126,7 @@ def open_counts(session: ReadSession, caller: Caller) -> dict[str, int]:
     )
     if caller.projects is not None:
         rows = rows.where(AlarmRow.project_pk.in_(_keys_of(session, caller)))
-    return dict(session.execute(rows.group_by(AlarmRow.severity)).tuples().all())
+    return dict(session.execute(rows.group_by(AlarmRow.severity)).all())
 
 
 def mark(session: ReadSession) -> object:

@@ -6,8 +6,8 @@ So pages far back are found in the index alone, without reading the rows of the 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
