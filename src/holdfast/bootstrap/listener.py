@@ -42,13 +42,8 @@ def build_door(parts: Parts) -> ASGIApp:
     api_app.state.has_dashboard = parts.settings.dashboard
     if not parts.settings.dashboard:
         return api_app
-<<<<<<< HEAD
     in_force, single = settings_in_force(parts.settings), single_sign_on(parts)
     return Door(api_app, create_dashboard(api, api_app, in_force, single))
-=======
-    shown, single = settings_in_force(parts.settings), single_sign_on(parts)
-    return Door(api_app, create_dashboard(api, api_app, shown, single))
->>>>>>> pages
 
 
 def _shared(parts: Parts) -> Api:
