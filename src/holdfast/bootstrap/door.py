@@ -7,7 +7,7 @@ from holdfast.kit.seal import Secret
 from holdfast.settings import Settings
 from holdfast.web.pages.settings import SettingLine
 
-_API_PATHS = frozenset({"v1", "healthz", "readyz", "metrics"})
+_API_PATHS = frozenset({"v1", "ping", "healthz", "readyz", "metrics"})
 """The first parts of the paths that programs ask for."""
 
 

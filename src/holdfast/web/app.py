@@ -23,8 +23,16 @@ from holdfast.web.pages import (
     retention,
 )
 from holdfast.web.pages import settings as machine
-from holdfast.web.pages.access import needed
-from holdfast.web.pages.access.routers import ROUTERS
+from holdfast.web.pages.access import (
+    access,
+    account,
+    cli_login,
+    needed,
+    passkeys,
+    sign_in,
+    single_sign_on,
+    welcome,
+)
 from holdfast.web.pages.addons import (
     backup,
     database,
@@ -37,6 +45,7 @@ from holdfast.web.pages.addons import (
     settings,
 )
 from holdfast.web.pages.settings import SettingLine
+from holdfast.web.pages.setup import setup
 from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
@@ -67,6 +76,14 @@ _PAGES: list[APIRouter] = [
     restore.router,
     running_restore.router,
     live.router,
+    sign_in.router,
+    passkeys.router,
+    single_sign_on.router,
+    welcome.router,
+    setup.router,
+    cli_login.router,
+    account.router,
+    access.router,
 ]
 
 _small = APIRouter()
@@ -109,7 +126,7 @@ def create_dashboard(
     parts.install(app, api, single)
     problems.install(app)
     needed.install(app)
-    for router in (*_PAGES, *ROUTERS, _small):
+    for router in (*_PAGES, _small):
         app.include_router(router)
     app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
     app.add_middleware(Limits, throttle=api.throttle, credential_of=credential_in)
