@@ -89,7 +89,8 @@ def how_to_talk(console: Console, server: Server, outcome: Outcome) -> None:
     """For --keep: everything one needs to go on by hand."""
     program = "./.venv/bin/holdfast"
     lines = (
-        ("URL", server.url),
+        ("dashboard", server.setup_link()),
+        ("  afterwards", f"{server.url}, and with the token at any time"),
         ("API reference", f"{server.url}/v1/swagger-html"),
         ("token", f"in {server.token_file}"),
         ("log in", f"{program} login --host {server.url} --token-file {server.token_file}"),

@@ -22,7 +22,7 @@ OFFLINE = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 """Chromium asks nothing of other hosts, and runs as root where tests do."""
-_JPEG_QUALITY = 72
+_JPEG_QUALITY = 60
 _SETTINGS = {
     "HOLDFAST_AUDIT_EVERY": "0",  # the backups of the sample fleet have no bytes
     "HOLDFAST_READ_WITHIN": "0",
@@ -76,7 +76,7 @@ def main() -> None:
 
 def _take(browser: Browser, server: Server, picture: _Picture, directory: Path) -> None:
     context = browser.new_context(
-        viewport={"width": 390, "height": 844} if picture.phone else {"width": 1440, "height": 900},
+        viewport={"width": 390, "height": 844} if picture.phone else {"width": 1280, "height": 800},
         color_scheme="dark" if picture.dark else "light",
     )
     page = context.new_page()
