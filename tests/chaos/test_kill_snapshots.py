@@ -65,12 +65,16 @@ UNDO_POINTS = [
 TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
 
 
+IN_THE_SLOW_RUN = ("move:2", "move:3", "move:5", "fetch:after", "copy:after", "capture:after")
+
+
 def some(points: list[str]) -> list[Any]:
     """A death before a step finds what one after the step before it finds, but for a record that
-    was saved: the slow run tries those, too."""
+    was saved: the slow run tries those, too, and some of several alike."""
     return [
         pytest.param(point, marks=pytest.mark.slow)
-        if point.endswith(":before") and not point.startswith("publish")
+        if (point.endswith(":before") and not point.startswith("publish"))
+        or point in IN_THE_SLOW_RUN
         else point
         for point in points
     ]
