@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.catalog import destinations, projects
 from holdfast.catalog.database.page import Page, Slice
-from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.database.session import ReadSession, see_one_state
 from holdfast.catalog.schema import Addon, Deletion, Finding, Project
 from holdfast.catalog.storage import deletions, holdings
 from holdfast.catalog.storage.holdings import Holding, Holdings, Leaving
@@ -51,6 +51,7 @@ def plan(
 
 def totals(session: ReadSession, now: int, policy: Policy) -> PlanTotals:
     """Counts the whole plan, addon by addon, so that it is never all in memory."""
+    see_one_state(session)
     count, copies, sizes = 0, Counter[str](), Counter[str]()
     for addon_holdings in holdings.of_all(session):
         count += 1

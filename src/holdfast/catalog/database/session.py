@@ -122,6 +122,17 @@ class Catalog:
         self._reader.dispose()
 
 
+def see_one_state(session: ReadSession) -> None:
+    """Lets all statements of a session see one state; call it first. SQLite's do anyway.
+
+    The session may rest longer than others between two statements. On PostgreSQL rows that are
+    fetched some at a time need it, too: a cursor lives as long as its transaction.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '5min'"))
+
+
 def insert_all(session: WriteSession, rows: Iterable[object]) -> None:
     """Inserts rows that are not used afterwards, for a third of the work of adding them."""
     session.bulk_save_objects(rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, text
+from sqlalchemy import and_, case, func, or_, select
 
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import (
@@ -66,16 +66,6 @@ class Records:
     drills: list[Any] = field(default_factory=list[Any])
     deletions: list[Any] = field(default_factory=list[Any])
     stored: list[Any] = field(default_factory=list[Any])
-
-
-def consistent(session: ReadSession) -> None:
-    """Lets all statements of a session see one state; call it first. SQLite's do anyway.
-
-    The session may rest longer than others between two statements, while a page is written.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '5min'"))
 
 
 def places(session: ReadSession) -> dict[int | None, str]:

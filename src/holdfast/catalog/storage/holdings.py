@@ -89,7 +89,7 @@ def of_addons(session: ReadSession, addon_pks: Collection[int]) -> dict[int, Hol
 
 
 def of_all(session: ReadSession) -> Iterator[Holdings]:
-    """All addons one by one, never all at once in memory."""
+    """All addons one by one, never all at once in memory. For a session that sees one state."""
     return _stream(session, None)
 
 

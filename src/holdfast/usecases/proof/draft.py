@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from holdfast.catalog import objectives, protected_rows
 from holdfast.catalog.database.deadlines import hurried
-from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.database.session import ReadSession, see_one_state
 from holdfast.catalog.proof import evidence
 from holdfast.catalog.proof.evidence import Scope
 from holdfast.domain.proof.reports import FORMAT, Link, Position
@@ -73,7 +73,7 @@ def draft(
 ) -> Draft:
     """Reads all that a report says. `project_id` is that of the scope; `directory` is where the
     temporary files are."""
-    evidence.consistent(session)
+    see_one_state(session)
     drafted = Draft(Summary(), _temporary(directory), _temporary(directory), directory)
     try:
         with hurried(evidence.ANSWER_SECONDS):
