@@ -1,4 +1,7 @@
-"""Answers errors as pages: what is wrong, the request's id, and what to do next."""
+"""Answers errors as pages: what is wrong, the request's id, and what to do next.
+
+Programs get the API's envelope instead: a wrong address is often the API's with a part left out.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,6 +14,7 @@ from starlette.responses import Response
 
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.domain.errors import Failure, Forbidden, Refused, Temporary
+from holdfast.http import errors
 from holdfast.http.state import of
 from holdfast.views.alarms.alarms import OpenAlarms
 from holdfast.web import session
@@ -88,6 +92,8 @@ async def _answer_crash(request: Request, error: Exception) -> Response:
 
 async def problem(request: Request, status: int, message: str) -> Response:
     """The page of an error. It reads nothing but the session, because anything may be broken."""
+    if is_program(request):
+        return errors.envelope(status, message, f"http.{status}")
     viewer = None
     try:
         viewer = await session.viewer_of(request)
@@ -98,6 +104,12 @@ async def problem(request: Request, status: int, message: str) -> Response:
     retry = request.method in ("GET", "HEAD") and status != 404
     context = {"status": status, "message": message, "retry": retry}
     return show(request, "problem.html", Page(title), frame, context, status)
+
+
+def is_program(request: Request) -> bool:
+    """Whether no browser asks: those take pages, and say where a request comes from."""
+    takes_pages = "text/html" in request.headers.get("accept", "")
+    return not takes_pages and "sec-fetch-site" not in request.headers
 
 
 def require_name(typed: str, name: str) -> None:

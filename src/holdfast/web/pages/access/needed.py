@@ -6,7 +6,9 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from holdfast.http.errors import answer_failure
 from holdfast.web.pages.access.sign_in import show_sign_in
+from holdfast.web.problems import is_program
 from holdfast.web.session import FreshSignInNeeded, SignInNeeded
 from holdfast.web.sign_in.entering import show_onward
 from holdfast.web.sign_in.going_on import GoingOn
@@ -23,6 +25,8 @@ async def answer(request: Request, error: Exception) -> Response:
     """Shows the sign-in page at once after a form, which it keeps; else leads there."""
     if not isinstance(error, SignInNeeded):
         raise error
+    if is_program(request):
+        return await answer_failure(request, error)
     going_on, again = GoingOn.of_error(error), isinstance(error, FreshSignInNeeded)
     if going_on.is_form:
         problem = "Please confirm that it is you." if again else "Your session has ended."
