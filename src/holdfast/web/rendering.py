@@ -73,7 +73,9 @@ class Templates:
         filters = ("size", "duration", "age", "day", "day_time", "clock_time", "number", "sentence")
         by_name = cast("dict[str, Any]", environment.filters)
         by_name.update({name: getattr(words, name) for name in filters})
-        by_name.update(moment=words.moment, ago=words.ago, in_words=words.in_words)
+        by_name.update(
+            moment=words.moment, ago=words.ago, in_words=words.in_words, advice=words.advice
+        )
         return environment
 
     def text(self, name: str, context: Mapping[str, Any], part: str = "") -> str:

@@ -85,6 +85,7 @@ class Tile:
     proven: int | None
     proof_ms: int | None
     bytes: int
+    tags: Sequence[str]
 
     @property
     def state(self) -> State:
@@ -124,6 +125,7 @@ def fleet(session: ReadSession, caller: Caller, now: int, since: int) -> Fleet:
             proven=row.facts.proven,
             proof_ms=row.facts.proof_ms,
             bytes=row.bytes,
+            tags=row.tags,
         )
         for row, verdict, project_id in verdicts
     ]
