@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 _CHUNKS_AHEAD = 4
 """Of a file that is passed on: so many wait in memory while the browser takes its time."""
 
+_FILE_PAGES = 200
+"""Of 100 rows each: a file that a page makes is held in memory."""
+
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
 """Parameters of a call; those that are None are left out, a sequence is repeated."""
 
@@ -154,6 +157,19 @@ class Calls:
         self, method: str, path: str, body: object = None, query: Query | None = None
     ) -> Answer:
         return await call(self.caller, method, path, body, query, origin=self.request)
+
+    async def every(self, path: str, name: str, query: Query | None = None) -> list[dict[str, Any]]:
+        """The rows of a list, page after page, as a file has them. Raises Trouble as `get`."""
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        for _ in range(_FILE_PAGES):
+            parameters = {**(query or {}), "cursor": cursor, "per_page": 100}
+            answer = await self.ask("GET", path, query=parameters)
+            rows += answer.data[name]
+            cursor = answer.cursor
+            if cursor is None:
+                break
+        return rows
 
 
 def path_of(*segments: str) -> str:

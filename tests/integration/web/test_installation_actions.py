@@ -1,0 +1,63 @@
+"""What pages do to an installation rather than to one database: monitors, roles, stores, files."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from fixtures.dashboard import Shop, Visitor, open_shop
+from fixtures.holdfast import fresh
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with open_shop() as shop:
+        shop.api.post("/projects", {"name": "Shop"})
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def owner(shop: Shop) -> Visitor:
+    return shop.visitor()
+
+
+def test_a_monitor_from_its_first_ping_to_its_removal(shop: Shop, owner: Visitor) -> None:
+    name = fresh("Nightly")
+    form = owner.get("/monitors")
+    bad = owner.send(form, "/monitors", name=name, everySeconds="soon")
+    assert bad.status == 400
+    assert "is no time such as" in bad.text
+    assert f'value="{name}"' in bad.html
+    added = owner.send(bad, "/monitors", everySeconds="1d", graceSeconds="4h")
+    (address,) = set(re.findall(r"http://[^<\s]+/ping/hfp_[\w-]+", added.text.replace("/$?", "")))
+    (page,) = re.findall('class="btn main" href="(/monitors/[^"]+)"', added.html)
+    assert "Not pinged yet" in owner.get(page).text
+    assert httpx.post(f"{address}/3", content=b"the disk is full").status_code == 200
+    failed = owner.get(page)
+    assert "the disk is full" in failed.text
+    assert address not in failed.text
+    listed = owner.get("/alarms")
+    assert name in listed.text
+    rows = list(csv.DictReader(io.StringIO(owner.get("/alarms?of=monitors&format=csv").html)))
+    assert [row["state"] for row in rows if row["name"] == name] == ["failed"]
+    changed = owner.send(failed, page, everySeconds="90s")
+    assert "every 1 min 30 s" in owner.follow(changed).text
+    assert address not in owner.send(owner.get(page), f"{page}/renew").text
+    assert httpx.post(address).status_code == 404
+    assert owner.send(owner.get(page), f"{page}/delete").status == 303
+    assert owner.get(page).status == 404
+
+
+def test_messages_are_a_file(shop: Shop, owner: Visitor) -> None:
+    channel = {"name": fresh("C"), "kind": "webhook", "settings": {"url": "http://127.0.0.1:9/"}}
+    made = shop.api.post("/channels", channel).data
+    shop.api.post(f"/channels/{made['id']}/test", {})
+    messages = json.loads(owner.get("/alarms?of=deliveries&format=json").html)
+    assert made["id"] in {message["channel"] for message in messages}
+    assert messages[0]["attempts"]
+    channels = list(csv.DictReader(io.StringIO(owner.get("/alarms?of=channels&format=csv").html)))
+    assert made["id"] in {row["id"] for row in channels}
