@@ -22,6 +22,7 @@ from holdfast.web.pages import (
     projects,
     proof,
     retention,
+    stores,
 )
 from holdfast.web.pages import settings as machine
 from holdfast.web.pages.access import (
@@ -30,6 +31,7 @@ from holdfast.web.pages.access import (
     cli_login,
     needed,
     passkeys,
+    roles,
     sign_in,
     single_sign_on,
     welcome,
@@ -63,6 +65,7 @@ _PAGES: list[APIRouter] = [
     proof.router,
     retention.router,
     places.router,
+    stores.router,
     alarms.router,
     channels.router,
     monitors.router,
@@ -86,6 +89,7 @@ _PAGES: list[APIRouter] = [
     cli_login.router,
     account.router,
     access.router,
+    roles.router,
 ]
 
 _small = APIRouter()

@@ -159,13 +159,14 @@ class Calls:
         return await call(self.caller, method, path, body, query, origin=self.request)
 
     async def every(self, path: str, name: str, query: Query | None = None) -> list[dict[str, Any]]:
-        """The rows of a list, page after page, as a file has them. Raises Trouble as `get`."""
+        """The rows of a list, page after page, as a file has them; `name` is empty where
+        the data is a bare list. Raises Trouble as `get`."""
         rows: list[dict[str, Any]] = []
         cursor: str | None = None
         for _ in range(_FILE_PAGES):
             parameters = {**(query or {}), "cursor": cursor, "per_page": 100}
             answer = await self.ask("GET", path, query=parameters)
-            rows += answer.data[name]
+            rows += answer.data[name] if name else answer.data
             cursor = answer.cursor
             if cursor is None:
                 break

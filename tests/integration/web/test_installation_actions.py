@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from fakes.s3_quirks import quirky
 from fixtures.dashboard import Shop, Visitor, open_shop
 from fixtures.holdfast import fresh
 
@@ -61,3 +62,49 @@ def test_messages_are_a_file(shop: Shop, owner: Visitor) -> None:
     assert messages[0]["attempts"]
     channels = list(csv.DictReader(io.StringIO(owner.get("/alarms?of=channels&format=csv").html)))
     assert made["id"] in {row["id"] for row in channels}
+
+
+def test_a_role_is_made_changed_and_deleted(shop: Shop, owner: Visitor) -> None:
+    read, update = "Project > Addons > General > Read", "Project > Addons > General > Update"
+    name = fresh("Reader")
+    nothing = owner.send(owner.get("/access/roles"), "/access/roles", name=name)
+    assert nothing.status == 400
+    made = owner.send(nothing, "/access/roles", permissions=[read])
+    assert name in owner.follow(made).text
+    (role,) = [r for r in shop.api.get("/roles").data["roles"] if r["name"] == name]
+    assert role["permissions"] == [read]
+    page = f"/access/roles/{role['id']}"
+    assert owner.send(owner.get(page), page, permissions=[read, update]).status == 303
+    (role,) = [r for r in shop.api.get("/roles").data["roles"] if r["name"] == name]
+    assert role["permissions"] == [read, update]
+    assert owner.send(owner.get(page), f"{page}/delete", typed="else").status == 400
+    assert owner.send(owner.get(page), f"{page}/delete", typed=role["id"]).status == 303
+    assert owner.get(page).status == 404
+    assert "built in" in owner.get("/access/roles/owner").text
+    assert "owner" in owner.get("/access?of=roles&format=csv").html
+
+
+def test_a_store_is_probed_before_and_after_it_is_gone(shop: Shop, owner: Visitor) -> None:
+    with quirky() as service:
+        keys = {"accessKey": "k" * 20, "secretKey": "s" * 40, "bucketName": "backups"}
+        credentials = {**keys, "region": "us-east-1", "endpoint": service.endpoint}
+        body = {"name": fresh("Off"), "type": "s3", "prefix": "", "credentials": credentials}
+        store = f"/stores/{shop.api.post('/backup-destinations', body).data['id']}"
+        assert "It works." in owner.send(owner.get(store), f"{store}/probe").text
+    assert "It does not work:" in owner.send(owner.get(store), f"{store}/probe").text
+    assert "It works." in owner.send(owner.get("/stores/platform"), "/stores/platform/probe").text
+    assert owner.get("/stores/nowhere").status == 404
+
+
+def test_a_store_is_looked_at_for_backups_to_adopt(shop: Shop, owner: Visitor) -> None:
+    orders = shop.attach("shop", fresh("orders").replace(" ", "-"))
+    backup = shop.back_up(orders)
+    assert backup in {
+        row["id"] for row in json.loads(owner.get("/stores/platform?format=json").html)
+    }
+    form = owner.get("/stores/platform/adopt")
+    assert "Everything there is known already" in (owner.send(form, "/stores/platform/adopt").text)
+    tired = shop.visitor(minutes_ago=30)
+    answer = tired.send(form, "/stores/platform/adopt", csrf=tired.csrf)
+    assert answer.status != 303 or "/signin" in answer.response.headers["location"]
+    assert owner.get("/places?of=findings&format=csv").status == 200
