@@ -46,6 +46,7 @@ from holdfast.web.pages.addons import (
     running_restore,
     schedules,
     settings,
+    uploads,
 )
 from holdfast.web.pages.settings import SettingLine
 from holdfast.web.pages.setup import setup
@@ -75,6 +76,7 @@ _PAGES: list[APIRouter] = [
     database.router,
     drills.router,
     imports.router,
+    uploads.router,
     new.router,
     schedules.router,
     settings.router,

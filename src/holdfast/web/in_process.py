@@ -105,6 +105,24 @@ async def call(
     return Answer(sender.status, json.loads(sender.body or b"{}"))
 
 
+async def hand_on(caller: Caller, path: str, query: Query, *, origin: Request) -> Answer:
+    """Calls a PUT route with the body of a page's request, which streams through."""
+    length = int(origin.headers["content-length"])
+    scope = _scope_of(origin, caller, "PUT", path, query, length)
+    scope["headers"] = [
+        (name, b"application/octet-stream" if name == b"content-type" else value)
+        for name, value in scope["headers"]
+    ]
+    sender = _Sender(b"")
+    app = cast("ASGIApp", origin.app.state.api_app)
+    try:
+        await app(scope, origin.receive, sender.send)
+    except Exception:
+        if not sender.status:  # as in `call`
+            raise
+    return Answer(sender.status, json.loads(sender.body or b"{}"))
+
+
 async def relay(caller: Caller, path: str, *, origin: Request) -> Response:
     """Passes a file that the API streams on to the browser, chunk by chunk."""
     chunks: asyncio.Queue[Message] = asyncio.Queue(_CHUNKS_AHEAD)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from fakes.s3_quirks import quirky
-from fixtures.dashboard import Shop, Visitor, open_shop
-from fixtures.holdfast import fresh
+from fixtures.dashboard import SAME_ORIGIN, Shop, Visitor, open_shop
+from fixtures.holdfast import await_backup, fresh
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +108,30 @@ def test_a_store_is_looked_at_for_backups_to_adopt(shop: Shop, owner: Visitor) -
     answer = tired.send(form, "/stores/platform/adopt", csrf=tired.csrf)
     assert answer.status != 303 or "/signin" in answer.response.headers["location"]
     assert owner.get("/places?of=findings&format=csv").status == 200
+
+
+def test_a_file_is_uploaded_in_parts_and_imported(shop: Shop, owner: Visitor) -> None:
+    name = fresh("books").replace(" ", "-")
+    addon = shop.attach("shop", name)
+    page = addon.replace("/projects/", "/p/", 1).replace("/addons/", "/", 1)
+    content = shop.file_of[name].read_bytes()
+    begun = owner.post(f"{page}/uploads", {"size": str(len(content))}).response.json()
+    half = len(content) // 2
+    put = f"{page}/uploads/{begun['id']}/content"
+
+    def send(start: int, end: int, **headers: str) -> httpx.Response:
+        fields = {**SAME_ORIGIN, "x-csrf-token": owner.csrf, **headers}
+        part = content[start:end]
+        return owner.http.put(put, content=part, params={"offset": start}, headers=fields)
+
+    assert send(0, half, **{"x-csrf-token": "x"}).status_code == 403
+    assert send(0, half, **{"sec-fetch-site": "cross-site"}).status_code == 403
+    assert send(0, half).json()["received"] == half
+    assert send(half + 1, len(content)).status_code == 409
+    assert owner.get(f"{page}/uploads/{begun['id']}").response.json()["received"] == half
+    assert send(half, len(content)).json()["received"] == len(content)
+    imported = owner.send(owner.get(f"{page}/import"), f"{page}/import", uploadId=begun["id"])
+    backup = await_backup(
+        shop.api, f"{addon}/backups/{imported.response.headers['location'].rpartition('/')[2]}"
+    )
+    assert backup["status"] == "completed"
