@@ -46,6 +46,7 @@ from holdfast.web.pages.addons import (
     running_restore,
     schedules,
     settings,
+    speed,
     uploads,
 )
 from holdfast.web.pages.settings import SettingLine
@@ -76,6 +77,7 @@ _PAGES: list[APIRouter] = [
     database.router,
     drills.router,
     imports.router,
+    speed.router,
     uploads.router,
     new.router,
     schedules.router,

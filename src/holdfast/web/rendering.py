@@ -85,6 +85,11 @@ class Templates:
         layout = "part.html" if is_part else "base.html"
         return template.render(context, layout=layout, part=part)
 
+    def icon(self, worst: object) -> str:
+        """The address of the icon with a dot for the worst open alarm."""
+        parts = cast("Any", self._environment.get_template("parts/ui.html").module)
+        return str(parts.favicon(worst))
+
 
 def templates_of(request: Request) -> Templates:
     return cast("Templates", request.app.state.templates)

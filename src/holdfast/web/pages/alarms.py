@@ -3,13 +3,13 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
 from holdfast.web.pages.addons.addon import together
-from holdfast.web.rendering import Page, show
+from holdfast.web.rendering import Page, show, templates_of
 from holdfast.web.session import Posting, Viewer, Viewing
 from holdfast.web.showing import exports
 
@@ -84,6 +84,14 @@ async def _file(request: Request, calls: Calls, filters: dict[str, Any]) -> Resp
     listed = await calls.every(path_of(name), name, filters if name == "alarms" else None)
     rows = [{column: row.get(column) for column in _COLUMNS[name]} for row in listed]
     return exports.table(request, name, rows)
+
+
+@router.get("/alarms/count")
+async def count(request: Request, viewer: Viewing) -> Response:
+    """What the title and the icon of every open page say."""
+    alarms = (await frame_of(request, viewer)).alarms
+    icon = templates_of(request).icon(alarms.worst)
+    return JSONResponse({"count": alarms.count, "icon": icon})
 
 
 @router.post("/alarms/{alarm}/acknowledge")
