@@ -22,6 +22,7 @@ from holdfast.http.auth import check
 from holdfast.http.state import Api, of
 from holdfast.views.dashboard import changes
 from holdfast.views.dashboard.changes import Changes, Snapshot
+from holdfast.views.dashboard.fleet import Tiles
 from holdfast.web.session import Viewer, Viewing, viewer_of
 from holdfast.web.showing.throughput import Samples
 
@@ -99,9 +100,17 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._edition: Edition | None = None
+        self.tiles = Tiles(api.clock)
         self.samples = Samples()
         """Of operations under way, while pages are open."""
         self.closed = False
+
+    def edition(self) -> int | None:
+        """The catalogue's change counter, see `Edition`."""
+        with suppress(*CatalogAway):
+            self._edition = self._edition or Edition(self._api.catalog)
+            return self._edition.number()
+        return None
 
     def join(self, listener: Listener) -> None:
         self._listeners.add(listener)
@@ -124,8 +133,7 @@ class Hub:
         while self._listeners and not self.closed:
             began = self._api.clock.monotonic()
             with suppress(*CatalogAway):
-                self._edition = self._edition or Edition(self._api.catalog)
-                latest = self._edition.number()
+                latest = self.edition()
                 if latest is None or latest != edition or snapshot is None:
                     snapshot, news = await self._api.turns.run(lambda old=snapshot: self._look(old))
                     edition = latest
