@@ -102,6 +102,10 @@ def test_a_store_is_looked_at_for_backups_to_adopt(shop: Shop, owner: Visitor) -
     assert backup in {
         row["id"] for row in json.loads(owner.get("/stores/platform?format=json").html)
     }
+    listed = owner.get("/stores/platform")
+    assert f"/{backup}" in " ".join(listed.read.links)
+    uid = shop.api.get(f"{orders}/backups/{backup}").data["uid"]
+    assert f"From {uid} ." in owner.get(f"/addons/new?fork={uid}").text
     form = owner.get("/stores/platform/adopt")
     assert "Everything there is known already" in (owner.send(form, "/stores/platform/adopt").text)
     tired = shop.visitor(minutes_ago=30)
