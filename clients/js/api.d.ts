@@ -832,6 +832,11 @@ export interface PlannedCopy {
   earliestAt?: string;
   deletion?: Removal;
 }
+export interface ProbeView {
+  works: boolean;
+  problem?: string;
+  milliseconds: number;
+}
 export interface ProjectAddon {
   id: string;
   appId: string;
@@ -1024,6 +1029,10 @@ export interface RoleForm {
 }
 export interface RoleList {
   roles: Array<RoleView>;
+}
+export interface RolePatch {
+  name?: string;
+  permissions?: Array<string>;
 }
 export interface RoleView {
   id: string;
@@ -1387,6 +1396,10 @@ export interface Calls {
   getDestination(args: { destinationId: string }): Promise<DestinationView>;
   patchDestination(args: { destinationId: string; body: DestinationPatch }): Promise<Empty>;
   deleteDestination(args: { destinationId: string }): Promise<Empty>;
+  /** Writes, reads back, lists and deletes there now, with the settings as they are. */
+  probeDestination(args: { destinationId: string }): Promise<ProbeView>;
+  /** The same in the platform's own store. */
+  probePlatform(): Promise<ProbeView>;
   /** The copies kept here. `data` is a bare array, as in the v1 API. */
   listDestinationBackups(args: { destinationId: string; per_page?: number; page?: number; cursor?: string }): Promise<Page<Array<StoredBackup>>>;
   /** The copies kept in the platform's own store. */
@@ -1400,6 +1413,8 @@ export interface Calls {
   revokeToken(args: { tokenId: string }): Promise<Empty>;
   listRoles(): Promise<Page<RoleList>>;
   createRole(args: { body: RoleForm }): Promise<RoleView>;
+  /** What is left out stays. Counts at once for all tokens and users of the role. */
+  patchRole(args: { roleId: string; body: RolePatch }): Promise<RoleView>;
   deleteRole(args: { roleId: string }): Promise<Empty>;
   listUsers(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<UserList>>;
   /** The answer may have a link that chooses the password, so it is not kept. */

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
 from fixtures.chromium import open_tab
 from fixtures.dashboard import Shop, open_shop
-from fixtures.holdfast import await_that
+from fixtures.holdfast import await_backup, await_that
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 FIXED = [
@@ -28,6 +29,12 @@ FIXED = [
     "/alarms",
     "/alarms?show=settled",
     "/channels/new",
+    "/monitors",
+    "/stores/platform",
+    "/stores/platform/adopt",
+    "/access",
+    "/access/roles",
+    "/access/roles/owner",
     "/activity",
     "/settings",
     "/nowhere",
@@ -65,7 +72,11 @@ def shop() -> Iterator[Shop]:
         shop.file_of["gone"].unlink()
         shop.api.post(f"{gone}/backups", {"backupType": "dump"})
         await_that(lambda: shop.api.get("/alarms", open=True).data["alarms"])
-        shop.attach(project, "empty")
+        empty = shop.attach(project, "empty")
+        shop.api.patch(empty, {"tags": ["sample", "nightly"], "description": "Made-up data"})
+        monitor = {"name": "Berlin", "everySeconds": 60, "graceSeconds": 300}
+        ping = shop.api.post("/monitors", monitor).data["pingUrl"]
+        httpx.post(f"{ping}/fail", content=b"the disk is full")
         yield shop
 
 
@@ -84,6 +95,7 @@ def of_things(shop: Shop) -> list[str]:
         f"/p/shop/orders/restores/{restore['id']}",
         f"/p/shop/orders/restore/check?backup={backups[-1]['id']}&where=here",
         f"/p/shop/gone/backups/{failed['id']}",
+        *(f"/monitors/{monitor['id']}" for monitor in shop.api.get("/monitors").data["monitors"]),
     ]
 
 
@@ -203,3 +215,36 @@ def test_without_scripts_everything_is_there(shop: Shop, chromium: Browser) -> N
         page.locator("[data-theme-switch]").click()
         page.wait_for_url("**/retention")
         assert page.locator("html[data-theme=dark]").count() == 1
+
+
+@pytest.mark.slow
+def test_a_file_is_sent_by_the_browser_and_imported(shop: Shop, chromium: Browser) -> None:
+    with open_tab(chromium, shop, viewport=NARROW) as tab:
+        page = tab.page
+        tab.go("/p/shop/empty/import")
+        page.locator("#f-file").set_input_files(shop.file_of["empty"])
+        page.get_by_role("button", name="Import").click()
+        page.wait_for_url("**/p/shop/empty/backups/*")
+        backup = page.url.rpartition("/")[2]
+        await_backup(shop.api, f"/projects/shop/addons/empty/backups/{backup}")
+        assert tab.said == []
+
+
+@pytest.mark.slow
+def test_the_title_counts_alarms_as_they_come_and_go(shop: Shop, chromium: Browser) -> None:
+    with open_tab(chromium, shop, viewport=WIDE) as tab:
+        page = tab.page
+        tab.go("/p/shop/orders")
+        page.wait_for_selector("#pulse[data-state=live]")
+        page.wait_for_timeout(1500)  # the first look of the stream is behind us
+        before = page.title()
+        monitor = {"name": "Paris", "everySeconds": 60, "graceSeconds": 300}
+        ping = shop.api.post("/monitors", monitor).data["pingUrl"]
+        httpx.post(f"{ping}/fail")
+        await_that(lambda: page.title() != before)
+        badge = page.locator(".side a[href='/alarms'] .count").inner_text()
+        assert page.title().startswith(f"({badge.split()[0]}) ")
+        assert "d0382e" in (page.locator("link[rel=icon]").get_attribute("href") or "")
+        httpx.post(ping)
+        await_that(lambda: page.title() == before)
+        assert tab.said == []

@@ -119,6 +119,23 @@ def require_bucket(
     raise Invalid(f"the destination does not work: {problem}", {"credentials": problem})
 
 
+def try_destination(api: Api, destination: Destination | None) -> str | None:
+    """Writes, reads back, lists and deletes at a destination, None: in the platform's own store.
+
+    Returns what failed, None: all worked.
+    """
+    try:
+        if destination is None:
+            store = api.open_store(None)
+        else:
+            options = destinations.options(destination, api.services.sealer)
+            few = {"attempts": _MAX_ATTEMPTS, "equal_parts": False}
+            store = api.try_store(destination.kind, {**options, **few})
+        return api.check_store(store, "holdfast-probe/")
+    except Failure as error:
+        return error.message
+
+
 _SETTINGS = frozenset(StoreSettings.model_fields)
 
 

@@ -28,6 +28,7 @@ class ProtectedRow:
     version: str
     facts: Facts
     bytes: int
+    tags: Sequence[str]
     days: Sequence[Day] = ()
 
 
@@ -96,6 +97,7 @@ _ROWS: Any = (
         Addon.kind,
         Addon.version,
         ProtectionRow.bytes,
+        Addon.tags,
         *_FACTS,
     )
     .join(ProtectionRow, Addon.pk == ProtectionRow.addon_pk)
@@ -105,7 +107,7 @@ _ROWS: Any = (
 
 
 def _protected(row: Any) -> ProtectedRow:
-    addon_pk, project_pk, identifier, name, kind, version, stored, *values = row
+    addon_pk, project_pk, identifier, name, kind, version, stored, tags, *values = row
     return ProtectedRow(
-        addon_pk, project_pk, identifier, name, kind, version, Facts(*values), stored
+        addon_pk, project_pk, identifier, name, kind, version, Facts(*values), stored, tags
     )

@@ -246,6 +246,26 @@ def delete_backup(
 
 @verb(
     app,
+    "probe",
+    "holdfast destination probe off-site",
+    "holdfast destination probe --platform",
+)
+def probe(session: Session, destination: OptionalId = None, platform: Platform = False) -> None:
+    """Write, read back, list and delete at a destination now, and say what does not work.
+
+    The exit code is 1 when something does not.
+    """
+    store = _chosen_store(destination, platform)
+    with session.client() as client:
+        answer = client.destinations.probe(store)
+    text = f"it works, in {answer.milliseconds} ms" if answer.works else f"{answer.problem}"
+    session.printer.sentence(answer.document(), text)
+    if not answer.works:
+        raise typer.Exit(1)
+
+
+@verb(
+    app,
     "recovery-kit",
     "holdfast destination recovery-kit off-site > kit.txt",
     "holdfast destination recovery-kit --platform > kit.txt",

@@ -1,4 +1,4 @@
-"""`holdfast role`: creates, lists and deletes roles."""
+"""`holdfast role`: creates, lists, changes and deletes roles."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -45,6 +45,18 @@ def create(
     """Create a role."""
     with session.client() as client:
         session.printer.record(client.roles.create(fields.body(name)))
+
+
+@verb(app, "update", "holdfast role update reader --permission 'Project > Addons > General > Read'")
+def update(
+    session: Session,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="Role id.")],
+    fields: Fields,
+    name: Annotated[str | None, typer.Option("--name", help="Its name; the id stays.")] = None,
+) -> None:
+    """Change a role for all who have it; permissions are replaced as a whole."""
+    with session.client() as client:
+        session.printer.record(client.roles.update(role, fields.body(name)))
 
 
 @verb(app, "delete", "holdfast role delete reader --force")

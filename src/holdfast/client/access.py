@@ -42,6 +42,11 @@ class Roles(Noun[R]):
         return parsed(Role, (yield from post(path_of("roles"), body)))
 
     @call
+    def update(self, role: str, body: Body) -> Steps[Role]:
+        """Changes its name or permissions, at once for all who have it."""
+        return parsed(Role, (yield from patch(path_of("roles", role), body)))
+
+    @call
     def delete(self, role: str) -> Steps[None]:
         yield from delete(path_of("roles", role))
 

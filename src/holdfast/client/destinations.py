@@ -6,6 +6,7 @@ from holdfast.client.models.models import (
     Adopted,
     Destination,
     DestinationBackup,
+    Probe,
     RecoveryKit,
     Words,
 )
@@ -55,6 +56,11 @@ class Destinations(Noun[R]):
     @call
     def delete(self, destination: str) -> Steps[None]:
         yield from delete(_path(destination))
+
+    @call
+    def probe(self, destination: str | None) -> Steps[Probe]:
+        """Tries a destination or the platform's own store now; says what does not work."""
+        return parsed(Probe, (yield from post(f"{_store_path(destination)}/probe")))
 
     @call
     def recovery_kit(self, destination: str | None) -> Steps[RecoveryKit]:

@@ -11,7 +11,7 @@ from holdfast.domain.units import DAY_MS
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import RoleForm, TokenForm
+from holdfast.usecases.forms.forms import RoleForm, RolePatch, TokenForm
 
 
 def ensure_owner(session: WriteSession, chosen: Secret | None, now: int) -> Secret | None:
@@ -76,11 +76,7 @@ def create_role(context: Context, form: RoleForm) -> Role:
     identifier = slug(form.name)
     if identifier in BUILT_IN or tokens.find_role(context.session, identifier) is not None:
         raise Conflict(f"a role {identifier!r} exists already")
-    unknown = unknown_permissions(form.permissions)
-    if unknown:
-        raise Invalid("unknown permissions", {"permissions": f"unknown: {', '.join(unknown)}"})
-    if not set(form.permissions) <= context.caller.permissions:
-        raise Forbidden("a role cannot hold permissions that its creator does not hold")
+    _require_grantable(context, form.permissions)
     role = Role(
         id=identifier,
         name=form.name,
@@ -88,6 +84,27 @@ def create_role(context: Context, form: RoleForm) -> Role:
         created=context.now,
     )
     context.session.add(role)
+    context.session.flush()
+    return role
+
+
+def _require_grantable(context: Context, permissions: list[str]) -> None:
+    unknown = unknown_permissions(permissions)
+    if unknown:
+        raise Invalid("unknown permissions", {"permissions": f"unknown: {', '.join(unknown)}"})
+    if not set(permissions) <= context.caller.permissions:
+        raise Forbidden("a role cannot hold permissions that its creator does not hold")
+
+
+def change_role(context: Context, role: Role, form: RolePatch) -> Role:
+    """Changes a role at once for all who have it; its id stays, which tokens and users name."""
+    _require_all_projects(context)
+    if not set(role.permissions) <= context.caller.permissions:
+        raise Forbidden("the role holds permissions that the caller does not hold")
+    if form.permissions is not None:
+        _require_grantable(context, form.permissions)
+        role.permissions = sorted(set(form.permissions))
+    role.name = form.name or role.name
     context.session.flush()
     return role
 

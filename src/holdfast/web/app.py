@@ -16,11 +16,13 @@ from holdfast.web.pages import (
     alarms,
     channels,
     find,
+    monitors,
     overview,
     places,
     projects,
     proof,
     retention,
+    stores,
 )
 from holdfast.web.pages import settings as machine
 from holdfast.web.pages.access import (
@@ -29,6 +31,7 @@ from holdfast.web.pages.access import (
     cli_login,
     needed,
     passkeys,
+    roles,
     sign_in,
     single_sign_on,
     welcome,
@@ -43,6 +46,8 @@ from holdfast.web.pages.addons import (
     running_restore,
     schedules,
     settings,
+    speed,
+    uploads,
 )
 from holdfast.web.pages.settings import SettingLine
 from holdfast.web.pages.setup import setup
@@ -62,14 +67,18 @@ _PAGES: list[APIRouter] = [
     proof.router,
     retention.router,
     places.router,
+    stores.router,
     alarms.router,
     channels.router,
+    monitors.router,
     activity.router,
     machine.router,
     backup.router,
     database.router,
     drills.router,
     imports.router,
+    speed.router,
+    uploads.router,
     new.router,
     schedules.router,
     settings.router,
@@ -84,6 +93,7 @@ _PAGES: list[APIRouter] = [
     cli_login.router,
     account.router,
     access.router,
+    roles.router,
 ]
 
 _small = APIRouter()

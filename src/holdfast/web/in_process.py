@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 _CHUNKS_AHEAD = 4
 """Of a file that is passed on: so many wait in memory while the browser takes its time."""
 
+_FILE_PAGES = 200
+"""Of 100 rows each: a file that a page makes is held in memory."""
+
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
 """Parameters of a call; those that are None are left out, a sequence is repeated."""
 
@@ -102,6 +105,24 @@ async def call(
     return Answer(sender.status, json.loads(sender.body or b"{}"))
 
 
+async def hand_on(caller: Caller, path: str, query: Query, *, origin: Request) -> Answer:
+    """Calls a PUT route with the body of a page's request, which streams through."""
+    length = int(origin.headers["content-length"])
+    scope = _scope_of(origin, caller, "PUT", path, query, length)
+    scope["headers"] = [
+        (name, b"application/octet-stream" if name == b"content-type" else value)
+        for name, value in scope["headers"]
+    ]
+    sender = _Sender(b"")
+    app = cast("ASGIApp", origin.app.state.api_app)
+    try:
+        await app(scope, origin.receive, sender.send)
+    except Exception:
+        if not sender.status:  # as in `call`
+            raise
+    return Answer(sender.status, json.loads(sender.body or b"{}"))
+
+
 async def relay(caller: Caller, path: str, *, origin: Request) -> Response:
     """Passes a file that the API streams on to the browser, chunk by chunk."""
     chunks: asyncio.Queue[Message] = asyncio.Queue(_CHUNKS_AHEAD)
@@ -154,6 +175,20 @@ class Calls:
         self, method: str, path: str, body: object = None, query: Query | None = None
     ) -> Answer:
         return await call(self.caller, method, path, body, query, origin=self.request)
+
+    async def every(self, path: str, name: str, query: Query | None = None) -> list[dict[str, Any]]:
+        """The rows of a list, page after page, as a file has them; `name` is empty where
+        the data is a bare list. Raises Trouble as `get`."""
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        for _ in range(_FILE_PAGES):
+            parameters = {**(query or {}), "cursor": cursor, "per_page": 100}
+            answer = await self.ask("GET", path, query=parameters)
+            rows += answer.data[name] if name else answer.data
+            cursor = answer.cursor
+            if cursor is None:
+                break
+        return rows
 
 
 def path_of(*segments: str) -> str:

@@ -22,7 +22,9 @@ from holdfast.http.auth import check
 from holdfast.http.state import Api, of
 from holdfast.views.dashboard import changes
 from holdfast.views.dashboard.changes import Changes, Snapshot
+from holdfast.views.dashboard.fleet import Tiles
 from holdfast.web.session import Viewer, Viewing, viewer_of
+from holdfast.web.showing.throughput import Samples
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -31,8 +33,11 @@ _LOOK_SECONDS = 1.0
 _LOOKS_SHARE = 50
 """Looks take a fiftieth of the time at most: one that takes 40 ms is made every two seconds."""
 _PING_SECONDS = 15.0
-_PAUSES = {"fleet": 5.0, "wall": 15.0}
-"""How often a page about all addons is told at most: with many there is always something."""
+BELL = "bell"
+"""The topic that every page follows: the number of open alarms is in its title."""
+_PAUSES = {"fleet": 5.0, "wall": 15.0, "rate": 5.0, BELL: 5.0}
+"""How often a page about all addons is told at most: with many there is always something. By the
+first word of a topic; `rate/<id>` is the throughput of an operation."""
 _TOPICS = 20
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 EVENT_STREAM = "text/event-stream"
@@ -55,7 +60,8 @@ class Listener:
         topics = [f"addon/{project}/{addon}" for project, addon in visible]
         topics += [f"operation/{op}" for op in news.operations]
         topics += ["fleet", "wall"] if visible else []
-        topics += ["alarms"] if news.alarms else []
+        topics += ["alarms", BELL] if news.alarms else []
+        topics += [f"rate/{moved.id}" for moved in news.moved if self.caller.sees(moved.addon[0])]
         self.pending.update(dict.fromkeys(topic for topic in topics if topic in self.topics))
         for moved in news.moved:
             if self.caller.sees(moved.addon[0]) and self._follows(moved):
@@ -76,7 +82,7 @@ class Listener:
         due = [
             topic
             for topic in self.pending
-            if now - self.told.get(topic, 0) >= _PAUSES.get(topic, 0)
+            if now - self.told.get(topic, 0) >= _PAUSES.get(topic.partition("/")[0], 0)
         ]
         for topic in due:
             del self.pending[topic]
@@ -94,7 +100,17 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._edition: Edition | None = None
+        self.tiles = Tiles(api.clock)
+        self.samples = Samples()
+        """Of operations under way, while pages are open."""
         self.closed = False
+
+    def edition(self) -> int | None:
+        """The catalogue's change counter, see `Edition`."""
+        with suppress(*CatalogAway):
+            self._edition = self._edition or Edition(self._api.catalog)
+            return self._edition.number()
+        return None
 
     def join(self, listener: Listener) -> None:
         self._listeners.add(listener)
@@ -117,11 +133,13 @@ class Hub:
         while self._listeners and not self.closed:
             began = self._api.clock.monotonic()
             with suppress(*CatalogAway):
-                self._edition = self._edition or Edition(self._api.catalog)
-                latest = self._edition.number()
+                latest = self.edition()
                 if latest is None or latest != edition or snapshot is None:
                     snapshot, news = await self._api.turns.run(lambda old=snapshot: self._look(old))
                     edition = latest
+                    progress = snapshot.progress.values()
+                    now = self._api.clock.now()
+                    self.samples.note(now, ((moved.id, moved.bytes) for moved in progress))
                     for listener in list(self._listeners) if news else ():
                         listener.hear(news)
             took = self._api.clock.monotonic() - began
@@ -142,7 +160,7 @@ def hub_of(request: Request) -> Hub:
 async def listen(request: Request, viewer: Viewing) -> Response:
     """The hints of one page; `of` names what it follows, with commas between."""
     check(viewer.caller, Permission.ADDON_READ)
-    topics = frozenset(request.query_params.get("of", "").split(",")[:_TOPICS])
+    topics = frozenset(request.query_params.get("of", "").split(",")[:_TOPICS]) | {BELL}
     reserved = reserve(of(request), viewer.caller)
     listener = Listener(viewer.caller, topics)
     body = _hints(request, viewer, listener, reserved)

@@ -73,7 +73,9 @@ class Templates:
         filters = ("size", "duration", "age", "day", "day_time", "clock_time", "number", "sentence")
         by_name = cast("dict[str, Any]", environment.filters)
         by_name.update({name: getattr(words, name) for name in filters})
-        by_name.update(moment=words.moment, ago=words.ago, in_words=words.in_words)
+        by_name.update(
+            moment=words.moment, ago=words.ago, in_words=words.in_words, advice=words.advice
+        )
         return environment
 
     def text(self, name: str, context: Mapping[str, Any], part: str = "") -> str:
@@ -82,6 +84,11 @@ class Templates:
         is_part = part in template.blocks and part != "content"
         layout = "part.html" if is_part else "base.html"
         return template.render(context, layout=layout, part=part)
+
+    def icon(self, worst: object) -> str:
+        """The address of the icon with a dot for the worst open alarm."""
+        parts = cast("Any", self._environment.get_template("parts/ui.html").module)
+        return str(parts.favicon(worst))
 
 
 def templates_of(request: Request) -> Templates:

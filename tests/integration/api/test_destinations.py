@@ -263,6 +263,22 @@ def test_what_a_service_needs_is_found_out_and_shown(api: Api) -> None:
         api.delete(one)
 
 
+def test_a_probe_says_what_does_not_work(api: Api) -> None:
+    with quirky() as service:
+        keys_ = {"accessKey": "k" * 20, "secretKey": "s" * 40, "bucketName": "backups"}
+        where = {**keys_, "region": "us-east-1", "endpoint": service.endpoint}
+        body = {"name": fresh("Probed"), "type": "s3", "prefix": "", "credentials": where}
+        one = f"/backup-destinations/{api.post('/backup-destinations', body).data['id']}"
+        probe = api.post(f"{one}/probe", {}).data
+        assert probe["works"] is True
+        assert "problem" not in probe
+    probe = api.post(f"{one}/probe", {}).data
+    assert probe["works"] is False
+    assert probe["problem"]
+    assert api.post("/platform-store/probe", {}).data["works"] is True
+    api.delete(one)
+
+
 def test_another_bucket_is_another_destination_unless_it_has_the_same_objects(
     server: Server, attached: Attached, body: dict[str, Any], s3_server: S3Server
 ) -> None:

@@ -107,6 +107,8 @@ def test_default_may_not_delete_nor_touch_tokens(api: Api, token_of: TokenOf) ->
         ("POST", "/projects/p/addons/a/backups/b/copies/d/retry", Permission.ADDON_UPDATE),
         ("POST", "/backup-destinations/d/recovery-kit", Permission.DESTINATION_UPDATE),
         ("POST", "/platform-store/recovery-kit", Permission.DESTINATION_UPDATE),
+        ("POST", "/backup-destinations/d/probe", Permission.DESTINATION_UPDATE),
+        ("POST", "/platform-store/probe", Permission.DESTINATION_UPDATE),
         ("POST", "/backup-destinations/d/adopt", Permission.DESTINATION_UPDATE),
         ("POST", "/platform-store/adopt", Permission.DESTINATION_UPDATE),
         ("GET", "/platform-store/backups", Permission.DESTINATION_READ),
@@ -204,6 +206,25 @@ def test_a_deleted_role_takes_its_tokens_with_it(api: Api) -> None:
     assert mine.get("/projects").status == 401
     assert api.delete("/roles/owner").status == 409
     assert api.delete("/roles/never").status == 404
+
+
+def test_a_role_is_changed_for_all_who_have_it(api: Api) -> None:
+    body = {"name": fresh("Reader"), "permissions": [Permission.PROJECT_READ]}
+    role = api.post("/roles", body).data["id"]
+    reader = Api(api.url, api.post("/tokens", {"name": "x", "role": role}).data["token"])
+    assert reader.get("/projects").status == 200
+    changed = api.patch(f"/roles/{role}", {"permissions": [Permission.AUDIT_READ]}).data
+    assert (changed["id"], changed["permissions"]) == (role, [Permission.AUDIT_READ])
+    assert reader.get("/projects").status == 403
+    assert api.patch(f"/roles/{role}", {"name": "Auditor"}).data["permissions"]
+    assert api.patch("/roles/owner", {"name": "Boss"}).status == 409
+    assert list(api.patch(f"/roles/{role}", {"permissions": ["Fly"]}).details) == ["permissions"]
+    managers = {"name": fresh("Manager"), "permissions": [Permission.TOKENS_MANAGE]}
+    manager = api.post("/roles", managers).data["id"]
+    mine = Api(api.url, api.post("/tokens", {"name": "m", "role": manager}).data["token"])
+    assert mine.patch(f"/roles/{role}", {"name": "Mine"}).status == 403
+    more = {"permissions": [Permission.TOKENS_MANAGE, Permission.AUDIT_READ]}
+    assert mine.patch(f"/roles/{manager}", more).status == 403
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,8 @@ def test_pages_of_the_dashboard_read_no_growing_table_whole(
     installation.backup(addon_pk)
     now = installation.clock.at
     with installation.catalog.read() as session, listening(installation.catalog) as asked:
-        everything = fleet.fleet(session, CALLER, now, now - DAY)
+        tiles = fleet.Tiles(installation.clock).of(session, CALLER, None)
+        everything = fleet.fleet(session, CALLER, tiles, now - DAY)
         fleet.bars(session, everything.tiles)
         timeline.timeline(session, addon_pk, now, "30d")
         timeline.growth(session, addon_pk, now)

@@ -1,15 +1,19 @@
 """Live pages: hints and log lines come as they happen, to those who may see them, and end."""
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
 
 from fixtures.dashboard import SAME_ORIGIN, Shop, Visitor, open_shop
 from fixtures.holdfast import Api
+from holdfast.catalog.database.session import Catalog
+from holdfast.catalog.schema import Addon, Operation
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +120,26 @@ def test_open_pages_do_not_keep_the_server_from_ending() -> None:
 def test_a_stream_needs_a_session(shop: Shop) -> None:
     stranger = httpx.get(f"{shop.server.url}/live?of=fleet", headers=SAME_ORIGIN)
     assert stranger.status_code != 200
+
+
+def test_the_throughput_of_what_runs_is_a_picture(shop: Shop) -> None:
+    visitor, op = shop.visitor(), secrets.token_hex(12)
+    catalog = Catalog(f"sqlite:///{shop.server.data_dir / 'holdfast.db'}")
+    now = time.time_ns() // 1_000_000
+    with catalog.write() as session:
+        addon = session.query(Addon).filter(Addon.id == "orders").one()
+        values: dict[str, Any] = {"lane": "any", "priority": 5, "fence": 1, "attempt": 1}
+        values |= {"arguments": {}, "record": {}, "created": now - 10_000, "started": now - 10_000}
+        progress = {"bytes": 50_000_000, "expected": 100_000_000}
+        row = Operation(
+            id=op, addon_pk=addon.pk, kind="backup", status="running", progress=progress, **values
+        )
+        session.add(row)
+    catalog.close()
+    part = visitor.get(f"/p/shop/orders/speed/{op}", **{"hx-request": "1", "hx-target": "speed"})
+    assert part.html.strip().startswith('<div id="speed"')
+    assert "MB/s now" in part.text
+    assert "<title" in part.html
+    assert visitor.get(f"/p/other/hidden/speed/{op}").status == 404
+    listed = visitor.get("/alarms/count").response.json()
+    assert listed["icon"].startswith("data:image/svg+xml,")

@@ -99,3 +99,15 @@ def test_problems_stand_at_their_fields() -> None:
     assert form.problem("scheduling.minute") == "must be at most 59"
     assert form.problem("retentionTime") == "is required"
     assert form.stray == {"elsewhere": "is wrong"}
+
+
+def test_a_command_is_not_capitalised() -> None:
+    text = "holdfast schedule create --daily gives it one; holdfast status names the reasons"
+    assert words.sentence(text).startswith("holdfast schedule create")
+    assert words.sentence("start one") == "Start one."
+    assert str(words.advice(text)) == (
+        "<code>holdfast schedule create --daily</code> gives it one; <code>holdfast status</code>"
+        " names the reasons."
+    )
+    assert str(words.advice("`a <b>` or c & d")) == "<code>a &lt;b&gt;</code> or c &amp; d."
+    assert str(words.advice("it is a fault of Holdfast")) == "It is a fault of Holdfast."

@@ -6,23 +6,29 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from holdfast.api.places import Paging, destination_at, own_destination_at, owns
-from holdfast.api.probing import changed_bucket, require_bucket
+from holdfast.api.probing import changed_bucket, require_bucket, try_destination
 from holdfast.api.reading import in_turn
 from holdfast.catalog import destinations as rows
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.schema import Destination
 from holdfast.catalog.storage import copies
 from holdfast.domain.access import Caller, Permission
 from holdfast.http import answers
-from holdfast.http.auth import requires
-from holdfast.http.state import State
+from holdfast.http.auth import require_all_projects, requires
+from holdfast.http.state import Api, State
 from holdfast.http.writing import Writing
 from holdfast.usecases import destinations as verbs
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import DestinationForm, DestinationPatch
 from holdfast.views import backups as backup_views
 from holdfast.views import destinations as views
-from holdfast.views.shapes.backups import DestinationList, DestinationView, StoredBackup
+from holdfast.views.shapes.backups import (
+    DestinationList,
+    DestinationView,
+    ProbeView,
+    StoredBackup,
+)
 from holdfast.views.shapes.base import Empty, Many, One
 
 router = APIRouter(tags=["backup destinations"])
@@ -91,6 +97,29 @@ def delete_destination(writing: Writing, caller: Deleter, destination_id: str) -
             context, own_destination_at(context.session, caller, destination_id)
         ),
     )
+
+
+@router.post(f"{DESTINATION}/probe", response_model=One[ProbeView])
+def probe_destination(api: State, caller: Updater, destination_id: str) -> Response:
+    """Writes, reads back, lists and deletes there now, with the settings as they are."""
+    with api.catalog.read() as session:
+        destination = own_destination_at(session, caller, destination_id)
+        session.expunge(destination)
+    return _probe(api, destination)
+
+
+@router.post("/platform-store/probe", response_model=One[ProbeView])
+def probe_platform(api: State, caller: Updater) -> Response:
+    """The same in the platform's own store."""
+    require_all_projects(caller)
+    return _probe(api, None)
+
+
+def _probe(api: Api, destination: Destination | None) -> Response:
+    began = api.clock.monotonic()
+    problem = try_destination(api, destination)
+    took = round((api.clock.monotonic() - began) * 1000)
+    return answers.one(ProbeView(works=problem is None, problem=problem, milliseconds=took))
 
 
 @router.get(f"{DESTINATION}/backups", response_model=Many[list[StoredBackup]])

@@ -8,6 +8,8 @@ from starlette.responses import Response
 from holdfast.api.places import Paging
 from holdfast.api.reading import in_turn
 from holdfast.catalog import tokens as rows
+from holdfast.catalog.database.session import ReadSession
+from holdfast.catalog.schema import Role
 from holdfast.domain.access import Caller, Permission
 from holdfast.domain.errors import Conflict, NotFound
 from holdfast.http import answers
@@ -16,7 +18,7 @@ from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.usecases import tokens as verbs
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.forms import RoleForm, TokenForm
+from holdfast.usecases.forms.forms import RoleForm, RolePatch, TokenForm
 from holdfast.views import tokens as views
 from holdfast.views.shapes.base import Empty, Many, One
 from holdfast.views.shapes.others import RoleList, RoleView, TokenList, TokenView
@@ -71,14 +73,29 @@ def create_role(writing: Writing, caller: Manager, form: RoleForm) -> Response:
     return writing.create(caller, lambda context: views.role_view(verbs.create_role(context, form)))
 
 
+def _role_at(session: ReadSession, role_id: str, done: str) -> Role:
+    role = rows.find_role(session, role_id)
+    if role is None and role_id in views.BUILT_IN:
+        raise Conflict(f"the role {role_id!r} is built in and cannot be {done}")
+    if role is None:
+        raise NotFound(f"there is no role {role_id!r}")
+    return role
+
+
+@router.patch("/roles/{role_id}", response_model=One[RoleView])
+def patch_role(writing: Writing, caller: Manager, role_id: str, form: RolePatch) -> Response:
+    """What is left out stays. Counts at once for all tokens and users of the role."""
+
+    def patch(context: Context) -> RoleView:
+        role = _role_at(context.session, role_id, "changed")
+        return views.role_view(verbs.change_role(context, role, form))
+
+    return writing.change(caller, patch)
+
+
 @router.delete("/roles/{role_id}", response_model=One[Empty])
 def delete_role(writing: Writing, caller: Manager, role_id: str) -> Response:
     def delete(context: Context) -> None:
-        role = rows.find_role(context.session, role_id)
-        if role is None and role_id in views.BUILT_IN:
-            raise Conflict(f"the role {role_id!r} is built in and cannot be deleted")
-        if role is None:
-            raise NotFound(f"there is no role {role_id!r}")
-        verbs.delete_role(context, role)
+        verbs.delete_role(context, _role_at(context.session, role_id, "deleted"))
 
     return writing.undo(caller, delete)

@@ -266,6 +266,14 @@ class KitRepository(Model):
     url: str = ""
 
 
+class Probe(Model):
+    """What became of writing, reading back, listing and deleting at a destination."""
+
+    works: bool = False
+    problem: str | None = None
+    milliseconds: int = 0
+
+
 class RecoveryKit(Model):
     """Opens every repository of a store without Holdfast."""
 

@@ -370,6 +370,16 @@ class TokenForm(StrictForm):
     expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
 
+RoleName = Annotated[str, Field(min_length=3, max_length=39), Matching(naming.NAME, "Operator")]
+
+
 class RoleForm(StrictForm):
-    name: Annotated[str, Field(min_length=3, max_length=39), Matching(naming.NAME, "Operator")]
+    name: RoleName
     permissions: Annotated[list[str], Field(min_length=1)]
+
+
+class RolePatch(StrictForm):
+    """Only what is sent is changed; the id stays."""
+
+    name: RoleName | None = None
+    permissions: Annotated[list[str], Field(min_length=1)] | None = None

@@ -203,6 +203,14 @@ class FinishView(Shape):
     steps: list[str]
 
 
+class ProbeView(Shape):
+    """What became of writing, reading back, listing and deleting; `problem` names what failed."""
+
+    works: bool
+    problem: str | None = None
+    milliseconds: int
+
+
 class KitRepository(Shape):
     """A repository's address, as the stock `restic` takes it."""
 

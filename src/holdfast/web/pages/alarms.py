@@ -3,20 +3,19 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
 from holdfast.web.pages.addons.addon import together
-from holdfast.web.rendering import Page, show
+from holdfast.web.rendering import Page, show, templates_of
 from holdfast.web.session import Posting, Viewer, Viewing
 from holdfast.web.showing import exports
 
 router = APIRouter()
 
 _SNOOZES = ((60, "1 h"), (480, "8 h"), (1440, "1 day"), (10_080, "1 week"))
-_EXPORT_PAGES = 100
 
 
 @router.get("/alarms")
@@ -29,12 +28,13 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
     settled, cursor = query.get("show") == "settled", query.get("cursor")
     filters = {"open": not settled, "severity": query.getlist("severity")}
     if query.get("format"):
-        return exports.table(request, "alarms", await _every_alarm(calls, filters))
-    listed, opened, channels, deliveries = await together(
+        return await _file(request, calls, filters)
+    listed, opened, channels, deliveries, monitors = await together(
         calls.ask("GET", "/v1/alarms", query={**filters, "cursor": cursor, "per_page": 50}),
         calls.ask("GET", "/v1/alarms", query={"open": True, "per_page": 100}),
         calls.ask("GET", "/v1/channels", query={"per_page": 100}),
         calls.ask("GET", "/v1/deliveries", query={"per_page": 15}),
+        calls.ask("GET", "/v1/monitors", query={"per_page": 100}),
     )
     open_alarms = opened.data["alarms"]
     context = {
@@ -46,6 +46,8 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
         "channels": channels.items("channels"),
         "sees_channels": channels.ok,
         "deliveries": deliveries.items("deliveries"),
+        "monitors": monitors.items("monitors"),
+        "sees_monitors": monitors.ok,
         "snoozes": _SNOOZES,
         "form": form,
     }
@@ -54,21 +56,42 @@ async def _page(request: Request, viewer: Viewer, form: Form, status: int = 200)
     return show(request, "alarms.html", page, frame, context, status)
 
 
-async def _every_alarm(calls: Calls, filters: dict[str, Any]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    cursor: str | None = None
-    names = ("id", "kind", "severity", "subject", "reason", "projectId", "addonId", "since")
-    times = ("openedAt", "acknowledgedAt", "acknowledgedBy", "snoozedUntil", "closedAt", "closedBy")
-    for _ in range(_EXPORT_PAGES):
-        query = {**filters, "cursor": cursor, "per_page": 100}
-        answer = await calls.ask("GET", "/v1/alarms", query=query)
-        rows += [
-            {name: alarm.get(name) for name in (*names, *times)} for alarm in answer.data["alarms"]
-        ]
-        cursor = answer.cursor
-        if cursor is None:
-            break
-    return rows
+_COLUMNS = {
+    "alarms": (
+        *("id", "kind", "severity", "subject", "reason", "projectId", "addonId", "since"),
+        *("openedAt", "acknowledgedAt", "acknowledgedBy", "snoozedUntil", "closedAt", "closedBy"),
+    ),
+    "channels": (
+        *("id", "name", "kind", "receiver", "severity", "projects", "resolved", "digest"),
+        *("failing", "failures", "problem", "deliveredAt", "nextTryAt"),
+    ),
+    "deliveries": (
+        *("id", "channel", "event", "title", "status", "createdAt", "sentAt", "givenUpAt"),
+        "attempts",
+    ),
+    "monitors": (
+        *("id", "name", "state", "problem", "since", "everySeconds", "graceSeconds", "dueAt"),
+        *("pingedAt", "signal", "succeededAt", "startedAt", "createdAt", "updatedAt"),
+    ),
+}
+"""Columns of the files of this page's tables."""
+
+
+async def _file(request: Request, calls: Calls, filters: dict[str, Any]) -> Response:
+    """One table of the page as a file; `of` names which, alarms when absent."""
+    name = request.query_params.get("of", "")
+    name = name if name in _COLUMNS else "alarms"
+    listed = await calls.every(path_of(name), name, filters if name == "alarms" else None)
+    rows = [{column: row.get(column) for column in _COLUMNS[name]} for row in listed]
+    return exports.table(request, name, rows)
+
+
+@router.get("/alarms/count")
+async def count(request: Request, viewer: Viewing) -> Response:
+    """What the title and the icon of every open page say."""
+    alarms = (await frame_of(request, viewer)).alarms
+    icon = templates_of(request).icon(alarms.worst)
+    return JSONResponse({"count": alarms.count, "icon": icon})
 
 
 @router.post("/alarms/{alarm}/acknowledge")

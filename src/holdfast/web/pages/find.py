@@ -7,6 +7,7 @@ from holdfast.http.state import of
 from holdfast.views.dashboard import fleet
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
+from holdfast.web.live import hub_of
 from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Viewing
@@ -35,9 +36,12 @@ async def find(request: Request, viewer: Viewing) -> Response:
     low, api = text.lower(), of(request)
     frame = await frame_of(request, viewer)
 
+    hub, edition = hub_of(request), hub_of(request).edition()
+
     def read() -> fleet.Fleet:
         with api.catalog.read() as session:
-            return fleet.fleet(session, viewer.caller, frame.now, frame.now)
+            tiles = hub.tiles.of(session, viewer.caller, edition)
+            return fleet.fleet(session, viewer.caller, tiles, frame.now)
 
     everything = await api.turns.run(read)
     destinations = await Calls(request, viewer.caller).ask(

@@ -17,6 +17,7 @@ from holdfast.http.state import of
 from holdfast.views.dashboard import fleet as views
 from holdfast.views.dashboard.fleet import Fleet, Tile
 from holdfast.web.frame import frame_of
+from holdfast.web.live import hub_of
 from holdfast.web.rendering import Page, show
 from holdfast.web.session import Viewing
 from holdfast.web.showing import exports
@@ -109,10 +110,12 @@ async def overview(request: Request, viewer: Viewing) -> Response:
     api = of(request)
     frame = await frame_of(request, viewer)
     filters = Filters.of(request.query_params)
+    hub, edition = hub_of(request), hub_of(request).edition()
 
     def read() -> tuple[Fleet, Wall, int]:
         with api.catalog.read() as session:
-            fleet = views.fleet(session, viewer.caller, frame.now, frame.now - DAY_MS)
+            tiles = hub.tiles.of(session, viewer.caller, edition)
+            fleet = views.fleet(session, viewer.caller, tiles, frame.now - DAY_MS)
             wall = _wall(fleet, filters)
             shown = [tile for group in wall.groups.values() for tile in group]
             days = views.bars(session, shown)

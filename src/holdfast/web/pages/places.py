@@ -33,6 +33,11 @@ _FIELDS = (
     "typed",
 )
 _TRAIL = (("Destinations", "/places"),)
+_FINDING = (
+    *("id", "kind", "destinationId", "prefix", "objects", "bytes", "backupId", "reason"),
+    *("createdAt", "seenAt", "settledAt", "outcome"),
+)
+"""Columns of the file of findings."""
 _STORE_ALARMS = ("store.unusable", "disk.nearly-full", "addon.copy-lost")
 
 
@@ -43,6 +48,10 @@ async def places(request: Request, viewer: Viewing) -> Response:
 
 async def _list_page(request: Request, viewer: Viewer, form: Form, status: int = 200) -> Response:
     calls, api = Calls(request, viewer.caller), of(request)
+    if request.query_params.get("of") == "findings" and request.query_params.get("format"):
+        rows = await calls.every("/v1/retention/findings", "findings")
+        findings = [{name: row.get(name) for name in _FINDING} for row in rows]
+        return exports.table(request, "findings", findings)
     listed, audits, findings, alarms = await together(
         calls.ask("GET", "/v1/backup-destinations", query={"per_page": 100}),
         calls.ask("GET", "/v1/retention/audits"),

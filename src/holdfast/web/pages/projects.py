@@ -13,6 +13,7 @@ from holdfast.views.dashboard import fleet
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls, path_of
+from holdfast.web.live import hub_of
 from holdfast.web.pages.addons.settings import OBJECTIVES, objective_of
 from holdfast.web.pages.overview import TONES, WORDS
 from holdfast.web.rendering import Page, show
@@ -37,10 +38,11 @@ async def _list_page(request: Request, viewer: Viewer, form: Form, status: int =
     rows: list[dict[str, Any]] = answer.data["projects"]
     frame = await frame_of(request, viewer)
 
+    hub, edition = hub_of(request), hub_of(request).edition()
+
     def read() -> dict[str, Counter[State]]:
         with api.catalog.read() as session:
-            everything = fleet.fleet(session, viewer.caller, frame.now, frame.now)
-        groups = fleet.by_project(everything.tiles)
+            groups = fleet.by_project(hub.tiles.of(session, viewer.caller, edition))
         return {key: Counter(tile.state for tile in tiles) for key, tiles in groups.items()}
 
     counts = await api.turns.run(read)

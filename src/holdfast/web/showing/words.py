@@ -1,5 +1,6 @@
 """Writes instants, durations, sizes and counts as pages show them: UTC, 24 hours, decimal units."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -168,9 +169,27 @@ def in_words(count: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter and a full stop."""
+    """The text with a capital letter and a full stop; a command that it begins with stays small."""
     text = text.strip()
     if not text:
         return text
     ended = text if text[-1] in ".!?:" else f"{text}."
-    return ended[0].upper() + ended[1:]
+    return ended if _COMMAND.match(ended) else ended[0].upper() + ended[1:]
+
+
+_COMMAND = re.compile(
+    r"`[^`]+`"
+    r"|\bholdfast (?:api|serve|scheduler|status|worker"
+    r"|(?:alarm|backup|channel|drill|monitor|schedule) [a-z]+)\b(?: --[a-z-]+)*"
+)
+"""A line of ours within a sentence: in backticks, or as the remedies of alarms name it."""
+
+
+def advice(text: str) -> Markup:
+    """A sentence whose commands are shown as code."""
+    whole, parts, end = sentence(text), list[str | Markup](), 0
+    for command in _COMMAND.finditer(whole):
+        code = Markup("<code>{}</code>").format(command.group().strip("`"))
+        parts += [whole[end : command.start()], code]
+        end = command.end()
+    return Markup("").join([*parts, whole[end:]])

@@ -99,8 +99,27 @@ let stream = null;
 const refresh = (topic) => {
   for (const part of document.querySelectorAll("[data-live]")) {
     const topics = part.dataset.live.split(" ");
+    if (topic.startsWith("rate/") && part.querySelector("details[open]")) continue; // it is being read
     if (topic === "all" || topics.includes(topic) || topics.includes("all")) globalThis.htmx?.trigger(part, "news");
   }
+};
+// the number of open alarms: in the title, in the icon, and beside its entry
+const ring = async () => {
+  const response = await fetch("/alarms/count", { redirect: "manual" });
+  if (!response.ok) return;
+  const { count, icon } = await response.json();
+  document.title = (count ? `(${count}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+  $("link[rel=icon]").href = icon;
+  const entry = $(".side a[href='/alarms']");
+  $(".count", entry)?.remove();
+  if (!count) return;
+  const badge = document.createElement("span");
+  const word = document.createElement("span");
+  badge.className = "count b";
+  word.className = "vh";
+  word.textContent = " open";
+  badge.append(count, word);
+  entry.append(badge);
 };
 const sizes = ["B", "kB", "MB", "GB", "TB"];
 const size = (count) => {
@@ -128,14 +147,14 @@ const listen = () => {
   stream = new EventSource(`/live?of=${encodeURIComponent(of)}`);
   stream.addEventListener("open", hear);
   stream.addEventListener("ping", hear);
-  stream.addEventListener("changed", (event) => { hear(); for (const topic of event.data.split(" ")) refresh(topic); });
+  stream.addEventListener("changed", (event) => { hear(); for (const topic of event.data.split(" ")) topic === "bell" ? ring() : refresh(topic); });
   stream.addEventListener("progress", (event) => { hear(); show(JSON.parse(event.data)); });
   stream.addEventListener("bye", () => { location.reload(); });
 };
 const hush = () => { stream?.close(); stream = null; };
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return hush();
-  if (of) { listen(); refresh("all"); }
+  if (of) { listen(); refresh("all"); ring(); }
 });
 addEventListener("pagehide", hush);
 addEventListener("DOMContentLoaded", listen);

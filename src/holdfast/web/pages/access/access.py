@@ -28,17 +28,16 @@ async def access(request: Request, viewer: Viewing) -> Response:
     users = await _all(calls, "users")
     tokens = [token for token in await _all(calls, "tokens") if "revokedAt" not in token]
     sessions = await _all(calls, "sessions")
-    listed = {"users": users, "tokens": tokens, "sessions": sessions}
+    roles = (await calls.get("/v1/roles"))["roles"]
+    listed = {"users": users, "tokens": tokens, "sessions": sessions, "roles": roles}
     if request.query_params.get("format"):
         name = request.query_params.get("of", "users")
         rows = [
             {name: str(value) for name, value in row.items()} for row in listed.get(name, users)
         ]
         return exports.table(request, name, rows)
-    roles = (await calls.get("/v1/roles"))["roles"]
     context = {
         **listed,
-        "roles": roles,
         "viewer": viewer,
         "may": viewer.caller.may(Permission.TOKENS_MANAGE),
         "single": parts_of(request).single,

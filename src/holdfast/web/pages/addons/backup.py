@@ -12,6 +12,7 @@ from holdfast.web import live, logs
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place, together
+from holdfast.web.pages.addons.speed import curve_of
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
 from holdfast.web.showing import evidence
@@ -112,13 +113,16 @@ async def _page(
             return operation, logs.read(session, operation, viewer)
 
     operation, log = await api.turns.run(read_log)
+    is_over = shown["status"] in OVER
+    curve = None if is_over else await curve_of(request, viewer, at, operation)
     planned: list[dict[str, Any]] = plan.items("copies")
     title = day_time(shown["createdAt"])
     context: dict[str, Any] = {
         "at": at,
         "view": view,
         "backup": shown,
-        "is_over": shown["status"] in OVER,
+        "is_over": is_over,
+        "curve": curve,
         "proof": proof,
         "summed": evidence.summed(proof.get("checks", ())),
         "stock": evidence.stock_commands(view["type"], proof.get("members", ())),
@@ -128,7 +132,7 @@ async def _page(
         "log": log,
         "form": form,
     }
-    topics = live.topics(at.topic, f"operation/{operation}")
+    topics = live.topics(at.topic, f"operation/{operation}", f"rate/{operation}")
     page = at.page(title, live=topics)
     frame = await frame_of(request, viewer)
     return show(request, "addons/backup.html", page, frame, context, status)

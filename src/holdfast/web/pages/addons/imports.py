@@ -16,6 +16,7 @@ _FIELDS = (
     "connectionString",
     "importAllDatabases",
     "importUrl",
+    "uploadId",
     "name",
     "compressionType",
     "customDestinationId",
@@ -51,6 +52,7 @@ async def create(request: Request, posted: Posting, project: str, addon: str) ->
         {
             "connectionString": form.value("connectionString"),
             "importUrl": form.value("importUrl"),
+            "uploadId": form.value("uploadId"),
             "importAllDatabases": form.on("importAllDatabases") or None,
             "name": form.value("name"),
             "compressionType": form.value("compressionType"),

@@ -113,5 +113,9 @@ def body_of(form: Form) -> dict[str, Any]:
         body["customCredentials"] = {"dbName": form.value("customCredentials.dbName")}
     if origin == "fork":
         project, addon, backup = [*form.value("source").split("/"), "", "", ""][:3]
-        body["source"] = {"projectId": project, "addonId": addon, "backupId": backup or "latest"}
+        body["source"] = (
+            {"projectId": project, "addonId": addon, "backupId": backup or "latest"}
+            if addon
+            else {"backupUid": project}  # of a backup whose addon is gone
+        )
     return without_empty(body)

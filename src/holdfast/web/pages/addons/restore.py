@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.domain.differences import KEEP_OLD_HOURS
 from holdfast.domain.operation import OVER
 from holdfast.http.state import of
-from holdfast.views.dashboard import fleet
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Calls
+from holdfast.web.live import hub_of
 from holdfast.web.pages.addons.addon import Place, place, together
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
@@ -42,14 +42,14 @@ async def choose(request: Request, viewer: Viewing, project: str, addon: str) ->
         at.view(),
         at.calls.get(at.path("backups"), status=("completed",), per_page=_POINTS),
     )
-    api = of(request)
+    api, hub, edition = of(request), hub_of(request), hub_of(request).edition()
 
     def read() -> list[tuple[str, str]]:
         with api.catalog.read() as session:
-            everything = fleet.fleet(session, viewer.caller, api.clock.now(), api.clock.now())
+            tiles = hub.tiles.of(session, viewer.caller, edition)
         return [
             (f"{tile.project_id}/{tile.id}", f"{tile.name} in {tile.project_id}")
-            for tile in everything.tiles
+            for tile in tiles
             if tile.kind == view["type"] and (tile.project_id, tile.id) != (project, addon)
         ]
 

@@ -19,6 +19,7 @@ from holdfast.web import live, logs
 from holdfast.web.forms import Form
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place
+from holdfast.web.pages.addons.speed import curve_of
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing, require_fresh
 from holdfast.web.showing import steps
@@ -68,7 +69,8 @@ async def _page(
             }
 
     facts = await api.turns.run(read)
-    shown = facts["restore"]
+    shown, operation = facts["restore"], facts["operation"]
+    curve = None if facts["is_over"] else await curve_of(request, viewer, at, operation)
     report: dict[str, Any] = shown.report or {}
     context: dict[str, Any] = {
         **facts,
@@ -77,9 +79,10 @@ async def _page(
         "report": report,
         "differences": report.get("differences") or [],
         "skipped": report.get("skipped") or [],
+        "curve": curve,
         "form": form,
     }
-    topics = live.topics(at.topic, f"operation/{facts['operation']}")
+    topics = live.topics(at.topic, f"operation/{operation}", f"rate/{operation}")
     title = "Put back" if facts["is_undo"] else "Restore"
     page = at.page(title, live=topics)
     frame = await frame_of(request, viewer)
