@@ -22,7 +22,7 @@ from holdfast.http.auth import check
 from holdfast.http.state import Api, of
 from holdfast.views.dashboard import changes
 from holdfast.views.dashboard.changes import Changes, Snapshot
-from holdfast.web.session import Viewer, Viewing, viewer_of
+from holdfast.web.session import EVENT_STREAM, Viewer, Viewing, viewer_of
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -35,7 +35,6 @@ _PAUSES = {"fleet": 5.0, "wall": 15.0}
 """How often a page about all addons is told at most: with many there is always something."""
 _TOPICS = 20
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(eq=False)

@@ -22,6 +22,7 @@ from holdfast.usecases.context import Context
 from holdfast.usecases.forms.users import UserForm
 from holdfast.web.forms import Form
 from holdfast.web.in_process import Answer, Calls, path_of
+from holdfast.web.pages.access.sign_in import only_single
 from holdfast.web.session import (
     Posting,
     Viewer,
@@ -108,6 +109,8 @@ async def make_owner(request: Request) -> Response:
 async def _require_key(request: Request, key: str) -> None:
     """Raises NotFound for a wrong key, which counts as a wrong token does, and for a used one."""
     api, address = of(request), address_of(request)
+    if only_single(request):
+        raise NotFound(f"the first owner signs in with {only_single(request)}")
     api.throttle.check_guesses(address)
     if not first_owner.is_valid(api.services.sealer, key, api.clock.now()):
         api.throttle.wrong(digest_of(key), address)
