@@ -61,9 +61,9 @@ def forger() -> Iterator[Forger]:
             self.end_headers()
             self.wfile.write(json.dumps(forger.document(self.path)).encode())
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Says nothing."""
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
