@@ -1,4 +1,4 @@
-"""What is taken once, also by several at a time, and what is not to be guessed, forged or replayed."""
+"""What is taken once, also by several at a time, and what is not guessed, forged or replayed."""
 
 import html
 import json
