@@ -29,12 +29,14 @@ def make_owner(parts: Parts) -> bool:
 
 
 def setup_link(parts: Parts, port: int) -> str | None:
-    """The link that makes the first owner; None if there is a user, or no dashboard.
+    """The link that makes the first owner; None if there is a user, no dashboard, or no
+    password to sign in with.
 
     `port` is the one that the process listens on, which the settings may leave open.
     """
     with parts.catalog.read() as session:
-        if not parts.settings.dashboard or users.any_user(session):
+        passwords = parts.settings.dashboard and not parts.settings.oidc_only
+        if not passwords or users.any_user(session):
             return None
     key = first_owner.make_key(parts.sealer, parts.clock.now())
     listening = parts.settings.model_copy(update={"port": port})

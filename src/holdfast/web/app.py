@@ -1,7 +1,6 @@
 """Builds the dashboard's application: its pages, files, limits, headers and pages of errors."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse, Response
@@ -55,12 +54,27 @@ from holdfast.web.rendering import THEME, Templates
 from holdfast.web.security import Secured
 from holdfast.web.session import Posting, credential_in, is_encrypted
 from holdfast.web.sign_in import parts
+from holdfast.web.sign_in.going_on import safe_path
 from holdfast.web.sign_in.parts import SingleSignOn
 from holdfast.web.static_files import PREFIX
 
 _YEAR_SECONDS = 365 * 24 * 3600
 
-_PAGES: list[APIRouter] = [
+_small = APIRouter()
+
+
+@_small.post("/theme")
+async def choose_theme(request: Request, posted: Posting) -> Response:
+    """Remembers light or dark in this browser, for those without scripts."""
+    answer = RedirectResponse(safe_path(str(posted.form.get("back", "/"))), 303)
+    theme = str(posted.form.get("theme", ""))
+    if theme in ("light", "dark"):
+        secure = is_encrypted(request)
+        answer.set_cookie(THEME, theme, _YEAR_SECONDS, secure=secure, samesite="strict")
+    return answer
+
+
+PAGES: list[APIRouter] = [
     overview.router,
     find.router,
     projects.router,
@@ -94,21 +108,8 @@ _PAGES: list[APIRouter] = [
     account.router,
     access.router,
     roles.router,
+    _small,
 ]
-
-_small = APIRouter()
-
-
-@_small.post("/theme")
-async def choose_theme(request: Request, posted: Posting) -> Response:
-    """Remembers light or dark in this browser, for those without scripts."""
-    back = urlsplit(str(posted.form.get("back", "/"))).path
-    answer = RedirectResponse(back if back.startswith("/") else "/", 303)
-    theme = str(posted.form.get("theme", ""))
-    if theme in ("light", "dark"):
-        secure = is_encrypted(request)
-        answer.set_cookie(THEME, theme, _YEAR_SECONDS, secure=secure, samesite="strict")
-    return answer
 
 
 class _Application(FastAPI):
@@ -136,7 +137,7 @@ def create_dashboard(
     parts.install(app, api, single)
     problems.install(app)
     needed.install(app)
-    for router in (*_PAGES, _small):
+    for router in PAGES:
         app.include_router(router)
     app.add_route(f"{PREFIX}{{name:path}}", templates.static.serve, ["GET", "HEAD"])
     app.add_middleware(Limits, throttle=api.throttle, credential_of=credential_in)

@@ -23,7 +23,7 @@ from holdfast.http.state import Api, of
 from holdfast.views.dashboard import changes
 from holdfast.views.dashboard.changes import Changes, Snapshot
 from holdfast.views.dashboard.fleet import Tiles
-from holdfast.web.session import Viewer, Viewing, viewer_of
+from holdfast.web.session import EVENT_STREAM, Viewer, Viewing, viewer_of
 from holdfast.web.showing.throughput import Samples
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ _PAUSES = {"fleet": 5.0, "wall": 15.0, "rate": 5.0, BELL: 5.0}
 first word of a topic; `rate/<id>` is the throughput of an operation."""
 _TOPICS = 20
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(eq=False)

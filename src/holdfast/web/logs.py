@@ -19,8 +19,8 @@ from holdfast.domain.access import Permission
 from holdfast.domain.operation import OVER, Status
 from holdfast.http.auth import check
 from holdfast.http.state import of
-from holdfast.web.live import EVENT_STREAM, HEADERS, hub_of, reserve, still_valid
-from holdfast.web.session import Viewer
+from holdfast.web.live import HEADERS, hub_of, reserve, still_valid
+from holdfast.web.session import EVENT_STREAM, Viewer
 from holdfast.web.showing import words
 
 _FIRST_LINES = 400

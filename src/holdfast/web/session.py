@@ -34,6 +34,7 @@ LOCAL_COOKIE = "holdfast"
 """Over plain http, on loopback only: the browser does not take the other one there."""
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
+EVENT_STREAM = "text/event-stream"
 MAX_FORM_BYTES = 1 << 20
 MAX_FIELDS = 2000
 _SECRET_FIELDS = frozenset({CSRF_FIELD, "password", "token", "code", "secret", "uri"})
@@ -157,7 +158,9 @@ class Sessions:
         self._edition = Edition(catalog)
         self._cache: dict[str, _CachedSitting] = {}
 
-    async def of(self, cookie: str) -> Sitting | None:
+    async def of(self, cookie: str, *, is_used: bool = True) -> Sitting | None:
+        """The session. `is_used`: by its user, so that it goes on; a page that is merely open asks
+        without."""
         now, edition = self._clock.now(), self._edition.number()
         digest = web_sessions.digest(Secret(cookie))
         entry = self._cache.get(digest)
@@ -166,15 +169,15 @@ class Sessions:
         self._cache = {
             key: cached for key, cached in self._cache.items() if cached.is_valid(edition, now)
         }
-        sitting = await self._turns.run(partial(self._look_up, digest, now))
+        sitting = await self._turns.run(partial(self._look_up, digest, now, is_used=is_used))
         if sitting is not None and edition is not None and not sitting.lifetime.is_stale(now):
             self._cache[digest] = _CachedSitting(edition, now, sitting)
         return sitting
 
-    def _look_up(self, digest: str, now: int) -> Sitting | None:
+    def _look_up(self, digest: str, now: int, *, is_used: bool) -> Sitting | None:
         with self._catalog.read() as session:
             sitting = web_sessions.sitting(session, digest, now)
-        if sitting is not None and sitting.lifetime.is_stale(now):
+        if is_used and sitting is not None and sitting.lifetime.is_stale(now):
             with self._catalog.write() as session:
                 web_sessions.record_sight(session, sitting, now)
         return sitting
@@ -190,10 +193,17 @@ def sessions_of(request: Request) -> Sessions:
     return sessions
 
 
+def is_used(request: Request) -> bool:
+    """Whether a person asks. An open page asks by itself, for news and for its parts that changed:
+    that keeps no session, or one that is left alone would never end."""
+    by_itself = "hx-request" in request.headers or request.headers.get("accept") == EVENT_STREAM
+    return request.method != "GET" or not by_itself
+
+
 async def viewer_of(request: Request) -> Viewer | None:
     """The viewer, or None without a valid session."""
     cookie = cookie_in(request.scope)
-    sitting = await sessions_of(request).of(cookie) if cookie else None
+    sitting = await sessions_of(request).of(cookie, is_used=is_used(request)) if cookie else None
     if cookie is None or sitting is None:
         return None
     request.scope["state"][AUTHENTICATED] = True

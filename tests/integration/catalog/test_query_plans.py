@@ -16,6 +16,7 @@ from fixtures.in_process_installation import POLICY, InProcessInstallation
 from fixtures.timetables import CALLER, DAY
 from holdfast.bootstrap import PLANS
 from holdfast.catalog import backups
+from holdfast.catalog.access import cli_logins, passkeys, web_sessions
 from holdfast.catalog.alarms import alarms
 from holdfast.catalog.database.page import Page
 from holdfast.catalog.database.session import Catalog
@@ -36,7 +37,7 @@ from holdfast.views.dashboard import activity, changes, fleet, timeline
 
 GROWING = (
     "audit_log", "backups", "copies", "deletions", "imports", "journal", "occurrences",
-    "operations", "restores", "drills",
+    "operations", "restores", "drills", "web_sessions", "passkeys", "recovery_codes", "cli_logins",
 )  # fmt: skip
 # Each has a row for what waits, and none for what is over.
 ONLY_WHAT_WAITS = (
@@ -127,6 +128,23 @@ def test_pages_of_the_dashboard_read_no_growing_table_whole(
         alarms.open_counts(session, CALLER)
     assert len(asked) > 12
     assert whole_reads(installation.catalog, asked) == []
+
+
+def test_signing_in_reads_its_own_rows(catalog: Catalog) -> None:
+    with catalog.write() as session, listening(catalog) as asked:
+        web_sessions.sitting(session, "digest", DAY)
+        web_sessions.of_user(session, 1)
+        web_sessions.forget_ended(session, DAY)
+        passkeys.of_credential(session, "credential")
+        passkeys.of_user(session, 1)
+        passkeys.unused_codes(session, 1)
+        passkeys.recovery_code(session, 1, "digest")
+        passkeys.forget_codes(session, 1)
+        cli_logins.waiting(session, "digest", DAY)
+        cli_logins.count_of(session, "127.0.0.1", DAY)
+        cli_logins.forget_ended(session, DAY)
+    assert len(asked) > 10
+    assert whole_reads(catalog, asked) == []
 
 
 def test_a_plain_row_says_what_the_entity_says(

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from fixtures.holdfast import await_that
 from fixtures.sso import Sso, running_sso
-from fixtures.visitors import Visitor, make_user
+from fixtures.visitors import GOOD_PASSWORD, Visitor, make_user
 
 
 def account_of(sso: Sso, login: str, *groups: str, **claims: Any) -> str:
@@ -43,6 +43,16 @@ def test_the_role_follows_the_groups_at_each_sign_in(sso: Sso) -> None:
     answer = sso.sign_in(Visitor(sso.server), account_of(sso, "nora", "none of them"))
     assert answer.status_code == 401
     assert "None of your groups at Keycloak may sign in here." in answer.text
+
+
+def test_its_users_make_no_way_in_of_their_own(sso: Sso) -> None:
+    visitor = Visitor(sso.server)
+    sso.sign_in(visitor, account_of(sso, "mila", "staff"))
+    new = {"new_password": GOOD_PASSWORD, "repeated_password": GOOD_PASSWORD}
+    assert visitor.act("/account/password", **new).status_code == 400
+    assert visitor.act("/account/passkeys", name="key", passkey="{}").status_code == 400
+    assert visitor.get("/account/codes").status_code == 400
+    assert user_of(sso, "mila")["signsInWith"] == ["single sign-on"]
 
 
 def test_a_name_that_is_taken_opens_nothing(sso: Sso) -> None:
@@ -152,4 +162,7 @@ def test_nothing_else_may_be_allowed() -> None:
         assert 'name="password"' not in page
         assert visitor.sign_in(name).status_code == 403
         assert visitor.sign_in_with_token(sso.server.token).status_code == 403
+        assert visitor.get("/welcome?key=any").status_code == 403
+        assert visitor.get("/setup?key=any").status_code == 404
+        assert "first owner" not in sso.server.log.read_text()
         assert sso.sign_in(visitor, account_of(sso, "only", "dba")).status_code == 200

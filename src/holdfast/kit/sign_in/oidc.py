@@ -7,6 +7,7 @@ for again, though not more often than every five seconds.
 
 import base64
 import hashlib
+import math
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -193,7 +194,7 @@ class Provider:
         problems = {
             "it is from another issuer": str(claims.get("iss", "")).rstrip("/") != self.issuer,
             "it is for another application": self._client_id not in audiences,
-            "it was made for another application": len(audiences) > 1
+            "it was made for another application": (len(audiences) > 1 or "azp" in claims)
             and claims.get("azp") != self._client_id,
             "it answers another sign-in": not secrets.compare_digest(
                 str(claims.get("nonce", "")).encode(), nonce.encode()
@@ -271,7 +272,7 @@ def _usable(document: Claims) -> dict[str, Any]:
 
 def _number(claims: Claims, name: str) -> float:
     value = claims.get(name)
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or not math.isfinite(value):
         raise Unauthenticated(f"the provider's ID token is not valid: it has no {name}")
     return value
 

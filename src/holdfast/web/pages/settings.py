@@ -1,8 +1,9 @@
 """Settings: is the machine well, which processes live, and what was set, and where."""
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -26,6 +27,7 @@ from holdfast.web.showing import exports
 
 router = APIRouter()
 
+_PLAIN = re.compile(r"[0-9]*[.]?[0-9]+|true|false|True|False|[A-Z]+|json|text|auto|dbos|table")
 _SILENT_MS = 15_000
 
 
@@ -115,6 +117,12 @@ async def put_objective(request: Request, posted: Posting) -> Response:
     return RedirectResponse("/settings", 303)
 
 
+def _without_names(line: SettingLine) -> SettingLine:
+    """The setting for others: of what was set, only numbers, names of levels and the like."""
+    is_plain = line.source == "default" or _PLAIN.fullmatch(line.value)
+    return line if is_plain else replace(line, value="(set)")
+
+
 @router.get("/settings/support.json")
 async def support_bundle(request: Request, viewer: Viewing) -> Response:
     """What someone who helps needs to know, without secrets, names of databases or addresses."""
@@ -128,7 +136,7 @@ async def support_bundle(request: Request, viewer: Viewing) -> Response:
         "catalogue": "sqlite" if api.catalog.is_sqlite else "postgresql",
         "doctor": [asdict(finding) for finding in await run_in_threadpool(_examine, api)],
         "processes": [asdict(row) for row in await api.turns.run(lambda: _processes(api))],
-        "settings": [asdict(line) for line in lines],
+        "settings": [asdict(_without_names(line)) for line in lines],
         "databases": protection["counts"],
     }
     headers = {"content-disposition": 'attachment; filename="holdfast-support.json"'}

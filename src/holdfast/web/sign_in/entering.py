@@ -52,9 +52,12 @@ def show_door(
 ) -> Response:
     """A page outside of the dashboard's frame."""
     viewer: Viewer | None = context.pop("viewer", None)
+    live: str = context.pop("live", "")
     host = of(request).public_url.partition("://")[2] or request.url.netloc
     everything = {"host": host, "lead": "", "wide": False, **context}
-    return show(request, template, Page(title), door_frame(request, viewer), everything, status)
+    return show(
+        request, template, Page(title, live=live), door_frame(request, viewer), everything, status
+    )
 
 
 def show_onward(

@@ -1,11 +1,13 @@
 """Passkeys (WebAuthn): what a browser is asked for, and whether its answer is a user's.
 
-A challenge is signed instead of stored, ends after five minutes, and is taken once by a process.
+A challenge is signed instead of stored, and ends after five minutes. A process takes it once; and
+none takes one that is older than the last use of the passkey.
 """
 
 import json
 import secrets
-from typing import Any
+import struct
+from typing import Any, cast
 
 from starlette.requests import Request
 from webauthn import (
@@ -34,6 +36,12 @@ from holdfast.web.sign_in.parts import parts_of
 _CHALLENGE_MS = 5 * 60_000
 _NONCE_BYTES = 16
 _INVALID = "the passkey's answer is not valid"
+_TOO_OLD = "that took too long; please try again"
+_MALFORMED = (
+    *(WebAuthnException, ValueError, LookupError, TypeError),
+    *(AttributeError, RecursionError, struct.error),
+)
+"""What answers that no browser makes end in."""
 
 
 def can_use(request: Request) -> bool:
@@ -90,17 +98,17 @@ def registered(request: Request, user: User, answer: str, name: str, now: int) -
             expected_origin=_origin(request),
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError) as error:
+    except _MALFORMED as error:
         raise Invalid(f"{_INVALID}: {error}", {"passkey": str(error)}) from error
-    response = _object(json.loads(answer).get("response"))
-    transports = response.get("transports")
+    listed = _object(_parsed(answer).get("response")).get("transports")
+    transports = cast("list[object]", listed) if isinstance(listed, list) else []
     return Passkey(
         user_pk=user.pk,
         name=name,
         credential=bytes_to_base64url(verified.credential_id),
         public_key=bytes_to_base64url(verified.credential_public_key),
         sign_count=verified.sign_count,
-        transports=[str(word)[:20] for word in transports][:8] if transports else [],
+        transports=[str(word)[:20] for word in transports][:8],
         created=now,
     )
 
@@ -113,6 +121,8 @@ def credential_of(answer: str) -> str:
 def sign_count_of(request: Request, passkey: Passkey, answer: str) -> int:
     """Checks that the passkey answered. Raises Unauthenticated."""
     challenge = _challenge_in(request, answer, "sign-in")
+    if _made_at(challenge) <= (passkey.last_used or 0):
+        raise Unauthenticated(_TOO_OLD)
     try:
         verified = verify_authentication_response(
             credential=answer,
@@ -123,7 +133,7 @@ def sign_count_of(request: Request, passkey: Passkey, answer: str) -> int:
             credential_current_sign_count=passkey.sign_count,
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError) as error:
+    except _MALFORMED as error:
         raise Unauthenticated(_INVALID) from error
     return verified.new_sign_count
 
@@ -141,15 +151,19 @@ def _challenge_in(request: Request, answer: str, purpose: str) -> bytes:
     try:
         client = base64url_to_bytes(_object(_parsed(answer).get("response"))["clientDataJSON"])
         challenge = base64url_to_bytes(json.loads(client)["challenge"])
-    except (ValueError, KeyError, TypeError) as error:
+    except _MALFORMED as error:
         raise Unauthenticated(_INVALID) from error
     nonce, times = challenge[:_NONCE_BYTES], challenge[_NONCE_BYTES : _NONCE_BYTES + 8]
     expires = int.from_bytes(times, "big")
     subject = f"challenge|{purpose}|{nonce.hex()}"
     signature = challenge[_NONCE_BYTES + 8 :].hex()
     if not parts.signer.valid(subject, expires, signature, now) or not parts.once(nonce, now):
-        raise Unauthenticated("that took too long; please try again")
+        raise Unauthenticated(_TOO_OLD)
     return challenge
+
+
+def _made_at(challenge: bytes) -> int:
+    return int.from_bytes(challenge[_NONCE_BYTES : _NONCE_BYTES + 8], "big") - _CHALLENGE_MS
 
 
 def _parsed(answer: str) -> dict[str, Any]:

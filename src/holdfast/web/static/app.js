@@ -76,7 +76,7 @@ dialog?.addEventListener("close", () => {
 
 // the clock goes on from the server's time
 const clock = $("[data-clock]");
-const pulse = $("#pulse");
+const pulse = $("#pulse") ?? document.createElement("i"); // pages of set-up have none
 const began = performance.now();
 const start = clock ? Date.parse(clock.dateTime) : 0;
 let heard = performance.now();

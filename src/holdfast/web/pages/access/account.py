@@ -91,7 +91,9 @@ async def _read(request: Request, viewer: Viewer) -> _Account:
 async def change_password(request: Request, posted: Posting) -> Response:
     """Takes the present password and a new one; ends all other sessions."""
     viewer, form = posted.viewer, posted.form
-    user = await _user(request, viewer)
+    user = await _own_user(request, viewer)
+    if user.password_hash is None:
+        require_fresh(request, viewer, form)  # there is no present password to ask for
     password = Secret(str(form.get("new_password", "")))
     try:
         await _require_present(request, user, Secret(str(form.get("present_password", ""))))
@@ -130,7 +132,7 @@ async def _require_present(request: Request, user: User, password: Secret) -> No
 @router.get("/account/codes")
 async def begin_codes(request: Request, viewer: Viewing) -> Response:
     require_fresh(request, viewer)
-    user = await _user(request, viewer)
+    user = await _own_user(request, viewer)
     return await _show_codes(request, viewer, user, one_time_codes.new_secret(), Form())
 
 
@@ -156,7 +158,7 @@ async def _show_codes(
 async def enable_codes(request: Request, posted: Posting) -> Response:
     viewer, form = posted.viewer, posted.form
     require_fresh(request, viewer, form)
-    user = await _user(request, viewer)
+    user = await _own_user(request, viewer)
     sealer, sealed = of(request).services.sealer, str(form.get("sealed", ""))
     secret = sealer.open(sealed, f"new codes of {user.id}")
 
@@ -208,7 +210,7 @@ async def disable_codes(request: Request, posted: Posting) -> Response:
 async def add_passkey(request: Request, posted: Posting) -> Response:
     viewer, form = posted.viewer, posted.form
     require_fresh(request, viewer, FormData([("name", str(form.get("name", "")))]))
-    user = await _user(request, viewer)
+    user = await _own_user(request, viewer)
     name = str(form.get("name", "")).strip()[:60] or "Passkey"
     now = of(request).clock.now()
     try:
@@ -276,6 +278,15 @@ async def _user(request: Request, viewer: Viewer) -> User:
     if entry.user is None:
         raise Invalid(_NO_ACCOUNT)
     return entry.user
+
+
+async def _own_user(request: Request, viewer: Viewer) -> User:
+    """The user, who may choose what to sign in with. Raises Invalid for the provider's users: who
+    leaves their groups should not keep a way in that they made themselves."""
+    user = await _user(request, viewer)
+    if user.issuer is not None and user.password_hash is None:
+        raise Invalid("you sign in with single sign-on; an owner can give you a password")
+    return user
 
 
 def _own(context: Context, viewer: Viewer) -> User:

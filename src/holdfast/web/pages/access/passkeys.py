@@ -36,7 +36,7 @@ async def sign_in_with_passkey(request: Request) -> Response:
 
         def use(context: Context) -> None:
             row = context.session.get_one(Passkey, passkey.pk)
-            if row.sign_count != passkey.sign_count:
+            if (row.sign_count, row.last_used) != (passkey.sign_count, passkey.last_used):
                 raise Unauthenticated("the passkey was used elsewhere at the same time")
             row.sign_count, row.last_used = count, context.now
 

@@ -30,7 +30,7 @@ from holdfast.web.session import (
 )
 from holdfast.web.sign_in import passkeys
 from holdfast.web.sign_in.entering import Entry, enter, show_door, show_onward
-from holdfast.web.sign_in.going_on import GoingOn
+from holdfast.web.sign_in.going_on import GoingOn, safe_path
 from holdfast.web.sign_in.parts import parts_of
 
 router = APIRouter()
@@ -53,7 +53,7 @@ class _Candidate:
 async def sign_in_page(request: Request) -> Response:
     query = request.query_params
     viewer = await viewer_of(request)
-    going_on = GoingOn.of_form(query)
+    going_on = GoingOn(safe_path(query.get("next", "/")))  # a form comes from our page alone
     if viewer is not None and not query.get("again"):
         return RedirectResponse(going_on.path, 303)
     return show_sign_in(request, going_on, again=viewer is not None)
@@ -100,7 +100,8 @@ async def sign_in(request: Request) -> Response:
         candidate = await _find(request, name)
         device = candidate.device
         trusted = device is not None and parts.attempts.is_trusted(device)
-        await parts.attempts.admit(name, address, hurried=trusted or bool(code))
+        hurried = trusted or await _is_code_right(request, candidate.user, code)
+        await parts.attempts.admit(name, address, hurried=hurried)
         stored = candidate.user.password_hash if candidate.user is not None else None
         fits = await of(request).hasher.verify(stored, password)
     except (Refused, Temporary) as error:
@@ -114,6 +115,21 @@ async def sign_in(request: Request) -> Response:
     if code:
         return await _enter_with_code(request, candidate.user, candidate.caller, code, going_on)
     return _ask_code(request, candidate.user, going_on)
+
+
+async def _is_code_right(request: Request, user: User | None, code: str) -> bool:
+    """Whether the code would be accepted now. Who has one is not guessing, and does not wait."""
+    api = of(request)
+    if user is None or user.sealed_totp is None or not code:
+        return False
+
+    def check() -> bool:
+        with api.catalog.read() as session:
+            return second_factors.is_right(
+                session, api.services.sealer, user, code, api.clock.now()
+            )
+
+    return await api.turns.run(check)
 
 
 def _ask_code(request: Request, user: User, going_on: GoingOn, problem: str = "") -> Response:

@@ -89,8 +89,9 @@ async def come_back(request: Request) -> Response:
         entry = await _admit(request, single, identity)
     except Failure as error:
         problem = sentence(error)
+        if isinstance(error, Unauthenticated):  # not when the provider is away
+            of(request).throttle.wrong("single sign-on", address_of(request))
     if entry is None:
-        of(request).throttle.wrong("single sign-on", address_of(request))
         response = show_sign_in(request, going_on, problem, 401)
     else:
         response = await enter(request, entry, going_on, onward=True)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from holdfast.catalog.access import users
 from holdfast.catalog.schema import User
 from holdfast.domain.access import Caller
-from holdfast.domain.errors import Invalid, Refused, Unauthenticated
+from holdfast.domain.errors import Forbidden, Invalid, Refused, Unauthenticated
 from holdfast.http.arrival import address_of
 from holdfast.http.limits.throttle import digest_of
 from holdfast.http.state import of
@@ -15,6 +15,7 @@ from holdfast.http.writing import Writer
 from holdfast.kit.seal import Secret
 from holdfast.usecases.access import users as verbs
 from holdfast.usecases.context import Context
+from holdfast.web.pages.access.sign_in import only_single
 from holdfast.web.session import read_form, require_private, require_same_origin
 from holdfast.web.sign_in.entering import Entry, enter, show_door
 from holdfast.web.sign_in.going_on import GoingOn
@@ -26,6 +27,7 @@ _USED = "This link was used already, or is too old. Ask for another one."
 
 @router.get("/welcome")
 async def welcome(request: Request) -> Response:
+    _require_allowed(request)
     key = Secret(request.query_params.get("key", ""))
     user, _ = await _user_of(request, key)
     return _show(request, key, user)
@@ -37,6 +39,7 @@ async def choose_password(request: Request) -> Response:
     require_same_origin(request)
     require_private(request)
     form = await read_form(request)
+    _require_allowed(request)
     key, password = Secret(str(form.get("key", ""))), Secret(str(form.get("password", "")))
     user, caller = await _user_of(request, key)
     if user is None or caller is None:
@@ -59,6 +62,12 @@ async def choose_password(request: Request) -> Response:
     if user.sealed_totp is not None:
         return show_door(request, "access/onward.html", "The password is set", path="/signin")
     return await enter(request, Entry(caller, user, "link"), GoingOn())
+
+
+def _require_allowed(request: Request) -> None:
+    """Raises Forbidden where single sign-on is the only way in."""
+    if only_single(request):
+        raise Forbidden(f"there are no passwords here; sign in with {only_single(request)}")
 
 
 async def _user_of(request: Request, key: Secret) -> tuple[User | None, Caller | None]:

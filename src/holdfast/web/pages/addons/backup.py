@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.catalog import backups
+from holdfast.domain.errors import NotFound
 from holdfast.domain.operation import OVER
 from holdfast.http.state import of
 from holdfast.web import live, logs
@@ -147,7 +148,9 @@ async def log_stream(
     def find() -> str:
         with api.catalog.read() as session:
             row = backups.find(session, at.row(session, viewer.caller).pk, backup)
-            return (row.operation if row is not None else None) or ""
+            if row is None:
+                raise NotFound(f"there is no backup {backup!r}")
+            return row.operation or ""
 
     return logs.follow(request, viewer, await api.turns.run(find))
 

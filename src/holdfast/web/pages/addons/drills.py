@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.catalog import drills
+from holdfast.domain.errors import NotFound
 from holdfast.domain.operation import OVER, Kind
 from holdfast.http.state import of
 from holdfast.web import live, logs
@@ -75,7 +76,9 @@ async def log_stream(
     def find() -> str:
         with api.catalog.read() as session:
             row = drills.find(session, at.row(session, viewer.caller).pk, drill)
-            return row.operation if row is not None else ""
+            if row is None:
+                raise NotFound(f"there is no drill {drill!r}")
+            return row.operation
 
     return logs.follow(request, viewer, await api.turns.run(find))
 

@@ -22,6 +22,8 @@ from holdfast.usecases.context import Context
 from holdfast.usecases.forms.users import UserForm
 from holdfast.web.forms import Form
 from holdfast.web.in_process import Answer, Calls, path_of
+from holdfast.web.live import addon_topic
+from holdfast.web.pages.access.sign_in import only_single
 from holdfast.web.session import (
     Posting,
     Viewer,
@@ -51,7 +53,7 @@ _SCHEMES = {
     "sqlite": "sqlite",
 }
 _FIELDS = (
-    *("connectionString", "name", "project", "plan", "place"),
+    *("connectionString", "name", "project", "plan", "place", "prove"),
     *("endpoint", "bucketName", "region", "accessKey", "secretKey"),
 )
 _OVER = ("completed", "failed", "aborted", "notSupported", "not-supported", "lost")
@@ -108,6 +110,8 @@ async def make_owner(request: Request) -> Response:
 async def _require_key(request: Request, key: str) -> None:
     """Raises NotFound for a wrong key, which counts as a wrong token does, and for a used one."""
     api, address = of(request), address_of(request)
+    if only_single(request):
+        raise NotFound(f"the first owner signs in with {only_single(request)}")
     api.throttle.check_guesses(address)
     if not first_owner.is_valid(api.services.sealer, key, api.clock.now()):
         api.throttle.wrong(digest_of(key), address)
@@ -124,7 +128,7 @@ async def _require_key(request: Request, key: str) -> None:
 @router.get("/setup/first")
 async def first_page(request: Request, viewer: Viewing) -> Response:
     check(viewer.caller, Permission.ADDON_CREATE)
-    values = {"project": "Default", "plan": "daily", "place": "here"}
+    values = {"project": "Default", "plan": "daily", "place": "here", "prove": "on"}
     return _show_first(request, viewer, Form(values=values, known=_FIELDS))
 
 
@@ -177,6 +181,7 @@ async def _take(calls: Calls, form: Form) -> str:
     if plan is not None:
         schedule = {**wish, "scheduling": plan[0], "retentionTime": plan[1]}
         await _post(calls, path_of(*base, "backup-schedules"), schedule)
+    await calls.ask("PUT", path_of(*base, "drill-plan"), {"afterBackup": form.on("prove")})
     backup = await _post(calls, path_of(*base, "backups"), {"name": "First backup", **wish})
     return f"/setup/run/{project}/{addon}/{backup['id']}"
 
@@ -215,12 +220,15 @@ async def _post(calls: Calls, path: str, body: object) -> dict[str, Any]:
 async def run_page(
     request: Request, viewer: Viewing, project_id: str, addon_id: str, backup_id: str
 ) -> Response:
-    """Shows the first backup and the drill after it; loads itself anew until both are over."""
+    """Shows the first backup and the drill after it, as they go on."""
     calls = Calls(request, viewer.caller)
     base = ("projects", project_id, "addons", addon_id)
     backup = await calls.get(path_of(*base, "backups", backup_id))
     drills = (await calls.get(path_of(*base, "drills")))["drills"]
     drill = next((drill for drill in drills if drill["backupId"] == backup["id"]), None)
+    plan = await calls.get(path_of(*base, "drill-plan"))
+    taken = backup["status"] == "completed"
+    proving = drill is None and taken and plan["afterBackup"]
     drilling = drill is not None and drill["status"] not in _OVER
     return show_door(
         request,
@@ -233,7 +241,10 @@ async def run_page(
         drill=drill,
         addon=f"/p/{project_id}/{addon_id}",
         here=request.url.path,
-        waits=backup["status"] not in _OVER or drilling,
+        waits=backup["status"] not in _OVER or drilling or proving,
+        proves=plan["afterBackup"],
+        topic=addon_topic(project_id, addon_id),
+        live=addon_topic(project_id, addon_id),
     )
 
 
