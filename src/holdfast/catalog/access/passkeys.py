@@ -30,7 +30,7 @@ def passkey_counts(session: ReadSession, user_pks: Iterable[int]) -> dict[int, i
         .where(Passkey.user_pk.in_(list(user_pks)))
         .group_by(Passkey.user_pk)
     )
-    return dict(session.execute(counted).tuples().all())
+    return dict(session.execute(counted).all())
 
 
 def forget_all(session: WriteSession, user_pk: int) -> None:
