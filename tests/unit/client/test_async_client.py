@@ -204,7 +204,7 @@ def members(noun: Any) -> dict[str, inspect.Signature]:
 def test_both_clients_have_the_same_calls() -> None:
     blocking, awaited = Client("http://h"), AsyncClient("http://h")
     nouns = [name for name, value in vars(blocking).items() if name != "runner"]
-    assert len(nouns) == 18
+    assert len(nouns) == 20
     for noun in nouns:
         one, other = members(getattr(blocking, noun)), members(getattr(awaited, noun))
         assert one.keys() == other.keys(), noun
