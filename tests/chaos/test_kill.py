@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,14 @@ class KilledInstallation(Installation):
         return {path.parent for path in files_below(self.data_dir / "store")}
 
 
+def every_other(points: list[str]) -> list[Any]:
+    """The others are in the slow run."""
+    return [
+        pytest.param(point, marks=pytest.mark.slow) if number % 2 else point
+        for number, point in enumerate(points)
+    ]
+
+
 @pytest.fixture(scope="module")
 def installation(
     start_postgres: Callable[[int, str], PostgresServer],
@@ -89,7 +98,7 @@ def wait_for_death(server: Server) -> None:
         pytest.fail(f"it never came to that point:\n{server.log.read_text()[-2000:]}")
 
 
-@pytest.mark.parametrize("point", BACKUP_POINTS)
+@pytest.mark.parametrize("point", every_other(BACKUP_POINTS))
 def test_a_backup_survives_the_death_of_its_worker(
     installation: KilledInstallation, point: str
 ) -> None:
@@ -116,7 +125,7 @@ def test_a_backup_survives_the_death_of_its_worker(
         server.stop()
 
 
-@pytest.mark.parametrize("point", RESTORE_POINTS)
+@pytest.mark.parametrize("point", every_other(RESTORE_POINTS))
 def test_a_restore_survives_the_death_of_its_worker(
     installation: KilledInstallation, point: str
 ) -> None:

@@ -64,6 +64,7 @@ def test_it_ends_with_equal_and_says_what_was_checked(scratch: Path) -> None:
     assert len(re.findall(r"\b[0-9a-f]{64}\b", out)) == 4
 
 
+@pytest.mark.slow
 def test_one_altered_row_is_not_equal(scratch: Path) -> None:
     demo = started(scratch, "--sabotage")
     out = ended(demo)

@@ -26,6 +26,8 @@ from holdfast.repositories.restic.read.reading import prove
 from holdfast.repositories.restic.repository import ensure_repository
 from holdfast.repositories.restic.upkeep.pruning import PruneRules, prune
 
+pytestmark = pytest.mark.sqlite_first
+
 KINDS = ["index", "keys", "snapshots"]
 
 

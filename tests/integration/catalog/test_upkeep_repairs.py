@@ -25,6 +25,8 @@ from holdfast.kit import ids
 from holdfast.usecases import backups as verbs
 from holdfast.usecases.snapshots import snapshot_upkeep
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def ask_to_read(installation: InProcessInstallation) -> None:
     with installation.catalog.write() as session:

@@ -13,6 +13,8 @@ from holdfast.domain.operation import Status
 from holdfast.domain.snapshot import is_snapshot_key
 from holdfast.kit import ids
 
+pytestmark = pytest.mark.sqlite_first
+
 
 def test_an_expired_snapshot_loses_its_object_and_nothing_else(
     installation: InProcessInstallation, addon_pk: int

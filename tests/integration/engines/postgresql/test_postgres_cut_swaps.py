@@ -40,7 +40,12 @@ class Cut(Exception):
 
 
 @pytest.mark.parametrize(
-    ("way", "at"), [(way, at) for way, places in CUTS.items() for at in places]
+    ("way", "at"),
+    [
+        pytest.param(way, at, marks=[pytest.mark.slow] if number % 2 else [])
+        for way, places in CUTS.items()
+        for number, at in enumerate(places)
+    ],
 )
 def test_a_swap_cut_anywhere_is_finished_by_its_repetition(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch, way: str, at: int

@@ -102,7 +102,9 @@ MOVED = ("databases / parts / rows / public.ticket_", "databases / watched / row
 """Rows lie in other parts of their table; to look at a server is noted by its own login trigger."""
 
 
-@pytest.mark.parametrize(("source", "target"), [(15, 15), (17, 17)])
+@pytest.mark.parametrize(
+    ("source", "target"), [(15, 15), pytest.param(17, 17, marks=pytest.mark.slow)]
+)
 def test_wild_databases_come_back(
     start_postgres: Callable[[int, str], PostgresServer], source: int, target: int
 ) -> None:
