@@ -6,8 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from holdfast.catalog import drills
+from holdfast.domain.access import Permission
 from holdfast.domain.errors import NotFound
 from holdfast.domain.operation import OVER, Kind
+from holdfast.http.auth import check
 from holdfast.http.state import of
 from holdfast.web import live, logs
 from holdfast.web.forms import Form
@@ -71,6 +73,7 @@ async def _page(
 async def log_stream(
     request: Request, viewer: Viewing, project: str, addon: str, drill: str
 ) -> Response:
+    check(viewer.caller, Permission.INSTANCE_LOGS)
     at, api = place(request, viewer.caller, project, addon), of(request)
 
     def find() -> str:

@@ -118,6 +118,7 @@ async def _backup_path(request: Request, viewer: Viewer, at: Place, restore: str
 async def log_stream(
     request: Request, viewer: Viewing, project: str, addon: str, restore: str
 ) -> Response:
+    check(viewer.caller, Permission.INSTANCE_LOGS)
     at, api = place(request, viewer.caller, project, addon), of(request)
 
     def find() -> str:
