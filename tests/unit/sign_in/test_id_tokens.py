@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -40,7 +41,11 @@ class Forger:
         return {"id_token": self.id_token}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
+        """A span of time among the changes is a moment, that far from now."""
         now = int(time.time())
+        for name, change in changes.items():
+            if isinstance(change, timedelta):
+                changes[name] = now + int(change.total_seconds())
         claims = {"iss": self.url, "aud": "us", "sub": "mara", "iat": now, "exp": now + 60}
         merged = {**claims, "nonce": HANDSHAKE.nonce, **changes}
         return {name: value for name, value in merged.items() if value is not None}
@@ -92,8 +97,8 @@ def identify(provider: Provider) -> str:
         {"aud": ["us"]},
         {"aud": ["us", "them"], "azp": "us"},
         {"azp": "us"},
-        {"exp": int(time.time()) - 60, "iat": int(time.time()) - 120},
-        {"iat": int(time.time()) + 60},
+        {"exp": timedelta(seconds=-60), "iat": timedelta(seconds=-120)},
+        {"iat": timedelta(seconds=60)},
     ],
 )
 def test_good_ones(forger: Forger, provider: Provider, changes: dict[str, Any]) -> None:
