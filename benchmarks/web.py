@@ -14,7 +14,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -207,7 +207,10 @@ def _open_pages(browser: httpx.Client, count: int) -> Iterator[None]:
     over = threading.Event()
 
     def listen(client: httpx.Client) -> None:
-        with client.stream("GET", "/live", params={"of": topics[1]}, timeout=60) as stream:
+        with (
+            suppress(httpx.HTTPError),
+            client.stream("GET", "/live", params={"of": topics[1]}, timeout=60) as stream,
+        ):
             stream.raise_for_status()
             for _ in stream.iter_bytes():
                 if over.is_set():
