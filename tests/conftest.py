@@ -94,6 +94,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LaneSch
 def _open_umask() -> Iterator[None]:
     """A test that opens an installation inside this process leaves its private umask behind; the
     servers of other tests run as another user and must get at their files."""
-    before = os.umask(0o022)
+    os.umask(0o022)
     yield
-    os.umask(before)
+    os.umask(0o022)  # for what is made for the next module before its first test

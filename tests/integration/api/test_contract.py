@@ -65,7 +65,8 @@ def test_what_one_answer_names_the_next_asks_for(
 ) -> None:
     """Chains of requests below an addon that is there: of made up ones none would get further."""
     there = {name: known_ids[name] for name in ("project_id", "addon_id")}
-    words = ("--phases", "stateful", "--mode", "positive", "--max-examples", str(examples))
+    words = ["--phases", "stateful", "--mode", "positive", "--max-examples", str(examples)]
+    words += ["--include-path-regex", "addon_id"]
     report = hold(fuzzed, *words, known=there)
     followed = LINKS.search(report)
     assert followed is not None, report
