@@ -1,7 +1,7 @@
 """A form between the browser and the API: its values, and the API's problems next to its fields."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,8 +96,3 @@ def split_list(text: str) -> list[str]:
 def numbers_of(text: str) -> list[int | str]:
     """`0, 15, 30` to numbers; a word that is none goes to the API, whose sentence is shown."""
     return [int(word) if word.isascii() and word.isdigit() else word for word in split_list(text)]
-
-
-def hidden_fields(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What one step of several hands to the next."""
-    return ((name, value) for name, value in values.items() if value and name != "csrf")

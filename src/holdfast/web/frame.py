@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from holdfast.domain.access import Permission
-from holdfast.http.state import Api, of
+from holdfast.http.state import of
 from holdfast.views.alarms.alarms import OpenAlarms, open_of
 from holdfast.web.session import Viewer
 
@@ -41,7 +41,3 @@ async def frame_of(request: Request, viewer: Viewer | None) -> Frame:
             return open_of(session, viewer.caller)
 
     return Frame(viewer, api.clock.now(), await api.turns.run(read))
-
-
-def api_of(request: Request) -> Api:
-    return of(request)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive
 
 from holdfast.domain.access import Caller
 from holdfast.http.arrival import HEADER, id_of
@@ -94,15 +94,9 @@ async def call(
 ) -> Answer:
     """Calls one route for a request of a page, under that request's id and address."""
     content = b"" if body is None else json.dumps(body).encode()
-    sender = _Sender(content)
     scope = _scope_of(origin, caller, method, path, query or {}, len(content))
-    app = cast("ASGIApp", origin.app.state.api_app)
-    try:
-        await app(scope, sender.receive, sender.send)
-    except Exception:
-        if not sender.status:  # else it answered 500, and only tells its server so
-            raise
-    return Answer(sender.status, json.loads(sender.body or b"{}"))
+    sender = _Sender(content)
+    return await _collect(origin, scope, sender.receive, sender)
 
 
 async def hand_on(caller: Caller, path: str, query: Query, *, origin: Request) -> Answer:
@@ -113,12 +107,17 @@ async def hand_on(caller: Caller, path: str, query: Query, *, origin: Request) -
         (name, b"application/octet-stream" if name == b"content-type" else value)
         for name, value in scope["headers"]
     ]
-    sender = _Sender(b"")
+    return await _collect(origin, scope, origin.receive, _Sender(b""))
+
+
+async def _collect(
+    origin: Request, scope: MutableMapping[str, Any], receive: Receive, sender: "_Sender"
+) -> Answer:
     app = cast("ASGIApp", origin.app.state.api_app)
     try:
-        await app(scope, origin.receive, sender.send)
+        await app(scope, receive, sender.send)
     except Exception:
-        if not sender.status:  # as in `call`
+        if not sender.status:  # else it answered 500, and only tells its server so
             raise
     return Answer(sender.status, json.loads(sender.body or b"{}"))
 

@@ -4,7 +4,6 @@ Programs get the API's envelope instead: a wrong address is often the API's with
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.catalog.database.session import CatalogAway
-from holdfast.domain.errors import Failure, Forbidden, Refused, Temporary
+from holdfast.domain.errors import Failure, Refused, Temporary
 from holdfast.http import errors
 from holdfast.http.state import of
 from holdfast.views.alarms.alarms import OpenAlarms
@@ -110,12 +109,3 @@ def is_program(request: Request) -> bool:
     """Whether no browser asks: those take pages, and say where a request comes from."""
     takes_pages = "text/html" in request.headers.get("accept", "")
     return not takes_pages and "sec-fetch-site" not in request.headers
-
-
-def require_name(typed: str, name: str) -> None:
-    """Raises Forbidden unless what was typed is the name of what is to be changed for good."""
-    if typed.strip() != name:
-        raise Forbidden(f"type {name} to go on; nothing was changed")
-
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]

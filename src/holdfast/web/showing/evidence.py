@@ -68,8 +68,3 @@ def stock_commands(kind: str, members: Sequence[Mapping[str, Any]]) -> list[str]
             loads = {"mysql": f"mysql {database}", "sqlite": "sqlite3 restored.db"}.get(kind, "")
         commands.append(f"{unpack} | {loads}" if loads else unpack)
     return commands
-
-
-def snapshot_command(repository: str, snapshot: str) -> str:
-    """The stock tool's restore of a snapshot."""
-    return f"restic -r {shlex.quote(repository)} restore {snapshot[:8]} --target restored"

@@ -13,8 +13,6 @@ from holdfast.web.session import FreshSignInNeeded, SignInNeeded
 from holdfast.web.sign_in.entering import show_onward
 from holdfast.web.sign_in.going_on import GoingOn
 
-_RELOADED = "reloaded"
-
 
 def install(app: FastAPI) -> None:
     app.add_exception_handler(SignInNeeded, answer)

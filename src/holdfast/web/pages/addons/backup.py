@@ -67,25 +67,31 @@ async def new(request: Request, viewer: Viewing, project: str, addon: str) -> Re
 async def _new_page(
     request: Request, viewer: Viewer, at: Place, form: Form, status: int = 200
 ) -> Response:
-    view = await at.view()
-    context = {
-        "at": at,
-        "view": view,
-        "form": form,
-        "features": await at.features(view["type"]),
-        "destinations": await destinations_of(at),
-    }
+    context = await form_context(at, form)
     page = at.page("Back up now")
     return show(
         request, "addons/backup_new.html", page, await frame_of(request, viewer), context, status
     )
 
 
-async def destinations_of(at: Place) -> list[tuple[str, str]]:
-    """Places for a select, the installation's own first."""
+async def form_context(at: Place, form: Form) -> dict[str, Any]:
+    """What forms show that ask how a backup of the addon is taken, planned or brought in.
+
+    `destinations` are for a select, the installation's own first.
+    """
+    view = await at.view()
     answer = await at.calls.ask("GET", "/v1/backup-destinations", query={"per_page": 100})
     rows = answer.items("backupDestinations")
-    return [("", "this installation"), *((row["id"], row["name"]) for row in rows)]
+    return {
+        "at": at,
+        "view": view,
+        "form": form,
+        "features": await at.features(view["type"]),
+        "destinations": [
+            ("", "this installation"),
+            *((row["id"], row["name"]) for row in rows),
+        ],
+    }
 
 
 @router.get(_BACKUP)

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from holdfast.web.forms import Form, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.pages.addons.addon import Place, place
-from holdfast.web.pages.addons.backup import destinations_of
+from holdfast.web.pages.addons.backup import form_context
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing
 
@@ -32,14 +32,7 @@ async def new(request: Request, viewer: Viewing, project: str, addon: str) -> Re
 async def _page(
     request: Request, viewer: Viewer, at: Place, form: Form, status: int = 200
 ) -> Response:
-    view = await at.view()
-    context = {
-        "at": at,
-        "view": view,
-        "form": form,
-        "features": await at.features(view["type"]),
-        "destinations": await destinations_of(at),
-    }
+    context = await form_context(at, form)
     frame = await frame_of(request, viewer)
     return show(request, "addons/import.html", at.page("Import"), frame, context, status)
 

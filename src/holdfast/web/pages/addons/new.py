@@ -27,7 +27,7 @@ _FIELDS = (
     "tags",
 )
 KINDS = ("attach", "managed", "fork")
-_SCHEMES = {
+ENGINE_BY_SCHEME = {
     "postgres": "postgresql",
     "postgresql": "postgresql",
     "mysql": "mysql",
@@ -97,7 +97,7 @@ def body_of(form: Form) -> dict[str, Any]:
     }
     if origin == "attach":
         scheme = form.value("connectionString").partition(":")[0].lower()
-        body["type"] = _SCHEMES.get(scheme, form.value("type") or scheme or "postgresql")
+        body["type"] = ENGINE_BY_SCHEME.get(scheme, form.value("type") or scheme or "postgresql")
         body["connectionString"] = form.value("connectionString")
         return {**without_empty(body), "connectionString": body["connectionString"]}
     storage = form.number("billing.storage")

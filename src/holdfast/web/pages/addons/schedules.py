@@ -9,7 +9,7 @@ from holdfast.web.forms import Form, numbers_of, without_empty
 from holdfast.web.frame import frame_of
 from holdfast.web.in_process import Answer
 from holdfast.web.pages.addons.addon import Place, place, together
-from holdfast.web.pages.addons.backup import destinations_of
+from holdfast.web.pages.addons.backup import form_context
 from holdfast.web.rendering import show
 from holdfast.web.session import Posting, Viewer, Viewing
 from holdfast.web.showing import exports
@@ -52,14 +52,9 @@ async def _form_page(
     schedule: dict[str, Any] | None,
     status: int = 200,
 ) -> Response:
-    view = await at.view()
     context: dict[str, Any] = {
-        "at": at,
-        "view": view,
-        "form": form,
+        **await form_context(at, form),
         "schedule": schedule,
-        "features": await at.features(view["type"]),
-        "destinations": await destinations_of(at),
         "upcoming": [],
         "history": [],
         "cursor": None,

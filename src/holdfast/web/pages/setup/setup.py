@@ -24,6 +24,7 @@ from holdfast.web.forms import Form
 from holdfast.web.in_process import Answer, Calls, path_of
 from holdfast.web.live import addon_topic
 from holdfast.web.pages.access.sign_in import only_single
+from holdfast.web.pages.addons.new import ENGINE_BY_SCHEME
 from holdfast.web.session import (
     Posting,
     Viewer,
@@ -43,15 +44,6 @@ PLANS: dict[str, tuple[dict[str, Any], int] | None] = {
     "none": None,
 }
 """When backups are taken, and for how many days they are kept."""
-_SCHEMES = {
-    "postgres": "postgresql",
-    "postgresql": "postgresql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "redis": "redis",
-    "rediss": "redis",
-    "sqlite": "sqlite",
-}
 _FIELDS = (
     *("connectionString", "name", "project", "plan", "place", "prove"),
     *("endpoint", "bucketName", "region", "accessKey", "secretKey"),
@@ -170,7 +162,7 @@ async def _take(calls: Calls, form: Form) -> str:
     string = form.value("connectionString")
     body: dict[str, Any] = {
         "name": form.value("name") or "First",
-        "type": _SCHEMES.get(string.partition(":")[0].lower(), "postgresql"),
+        "type": ENGINE_BY_SCHEME.get(string.partition(":")[0].lower(), "postgresql"),
         "connectionString": string,
     }
     addon = (await _post(calls, path_of("projects", project, "addons"), body))["id"]
