@@ -65,7 +65,7 @@ def unprivileged(users: Iterable[str]) -> str | None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on. Another program may take it at any time."""
+    """A free port of the loopback. Another program may take it at any time."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

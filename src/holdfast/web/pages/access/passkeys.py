@@ -14,7 +14,12 @@ from holdfast.http.limits.throttle import digest_of
 from holdfast.http.state import of
 from holdfast.http.writing import Writer
 from holdfast.usecases.context import Context
-from holdfast.web.pages.access.sign_in import only_single, read_door_form, sentence, show_sign_in
+from holdfast.web.pages.access.sign_in import (
+    read_door_form,
+    refuse_if_single_only,
+    sentence,
+    show_sign_in,
+)
 from holdfast.web.sign_in import passkeys
 from holdfast.web.sign_in.entering import Entry, enter
 from holdfast.web.sign_in.going_on import GoingOn
@@ -27,8 +32,8 @@ async def sign_in_with_passkey(request: Request) -> Response:
     form = await read_door_form(request)
     going_on, answer = GoingOn.of_form(form), str(form.get("passkey", ""))
     api, address = of(request), address_of(request)
-    if only_single(request):
-        return show_sign_in(request, going_on, f"Sign in with {only_single(request)}.", 403)
+    if refusal := refuse_if_single_only(request, going_on):
+        return refusal
     try:
         api.throttle.check_guesses(address)
         user, caller, passkey = await _find(request, passkeys.credential_of(answer))

@@ -93,8 +93,8 @@ async def sign_in(request: Request) -> Response:
     name, code = str(form.get("name", "")).strip(), str(form.get("code", "")).strip()
     password = Secret(str(form.get("password", "")))
     refuse = partial(show_sign_in, request, going_on, name=name)
-    if only_single(request):
-        return refuse(f"Sign in with {only_single(request)}.", 403)
+    if refusal := refuse_if_single_only(request, going_on, name):
+        return refusal
     parts, address = parts_of(request), address_of(request)
     try:
         candidate = await _find(request, name)
@@ -203,8 +203,8 @@ async def sign_in_with_token(request: Request) -> Response:
     form = await read_door_form(request)
     going_on, api, address = GoingOn.of_form(form), of(request), address_of(request)
     token = Secret(str(form.get("token", "")).strip())
-    if only_single(request):
-        return show_sign_in(request, going_on, f"Sign in with {only_single(request)}.", 403)
+    if refusal := refuse_if_single_only(request, going_on):
+        return refusal
     try:
         api.throttle.check_guesses(address)
         caller = await api.callers.of(token)
@@ -261,6 +261,14 @@ def only_single(request: Request) -> str:
     """The name of the provider, if there is no other way in."""
     single = parts_of(request).single
     return single.title if single is not None and single.alone else ""
+
+
+def refuse_if_single_only(request: Request, going_on: GoingOn, name: str = "") -> Response | None:
+    """The sign-in page again where single sign-on is the only way in; None where it is not."""
+    title = only_single(request)
+    if not title:
+        return None
+    return show_sign_in(request, going_on, f"Sign in with {title}.", 403, name)
 
 
 async def _find(request: Request, name: str) -> _Candidate:
