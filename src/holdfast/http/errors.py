@@ -11,10 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match
 
+from holdfast.catalog.database.session import CatalogAway
 from holdfast.domain.errors import Conflict, Failure, Invalid, Refused, Temporary
 
 log = logging.getLogger(__name__)
 
+CATALOG_AWAY = "the catalogue does not answer"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _WORDS = {
     404: "there is no such route",
@@ -42,6 +44,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Failure, answer_failure)
     app.add_exception_handler(Exception, answer_crash)
+    for away in CatalogAway:
+        app.add_exception_handler(away, answer_away)
 
 
 def path_of(location: Sequence[str | int]) -> str:
@@ -107,6 +111,13 @@ async def answer_failure(request: Request, error: Exception) -> JSONResponse:
             return envelope(409, error.message, error.code)
         case _:
             return await answer_crash(request, error)
+
+
+async def answer_away(request: Request, error: Exception) -> JSONResponse:
+    """A change that was under way may have been made: the answer of its commit is what is lost."""
+    log.warning("catalogue away", extra={"path": request.url.path, "error": str(error)})
+    message = f"{CATALOG_AWAY}; ask again"
+    return envelope(503, message, "catalog.away", headers={"retry-after": "1"})
 
 
 async def answer_crash(request: Request, error: Exception) -> JSONResponse:

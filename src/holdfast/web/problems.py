@@ -79,7 +79,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 async def _answer_away(request: Request, error: Exception) -> Response:
     log.warning("catalogue away", extra={"path": request.url.path, "error": str(error)})
-    return await problem(request, 503, "the catalogue does not answer; nothing was changed")
+    message = f"{errors.CATALOG_AWAY}; before you repeat a change, look whether it was made"
+    return await problem(request, 503, message)
 
 
 async def _answer_crash(request: Request, error: Exception) -> Response:

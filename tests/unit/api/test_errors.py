@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 
 from holdfast.domain.errors import (
     Conflict,
@@ -64,6 +65,14 @@ def test_what_nobody_expected_is_a_500_without_its_text() -> None:
     assert (status, error["id"]) == (500, "internal")
     assert "hunter2" not in str(error)
     assert error["message"]
+
+
+def test_a_catalogue_that_is_away_is_asked_again() -> None:
+    lost = OperationalError("SELECT secret", None, RuntimeError("server closed"))
+    status, error = answer_to(lost)
+    assert (status, error["id"]) == (503, "catalog.away")
+    assert "secret" not in str(error)
+    assert "ask again" in str(error["message"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ daemons) open one. On SQLite a write transaction takes the write lock at BEGIN, 
 queue instead of failing half-way.
 """
 
+import select
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -33,7 +34,6 @@ PATIENCE = 20.0
 """Seconds for an answer: fewer than a worker may be silent before others take over."""
 
 _PING_AFTER_SECONDS = 1.0
-"""No server that ends is back sooner."""
 _RESTING_SINCE = "resting since"
 
 CatalogAway = (OperationalError, InterfaceError, InternalError)
@@ -186,6 +186,7 @@ def _postgresql_engine(url: URL, patience: float, **options: Any) -> Engine:
         url,
         pool_size=20,
         max_overflow=20,
+        hide_parameters=True,  # errors go into the log
         **options,
         insertmanyvalues_page_size=50,  # psycopg takes statements apart in Python: not huge ones
         connect_args={
@@ -207,7 +208,8 @@ def _ping_rested(engine: Engine) -> None:
     """Tries connections that rested before they are used, and replaces all when one is dead.
 
     SQLAlchemy's own `pool_pre_ping` would try them before every use, which costs a short read a
-    fifth of its time.
+    fifth of its time. A server that ends says so, and a connection at rest expects no words: when
+    there are none, only a host that vanished can be behind it, which needs the longer rest.
     """
 
     @event.listens_for(engine, "checkin")
@@ -217,16 +219,21 @@ def _ping_rested(engine: Engine) -> None:
     @event.listens_for(engine, "checkout")
     def on_checkout(raw: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
         since = record.info.get(_RESTING_SINCE)
-        if since is None or time.monotonic() - since < _PING_AFTER_SECONDS:
+        if since is None:
             return
+        unasked = select.poll()
+        unasked.register(cast("psycopg.Connection[Any]", raw), select.POLLIN)
         try:
-            engine.dialect.do_ping(raw)
+            if time.monotonic() - since >= _PING_AFTER_SECONDS or unasked.poll(0):
+                engine.dialect.do_ping(raw)
         except psycopg.Error as error:
             raise InvalidatePoolError from error
 
 
 def _sqlite_engine(url: URL, begin: str, *, read_only: bool = False) -> Engine:
-    engine = create_engine(url, pool_size=20, max_overflow=30, connect_args={"timeout": 30})
+    engine = create_engine(
+        url, pool_size=20, max_overflow=30, hide_parameters=True, connect_args={"timeout": 30}
+    )
     pragmas = ["journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"]
     if read_only:
         pragmas.append("query_only=ON")
