@@ -38,6 +38,8 @@ TEST: list[Need] = [
         ["postgresql-15-postgis-3"],
     ),
     ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
+    ("age, to open archived logs with the stock tool", "age", ["age"]),
+    ("libcurl, which MongoDB's server loads", "/usr/lib/*/libcurl.so.4", ["libcurl4"]),
     ("Redis server, for its tests", "redis-server", ["redis-server"]),
     ("SQLite's shell, to open dumps and snapshots of files", "sqlite3", ["sqlite3"]),
     ("restic, to open snapshots with the stock tool", "restic", ["restic"]),
