@@ -6,12 +6,12 @@ Each seed is a database that nobody designed. `make test-wild` tries hundreds; e
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from fixtures import sqlite_data
-from fixtures.conformance import ConformanceInstallation, drilled, opened
+from fixtures.conformance import ConformanceInstallation, differences, drilled, opened
 from fixtures.engine_cases import ENGINE_CASES, EngineCase, Instance, SQLiteCase
 from fixtures.holdfast import Api, await_that, fresh
 from wild import mysql, postgresql, redis, sqlite
@@ -99,7 +99,7 @@ class Trial:
         self.source, self.target = source, target
 
     def run(self, had: Instance, gets: Instance) -> Iterator[str]:
-        before = had.found(None)
+        before = had.found()
         backup = self.api.post(f"{self.source}/backups", self.body).data["id"]
         made = self.ended(f"{self.source}/backups/{backup}")
         if made["status"] != "completed":
@@ -127,7 +127,7 @@ class Trial:
             if restore["status"] != "completed":
                 yield f"not restored by any choice: {restore['reason']}"
                 return
-        for difference in self.differences(before, had, gets):
+        for difference in differences(self.case, self.kind, before, had, gets):
             if not any(covers(warning, difference) for warning in warnings):
                 yield f"differs: {difference}"
 
@@ -147,27 +147,6 @@ class Trial:
             return found if found.get("completedAt") else None
 
         return await_that(over, 300)
-
-    def differences(self, before: Any, had: Instance, gets: Instance) -> list[str]:
-        if self.kind == "dump" or had.login is None or gets.login is None:
-            return list(leaves("", before, gets.found(None)))
-        other = None if had.login.user == gets.login.user else gets.login
-        found = self.case.physical(gets.found(None if other is None else had.login), other)
-        return list(leaves("", self.case.physical(before, other), found))
-
-
-def leaves(path: str, one: Any, other: Any) -> Iterator[str]:
-    """Where two nested answers differ."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted({*one, *other}, key=str):
-            yield from leaves(f"{path}/{key}", one.get(key), other.get(key))
-    elif isinstance(one, list) and isinstance(other, list):
-        missing = [item for item in cast("list[Any]", one) if item not in other]
-        extra = [item for item in cast("list[Any]", other) if item not in one]
-        if missing or extra or len(one) != len(cast("list[Any]", other)):
-            yield f"{path}: lacks {missing!r}, has more {extra!r}"[:600]
-    elif one != other:
-        yield f"{path}: {one!r} / {other!r}"[:400]
 
 
 def covers(warning: Mapping[str, Any], difference: str) -> bool:
