@@ -24,7 +24,6 @@ PLATFORM, OFFSITE = "/platform-store", "/backup-destinations/offsite"
 class AdoptingInstallation(Installation):
     """On a new host, with the old one's stores and kits, and nothing else of it."""
 
-    forked = False
     kits: dict[str, str] = field(default_factory=dict[str, str])
     """By path, the passphrase of a store's snapshots."""
 

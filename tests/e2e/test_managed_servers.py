@@ -17,9 +17,7 @@ ADDON = "/projects/managed/addons/one"
 
 
 class ManagedInstallation(Installation):
-    """One started as an operator starts it, with one managed server."""
-
-    forked = False
+    """With one managed server."""
 
     def answers(self) -> bool:
         try:

@@ -62,7 +62,7 @@ def test_a_stop_is_clean_and_a_start_finds_everything_again(home: Path, own_post
 def test_a_given_owner_token_is_taken_and_not_written(home: Path) -> None:
     (home / "data").mkdir()
     (home / "data" / "owner.token").write_text("not written by us")
-    server = start_holdfast(home, HOLDFAST_OWNER_TOKEN="hft_given-by-the-operator")
+    server = start_holdfast(home, forked=True, HOLDFAST_OWNER_TOKEN="hft_given-by-the-operator")
     try:
         assert Api(server.url, "hft_given-by-the-operator").get("/login").status == 200
         assert (home / "data" / "owner.token").read_text() == "not written by us"
@@ -72,7 +72,7 @@ def test_a_given_owner_token_is_taken_and_not_written(home: Path) -> None:
 
 
 def test_one_team_when_one_is_configured(home: Path) -> None:
-    server = start_holdfast(home, HOLDFAST_TEAM="ours")
+    server = start_holdfast(home, forked=True, HOLDFAST_TEAM="ours")
     try:
         api = server.api()
         assert api.based("/v1/teams/ours").get("/projects").status == 200
@@ -83,7 +83,7 @@ def test_one_team_when_one_is_configured(home: Path) -> None:
 
 
 def test_secrets_can_be_masked_everywhere(home: Path, s3_server: "object") -> None:
-    server = start_holdfast(home, HOLDFAST_MASK_SECRETS="1")
+    server = start_holdfast(home, forked=True, HOLDFAST_MASK_SECRETS="1")
     try:
         api = server.api()
         credentials = {

@@ -47,8 +47,8 @@ def collecting_nothing() -> Generator[None]:
 def collect_seldom() -> None:
     """For a process that answers requests, once everything is loaded.
 
-    What is loaded stays, and the rows of an answer do not start a collection in the middle of it.
+    What is loaded stays, so it is not searched now either, and the rows of an answer do not start a
+    collection in the middle of it.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
