@@ -83,7 +83,7 @@ def source() -> Iterator[tuple[Database, str]]:
     running.stop()
 
 
-@pytest.fixture(scope="module", params=["dbos", "table"])
+@pytest.fixture(scope="module", params=["dbos", pytest.param("table", marks=pytest.mark.slow)])
 def fleet(
     request: pytest.FixtureRequest, debian_postgres: Database, source: tuple[Database, str]
 ) -> Iterator[Fleet]:

@@ -65,7 +65,17 @@ UNDO_POINTS = [
 TIDY_POINTS = ["tidy:before", "tidy:after", "publish:before"]
 
 
-IN_THE_SLOW_RUN = ("move:2", "move:3", "move:5", "fetch:after", "copy:after", "capture:after")
+IN_THE_SLOW_RUN = (
+    "move:2",
+    "move:3",
+    "move:5",
+    "fetch:after",
+    "copy:after",
+    "capture:after",
+    "rehearse:after",
+    "seal:after",
+    "tidy:after",
+)
 
 
 def some(points: list[str]) -> list[Any]:

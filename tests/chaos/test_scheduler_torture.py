@@ -296,6 +296,7 @@ def require_nothing_lost_or_doubled(scene: Scene, end: int, least: int) -> None:
     assert scene.changes >= least / 20
 
 
+@pytest.mark.sqlite_first
 def test_killed_schedulers_lose_and_double_nothing(scene: Scene) -> None:
     end = run(scene, 8, least=200)
     require_nothing_lost_or_doubled(scene, end, least=200)

@@ -68,6 +68,7 @@ def test_a_live_server_is_imported(
     assert rows == [(ROWS,)]
 
 
+@pytest.mark.slow
 def test_a_live_server_is_imported_over_the_command_line(
     cli: OfficialCli, api: Api, target: Attached, own_postgres: Own
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_backup_is_made_from_answers(alone: OfficialCli, api: Api, attached: A
     assert made["config"]["source"] == {"type": "sameAddon"}, "a dump was chosen"
 
 
+@pytest.mark.slow
 def test_a_body_that_is_given_is_not_asked_for(
     alone: OfficialCli, api: Api, attached: Attached
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_schedule_is_deleted_only_after_a_yes(
         assert len(found) == left
 
 
+@pytest.mark.slow
 def test_a_chosen_project_is_used_from_then_on(alone: OfficialCli, attached: Attached) -> None:
     with alone.at_terminal("context", "use", "project") as terminal:
         terminal.answer(PROJECT)
@@ -135,6 +137,7 @@ def test_10_a_destination_is_added_from_answers(
     assert api.delete(f"/backup-destinations/{made['id']}").data == {}
 
 
+@pytest.mark.slow
 def test_more_pages_are_offered(alone: OfficialCli, api: Api, attached: Attached) -> None:
     for name in ("one", "two", "three"):
         api.post(f"{attached.path}/backups", {"name": f"page {name}"})

@@ -95,6 +95,7 @@ def test_the_command_line_aborts_both(cli: OfficialCli, addon: Addon) -> None:
     addon.require("later")
 
 
+@pytest.mark.slow
 def test_the_command_line_does_the_same(cli: OfficialCli, addon: Addon) -> None:
     addon.sql("UPDATE state SET now = 'snapshot'")
     order = ("-i", '{"name":"Cli snap"}', "-o", "json")

@@ -303,6 +303,7 @@ def test_a_directory_is_compared_like_any_store(
     assert len(installation.findings()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite_first
 def test_many_copies_in_a_few_hundred_steps(
     installation: InProcessInstallation, addon_pk: int

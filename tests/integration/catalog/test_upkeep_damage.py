@@ -72,7 +72,10 @@ def empty(installation: InProcessInstallation, key: str) -> None:
     installation.put(None, key, b"")
 
 
-@pytest.mark.parametrize("harm", [flip, empty], ids=["flipped", "empty"])
+@pytest.mark.parametrize(
+    "harm",
+    [pytest.param(flip, id="flipped"), pytest.param(empty, id="empty", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("kind", [*KINDS, "config"])
 def test_a_damaged_object_is_reported_and_put_right(
     installation: InProcessInstallation,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import func, select, update
 
 from fixtures.in_process_installation import POLICY, InProcessInstallation
@@ -101,6 +102,7 @@ def test_what_is_partly_there_or_being_restored_stays(
     assert counts(installation)[0] == 3
 
 
+@pytest.mark.sqlite_first
 def test_a_great_many_go_a_few_at_a_time(
     installation: InProcessInstallation, new_addon: Callable[[], int]
 ) -> None:

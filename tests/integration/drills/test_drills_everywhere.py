@@ -81,10 +81,21 @@ CASES: list[tuple[Callable[[DrillInstallation], str], str]] = [
     (sqlite, "dump"),
     (sqlite, "snapshot"),
 ]
+FAST = [(postgres, "dump"), (mariadb, "snapshot"), (redis, "snapshot"), (sqlite, "dump")]
+"""What every run proves; the slow one proves the rest."""
 
 
 @pytest.mark.parametrize(
-    ("make", "kind"), CASES, ids=[f"{make.__name__}-{kind}" for make, kind in CASES]
+    ("make", "kind"),
+    [
+        pytest.param(
+            make,
+            kind,
+            id=f"{make.__name__}-{kind}",
+            marks=() if (make, kind) in FAST else pytest.mark.slow,
+        )
+        for make, kind in CASES
+    ],
 )
 def test_a_good_backup_passes_and_nothing_stays(
     installation: DrillInstallation, make: Callable[[DrillInstallation], str], kind: str

@@ -119,6 +119,7 @@ def test_the_files_come_from_whichever_copy_is_there(installation: TwoCopiesInst
     assert len(installation.api.raw("GET", f"{BACKUP}/files").content) > 20_000_000
 
 
+@pytest.mark.slow
 def test_a_restore_outlives_the_addon_it_was_taken_of(installation: TwoCopiesInstallation) -> None:
     twin = installation.manage("copies", "Twin")
     installation.kits["offsite"] = installation.kit(
@@ -132,6 +133,7 @@ def test_a_restore_outlives_the_addon_it_was_taken_of(installation: TwoCopiesIns
     assert installation.sql("SELECT now FROM state", twin) == [("snapshot",)]
 
 
+@pytest.mark.slow
 def test_the_kit_and_the_stock_tool_open_it_when_all_of_holdfast_is_gone(
     installation: TwoCopiesInstallation,
 ) -> None:

@@ -125,5 +125,6 @@ def test_a_death_on_the_way_ends_with_the_restored_data(
     restore = installation.begin(replace=True)
     await_that(lambda: installation.server.child.poll() is not None)
     installation.start_mortal(NOWHERE, HOLDFAST_DEAD="3", MORTAL_FREE="0")
-    assert installation.over(restore)["status"] == "completed"
+    over = installation.over(restore)
+    assert over["status"] == "completed", (over, installation.server.log.read_text()[-4000:])
     installation.require_restored()

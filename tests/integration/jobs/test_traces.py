@@ -86,6 +86,7 @@ def collecting() -> Iterator[Collector]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_an_operation_is_a_trace_of_its_steps(debian_postgres: Database, tmp_path: Path) -> None:
     database = fill(debian_postgres)
     with collecting() as collector, installation_home() as home:

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fixtures.s3 import S3Server
 
 MIB = 1 << 20
 
 
+@pytest.mark.slow
 def test_a_worker_takes_no_more_than_256_mib_above_idle(s3_server: S3Server) -> None:
     settings = s3_server.options(s3_server.bucket(), max_parts=100)  # 128 MiB after 600 MiB
     done = subprocess.run(
