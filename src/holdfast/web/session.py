@@ -18,11 +18,11 @@ from starlette.types import Scope
 
 from holdfast.catalog.access import web_sessions
 from holdfast.catalog.access.web_sessions import Sitting
-from holdfast.catalog.database.edition import Edition
 from holdfast.catalog.database.session import Catalog
 from holdfast.domain.access import Caller
 from holdfast.domain.errors import Forbidden, Invalid, TooLarge, Unauthenticated
 from holdfast.domain.sign_in.sessions import LONGEST_MS
+from holdfast.http.edition_cache import EditionCache
 from holdfast.http.limits.rates import AUTHENTICATED
 from holdfast.http.limits.turns import Turns
 from holdfast.http.state import State, of
@@ -39,7 +39,6 @@ MAX_FORM_BYTES = 1 << 20
 MAX_FIELDS = 2000
 _SECRET_FIELDS = frozenset({CSRF_FIELD, "password", "token", "code", "secret", "uri"})
 _SECRET_ENDINGS = ("password", "secret", "token", "passphrase", "key", "uri")
-_CACHE_MS = 1000
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -137,42 +136,22 @@ def csrf_of(cookie: str) -> str:
     return hashlib.sha256(f"csrf|{cookie}".encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedSitting:
-    edition: int
-    at: int
-    sitting: Sitting
-
-    def is_valid(self, edition: int | None, now: int) -> bool:
-        over = self.sitting.lifetime.is_over(now)
-        return self.edition == edition and 0 <= now - self.at < _CACHE_MS and not over
-
-
 class Sessions:
-    """Finds the session of a cookie, again only if the catalogue changed. For the event loop."""
+    """Sessions by cookie. For the event loop's thread."""
 
     def __init__(self, catalog: Catalog, clock: Clock, turns: Turns) -> None:
+        def is_valid(sitting: Sitting | None, now: int) -> bool:
+            lifetime = sitting.lifetime if sitting else None
+            return lifetime is not None and not lifetime.is_over(now) and not lifetime.is_stale(now)
+
         self._catalog = catalog
-        self._clock = clock
-        self._turns = turns
-        self._edition = Edition(catalog)
-        self._cache: dict[str, _CachedSitting] = {}
+        self._cache = EditionCache(catalog, clock, turns, is_valid)
 
     async def of(self, cookie: str, *, is_used: bool = True) -> Sitting | None:
         """The session. `is_used`: by its user, so that it goes on; a page that is merely open asks
         without."""
-        now, edition = self._clock.now(), self._edition.number()
         digest = web_sessions.digest(Secret(cookie))
-        entry = self._cache.get(digest)
-        if entry is not None and entry.is_valid(edition, now):
-            return entry.sitting
-        self._cache = {
-            key: cached for key, cached in self._cache.items() if cached.is_valid(edition, now)
-        }
-        sitting = await self._turns.run(partial(self._look_up, digest, now, is_used=is_used))
-        if sitting is not None and edition is not None and not sitting.lifetime.is_stale(now):
-            self._cache[digest] = _CachedSitting(edition, now, sitting)
-        return sitting
+        return await self._cache.get(digest, partial(self._look_up, digest, is_used=is_used))
 
     def _look_up(self, digest: str, now: int, *, is_used: bool) -> Sitting | None:
         with self._catalog.read() as session:
