@@ -1,5 +1,6 @@
 """What becomes of the servers of a machine when Holdfast is stopped there."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ class Servers:
     stubborn: Path = Path()
     trouble: Exception = field(default_factory=Exception)
     stopped: list[Path] = field(default_factory=list)
+    meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
 
     def initialise(self, place: LocalServer) -> None: ...
 
@@ -46,6 +48,7 @@ class Servers:
     def stop(self, place: LocalServer) -> None:
         if place.directory == self.stubborn:
             raise self.trouble
+        self.meeting.wait(60)
         self.stopped.append(place.directory)
 
 
@@ -90,6 +93,13 @@ def test_every_server_of_this_machine_is_stopped(
     here = [new_server(desired=desired) for desired in Desired]
     new_server(node="another")
     new_server(deleted=1)
+    assert sorted(stopped(tools)) == sorted(here)
+
+
+def test_they_are_stopped_side_by_side(tools: Toolbox, new_server: Callable[..., Path]) -> None:
+    """An init system waits 90 s for all of them; here each waits for the others."""
+    here = [new_server() for _ in range(6)]
+    tools.engines("postgresql").meeting = threading.Barrier(len(here))
     assert sorted(stopped(tools)) == sorted(here)
 
 
