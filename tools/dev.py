@@ -39,6 +39,11 @@ TEST: list[Need] = [
     ),
     ("zstd, to open dumps with stock tools", "zstd", ["zstd"]),
     ("age, to open archived logs with the stock tool", "age", ["age"]),
+    (
+        "faketime, for a host whose clock jumps",
+        "/usr/lib/*/faketime/libfaketimeMT.so.1",
+        ["faketime"],
+    ),
     ("libcurl, which MongoDB's server loads", "/usr/lib/*/libcurl.so.4", ["libcurl4"]),
     ("Redis server, for its tests", "redis-server", ["redis-server"]),
     ("SQLite's shell, to open dumps and snapshots of files", "sqlite3", ["sqlite3"]),

@@ -1,7 +1,7 @@
 """`holdfast` on a host that falls ill while it runs, where files in the directory `SICK_HOST` say.
 
-`clock` holds the seconds by which the host's clock is wrong; to set the real one would set that of
-everything else on the machine, too.
+`clock` says by how much the host's clock is wrong, as libfaketime reads it (`+7200`); to set the
+real one would set that of everything else on the machine, too.
 
 The data directory is a small disk of its own (a tmpfs that only this process and its children see,
 so that it is gone with them), and so is `volume` in it, for the store. Tests reach both through
@@ -19,7 +19,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from holdfast.cli.main import main
-from holdfast.kit.clock import SystemClock
 from holdfast.stores.local import upload
 
 SYMPTOMS = Path(os.environ["SICK_HOST"])
@@ -40,17 +39,6 @@ def mount_disks(data: Path) -> bool:
         if libc.mount(b"tmpfs", bytes(path), b"tmpfs", 0, options):
             raise OSError(ctypes.get_errno(), f"{path} cannot be mounted")
     return True
-
-
-def get_wrong_clock() -> None:
-    now = SystemClock.now
-
-    def wrong_now(self: SystemClock) -> int:
-        file = SYMPTOMS / "clock"
-        wrong = float(file.read_text()) if file.exists() else 0
-        return now(self) + round(1000 * wrong)
-
-    SystemClock.now = wrong_now  # type: ignore[method-assign]
 
 
 def pretend_bad_disks() -> None:
@@ -75,7 +63,6 @@ def pretend_bad_disks() -> None:
 
 
 if __name__ == "__main__":
-    get_wrong_clock()
     if mount_disks(Path(sys.argv[sys.argv.index("--data-dir") + 1])):
         (SYMPTOMS / "mounted").touch()
     else:

@@ -21,6 +21,7 @@ from fixtures.holdfast import Api, Server, await_that, start_holdfast
 from fixtures.installation import installation_home
 from fixtures.receivers import Hook, MailServer, serve_hook
 
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), Path())
 SICK = str(Path(__file__).with_name("sick_host.py"))
 REPORTED_WITHIN_SECONDS = 300
 QUICK = {
@@ -178,6 +179,7 @@ def sick(receivers: Receivers) -> Iterator[Sick]:
 
     with installation_home() as home:
         (home / "symptoms").mkdir()
+        (home / "symptoms" / "clock").write_text("+0")
         # What the process writes on its own disk is not seen here; but this is read to wait for it.
         token = "hft_of_the_owner_of_a_sick_host"
         (home / "data").mkdir(mode=0o711)
@@ -189,6 +191,10 @@ def sick(receivers: Receivers) -> Iterator[Sick]:
             "SICK_HOST": str(home / "symptoms"),
             "HOLDFAST_STORE_FILE": str(home / "store.json"),
             "HOLDFAST_OWNER_TOKEN": token,
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(home / "symptoms" / "clock"),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         server = start_holdfast(home, program=SICK, **environment)
         try:
@@ -313,8 +319,8 @@ def test_6_the_store_is_read_only(sick: Sick) -> None:
 @pytest.mark.slow
 def test_10_the_clock_jumped(sick: Sick) -> None:
     clock = sick.symptoms / "clock"
-    sick.die_and_heal("clock.jumped", lambda: clock.write_text("7200"), lambda: None)
-    alarm = sick.die_and_heal("clock.jumped", clock.unlink, lambda: None)
+    sick.die_and_heal("clock.jumped", lambda: clock.write_text("+7200"), lambda: None)
+    alarm = sick.die_and_heal("clock.jumped", lambda: clock.write_text("+0"), lambda: None)
     assert alarm["reason"].startswith("it went back by ")
 
 
