@@ -33,6 +33,7 @@ pytest_plugins = [
     "fixtures.mortal_installation",
     "fixtures.fuzzed",
     "fixtures.redis_installation",
+    "fixtures.mongodb",
     "fixtures.conformance",
     "fixtures.programs",
     "fixtures.proofs",

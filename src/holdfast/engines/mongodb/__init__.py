@@ -1,0 +1,1 @@
+"""MongoDB: dumps at one cluster time, managed servers."""
