@@ -1,34 +1,19 @@
 """Probes a server or a replica set: version, size, what its dumps promise, missing privileges."""
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.contracts.engine import Address, Probe
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
+from holdfast.engines.mongodb.client import facts, privileges
 from holdfast.engines.mongodb.client.address import HOSTS, SRV, is_direct
-from holdfast.engines.mongodb.client.connection import Connection, Document, WireError, connect
-from holdfast.engines.mongodb.client.server_errors import UNAUTHORIZED, error_code
+from holdfast.engines.mongodb.client.connection import Connection, Document, connect
 from holdfast.engines.mongodb.client.tools import version_parts
 from holdfast.engines.programs import series
 
 SYSTEM_DATABASES = ("admin", "config", "local")
 _OLDEST, _NEWEST_TRIED = (4, 4), (6, 0)
 _COUNTER = "holdfast-count"
-_ANYTHING: Document = {"db": "", "collection": ""}
-_NEEDED: Sequence[tuple[str, Document]] = (
-    ("listDatabases", {"cluster": True}),
-    ("useUUID", {"cluster": True}),
-    ("find", _ANYTHING),
-    ("listCollections", _ANYTHING),
-    ("listIndexes", _ANYTHING),
-)
-"""What a dump of everything needs; the role `backup` has all of it. Collections are read by their
-UUID, because one that was renamed reads as empty by its name, without an error."""
-_ACCOUNTS: Sequence[tuple[str, Document]] = (
-    ("find", {"db": "admin", "collection": "system.users"}),
-    ("find", {"db": "admin", "collection": "system.roles"}),
-)
 
 
 def probe(address: Address) -> Probe:
@@ -49,21 +34,21 @@ def _probe(connection: Connection, address: Address) -> Probe:
     _require_primary(hello, address)
     listing = connection.command("admin", {"listDatabases": 1})
     databases = [d for d in listing["databases"] if d["name"] not in SYSTEM_DATABASES]
-    privileges = _privileges(connection)
-    if privileges is not None:
-        _require_privileges(privileges, address)
+    granted = privileges.of_user(connection)
+    if granted is not None:
+        privileges.require_reading(granted, address)
     version, is_set = str(build["version"]), "setName" in hello
-    facts: dict[str, object] = {
+    known: dict[str, object] = {
         "databases": [database["name"] for database in databases],
         "readOnly": bool(hello.get("readOnly")),
         "replicaSet": hello.get("setName"),
         "hosts": list(hello.get("hosts", [])),
-        "consistency": _consistency(version, is_set=is_set),
-        "accounts": privileges is None or not list(_missing(privileges, _ACCOUNTS)),
-        "featureCompatibilityVersion": _compatibility(connection),
+        "consistency": facts.consistency(version, is_set=is_set),
+        "accounts": granted is None or privileges.may_read_accounts(granted),
+        "featureCompatibilityVersion": facts.compatibility(connection),
     }
     if version_parts(version)[:2] > _NEWEST_TRIED:
-        facts["unproven"] = (
+        known["unproven"] = (
             f"MongoDB {series(version)} is newer than what Holdfast was tried with (6.0)"
         )
     return Probe(
@@ -71,7 +56,7 @@ def _probe(connection: Connection, address: Address) -> Probe:
         major=series(version),
         flavour="MongoDB",
         size=sum(int(database["sizeOnDisk"]) for database in databases),
-        facts=facts,
+        facts=known,
     )
 
 
@@ -144,75 +129,6 @@ def _resolves(host_and_port: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _privileges(connection: Connection) -> list[Document] | None:
-    """What our user may do; None on a server that wants no login."""
-    status = connection.command("admin", {"connectionStatus": 1, "showPrivileges": True})
-    if status["authInfo"]["authenticatedUsers"]:
-        return list(status["authInfo"]["authenticatedUserPrivileges"])
-    try:
-        connection.command("admin", {"find": "system.users", "limit": 1})
-    except WireError as error:
-        if error_code(error) == UNAUTHORIZED:
-            return []
-        raise
-    return None
-
-
-def _require_privileges(privileges: Sequence[Document], address: Address) -> None:
-    missing = list(_missing(privileges, _NEEDED))
-    if missing:
-        database = address.options.get("authSource", "admin")
-        raise AddonRefused(
-            f"user {address.user or '(none)'} may not read everything. Missing:"
-            f" {', '.join(missing)}. Run: db.getSiblingDB({database!r}).grantRolesToUser("
-            f'{address.user!r}, [{{role: "backup", db: "admin"}}])',
-            reason="privilege",
-            missing=missing,
-        )
-
-
-def _missing(
-    privileges: Sequence[Document], needed: Sequence[tuple[str, Document]]
-) -> Iterator[str]:
-    """Needed actions that no privilege covers, as `find on admin.system.users`."""
-    for action, resource in needed:
-        if not any(_covers(privilege, action, resource) for privilege in privileges):
-            database, collection = resource.get("db"), resource.get("collection")
-            if database is None:
-                yield f"{action} on the cluster"
-            else:
-                yield f"{action} on {f'{database}.{collection}' if database else 'all databases'}"
-
-
-def _covers(privilege: Document, action: str, resource: Mapping[str, object]) -> bool:
-    if action not in privilege["actions"] and "anyAction" not in privilege["actions"]:
-        return False
-    granted = dict(privilege["resource"])
-    if granted.get("anyResource") or granted == resource:
-        return True
-    return "db" in granted and granted == {"db": "", "collection": resource.get("collection")}
-
-
-def _consistency(version: str, *, is_set: bool) -> str:
-    if not is_set:
-        return "each collection by itself, not of one instant: the server is no replica set"
-    if version_parts(version)[0] < 5:
-        return "each collection by itself, not of one instant: 4.4 has no reads at a cluster time"
-    return "all databases at one cluster time, capped collections beside it"
-
-
-def _compatibility(connection: Connection) -> str | None:
-    """The feature compatibility version; None when our user may not ask."""
-    name = "featureCompatibilityVersion"
-    try:
-        reply = connection.command("admin", {"getParameter": 1, name: 1})
-    except WireError as error:
-        if error_code(error) == UNAUTHORIZED:
-            return None
-        raise
-    return str(reply[name]["version"])
 
 
 def connections(address: Address) -> int:
