@@ -1,0 +1,420 @@
+"""One dump in progress: the accounts, and one archive with all databases.
+
+Members of replica sets from 5.0 on are read at one cluster time. Collections are read by UUID: by
+name one that was dropped or renamed meanwhile would read as empty, without an error.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from fastcrc.crc64 import xz
+
+from holdfast.contracts.engine import (
+    WARNINGS,
+    Address,
+    Attempt,
+    Inventory,
+    Member,
+    Scope,
+    warning,
+)
+from holdfast.domain.errors import AddonRefused, EvidenceMissing, Failure, SourceChanged
+from holdfast.engines.mongodb.client.connection import Connection, WireError, connect
+from holdfast.engines.mongodb.client.server_errors import (
+    NOT_FOUND,
+    UNAUTHORIZED,
+    error_code,
+    error_text,
+    failure,
+    translated,
+)
+from holdfast.engines.mongodb.dump import archive, sessions
+from holdfast.engines.mongodb.dump.archive import SEPARATOR, VIEW, Namespace
+from holdfast.engines.mongodb.dump.batches import batches, offsets
+from holdfast.engines.mongodb.dump.instant import (
+    TOO_OLD,
+    WINDOW,
+    History,
+    Instant,
+    has_snapshots,
+    now,
+)
+from holdfast.engines.mongodb.dump.inventory import count, databases, definitions, merge
+from holdfast.engines.mongodb.dump.metadata import Definition
+from holdfast.kit.clock import SystemClock
+from holdfast.kit.processes.guard import Guard
+from holdfast.kit.processes.patience import patient
+
+ACCOUNTS = Member("accounts.archive", archive.ACCOUNTS, None)
+DATABASES = Member("databases.archive", archive.DATABASES, None)
+ACCOUNT_COLLECTIONS = ("system.users", "system.roles", "system.version")
+"""In the order that the stock tool needs them."""
+
+_LISTINGS = 5
+"""Collections must stay the same while they are listed twice; tried this often."""
+_CHANGED = (246, NOT_FOUND, 175)
+"""Errors of reading a collection that was dropped, renamed or replaced meanwhile."""
+_AT_ONCE = "all databases at one cluster time"
+_APART = "each collection by itself, not all at one instant"
+_MAX_NAMED = 5
+
+
+class MongoDump:
+    """The DumpSession of one attempt."""
+
+    def __init__(
+        self, connection: Connection, scope: Scope, attempt: Attempt, guard: Guard
+    ) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._attempt = attempt
+        self._guard = guard
+        self._history: History | None = None
+        self._version = ""
+        self._instant = Instant(None)
+        self._definitions: list[Definition] = []
+        self._accounts: list[Definition] = []
+        self._source: ArchiveSource | None = None
+        self.members: Sequence[Member] = ()
+        self.facts: Mapping[str, object] = {}
+
+    def look(self) -> None:
+        """Decides the instant, lists what there is then, and fills in `members` and `facts`."""
+        connection, attempt = self._connection, self._attempt
+        snapshots = has_snapshots(connection)
+        if snapshots:
+            self._history = History(connection, attempt, SystemClock())
+        self.choose_instant(snapshots=snapshots)
+        self._version = str(connection.command("admin", {"buildInfo": 1})["version"])
+        unreadable = self._scope.users and not self._accounts
+        warnings = [warning(None, "accounts", _UNREADABLE)] if unreadable else []
+        beside = [item for item in self._definitions if snapshots and not self._at_instant(item)]
+        for item in beside:
+            attempt.say(
+                f"capped collection {item.database}.{item.name} has no history: it is read beside"
+                " the instant of the others"
+            )
+        if not snapshots:
+            attempt.say(f"{_APART}: the server is no member of a replica set of 5.0 or newer")
+        for entry in warnings:
+            attempt.say(f"warning: {entry['object']}: {entry['text']}")
+        time = self._instant.time
+        self.members = (*([ACCOUNTS] if self._accounts else []), DATABASES)
+        self.facts = {
+            "server": {
+                "version": self._version,
+                "flavour": "MongoDB",
+                "compatibility": compatibility(connection),
+            },
+            "consistency": _AT_ONCE if snapshots else _APART,
+            "instant": None if time is None else {"time": time.time, "increment": time.inc},
+            "capped": [f"{item.database}.{item.name}" for item in beside],
+            "accounts": bool(self._accounts),
+            "databases": self.describe_databases(),
+            WARNINGS: warnings,
+        }
+
+    def choose_instant(self, *, snapshots: bool) -> None:
+        """Lists before and after the instant is chosen, until both agree: listings know no past."""
+        before, names = self._definitions_now(), list[str]()
+        for _ in range(_LISTINGS):
+            self._guard.check()
+            self._instant = now(self._connection, self._guard) if snapshots else Instant(None)
+            after = self._definitions_now()
+            if before == after:
+                self._definitions = after
+                self._accounts = self.readable_accounts() if self._scope.users else []
+                return
+            names = _differing(before, after)
+            before = after
+        raise SourceChanged(f"collections change while they are listed: {', '.join(names)}")
+
+    def _definitions_now(self) -> list[Definition]:
+        one = self._scope.database
+        names = [name for name in databases(self._connection) if one in (None, name)]
+        listed = [item for name in names for item in definitions(self._connection, name)]
+        if one is not None and not listed:
+            raise AddonRefused(f"the server has no database {one} to dump")
+        return listed
+
+    def readable_accounts(self) -> list[Definition]:
+        """Definitions of the collections with users and roles; none if we may not read them."""
+        try:
+            for name in ACCOUNT_COLLECTIONS:
+                self._connection.command("admin", {"find": name, "limit": 1})
+            return definitions(self._connection, "admin", ACCOUNT_COLLECTIONS)
+        except WireError as error:
+            if error_code(error) != UNAUTHORIZED:
+                raise
+            return []
+
+    def describe_databases(self) -> list[Mapping[str, object]]:
+        names = sorted({item.database for item in self._definitions})
+        described: list[Mapping[str, object]] = []
+        for name in names:
+            stats = self._connection.command(name, {"dbStats": 1})
+            described.append(
+                {
+                    "name": name,
+                    "size": int(stats["dataSize"]),
+                    "disk": int(stats["storageSize"]) + int(stats["indexSize"]),
+                }
+            )
+        return described
+
+    def _at_instant(self, item: Definition) -> bool:
+        return self._instant.time is not None and not item.options.get("capped")
+
+    def open(self, member: Member) -> "ArchiveSource":
+        chosen = self._accounts if member == ACCOUNTS else self._definitions
+        tally = _Tally()
+        counter = _Counter(
+            self._connection,
+            [item for item in chosen if item.type != VIEW and self._at_instant(item)],
+            self._instant,
+        )
+        source = ArchiveSource(self.write(chosen, tally), tally, counter, self.judge)
+        if member == DATABASES:
+            self._source = source
+        return source
+
+    def write(self, chosen: Sequence[Definition], tally: "_Tally") -> Iterator[bytes]:
+        yield archive.write_prelude(self._version, [item.meta() for item in chosen])
+        with self._connection.logical_session() as session:
+            for item in chosen:
+                crc = 0
+                tally.add(item.data, 0, 0)
+                if item.type != VIEW:
+                    concern = self._instant.read_concern if self._at_instant(item) else None
+                    target = UUID(item.uuid) if item.uuid else item.data[1]
+                    with self._reading(item):
+                        for documents in batches(
+                            self._connection, session, item.database, target, concern
+                        ):
+                            self._guard.check()
+                            crc = xz(documents, crc)
+                            ends = offsets(documents)
+                            tally.add(item.data, len(ends), _content_sum(documents, ends))
+                            yield archive.write_header(item.data)
+                            yield documents
+                            yield SEPARATOR
+                yield archive.write_eof(item.data, crc)
+
+    @contextmanager
+    def _reading(self, item: Definition) -> Generator[None]:
+        """Says what errors of reading a collection mean."""
+        try:
+            yield
+        except WireError as error:
+            self._guard.check()
+            raise self._explained(error, item) from error
+
+    def _explained(self, error: WireError, item: Definition) -> Failure:
+        name = f"{item.database}.{item.name}"
+        if error_code(error) in _CHANGED:
+            return SourceChanged(
+                f"collection {name} was dropped, renamed or replaced while the dump ran"
+            )
+        if error_code(error) == TOO_OLD:
+            window = self._history.window if self._history else 0
+            return EvidenceMissing(
+                f"collection {name} could not be read at the time of the dump: the server keeps"
+                f" {window} seconds of the past. Grant the role hostManager on admin to our user,"
+                f" so that it may keep more while a dump runs, or raise {WINDOW} there"
+            )
+        return failure(error, self._connection.address)
+
+    def judge(self, counted: Mapping[Namespace, int], tally: "_Tally") -> None:
+        """Compares what was read with what was counted at the same instant."""
+        differ = [
+            f"{'.'.join(namespace)}: {documents} documents counted,"
+            f" {tally.documents[namespace]} read"
+            for namespace, documents in counted.items()
+            if tally.documents[namespace] != documents
+        ]
+        if not differ:
+            return
+        # By name a collection that was dropped or renamed after it was read counts as empty.
+        present = {item.uuid for item in self._definitions_now()}
+        gone = [item for item in self._definitions if item.uuid and item.uuid not in present]
+        kind = SourceChanged if gone else EvidenceMissing
+        raise kind("; ".join(differ[:_MAX_NAMED]))
+
+    def inventory(self) -> Inventory:
+        """What was read. EvidenceMissing when the databases were not dumped to their end."""
+        if self._source is None or not self._source.is_finished:
+            raise EvidenceMissing("the databases were not dumped to their end")
+        documents = self._source.tally.documents
+        read = [(item, documents[item.data]) for item in self._definitions if item.type != VIEW]
+        return merge(read, [item for item in self._definitions if item.type == VIEW])
+
+    def is_working(self) -> bool:
+        """Whether the server is busy with a command of this attempt."""
+        application = sessions.application(self._attempt)
+        with connect(self._connection.address) as connection:
+            return any("opid" in entry for entry in sessions.running(connection, application))
+
+    def close(self) -> None:
+        if self._source is not None:
+            self._source.close()
+        if self._history is not None:
+            self._history.close()
+
+
+_UNREADABLE = "users and roles are left out: our user may not read them; grant it the role backup"
+
+
+class _Tally:
+    """Documents of each collection, and the sum of their CRC-64, as they pass by."""
+
+    def __init__(self) -> None:
+        self.documents: dict[Namespace, int] = {}
+        self.sums: dict[Namespace, int] = {}
+
+    def add(self, namespace: Namespace, documents: int, content_sum: int) -> None:
+        self.documents[namespace] = self.documents.get(namespace, 0) + documents
+        self.sums[namespace] = (self.sums.get(namespace, 0) + content_sum) % (1 << 64)
+
+
+def _content_sum(documents: bytes, ends: Sequence[int]) -> int:
+    """The sum of a CRC-64 of each document: the same in whatever order they come."""
+    total, start = 0, 0
+    for end in ends:
+        total += xz(documents[start:end])
+        start = end
+    return total
+
+
+class _Counter:
+    """Counts collections at an instant in a thread, so that no reading waits for it."""
+
+    def __init__(
+        self, connection: Connection, chosen: Sequence[Definition], instant: Instant
+    ) -> None:
+        self._connection = connection
+        self._chosen = chosen
+        self._instant = instant
+        self._counts: dict[Namespace, int] = {}
+        self._failure: Failure | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="count", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self._connection.logical_session() as session:
+                for item in self._chosen:
+                    if self._over.is_set():
+                        return
+                    concern = self._instant.read_concern
+                    self._counts[item.data] = count(self._connection, item.data, concern, session)
+        except (WireError, OSError) as error:
+            text = f"collections were replaced while they were counted: {error_text(error)}"
+            changed = error_code(error) in _CHANGED
+            self._failure = (
+                SourceChanged(text) if changed else failure(error, self._connection.address)
+            )
+
+    def result(self) -> Mapping[Namespace, int]:
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._counts
+
+    def stop(self) -> None:
+        self._over.set()
+
+
+class ArchiveSource:
+    """An archive as it is written; `judge` compares it with the counts when it came to its end."""
+
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        tally: _Tally,
+        counter: _Counter,
+        judge: Callable[[Mapping[Namespace, int], _Tally], None],
+    ) -> None:
+        self._pieces = pieces
+        self._unread = memoryview(b"")
+        self._counter = counter
+        self._judge = judge
+        self._bytes = 0
+        self._is_read = False
+        self.tally = tally
+        self.is_finished = False
+
+    def read(self, size: int) -> bytes:
+        while not self._unread:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._is_read = True
+                return b""
+            self._unread = memoryview(piece)
+        data = bytes(self._unread[:size])
+        self._unread = self._unread[size:]
+        self._bytes += len(data)
+        return data
+
+    def finish(self) -> Mapping[str, object]:
+        """`processes` is empty: no child takes part."""
+        if not self._is_read:
+            raise EvidenceMissing("the archive was not read to its end")
+        counted = self._counter.result()
+        self._judge(counted, self.tally)
+        self.is_finished = True
+        return {
+            "processes": [],
+            "bytes": self._bytes,
+            "documents": sum(self.tally.documents.values()),
+            "countedAtInstant": len(counted),
+            "contents": {
+                ".".join(namespace): {"documents": documents, "sum": f"{total:016x}"}
+                for (namespace, documents), total in zip(
+                    self.tally.documents.items(), self.tally.sums.values(), strict=True
+                )
+            },
+        }
+
+    def close(self) -> None:
+        self._counter.stop()
+
+
+def compatibility(connection: Connection) -> str:
+    """The feature compatibility version, which decides what a server can hold; empty if hidden."""
+    try:
+        reply = connection.command("admin", {"getParameter": 1, "featureCompatibilityVersion": 1})
+    except WireError as error:
+        if error_code(error) != UNAUTHORIZED:
+            raise
+        return ""
+    return str(reply["featureCompatibilityVersion"]["version"])
+
+
+def _differing(before: Sequence[Definition], after: Sequence[Definition]) -> list[str]:
+    names = {
+        f"{one.database}.{one.name}"
+        for one in (*before, *after)
+        if (one in before) != (one in after)
+    }
+    return sorted(names)[:_MAX_NAMED]
+
+
+@contextmanager
+def dump(address: Address, scope: Scope, attempt: Attempt, guard: Guard) -> Generator[MongoDump]:
+    """Begins a dump; commands of older attempts of the operation are ended first."""
+    name = sessions.application(attempt)
+    with connect(address, answer_seconds=None, name=name) as connection:
+        release = guard.adopt(connection.cut)
+        session = MongoDump(connection, scope, attempt, guard)
+        try:
+            with translated(address, guard):
+                sessions.end_older(connection, attempt)
+                session.look()
+            with patient(guard, session.is_working):
+                yield session
+        finally:
+            session.close()
+            release()
