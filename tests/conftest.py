@@ -34,6 +34,7 @@ pytest_plugins = [
     "fixtures.fuzzed",
     "fixtures.redis_installation",
     "fixtures.mongodb",
+    "fixtures.mongodb_managed",
     "fixtures.conformance",
     "fixtures.programs",
     "fixtures.proofs",

@@ -1,15 +1,35 @@
 """The MongoDB engine: each method calls the module that does the work."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePath
+from typing import Any
 
-from holdfast.contracts.engine import Address, Probe, Traits
+from holdfast.contracts.drills import Assertion
+from holdfast.contracts.engine import (
+    Address,
+    Attempt,
+    DumpSession,
+    Inventory,
+    Member,
+    Probe,
+    Scope,
+    Traits,
+)
+from holdfast.contracts.local_servers import LocalServer
+from holdfast.contracts.snapshots import Capture, Finish
+from holdfast.domain.evidence import Check
 from holdfast.engines.mongodb.client import address, connection, probe, tools
 from holdfast.engines.mongodb.client.address import secrets
 from holdfast.engines.mongodb.client.tools import ToolSet
+from holdfast.engines.mongodb.drills import assertions, self_checks
+from holdfast.engines.mongodb.dump import archive, dump, inventory
 from holdfast.engines.mongodb.hosting import wheels
 from holdfast.engines.mongodb.hosting.server import Server
+from holdfast.engines.mongodb.physical import data_directory, snapshot
+from holdfast.engines.mongodb.physical.rehearsal import Rehearsal
 from holdfast.engines.programs import series
+from holdfast.kit.processes.guard import Guard
 
 
 class MongoDB(Server):
@@ -59,3 +79,43 @@ class MongoDB(Server):
 
     def connections(self, address: Address) -> int:
         return probe.connections(address)
+
+    def dump(
+        self, address: Address, scope: Scope, attempt: Attempt, guard: Guard
+    ) -> AbstractContextManager[DumpSession]:
+        return dump.dump(address, scope, attempt, guard)
+
+    def examine(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, object]:
+        return archive.examine(member, plain)
+
+    def inventory(self, address: Address) -> Inventory:
+        return inventory.inventory(address)
+
+    def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
+        return self_checks.check_data(address, guard)
+
+    def assert_true(self, address: Address, assertion: Assertion, guard: Guard) -> Check:
+        return assertions.assert_true(address, assertion, guard)
+
+    def snapshot(
+        self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
+    ) -> AbstractContextManager[Capture]:
+        return snapshot.capture(address, attempt, guard, rate)
+
+    def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return data_directory.obstacles(self.tools_dir, server, manifest)
+
+    def runs_as(self, server: LocalServer, version: str) -> str:  # noqa: ARG002 - checked before
+        """The addon keeps its version: `obstacles` made sure that it starts on the snapshot."""
+        return server.version
+
+    def arrange(self, tree: Path, server: LocalServer) -> None:
+        data_directory.arrange(tree, server)
+
+    def finish(self, directory: PurePath, facts: Mapping[str, Any]) -> Finish:  # noqa: ARG002
+        return data_directory.finish(directory)
+
+    def rehearse(
+        self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard
+    ) -> Mapping[str, object]:
+        return Rehearsal(self.tool_set(server), tree, server, guard).run(facts)

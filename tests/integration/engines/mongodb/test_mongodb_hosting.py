@@ -1,68 +1,33 @@
 """Servers that Holdfast runs itself: made, started, found again, moved, stopped."""
 
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pymongo
 import pytest
 
 from fixtures.holdfast import await_that, free_port
-from fixtures.installation import installation_home
-from fixtures.mongodb import EVERY_RUN, OTHERS, link_mongodb
+from fixtures.mongodb import OTHERS, link_mongodb
+from fixtures.mongodb_managed import PASSWORD, inside, new_place, start
 from fixtures.postgres import a_guard
 from holdfast.contracts.local_servers import ADMIN, LocalServer, Login
 from holdfast.domain.errors import RestoreDiffers, ToolMissing
-from holdfast.engines.mongodb import create
 from holdfast.engines.mongodb.client import tools
 from holdfast.engines.mongodb.driver import MongoDB
 from holdfast.engines.mongodb.hosting import private_server, server, wheels
-from holdfast.kit.processes import process
 from holdfast.kit.seal import Secret
 
-PASSWORD = "s3cr3t"
+
+@pytest.fixture
+def place(mongodb_place: LocalServer) -> LocalServer:
+    return mongodb_place
 
 
 @pytest.fixture
-def mongodb_home() -> Iterator[Path]:
-    with installation_home() as home:
-        yield home
-
-
-@pytest.fixture
-def place(mongodb_home: Path) -> Iterator[LocalServer]:
-    link_mongodb(mongodb_home / "tools")
-    made = _place(mongodb_home, EVERY_RUN)
-    yield made
-    create(mongodb_home / "tools").stop(made)
-
-
-@pytest.fixture
-def engine(mongodb_home: Path) -> MongoDB:
-    return create(mongodb_home / "tools")
-
-
-def _place(home: Path, version: str) -> LocalServer:
-    directory = home / "a b" / "data"
-    directory.parent.mkdir(mode=0o755, exist_ok=True)
-    admin = Login(ADMIN, Secret("admin's"))
-    secret = Secret(PASSWORD)
-    return LocalServer(directory, free_port(), version, "boss", secret, "shop", admin=admin)
-
-
-def start(engine: MongoDB, place: LocalServer) -> None:
-    with place.directory.with_name("log").open("ab") as log:
-        process.start_detached(engine.command(place), log)
-    await_that(lambda: engine.ready(place))
-
-
-def inside(place: LocalServer, user: str = "boss", secret: str = PASSWORD) -> Any:
-    return pymongo.MongoClient(
-        "127.0.0.1", place.port, username=user, password=secret, directConnection=True
-    )
+def engine(mongodb_engine: MongoDB) -> MongoDB:
+    return mongodb_engine
 
 
 def test_the_life_of_a_server(engine: MongoDB, place: LocalServer) -> None:
@@ -163,7 +128,7 @@ def test_a_directory_that_no_server_starts_from_is_named(
 @pytest.mark.parametrize("version", OTHERS)
 def test_other_versions_run(engine: MongoDB, mongodb_home: Path, version: str) -> None:
     link_mongodb(mongodb_home / "tools", version)
-    place = _place(mongodb_home, engine.versions()[0])
+    place = new_place(mongodb_home, engine.versions()[0])
     assert engine.series(place.version) == version
     engine.initialise(place)
     start(engine, place)

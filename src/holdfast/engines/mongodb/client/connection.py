@@ -19,7 +19,7 @@ from bson.son import SON
 from pymongo import MongoClient, ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.driver_info import DriverInfo
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from holdfast.contracts.engine import Address
 from holdfast.engines.mongodb.client.address import (
@@ -31,6 +31,8 @@ from holdfast.engines.mongodb.client.address import (
 from holdfast.engines.mongodb.client.server_errors import translated
 
 WireError = PyMongoError
+Refusal = OperationFailure
+"""What a server answers to a command that it does not carry out."""
 DRIVER_VERSION = pymongo.version
 Document = dict[str, Any]
 Command = MutableMapping[str, Any]

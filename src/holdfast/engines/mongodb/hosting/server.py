@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.hosting import fresh_directory, server_pid, system_user
 from holdfast.engines.mongodb.client import tools
-from holdfast.engines.mongodb.client.connection import WireError, connect
+from holdfast.engines.mongodb.client.connection import Connection, Refusal, connect
 from holdfast.engines.mongodb.client.tools import ToolSet
 from holdfast.engines.mongodb.hosting import administrator, private_server
 from holdfast.engines.mongodb.hosting.administrator import REPLICA_SET, address
@@ -31,6 +32,9 @@ from holdfast.kit.processes.process import Command
 
 KEY_FILE = "holdfast.key"
 """What members of a set show each other. Servers want one where they want passwords."""
+LOCKED = "holdfast.locked"
+"""A file in the directory of a server that a snapshot has locked against writes: the pid of the
+process that did, and when that was created."""
 _KEY_BYTES = 96
 _COMPLETE = "WiredTiger.turtle"
 _PID_FILE = "mongod.lock"
@@ -98,6 +102,9 @@ class Server:
             return False  # the client would wait much longer
         try:
             with connect(address(server), _ANSWER_SECONDS) as connection:
+                if _was_abandoned(server.directory / LOCKED):
+                    unlock(connection)
+                    (server.directory / LOCKED).unlink(missing_ok=True)
                 return administrator.become_primary(connection, f"127.0.0.1:{server.port}")
         except (AddonUnavailable, AddonRefused):
             return False
@@ -120,12 +127,26 @@ def _is_server(process: psutil.Process) -> bool:
 
 def _unlock(server: LocalServer) -> None:
     """Lets a server end that a dead snapshot has left locked: it would wait for the unlock."""
+    with suppress(AddonUnavailable, AddonRefused), connect(address(server), _ANSWER_SECONDS) as c:
+        unlock(c)
+
+
+def unlock(connection: Connection) -> None:
+    """Undoes all locks of `fsyncLock`; none is success."""
+    with suppress(Refusal):  # it is not locked
+        while connection.command("admin", {"fsyncUnlock": 1}).get("lockCount"):
+            pass
+
+
+def _was_abandoned(note: Path) -> bool:
+    """Whether the process that locked the server is gone."""
     try:
-        with connect(address(server), _ANSWER_SECONDS) as connection:
-            while connection.command("admin", {"fsyncUnlock": 1}).get("lockCount"):
-                pass
-    except (AddonUnavailable, AddonRefused, WireError):
-        return  # it is not locked, or does not answer
+        pid, created = note.read_text().split()
+        return psutil.Process(int(pid)).create_time() != float(created)
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def write_key(directory: Path) -> None:
