@@ -10,7 +10,9 @@ from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
+import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from bson.son import SON
@@ -29,6 +31,7 @@ from holdfast.engines.mongodb.client.address import (
 from holdfast.engines.mongodb.client.server_errors import translated
 
 WireError = PyMongoError
+DRIVER_VERSION = pymongo.version
 Document = dict[str, Any]
 Command = MutableMapping[str, Any]
 
@@ -144,6 +147,8 @@ def open_connection(
         hosts: Sequence[str] = list(endpoints(address))
         if SRV in options:
             hosts = [f"mongodb+srv://{address.host}/{address.database}"]
+        elif address.host.startswith("/"):
+            hosts = [f"mongodb://{quote(address.host, safe='')}"]
         present = {key: value for key, value in keywords.items() if value is not None}
         client: MongoClient[SON[str, Any]] = MongoClient(
             host=list(hosts), document_class=SON, connect=False, **present
