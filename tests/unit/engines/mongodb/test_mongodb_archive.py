@@ -157,7 +157,9 @@ def test_definitions_come_back_as_they_were() -> None:
     assert isinstance(parsed.options["size"], Int64)
     assert [index["name"] for index in parsed.secondary] == ["by b"]
     assert metadata.create_command("y", parsed) == {"create": "y", **options}
-    assert metadata.index_spec(indexes[1])["expireAfterSeconds"] == metadata.MAX_EXPIRY_SECONDS
+    (spec,) = metadata.index_specs(parsed)
+    assert spec["expireAfterSeconds"] == metadata.MAX_EXPIRY_SECONDS
+    assert spec["collation"] == {"locale": "simple"}
     changed = {"collMod": "y", "index": {"name": "by b", "expireAfterSeconds": 60}}
     assert list(metadata.expiries("y", parsed)) == [changed]
 

@@ -109,24 +109,38 @@ def create_command(name: str, definition: Definition) -> dict[str, Any]:
     return command
 
 
-def index_spec(index: Document, *, expiry: int = MAX_EXPIRY_SECONDS) -> dict[str, Any]:
-    """An index for `createIndexes`. One of TTL expires nothing until `expiries` changes it."""
-    spec = {key: value for key, value in index.items() if key not in _UNCREATABLE_INDEX_FIELDS}
-    if "expireAfterSeconds" in spec:
-        spec["expireAfterSeconds"] = expiry
-    return spec
+def index_specs(definition: Definition, expiry: int = MAX_EXPIRY_SECONDS) -> list[dict[str, Any]]:
+    """The secondary indexes for `createIndexes`. Those of TTL expire documents after `expiry`
+    seconds until `expiries` changes them.
+
+    An index is listed without a collation if it has the simple one; created without one it would
+    get that of its collection.
+    """
+    specs: list[dict[str, Any]] = []
+    for index in definition.secondary:
+        spec = {key: value for key, value in index.items() if key not in _UNCREATABLE_INDEX_FIELDS}
+        if "expireAfterSeconds" in spec:
+            spec["expireAfterSeconds"] = expiry
+        if "collation" in definition.options:
+            spec.setdefault("collation", {"locale": "simple"})
+        specs.append(spec)
+    return specs
 
 
-def expiries(name: str, definition: Definition) -> Iterator[dict[str, Any]]:
-    """Commands that give a collection under `name` and its TTL indexes their expiry again."""
+def expiries(
+    name: str, definition: Definition, expiry: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Commands that give a collection under `name` and its TTL indexes their expiry again, or
+    `expiry` seconds instead."""
     seconds = definition.options.get("expireAfterSeconds")
     if seconds is not None:
-        yield {"collMod": name, "expireAfterSeconds": seconds}
+        off = "off" if expiry is not None else None
+        yield {"collMod": name, "expireAfterSeconds": off or seconds}
     for index in definition.secondary:
         seconds = index.get("expireAfterSeconds")
         # Older servers took any number; one that no server takes any more expires nothing.
         if isinstance(seconds, int | float) and 0 <= seconds < MAX_EXPIRY_SECONDS:
-            changed = {"name": index["name"], "expireAfterSeconds": seconds}
+            changed = {"name": index["name"], "expireAfterSeconds": expiry or seconds}
             yield {"collMod": name, "index": changed}
 
 
