@@ -66,8 +66,9 @@ def files(plain: Iterator[bytes]) -> Iterator[File]:
 
     EvidenceMissing if the tar is damaged, cut off or holds something else.
     """
+    stream = _Readable(plain)
     try:
-        with tarfile.open(fileobj=_Readable(plain), mode="r|") as tar:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 if not member.isfile() or _PASSED_OVER.fullmatch(member.name):
                     continue
@@ -77,28 +78,32 @@ def files(plain: Iterator[bytes]) -> Iterator[File]:
                         f"the tar archive holds {member.name!r} beside a directory of mongodump"
                     )
                 content: Any = tar.extractfile(member)
-                chunks = iter(lambda content=content: content.read(_PIECE_BYTES), b"")
-                if match["gz"]:
-                    chunks = _unzipped(chunks, member.name)
+                chunks = read_chunks(content, member.name, zipped=bool(match["gz"]))
                 is_metadata = match["kind"] != "bson"
                 yield File(unquote(match["database"]), match["base"], is_metadata, chunks)
     except (tarfile.TarError, EOFError) as error:
         raise EvidenceMissing(f"the tar archive is damaged or cut off: {error}") from error
-    for _ in plain:
+    while stream.read(_PIECE_BYTES):
         pass
+    if stream.last.strip(b"\0"):
+        raise EvidenceMissing("the tar archive is cut off: it does not come to its end mark")
 
 
-def _unzipped(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+def read_chunks(content: Any, name: str, *, zipped: bool) -> Iterator[bytes]:
+    """The plain bytes of a file in a tar. EvidenceMissing if it is cut off or damaged."""
     unpacker = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        for chunk in chunks:
+        while chunk := content.read(_PIECE_BYTES):
+            if not zipped:
+                yield chunk
+                continue
             data = unpacker.decompress(chunk, _PIECE_BYTES)
             while data:
                 yield data
                 data = unpacker.decompress(unpacker.unconsumed_tail, _PIECE_BYTES)
-    except zlib.error as error:
-        raise EvidenceMissing(f"{name} is damaged: {error}") from error
-    if not unpacker.eof:
+    except (zlib.error, tarfile.TarError, EOFError) as error:
+        raise EvidenceMissing(f"{name} is damaged or cut off: {error}") from error
+    if zipped and not unpacker.eof:
         raise EvidenceMissing(f"{name} is cut off")
 
 
@@ -189,9 +194,10 @@ def contents(first: Iterator[bytes], again: Iterator[bytes]) -> tuple[list[Meta]
 
 
 class _Readable(io.RawIOBase):
-    """Chunks as a file object that is read once."""
+    """Chunks as a file object that is read once. `last`: the block that was read last."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.last = b"?"
         self._chunks = chunks
         self._unread = memoryview(b"")
 
@@ -207,6 +213,7 @@ class _Readable(io.RawIOBase):
                 if not self._unread:
                     break
             parts.append(bytes(self._unread[:missing] if missing > 0 else self._unread))
+            self.last = (self.last + parts[-1][-tarfile.BLOCKSIZE :])[-tarfile.BLOCKSIZE :]
             self._unread = self._unread[len(parts[-1]) :]
             missing -= len(parts[-1]) if missing > 0 else 0
         return b"".join(parts)

@@ -64,10 +64,10 @@ def survey(member: Member, plain: Iterator[bytes]) -> Survey:
             sizes[database] += size
     else:
         raise EvidenceMissing(f"{member.name} has an unknown format {member.format!r}")
-    return _described(metas, documents, sizes, versions)
+    return describe(metas, documents, sizes, versions)
 
 
-def _described(
+def describe(
     metas: Sequence[Meta],
     documents: Mapping[Namespace, int],
     sizes: Mapping[str, int],
