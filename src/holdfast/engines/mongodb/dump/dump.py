@@ -170,7 +170,7 @@ class MongoDump:
     def open(self, member: Member) -> "ArchiveSource":
         chosen = self._accounts if member == ACCOUNTS else self._definitions
         tally = Tally()
-        counter = _Counter(
+        counter = BackgroundCount(
             self._connection,
             [item for item in chosen if item.type != VIEW and self._at_instant(item)],
             self._instant,
@@ -180,7 +180,7 @@ class MongoDump:
             self._source = source
         return source
 
-    def write(self, chosen: Sequence[Definition], tally: "_Tally") -> Iterator[bytes]:
+    def write(self, chosen: Sequence[Definition], tally: "Tally") -> Iterator[bytes]:
         yield archive.write_prelude(self._version, [item.meta() for item in chosen])
         with self._connection.logical_session() as session:
             for item in chosen:
@@ -226,7 +226,7 @@ class MongoDump:
             )
         return failure(error, self._connection.address)
 
-    def judge(self, counted: Mapping[Namespace, int], tally: "_Tally") -> None:
+    def judge(self, counted: Mapping[Namespace, int], tally: "Tally") -> None:
         """Compares what was read with what was counted at the same instant."""
         differ = [
             f"{'.'.join(namespace)}: {documents} documents counted,"
@@ -287,7 +287,7 @@ def content_sum(documents: bytes, ends: Sequence[int]) -> int:
     return total
 
 
-class _Counter:
+class BackgroundCount:
     """Counts collections at an instant in a thread, so that no reading waits for it."""
 
     def __init__(
@@ -334,7 +334,7 @@ class ArchiveSource:
         self,
         pieces: Iterator[bytes],
         tally: Tally,
-        counter: _Counter,
+        counter: BackgroundCount,
         judge: Callable[[Mapping[Namespace, int], Tally], None],
     ) -> None:
         self._pieces = pieces
