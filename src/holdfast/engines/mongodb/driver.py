@@ -9,7 +9,9 @@ from holdfast.contracts.drills import Assertion
 from holdfast.contracts.engine import (
     Address,
     Attempt,
+    Dump,
     DumpSession,
+    Fetch,
     Inventory,
     Member,
     Probe,
@@ -28,6 +30,8 @@ from holdfast.engines.mongodb.hosting import wheels
 from holdfast.engines.mongodb.hosting.server import Server
 from holdfast.engines.mongodb.physical import data_directory, snapshot
 from holdfast.engines.mongodb.physical.rehearsal import Rehearsal
+from holdfast.engines.mongodb.restore import preflight, swap
+from holdfast.engines.mongodb.restore.staging import Staging
 from holdfast.engines.programs import series
 from holdfast.kit.processes.guard import Guard
 
@@ -90,6 +94,26 @@ class MongoDB(Server):
 
     def inventory(self, address: Address) -> Inventory:
         return inventory.inventory(address)
+
+    def preflight(self, address: Address, dump: Dump) -> None:
+        preflight.preflight(address, dump)
+
+    def stage(
+        self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
+    ) -> Inventory:
+        return Staging(address, dump, attempt, guard).run(fetch)
+
+    def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+        swap.swap(address, dump, attempt, guard)
+
+    def discard(self, address: Address, attempt: Attempt) -> str:
+        return swap.discard(address, attempt)
+
+    def put_back(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        swap.put_back(address, op, attempt, guard)
+
+    def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+        swap.drop_aside(address, op, attempt, guard)
 
     def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
         return self_checks.check_data(address, guard)
