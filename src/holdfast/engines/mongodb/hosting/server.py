@@ -117,7 +117,8 @@ class Server:
         pid = self.running(server)
         if pid is None:
             return
-        _unlock(server)
+        if server.port:  # a caller may know nothing but the directory
+            _unlock(server)
         end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.contracts.engine import Address
+from holdfast.contracts.local_servers import ADMIN
 from holdfast.engines.mongodb.client.connection import Connection, Document, WireError
 from holdfast.engines.mongodb.client.server_errors import UNAUTHORIZED, error_code, error_text
+from holdfast.engines.mongodb.hosting.limits import limited_role, limited_user
 from holdfast.engines.mongodb.restore.ledger import HOME, drop
 
 Say = Callable[[str], None]
@@ -23,7 +25,8 @@ def apply(
     """Creates or replaces users and roles as in two collections of `admin`. Repeatable.
 
     What the server refuses is said. The user we are, and the owner of a managed server, stay as
-    they are: their passwords belong to the server.
+    they are: their passwords belong to the server. There, users and roles get no rights that its
+    owner has not.
     """
     try:
         present = {user["_id"]: user for user in _documents(connection, "system.users")}
@@ -33,13 +36,18 @@ def apply(
             raise
         say(f"users and roles stay as they are: our user may not read them ({error_text(error)})")
         return
-    apply_roles(connection, list(_documents(connection, staged_roles)), roles, say)
+    staged = _documents(connection, staged_roles)
+    if address.owner is not None:
+        staged = [limited_role(role) for role in staged]
+    apply_roles(connection, staged, roles, say)
     own = _own_users(connection, address)
     users = [
         user
         for user in _documents(connection, staged_users)
-        if (user["user"], user["db"]) not in own and user["user"] != address.owner
+        if (user["user"], user["db"]) not in own and user["user"] not in (address.owner, ADMIN)
     ]
+    if address.owner is not None:
+        users = [limited_user(user) for user in users]
     merge_users(
         connection, [user for user in users if user["_id"] not in present], staged_users, say
     )
@@ -71,7 +79,7 @@ def new_users(
         for user in _documents(connection, staged_users)
         if user["_id"] not in present
         and (user["user"], user["db"]) not in own
-        and user["user"] != address.owner
+        and user["user"] not in (address.owner, ADMIN)
     ]
 
 
