@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
-from holdfast.contracts.drills import Assertion
+from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
     Attempt,
@@ -18,16 +18,19 @@ from holdfast.contracts.engine import (
     Scope,
     Traits,
 )
+from holdfast.contracts.foreign import Survey
 from holdfast.contracts.local_servers import LocalServer
 from holdfast.contracts.snapshots import Capture, Finish
 from holdfast.domain.evidence import Check
 from holdfast.engines.mongodb.client import address, connection, probe, tools
 from holdfast.engines.mongodb.client.address import secrets
 from holdfast.engines.mongodb.client.tools import ToolSet
-from holdfast.engines.mongodb.drills import assertions, self_checks
+from holdfast.engines.mongodb.drills import assertions, content, self_checks
 from holdfast.engines.mongodb.dump import archive, dump, inventory
 from holdfast.engines.mongodb.hosting import wheels
 from holdfast.engines.mongodb.hosting.server import Server
+from holdfast.engines.mongodb.imports import survey
+from holdfast.engines.mongodb.imports.staging import ForeignStaging
 from holdfast.engines.mongodb.physical import data_directory, snapshot
 from holdfast.engines.mongodb.physical.rehearsal import Rehearsal
 from holdfast.engines.mongodb.restore import preflight, swap
@@ -101,7 +104,8 @@ class MongoDB(Server):
     def stage(
         self, address: Address, dump: Dump, fetch: Fetch, attempt: Attempt, guard: Guard
     ) -> Inventory:
-        return Staging(address, dump, attempt, guard).run(fetch)
+        kind = ForeignStaging if dump.foreign else Staging
+        return kind(address, dump, attempt, guard).run(fetch)
 
     def swap(self, address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
         swap.swap(address, dump, attempt, guard)
@@ -114,6 +118,15 @@ class MongoDB(Server):
 
     def drop_aside(self, address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         swap.drop_aside(address, op, attempt, guard)
+
+    def recognise(self, head: bytes) -> Member:
+        return survey.recognise(head)
+
+    def survey(self, member: Member, plain: Iterator[bytes]) -> Survey:
+        return survey.survey(member, plain)
+
+    def content(self, member: Member, plain: Iterator[bytes]) -> Mapping[str, Content]:
+        return content.content(member, plain)
 
     def check_data(self, address: Address, guard: Guard) -> Sequence[Check]:
         return self_checks.check_data(address, guard)

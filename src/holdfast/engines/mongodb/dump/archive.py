@@ -165,7 +165,7 @@ class Reader:
                     f"it holds data of {name}, which is unannounced or at its end"
                 )
             if not header.get("EOF"):
-                yield from self._read_block(namespace)
+                yield from self.read_block(namespace)
                 continue
             if not self._skip_separator(f"the end of {name}"):
                 raise EvidenceMissing(f"documents follow the end of {name}")
@@ -179,7 +179,7 @@ class Reader:
                 f" {', '.join(names[:3])}"
             )
 
-    def _read_block(self, namespace: Namespace) -> Iterator[Run]:
+    def read_block(self, namespace: Namespace) -> Iterator[Run]:
         name = ".".join(namespace)
         while True:
             if not self._fill(4):

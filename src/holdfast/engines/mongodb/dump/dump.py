@@ -127,7 +127,7 @@ class MongoDump:
                 self._definitions = after
                 self._accounts = self.readable_accounts() if self._scope.users else []
                 return
-            names = _differing(before, after)
+            names = differing_names(before, after)
             before = after
         raise SourceChanged(f"collections change while they are listed: {', '.join(names)}")
 
@@ -169,8 +169,8 @@ class MongoDump:
 
     def open(self, member: Member) -> "ArchiveSource":
         chosen = self._accounts if member == ACCOUNTS else self._definitions
-        tally = _Tally()
-        counter = _Counter(
+        tally = Tally()
+        counter = BackgroundCount(
             self._connection,
             [item for item in chosen if item.type != VIEW and self._at_instant(item)],
             self._instant,
@@ -180,7 +180,7 @@ class MongoDump:
             self._source = source
         return source
 
-    def write(self, chosen: Sequence[Definition], tally: "_Tally") -> Iterator[bytes]:
+    def write(self, chosen: Sequence[Definition], tally: "Tally") -> Iterator[bytes]:
         yield archive.write_prelude(self._version, [item.meta() for item in chosen])
         with self._connection.logical_session() as session:
             for item in chosen:
@@ -196,7 +196,7 @@ class MongoDump:
                             self._guard.check()
                             crc = xz(documents, crc)
                             ends = offsets(documents)
-                            tally.add(item.data, len(ends), _content_sum(documents, ends))
+                            tally.add(item.data, len(ends), content_sum(documents, ends))
                             yield archive.write_header(item.data)
                             yield documents
                             yield SEPARATOR
@@ -209,9 +209,9 @@ class MongoDump:
             yield
         except WireError as error:
             self._guard.check()
-            raise self._explained(error, item) from error
+            raise self.explain(error, item) from error
 
-    def _explained(self, error: WireError, item: Definition) -> Failure:
+    def explain(self, error: WireError, item: Definition) -> Failure:
         name = f"{item.database}.{item.name}"
         if error_code(error) in _CHANGED:
             return SourceChanged(
@@ -226,7 +226,7 @@ class MongoDump:
             )
         return failure(error, self._connection.address)
 
-    def judge(self, counted: Mapping[Namespace, int], tally: "_Tally") -> None:
+    def judge(self, counted: Mapping[Namespace, int], tally: "Tally") -> None:
         """Compares what was read with what was counted at the same instant."""
         differ = [
             f"{'.'.join(namespace)}: {documents} documents counted,"
@@ -266,7 +266,7 @@ class MongoDump:
 _UNREADABLE = "users and roles are left out: our user may not read them; grant it the role backup"
 
 
-class _Tally:
+class Tally:
     """Documents of each collection, and the sum of their CRC-64, as they pass by."""
 
     def __init__(self) -> None:
@@ -278,7 +278,7 @@ class _Tally:
         self.sums[namespace] = (self.sums.get(namespace, 0) + content_sum) % (1 << 64)
 
 
-def _content_sum(documents: bytes, ends: Sequence[int]) -> int:
+def content_sum(documents: bytes, ends: Sequence[int]) -> int:
     """The sum of a CRC-64 of each document: the same in whatever order they come."""
     total, start = 0, 0
     for end in ends:
@@ -287,7 +287,7 @@ def _content_sum(documents: bytes, ends: Sequence[int]) -> int:
     return total
 
 
-class _Counter:
+class BackgroundCount:
     """Counts collections at an instant in a thread, so that no reading waits for it."""
 
     def __init__(
@@ -333,9 +333,9 @@ class ArchiveSource:
     def __init__(
         self,
         pieces: Iterator[bytes],
-        tally: _Tally,
-        counter: _Counter,
-        judge: Callable[[Mapping[Namespace, int], _Tally], None],
+        tally: Tally,
+        counter: BackgroundCount,
+        judge: Callable[[Mapping[Namespace, int], Tally], None],
     ) -> None:
         self._pieces = pieces
         self._unread = memoryview(b"")
@@ -393,7 +393,7 @@ def compatibility(connection: Connection) -> str:
     return str(reply["featureCompatibilityVersion"]["version"])
 
 
-def _differing(before: Sequence[Definition], after: Sequence[Definition]) -> list[str]:
+def differing_names(before: Sequence[Definition], after: Sequence[Definition]) -> list[str]:
     names = {
         f"{one.database}.{one.name}"
         for one in (*before, *after)

@@ -41,7 +41,7 @@ def definitions(
     chosen = names or [
         name
         for name, entry in sorted(listed.items())
-        if _belongs_to_owner(database, name) and not entry.get("options", {}).get("temp")
+        if belongs_to_owner(database, name) and not entry.get("options", {}).get("temp")
     ]
     defined = (
         _definition(connection, database, listed[name], listed) for name in chosen if name in listed
@@ -49,7 +49,7 @@ def definitions(
     return [item for item in defined if item is not None]
 
 
-def _belongs_to_owner(database: str, name: str) -> bool:
+def belongs_to_owner(database: str, name: str) -> bool:
     if name.startswith("system."):
         return name == SYSTEM_CODE and database not in SYSTEM_DATABASES
     return not name.startswith(staging_names.OURS)

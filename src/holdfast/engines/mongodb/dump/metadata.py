@@ -88,6 +88,9 @@ def parse(meta: Meta) -> Definition:
         kind = VIEW
     if kind == COLLECTION and "timeseries" in options:
         kind = TIME_SERIES
+    fits = {VIEW: "viewOn" in options, TIME_SERIES: "timeseries" in options, COLLECTION: True}
+    if not fits.get(kind):
+        raise EvidenceMissing(f"{name} is no {kind}: its options do not say so")
     uuid = str(fields.get("uuid", ""))
     return Definition(meta.database, meta.collection, kind, options, listed, uuid)
 

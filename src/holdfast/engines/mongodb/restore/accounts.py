@@ -39,7 +39,7 @@ def apply(
     staged = _documents(connection, staged_roles)
     if address.owner is not None:
         staged = [limited_role(role) for role in staged]
-    _apply_roles(connection, staged, roles, say)
+    apply_roles(connection, staged, roles, say)
     own = _own_users(connection, address)
     users = [
         user
@@ -48,13 +48,15 @@ def apply(
     ]
     if address.owner is not None:
         users = [limited_user(user) for user in users]
-    _merge(connection, [user for user in users if user["_id"] not in present], staged_users, say)
+    merge_users(
+        connection, [user for user in users if user["_id"] not in present], staged_users, say
+    )
     for user in users:
         if user["_id"] in present:
             old = present[user["_id"]]
             document = {**user, **({"userId": old["userId"]} if "userId" in old else {})}
             if document != old:
-                _replace(connection, document, say)
+                replace_user(connection, document, say)
 
 
 def drop_users(connection: Connection, names: Sequence[Sequence[str]], say: Say) -> None:
@@ -92,9 +94,7 @@ def _documents(connection: Connection, collection: str) -> list[Document]:
     return list(connection.documents(HOME, {"find": collection, "sort": {"_id": 1}}))
 
 
-def _apply_roles(
-    connection: Connection, roles: list[Document], present: set[Any], say: Say
-) -> None:
+def apply_roles(connection: Connection, roles: list[Document], present: set[Any], say: Say) -> None:
     """Roles may have each other, so they are made in rounds while a round makes any."""
     waiting, reasons = roles, dict[str, str]()
     while waiting:
@@ -116,7 +116,7 @@ def _apply_roles(
         say(f"role {role['_id']} is not made as it was: {reasons[role['_id']]}")
 
 
-def _merge(connection: Connection, users: list[Document], staged: str, say: Say) -> None:
+def merge_users(connection: Connection, users: list[Document], staged: str, say: Say) -> None:
     if not users:
         return
     temporary = f"{staged}_new"
@@ -140,7 +140,7 @@ def _merge(connection: Connection, users: list[Document], staged: str, say: Say)
         drop(connection, HOME, temporary)
 
 
-def _replace(connection: Connection, user: Document, say: Say) -> None:
+def replace_user(connection: Connection, user: Document, say: Say) -> None:
     update: Document = {"q": {"_id": user["_id"]}, "u": user}
     try:
         reply = connection.command(HOME, {"update": "system.users", "updates": [update]})

@@ -83,9 +83,9 @@ class Loader:
             self._sent.result()
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         if batch:
-            self._sent = self._sender.submit(self._insert, batch)
+            self._sent = self._sender.submit(self.insert, batch)
 
-    def _insert(self, batch: list[RawDocument]) -> None:
+    def insert(self, batch: list[RawDocument]) -> None:
         database, collection = self._namespace
         command: Document = {
             "insert": collection,
@@ -113,9 +113,9 @@ class Loader:
                 f"the server refused {len(errors)} documents of {database}: {first.get('errmsg')}"
             )
         for item in timed:
-            self._replace(item)
+            self.replace_document(item)
 
-    def _replace(self, item: RawDocument) -> None:
+    def replace_document(self, item: RawDocument) -> None:
         """Gives an inserted document its zero timestamps again."""
         _, collection = self._namespace
         identity = RawBSONDocument(item.raw, _LENIENT)["_id"]

@@ -169,7 +169,7 @@ class Mover:
         for database in sorted({database for database, _ in going}):
             for definition in definitions(self._connection, database):
                 key = (database, definition.name)
-                is_same = key in planned and _is_same_view(planned[key], definition)
+                is_same = key in planned and is_same_view(planned[key], definition)
                 if definition.type == VIEW and key in going and not is_same:
                     self.may_go_on()
                     self._connection.command(database, {"drop": definition.name})
@@ -197,7 +197,7 @@ class Mover:
             waiting = [view for view, _ in refused]
 
 
-def _is_same_view(planned: Definition, present: Definition) -> bool:
+def is_same_view(planned: Definition, present: Definition) -> bool:
     return planned.type == VIEW and planned.options == present.options
 
 

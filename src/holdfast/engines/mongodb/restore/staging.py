@@ -74,14 +74,14 @@ class Staging:
     def stage(self, connection: Connection, fetch: Fetch) -> Inventory:
         take_over(connection, self._attempt)
         drop_staged(connection, self._attempt)
-        self._warn_of_small_oplog(connection)
+        self.warn_of_small_oplog(connection)
         plan: list[Placement] = []
         for member in self._dump.members:
             if member.format == archive.ACCOUNTS:
                 self.stage_accounts(connection, fetch(member.name))
             else:
-                plan += self._load(connection, member, fetch, len(plan))
-        plan = [self._with_indexes(connection, placement) for placement in plan]
+                plan += self.load_member(connection, member, fetch, len(plan))
+        plan = [self.with_indexes(connection, placement) for placement in plan]
         counted = [
             (placement.definition, count(connection, (placement.database, placement.beside)))
             for placement in plan
@@ -112,7 +112,7 @@ class Staging:
                 with Loader(connection, HOME, f"{prefix}{staged}") as loader:
                     loader.add(run.documents())
 
-    def _load(
+    def load_member(
         self, connection: Connection, member: Member, fetch: Fetch, first: int
     ) -> list[Placement]:
         metas, runs = self.contents(member, fetch)
@@ -123,7 +123,7 @@ class Staging:
             if definition is None:
                 left_out.add(meta.data)
                 continue
-            placement = self._create(connection, definition, first + len(plan))
+            placement = self.create_beside(connection, definition, first + len(plan))
             if placement is not None:
                 plan[meta.data] = placement
         with ExitStack() as resources:
@@ -141,12 +141,12 @@ class Staging:
                         resources.close()
                         loaders.clear()
                     loaders[run.namespace] = resources.enter_context(
-                        _loader(connection, plan[run.namespace])
+                        loader_of(connection, plan[run.namespace])
                     )
                 loaders[run.namespace].add(run.documents())
         return list(plan.values())
 
-    def _create(
+    def create_beside(
         self, connection: Connection, definition: Definition, number: int
     ) -> Placement | None:
         """Creates the collection beside; None for a view that the server refuses."""
@@ -171,7 +171,7 @@ class Staging:
             return Placement(definition, "", "")
         return Placement(definition, beside, uuids(connection, database)[beside])
 
-    def _with_indexes(self, connection: Connection, placement: Placement) -> Placement:
+    def with_indexes(self, connection: Connection, placement: Placement) -> Placement:
         """Builds the indexes beside. Those that the server refuses leave the definition.
 
         Those of a time series are tried on an empty one, because buckets cannot have them.
@@ -199,7 +199,7 @@ class Staging:
         self._skipped.append(Skipped(definition.database, kind, name, reason))
         self._attempt.say(f"not made: {definition.database}: {kind}: {name}: {reason}")
 
-    def _warn_of_small_oplog(self, connection: Connection) -> None:
+    def warn_of_small_oplog(self, connection: Connection) -> None:
         with suppress(WireError):
             stats = connection.command("local", {"collStats": "oplog.rs"})
             if stats.get("maxSize", 0) < self._dump.size:
@@ -210,7 +210,7 @@ class Staging:
                 )
 
 
-def _loader(connection: Connection, placement: Placement) -> Loader:
+def loader_of(connection: Connection, placement: Placement) -> Loader:
     """A loader of the collection beside; capped ones keep their order."""
     capped = placement.definition.type == COLLECTION and bool(
         placement.definition.options.get("capped")

@@ -42,7 +42,7 @@ def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
     with _exclusive(address, attempt, guard) as connection:
         ledger = Ledger(connection, staging_names.ledger_database(attempt))
         if not ledger.phase:
-            _require_done(connection, dump, attempt)
+            require_done(connection, dump, attempt)
             attempt.say("the swap was done before")
             return
         if ledger.phase == STAGED:
@@ -87,7 +87,7 @@ def begin(connection: Connection, address: Address, ledger: Ledger, attempt: Att
     old = Ledger(connection, staging_names.old_ledger_database(attempt.op))
     new_users: Sequence[Sequence[str]] = ()
     if attempt.keep_old:
-        new_users = _set_accounts_aside(connection, address, attempt)
+        new_users = set_accounts_aside(connection, address, attempt)
     old.write(
         _leaving(connection, affected, staging_names.old_prefix(attempt.op)),
         phase="",
@@ -108,7 +108,7 @@ def _leaving(connection: Connection, affected: set[str], prefix: str) -> list[Pl
     ]
 
 
-def _set_accounts_aside(
+def set_accounts_aside(
     connection: Connection, address: Address, attempt: Attempt
 ) -> Sequence[Sequence[str]]:
     """Copies users and roles for an undo; returns the users that the restore will create."""
@@ -165,7 +165,7 @@ def _drop_prefix(connection: Connection, prefix: str, ledger: str = "") -> None:
             drop(connection, database, name)
 
 
-def _require_done(connection: Connection, dump: Dump, attempt: Attempt) -> None:
+def require_done(connection: Connection, dump: Dump, attempt: Attempt) -> None:
     """RestoreDiffers unless the missing ledger means that all is done."""
     prefix = staging_names.stage_prefix(attempt)
     if next(collections_of_prefix(connection, prefix), None) is not None:
