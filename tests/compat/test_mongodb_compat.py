@@ -35,7 +35,7 @@ def test_a_destination_lists_backups_of_mongodb(
     backup = js.data("backup.addon", parameters=place, data=wanted)
     await_backup(api, f"/projects/{project}/addons/{addon}/backups/{backup['id']}")
     (listed,) = js.data(
-        "list.backupDestination.backups", parameters={"backupDestinationId": destination}
+        "list.backupDestinationsBackups", parameters={"backupDestinationId": destination}
     )
     (example,) = json.loads(EXAMPLE.read_text())["response"]["data"]
     assert listed["config"].keys() >= example["config"].keys()

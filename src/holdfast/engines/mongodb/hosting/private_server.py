@@ -1,4 +1,4 @@
-"""Starts a server that nobody else can reach, on a data directory that is being prepared.
+"""Starts a server that clients cannot reach, on a data directory that is being prepared.
 
 It listens on a Unix socket in the directory, which only its own user and root can enter, and on no
 port. It asks for no password, because it has no users yet or those of another server. It dies with
