@@ -151,18 +151,14 @@ class MongoDump:
             return []
 
     def describe_databases(self) -> list[Mapping[str, object]]:
-        names = sorted({item.database for item in self._definitions})
-        described: list[Mapping[str, object]] = []
-        for name in names:
-            stats = self._connection.command(name, {"dbStats": 1})
-            described.append(
-                {
-                    "name": name,
-                    "size": int(stats["dataSize"]),
-                    "disk": int(stats["storageSize"]) + int(stats["indexSize"]),
-                }
-            )
-        return described
+        """Names and sizes on disk, which the role `backup` may read."""
+        names = {item.database for item in self._definitions}
+        listed = self._connection.command("admin", {"listDatabases": 1})["databases"]
+        return [
+            {"name": entry["name"], "size": int(entry["sizeOnDisk"])}
+            for entry in listed
+            if entry["name"] in names
+        ]
 
     def _at_instant(self, item: Definition) -> bool:
         return self._instant.time is not None and not item.options.get("capped")

@@ -4,7 +4,7 @@ Users are stored credentials that no command creates, so new ones are merged as 
 never drops. A user whose `userId` changes loses its sessions, so present ones keep theirs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.contracts.engine import Address
@@ -15,6 +15,7 @@ from holdfast.engines.mongodb.hosting.limits import limited_role, limited_user
 from holdfast.engines.mongodb.restore.ledger import HOME, drop
 
 Say = Callable[[str], None]
+_NO_SUCH = (11, 31)  # user, role
 _ROLE_FIELDS = ("privileges", "roles", "authenticationRestrictions")
 _KEEP_OTHERS: Document = {"drop": False, "writeConcern": {"w": "majority"}}
 
@@ -59,28 +60,38 @@ def apply(
                 replace_user(connection, document, say)
 
 
-def drop_users(connection: Connection, names: Sequence[Sequence[str]], say: Say) -> None:
-    """Drops users, each given as its name and its database."""
-    for user, database in names:
-        try:
-            connection.command(database, {"dropUser": user})
-        except WireError as error:
-            say(f"user {database}.{user} stays: {error_text(error)}")
+def drop_accounts(
+    connection: Connection, accounts: Mapping[str, Sequence[Sequence[str]]], say: Say
+) -> None:
+    """Drops users and roles, each given as its name and its database: see `new_accounts`."""
+    for verb, names in accounts.items():
+        for name, database in names:
+            try:
+                connection.command(database, {verb: name})
+            except WireError as error:
+                if error_code(error) not in _NO_SUCH:
+                    say(f"{database}.{name} stays: {error_text(error)}")
 
 
-def new_users(
-    connection: Connection, address: Address, staged_users: str
-) -> Sequence[Sequence[str]]:
-    """Users that `apply` would create, as name and database."""
-    present = {user["_id"] for user in _documents(connection, "system.users")}
-    own = _own_users(connection, address)
-    return [
-        [user["user"], user["db"]]
-        for user in _documents(connection, staged_users)
-        if user["_id"] not in present
-        and (user["user"], user["db"]) not in own
-        and user["user"] not in (address.owner, ADMIN)
-    ]
+def new_accounts(
+    connection: Connection, address: Address, staged_users: str, staged_roles: str
+) -> Mapping[str, Sequence[Sequence[str]]]:
+    """Users and roles that `apply` would create, by the command that drops them."""
+    users = {user["_id"] for user in _documents(connection, "system.users")}
+    roles = {role["_id"] for role in _documents(connection, "system.roles")}
+    own = {*_own_users(connection, address), (address.owner, HOME)}
+    return {
+        "dropUser": [
+            [user["user"], user["db"]]
+            for user in _documents(connection, staged_users)
+            if user["_id"] not in users and (user["user"], user["db"]) not in own
+        ],
+        "dropRole": [
+            [role["role"], role["db"]]
+            for role in _documents(connection, staged_roles)
+            if role["_id"] not in roles
+        ],
+    }
 
 
 def _own_users(connection: Connection, address: Address) -> set[tuple[str, str]]:

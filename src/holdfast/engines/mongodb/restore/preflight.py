@@ -109,7 +109,7 @@ def check_space(case: Case) -> Iterator[str]:
     if not stats.get("fsTotalSize"):
         return
     free = int(stats["fsTotalSize"]) - int(stats["fsUsedSize"])
-    needed = sum(int(database.get("disk") or database["size"]) for database in case.recorded)
+    needed = sum(int(database["size"]) for database in case.recorded)
     if free < needed:
         yield (
             f"there is no room for a second copy: {show_bytes(needed)} are needed,"

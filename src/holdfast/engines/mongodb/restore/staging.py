@@ -202,9 +202,10 @@ class Staging:
     def warn_of_small_oplog(self, connection: Connection) -> None:
         with suppress(WireError):
             stats = connection.command("local", {"collStats": "oplog.rs"})
-            if stats.get("maxSize", 0) < self._dump.size:
+            limit = int(stats.get("maxSize", self._dump.size))  # standalones have none
+            if limit < self._dump.size:
                 self._attempt.say(
-                    f"the oplog holds {show_bytes(int(stats['maxSize']))}, less than the"
+                    f"the oplog holds {show_bytes(limit)}, less than the"
                     f" {show_bytes(self._dump.size)} that are loaded: members of the set that"
                     " lag behind may have to be synchronised from the start"
                 )

@@ -5,7 +5,7 @@ direction, and each step can be repeated. A collection changes places in one ren
 them at once: applications may see old and new ones side by side until the last is done.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -85,14 +85,14 @@ def begin(connection: Connection, address: Address, ledger: Ledger, attempt: Att
         affected |= set(databases(connection))
     _drop_prefix(connection, staging_names.old_prefix(attempt.op))
     old = Ledger(connection, staging_names.old_ledger_database(attempt.op))
-    new_users: Sequence[Sequence[str]] = ()
+    new_accounts: Mapping[str, Sequence[Sequence[str]]] = {}
     if attempt.keep_old:
-        new_users = set_accounts_aside(connection, address, attempt)
+        new_accounts = set_accounts_aside(connection, address, attempt)
     old.write(
         _leaving(connection, affected, staging_names.old_prefix(attempt.op)),
         phase="",
         databases=sorted(affected),
-        newUsers=new_users,
+        newAccounts=new_accounts,
     )
     ledger.change(phase=MOVING, keepOld=attempt.keep_old)
 
@@ -110,19 +110,20 @@ def _leaving(connection: Connection, affected: set[str], prefix: str) -> list[Pl
 
 def set_accounts_aside(
     connection: Connection, address: Address, attempt: Attempt
-) -> Sequence[Sequence[str]]:
-    """Copies users and roles for an undo; returns the users that the restore will create."""
+) -> Mapping[str, Sequence[Sequence[str]]]:
+    """Copies users and roles for an undo; returns those that the restore will create."""
     prefix, stage = staging_names.old_prefix(attempt.op), staging_names.stage_prefix(attempt)
     try:
         for key, live in _LIVE_ACCOUNTS.items():
             connection.command(HOME, {"create": f"{prefix}{key}"})
             copy_documents(connection, HOME, live, f"{prefix}{key}")
-        return accounts.new_users(connection, address, f"{stage}{USERS}")
+        users, roles = f"{stage}{USERS}", f"{stage}{ROLES}"
+        return accounts.new_accounts(connection, address, users, roles)
     except WireError as error:
         if error_code(error) != UNAUTHORIZED:
             raise
         attempt.say("an undo could not bring back users: our user may not read them")
-        return ()
+        return {}
 
 
 def complete(
@@ -208,7 +209,7 @@ def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
         if f"{prefix}{USERS}" in uuids(connection, HOME):
             users, roles = f"{prefix}{USERS}", f"{prefix}{ROLES}"
             accounts.apply(connection, address, users, roles, attempt.say)
-            accounts.drop_users(connection, state.get("newUsers", ()), attempt.say)
+            accounts.drop_accounts(connection, state.get("newAccounts", {}), attempt.say)
         ledger.change(phase=MOVED)
         attempt.say(f"back in place: {', '.join(sorted({one.database for one in plan}))}")
         _drop_prefix(connection, prefix, ledger.name)
