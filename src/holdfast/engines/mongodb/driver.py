@@ -155,4 +155,5 @@ class MongoDB(Server):
     def rehearse(
         self, tree: Path, server: LocalServer, facts: Mapping[str, Any], guard: Guard
     ) -> Mapping[str, object]:
-        return Rehearsal(self.tool_set(server), tree, server, guard).run(facts)
+        check = self_checks.check_database
+        return Rehearsal(self.tool_set(server), tree, server, guard, check).run(facts)

@@ -38,7 +38,7 @@ def _probe(connection: Connection, address: Address) -> Probe:
     if granted is not None:
         privileges.require_reading(granted, address)
     version, is_set = str(build["version"]), "setName" in hello
-    known: dict[str, object] = {
+    server_facts: dict[str, object] = {
         "databases": [database["name"] for database in databases],
         "readOnly": bool(hello.get("readOnly")),
         "replicaSet": hello.get("setName"),
@@ -48,7 +48,7 @@ def _probe(connection: Connection, address: Address) -> Probe:
         "featureCompatibilityVersion": facts.compatibility(connection),
     }
     if version_parts(version)[:2] > _NEWEST_TRIED:
-        known["unproven"] = (
+        server_facts["unproven"] = (
             f"MongoDB {series(version)} is newer than what Holdfast was tried with (6.0)"
         )
     return Probe(
@@ -56,7 +56,7 @@ def _probe(connection: Connection, address: Address) -> Probe:
         major=series(version),
         flavour="MongoDB",
         size=sum(int(database["sizeOnDisk"]) for database in databases),
-        facts=known,
+        facts=server_facts,
     )
 
 
@@ -105,11 +105,11 @@ def _require_known_hosts(address: Address) -> None:
             hello = connection.command("admin", {"hello": 1})
     except (AddonRefused, AddonUnavailable):
         return  # what the caller raises says more
-    wanted = address.options.get("replicaSet")
-    if wanted and wanted != hello.get("setName"):
+    set_name = address.options.get("replicaSet")
+    if set_name and set_name != hello.get("setName"):
         raise AddonRefused(
             f"{address.host}:{address.port} belongs to the replica set"
-            f" {hello.get('setName', '(none)')}, not to {wanted}",
+            f" {hello.get('setName', '(none)')}, not to {set_name}",
             reason="set",
         )
     unknown = [str(host) for host in hello.get("hosts", []) if not _resolves(str(host))]

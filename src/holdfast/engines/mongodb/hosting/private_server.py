@@ -1,4 +1,4 @@
-"""Starts a server that nobody else can reach, on a data directory that is being prepared.
+"""Starts a server that clients cannot reach, on a data directory that is being prepared.
 
 It listens on a Unix socket in the directory, which only its own user and root can enter, and on no
 port. It asks for no password, because it has no users yet or those of another server. It dies with
@@ -68,6 +68,8 @@ def booted(
     try:
         with connect(address, answer_seconds=None) as connection:
             _await(connection, child, guard, in_set=in_set)
+        # A client that saw the server before it was in its set would offer no sessions for a while.
+        with connect(address, answer_seconds=None) as connection:
             yield connection
             _shut_down(connection)
         if child.wait(_STOP_SECONDS).status != 0:

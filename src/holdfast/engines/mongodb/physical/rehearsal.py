@@ -3,7 +3,7 @@
 It starts as a set of one, so that it applies what its oplog has more than its data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,27 @@ from holdfast.engines.mongodb.dump.archive import VIEW
 from holdfast.engines.mongodb.dump.inventory import databases, definitions
 from holdfast.engines.mongodb.hosting import administrator, private_server
 from holdfast.engines.mongodb.physical.snapshot import DATA
-from holdfast.engines.mongodb.physical.validation import check_database
 from holdfast.engines.programs import series
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import mark
 
+CheckDatabase = Callable[[Connection, str, Guard], Check | None]
+"""Lets the server check a database; None when there is nothing in it."""
+
 
 class Rehearsal:
-    """One private boot of `tree / "data"`."""
+    """One private boot of `tree / "data"`, whose databases `check_database` judges."""
 
-    def __init__(self, tool_set: ToolSet, tree: Path, server: LocalServer, guard: Guard) -> None:
+    def __init__(
+        self,
+        tool_set: ToolSet,
+        tree: Path,
+        server: LocalServer,
+        guard: Guard,
+        check_database: CheckDatabase,
+    ) -> None:
         self._tools = tool_set
+        self._check_database = check_database
         self._data = tree / DATA
         self._server = server
         self._guard = guard
@@ -55,7 +65,7 @@ class Rehearsal:
         checks: list[Check] = []
         names: set[str] = set()
         for database in databases(connection):
-            check = check_database(connection, database, self._guard)
+            check = self._check_database(connection, database, self._guard)
             checks += [check] if check is not None else []
             names |= {
                 f"{database}.{item.name}"
