@@ -80,7 +80,6 @@ PROJECTS = {
         ("builds", "sqlite", "3.46.1", 0.6),
         ("registry", "postgresql", "17.6", 3.9),
         ("cache", "redis", "7.4.2", 0.5),
-        ("monitoring", "sqlite", "3.46.1", 0.3),
         ("documents", "mongodb", "6.0.27", 5.6),
         ("legacy-crm", "mysql", "10.11.14", 11.0),
     ),

@@ -49,6 +49,7 @@ class MongoDB(Server):
         named_databases=True,
         bare_snapshots=False,
         certificates=address.CERTIFICATE_OPTIONS,
+        needs_programs=False,
     )
 
     def __init__(self, tools_dir: Path) -> None:
