@@ -34,7 +34,7 @@ KEY_FILE = "holdfast.key"
 """What members of a set show each other. Servers want one where they want passwords."""
 LOCKED = "holdfast.locked"
 """A file in the directory of a server that a snapshot has locked against writes: the pid of the
-process that did, and when that was created."""
+process that did, and when that started."""
 _KEY_BYTES = 96
 _COMPLETE = "WiredTiger.turtle"
 _PID_FILE = "mongod.lock"
@@ -142,12 +142,21 @@ def unlock(connection: Connection) -> None:
 def _was_abandoned(note: Path) -> bool:
     """Whether the process that locked the server is gone."""
     try:
-        pid, created = note.read_text().split()
-        return psutil.Process(int(pid)).create_time() != float(created)
-    except psutil.NoSuchProcess:
-        return True
+        pid, started = note.read_text().split()
     except (OSError, ValueError):
         return False
+    return started_at(int(pid)) != started
+
+
+def started_at(pid: int) -> str | None:
+    """When a process started, in clock ticks since the machine did; None when there is none.
+
+    See proc(5), `starttime`. A time of day would move with the clock.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
 
 
 def write_key(directory: Path) -> None:

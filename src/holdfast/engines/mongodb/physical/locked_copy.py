@@ -13,11 +13,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from holdfast.domain.errors import AddonUnavailable, NotSupported
 from holdfast.engines.mongodb.client.connection import Connection, Refusal
-from holdfast.engines.mongodb.hosting.server import KEY_FILE, LOCKED, unlock
+from holdfast.engines.mongodb.hosting.server import KEY_FILE, LOCKED, started_at, unlock
 from holdfast.engines.mongodb.physical import watchdog
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.process import Command, start_detached
@@ -150,7 +148,7 @@ def locked(connection: Connection, directory: Path, seconds: float) -> Generator
                 if guardian.ended() is not None or time.monotonic() > deadline:
                     raise AddonUnavailable("the watchdog of the snapshot does not start")
                 time.sleep(0.01)
-            note.write_text(f"{os.getpid()} {psutil.Process().create_time()}\n")
+            note.write_text(f"{os.getpid()} {started_at(os.getpid())}\n")
             began = time.monotonic()
             try:
                 connection.command("admin", {"fsync": 1, "lock": True})
