@@ -1,10 +1,12 @@
 """MongoDB through the API: managed and attached, forks, snapshots, what an owner may, crashes."""
 
+import gzip
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import bson
 import psutil
 import pymongo
 import pytest
@@ -13,6 +15,8 @@ from fixtures.bodies import BILLING
 from fixtures.holdfast import await_backup, await_that, fresh
 from fixtures.installation import Installation, installation_home, running
 from fixtures.mongodb import EVERY_RUN, MongoServer, link_mongodb
+from fixtures.mongodb_dumps import take
+from fixtures.offered import Offered
 
 Client = pymongo.MongoClient[Any]
 ADDONS = "/projects/documents/addons"
@@ -202,6 +206,33 @@ def test_an_attached_set(installation: MongoInstallation, mongodb: MongoServer) 
     with closing(chief), pytest.raises(pymongo.errors.OperationFailure):
         chief.admin.command("createUser", "x", pwd="x", roles=roles)
     installation.api.delete(target)
+
+
+def test_archives_and_live_servers_are_imported(
+    installation: MongoInstallation, managed: str, mongodb: MongoServer, offered: Offered
+) -> None:
+    client = mongodb.client()
+    client.imported.orders.insert_many([{"_id": number} for number in range(50)])
+    code = {"$function": {"body": "function() { while (true) {} }", "args": [], "lang": "js"}}
+    client.imported.create_collection("code", viewOn="orders", pipeline=[{"$set": {"x": code}}])
+    client.imported["system.js"].insert_one({"_id": "f", "value": bson.Code("function() {}")})
+    client.admin.command("createUser", "stranger", pwd="p", roles=["root"])
+    archive = gzip.compress(take(mongodb.address).bodies["databases.archive"])
+    orders = (
+        {"importUrl": offered.offer("/some.bin", archive)},
+        {"connectionString": mongodb.url},
+    )
+    for order in orders:
+        backup = installation.api.post(f"{managed}/import", order).data["id"]
+        path = f"{managed}/backups/{backup}"
+        await_backup(installation.api, path)
+        installation.restore(path)
+        with closing(installation.inside(managed)) as inside:
+            names = inside.imported.list_collection_names()
+            assert inside.imported.orders.count_documents({}) == 50
+            assert names.count("system.js") == names.count("code") == 0
+            assert inside.imported.command("usersInfo")["users"] == []
+            inside.drop_database("imported")
 
 
 def test_deleting_it_leaves_nothing(installation: MongoInstallation, managed: str) -> None:
