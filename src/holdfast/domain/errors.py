@@ -119,6 +119,8 @@ class EvidenceMissing(Permanent):
 class SourceChanged(EvidenceMissing):
     """The database changed so that what was read of it is useless; reading it anew may work."""
 
+    code = "evidence.changed"
+
 
 class PreflightRefused(Permanent):
     """The restore was refused before anything was touched."""
