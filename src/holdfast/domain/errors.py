@@ -119,7 +119,7 @@ class EvidenceMissing(Permanent):
 class SourceChanged(EvidenceMissing):
     """The database changed so that what was read of it is useless; reading it anew may work."""
 
-    code = "source.changed"
+    code = "evidence.changed"
 
 
 class PreflightRefused(Permanent):

@@ -1,5 +1,6 @@
 """A swap that is killed at any command leaves old or new, and its repetition ends it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from holdfast.domain.errors import FencedOff, RestoreDiffers
 from holdfast.engines.mongodb.client.connection import Connection
 from holdfast.engines.mongodb.restore import swap
 from holdfast.engines.mongodb.restore.staging import Staging
+from holdfast.engines.staging_names import OLD, STAGE
 
 CHANGING = (
     *("renameCollection", "drop", "create", "insert", "update", "delete", "collMod"),
@@ -70,6 +72,18 @@ def cut_at(
     attempt: Attempt,
 ) -> bool:
     """Kills the swap before this changing command; whether it came so far."""
+    with monkeypatch.context() as patched:
+        count = die_before(number, patched)
+        try:
+            swap.swap(server.address, taken.dump, attempt, a_guard())
+        except Killed:
+            return True
+    assert number not in SOON, f"a swap has only {count()} commands by now"
+    return False
+
+
+def die_before(number: int, patched: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Kills before this changing command; returns what tells how many there were."""
     original, count = Connection.command, 0
 
     def command(self: Connection, database: str, command: Any, session: Any = None) -> Any:
@@ -80,14 +94,8 @@ def cut_at(
             count += 1
         return original(self, database, command, session)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Connection, "command", command)
-        try:
-            swap.swap(server.address, taken.dump, attempt, a_guard())
-        except Killed:
-            return True
-    assert number >= min(SOON[-1], MOST), f"a swap has only {count} commands by now"
-    return False
+    patched.setattr(Connection, "command", command)
+    return lambda: count
 
 
 @pytest.mark.parametrize("number", cases())
@@ -115,6 +123,31 @@ def test_a_cut_swap_is_ended_by_its_repetition(
     assert leftovers(client) == []
 
 
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(4, marks=pytest.mark.slow), 30, pytest.param(60, marks=pytest.mark.slow)],
+)
+def test_a_stage_that_was_cut_touches_nothing_and_is_done_again(
+    target: MongoServer,
+    small: tuple[TakenMongo, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    taken, before = small
+    client = target.client()
+    changed = fingerprint(client)
+    with monkeypatch.context() as patched:
+        die_before(number, patched)
+        with pytest.raises(Killed):
+            staged(target, taken)
+    assert differences(changed, without(STAGE, fingerprint(client))) == []
+    again = replace(Log().attempt("op"), number=2)
+    Staging(target.address, taken.dump, again, a_guard()).run(taken.fetch)
+    swap.swap(target.address, taken.dump, again, a_guard())
+    assert differences(before, fingerprint(client)) == []
+    assert leftovers(client) == []
+
+
 @pytest.mark.parametrize("number", cases())
 def test_a_cut_swap_is_discarded_into_one_state_or_the_other(
     target: MongoServer,
@@ -129,7 +162,7 @@ def test_a_cut_swap_is_discarded_into_one_state_or_the_other(
     state = swap.discard(target.address, attempt)
     client = target.client()
     if "in place" in state or not was_cut:
-        assert differences(before, without_old(fingerprint(client))) == []
+        assert differences(before, without(OLD, fingerprint(client))) == []
     else:
         assert "as it was" in state
         assert differences(changed, fingerprint(client)) == []
@@ -138,8 +171,8 @@ def test_a_cut_swap_is_discarded_into_one_state_or_the_other(
         assert "as it was" in swap.discard(target.address, attempt)
 
 
-def without_old(state: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in state.items() if "holdfast_old_" not in key}
+def without(prefix: str, state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if f".{prefix}" not in key}
 
 
 def test_nothing_is_swapped_that_was_not_staged(

@@ -1,6 +1,6 @@
 """The zoo dumped and restored: beside, onto itself, onto something else, and undone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +12,10 @@ from fixtures.mongodb import OTHERS, MongoServer, StartMongo
 from fixtures.mongodb_data import can_log_in, differences, fill, fingerprint, leftovers, wipe
 from fixtures.mongodb_dumps import TakenMongo, restore, take
 from fixtures.postgres import Log, a_guard
+from holdfast.contracts.drills import Content
 from holdfast.contracts.engine import Scope
 from holdfast.domain.errors import PreflightRefused, RestoreDiffers
+from holdfast.engines.mongodb.drills import content
 from holdfast.engines.mongodb.dump import archive
 from holdfast.engines.mongodb.restore import preflight, swap
 from holdfast.engines.mongodb.restore.staging import Staging
@@ -197,6 +199,28 @@ def test_missing_rights_are_named(other_mongodb: MongoServer, zoo: Zoo) -> None:
     log = Log()
     restore(other_mongodb.address_of("enough", "w"), zoo[0], log)
     assert any("users and roles stay as they are" in line for line in log.lines)
+
+
+def test_content_does_not_depend_on_order(mongodb: MongoServer, other_mongodb: MongoServer) -> None:
+    for server, order in ((mongodb, 1), (other_mongodb, -1)):
+        database = server.client().shop
+        database.things.insert_many([{"_id": n, "a": n} for n in range(100)][::order])
+        database.empty.insert_one({"_id": 1})
+        database.empty.delete_one({"_id": 1})
+    read = [contents_of(take(server.address)) for server in (mongodb, other_mongodb)]
+    assert read[0] == read[1]
+    assert read[0]["shop.things"].rows == 100
+    assert read[0].keys() == {"shop.things"}
+    other_mongodb.client().shop.things.update_one({"_id": 5}, {"$set": {"a": 6}})
+    changed = contents_of(take(other_mongodb.address))
+    assert changed["shop.things"].digest != read[0]["shop.things"].digest
+
+
+def contents_of(taken: TakenMongo) -> Mapping[str, Content]:
+    read: dict[str, Content] = {}
+    for member in taken.dump.members:
+        read |= content.content(member, taken.fetch(member.name))
+    return read
 
 
 @pytest.mark.slow
