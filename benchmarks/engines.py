@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.contest import Work
+from benchmarks.mongodb import RECORDED, mongodb
 from benchmarks.mysql import mysql
 from benchmarks.postgresql import SINGLE, postgresql
 from benchmarks.redis import redis
@@ -24,6 +25,7 @@ CONTESTS: dict[str, Callable[[Path, int], AbstractContextManager[Work]]] = {
     "postgresql": postgresql,
     "postgresql-single": partial(postgresql, tables=SINGLE),
     "mysql": mysql,
+    "mongodb": mongodb,
     "redis": redis,
     "sqlite": sqlite,
     "sqlite-wal": partial(sqlite, journal="wal"),
@@ -60,7 +62,13 @@ def measure(work: Work, rounds: int) -> dict[str, Series]:
 
 def lines(kind: str, found: dict[str, Series]) -> Iterator[str]:
     for what in WHAT:
-        ours, stock = found[f"{what}: ours"], found[f"{what}: stock"]
+        ours, stock = found[f"{what}: ours"], found.get(f"{what}: stock")
+        if stock is None:
+            yield (
+                f"{kind} {what}: Holdfast {ours.median:.2f} s, best {ours.best:.2f} s; the stock"
+                f" tools are not on this machine. Recorded: {RECORDED[what]}"
+            )
+            continue
         yield (
             f"{kind} {what}: stock {stock.median:.2f} s, Holdfast {ours.median:.2f} s,"
             f" ratio {ours.median / stock.median:.2f} (target {TARGET}); the best rounds"

@@ -80,7 +80,7 @@ PROJECTS = {
         ("builds", "sqlite", "3.46.1", 0.6),
         ("registry", "postgresql", "17.6", 3.9),
         ("cache", "redis", "7.4.2", 0.5),
-        ("monitoring", "sqlite", "3.46.1", 0.3),
+        ("documents", "mongodb", "6.0.27", 5.6),
         ("legacy-crm", "mysql", "10.11.14", 11.0),
     ),
 }
@@ -190,7 +190,13 @@ def _add_addon(
         desired="paused" if name in PAUSED else "running",
         status="paused" if name in PAUSED else "running",
         host=_HOST,
-        port={"postgresql": 5432, "mysql": 3306, "redis": 6379, "sqlite": 0}[kind],
+        port={
+            "postgresql": 5432,
+            "mysql": 3306,
+            "mongodb": 27017,
+            "redis": 6379,
+            "sqlite": 0,
+        }[kind],
         user="holdfast",
         database=name,
         options={},

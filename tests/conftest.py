@@ -33,6 +33,8 @@ pytest_plugins = [
     "fixtures.mortal_installation",
     "fixtures.fuzzed",
     "fixtures.redis_installation",
+    "fixtures.mongodb",
+    "fixtures.mongodb_managed",
     "fixtures.conformance",
     "fixtures.programs",
     "fixtures.proofs",

@@ -32,7 +32,13 @@ def test_projects(js: JsClient) -> None:
 def test_addon_types_tell_the_truth(js: JsClient) -> None:
     kinds = {kind["type"]: kind for kind in js.data("get.addon.types")["addonTypes"]}
     dumps = {name: kind["features"]["backupsDump"] for name, kind in kinds.items()}
-    assert dumps == {"mysql": True, "postgresql": True, "redis": False, "sqlite": True}
+    assert dumps == {
+        "mongodb": True,
+        "mysql": True,
+        "postgresql": True,
+        "redis": False,
+        "sqlite": True,
+    }
     for kind in kinds.values():
         assert kind["features"]["backupsSnapshot"] is True
         assert kind["versions"]

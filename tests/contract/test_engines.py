@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymongo
 import pytest
 import redis
 
@@ -32,6 +33,8 @@ FAST = {
     ("postgresql", "dump-zstd", "attached"),
     ("mariadb", "dump-zstd", "attached"),
     ("mariadb", "dump-gz", "managed"),
+    ("mongodb", "dump-zstd", "attached"),
+    ("mongodb", "snapshot", "managed"),
     ("redis", "snapshot", "managed"),
     ("sqlite", "dump-gz", "attached"),
 }
@@ -42,6 +45,8 @@ def _cases() -> Iterator[Any]:
     for name, case in ENGINE_CASES.items():
         for form in case.forms:
             for place in PLACES if case.managed_version else PLACES[1:]:
+                if (form, place, case.attached_snapshots) == ("snapshot", "attached", False):
+                    continue
                 marks = () if (name, form, place) in FAST else pytest.mark.slow
                 yield pytest.param(name, form, place, marks=marks, id=f"{name}-{form}-{place}")
 
@@ -98,7 +103,7 @@ def test_what_is_no_connection_string_is_invalid(name: str, tmp_path: Path) -> N
         assert "connectionString" in caught.value.details, text
 
 
-@pytest.mark.parametrize("name", ["postgresql", "mariadb", "redis"])
+@pytest.mark.parametrize("name", ["postgresql", "mariadb", "mongodb", "redis"])
 def test_connections_are_counted(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     case = ENGINE_CASES[name]
     engine = case.engine(tmp_path)
@@ -119,6 +124,10 @@ def connected(name: str, url: str) -> AbstractContextManager[Any]:
         return closing(psycopg.connect(url))
     if name == "mariadb":
         return mysql_address.connect(mysql_address.parse(url))
+    if name == "mongodb":
+        mongo: pymongo.MongoClient[Any] = pymongo.MongoClient(url)
+        mongo.admin.command("ping")
+        return closing(mongo)
     client = redis.Redis.from_url(url, protocol=2).client()
     client.ping()
     return closing(client)

@@ -107,5 +107,8 @@ def examine_engine(engine: Engine) -> Finding:
     versions_text = ", ".join(versions) or (
         f"clients only: {', '.join(clients)}" if clients else "none"
     )
+    if not versions and not engine.traits.needs_programs:
+        versions_text = "no server to run; servers of your own need none"
     parts = "server and client tools" if isinstance(engine, Hostable) else "library"
-    return Finding(f"{engine.title} {parts}", bool(versions), versions_text, engine.traits.remedy)
+    well = bool(versions) or not engine.traits.needs_programs
+    return Finding(f"{engine.title} {parts}", well, versions_text, engine.traits.remedy)

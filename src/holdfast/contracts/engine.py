@@ -228,13 +228,15 @@ class Attempt:
 class Traits:
     """Properties of all servers of a kind. `remedy` says how to install the programs that
     `versions` lists; `bare_snapshots`: snapshots of attached servers need none of them;
-    `certificates` are the options of an address that name files of this machine."""
+    `certificates` are the options of an address that name files of this machine; `needs_programs`:
+    dumps and restores of attached servers need installed programs."""
 
     remedy: str
     tls: bool
     named_databases: bool
     bare_snapshots: bool
     certificates: tuple[str, ...] = ()
+    needs_programs: bool = True
 
 
 class Engine(Protocol):

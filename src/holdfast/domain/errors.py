@@ -116,6 +116,12 @@ class EvidenceMissing(Permanent):
     code = "evidence.missing"
 
 
+class SourceChanged(EvidenceMissing):
+    """The database changed so that what was read of it is useless; reading it anew may work."""
+
+    code = "evidence.changed"
+
+
 class PreflightRefused(Permanent):
     """The restore was refused before anything was touched."""
 

@@ -24,6 +24,7 @@ _BEGINNINGS = {
     b"-- phpMyAdmin": "a dump of phpMyAdmin",
     b"REDIS0": "an RDB file of Redis",
     b"VALKEY": "an RDB file of Valkey",
+    b"\x6d\xe2\x99\x81": "an archive of mongodump",
     b"SQLite format 3\0": "an SQLite database",
     b"PRAGMA ": "a dump of SQLite",
     b"mysqldump: ": _MESSAGE,

@@ -12,6 +12,7 @@ from holdfast.contracts.engine import Engine
 from holdfast.domain.errors import NotSupported
 
 ENGINES = {
+    "mongodb": "holdfast.engines.mongodb",
     "mysql": "holdfast.engines.mysql",
     "postgresql": "holdfast.engines.postgresql",
     "redis": "holdfast.engines.redis",

@@ -39,6 +39,8 @@ _UNPACKERS: Mapping[str, Callable[[], Unpacker]] = {
 }
 _PG_DIRECTORY = re.compile(r"(?:.*/)?(?:toc\.dat|\d+\.dat(?:\.\w+)?|blobs?_?\w*\.\w+|restore\.sql)")
 """Files of pg_dump's own formats, which only its tools can put together."""
+_MONGO_DIRECTORY = re.compile(r"(?:.*/)?(?:prelude\.json|[^/]+\.(?:bson|metadata\.json))(?:\.gz)?")
+"""Files of a directory of mongodump."""
 
 
 def unwrap(chunks: Iterator[bytes], say: Callable[[str], None]) -> tuple[Iterator[bytes], str]:
@@ -68,16 +70,17 @@ def _kind(head: bytes) -> str | None:
             return kind
     if head.startswith(zipped.ENTRY):
         return _ZIP
-    return _TAR if head[257:262] == b"ustar" and not _is_of_pg_dump(head) else None
+    return _TAR if head[257:262] == b"ustar" and not _is_of_dump_tool(head) else None
 
 
-def _is_of_pg_dump(head: bytes) -> bool:
+def _is_of_dump_tool(head: bytes) -> bool:
     try:
         with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar:
             first = next((member for member in tar if member.isfile()), None)
     except (tarfile.TarError, EOFError, OSError):
         return False
-    return first is not None and _PG_DIRECTORY.fullmatch(first.name) is not None
+    patterns = (_PG_DIRECTORY, _MONGO_DIRECTORY)
+    return first is not None and any(pattern.fullmatch(first.name) for pattern in patterns)
 
 
 def _members(stream: Chunks, kind: str, say: Callable[[str], None]) -> Iterator[bytes]:

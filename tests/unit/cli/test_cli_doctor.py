@@ -27,6 +27,7 @@ def test_a_machine_with_every_engine_is_well(fresh_holdfast: Holdfast, data_dir:
     assert (ran.status, ran.err) == (0, "")
     for title in ("PostgreSQL", "MariaDB and MySQL", "Redis"):
         assert found[f"{title} {PROGRAMS}"][1][0].isdigit()
+    assert found[f"MongoDB {PROGRAMS}"][1]  # dumps need none of its programs
     assert found["SQLite library"][1].startswith("3.")
 
 

@@ -151,3 +151,12 @@ def test_archives_of_pg_dump_stay_as_they_are() -> None:
         for name in ("dir/toc.dat", "dir/3051.dat.gz"):
             tar.addfile(tarfile.TarInfo(name))
     assert opened(gzip.compress(room.getvalue()))[0] == room.getvalue()
+
+
+@pytest.mark.parametrize("first", ["dump/prelude.json", "dump/shop/a.bson", "a.metadata.json.gz"])
+def test_directories_of_mongodump_stay_as_they_are(first: str) -> None:
+    room = io.BytesIO()
+    with tarfile.open(fileobj=room, mode="w") as tar:
+        for name in (first, "dump/shop/b.bson"):
+            tar.addfile(tarfile.TarInfo(name))
+    assert opened(gzip.compress(room.getvalue()))[0] == room.getvalue()

@@ -27,6 +27,7 @@ from holdfast.domain.artifact import (
     stamped_part,
 )
 from holdfast.domain.backup import FILES, Compression
+from holdfast.domain.errors import SourceChanged
 from holdfast.domain.evidence import Check
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.job import Job
@@ -39,6 +40,9 @@ from holdfast.jobs.dumps.store_member import DumpTarget, copy_member
 from holdfast.kit.clock import rfc3339
 from holdfast.pipeline.digest import Digest
 from holdfast.usecases import backup_warnings
+
+_MAX_READINGS = 4
+"""Readings of a server whose objects are replaced while it is read."""
 
 
 class BackupRecord(BaseModel):
@@ -92,6 +96,15 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
     prefix = attempt_prefix(*_names(job, backup), str(job.dispatch.fence))
     target = _target(job, backup, prefix)
     job.guard.bytes_expected = record.expected or None
+    for reading in range(1, _MAX_READINGS):
+        try:
+            return _copied(job, record, backup, target)
+        except SourceChanged as change:
+            job.say(f"{change.message}: everything is read anew, for the {reading + 1}. time")
+    return _copied(job, record, backup, target)
+
+
+def _copied(job: Job, record: BackupRecord, backup: Backup, target: DumpTarget) -> BackupRecord:
     # Part of the copy, not a step before it, because a repeated copy must sweep again.
     if removed := _clear(job, backup, target.store):
         job.say(f"removed {removed} leftovers of an earlier attempt")
@@ -101,7 +114,7 @@ def copy(job: Job, record: BackupRecord) -> BackupRecord:
         facts = dict(session.facts)
     return record.model_copy(
         update={
-            "prefix": prefix,
+            "prefix": target.prefix,
             "members": members,
             "facts": facts,
             "inventory": inventories.document(inventory),

@@ -17,10 +17,17 @@ Instant = int | str
 _ENGINES = {
     "postgresql": "PostgreSQL",
     "mysql": "MySQL",
+    "mongodb": "MongoDB",
     "redis": "Redis",
     "sqlite": "SQLite",
 }
-_SHORT = {"postgresql": "PG", "mysql": "MySQL", "redis": "Redis", "sqlite": "SQLite"}
+_SHORT = {
+    "postgresql": "PG",
+    "mysql": "MySQL",
+    "mongodb": "Mongo",
+    "redis": "Redis",
+    "sqlite": "SQLite",
+}
 
 
 def ms_of(instant: Instant) -> int:

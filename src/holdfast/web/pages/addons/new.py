@@ -32,6 +32,8 @@ ENGINE_BY_SCHEME = {
     "postgresql": "postgresql",
     "mysql": "mysql",
     "mariadb": "mysql",
+    "mongodb": "mongodb",
+    "mongodb+srv": "mongodb",
     "redis": "redis",
     "rediss": "redis",
     "sqlite": "sqlite",

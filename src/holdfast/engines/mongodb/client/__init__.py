@@ -1,0 +1,1 @@
+"""Talks to a MongoDB server: addresses, connections, facts, errors, programs."""

@@ -1,0 +1,1 @@
+"""What drills read and ask."""

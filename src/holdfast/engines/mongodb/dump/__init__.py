@@ -1,0 +1,1 @@
+"""Dumps in the format of mongodump, read at one instant."""

@@ -1,0 +1,1 @@
+"""Servers that Holdfast runs itself: programs, processes, users."""

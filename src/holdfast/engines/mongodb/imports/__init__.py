@@ -1,0 +1,1 @@
+"""Foreign archives: surveyed, filtered, and loaded with few rights."""

@@ -1,0 +1,1 @@
+"""Restores: staged in collections beside, then swapped by renames."""

@@ -1,0 +1,171 @@
+"""Inserts documents as they are: no document is decoded, and none is changed by the server."""
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
+
+from holdfast.domain.errors import RestoreDiffers
+from holdfast.engines.mongodb.client.connection import (
+    Connection,
+    Document,
+    RawDocument,
+    WireError,
+)
+from holdfast.engines.mongodb.client.server_errors import error_code, error_text
+from holdfast.engines.mongodb.dump import metadata
+from holdfast.engines.mongodb.dump.inventory import SYSTEM_CODE
+
+_MAX_BATCH_BYTES = 8 << 20
+_MAX_BATCH_DOCUMENTS = 50_000
+_UNKNOWN_FIELD = 40415
+_WIRE_5_1 = 14
+_ZERO_TIMESTAMP = re.compile(rb"\x11[^\0]+\0\0{8}")
+_ZERO = Timestamp(0, 0)
+_LENIENT: "CodecOptions[RawBSONDocument]" = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_MS,
+    unicode_decode_error_handler="replace",
+)
+
+
+class Loader:
+    """Loads one collection in batches; a batch is sent while the next one is gathered.
+
+    Leaving the block sends the rest. RestoreDiffers when the server refuses a document.
+    `ordered`: documents keep their order, as those of capped collections have to.
+    """
+
+    def __init__(
+        self, connection: Connection, database: str, collection: str, *, ordered: bool = False
+    ) -> None:
+        self._connection = connection
+        self._namespace = database, collection
+        self._ordered = ordered
+        self._batch: list[RawDocument] = []
+        self._batch_bytes = 0
+        self._sender = ThreadPoolExecutor(1, "load")
+        self._sent: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._send()
+                if self._sent is not None:
+                    self._sent.result()
+        finally:
+            self._sender.shutdown()
+
+    def add(self, documents: Iterable[bytes]) -> None:
+        for document in documents:
+            full = len(self._batch) >= _MAX_BATCH_DOCUMENTS
+            if full or self._batch_bytes + len(document) > _MAX_BATCH_BYTES:
+                self._send()
+            self._batch.append(RawDocument(document))
+            self._batch_bytes += len(document)
+
+    def _send(self) -> None:
+        if self._sent is not None:
+            self._sent.result()
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        if batch:
+            self._sent = self._sender.submit(self.insert, batch)
+
+    def insert(self, batch: list[RawDocument]) -> None:
+        database, collection = self._namespace
+        command: Document = {
+            "insert": collection,
+            "documents": batch,
+            "ordered": self._ordered,
+            "writeConcern": {"w": 1},
+        }
+        if collection != SYSTEM_CODE:  # where it needs a right that hardly any role has
+            command["bypassDocumentValidation"] = True
+        timed = [item for item in batch if has_zero_timestamp(item.raw)]
+        if timed:
+            # A server replaces these by its clock unless it is told not to.
+            try:
+                reply = self._run({**command, "bypassEmptyTsReplacement": True})
+                timed = []
+            except WireError as error:
+                if error_code(error) != _UNKNOWN_FIELD:
+                    raise
+                reply = self._run(command)
+        else:
+            reply = self._run(command)
+        if errors := reply.get("writeErrors"):
+            first = errors[0]
+            raise RestoreDiffers(
+                f"the server refused {len(errors)} documents of {database}: {first.get('errmsg')}"
+            )
+        for item in timed:
+            self.replace_document(item)
+
+    def replace_document(self, item: RawDocument) -> None:
+        """Gives an inserted document its zero timestamps again."""
+        _, collection = self._namespace
+        identity = RawBSONDocument(item.raw, _LENIENT)["_id"]
+        literal = [{"$replaceRoot": {"newRoot": {"$literal": item}}}]
+        update: Document = {"q": {"_id": {"$eq": identity}}, "u": literal}
+        reply = self._run({"update": collection, "updates": [update], "writeConcern": {"w": 1}})
+        if errors := reply.get("writeErrors"):
+            raise RestoreDiffers(f"a timestamp of zero is lost: {errors[0].get('errmsg')}")
+
+    def _run(self, command: Document) -> Document:
+        return self._connection.command(self._namespace[0], command)
+
+
+def has_zero_timestamp(document: bytes) -> bool:
+    """Whether a field at the top of a document is the timestamp that a server would replace."""
+    if _ZERO_TIMESTAMP.search(document) is None:
+        return False
+    try:
+        fields: Any = RawBSONDocument(document, _LENIENT)
+        return any(fields[name] == _ZERO for name in fields)
+    except BSONError:
+        return False
+
+
+def harmless_expiry(connection: Connection) -> int:
+    """An expiry that no document reaches; servers before 5.1 allow none that begins before 1970."""
+    hello = connection.command("admin", {"hello": 1})
+    if hello["maxWireVersion"] >= _WIRE_5_1:
+        return metadata.MAX_EXPIRY_SECONDS
+    return int(hello["localTime"]) // 1000
+
+
+def create_indexes(
+    connection: Connection, database: str, collection: str, specs: list[Document]
+) -> list[tuple[Document, str]]:
+    """Creates all indexes at once, which reads the documents once; returns those that are refused,
+    each with the server's reason."""
+    if not specs:
+        return []
+    command: Document = {"createIndexes": collection, "indexes": specs}
+    try:
+        connection.command(database, command)
+    except WireError as error:
+        if not error_code(error):
+            raise
+        if len(specs) == 1:
+            return [(specs[0], error_text(error))]
+        return [
+            refusal
+            for spec in specs
+            for refusal in create_indexes(connection, database, collection, [spec])
+        ]
+    return []

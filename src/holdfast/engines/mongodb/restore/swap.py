@@ -1,0 +1,244 @@
+"""Puts staged collections in place of the old, and old ones that were set aside back in place.
+
+Nothing of the target is touched before the ledger says `moving`; after that there is only one
+direction, and each step can be repeated. A collection changes places in one rename, but not all of
+them at once: applications may see old and new ones side by side until the last is done.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from holdfast.contracts.engine import Address, Attempt, Dump
+from holdfast.domain.errors import Failure, RestoreDiffers
+from holdfast.engines import staging_names
+from holdfast.engines.mongodb.client.connection import Connection, WireError, connect
+from holdfast.engines.mongodb.client.server_errors import UNAUTHORIZED, error_code, translated
+from holdfast.engines.mongodb.dump import sessions
+from holdfast.engines.mongodb.dump.archive import VIEW
+from holdfast.engines.mongodb.dump.inventory import databases, definitions
+from holdfast.engines.mongodb.restore import accounts
+from holdfast.engines.mongodb.restore.ledger import (
+    HOME,
+    MOVED,
+    MOVING,
+    STAGED,
+    Ledger,
+    Placement,
+    collections_of_prefix,
+    drop,
+    uuids,
+)
+from holdfast.engines.mongodb.restore.moving import Mover, copy_documents
+from holdfast.engines.mongodb.restore.staging import ROLES, USERS, drop_staged, take_over
+from holdfast.kit.processes.guard import Guard
+
+_LIVE_ACCOUNTS = {USERS: "system.users", ROLES: "system.roles"}
+_MAX_NAMED = 5
+
+
+def swap(address: Address, dump: Dump, attempt: Attempt, guard: Guard) -> None:
+    """Moves the staged data in place and completes it. Repeatable; the ledger goes last."""
+    with _exclusive(address, attempt, guard) as connection:
+        ledger = Ledger(connection, staging_names.ledger_database(attempt))
+        if not ledger.phase:
+            require_done(connection, dump, attempt)
+            attempt.say("the swap was done before")
+            return
+        if ledger.phase == STAGED:
+            begin(connection, address, ledger, attempt)
+        complete(connection, address, ledger, attempt, guard)
+
+
+@contextmanager
+def _exclusive(
+    address: Address, attempt: Attempt, guard: Guard | None = None
+) -> Generator[Connection]:
+    """A connection of the only attempt that may act."""
+    name = sessions.application(attempt)
+    with (
+        connect(address, answer_seconds=None, name=name) as connection,
+        translated(address, guard),
+    ):
+        release = guard.adopt(connection.cut) if guard else None
+        try:
+            take_over(connection, attempt)
+            yield connection
+        finally:
+            if release is not None:
+                release()
+
+
+def begin(connection: Connection, address: Address, ledger: Ledger, attempt: Attempt) -> None:
+    """Checks that everything is staged and records what leaves; then the ledger says `moving`."""
+    plan, state = ledger.plan(), ledger.state
+    present = {name: uuids(connection, name) for name in {one.database for one in plan}}
+    missing = [
+        f"{one.database}.{one.name}"
+        for one in plan
+        if one.uuid and present[one.database].get(one.beside) != one.uuid
+    ]
+    if missing:
+        raise RestoreDiffers(f"nothing is staged of {', '.join(missing[:_MAX_NAMED])}")
+    affected = set(state["databases"])
+    if not attempt.keep_others:
+        affected |= set(databases(connection))
+    _drop_prefix(connection, staging_names.old_prefix(attempt.op))
+    old = Ledger(connection, staging_names.old_ledger_database(attempt.op))
+    new_accounts: Mapping[str, Sequence[Sequence[str]]] = {}
+    if attempt.keep_old:
+        new_accounts = set_accounts_aside(connection, address, attempt)
+    old.write(
+        _leaving(connection, affected, staging_names.old_prefix(attempt.op)),
+        phase="",
+        databases=sorted(affected),
+        newAccounts=new_accounts,
+    )
+    ledger.change(phase=MOVING, keepOld=attempt.keep_old)
+
+
+def _leaving(connection: Connection, affected: set[str], prefix: str) -> list[Placement]:
+    """Everything in these databases, with names beside at which it can be set aside."""
+    present = [item for name in sorted(affected) for item in definitions(connection, name)]
+    return [
+        Placement(item, "", "")
+        if item.type == VIEW
+        else Placement(item, f"{prefix}{number}", item.uuid)
+        for number, item in enumerate(present)
+    ]
+
+
+def set_accounts_aside(
+    connection: Connection, address: Address, attempt: Attempt
+) -> Mapping[str, Sequence[Sequence[str]]]:
+    """Copies users and roles for an undo; returns those that the restore will create."""
+    prefix, stage = staging_names.old_prefix(attempt.op), staging_names.stage_prefix(attempt)
+    try:
+        for key, live in _LIVE_ACCOUNTS.items():
+            connection.command(HOME, {"create": f"{prefix}{key}"})
+            copy_documents(connection, HOME, live, f"{prefix}{key}")
+        users, roles = f"{stage}{USERS}", f"{stage}{ROLES}"
+        return accounts.new_accounts(connection, address, users, roles)
+    except WireError as error:
+        if error_code(error) != UNAUTHORIZED:
+            raise
+        attempt.say("an undo could not bring back users: our user may not read them")
+        return {}
+
+
+def complete(
+    connection: Connection,
+    address: Address,
+    ledger: Ledger,
+    attempt: Attempt,
+    guard: Guard | None,
+) -> None:
+    """All that a swap does once the ledger says `moving`."""
+    plan = ledger.plan()
+    keep = bool(ledger.state.get("keepOld")) and attempt.keep_old
+    old = Ledger(connection, staging_names.old_ledger_database(attempt.op))
+    leaving = old.plan()
+    Mover(connection, ledger, attempt, guard, keep=keep).run(plan, leaving)
+    names = sorted({placement.database for placement in plan})
+    attempt.say(f"in place: {', '.join(names) or 'nothing, as in the backup'}")
+    for name in sorted({one.database for one in leaving} - set(names)):
+        attempt.say(f"database {name} is not in the backup and is dropped")
+    stage = staging_names.stage_prefix(attempt)
+    if f"{stage}{USERS}" in uuids(connection, HOME):
+        users, roles = f"{stage}{USERS}", f"{stage}{ROLES}"
+        accounts.apply(connection, address, users, roles, attempt.say)
+    if keep:
+        old.change(phase=STAGED)
+    else:
+        _drop_prefix(connection, staging_names.old_prefix(attempt.op))
+    for database, name in collections_of_prefix(
+        connection, staging_names.stages_prefix(attempt.op)
+    ):
+        if name != ledger.name and staging_names.is_older_stage(name, attempt):
+            drop(connection, database, name)
+    ledger.close()
+
+
+def _drop_prefix(connection: Connection, prefix: str, ledger: str = "") -> None:
+    """Drops all collections with a prefix of ours but the ledger."""
+    for database, name in collections_of_prefix(connection, prefix):
+        if name != ledger:
+            drop(connection, database, name)
+
+
+def require_done(connection: Connection, dump: Dump, attempt: Attempt) -> None:
+    """RestoreDiffers unless the missing ledger means that all is done."""
+    prefix = staging_names.stage_prefix(attempt)
+    if next(collections_of_prefix(connection, prefix), None) is not None:
+        raise RestoreDiffers("what was staged is no longer whole")
+    expected = {(table.database, table.name) for table in dump.inventory.tables}
+    missing = [
+        f"{database}.{name}"
+        for database in {database for database, _ in expected}
+        for name in {name for owner, name in expected if owner == database}
+        - uuids(connection, database).keys()
+    ]
+    if missing:
+        raise RestoreDiffers("nothing is staged, and what was to be restored is not there")
+
+
+def put_back(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+    """Puts the old data of restore `op` back and drops the restored data.
+
+    The ledger stays for repetitions; `drop_aside` removes it.
+    """
+    with _exclusive(address, attempt, guard) as connection:
+        ledger = Ledger(connection, staging_names.old_ledger_database(op))
+        state = ledger.state
+        if not state:
+            raise RestoreDiffers("nothing of this restore is set aside on the server any more")
+        if not ledger.phase:
+            raise RestoreDiffers("the old data was not set aside as a whole")
+        if ledger.phase == MOVED:
+            attempt.say("the old data was put back before")
+            return
+        plan, filled = ledger.plan(), set(state.get("filled", ()))
+        returned = {one.uuid for one in plan if one.uuid}
+        leaving = [
+            one
+            for one in _leaving(connection, set(state["databases"]), "")
+            if one.uuid not in returned and f"{one.database}.{one.name}" not in filled
+        ]
+        Mover(connection, ledger, attempt, guard, keep=False).run(plan, leaving)
+        prefix = staging_names.old_prefix(op)
+        if f"{prefix}{USERS}" in uuids(connection, HOME):
+            users, roles = f"{prefix}{USERS}", f"{prefix}{ROLES}"
+            accounts.apply(connection, address, users, roles, attempt.say)
+            accounts.drop_accounts(connection, state.get("newAccounts", {}), attempt.say)
+        ledger.change(phase=MOVED)
+        attempt.say(f"back in place: {', '.join(sorted({one.database for one in plan}))}")
+        _drop_prefix(connection, prefix, ledger.name)
+
+
+def drop_aside(address: Address, op: str, attempt: Attempt, guard: Guard) -> None:
+    """Removes the old data of restore `op`; the ledger goes last."""
+    with _exclusive(address, attempt, guard) as connection:
+        ledger = staging_names.old_ledger_database(op)
+        _drop_prefix(connection, staging_names.old_prefix(op), ledger)
+        drop(connection, HOME, ledger)
+
+
+def discard(address: Address, attempt: Attempt) -> str:
+    """Undoes an attempt whose data has not moved; completes one whose data has begun to."""
+    try:
+        with _exclusive(address, attempt) as connection:
+            ledger = Ledger(connection, staging_names.ledger_database(attempt))
+            if ledger.phase == MOVING:
+                unmade: list[str] = []
+                quiet = replace(attempt, say=unmade.append, keep_old=False)
+                complete(connection, address, ledger, quiet, None)
+                return "the restored data is in place; the old data is gone"
+            staged = drop_staged(connection, attempt)
+            _drop_prefix(connection, staging_names.old_prefix(attempt.op))
+            return "the target is as it was" + ("; what was staged is removed" if staged else "")
+    except Failure as error:
+        raise type(error)(
+            "the state of the target is not known, and collections named holdfast_* may remain:"
+            f" {error.message}",
+            **error.facts,
+        ) from error
