@@ -34,7 +34,6 @@ FAST = {
     ("mariadb", "dump-zstd", "attached"),
     ("mariadb", "dump-gz", "managed"),
     ("mongodb", "dump-zstd", "attached"),
-    ("mongodb", "snapshot", "managed"),
     ("redis", "snapshot", "managed"),
     ("sqlite", "dump-gz", "attached"),
 }

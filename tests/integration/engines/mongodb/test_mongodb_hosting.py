@@ -111,6 +111,7 @@ def test_a_dead_snapshot_does_not_keep_a_server_from_ending(
     assert engine.running(place) is None
 
 
+@pytest.mark.slow
 def test_a_directory_that_no_server_starts_from_is_named(
     engine: MongoDB, place: LocalServer
 ) -> None:

@@ -24,8 +24,8 @@ from holdfast.engines.mongodb.client.probe import probe
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives up on a server that does not answer after 2 s instead of 10."""
-    monkeypatch.setattr(connection, "_CONNECT_SECONDS", 2)
+    """Gives up on a server that does not answer after 1 s instead of 10."""
+    monkeypatch.setattr(connection, "_CONNECT_SECONDS", 1)
 
 
 def refused(address: Address) -> AddonRefused:

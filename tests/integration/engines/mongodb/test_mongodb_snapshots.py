@@ -132,6 +132,7 @@ def test_a_snapshot_comes_back(
     mongodb_engine.stop(other)
 
 
+@pytest.mark.slow
 def test_accounts_of_a_stranger_do_not_come_back(
     mongodb_engine: MongoDB, running: LocalServer, mongodb_home: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_accounts_of_a_stranger_do_not_come_back(
     mongodb_engine.stop(other)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_found(
     mongodb_engine: MongoDB, running: LocalServer, mongodb_home: Path
 ) -> None:
@@ -229,6 +231,7 @@ def _is_locked(place: LocalServer) -> bool:
         return bool(client.admin.command("currentOp").get("fsyncLock"))
 
 
+@pytest.mark.slow
 def test_a_server_that_writes_too_much_is_not_kept_waiting(
     mongodb_engine: MongoDB,
     running: LocalServer,
