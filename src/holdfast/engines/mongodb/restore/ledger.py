@@ -18,6 +18,7 @@ HOME = "admin"
 """Database of ledgers: the only one that no restore replaces."""
 _MAJORITY = {"w": "majority"}
 _STATE = "state"
+_ENTRIES_PER_COMMAND = 100
 STAGED, MOVING, MOVED = "staged", "moving", "moved"
 
 
@@ -51,28 +52,31 @@ class Ledger:
     def write(self, plan: Sequence[Placement], **state: object) -> None:
         """Writes the plan, and last the state that makes it count."""
         self.close()
+        entries: list[tuple[object, Mapping[str, object]]] = []
         for number, placement in enumerate(plan):
             meta = placement.definition.meta()
-            self._save(
-                number,
-                {
-                    "database": meta.database,
-                    "name": meta.collection,
-                    "type": meta.type,
-                    "metadata": meta.metadata,
-                    "beside": placement.beside,
-                    "uuid": placement.uuid,
-                },
-            )
-        self._save(_STATE, state)
+            fields = {
+                "database": meta.database,
+                "name": meta.collection,
+                "type": meta.type,
+                "metadata": meta.metadata,
+                "beside": placement.beside,
+                "uuid": placement.uuid,
+            }
+            entries.append((number, fields))
+        for start in range(0, len(entries), _ENTRIES_PER_COMMAND):
+            self._save(entries[start : start + _ENTRIES_PER_COMMAND])
+        self._save([(_STATE, state)])
 
-    def _save(self, key: object, fields: Mapping[str, object]) -> None:
-        update = {"q": {"_id": key}, "u": {"$set": fields}, "upsert": True}
-        command = {"update": self.name, "updates": [update], "writeConcern": _MAJORITY}
+    def _save(self, entries: Sequence[tuple[object, Mapping[str, object]]]) -> None:
+        updates = [
+            {"q": {"_id": key}, "u": {"$set": fields}, "upsert": True} for key, fields in entries
+        ]
+        command = {"update": self.name, "updates": updates, "writeConcern": _MAJORITY}
         self._connection.command(HOME, command)
 
     def change(self, **state: object) -> None:
-        self._save(_STATE, state)
+        self._save([(_STATE, state)])
 
     @property
     def state(self) -> Mapping[str, Any]:
