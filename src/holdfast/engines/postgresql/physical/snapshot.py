@@ -40,6 +40,7 @@ class Capture:
     def __init__(
         self,
         session: Replication,
+        address: Address,
         attempt: Attempt,
         rate: int | None,
         about: facts.Facts,
@@ -47,9 +48,11 @@ class Capture:
     ) -> None:
         self._warnings = findings
         self._session = session
+        self._address = address
         # `PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...`
         self._machine = str(about["banner"]).partition(" on ")[2].partition("-")[0]
         self._arrived = ReceivedFiles(algorithm(self._machine))
+        system = session.ask("IDENTIFY_SYSTEM")[0]["systemid"]
         self._segment = _setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
         self._major = int(version) // 10_000
@@ -60,6 +63,7 @@ class Capture:
         }
         self._about = about
         self._start = {"lsn": start["recptr"], "timeline": int(start["tli"])}
+        self._system = system
         self.facts: Mapping[str, Any] = {}
 
     def pieces(self) -> Iterator[Piece]:
@@ -118,9 +122,18 @@ class Capture:
             pass  # the last message: CommandComplete, or which pages are damaged
         BackupManifest(manifest).require(self._arrived, self._segment)
         files = self._arrived.files
+        with translated(), connect(self._address) as session:
+            clock = session.execute(
+                "SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+            ).fetchone()
+        assert clock is not None
         self.facts = {
             "start": self._start,
             "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
+            # The server's clock in ms: it accepts no recovery target before the backup's end.
+            "endInstant": clock[0],
+            "systemId": self._system,
+            "segmentBytes": self._segment,
             "major": self._major,
             "files": files,
             "proven": {
@@ -184,7 +197,7 @@ def capture(
                 f"no replication slot ({error.message}): heavy writing may end this snapshot"
             )
         session = sessions.enter_context(replication(address, application, guard))
-        yield Capture(session, attempt, rate, about, findings)
+        yield Capture(session, address, attempt, rate, about, findings)
 
 
 def _open_replication(
