@@ -1,15 +1,21 @@
-"""Point-in-time recovery routes, for older clients that ask about it; Holdfast has none."""
+"""Point-in-time recovery routes: the window, and the archive that it comes from."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api.places import AtAddon
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
-from holdfast.domain.errors import Conflict
+from holdfast.catalog import addons, archives
+from holdfast.domain.errors import Conflict, NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
-from holdfast.views.shapes.addons import PitrWindow
-from holdfast.views.shapes.base import One
+from holdfast.http.writing import Writing
+from holdfast.usecases.archiving import archives as verbs
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms.archives import ArchiveForm
+from holdfast.views import archives as views
+from holdfast.views.shapes.addons import ArchiveView, PitrWindow
+from holdfast.views.shapes.base import Empty, One
 
 router = APIRouter(tags=["backups"])
 
@@ -17,8 +23,43 @@ router = APIRouter(tags=["backups"])
 @router.get(f"{ADDON}/pitr-window", response_model=One[PitrWindow])
 def get_window(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        at.addon(session, caller)
-    return answers.one(PitrWindow(has_valid_window=False))
+        return answers.one(views.window(session, at.addon_pk(session, caller)))
+
+
+@router.get(f"{ADDON}/archive", response_model=One[ArchiveView])
+def get_archive(api: State, caller: Reader, at: AtAddon) -> Response:
+    with api.catalog.read() as session:
+        archive = archives.of_addon(session, at.addon_pk(session, caller))
+        if archive is None:
+            raise NotFound("this addon keeps no archive")
+        return answers.one(views.view(session, archive))
+
+
+@router.post(f"{ADDON}/archive", response_model=One[ArchiveView])
+def enable_archive(
+    api: State, writing: Writing, caller: Updater, at: AtAddon, form: ArchiveForm
+) -> Response:
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        engine = verbs.require_followable(api.engines(addon.kind))
+        address = addons.working_address(addon, api.services.sealer)
+        managed = addon.managed
+    if not managed:  # ours are configured by us, and may still be starting
+        verbs.require_ready(engine, address, unbounded=form.unbounded)
+
+    def enable(context: Context) -> ArchiveView:
+        archive = verbs.enable(context, at.addon(context.session, caller), form)
+        return views.view(context.session, archive)
+
+    return writing.change(caller, enable)
+
+
+@router.delete(f"{ADDON}/archive", response_model=One[Empty])
+def disable_archive(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    def disable(context: Context) -> None:
+        verbs.disable(context, at.addon(context.session, caller))
+
+    return writing.undo(caller, disable)
 
 
 @router.post(f"{ADDON}/pitr")

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from holdfast.contracts.engine import WARNINGS, Address, Attempt
-from holdfast.contracts.snapshots import Cut, Piece
+from holdfast.contracts.snapshots import LOG_POSITION, Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client import facts
 from holdfast.engines.postgresql.client.address import connect, through_socket
@@ -53,7 +53,7 @@ class Capture:
         self._machine = str(about["banner"]).partition(" on ")[2].partition("-")[0]
         self._arrived = ReceivedFiles(algorithm(self._machine))
         system = session.ask("IDENTIFY_SYSTEM")[0]["systemid"]
-        self._segment = _setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
+        self._segment = setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
         self._major = int(version) // 10_000
         session.send(_command(self._major, attempt.tag, rate, self._arrived.algorithm))
@@ -130,10 +130,12 @@ class Capture:
         self.facts = {
             "start": self._start,
             "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
-            # The server's clock in ms: it accepts no recovery target before the backup's end.
-            "endInstant": clock[0],
-            "systemId": self._system,
-            "segmentBytes": self._segment,
+            LOG_POSITION: {
+                "source": self._system,
+                "line": f"{int(end['tli']):08X}",
+                "end": parse_lsn(end["recptr"]),
+                "instant": clock[0],
+            },
             "major": self._major,
             "files": files,
             "proven": {
@@ -164,7 +166,13 @@ def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
     )
 
 
-def _setting_bytes(setting: str) -> int:
+def parse_lsn(text: str) -> int:
+    """Converts `1A/2B` to an integer."""
+    high, _, low = text.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def setting_bytes(setting: str) -> int:
     """Converts `16MB` to bytes."""
     units = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
     unit = next((unit for unit in units if setting.endswith(unit)), "")
