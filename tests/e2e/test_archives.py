@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from fixtures.debian_postgres import Database, running_postgres
 from fixtures.holdfast import await_that, fresh
 from fixtures.installation import Installation, installation_home

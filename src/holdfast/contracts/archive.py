@@ -129,8 +129,6 @@ class Commit:
     position: int
     instant: int
     transaction: str
-    changes: Mapping[str, int]
-    """Rows changed, by table and verb."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +161,6 @@ class Replayable(Protocol):
         """Finds the stop of a target. `base`: the facts of the snapshot."""
         ...
 
-    def commits(self, version: str, log: Log, since: int, until: int) -> Sequence[Commit]:
-        """Commits between two instants in ms, in order of position."""
+    def commits(self, version: str, log: Log) -> Sequence[Commit]:
+        """Every commit in the log, in order of position."""
         ...
