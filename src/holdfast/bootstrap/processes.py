@@ -36,6 +36,7 @@ from holdfast.jobs.dumps.backup import BACKUP
 from holdfast.jobs.dumps.restore import RESTORE
 from holdfast.jobs.hosting.lifecycle import LIFECYCLE
 from holdfast.jobs.snapshots.prune import PRUNE
+from holdfast.jobs.snapshots.recover import RECOVER
 from holdfast.jobs.snapshots.restore_in_place import RESTORE_IN_PLACE
 from holdfast.jobs.snapshots.restore_open_file import RESTORE_OPEN_FILE
 from holdfast.jobs.snapshots.snapshot import SNAPSHOT
@@ -54,6 +55,7 @@ PLANS: Plans = {
     Kind.SNAPSHOT: SNAPSHOT,
     Kind.RESTORE: RESTORE,
     Kind.RESTORE_IN_PLACE: RESTORE_IN_PLACE,
+    Kind.RECOVER: RECOVER,
     Kind.RESTORE_OPEN_FILE: RESTORE_OPEN_FILE,
     Kind.REPLICATE: REPLICATE,
     Kind.REPAIR: REPAIR,

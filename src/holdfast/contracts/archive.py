@@ -34,11 +34,13 @@ class Fork:
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """All that the server acknowledged before `clock`, in ms, lies before `position`. `slack`:
-    bytes of log that it keeps for us before it lets go; None: without a limit."""
+    bytes of log that it keeps for us before it lets go; None: without a limit. `since`: from when
+    on the server is known to serve the present line; None: that cannot be asked."""
 
     position: int
     clock: int
     slack: int | None
+    since: int | None = None
 
 
 class Following(Protocol):
@@ -159,6 +161,11 @@ class Replayable(Protocol):
 
     def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:
         """Finds the stop of a target. `base`: the facts of the snapshot."""
+        ...
+
+    def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
+        """Facts for a rehearsal, so that the line it begins is none of the archived ones.
+        `former`: what the engine remembers of the replaced server."""
         ...
 
     def commits(self, version: str, log: Log) -> Sequence[Commit]:

@@ -247,6 +247,11 @@ def route_to(
     return max(matching, key=latest, default=None)
 
 
+def widest(reached: Sequence[Route]) -> Route:
+    """The route with the oldest base, which replays most."""
+    return min(reached, key=lambda route: (route.base.instant, route.base.key))
+
+
 def floor(reached: Sequence[Route], now: int, days_ms: int) -> Base | None:
     """The base that must stay so that the promised window stays; None: everything must.
 

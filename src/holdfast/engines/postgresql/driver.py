@@ -161,6 +161,10 @@ class PostgreSQL(Server):
     def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:
         return wal_replay.settle_stop(self.tools_dir, version, log, base, target)
 
+    def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
+        numbers = (int(line, 16) for line in lines)
+        return {timelines.USED: max(int(former.get(timelines.USED, 0)), *numbers, 0)}
+
     def commits(self, version: str, log: Log) -> Sequence[Commit]:
         return wal_replay.commits(self.tools_dir, version, log)
 

@@ -259,10 +259,8 @@ class Receiver:
         def write(session: WriteSession) -> None:
             if whole:
                 parts = archives.pieces_from(session, line.pk, start)
-                clocks = [
-                    part.clock for part in parts if part.clock is not None and part.end <= end
-                ]
-                piece.clock = max([*clocks, *([piece.clock] if piece.clock else [])], default=None)
+                clocks = (part.clock or 0 for part in (*parts, piece) if part.end <= end)
+                piece.clock = max(clocks, default=0) or None
                 firsts = [part.first for part in parts if part.start == start]
                 piece.first = min([*firsts, piece.first])
             archives.replace_with(session, piece)
@@ -278,7 +276,7 @@ class Receiver:
         row = archives.names(session, [segment.line.pk])[segment.line.pk]
         row.head, row.head_clock = vitals.position, vitals.clock
         if row.begins is None:
-            row.begins = vitals.clock
+            row.begins = vitals.clock if vitals.since is None else vitals.since
         archive = archives.get(session, self._archive.pk)
         archive.behind, archive.slack = 0, vitals.slack
         archive.checked = self._tools.clock.now()

@@ -25,9 +25,6 @@ class RecoveryForm(StrictForm):
     """Exactly one target. `targetTimestamp` is a time with an offset."""
 
     target_timestamp: Annotated[str, Field(max_length=60)] | None = None
-    target_position: Annotated[str, Field(max_length=60)] | None = Field(
-        default=None, description="Extension: a position in the log, such as an LSN."
-    )
     before_transaction: Annotated[str, Field(max_length=60)] | None = Field(
         default=None, description="Extension: the state right before this transaction."
     )

@@ -6,15 +6,18 @@ from starlette.responses import Response
 from holdfast.api.places import AtAddon
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import addons, archives
-from holdfast.domain.errors import Conflict, NotFound
+from holdfast.domain.errors import NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
 from holdfast.http.writing import Writing
 from holdfast.usecases.archiving import archives as verbs
+from holdfast.usecases.archiving import recovery
 from holdfast.usecases.context import Context
-from holdfast.usecases.forms.archives import ArchiveForm
+from holdfast.usecases.forms.archives import ArchiveForm, RecoveryForm
 from holdfast.views import archives as views
+from holdfast.views import backups as backup_views
 from holdfast.views.shapes.addons import ArchiveView, PitrWindow
+from holdfast.views.shapes.backups import RecoveryStarted
 from holdfast.views.shapes.base import Empty, One
 
 router = APIRouter(tags=["backups"])
@@ -62,8 +65,14 @@ def disable_archive(writing: Writing, caller: Updater, at: AtAddon) -> Response:
     return writing.undo(caller, disable)
 
 
-@router.post(f"{ADDON}/pitr")
-def start_recovery(api: State, caller: Updater, at: AtAddon) -> Response:
-    with api.catalog.read() as session:
-        at.addon(session, caller)
-    raise Conflict("there is no point-in-time recovery; restore a backup instead")
+@router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])
+def start_recovery(writing: Writing, caller: Updater, at: AtAddon, form: RecoveryForm) -> Response:
+    """Answers with the backup that the recovery begins with, and the id of its restore."""
+
+    def start(context: Context) -> RecoveryStarted:
+        addon = at.addon(context.session, caller)
+        backup, restore = recovery.start(context, addon, form)
+        view = backup_views.views(context.session, [backup])[0]
+        return RecoveryStarted(**dict(view), restore_id=restore.id)
+
+    return writing.create(caller, start)

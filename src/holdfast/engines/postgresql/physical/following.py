@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
-from psycopg.errors import ObjectInUse, UndefinedObject
+from psycopg.errors import InsufficientPrivilege, ObjectInUse, UndefinedObject
 from psycopg.sql import SQL, Literal
 
 from holdfast.contracts.archive import Arrival, Fork, Vitals
@@ -95,6 +95,7 @@ class Following:
             # Its content has the type bytea, but comes as it is in the file.
             answer = stream.ask(f"TIMELINE_HISTORY {int(self.line, 16)}")[0]
             self._history = {answer["filename"]: answer["content"].encode()}
+        self._since: int | None = None
         self._expected = 0
         self._acknowledged = 0
         self._sent = 0
@@ -185,7 +186,22 @@ class Following:
         # At the end of a page the next record would begin behind a header that is not there yet.
         if flushed % _PAGE_BYTES == 0 and inserted - flushed <= _MAX_HEADER_BYTES:
             inserted = flushed
-        return Vitals(inserted, clock, None if slack is None else int(slack))
+        bounded = None if slack is None else int(slack)
+        return Vitals(inserted, clock, bounded, self._serves_since())
+
+    def _serves_since(self) -> int | None:
+        """The later of the server's start and its timeline's birth: a restored server was promoted
+        before it served, a standby served before it was promoted."""
+        if self._since is None and self._history:
+            with suppress(InsufficientPrivilege):
+                row = self._session.execute(
+                    "SELECT ceil(extract(epoch FROM greatest(modification"
+                    " + interval '1 second', pg_postmaster_start_time())) * 1000)::bigint"
+                    " FROM pg_ls_waldir() WHERE name = %s",  # files have whole seconds here
+                    [*self._history],
+                ).fetchone()
+                self._since = int(row[0]) if row else None
+        return self._since
 
 
 @contextmanager

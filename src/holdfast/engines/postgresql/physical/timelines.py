@@ -175,14 +175,19 @@ class NewTimeline:
             if not (self._data / "pg_wal" / name).exists() and not (histories / name).exists():
                 (histories / name).touch()
         give(histories, self._user)
-        return {
+        settings = {
             **_UNTIL_RECOVERED,
             "restore_command": f'cp "{histories}/%f" "%p"',
             "recovery_target": "",  # the copy's WAL ends where it is consistent
             "recovery_target_timeline": _target_timeline(self._facts),
             "recovery_end_command": "",
-            **(wal_replay.settings(replay) if replay else {}),
         }
+        if replay is None:
+            return settings
+        target = wal_replay.settings(replay)
+        # Emptying another target after one was set counts as setting two, so it comes last.
+        others = {name: value for name, value in settings.items() if name not in target}
+        return {**others, **target}
 
     def require(self, session: Session) -> int:
         """The timeline that has begun. EvidenceMissing when the server goes on in an old one."""
