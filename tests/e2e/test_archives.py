@@ -47,7 +47,11 @@ class Archiving(Installation):
         """Until all that was acknowledged before now is stored, and a window shows it."""
         now = self.server_now()
         rows = "SELECT max(head_clock) FROM archive_lines WHERE until IS NULL"
-        await_that(lambda: (self.catalogue(rows)[0][0] or 0) > now)
+        await_that(lambda: (self.catalogue(rows)[0][0] or 0) > now, 60, self.why)
+
+    def why(self) -> str:
+        lines = self.catalogue("SELECT * FROM archive_lines")
+        return f"{self.archive()} {lines} {self.server.log.read_text()[-5000:]}"
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +125,7 @@ def await_window_after(archiving: Archiving, moment: str) -> None:
         window = _window(archiving)
         return window is not None and window["endTimestamp"] > moment
 
-    await_that(is_stored)
+    await_that(is_stored, 60, archiving.why)
 
 
 def test_recovers_to_an_instant_and_again_after_that(managing: Archiving) -> None:

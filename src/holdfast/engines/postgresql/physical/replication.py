@@ -25,11 +25,12 @@ _POLL_MS = 200  # a stop is noticed after this time when the server is silent
 _CONNECT_MS = 30_000
 
 Row = Mapping[str, str]
-_TUPLES, _COMMAND, _COPY, _BOTH = (
+_TUPLES, _COMMAND, _COPY, _BOTH, _ANSWERING = (
     pq.ExecStatus.TUPLES_OK,
     pq.ExecStatus.COMMAND_OK,
     pq.ExecStatus.COPY_OUT,
     pq.ExecStatus.COPY_BOTH,
+    pq.ExecStatus.COPY_IN,  # the server has ended its direction of both
 )
 
 
@@ -65,7 +66,7 @@ class Replication:
             self._wait()
             self._consume()
         result = self._connection.get_result()
-        if result is not None and result.status not in (_TUPLES, _COMMAND, _COPY, _BOTH):
+        if result is not None and result.status not in (_TUPLES, _COMMAND, _COPY, _BOTH, _ANSWERING):
             raise self._failure(result.error_message)
         return result
 
@@ -129,7 +130,11 @@ class Replication:
             raise self._failure(str(error).encode()) from error
 
     def end_both(self) -> None:
-        """Ends our direction of a COPY, after the server ended its own."""
+        """Ends our direction of a COPY, after the server ended its own.
+
+        libpq says the same of a COPY that failed; only the next result tells, and is raised.
+        """
+        self.result()
         try:
             self._connection.put_copy_end()
             self._connection.flush()
