@@ -5,16 +5,20 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from fixtures.debian_postgres import Database, run_sql, running_postgres
-from fixtures.holdfast import await_restore, await_that, fresh
+from fixtures.holdfast import await_restore, await_that, free_port, fresh
 from fixtures.installation import Installation, installation_home
 from holdfast.usecases.archiving import receiver
 
+ROOT = Path(__file__).parents[2]
+BIN = max(Path("/usr/lib/postgresql").glob("*/bin"))
 INTERVAL = {"intervalSeconds": 1}
 
 
@@ -257,3 +261,55 @@ def test_switched_off_it_lets_the_server_go(archiving: Archiving) -> None:
     )
     await_that(lambda: archiving.archive()["status"] == "off")
     assert _window(archiving)
+
+
+def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
+    """The lines of `docs/formats/archive.md`, as printed, after a restore by restic."""
+    count = managing.sql("SELECT count(*) FROM t")
+    await_window_after(managing, instant(managing))
+    kit = managing.api.post("/platform-store/recovery-kit").data
+    [repository] = kit["repositories"]
+    environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": kit["passphrase"], "HOME": "/tmp"}
+    restic = ["restic", "--no-cache", "-r", repository["url"], "restore", "latest"]
+    subprocess.run(
+        [*restic, "--target", str(tmp_path / "restored")],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    (tmp_path / "restored" / "holdfast" / "archive-key.txt").rename(tmp_path / "key.txt")
+    [(newest,)] = managing.catalogue("SELECT root FROM archive_lines ORDER BY pk DESC LIMIT 1")
+    [root] = managing.data_dir.glob(f"store/archive/*/*/*/{newest}")
+    shutil.copytree(root, tmp_path / "root")
+    text = (ROOT / "docs/formats/archive.md").read_text()
+    script = text.partition("```sh\n")[2].partition("```")[0]
+    lay_out, _, start = script.partition("touch ")
+    subprocess.run(["sh", "-ec", lay_out], cwd=tmp_path, check=True)
+    port = free_port()
+    words = f"export PATH={BIN}:$PATH; touch {start}".replace("#", f"-p {port} -k {tmp_path} #")
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    (tmp_path / "restored/data").chmod(0o700)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", "postgres", tmp_path], check=True)
+    log = (tmp_path / "log").open("wb")
+    user = "postgres" if os.geteuid() == 0 else None
+    server = subprocess.Popen(
+        ["sh", "-ec", f"exec 2>&1; {words}"], cwd=tmp_path, stdout=log, user=user,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        secrets = managing.api.get(f"{managing.addon}/credentials").data["secrets"]
+        uri = secrets["POSTGRES_URI"].replace(f":{managing_port(managing)}/", f":{port}/")
+
+        def rows() -> list[tuple[Any, ...]] | None:
+            with suppress(psycopg.OperationalError):
+                return run_sql(uri, "SELECT count(*) FROM t WHERE NOT pg_is_in_recovery()")
+            return None
+
+        assert await_that(rows, 60, (tmp_path / "log").read_text) == count
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def managing_port(managing: Archiving) -> int:
+    return int(managing.api.get(managing.addon).data["address"]["port"])

@@ -87,6 +87,14 @@ def disable(context: Context, addon: Addon) -> ArchiveRow:
     return archive
 
 
+def switch(context: Context, addon: Addon, wanted: bool | None) -> None:
+    """Switches archiving on or off as an addon's body says; None leaves it as it is."""
+    if wanted:
+        enable(context, addon, ArchiveForm())
+    elif wanted is False and archives.of_addon(context.session, addon.pk) is not None:
+        disable(context, addon)
+
+
 def order_base(session: WriteSession, tools: Toolbox, addon: Addon, since: int) -> bool:
     """Orders a snapshot unless one that was ordered since then is good or on its way."""
     if archives.is_base_coming(session, addon.pk, since):

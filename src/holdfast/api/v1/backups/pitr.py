@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api.places import AtAddon
+from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
 from holdfast.catalog import addons, archives
 from holdfast.domain.errors import NotFound
@@ -44,11 +45,9 @@ def enable_archive(
 ) -> Response:
     with api.catalog.read() as session:
         addon = at.addon(session, caller)
-        engine = verbs.require_followable(api.engines(addon.kind))
-        address = addons.working_address(addon, api.services.sealer)
-        managed = addon.managed
-    if not managed:  # ours are configured by us, and may still be starting
-        verbs.require_ready(engine, address, unbounded=form.unbounded)
+        kind, address = addon.kind, addons.address(addon, api.services.sealer)
+        attached = None if addon.managed else address
+    require_archivable(api, kind, attached, unbounded=form.unbounded)
 
     def enable(context: Context) -> ArchiveView:
         archive = verbs.enable(context, at.addon(context.session, caller), form)

@@ -25,11 +25,12 @@ _POLL_MS = 200  # a stop is noticed after this time when the server is silent
 _CONNECT_MS = 30_000
 
 Row = Mapping[str, str]
-_TUPLES, _COMMAND, _COPY, _BOTH, _ANSWERING = (
-    pq.ExecStatus.TUPLES_OK,
+_TUPLES, _BOTH = pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COPY_BOTH
+_SOUND = (
+    _TUPLES,
     pq.ExecStatus.COMMAND_OK,
     pq.ExecStatus.COPY_OUT,
-    pq.ExecStatus.COPY_BOTH,
+    _BOTH,
     pq.ExecStatus.COPY_IN,  # the server has ended its direction of both
 )
 
@@ -66,7 +67,7 @@ class Replication:
             self._wait()
             self._consume()
         result = self._connection.get_result()
-        if result is not None and result.status not in (_TUPLES, _COMMAND, _COPY, _BOTH, _ANSWERING):
+        if result is not None and result.status not in _SOUND:
             raise self._failure(result.error_message)
         return result
 
