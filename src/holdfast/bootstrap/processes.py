@@ -13,7 +13,7 @@ from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
 from holdfast.daemons.alarms.observer import SchedulerBeat
-from holdfast.daemons.archivist import Archivist
+from holdfast.daemons.archiving.archivist import Archivist
 from holdfast.daemons.drills import DrillPlanner, DrillSweeper
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import fastcrc
 from pydantic import BaseModel, Field
 
-from holdfast.catalog import addons, archives, restores
+from holdfast.catalog import addons, restores
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import ArchiveLine, ArchivePiece, Document
+from holdfast.catalog.storage import archives
 from holdfast.contracts.archive import REPLAY, Commit, Log, Replay, Replayable, Stop, Target
 from holdfast.contracts.job_arguments import RecoverArguments
 from holdfast.domain.errors import EvidenceMissing, NotSupported

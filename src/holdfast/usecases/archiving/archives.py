@@ -1,8 +1,9 @@
 """Switches archives on and off, and orders the snapshots that their windows begin with."""
 
-from holdfast.catalog import archives, projects
+from holdfast.catalog import projects
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Addon, ArchiveRow
+from holdfast.catalog.storage import archives
 from holdfast.contracts.archive import Followable
 from holdfast.contracts.engine import Address, Engine
 from holdfast.domain.access import BUILT_IN, Caller

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from holdfast.catalog import archives, backups
+from holdfast.catalog import backups
 from holdfast.catalog.schema import Addon, Backup, Restore
+from holdfast.catalog.storage import archives
 from holdfast.contracts.archive import Replayable
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.errors import Conflict, Invalid

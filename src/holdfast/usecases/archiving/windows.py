@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.catalog import archives
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ArchiveRow
+from holdfast.catalog.storage import archives
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Gap, Leg, Line, Route, Window
 from holdfast.domain.errors import Conflict

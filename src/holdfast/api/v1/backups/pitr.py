@@ -6,7 +6,8 @@ from starlette.responses import Response
 from holdfast.api.places import AtAddon
 from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
-from holdfast.catalog import addons, archives
+from holdfast.catalog import addons
+from holdfast.catalog.storage import archives
 from holdfast.domain.errors import NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
@@ -15,8 +16,8 @@ from holdfast.usecases.archiving import archives as verbs
 from holdfast.usecases.archiving import recovery
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.archives import ArchiveForm, RecoveryForm
-from holdfast.views import archives as views
 from holdfast.views import backups as backup_views
+from holdfast.views.protection import archives as views
 from holdfast.views.shapes.addons import ArchiveView, PitrWindow
 from holdfast.views.shapes.backups import RecoveryStarted
 from holdfast.views.shapes.base import Empty, One

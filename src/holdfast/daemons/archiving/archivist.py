@@ -10,10 +10,11 @@ import threading
 from dataclasses import dataclass
 from functools import partial
 
-from holdfast.catalog import addons, archives
-from holdfast.catalog.archives import Lease
+from holdfast.catalog import addons
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.schema import Addon, ArchiveRow
+from holdfast.catalog.storage import archives
+from holdfast.catalog.storage.archives import Lease
 from holdfast.domain.addon import Desired
 from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved
 from holdfast.kit.processes.guard import Guard

@@ -1,8 +1,8 @@
 """Makes the API's views of archives."""
 
-from holdfast.catalog import archives
 from holdfast.catalog.database.session import ReadSession
 from holdfast.catalog.schema import ArchiveRow
+from holdfast.catalog.storage import archives
 from holdfast.domain.archive import windows as rules
 from holdfast.domain.archive.windows import Window
 from holdfast.kit.clock import rfc3339, rfc3339_if
