@@ -37,8 +37,10 @@ def get(session: ReadSession, pk: int) -> ArchiveRow:
     return session.get_one(ArchiveRow, pk)
 
 
-def all_wanted(session: ReadSession) -> list[ArchiveRow]:
-    return list(session.scalars(select(ArchiveRow).where(ArchiveRow.wanted.is_(True))))
+def all_wanted(session: ReadSession) -> list[tuple[ArchiveRow, Addon]]:
+    rows = select(ArchiveRow, Addon).join(Addon, Addon.pk == ArchiveRow.addon_pk)
+    wanted = rows.where(ArchiveRow.wanted.is_(True)).order_by(ArchiveRow.pk)
+    return [(row[0], row[1]) for row in session.execute(wanted)]
 
 
 def to_serve(session: ReadSession, node: str) -> list[tuple[ArchiveRow, Addon]]:

@@ -140,13 +140,14 @@ class Archivist:
     def _order_base(self, archive: ArchiveRow, addon: Addon) -> None:
         """A window begins with a snapshot: every line gets one, soon after it begins."""
         now = self._tools.clock.now()
-        if now - self._bases.get(archive.pk, 0) < _BASE_EVERY_MS:
-            return
         with self._tools.catalog.read() as session:
             line = archives.current_line(session, archive.pk)
+            session.expunge_all()
             coming = line is None or archives.is_base_coming(session, addon.pk, line.since)
-        if line is not None and not coming:
-            self._bases[archive.pk] = now
+        if line is None or coming:
+            return
+        if now - self._bases.get(line.pk, 0) >= _BASE_EVERY_MS:
+            self._bases[line.pk] = now
             with self._tools.catalog.write() as session:
                 if verbs.order_base(session, self._tools, addon, line.since):
                     log.info("a snapshot begins a window", extra={"addon": addon.id})

@@ -229,7 +229,7 @@ class Receiver:
             # It is behind: the row says by how much, and the lease goes on.
             self._asked = now
             behind = max(0, vitals.position - segment.cut)
-            self._prove(lambda _: None, behind=behind, checked=self._tools.clock.now())
+            self._prove(lambda _: None, behind=behind)
 
     def _store(
         self, following: Following, segment: _Open, end: int, vitals: Vitals | None = None
