@@ -110,15 +110,18 @@ class Receiver:
             return self._go_on(following, line)
         left_at = dict(following.ancestry())
         with self._tools.catalog.read() as session:
-            of_root = [
+            named = [
                 row
                 for row in archives.lines(session, self._archive.pk)
-                if row.root == line.root and row.name in left_at
+                if row.source == line.source and row.name in left_at
             ]
             session.expunge_all()
-            if not of_root:
+            parent = max(named, key=lambda row: left_at[row.name], default=None)
+            # Two roots may have a line of one name: then it forked from either, and only its bytes
+            # could tell, so it begins a root.
+            same = [row for row in named if parent is not None and row.name == parent.name]
+            if parent is None or parent.root != line.root or len(same) > 1:
                 raise OtherHistory(OTHER_HISTORY)
-            parent = max(of_root, key=lambda row: left_at[row.name])
             end = archives.stored_end(session, parent.pk) or parent.needs
         if end >= left_at[parent.name]:
             return self._begin_child(following, parent, following.line, left_at[parent.name])
