@@ -295,7 +295,7 @@ def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
         subprocess.run(["chown", "-R", "postgres", tmp_path], check=True)
     user = "postgres" if os.geteuid() == 0 else None
     server = subprocess.Popen(
-        ["sh", "-ec", f"exec 2>&1; {words}"], cwd=tmp_path, stdout=(tmp_path / "log").open("wb"), user=user,
+        ["sh", "-ec", f"exec >log 2>&1; {words}"], cwd=tmp_path,  user=user,
         start_new_session=True,
     )  # fmt: skip
     try:
