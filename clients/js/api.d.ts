@@ -30,7 +30,7 @@ export interface AddonForm {
   tags?: Array<string>;
   connectionString?: string;
   backupSchedules?: Array<ScheduleForm>;
-  pitrEnabled?: unknown;
+  pitrEnabled?: boolean;
   name: string;
   type: string;
   version?: string;
@@ -56,7 +56,7 @@ export interface AddonPatch {
   tags?: Array<string>;
   connectionString?: string;
   backupSchedules?: Array<ScheduleForm>;
-  pitrEnabled?: unknown;
+  pitrEnabled?: boolean;
 }
 export interface AddonPlan {
   project: Owner;
@@ -138,6 +138,35 @@ export interface AlarmView {
 export interface Amount {
   copies: number;
   bytes: string;
+}
+export interface ArchiveForm {
+  days?: number;
+  intervalSeconds?: number;
+  unbounded?: boolean;
+}
+export interface ArchiveGap {
+  startTimestamp: string;
+  endTimestamp: string;
+  reason: string;
+}
+export interface ArchiveView {
+  enabled: boolean;
+  status: string;
+  days: number;
+  intervalSeconds: number;
+  unbounded: boolean;
+  slot: string;
+  windows: Array<ArchiveWindow>;
+  gaps: Array<ArchiveGap>;
+  reason?: string;
+  storedUntil?: string;
+  checkedAt?: string;
+  behindBytes?: number;
+  slackBytes?: number;
+}
+export interface ArchiveWindow {
+  startTimestamp: string;
+  endTimestamp: string;
 }
 export interface AssertionForm {
   name: string;
@@ -811,6 +840,8 @@ export interface PendingDeletion {
 }
 export interface PitrWindow {
   hasValidWindow: boolean;
+  startTimestamp?: string;
+  endTimestamp?: string;
 }
 export interface PlanList {
   addons: Array<AddonPlan>;
@@ -944,9 +975,35 @@ export interface PruneAnswer {
 export interface PruneForm {
   share?: number;
 }
+export interface RecoveryForm {
+  targetTimestamp?: string;
+  beforeTransaction?: string;
+  withTransaction?: string;
+  inclusive?: boolean;
+}
 export interface RecoveryKit {
   passphrase: string;
   repositories: Array<KitRepository>;
+}
+export interface RecoveryStarted {
+  id: string;
+  name: string;
+  uid: string;
+  status: string;
+  createdAt: string;
+  completedAt?: string;
+  config: BackupConfig;
+  customDestinationId?: string;
+  lastRestore?: LastRestore;
+  backupType: string;
+  retained: boolean;
+  reason?: string;
+  warnings?: number;
+  progress?: Record<string, unknown>;
+  schedules?: Array<Cause>;
+  expiresAt?: string;
+  copies: Array<CopyView>;
+  restoreId: string;
 }
 export interface Reference {
   id: string;
@@ -1390,7 +1447,11 @@ export interface Calls {
   /** Compares every store, or one, with the catalogue as soon as possible. */
   orderAudits(args: { body: AuditForm }): Promise<AuditList>;
   getWindow(args: { projectId: string; addonId: string }): Promise<PitrWindow>;
-  startRecovery(args: { projectId: string; addonId: string }): Promise<unknown>;
+  getArchive(args: { projectId: string; addonId: string }): Promise<ArchiveView>;
+  enableArchive(args: { projectId: string; addonId: string; body: ArchiveForm }): Promise<ArchiveView>;
+  disableArchive(args: { projectId: string; addonId: string }): Promise<Empty>;
+  /** Answers with the backup that the recovery begins with, and the id of its restore. */
+  startRecovery(args: { projectId: string; addonId: string; body: RecoveryForm }): Promise<RecoveryStarted>;
   listDestinations(args?: { per_page?: number; page?: number; cursor?: string }): Promise<Page<DestinationList>>;
   addDestination(args: { body: DestinationForm }): Promise<DestinationView>;
   getDestination(args: { destinationId: string }): Promise<DestinationView>;

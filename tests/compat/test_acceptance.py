@@ -128,7 +128,7 @@ def test_2_a_project_goes_with_what_is_in_it(
         assert each.rows(), "the user's database was touched"
 
 
-def test_2_there_is_no_point_in_time_recovery(cli: OfficialCli, attached: Attached) -> None:
+def test_2_the_window_of_an_addon_without_archive(cli: OfficialCli, attached: Attached) -> None:
     at = ("--projectId", attached.project, "--addonId", attached.addon)
     window = cli("get", "addon", "pitr-window", *at, "-o", "json")
     assert window.json == {"hasValidWindow": False}

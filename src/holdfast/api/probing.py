@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from holdfast.catalog import destinations
 from holdfast.catalog.schema import Destination
 from holdfast.catalog.storage import copies, deletions
-from holdfast.contracts.engine import ABSENT, Engine
+from holdfast.contracts.engine import ABSENT, Address, Engine
 from holdfast.contracts.local_servers import Hostable
 from holdfast.contracts.store import ObjectStore
 from holdfast.domain.addon import pick_version
@@ -23,6 +23,7 @@ from holdfast.http.state import Api
 from holdfast.kit.fetch import is_local_service_name
 from holdfast.kit.processes.hosting import free_port
 from holdfast.usecases.addons import AddonServer, managed_address
+from holdfast.usecases.archiving import archives
 from holdfast.usecases.destinations import driver_options
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, DestinationPatch
 from holdfast.usecases.forms.store_settings import StoreSettings
@@ -49,6 +50,15 @@ def found_for(api: Api, form: AddonForm) -> AddonServer:
     return _managed(engine, form)
 
 
+def require_archivable(
+    api: Api, kind: str, attached: Address | None, *, unbounded: bool = False
+) -> None:
+    """Conflict that names what an attached server lacks; managed ones are configured by us."""
+    engine = archives.require_followable(api.engines(kind))
+    if attached is not None:
+        archives.require_ready(engine, attached, unbounded=unbounded)
+
+
 def moved_to(api: Api, kind: str, form: AddonPatch) -> AddonServer | None:
     """Probes the new address, if the patch names one."""
     if form.connection_string is None:
@@ -59,7 +69,7 @@ def moved_to(api: Api, kind: str, form: AddonPatch) -> AddonServer | None:
 def _attached(api: Api, engine: Engine, connection_string: str) -> AddonServer:
     address = engine.parse(connection_string)
     require_certificates(address, engine, api.services.certificates)
-    if address.host and is_local_service_name(address.host):
+    if any(is_local_service_name(host) for host in address.hosts):
         problem = "names a link-local address, where no server is"
         raise Invalid(f"the connection string {problem}", {"connectionString": problem})
     try:

@@ -13,6 +13,7 @@ from holdfast.catalog.database.clock import DatabaseClock
 from holdfast.catalog.database.session import CatalogAway
 from holdfast.catalog.work import workers
 from holdfast.daemons.alarms.observer import SchedulerBeat
+from holdfast.daemons.archiving.archivist import Archivist
 from holdfast.daemons.drills import DrillPlanner, DrillSweeper
 from holdfast.daemons.janitor import Janitor
 from holdfast.daemons.loop import Loop
@@ -35,6 +36,7 @@ from holdfast.jobs.dumps.backup import BACKUP
 from holdfast.jobs.dumps.restore import RESTORE
 from holdfast.jobs.hosting.lifecycle import LIFECYCLE
 from holdfast.jobs.snapshots.prune import PRUNE
+from holdfast.jobs.snapshots.recover import RECOVER
 from holdfast.jobs.snapshots.restore_in_place import RESTORE_IN_PLACE
 from holdfast.jobs.snapshots.restore_open_file import RESTORE_OPEN_FILE
 from holdfast.jobs.snapshots.snapshot import SNAPSHOT
@@ -53,6 +55,7 @@ PLANS: Plans = {
     Kind.SNAPSHOT: SNAPSHOT,
     Kind.RESTORE: RESTORE,
     Kind.RESTORE_IN_PLACE: RESTORE_IN_PLACE,
+    Kind.RECOVER: RECOVER,
     Kind.RESTORE_OPEN_FILE: RESTORE_OPEN_FILE,
     Kind.REPLICATE: REPLICATE,
     Kind.REPAIR: REPAIR,
@@ -129,6 +132,7 @@ class WorkerProcess:
         self._pulse = Pulse(tools, self._running, self._worker, rhythm, settings.drills)
         self._reaper = Reaper(tools, self._pulse, rhythm)
         self._supervisor = Supervisor(tools, settings.data_dir / "supervisor.lock")
+        self._archivist = Archivist(tools, self._worker, settings.dead)
         self._tracer = open_tracer()
         self._runner = Runner(tools, PLANS, self._running, self._worker, self._tracer)
         self._presence, self._alone = join(settings.data_dir / "workers.lock")
@@ -140,6 +144,7 @@ class WorkerProcess:
             Loop("reaper", max(settings.beat, settings.dead / 10), self._reaper.round),
             Loop("supervisor", _SUPERVISE_SECONDS, self._supervisor.round),
             Loop("drill-sweeper", _DRILL_SECONDS, DrillSweeper(tools).round),
+            Loop("archivist", settings.beat, self._archivist.round),
         ]
 
     def start(self) -> None:
@@ -167,6 +172,7 @@ class WorkerProcess:
         then."""
         for loop in self._loops:
             loop.stop()
+        self._archivist.stop()
         self._parts.queue.drain(self._parts.settings.grace)
         for job in self._running.all():
             job.guard.stop(Drained("the worker is stopping"))

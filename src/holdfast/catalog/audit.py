@@ -18,6 +18,7 @@ from holdfast.catalog.database.session import ReadSession, WriteSession
 from holdfast.catalog.schema import (
     Addon,
     AlarmRow,
+    ArchiveRow,
     AssertionRow,
     AuditEntry,
     Backup,
@@ -75,6 +76,12 @@ _LOGGED: Mapping[type[Table], LoggedTable] = {
             *("host", "port", "user", "database", "tags", "deleted"),
         ),
         secrets=("sealed_password",),
+    ),
+    ArchiveRow: LoggedTable(
+        "archive",
+        "pk",
+        ("wanted", "days", "interval_s", "unbounded"),
+        secrets=("sealed_identity",),
     ),
     Backup: LoggedTable(
         "backup", "id", ("name", "type", "source", "compression", "status", "retained", "deleted")

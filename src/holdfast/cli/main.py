@@ -18,7 +18,7 @@ from holdfast.cli import (
     token,
 )
 from holdfast.cli.access import user, web_session
-from holdfast.cli.addon import addon
+from holdfast.cli.addon import addon, pitr
 from holdfast.cli.alarms import alarm, channel, delivery, monitor
 from holdfast.cli.backup import backup
 from holdfast.cli.machine import doctor, server
@@ -52,6 +52,7 @@ for _nouns in (login, server_info, server, doctor, protection):
 app.add_typer(context.app, name="context")
 app.add_typer(project.app, name="project")
 app.add_typer(addon.app, name="addon")
+app.add_typer(pitr.app, name="pitr")
 app.add_typer(backup.app, name="backup")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(retention.app, name="retention")

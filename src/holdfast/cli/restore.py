@@ -141,7 +141,7 @@ def create(
         )
         choices = options.choices(names[1], differences)
         started = client.restores.create(*names, backup, origin, choices)
-        _follow(session, client, (*names, started.restore_id), waiting)
+        follow(session, client, (*names, started.restore_id), waiting)
 
 
 _FLAGS = {
@@ -168,11 +168,9 @@ def _differences(
     )
 
 
-def _follow(
-    session: Session, client: Client, which: tuple[str, str, str], waiting: Waiting
-) -> None:
+def follow(session: Session, client: Client, which: tuple[str, str, str], waiting: Waiting) -> None:
     restore = _awaited(client, which, waiting) if waiting.wait else client.restores.get(*which)
-    _conclude(session, restore, waited=waiting.wait)
+    conclude(session, restore, waited=waiting.wait)
 
 
 @verb(app, "wait", "holdfast restore wait 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")
@@ -186,7 +184,7 @@ def wait(
     waiting = Waiting(wait=True, timeout=timeout)
     with session.client() as client:
         ended = _awaited(client, (*scope.of(session), restore), waiting)
-    _conclude(session, ended, waited=True)
+    conclude(session, ended, waited=True)
 
 
 def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> Restore:
@@ -194,7 +192,8 @@ def _awaited(client: Client, which: tuple[str, str, str], waiting: Waiting) -> R
         return client.wait_for_restore(*which, waiting.patience(), listener)
 
 
-def _conclude(session: Session, restore: Restore, *, waited: bool) -> None:
+def conclude(session: Session, restore: Restore, *, waited: bool) -> None:
+    """Prints the restore; one that was waited for and did not complete is a failure."""
     session.printer.record(restore)
     if waited and restore.status != GOOD:
         reason = f": {restore.reason}" if restore.reason else ""
@@ -257,7 +256,7 @@ def undo(
     with session.client() as client:
         undone = client.restores.get(*names, restore)
         started = client.restores.undo(*names, undone, source.origin(*names))
-        _follow(session, client, (*names, started.restore_id), waiting)
+        follow(session, client, (*names, started.restore_id), waiting)
 
 
 @verb(app, "logs", "holdfast restore logs 65a1f0c2b3d4e5f6a7b8c9d0 -p shop -a orders")

@@ -6,9 +6,12 @@ from holdfast.client.logs import LogQuery, lines_of
 from holdfast.client.models.models import (
     Addon,
     AddonType,
+    ArchiveState,
     Container,
     Credentials,
     LogLine,
+    PitrWindow,
+    RecoveryStarted,
     Version,
 )
 from holdfast.client.transport.calls import (
@@ -105,6 +108,31 @@ class Addons(Noun[R]):
         self, project: str, addon: str, query: LogQuery | None = None
     ) -> Steps[Sequence[LogLine]]:
         return (yield from lines_of(log_path(project, addon), query))
+
+    @call
+    def archive(self, project: str, addon: str) -> Steps[ArchiveState]:
+        """The state of the addon's archive, all its windows, and the gaps between them."""
+        return parsed(ArchiveState, (yield from get(_path(project, addon, "archive"))))
+
+    @call
+    def enable_archive(self, project: str, addon: str, body: Body) -> Steps[ArchiveState]:
+        """Body: `days`, `intervalSeconds` and `unbounded`, all optional."""
+        path = _path(project, addon, "archive")
+        return parsed(ArchiveState, (yield from post(path, body)))
+
+    @call
+    def disable_archive(self, project: str, addon: str) -> Steps[None]:
+        yield from delete(_path(project, addon, "archive"))
+
+    @call
+    def pitr_window(self, project: str, addon: str) -> Steps[PitrWindow]:
+        return parsed(PitrWindow, (yield from get(_path(project, addon, "pitr-window"))))
+
+    @call
+    def recover(self, project: str, addon: str, body: Body) -> Steps[RecoveryStarted]:
+        """Body: one of `targetTimestamp`, `beforeTransaction` and `withTransaction`."""
+        path = _path(project, addon, "pitr")
+        return parsed(RecoveryStarted, (yield from post(path, body)))
 
 
 def log_path(project: str, addon: str) -> str:

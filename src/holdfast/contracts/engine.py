@@ -16,6 +16,9 @@ from typing import Protocol, runtime_checkable
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.seal import Secret
 
+HOSTS = "hosts"
+"""Option of an address: further hosts of a replica set, as `host:port,host:port`."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -32,6 +35,13 @@ class Address:
     database: str
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     owner: str | None = None
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The host, and those of further `host:port` of a set in the option `hosts`."""
+        more = self.options.get(HOSTS, "")
+        further = [place.rpartition(":")[0].strip("[]") for place in more.split(",") if place]
+        return [self.host, *further] if self.host else further
 
 
 ABSENT = "absent"

@@ -53,6 +53,18 @@ class RestoreArguments(Arguments):
     locale: str | None = None
 
 
+class RecoverArguments(RestoreArguments):
+    """Arguments of a recovery: `backup_pk` is its base, `line_pk` the archived line it ends on.
+
+    The target is an `instant` in ms or a `transaction`; see `contracts.archive.Target`.
+    """
+
+    line_pk: int = Field(alias="line")
+    instant: int | None = None
+    transaction: str | None = None
+    inclusive: bool = True
+
+
 class DrillArguments(Arguments):
     """Arguments of a drill: `drill_pk` is its own row."""
 

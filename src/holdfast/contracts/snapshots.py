@@ -75,6 +75,11 @@ class Finish:
     appended: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+LOG_POSITION = "logPosition"
+"""Fact of a snapshot of a server whose log can be archived: where it is consistent. A map of
+`source` and `line`, which identify the server and its log (`contracts.archive`), `end`, the
+position at which it is consistent, and `instant`, the server's clock in ms after that."""
+
 OTHERS = "others"
 """Key in the facts given to `finish`: facts of the addon's other snapshots, and reports of restores
 into it."""

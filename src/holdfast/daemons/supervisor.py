@@ -14,7 +14,7 @@ from holdfast.catalog.schema import Addon
 from holdfast.catalog.work import operation_queries
 from holdfast.domain.addon import AddonStatus, Desired
 from holdfast.domain.errors import Failure
-from holdfast.domain.operation import KEEPING, RESTORING, TAKING, Kind
+from holdfast.domain.operation import IN_PLACE, KEEPING, RESTORING, TAKING, Kind
 from holdfast.kit.locks import try_exclusive
 from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import Toolbox, home_of, server_of
@@ -85,7 +85,7 @@ class Supervisor:
                 return True
             # A restore died between two renames; the attempt that takes over goes on or back.
             exchanging = not server_of(self._tools, fresh).directory.exists()
-            return Kind.RESTORE_IN_PLACE in kinds and exchanging
+            return not kinds.isdisjoint(IN_PLACE) and exchanging
 
     def _show(self, addon: Addon, status: AddonStatus, reason: str | None) -> None:
         if (addon.status, addon.reason) != (status, reason):

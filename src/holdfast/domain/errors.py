@@ -176,6 +176,12 @@ class MasterKeyWrong(Permanent):
     code = "master-key.wrong"
 
 
+class LogRemoved(Permanent):
+    """The server has removed a part of its log."""
+
+    code = "log.removed"
+
+
 class Refused(Failure):
     """The request cannot be fulfilled."""
 

@@ -47,6 +47,7 @@ class Kind(StrEnum):
     SNAPSHOT = "snapshot"
     RESTORE = "restore"
     RESTORE_IN_PLACE = "rewind"  # of a snapshot, by exchanging a server's data directory
+    RECOVER = "recover"  # a snapshot and the log after it, by exchanging the data directory
     RESTORE_OPEN_FILE = "refill"  # of a snapshot, into a database file that stays open
     UNDO = "undo"  # of a restore, with the old data that it set aside
     REPLICATE = "copy"  # of a snapshot, to an additional destination
@@ -65,6 +66,7 @@ class Kind(StrEnum):
 PRIORITY: dict[Kind, int] = {
     Kind.RESTORE: 1,
     Kind.RESTORE_IN_PLACE: 1,
+    Kind.RECOVER: 1,
     Kind.RESTORE_OPEN_FILE: 1,
     Kind.UNDO: 1,
     Kind.DELETE: 2,
@@ -84,7 +86,9 @@ PRIORITY: dict[Kind, int] = {
 """1 goes first: people wait for restores, not for backups."""
 
 TAKING = frozenset({Kind.BACKUP, Kind.SNAPSHOT})
-RESTORING = frozenset({Kind.RESTORE, Kind.RESTORE_IN_PLACE, Kind.RESTORE_OPEN_FILE, Kind.UNDO})
+IN_PLACE = frozenset({Kind.RESTORE_IN_PLACE, Kind.RECOVER})
+"""Restores that exchange a server's data directory."""
+RESTORING = frozenset({Kind.RESTORE, *IN_PLACE, Kind.RESTORE_OPEN_FILE, Kind.UNDO})
 KEEPING = frozenset({Kind.REPLICATE, Kind.REPAIR, Kind.PRUNE, Kind.DROP_OLD, Kind.DRILL})
 """Work on stored backups; the server is not touched."""
 BESIDE = frozenset({Kind.DRILL, Kind.REPLICATE})

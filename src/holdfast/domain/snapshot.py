@@ -11,6 +11,7 @@ WHOLE_BLOCK = 1 << 20
 
 PAGES_DIRECTORY = "data"
 MANIFEST = "holdfast/manifest.json"
+ARCHIVE_KEY = "holdfast/archive-key.txt"
 FORMAT = "holdfast-snapshot/1"
 ROOT = "snapshots/"
 

@@ -20,6 +20,7 @@ from holdfast.domain.operation import Kind
 from holdfast.kit import ids
 from holdfast.kit.seal import Secret
 from holdfast.usecases import forks
+from holdfast.usecases.archiving import archives
 from holdfast.usecases.context import Context
 from holdfast.usecases.forms.forms import AddonForm, AddonPatch, ScaleForm
 from holdfast.usecases.schedules import schedules
@@ -85,6 +86,7 @@ def create(context: Context, project: Project, form: AddonForm, server: AddonSer
     if form.source is not None:
         forks.start(context, project, addon, form.source)
     schedules.replace_all(context, addon, form.backup_schedules or ())
+    archives.switch(context, addon, form.pitr_enabled)
     return addon
 
 
@@ -130,6 +132,7 @@ def patch(context: Context, addon: Addon, form: AddonPatch, server: AddonServer 
         addon.sealed_password = secret
     if form.backup_schedules is not None:
         schedules.replace_all(context, addon, form.backup_schedules)
+    archives.switch(context, addon, form.pitr_enabled)
     addon.updated = context.now
     return addon
 

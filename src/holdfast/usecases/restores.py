@@ -11,11 +11,11 @@ from holdfast.catalog.work import operation_queries, operations, workers
 from holdfast.catalog.work.operations import Order
 from holdfast.contracts.engine import Undoable
 from holdfast.contracts.files import RestorableWhileOpen
-from holdfast.contracts.job_arguments import OldDataArguments, RestoreArguments
+from holdfast.contracts.job_arguments import OldDataArguments, RecoverArguments, RestoreArguments
 from holdfast.contracts.queue import Queue
 from holdfast.domain.backup import FILES, BackupType, restored_by
 from holdfast.domain.errors import Conflict, Forbidden, Invalid, NotFound
-from holdfast.domain.operation import PRIORITY, Kind, Status
+from holdfast.domain.operation import IN_PLACE, PRIORITY, Kind, Status
 from holdfast.kit import ids
 from holdfast.usecases.context import Context
 
@@ -92,6 +92,40 @@ def start(
     return restore
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """What to recover to: an instant in ms, or a transaction; and on which archived line."""
+
+    instant: int | None = None
+    transaction: str | None = None
+    inclusive: bool = True
+    line_pk: int = 0
+
+    def of_line(self, line_pk: int) -> "Recovery":
+        return replace(self, line_pk=line_pk)
+
+
+def recover(context: Context, target: Addon, backup: Backup, recovery: Recovery) -> Restore:
+    """Orders the restore of `backup` into its own addon and the replay of what followed."""
+    lock_addon(context.session, target.pk)
+    context.session.refresh(backup)
+    _require_copy(context.session, backup)
+    restore = _row(context, target.pk, backup.pk)
+    arguments = RecoverArguments(
+        backup=backup.pk,
+        restore=restore.pk,
+        line=recovery.line_pk,
+        instant=recovery.instant,
+        transaction=recovery.transaction,
+        inclusive=recovery.inclusive,
+    ).document()
+    order = Order(target.pk, Kind.RECOVER, _lane(context.session, target, Kind.RECOVER), arguments)
+    restore.operation = operations.create(
+        context.session, context.services.queue, order, context.now
+    ).id
+    return restore
+
+
 def _row(context: Context, addon_pk: int, backup_pk: int, undoes: str | None = None) -> Restore:
     restore = Restore(
         id=ids.hex24(),
@@ -141,7 +175,7 @@ def _require_vouching(context: Context, backup: Backup) -> None:
 def _lane(session: ReadSession, target: Addon, kind: Kind) -> str:
     """The addon's lane; restores in place of attached addons run on the machine that controls
     their server."""
-    if target.managed or kind is not Kind.RESTORE_IN_PLACE:
+    if target.managed or kind not in IN_PLACE:
         return addons.lane(target)
     project = projects.get(session, target.project_pk)
     node = workers.node_in_control(session, f"{project.id}/{target.id}")

@@ -162,7 +162,7 @@ def test_a_missing_privilege_is_a_400_that_names_it(api: Api, own_postgres: Own)
         ({"customCredentials": {"dbName": "x" * 64}}, "customCredentials.dbName"),
         ({"source": {"addonId": "a", "backupId": "b"}}, "source.addonId"),
         ({"backupSchedules": "daily"}, "backupSchedules"),
-        ({"pitrEnabled": True}, "pitrEnabled"),
+        ({"pitrEnabled": "often"}, "pitrEnabled"),
     ],
 )
 def test_a_bad_setting_is_named(api: Api, change: dict[str, Any], field: str) -> None:

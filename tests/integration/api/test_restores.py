@@ -163,7 +163,11 @@ def test_a_restore_that_is_refused_leaves_the_target_alone(
     assert "password" in logs[-1]["log"]
 
 
-def test_there_is_no_point_in_time_recovery(api: Api, attached: Attached) -> None:
+def test_an_addon_without_archive_has_no_window(api: Api, attached: Attached) -> None:
     assert api.get(f"{attached.path}/pitr-window").data == {"hasValidWindow": False}
     refused = api.post(f"{attached.path}/pitr", {"targetTimestamp": "2026-01-20T11:19:53Z"})
     assert refused.status == 409
+    words = "this addon keeps no archive; restore a backup instead"
+    assert refused.error["message"] == words
+    assert api.get(f"{attached.path}/archive").status == 404
+    assert api.delete(f"{attached.path}/archive").status == 409

@@ -134,6 +134,7 @@ def test_a_destination_is_never_what_a_cloud_tells_its_machines(api: Api, endpoi
     ("kind", "text"),
     [
         ("postgresql", "postgresql://u:p@169.254.169.254:80/d"),
+        ("mongodb", "mongodb://u:p@127.0.0.1,169.254.169.254:80/d"),
         ("mysql", "mysql://u:p@2852039166:80/d"),
         ("redis", "redis://[fe80::1]:80"),
     ],

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from holdfast.api import app
 from holdfast.http import writing
 
-CHANGE_NOTHING = {"update_network", "update_security", "start_recovery"}
+CHANGE_NOTHING = {"update_network", "update_security"}
 """They are there for the official clients: checked, and answered."""
 PROBES = {"probe_destination", "probe_platform"}
 """They write into stores, and into no row."""

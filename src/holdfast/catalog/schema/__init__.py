@@ -23,6 +23,7 @@ from holdfast.catalog.schema.alarms import (
     MonitorRow,
     ObservationRow,
 )
+from holdfast.catalog.schema.archives import ArchiveLine, ArchivePiece, ArchiveRow
 from holdfast.catalog.schema.backups import (
     Backup,
     Copy,
@@ -46,6 +47,9 @@ __all__ = [
     "Addon",
     "AddonEvent",
     "AlarmRow",
+    "ArchiveLine",
+    "ArchivePiece",
+    "ArchiveRow",
     "AssertionRow",
     "AttemptRow",
     "AuditEntry",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.addon import inside, power
+from holdfast.cli.addon import inside, pitr, power
 from holdfast.cli.addon.power import OneAddon, settle
 from holdfast.cli.session.options import Force, InProject, Limit, Waiting
 from holdfast.cli.session.session import Session
@@ -16,6 +16,7 @@ from holdfast.cli.terminal import prompts
 app = noun("Addons: the databases to back up.")
 power.register(app)
 inside.register(app)
+app.add_typer(pitr.app, name="pitr")
 
 Name = Annotated[str | None, typer.Argument(help="Name, unless --file has it.")]
 Type = Annotated[str | None, typer.Option("--type", "-t", help="See `holdfast addon types`.")]

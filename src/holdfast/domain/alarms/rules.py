@@ -45,6 +45,7 @@ class Kind(StrEnum):
     TOO_FEW_COPIES = "addon.too-few-copies"
     UNPROVEN = "addon.unproven"
     DRILL_FAILED = "addon.drill-failed"
+    ARCHIVE_LATE = "addon.archive-late"
     DRILLS_WAIT = "drills.waiting"
     STORE = "store.unusable"
     DISK = "disk.nearly-full"
@@ -107,6 +108,12 @@ RULES: Mapping[Kind, Rule] = {
         Severity.WARNING,
         "has no recent proof that it can be restored",
         "holdfast drill run restores a backup into a throwaway server: that is the proof",
+    ),
+    Kind.ARCHIVE_LATE: Rule(
+        Severity.CRITICAL,
+        "has a log that is not archived",
+        "holdfast pitr status says why; the server keeps its log for a while only, then the window"
+        " has a gap",
     ),
     Kind.DRILLS_WAIT: Rule(
         Severity.WARNING,
@@ -310,6 +317,15 @@ def pace(count: int, recent: int) -> Pace:
     if recent >= STORM:
         return Pace.LATER
     return Pace.TOGETHER if count > STORM else Pace.SINGLY
+
+
+_LATE_INTERVALS = 6
+_LATE_MS = 5 * MINUTE_MS
+
+
+def is_archive_late(stored: int, interval_s: int, now: int) -> bool:
+    """Whether an archive is behind. `stored`: when all of the log was last stored."""
+    return now - stored > max(_LATE_MS, _LATE_INTERVALS * interval_s * 1000)
 
 
 _FIRST_RETRY_MS = 5_000

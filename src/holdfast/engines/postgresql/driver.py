@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any
 
+from holdfast.contracts.archive import Commit, Following, Log, Stop, Target
 from holdfast.contracts.drills import Assertion, Content
 from holdfast.contracts.engine import (
     Address,
@@ -31,7 +32,13 @@ from holdfast.engines.postgresql.hosting import wheels
 from holdfast.engines.postgresql.hosting.server import Server, superuser
 from holdfast.engines.postgresql.imports import survey
 from holdfast.engines.postgresql.imports.staging import ForeignStaging
-from holdfast.engines.postgresql.physical import data_directory, snapshot, timelines
+from holdfast.engines.postgresql.physical import (
+    data_directory,
+    following,
+    snapshot,
+    timelines,
+    wal_replay,
+)
 from holdfast.engines.postgresql.physical.rehearsal import Rehearsal
 from holdfast.engines.postgresql.restore import old_databases, preflight, swap
 from holdfast.engines.postgresql.restore.confined_staging import ConfinedStaging
@@ -139,6 +146,27 @@ class PostgreSQL(Server):
         self, address: Address, attempt: Attempt, guard: Guard, rate: int | None
     ) -> AbstractContextManager[Capture]:
         return snapshot.capture(address, attempt, guard, rate)
+
+    def lacks(self, address: Address, *, unbounded: bool) -> Sequence[str]:
+        return following.lacks(address, unbounded=unbounded)
+
+    def follow(
+        self, address: Address, slot: str, guard: Guard
+    ) -> AbstractContextManager[Following]:
+        return following.follow(address, slot, guard)
+
+    def release(self, address: Address, slot: str) -> None:
+        following.release(address, slot)
+
+    def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:
+        return wal_replay.settle_stop(self.tools_dir, version, log, base, target)
+
+    def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
+        numbers = (int(line, 16) for line in lines)
+        return {timelines.USED: max(int(former.get(timelines.USED, 0)), *numbers, 0)}
+
+    def commits(self, version: str, log: Log) -> Sequence[Commit]:
+        return wal_replay.commits(self.tools_dir, version, log)
 
     def obstacles(self, server: LocalServer, manifest: Mapping[str, Any]) -> Sequence[str]:
         return data_directory.obstacles(self.tools_dir, server, manifest)

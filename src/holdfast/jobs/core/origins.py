@@ -74,8 +74,9 @@ def address(job: Job, backup: Backup) -> Address:
         job.require_running()
         return job.address()
     server = job.engine().parse(_sealed(job, backup).reveal())
-    if server.host and is_local_service_name(server.host):
-        raise NotAllowed(f"{server.host} is a link-local address, where no server is")
+    for host in server.hosts:
+        if is_local_service_name(host):
+            raise NotAllowed(f"{host} is a link-local address, where no server is")
     return server
 
 

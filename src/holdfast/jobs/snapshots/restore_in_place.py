@@ -18,6 +18,8 @@ from pydantic import BaseModel
 from holdfast.catalog import addons, restores
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Document
+from holdfast.catalog.storage import archives
+from holdfast.contracts.archive import SLOT
 from holdfast.contracts.job_arguments import RestoreArguments
 from holdfast.contracts.local_servers import (
     DIFFERENCES,
@@ -108,8 +110,16 @@ def preflight(job: Job, record: InPlaceRecord) -> InPlaceRecord:
     former: Document = {}
     if isinstance(engine, Remembered):
         former = dict(engine.remember(control.server))
+    former.update(_slot_of(job))
     gives_up = _gives_up(job, control, record)
     return record.model_copy(update={"gives_up": gives_up, "former": former})
+
+
+def _slot_of(job: Job) -> Document:
+    """The slot of an archived addon: the restored server keeps its log from its first second."""
+    with job.tools.catalog.read() as session:
+        archive = archives.of_addon(session, job.addon.pk)
+        return {SLOT: archive.slot} if archive is not None and archive.wanted else {}
 
 
 def _untrusted(job: Job, record: InPlaceRecord) -> list[str]:
@@ -191,8 +201,13 @@ def clear_room(job: Job, control: ServerControl, *, gives_up: bool) -> None:
 def rehearse(job: Job, record: InPlaceRecord) -> InPlaceRecord:
     """Starts and checks the restored server. Under a lock of its own, because the live server goes
     on: of two attempts one would kill the server of the other in the same directory."""
-    control, facts = _control(job), {**record.manifest["facts"], **record.former}
-    tree, server = _tree(job, record, control), data_directories.model(control)
+    return rehearse_with(job, record, {})
+
+
+def rehearse_with(job: Job, record: InPlaceRecord, more: Document) -> InPlaceRecord:
+    """`more`: facts for the rehearsal beside those of the snapshot and of the replaced server."""
+    control, facts = _control(job), {**record.manifest["facts"], **record.former, **more}
+    tree, server = tree_of(job, record), data_directories.model(control)
     with job.holding(_locked(job, tree)):
         proven = _engine(job).rehearse(tree, server, facts, job.guard)
     job.say("the restored server starts and is sound")
@@ -227,7 +242,7 @@ def swap(job: Job, record: InPlaceRecord) -> InPlaceRecord:
         keep = None
         if keep_old_hours(job, deviates=deviates(record), directories=True) and not record.gives_up:
             keep = data_directories.aside_of(control, job.dispatch.op, record.was)
-        data_directories.exchange(control, _tree(job, record, control), job.say, keep)
+        data_directories.exchange(control, tree_of(job, record), job.say, keep)
     return record
 
 
@@ -235,9 +250,9 @@ def deviates(record: InPlaceRecord) -> bool:
     return bool(record.proven.get(DIFFERENCES))
 
 
-def _tree(job: Job, record: InPlaceRecord, control: ServerControl) -> Path:
+def tree_of(job: Job, record: InPlaceRecord) -> Path:
     """The directory with the files that this attempt or an earlier one fetched."""
-    return control.beside(job.dispatch.op, record.staged)
+    return _control(job).beside(job.dispatch.op, record.staged)
 
 
 @contextmanager
@@ -283,7 +298,7 @@ def clean(job: Job, record: InPlaceRecord) -> str:
     if not job.addon.managed and not control.home.exists():
         return ""
     with job.holding(control.held()):
-        tree = _tree(job, record, control)
+        tree = tree_of(job, record)
         if data_directories.goes_back(control, tree):
             run_as(job, record.was)
         control = _control(job)

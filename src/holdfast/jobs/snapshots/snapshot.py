@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from holdfast.catalog import backups
 from holdfast.catalog.database.session import WriteSession
 from holdfast.catalog.schema import Backup, Copy, Document
-from holdfast.catalog.storage import copies, repositories
+from holdfast.catalog.storage import archives, copies, repositories
 from holdfast.contracts.job_arguments import BackupArguments
 from holdfast.contracts.snapshots import Piece
 from holdfast.domain.evidence import Check
-from holdfast.domain.snapshot import FORMAT, MANIFEST, page_block, snapshot_key
+from holdfast.domain.snapshot import ARCHIVE_KEY, FORMAT, MANIFEST, page_block, snapshot_key
 from holdfast.domain.units import show_bytes
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.origins import FILES, captured
@@ -82,6 +82,7 @@ def capture(job: Job, record: SnapshotRecord) -> SnapshotRecord:
             _write_piece(job, writer, piece, cuts[piece.cut])
         facts = dict(session.facts)
     record = record.model_copy(update={"version": facts.get("version", record.version)})
+    _write_archive_key(job, writer, backup)
     _write_manifest(job, writer, backup, record, facts)
     tree = writer.flush()
     job.say(
@@ -116,6 +117,19 @@ def _write_piece(job: Job, writer: SnapshotWriter, piece: Piece, cutter: Cutter)
                 job.moved(len(chunk))
         finally:
             job.guard.watch_for_stall(on=False)
+        file.close()
+
+
+def _write_archive_key(job: Job, writer: SnapshotWriter, backup: Backup) -> None:
+    """Writes the identity that opens the addon's archived log, so that what opens the repository
+    opens that, too."""
+    with job.tools.catalog.read() as session:
+        archive = archives.of_addon(session, job.addon.pk)
+        sealed = archive.sealed_identity if archive else None
+    if sealed is not None:
+        identity = job.tools.sealer.open(sealed, archives.context(job.addon.uid))
+        file = writer.file(ARCHIVE_KEY.encode(), 0o600, backup.created * 1_000_000)
+        file.write(f"{identity.reveal()}\n".encode())
         file.close()
 
 

@@ -17,7 +17,7 @@ from holdfast.catalog.work import operations
 from holdfast.contracts.engine import Undoable
 from holdfast.contracts.job_arguments import OldDataArguments
 from holdfast.domain.errors import Failure, NotSupported, RestoreDiffers
-from holdfast.domain.operation import Kind
+from holdfast.domain.operation import IN_PLACE
 from holdfast.jobs.core.job import Job
 from holdfast.jobs.core.step import Plan, Step
 from holdfast.jobs.snapshots import data_directories
@@ -59,7 +59,7 @@ def _engine(job: Job) -> Undoable:
 
 def look(job: Job, record: UndoRecord) -> UndoRecord:
     restore, operation = _undone(job)
-    in_files = operation.kind == Kind.RESTORE_IN_PLACE
+    in_files = operation.kind in IN_PLACE
     job.require_running(enters=not in_files)
     if restore.old_until is None:
         raise RestoreDiffers("the old data of this restore is no longer set aside")
@@ -72,7 +72,7 @@ def look(job: Job, record: UndoRecord) -> UndoRecord:
 
 def put_back(job: Job, record: UndoRecord) -> UndoRecord:
     _, operation = _undone(job)
-    if operation.kind != Kind.RESTORE_IN_PLACE:
+    if operation.kind not in IN_PLACE:
         _engine(job).put_back(job.address(), operation.id, job.attempt, job.guard)
         return record
     with job.holding(control_of(job.tools, job.addon).held()):
@@ -97,7 +97,7 @@ def publish(session: WriteSession, job: Job, record: UndoRecord) -> None:  # noq
 
 def clean(job: Job, record: UndoRecord) -> str:
     restore, operation = _undone(job)
-    if operation.kind != Kind.RESTORE_IN_PLACE or restore.old_until is None:
+    if operation.kind not in IN_PLACE or restore.old_until is None:
         return ""
     control = control_of(job.tools, job.addon)
     with job.holding(control.held()):
@@ -119,7 +119,7 @@ def drop(job: Job, record: UndoRecord) -> UndoRecord:
 
 def _drop(job: Job, restore: Restore) -> None:
     operation = _operation_of(job, restore)
-    if operation.kind == Kind.RESTORE_IN_PLACE:
+    if operation.kind in IN_PLACE:
         control = control_of(job.tools, job.addon)
         with job.holding(control.held()):
             data_directories.drop_aside(control, operation.id)

@@ -12,7 +12,9 @@ from holdfast.catalog import destinations, objectives, projects, protected_rows
 from holdfast.catalog.alarms import alarms, channels, monitors, observations
 from holdfast.catalog.alarms.observations import Observation
 from holdfast.catalog.database.session import Catalog, ReadSession, WriteSession
+from holdfast.catalog.storage import archives
 from holdfast.catalog.work import measured, workers
+from holdfast.domain.addon import Desired
 from holdfast.domain.alarms.messages import Event
 from holdfast.domain.alarms.rules import (
     FRESH_MS,
@@ -22,10 +24,12 @@ from holdfast.domain.alarms.rules import (
     Symptom,
     cause_of,
     changes,
+    is_archive_late,
     is_young,
     symptoms_of_addon,
 )
 from holdfast.domain.operation import DRILL_LANE
+from holdfast.kit.clock import rfc3339
 from holdfast.usecases.alarms import outbox
 
 PLATFORM = "platform"
@@ -70,6 +74,7 @@ def compare(session: ReadSession, lives: Mapping[Kind, str | None], now: int) ->
     judgement.symptoms += channel_symptoms(session)
     judgement.symptoms += monitor_symptoms(session)
     judgement.symptoms += drill_symptoms(session, now)
+    judgement.symptoms += archive_symptoms(session, now)
     judge_observations(session, judgement, now)
     judge_lives(judgement, lives, now)
     judgement.over |= causes_of_removed_stores(session, open_alarms)
@@ -143,6 +148,28 @@ def drill_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
                 kind, young = Kind.DRILLS_WAIT, is_young(Kind.DRILLS_WAIT, oldest, now)
                 reason = f"{count} wait; {reason}"
                 yield Symptom(kind, INSTALLATION, "this installation", reason, oldest, young=young)
+
+
+def archive_symptoms(session: ReadSession, now: int) -> Iterator[Symptom]:
+    """Addons whose log is not stored in time; the server of a paused one writes none."""
+    names = projects.living_ids(session)
+    for archive, addon in archives.all_wanted(session):
+        project, stored = names.get(addon.project_pk), max(archive.checked or 0, archive.since)
+        running = addon.deleted is None and addon.desired == Desired.RUNNING
+        if project is None or not running or not is_archive_late(stored, archive.interval_s, now):
+            continue
+        reason = f"its log was stored completely last at {rfc3339(stored)}"
+        if archive.reason:
+            reason += f": {archive.reason}"
+        yield Symptom(
+            Kind.ARCHIVE_LATE,
+            str(addon.pk),
+            f"{project}/{addon.id}",
+            reason,
+            stored,
+            addon.project_pk,
+            addon.pk,
+        )
 
 
 def judge_observations(session: ReadSession, judgement: Judgement, now: int) -> None:

@@ -268,7 +268,11 @@ class AddonPatch(Form):
     backup_schedules: list[ScheduleForm] | None = Field(
         default=None, description="All of the addon's schedules; those not named are deleted."
     )
-    pitr_enabled: Unsupported = None
+    pitr_enabled: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None,
+        description="Whether the server's log is archived, so that any instant can be restored;"
+        " absent leaves it as it is.",
+    )
 
 
 class AddonForm(AddonPatch):

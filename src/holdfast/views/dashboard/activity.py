@@ -16,6 +16,7 @@ _WORDS: Mapping[Kind, str] = {
     Kind.SNAPSHOT: "snapshot",
     Kind.RESTORE: "restore",
     Kind.RESTORE_IN_PLACE: "restore in place",
+    Kind.RECOVER: "recovery to a point in time",
     Kind.RESTORE_OPEN_FILE: "restore in place",
     Kind.UNDO: "putting old data back",
     Kind.REPLICATE: "copy",

@@ -27,6 +27,7 @@ _ALL = Caller("", "", "", frozenset(), None)
 _KIND_WORDS = {
     Kind.BACKUP: "dump",
     Kind.RESTORE_IN_PLACE: "restore in place",
+    Kind.RECOVER: "recovery to a point in time",
     Kind.RESTORE_OPEN_FILE: "restore in place",
     Kind.REPLICATE: "copy",
     Kind.UNDO: "putting old data back",

@@ -182,4 +182,36 @@ class Containers(Shape):
 
 
 class PitrWindow(Shape):
+    """The window that ends last; without one there are no timestamps."""
+
     has_valid_window: bool
+    start_timestamp: str | None = None
+    end_timestamp: str | None = None
+
+
+class ArchiveWindow(Shape):
+    start_timestamp: str
+    end_timestamp: str
+
+
+class ArchiveGap(ArchiveWindow):
+    reason: str
+
+
+class ArchiveView(Shape):
+    """`behindBytes` are not stored yet; `slackBytes` the server keeps at most before it lets go.
+    `storedUntil`: all that was acknowledged before is stored."""
+
+    enabled: bool
+    status: str
+    days: int
+    interval_seconds: int
+    unbounded: bool
+    slot: str
+    windows: list[ArchiveWindow]
+    gaps: list[ArchiveGap]
+    reason: str | None = None
+    stored_until: str | None = None
+    checked_at: str | None = None
+    behind_bytes: int | None = None
+    slack_bytes: int | None = None

@@ -95,6 +95,12 @@ class RestoreStarted(Shape):
     restore_id: str
 
 
+class RecoveryStarted(BackupView):
+    """The backup that a recovery begins with, and the restore that it is."""
+
+    restore_id: str
+
+
 class RestoreView(Shape):
     """`oldDataUntil`: the addon's old data is kept until then, so that an undo can put it back.
     `undoes`: the id of the restore that this one undid."""

@@ -52,6 +52,16 @@ STEPS: Mapping[Kind, Sequence[StepText]] = {
         ("judge", "Judge", "whether differences were accepted"),
         ("swap", "Swap", "the server is away for a moment; cannot be aborted"),
     ),
+    Kind.RECOVER: _steps(
+        ("read", "Read", "the snapshot before the instant, and the log after it"),
+        ("preflight", "Preflight", "the server's machine: room, versions, control"),
+        ("fetch", "Fetch beside", "files beside the present ones, which go on serving"),
+        ("log", "Fetch the log", "what the server wrote after the snapshot"),
+        ("settle", "Settle", "at which position of the log the replay stops"),
+        ("rehearse", "Replay", "on a private server, which is compared"),
+        ("judge", "Judge", "whether differences were accepted"),
+        ("swap", "Swap", "the server is away for a moment; cannot be aborted"),
+    ),
     Kind.RESTORE_OPEN_FILE: _steps(
         ("read", "Read", "the snapshot, as its evidence names it"),
         ("preflight", "Preflight", "the file and its directory"),

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from holdfast.api.places import AddonPath, AtAddon, Paging, project_at
-from holdfast.api.probing import found_for, moved_to
+from holdfast.api.probing import found_for, moved_to, require_archivable
 from holdfast.api.reading import in_turn
 from holdfast.catalog import addons as rows
 from holdfast.domain.access import Caller, Permission
@@ -51,6 +51,8 @@ def create_addon(
     with api.catalog.read() as session:  # before probing for a caller who may not see the project
         project_at(session, caller, project_id)
     probed = found_for(api, form)
+    if form.pitr_enabled:
+        require_archivable(api, form.type, None if probed.probe is None else probed.address)
 
     def create(context: Context) -> AddonView:
         project = project_at(context.session, caller, project_id)
@@ -92,8 +94,12 @@ def patch_addon(
     form: AddonPatch,
 ) -> Response:
     with api.catalog.read() as session:
-        kind = at.addon(session, caller).kind
-    probed = moved_to(api, kind, form)
+        addon = at.addon(session, caller)
+        session.expunge(addon)
+    probed = moved_to(api, addon.kind, form)
+    if form.pitr_enabled:
+        address = probed.address if probed else rows.address(addon, api.services.sealer)
+        require_archivable(api, addon.kind, None if addon.managed else address)
 
     def patch(context: Context) -> AddonView:
         project, addon = at.both(context.session, caller)

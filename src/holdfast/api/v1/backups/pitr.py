@@ -1,15 +1,26 @@
-"""Point-in-time recovery routes, for older clients that ask about it; Holdfast has none."""
+"""Point-in-time recovery routes: the window, and the archive that it comes from."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from holdfast.api.places import AtAddon
+from holdfast.api.probing import require_archivable
 from holdfast.api.v1.addons.addons import ADDON, Reader, Updater
-from holdfast.domain.errors import Conflict
+from holdfast.catalog import addons
+from holdfast.catalog.storage import archives
+from holdfast.domain.errors import NotFound
 from holdfast.http import answers
 from holdfast.http.state import State
-from holdfast.views.shapes.addons import PitrWindow
-from holdfast.views.shapes.base import One
+from holdfast.http.writing import Writing
+from holdfast.usecases.archiving import archives as verbs
+from holdfast.usecases.archiving import recovery
+from holdfast.usecases.context import Context
+from holdfast.usecases.forms.archives import ArchiveForm, RecoveryForm
+from holdfast.views import backups as backup_views
+from holdfast.views.protection import archives as views
+from holdfast.views.shapes.addons import ArchiveView, PitrWindow
+from holdfast.views.shapes.backups import RecoveryStarted
+from holdfast.views.shapes.base import Empty, One
 
 router = APIRouter(tags=["backups"])
 
@@ -17,12 +28,51 @@ router = APIRouter(tags=["backups"])
 @router.get(f"{ADDON}/pitr-window", response_model=One[PitrWindow])
 def get_window(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        at.addon(session, caller)
-    return answers.one(PitrWindow(has_valid_window=False))
+        return answers.one(views.window(session, at.addon_pk(session, caller)))
 
 
-@router.post(f"{ADDON}/pitr")
-def start_recovery(api: State, caller: Updater, at: AtAddon) -> Response:
+@router.get(f"{ADDON}/archive", response_model=One[ArchiveView])
+def get_archive(api: State, caller: Reader, at: AtAddon) -> Response:
     with api.catalog.read() as session:
-        at.addon(session, caller)
-    raise Conflict("there is no point-in-time recovery; restore a backup instead")
+        archive = archives.of_addon(session, at.addon_pk(session, caller))
+        if archive is None:
+            raise NotFound("this addon keeps no archive")
+        return answers.one(views.view(session, archive))
+
+
+@router.post(f"{ADDON}/archive", response_model=One[ArchiveView])
+def enable_archive(
+    api: State, writing: Writing, caller: Updater, at: AtAddon, form: ArchiveForm
+) -> Response:
+    with api.catalog.read() as session:
+        addon = at.addon(session, caller)
+        kind, address = addon.kind, addons.address(addon, api.services.sealer)
+        attached = None if addon.managed else address
+    require_archivable(api, kind, attached, unbounded=form.unbounded)
+
+    def enable(context: Context) -> ArchiveView:
+        archive = verbs.enable(context, at.addon(context.session, caller), form)
+        return views.view(context.session, archive)
+
+    return writing.change(caller, enable)
+
+
+@router.delete(f"{ADDON}/archive", response_model=One[Empty])
+def disable_archive(writing: Writing, caller: Updater, at: AtAddon) -> Response:
+    def disable(context: Context) -> None:
+        verbs.disable(context, at.addon(context.session, caller))
+
+    return writing.undo(caller, disable)
+
+
+@router.post(f"{ADDON}/pitr", response_model=One[RecoveryStarted])
+def start_recovery(writing: Writing, caller: Updater, at: AtAddon, form: RecoveryForm) -> Response:
+    """Answers with the backup that the recovery begins with, and the id of its restore."""
+
+    def start(context: Context) -> RecoveryStarted:
+        addon = at.addon(context.session, caller)
+        backup, restore = recovery.start(context, addon, form)
+        view = backup_views.views(context.session, [backup])[0]
+        return RecoveryStarted(**dict(view), restore_id=restore.id)
+
+    return writing.create(caller, start)

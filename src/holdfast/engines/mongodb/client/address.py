@@ -9,14 +9,12 @@ as `sslmode`, as in other engines.
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from holdfast.contracts.engine import Address
+from holdfast.contracts.engine import HOSTS, Address
 from holdfast.engines.connection_strings import authority, invalid
 from holdfast.kit.seal import Secret
 
 CERTIFICATE_OPTIONS = ("tlsCAFile", "tlsCertificateKeyFile")
 """The CA to trust, and a file with the client's certificate and key; both in PEM."""
-HOSTS = "hosts"
-"""Option of an address: further hosts of a replica set, as `host:port,host:port`."""
 SRV = "srv"
 """Option of an address: the host is a name whose SRV records list the hosts."""
 

@@ -3,10 +3,10 @@
 import socket
 from dataclasses import replace
 
-from holdfast.contracts.engine import Address, Probe
+from holdfast.contracts.engine import HOSTS, Address, Probe
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.mongodb.client import facts, privileges
-from holdfast.engines.mongodb.client.address import HOSTS, SRV, is_direct
+from holdfast.engines.mongodb.client.address import SRV, is_direct
 from holdfast.engines.mongodb.client.connection import Connection, Document, connect
 from holdfast.engines.mongodb.client.tools import version_parts
 from holdfast.engines.programs import series

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from psycopg.sql import SQL, Identifier, Literal
 
+from holdfast.contracts.archive import REPLAY, SLOT, Replay
 from holdfast.contracts.engine import Address
 from holdfast.contracts.local_servers import LocalServer
 from holdfast.domain.errors import (
@@ -28,7 +29,13 @@ from holdfast.engines.postgresql.client.server_errors import translated
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.hosting import administrator, ownership
 from holdfast.engines.postgresql.hosting.server import owner_of
-from holdfast.engines.postgresql.physical import amcheck, data_directory, foreign_roles
+from holdfast.engines.postgresql.physical import (
+    amcheck,
+    data_directory,
+    following,
+    foreign_roles,
+    wal_replay,
+)
 from holdfast.engines.postgresql.physical.timelines import TIMELINE, NewTimeline
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.hosting import cell_of
@@ -98,6 +105,14 @@ class Rehearsal:
                 address = Address(private, _PORT, copy["superuser"], Secret(""), "postgres")
                 self._await(address, child)
                 proven = self._verify(address, begun)
+                replay: Replay | None = copy.get(REPLAY)
+                if replay is not None:
+                    timeline = int(str(proven[TIMELINE]))
+                    forked = wal_replay.require_stopped(self._directory, timeline, replay.stop)
+                    proven["position"] = following.show_lsn(forked)
+                if SLOT in copy:
+                    with translated(), connect(address) as session:
+                        following.create_slot(session, str(copy[SLOT]))
                 self._disable_subscriptions(address)
                 if foreign:  # before any role is let in, for that role gets its rights afterwards
                     with translated(), connect(address) as session:

@@ -6,6 +6,7 @@ thread; a stop from another thread cancels it, and works even when the server do
 """
 
 import select
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -24,10 +25,13 @@ _POLL_MS = 200  # a stop is noticed after this time when the server is silent
 _CONNECT_MS = 30_000
 
 Row = Mapping[str, str]
-_TUPLES, _COMMAND, _COPY = (
-    pq.ExecStatus.TUPLES_OK,
+_TUPLES, _BOTH = pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COPY_BOTH
+_SOUND = (
+    _TUPLES,
     pq.ExecStatus.COMMAND_OK,
     pq.ExecStatus.COPY_OUT,
+    _BOTH,
+    pq.ExecStatus.COPY_IN,  # the server has ended its direction of both
 )
 
 
@@ -63,7 +67,7 @@ class Replication:
             self._wait()
             self._consume()
         result = self._connection.get_result()
-        if result is not None and result.status not in (_TUPLES, _COMMAND, _COPY):
+        if result is not None and result.status not in _SOUND:
             raise self._failure(result.error_message)
         return result
 
@@ -91,6 +95,52 @@ class Replication:
             else:
                 yield data
             dry = size == 0
+
+    def begin_both(self, command: str) -> None:
+        """Sends a command that answers with a COPY in both directions."""
+        self.send(command)
+        result = self.result()
+        if result is None or result.status != _BOTH:
+            raise AddonUnavailable(f"the server at {self._endpoint} does not stream")
+
+    def next_message(self, seconds: float) -> bytes | memoryview | None:
+        """The next message of a COPY in both directions; None: none came within that time. Empty:
+        the server has ended the COPY, and the next result tells why."""
+        deadline = time.monotonic() + seconds
+        while True:
+            size, data = self._connection.get_copy_data(1)
+            if size > 0:
+                return data
+            if size == -1:
+                return b""
+            if size < 0:
+                raise self._failure(self._connection.error_message)
+            left_ms = round(1000 * (deadline - time.monotonic()))
+            if left_ms <= 0:
+                return None
+            if self._poll.poll(min(left_ms, _POLL_MS)):
+                self._consume()
+            self._guard.check()
+
+    def put(self, message: bytes) -> None:
+        """Sends a message of a COPY in both directions."""
+        try:
+            self._connection.put_copy_data(message)
+            self._connection.flush()
+        except psycopg.Error as error:
+            raise self._failure(str(error).encode()) from error
+
+    def end_both(self) -> None:
+        """Ends our direction of a COPY, after the server ended its own.
+
+        libpq says the same of a COPY that failed; only the next result tells, and is raised.
+        """
+        self.result()
+        try:
+            self._connection.put_copy_end()
+            self._connection.flush()
+        except psycopg.Error as error:
+            raise self._failure(str(error).encode()) from error
 
     def _wait(self) -> None:
         """Waits until there is more to read; raises the reason of a stop."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from holdfast.contracts.engine import WARNINGS, Address, Attempt
-from holdfast.contracts.snapshots import Cut, Piece
+from holdfast.contracts.snapshots import LOG_POSITION, Cut, Piece
 from holdfast.domain.errors import AddonRefused, EvidenceMissing, NotSupported
 from holdfast.engines.postgresql.client import facts
 from holdfast.engines.postgresql.client.address import connect, through_socket
@@ -40,6 +40,7 @@ class Capture:
     def __init__(
         self,
         session: Replication,
+        address: Address,
         attempt: Attempt,
         rate: int | None,
         about: facts.Facts,
@@ -47,10 +48,12 @@ class Capture:
     ) -> None:
         self._warnings = findings
         self._session = session
+        self._address = address
         # `PostgreSQL 15.18 on x86_64-pc-linux-gnu, compiled by ...`
         self._machine = str(about["banner"]).partition(" on ")[2].partition("-")[0]
         self._arrived = ReceivedFiles(algorithm(self._machine))
-        self._segment = _setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
+        system = session.ask("IDENTIFY_SYSTEM")[0]["systemid"]
+        self._segment = setting_bytes(session.ask("SHOW wal_segment_size")[0]["wal_segment_size"])
         version = session.ask("SHOW server_version_num")[0]["server_version_num"]
         self._major = int(version) // 10_000
         session.send(_command(self._major, attempt.tag, rate, self._arrived.algorithm))
@@ -60,6 +63,7 @@ class Capture:
         }
         self._about = about
         self._start = {"lsn": start["recptr"], "timeline": int(start["tli"])}
+        self._system = system
         self.facts: Mapping[str, Any] = {}
 
     def pieces(self) -> Iterator[Piece]:
@@ -118,9 +122,20 @@ class Capture:
             pass  # the last message: CommandComplete, or which pages are damaged
         BackupManifest(manifest).require(self._arrived, self._segment)
         files = self._arrived.files
+        with translated(), connect(self._address) as session:
+            clock = session.execute(
+                "SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+            ).fetchone()
+        assert clock is not None
         self.facts = {
             "start": self._start,
             "end": {"lsn": end["recptr"], "timeline": int(end["tli"])},
+            LOG_POSITION: {
+                "source": self._system,
+                "line": f"{int(end['tli']):08X}",
+                "end": parse_lsn(end["recptr"]),
+                "instant": clock[0],
+            },
             "major": self._major,
             "files": files,
             "proven": {
@@ -151,7 +166,13 @@ def _command(major: int, label: str, rate: int | None, checksums: str) -> str:
     )
 
 
-def _setting_bytes(setting: str) -> int:
+def parse_lsn(text: str) -> int:
+    """Converts `1A/2B` to an integer."""
+    high, _, low = text.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def setting_bytes(setting: str) -> int:
     """Converts `16MB` to bytes."""
     units = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
     unit = next((unit for unit in units if setting.endswith(unit)), "")
@@ -184,7 +205,7 @@ def capture(
                 f"no replication slot ({error.message}): heavy writing may end this snapshot"
             )
         session = sessions.enter_context(replication(address, application, guard))
-        yield Capture(session, attempt, rate, about, findings)
+        yield Capture(session, address, attempt, rate, about, findings)
 
 
 def _open_replication(

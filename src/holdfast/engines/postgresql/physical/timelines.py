@@ -16,12 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from holdfast.contracts.archive import REPLAY, Replay
 from holdfast.contracts.local_servers import SERVED, LocalServer
 from holdfast.contracts.snapshots import OTHERS
 from holdfast.domain.errors import AddonRefused, AddonUnavailable, EvidenceMissing
 from holdfast.engines.postgresql.client.address import Session, connect
 from holdfast.engines.postgresql.client.tools import ToolSet
 from holdfast.engines.postgresql.hosting.server import address, owner_of
+from holdfast.engines.postgresql.physical import wal_replay
 from holdfast.kit import durable
 from holdfast.kit.processes.hosting import give
 from holdfast.kit.processes.process import Command, ids_of, run
@@ -165,19 +167,27 @@ class NewTimeline:
             _mark_archived(self._data)
         durable.touch(self._data / _SIGNAL)
         _own_as(self._data, self._data / _SIGNAL)
-        histories = home / "timelines"
-        histories.mkdir()
+        replay: Replay | None = self._facts.get(REPLAY)
+        histories = replay.log.directory if replay else home / "timelines"
+        histories.mkdir(exist_ok=True)
         for timeline in range(own + 1, self.above + 1):
-            if not (self._data / "pg_wal" / f"{timeline:08X}.history").exists():
-                (histories / f"{timeline:08X}.history").touch()
+            name = f"{timeline:08X}.history"
+            if not (self._data / "pg_wal" / name).exists() and not (histories / name).exists():
+                (histories / name).touch()
         give(histories, self._user)
-        return {
+        settings = {
             **_UNTIL_RECOVERED,
             "restore_command": f'cp "{histories}/%f" "%p"',
             "recovery_target": "",  # the copy's WAL ends where it is consistent
             "recovery_target_timeline": _target_timeline(self._facts),
             "recovery_end_command": "",
         }
+        if replay is None:
+            return settings
+        target = wal_replay.settings(replay)
+        # Emptying another target after one was set counts as setting two, so it comes last.
+        others = {name: value for name, value in settings.items() if name not in target}
+        return {**others, **target}
 
     def require(self, session: Session) -> int:
         """The timeline that has begun. EvidenceMissing when the server goes on in an old one."""

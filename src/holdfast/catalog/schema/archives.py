@@ -1,0 +1,93 @@
+"""Tables of archived logs: one archive an addon, its lines, and the pieces that are stored."""
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from holdfast.catalog.schema.base import BigKey, Table
+
+
+class ArchiveRow(Table):
+    """`wanted`: the log is to be stored. `days` of instants are promised, and every `interval_s`
+    seconds what is new is stored. `unbounded`: the owner accepts that the server keeps any amount
+    of its log for us. `recipient` seals, the sealed identity opens.
+
+    `holder` archives under `fence` while its `beat`, by the database's clock, is young. `state` and
+    `reason` are for people; `behind` and `slack` are bytes that are not stored yet, and that the
+    server keeps at most before it lets go; `checked` is when that was true.
+    """
+
+    __tablename__ = "archives"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    addon_pk: Mapped[int] = mapped_column(ForeignKey("addons.pk"), unique=True)
+    wanted: Mapped[bool]
+    days: Mapped[int]
+    interval_s: Mapped[int]
+    unbounded: Mapped[bool]
+    slot: Mapped[str] = mapped_column(String(63))
+    recipient: Mapped[str]
+    sealed_identity: Mapped[str]
+    holder: Mapped[str | None]
+    fence: Mapped[int]
+    beat: Mapped[int | None]
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None]
+    behind: Mapped[int | None]
+    slack: Mapped[int | None]
+    checked: Mapped[int | None]
+    since: Mapped[int]
+    created: Mapped[int]
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class ArchiveLine(Table):
+    """One unbroken history of a server's log; see `domain.archive.windows`.
+
+    `root` is part of its keys in the store; `source` and `segment` identify the server and the size
+    of its segments. What was acknowledged before `head_clock` lies before `head`. `until` None: it
+    is archived on; else `ended` says why not.
+    """
+
+    __tablename__ = "archive_lines"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    archive_pk: Mapped[int] = mapped_column(ForeignKey("archives.pk"))
+    root: Mapped[str] = mapped_column(String(24))
+    name: Mapped[str] = mapped_column(String(60))
+    parent_pk: Mapped[int | None]
+    forked: Mapped[int]
+    needs: Mapped[int]
+    source: Mapped[str]
+    segment: Mapped[int]
+    begins: Mapped[int | None]
+    head: Mapped[int | None]
+    head_clock: Mapped[int | None]
+    since: Mapped[int]
+    until: Mapped[int | None]
+    ended: Mapped[str | None]
+    __table_args__ = (
+        Index("archive_lines_of_archive", "archive_pk", "pk"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class ArchivePiece(Table):
+    """Bytes [start, end) of a line as one object. `whole`: a full segment. `stored` bytes and
+    `sha256` are those of the object, `crc` that of the plain bytes (CRC-32C). `first` and `last`
+    are the server's clocks when it sent its first and last byte."""
+
+    __tablename__ = "archive_pieces"
+    pk: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    line_pk: Mapped[int] = mapped_column(ForeignKey("archive_lines.pk"))
+    start: Mapped[int]
+    end: Mapped[int]
+    whole: Mapped[bool]
+    stored: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    crc: Mapped[int]
+    clock: Mapped[int | None]
+    first: Mapped[int]
+    last: Mapped[int]
+    created: Mapped[int]
+    __table_args__ = (
+        Index("archive_pieces_of_line", "line_pk", "start", "end", unique=True),
+        {"sqlite_autoincrement": True},
+    )

@@ -1,0 +1,228 @@
+"""Rows of archived logs. A holder proves its lease in the transaction that adds a row."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, delete, func, or_, select, update
+
+from holdfast.catalog.database.session import ReadSession, WriteSession, database_now
+from holdfast.catalog.schema import (
+    Addon,
+    ArchiveLine,
+    ArchivePiece,
+    ArchiveRow,
+    Backup,
+    Copy,
+)
+from holdfast.contracts.snapshots import LOG_POSITION
+from holdfast.domain.archive.windows import Archive, Base, Head, Line, Piece
+from holdfast.domain.backup import IMPORTED, BackupType
+from holdfast.domain.errors import FencedOff
+from holdfast.domain.operation import OVER, Status
+
+IDLE, STREAMING, WAITING, OFF = "starting", "streaming", "waiting", "off"
+"""States of an archive."""
+
+
+def context(addon_uid: str) -> str:
+    """The sealing context of an archive's identity."""
+    return f"archive of addon {addon_uid}"
+
+
+def of_addon(session: ReadSession, addon_pk: int) -> ArchiveRow | None:
+    return session.scalar(select(ArchiveRow).where(ArchiveRow.addon_pk == addon_pk))
+
+
+def get(session: ReadSession, pk: int) -> ArchiveRow:
+    return session.get_one(ArchiveRow, pk)
+
+
+def all_wanted(session: ReadSession) -> list[tuple[ArchiveRow, Addon]]:
+    rows = select(ArchiveRow, Addon).join(Addon, Addon.pk == ArchiveRow.addon_pk)
+    wanted = rows.where(ArchiveRow.wanted.is_(True)).order_by(ArchiveRow.pk)
+    return [(row[0], row[1]) for row in session.execute(wanted)]
+
+
+def to_serve(session: ReadSession, node: str) -> list[tuple[ArchiveRow, Addon]]:
+    """Archives that a worker of this machine may serve: those of managed servers elsewhere are
+    left to their own machine. Unwanted ones are among them until their slot is released."""
+    rows = (
+        select(ArchiveRow, Addon)
+        .join(Addon, Addon.pk == ArchiveRow.addon_pk)
+        .where(
+            or_(ArchiveRow.wanted.is_(True), ArchiveRow.state != OFF),
+            or_(Addon.managed.is_(False), Addon.node == node),
+        )
+        .order_by(ArchiveRow.pk)
+    )
+    return [(row[0], row[1]) for row in session.execute(rows)]
+
+
+def take(session: WriteSession, pk: int, holder: str, dead_ms: int) -> int | None:
+    """Takes the lease if it is free or over; returns the new fence, None: another has it."""
+    free = or_(ArchiveRow.holder.is_(None), ArchiveRow.beat < database_now() - dead_ms)
+    statement = (
+        update(ArchiveRow)
+        .where(ArchiveRow.pk == pk, free)
+        .values(holder=holder, fence=ArchiveRow.fence + 1, beat=database_now())
+        .returning(ArchiveRow.fence)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalar(statement)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to add to an archive."""
+
+    archive_pk: int
+    holder: str
+    fence: int
+
+    def prove(self, session: WriteSession, **changes: object) -> None:
+        """Beats, and writes changes of the archive's row. FencedOff if another holds the lease."""
+        statement = (
+            update(ArchiveRow)
+            .where(
+                ArchiveRow.pk == self.archive_pk,
+                ArchiveRow.holder == self.holder,
+                ArchiveRow.fence == self.fence,
+            )
+            .values(beat=database_now(), **changes)
+            .returning(ArchiveRow.pk)
+            .execution_options(synchronize_session=False)
+        )
+        if session.scalar(statement) is None:
+            raise FencedOff
+
+    def leave(self, session: WriteSession) -> None:
+        statement = update(ArchiveRow).where(
+            ArchiveRow.pk == self.archive_pk,
+            ArchiveRow.holder == self.holder,
+            ArchiveRow.fence == self.fence,
+        )
+        session.execute(statement.values(holder=None, beat=None))
+
+
+def lines(session: ReadSession, archive_pk: int) -> list[ArchiveLine]:
+    rows = select(ArchiveLine).where(ArchiveLine.archive_pk == archive_pk)
+    return list(session.scalars(rows.order_by(ArchiveLine.pk)))
+
+
+def current_line(session: ReadSession, archive_pk: int) -> ArchiveLine | None:
+    """The line that is archived on; None: there is none."""
+    rows = select(ArchiveLine).where(
+        ArchiveLine.archive_pk == archive_pk, ArchiveLine.until.is_(None)
+    )
+    return session.scalar(rows.order_by(ArchiveLine.pk.desc()).limit(1))
+
+
+def end_lines(session: WriteSession, archive_pk: int, reason: str, now: int) -> None:
+    """Ends what is archived on; a successor begins."""
+    open_lines = update(ArchiveLine).where(
+        ArchiveLine.archive_pk == archive_pk, ArchiveLine.until.is_(None)
+    )
+    session.execute(open_lines.values(until=now, ended=reason))
+
+
+def stored_end(session: ReadSession, line_pk: int) -> int | None:
+    """Where the stored bytes of a line end; None: nothing is stored."""
+    return session.scalar(select(func.max(ArchivePiece.end)).where(ArchivePiece.line_pk == line_pk))
+
+
+def pieces_from(session: ReadSession, line_pk: int, start: int) -> list[ArchivePiece]:
+    """Pieces of a line that reach beyond `start`, in order."""
+    rows = select(ArchivePiece).where(ArchivePiece.line_pk == line_pk, ArchivePiece.end > start)
+    return list(session.scalars(rows.order_by(ArchivePiece.start, ArchivePiece.end)))
+
+
+def replace_with(session: WriteSession, piece: ArchivePiece) -> None:
+    """Adds a piece; a whole segment takes the place of its parts."""
+    if piece.whole:
+        session.execute(
+            delete(ArchivePiece).where(
+                ArchivePiece.line_pk == piece.line_pk,
+                ArchivePiece.start >= piece.start,
+                ArchivePiece.end <= piece.end,
+            )
+        )
+    session.add(piece)
+    session.flush()
+
+
+def facts(session: ReadSession, archive: ArchiveRow) -> Archive:
+    """What the rules of windows need to know."""
+    rows = lines(session, archive.pk)
+    stored = session.execute(
+        select(ArchivePiece.line_pk, ArchivePiece.start, ArchivePiece.end, ArchivePiece.clock)
+        .join(ArchiveLine, ArchiveLine.pk == ArchivePiece.line_pk)
+        .where(ArchiveLine.archive_pk == archive.pk)
+    )
+    return Archive(
+        [
+            Line(
+                row.pk, row.root, row.parent_pk, row.forked, row.needs, row.begins, row.ended or ""
+            )
+            for row in rows
+        ],
+        [Piece(*row) for row in stored],
+        [
+            Head(row.pk, row.head, row.head_clock)
+            for row in rows
+            if row.head is not None and row.head_clock is not None
+        ],
+        bases(session, archive, rows),
+    )
+
+
+def bases(session: ReadSession, archive: ArchiveRow, rows: Sequence[ArchiveLine]) -> list[Base]:
+    """Good snapshots of the addon that belong to an archived line.
+
+    One that was ordered before its root began may be of a history that nothing connects with it.
+    """
+    good = select(Copy.backup_pk).where(
+        Copy.addon_pk == archive.addon_pk,
+        and_(Copy.gone.is_(None), Copy.lost.is_(None), Copy.objects.is_not(None)),
+        Copy.status == Status.COMPLETED,
+    )
+    snapshots = session.execute(
+        select(Backup.pk, Backup.evidence, Backup.created).where(
+            Backup.addon_pk == archive.addon_pk,
+            Backup.type == BackupType.SNAPSHOT,
+            Backup.status == Status.COMPLETED,
+            Backup.deleted.is_(None),
+            Backup.source.not_in(IMPORTED),
+            Backup.pk.in_(good),
+        )
+    )
+    roots = {row.root: row.since for row in reversed(rows)}
+    matched: list[Base] = []
+    for backup_pk, evidence, created in snapshots:
+        position = (evidence or {}).get("facts", {}).get(LOG_POSITION)
+        if position is None:
+            continue
+        for row in rows:
+            same = (row.source, row.name) == (position["source"], position["line"])
+            if same and created >= roots[row.root]:
+                end = int(position["end"])
+                needs = end - end % row.segment
+                matched.append(Base(backup_pk, row.pk, needs, end, int(position["instant"])))
+    return matched
+
+
+def is_base_coming(session: ReadSession, addon_pk: int, since: int) -> bool:
+    """Whether a snapshot that was ordered since then is good, waits, or is being taken."""
+    rows = select(Backup.pk).where(
+        Backup.addon_pk == addon_pk,
+        Backup.type == BackupType.SNAPSHOT,
+        Backup.created >= since,
+        Backup.deleted.is_(None),
+        Backup.source.not_in(IMPORTED),
+        or_(Backup.status.not_in(OVER), Backup.status == Status.COMPLETED),
+    )
+    return session.scalar(rows.limit(1)) is not None
+
+
+def names(session: ReadSession, line_pks: Collection[int]) -> dict[int, ArchiveLine]:
+    rows = select(ArchiveLine).where(ArchiveLine.pk.in_(line_pks))
+    return {row.pk: row for row in session.scalars(rows)}

@@ -1,0 +1,107 @@
+"""`holdfast pitr`: archives a server's log, shows what can be restored of it, and restores that."""
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.restore import follow
+from holdfast.cli.session.options import InAddon, Waiting, Yes
+from holdfast.cli.session.session import Session
+from holdfast.cli.session.verbs import noun, verb
+from holdfast.cli.terminal import prompts
+
+app = noun("Point-in-time recovery: any instant of an addon whose log is archived.")
+
+
+@verb(app, "enable", "holdfast pitr enable --project shop --addon orders --days 14")
+def enable(
+    session: Session,
+    scope: InAddon,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="How far back any instant is kept.")
+    ] = None,
+    interval: Annotated[
+        int | None, typer.Option("--interval", min=1, max=60, help="Store every SECONDS.")
+    ] = None,
+    unbounded: Annotated[
+        bool,
+        typer.Option(
+            "--unbounded",
+            help="Of an attached server: accept that nothing limits the log it keeps for us.",
+        ),
+    ] = False,
+) -> None:
+    """Archive an addon's log from now on; says what an attached server lacks."""
+    body: dict[str, object] = {"unbounded": True} if unbounded else {}
+    if days is not None:
+        body["days"] = days
+    if interval is not None:
+        body["intervalSeconds"] = interval
+    with session.client() as client:
+        session.printer.record(client.addons.enable_archive(*scope.of(session), body))
+
+
+@verb(app, "disable", "holdfast pitr disable --project shop --addon orders")
+def disable(session: Session, scope: InAddon, yes: Yes = False) -> None:
+    """Archive no more; what is stored stays restorable."""
+    names = scope.of(session)
+    prompts.confirm(f"Archive the log of {names[1]} no more?", force=yes, option="--yes")
+    with session.client() as client:
+        client.addons.disable_archive(*names)
+        session.printer.record(client.addons.archive(*names))
+
+
+@verb(app, "window", "holdfast pitr window --project shop --addon orders")
+def window(session: Session, scope: InAddon) -> None:
+    """Show from when until when any instant can be restored."""
+    with session.client() as client:
+        session.printer.record(client.addons.pitr_window(*scope.of(session)))
+
+
+@verb(app, "status", "holdfast pitr status --project shop --addon orders")
+def status(session: Session, scope: InAddon) -> None:
+    """Show the archive's state, all its windows, and the gaps between them with their reasons."""
+    with session.client() as client:
+        session.printer.record(client.addons.archive(*scope.of(session)))
+
+
+@verb(
+    app,
+    "restore",
+    "holdfast pitr restore -p shop -a orders --to 2026-11-30T14:03:11Z --wait",
+    "holdfast pitr restore -p shop -a orders --before-transaction 28747 --wait",
+)
+def restore(
+    session: Session,
+    scope: InAddon,
+    waiting: Waiting,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="With an offset, such as Z.")
+    ] = None,
+    before_transaction: Annotated[
+        str | None, typer.Option("--before-transaction", help="Right before it committed.")
+    ] = None,
+    with_transaction: Annotated[
+        str | None, typer.Option("--with-transaction", help="Right after it committed.")
+    ] = None,
+    exclusive: Annotated[
+        bool, typer.Option("--exclusive", help="Without what happened exactly at TIME.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Restore an addon to an instant; its data of now is replaced when the restored is ready."""
+    names = scope.of(session)
+    targets = {
+        "targetTimestamp": to,
+        "beforeTransaction": before_transaction,
+        "withTransaction": with_transaction,
+    }
+    body: dict[str, object] = {name: text for name, text in targets.items() if text is not None}
+    if len(body) != 1:
+        raise typer.BadParameter("give one of --to, --before-transaction and --with-transaction")
+    if exclusive:
+        body["inclusive"] = False
+    prompts.confirm(f"Replace the present data of {names[1]}?", force=yes, option="--yes")
+    with session.client() as client:
+        started = client.addons.recover(*names, body)
+        follow(session, client, (*names, started.restore_id), waiting)

@@ -1,0 +1,173 @@
+"""Capabilities of engines whose log of changes can be archived, found by `isinstance`.
+
+A log is a sequence of bytes; a position in it is an integer that grows. It goes on in lines: when a
+server is replaced by a promoted standby or a restored copy, a new line forks from the old one.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from holdfast.contracts.engine import Address
+from holdfast.kit.processes.guard import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes of the log from `start` on. `clock` is the server's when it sent them, in ms."""
+
+    start: int
+    data: bytes
+    clock: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A line ends at `position`, where `line` goes on."""
+
+    line: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """All that the server acknowledged before `clock`, in ms, lies before `position`. `slack`:
+    bytes of log that it keeps for us before it lets go; None: without a limit. `since`: from when
+    on the server is known to serve the present line; None: that cannot be asked."""
+
+    position: int
+    clock: int
+    slack: int | None
+    since: int | None = None
+
+
+class Following(Protocol):
+    """A log that is being followed. `source` identifies the server; a segment has `segment` bytes;
+    `line` is the one that the server writes now; new reading begins at `oldest`."""
+
+    source: str
+    segment: int
+    line: str
+    oldest: int
+
+    def ancestry(self) -> Sequence[tuple[str, int]]:
+        """The lines that the present one comes from, the oldest first, and where each was left."""
+        ...
+
+    def histories(self) -> Mapping[str, bytes]:
+        """Small files that a replay needs to understand the lines, by name."""
+        ...
+
+    def begin(self, line: str, position: int) -> None:
+        """Asks for the log of a line from a position on, the beginning of a segment. LogRemoved if
+        the server does not have it any more."""
+        ...
+
+    def receive(self, seconds: float) -> Arrival | Fork | None:
+        """What comes next, None when nothing came within that time."""
+        ...
+
+    def keep(self, position: int) -> None:
+        """Tells the server that everything before is stored, so it need not keep it for us."""
+        ...
+
+    def vitals(self) -> Vitals: ...
+
+
+@runtime_checkable
+class Followable(Protocol):
+    """A server whose log can be followed from elsewhere, with nothing installed there."""
+
+    def lacks(self, address: Address, *, unbounded: bool) -> Sequence[str]:
+        """Why the log cannot be archived, each with the line that cures it; none: it can.
+        `unbounded`: the owner accepts a server that keeps any amount of log for us."""
+        ...
+
+    def follow(
+        self, address: Address, slot: str, guard: Guard
+    ) -> AbstractContextManager[Following]:
+        """Connects, and makes the server keep its log for us under the name `slot`."""
+        ...
+
+    def release(self, address: Address, slot: str) -> None:
+        """The server need not keep anything for us any more. Repeatable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to restore: the state at `instant` in ms, or at `position`, or that of the
+    `transaction`; `inclusive`: with what is exactly there. One of the three is set."""
+
+    instant: int | None = None
+    position: int | None = None
+    transaction: str | None = None
+    inclusive: bool = True
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log on this machine, as files in `directory`: for each line its name and the positions from
+    and to which it is there, in order."""
+
+    directory: Path
+    legs: Sequence[tuple[str, int, int]]
+    segment: int
+
+
+REPLAY = "replay"
+"""Key in the facts given to a rehearsal: a `Replay`."""
+
+SLOT = "archiveSlot"
+"""Key in the facts given to a rehearsal: the slot under which the restored server keeps its log."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A change that a server acknowledged: its position, when it was, and its transaction."""
+
+    position: int
+    instant: int
+    transaction: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where a replay ends: after the record at `position`, or before it. `position` None: as soon
+    as the base is consistent. `last` is the last commit that is kept, `next` the first left out."""
+
+    position: int | None
+    inclusive: bool
+    last: Commit | None
+    next: Commit | None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A log to replay onto a materialised base, and where to stop."""
+
+    log: Log
+    stop: Stop
+
+
+@runtime_checkable
+class Replayable(Protocol):
+    """A server whose archived log can be replayed onto a snapshot, on this machine.
+
+    `rehearse` replays when its facts hold a `REPLAY`; RestoreDiffers unless it stopped there.
+    """
+
+    def settle_stop(self, version: str, log: Log, base: Mapping[str, Any], target: Target) -> Stop:
+        """Finds the stop of a target. `base`: the facts of the snapshot."""
+        ...
+
+    def above(self, former: Mapping[str, Any], lines: Sequence[str]) -> Mapping[str, Any]:
+        """Facts for a rehearsal, so that the line it begins is none of the archived ones.
+        `former`: what the engine remembers of the replaced server."""
+        ...
+
+    def commits(self, version: str, log: Log) -> Sequence[Commit]:
+        """Every commit in the log, in order of position."""
+        ...

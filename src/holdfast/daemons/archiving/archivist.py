@@ -1,0 +1,179 @@
+"""Archives the logs of servers: one thread an addon, under a lease that another worker can take.
+
+A lease is over when its beat, by the database's clock, is older than a worker may be silent. Its
+holder learns that in the next transaction and stops; the server ends its session when a successor
+connects.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+from functools import partial
+
+from holdfast.catalog import addons
+from holdfast.catalog.database.session import CatalogAway
+from holdfast.catalog.schema import Addon, ArchiveRow
+from holdfast.catalog.storage import archives
+from holdfast.catalog.storage.archives import Lease
+from holdfast.domain.addon import Desired
+from holdfast.domain.errors import Failure, FencedOff, Interrupted, LogRemoved
+from holdfast.kit.processes.guard import Guard
+from holdfast.usecases.archiving import archives as verbs
+from holdfast.usecases.archiving.receiver import OtherHistory, Receiver
+from holdfast.usecases.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 15.0
+_BASE_EVERY_MS = 600_000
+"""Pause between two orders of a snapshot, so that a failing one is not repeated at once."""
+
+
+@dataclass
+class _Serving:
+    """One archive that this process receives."""
+
+    thread: threading.Thread
+    guard: Guard
+    lease: Lease
+
+
+class Archivist:
+    """`worker` is the holder's name; a lease is over when it was silent for `dead` seconds."""
+
+    def __init__(self, tools: Toolbox, worker: str, dead: float) -> None:
+        self._tools = tools
+        self._worker = worker
+        self._dead_ms = round(dead * 1000)
+        self._serving: dict[int, _Serving] = {}
+        self._pauses: dict[int, tuple[float, float]] = {}
+        self._bases: dict[int, int] = {}
+
+    def round(self) -> None:
+        with self._tools.catalog.read() as session:
+            rows = archives.to_serve(session, self._tools.node)
+            session.expunge_all()
+        self._serving = {pk: s for pk, s in self._serving.items() if s.thread.is_alive()}
+        for archive, addon in rows:
+            serving = self._serving.get(archive.pk)
+            living = addon.deleted is None and archive.wanted
+            if serving is not None and living:
+                self._beat(serving)
+                self._order_base(archive, addon)
+            elif serving is not None:
+                serving.guard.stop(Interrupted("it is archived no more"))
+            elif not living:
+                self._release(archive, addon)
+            elif addon.desired == Desired.RUNNING and self._is_due(archive.pk):
+                self._begin(archive, addon)
+
+    def stop(self) -> None:
+        for serving in self._serving.values():
+            serving.guard.stop(Interrupted("the worker is stopping"))
+        for serving in self._serving.values():
+            serving.thread.join(10)
+
+    def _is_due(self, pk: int) -> bool:
+        return self._tools.clock.monotonic() >= self._pauses.get(pk, (0.0, 0.0))[0]
+
+    def _begin(self, archive: ArchiveRow, addon: Addon) -> None:
+        with self._tools.catalog.write() as session:
+            fence = archives.take(session, archive.pk, self._worker, self._dead_ms)
+        if fence is None:
+            return
+        lease, guard = Lease(archive.pk, self._worker, fence), Guard(self._tools.clock)
+        work = partial(self._serve, archive, addon, lease, guard)
+        thread = threading.Thread(target=work, name=f"archive-{archive.pk}", daemon=True)
+        self._serving[archive.pk] = _Serving(thread, guard, lease)
+        thread.start()
+
+    def _beat(self, serving: _Serving) -> None:
+        try:
+            with self._tools.catalog.write() as session:
+                serving.lease.prove(session)
+        except FencedOff as error:
+            serving.guard.stop(error)
+
+    def _serve(self, archive: ArchiveRow, addon: Addon, lease: Lease, guard: Guard) -> None:
+        """Receives until something ends it, and writes why."""
+        reason = ""
+        try:
+            engine = verbs.require_followable(self._tools.engines(addon.kind))
+            address = addons.working_address(addon, self._tools.sealer)
+            layout = verbs.layout_of(self._tools, archive, addon)
+            receiver = Receiver(self._tools, archive, addon, layout, lease)
+            with engine.follow(address, archive.slot, guard) as following:
+                receiver.run(following)
+        except (FencedOff, Interrupted):
+            self._pauses.pop(archive.pk, None)
+        except (LogRemoved, OtherHistory) as error:
+            reason = error.message
+            self._pauses.pop(archive.pk, None)
+        except Failure as error:
+            reason = error.message
+            self._pause(archive.pk)
+        except CatalogAway as error:
+            log.warning("the catalogue is away", extra={"error": str(error.orig)})
+            self._pause(archive.pk)
+        except Exception as error:
+            reason = f"internal error: {type(error).__name__}"
+            log.exception("archiving failed in an unknown way", extra={"addon": addon.id})
+            self._pause(archive.pk)
+        finally:
+            self._leave(lease, reason)
+
+    def _pause(self, pk: int) -> None:
+        _, before = self._pauses.get(pk, (0.0, _FIRST_PAUSE_SECONDS / 2))
+        pause = min(2 * before, _LONGEST_PAUSE_SECONDS)
+        self._pauses[pk] = self._tools.clock.monotonic() + pause, pause
+
+    def _leave(self, lease: Lease, reason: str) -> None:
+        try:
+            with self._tools.catalog.write() as session:
+                if reason:
+                    lease.prove(session, state=archives.WAITING, reason=reason)
+                lease.leave(session)
+        except (FencedOff, *CatalogAway) as error:
+            log.info("the lease was not given back", extra={"error": str(error)})
+
+    def _order_base(self, archive: ArchiveRow, addon: Addon) -> None:
+        """A window begins with a snapshot: every line gets one, soon after it begins."""
+        now = self._tools.clock.now()
+        with self._tools.catalog.read() as session:
+            line = archives.current_line(session, archive.pk)
+            session.expunge_all()
+            coming = line is None or archives.is_base_coming(session, addon.pk, line.since)
+        if line is None or coming:
+            return
+        if now - self._bases.get(line.pk, 0) >= _BASE_EVERY_MS:
+            self._bases[line.pk] = now
+            with self._tools.catalog.write() as session:
+                if verbs.order_base(session, self._tools, addon, line.since):
+                    log.info("a snapshot begins a window", extra={"addon": addon.id})
+
+    def _release(self, archive: ArchiveRow, addon: Addon) -> None:
+        """Lets the server go. A server that is gone keeps nothing for us."""
+        if not self._is_due(archive.pk):
+            return
+        with self._tools.catalog.write() as session:
+            fence = archives.take(session, archive.pk, self._worker, self._dead_ms)
+        if fence is None:
+            return
+        lease, state, reason = Lease(archive.pk, self._worker, fence), archives.OFF, None
+        try:
+            if addon.deleted is None or not addon.managed:
+                engine = verbs.require_followable(self._tools.engines(addon.kind))
+                engine.release(addons.working_address(addon, self._tools.sealer), archive.slot)
+        except Failure as error:
+            self._pause(archive.pk)
+            state, reason = (
+                archives.WAITING,
+                (
+                    f"the slot could not be dropped ({error.message}); if the server is another one"
+                    f" now: SELECT pg_drop_replication_slot('{archive.slot}')"
+                ),
+            )
+        with self._tools.catalog.write() as session:
+            lease.prove(session, state=state, reason=reason)
+            lease.leave(session)

@@ -1,0 +1,267 @@
+"""Archived logs: which instants they reach, which gaps lie between, and how one is reached.
+
+An archive is made of lines. A line is one unbroken history of a server's log: a timeline of
+PostgreSQL. It either began a root, which nothing connects with what was archived before, or forked
+from a parent. Positions are places in a log, integers that grow along a line; instants are ms since
+1970 by the protected server's clock. All of it is pure: no clock, no rows.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`parent` None: it began the root. `forked` is the last position it shares with its parent,
+    `needs` the position from which its own log is read to go on there. `begins` is the instant from
+    which on it was known to serve; None: not yet. `ended` is why it ends; empty: it goes on."""
+
+    key: int
+    root: str
+    parent: int | None = None
+    forked: int = 0
+    needs: int = 0
+    begins: int | None = None
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A good snapshot. Replay begins with the log at `needs` and is consistent at `end`; the
+    server's clock read `instant` after that."""
+
+    key: int
+    line: int
+    needs: int
+    end: int
+    instant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Stored bytes [start, end) of a line. What was acknowledged before `clock` lies before `end`;
+    None: nothing is known."""
+
+    line: int
+    start: int
+    end: int
+    clock: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What was acknowledged on the line before `clock` lies before `position`."""
+
+    line: int
+    position: int
+    clock: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Bytes [start, end) of a line without a hole, and until which instant they hold all."""
+
+    line: int
+    start: int
+    end: int
+    clock: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Any instant from `begin` to `end`, both included, can be restored, on one line."""
+
+    root: str
+    line: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """No instant between them can be restored. `reason` is a clause for people."""
+
+    begin: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A part of a route: the log of `line` from `start` to `end`."""
+
+    line: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an instant is reached: the base, and the log to replay. `window` holds the instant."""
+
+    base: Base
+    legs: Sequence[Leg]
+    window: Window
+
+
+@dataclass(frozen=True)
+class Archive:
+    """All that is stored of one addon's log, and the snapshots it can be replayed onto."""
+
+    lines: Sequence[Line]
+    pieces: Sequence[Piece]
+    heads: Sequence[Head]
+    bases: Sequence[Base]
+
+
+def stretches(pieces: Iterable[Piece], heads: Iterable[Head] = ()) -> list[Stretch]:
+    """The pieces joined where they touch or overlap, in order of line and position."""
+    joined: list[Stretch] = []
+    for piece in sorted(pieces, key=lambda piece: (piece.line, piece.start, piece.end)):
+        last = joined[-1] if joined else None
+        if last is None or last.line != piece.line or piece.start > last.end:
+            joined.append(Stretch(piece.line, piece.start, piece.end, piece.clock))
+        else:
+            end = max(last.end, piece.end)
+            joined[-1] = Stretch(last.line, last.start, end, _later(last.clock, piece.clock))
+    proven: list[Stretch] = []
+    for stretch in joined:
+        clock = stretch.clock
+        for head in heads:
+            # A head further back says less than the pieces do, but never something wrong.
+            if head.line == stretch.line and stretch.start <= head.position <= stretch.end:
+                clock = _later(clock, head.clock)
+        proven.append(Stretch(stretch.line, stretch.start, stretch.end, clock))
+    return proven
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    clocks = [clock for clock in (one, other) if clock is not None]
+    return max(clocks, default=None)
+
+
+def routes(archive: Archive) -> list[Route]:
+    """For every base, the newest first, a route to each line it leads to, as far as that goes."""
+    network = _Network(archive)
+    newest_first = sorted(archive.bases, key=lambda base: (base.instant, base.key), reverse=True)
+    return [
+        route
+        for base in newest_first
+        if base.line in network.lines
+        for route in network.lead(base, network.lines[base.line], base.needs, base.end, ())
+    ]
+
+
+class _Network:
+    """The lines of an archive by key, with their stretches and children."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.lines = {line.key: line for line in archive.lines}
+        self._stretches: dict[int, list[Stretch]] = {}
+        for stretch in stretches(archive.pieces, archive.heads):
+            self._stretches.setdefault(stretch.line, []).append(stretch)
+        self._children: dict[int, list[Line]] = {}
+        for line in archive.lines:
+            if line.parent is not None:
+                self._children.setdefault(line.parent, []).append(line)
+
+    def lead(
+        self, base: Base, line: Line, needs: int, least: int, legs: Sequence[Leg]
+    ) -> Iterator[Route]:
+        """The routes that go on with `line`, whose log must be whole from `needs` to `least`."""
+        stretch = _covering(self._stretches.get(line.key, ()), needs, least)
+        if stretch is None:
+            return
+        begins = base.instant if line.key == base.line else line.begins
+        if begins is not None and stretch.clock is not None:
+            begin = max(begins, base.instant)
+            if begin <= stretch.clock:
+                window = Window(line.root, line.key, begin, stretch.clock)
+                yield Route(base, (*legs, Leg(line.key, needs, stretch.end)), window)
+        for child in self._children.get(line.key, ()):
+            if least <= child.forked <= stretch.end:
+                leg = Leg(line.key, needs, child.forked)
+                yield from self.lead(base, child, child.needs, child.forked, (*legs, leg))
+
+
+def _covering(candidates: Iterable[Stretch], needs: int, least: int) -> Stretch | None:
+    """The stretch that holds everything from `needs` to `least`."""
+    matching = (s for s in candidates if s.start <= needs and s.end >= least and s.end > needs)
+    return next(matching, None)
+
+
+def windows(reached: Iterable[Route]) -> list[Window]:
+    """The instants of routes, in order; overlapping ones of one line are one."""
+    merged: list[Window] = []
+    order = sorted(
+        (route.window for route in reached), key=lambda window: (window.line, window.begin)
+    )
+    for window in order:
+        last = merged[-1] if merged else None
+        if last is not None and last.line == window.line and window.begin <= last.end:
+            end = max(last.end, window.end)
+            merged[-1] = Window(last.root, last.line, last.begin, end)
+        else:
+            merged.append(window)
+    return sorted(merged, key=lambda window: (window.begin, window.end))
+
+
+REPLACED = "the server went on in another history, and nothing proves what it acknowledged last"
+UNREACHED = "no snapshot leads there"
+
+
+def gaps(merged: Sequence[Window], lines: Mapping[int, Line]) -> list[Gap]:
+    """What lies between windows. The reason is that of the line which ended before."""
+    between: list[Gap] = []
+    until: Window | None = None
+    for window in merged:
+        if until is not None and window.begin > until.end:
+            ended = lines[until.line].ended
+            joined = lines[window.line].parent == until.line
+            reason = ended or (REPLACED if joined else UNREACHED)
+            between.append(Gap(until.end, window.begin, reason))
+        if until is None or window.end > until.end:
+            until = window
+    return between
+
+
+def route_to(
+    reached: Sequence[Route], lines: Mapping[int, Line], instant: int, line: int | None = None
+) -> Route | None:
+    """The way to an instant, from the newest base before it; None: no window holds it.
+
+    Of several lines it is the one that served last at that instant, or `line`: "12:10" means what
+    people saw at 12:10.
+    """
+    matching = [
+        route
+        for route in reached
+        if route.window.begin <= instant <= route.window.end
+        and (line is None or route.window.line == line)
+    ]
+
+    def latest(route: Route) -> tuple[int, int, int, int]:
+        begins = lines[route.window.line].begins or 0
+        return begins, route.window.line, route.base.instant, route.base.key
+
+    return max(matching, key=latest, default=None)
+
+
+def widest(reached: Sequence[Route]) -> Route:
+    """The route with the oldest base, which replays most."""
+    return min(reached, key=lambda route: (route.base.instant, route.base.key))
+
+
+def floor(reached: Sequence[Route], now: int, days_ms: int) -> Base | None:
+    """The base that must stay so that the promised window stays; None: everything must.
+
+    It is the newest one that leads to the end of the newest window and is old enough; without one
+    so old, the oldest that leads there.
+    """
+    if not reached:
+        return None
+    newest = max(reached, key=lambda route: (route.window.end, route.window.line)).window
+    leading = [route.base for route in reached if route.window.line == newest.line]
+    leading.sort(key=lambda base: (base.instant, base.key))
+    old = [base for base in leading if base.instant <= now - days_ms]
+    return old[-1] if old else leading[0]

@@ -1,0 +1,152 @@
+"""Decides where a replay of archived WAL stops, and proves that it stopped there.
+
+Always by position, never by `recovery_target_time`: a time later than the last commit is an error
+to the server, a time without a zone is the server's own, and the times of commits run backwards by
+some ms. So a time becomes a position first, by reading the commits.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from holdfast.contracts.archive import Commit, Log, Replay, Stop, Target
+from holdfast.contracts.snapshots import LOG_POSITION
+from holdfast.domain.errors import EvidenceMissing, RestoreDiffers
+from holdfast.engines.postgresql.client import tools
+from holdfast.engines.postgresql.client.tools import ToolSet
+from holdfast.engines.postgresql.physical.following import show_lsn
+from holdfast.engines.postgresql.physical.snapshot import parse_lsn
+from holdfast.kit.processes.process import Command, run
+
+_COMMIT = re.compile(
+    r"tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*desc: (?:COMMIT|COMMIT_PREPARED|PREPARE)\b.*?"
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d+))? UTC"
+)
+_POSITION = re.compile(r"[0-9A-F]+/[0-9A-F]+")
+_FORK = re.compile(r"\s*\d+\s+([0-9A-F]+/[0-9A-F]+)")
+_READ_SECONDS = 24 * 3600
+_PAGE_BYTES, _HEADER_BYTES = 8192, 40
+_SMALLEST_RECORD_BYTES = 24
+
+
+def commits(tools_dir: Path, version: str, log: Log) -> list[Commit]:
+    """Every commit in the log, in the order in which it is replayed."""
+    chosen = tools.server(tools_dir, version)
+    return [commit for leg in log.legs for commit in _commits_of(chosen, log, *leg)]
+
+
+def _commits_of(chosen: ToolSet, log: Log, line: str, start: int, end: int) -> Iterator[Commit]:
+    bounds = ["-s", show_lsn(start), "-e", show_lsn(end), "-t", str(int(line, 16))]
+    argv = [chosen.program("pg_waldump"), "-p", str(log.directory), *bounds, "-r", "Transaction"]
+    environment = {**chosen.environment, "TZ": "UTC", "LC_ALL": "C"}
+    finished = run(Command(argv, env=environment, cwd="/"), timeout=_READ_SECONDS)
+    if finished.status:
+        _require_whole(log, line, end, finished.stderr)
+    for text in finished.stdout.decode(errors="replace").splitlines():
+        if match := _COMMIT.search(text):
+            moment = datetime.fromisoformat(match[3]).replace(tzinfo=UTC)
+            micro = int((match[4] or "0").ljust(6, "0")[:6])
+            instant = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+            # Rounded up: a commit is never before the instant that people are shown for it.
+            yield Commit(parse_lsn(match[2]), instant + -(-micro // 1000), match[1])
+
+
+def _require_whole(log: Log, line: str, end: int, words: str) -> None:
+    """EvidenceMissing unless all was read up to a record that is not there whole any more."""
+    last = words.strip().splitlines()[-1] if words.strip() else "no reason"
+    positions = [parse_lsn(text) for text in _POSITION.findall(last)]
+    if not positions:
+        raise EvidenceMissing(f"the archived WAL cannot be read: {last}")
+    reached = max(positions)
+    if reached >= end:
+        return
+    tail = read_log(log, line, reached, end)
+    size = struct.unpack("<I", tail[:4].ljust(4, b"\0"))[0]
+    room = (len(tail) // _PAGE_BYTES + 2) * _HEADER_BYTES
+    is_cut = size >= _SMALLEST_RECORD_BYTES and size + room > len(tail)
+    if tail.strip(b"\0") and not is_cut:
+        raise EvidenceMissing(f"the archived WAL is damaged at {show_lsn(reached)}: {last}")
+
+
+def read_log(log: Log, line: str, start: int, end: int) -> bytes:
+    parts: list[bytes] = []
+    while start < end:
+        offset = start % log.segment
+        size = min(end - start, log.segment - offset)
+        with (log.directory / file_name(line, start, log.segment)).open("rb") as file:
+            file.seek(offset)
+            parts.append(file.read(size))
+        start += size
+    return b"".join(parts)
+
+
+def file_name(line: str, position: int, segment: int) -> str:
+    number, per_id = position // segment, (1 << 32) // segment
+    return f"{line}{number // per_id:08X}{number % per_id:08X}"
+
+
+def settle_stop(
+    tools_dir: Path, version: str, log: Log, base: Mapping[str, Any], target: Target
+) -> Stop:
+    """RestoreDiffers when the log does not hold the target."""
+    consistent = int(base[LOG_POSITION]["end"])
+    listed = [c for c in commits(tools_dir, version, log) if c.position >= consistent]
+    if target.position is not None:
+        return _stop_at(listed, target.position, inclusive=target.inclusive)
+    if target.transaction is not None:
+        named = [commit for commit in listed if commit.transaction == target.transaction]
+        if not named:
+            raise RestoreDiffers(f"transaction {target.transaction} did not commit in this log")
+        return _stop_at(listed, named[-1].position, inclusive=target.inclusive)
+    assert target.instant is not None
+    latest = target.instant if target.inclusive else target.instant - 1
+    before = [number for number, commit in enumerate(listed) if commit.instant <= latest]
+    if not before:  # not one commit between the base and the instant
+        return Stop(None, inclusive=True, last=None, next=listed[0] if listed else None)
+    number = before[-1]
+    following = listed[number + 1] if number + 1 < len(listed) else None
+    return Stop(listed[number].position, inclusive=True, last=listed[number], next=following)
+
+
+def _stop_at(listed: Sequence[Commit], position: int, *, inclusive: bool) -> Stop:
+    within = [c for c in listed if c.position < position or (inclusive and c.position == position)]
+    beyond = listed[len(within) :]
+    last, following = within[-1] if within else None, beyond[0] if beyond else None
+    return Stop(position, inclusive, last, following)
+
+
+def settings(replay: Replay) -> Mapping[str, str]:
+    """Of the server that replays. Its timeline is a number: `latest` could be another's."""
+    stop = replay.stop
+    point = {"recovery_target": "immediate"}
+    if stop.position is not None:
+        inclusive = "on" if stop.inclusive else "off"
+        lsn = show_lsn(stop.position)
+        point = {
+            "recovery_target": "",
+            "recovery_target_lsn": lsn,
+            "recovery_target_inclusive": inclusive,
+        }
+    return {
+        **point,
+        "restore_command": f'cp "{replay.log.directory}/%f" "%p"',
+        "recovery_target_timeline": str(int(replay.log.legs[-1][0], 16)),
+    }
+
+
+def require_stopped(data: Path, timeline: int, stop: Stop) -> int:
+    """The position at which the new timeline begins. RestoreDiffers unless it is where it had to
+    be: behind the last commit that is kept, and not behind the first that is left out."""
+    text = (data / "pg_wal" / f"{timeline:08X}.history").read_text()
+    positions = [parse_lsn(match[1]) for line in text.splitlines() if (match := _FORK.match(line))]
+    forked = positions[-1]
+    early = stop.last is not None and forked <= stop.last.position
+    late = stop.next is not None and forked > stop.next.position
+    if early or late:
+        raise RestoreDiffers(
+            f"the replay stopped at {show_lsn(forked)}, {'too early' if early else 'too late'}"
+        )
+    return forked

@@ -1,0 +1,1 @@
+"""Archives of logs: switch them on and off, receive, keep."""

@@ -1,0 +1,92 @@
+"""Where the pieces of an archive lie in a store: `docs/formats/archive.md` is for people.
+
+The keys begin with what does not change while an addon lives, and end with names that the stock
+server programs understand.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holdfast.catalog.schema import ArchiveLine, ArchivePiece
+from holdfast.contracts.archive import Following
+from holdfast.contracts.store import ObjectStore
+from holdfast.pipeline import age
+
+FORMAT = "holdfast-archive/1"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The objects of one addon's archive. `prefix` ends with a slash."""
+
+    store: ObjectStore
+    prefix: str
+    recipient: str
+    engine: str
+    version: str
+
+    def put_root(self, root: str, following: Following) -> None:
+        document = {
+            "format": FORMAT,
+            "engine": self.engine,
+            "version": self.version,
+            "source": following.source,
+            "segmentBytes": following.segment,
+        }
+        self._put(f"{self.prefix}{root}/root.json", json.dumps(document, indent=1).encode())
+        self.put_histories(root, following)
+
+    def put_histories(self, root: str, following: Following) -> None:
+        """Stored before anything of their line is."""
+        for name, content in following.histories().items():
+            self._put(f"{self.prefix}{root}/{name}.age", age.seal_plain(content, self.recipient))
+
+    def put_piece(self, line: ArchiveLine, start: int, end: int | None, sealed: bytes) -> None:
+        """`end` None: it is a whole segment."""
+        self._put(self.key(line, start, end), sealed)
+
+    def remove_parts(self, line: ArchiveLine, start: int) -> None:
+        """Removes the pieces of a segment that is stored whole."""
+        whole = self.key(line, start, None)
+        for stat in list(self.store.list(whole.removesuffix(age.SUFFIX[1:]))):
+            if stat.key != whole:
+                self.store.delete(stat.key)
+
+    def key_of(self, line: ArchiveLine, piece: ArchivePiece) -> str:
+        return self.key(line, piece.start, None if piece.whole else piece.end)
+
+    def key(self, line: ArchiveLine, start: int, end: int | None) -> str:
+        directory = f"{self.prefix}{line.root}/{line.name}/"
+        segment = segment_name(line.name, start, line.segment)
+        if end is None:
+            return f"{directory}{segment}{age.SUFFIX}"
+        offset = start % line.segment
+        return f"{directory}{segment}.{offset:08x}-{offset + end - start:08x}{age.SUFFIX}"
+
+    def histories(self, root: str) -> Iterator[tuple[str, bytes]]:
+        """The sealed history files of a root, by name."""
+        for stat in self.store.list(f"{self.prefix}{root}/"):
+            name = stat.key.rpartition("/")[2]
+            if name.endswith(".history.age"):
+                yield name.removesuffix(".age"), b"".join(self.store.get(stat.key))
+
+    def _put(self, key: str, body: bytes) -> None:
+        upload = self.store.begin(key)
+        try:
+            upload.write(body)
+            upload.commit()
+        except BaseException:
+            upload.abort()
+            raise
+
+
+def prefix_of(project: str, addon: str, uid: str) -> str:
+    return f"archive/{project}/{addon}/{uid}/"
+
+
+def segment_name(line: str, position: int, segment: int) -> str:
+    """The name that the server gives to the segment of a position."""
+    number = position // segment
+    per_id = (1 << 32) // segment
+    return f"{line}{number // per_id:08X}{number % per_id:08X}"

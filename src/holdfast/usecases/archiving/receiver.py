@@ -1,0 +1,300 @@
+"""Receives the log of one server and stores it: cut, pack, seal, put, row, acknowledge.
+
+Every interval what is new of the current segment becomes one object, and a full segment one that
+takes the place of its pieces. A position is acknowledged when its bytes are stored and have a row.
+What cannot be continued ends the line with a reason and begins a new root, so that no window ever
+joins histories that nothing proves to be one.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import fastcrc
+
+from holdfast.catalog.database.session import WriteSession
+from holdfast.catalog.schema import Addon, ArchiveLine, ArchivePiece, ArchiveRow
+from holdfast.catalog.storage import archives
+from holdfast.catalog.storage.archives import Lease
+from holdfast.contracts.archive import Arrival, Following, Fork, Vitals
+from holdfast.domain.errors import EvidenceMissing, LogRemoved
+from holdfast.kit import ids
+from holdfast.pipeline import age
+from holdfast.usecases.archiving.layout import Layout
+from holdfast.usecases.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+OTHER_SERVER = "another server answers at the addon's address"
+OTHER_HISTORY = "the server went back to an earlier state and writes another history"
+_TICK_SECONDS = 0.2
+
+
+class OtherHistory(EvidenceMissing):
+    """The server's log is not the one that is stored."""
+
+    code = "log.other"
+
+
+@dataclass
+class _Open:
+    """The segment that is being received: its line, where it begins, its bytes, up to where they
+    are stored, and stored pieces that are still to be compared with it."""
+
+    line: ArchiveLine
+    start: int
+    cut: int
+    data: bytearray = field(default_factory=bytearray)
+    first: int = 0
+    last: int = 0
+    compare: list[ArchivePiece] = field(default_factory=list[ArchivePiece])
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.data)
+
+
+class Receiver:
+    """One connection's worth of archiving, under one lease."""
+
+    def __init__(
+        self, tools: Toolbox, archive: ArchiveRow, addon: Addon, layout: Layout, lease: Lease
+    ) -> None:
+        self._tools = tools
+        self._archive = archive
+        self._addon = addon
+        self._layout = layout
+        self._lease = lease
+        self._vitals: Vitals | None = None
+        self._asked = -float(archive.interval_s)
+
+    def run(self, following: Following) -> None:
+        """Receives until the guard of `following` stops it, or something fails.
+
+        LogRemoved and OtherHistory end what was archived; the next connection begins a new root.
+        """
+        try:
+            segment = self._settle(following)
+            while True:
+                arrival = following.receive(_TICK_SECONDS)
+                if isinstance(arrival, Fork):
+                    segment = self._fork(following, segment, arrival)
+                elif arrival is not None:
+                    segment = self._append(following, segment, arrival)
+                self._tick(following, segment)
+        except (LogRemoved, OtherHistory) as error:
+            reason, now = error.message, self._tools.clock.now()
+            log.warning("the archive begins anew", extra={"addon": self._addon.id, "why": reason})
+            self._prove(lambda session: archives.end_lines(session, self._archive.pk, reason, now))
+            raise
+
+    def _settle(self, following: Following) -> _Open:
+        """Decides where to go on, and asks the server for it."""
+        with self._tools.catalog.read() as session:
+            line = archives.current_line(session, self._archive.pk)
+            session.expunge_all()
+        if line is not None:
+            return self._resume(following, line)
+        root, oldest = ids.hex24(), following.oldest
+        line = self._new_line(following, root, following.line, needs=oldest)
+        following.begin(line.name, oldest)
+        self._layout.put_root(root, following)
+        self._write_line(line)
+        return _Open(line, oldest, oldest)
+
+    def _resume(self, following: Following, line: ArchiveLine) -> _Open:
+        if (line.source, line.segment) != (following.source, following.segment):
+            raise OtherHistory(OTHER_SERVER)
+        if line.name == following.line:
+            return self._go_on(following, line)
+        left_at = dict(following.ancestry())
+        with self._tools.catalog.read() as session:
+            named = [
+                row
+                for row in archives.lines(session, self._archive.pk)
+                if row.source == line.source and row.name in left_at
+            ]
+            session.expunge_all()
+            parent = max(named, key=lambda row: left_at[row.name], default=None)
+            # Two roots may have a line of one name: then it forked from either, and only its bytes
+            # could tell, so it begins a root.
+            same = [row for row in named if parent is not None and row.name == parent.name]
+            if parent is None or parent.root != line.root or len(same) > 1:
+                raise OtherHistory(OTHER_HISTORY)
+            end = archives.stored_end(session, parent.pk) or parent.needs
+        if end >= left_at[parent.name]:
+            return self._begin_child(following, parent, following.line, left_at[parent.name])
+        if parent.pk != line.pk:
+            raise OtherHistory(OTHER_HISTORY)
+        return self._go_on(following, line)
+
+    def _go_on(self, following: Following, line: ArchiveLine) -> _Open:
+        """From the beginning of the segment with the last stored byte, to compare what is there."""
+        with self._tools.catalog.read() as session:
+            end = archives.stored_end(session, line.pk)
+            if end is None:
+                end = start = line.needs
+            else:
+                start = (end - 1) - (end - 1) % line.segment
+            compare = archives.pieces_from(session, line.pk, start)
+            session.expunge_all()
+        if line.name == following.line and following.vitals().position < end:
+            raise OtherHistory(OTHER_HISTORY)
+        following.begin(line.name, start)
+        self._prove(lambda _: None, state=archives.STREAMING, reason=None)
+        return _Open(line, start, end, compare=compare)
+
+    def _begin_child(
+        self, following: Following, parent: ArchiveLine, name: str, forked: int
+    ) -> _Open:
+        """A child's segment of the fork is whole by itself, so it is read from its beginning.
+
+        What it shares with its parent has to be what is stored of that.
+        """
+        needs = forked - forked % parent.segment
+        with self._tools.catalog.read() as session:
+            shared = [
+                piece
+                for piece in archives.pieces_from(session, parent.pk, needs)
+                if needs <= piece.start and piece.end <= forked
+            ]
+            session.expunge_all()
+        line = self._new_line(following, parent.root, name, needs=needs)
+        line.parent_pk, line.forked = parent.pk, forked
+        following.begin(name, needs)
+        self._layout.put_histories(parent.root, following)
+        self._write_line(line)
+        return _Open(line, needs, needs, compare=shared)
+
+    def _new_line(self, following: Following, root: str, name: str, *, needs: int) -> ArchiveLine:
+        return ArchiveLine(
+            archive_pk=self._archive.pk,
+            root=root,
+            name=name,
+            forked=0,
+            needs=needs,
+            source=following.source,
+            segment=following.segment,
+            since=self._tools.clock.now(),
+        )
+
+    def _write_line(self, line: ArchiveLine) -> None:
+        def write(session: WriteSession) -> None:
+            archives.end_lines(session, self._archive.pk, "", line.since)
+            session.add(line)
+            session.flush()
+
+        self._prove(write, state=archives.STREAMING, reason=None)
+
+    def _fork(self, following: Following, segment: _Open, fork: Fork) -> _Open:
+        if segment.end > segment.cut:
+            self._store(following, segment, segment.end)
+        if segment.cut < fork.position:
+            raise LogRemoved("the server's log ended before its successor's begins")
+        return self._begin_child(following, segment.line, fork.line, fork.position)
+
+    def _append(self, following: Following, segment: _Open, arrival: Arrival) -> _Open:
+        if not segment.data or segment.end <= segment.cut:
+            segment.first = arrival.clock
+        segment.last = arrival.clock
+        data, size = arrival.data, segment.line.segment
+        while data:
+            room = size - len(segment.data)
+            segment.data += data[:room]
+            data = data[room:]
+            self._compare(segment)
+            if len(segment.data) == size:
+                if segment.end > segment.cut:
+                    self._store(following, segment, segment.end)
+                clock = arrival.clock
+                segment = _Open(segment.line, segment.end, segment.end, first=clock, last=clock)
+        return segment
+
+    def _compare(self, segment: _Open) -> None:
+        """The server has to send again what is stored."""
+        while segment.compare and segment.compare[0].end <= segment.end:
+            piece = segment.compare.pop(0)
+            plain = segment.data[piece.start - segment.start : piece.end - segment.start]
+            if fastcrc.crc32.iscsi(bytes(plain)) != piece.crc:
+                raise OtherHistory(OTHER_HISTORY)
+
+    def _tick(self, following: Following, segment: _Open) -> None:
+        """Once an interval asks how far the server is; stores what is new when that has come."""
+        now = self._tools.clock.monotonic()
+        if self._vitals is None and now - self._asked >= self._archive.interval_s:
+            self._asked = now
+            # Of a line that only an ancestor's end is read from, nothing is acknowledged any more.
+            on_line = segment.line.name == following.line
+            self._vitals = following.vitals() if on_line else None
+            if not on_line and segment.end > segment.cut:
+                self._store(following, segment, segment.end)
+        vitals = self._vitals
+        if vitals is None:
+            return
+        if segment.end >= vitals.position and not segment.compare:
+            self._vitals = None
+            if segment.end > segment.cut:
+                self._store(following, segment, segment.end, vitals)
+            else:
+                self._prove(lambda session: self._move_head(session, segment, vitals))
+        elif now - self._asked >= 2 * self._archive.interval_s:
+            # It is behind: the row says by how much, and the lease goes on.
+            self._asked = now
+            behind = max(0, vitals.position - segment.cut)
+            self._prove(lambda _: None, behind=behind)
+
+    def _store(
+        self, following: Following, segment: _Open, end: int, vitals: Vitals | None = None
+    ) -> None:
+        """Stores [cut, end), or the whole segment when it is full, and acknowledges it."""
+        line = segment.line
+        whole = len(segment.data) == line.segment
+        start = segment.start if whole else segment.cut
+        plain = bytes(segment.data[start - segment.start : end - segment.start])
+        sealed = age.seal(plain, self._archive.recipient)
+        self._layout.put_piece(line, start, None if whole else end, sealed)
+        piece = ArchivePiece(
+            line_pk=line.pk,
+            start=start,
+            end=end,
+            whole=whole,
+            stored=len(sealed),
+            sha256=hashlib.sha256(sealed).hexdigest(),
+            crc=fastcrc.crc32.iscsi(plain),
+            clock=vitals.clock if vitals else None,
+            first=segment.first,
+            last=segment.last,
+            created=self._tools.clock.now(),
+        )
+        segment.cut, segment.first = end, segment.last
+
+        def write(session: WriteSession) -> None:
+            if whole:
+                parts = archives.pieces_from(session, line.pk, start)
+                clocks = (part.clock or 0 for part in (*parts, piece) if part.end <= end)
+                piece.clock = max(clocks, default=0) or None
+                firsts = [part.first for part in parts if part.start == start]
+                piece.first = min([*firsts, piece.first])
+            archives.replace_with(session, piece)
+            if vitals is not None:
+                self._move_head(session, segment, vitals)
+
+        self._prove(write)
+        following.keep(end)
+        if whole:
+            self._layout.remove_parts(line, start)
+
+    def _move_head(self, session: WriteSession, segment: _Open, vitals: Vitals) -> None:
+        row = archives.names(session, [segment.line.pk])[segment.line.pk]
+        row.head, row.head_clock = vitals.position, vitals.clock
+        if row.begins is None:
+            row.begins = vitals.clock if vitals.since is None else vitals.since
+        archive = archives.get(session, self._archive.pk)
+        archive.behind, archive.slack = 0, vitals.slack
+        archive.checked = self._tools.clock.now()
+
+    def _prove(self, write: Callable[[WriteSession], None], **changes: object) -> None:
+        with self._tools.catalog.write() as session:
+            self._lease.prove(session, **changes)
+            write(session)

@@ -1,0 +1,318 @@
+"""Archives of PostgreSQL's log: what is stored is all of it, and what is missing is named."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fixtures.debian_postgres import Database, run_sql, running_postgres
+from fixtures.holdfast import await_restore, await_that, free_port, fresh
+from fixtures.installation import Installation, installation_home
+from holdfast.usecases.archiving import receiver
+
+ROOT = Path(__file__).parents[2]
+BIN = max(Path("/usr/lib/postgresql").glob("*/bin"))
+INTERVAL = {"intervalSeconds": 1}
+
+
+class Archiving(Installation):
+    """With one attached server, which is archived."""
+
+    postgres: Database
+
+    def attach(self) -> str:
+        project = self.api.post("/projects", {"name": fresh("P")}).data["id"]
+        body = {
+            "name": "Database",
+            "type": "postgresql",
+            "connectionString": self.postgres.url(),
+        }
+        addon = self.api.post(f"/projects/{project}/addons", body).data["id"]
+        self.addon = f"/projects/{project}/addons/{addon}"
+        return self.addon
+
+    def archive(self) -> dict[str, Any]:
+        return self.api.get(f"{self.addon}/archive").data
+
+    def server_now(self) -> int:
+        row = self.postgres.run(
+            "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+        )
+        return int(row[0][0])
+
+    def await_stored(self) -> None:
+        """Until all that was acknowledged before now is stored, and a window shows it."""
+        now = self.server_now()
+        rows = "SELECT max(head_clock) FROM archive_lines WHERE until IS NULL"
+        await_that(lambda: (self.catalogue(rows)[0][0] or 0) > now, 60, self.why)
+
+    def why(self) -> str:
+        lines = self.catalogue("SELECT * FROM archive_lines")
+        return f"{self.archive()} {lines} {self.server.log.read_text()[-5000:]}"
+
+
+@pytest.fixture(scope="module")
+def archiving() -> Iterator[Archiving]:
+    server = running_postgres()
+    with installation_home() as home:
+        installation = Archiving(home, {"HOLDFAST_DEAD": "3"})
+        installation.postgres = server.database
+        installation.start()
+        try:
+            yield installation
+        finally:
+            installation.end()
+            server.stop()
+
+
+def test_archives_an_attached_server(archiving: Archiving) -> None:
+    archiving.attach()
+    run = archiving.postgres.run
+    answer = archiving.api.post(f"{archiving.addon}/archive", INTERVAL)
+    assert answer.status == 409
+    assert "ALTER SYSTEM SET max_slot_wal_keep_size" in answer.error["message"]
+    run("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
+    run("SELECT pg_reload_conf()")
+    assert archiving.api.post(f"{archiving.addon}/archive", INTERVAL).data["enabled"]
+    run("CREATE TABLE t AS SELECT g FROM generate_series(1, 1000) g")
+    archiving.await_stored()
+    window = await_that(lambda: _window(archiving))
+    assert window["startTimestamp"] < window["endTimestamp"]
+
+
+def _window(archiving: Archiving) -> dict[str, Any] | None:
+    window = archiving.api.get(f"{archiving.addon}/pitr-window").data
+    return window if window["hasValidWindow"] else None
+
+
+@pytest.fixture(scope="module")
+def managing() -> Iterator[Archiving]:
+    """One managed server, archived since it runs."""
+    with installation_home() as home:
+        installation = Archiving(home, {"HOLDFAST_DEAD": "3"})
+        installation.start()
+        try:
+            installation.manage_first(fresh("P"))
+            installation.api.post(f"{installation.addon}/archive", INTERVAL)
+            installation.sql("CREATE TABLE t (n int, at timestamptz DEFAULT clock_timestamp())")
+            await_that(lambda: _window(installation))
+            yield installation
+        finally:
+            installation.end()
+
+
+def instant(archiving: Archiving) -> str:
+    """The server's, after which something else is written."""
+    ((text,),) = archiving.sql(
+        "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
+    )
+    archiving.sql("SELECT pg_sleep(0.05)")
+    return f"{text}Z"
+
+
+def recover(archiving: Archiving, **target: Any) -> dict[str, Any]:
+    started = archiving.api.post(f"{archiving.addon}/pitr", target).data
+    assert started["lastRestore"]["status"] == "scheduled"
+    backup = f"{archiving.addon}/backups/{started['id']}"
+    return await_restore(archiving.api, backup, started["restoreId"])
+
+
+def await_window_after(archiving: Archiving, moment: str) -> None:
+    def is_stored() -> bool:
+        window = _window(archiving)
+        return window is not None and window["endTimestamp"] > moment
+
+    await_that(is_stored, 60, archiving.why)
+
+
+def test_recovers_to_an_instant_and_again_after_that(managing: Archiving) -> None:
+    managing.sql("INSERT INTO t SELECT generate_series(1, 100)")
+    before = instant(managing)
+    managing.sql("DELETE FROM t")
+    await_window_after(managing, instant(managing))
+    restore = recover(managing, targetTimestamp=before)
+    assert managing.sql("SELECT count(*) FROM t") == [(100,)]
+    assert "firstLeftOut" in restore["report"]
+
+    managing.sql("INSERT INTO t SELECT generate_series(101, 150)")
+    later = instant(managing)
+    managing.sql("INSERT INTO t VALUES (0)")
+    await_window_after(managing, instant(managing))
+    recover(managing, targetTimestamp=later)
+    assert managing.sql("SELECT count(*) FROM t") == [(150,)]
+
+    managing.sql("INSERT INTO t VALUES (-1)")
+    managing.sql("DELETE FROM t WHERE n > 10")
+    ((next_one,),) = managing.sql("SELECT pg_current_xact_id()::text::bigint")
+    await_window_after(managing, instant(managing))
+    recover(managing, beforeTransaction=str(next_one - 1))
+    assert managing.sql("SELECT count(*) FROM t") == [(151,)]
+    answer = managing.api.post(f"{managing.addon}/pitr", {"withTransaction": "999999"}).data
+    backup = f"{managing.addon}/backups/{answer['id']}"
+    failed = managing.await_restore_over(backup, answer["restoreId"])
+    assert failed["status"] == "failed"
+    assert "transaction 999999 did not commit" in failed["reason"]
+    assert managing.sql("SELECT count(*) FROM t") == [(151,)]
+
+
+def test_refuses_what_it_does_not_hold(managing: Archiving) -> None:
+    def problem(status: int, **target: Any) -> str:
+        answer = managing.api.post(f"{managing.addon}/pitr", target)
+        assert answer.status == status
+        return str(answer.error["message"])
+
+    must = "targetTimestamp must be a time with an offset, such as 2026-11-30T01:09:00Z"
+    for text in ("yesterday", "2026-11-30T01:09:00", ""):
+        assert problem(400, targetTimestamp=text) == must
+    assert "exactly one of" in problem(400)
+    early = problem(409, targetTimestamp="2020-01-01T00:00:00Z")
+    assert "is before the window, which begins at 2" in early
+    late = problem(409, targetTimestamp="2100-01-01T01:00:00+01:00")
+    assert late.startswith("2100-01-01T00:00:00.000Z is not stored yet: the window ends at 2")
+
+
+@pytest.mark.slow
+def test_a_kill_and_a_crash_leave_no_gap(managing: Archiving) -> None:
+    count = managing.sql("SELECT count(*) FROM t")[0][0]
+    await_window_after(managing, instant(managing))
+    gaps = managing.archive()["gaps"]
+    uri = managing.uri()
+    managing.kill()
+    run_sql(uri, "INSERT INTO t SELECT generate_series(1, 50)")
+    managing.start()
+    with psycopg.connect(uri) as victim:  # whose death makes the server recover from a crash
+        os.kill(victim.info.backend_pid, signal.SIGKILL)
+
+    def is_back() -> bool:
+        try:
+            return managing.sql("SELECT count(*) FROM t") == [(count + 50,)]
+        except psycopg.OperationalError:
+            return False
+
+    await_that(is_back)
+    managing.sql("INSERT INTO t VALUES (1)")
+    moment = instant(managing)
+    managing.sql("DROP TABLE t")
+    await_window_after(managing, instant(managing))
+    assert managing.archive()["gaps"] == gaps
+    recover(managing, targetTimestamp=moment)
+    assert managing.sql("SELECT count(*) FROM t") == [(count + 51,)]
+
+
+@pytest.mark.slow
+def test_a_server_that_was_put_back_begins_anew(managing: Archiving) -> None:
+    data = managing.addon_home / "data"
+    managing.api.post(f"{managing.addon}/pause")
+    managing.await_status("paused")
+    subprocess.run(["cp", "-a", data, data.with_name("copy")], check=True)
+    managing.api.post(f"{managing.addon}/resume")
+    managing.await_status("running")
+    managing.sql("INSERT INTO t SELECT generate_series(1, 1000)")
+    moment = instant(managing)
+    await_window_after(managing, moment)
+    managing.api.post(f"{managing.addon}/pause")
+    managing.await_status("paused")
+    shutil.rmtree(data)
+    data.with_name("copy").rename(data)
+    managing.api.post(f"{managing.addon}/resume")
+    managing.await_status("running")
+    # As much and other: only the bytes tell that it is another history.
+    managing.sql("INSERT INTO t SELECT generate_series(2001, 3000)")
+    managing.sql("INSERT INTO t SELECT generate_series(2001, 3000)")
+    await_window_after(managing, instant(managing))
+    assert managing.archive()["gaps"][-1]["reason"] == receiver.OTHER_HISTORY
+    assert _window(managing)
+    recover(managing, targetTimestamp=moment)
+    assert managing.sql("SELECT count(*) FROM t WHERE n > 2000") == [(0,)]
+
+
+def test_a_lost_slot_is_a_gap_that_is_named_and_healed(archiving: Archiving) -> None:
+    run = archiving.postgres.run
+    run("ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'")
+    run("ALTER SYSTEM SET max_wal_size = '64MB'")
+    run("SELECT pg_reload_conf()")
+    archiving.await_stored()
+    archiving.kill()
+    for _ in range(8):
+        run("SELECT pg_logical_emit_message(false, 'x', repeat('x', 10000000))")
+        run("SELECT pg_switch_wal()")
+        run("CHECKPOINT")
+    assert run("SELECT wal_status FROM pg_replication_slots") == [("lost",)]
+    archiving.start()
+    archiving.await_stored()
+    await_that(lambda: archiving.archive()["gaps"])
+    [gap] = archiving.archive()["gaps"]
+    assert gap["reason"] == "the server removed its log before it was stored"
+    assert gap["startTimestamp"] < gap["endTimestamp"]
+    between = f"{gap['startTimestamp'][:-1]}9Z"
+    refused = archiving.api.post(f"{archiving.addon}/pitr", {"targetTimestamp": between})
+    assert refused.error["message"].endswith(f"to {gap['endTimestamp']}: {gap['reason']}")
+
+
+def test_switched_off_it_lets_the_server_go(archiving: Archiving) -> None:
+    assert archiving.postgres.run("SELECT count(*) FROM pg_replication_slots") == [(1,)]
+    archiving.api.delete(f"{archiving.addon}/archive")
+    await_that(
+        lambda: archiving.postgres.run("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+    )
+    await_that(lambda: archiving.archive()["status"] == "off")
+    assert _window(archiving)
+
+
+def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
+    """The lines of `docs/formats/archive.md`, as printed, after a restore by restic."""
+    count = managing.sql("SELECT count(*) FROM t")
+    await_window_after(managing, instant(managing))
+    kit = managing.api.post("/platform-store/recovery-kit").data
+    [repository] = kit["repositories"]
+    environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": kit["passphrase"], "HOME": "/tmp"}
+    restic = ["restic", "--no-cache", "-r", repository["url"], "restore", "latest"]
+    subprocess.run(
+        [*restic, "--target", str(tmp_path / "restored")],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    (tmp_path / "restored" / "holdfast" / "archive-key.txt").rename(tmp_path / "key.txt")
+    [(newest,)] = managing.catalogue("SELECT root FROM archive_lines ORDER BY pk DESC LIMIT 1")
+    [root] = managing.data_dir.glob(f"store/archive/*/*/*/{newest}")
+    shutil.copytree(root, tmp_path / "root")
+    text = (ROOT / "docs/formats/archive.md").read_text()
+    script = text.partition("```sh\n")[2].partition("```")[0]
+    lay_out, _, start = script.partition("touch ")
+    subprocess.run(["sh", "-ec", lay_out], cwd=tmp_path, check=True)
+    port = free_port()
+    words = f"export PATH={BIN}:$PATH; touch {start}".replace("#", f"-p {port} -k {tmp_path} #")
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    (tmp_path / "restored/data").chmod(0o700)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", "postgres", tmp_path], check=True)
+    user = "postgres" if os.geteuid() == 0 else None
+    server = subprocess.Popen(
+        ["sh", "-ec", f"exec >log 2>&1; {words}"], cwd=tmp_path,  user=user,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        secrets = managing.api.get(f"{managing.addon}/credentials").data["secrets"]
+        uri = secrets["POSTGRES_URI"].replace(f":{managing_port(managing)}/", f":{port}/")
+
+        def rows() -> list[tuple[Any, ...]] | None:
+            with suppress(psycopg.OperationalError):
+                if run_sql(uri, "SELECT pg_is_in_recovery()") == [(False,)]:
+                    return run_sql(uri, "SELECT count(*) FROM t")
+            return None
+
+        assert await_that(rows, 60, (tmp_path / "log").read_text) == count
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def managing_port(managing: Archiving) -> int:
+    return int(managing.api.get(managing.addon).data["address"]["port"])
