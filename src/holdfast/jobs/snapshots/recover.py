@@ -150,7 +150,8 @@ def settle(job: Job, record: RecoverRecord) -> RecoverRecord:
         transaction=arguments.transaction,
         inclusive=arguments.inclusive,
     )
-    version = _engine_version(job)
+    with job.tools.catalog.read() as session:
+        version = addons.get(session, job.addon.pk).version
     log = _log(job, record)
     stop = _engine(job).settle_stop(version, log, record.manifest["facts"], target)
     last = "nothing after the snapshot" if stop.last is None else _sentence(stop.last)
@@ -185,11 +186,6 @@ def publish(session: WriteSession, job: Job, record: RecoverRecord) -> None:
     if stop.next is not None:
         report["firstLeftOut"] = _shown(stop.next)
     restore.report = report
-
-
-def _engine_version(job: Job) -> str:
-    with job.tools.catalog.read() as session:
-        return addons.get(session, job.addon.pk).version
 
 
 def _log(job: Job, record: RecoverRecord) -> Log:

@@ -110,16 +110,13 @@ def preflight(job: Job, record: InPlaceRecord) -> InPlaceRecord:
     former: Document = {}
     if isinstance(engine, Remembered):
         former = dict(engine.remember(control.server))
-    former.update(_slot_of(job))
-    gives_up = _gives_up(job, control, record)
-    return record.model_copy(update={"gives_up": gives_up, "former": former})
-
-
-def _slot_of(job: Job) -> Document:
-    """The slot of an archived addon: the restored server keeps its log from its first second."""
     with job.tools.catalog.read() as session:
         archive = archives.of_addon(session, job.addon.pk)
-        return {SLOT: archive.slot} if archive is not None and archive.wanted else {}
+        if archive is not None and archive.wanted:
+            # The restored server keeps its log from its first second on.
+            former[SLOT] = archive.slot
+    gives_up = _gives_up(job, control, record)
+    return record.model_copy(update={"gives_up": gives_up, "former": former})
 
 
 def _untrusted(job: Job, record: InPlaceRecord) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holdfast.contracts.engine import Address
@@ -71,7 +71,8 @@ def booted(
         # A client that saw the server before it was in its set would offer no sessions for a while.
         with connect(address, answer_seconds=None) as connection:
             yield connection
-            _shut_down(connection)
+            with suppress(WireError):  # the connection ends instead of an answer
+                connection.command("admin", {"shutdown": 1, "force": True})
         if child.wait(_STOP_SECONDS).status != 0:
             raise RestoreDiffers(f"the server does not stop well: {_log_tail(log, began)}")
     except _Ended as error:
@@ -113,13 +114,6 @@ def _accepts(path: str) -> bool:
         except OSError:
             return False
     return True
-
-
-def _shut_down(connection: Connection) -> None:
-    try:
-        connection.command("admin", {"shutdown": 1, "force": True})
-    except WireError:
-        return  # the connection ends instead of an answer
 
 
 def _log_tail(log: Path, began: int) -> str:

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.domain.errors import AddonRefused, AddonUnavailable
 from holdfast.engines.hosting import fresh_directory, server_pid, system_user
@@ -110,7 +108,7 @@ class Server:
             return False
 
     def running(self, server: LocalServer) -> int | None:
-        return server_pid(server.directory, _PID_FILE, _is_server)
+        return server_pid(server.directory, _PID_FILE, lambda p: p.name() == tools.PROGRAM)
 
     def stop(self, server: LocalServer) -> None:
         """Stops cleanly; a server that takes too long is killed and recovers at its next start."""
@@ -118,18 +116,11 @@ class Server:
         if pid is None:
             return
         if server.port:  # a caller may know nothing but the directory
-            _unlock(server)
+            # One that a dead snapshot has left locked would wait for the unlock.
+            unreachable = suppress(AddonUnavailable, AddonRefused)
+            with unreachable, connect(address(server), _ANSWER_SECONDS) as connection:
+                unlock(connection)
         end(pid, ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)))
-
-
-def _is_server(process: psutil.Process) -> bool:
-    return process.name() == tools.PROGRAM
-
-
-def _unlock(server: LocalServer) -> None:
-    """Lets a server end that a dead snapshot has left locked: it would wait for the unlock."""
-    with suppress(AddonUnavailable, AddonRefused), connect(address(server), _ANSWER_SECONDS) as c:
-        unlock(c)
 
 
 def unlock(connection: Connection) -> None:
