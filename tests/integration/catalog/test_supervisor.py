@@ -1,6 +1,7 @@
 """What becomes of the servers of a machine when Holdfast is stopped there."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,14 +12,15 @@ import pytest
 from fixtures.in_process_installation import InProcessInstallation
 from holdfast.catalog import addons
 from holdfast.catalog.schema import Addon
-from holdfast.contracts.local_servers import LocalServer
+from holdfast.contracts.local_servers import SETTLED, LocalServer
 from holdfast.daemons.supervisor import Supervisor
 from holdfast.domain.addon import Desired
-from holdfast.domain.errors import Permanent
+from holdfast.domain.errors import AddonUnavailable, Permanent
 from holdfast.kit.locks import exclusive, try_exclusive
 from holdfast.kit.processes.guard import Guard
 from holdfast.kit.processes.process import Command
 from holdfast.kit.seal import Secret
+from holdfast.usecases.hosting import managed_servers
 from holdfast.usecases.toolbox import Toolbox, home_of
 
 
@@ -132,3 +134,28 @@ def test_a_second_process_of_the_machine_stops_nothing(
     new_server()
     with exclusive(tools.data_dir / "supervisor.lock"):
         assert stopped(tools) == []
+
+
+class Ending(Servers):
+    """An engine whose servers end as soon as they are started."""
+
+    def command(self, place: LocalServer) -> Command:
+        return Command(["false"], cwd=str(place.directory))
+
+    def running(self, place: LocalServer) -> int | None:
+        del place
+
+
+def test_one_that_ends_at_once_is_not_waited_for(
+    installation: InProcessInstallation, tools: Toolbox, new_server: Callable[..., Path]
+) -> None:
+    """As one does whose killed predecessor's children still hold its memory: it is tried again."""
+    directory = new_server()
+    directory.mkdir()
+    (directory / SETTLED).touch()
+    ending = replace(tools, engines=lambda _: Ending())
+    with installation.catalog.read() as session:
+        (addon,) = addons.hosted_here(session, tools.node, [Desired.RUNNING])
+        session.expunge_all()
+    with pytest.raises(AddonUnavailable, match="ended with 1"):
+        managed_servers.start(ending, addon, time.sleep)

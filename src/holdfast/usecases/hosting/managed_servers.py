@@ -30,6 +30,7 @@ from holdfast.usecases.toolbox import SERVER_LOG, Toolbox, home_of, server_of
 log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
+_SILENT = f"the server did not answer within {START_SECONDS:.0f} s"
 _LOG_LIMIT = 64 << 20
 
 
@@ -66,8 +67,9 @@ def held(tools: Toolbox, addon: Addon) -> AbstractContextManager[None]:
 def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
     """Makes sure the server runs and answers. Returns whether it had to be started.
 
-    `wait(seconds)` sleeps between checks. AddonUnavailable if it does not answer in time, or if an
-    interrupted restore holds its data directory.
+    `wait(seconds)` sleeps between checks. AddonUnavailable if it ends at once (what is left of one
+    that was killed may still hold its memory), does not answer in time, or if an interrupted
+    restore holds its data directory.
     """
     assign_uid(tools, addon)
     engine, server = hostable(tools.engines(addon.kind)), server_of(tools, addon)
@@ -82,14 +84,19 @@ def start(tools: Toolbox, addon: Addon, wait: Callable[[float], None]) -> bool:
         for lost_access in engine.settle(server, Guard(tools.clock)):
             extra = {"addon": addon.id, "access": lost_access}
             log.warning("this can no longer be used", extra=extra)
-    started = engine.running(server) is None
-    if started:
-        give_away(server)
-        with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
-            process.start_detached(engine.command(server), output)
-    if not answers(tools.clock, engine, server, wait):
-        raise AddonUnavailable(f"the server did not answer within {START_SECONDS:.0f} s")
-    return started
+    if engine.running(server) is not None:
+        if not answers(tools.clock, engine, server, wait):
+            raise AddonUnavailable(_SILENT)
+        return False
+    give_away(server)
+    with _log(home_of(tools.data_dir, addon.uid)).open("ab") as output:
+        child = process.start_detached(engine.command(server), output)
+    if not answers(tools.clock, engine, server, wait, child.ended):
+        status = child.ended()
+        raise AddonUnavailable(
+            _SILENT if status is None else f"the server ended with {status}; its log says why"
+        )
+    return True
 
 
 def answers(
