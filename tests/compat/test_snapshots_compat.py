@@ -119,8 +119,13 @@ def test_the_command_line_does_the_same(cli: OfficialCli, addon: Addon) -> None:
 def test_both_delete_one_and_the_last_good_one_stays(
     js: JsClient, cli: OfficialCli, addon: Addon
 ) -> None:
+    addon.api.post(f"{addon.path}/backups", {"name": "Last snap", "backupType": "snapshot"})
+    await_backup(addon.api, f"{addon.path}/backups/last-snap")
     for backup in ("js-snap", "second"):
         assert js.data("delete.backup", parameters={**addon.place, "backupId": backup}) == {}
         assert addon.api.get(f"{addon.path}/backups/{backup}").status == 404
-    last = cli("delete", "backup", *addon.words, "--backupId", "cli-snap", "--force")
+    for backup in addon.api.get(f"{addon.path}/backups").data["backups"]:
+        if backup["id"] != "last-snap":
+            addon.api.delete(f"{addon.path}/backups/{backup['id']}")
+    last = cli("delete", "backup", *addon.words, "--backupId", "last-snap", "--force")
     assert (last.status, "409" in last.err) == (1, True)
