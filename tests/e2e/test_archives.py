@@ -266,7 +266,13 @@ def test_switched_off_it_lets_the_server_go(archiving: Archiving) -> None:
     assert _window(archiving)
 
 
-def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    with installation_home() as home:
+        yield home
+
+
+def test_opens_without_us(managing: Archiving, scratch: Path) -> None:
     """The lines of `docs/formats/archive.md`, as printed, after a restore by restic."""
     count = managing.sql("SELECT count(*) FROM t")
     await_window_after(managing, instant(managing))
@@ -275,18 +281,18 @@ def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": kit["passphrase"], "HOME": "/tmp"}
     restic = ["restic", "--no-cache", "-r", repository["url"], "restore", "latest"]
     subprocess.run(
-        [*restic, "--target", str(tmp_path / "restored")],
+        [*restic, "--target", str(scratch / "restored")],
         env=environment, check=True, capture_output=True,
     )  # fmt: skip
-    (tmp_path / "restored" / "holdfast" / "archive-key.txt").rename(tmp_path / "key.txt")
+    (scratch / "restored" / "holdfast" / "archive-key.txt").rename(scratch / "key.txt")
     [(newest,)] = managing.catalogue("SELECT root FROM archive_lines ORDER BY pk DESC LIMIT 1")
     [root] = managing.data_dir.glob(f"store/archive/*/*/*/{newest}")
 
     def copied() -> bool:
         """A segment that is full takes the place of its pieces meanwhile."""
-        shutil.rmtree(tmp_path / "root", ignore_errors=True)
+        shutil.rmtree(scratch / "root", ignore_errors=True)
         with suppress(shutil.Error, FileNotFoundError):
-            shutil.copytree(root, tmp_path / "root")
+            shutil.copytree(root, scratch / "root")
             return True
         return False
 
@@ -294,17 +300,15 @@ def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
     text = (ROOT / "docs/formats/archive.md").read_text()
     script = text.partition("```sh\n")[2].partition("```")[0]
     lay_out, _, start = script.partition("touch ")
-    subprocess.run(["sh", "-ec", lay_out], cwd=tmp_path, check=True)
+    subprocess.run(["sh", "-ec", lay_out], cwd=scratch, check=True)
     port = free_port()
-    words = f"export PATH={BIN}:$PATH; touch {start}".replace("#", f"-p {port} -k {tmp_path} #")
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
-    (tmp_path / "restored/data").chmod(0o700)
+    words = f"export PATH={BIN}:$PATH; touch {start}".replace("#", f"-p {port} -k {scratch} #")
+    (scratch / "restored/data").chmod(0o700)
     if os.geteuid() == 0:
-        subprocess.run(["chown", "-R", "postgres", tmp_path], check=True)
+        subprocess.run(["chown", "-R", "postgres", scratch], check=True)
     user = "postgres" if os.geteuid() == 0 else None
     server = subprocess.Popen(
-        ["sh", "-ec", f"exec >log 2>&1; {words}"], cwd=tmp_path,  user=user,
+        ["sh", "-ec", f"exec >log 2>&1; {words}"], cwd=scratch,  user=user,
         start_new_session=True,
     )  # fmt: skip
     try:
@@ -317,7 +321,7 @@ def test_opens_without_us(managing: Archiving, tmp_path: Path) -> None:
                     return run_sql(uri, "SELECT count(*) FROM t")
             return None
 
-        assert await_that(rows, why=(tmp_path / "log").read_text) == count
+        assert await_that(rows, why=(scratch / "log").read_text) == count
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
